@@ -1,0 +1,130 @@
+//! Data types: what one element of an operand occupies.
+//!
+//! Block formats carry their scales, so their size is a rational number of bits per element; it is kept as a block
+//! (elements, bytes) and never as a rounded fraction. Layouts follow the ggml definitions: `Q8_0` is 32 signed bytes and
+//! one f16 scale (34 bytes), `Q4_0` is 32 nibbles and one f16 scale (18 bytes).
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The type of one element of an operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dtype {
+    /// IEEE 754 binary64.
+    F64,
+    /// IEEE 754 binary32.
+    F32,
+    /// IEEE 754 binary16.
+    F16,
+    /// bfloat16: the upper half of a binary32.
+    Bf16,
+    /// Signed 8-bit integer without a scale.
+    I8,
+    /// ggml block of 32 signed bytes with one f16 scale.
+    Q8_0,
+    /// ggml block of 32 nibbles with one f16 scale.
+    Q4_0,
+}
+
+/// The smallest unit in which a data type is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Elements in one block.
+    pub elements: u64,
+    /// Bytes of one block, scales included.
+    pub bytes: u64,
+}
+
+impl Dtype {
+    /// Every data type, widest first.
+    pub const ALL: [Dtype; 7] = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8, Dtype::Q8_0, Dtype::Q4_0];
+
+    /// The name used in ceiling ids, on the command line and in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Dtype::F64 => "f64",
+            Dtype::F32 => "f32",
+            Dtype::F16 => "f16",
+            Dtype::Bf16 => "bf16",
+            Dtype::I8 => "i8",
+            Dtype::Q8_0 => "q8_0",
+            Dtype::Q4_0 => "q4_0",
+        }
+    }
+
+    /// The block in which the type is stored; one element for plain types.
+    pub const fn block(self) -> Block {
+        let (elements, bytes) = match self {
+            Dtype::F64 => (1, 8),
+            Dtype::F32 => (1, 4),
+            Dtype::F16 | Dtype::Bf16 => (1, 2),
+            Dtype::I8 => (1, 1),
+            Dtype::Q8_0 => (32, 34),
+            Dtype::Q4_0 => (32, 18),
+        };
+        Block { elements, bytes }
+    }
+
+    /// Bits per element with the block's scales shared out: 8.5 for `Q8_0`, 4.5 for `Q4_0`.
+    pub fn bits_per_element(self) -> f64 {
+        let block = self.block();
+        block.bytes as f64 * 8.0 / block.elements as f64
+    }
+
+    /// Exact bytes of `elements` elements; `None` when they are not a whole number of blocks.
+    pub fn bytes(self, elements: u128) -> Option<u128> {
+        let block = self.block();
+        let per_block = u128::from(block.elements);
+        elements.is_multiple_of(per_block).then(|| elements / per_block * u128::from(block.bytes))
+    }
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A name that is no data type; its message lists those that are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownDtype(pub String);
+
+impl fmt::Display for UnknownDtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = Dtype::ALL.map(Dtype::name).join(", ");
+        write!(f, "unknown data type \"{}\" (known: {known})", self.0)
+    }
+}
+
+impl std::error::Error for UnknownDtype {}
+
+impl FromStr for Dtype {
+    type Err = UnknownDtype;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let lower = name.to_ascii_lowercase();
+        Dtype::ALL.into_iter().find(|d| d.name() == lower).ok_or_else(|| UnknownDtype(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn block_formats_carry_their_scales() {
+        assert_eq!(Dtype::Q8_0.bits_per_element(), 8.5);
+        assert_eq!(Dtype::Q4_0.bits_per_element(), 4.5);
+        assert_eq!(Dtype::Q4_0.bytes(64), Some(36));
+        assert_eq!(Dtype::Q4_0.bytes(33), None);
+        assert_eq!(Dtype::Bf16.bytes(33), Some(66));
+    }
+
+    #[test]
+    fn names_read_back() {
+        for dtype in Dtype::ALL {
+            assert_eq!(dtype.name().to_uppercase().parse(), Ok(dtype));
+        }
+        assert!("q9_9".parse::<Dtype>().is_err());
+    }
+}

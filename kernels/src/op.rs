@@ -1,0 +1,199 @@
+//! Operations: what each routine computes, and exactly what that costs.
+//!
+//! This is the one table that both wings of roofprobe read. A probe divides an operation's cost by the time measured and
+//! gets a ceiling; the evaluator divides a model's cost by ceilings and gets a time. Costs are exact integers: one
+//! multiply-accumulate is 2 FLOP, masked work is not counted, and a touched element is counted where the code names it
+//! (STREAM's convention: no write-allocate traffic).
+
+/// A routine, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Op {
+    /// Sum of an array: `s = Σ a[i]`.
+    Read,
+    /// Fill: `c[i] = s`.
+    Write,
+    /// `c[i] = a[i]`.
+    Copy,
+    /// `b[i] = s·c[i]`.
+    Scale,
+    /// `c[i] = a[i] + b[i]`.
+    Add,
+    /// `a[i] = b[i] + s·c[i]`.
+    Triad,
+    /// Independent multiply-accumulate chains in registers.
+    Chain,
+    /// One fork-join of a thread team.
+    Barrier,
+    /// `C[m×n] = A[m×k] · B[n×k]ᵀ`, B being the weights.
+    Matmul,
+    /// Softmax(Q·Kᵀ)·V over a key/value cache, masked pairs not computed.
+    Attention,
+    /// Rows looked up in a table (token embedding).
+    Gather,
+    /// Rows appended to a key/value cache.
+    Append,
+    /// Root-mean-square normalisation with a weight row.
+    RmsNorm,
+    /// Rotary position embedding, fused with its neighbour.
+    Rope,
+    /// Bias row added, fused with its neighbour.
+    Bias,
+    /// `silu(gate) · up`, element by element.
+    SwiGlu,
+    /// `a[i] += b[i]`, the residual stream.
+    Residual,
+}
+
+/// The extent of an operation. Fields that an operation does not use are 1 (`pairs`: 0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// Rows of the activations: tokens of a matmul, query rows of attention.
+    pub m: u64,
+    /// Output features of a matmul; cached rows that attention reads; elements of a stream.
+    pub n: u64,
+    /// Inner extent: input features of a matmul; elements of one cached row (key and value); steps of a chain.
+    pub k: u64,
+    /// Attention only: visible (query, key) pairs, summed over query rows.
+    pub pairs: u64,
+}
+
+impl Shape {
+    /// A stream over arrays of `elements` elements.
+    pub const fn stream(elements: u64) -> Shape {
+        Shape { m: 1, n: elements, k: 1, pairs: 0 }
+    }
+
+    /// `width` independent multiply-accumulates, `steps` times.
+    pub const fn chain(width: u64, steps: u64) -> Shape {
+        Shape { m: 1, n: width, k: steps, pairs: 0 }
+    }
+
+    /// `m` tokens times an `n × k` weight matrix.
+    pub const fn matmul(m: u64, n: u64, k: u64) -> Shape {
+        Shape { m, n, k, pairs: 0 }
+    }
+
+    /// `queries` query rows over `cached_rows` distinct cached rows of `row` elements (key and value together), with
+    /// `pairs` visible (query row, key) pairs.
+    pub const fn attention(queries: u64, cached_rows: u64, row: u64, pairs: u64) -> Shape {
+        Shape { m: queries, n: cached_rows, k: row, pairs }
+    }
+
+    /// `rows` rows of `row` elements, each treated alike.
+    pub const fn rows(rows: u64, row: u64) -> Shape {
+        Shape { m: rows, n: row, k: 1, pairs: 0 }
+    }
+}
+
+/// What an operation costs: arithmetic, and elements touched per operand. All counts are exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Matmul FLOPs: 2 per multiply-accumulate.
+    pub flops: u128,
+    /// Elementwise FLOPs, kept apart: they never run on the multiply-accumulate roof.
+    pub vector_flops: u128,
+    /// Weight elements read.
+    pub weights_read: u128,
+    /// Key/value cache elements read.
+    pub cache_read: u128,
+    /// Key/value cache elements written.
+    pub cache_written: u128,
+    /// Activation or stream elements read.
+    pub input_read: u128,
+    /// Activation or stream elements written.
+    pub output_written: u128,
+}
+
+impl Op {
+    /// The name used in job names and in per-operation tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Op::Read => "read",
+            Op::Write => "write",
+            Op::Copy => "copy",
+            Op::Scale => "scale",
+            Op::Add => "add",
+            Op::Triad => "triad",
+            Op::Chain => "chain",
+            Op::Barrier => "barrier",
+            Op::Matmul => "matmul",
+            Op::Attention => "attention",
+            Op::Gather => "gather",
+            Op::Append => "append",
+            Op::RmsNorm => "rms_norm",
+            Op::Rope => "rope",
+            Op::Bias => "bias",
+            Op::SwiGlu => "swiglu",
+            Op::Residual => "residual",
+        }
+    }
+
+    /// The cost of the operation at `shape`. Products are taken in 128 bits, which no four 32-bit extents overflow.
+    ///
+    /// Elementwise counts per element follow the usual operation counts of decoder models: RMSNorm 4, RoPE 3,
+    /// softmax 5 (per visible pair), gated SiLU 5, residual and bias 1.
+    pub fn cost(self, shape: Shape) -> Cost {
+        let (m, n, k) = (u128::from(shape.m), u128::from(shape.n), u128::from(shape.k));
+        let pairs = u128::from(shape.pairs);
+        let zero = Cost::default();
+        match self {
+            Op::Read => Cost { input_read: n, ..zero },
+            Op::Write => Cost { output_written: n, ..zero },
+            Op::Copy => Cost { input_read: n, output_written: n, ..zero },
+            Op::Scale => Cost { vector_flops: n, input_read: n, output_written: n, ..zero },
+            Op::Add => Cost { vector_flops: n, input_read: 2 * n, output_written: n, ..zero },
+            Op::Triad => Cost { vector_flops: 2 * n, input_read: 2 * n, output_written: n, ..zero },
+            Op::Chain => Cost { flops: 2 * n * k, ..zero },
+            Op::Barrier => zero,
+            Op::Matmul => {
+                Cost { flops: 2 * m * n * k, weights_read: n * k, input_read: m * k, output_written: m * n, ..zero }
+            }
+            // Queries enter with one row of keys' width and leave with one row of values' width: k together.
+            Op::Attention => Cost {
+                flops: 2 * pairs * k,
+                vector_flops: 5 * pairs,
+                cache_read: n * k,
+                input_read: m * (k / 2),
+                output_written: m * (k - k / 2),
+                ..zero
+            },
+            Op::Gather => Cost { weights_read: m * n, output_written: m * n, ..zero },
+            Op::Append => Cost { cache_written: m * n, input_read: m * n, ..zero },
+            Op::RmsNorm => {
+                Cost { vector_flops: 4 * m * n, weights_read: n, input_read: m * n, output_written: m * n, ..zero }
+            }
+            Op::Rope => Cost { vector_flops: 3 * m * n, ..zero },
+            Op::Bias => Cost { vector_flops: m * n, weights_read: n, ..zero },
+            Op::SwiGlu => Cost { vector_flops: 5 * m * n, input_read: 2 * m * n, output_written: m * n, ..zero },
+            Op::Residual => Cost { vector_flops: m * n, input_read: 2 * m * n, output_written: m * n, ..zero },
+        }
+    }
+}
+
+impl std::fmt::Display for Op {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_count_the_words_the_code_names() {
+        let words = |op: Op| {
+            let cost = op.cost(Shape::stream(10));
+            cost.input_read + cost.output_written
+        };
+        let counted = [Op::Read, Op::Write, Op::Copy, Op::Scale, Op::Add, Op::Triad].map(words);
+        assert_eq!(counted, [10, 10, 20, 20, 30, 30]);
+    }
+
+    #[test]
+    fn a_multiply_accumulate_is_two_flops() {
+        assert_eq!(Op::Matmul.cost(Shape::matmul(3, 5, 7)).flops, 2 * 3 * 5 * 7);
+        assert_eq!(Op::Chain.cost(Shape::chain(16, 100)).flops, 3200);
+        assert_eq!(Op::Attention.cost(Shape::attention(4, 6, 16, 11)).flops, 2 * 11 * 16);
+    }
+}

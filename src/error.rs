@@ -1,0 +1,55 @@
+//! The one error of the library: a message a person can act on, and whose fault it is.
+//!
+//! A message names the file, the key and the remedy where there is one. Nothing here prints or exits; `cli` does.
+
+use std::fmt;
+
+/// Who has to act, which is also the exit code's meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The request or an input file is wrong (exit code 2).
+    Misuse,
+    /// The request is right, and could not be done (exit code 1).
+    Failure,
+}
+
+/// An error with its message for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    fault: Fault,
+    message: String,
+}
+
+/// The library's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// The request or an input file is wrong.
+    pub fn misuse(message: impl Into<String>) -> Error {
+        Error { fault: Fault::Misuse, message: message.into() }
+    }
+
+    /// The request is right, and could not be done.
+    pub fn failure(message: impl Into<String>) -> Error {
+        Error { fault: Fault::Failure, message: message.into() }
+    }
+
+    /// The same error with the place it concerns (usually a file) put before its message.
+    #[must_use]
+    pub fn within(self, place: impl fmt::Display) -> Error {
+        Error { fault: self.fault, message: format!("{place}: {}", self.message) }
+    }
+
+    /// Who has to act.
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,13 @@
+//! roofprobe measures what a device can really do, and tells what a language model can hope for on it.
+//!
+//! Two wings meet at one waist. The **supply** wing ([`probe`], [`device`], [`sample`]) divides known [`work`] by
+//! measured time and writes ceilings into a [`profile`]. The **demand** wing ([`model`], [`roofline`], [`potential`])
+//! divides a model's work by those ceilings and gets a time. They never import each other.
+#![deny(unsafe_code)]
+
+pub mod error;
+pub mod file;
+pub mod profile;
+pub mod report;
+pub mod units;
+pub mod work;

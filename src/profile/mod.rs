@@ -1,0 +1,549 @@
+//! The hardware profile: what was measured, how, and how sure it is.
+//!
+//! The waist of the hourglass: probes write it, the evaluator reads it, other tools read it as TOML. It is data; it
+//! measures nothing and computes nothing but its own [`Summary`]. Every number carries four significant digits, so that
+//! a profile saved, loaded and saved again is the same bytes.
+
+mod read;
+mod validate;
+mod write;
+
+use crate::units::{BytesPerSecond, FlopsPerSecond};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+pub use read::{load, parse};
+pub use write::{save, to_toml};
+
+/// The schema version that this build reads and writes.
+pub const SCHEMA: u32 = 1;
+
+/// A device, its environment and its ceilings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Version of this format; 1.
+    pub schema: u32,
+    /// What was measured.
+    pub device: DeviceInfo,
+    /// Under which circumstances.
+    pub environment: Environment,
+    /// The handful of numbers that most readers want; each repeats a ceiling.
+    #[serde(default)]
+    pub summary: Summary,
+    /// The answers, one per id.
+    #[serde(default)]
+    pub ceiling: Vec<Ceiling>,
+    /// Who measured, when, with what.
+    pub provenance: Provenance,
+}
+
+/// A device and its environment: all that is known before anything is timed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Machine {
+    /// What it is.
+    pub device: DeviceInfo,
+    /// Under which circumstances it runs.
+    pub environment: Environment,
+}
+
+/// The kind of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    /// The processor cores of the host.
+    Cpu,
+    /// A graphics processor.
+    Gpu,
+}
+
+/// What a device is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceInfo {
+    /// A short name for people.
+    pub name: String,
+    /// CPU or GPU.
+    pub kind: DeviceKind,
+    /// The maker.
+    pub vendor: String,
+    /// The model name that the device gives itself.
+    pub model: String,
+    /// The core design, where it is known by family and model numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub microarchitecture: Option<String>,
+    /// Instruction set architecture: `x86_64`, `aarch64`, …
+    pub architecture: String,
+    /// Instruction sets that roofprobe has kernels for and this device runs.
+    #[serde(default)]
+    pub isas: Vec<String>,
+    /// Logical CPUs present.
+    pub logical_cpus: u32,
+    /// Physical cores present, as the topology tells.
+    pub cores: u32,
+    /// Installed memory, bytes.
+    pub memory_bytes: u64,
+    /// Data and unified caches, nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<Cache>,
+}
+
+/// One cache level, as the topology tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// 1 is nearest to the core.
+    pub level: u32,
+    /// Size of one instance, bytes.
+    pub bytes: u64,
+    /// How many instances the present CPUs have.
+    pub instances: u32,
+    /// Logical CPUs that share one instance.
+    pub shared_by: u32,
+}
+
+/// Under which circumstances a device was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// Operating system.
+    pub os: String,
+    /// Kernel release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
+    /// Whether a hypervisor stands between; absent when it cannot be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub virtualised: Option<bool>,
+    /// The hypervisor's own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hypervisor: Option<String>,
+    /// CPUs that the process may run on.
+    #[serde(default)]
+    pub allowed_cpus: Vec<u32>,
+    /// Threads that the probes used: one per allowed core, within the quota.
+    pub threads: u32,
+    /// CPU quota of the control group, in CPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota_cpus: Option<f64>,
+    /// Frequency governor of the first allowed CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub governor: Option<String>,
+    /// Transparent huge page mode: `always`, `madvise` or `never`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub huge_pages: Option<String>,
+    /// Memory that could be allocated when the measurement began, control group limit included; bytes.
+    pub memory_available_bytes: u64,
+    /// Share of CPU time that the hypervisor gave to others during the measurement, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steal_percent: Option<f64>,
+    /// Times that the control group was throttled during the measurement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled_periods: Option<u64>,
+    /// How far the sentinel kernel's rate moved from the first round to the last, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift_percent: Option<f64>,
+    /// The smallest step of the clock used, ns.
+    pub timer_ns: f64,
+}
+
+/// The numbers that most readers want. Each repeats a measured ceiling's value, or is a quotient of two.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// `memory.dram.read`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dram_read_gb_per_s: Option<f64>,
+    /// `memory.dram.copy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dram_copy_gb_per_s: Option<f64>,
+    /// `memory.dram.triad`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dram_triad_gb_per_s: Option<f64>,
+    /// `compute.f64`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub f64_gflop_per_s: Option<f64>,
+    /// `compute.f32`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub f32_gflop_per_s: Option<f64>,
+    /// `compute.f16`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub f16_gflop_per_s: Option<f64>,
+    /// `compute.bf16`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bf16_gflop_per_s: Option<f64>,
+    /// `compute.i8`, integer operations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub i8_gflop_per_s: Option<f64>,
+    /// Ridge point `compute.f32 / memory.dram.read`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ridge_f32_flop_per_byte: Option<f64>,
+    /// Ridge point `compute.f16 / memory.dram.read`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ridge_f16_flop_per_byte: Option<f64>,
+    /// Ridge point `compute.bf16 / memory.dram.read`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ridge_bf16_flop_per_byte: Option<f64>,
+    /// Ridge point `compute.i8 / memory.dram.read`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ridge_i8_flop_per_byte: Option<f64>,
+}
+
+/// What became of a ceiling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Timed, verified, and through every gate.
+    Measured,
+    /// The device cannot do this.
+    Unsupported,
+    /// Timed, and wrong: the result differed from the oracle. No value is kept.
+    Rejected,
+    /// Not asked, for want of something (memory, time, permission).
+    Skipped,
+    /// Timed and verified, but a gate did not believe the number. Value and reason are kept.
+    Suspect,
+    /// Not measured: copied from the source named.
+    Quoted,
+}
+
+impl Status {
+    /// The word in the profile.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Status::Measured => "measured",
+            Status::Unsupported => "unsupported",
+            Status::Rejected => "rejected",
+            Status::Skipped => "skipped",
+            Status::Suspect => "suspect",
+            Status::Quoted => "quoted",
+        }
+    }
+
+    /// Whether a ceiling of this status has a value.
+    pub const fn has_value(self) -> bool {
+        matches!(self, Status::Measured | Status::Suspect | Status::Quoted)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// One answer: a rate or a time, its interval, its evidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ceiling {
+    /// Path-like name, such as `memory.dram.read` or `compute.f32.avx2`.
+    pub id: String,
+    /// What became of it.
+    pub status: Status,
+    /// Why it is not simply `measured`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Bandwidth, 10⁹ bytes per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gb_per_s: Option<f64>,
+    /// Compute rate, 10⁹ operations per second (2 per multiply-accumulate, integer ones too).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gflop_per_s: Option<f64>,
+    /// Latency, ns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ns: Option<f64>,
+    /// Overhead, µs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub us: Option<f64>,
+    /// Median of all samples, in the unit of the value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub median: Option<f64>,
+    /// Bootstrap interval of the value, 95 %, in its unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci95: Option<[f64; 2]>,
+    /// How many samples there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
+    /// The modes found, slowest first, where there is more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modes: Vec<Mode>,
+    /// Operations or bytes per core and clock cycle, where the clock was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_cycle: Option<f64>,
+    /// The clock measured in the threads around the samples, GHz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ghz: Option<f64>,
+    /// The configuration that the value belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Variant>,
+    /// The configurations that were tried to choose the variant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trials: Vec<Trial>,
+    /// Every sample in the order taken, in the unit of the value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sample_values: Vec<f64>,
+    /// Where a quoted value comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Remarks that do not change the status.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+}
+
+/// A cluster of samples.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mode {
+    /// Its centre (median), in the unit of the ceiling's value.
+    pub value: f64,
+    /// Its share of the samples, 0 to 1.
+    pub share: f64,
+}
+
+/// How a job was done. Keys that do not apply are absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// Instruction set of the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isa: Option<String>,
+    /// Threads, one per core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u32>,
+    /// Store instructions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stores: Option<Stores>,
+    /// Page size asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<Pages>,
+    /// Bytes that one repetition walks over, all arrays and threads together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footprint_bytes: Option<u64>,
+}
+
+/// Store instructions of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Stores {
+    /// Through the cache: the line is read first.
+    Ordinary,
+    /// Non-temporal: past the cache.
+    Nontemporal,
+}
+
+/// Page size asked of the operating system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Pages {
+    /// The smallest pages (4 KiB on most machines).
+    Base,
+    /// Transparent huge pages.
+    Huge,
+}
+
+/// One configuration that was tried.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// The configuration.
+    pub variant: Variant,
+    /// Its best sample, in the unit of the ceiling's value.
+    pub value: f64,
+}
+
+/// How much time a measurement may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Effort {
+    /// At most 15 s on two cores.
+    Quick,
+    /// At most 90 s on two cores.
+    Standard,
+    /// Several minutes: spread over the moods of a shared machine.
+    Thorough,
+}
+
+impl Effort {
+    /// The word on the command line and in the profile.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Effort::Quick => "quick",
+            Effort::Standard => "standard",
+            Effort::Thorough => "thorough",
+        }
+    }
+}
+
+/// Who measured, when, with what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// The tool: `roofprobe`, or the author of a quoted profile.
+    pub tool: String,
+    /// Its version.
+    pub version: String,
+    /// The commit it was built from; `unknown` outside a checkout.
+    pub commit: String,
+    /// The compiler that built it.
+    pub compiler: String,
+    /// When the measurement began, RFC 3339, UTC.
+    pub date: String,
+    /// How much time it was given.
+    pub effort: Effort,
+    /// Whether every ceiling asked for has its answer; an incomplete profile can be resumed.
+    pub complete: bool,
+    /// The globs it was restricted to; empty when everything was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+    /// The profile that was simulated, when nothing was measured at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<String>,
+}
+
+/// The unit of a ceiling's value, decided by the first word of its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// 10⁹ bytes per second.
+    GbPerS,
+    /// 10⁹ operations per second.
+    GflopPerS,
+    /// Nanoseconds; smaller is better.
+    Ns,
+    /// Microseconds; smaller is better.
+    Us,
+}
+
+impl Unit {
+    /// The unit of the ceiling named `id`; `None` when the id belongs to no known family.
+    pub fn of(id: &str) -> Option<Unit> {
+        match id.split('.').next()? {
+            "memory" | "transfer" | "attention" => Some(Unit::GbPerS),
+            "compute" | "matmul" => Some(Unit::GflopPerS),
+            "latency" => Some(Unit::Ns),
+            "overhead" => Some(Unit::Us),
+            _ => None,
+        }
+    }
+
+    /// As written for people.
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Unit::GbPerS => "GB/s",
+            Unit::GflopPerS => "GFLOP/s",
+            Unit::Ns => "ns",
+            Unit::Us => "µs",
+        }
+    }
+
+    /// Whether more is better.
+    pub const fn is_rate(self) -> bool {
+        matches!(self, Unit::GbPerS | Unit::GflopPerS)
+    }
+}
+
+impl Ceiling {
+    /// A ceiling without a value.
+    pub fn without_value(id: &str, status: Status, reason: impl Into<String>) -> Ceiling {
+        Ceiling { reason: Some(reason.into()), ..Ceiling::empty(id, status) }
+    }
+
+    /// A ceiling with a value in its own unit and nothing else yet.
+    pub fn with_value(id: &str, status: Status, unit: Unit, value: f64) -> Ceiling {
+        let mut ceiling = Ceiling::empty(id, status);
+        let slot = match unit {
+            Unit::GbPerS => &mut ceiling.gb_per_s,
+            Unit::GflopPerS => &mut ceiling.gflop_per_s,
+            Unit::Ns => &mut ceiling.ns,
+            Unit::Us => &mut ceiling.us,
+        };
+        *slot = Some(value);
+        ceiling
+    }
+
+    fn empty(id: &str, status: Status) -> Ceiling {
+        Ceiling {
+            id: id.to_owned(),
+            status,
+            reason: None,
+            gb_per_s: None,
+            gflop_per_s: None,
+            ns: None,
+            us: None,
+            median: None,
+            ci95: None,
+            samples: None,
+            modes: Vec::new(),
+            per_cycle: None,
+            clock_ghz: None,
+            variant: None,
+            trials: Vec::new(),
+            sample_values: Vec::new(),
+            source: None,
+            flags: Vec::new(),
+        }
+    }
+
+    /// The value in the unit that the id calls for.
+    pub fn value(&self) -> Option<(f64, Unit)> {
+        let unit = Unit::of(&self.id)?;
+        let value = match unit {
+            Unit::GbPerS => self.gb_per_s,
+            Unit::GflopPerS => self.gflop_per_s,
+            Unit::Ns => self.ns,
+            Unit::Us => self.us,
+        };
+        value.map(|v| (v, unit))
+    }
+}
+
+impl Profile {
+    /// The ceiling of that id, whatever its status.
+    pub fn ceiling(&self, id: &str) -> Option<&Ceiling> {
+        self.ceiling.iter().find(|c| c.id == id)
+    }
+
+    /// The bandwidth of that id, where the profile has one.
+    pub fn bandwidth(&self, id: &str) -> Option<BytesPerSecond> {
+        self.ceiling(id)?.gb_per_s.map(BytesPerSecond::from_giga)
+    }
+
+    /// The compute rate of that id, where the profile has one.
+    pub fn compute(&self, id: &str) -> Option<FlopsPerSecond> {
+        self.ceiling(id)?.gflop_per_s.map(FlopsPerSecond::from_giga)
+    }
+
+    /// Recomputes the summary from the ceilings.
+    pub fn summarise(&mut self) {
+        self.summary = Summary::of(&self.ceiling);
+    }
+
+    /// The profile's JSON Schema.
+    pub fn json_schema() -> serde_json::Value {
+        schemars::schema_for!(Profile).to_value()
+    }
+}
+
+impl Summary {
+    /// The summary that belongs to these ceilings.
+    pub fn of(ceilings: &[Ceiling]) -> Summary {
+        let value = |id: &str| ceilings.iter().find(|c| c.id == id).and_then(Ceiling::value).map(|(v, _)| v);
+        let dram_read = value("memory.dram.read");
+        let ridge = |compute: Option<f64>| Some(crate::units::four_digits(compute? / dram_read?));
+        let [f64_, f32_, f16, bf16, i8_] =
+            ["compute.f64", "compute.f32", "compute.f16", "compute.bf16", "compute.i8"].map(value);
+        Summary {
+            dram_read_gb_per_s: dram_read,
+            dram_copy_gb_per_s: value("memory.dram.copy"),
+            dram_triad_gb_per_s: value("memory.dram.triad"),
+            f64_gflop_per_s: f64_,
+            f32_gflop_per_s: f32_,
+            f16_gflop_per_s: f16,
+            bf16_gflop_per_s: bf16,
+            i8_gflop_per_s: i8_,
+            ridge_f32_flop_per_byte: ridge(f32_),
+            ridge_f16_flop_per_byte: ridge(f16),
+            ridge_bf16_flop_per_byte: ridge(bf16),
+            ridge_i8_flop_per_byte: ridge(i8_),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! TOML to profile: versions refused kindly, unknown keys by name, then the numbers checked.
+
+use super::{Profile, SCHEMA};
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// Loads and validates a profile.
+///
+/// # Errors
+/// Misuse, naming the file and the key, when it is missing, not TOML, not a profile, of another schema version, has an
+/// unknown key, or a number that cannot be.
+pub fn load(path: &Path) -> Result<Profile> {
+    let text = crate::file::read_text(path)?;
+    parse(&text).map_err(|e| e.within(path.display()))
+}
+
+/// Reads and validates a profile from TOML text.
+///
+/// # Errors
+/// As [`load`], without the file's name.
+pub fn parse(text: &str) -> Result<Profile> {
+    let table: toml::Table =
+        toml::from_str(text).map_err(|e| located(text, &e, "is the file truncated, or not TOML?"))?;
+    match table.get("schema") {
+        None => {
+            return Err(Error::misuse(
+                "no key \"schema\": not a roofprobe profile (`roofprobe measure -o FILE` writes one)",
+            ));
+        }
+        Some(toml::Value::Integer(version)) if *version == i64::from(SCHEMA) => {}
+        Some(toml::Value::Integer(version)) => {
+            return Err(Error::misuse(format!(
+                "schema: this is profile schema {version}, and this roofprobe ({}) reads schema {SCHEMA}; use the \
+                 version that wrote it, or measure again",
+                env!("CARGO_PKG_VERSION"),
+            )));
+        }
+        Some(_) => return Err(Error::misuse(format!("schema: must be the integer {SCHEMA}"))),
+    }
+    let profile: Profile =
+        toml::from_str(text).map_err(|e| located(text, &e, "`roofprobe schema` describes the format"))?;
+    profile.validate()?;
+    Ok(profile)
+}
+
+fn located(text: &str, error: &toml::de::Error, remedy: &str) -> Error {
+    let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
+    let place = line.map(|n| format!("line {n}: ")).unwrap_or_default();
+    Error::misuse(format!("{place}{}; {remedy}", error.message().replace('\n', " ")))
+}

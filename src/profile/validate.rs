@@ -1,0 +1,135 @@
+//! What a profile must satisfy beyond its types: numbers that can be, statuses with their evidence, ids once.
+
+use super::{Ceiling, Profile, Status, Summary, Unit};
+use crate::error::{Error, Result};
+use std::collections::HashSet;
+
+/// Beyond any memory or machine in sight (1 PiB; 2²⁰ CPUs): larger is a slip of the keyboard.
+const MEMORY_BYTES_MAX: u64 = 1 << 50;
+const CPUS_MAX: u32 = 1 << 20;
+/// Rates beyond 10⁹ GB/s or GFLOP/s (10¹⁸ per second) and times beyond 10⁹ units are no single device's.
+const VALUE_MAX: f64 = 1e9;
+
+impl Profile {
+    /// Checks everything that the types cannot.
+    ///
+    /// # Errors
+    /// Misuse, naming the key, for a value that is not finite or out of range, a status without its evidence, an id
+    /// that is malformed or stands twice, or a summary that contradicts its ceilings.
+    pub fn validate(&self) -> Result<()> {
+        self.validate_machine()?;
+        let mut seen = HashSet::new();
+        for ceiling in &self.ceiling {
+            if !seen.insert(ceiling.id.as_str()) {
+                return Err(Error::misuse(format!("ceiling \"{}\": stands twice; remove one", ceiling.id)));
+            }
+            validate_ceiling(ceiling).map_err(|e| e.within(format!("ceiling \"{}\"", ceiling.id)))?;
+        }
+        if self.summary != Summary::default() && self.summary != Summary::of(&self.ceiling) {
+            return Err(Error::misuse("summary: contradicts the ceilings below it; remove the table, it is derived"));
+        }
+        Ok(())
+    }
+
+    fn validate_machine(&self) -> Result<()> {
+        let device = &self.device;
+        let environment = &self.environment;
+        if device.name.trim().is_empty() {
+            return Err(Error::misuse("device.name: is empty; give the device a name"));
+        }
+        for (key, count) in [
+            ("device.logical_cpus", device.logical_cpus),
+            ("device.cores", device.cores),
+            ("environment.threads", environment.threads),
+        ] {
+            if count == 0 || count > CPUS_MAX {
+                return Err(Error::misuse(format!("{key}: must lie in 1..={CPUS_MAX}, is {count}")));
+            }
+        }
+        for (key, bytes) in [
+            ("device.memory_bytes", device.memory_bytes),
+            ("environment.memory_available_bytes", environment.memory_available_bytes),
+        ] {
+            if bytes == 0 || bytes > MEMORY_BYTES_MAX {
+                return Err(Error::misuse(format!("{key}: must lie in 1..={MEMORY_BYTES_MAX}, is {bytes}")));
+            }
+        }
+        for cache in &device.caches {
+            if cache.bytes == 0 || cache.bytes > MEMORY_BYTES_MAX || cache.instances == 0 || cache.shared_by == 0 {
+                return Err(Error::misuse(format!(
+                    "device.caches: level {} has an impossible size or count",
+                    cache.level
+                )));
+            }
+        }
+        positive("environment.timer_ns", Some(environment.timer_ns))?;
+        positive("environment.quota_cpus", environment.quota_cpus)?;
+        for (key, value) in [
+            ("environment.steal_percent", environment.steal_percent),
+            ("environment.drift_percent", environment.drift_percent),
+        ] {
+            if value.is_some_and(|v| !v.is_finite()) {
+                return Err(Error::misuse(format!("{key}: must be a finite number")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn validate_ceiling(ceiling: &Ceiling) -> Result<()> {
+    let words_are_plain = ceiling.id.split('.').all(|word| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    });
+    let Some(unit) = Unit::of(&ceiling.id).filter(|_| words_are_plain) else {
+        return Err(Error::misuse("id: is not a ceiling id such as memory.dram.read or compute.f32"));
+    };
+    for (key, value) in [
+        ("gb_per_s", ceiling.gb_per_s),
+        ("gflop_per_s", ceiling.gflop_per_s),
+        ("ns", ceiling.ns),
+        ("us", ceiling.us),
+        ("median", ceiling.median),
+        ("ci95[0]", ceiling.ci95.map(|ci| ci[0])),
+        ("ci95[1]", ceiling.ci95.map(|ci| ci[1])),
+        ("per_cycle", ceiling.per_cycle),
+        ("clock_ghz", ceiling.clock_ghz),
+    ] {
+        positive(key, value)?;
+    }
+    for &value in &ceiling.sample_values {
+        positive("sample_values", Some(value))?;
+    }
+    for trial in &ceiling.trials {
+        positive("trials", Some(trial.value))?;
+    }
+    for mode in &ceiling.modes {
+        positive("modes.value", Some(mode.value))?;
+        if !(0.0..=1.0).contains(&mode.share) {
+            return Err(Error::misuse(format!("modes.share: must lie in 0..=1, is {}", mode.share)));
+        }
+    }
+    if ceiling.ci95.is_some_and(|ci| ci[0] > ci[1]) {
+        return Err(Error::misuse("ci95: the lower bound is above the upper one"));
+    }
+    let status = ceiling.status;
+    if status.has_value() != ceiling.value().is_some() {
+        let verb = if status.has_value() { "needs" } else { "must not have" };
+        return Err(Error::misuse(format!("status \"{status}\" {verb} a value in {}", unit.symbol())));
+    }
+    if !matches!(status, Status::Measured | Status::Quoted) && ceiling.reason.is_none() {
+        return Err(Error::misuse(format!("status \"{status}\" needs a reason")));
+    }
+    if status == Status::Quoted && ceiling.source.is_none() {
+        return Err(Error::misuse("status \"quoted\" needs a source"));
+    }
+    Ok(())
+}
+
+fn positive(key: &str, value: Option<f64>) -> Result<()> {
+    match value {
+        Some(v) if !(v.is_finite() && v > 0.0 && v <= VALUE_MAX) => {
+            Err(Error::misuse(format!("{key}: must be a finite number in (0, {VALUE_MAX:e}], is {v}")))
+        }
+        _ => Ok(()),
+    }
+}

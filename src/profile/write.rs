@@ -1,0 +1,49 @@
+//! Profile to TOML: one table per section, everything below it on one line, so that people can read it.
+
+use super::Profile;
+use crate::error::{Error, Result};
+use serde::Serialize;
+use std::path::Path;
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
+
+const HEADER: &str =
+    "# Hardware profile by roofprobe. Rates are decimal (GB = 10^9 bytes); 1 multiply-accumulate = 2 FLOP.\n";
+
+/// The profile as TOML text.
+///
+/// # Errors
+/// Failure when a number cannot be written in TOML (an integer beyond 63 bits).
+pub fn to_toml(profile: &Profile) -> Result<String> {
+    let mut document = DocumentMut::new();
+    document.insert("schema", toml_edit::value(i64::from(profile.schema)));
+    document.insert("device", Item::Table(section(&profile.device)?));
+    document.insert("environment", Item::Table(section(&profile.environment)?));
+    document.insert("summary", Item::Table(section(&profile.summary)?));
+    let mut ceilings = ArrayOfTables::new();
+    for ceiling in &profile.ceiling {
+        ceilings.push(section(ceiling)?);
+    }
+    if !ceilings.is_empty() {
+        document.insert("ceiling", Item::ArrayOfTables(ceilings));
+    }
+    document.insert("provenance", Item::Table(section(&profile.provenance)?));
+    Ok(format!("{HEADER}{document}"))
+}
+
+fn section<T: Serialize>(part: &T) -> Result<Table> {
+    let value = part
+        .serialize(toml_edit::ser::ValueSerializer::new())
+        .map_err(|e| Error::failure(format!("the profile cannot be written as TOML: {e}")))?;
+    let Value::InlineTable(table) = value else {
+        return Err(Error::failure("the profile cannot be written as TOML: a section is not a table"));
+    };
+    Ok(table.into_table())
+}
+
+/// Saves the profile atomically.
+///
+/// # Errors
+/// Failure when `path` cannot be written; what stood there before is untouched.
+pub fn save(profile: &Profile, path: &Path) -> Result<()> {
+    crate::file::write_atomically(path, &to_toml(profile)?)
+}
