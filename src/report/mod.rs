@@ -4,7 +4,7 @@
 //! of reports; this module only writes. Formats state their differences, the sameness stands in [`Table`].
 
 use crate::error::{Error, Result};
-use comfy_table::{CellAlignment, ContentArrangement, presets};
+use comfy_table::{CellAlignment, ContentArrangement, TableStyle, presets};
 use serde_json::Value;
 
 /// How a report is written.
@@ -140,9 +140,9 @@ impl Report {
 }
 
 impl Table {
-    fn grid(&self, preset: &str) -> comfy_table::Table {
+    fn grid(&self, preset: TableStyle) -> comfy_table::Table {
         let mut grid = comfy_table::Table::new();
-        grid.load_preset(preset).set_content_arrangement(ContentArrangement::Disabled);
+        grid.load_style(preset).set_content_arrangement(ContentArrangement::Disabled);
         grid.set_header(&self.columns);
         for row in &self.rows {
             grid.add_row(row.iter().map(Cell::shown));
