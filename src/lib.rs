@@ -5,9 +5,17 @@
 //! divides a model's work by those ceilings and gets a time. They never import each other.
 #![deny(unsafe_code)]
 
+pub mod cli;
+pub mod device;
 pub mod error;
 pub mod file;
+pub mod job;
+pub mod probe;
 pub mod profile;
 pub mod report;
+pub mod sample;
+pub mod simulate;
+pub mod stats;
+pub mod store;
 pub mod units;
 pub mod work;
