@@ -6,8 +6,11 @@
 pub mod profile;
 
 use crate::error::{Error, Result};
-use comfy_table::{CellAlignment, ContentArrangement, TableStyle, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle, presets};
 use serde_json::Value;
+
+/// Columns apart, one rule below their names, nothing else.
+const TEXT_STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,7 +166,7 @@ impl Table {
             out.push('\n');
         }
         if !self.columns.is_empty() {
-            let grid = self.grid(presets::UTF8_HORIZONTAL_ONLY).to_string();
+            let grid = self.grid(TEXT_STYLE).to_string();
             for line in grid.lines() {
                 out.push_str(line.trim_end());
                 out.push('\n');

@@ -16,8 +16,13 @@ pub fn report(profile: &Profile) -> Result<Report> {
 
 fn ceilings(profile: &Profile) -> Table {
     let columns = ["ceiling", "value", "unit", "95 % interval", "median", "samples", "per cycle", "variant", "status"];
+    let threads = profile.environment.threads;
     Table {
-        title: format!("Roofline of {}", profile.device.name),
+        title: format!(
+            "Roofline of {}, measured with {threads} thread{}",
+            profile.device.name,
+            if threads == 1 { "" } else { "s" }
+        ),
         columns: columns.map(String::from).to_vec(),
         rows: profile.ceiling.iter().map(row).collect(),
         notes: notes(profile),
@@ -43,7 +48,7 @@ fn row(ceiling: &Ceiling) -> Vec<Cell> {
     ]
 }
 
-/// A variant in few words: instruction set, non-temporal stores, base pages, threads.
+/// A variant in few words. The threads stand in the title.
 fn words(variant: &Variant) -> String {
     let mut words: Vec<String> = variant.isa.iter().cloned().collect();
     match variant.stores {
@@ -56,7 +61,6 @@ fn words(variant: &Variant) -> String {
         Some(Pages::Base) => words.push("base pages".to_owned()),
         None => {}
     }
-    words.extend(variant.threads.map(|threads| format!("{threads} threads").replace("1 threads", "1 thread")));
     words.join(", ")
 }
 
