@@ -44,6 +44,9 @@ fn write_variant(variant: &Variant, separator: &str, out: &mut impl fmt::Write) 
         Some(Stores::Nontemporal) => write!(out, "{separator}nontemporal")?,
         None => {}
     }
+    if let Some(streams) = variant.streams {
+        write!(out, "{separator}{streams}s")?;
+    }
     match variant.pages {
         Some(Pages::Base) => write!(out, "{separator}base")?,
         Some(Pages::Huge) => write!(out, "{separator}huge")?,

@@ -21,7 +21,7 @@ fn filled(len: usize, seed: u64) -> Buffer {
 #[test]
 fn streams_agree_with_the_oracle() {
     for kernel in StreamKernel::all() {
-        println!("{} {} {:?}", kernel.op(), kernel.isa(), kernel.stores());
+        println!("{} {} {:?} {}", kernel.op(), kernel.isa(), kernel.stores(), kernel.streams());
         for len in LENGTHS {
             let (x, y, mut out) = (filled(len, 1), filled(len, 2), filled(len, 3));
             let before = out.as_slice().to_vec();
@@ -96,16 +96,16 @@ fn the_table_names_every_kernel_it_has() {
             assert_eq!(ChainKernel::find(dtype, isa).is_some(), isa.has_chain(dtype), "{dtype} {isa}");
         }
         for op in stream::OPS {
-            assert_eq!(StreamKernel::find(op, isa, Stores::Ordinary).is_some(), isa.has_streams(), "{op} {isa}");
+            assert_eq!(StreamKernel::find(op, isa, Stores::Ordinary, 1).is_some(), isa.has_streams(), "{op} {isa}");
             let nontemporal = isa.has_nontemporal_stores() && op != Op::Read;
-            assert_eq!(StreamKernel::find(op, isa, Stores::Nontemporal).is_some(), nontemporal, "{op} {isa}");
+            assert_eq!(StreamKernel::find(op, isa, Stores::Nontemporal, 1).is_some(), nontemporal, "{op} {isa}");
         }
     }
     assert!(Isa::Portable.available());
     for op in stream::OPS {
-        assert!(StreamKernel::find(op, Isa::Portable, Stores::Ordinary).is_some(), "{op}");
+        assert!(StreamKernel::find(op, Isa::Portable, Stores::Ordinary, 1).is_some(), "{op}");
     }
-    assert!(StreamKernel::find(Op::Copy, Isa::Portable, Stores::Nontemporal).is_none());
+    assert!(StreamKernel::find(Op::Copy, Isa::Portable, Stores::Nontemporal, 1).is_none());
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn the_yardstick_counts_what_it_runs() {
 #[test]
 #[should_panic(expected = "differ in length")]
 fn arrays_of_unequal_length_are_refused() {
-    let kernel = StreamKernel::find(Op::Copy, Isa::Portable, Stores::Ordinary).unwrap();
+    let kernel = StreamKernel::find(Op::Copy, Isa::Portable, Stores::Ordinary, 1).unwrap();
     let (x, y, mut out) = (filled(8, 1), filled(8, 2), filled(9, 3));
     kernel.run(x.as_slice(), y.as_slice(), out.as_mut_slice(), 1.0);
 }

@@ -3,7 +3,7 @@
 use super::Question;
 use crate::job::Job;
 use crate::profile::{Effort, Machine, Pages, Status, Stores, Variant};
-use roofprobe_kernels::ops::stream::OPS;
+use roofprobe_kernels::ops::stream::{OPS, SIDE_BY_SIDE};
 use roofprobe_kernels::{Dtype, Isa, Op, Shape};
 
 /// Each array is at least this many times the last-level cache that the cores reach (STREAM's rule).
@@ -81,12 +81,7 @@ fn candidates(id: &str, machine: &Machine, effort: Effort, op: Op, pages: &[Page
     let mut jobs = Vec::new();
     for &pages in pages {
         for &isa in &isas {
-            let stores: &[Option<Stores>] = match (op, isa.has_nontemporal_stores()) {
-                (Op::Read, _) => &[None],
-                (_, true) => &[Some(Stores::Nontemporal), Some(Stores::Ordinary)],
-                (_, false) => &[Some(Stores::Ordinary)],
-            };
-            jobs.extend(stores.iter().map(|&stores| Job {
+            jobs.extend(ways(op, isa).into_iter().map(|(stores, streams)| Job {
                 ceiling: id.to_owned(),
                 op,
                 dtype: Dtype::F64,
@@ -94,6 +89,7 @@ fn candidates(id: &str, machine: &Machine, effort: Effort, op: Op, pages: &[Page
                     isa: Some(isa.name().to_owned()),
                     threads: Some(machine.environment.threads),
                     stores,
+                    streams,
                     pages: Some(pages),
                     footprint_bytes: Some(arrays * array_bytes),
                 },
@@ -101,4 +97,13 @@ fn candidates(id: &str, machine: &Machine, effort: Effort, op: Op, pages: &[Page
         }
     }
     jobs
+}
+
+/// The stores and the number of side-by-side streams with which an instruction set can do `op`.
+fn ways(op: Op, isa: Isa) -> Vec<(Option<Stores>, Option<u32>)> {
+    match (op, isa.has_nontemporal_stores()) {
+        (Op::Read, _) => vec![(None, Some(SIDE_BY_SIDE as u32)), (None, None)],
+        (_, true) => vec![(Some(Stores::Nontemporal), None), (Some(Stores::Ordinary), None)],
+        (_, false) => vec![(Some(Stores::Ordinary), None)],
+    }
 }

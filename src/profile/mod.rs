@@ -316,6 +316,9 @@ pub struct Variant {
     /// Store instructions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stores: Option<Stores>,
+    /// Sequential streams that one thread reads side by side, where there is more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams: Option<u32>,
     /// Page size asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pages: Option<Pages>,

@@ -56,6 +56,7 @@ fn words(variant: &Variant) -> String {
         Some(Stores::Ordinary) => words.push("ordinary".to_owned()),
         None => {}
     }
+    words.extend(variant.streams.map(|n| format!("{n} streams")));
     match variant.pages {
         Some(Pages::Huge) => words.push("huge pages".to_owned()),
         Some(Pages::Base) => words.push("base pages".to_owned()),

@@ -127,7 +127,8 @@ impl Cpu {
             _ => stream::Stores::Ordinary,
         };
         let isa = isa_of(job)?;
-        StreamKernel::find(job.op, isa, stores).ok_or_else(|| unsupported(isa))
+        StreamKernel::find(job.op, isa, stores, job.variant.streams.unwrap_or(1) as usize)
+            .ok_or_else(|| unsupported(isa))
     }
 
     fn time_chain(&mut self, kernel: ChainKernel, repetitions: u64) -> std::result::Result<Pass, Refusal> {
