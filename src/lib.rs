@@ -7,6 +7,7 @@
 
 pub mod error;
 pub mod file;
+pub mod model;
 pub mod profile;
 pub mod report;
 pub mod units;
