@@ -8,7 +8,9 @@
 pub mod error;
 pub mod file;
 pub mod model;
+pub mod potential;
 pub mod profile;
 pub mod report;
+pub mod roofline;
 pub mod units;
 pub mod work;
