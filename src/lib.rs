@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod error;
+pub mod evaluate;
 pub mod file;
 pub mod model;
 pub mod potential;

@@ -3,6 +3,9 @@
 //! A [`Report`] holds tables of [`Cell`]s and the JSON of the record behind them. What is shown is decided by the makers
 //! of reports; this module only writes. Formats state their differences, the sameness stands in [`Table`].
 
+pub mod evaluation;
+pub mod models;
+
 use crate::error::{Error, Result};
 use comfy_table::{CellAlignment, ContentArrangement, TableStyle, presets};
 use serde_json::Value;
