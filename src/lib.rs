@@ -5,13 +5,21 @@
 //! divides a model's work by those ceilings and gets a time. They never import each other.
 #![deny(unsafe_code)]
 
+pub mod cli;
+pub mod device;
 pub mod error;
 pub mod evaluate;
 pub mod file;
+pub mod job;
 pub mod model;
 pub mod potential;
+pub mod probe;
 pub mod profile;
 pub mod report;
 pub mod roofline;
+pub mod sample;
+pub mod simulate;
+pub mod stats;
+pub mod store;
 pub mod units;
 pub mod work;

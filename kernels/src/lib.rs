@@ -1,11 +1,18 @@
 //! The measuring kernels of roofprobe.
 //!
 //! For whoever asks "what is being timed": every routine is written once, generically, in [`ops`]; an instruction set
-//! only instantiates it in [`arch`]; each carries its exact cost on its label ([`op`], [`dtype`]); each is held against
+//! only instantiates it in `arch`; each carries its exact cost on its label ([`op`], [`dtype`]); each is held against
 //! the oracle in [`mod@reference`]. There is no clock, no I/O and no thread here.
 
+mod arch;
+pub mod buffer;
 pub mod dtype;
+pub mod isa;
 pub mod op;
+pub mod ops;
+pub mod reference;
+mod vector;
 
 pub use dtype::Dtype;
+pub use isa::Isa;
 pub use op::{Cost, Op, Shape};

@@ -273,6 +273,9 @@ pub struct Ceiling {
     /// The clock measured in the threads around the samples, GHz.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_ghz: Option<f64>,
+    /// Share of the arrays that the system really put on huge pages, where it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub huge_share: Option<f64>,
     /// The configuration that the value belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<Variant>,
@@ -475,6 +478,7 @@ impl Ceiling {
             modes: Vec::new(),
             per_cycle: None,
             clock_ghz: None,
+            huge_share: None,
             variant: None,
             trials: Vec::new(),
             sample_values: Vec::new(),

@@ -108,6 +108,9 @@ fn validate_ceiling(ceiling: &Ceiling) -> Result<()> {
             return Err(Error::misuse(format!("modes.share: must lie in 0..=1, is {}", mode.share)));
         }
     }
+    if ceiling.huge_share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+        return Err(Error::misuse("huge_share: must lie in 0..=1"));
+    }
     if ceiling.ci95.is_some_and(|ci| ci[0] > ci[1]) {
         return Err(Error::misuse("ci95: the lower bound is above the upper one"));
     }

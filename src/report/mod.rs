@@ -5,10 +5,14 @@
 
 pub mod evaluation;
 pub mod models;
+pub mod profile;
 
 use crate::error::{Error, Result};
-use comfy_table::{CellAlignment, ContentArrangement, TableStyle, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle, presets};
 use serde_json::Value;
+
+/// Columns apart, one rule below their names, nothing else.
+const TEXT_STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -164,7 +168,7 @@ impl Table {
             out.push('\n');
         }
         if !self.columns.is_empty() {
-            let grid = self.grid(presets::UTF8_HORIZONTAL_ONLY).to_string();
+            let grid = self.grid(TEXT_STYLE).to_string();
             for line in grid.lines() {
                 out.push_str(line.trim_end());
                 out.push('\n');

@@ -1,0 +1,5 @@
+//! The algorithms, each written once and generic over the instruction set.
+
+pub mod chain;
+pub mod clock;
+pub mod stream;

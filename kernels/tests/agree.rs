@@ -1,0 +1,139 @@
+//! Every kernel this CPU can run agrees with the oracle, with random data on awkward lengths.
+//!
+//! An instruction set that the CPU lacks is skipped: the list printed says which were run.
+
+use roofprobe_kernels::buffer::{Buffer, Pages};
+use roofprobe_kernels::ops::chain::{ChainKernel, STEPS};
+use roofprobe_kernels::ops::clock::dependent_adds;
+use roofprobe_kernels::ops::stream::{self, Stores, StreamKernel};
+use roofprobe_kernels::reference::{self, Random};
+use roofprobe_kernels::{Dtype, Isa, Op};
+
+const LENGTHS: [usize; 12] = [0, 1, 3, 7, 8, 31, 32, 33, 64, 127, 1000, 4099];
+
+fn filled(len: usize, seed: u64) -> Buffer {
+    let mut buffer = Buffer::new(len, Pages::Base, 192).expect("memory for a test array");
+    let mut random = Random::new(seed);
+    buffer.as_mut_slice().iter_mut().for_each(|value| *value = random.signed_unit());
+    buffer
+}
+
+#[test]
+fn streams_agree_with_the_oracle() {
+    for kernel in StreamKernel::all() {
+        println!("{} {} {:?}", kernel.op(), kernel.isa(), kernel.stores());
+        for len in LENGTHS {
+            let (x, y, mut out) = (filled(len, 1), filled(len, 2), filled(len, 3));
+            let before = out.as_slice().to_vec();
+            let s = 0.718_281_828;
+            let sum = kernel.run(x.as_slice(), y.as_slice(), out.as_mut_slice(), s);
+            if kernel.op() == Op::Read {
+                assert_eq!(sum, reference::checksum(x.as_slice()), "length {len}");
+                assert_eq!(out.as_slice(), before, "a read writes nothing");
+            } else {
+                for (i, &got) in out.as_slice().iter().enumerate() {
+                    let (x, y) = (x.as_slice()[i], y.as_slice()[i]);
+                    assert!(reference::stream_agrees(kernel.op(), got, x, y, s), "length {len}, element {i}: {got}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn chains_agree_with_the_oracle() {
+    for kernel in ChainKernel::all() {
+        println!("{} {}", kernel.dtype(), kernel.isa());
+        for (seed, rounds) in [(1, 1), (2, 2), (3, 7)] {
+            let mut state = kernel.prepare(seed);
+            state.run(rounds);
+            assert!(state.verified(rounds), "{} on {}", kernel.dtype(), kernel.isa());
+            assert!(!state.verified(rounds + 1), "the check must tell another amount of work");
+        }
+    }
+}
+
+#[test]
+fn chains_stay_bounded_and_busy() {
+    for dtype in [Dtype::F32, Dtype::F64] {
+        let inputs = reference::chain_inputs(dtype, 256, 32, 5);
+        let (near, far) =
+            (reference::chain(dtype, true, &inputs, STEPS), reference::chain(dtype, true, &inputs, STEPS - 1));
+        assert_ne!(near, far);
+        let lanes: Vec<f64> = if dtype == Dtype::F64 {
+            near.as_chunks::<8>().0.iter().map(|&b| f64::from_ne_bytes(b)).collect()
+        } else {
+            near.as_chunks::<4>().0.iter().map(|&b| f64::from(f32::from_ne_bytes(b))).collect()
+        };
+        assert!(lanes.iter().all(|x| x.is_finite() && x.abs() <= 1.9), "{lanes:?}");
+    }
+}
+
+#[test]
+fn bf16_oracle_is_exact_in_any_order() {
+    // The inputs are chosen such that no sum is ever rounded: the double-precision sum is the same number.
+    let inputs = reference::chain_inputs(Dtype::Bf16, 64, 64, 9);
+    let bf16 = |bytes: &[u8]| f64::from(f32::from_bits(u32::from(u16::from_ne_bytes([bytes[0], bytes[1]])) << 16));
+    let last = reference::chain(Dtype::Bf16, false, &inputs, STEPS);
+    for lane in 0..16 {
+        let at = lane * 4;
+        let mut sum = f64::from(f32::from_ne_bytes(inputs.start[at..at + 4].try_into().unwrap()));
+        for step in 0..STEPS {
+            let b = 64 * (1 + step % 2);
+            for half in [at, at + 2] {
+                sum += bf16(&inputs.operands[half..]) * bf16(&inputs.operands[b + half..]);
+            }
+        }
+        assert!(sum.abs() < f64::from(1 << 24));
+        assert_eq!(sum, f64::from(f32::from_ne_bytes(last[at..at + 4].try_into().unwrap())), "lane {lane}");
+    }
+}
+
+#[test]
+fn the_table_names_every_kernel_it_has() {
+    for isa in Isa::ALL.iter().copied().filter(|isa| isa.available()) {
+        for dtype in Dtype::ALL {
+            assert_eq!(ChainKernel::find(dtype, isa).is_some(), isa.has_chain(dtype), "{dtype} {isa}");
+        }
+        for op in stream::OPS {
+            assert_eq!(StreamKernel::find(op, isa, Stores::Ordinary).is_some(), isa.has_streams(), "{op} {isa}");
+            let nontemporal = isa.has_nontemporal_stores() && op != Op::Read;
+            assert_eq!(StreamKernel::find(op, isa, Stores::Nontemporal).is_some(), nontemporal, "{op} {isa}");
+        }
+    }
+    assert!(Isa::Portable.available());
+    for op in stream::OPS {
+        assert!(StreamKernel::find(op, Isa::Portable, Stores::Ordinary).is_some(), "{op}");
+    }
+    assert!(StreamKernel::find(Op::Copy, Isa::Portable, Stores::Nontemporal).is_none());
+}
+
+#[test]
+fn buffers_are_aligned_zeroed_and_apart() {
+    for (len, offset) in [(1, 0), (1000, 64), (1 << 16, 4160 + 7)] {
+        for pages in [Pages::Base, Pages::Huge] {
+            let buffer = Buffer::new(len, pages, offset).unwrap();
+            let address = buffer.as_slice().as_ptr().addr();
+            assert_eq!(address % (2 << 20), offset / 64 * 64);
+            assert!(buffer.mapping().contains(&address));
+            assert!(buffer.as_slice().iter().all(|&v| v.to_bits() == 0));
+        }
+    }
+    assert!(Buffer::new(usize::MAX / 8, Pages::Base, 0).is_err());
+}
+
+#[test]
+fn the_yardstick_counts_what_it_runs() {
+    if let Some(adds) = dependent_adds(1000) {
+        assert_eq!(adds, 1024);
+        assert_eq!(dependent_adds(1), Some(32));
+    }
+}
+
+#[test]
+#[should_panic(expected = "differ in length")]
+fn arrays_of_unequal_length_are_refused() {
+    let kernel = StreamKernel::find(Op::Copy, Isa::Portable, Stores::Ordinary).unwrap();
+    let (x, y, mut out) = (filled(8, 1), filled(8, 2), filled(9, 3));
+    kernel.run(x.as_slice(), y.as_slice(), out.as_mut_slice(), 1.0);
+}

@@ -1,0 +1,111 @@
+//! The command line: one verb, one file. Only this module prints, and only `main` exits.
+//!
+//! Results go to standard output, progress and warnings to standard error. Exit code 0: done; 1: could not be done;
+//! 2: the request or an input file is wrong.
+
+mod devices;
+mod first_minute;
+mod measure;
+mod models;
+mod profiles;
+mod schema;
+mod show;
+
+use crate::error::{Error, Fault, Result};
+use crate::report::{Format, Report};
+use clap::{Parser, Subcommand, ValueEnum};
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+/// Measures what this device can really do, and tells what a language model can hope for on it.
+///
+/// Without a command, roofprobe measures this machine quickly, keeps the profile, and evaluates a small language model
+/// on it.
+#[derive(Debug, Parser)]
+#[command(name = "roofprobe", version, max_term_width = 110)]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+
+    /// How results are written.
+    #[arg(long, value_enum, default_value_t = FormatName::Text, global = true)]
+    format: FormatName,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Measure(measure::Measure),
+    Devices(devices::Devices),
+    Show(show::Show),
+    Models(models::Models),
+    Profiles(profiles::Profiles),
+    Schema(schema::Schema),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FormatName {
+    /// Aligned columns for people.
+    Text,
+    /// The whole record, for programs.
+    Json,
+    /// The main table, numbers in full.
+    Csv,
+    /// Every table, for documents.
+    Markdown,
+}
+
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Format {
+        match name {
+            FormatName::Text => Format::Text,
+            FormatName::Json => Format::Json,
+            FormatName::Csv => Format::Csv,
+            FormatName::Markdown => Format::Markdown,
+        }
+    }
+}
+
+/// Runs the command line and returns the exit code.
+pub fn run(arguments: Arguments) -> ExitCode {
+    let format = arguments.format.into();
+    let done = match arguments.verb {
+        None => first_minute::run(format),
+        Some(Verb::Measure(verb)) => verb.run(format),
+        Some(Verb::Devices(verb)) => verb.run(format),
+        Some(Verb::Show(verb)) => verb.run(format),
+        Some(Verb::Models(verb)) => verb.run(format),
+        Some(Verb::Profiles(verb)) => verb.run(format),
+        Some(Verb::Schema(verb)) => verb.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("roofprobe: {error}"));
+            match error.fault() {
+                Fault::Misuse => ExitCode::from(2),
+                Fault::Failure => ExitCode::from(1),
+            }
+        }
+    }
+}
+
+/// Writes a report to standard output.
+fn print_report(report: &Report, format: Format) -> Result<()> {
+    print(&report.render(format)?)
+}
+
+/// Writes text to standard output. A reader that has gone away has seen enough: that is no error.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::failure(format!("standard output cannot be written: {e}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to standard error. Nobody can be told if that fails.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}

@@ -1,0 +1,244 @@
+//! The CPU: a team of pinned threads, and the kernels that they run.
+//!
+//! Time is from the first thread's start to the last thread's end, behind a barrier. Every pass is verified: chains and
+//! reads against their checksum at once, streams that write by a look at the whole output, once per operation and
+//! allocation.
+
+mod bench;
+mod team;
+mod topology;
+
+use super::{Device, Pass, Purpose, Refusal};
+use crate::error::{Error, Result};
+use crate::job::Job;
+use crate::profile::{Machine, Pages};
+use crate::units::{Seconds, four_digits};
+use crate::work::Work;
+use bench::clock_hz;
+use roofprobe_kernels::ops::chain::ChainKernel;
+use roofprobe_kernels::ops::stream::{self, StreamKernel};
+use roofprobe_kernels::{Dtype, Isa, Op};
+use std::collections::HashSet;
+use std::time::Instant;
+use team::Team;
+use topology::Taken;
+
+/// The host's processor.
+pub struct Cpu {
+    machine: Machine,
+    team: Team,
+    origin: Instant,
+    taken_at_start: Taken,
+    /// Stream variants whose output was verified since the last renewal.
+    verified: HashSet<Job>,
+    /// Rates of the sentinel chain, one per renewal.
+    sentinel: Vec<f64>,
+}
+
+/// Rounds of the sentinel chain: a few milliseconds on any recent core.
+const SENTINEL_ROUNDS: u64 = 1000;
+/// Of three arrays, the bytes that one thread may be asked to hold at least.
+const ELEMENTS_MIN: usize = 64;
+
+/// What one thread saw of one pass.
+struct Span {
+    start_s: f64,
+    end_s: f64,
+    clock_hz: Option<f64>,
+    right: bool,
+}
+
+impl Cpu {
+    /// Reads the topology and starts the team: one pinned thread per allowed core within the quota, or `threads`.
+    ///
+    /// # Errors
+    /// Misuse for an impossible number of threads; failure when no CPU is allowed or threads cannot be pinned.
+    pub fn new(threads: Option<usize>) -> Result<Cpu> {
+        let topology = topology::read(threads).map_err(|reason| {
+            if threads.is_some() { Error::misuse(format!("--threads: {reason}")) } else { Error::failure(reason) }
+        })?;
+        let team = Team::new(&topology.cores).map_err(Error::failure)?;
+        let mut cpu = Cpu {
+            machine: topology.machine,
+            team,
+            origin: Instant::now(),
+            taken_at_start: Taken::now(),
+            verified: HashSet::new(),
+            sentinel: Vec::new(),
+        };
+        cpu.watch_drift();
+        Ok(cpu)
+    }
+
+    /// What this machine is, without starting anything.
+    ///
+    /// # Errors
+    /// Failure when no CPU is allowed.
+    pub fn describe() -> Result<Machine> {
+        topology::read(None).map(|t| t.machine).map_err(Error::failure)
+    }
+
+    fn watch_drift(&mut self) {
+        let best = Isa::ALL.iter().rev().find_map(|&isa| ChainKernel::find(Dtype::F32, isa));
+        // A first run wakes the clock up and is not kept.
+        let rates = best.map(|kernel| [(); 3].map(|()| self.time_chain(kernel, SENTINEL_ROUNDS)));
+        if let Some([_, Ok(first), Ok(second)]) = rates {
+            self.sentinel.push((first.work.flops / first.seconds).0.max((second.work.flops / second.seconds).0));
+        }
+    }
+
+    fn time_stream(&mut self, job: &Job, repetitions: u64) -> std::result::Result<Pass, Refusal> {
+        let kernel = self.stream_kernel(job)?;
+        let arrays = (kernel.cost(1).input_read + kernel.cost(1).output_written) as u64;
+        let footprint = job.variant.footprint_bytes.ok_or_else(|| skipped("the job names no footprint"))?;
+        let elements = footprint / arrays / 8 / self.team.size() as u64;
+        let len =
+            usize::try_from(elements).map_err(|_| skipped("the arrays exceed the address space"))?.max(ELEMENTS_MIN);
+        let pages = job.variant.pages.unwrap_or(Pages::Base);
+        let prepared = self.all(move |bench, _| bench.prepare_arena(pages, len))?;
+        let mut huge_share: Option<f64> = None;
+        for answer in prepared {
+            let share = answer.map_err(|reason| skipped(&reason))?;
+            huge_share = share.map(|s| huge_share.map_or(s, |least| least.min(s)));
+        }
+        let origin = self.origin;
+        let before = Taken::now();
+        let spans = self.all(move |bench, barrier| {
+            barrier.wait();
+            let start_s = origin.elapsed().as_secs_f64();
+            let right = bench.stream(kernel, pages, repetitions);
+            Span { start_s, end_s: origin.elapsed().as_secs_f64(), clock_hz: None, right }
+        })?;
+        let disturbed = Taken::now().more_than(before);
+        if self.verified.insert(job.clone())
+            && !self.all(move |bench, _| bench.verify_stream(kernel.op(), pages))?.iter().all(|&right| right)
+        {
+            return Err(rejected(job));
+        }
+        let cost = kernel.cost(len);
+        let work = Work::of_kernel(cost, job.dtype) * (repetitions as f64 * self.team.size() as f64);
+        let pass = pass(&spans, repetitions, work, disturbed).ok_or_else(|| rejected(job))?;
+        Ok(Pass { huge_share: huge_share.map(|share| four_digits(share.min(1.0))), ..pass })
+    }
+
+    fn stream_kernel(&self, job: &Job) -> std::result::Result<StreamKernel, Refusal> {
+        let stores = match job.variant.stores {
+            Some(crate::profile::Stores::Nontemporal) => stream::Stores::Nontemporal,
+            _ => stream::Stores::Ordinary,
+        };
+        let isa = isa_of(job)?;
+        StreamKernel::find(job.op, isa, stores).ok_or_else(|| unsupported(isa))
+    }
+
+    fn time_chain(&mut self, kernel: ChainKernel, repetitions: u64) -> std::result::Result<Pass, Refusal> {
+        self.all(move |bench, _| bench.prepare_chain(kernel))?;
+        let origin = self.origin;
+        let before = Taken::now();
+        let spans = self.all(move |bench, barrier| {
+            let clock_before = clock_hz();
+            barrier.wait();
+            let start_s = origin.elapsed().as_secs_f64();
+            bench.chain(kernel, repetitions);
+            let end_s = origin.elapsed().as_secs_f64();
+            let clock_after = clock_hz();
+            // Interruptions only ever make the clock look slower: the faster reading is the nearer one.
+            let clock_hz = clock_before.zip(clock_after).map(|(a, b)| a.max(b));
+            Span { start_s, end_s, clock_hz, right: bench.verify_chain(kernel, repetitions) }
+        })?;
+        let disturbed = Taken::now().more_than(before);
+        let work = Work::of_kernel(kernel.cost(repetitions), kernel.dtype()) * self.team.size() as f64;
+        let reason =
+            || Refusal::Rejected(format!("the {} chain on {} differs from the oracle", kernel.dtype(), kernel.isa()));
+        pass(&spans, repetitions, work, disturbed).ok_or_else(reason)
+    }
+
+    fn time_barrier(&mut self, repetitions: u64) -> std::result::Result<Pass, Refusal> {
+        if self.team.size() < 2 {
+            return Err(Refusal::Unsupported("one thread has nobody to wait for".to_owned()));
+        }
+        let origin = self.origin;
+        let before = Taken::now();
+        let spans = self.all(move |_, barrier| {
+            barrier.wait();
+            let start_s = origin.elapsed().as_secs_f64();
+            for _ in 0..repetitions {
+                barrier.wait();
+            }
+            Span { start_s, end_s: origin.elapsed().as_secs_f64(), clock_hz: None, right: true }
+        })?;
+        let disturbed = Taken::now().more_than(before);
+        pass(&spans, repetitions, Work::default(), disturbed).ok_or_else(|| skipped("no thread answered"))
+    }
+
+    fn all<T: Send + 'static>(
+        &self,
+        task: impl Fn(&mut bench::Bench, &team::SpinBarrier) -> T + Send + Sync + 'static,
+    ) -> std::result::Result<Vec<T>, Refusal> {
+        self.team.run(task).map_err(|reason| skipped(&reason))
+    }
+}
+
+impl Device for Cpu {
+    fn machine(&self) -> Machine {
+        let mut machine = self.machine.clone();
+        let taken = Taken::now();
+        let environment = &mut machine.environment;
+        environment.steal_percent = taken.steal_percent_since(self.taken_at_start).map(four_digits);
+        let throttled = taken.throttled_periods.zip(self.taken_at_start.throttled_periods);
+        environment.throttled_periods = throttled.map(|(now, then)| now.saturating_sub(then));
+        environment.drift_percent = match self.sentinel.as_slice() {
+            [first, .., last] => Some(four_digits((last / first - 1.0) * 100.0)),
+            _ => None,
+        };
+        machine
+    }
+
+    fn time(&mut self, job: &Job, repetitions: u64, _purpose: Purpose) -> std::result::Result<Pass, Refusal> {
+        match job.op {
+            Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => self.time_stream(job, repetitions),
+            Op::Chain => {
+                let isa = isa_of(job)?;
+                let kernel = ChainKernel::find(job.dtype, isa).ok_or_else(|| unsupported(isa))?;
+                self.time_chain(kernel, repetitions)
+            }
+            Op::Barrier => self.time_barrier(repetitions),
+            other => Err(Refusal::Unsupported(format!("there is no {other} kernel for CPUs yet"))),
+        }
+    }
+
+    fn renew(&mut self) {
+        self.verified.clear();
+        // A dead team is reported by the next pass.
+        let _ = self.all(|bench, _| bench.clear());
+        self.watch_drift();
+    }
+}
+
+fn isa_of(job: &Job) -> std::result::Result<Isa, Refusal> {
+    let name = job.variant.isa.as_deref().unwrap_or(Isa::Portable.name());
+    let known = Isa::ALL.iter().copied().find(|isa| isa.name() == name);
+    known.ok_or_else(|| Refusal::Unsupported(format!("there are no kernels for {name}")))
+}
+
+fn pass(spans: &[Span], repetitions: u64, work: Work, disturbed: bool) -> Option<Pass> {
+    if spans.is_empty() || spans.iter().any(|span| !span.right) {
+        return None;
+    }
+    let start = spans.iter().map(|s| s.start_s).fold(f64::INFINITY, f64::min);
+    let end = spans.iter().map(|s| s.end_s).fold(0.0, f64::max);
+    let clocks: Option<Vec<f64>> = spans.iter().map(|s| s.clock_hz).collect();
+    let clock_hz = clocks.map(|all| all.iter().sum::<f64>() / all.len() as f64);
+    Some(Pass { seconds: Seconds(end - start), repetitions, work, clock_hz, huge_share: None, disturbed })
+}
+
+fn unsupported(isa: Isa) -> Refusal {
+    Refusal::Unsupported(format!("this CPU has no {isa}, or no such kernel exists for it"))
+}
+
+fn skipped(reason: &str) -> Refusal {
+    Refusal::Skipped(reason.to_owned())
+}
+
+fn rejected(job: &Job) -> Refusal {
+    Refusal::Rejected(format!("the result of {job} differs from the oracle"))
+}

@@ -1,0 +1,170 @@
+//! A team of threads, each pinned to its core, that does one task at a time together.
+//!
+//! Each member owns its memory and touches it first. No thread is made or pinned while anything is timed; members sleep
+//! between tasks and spin only at the barrier inside one.
+
+use super::bench::Bench;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+type Task = Box<dyn FnOnce(&mut Bench) + Send>;
+
+/// Pinned threads with their benches.
+pub(super) struct Team {
+    members: Vec<Member>,
+    barrier: Arc<SpinBarrier>,
+}
+
+struct Member {
+    tasks: Option<Sender<Task>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Team {
+    /// One thread per core named. A core that refuses the pin is reported.
+    pub(super) fn new(cores: &[core_affinity::CoreId]) -> Result<Team, String> {
+        let barrier = Arc::new(SpinBarrier::new(cores.len()));
+        let (pinned, answers) = channel();
+        let mut members = Vec::with_capacity(cores.len());
+        for (index, &core) in cores.iter().enumerate() {
+            let (tasks, inbox): (Sender<Task>, Receiver<Task>) = channel();
+            let pinned = pinned.clone();
+            let bench = Bench::new(index);
+            let work = move || {
+                let mut bench = bench;
+                // The receiver may be gone when another member failed; then there is nothing left to do.
+                let _ = pinned.send(core_affinity::set_for_current(core));
+                for task in inbox {
+                    task(&mut bench);
+                }
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("roofprobe-{index}"))
+                .spawn(work)
+                .map_err(|e| format!("thread {index} cannot be started: {e}"))?;
+            members.push(Member { tasks: Some(tasks), thread: Some(thread) });
+        }
+        let all_pinned = cores.iter().all(|_| answers.recv() == Ok(true));
+        let team = Team { members, barrier };
+        // macOS has no pinning; there the scheduler is trusted, and nothing is refused.
+        if !all_pinned && cfg!(target_os = "linux") {
+            return Err(format!("a thread could not be pinned to its core ({cores:?})"));
+        }
+        Ok(team)
+    }
+
+    /// The number of threads.
+    pub(super) fn size(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Runs `task` on every member at once and collects the answers in the order of the members.
+    ///
+    /// # Errors
+    /// When a member has died.
+    pub(super) fn run<T: Send + 'static>(
+        &self,
+        task: impl Fn(&mut Bench, &SpinBarrier) -> T + Send + Sync + 'static,
+    ) -> Result<Vec<T>, String> {
+        let task = Arc::new(task);
+        let inboxes: Vec<Receiver<T>> = self
+            .members
+            .iter()
+            .filter_map(|member| {
+                let (answer, inbox) = channel();
+                let (task, barrier) = (Arc::clone(&task), Arc::clone(&self.barrier));
+                let work: Task = Box::new(move |bench| {
+                    let _ = answer.send(task(bench, &barrier));
+                });
+                member.tasks.as_ref()?.send(work).ok()?;
+                Some(inbox)
+            })
+            .collect();
+        if inboxes.len() != self.members.len() {
+            return Err("a measuring thread has died".to_owned());
+        }
+        inboxes.iter().map(|inbox| inbox.recv().map_err(|_| "a measuring thread has died".to_owned())).collect()
+    }
+}
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        for member in &mut self.members {
+            member.tasks = None;
+        }
+        for member in &mut self.members {
+            if let Some(thread) = member.thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// A barrier that spins: its cost is tens of nanoseconds where a sleeping one costs tens of microseconds.
+pub(super) struct SpinBarrier {
+    size: usize,
+    arrived: AtomicUsize,
+    generation: AtomicUsize,
+}
+
+/// Spins before giving the core away once: only a machine with fewer cores than threads gets that far.
+const SPINS_MAX: u32 = 1 << 20;
+
+impl SpinBarrier {
+    fn new(size: usize) -> SpinBarrier {
+        SpinBarrier { size, arrived: AtomicUsize::new(0), generation: AtomicUsize::new(0) }
+    }
+
+    /// Returns when all members have called it.
+    pub(super) fn wait(&self) {
+        let generation = self.generation.load(Ordering::Acquire);
+        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.size {
+            self.arrived.store(0, Ordering::Relaxed);
+            self.generation.store(generation.wrapping_add(1), Ordering::Release);
+            return;
+        }
+        let mut spins = 0;
+        while self.generation.load(Ordering::Acquire) == generation {
+            std::hint::spin_loop();
+            spins += 1;
+            if spins == SPINS_MAX {
+                std::thread::yield_now();
+                spins = 0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_member_answers_in_order_and_waits_for_the_others() {
+        let cores: Vec<_> = core_affinity::get_core_ids().unwrap().into_iter().take(2).collect();
+        let team = Team::new(&cores).unwrap();
+        let counter = Arc::new(AtomicUsize::new(0));
+        let shared = Arc::clone(&counter);
+        let size = team.size();
+        let seen = team
+            .run(move |_, barrier| {
+                shared.fetch_add(1, Ordering::SeqCst);
+                barrier.wait();
+                shared.load(Ordering::SeqCst)
+            })
+            .unwrap();
+        assert_eq!(seen, vec![size; size]);
+        assert_eq!(counter.load(Ordering::SeqCst), size);
+    }
+
+    #[test]
+    fn a_dead_member_is_reported() {
+        let cores: Vec<_> = core_affinity::get_core_ids().unwrap().into_iter().take(1).collect();
+        let team = Team::new(&cores).unwrap();
+        let died = team.run(|_, _| -> () { std::panic::resume_unwind(Box::new("on purpose")) });
+        assert!(died.is_err());
+        assert!(team.run(|_, _| ()).is_err());
+    }
+}

@@ -1,0 +1,66 @@
+//! Devices: who can run a job and say how long it took.
+//!
+//! A device knows nothing of ceilings, statistics or effort; [`crate::sample`] asks, and [`crate::probe`] decides what.
+
+pub mod cpu;
+
+use crate::job::Job;
+use crate::profile::Machine;
+use crate::units::Seconds;
+use crate::work::Work;
+
+/// What a pass is for. Hardware does not care; a simulated device answers each from its own record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To find the number of repetitions, and to let clocks and caches settle.
+    Warm,
+    /// To choose among variants.
+    Trial,
+    /// To be kept.
+    Sample,
+}
+
+/// One timed run: `repetitions` executions of a job.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pass {
+    /// From the first thread's start to the last thread's end.
+    pub seconds: Seconds,
+    /// Executions timed.
+    pub repetitions: u64,
+    /// The work of all of them, as the kernel's label tells.
+    pub work: Work,
+    /// The clock measured in the threads right around the pass, Hz.
+    pub clock_hz: Option<f64>,
+    /// The share of the arrays on huge pages, where there are arrays and the system tells.
+    pub huge_share: Option<f64>,
+    /// The hypervisor or the quota took the CPU away during the pass.
+    pub disturbed: bool,
+}
+
+/// Why there is no pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The device cannot do this.
+    Unsupported(String),
+    /// The result was wrong.
+    Rejected(String),
+    /// Something needed is not there (memory, permission).
+    Skipped(String),
+    /// There is nothing more to be had: a simulated device has replayed its record.
+    Exhausted,
+}
+
+/// Something that can time a job.
+pub trait Device {
+    /// What it is, and its circumstances as far as they are known now.
+    fn machine(&self) -> Machine;
+
+    /// Times `repetitions` executions of `job`, and verifies their result.
+    ///
+    /// # Errors
+    /// A refusal with its reason; the device stays usable.
+    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Pass, Refusal>;
+
+    /// Gives up all memory, so that the next pass gets other pages: placement is one of the things that vary.
+    fn renew(&mut self);
+}

@@ -1,0 +1,148 @@
+//! Gates: a number that is not settled or not plausible is kept, and called suspect with both numbers in the reason.
+
+use crate::profile::{Ceiling, Machine, Status, Unit};
+
+/// The 95 % interval of a settled ceiling is no wider than this share of its value.
+const INTERVAL_COMPUTE_MAX: f64 = 0.05;
+/// Memory is shared with neighbours, and wobbles more.
+const INTERVAL_MEMORY_MAX: f64 = 0.15;
+/// A barrier is a matter of a few cache-line transfers, whose distance is chance.
+const INTERVAL_TIME_MAX: f64 = 0.30;
+/// A peak above pipes × width × clock by more than the clock's own error is a wrong count.
+const ABOVE_PIPES_MAX: f64 = 1.05;
+/// The best instruction set may fall this much below what one of them reached in its own row.
+const BELOW_OWN_ROW_MAX: f64 = 0.9;
+/// Fewer samples than this bear no interval.
+const SAMPLES_MIN: u32 = 5;
+
+/// Applies every gate to the measured ceilings.
+pub fn judge(ceilings: &mut [Ceiling], machine: &Machine) {
+    let rows: Vec<(String, f64)> = ceilings.iter().filter_map(|c| Some((c.id.clone(), c.value()?.0))).collect();
+    for ceiling in ceilings.iter_mut().filter(|c| c.status == Status::Measured) {
+        let gates = [settled(ceiling), below_pipes(ceiling, machine), above_own_rows(ceiling, &rows)];
+        if let Some(reason) = gates.into_iter().flatten().next() {
+            ceiling.status = Status::Suspect;
+            ceiling.reason = Some(reason);
+        }
+    }
+}
+
+fn settled(ceiling: &Ceiling) -> Option<String> {
+    let (value, unit) = ceiling.value()?;
+    let samples = ceiling.samples?;
+    if samples < SAMPLES_MIN {
+        return Some(format!("only {samples} samples; at least {SAMPLES_MIN} are needed for an interval"));
+    }
+    let [low, high] = ceiling.ci95?;
+    let limit = match unit {
+        Unit::GflopPerS => INTERVAL_COMPUTE_MAX,
+        Unit::GbPerS => INTERVAL_MEMORY_MAX,
+        Unit::Ns | Unit::Us => INTERVAL_TIME_MAX,
+    };
+    let width = (high - low) / value;
+    (width > limit).then(|| {
+        format!(
+            "not settled: the interval {low} … {high} is {:.0} % of the value {value}, and {:.0} % is the limit; \
+             measure again on a quieter machine, or with more effort",
+            width * 100.0,
+            limit * 100.0
+        )
+    })
+}
+
+fn below_pipes(ceiling: &Ceiling, machine: &Machine) -> Option<String> {
+    let mut words = ceiling.id.split('.');
+    if words.next() != Some("compute") {
+        return None;
+    }
+    let most = known_per_cycle(machine.device.microarchitecture.as_deref()?, words.next()?)?;
+    let seen = ceiling.per_cycle?;
+    (seen > most * ABOVE_PIPES_MAX)
+        .then(|| format!("implausible: {seen} operations per cycle and core, where this design has pipes for {most}"))
+}
+
+fn above_own_rows(ceiling: &Ceiling, rows: &[(String, f64)]) -> Option<String> {
+    let (value, _) = ceiling.value()?;
+    let below = format!("{}.", ceiling.id);
+    let best = rows.iter().filter(|(id, _)| id.starts_with(&below)).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    (value < best.1 * BELOW_OWN_ROW_MAX)
+        .then(|| format!("inconsistent: {value} is less than the {} that {} alone reached", best.1, best.0))
+}
+
+/// Operations per cycle and core, two per multiply-accumulate: pipes × vector width, from the vendors' optimisation
+/// guides (AMD 17h/19h/1Ah, Intel 64 and IA-32). Upper bounds: some parts of a family have half.
+fn known_per_cycle(microarchitecture: &str, dtype: &str) -> Option<f64> {
+    let [f64_, f32_, bf16, i8_] = match microarchitecture {
+        "Zen 2" | "Zen 3" | "Haswell" | "Broadwell" | "Skylake" => [16.0, 32.0, f64::NAN, f64::NAN],
+        "Zen 4" => [16.0, 32.0, 64.0, 128.0],
+        "Zen 5" => [32.0, 64.0, 128.0, 256.0],
+        "Skylake-SP" | "Ice Lake-SP" => [32.0, 64.0, f64::NAN, 256.0],
+        "Sapphire Rapids" | "Emerald Rapids" => [32.0, 64.0, 128.0, 256.0],
+        _ => return None,
+    };
+    let most = match dtype {
+        "f64" => f64_,
+        "f32" => f32_,
+        "bf16" => bf16,
+        "i8" => i8_,
+        _ => return None,
+    };
+    most.is_finite().then_some(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::tests::machine;
+
+    fn ceiling(id: &str, value: f64) -> Ceiling {
+        let mut c = Ceiling::with_value(id, Status::Measured, Unit::of(id).unwrap(), value);
+        c.samples = Some(20);
+        c.ci95 = Some([value * 0.99, value]);
+        c
+    }
+
+    fn judged(c: Ceiling) -> Ceiling {
+        let mut all = [c];
+        judge(&mut all, &machine());
+        let [c] = all;
+        c
+    }
+
+    #[test]
+    fn a_settled_plausible_number_passes() {
+        assert_eq!(judged(ceiling("memory.dram.read", 40.0)).status, Status::Measured);
+    }
+
+    #[test]
+    fn a_wide_interval_is_suspect_and_keeps_its_value() {
+        let mut c = ceiling("compute.f32", 200.0);
+        c.ci95 = Some([180.0, 205.0]);
+        let c = judged(c);
+        assert_eq!((c.status, c.gflop_per_s), (Status::Suspect, Some(200.0)));
+        assert!(c.reason.unwrap().contains("180"));
+    }
+
+    #[test]
+    fn more_than_the_pipes_is_suspect() {
+        let mut c = ceiling("compute.f32", 400.0);
+        c.per_cycle = Some(40.0);
+        assert!(judged(c.clone()).reason.unwrap().contains("implausible"));
+        c.per_cycle = Some(32.9);
+        assert_eq!(judged(c).status, Status::Measured);
+    }
+
+    #[test]
+    fn the_best_is_no_worse_than_one_of_them() {
+        let mut all = [ceiling("compute.f32", 100.0), ceiling("compute.f32.avx2", 200.0)];
+        judge(&mut all, &machine());
+        assert_eq!(all.map(|c| c.status), [Status::Suspect, Status::Measured]);
+    }
+
+    #[test]
+    fn few_samples_are_suspect() {
+        let mut c = ceiling("memory.dram.read", 40.0);
+        c.samples = Some(2);
+        assert_eq!(judged(c).status, Status::Suspect);
+    }
+}

@@ -1,0 +1,104 @@
+//! DRAM bandwidth: STREAM's kernels and a pure read, over arrays that no cache holds.
+
+use super::Question;
+use crate::job::Job;
+use crate::profile::{Effort, Machine, Pages, Status, Stores, Variant};
+use roofprobe_kernels::ops::stream::OPS;
+use roofprobe_kernels::{Dtype, Isa, Op, Shape};
+
+/// Each array is at least this many times the last-level cache that the cores reach (STREAM's rule).
+const CACHE_MULTIPLE_MIN: u64 = 4;
+/// And as a rule this many times, so that what the cache keeps from one pass to the next is lost in the noise.
+const CACHE_MULTIPLE: u64 = 8;
+/// Assumed when the topology tells no cache: larger than those of the machines that do not tell.
+const CACHE_BYTES_ASSUMED: u64 = 64 << 20;
+/// Smaller arrays take too little time on a fast memory.
+const ARRAY_BYTES_MIN: u64 = 64 << 20;
+/// All arrays together stay within this share of the memory that is available.
+const MEMORY_SHARE_MAX: f64 = 0.4;
+/// x, y and out are allocated together, whatever the operation uses.
+const ARRAYS: u64 = 3;
+
+/// One question per stream operation.
+pub(super) fn questions(machine: &Machine, effort: Effort) -> Vec<Question> {
+    let pages = pages(machine, effort);
+    let array = array_bytes(machine, pages.len() as u64);
+    OPS.into_iter()
+        .map(|op| {
+            let mut question = Question::new(format!("memory.dram.{op}"));
+            match &array {
+                Ok(bytes) => question.candidates = candidates(&question.id, machine, effort, op, &pages, *bytes),
+                Err(reason) => question.otherwise = (Status::Skipped, reason.clone()),
+            }
+            question
+        })
+        .collect()
+}
+
+/// Page sizes to try. Huge pages spare the TLB and give the ceiling; mapped weight files live on base pages.
+fn pages(machine: &Machine, effort: Effort) -> Vec<Pages> {
+    match (machine.environment.huge_pages.as_deref(), effort) {
+        (Some("always" | "madvise"), Effort::Quick) => vec![Pages::Huge],
+        (Some("always" | "madvise"), _) => vec![Pages::Huge, Pages::Base],
+        _ => vec![Pages::Base],
+    }
+}
+
+/// Bytes of one array, or why there is not enough memory for an honest one.
+fn array_bytes(machine: &Machine, page_kinds: u64) -> Result<u64, String> {
+    let last_level = machine.device.caches.iter().map(|c| c.level).max();
+    let caches = machine.device.caches.iter().filter(|c| Some(c.level) == last_level);
+    let cache_bytes = match caches.map(|c| c.bytes * u64::from(c.instances)).sum() {
+        0 => CACHE_BYTES_ASSUMED,
+        known => known,
+    };
+    let available = machine.environment.memory_available_bytes;
+    let room = (available as f64 * MEMORY_SHARE_MAX) as u64 / ARRAYS / page_kinds;
+    let least = cache_bytes.saturating_mul(CACHE_MULTIPLE_MIN);
+    let wanted = cache_bytes.saturating_mul(CACHE_MULTIPLE).max(ARRAY_BYTES_MIN);
+    if room < least {
+        let mib = |bytes: u64| bytes >> 20;
+        return Err(format!(
+            "too little memory: {} MiB are available, and {ARRAYS} arrays of {CACHE_MULTIPLE_MIN} × {} MiB of cache within {:.0} % \
+             of it do not fit; anything smaller would measure the cache",
+            mib(available),
+            mib(cache_bytes),
+            MEMORY_SHARE_MAX * 100.0,
+        ));
+    }
+    // Whole huge pages for every thread.
+    let grain = u64::from(machine.environment.threads) * (2 << 20);
+    Ok((wanted.min(room) / grain).max(1) * grain)
+}
+
+fn candidates(id: &str, machine: &Machine, effort: Effort, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
+    let mut isas: Vec<Isa> = super::isas(machine).filter(|isa| isa.has_streams()).collect();
+    isas.reverse();
+    // The widest vectors move the most per instruction; the next ones are tried when there is time.
+    isas.truncate(if effort == Effort::Quick { 1 } else { 2 });
+    let cost = op.cost(Shape::stream(1));
+    let arrays = (cost.input_read + cost.output_written) as u64;
+    let mut jobs = Vec::new();
+    for &pages in pages {
+        for &isa in &isas {
+            let stores: &[Option<Stores>] = match (op, isa.has_nontemporal_stores()) {
+                (Op::Read, _) => &[None],
+                (_, true) => &[Some(Stores::Nontemporal), Some(Stores::Ordinary)],
+                (_, false) => &[Some(Stores::Ordinary)],
+            };
+            jobs.extend(stores.iter().map(|&stores| Job {
+                ceiling: id.to_owned(),
+                op,
+                dtype: Dtype::F64,
+                variant: Variant {
+                    isa: Some(isa.name().to_owned()),
+                    threads: Some(machine.environment.threads),
+                    stores,
+                    pages: Some(pages),
+                    footprint_bytes: Some(arrays * array_bytes),
+                },
+            }));
+        }
+    }
+    jobs
+}

@@ -1,0 +1,141 @@
+//! A profile, read aloud.
+
+use super::{Cell, Report, Table, significant};
+use crate::error::{Error, Result};
+use crate::profile::{Ceiling, Pages, Profile, Status, Stores, Variant};
+
+/// The whole profile: ceilings, then machine, then how to read them.
+///
+/// # Errors
+/// Failure when the profile cannot be written as JSON.
+pub fn report(profile: &Profile) -> Result<Report> {
+    let json = serde_json::to_value(profile)
+        .map_err(|e| Error::failure(format!("the profile cannot be written as JSON: {e}")))?;
+    Ok(Report { tables: vec![ceilings(profile), machine(profile)], json })
+}
+
+fn ceilings(profile: &Profile) -> Table {
+    let columns = ["ceiling", "value", "unit", "95 % interval", "median", "samples", "per cycle", "variant", "status"];
+    let threads = profile.environment.threads;
+    Table {
+        title: format!(
+            "Roofline of {}, measured with {threads} thread{}",
+            profile.device.name,
+            if threads == 1 { "" } else { "s" }
+        ),
+        columns: columns.map(String::from).to_vec(),
+        rows: profile.ceiling.iter().map(row).collect(),
+        notes: notes(profile),
+    }
+}
+
+fn row(ceiling: &Ceiling) -> Vec<Cell> {
+    let (value, unit) = match ceiling.value() {
+        Some((value, unit)) => (Cell::number(value), Cell::text(unit.symbol())),
+        None => (Cell::Empty, Cell::Empty),
+    };
+    let interval = ceiling.ci95.map(|[low, high]| Cell::text(format!("{} … {}", significant(low), significant(high))));
+    vec![
+        Cell::text(ceiling.id.clone()),
+        value,
+        unit,
+        interval.unwrap_or(Cell::Empty),
+        Cell::maybe(ceiling.median),
+        ceiling.samples.map_or(Cell::Empty, |n| Cell::count(u128::from(n))),
+        Cell::maybe(ceiling.per_cycle),
+        ceiling.variant.as_ref().map_or(Cell::Empty, |v| Cell::text(words(v))),
+        Cell::text(ceiling.status.name()),
+    ]
+}
+
+/// A variant in few words. The threads stand in the title.
+fn words(variant: &Variant) -> String {
+    let mut words: Vec<String> = variant.isa.iter().cloned().collect();
+    match variant.stores {
+        Some(Stores::Nontemporal) => words.push("nontemporal".to_owned()),
+        Some(Stores::Ordinary) => words.push("ordinary".to_owned()),
+        None => {}
+    }
+    match variant.pages {
+        Some(Pages::Huge) => words.push("huge pages".to_owned()),
+        Some(Pages::Base) => words.push("base pages".to_owned()),
+        None => {}
+    }
+    words.join(", ")
+}
+
+fn notes(profile: &Profile) -> Vec<String> {
+    let mut notes = Vec::new();
+    for ceiling in &profile.ceiling {
+        if let (Some(reason), false) = (&ceiling.reason, ceiling.status == Status::Measured) {
+            notes.push(format!("{}: {}: {reason}", ceiling.id, ceiling.status));
+        }
+        if let [slow, .., fast] = ceiling.modes.as_slice() {
+            notes.push(format!(
+                "{}: two modes, {} ({:.0} % of the samples) and {} ({:.0} %); the value is of the faster one",
+                ceiling.id,
+                significant(slow.value),
+                slow.share * 100.0,
+                significant(fast.value),
+                fast.share * 100.0,
+            ));
+        }
+    }
+    let summary = &profile.summary;
+    for (dtype, ridge) in [
+        ("f32", summary.ridge_f32_flop_per_byte),
+        ("f16", summary.ridge_f16_flop_per_byte),
+        ("bf16", summary.ridge_bf16_flop_per_byte),
+        ("i8", summary.ridge_i8_flop_per_byte),
+    ] {
+        if let Some(ridge) = ridge {
+            let ridge = significant(ridge);
+            notes.push(format!(
+                "ridge point {dtype}: {ridge} FLOP per byte of DRAM read; work of lower intensity is bound by memory"
+            ));
+        }
+    }
+    if !profile.provenance.complete {
+        notes.push("this profile is incomplete; `roofprobe measure --resume -o FILE` completes it".to_owned());
+    }
+    if let Some(name) = &profile.provenance.simulated {
+        notes.push(format!("nothing was measured: this is a simulation of {name}"));
+    }
+    notes
+}
+
+fn machine(profile: &Profile) -> Table {
+    let (device, environment, provenance) = (&profile.device, &profile.environment, &profile.provenance);
+    let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
+    let size = |bytes: u64| if bytes < 1 << 20 { format!("{} KiB", bytes >> 10) } else { mib(bytes) };
+    let or_unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+    let caches = device.caches.iter().map(|c| format!("L{} {} × {}", c.level, c.instances, size(c.bytes)));
+    let virtualised = match environment.virtualised {
+        Some(true) => format!("yes, {}", or_unknown(&environment.hypervisor)),
+        Some(false) => "no".to_owned(),
+        None => "unknown".to_owned(),
+    };
+    let percent = |value: Option<f64>| value.map_or("unknown".to_owned(), |v| format!("{v} %"));
+    let rows = [
+        ("device", device.name.clone()),
+        ("architecture", format!("{}; {}", device.architecture, device.isas.join(", "))),
+        ("caches", caches.collect::<Vec<_>>().join(", ")),
+        ("memory", format!("{}, {} available", mib(device.memory_bytes), mib(environment.memory_available_bytes))),
+        ("system", format!("{} {}", environment.os, environment.kernel.clone().unwrap_or_default())),
+        ("virtualised", virtualised),
+        ("threads", format!("{} of {} allowed CPUs", environment.threads, environment.allowed_cpus.len())),
+        ("CPU quota", environment.quota_cpus.map_or("none".to_owned(), |q| format!("{q} CPUs"))),
+        ("governor", or_unknown(&environment.governor)),
+        ("huge pages", or_unknown(&environment.huge_pages)),
+        ("stolen time", percent(environment.steal_percent)),
+        ("drift", percent(environment.drift_percent)),
+        ("measured", format!("{}, effort {}", provenance.date, provenance.effort.name())),
+        ("by", format!("{} {} ({}), {}", provenance.tool, provenance.version, provenance.commit, provenance.compiler)),
+    ];
+    Table {
+        title: "Machine and circumstances".to_owned(),
+        columns: vec!["what".to_owned(), "value".to_owned()],
+        rows: rows.into_iter().map(|(what, value)| vec![Cell::text(what), Cell::text(value)]).collect(),
+        notes: Vec::new(),
+    }
+}
