@@ -8,11 +8,15 @@
 pub mod cli;
 pub mod device;
 pub mod error;
+pub mod evaluate;
 pub mod file;
 pub mod job;
+pub mod model;
+pub mod potential;
 pub mod probe;
 pub mod profile;
 pub mod report;
+pub mod roofline;
 pub mod sample;
 pub mod simulate;
 pub mod stats;

@@ -51,7 +51,8 @@ pub struct Shape {
     pub m: u64,
     /// Output features of a matmul; cached rows that attention reads; elements of a stream.
     pub n: u64,
-    /// Inner extent: input features of a matmul; elements of one cached row (key and value); steps of a chain.
+    /// Inner extent: input features of a matmul; elements of one cached row (key and value); steps of a chain; rows of
+    /// the table that a gather reads.
     pub k: u64,
     /// Attention only: visible (query, key) pairs, summed over query rows.
     pub pairs: u64,
@@ -77,6 +78,11 @@ impl Shape {
     /// `pairs` visible (query row, key) pairs.
     pub const fn attention(queries: u64, cached_rows: u64, row: u64, pairs: u64) -> Shape {
         Shape { m: queries, n: cached_rows, k: row, pairs }
+    }
+
+    /// `rows` rows of `row` elements looked up in a table of `table` rows.
+    pub const fn gather(rows: u64, row: u64, table: u64) -> Shape {
+        Shape { m: rows, n: row, k: table, pairs: 0 }
     }
 
     /// `rows` rows of `row` elements, each treated alike.
@@ -157,7 +163,8 @@ impl Op {
                 output_written: m * (k - k / 2),
                 ..zero
             },
-            Op::Gather => Cost { weights_read: m * n, output_written: m * n, ..zero },
+            // More look-ups than the table has rows cannot touch more than the table.
+            Op::Gather => Cost { weights_read: m.min(k) * n, output_written: m * n, ..zero },
             Op::Append => Cost { cache_written: m * n, input_read: m * n, ..zero },
             Op::RmsNorm => {
                 Cost { vector_flops: 4 * m * n, weights_read: n, input_read: m * n, output_written: m * n, ..zero }
@@ -195,5 +202,12 @@ mod tests {
         assert_eq!(Op::Matmul.cost(Shape::matmul(3, 5, 7)).flops, 2 * 3 * 5 * 7);
         assert_eq!(Op::Chain.cost(Shape::chain(16, 100)).flops, 3200);
         assert_eq!(Op::Attention.cost(Shape::attention(4, 6, 16, 11)).flops, 2 * 11 * 16);
+    }
+
+    #[test]
+    fn a_gather_touches_no_more_than_its_table() {
+        let [few, many] = [3, 9].map(|rows| Op::Gather.cost(Shape::gather(rows, 10, 5)));
+        assert_eq!((few.weights_read, few.output_written), (30, 30));
+        assert_eq!((many.weights_read, many.output_written), (50, 90));
     }
 }

@@ -3,6 +3,8 @@
 //! A [`Report`] holds tables of [`Cell`]s and the JSON of the record behind them. What is shown is decided by the makers
 //! of reports; this module only writes. Formats state their differences, the sameness stands in [`Table`].
 
+pub mod evaluation;
+pub mod models;
 pub mod profile;
 
 use crate::error::{Error, Result};

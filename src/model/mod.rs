@@ -1,0 +1,30 @@
+//! Who is asking: a language model, how it is used, and the exact list of operations that this takes.
+//!
+//! An [`Architecture`] is read from a Hugging Face `config.json` ([`read_config`]) or from the [`zoo()`]; a [`Workload`]
+//! says how it is used; [`Architecture::forward`] answers with [`Step`]s. Every FLOP and every element comes from
+//! [`Op::cost`](roofprobe_kernels::Op::cost), the table that the probes read too: what is predicted and what is timed
+//! are counted by the same lines.
+//!
+//! Promised: exact integers; masked pairs are not counted; a tied head is a parameter once and is read every pass; what
+//! is not understood is refused by name, never counted wrongly. Deliberately absent: time and devices (see
+//! [`roofline`](crate::roofline)), tokenizers, weights themselves.
+//!
+//! A new layer kind is a variant of [`Attention`] or [`FeedForward`] with its steps; a new family is a variant of
+//! [`Family`] with its facts in `family.rs`.
+
+mod architecture;
+mod config;
+mod family;
+mod keys;
+mod steps;
+mod visible;
+mod workload;
+mod zoo;
+
+pub use architecture::{Architecture, Attention, Biases, FeedForward, GroupedQuery, HeadNorm, Layer};
+pub use config::{parse_config, read_config};
+pub use family::Family;
+pub use steps::{ByClass, Class, Forward, Step, Totals};
+pub use visible::{keys_read, visible_pairs};
+pub use workload::{Pass, Phase, Run, Workload};
+pub use zoo::{find, names, zoo};

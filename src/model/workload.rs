@@ -1,0 +1,151 @@
+//! How a model is used: prompt, context, generation, batch, and the types its operands are stored in.
+
+use super::architecture::Architecture;
+use super::steps::{Forward, Step};
+use crate::error::{Error, Result};
+use roofprobe_kernels::Dtype;
+use serde::Serialize;
+
+/// 16 Mi tokens: beyond any context window published (10 million tokens), and small enough for exact sums.
+pub(super) const TOKENS_MAX: u64 = 1 << 24;
+/// Sequences served at once: beyond any server.
+pub(super) const BATCH_MAX: u64 = 1 << 16;
+
+/// How a model is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Tokens of the prompt of each sequence.
+    pub prompt: u64,
+    /// Keys that the token of a decode step sees, itself included; by default one more than the prompt.
+    pub context: Option<u64>,
+    /// Tokens to generate for each sequence; none to look at prefill and one decode step only.
+    pub generate: Option<u64>,
+    /// Sequences processed together.
+    pub batch: u64,
+    /// How matrices are stored. Norms and biases are f32 whatever stands here, as GGUF files keep them.
+    pub weights: Dtype,
+    /// How the key/value cache is stored.
+    pub kv: Dtype,
+}
+
+impl Default for Workload {
+    /// A prompt of 512 tokens, 128 tokens generated, one sequence, f16 weights and cache.
+    fn default() -> Workload {
+        Workload { prompt: 512, context: None, generate: Some(128), batch: 1, weights: Dtype::F16, kv: Dtype::F16 }
+    }
+}
+
+/// A part of a model's use that has a time of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// The whole prompt in one pass into an empty cache; logits for the last token of each sequence only.
+    Prefill,
+    /// One more token, given the context.
+    Decode,
+    /// Prefill, whose logits give the first token, then a decode step for each further one.
+    Generation,
+}
+
+impl Phase {
+    /// The name in reports and records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Phase::Prefill => "prefill",
+            Phase::Decode => "decode",
+            Phase::Generation => "generation",
+        }
+    }
+}
+
+/// The two kinds of forward passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pass {
+    /// Many tokens at once.
+    Prefill,
+    /// One token per sequence.
+    Decode,
+}
+
+/// Like passes in a row, with their steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Which kind of pass.
+    pub pass: Pass,
+    /// The passes.
+    pub forward: Forward,
+    /// What they take, all passes together.
+    pub steps: Vec<Step>,
+}
+
+impl Workload {
+    /// The types that `--weights` and `--kv` can name.
+    pub const STORED_AS: [Dtype; 5] = [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::Q8_0, Dtype::Q4_0];
+
+    /// Keys that the token of a decode step sees, itself included.
+    pub fn decode_context(&self) -> u64 {
+        self.context.unwrap_or(self.prompt.saturating_add(1))
+    }
+
+    /// Tokens that the cache of one sequence must hold at the longest.
+    pub fn longest(&self) -> u64 {
+        self.decode_context().max(self.prompt.saturating_add(self.generate.unwrap_or(0)))
+    }
+
+    /// The phases that the workload has.
+    pub fn phases(&self) -> Vec<Phase> {
+        let mut phases = vec![Phase::Prefill, Phase::Decode];
+        phases.extend(self.generate.map(|_| Phase::Generation));
+        phases
+    }
+
+    /// Checks every number against its limits.
+    ///
+    /// # Errors
+    /// Misuse, naming the option: no tokens, no sequences, more than 2²⁴ tokens or 2¹⁶ sequences, or a type that no
+    /// weights or caches are stored in.
+    pub fn validate(&self) -> Result<()> {
+        within("--prompt", self.prompt, TOKENS_MAX)?;
+        within("--context", self.decode_context(), TOKENS_MAX + 1)?;
+        within("--generate", self.generate.unwrap_or(1), TOKENS_MAX)?;
+        within("--batch", self.batch, BATCH_MAX)?;
+        storable("--weights", self.weights)?;
+        storable("--kv", self.kv)
+    }
+
+    /// The runs of one phase, each with its steps. A generation of `G` tokens is a prefill and `G − 1` decode steps.
+    ///
+    /// # Errors
+    /// As [`Workload::validate`] and [`Architecture::forward`].
+    pub fn runs(&self, model: &Architecture, phase: Phase) -> Result<Vec<Run>> {
+        self.validate()?;
+        let Workload { prompt, batch, weights, kv, .. } = *self;
+        let prefill = Forward { tokens: prompt, past: 0, passes: 1, batch, logits: 1, weights, kv };
+        let decode = |past, passes| Forward { tokens: 1, past, passes, batch, logits: 1, weights, kv };
+        let run = |pass, forward| Ok(Run { pass, forward, steps: model.forward(&forward)? });
+        match phase {
+            Phase::Prefill => Ok(vec![run(Pass::Prefill, prefill)?]),
+            Phase::Decode => Ok(vec![run(Pass::Decode, decode(self.decode_context() - 1, 1))?]),
+            Phase::Generation => match self.generate.unwrap_or(1) - 1 {
+                0 => Ok(vec![run(Pass::Prefill, prefill)?]),
+                more => Ok(vec![run(Pass::Prefill, prefill)?, run(Pass::Decode, decode(prompt, more))?]),
+            },
+        }
+    }
+}
+
+fn within(option: &str, value: u64, most: u64) -> Result<()> {
+    if (1..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::misuse(format!("{option}: must lie in 1..={most}, is {value}")))
+}
+
+fn storable(option: &str, dtype: Dtype) -> Result<()> {
+    if Workload::STORED_AS.contains(&dtype) {
+        return Ok(());
+    }
+    let known = Workload::STORED_AS.map(Dtype::name).join(", ");
+    Err(Error::misuse(format!("{option}: \"{dtype}\" is no storage type of models here; choose one of {known}")))
+}

@@ -1,0 +1,164 @@
+//! Evaluations, read aloud: speeds first, then what was asked for, where that stands under the roof, and the decode step
+//! operation by operation.
+
+use super::{Cell, Report, Table};
+use crate::error::{Error, Result};
+use crate::evaluate::{Evaluation, OpResult, PhaseResult};
+use crate::model::Phase;
+
+/// How to read the first table.
+const SPEED_NOTES: [&str; 3] = [
+    "These are upper bounds: every operation at the profile's ceilings, one after another. Real engines reach less.",
+    "bound: the resource that binds for most of the time. low, high: all ceilings at the ends of their 95 % intervals.",
+    "tokens/s: taken in (prefill), given (decode), given from end to end (generation). Φ: distance to the ridge, below.",
+];
+
+/// How to read the second table.
+const DEMAND_NOTES: [&str; 2] = [
+    "MB = 10^6 bytes, all passes together. Weights are read once per pass, visible keys and values once per pass and",
+    "sequence. FLOP/B counts weights and cache; activations are taken to stay in caches, and are counted in the last column.",
+];
+
+/// How to read the third table.
+const POTENTIAL_NOTES: [&str; 3] = [
+    "headroom: octaves up to the roof; reach: octaves of reuse to the ridge; area: what lies between, square octaves.",
+    "Φ: distance to the ridge, 0 at best (arXiv 2602.11506): free of units, in octaves, and as printed in the paper.",
+    "Compare Φ within one device and one regime only.",
+];
+
+/// Operations below this share of the decode step stay out of the table; the record has them all.
+const SHARE_MIN: f64 = 0.001;
+
+/// The report of `evaluations`; its record is `{"results": [...]}`.
+///
+/// # Errors
+/// Failure when the record cannot be expressed as JSON.
+pub fn report(evaluations: &[Evaluation]) -> Result<Report> {
+    let results = serde_json::to_value(evaluations)
+        .map_err(|e| Error::failure(format!("the evaluation cannot be written as JSON: {e}")))?;
+    let mut tables = vec![speeds(evaluations), demands(evaluations), potentials(evaluations)];
+    tables.extend(evaluations.iter().filter_map(operations));
+    Ok(Report { tables, json: serde_json::json!({ "results": results }) })
+}
+
+fn each_phase(evaluations: &[Evaluation], row: impl Fn(&Evaluation, &PhaseResult) -> Vec<Cell>) -> Vec<Vec<Cell>> {
+    evaluations.iter().flat_map(|result| result.phases.iter().map(|phase| row(result, phase))).collect()
+}
+
+fn speeds(evaluations: &[Evaluation]) -> Table {
+    let row = |result: &Evaluation, phase: &PhaseResult| {
+        let [low, high] = phase.tokens_per_s_interval;
+        vec![
+            Cell::text(&result.model),
+            Cell::text(&result.profile),
+            Cell::text(phase.phase.name()),
+            plain(phase.tokens),
+            Cell::text(phase.bound.name()),
+            Cell::number(phase.seconds * 1e3),
+            Cell::number(phase.tokens_per_s),
+            Cell::number(low),
+            Cell::number(high),
+            Cell::number(phase.phi),
+        ]
+    };
+    Table {
+        title: "What the model can hope for".to_owned(),
+        columns: columns(&["model", "profile", "phase", "tokens", "bound", "ms", "tokens/s", "low", "high", "Φ"]),
+        rows: each_phase(evaluations, row),
+        notes: SPEED_NOTES.map(str::to_owned).to_vec(),
+    }
+}
+
+fn demands(evaluations: &[Evaluation]) -> Table {
+    let row = |result: &Evaluation, phase: &PhaseResult| {
+        vec![
+            Cell::text(&result.model),
+            Cell::text(phase.phase.name()),
+            plain(phase.context),
+            Cell::number(phase.flops.get("total").unwrap_or_default() as f64 / 1e9),
+            Cell::number(phase.weight_bytes as f64 / 1e6),
+            Cell::number((phase.kv_read_bytes + phase.kv_write_bytes) as f64 / 1e6),
+            Cell::number(phase.oi),
+            Cell::number(phase.oi_with_activations),
+        ]
+    };
+    Table {
+        title: "What it asks for".to_owned(),
+        columns: columns(&["model", "phase", "context", "GFLOP", "weights MB", "KV MB", "FLOP/B", "with activations"]),
+        rows: each_phase(evaluations, row),
+        notes: DEMAND_NOTES.map(str::to_owned).to_vec(),
+    }
+}
+
+fn potentials(evaluations: &[Evaluation]) -> Table {
+    let row = |result: &Evaluation, phase: &PhaseResult| {
+        vec![
+            Cell::text(&result.model),
+            Cell::text(phase.phase.name()),
+            Cell::text(if phase.above_roof { "above the roof" } else { phase.regime }),
+            Cell::number(phase.headroom_log2),
+            Cell::number(phase.reach_log2),
+            Cell::number(phase.region_area),
+            Cell::number(phase.phi),
+            Cell::number(phase.phi_log2),
+            Cell::number(phase.phi_paper),
+        ]
+    };
+    Table {
+        title: "Where that stands under the roof".to_owned(),
+        columns: columns(&["model", "phase", "regime", "headroom", "reach", "area", "Φ", "Φ log2", "Φ GFLOP/s"]),
+        rows: each_phase(evaluations, row),
+        notes: POTENTIAL_NOTES.map(str::to_owned).to_vec(),
+    }
+}
+
+/// The decode step of one result: where the time of a token goes.
+fn operations(result: &Evaluation) -> Option<Table> {
+    let decode = result.phases.iter().find(|phase| phase.phase == Phase::Decode)?;
+    let row = |op: &OpResult| {
+        vec![
+            Cell::text(op.op),
+            Cell::text(op.class),
+            Cell::text(format!("{}×{}×{}", op.m, op.n, op.k)),
+            plain(op.repeat),
+            Cell::maybe(op.oi),
+            Cell::number(op.seconds * 1e3),
+            Cell::number(op.share * 100.0),
+            op.bound.map_or(Cell::Empty, |bound| Cell::text(bound.name())),
+            op.ceiling.as_ref().map_or(Cell::Empty, Cell::text),
+        ]
+    };
+    let telling = decode.ops.iter().filter(|op| op.share >= SHARE_MIN);
+    let mut notes = vec![
+        format!(
+            "{} weights, {} cache, batch {}: {} of memory needed, {} there: {}.",
+            result.weights,
+            result.kv,
+            result.batch,
+            mib(result.memory_needed_bytes),
+            mib(result.memory_bytes),
+            if result.fits { "fits" } else { "does not fit" },
+        ),
+        "Operations below 0.1 % are left out; those on activations alone take no time under these roofs.".to_owned(),
+    ];
+    notes.extend(result.notes.iter().map(|note| format!("Note: {note}.")));
+    Some(Table {
+        title: format!("{} on {}: one decode step at context {}", result.model, result.profile, result.context),
+        columns: columns(&["operation", "class", "m×n×k", "repeat", "FLOP/B", "ms", "%", "bound", "ceiling"]),
+        rows: telling.map(row).collect(),
+        notes,
+    })
+}
+
+fn columns(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+/// A small count: the same for people and programs.
+fn plain(count: u64) -> Cell {
+    Cell::Number { exact: count.to_string(), shown: count.to_string() }
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}

@@ -1,0 +1,80 @@
+//! The models that are shipped, as a table.
+
+use super::{Cell, Report, Table};
+use crate::error::Result;
+use crate::model::{Architecture, Attention};
+use roofprobe_kernels::Dtype;
+use serde_json::json;
+
+/// The report of `models`: one row each.
+///
+/// # Errors
+/// As [`Architecture::parameters`].
+pub fn report(models: &[Architecture]) -> Result<Report> {
+    let mut rows = Vec::with_capacity(models.len());
+    let mut records = Vec::with_capacity(models.len());
+    for model in models {
+        let parameters = model.parameters()?;
+        let kv_elements = model.kv_elements_per_token()?;
+        let kv_bytes = u128::from(kv_elements) * u128::from(Dtype::F16.block().bytes);
+        let source = model.source.as_deref().unwrap_or_default();
+        let (heads, head_dims) = (distinct(model, heads_of), distinct(model, head_dim_of));
+        rows.push(vec![
+            Cell::text(&model.name),
+            Cell::text(model.family.name()),
+            Cell::count(u128::from(parameters)),
+            Cell::count(u128::from(model.layer_count())),
+            Cell::text(&heads),
+            Cell::text(&head_dims),
+            Cell::count(kv_bytes),
+            Cell::text(source.strip_prefix("huggingface: ").unwrap_or(source)),
+        ]);
+        records.push(json!({
+            "name": model.name,
+            "family": model.family.name(),
+            "source": source,
+            "params_total": parameters,
+            "params_non_embedding": model.parameters_non_embedding()?,
+            "layers": model.layer_count(),
+            "hidden": model.hidden,
+            "vocabulary": model.vocabulary,
+            "tied": model.tied,
+            "heads": heads,
+            "head_dim": head_dims,
+            "kv_elements_per_token": kv_elements,
+            "max_positions": model.max_positions,
+        }));
+    }
+    let columns = ["name", "family", "parameters", "layers", "heads", "dim", "KV B/token", "Hugging Face model card"];
+    let table = Table {
+        title: "Models that are shipped".to_owned(),
+        columns: columns.map(str::to_owned).to_vec(),
+        rows,
+        notes: vec![
+            "Parameters as published, a head tied to the embedding counted once. heads: of queries/of keys and values;"
+                .to_owned(),
+            "dim: elements of one head. KV: keys and values of all layers, in f16.".to_owned(),
+            "The path of a Hugging Face config.json can stand wherever a name can.".to_owned(),
+        ],
+    };
+    Ok(Report { tables: vec![table], json: json!({ "models": records }) })
+}
+
+fn heads_of(attention: &Attention) -> String {
+    match attention {
+        Attention::GroupedQuery(attention) => format!("{}/{}", attention.heads, attention.kv_heads),
+    }
+}
+
+fn head_dim_of(attention: &Attention) -> String {
+    match attention {
+        Attention::GroupedQuery(attention) => attention.head_dim.to_string(),
+    }
+}
+
+/// What the kinds of layers have, each value once.
+fn distinct(model: &Architecture, value: fn(&Attention) -> String) -> String {
+    let mut values: Vec<String> = model.layers.iter().map(|layer| value(&layer.attention)).collect();
+    values.dedup();
+    values.join(", ")
+}

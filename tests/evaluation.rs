@@ -1,0 +1,236 @@
+//! Evaluations from end to end on a made-up device: 20 GB/s read, 10 GB/s written, 200/400/400/800 GFLOP/s.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use roofprobe::evaluate::{Evaluation, PhaseResult, evaluate};
+use roofprobe::model::{Phase, Workload, find, parse_config, zoo};
+use roofprobe::profile::{Profile, parse};
+use roofprobe::report::{Format, evaluation, models};
+use roofprobe::roofline::Resource;
+use roofprobe_kernels::Dtype;
+use serde_json::Value;
+
+fn plain() -> Profile {
+    parse(include_str!("data/plain-cpu.toml")).unwrap()
+}
+
+fn run(name: &str, workload: &Workload) -> Evaluation {
+    evaluate(&find(name).unwrap(), workload, &plain(), "plain-cpu").unwrap()
+}
+
+fn phase(result: &Evaluation, phase: Phase) -> &PhaseResult {
+    result.phases.iter().find(|p| p.phase == phase).unwrap()
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
+}
+
+/// One layer of round numbers, so that every byte can be counted on paper.
+const PAPER: &str = r#"{"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 1,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 1000, "tie_word_embeddings": true}"#;
+
+#[test]
+fn a_decode_step_counted_on_paper() {
+    let model = parse_config(PAPER, "paper").unwrap();
+    let workload = Workload { prompt: 9, generate: None, weights: Dtype::F16, kv: Dtype::F16, ..Workload::default() };
+    let result = evaluate(&model, &workload, &plain(), "plain").unwrap();
+    let decode = phase(&result, Phase::Decode);
+    // q and o 64×64, k and v 32×64 each, three 64×128, head 1000×64; one embedding row; three norms of 64 in f32.
+    let matrices = 2 * 64 * 64 + 2 * 32 * 64 + 3 * 64 * 128 + 1000 * 64;
+    assert_eq!(decode.weight_bytes, 2 * (matrices + 64) + 4 * 3 * 64);
+    // Ten visible keys, two heads of 16, keys and values, 2 bytes.
+    assert_eq!(
+        (decode.context, decode.kv_read_bytes, decode.kv_write_bytes),
+        (10, 10 * 2 * 16 * 2 * 2, 2 * 16 * 2 * 2)
+    );
+    let attention = 2 * 4 * (16 + 16) * 10;
+    assert_eq!(decode.flops.get("total"), Some(2 * matrices + attention));
+    let bytes = (decode.weight_bytes + decode.kv_read_bytes) as f64 / 20e9 + decode.kv_write_bytes as f64 / 10e9;
+    assert!(close(decode.seconds, bytes), "everything is bound by memory: {} {bytes}", decode.seconds);
+    assert_eq!((decode.bound, decode.memory_bound_share), (Resource::Memory, 1.0));
+    assert_eq!(decode.bound_by.as_deref(), Some("memory.dram.read"));
+    assert!(close(decode.tokens_per_s, 1.0 / bytes));
+    // All rates move together by 20 % down, 25 % up.
+    let [low, high] = decode.tokens_per_s_interval;
+    assert!(close(low, 0.8 / bytes) && close(high, 1.25 / bytes));
+    let all_bytes = decode.weight_bytes + decode.kv_read_bytes + decode.kv_write_bytes;
+    assert!(close(decode.oi, (2 * matrices + attention) as f64 / all_bytes as f64));
+    assert_eq!(result.phases.len(), 2, "nothing is generated");
+    // Tensors: the tied head once, the embedding whole.
+    assert_eq!(result.weight_bytes_total, 2 * matrices + 4 * 3 * 64);
+    assert_eq!(result.params_total, matrices + 3 * 64);
+}
+
+#[test]
+fn every_shipped_model_can_be_evaluated_in_every_storage_type() {
+    for model in zoo().unwrap() {
+        for weights in Workload::STORED_AS {
+            for kv in Workload::STORED_AS {
+                let workload = Workload { prompt: 100, generate: Some(10), weights, kv, ..Workload::default() };
+                let result = evaluate(&model, &workload, &plain(), "plain").unwrap();
+                for p in &result.phases {
+                    let name = format!("{} {weights} {kv} {:?}", model.name, p.phase);
+                    let [low, high] = p.tokens_per_s_interval;
+                    assert!(low <= p.tokens_per_s && p.tokens_per_s <= high && low > 0.0, "{name}");
+                    assert!(p.seconds_optimistic <= p.seconds && p.seconds <= 2.0 * p.seconds_optimistic, "{name}");
+                    assert!(p.oi_with_activations < p.oi, "{name}");
+                    assert!(close(p.ops.iter().map(|op| op.seconds).sum(), p.seconds), "{name}");
+                    assert!(close(p.ops.iter().map(|op| op.share).sum(), 1.0), "{name}");
+                    assert_eq!(p.ops.iter().map(|op| op.flops).sum::<u64>(), p.flops.get("total").unwrap(), "{name}");
+                    let bytes = p.weight_bytes + p.kv_read_bytes + p.kv_write_bytes;
+                    assert_eq!(p.ops.iter().map(|op| op.bytes).sum::<u64>(), bytes, "{name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn fewer_bits_make_decode_faster() {
+    let speed = |weights| {
+        let workload = Workload { weights, generate: None, ..Workload::default() };
+        phase(&run("qwen2.5-1.5b", &workload), Phase::Decode).tokens_per_s
+    };
+    let speeds = [Dtype::F32, Dtype::F16, Dtype::Q8_0, Dtype::Q4_0].map(speed);
+    assert!(speeds.windows(2).all(|pair| pair[0] < pair[1]), "{speeds:?}");
+}
+
+#[test]
+fn prefill_is_bound_by_compute_and_decode_by_memory() {
+    let result = run("llama-3.2-1b", &Workload::default());
+    let (prefill, decode) = (phase(&result, Phase::Prefill), phase(&result, Phase::Decode));
+    assert_eq!((prefill.bound, prefill.bound_by.as_deref()), (Resource::Compute, Some("compute.f16")));
+    assert_eq!((prefill.regime, decode.regime), ("compute-bound", "memory-bound"));
+    assert_eq!((decode.bound, decode.bound_by.as_deref()), (Resource::Memory, Some("memory.dram.read")));
+    assert_eq!(result.ridge_flop_per_byte, 20.0);
+    assert!(!prefill.above_roof && !decode.above_roof && result.notes.is_empty(), "{:?}", result.notes);
+}
+
+#[test]
+fn a_generation_takes_the_time_of_its_parts() {
+    let workload = Workload { prompt: 20, generate: Some(6), batch: 2, ..Workload::default() };
+    let result = run("smollm2-135m", &workload);
+    let whole = phase(&result, Phase::Generation);
+    let prefill = phase(&result, Phase::Prefill).seconds;
+    let steps: f64 = (21..26)
+        .map(|n| phase(&run("smollm2-135m", &Workload { context: Some(n), ..workload }), Phase::Decode).seconds)
+        .sum();
+    assert!(close(whole.seconds, prefill + steps), "{} {}", whole.seconds, prefill + steps);
+    assert!(close(whole.tokens_per_s, 12.0 / (prefill + steps)));
+    assert!(close(whole.decode_tokens_per_s.unwrap(), 10.0 / steps));
+    assert_eq!((whole.tokens, whole.context, whole.forward_passes), (6, 25, 6));
+
+    let single = run("smollm2-135m", &Workload { generate: Some(1), ..workload });
+    let single = phase(&single, Phase::Generation);
+    assert_eq!((single.decode_tokens_per_s, single.forward_passes), (None, 1));
+    assert!(close(single.seconds, prefill));
+}
+
+#[test]
+fn what_has_to_be_said_is_said() {
+    let mut profile = plain();
+    profile
+        .ceiling
+        .retain(|ceiling| !["compute.i8", "compute.f16", "memory.dram.write"].contains(&ceiling.id.as_str()));
+    profile.device.memory_bytes = 1 << 30;
+    let workload = Workload { prompt: 40_000, generate: None, weights: Dtype::Q8_0, ..Workload::default() };
+    let result = evaluate(&find("qwen2.5-1.5b").unwrap(), &workload, &profile, "plain").unwrap();
+    let notes = result.notes.join("\n");
+    for words in [
+        "compute.i8 is not in the profile, so compute.f32 stands in",
+        "compute.f16 is not in the profile, so compute.f32 stands in",
+        "memory.dram.write is not in the profile, so memory.dram.read stands in",
+        "made for 32768",
+        "does not fit",
+    ] {
+        assert!(notes.contains(words), "{words}: {notes}");
+    }
+    assert!(!result.fits);
+    assert_eq!(result.ridge_flop_per_byte, 10.0);
+
+    let mut profile = plain();
+    profile.device.caches = vec![roofprobe::profile::Cache { level: 3, bytes: 512 << 20, instances: 1, shared_by: 4 }];
+    let small = evaluate(&find("smollm2-135m").unwrap(), &Workload::default(), &profile, "plain").unwrap();
+    assert!(small.notes[0].contains("fit in a cache"), "{:?}", small.notes);
+}
+
+#[test]
+fn a_point_above_the_roof_of_the_weights_is_kept_and_flagged() {
+    // f32 weights, but attention over an f16 cache runs under a roof twice as high, and does nearly everything.
+    let workload =
+        Workload { prompt: 1_000_000, generate: None, weights: Dtype::F32, kv: Dtype::F16, ..Workload::default() };
+    let result = run("smollm2-135m", &workload);
+    let prefill = phase(&result, Phase::Prefill);
+    assert!(prefill.above_roof && prefill.headroom_log2 < 0.0 && prefill.phi < 0.0);
+    assert!(result.notes.iter().any(|note| note.contains("above the roof")), "{:?}", result.notes);
+}
+
+#[test]
+fn the_record_has_the_promised_keys() {
+    let report = evaluation::report(&[run("qwen2.5-0.5b", &Workload::default())]).unwrap();
+    let result = &report.json["results"][0];
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    for key in words(
+        "model profile device params_total params_non_embedding kv_elements_per_token weights kv batch \
+         weight_bytes_total memory_needed_bytes memory_bytes fits ridge_flop_per_byte notes phases",
+    ) {
+        assert!(!result[&key].is_null(), "{key}");
+    }
+    let keys = words(
+        "phase tokens context flops vector_flops weight_elements weight_bytes weight_bytes_by_class kv_read_elements \
+         kv_write_elements kv_read_bytes kv_write_bytes act_bytes oi oi_with_activations bound bound_by \
+         memory_bound_share seconds seconds_optimistic tokens_per_s tokens_per_s_interval phi phi_log2 phi_paper \
+         headroom_log2 reach_log2 region_area regime ops forward_passes above_roof",
+    );
+    for name in ["prefill", "decode", "generation"] {
+        let phases = result["phases"].as_array().unwrap();
+        let phase = phases.iter().find(|phase| phase["phase"] == name).unwrap();
+        for key in &keys {
+            assert!(!phase[key].is_null(), "{name}: {key}");
+        }
+        assert_eq!(phase["decode_tokens_per_s"].is_number(), name == "generation");
+        let flops = phase["flops"].as_object().unwrap();
+        assert_eq!(flops.len(), 9);
+        let sum: u64 = flops.iter().filter(|(class, _)| *class != "total").map(|(_, n)| n.as_u64().unwrap()).sum();
+        assert_eq!(flops["total"], sum);
+        let bytes = phase["weight_bytes_by_class"].as_object().unwrap();
+        assert_eq!(phase["weight_bytes"], bytes.values().map(|n| n.as_u64().unwrap()).sum::<u64>());
+        for key in ["op", "class", "m", "n", "k", "repeat", "flops", "seconds", "share"] {
+            assert!(phase["ops"].as_array().unwrap().iter().all(|op| !op[key].is_null()), "{name}: {key}");
+        }
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let render =
+        |format| evaluation::report(&[run("qwen3-0.6b", &Workload::default())]).unwrap().render(format).unwrap();
+    for format in [Format::Text, Format::Json, Format::Csv, Format::Markdown] {
+        assert_eq!(render(format), render(format));
+    }
+    let value: Value = serde_json::from_str(&render(Format::Json)).unwrap();
+    assert_eq!(value["results"].as_array().unwrap().len(), 1);
+    assert_eq!(render(Format::Csv).lines().count(), 4, "a header and three phases");
+}
+
+#[test]
+fn text_stays_narrow() {
+    let workload = Workload { prompt: 4096, generate: Some(4096), batch: 32, ..Workload::default() };
+    let results: Vec<Evaluation> = ["tinyllama-1.1b", "mistral-7b-v0.3"].map(|name| run(name, &workload)).into();
+    let texts = [evaluation::report(&results), models::report(&zoo().unwrap())];
+    for text in texts.map(|report| report.unwrap().render(Format::Text).unwrap()) {
+        for line in text.lines() {
+            assert!(line.chars().count() <= 120, "{} columns: {line}", line.chars().count());
+        }
+    }
+}
+
+#[test]
+fn the_list_of_models_has_one_row_each() {
+    let report = models::report(&zoo().unwrap()).unwrap();
+    assert_eq!(report.tables[0].rows.len(), zoo().unwrap().len());
+    let first = &report.json["models"][0];
+    assert_eq!(first["name"], "smollm2-135m");
+    assert_eq!(first["params_total"], 134_515_008);
+    assert_eq!(first["kv_elements_per_token"], 11_520);
+}

@@ -1,0 +1,248 @@
+//! Laws of bounds, and of distances to the ridge.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use roofprobe::potential::{Point, Potential};
+use roofprobe::profile::{Profile, Status, parse};
+use roofprobe::roofline::{Arithmetic, Bound, Load, Resource, Ridge, Roof, Roofs, Span};
+use roofprobe::units::{Bytes, BytesPerSecond, Flops, FlopsPerByte, FlopsPerSecond};
+use roofprobe_kernels::{Dtype, Op};
+
+const PLAIN: &str = include_str!("data/plain-cpu.toml");
+
+fn plain() -> Profile {
+    parse(PLAIN).unwrap()
+}
+
+fn roof<R: Copy>(id: &str, rate: R) -> Roof<R> {
+    Roof { id: id.to_owned(), rate, low: rate, high: rate, remarks: Vec::new() }
+}
+
+fn bound(flops: f64, read: f64, written: f64, [compute, reading, writing]: [f64; 3]) -> Bound {
+    let load = Load { flops: Flops(flops), read: Bytes(read), written: Bytes(written) };
+    Bound::of(
+        &load,
+        Some(&roof("compute", FlopsPerSecond(compute))),
+        &roof("read", BytesPerSecond(reading)),
+        &roof("write", BytesPerSecond(writing)),
+    )
+}
+
+/// A few values over many octaves.
+const SCALES: [f64; 6] = [0.0, 0.3, 1.0, 7.0, 1e3, 2e9];
+const RATES: [f64; 4] = [0.5, 1.0, 40.0, 3e11];
+
+#[test]
+fn bounds_grow_with_work_and_shrink_with_rates() {
+    for f in SCALES {
+        for q in SCALES {
+            for w in SCALES {
+                for c in RATES {
+                    for b in RATES {
+                        let t = bound(f, q, w, [c, b, b]).seconds();
+                        let slower = [
+                            bound(f * 2.0 + 1.0, q, w, [c, b, b]),
+                            bound(f, q * 2.0 + 1.0, w, [c, b, b]),
+                            bound(f, q, w * 2.0 + 1.0, [c, b, b]),
+                            bound(f, q, w, [c / 2.0, b, b]),
+                            bound(f, q, w, [c, b / 2.0, b]),
+                            bound(f, q, w, [c, b, b / 2.0]),
+                        ];
+                        assert!(slower.iter().all(|other| other.seconds() >= t), "{f} {q} {w} {c} {b}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_sum_of_bounds_lies_between_the_optimistic_bound_and_twice_it() {
+    let mut bounds = Vec::new();
+    for f in SCALES {
+        for q in SCALES {
+            bounds.push(bound(f, q, 0.5, [3.0, 2.0, 1.0]));
+            let span = Span::of(&bounds);
+            let (max, sum) = (span.optimistic.0, span.seconds.0);
+            assert!(max <= sum * (1.0 + 1e-12) && sum <= 2.0 * max * (1.0 + 1e-12), "{max} {sum}");
+            assert!((0.0..=1.0).contains(&span.memory_bound_share()));
+            let charged: f64 = span.by_ceiling.iter().map(|(.., seconds)| seconds.0).sum();
+            assert!((charged - sum).abs() <= sum * 1e-12);
+        }
+    }
+}
+
+#[test]
+fn at_the_ridge_both_resources_bind() {
+    let ridge = Ridge { compute: FlopsPerSecond(400.0), bandwidth: BytesPerSecond(20.0) };
+    let at = |flops| bound(flops, 10.0, 0.0, [400.0, 20.0, 20.0]);
+    let here = at(10.0 * ridge.intensity().0);
+    assert_eq!(here.compute, here.memory);
+    assert_eq!(here.resource, Resource::Compute);
+    assert_eq!(at(199.0).resource, Resource::Memory);
+    assert_eq!(at(199.0).ceiling.as_deref(), Some("read"));
+    assert_eq!(ridge.attainable(FlopsPerByte(20.0)), FlopsPerSecond(400.0));
+    assert_eq!(ridge.attainable(FlopsPerByte(5.0)), FlopsPerSecond(100.0));
+}
+
+#[test]
+fn nothing_to_do_takes_no_time_and_no_ceiling() {
+    let idle = bound(0.0, 0.0, 0.0, [1.0; 3]);
+    assert_eq!((idle.seconds().0, idle.ceiling), (0.0, None));
+    assert_eq!(Span::of(&[]).memory_bound_share(), 0.0);
+    assert_eq!(bound(0.0, 1.0, 2.0, [1.0; 3]).ceiling.as_deref(), Some("write"));
+}
+
+#[test]
+fn operations_use_the_arithmetic_of_their_engines() {
+    let table = [
+        (Op::Matmul, Dtype::F32, Arithmetic::F32),
+        (Op::Matmul, Dtype::F16, Arithmetic::F16),
+        (Op::Matmul, Dtype::Bf16, Arithmetic::Bf16),
+        (Op::Matmul, Dtype::Q8_0, Arithmetic::I8),
+        (Op::Matmul, Dtype::Q4_0, Arithmetic::I8),
+        (Op::Attention, Dtype::F16, Arithmetic::F16),
+        (Op::Attention, Dtype::Q8_0, Arithmetic::F32),
+    ];
+    for (op, dtype, arithmetic) in table {
+        assert_eq!(Arithmetic::of(op, dtype), arithmetic, "{op} {dtype}");
+    }
+}
+
+/// The fixture with one ceiling changed.
+fn changed(id: &str, change: impl Fn(&mut roofprobe::profile::Ceiling)) -> Profile {
+    let mut profile = plain();
+    profile.ceiling.iter_mut().filter(|ceiling| ceiling.id == id).for_each(change);
+    profile
+}
+
+#[test]
+fn a_ceiling_without_value_is_replaced_and_that_is_said() {
+    for status in [Status::Unsupported, Status::Rejected, Status::Skipped] {
+        let profile = changed("compute.f16", |ceiling| {
+            ceiling.status = status;
+            ceiling.reason = Some("no such instruction".to_owned());
+            ceiling.gflop_per_s = None;
+            ceiling.ci95 = None;
+        });
+        let roof = Roofs::of(&profile, "plain").unwrap().compute(Arithmetic::F16).unwrap();
+        assert_eq!((roof.id.as_str(), roof.rate), ("compute.f32", FlopsPerSecond(2e11)));
+        for word in ["compute.f16", status.name(), "no such instruction", "compute.f32 stands in"] {
+            assert!(roof.remarks[0].contains(word), "{:?}", roof.remarks);
+        }
+    }
+}
+
+#[test]
+fn doubts_are_carried_along() {
+    let profile = changed("memory.dram.read", |ceiling| {
+        ceiling.status = Status::Suspect;
+        ceiling.reason = Some("two modes".to_owned());
+        ceiling.ci95 = None;
+    });
+    let read = Roofs::of(&profile, "plain").unwrap().read;
+    assert_eq!(read.rate, BytesPerSecond(2e10));
+    assert!(read.remarks[0].contains("suspect (two modes)") && read.remarks[1].contains("no interval"));
+    assert_eq!((read.low, read.high), (read.rate, read.rate));
+}
+
+#[test]
+fn intervals_contain_the_value() {
+    let profile = changed("memory.dram.read", |ceiling| ceiling.ci95 = Some([21.0, 22.0]));
+    let read = Roofs::of(&profile, "plain").unwrap().read;
+    assert_eq!((read.low, read.high), (BytesPerSecond(2e10), BytesPerSecond(2.2e10)));
+}
+
+#[test]
+fn a_profile_without_roof_is_named_with_the_remedy() {
+    let mut profile = plain();
+    profile.ceiling.retain(|ceiling| !ceiling.id.starts_with("memory"));
+    let message = Roofs::of(&profile, "bare").unwrap_err().to_string();
+    for word in ["bare: ", "memory.dram.read", "roofprobe measure --only memory.dram.read"] {
+        assert!(message.contains(word), "{message}");
+    }
+    let mut profile = plain();
+    profile.ceiling.retain(|ceiling| !ceiling.id.starts_with("compute"));
+    let roofs = Roofs::of(&profile, "bare").unwrap();
+    let message = roofs.compute(Arithmetic::I8).unwrap_err().to_string();
+    assert!(message.contains("compute.i8") && message.contains("--only compute.f32"), "{message}");
+    // Reading a table asks for no arithmetic.
+    assert!(roofs.bound(&Load { read: Bytes(1.0), ..Load::default() }, Arithmetic::F32).is_ok());
+}
+
+#[test]
+fn a_gpu_reads_its_own_memory() {
+    let text = PLAIN.replace("kind = \"cpu\"", "kind = \"gpu\"").replace("memory.dram.read", "memory.vram.read");
+    let profile = parse(&text).unwrap();
+    let roofs = Roofs::of(&profile, "gpu").unwrap();
+    assert_eq!((roofs.read.id.as_str(), roofs.write.id.as_str()), ("memory.vram.read", "memory.dram.write"));
+}
+
+const RIDGE: Ridge = Ridge { compute: FlopsPerSecond(4e11), bandwidth: BytesPerSecond(2e10) };
+
+/// A point at `o` ridge intensities and a share `p` of the compute roof.
+fn potential(o: f64, p: f64) -> Potential {
+    let point = Point { intensity: FlopsPerByte(RIDGE.intensity().0 * o), rate: RIDGE.compute * p };
+    Potential::of(point, RIDGE)
+}
+
+#[test]
+fn the_goal_has_no_potential_left() {
+    let goal = potential(1.0, 1.0);
+    let all = [goal.phi, goal.phi_log2, goal.phi_paper, goal.headroom_log2, goal.reach_log2, goal.region_area];
+    assert!(all.iter().all(|x| x.abs() < 1e-12), "{goal:?}");
+    assert!(!goal.above_roof);
+}
+
+#[test]
+fn under_the_roof_phi_is_at_most_root_two() {
+    for i in 1..200 {
+        for j in 1..=50 {
+            let o = f64::from(i) / 50.0;
+            let p = o.min(1.0) * f64::from(j) / 50.0;
+            let here = potential(o, p);
+            assert!((0.0..=2.0_f64.sqrt()).contains(&here.phi), "{o} {p}: {here:?}");
+            assert!(here.headroom_log2 >= -1e-12 && here.region_area >= 0.0 && !here.above_roof, "{o} {p}: {here:?}");
+            assert_eq!(here.regime == Resource::Compute, o >= 1.0);
+        }
+    }
+}
+
+#[test]
+fn distances_are_continuous_across_the_ridge() {
+    for p in [0.1, 0.5, 0.9] {
+        let (left, right) = (potential(1.0 - 1e-9, p), potential(1.0, p));
+        assert!((left.phi - right.phi).abs() < 1e-6);
+        assert!((left.phi_log2 - right.phi_log2).abs() < 1e-6);
+        assert!((left.phi_paper - right.phi_paper).abs() < 1e-6);
+        assert!((left.headroom_log2 - right.headroom_log2).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn the_region_is_what_integration_finds() {
+    for (o, p) in [(0.1, 0.05), (0.25, 0.25), (0.5, 0.01), (0.1, 0.3), (0.1, 2.0)] {
+        let here = potential(o, p);
+        let steps = 100_000;
+        let width = here.reach_log2 / f64::from(steps);
+        let height = |i: i32| (o.log2() + (f64::from(i) + 0.5) * width - p.log2()).max(0.0);
+        let area: f64 = (0..steps).map(|i| height(i) * width).sum();
+        assert!((here.region_area - area).abs() < 1e-3, "{o} {p}: {} {area}", here.region_area);
+    }
+}
+
+#[test]
+fn the_printed_formula_is_in_gflops_and_flop_per_byte() {
+    // OI 5 against 20, 60 against 400 GFLOP/s.
+    let here = potential(0.25, 0.15);
+    assert!((here.phi_paper - (15.0_f64.powi(2) + 340.0_f64.powi(2)).sqrt()).abs() < 1e-9);
+    assert!((potential(2.0, 0.25).phi_paper - 300.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_point_above_the_roof_is_flagged_and_not_clamped() {
+    for (o, p, octaves) in [(0.25, 0.5, -1.0), (2.0, 2.0, -1.0)] {
+        let here = potential(o, p);
+        assert!(here.above_roof && (here.headroom_log2 - octaves).abs() < 1e-12, "{here:?}");
+    }
+    assert!(potential(2.0, 2.0).phi < 0.0);
+}
