@@ -1,9 +1,31 @@
-//! No verb at all: the first minute of a new user is an answer.
+//! No verb at all: the first minute of a new user is an answer, not a help text.
 
 use super::measure::Measure;
+use super::say;
 use crate::error::Result;
-use crate::report::Format;
+use crate::evaluate::evaluate;
+use crate::model::{self, Workload};
+use crate::report::{self, Format, Report};
+use roofprobe_kernels::Dtype;
 
+/// A small language model that runs on nearly everything.
+const MODEL: &str = "qwen2.5-0.5b";
+/// Stored as people store it on small devices.
+const WEIGHTS: Dtype = Dtype::Q8_0;
+
+/// Measures this machine quickly and evaluates a small model on it.
 pub(super) fn run(format: Format) -> Result<()> {
-    Measure::quick().run(format)
+    let measured = Measure::quick().measure()?;
+    let workload = Workload { weights: WEIGHTS, ..Workload::default() };
+    let evaluation = evaluate(&model::find(MODEL)?, &workload, &measured.profile, "this machine")?;
+    let (roofline, hope) = (report::profile::report(&measured.profile)?, report::evaluation::report(&[evaluation])?);
+    let json = serde_json::json!({ "profile": roofline.json, "evaluation": hope.json });
+    let tables = roofline.tables.into_iter().chain(hope.tables).collect();
+    super::print_report(&Report { tables, json }, format)?;
+    say(&format!(
+        "next: roofprobe measure (more effort), roofprobe evaluate MODEL (roofprobe models lists them), \
+         roofprobe show {}",
+        measured.place
+    ));
+    Ok(())
 }

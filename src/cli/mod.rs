@@ -4,6 +4,7 @@
 //! 2: the request or an input file is wrong.
 
 mod devices;
+mod evaluate;
 mod first_minute;
 mod measure;
 mod models;
@@ -37,6 +38,7 @@ enum Verb {
     Measure(measure::Measure),
     Devices(devices::Devices),
     Show(show::Show),
+    Evaluate(evaluate::Evaluate),
     Models(models::Models),
     Profiles(profiles::Profiles),
     Schema(schema::Schema),
@@ -73,6 +75,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Measure(verb)) => verb.run(format),
         Some(Verb::Devices(verb)) => verb.run(format),
         Some(Verb::Show(verb)) => verb.run(format),
+        Some(Verb::Evaluate(verb)) => verb.run(format),
         Some(Verb::Models(verb)) => verb.run(format),
         Some(Verb::Profiles(verb)) => verb.run(format),
         Some(Verb::Schema(verb)) => verb.run(),

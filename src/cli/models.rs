@@ -1,7 +1,8 @@
 //! `roofprobe models`.
 
 use crate::error::Result;
-use crate::report::Format;
+use crate::model;
+use crate::report::{self, Format};
 use clap::Args;
 
 /// List the language models that are known by name.
@@ -9,7 +10,7 @@ use clap::Args;
 pub(super) struct Models {}
 
 impl Models {
-    pub(super) fn run(&self, _format: Format) -> Result<()> {
-        Ok(())
+    pub(super) fn run(&self, format: Format) -> Result<()> {
+        super::print_report(&report::models::report(&model::zoo()?)?, format)
     }
 }

@@ -1,0 +1,109 @@
+//! `roofprobe evaluate`.
+
+use super::say;
+use crate::device::cpu::Cpu;
+use crate::error::{Error, Result};
+use crate::evaluate::evaluate;
+use crate::model::{self, Architecture, Workload};
+use crate::report::{self, Format};
+use crate::store::{self, Named};
+use clap::Args;
+use roofprobe_kernels::Dtype;
+use std::path::Path;
+
+/// Tell what a model can hope for on a device: work, intensity, what binds, tokens per second, potential.
+///
+/// The work is counted exactly from the architecture; the roofs are the profile's measured ceilings. The answer is an
+/// upper bound: an engine that reaches it leaves nothing on the table.
+#[derive(Debug, Args)]
+pub(super) struct Evaluate {
+    /// Models: names that `roofprobe models` lists, or paths of Hugging Face config.json files.
+    #[arg(required = true, value_name = "MODEL")]
+    models: Vec<String>,
+
+    /// Hardware profiles: files or shipped names. As a rule the newest one measured on this machine.
+    #[arg(short, long = "profile", value_name = "PROFILE")]
+    profiles: Vec<String>,
+
+    /// Tokens of the prompt: the prefill takes them in at once, with logits for the last one.
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    prompt: u64,
+
+    /// Tokens to generate; adds the phase "generation", end to end.
+    #[arg(long, value_name = "N")]
+    generate: Option<u64>,
+
+    /// Keys that the decode step sees, itself included; as a rule one more than the prompt.
+    #[arg(long, value_name = "N")]
+    context: Option<u64>,
+
+    /// Sequences processed together.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    batch: u64,
+
+    /// How weights are stored: f32, f16, bf16, q8_0 or q4_0.
+    #[arg(long, value_name = "TYPE", default_value_t = Dtype::F16)]
+    weights: Dtype,
+
+    /// How the key/value cache is stored: f32, f16, bf16, q8_0 or q4_0.
+    #[arg(long, value_name = "TYPE", default_value_t = Dtype::F16)]
+    kv: Dtype,
+}
+
+impl Evaluate {
+    pub(super) fn run(&self, format: Format) -> Result<()> {
+        let workload = Workload {
+            prompt: self.prompt,
+            context: self.context,
+            generate: self.generate,
+            batch: self.batch,
+            weights: self.weights,
+            kv: self.kv,
+        };
+        workload.validate()?;
+        let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let profiles = match self.profiles.as_slice() {
+            [] => vec![newest_here()?],
+            names => names.iter().map(|name| store::find(name)).collect::<Result<_>>()?,
+        };
+        let mut evaluations = Vec::new();
+        for named in &profiles {
+            for (model, asked) in models.iter().zip(&self.models) {
+                let evaluation =
+                    evaluate(model, &workload, &named.profile, &named.name).map_err(|e| e.within(asked))?;
+                evaluations.push(evaluation);
+            }
+        }
+        super::print_report(&report::evaluation::report(&evaluations)?, format)
+    }
+}
+
+/// A model by name or by path.
+fn find_model(name: &str) -> Result<Architecture> {
+    let path = Path::new(name);
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) {
+        return Err(Error::misuse(format!(
+            "{name}: GGUF files are not read yet; name its config.json or a known model"
+        )));
+    }
+    let looks_like_a_path = path.components().count() > 1 || path.extension().is_some_and(|e| e == "json");
+    if looks_like_a_path || path.is_file() {
+        return model::read_config(path);
+    }
+    model::find(name)
+}
+
+/// The newest profile measured on this machine.
+fn newest_here() -> Result<Named> {
+    let device = Cpu::describe()?.device.name;
+    let Some((path, profile)) = store::newest(&device, |_| true) else {
+        return Err(Error::misuse(format!(
+            "no profile of this machine ({device}) in {}; measure it with `roofprobe measure`, or name one with -p \
+             (`roofprobe profiles` lists them)",
+            store::folder().display()
+        )));
+    };
+    say(&format!("using the newest profile of this machine, {}", path.display()));
+    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    Ok(Named { name, profile })
+}
