@@ -4,6 +4,7 @@
 //! measured time and writes ceilings into a [`profile`]. The **demand** wing ([`model`], [`roofline`], [`potential`])
 //! divides a model's work by those ceilings and gets a time. They never import each other.
 #![deny(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod cli;
 pub mod device;

@@ -20,7 +20,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // Demand: what is asked for.
     ("model", &["error", "file", "units", "work"]),
     ("roofline", &["error", "model", "profile", "units", "work"]),
-    ("potential", &["units"]),
+    ("potential", &["roofline", "units"]),
     ("evaluate", &["error", "model", "potential", "profile", "roofline", "units", "work"]),
     // The bridge, and the way out.
     ("simulate", &["device", "job", "profile", "units", "work"]),

@@ -81,38 +81,36 @@ pub struct ChainInputs {
 ///   of AVX2's two-step product from saturating (255·63·2 < 2¹⁵).
 pub fn chain_inputs(dtype: Dtype, start_bytes: usize, vector_bytes: usize, seed: u64) -> ChainInputs {
     let mut random = Random::new(seed);
-    let mut fill = |bytes: usize, mut word: Box<dyn FnMut(&mut Random) -> Vec<u8>>| {
-        let mut out = Vec::with_capacity(bytes);
-        while out.len() < bytes {
-            out.extend(word(&mut random));
-        }
-        out
-    };
+    let random = &mut random;
     match dtype {
         Dtype::F64 => ChainInputs {
-            start: fill(start_bytes, Box::new(|r| r.signed_unit().to_ne_bytes().to_vec())),
-            operands: fill(3 * vector_bytes, Box::new(|r| r.between(-1.9, -1.5).to_ne_bytes().to_vec())),
+            start: fill(start_bytes, || random.signed_unit().to_ne_bytes()),
+            operands: fill(3 * vector_bytes, || random.between(-1.9, -1.5).to_ne_bytes()),
         },
         Dtype::I8 => ChainInputs {
-            start: fill(start_bytes, Box::new(|r| (r.bits() as u32).to_ne_bytes().to_vec())),
-            operands: fill(3 * vector_bytes, Box::new(|r| (r.integer(63) as i8).to_ne_bytes().to_vec())),
+            start: fill(start_bytes, || (random.bits() as u32).to_ne_bytes()),
+            operands: fill(3 * vector_bytes, || (random.integer(63) as i8).to_ne_bytes()),
         },
         Dtype::Bf16 => {
-            let a = fill(vector_bytes, Box::new(|r| bf16(r.integer(100)).to_vec()));
-            let b = fill(vector_bytes, Box::new(|r| bf16(r.integer(100)).to_vec()));
+            let a = fill(vector_bytes, || bf16(random.integer(100)));
+            let b = fill(vector_bytes, || bf16(random.integer(100)));
             // Opposite but for one: the sum drifts by |a| per two steps and cannot be folded to nothing.
             let opposite = b.as_chunks::<2>().0.iter().flat_map(|&pair| bf16(1 - from_bf16(pair) as i32));
             ChainInputs {
-                start: fill(start_bytes, Box::new(|r| (r.integer(1000) as f32).to_ne_bytes().to_vec())),
+                start: fill(start_bytes, || (random.integer(1000) as f32).to_ne_bytes()),
                 operands: [a, b.clone(), opposite.collect()].concat(),
             }
         }
         // F32 stands for every type that multiplies in 32-bit lanes.
         _ => ChainInputs {
-            start: fill(start_bytes, Box::new(|r| (r.signed_unit() as f32).to_ne_bytes().to_vec())),
-            operands: fill(3 * vector_bytes, Box::new(|r| (r.between(-1.9, -1.5) as f32).to_ne_bytes().to_vec())),
+            start: fill(start_bytes, || (random.signed_unit() as f32).to_ne_bytes()),
+            operands: fill(3 * vector_bytes, || (random.between(-1.9, -1.5) as f32).to_ne_bytes()),
         },
     }
+}
+
+fn fill<const N: usize>(bytes: usize, mut word: impl FnMut() -> [u8; N]) -> Vec<u8> {
+    (0..bytes / N).flat_map(|_| word()).collect()
 }
 
 fn bf16(value: i32) -> [u8; 2] {

@@ -12,24 +12,24 @@ mod avx512;
 
 /// Every stream kernel of this architecture, available or not.
 pub(crate) fn streams() -> impl Iterator<Item = &'static StreamEntry> {
-    let tables: &[&[&[StreamEntry]]] = &[
+    let tables: &'static [&[&[StreamEntry]]] = &[
         portable::STREAMS,
         #[cfg(target_arch = "x86_64")]
         avx2::STREAMS,
         #[cfg(target_arch = "x86_64")]
         avx512::STREAMS,
     ];
-    tables.to_vec().into_iter().flatten().copied().flatten()
+    tables.iter().copied().flatten().copied().flatten()
 }
 
 /// Every chain kernel of this architecture, available or not.
 pub(crate) fn chains() -> impl Iterator<Item = &'static ChainEntry> {
-    let tables: &[&[ChainEntry]] = &[
+    let tables: &'static [&[ChainEntry]] = &[
         portable::CHAINS,
         #[cfg(target_arch = "x86_64")]
         avx2::CHAINS,
         #[cfg(target_arch = "x86_64")]
         avx512::CHAINS,
     ];
-    tables.to_vec().into_iter().flatten()
+    tables.iter().copied().flatten()
 }

@@ -175,7 +175,7 @@ unsafe fn map<V: Vector, const NONTEMPORAL: bool>(
 }
 
 macro_rules! writers {
-    ($($name:ident, $vector:expr, $scalar:expr;)*) => {$(
+    ($($name:ident, |$x:pat_param, $y:pat_param, $s:pat_param| $vector:expr, $scalar:expr;)*) => {$(
         /// # Safety
         /// `V`'s ISA is available; arrays of equal length; for `NONTEMPORAL`, `out` is aligned to the vector.
         #[inline(always)]
@@ -185,7 +185,11 @@ macro_rules! writers {
             out: &mut [f64],
             s: f64,
         ) -> u64 {
-            let vector: fn(*const f64, *const f64, V) -> V = $vector;
+            #[allow(unused_unsafe, reason = "a fill computes nothing")]
+            let vector = |$x: *const f64, $y: *const f64, $s: V| -> V {
+                // SAFETY: `map` calls it with pointers to LANES readable values, where the ISA is available.
+                unsafe { $vector }
+            };
             let scalar: fn(f64, f64, f64) -> f64 = $scalar;
             // SAFETY: passed on from the caller.
             unsafe { map::<V, NONTEMPORAL>(x, y, out, s, vector, |a, b| scalar(a, b, s)) }
@@ -193,13 +197,12 @@ macro_rules! writers {
     )*};
 }
 
-// SAFETY of every closure: `map` calls it with pointers to LANES readable values, where the ISA is available.
 writers! {
     write, |_, _, s| s, |_, _, s| s;
-    copy, |x, _, _| unsafe { V::load(x) }, |x, _, _| x;
-    scale, |x, _, s| unsafe { V::load(x).mul(s) }, |x, _, s| s * x;
-    add, |x, y, _| unsafe { V::load(x).add(V::load(y)) }, |x, y, _| x + y;
-    triad, |x, y, s| unsafe { V::load(y).mul_add(s, V::load(x)) }, |x, y, s| x + s * y;
+    copy, |x, _, _| V::load(x), |x, _, _| x;
+    scale, |x, _, s| V::load(x).mul(s), |x, _, s| s * x;
+    add, |x, y, _| V::load(x).add(V::load(y)), |x, y, _| x + y;
+    triad, |x, y, s| V::load(y).mul_add(s, V::load(x)), |x, y, s| x + s * y;
 }
 
 /// Instantiates the six streams for one vector type as functions with their target features, and lists them.

@@ -1,0 +1,284 @@
+//! The real program, as a person or a script meets it: results, streams, exit codes, bad input, interruption.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A place of its own for every test: no test sees the user's profiles.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Place {
+        Place(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        std::fs::write(self.path(name), text).unwrap();
+        self.path(name).display().to_string()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_roofprobe"));
+        command.args(arguments).current_dir(self.0.path()).env("ROOFPROBE_DIR", self.path("kept")).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the program starts")
+    }
+
+    fn succeeds(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs into an error: the exit code, nothing on standard output, one line on standard error with these words.
+    fn fails(&self, code: i32, arguments: &[&str], words: &[&str]) {
+        let output = self.run(arguments);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
+        assert!(output.stdout.is_empty(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+        let last = message.lines().last().unwrap_or_default();
+        for word in words {
+            assert!(last.contains(word), "{arguments:?}: \"{word}\" is not in: {last}");
+        }
+        assert!(!message.contains("panicked"), "{message}");
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+const SHIPPED: &str = "amd-epyc-zen3-2c";
+const MODEL: &str = "qwen2.5-0.5b";
+
+fn config(from: &str, to: &str) -> String {
+    let config = r#"{"model_type": "llama", "hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "intermediate_size": 512, "vocab_size": 1000, "hidden_act": "silu",
+        "architectures": ["LlamaForCausalLM"], "tie_word_embeddings": false}"#;
+    assert!(config.contains(from));
+    config.replacen(from, to, 1)
+}
+
+#[test]
+fn every_listing_comes_in_every_format() {
+    let place = Place::new();
+    for verb in ["devices", "models", "profiles"] {
+        assert!(place.succeeds(&[verb]).lines().count() > 3);
+        let json: serde_json::Value = serde_json::from_str(&place.succeeds(&[verb, "--format", "json"])).unwrap();
+        assert!(!json[verb].as_array().unwrap().is_empty());
+        let csv = place.succeeds(&[verb, "--format", "csv"]);
+        let fields = csv::Reader::from_reader(csv.as_bytes()).records().map(|r| r.unwrap().len()).max().unwrap();
+        assert!(fields > 3);
+        assert!(place.succeeds(&[verb, "--format", "markdown"]).contains("|--"));
+    }
+}
+
+#[test]
+fn help_teaches_and_misuse_is_told_apart() {
+    let place = Place::new();
+    let help = place.succeeds(&["--help"]);
+    for verb in ["measure", "devices", "show", "evaluate", "models", "profiles", "schema"] {
+        assert!(help.contains(verb), "{verb}");
+        assert!(place.succeeds(&[verb, "--help"]).contains("Usage: roofprobe"));
+    }
+    for wrong in [&["dance"][..], &["evaluate"], &["show"], &["measure", "--effort", "none"], &["--format", "xml"]] {
+        assert_eq!(place.run(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_simulated_measurement_is_written_shown_and_evaluated() {
+    let place = Place::new();
+    let shown = place.succeeds(&["measure", "--simulate", SHIPPED, "-o", "p.toml"]);
+    assert!(shown.contains("memory.dram.read") && shown.contains("nothing was measured"));
+    let json: serde_json::Value =
+        serde_json::from_str(&place.succeeds(&["show", "p.toml", "--format", "json"])).unwrap();
+    assert_eq!(json["schema"], 1);
+    assert_eq!(json["provenance"]["simulated"], SHIPPED);
+    assert!(json["ceiling"].as_array().unwrap().len() > 10);
+    let arguments = ["evaluate", MODEL, "-p", "p.toml", "--prompt", "512", "--generate", "128", "--weights", "q8_0"];
+    let json = place.succeeds(&[&arguments[..], &["--format", "json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let result = &json["results"][0];
+    assert_eq!(result["params_total"], 494_032_768_u64);
+    let phases: Vec<&str> = result["phases"].as_array().unwrap().iter().map(|p| p["phase"].as_str().unwrap()).collect();
+    assert_eq!(phases, ["prefill", "decode", "generation"]);
+    for key in
+        "flops weight_bytes kv_read_bytes kv_write_bytes oi bound seconds tokens_per_s phi phi_log2 phi_paper regime"
+            .split(' ')
+    {
+        assert!(!result["phases"][0][key].is_null(), "{key}");
+    }
+}
+
+#[test]
+fn standard_output_can_be_the_file() {
+    let place = Place::new();
+    let toml = place.succeeds(&["measure", "--simulate", SHIPPED, "-o", "-"]);
+    place.file("p.toml", &toml);
+    assert!(place.succeeds(&["show", "p.toml"]).contains("Roofline of"));
+    assert!(!place.path("kept").exists());
+}
+
+#[test]
+fn a_real_measurement_of_one_ceiling_is_kept_and_found_again() {
+    let place = Place::new();
+    let arguments = ["measure", "--effort", "quick", "--only", "compute.f32.portable", "--threads", "1"];
+    let shown = place.succeeds(&arguments);
+    assert!(shown.contains("compute.f32.portable"));
+    let kept: Vec<_> = std::fs::read_dir(place.path("kept")).unwrap().collect();
+    assert_eq!(kept.len(), 1);
+    let path = kept[0].as_ref().unwrap().path();
+    let profile = roofprobe::profile::load(&path).unwrap();
+    assert!(profile.provenance.complete && profile.provenance.only == ["compute.f32.portable"]);
+    let ceiling = profile.ceiling("compute.f32.portable").unwrap();
+    assert!(ceiling.value().is_some_and(|(value, _)| value > 0.0));
+    assert_eq!(ceiling.samples, Some(ceiling.sample_values.len() as u32));
+    // The newest profile of this machine is found; that it lacks a bandwidth is told with the ceiling's name.
+    place.fails(2, &["evaluate", MODEL], &["memory.dram.read"]);
+}
+
+#[test]
+fn without_a_profile_evaluate_says_how_to_get_one() {
+    Place::new().fails(2, &["evaluate", MODEL], &["roofprobe measure", "-p"]);
+}
+
+#[test]
+fn bad_profiles_are_named_with_key_and_remedy() {
+    let place = Place::new();
+    place.fails(2, &["show", "missing.toml"], &["missing.toml", "no such file"]);
+    place.fails(2, &["show", "no-such-machine"], &["no-such-machine", "roofprobe profiles"]);
+    let foreign = place.file("Cargo.toml", "[package]\nname = \"x\"\n");
+    place.fails(2, &["show", &foreign], &["Cargo.toml", "not a roofprobe profile"]);
+    let whole = place.succeeds(&["measure", "--simulate", SHIPPED, "-o", "-"]);
+    let cut = place.file("cut.toml", &whole[..whole.len() / 2 + 3]);
+    place.fails(2, &["show", &cut], &["cut.toml"]);
+    let unknown = place.file("unknown.toml", &whole.replacen("[device]", "[device]\nmood = 1", 1));
+    place.fails(2, &["show", &unknown], &["unknown.toml", "mood"]);
+    let newer = place.file("newer.toml", &whole.replacen("schema = 1", "schema = 7", 1));
+    place.fails(2, &["evaluate", MODEL, "-p", &newer], &["newer.toml", "schema 7"]);
+    std::fs::write(place.path("binary.toml"), [0xff, 0xfe, 0x00]).unwrap();
+    place.fails(2, &["show", "binary.toml"], &["binary.toml", "not a text file"]);
+    place.fails(2, &["show", "."], &["."]);
+}
+
+#[test]
+fn bad_models_are_named_with_key_and_remedy() {
+    let place = Place::new();
+    let evaluate = |model: &str, words: &[&str]| place.fails(2, &["evaluate", model, "-p", SHIPPED], words);
+    evaluate("gpt-17", &["gpt-17"]);
+    evaluate("missing/config.json", &["missing/config.json", "no such file"]);
+    evaluate("model.gguf", &["model.gguf", "not read yet"]);
+    let cases = [
+        ("\"llama\"", "\"alien\"", "alien"),
+        ("\"num_attention_heads\": 4", "\"num_attention_heads\": 0", "num_attention_heads"),
+        ("\"num_attention_heads\": 4", "\"num_attention_heads\": -4", "num_attention_heads"),
+        ("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1000000000", "num_hidden_layers"),
+        ("\"hidden_size\": 256", "\"hidden_size\": 18446744073709551615", "hidden_size"),
+        ("\"hidden_size\": 256", "\"hidden_size\": 255", "hidden_size"),
+        ("\"hidden_size\": 256", "\"hidden_size\": 256.5", "hidden_size"),
+        ("\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3", "num_key_value_heads"),
+        ("\"vocab_size\": 1000,", "", "vocab_size"),
+    ];
+    for (index, (from, to, word)) in cases.into_iter().enumerate() {
+        let path = place.file(&format!("config-{index}.json"), &config(from, to));
+        evaluate(&path, &[&format!("config-{index}.json"), word]);
+    }
+    let cut = place.file("cut.json", &config("", "")[..100]);
+    evaluate(&cut, &["cut.json"]);
+    let good = place.file("good.json", &config("", ""));
+    assert!(place.succeeds(&["evaluate", &good, "-p", SHIPPED]).contains("decode"));
+}
+
+#[test]
+fn bad_requests_are_named_with_the_option() {
+    let place = Place::new();
+    place.fails(2, &["measure", "--only", "weather.*"], &["weather.*", "memory.dram.read"]);
+    place.fails(2, &["measure", "--only", "a{"], &["a{"]);
+    place.fails(2, &["measure", "--threads", "0"], &["--threads"]);
+    place.fails(2, &["measure", "--threads", "99999"], &["--threads", "99999"]);
+    place.fails(2, &["measure", "--resume"], &["--resume"]);
+    place.fails(2, &["measure", "--resume", "-o", "-"], &["--resume"]);
+    place.fails(2, &["measure", "--resume", "-o", "missing.toml"], &["missing.toml"]);
+    place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--prompt", "0"], &["--prompt"]);
+    place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--weights", "q9"], &["--help"]);
+    place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--weights", "i8"], &["--weights"]);
+    place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--context", "99999999999"], &["--context"]);
+}
+
+#[test]
+fn nothing_is_lost_or_half_written() {
+    let place = Place::new();
+    let mine = place.file("mine.txt", "my own words\n");
+    place.fails(2, &["measure", "--simulate", SHIPPED, "-o", &mine], &["mine.txt", "not a profile"]);
+    assert_eq!(std::fs::read_to_string(&mine).unwrap(), "my own words\n");
+    place.fails(1, &["measure", "--simulate", SHIPPED, "-o", "no/such/p.toml"], &["no/such/p.toml", "-o"]);
+    place.fails(2, &["measure", "--simulate", SHIPPED, "-o", "."], &["folder"]);
+    let entries = std::fs::read_dir(place.0.path()).unwrap().count();
+    assert_eq!(entries, 1, "nothing but mine.txt");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new();
+    let program = env!("CARGO_BIN_EXE_roofprobe");
+    let script = format!(
+        "set -o pipefail; '{program}' show {SHIPPED} --format json | head -1 >/dev/null; echo ${{PIPESTATUS[0]}}"
+    );
+    let output = Command::new("bash").args(["-c", &script]).current_dir(place.0.path()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "0");
+    assert_eq!(stderr(&output), "");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_measurement_is_saved_and_resumed() {
+    let place = Place::new();
+    let file = place.path("p.toml");
+    let arguments =
+        ["measure", "--effort", "standard", "--only", "compute.f32.portable", "--threads", "1", "-o", "p.toml"];
+    let child = place.command(&arguments).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    wait_for(&file);
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("roofprobe measure --resume -o p.toml"), "{message}");
+    let half = roofprobe::profile::load(&file).unwrap();
+    assert!(!half.provenance.complete);
+    let before = half.ceiling("compute.f32.portable").unwrap().sample_values.clone();
+
+    let shown = place.succeeds(&["measure", "--resume", "-o", "p.toml"]);
+    assert!(shown.contains("compute.f32.portable"));
+    let whole = roofprobe::profile::load(&file).unwrap();
+    assert!(whole.provenance.complete);
+    assert_eq!(whole.provenance.date, half.provenance.date);
+    let after = &whole.ceiling("compute.f32.portable").unwrap().sample_values;
+    assert!(after.len() > before.len() && after.starts_with(&before), "samples are kept: {before:?} {after:?}");
+}
+
+#[cfg(unix)]
+fn wait_for(file: &Path) {
+    let begun = std::time::Instant::now();
+    while !file.exists() {
+        assert!(begun.elapsed().as_secs() < 60, "no profile appeared");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_measurement_of_another_machine_is_not_resumed() {
+    let place = Place::new();
+    let whole = place.succeeds(&["measure", "--simulate", SHIPPED, "-o", "-"]);
+    let other = place.file("other.toml", &whole.replacen("cores = 2", "cores = 3", 1));
+    place.fails(2, &["measure", "--resume", "-o", &other], &["other.toml"]);
+}

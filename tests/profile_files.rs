@@ -1,0 +1,112 @@
+//! Profiles as files: the same bytes after loading and saving, versions refused kindly, unknown keys by name, numbers
+//! that cannot be refused, and nothing half-written.
+
+use roofprobe::profile::{self, Profile};
+use roofprobe::store::SHIPPED;
+
+fn text() -> String {
+    SHIPPED[0].toml.to_owned()
+}
+
+/// The shipped profile with one piece of text replaced; the piece must be there.
+fn altered(from: &str, to: &str) -> String {
+    let text = text();
+    assert!(text.contains(from), "{from}");
+    text.replacen(from, to, 1)
+}
+
+fn refusal(text: &str) -> String {
+    match profile::parse(text) {
+        Ok(_) => panic!("accepted"),
+        Err(error) => {
+            let message = error.to_string();
+            assert!(!message.contains('\n'), "one line: {message}");
+            message
+        }
+    }
+}
+
+#[test]
+fn saved_loaded_and_saved_again_is_the_same_bytes() {
+    for shipped in SHIPPED {
+        let profile = shipped.profile().unwrap();
+        assert_eq!(profile::to_toml(&profile).unwrap(), shipped.toml, "{}", shipped.name);
+    }
+}
+
+#[test]
+fn a_file_is_written_whole_and_replaces_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.toml");
+    let profile = SHIPPED[0].profile().unwrap();
+    profile::save(&profile, &path).unwrap();
+    profile::save(&profile, &path).unwrap();
+    assert_eq!(profile::load(&path).unwrap(), profile);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+    let error = profile::save(&profile, &folder.path().join("no/such/folder/p.toml")).unwrap_err().to_string();
+    assert!(error.contains("no/such/folder") && error.contains("-o"), "{error}");
+}
+
+#[test]
+fn every_truncation_is_refused_or_whole() {
+    let text = text();
+    // Every cut at a line, and a few within lines: none may load as the whole profile, and none may panic.
+    let whole = profile::parse(&text).unwrap();
+    for (at, _) in text.match_indices('\n').chain(text.match_indices("= ")) {
+        if let Ok(profile) = profile::parse(&text[..at]) {
+            assert!(profile != whole || text[at..].trim().is_empty(), "cut at {at}");
+        }
+    }
+}
+
+#[test]
+fn unknown_keys_are_named() {
+    assert!(refusal(&altered("[environment]", "[environment]\nmoon_phase = 3")).contains("moon_phase"));
+    assert!(refusal(&altered("id = ", "gb_per_hour = 3.0\nid = ")).contains("gb_per_hour"));
+    assert!(refusal(&altered("variant = { ", "variant = { colour = 1, ")).contains("colour"));
+}
+
+#[test]
+fn versions_are_refused_kindly() {
+    let message = refusal(&altered("schema = 1", "schema = 2"));
+    assert!(message.contains("schema 2") && message.contains("reads schema 1"), "{message}");
+    assert!(refusal(&altered("schema = 1", "schema = \"1\"")).contains("integer"));
+    assert!(refusal("").contains("not a roofprobe profile"));
+    assert!(refusal("[package]\nname = \"x\"").contains("not a roofprobe profile"));
+}
+
+#[test]
+fn impossible_values_are_refused_by_key() {
+    let value = text().lines().find(|l| l.starts_with("gb_per_s")).unwrap().to_owned();
+    for number in ["nan", "inf", "-1.0", "0.0", "1e300"] {
+        let message = refusal(&altered(&format!("\n{value}"), &format!("\ngb_per_s = {number}")));
+        assert!(message.contains("gb_per_s") && message.contains("memory.dram.read"), "{message}");
+    }
+    assert!(refusal(&altered("threads = 2\n", "threads = 0\n")).contains("environment.threads"));
+    assert!(refusal(&altered("logical_cpus = 2", "logical_cpus = -2")).contains("line"));
+    assert!(refusal(&altered("status = \"measured\"", "status = \"guessed\"")).contains("guessed"));
+    assert!(refusal(&altered("status = \"measured\"", "status = \"skipped\"")).contains("must not have a value"));
+    assert!(refusal(&altered("status = \"measured\"", "status = \"quoted\"")).contains("source"));
+    assert!(refusal(&altered("id = \"memory.dram.write\"", "id = \"memory.dram.read\"")).contains("stands twice"));
+    assert!(refusal(&altered("id = \"memory.dram.read\"", "id = \"weather.rain\"")).contains("not a ceiling id"));
+    let summary = text().lines().find(|l| l.starts_with("dram_read_gb_per_s")).unwrap().to_owned();
+    assert!(refusal(&altered(&summary, "dram_read_gb_per_s = 1.5")).contains("summary"));
+}
+
+#[test]
+fn the_schema_describes_the_profile() {
+    let schema = Profile::json_schema();
+    let properties = schema["properties"].as_object().unwrap();
+    for key in ["schema", "device", "environment", "summary", "ceiling", "provenance"] {
+        assert!(properties.contains_key(key), "{key}");
+    }
+    assert_eq!(schema["additionalProperties"], false);
+    // Every key that the shipped profile uses for its ceilings is described.
+    let ceiling = schema["$defs"]["Ceiling"]["properties"].as_object().unwrap();
+    let table: toml::Table = toml::from_str(&text()).unwrap();
+    for entry in table["ceiling"].as_array().unwrap() {
+        for key in entry.as_table().unwrap().keys() {
+            assert!(ceiling.contains_key(key), "{key}");
+        }
+    }
+}
