@@ -60,8 +60,8 @@ fn profiles() -> Vec<Profile> {
     let shipped = SHIPPED.iter().map(|s| s.profile().expect("shipped profiles are valid"));
     // A made-up variation: something rejected, something skipped, two modes.
     let mut odd = SHIPPED[0].profile().unwrap();
-    let reason = |status| Ceiling::without_value("compute.f32.portable", status, "for the test");
-    *odd.ceiling.iter_mut().find(|c| c.id == "compute.f32.portable").unwrap() = reason(Status::Rejected);
+    let portable = odd.ceiling.iter_mut().find(|c| c.id == "compute.f32.portable").unwrap();
+    *portable = Ceiling::without_value("compute.f32.portable", Status::Rejected, "for the test");
     let read = odd.ceiling.iter_mut().find(|c| c.id == "memory.dram.read").unwrap();
     *read = Ceiling::without_value("memory.dram.read", Status::Skipped, "for the test");
     let copy = odd.ceiling.iter_mut().find(|c| c.id == "memory.dram.copy").unwrap();
