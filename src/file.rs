@@ -30,11 +30,20 @@ pub fn read_text(path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::misuse(format!("{place}: not a text file (invalid UTF-8)")))
 }
 
-/// Writes `text` to `path` atomically: a temporary file in the same folder, synced, then renamed over it.
+/// Whether a file must have reached the disk before the call returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Yes: for what is finished.
+    Synced,
+    /// No: for what is written again soon. The file is whole either way; a power cut may bring back the one before.
+    Buffered,
+}
+
+/// Writes `text` to `path` atomically: a temporary file in the same folder, then renamed over it.
 ///
 /// # Errors
 /// Failure when the folder is missing or not writable; whatever stood at `path` before is untouched.
-pub fn write_atomically(path: &Path, text: &str) -> Result<()> {
+pub fn write_atomically(path: &Path, text: &str, durability: Durability) -> Result<()> {
     let place = path.display();
     let fail =
         |e: std::io::Error| Error::failure(format!("{place}: cannot be written: {e}; choose another place with -o"));
@@ -52,7 +61,9 @@ pub fn write_atomically(path: &Path, text: &str) -> Result<()> {
     }
     let mut file = builder.tempfile_in(folder).map_err(fail)?;
     file.write_all(text.as_bytes()).map_err(fail)?;
-    file.as_file().sync_all().map_err(fail)?;
+    if durability == Durability::Synced {
+        file.as_file().sync_all().map_err(fail)?;
+    }
     file.persist(path).map_err(|e| fail(e.error))?;
     Ok(())
 }

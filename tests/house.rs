@@ -199,3 +199,25 @@ fn no_file_is_too_long_to_hold_in_the_head() {
         }
     }
 }
+
+/// The text of the program's own help.
+fn help(arguments: &[&str]) -> String {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_roofprobe")).args(arguments).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_readme_tells_the_truth_about_the_commands() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let ci = std::fs::read_to_string(root.join(".ci/run")).unwrap();
+    let help = help(&["--help"]);
+    assert!(readme.contains(help.trim()), "README.md does not have the help text:\n{help}");
+    // What a stranger is told to type is what is tried on every change.
+    for command in ["cargo run --release", "cargo test"] {
+        assert!(readme.contains(&format!("\n{command}\n")), "{command}");
+        let words: Vec<&str> = command.split(' ').collect();
+        let tried = ci.lines().any(|line| !line.starts_with('#') && words.iter().all(|word| line.contains(word)));
+        assert!(tried, "{command} is not tried by .ci/run");
+    }
+}

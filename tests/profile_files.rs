@@ -1,6 +1,7 @@
 //! Profiles as files: the same bytes after loading and saving, versions refused kindly, unknown keys by name, numbers
 //! that cannot be refused, and nothing half-written.
 
+use roofprobe::file::Durability;
 use roofprobe::profile::{self, Profile};
 use roofprobe::store::SHIPPED;
 
@@ -39,11 +40,13 @@ fn a_file_is_written_whole_and_replaces_the_old_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p.toml");
     let profile = SHIPPED[0].profile().unwrap();
-    profile::save(&profile, &path).unwrap();
-    profile::save(&profile, &path).unwrap();
+    profile::save(&profile, &path, Durability::Buffered).unwrap();
+    profile::save(&profile, &path, Durability::Synced).unwrap();
     assert_eq!(profile::load(&path).unwrap(), profile);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
-    let error = profile::save(&profile, &folder.path().join("no/such/folder/p.toml")).unwrap_err().to_string();
+    let error = profile::save(&profile, &folder.path().join("no/such/folder/p.toml"), Durability::Synced)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("no/such/folder") && error.contains("-o"), "{error}");
 }
 

@@ -28,6 +28,11 @@ impl Random {
         (self.bits() >> 11) as f64 * (2.0 / (1_u64 << 53) as f64) - 1.0
     }
 
+    /// Fills an array with values uniform in [-1, 1).
+    pub fn fill(&mut self, array: &mut [f64]) {
+        array.iter_mut().for_each(|value| *value = self.signed_unit());
+    }
+
     fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (self.signed_unit() + 1.0) / 2.0 * (high - low)
     }
@@ -56,6 +61,11 @@ pub fn stream_agrees(op: Op, got: f64, x: f64, y: f64, s: f64) -> bool {
         Op::Triad => (got - want).abs() <= f64::EPSILON * ((s * y).abs() + want.abs()),
         _ => got.to_bits() == want.to_bits(),
     }
+}
+
+/// Whether every element of a stream's output is right.
+pub fn stream_verified(op: Op, x: &[f64], y: &[f64], out: &[f64], s: f64) -> bool {
+    x.iter().zip(y).zip(out).all(|((&x, &y), &got)| stream_agrees(op, got, x, y, s))
 }
 
 /// The checksum of a read: the wrapping sum of the elements' bit patterns.

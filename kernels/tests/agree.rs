@@ -13,8 +13,7 @@ const LENGTHS: [usize; 12] = [0, 1, 3, 7, 8, 31, 32, 33, 64, 127, 1000, 4099];
 
 fn filled(len: usize, seed: u64) -> Buffer {
     let mut buffer = Buffer::new(len, Pages::Base, 192).expect("memory for a test array");
-    let mut random = Random::new(seed);
-    buffer.as_mut_slice().iter_mut().for_each(|value| *value = random.signed_unit());
+    Random::new(seed).fill(buffer.as_mut_slice());
     buffer
 }
 

@@ -31,6 +31,6 @@ impl Devices {
             notes: vec!["measure one with: roofprobe measure --device cpu".to_owned()],
         };
         let json = serde_json::json!({ "devices": [{ "id": "cpu", "device": json[0], "environment": json[1] }] });
-        super::print_report(&Report { tables: vec![table], json }, format)
+        super::print_report(&Report { tables: vec![table], flat: None, json }, format)
     }
 }

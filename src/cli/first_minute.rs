@@ -20,8 +20,9 @@ pub(super) fn run(format: Format) -> Result<()> {
     let evaluation = evaluate(&model::find(MODEL)?, &workload, &measured.profile, "this machine")?;
     let (roofline, hope) = (report::profile::report(&measured.profile)?, report::evaluation::report(&[evaluation])?);
     let json = serde_json::json!({ "profile": roofline.json, "evaluation": hope.json });
-    let tables = roofline.tables.into_iter().chain(hope.tables).collect();
-    super::print_report(&Report { tables, json }, format)?;
+    // The machine's circumstances, the roofline's second table, are for `roofprobe show`.
+    let tables = roofline.tables.into_iter().take(1).chain(hope.tables).collect();
+    super::print_report(&Report { tables, flat: None, json }, format)?;
     say(&format!(
         "next: roofprobe measure (more effort), roofprobe evaluate MODEL (roofprobe models lists them), \
          roofprobe show {}",

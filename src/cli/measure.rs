@@ -4,6 +4,7 @@ use super::say;
 use crate::device::Device;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
+use crate::file::Durability;
 use crate::probe::{self, Question};
 use crate::profile::{self, Ceiling, Effort, Machine, Profile, Provenance};
 use crate::report::{self, Format};
@@ -346,9 +347,9 @@ impl<'a> Recorder<'a> {
         self.profile.summarise();
     }
 
-    fn write(&self) -> Result<()> {
+    fn write(&self, durability: Durability) -> Result<()> {
         match self.target {
-            Target::File(path) => profile::save(&self.profile, path),
+            Target::File(path) => profile::save(&self.profile, path, durability),
             Target::StandardOutput => Ok(()),
         }
     }
@@ -363,7 +364,7 @@ impl<'a> Recorder<'a> {
             ..machine.environment
         };
         self.profile.provenance.complete = complete;
-        self.write()
+        self.write(Durability::Synced)
     }
 
     fn clear_line(&self) {
@@ -387,7 +388,7 @@ impl Watcher for Recorder<'_> {
 
     fn save(&mut self, ceilings: &[Ceiling]) -> Result<()> {
         self.record(ceilings);
-        self.write()
+        self.write(Durability::Buffered)
     }
 
     fn interrupted(&self) -> bool {

@@ -28,7 +28,10 @@ impl Profiles {
             rows,
             notes: vec![format!("measurements are kept in {}", store::folder().display())],
         };
-        super::print_report(&Report { tables: vec![table], json: serde_json::json!({ "profiles": json }) }, format)
+        super::print_report(
+            &Report { tables: vec![table], flat: None, json: serde_json::json!({ "profiles": json }) },
+            format,
+        )
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Profile;
 use crate::error::{Error, Result};
+use crate::file::Durability;
 use serde::Serialize;
 use std::path::Path;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
@@ -44,6 +45,6 @@ fn section<T: Serialize>(part: &T) -> Result<Table> {
 ///
 /// # Errors
 /// Failure when `path` cannot be written; what stood there before is untouched.
-pub fn save(profile: &Profile, path: &Path) -> Result<()> {
-    crate::file::write_atomically(path, &to_toml(profile)?)
+pub fn save(profile: &Profile, path: &Path, durability: Durability) -> Result<()> {
+    crate::file::write_atomically(path, &to_toml(profile)?, durability)
 }

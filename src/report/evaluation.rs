@@ -38,7 +38,7 @@ pub fn report(evaluations: &[Evaluation]) -> Result<Report> {
         .map_err(|e| Error::failure(format!("the evaluation cannot be written as JSON: {e}")))?;
     let mut tables = vec![speeds(evaluations), demands(evaluations), potentials(evaluations)];
     tables.extend(evaluations.iter().filter_map(operations));
-    Ok(Report { tables, json: serde_json::json!({ "results": results }) })
+    Ok(Report { tables, flat: Some(flat(evaluations)), json: serde_json::json!({ "results": results }) })
 }
 
 fn each_phase(evaluations: &[Evaluation], row: impl Fn(&Evaluation, &PhaseResult) -> Vec<Cell>) -> Vec<Vec<Cell>> {
@@ -148,6 +148,90 @@ fn operations(result: &Evaluation) -> Option<Table> {
         rows: telling.map(row).collect(),
         notes,
     })
+}
+
+/// Everything but the operations, one row per phase, under the names of the record.
+fn flat(evaluations: &[Evaluation]) -> Table {
+    let names = [
+        "model",
+        "profile",
+        "weights",
+        "kv",
+        "batch",
+        "params_total",
+        "memory_needed_bytes",
+        "fits",
+        "ridge_flop_per_byte",
+        "phase",
+        "tokens",
+        "context",
+        "forward_passes",
+        "flops",
+        "vector_flops",
+        "weight_bytes",
+        "kv_read_bytes",
+        "kv_write_bytes",
+        "act_bytes",
+        "oi",
+        "oi_with_activations",
+        "bound",
+        "bound_by",
+        "memory_bound_share",
+        "seconds",
+        "seconds_optimistic",
+        "tokens_per_s",
+        "tokens_per_s_low",
+        "tokens_per_s_high",
+        "phi",
+        "phi_log2",
+        "phi_paper",
+        "headroom_log2",
+        "reach_log2",
+        "region_area",
+        "regime",
+    ];
+    let row = |result: &Evaluation, phase: &PhaseResult| {
+        let [low, high] = phase.tokens_per_s_interval;
+        vec![
+            Cell::text(&result.model),
+            Cell::text(&result.profile),
+            Cell::text(result.weights),
+            Cell::text(result.kv),
+            plain(result.batch),
+            plain(result.params_total),
+            plain(result.memory_needed_bytes),
+            Cell::text(result.fits.to_string()),
+            Cell::number(result.ridge_flop_per_byte),
+            Cell::text(phase.phase.name()),
+            plain(phase.tokens),
+            plain(phase.context),
+            plain(phase.forward_passes),
+            plain(phase.flops.get("total").unwrap_or_default()),
+            plain(phase.vector_flops),
+            plain(phase.weight_bytes),
+            plain(phase.kv_read_bytes),
+            plain(phase.kv_write_bytes),
+            plain(phase.act_bytes),
+            Cell::number(phase.oi),
+            Cell::number(phase.oi_with_activations),
+            Cell::text(phase.bound.name()),
+            phase.bound_by.as_ref().map_or(Cell::Empty, Cell::text),
+            Cell::number(phase.memory_bound_share),
+            Cell::number(phase.seconds),
+            Cell::number(phase.seconds_optimistic),
+            Cell::number(phase.tokens_per_s),
+            Cell::number(low),
+            Cell::number(high),
+            Cell::number(phase.phi),
+            Cell::number(phase.phi_log2),
+            Cell::number(phase.phi_paper),
+            Cell::number(phase.headroom_log2),
+            Cell::number(phase.reach_log2),
+            Cell::number(phase.region_area),
+            Cell::text(phase.regime),
+        ]
+    };
+    Table { columns: columns(&names), rows: each_phase(evaluations, row), ..Table::default() }
 }
 
 fn columns(names: &[&str]) -> Vec<String> {

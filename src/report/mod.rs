@@ -22,7 +22,7 @@ pub enum Format {
     Text,
     /// The whole record.
     Json,
-    /// The first table, numbers in full.
+    /// The main table, numbers in full.
     Csv,
     /// Every table, for documents.
     Markdown,
@@ -31,8 +31,10 @@ pub enum Format {
 /// Tables for people and the record for programs.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// The tables, the most important first: CSV writes that one alone.
+    /// The tables, the most important first.
     pub tables: Vec<Table>,
+    /// The table that CSV writes, where the first one for people does not say it all.
+    pub flat: Option<Table>,
     /// The record.
     pub json: Value,
 }
@@ -138,7 +140,7 @@ impl Report {
         match format {
             Format::Text => Ok(self.tables.iter().map(Table::text).collect::<Vec<_>>().join("\n")),
             Format::Markdown => Ok(self.tables.iter().map(Table::markdown).collect::<Vec<_>>().join("\n")),
-            Format::Csv => self.tables.first().map_or(Ok(String::new()), Table::csv),
+            Format::Csv => self.flat.as_ref().or(self.tables.first()).map_or(Ok(String::new()), Table::csv),
             Format::Json => serde_json::to_string_pretty(&self.json)
                 .map(|text| text + "\n")
                 .map_err(|e| Error::failure(format!("the result cannot be written as JSON: {e}"))),
@@ -220,6 +222,7 @@ mod tests {
                 rows: vec![vec![Cell::text("a, b"), Cell::number(34.56789)], vec![Cell::text("c"), Cell::Empty]],
                 notes: vec!["note".into()],
             }],
+            flat: None,
             json: serde_json::json!({"a": 1}),
         }
     }

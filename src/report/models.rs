@@ -57,7 +57,7 @@ pub fn report(models: &[Architecture]) -> Result<Report> {
             "The path of a Hugging Face config.json can stand wherever a name can.".to_owned(),
         ],
     };
-    Ok(Report { tables: vec![table], json: json!({ "models": records }) })
+    Ok(Report { tables: vec![table], flat: None, json: json!({ "models": records }) })
 }
 
 fn heads_of(attention: &Attention) -> String {

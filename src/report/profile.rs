@@ -11,7 +11,7 @@ use crate::profile::{Ceiling, Pages, Profile, Status, Stores, Variant};
 pub fn report(profile: &Profile) -> Result<Report> {
     let json = serde_json::to_value(profile)
         .map_err(|e| Error::failure(format!("the profile cannot be written as JSON: {e}")))?;
-    Ok(Report { tables: vec![ceilings(profile), machine(profile)], json })
+    Ok(Report { tables: vec![ceilings(profile), machine(profile)], flat: None, json })
 }
 
 fn ceilings(profile: &Profile) -> Table {
@@ -66,11 +66,8 @@ fn words(variant: &Variant) -> String {
 }
 
 fn notes(profile: &Profile) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = reasons(profile);
     for ceiling in &profile.ceiling {
-        if let (Some(reason), false) = (&ceiling.reason, ceiling.status == Status::Measured) {
-            notes.push(format!("{}: {}: {reason}", ceiling.id, ceiling.status));
-        }
         if let [slow, .., fast] = ceiling.modes.as_slice() {
             notes.push(format!(
                 "{}: two modes, {} ({:.0} % of the samples) and {} ({:.0} %); the value is of the faster one",
@@ -103,6 +100,19 @@ fn notes(profile: &Profile) -> Vec<String> {
         notes.push(format!("nothing was measured: this is a simulation of {name}"));
     }
     notes
+}
+
+/// Why some ceilings are not simply measured; those of one reason on one line.
+fn reasons(profile: &Profile) -> Vec<String> {
+    let mut groups: Vec<(Status, &str, Vec<&str>)> = Vec::new();
+    for ceiling in profile.ceiling.iter().filter(|c| c.status != Status::Measured) {
+        let reason = ceiling.reason.as_deref().or(ceiling.source.as_deref()).unwrap_or_default();
+        match groups.iter_mut().find(|(status, known, _)| (*status, *known) == (ceiling.status, reason)) {
+            Some((.., ids)) => ids.push(&ceiling.id),
+            None => groups.push((ceiling.status, reason, vec![&ceiling.id])),
+        }
+    }
+    groups.into_iter().map(|(status, reason, ids)| format!("{}: {status}: {reason}", ids.join(", "))).collect()
 }
 
 fn machine(profile: &Profile) -> Table {

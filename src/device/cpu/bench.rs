@@ -37,6 +37,12 @@ impl Bench {
         Bench { index, arenas: HashMap::new(), chains: HashMap::new() }
     }
 
+    /// Which member of the team this is.
+    #[cfg(test)]
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
     /// Gives all memory back.
     pub(super) fn clear(&mut self) {
         self.arenas.clear();
@@ -59,8 +65,7 @@ impl Bench {
             let seed = 1 + (self.index * 3 + which) as u64;
             let mut buffer = Buffer::new(len, policy, offset)
                 .map_err(|e| format!("{} MiB could not be allocated: {e}", (len * 8) >> 20))?;
-            let mut random = Random::new(black_box(seed));
-            buffer.as_mut_slice().iter_mut().for_each(|value| *value = random.signed_unit());
+            Random::new(black_box(seed)).fill(buffer.as_mut_slice());
             Ok::<Buffer, String>(buffer)
         };
         let (x, y, out) = (array(0)?, array(1)?, array(2)?);
@@ -84,9 +89,8 @@ impl Bench {
     /// Whether every element of the output is what the oracle says of `op`.
     pub(super) fn verify_stream(&self, op: Op, pages: Pages) -> bool {
         let Some(arena) = self.arenas.get(&pages) else { return false };
-        let inputs = arena.x.as_slice().iter().zip(arena.y.as_slice());
-        op == Op::Read
-            || inputs.zip(arena.out.as_slice()).all(|((&x, &y), &got)| reference::stream_agrees(op, got, x, y, FACTOR))
+        let (x, y, out) = (arena.x.as_slice(), arena.y.as_slice(), arena.out.as_slice());
+        op == Op::Read || reference::stream_verified(op, x, y, out, FACTOR)
     }
 
     /// Makes the operands of a chain ready, and what it must come to.

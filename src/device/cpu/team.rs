@@ -5,7 +5,7 @@
 
 use super::bench::Bench;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -31,9 +31,10 @@ impl Team {
         for (index, &core) in cores.iter().enumerate() {
             let (tasks, inbox): (Sender<Task>, Receiver<Task>) = channel();
             let pinned = pinned.clone();
-            let bench = Bench::new(index);
+            let guard = Poison(Arc::clone(&barrier));
             let work = move || {
-                let mut bench = bench;
+                let _guard = guard;
+                let mut bench = Bench::new(index);
                 // The receiver may be gone when another member failed; then there is nothing left to do.
                 let _ = pinned.send(core_affinity::set_for_current(core));
                 for task in inbox {
@@ -102,11 +103,23 @@ impl Drop for Team {
     }
 }
 
+/// Held by every member: one that dies lets the others go instead of leaving them at the barrier for ever.
+struct Poison(Arc<SpinBarrier>);
+
+impl Drop for Poison {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.poisoned.store(true, Ordering::Release);
+        }
+    }
+}
+
 /// A barrier that spins: its cost is tens of nanoseconds where a sleeping one costs tens of microseconds.
 pub(super) struct SpinBarrier {
     size: usize,
     arrived: AtomicUsize,
     generation: AtomicUsize,
+    poisoned: AtomicBool,
 }
 
 /// Spins before giving the core away once: only a machine with fewer cores than threads gets that far.
@@ -114,10 +127,18 @@ const SPINS_MAX: u32 = 1 << 20;
 
 impl SpinBarrier {
     fn new(size: usize) -> SpinBarrier {
-        SpinBarrier { size, arrived: AtomicUsize::new(0), generation: AtomicUsize::new(0) }
+        SpinBarrier {
+            size,
+            arrived: AtomicUsize::new(0),
+            generation: AtomicUsize::new(0),
+            poisoned: AtomicBool::new(false),
+        }
     }
 
     /// Returns when all members have called it.
+    ///
+    /// # Panics
+    /// Silently, when another member has died: this one ends too, and whoever asked is told.
     pub(super) fn wait(&self) {
         let generation = self.generation.load(Ordering::Acquire);
         if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.size {
@@ -129,6 +150,9 @@ impl SpinBarrier {
         while self.generation.load(Ordering::Acquire) == generation {
             std::hint::spin_loop();
             spins += 1;
+            if self.poisoned.load(Ordering::Relaxed) {
+                std::panic::resume_unwind(Box::new("another member of the team died"));
+            }
             if spins == SPINS_MAX {
                 std::thread::yield_now();
                 spins = 0;
@@ -166,5 +190,19 @@ mod tests {
         let died = team.run(|_, _| -> () { std::panic::resume_unwind(Box::new("on purpose")) });
         assert!(died.is_err());
         assert!(team.run(|_, _| ()).is_err());
+    }
+
+    #[test]
+    fn a_dead_member_does_not_keep_the_others_waiting() {
+        let core = core_affinity::get_core_ids().unwrap()[0];
+        // Two members on one core: also a machine with a single core has this test.
+        let team = Team::new(&[core, core]).unwrap();
+        let died = team.run(|bench, barrier| {
+            if bench.index() == 0 {
+                std::panic::resume_unwind(Box::new("on purpose"));
+            }
+            barrier.wait();
+        });
+        assert!(died.is_err());
     }
 }

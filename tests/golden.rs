@@ -1,0 +1,48 @@
+//! What the program writes for a fixed profile, byte by byte: `show` and `evaluate` in every format.
+//!
+//! After a change that is meant, `UPDATE_GOLDEN=1 cargo test --test golden` writes the files anew; the diff is then
+//! part of the change to be read.
+
+use std::path::Path;
+use std::process::Command;
+
+/// A made-up device with round numbers, so that the tables can be checked by hand.
+const PROFILE: &str = "tests/data/plain-cpu.toml";
+
+fn check(name: &str, arguments: &[&str]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (format, extension) in [("text", "txt"), ("json", "json"), ("csv", "csv"), ("markdown", "md")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_roofprobe"))
+            .args(arguments)
+            .args(["--format", format])
+            .current_dir(root)
+            .output()
+            .expect("the program starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let written = String::from_utf8(output.stdout).expect("text");
+        let golden = root.join(format!("tests/golden/{name}.{extension}"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::create_dir_all(golden.parent().expect("a folder")).expect("can be made");
+            std::fs::write(&golden, &written).expect("can be written");
+        }
+        let expected = std::fs::read_to_string(&golden).unwrap_or_default();
+        assert!(written == expected, "{} differs:\n{written}", golden.display());
+    }
+}
+
+#[test]
+fn show() {
+    check("show", &["show", PROFILE]);
+}
+
+#[test]
+fn evaluate() {
+    let arguments =
+        ["evaluate", "qwen2.5-0.5b", "-p", PROFILE, "--prompt", "512", "--generate", "128", "--weights", "q8_0"];
+    check("evaluate", &arguments);
+}
+
+#[test]
+fn models() {
+    check("models", &["models"]);
+}
