@@ -2,8 +2,6 @@
 //!
 //! Everything here is for *rates*, where more is better. Times are turned into rates by whoever asks, and back.
 
-use roofprobe_kernels::reference::Random;
-
 /// What a set of rates says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
@@ -35,8 +33,6 @@ const MODE_SAMPLES_MIN: usize = 4;
 const MODE_SHARE_MIN: f64 = 0.05;
 /// The gap between two modes must exceed their own spreads together this many times.
 const MODE_SEPARATION: f64 = 1.5;
-/// Bootstrap resamples: enough that the 2.5 % quantile rests on 25 of them.
-const RESAMPLES: usize = 1000;
 
 /// Estimates from `rates`; `None` when there is none.
 pub fn estimate(rates: &[f64]) -> Option<Estimate> {
@@ -48,7 +44,8 @@ pub fn estimate(rates: &[f64]) -> Option<Estimate> {
     let (lower, upper) = modes(&sorted);
     let mode = |part: &[f64]| Mode { centre: median(part), share: part.len() as f64 / sorted.len() as f64 };
     let modes = lower.into_iter().chain([upper]).map(mode).collect();
-    Some(Estimate { best: fastest_quarter(upper), median: median(&sorted), ci95: bootstrap(upper), modes })
+    let rank = fastest_quarter(upper.len());
+    Some(Estimate { best: upper[rank], median: median(&sorted), ci95: bootstrap(upper, rank), modes })
 }
 
 /// The median of sorted values.
@@ -60,9 +57,10 @@ pub fn median(sorted: &[f64]) -> f64 {
     (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0
 }
 
-fn fastest_quarter(sorted: &[f64]) -> f64 {
-    let n = sorted.len();
-    median(&sorted[n - n.div_ceil(4)..])
+/// Which of `n` sorted values is the median (the lower one of two) of the fastest quarter.
+fn fastest_quarter(n: usize) -> usize {
+    let quarter = n.div_ceil(4);
+    n - quarter + (quarter - 1) / 2
 }
 
 /// The modes of sorted values: the lower ones, and the upper one. A lower cluster too small to be a mode (a few slow
@@ -82,14 +80,20 @@ fn modes(sorted: &[f64]) -> (Vec<&[f64]>, &[f64]) {
 /// Cuts sorted values where the squared deviation from the two means is least (two-means in one dimension, exact), if the
 /// parts lie far enough apart and the upper one has at least `least` values.
 fn split(sorted: &[f64], least: usize) -> Option<(&[f64], &[f64])> {
-    let deviation = |part: &[f64]| {
-        let mean = part.iter().sum::<f64>() / part.len() as f64;
-        part.iter().map(|x| (x - mean).powi(2)).sum::<f64>()
-    };
-    let cuts = 1..(sorted.len() + 1).saturating_sub(least);
-    let costs = cuts.map(|cut| (cut, deviation(&sorted[..cut]) + deviation(&sorted[cut..])));
-    let (cut, _) = costs.min_by(|a, b| a.1.total_cmp(&b.1))?;
-    let (lower, upper) = sorted.split_at(cut);
+    let n = sorted.len();
+    // Least deviation within the parts is greatest distance between them: Σ(part)²/|part| summed over the parts.
+    let total: f64 = sorted.iter().sum();
+    let mut below = 0.0;
+    let mut best: Option<(usize, f64)> = None;
+    for cut in 1..(n + 1).saturating_sub(least) {
+        below += sorted[cut - 1];
+        let above: f64 = total - below;
+        let between = below * below / cut as f64 + above * above / (n - cut) as f64;
+        if best.is_none_or(|(_, most)| between > most) {
+            best = Some((cut, between));
+        }
+    }
+    let (lower, upper) = sorted.split_at(best?.0);
     let distance = median(upper) - median(lower);
     // The width of the middle half of each part: robust against the tails.
     let spread = |part: &[f64]| part[part.len() * 3 / 4] - part[part.len() / 4];
@@ -98,25 +102,45 @@ fn split(sorted: &[f64], least: usize) -> Option<(&[f64], &[f64])> {
     (apart && separated).then_some((lower, upper))
 }
 
-/// The 95 % percentile interval of [`fastest_quarter`] (Efron's bootstrap), from a fixed seed.
-fn bootstrap(sorted: &[f64]) -> [f64; 2] {
+/// The 95 % percentile bootstrap interval of the value at `rank` of sorted values.
+///
+/// For an order statistic the bootstrap needs no resampling (Efron, The Jackknife, the Bootstrap and Other Resampling
+/// Plans, 1982, section 10.2): a resample's value at rank r (from 0) is at most `sorted[j]` when more than r of its n
+/// draws are, and that number is binomial with probability (j + 1)/n.
+fn bootstrap(sorted: &[f64], rank: usize) -> [f64; 2] {
     let n = sorted.len();
-    let mut random = Random::new(0x0072_6f6f_6670_726f);
-    let mut resample = vec![0.0; n];
-    let mut results: Vec<f64> = (0..RESAMPLES)
-        .map(|_| {
-            resample.iter_mut().for_each(|x| *x = sorted[(random.bits() % n as u64) as usize]);
-            resample.sort_by(f64::total_cmp);
-            fastest_quarter(&resample)
-        })
-        .collect();
-    results.sort_by(f64::total_cmp);
-    [results[RESAMPLES * 25 / 1000], results[RESAMPLES * 975 / 1000 - 1]]
+    let at_most = |j: usize| binomial_above(n, (j + 1) as f64 / n as f64, rank);
+    let quantile = |probability: f64| {
+        let (mut low, mut high) = (0, n - 1);
+        while low < high {
+            let middle = (low + high) / 2;
+            if at_most(middle) >= probability { high = middle } else { low = middle + 1 }
+        }
+        sorted[low]
+    };
+    [quantile(0.025), quantile(0.975)]
+}
+
+/// The probability of more than `rank` successes in `n` independent tries of probability `p`.
+fn binomial_above(n: usize, p: f64, rank: usize) -> f64 {
+    if p >= 1.0 {
+        return 1.0;
+    }
+    // From no success at all upwards, in logarithms: the first terms are smaller than any f64.
+    let (success, failure) = (p.ln(), (1.0 - p).ln());
+    let mut log_term = n as f64 * failure;
+    let mut at_most_rank = log_term.exp();
+    for i in 1..=rank {
+        log_term += ((n - i + 1) as f64 / i as f64).ln() + success - failure;
+        at_most_rank += log_term.exp();
+    }
+    1.0 - at_most_rank
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use roofprobe_kernels::reference::Random;
 
     fn noisy(centre: f64, count: usize, seed: u64) -> Vec<f64> {
         let mut random = Random::new(seed);
@@ -171,6 +195,31 @@ mod tests {
         assert_eq!((e.best, e.median, e.ci95), (7.0, 7.0, [7.0, 7.0]));
         assert_eq!(estimate(&[]), None);
         assert_eq!(estimate(&[3.0]).unwrap().best, 3.0);
+    }
+
+    #[test]
+    fn the_interval_is_that_of_resampling() {
+        let mut rates = noisy(10.0, 24, 6);
+        rates.sort_by(f64::total_cmp);
+        let rank = fastest_quarter(24);
+        let mut random = Random::new(11);
+        let mut resampled: Vec<f64> = (0..20_000)
+            .map(|_| {
+                let mut again: Vec<f64> = (0..24).map(|_| rates[(random.bits() % 24) as usize]).collect();
+                again.sort_by(f64::total_cmp);
+                again[rank]
+            })
+            .collect();
+        resampled.sort_by(f64::total_cmp);
+        // The distribution is discrete: with so many resamples the quantiles are the same values.
+        assert_eq!(bootstrap(&rates, rank), [resampled[500], resampled[19_500]]);
+    }
+
+    #[test]
+    fn binomial_tails_are_right() {
+        assert!((binomial_above(4, 0.5, 1) - 11.0 / 16.0).abs() < 1e-12);
+        assert!((binomial_above(400, 0.875, 349) - 0.5).abs() < 0.05);
+        assert_eq!(binomial_above(3, 1.0, 2), 1.0);
     }
 
     #[test]
