@@ -31,7 +31,8 @@ const MODE_DISTANCE_MIN: f64 = 0.08;
 const MODE_SAMPLES_MIN: usize = 4;
 /// And this share of all samples: a fast mode may last only for seconds of a run, and is still what the device can do.
 const MODE_SHARE_MIN: f64 = 0.05;
-/// The gap between two modes must exceed their own spreads together this many times.
+/// The distance of two modes exceeds their own spreads together this many times, unless an empty gap of
+/// [`MODE_DISTANCE_MIN`] lies between them.
 const MODE_SEPARATION: f64 = 1.5;
 
 /// Estimates from `rates`; `None` when there is none.
@@ -93,13 +94,15 @@ fn split(sorted: &[f64], least: usize) -> Option<(&[f64], &[f64])> {
             best = Some((cut, between));
         }
     }
-    let (lower, upper) = sorted.split_at(best?.0);
+    let cut = best?.0;
+    let (lower, upper) = sorted.split_at(cut);
     let distance = median(upper) - median(lower);
     // The width of the middle half of each part: robust against the tails.
     let spread = |part: &[f64]| part[part.len() * 3 / 4] - part[part.len() / 4];
-    let apart = distance >= MODE_DISTANCE_MIN * median(upper);
-    let separated = distance >= MODE_SEPARATION * (spread(lower) + spread(upper));
-    (apart && separated).then_some((lower, upper))
+    let least_distance = MODE_DISTANCE_MIN * median(upper);
+    let narrow = distance >= MODE_SEPARATION * (spread(lower) + spread(upper));
+    let empty_between = sorted[cut] - sorted[cut - 1] >= least_distance;
+    (distance >= least_distance && (narrow || empty_between)).then_some((lower, upper))
 }
 
 /// The 95 % percentile bootstrap interval of the value at `rank` of sorted values.
