@@ -11,11 +11,21 @@ use clap::Args;
 use roofprobe_kernels::Dtype;
 use std::path::Path;
 
+const EXAMPLES: &str = "\
+Examples:
+  roofprobe evaluate qwen2.5-0.5b                                  on this machine's newest profile
+  roofprobe evaluate qwen3-0.6b llama-3.2-1b -p a.toml -p b.toml   two models on two devices
+  roofprobe evaluate config.json --prompt 4096 --generate 256 --weights q4_0 --format csv
+
+How to read it: FLOP/B is the work per byte that memory must deliver. Below the device's ridge point
+memory binds, and tokens per second are bandwidth over bytes; beyond it compute binds.";
+
 /// Tell what a model can hope for on a device: work, intensity, what binds, tokens per second, potential.
 ///
 /// The work is counted exactly from the architecture; the roofs are the profile's measured ceilings. The answer is an
 /// upper bound: an engine that reaches it leaves nothing on the table.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(super) struct Evaluate {
     /// Models: names that `roofprobe models` lists, or paths of Hugging Face config.json files.
     #[arg(required = true, value_name = "MODEL")]

@@ -18,11 +18,18 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+const EXAMPLES: &str = "\
+Examples:
+  roofprobe measure --effort thorough -o board.toml       every ceiling, over several minutes
+  roofprobe measure --only 'compute.*' --threads 1 -o -   compute peaks of one core, printed
+  roofprobe measure --resume -o board.toml                go on where an interruption left off";
+
 /// Measure a device and write its hardware profile.
 ///
 /// The profile is saved after every probe: an interrupted measurement loses nothing, and `--resume` completes it. For
 /// numbers to rely on, leave the machine alone meanwhile.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(super) struct Measure {
     /// What to measure; `roofprobe devices` lists what there is.
     #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]

@@ -1,29 +1,14 @@
 //! The command line: one verb, one file. Only this module prints, and only `main` exits.
 //!
-//! Results go to standard output, progress and warnings to standard error. Exit code 0: done; 1: could not be done;
-//! 2: the request or an input file is wrong.
-
-mod devices;
-mod evaluate;
-mod first_minute;
-mod measure;
-mod models;
-mod profiles;
-mod schema;
-mod show;
-
-use crate::error::{Error, Fault, Result};
-use crate::report::{Format, Report};
-use clap::{Parser, Subcommand, ValueEnum};
-use std::io::{ErrorKind, Write};
-use std::process::ExitCode;
+//! Results go to standard output, progress to standard error.
+Exit code 0: done; 1: could not be done; 2: the request or an input file is wrong.";
 
 /// Measures what this device can really do, and tells what a language model can hope for on it.
 ///
 /// Without a command, roofprobe measures this machine quickly, keeps the profile, and evaluates a small language model
 /// on it.
 #[derive(Debug, Parser)]
-#[command(name = "roofprobe", version, max_term_width = 110)]
+#[command(name = "roofprobe", version, term_width = 100, after_long_help = EXAMPLES)]
 pub struct Arguments {
     #[command(subcommand)]
     verb: Option<Verb>,
