@@ -185,12 +185,9 @@ impl ClassCounts {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, count)| *count)
     }
 
-    fn of(counts: &ByClass, classes: &[Class]) -> Result<ClassCounts> {
-        classes
-            .iter()
-            .map(|&class| Ok((class.name(), exact(counts.get(class))?)))
-            .collect::<Result<_>>()
-            .map(ClassCounts)
+    fn of(counts: &ByClass, included: fn(Class) -> bool) -> Result<ClassCounts> {
+        let classes = Class::ALL.into_iter().filter(|&class| included(class));
+        classes.map(|class| Ok((class.name(), exact(counts.get(class))?))).collect::<Result<_>>().map(ClassCounts)
     }
 
     fn with_total(mut self, total: u128) -> Result<ClassCounts> {
@@ -208,31 +205,6 @@ impl Serialize for ClassCounts {
         map.end()
     }
 }
-
-/// Classes that have matmul FLOPs.
-const COMPUTING: [Class; 8] = [
-    Class::AttnProj,
-    Class::AttnCore,
-    Class::Ffn,
-    Class::Router,
-    Class::Expert,
-    Class::Shared,
-    Class::LmHead,
-    Class::Ssm,
-];
-
-/// Classes that have weights.
-const WEIGHING: [Class; 9] = [
-    Class::AttnProj,
-    Class::Ffn,
-    Class::Router,
-    Class::Expert,
-    Class::Shared,
-    Class::LmHead,
-    Class::Ssm,
-    Class::Embed,
-    Class::Norm,
-];
 
 /// Evaluates `model` used as `workload` on `profile`, which is called `profile_name` in the result and in messages.
 ///
@@ -329,11 +301,11 @@ fn phase_result(phase: Phase, runs: &[Run], roofs: &Roofs, ridge: Ridge, workloa
         tokens,
         context,
         forward_passes: runs.iter().map(|run| run.forward.passes).sum(),
-        flops: ClassCounts::of(&totals.flops, &COMPUTING)?.with_total(totals.flops.total())?,
+        flops: ClassCounts::of(&totals.flops, Class::computes)?.with_total(totals.flops.total())?,
         vector_flops: exact(totals.vector_flops)?,
-        weight_elements: ClassCounts::of(&totals.weight_elements, &WEIGHING)?,
+        weight_elements: ClassCounts::of(&totals.weight_elements, Class::weighs)?,
         weight_bytes: exact(totals.weight_bytes.total())?,
-        weight_bytes_by_class: ClassCounts::of(&totals.weight_bytes, &WEIGHING)?,
+        weight_bytes_by_class: ClassCounts::of(&totals.weight_bytes, Class::weighs)?,
         kv_read_elements: exact(totals.kv_read_elements)?,
         kv_write_elements: exact(totals.kv_write_elements)?,
         kv_read_bytes: exact(totals.kv_read_bytes)?,

@@ -1,6 +1,32 @@
 //! The command line: one verb, one file. Only this module prints, and only `main` exits.
 //!
-//! Results go to standard output, progress to standard error.
+//! Results go to standard output, progress and warnings to standard error. Exit code 0: done; 1: could not be done;
+//! 2: the request or an input file is wrong.
+
+mod devices;
+mod evaluate;
+mod first_minute;
+mod measure;
+mod models;
+mod profiles;
+mod schema;
+mod show;
+
+use crate::error::{Error, Fault, Result};
+use crate::report::{Format, Report};
+use clap::{Parser, Subcommand, ValueEnum};
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  roofprobe                                          measure quickly, evaluate a small model
+  roofprobe measure --effort standard -o here.toml   a profile to rely on
+  roofprobe show here.toml                           read it aloud
+  roofprobe evaluate llama-3.2-1b -p here.toml --prompt 512 --generate 128 --weights q4_0
+  roofprobe evaluate path/to/config.json --format json
+
+Results go to standard output, progress to standard error.
 Exit code 0: done; 1: could not be done; 2: the request or an input file is wrong.";
 
 /// Measures what this device can really do, and tells what a language model can hope for on it.

@@ -65,6 +65,16 @@ impl Class {
             Class::Norm => "norm",
         }
     }
+
+    /// Whether its operations have matmul FLOPs.
+    pub const fn computes(self) -> bool {
+        !matches!(self, Class::Embed | Class::Norm)
+    }
+
+    /// Whether its operations have weights.
+    pub const fn weighs(self) -> bool {
+        !matches!(self, Class::AttnCore)
+    }
 }
 
 /// One operation that a model must perform, `repeat` times.

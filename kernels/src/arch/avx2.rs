@@ -1,5 +1,6 @@
 //! AVX2 with FMA: 256-bit vectors, sixteen registers.
 
+use super::x86_vector;
 use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::op::Op;
@@ -19,57 +20,12 @@ chain_entry!(CHAIN_F32, Isa::Avx2, Dtype::F32, F32x8, 12, fused: true, #[target_
 // Three instructions of latency 3 + 3 + 1; the operand and the ones take two registers, the products the rest.
 chain_entry!(CHAIN_I8, Isa::Avx2, Dtype::I8, I32x8, 10, fused: false, #[target_feature(enable = "avx2,fma")]);
 
-// SAFETY of every method below: the trait's contract is that AVX2 and FMA are available and the pointers valid; loads
-// and stores are the unaligned forms, non-temporal stores are aligned by their own contract.
-impl Vector for __m256d {
-    const LANES: usize = 4;
-
-    #[inline(always)]
-    unsafe fn load(from: *const f64) -> Self {
-        // SAFETY: see above.
-        unsafe { _mm256_loadu_pd(from) }
-    }
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f64) {
-        // SAFETY: see above.
-        unsafe { _mm256_storeu_pd(to, self) }
-    }
-    #[inline(always)]
-    unsafe fn store_nontemporal(self, to: *mut f64) {
-        // SAFETY: see above.
-        unsafe { _mm256_stream_pd(to, self) }
-    }
-    #[inline(always)]
-    unsafe fn fence() {
-        // SAFETY: see above.
-        unsafe { _mm_sfence() }
-    }
-    #[inline(always)]
-    unsafe fn splat(value: f64) -> Self {
-        // SAFETY: see above.
-        unsafe { _mm256_set1_pd(value) }
-    }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        // SAFETY: see above.
-        unsafe { _mm256_add_pd(self, other) }
-    }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        // SAFETY: see above.
-        unsafe { _mm256_mul_pd(self, other) }
-    }
-    #[inline(always)]
-    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
-        // SAFETY: see above.
-        unsafe { _mm256_fmadd_pd(self, factor, addend) }
-    }
-    #[inline(always)]
-    unsafe fn add_bits(self, other: Self) -> Self {
-        // SAFETY: see above.
-        unsafe { _mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(self), _mm256_castpd_si256(other))) }
-    }
-}
+// SAFETY of every method below: the trait's contract is that AVX2 and FMA are available and the pointers valid.
+x86_vector!(
+    __m256d, lanes: 4, load: _mm256_loadu_pd, store: _mm256_storeu_pd, store_nontemporal: _mm256_stream_pd,
+    splat: _mm256_set1_pd, add: _mm256_add_pd, mul: _mm256_mul_pd, mul_add: _mm256_fmadd_pd,
+    add_bits: _mm256_add_epi64, to_bits: _mm256_castpd_si256, from_bits: _mm256_castsi256_pd
+);
 
 macro_rules! avx2_mac {
     ($name:ident, $add_bits:ident, $step:expr) => {

@@ -1,5 +1,6 @@
 //! AVX-512: 512-bit vectors, thirty-two registers; dot products of bytes (VNNI) and of bfloat16 (BF16).
 
+use super::x86_vector;
 use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::op::Op;
@@ -21,57 +22,12 @@ chain_entry!(CHAIN_I8, Isa::Avx512Vnni, Dtype::I8, I32x16, 16, fused: false,
 chain_entry!(CHAIN_BF16, Isa::Avx512Bf16, Dtype::Bf16, Bf16x32, 16, fused: false,
     #[target_feature(enable = "avx512f,avx512bf16")]);
 
-// SAFETY of every method below: the trait's contract is that the instruction set is available and the pointers valid;
-// loads and stores are the unaligned forms, non-temporal stores are aligned by their own contract.
-impl Vector for __m512d {
-    const LANES: usize = 8;
-
-    #[inline(always)]
-    unsafe fn load(from: *const f64) -> Self {
-        // SAFETY: see above.
-        unsafe { _mm512_loadu_pd(from) }
-    }
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f64) {
-        // SAFETY: see above.
-        unsafe { _mm512_storeu_pd(to, self) }
-    }
-    #[inline(always)]
-    unsafe fn store_nontemporal(self, to: *mut f64) {
-        // SAFETY: see above.
-        unsafe { _mm512_stream_pd(to, self) }
-    }
-    #[inline(always)]
-    unsafe fn fence() {
-        // SAFETY: see above.
-        unsafe { _mm_sfence() }
-    }
-    #[inline(always)]
-    unsafe fn splat(value: f64) -> Self {
-        // SAFETY: see above.
-        unsafe { _mm512_set1_pd(value) }
-    }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        // SAFETY: see above.
-        unsafe { _mm512_add_pd(self, other) }
-    }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        // SAFETY: see above.
-        unsafe { _mm512_mul_pd(self, other) }
-    }
-    #[inline(always)]
-    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
-        // SAFETY: see above.
-        unsafe { _mm512_fmadd_pd(self, factor, addend) }
-    }
-    #[inline(always)]
-    unsafe fn add_bits(self, other: Self) -> Self {
-        // SAFETY: see above.
-        unsafe { _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(self), _mm512_castpd_si512(other))) }
-    }
-}
+// SAFETY of every method below: the trait's contract is that the instruction set is available and the pointers valid.
+x86_vector!(
+    __m512d, lanes: 8, load: _mm512_loadu_pd, store: _mm512_storeu_pd, store_nontemporal: _mm512_stream_pd,
+    splat: _mm512_set1_pd, add: _mm512_add_pd, mul: _mm512_mul_pd, mul_add: _mm512_fmadd_pd,
+    add_bits: _mm512_add_epi64, to_bits: _mm512_castpd_si512, from_bits: _mm512_castsi512_pd
+);
 
 macro_rules! avx512_mac {
     ($name:ident, $add_bits:ident, $step:expr) => {
