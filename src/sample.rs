@@ -141,6 +141,8 @@ struct Course<'a> {
     clocks_ghz: Vec<f64>,
     huge_share: Option<f64>,
     refusal: Option<(Status, String)>,
+    /// Candidates that were wrong, or for which something was missing, though another one answered.
+    refused: Vec<String>,
     exhausted: bool,
 }
 
@@ -156,6 +158,7 @@ impl<'a> Course<'a> {
             clocks_ghz: Vec::new(),
             huge_share: None,
             refusal: question.candidates.is_empty().then(|| question.otherwise.clone()),
+            refused: Vec::new(),
             exhausted: false,
         };
         let same =
@@ -182,7 +185,7 @@ impl<'a> Course<'a> {
             }
             match calibrate(device, job, pace) {
                 Ok(repetitions) => runners.push((job.clone(), repetitions, 0.0)),
-                Err(refusal) => self.refusal = status_of(refusal).or(self.refusal.take()),
+                Err(refusal) => self.turn_down(job, refusal),
             }
         }
         if self.question.candidates.len() == 1 {
@@ -196,9 +199,16 @@ impl<'a> Course<'a> {
                 if watcher.interrupted() {
                     return false;
                 }
+                // One wrong result puts a candidate out of the race, whatever it reached before.
+                if best.is_nan() {
+                    continue;
+                }
                 match undisturbed(device, job, *repetitions, Purpose::Trial) {
-                    Ok(pass) => *best = f64::max(*best, rate(self.unit, value(self.unit, &pass))),
-                    Err(refusal) => self.refusal = status_of(refusal).or(self.refusal.take()),
+                    Ok(pass) => *best = best.max(rate(self.unit, value(self.unit, &pass))),
+                    Err(refusal) => {
+                        self.turn_down(job, refusal);
+                        *best = f64::NAN;
+                    }
                 }
             }
         }
@@ -220,6 +230,15 @@ impl<'a> Course<'a> {
             self.refusal = None;
         }
         true
+    }
+
+    /// A candidate that cannot answer: the reason stands for the ceiling unless another candidate answers.
+    fn turn_down(&mut self, job: &Job, refusal: Refusal) {
+        let Some((status, reason)) = status_of(refusal) else { return };
+        if matches!(status, Status::Rejected | Status::Skipped) {
+            self.refused.push(format!("variant {} was {status}: {reason}", job.variant));
+        }
+        self.refusal = Some((status, reason));
     }
 
     /// Samples the winner until it has `wanted` samples. Returns whether anything is new.
@@ -304,6 +323,7 @@ impl<'a> Course<'a> {
                 ceiling.flags.push(format!("huge pages asked for, {:.0} % given", share * 100.0));
             }
         }
+        ceiling.flags.extend(self.refused.iter().cloned());
         if let Some((status, reason)) = &self.refusal {
             ceiling.flags.push(format!("sampling ended early ({status}): {reason}"));
         }
