@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::io::{ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Input files (profiles, configurations) beyond this size are refused unread: none that is genuine comes near it.
 const INPUT_BYTES_MAX: u64 = 16 << 20;
@@ -27,7 +27,10 @@ pub fn read_text(path: &Path) -> Result<String> {
             INPUT_BYTES_MAX >> 20
         )));
     }
-    String::from_utf8(bytes).map_err(|_| Error::misuse(format!("{place}: not a text file (invalid UTF-8)")))
+    let text =
+        String::from_utf8(bytes).map_err(|_| Error::misuse(format!("{place}: not a text file (invalid UTF-8)")))?;
+    // Some editors begin a file with a byte order mark.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// Whether a file must have reached the disk before the call returns.
@@ -39,14 +42,50 @@ pub enum Durability {
     Buffered,
 }
 
-/// Writes `text` to `path` atomically: a temporary file in the same folder, then renamed over it.
+/// Writes `text` to `path` atomically: a temporary file in the same folder, then renamed over it. A link is followed; a
+/// file that was there keeps its permissions.
 ///
 /// # Errors
-/// Failure when the folder is missing or not writable; whatever stood at `path` before is untouched.
+/// Misuse when something that is no regular file stands at `path`; failure when the folder is missing or not writable.
+/// Whatever stood there before is untouched then.
 pub fn write_atomically(path: &Path, text: &str, durability: Durability) -> Result<()> {
-    let place = path.display();
-    let fail =
-        |e: std::io::Error| Error::failure(format!("{place}: cannot be written: {e}; choose another place with -o"));
+    let fail = |e: std::io::Error| cannot_write(path, &e);
+    let target = resolve(path)?;
+    let mut file = temporary_beside(&target).map_err(fail)?;
+    if let Ok(there) = std::fs::metadata(&target) {
+        file.as_file().set_permissions(there.permissions()).map_err(fail)?;
+    }
+    file.write_all(text.as_bytes()).map_err(fail)?;
+    if durability == Durability::Synced {
+        file.as_file().sync_all().map_err(fail)?;
+    }
+    file.persist(&target).map_err(|e| fail(e.error))?;
+    Ok(())
+}
+
+/// Checks that [`write_atomically`] could write to `path` now.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn check_writable(path: &Path) -> Result<()> {
+    let target = resolve(path)?;
+    temporary_beside(&target).map(drop).map_err(|e| cannot_write(path, &e))
+}
+
+/// The place that `path` leads to, if a regular file is or could be there. A rename would replace a device or a pipe.
+fn resolve(path: &Path) -> Result<PathBuf> {
+    match std::fs::metadata(path) {
+        Ok(there) if there.is_file() => path.canonicalize().map_err(|e| cannot_write(path, &e)),
+        Ok(there) => Err(Error::misuse(format!(
+            "{}: is {}, not a regular file; name a file, or '-' for standard output",
+            path.display(),
+            if there.is_dir() { "a folder" } else { "a device or pipe" }
+        ))),
+        Err(_) => Ok(path.to_owned()),
+    }
+}
+
+fn temporary_beside(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -59,11 +98,9 @@ pub fn write_atomically(path: &Path, text: &str, durability: Durability) -> Resu
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let mut file = builder.tempfile_in(folder).map_err(fail)?;
-    file.write_all(text.as_bytes()).map_err(fail)?;
-    if durability == Durability::Synced {
-        file.as_file().sync_all().map_err(fail)?;
-    }
-    file.persist(path).map_err(|e| fail(e.error))?;
-    Ok(())
+    builder.tempfile_in(folder)
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
+    Error::failure(format!("{}: cannot be written: {error}; choose another place with -o FILE", path.display()))
 }

@@ -35,25 +35,12 @@ impl fmt::Display for Variant {
 }
 
 fn write_variant(variant: &Variant, separator: &str, out: &mut impl fmt::Write) -> fmt::Result {
-    use crate::profile::{Pages, Stores};
-    if let Some(isa) = &variant.isa {
-        write!(out, "{separator}{isa}")?;
-    }
-    match variant.stores {
-        Some(Stores::Ordinary) => write!(out, "{separator}ordinary")?,
-        Some(Stores::Nontemporal) => write!(out, "{separator}nontemporal")?,
-        None => {}
-    }
-    if let Some(streams) = variant.streams {
-        write!(out, "{separator}{streams}s")?;
-    }
-    match variant.pages {
-        Some(Pages::Base) => write!(out, "{separator}base")?,
-        Some(Pages::Huge) => write!(out, "{separator}huge")?,
-        None => {}
-    }
-    if let Some(threads) = variant.threads {
-        write!(out, "{separator}{threads}t")?;
-    }
-    Ok(())
+    let words = [
+        variant.isa.clone(),
+        variant.stores.map(|stores| stores.name().to_owned()),
+        variant.streams.map(|streams| format!("{streams}s")),
+        variant.pages.map(|pages| pages.name().to_owned()),
+        variant.threads.map(|threads| format!("{threads}t")),
+    ];
+    words.into_iter().flatten().try_for_each(|word| write!(out, "{separator}{word}"))
 }

@@ -156,7 +156,7 @@ fn first<Rate: FromGiga>(profile: &Profile, name: &str, ids: &[&str], remedy: &s
         }
     }
     Err(Error::misuse(format!(
-        "{name}: no ceiling to reckon with: {}; measure it with `roofprobe measure --only {remedy}`",
+        "{name}: {remedy} has no value to reckon with: {}; `roofprobe measure` measures all",
         missed.join(", ")
     )))
 }

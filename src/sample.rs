@@ -48,10 +48,14 @@ impl Pace {
 
 /// Passes tried in search of a plateau before sampling begins anyway.
 const WARM_PASSES_MAX: usize = 8;
+/// The same where the repetitions are known and only the memory is new.
+const REWARM_PASSES_MAX: usize = 3;
 /// Two passes in a row within this share of each other are a plateau.
 const PLATEAU: f64 = 0.03;
 /// A pass during which the CPU was taken away is repeated this many times at most.
 const DISTURBED_RETRIES_MAX: usize = 3;
+/// Less than this share on huge pages is worth a remark. (The share is of the whole mapping, which has some slack.)
+const HUGE_SHARE_MIN: f64 = 0.75;
 /// A repetition count beyond this would overflow the counters of any kernel.
 const REPETITIONS_MAX: u64 = 1 << 40;
 
@@ -77,6 +81,8 @@ pub struct Finished {
     pub ceilings: Vec<Ceiling>,
     /// False when it was interrupted.
     pub complete: bool,
+    /// Samples that were kept although CPU time was taken away during each try.
+    pub disturbed_samples: u32,
 }
 
 /// Measures every question on `device`. Evidence in `earlier` (of an interrupted measurement) is kept and completed.
@@ -106,7 +112,7 @@ pub fn measure(
         }
         for index in 0..courses.len() {
             if watcher.interrupted() {
-                return Ok(Finished { ceilings, complete: false });
+                return Ok(finished(ceilings, false, &courses));
             }
             watcher.progress(round * courses.len() + index, total, &courses[index].question.id);
             let course = &mut courses[index];
@@ -126,7 +132,11 @@ pub fn measure(
     if complete {
         watcher.progress(total, total, "done");
     }
-    Ok(Finished { ceilings, complete })
+    Ok(finished(ceilings, complete, &courses))
+}
+
+fn finished(ceilings: Vec<Ceiling>, complete: bool, courses: &[Course]) -> Finished {
+    Finished { ceilings, complete, disturbed_samples: courses.iter().map(|course| course.disturbed).sum() }
 }
 
 /// One question on its way to an answer.
@@ -140,6 +150,7 @@ struct Course<'a> {
     values: Vec<f64>,
     clocks_ghz: Vec<f64>,
     huge_share: Option<f64>,
+    disturbed: u32,
     refusal: Option<(Status, String)>,
     /// Candidates that were wrong, or for which something was missing, though another one answered.
     refused: Vec<String>,
@@ -157,6 +168,7 @@ impl<'a> Course<'a> {
             values: Vec::new(),
             clocks_ghz: Vec::new(),
             huge_share: None,
+            disturbed: 0,
             refusal: question.candidates.is_empty().then(|| question.otherwise.clone()),
             refused: Vec::new(),
             exhausted: false,
@@ -183,7 +195,7 @@ impl<'a> Course<'a> {
             if watcher.interrupted() {
                 return false;
             }
-            match calibrate(device, job, pace) {
+            match calibrate(device, job, pace, 1, WARM_PASSES_MAX) {
                 Ok(repetitions) => runners.push((job.clone(), repetitions, 0.0)),
                 Err(refusal) => self.turn_down(job, refusal),
             }
@@ -248,15 +260,14 @@ impl<'a> Course<'a> {
             return false;
         }
         // The memory is new, and the clock may have slept: find the plateau again.
-        match calibrate(device, &job, pace) {
+        match calibrate(device, &job, pace, self.repetitions, REWARM_PASSES_MAX) {
             Ok(repetitions) => self.repetitions = repetitions,
             Err(refusal) => {
                 self.refuse(refusal);
                 return true;
             }
         }
-        let due = wanted - self.values.len();
-        for _ in 0..due.min(pace.passes.max(due)) {
+        for _ in self.values.len()..wanted {
             if watcher.interrupted() {
                 break;
             }
@@ -265,6 +276,7 @@ impl<'a> Course<'a> {
                     self.values.push(four_digits(value(self.unit, &pass)));
                     self.clocks_ghz.extend(pass.clock_hz.map(|hz| four_digits(hz / 1e9)));
                     self.huge_share = pass.huge_share.or(self.huge_share);
+                    self.disturbed += u32::from(pass.disturbed);
                 }
                 Err(refusal) => {
                     self.refuse(refusal);
@@ -319,7 +331,7 @@ impl<'a> Course<'a> {
             }
             let asked_huge = winner.variant.pages == Some(crate::profile::Pages::Huge);
             ceiling.huge_share = self.huge_share;
-            if let Some(share) = self.huge_share.filter(|share| asked_huge && *share < 0.9) {
+            if let Some(share) = self.huge_share.filter(|share| asked_huge && *share < HUGE_SHARE_MIN) {
                 ceiling.flags.push(format!("huge pages asked for, {:.0} % given", share * 100.0));
             }
         }
@@ -357,9 +369,15 @@ fn status_of(refusal: Refusal) -> Option<(Status, String)> {
     }
 }
 
-/// Finds the repetitions that last long enough, then runs until two passes in a row agree.
-fn calibrate(device: &mut dyn Device, job: &Job, pace: Pace) -> std::result::Result<u64, Refusal> {
-    let mut repetitions = 1;
+/// Finds the repetitions that last long enough, from `repetitions` on, then runs until two passes in a row agree, at most
+/// `passes` times.
+fn calibrate(
+    device: &mut dyn Device,
+    job: &Job,
+    pace: Pace,
+    mut repetitions: u64,
+    passes: usize,
+) -> std::result::Result<u64, Refusal> {
     let mut last = device.time(job, repetitions, Purpose::Warm)?;
     while last.seconds.0 < pace.pass_seconds * 0.8 && repetitions < REPETITIONS_MAX {
         // At most 100-fold at a time: the first passes are slow, and a timer may say 0.
@@ -367,7 +385,7 @@ fn calibrate(device: &mut dyn Device, job: &Job, pace: Pace) -> std::result::Res
         repetitions = ((repetitions as f64 * factor).ceil() as u64).max(repetitions + 1);
         last = device.time(job, repetitions, Purpose::Warm)?;
     }
-    for _ in 0..WARM_PASSES_MAX {
+    for _ in 0..passes {
         let next = device.time(job, repetitions, Purpose::Warm)?;
         let settled = (next.seconds.0 / last.seconds.0 - 1.0).abs() <= PLATEAU;
         last = next;

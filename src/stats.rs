@@ -27,8 +27,8 @@ pub struct Mode {
 
 /// Two clusters closer than this (relative to the faster one) are one mode.
 const MODE_DISTANCE_MIN: f64 = 0.08;
-/// A cluster needs this many samples to be a mode rather than an accident.
-const MODE_SAMPLES_MIN: usize = 4;
+/// A cluster needs this many samples to be a mode rather than an accident; its value is then the second best at least.
+const MODE_SAMPLES_MIN: usize = 5;
 /// And this share of all samples: a fast mode may last only for seconds of a run, and is still what the device can do.
 const MODE_SHARE_MIN: f64 = 0.05;
 /// The distance of two modes exceeds their own spreads together this many times, unless an empty gap of

@@ -70,7 +70,7 @@ pub fn kept() -> Vec<(PathBuf, Profile)> {
     let Ok(entries) = std::fs::read_dir(folder()) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml") && path.is_file())
         .collect();
     paths.sort();
     paths.into_iter().filter_map(|path| Some((path.clone(), profile::load(&path).ok()?))).collect()
@@ -84,6 +84,31 @@ pub fn newest(device_name: &str, wanted: impl Fn(&Profile) -> bool) -> Option<(P
         .filter(|(_, profile)| measured_here(profile) && wanted(profile))
         // RFC 3339 dates in UTC sort as text; of equals the last by name.
         .max_by(|a, b| a.1.provenance.date.cmp(&b.1.provenance.date))
+}
+
+/// Makes a new, empty file for a profile in the store: nobody else gets the same one.
+///
+/// # Errors
+/// Failure when the folder cannot be made or written.
+pub fn reserve(device_name: &str, date: &str) -> Result<PathBuf> {
+    let folder = folder();
+    let fail = |e: std::io::Error| {
+        let place = folder.display();
+        Error::failure(format!(
+            "{place}: cannot be written: {e}; name another folder in ROOFPROBE_DIR, or a file with measure -o"
+        ))
+    };
+    std::fs::create_dir_all(&folder).map_err(fail)?;
+    for count in 1..1000 {
+        let name = if count == 1 { date.to_owned() } else { format!("{date}-{count}") };
+        let path = folder.join(file_name(device_name, &name));
+        match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(_) => return Ok(path),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(fail(e)),
+        }
+    }
+    Err(fail(std::io::ErrorKind::AlreadyExists.into()))
 }
 
 /// A name for a new profile of that device: `amd-epyc-zen-3-2-cores-2026-01-31t120000z.toml`.

@@ -141,8 +141,9 @@ fn a_real_measurement_of_one_ceiling_is_kept_and_found_again() {
     let ceiling = profile.ceiling("compute.f32.portable").unwrap();
     assert!(ceiling.value().is_some_and(|(value, _)| value > 0.0));
     assert_eq!(ceiling.samples, Some(ceiling.sample_values.len() as u32));
-    // The newest profile of this machine is found; that it lacks a bandwidth is told with the ceiling's name.
-    place.fails(2, &["evaluate", MODEL], &["memory.dram.read"]);
+    // A profile of one ceiling is not what evaluate looks for by itself; named, it says what is missing.
+    place.fails(2, &["evaluate", MODEL], &["no complete profile"]);
+    place.fails(2, &["evaluate", MODEL, "-p", path.to_str().unwrap()], &["memory.dram.read", "roofprobe measure"]);
 }
 
 #[test]
@@ -207,6 +208,9 @@ fn bad_requests_are_named_with_the_option() {
     place.fails(2, &["measure", "--resume"], &["--resume"]);
     place.fails(2, &["measure", "--resume", "-o", "-"], &["--resume"]);
     place.fails(2, &["measure", "--resume", "-o", "missing.toml"], &["missing.toml"]);
+    for fixed in [["--only", "compute.*"], ["--effort", "quick"], ["--threads", "1"]] {
+        place.fails(2, &[&["measure", "--resume", "-o", "p.toml"], &fixed[..]].concat(), &["--help"]);
+    }
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--prompt", "0"], &["--prompt"]);
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--weights", "q9"], &["--help"]);
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--weights", "i8"], &["--weights"]);
@@ -223,6 +227,31 @@ fn nothing_is_lost_or_half_written() {
     place.fails(2, &["measure", "--simulate", SHIPPED, "-o", "."], &["folder"]);
     let entries = std::fs::read_dir(place.0.path()).unwrap().count();
     assert_eq!(entries, 1, "nothing but mine.txt");
+}
+
+#[test]
+fn two_profiles_of_one_second_are_two_files() {
+    let place = Place::new();
+    for _ in 0..3 {
+        place.succeeds(&["measure", "--simulate", SHIPPED]);
+    }
+    assert_eq!(std::fs::read_dir(place.path("kept")).unwrap().count(), 3);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_regular_files_are_written_over() {
+    let place = Place::new();
+    assert!(Command::new("mkfifo").arg(place.path("pipe")).status().unwrap().success());
+    place.fails(2, &["measure", "--simulate", SHIPPED, "-o", "pipe"], &["pipe", "not a regular file"]);
+    assert!(!place.path("pipe").is_file());
+    // A link is followed, and stays one.
+    place.succeeds(&["measure", "--simulate", SHIPPED, "-o", "real.toml"]);
+    std::os::unix::fs::symlink(place.path("real.toml"), place.path("link.toml")).unwrap();
+    std::fs::write(place.path("real.toml"), "").unwrap();
+    place.succeeds(&["measure", "--simulate", SHIPPED, "-o", "link.toml"]);
+    assert!(place.path("link.toml").is_symlink());
+    assert!(place.succeeds(&["show", "real.toml"]).contains("Roofline of"));
 }
 
 #[cfg(unix)]
@@ -264,6 +293,38 @@ fn an_interrupted_measurement_is_saved_and_resumed() {
     assert_eq!(whole.provenance.date, half.provenance.date);
     let after = &whole.ceiling("compute.f32.portable").unwrap().sample_values;
     assert!(after.len() > before.len() && after.starts_with(&before), "samples are kept: {before:?} {after:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interruption_does_not_take_a_complete_profile_along() {
+    let place = Place::new();
+    place.succeeds(&["measure", "--simulate", SHIPPED, "-o", "p.toml"]);
+    let before = std::fs::read(place.path("p.toml")).unwrap();
+    let arguments =
+        ["measure", "--effort", "standard", "--only", "compute.f32.portable", "--threads", "1", "-o", "p.toml"];
+    let child = place.command(&arguments).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    wait_for(&place.path("p.toml.partial"));
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert!(stderr(&output).contains("--resume -o p.toml.partial"), "{}", stderr(&output));
+    assert_eq!(std::fs::read(place.path("p.toml")).unwrap(), before);
+    assert!(!roofprobe::profile::load(&place.path("p.toml.partial")).unwrap().provenance.complete);
+    // Measured to the end, it takes the place of the old one, and nothing else is left.
+    std::fs::remove_file(place.path("p.toml.partial")).unwrap();
+    place.succeeds(&[
+        "measure",
+        "--effort",
+        "quick",
+        "--only",
+        "compute.f32.portable",
+        "--threads",
+        "1",
+        "-o",
+        "p.toml",
+    ]);
+    assert!(roofprobe::profile::load(&place.path("p.toml")).unwrap().provenance.simulated.is_none());
+    assert!(!place.path("p.toml.partial").exists());
 }
 
 #[cfg(unix)]

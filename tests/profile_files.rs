@@ -81,12 +81,15 @@ fn versions_are_refused_kindly() {
 #[test]
 fn impossible_values_are_refused_by_key() {
     let value = text().lines().find(|l| l.starts_with("gb_per_s")).unwrap().to_owned();
-    for number in ["nan", "inf", "-1.0", "0.0", "1e300"] {
+    for number in ["nan", "inf", "-1.0", "0.0", "1e300", "5e-324"] {
         let message = refusal(&altered(&format!("\n{value}"), &format!("\ngb_per_s = {number}")));
         assert!(message.contains("gb_per_s") && message.contains("memory.dram.read"), "{message}");
     }
     assert!(refusal(&altered("threads = 2\n", "threads = 0\n")).contains("environment.threads"));
-    assert!(refusal(&altered("logical_cpus = 2", "logical_cpus = -2")).contains("line"));
+    assert!(refusal(&altered("logical_cpus = 2", "logical_cpus = -2")).contains("logical_cpus"));
+    assert!(refusal(&altered("logical_cpus = 2", "logical_cpus = true")).contains("logical_cpus"));
+    assert!(refusal(&altered("samples = ", "samples = 1")).contains("samples"));
+    assert!(refusal(&altered("name = \"", "name = \"\\u001b[2J")).contains("device.name"));
     assert!(refusal(&altered("status = \"measured\"", "status = \"guessed\"")).contains("guessed"));
     assert!(refusal(&altered("status = \"measured\"", "status = \"skipped\"")).contains("must not have a value"));
     assert!(refusal(&altered("status = \"measured\"", "status = \"quoted\"")).contains("source"));

@@ -157,7 +157,7 @@ fn a_profile_without_roof_is_named_with_the_remedy() {
     let mut profile = plain();
     profile.ceiling.retain(|ceiling| !ceiling.id.starts_with("memory"));
     let message = Roofs::of(&profile, "bare").unwrap_err().to_string();
-    for word in ["bare: ", "memory.dram.read", "roofprobe measure --only memory.dram.read"] {
+    for word in ["bare: ", "memory.dram.read", "`roofprobe measure`"] {
         assert!(message.contains(word), "{message}");
     }
     let mut profile = plain();

@@ -5,6 +5,7 @@ use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
 use crate::model::{self, Architecture, Workload};
+use crate::profile::Profile;
 use crate::report::{self, Format};
 use crate::store::{self, Named};
 use clap::Args;
@@ -27,7 +28,8 @@ memory binds, and tokens per second are bandwidth over bytes; beyond it compute 
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Evaluate {
-    /// Models: names that `roofprobe models` lists, or paths of Hugging Face config.json files.
+    /// Models: names that `roofprobe models` lists, or paths of Hugging Face config.json files
+    /// (or of the folders that they are in).
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<String>,
 
@@ -96,6 +98,9 @@ fn find_model(name: &str) -> Result<Architecture> {
             "{name}: GGUF files are not read yet; name its config.json or a known model"
         )));
     }
+    if path.is_dir() {
+        return model::read_config(&path.join("config.json"));
+    }
     let looks_like_a_path = path.components().count() > 1 || path.extension().is_some_and(|e| e == "json");
     if looks_like_a_path || path.is_file() {
         return model::read_config(path);
@@ -106,9 +111,10 @@ fn find_model(name: &str) -> Result<Architecture> {
 /// The newest profile measured on this machine.
 fn newest_here() -> Result<Named> {
     let device = Cpu::describe()?.device.name;
-    let Some((path, profile)) = store::newest(&device, |_| true) else {
+    let whole = |profile: &Profile| profile.provenance.complete && profile.provenance.only.is_empty();
+    let Some((path, profile)) = store::newest(&device, whole) else {
         return Err(Error::misuse(format!(
-            "no profile of this machine ({device}) in {}; measure it with `roofprobe measure`, or name one with -p \
+            "no complete profile of this machine ({device}) in {}; measure it with `roofprobe measure`, or name one with -p \
              (`roofprobe profiles` lists them)",
             store::folder().display()
         )));

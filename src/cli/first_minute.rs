@@ -2,7 +2,7 @@
 
 use super::measure::Measure;
 use super::say;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
 use crate::model::{self, Workload};
 use crate::report::{self, Format, Report};
@@ -17,8 +17,16 @@ const WEIGHTS: Dtype = Dtype::Q8_0;
 pub(super) fn run(format: Format) -> Result<()> {
     let measured = Measure::quick().measure()?;
     let workload = Workload { weights: WEIGHTS, ..Workload::default() };
-    let evaluation = evaluate(&model::find(MODEL)?, &workload, &measured.profile, "this machine")?;
-    let (roofline, hope) = (report::profile::report(&measured.profile)?, report::evaluation::report(&[evaluation])?);
+    let roofline = report::profile::report(&measured.profile)?;
+    let evaluation = match evaluate(&model::find(MODEL)?, &workload, &measured.profile, "this machine") {
+        Ok(evaluation) => evaluation,
+        Err(error) => {
+            // What was found is shown all the same; the ceilings' own reasons say why it was not enough.
+            super::print_report(&roofline, format)?;
+            return Err(Error::failure(format!("{MODEL} cannot be evaluated: {error}")));
+        }
+    };
+    let hope = report::evaluation::report(&[evaluation])?;
     let json = serde_json::json!({ "profile": roofline.json, "evaluation": hope.json });
     // The machine's circumstances, the roofline's second table, are for `roofprobe show`.
     let tables = roofline.tables.into_iter().take(1).chain(hope.tables).collect();

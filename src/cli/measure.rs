@@ -1,22 +1,20 @@
 //! `roofprobe measure`: the main job.
 
+use super::recorder::{Recorder, Target, watch_for_interruption};
 use super::say;
 use crate::device::Device;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
-use crate::file::Durability;
+use crate::file;
 use crate::probe::{self, Question};
-use crate::profile::{self, Ceiling, Effort, Machine, Profile, Provenance};
+use crate::profile::{self, DeviceInfo, Effort, Environment, Machine, Profile, Provenance};
 use crate::report::{self, Format};
-use crate::sample::{self, Pace, Watcher};
+use crate::sample::{self, Pace};
 use crate::simulate::Simulated;
 use crate::store;
 use clap::{Args, ValueEnum};
 use globset::{Glob, GlobSet, GlobSetBuilder};
-use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,8 +51,9 @@ pub(super) struct Measure {
     #[arg(short, long, value_name = "FILE")]
     output: Option<String>,
 
-    /// Complete an interrupted measurement: the file named by -o, or the newest incomplete one of this machine.
-    #[arg(long)]
+    /// Complete an interrupted measurement, with the effort, ceilings and threads that it began with: the file named by
+    /// -o, or the newest incomplete one of this machine.
+    #[arg(long, conflicts_with_all = ["effort", "only", "threads", "simulate"])]
     resume: bool,
 
     /// Measure nothing: replay this profile (a file or a shipped name) as if it were the device.
@@ -83,13 +82,6 @@ impl From<EffortName> for Effort {
             EffortName::Thorough => Effort::Thorough,
         }
     }
-}
-
-/// Where the profile goes.
-#[derive(Clone, Debug, PartialEq)]
-enum Target {
-    File(PathBuf),
-    StandardOutput,
 }
 
 /// A measurement that has ended.
@@ -144,22 +136,22 @@ impl Measure {
         let mut recorder = Recorder::new(&target, machine, provenance);
         let pace = Pace::of(recorder.profile.provenance.effort);
         let finished = sample::measure(device.as_mut(), &questions, pace, &carried, &mut recorder)?;
-        recorder.clear_line();
-        recorder.finish(&finished.ceilings, device.machine(), finished.complete)?;
-        let place = target.name();
-        if !finished.complete {
-            if target == Target::StandardOutput {
-                super::print(&profile::to_toml(&recorder.profile)?)?;
-                return Err(Error::failure("interrupted; what was measured is on standard output, marked incomplete"));
+        recorder.finish(&finished, device.machine())?;
+        let place = target.name(finished.complete);
+        if finished.complete {
+            if target != Target::StandardOutput {
+                say(&format!("profile written to {place}"));
             }
-            return Err(Error::failure(format!(
-                "interrupted; what was measured is saved in {place}; complete it with: roofprobe measure --resume -o {place}"
-            )));
+            return Ok(Measured { profile: recorder.profile, place });
         }
-        if target != Target::StandardOutput {
-            say(&format!("profile written to {place}"));
+        if target == Target::StandardOutput {
+            super::print(&profile::to_toml(&recorder.profile)?)?;
+            return Err(Error::failure("interrupted; what was measured is on standard output, marked incomplete"));
         }
-        Ok(Measured { profile: recorder.profile, place })
+        let file = quoted(&place);
+        Err(Error::failure(format!(
+            "interrupted; what was measured is saved in {place}; complete it with: roofprobe measure --resume -o {file}"
+        )))
     }
 
     /// The interrupted measurement that is to be completed.
@@ -209,48 +201,15 @@ impl Measure {
         provenance: &Provenance,
     ) -> Result<Target> {
         if let Some((path, _)) = earlier {
-            return Ok(Target::File(path.clone()));
+            file::check_writable(path)?;
+            return Ok(Target::resumed(path.clone()));
         }
         match self.output.as_deref() {
             Some("-") => Ok(Target::StandardOutput),
-            Some(file) => {
-                let path = PathBuf::from(file);
-                refuse_foreign(&path)?;
-                Ok(Target::File(path))
-            }
-            None => {
-                let folder = store::folder();
-                std::fs::create_dir_all(&folder).map_err(|e| {
-                    Error::failure(format!("{}: cannot be made: {e}; choose a place with -o FILE", folder.display()))
-                })?;
-                Ok(Target::File(folder.join(store::file_name(&machine.device.name, &provenance.date))))
-            }
+            Some(file) => Target::named(Path::new(file)),
+            None => Target::kept(&machine.device.name, &provenance.date),
         }
     }
-}
-
-impl Target {
-    fn name(&self) -> String {
-        match self {
-            Target::File(path) => path.display().to_string(),
-            Target::StandardOutput => "-".to_owned(),
-        }
-    }
-}
-
-/// A file that is no profile is somebody's work: it is not written over.
-fn refuse_foreign(path: &PathBuf) -> Result<()> {
-    let place = path.display();
-    if path.is_dir() {
-        return Err(Error::misuse(format!("-o {place}: is a folder; name a file in it")));
-    }
-    let occupied = path.exists() && std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() > 0);
-    if occupied && profile::load(path).is_err() {
-        return Err(Error::misuse(format!(
-            "-o {place}: exists and is not a profile that this roofprobe reads; remove it, or choose another name"
-        )));
-    }
-    Ok(())
 }
 
 fn threads_of(earlier: &Option<(PathBuf, Profile)>) -> Option<usize> {
@@ -260,23 +219,52 @@ fn threads_of(earlier: &Option<(PathBuf, Profile)>) -> Option<usize> {
 /// The machine to plan for: of a resumed measurement the circumstances that it began with, so that the jobs are the same.
 fn planned_machine(now: Machine, earlier: &Option<(PathBuf, Profile)>) -> Result<Machine> {
     let Some((path, profile)) = earlier else { return Ok(now) };
-    if profile.device != now.device {
-        return Err(Error::misuse(format!(
-            "{}: was measured on \"{}\", and this is \"{}\"; measure anew without --resume",
-            path.display(),
-            profile.device.name,
-            now.device.name
-        )));
+    let refuse = |why: String| Err(Error::misuse(format!("{}: {why}; measure anew without --resume", path.display())));
+    if let Some(key) = difference(&profile.device, &now.device)? {
+        return refuse(format!("was measured on another machine: device.{key} differs"));
     }
-    if profile.provenance.version != env!("CARGO_PKG_VERSION") || profile.provenance.simulated.is_some() {
-        return Err(Error::misuse(format!(
-            "{}: was begun by roofprobe {}{}, and cannot be gone on with; measure anew without --resume",
-            path.display(),
-            profile.provenance.version,
-            if profile.provenance.simulated.is_some() { " as a simulation" } else { "" },
-        )));
+    if profile.provenance.simulated.is_some() {
+        return refuse("is a simulation, and cannot be gone on with".to_owned());
     }
-    Ok(Machine { device: now.device, environment: profile.environment.clone() })
+    if profile.provenance.version != env!("CARGO_PKG_VERSION") {
+        return refuse(format!("was begun by roofprobe {}", profile.provenance.version));
+    }
+    let begun = Machine { device: now.device.clone(), environment: profile.environment.clone() };
+    let effort = profile.provenance.effort;
+    let (mib_then, mib_now) =
+        (profile.environment.memory_available_bytes >> 20, now.environment.memory_available_bytes >> 20);
+    if mib_now < mib_then
+        && probe::plan(&begun, effort)
+            != probe::plan(
+                &Machine {
+                    environment: Environment {
+                        memory_available_bytes: now.environment.memory_available_bytes,
+                        ..begun.environment.clone()
+                    },
+                    ..begun.clone()
+                },
+                effort,
+            )
+    {
+        return refuse(format!("was begun with {mib_then} MiB available, and now there are {mib_now} MiB; free some"));
+    }
+    Ok(begun)
+}
+
+/// The first key in which two devices differ.
+fn difference(then: &DeviceInfo, now: &DeviceInfo) -> Result<Option<String>> {
+    let table = |device: &DeviceInfo| {
+        serde_json::to_value(device).map_err(|e| Error::failure(format!("the device cannot be written as JSON: {e}")))
+    };
+    let (then, now) = (table(then)?, table(now)?);
+    let keys = then.as_object().into_iter().chain(now.as_object()).flat_map(|map| map.keys());
+    Ok(keys.into_iter().find(|key| then.get(key) != now.get(key)).cloned())
+}
+
+/// A path as a shell wants it.
+fn quoted(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:=@".contains(c);
+    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 fn globs(patterns: &[String]) -> Result<GlobSet> {
@@ -299,106 +287,4 @@ fn chosen(mut questions: Vec<Question>, only: &GlobSet, patterns: &[String]) -> 
     }
     questions.retain(|q| only.is_match(&q.id));
     Ok(questions)
-}
-
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// The first interruption ends the measurement after the present pass; a second one ends the program at once.
-fn watch_for_interruption() {
-    let handler = || {
-        if INTERRUPTED.swap(true, Ordering::SeqCst) {
-            std::process::exit(1);
-        }
-    };
-    // Without a handler an interruption still leaves the last saved profile, which can be resumed.
-    let _ = ctrlc::set_handler(handler);
-}
-
-/// Saves after every probe, and shows how far it is.
-struct Recorder<'a> {
-    target: &'a Target,
-    machine: Machine,
-    profile: Profile,
-    begun: Instant,
-    terminal: bool,
-    shown: Option<Instant>,
-}
-
-/// A log wants a line now and then; a terminal shows every step.
-const LOG_LINE_EVERY: Duration = Duration::from_secs(2);
-
-impl<'a> Recorder<'a> {
-    fn new(target: &'a Target, machine: Machine, provenance: Provenance) -> Recorder<'a> {
-        let profile = Profile {
-            schema: profile::SCHEMA,
-            device: machine.device.clone(),
-            environment: machine.environment.clone(),
-            summary: profile::Summary::default(),
-            ceiling: Vec::new(),
-            provenance,
-        };
-        let terminal = std::io::stderr().is_terminal();
-        say(&format!(
-            "measuring {} with {} thread{}, effort {}",
-            machine.device.name,
-            machine.environment.threads,
-            if machine.environment.threads == 1 { "" } else { "s" },
-            profile.provenance.effort.name()
-        ));
-        Recorder { target, machine, profile, begun: Instant::now(), terminal, shown: None }
-    }
-
-    fn record(&mut self, ceilings: &[Ceiling]) {
-        self.profile.ceiling = ceilings.to_vec();
-        probe::judge(&mut self.profile.ceiling, &self.machine);
-        self.profile.summarise();
-    }
-
-    fn write(&self, durability: Durability) -> Result<()> {
-        match self.target {
-            Target::File(path) => profile::save(&self.profile, path, durability),
-            Target::StandardOutput => Ok(()),
-        }
-    }
-
-    fn finish(&mut self, ceilings: &[Ceiling], machine: Machine, complete: bool) -> Result<()> {
-        self.record(ceilings);
-        let planned = &self.profile.environment;
-        // What was seen during the measurement is new; what the plan rested on stays as it was.
-        self.profile.environment = profile::Environment {
-            memory_available_bytes: planned.memory_available_bytes,
-            timer_ns: planned.timer_ns,
-            ..machine.environment
-        };
-        self.profile.provenance.complete = complete;
-        self.write(Durability::Synced)
-    }
-
-    fn clear_line(&self) {
-        if self.terminal {
-            let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
-        }
-    }
-}
-
-impl Watcher for Recorder<'_> {
-    fn progress(&mut self, done: usize, total: usize, now: &str) {
-        let percent = done * 100 / total.max(1);
-        let seconds = self.begun.elapsed().as_secs();
-        if self.terminal {
-            let _ = write!(std::io::stderr().lock(), "\r\x1b[K[{percent:3} %] {seconds:3} s  {now}");
-        } else if self.shown.is_none_or(|shown| shown.elapsed() >= LOG_LINE_EVERY) {
-            say(&format!("[{percent:3} %] {seconds:3} s  {now}"));
-            self.shown = Some(Instant::now());
-        }
-    }
-
-    fn save(&mut self, ceilings: &[Ceiling]) -> Result<()> {
-        self.record(ceilings);
-        self.write(Durability::Buffered)
-    }
-
-    fn interrupted(&self) -> bool {
-        INTERRUPTED.load(Ordering::SeqCst)
-    }
 }

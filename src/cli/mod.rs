@@ -9,6 +9,7 @@ mod first_minute;
 mod measure;
 mod models;
 mod profiles;
+mod recorder;
 mod schema;
 mod show;
 

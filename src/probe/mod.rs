@@ -82,6 +82,7 @@ pub(crate) mod tests {
                 steal_percent: None,
                 throttled_periods: None,
                 drift_percent: None,
+                disturbed_samples: None,
                 timer_ns: 20.0,
             },
         }

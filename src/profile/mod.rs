@@ -24,6 +24,7 @@ pub const SCHEMA: u32 = 1;
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// Version of this format; 1.
+    #[schemars(range(min = 1, max = 1))]
     pub schema: u32,
     /// What was measured.
     pub device: DeviceInfo,
@@ -79,8 +80,10 @@ pub struct DeviceInfo {
     #[serde(default)]
     pub isas: Vec<String>,
     /// Logical CPUs present.
+    #[schemars(range(min = 1))]
     pub logical_cpus: u32,
     /// Physical cores present, as the topology tells.
+    #[schemars(range(min = 1))]
     pub cores: u32,
     /// Installed memory, bytes.
     pub memory_bytes: u64,
@@ -122,6 +125,7 @@ pub struct Environment {
     #[serde(default)]
     pub allowed_cpus: Vec<u32>,
     /// Threads that the probes used: one per allowed core, within the quota.
+    #[schemars(range(min = 1))]
     pub threads: u32,
     /// CPU quota of the control group, in CPUs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -143,6 +147,10 @@ pub struct Environment {
     /// How far the sentinel kernel's rate moved from the first round to the last, percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift_percent: Option<f64>,
+    /// Samples during which CPU time was taken away by the hypervisor, the quota or other programs, and that were kept
+    /// because repeating them did not help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disturbed_samples: Option<u32>,
     /// The smallest step of the clock used, ns.
     pub timer_ns: f64,
 }
@@ -245,18 +253,23 @@ pub struct Ceiling {
     pub reason: Option<String>,
     /// Bandwidth, 10⁹ bytes per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub gb_per_s: Option<f64>,
     /// Compute rate, 10⁹ operations per second (2 per multiply-accumulate, integer ones too).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub gflop_per_s: Option<f64>,
     /// Latency, ns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub ns: Option<f64>,
     /// Overhead, µs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub us: Option<f64>,
     /// Median of all samples, in the unit of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub median: Option<f64>,
     /// Bootstrap interval of the value, 95 %, in its unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -269,9 +282,11 @@ pub struct Ceiling {
     pub modes: Vec<Mode>,
     /// Operations or bytes per core and clock cycle, where the clock was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub per_cycle: Option<f64>,
     /// The clock measured in the threads around the samples, GHz.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub clock_ghz: Option<f64>,
     /// Share of the arrays that the system really put on huge pages, where it tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -337,6 +352,16 @@ pub enum Stores {
     Nontemporal,
 }
 
+impl Stores {
+    /// The word in the profile.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Stores::Ordinary => "ordinary",
+            Stores::Nontemporal => "nontemporal",
+        }
+    }
+}
+
 /// Page size asked of the operating system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -345,6 +370,16 @@ pub enum Pages {
     Base,
     /// Transparent huge pages.
     Huge,
+}
+
+impl Pages {
+    /// The word in the profile.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Pages::Base => "base",
+            Pages::Huge => "huge",
+        }
+    }
 }
 
 /// One configuration that was tried.

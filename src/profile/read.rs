@@ -44,7 +44,13 @@ pub fn parse(text: &str) -> Result<Profile> {
 }
 
 fn located(text: &str, error: &toml::de::Error, remedy: &str) -> Error {
-    let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
-    let place = line.map(|n| format!("line {n}: ")).unwrap_or_default();
-    Error::misuse(format!("{place}{}; {remedy}", error.message().replace('\n', " ")))
+    let Some(span) = error.span() else {
+        return Error::misuse(format!("{}; {remedy}", error.message().replace('\n', " ")));
+    };
+    let before = &text[..span.start.min(text.len())];
+    let number = before.matches('\n').count() + 1;
+    // The key of the line, where it has one: a type error names only what it found.
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    let key = line.split_once('=').map(|(key, _)| format!("{}: ", key.trim())).unwrap_or_default();
+    Error::misuse(format!("line {number}: {key}{}; {remedy}", error.message().replace('\n', " ")))
 }

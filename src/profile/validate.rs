@@ -9,6 +9,8 @@ const MEMORY_BYTES_MAX: u64 = 1 << 50;
 const CPUS_MAX: u32 = 1 << 20;
 /// Rates beyond 10⁹ GB/s or GFLOP/s (10¹⁸ per second) and times beyond 10⁹ units are no single device's.
 const VALUE_MAX: f64 = 1e9;
+/// And none is slower than one operation per second, or quicker than a femtosecond.
+const VALUE_MIN: f64 = 1e-9;
 
 impl Profile {
     /// Checks everything that the types cannot.
@@ -34,8 +36,12 @@ impl Profile {
     fn validate_machine(&self) -> Result<()> {
         let device = &self.device;
         let environment = &self.environment;
-        if device.name.trim().is_empty() {
-            return Err(Error::misuse("device.name: is empty; give the device a name"));
+        for (key, name) in
+            [("device.name", &device.name), ("device.vendor", &device.vendor), ("device.model", &device.model)]
+        {
+            if name.trim().is_empty() || name.chars().any(char::is_control) {
+                return Err(Error::misuse(format!("{key}: must be a name without control characters")));
+            }
         }
         for (key, count) in [
             ("device.logical_cpus", device.logical_cpus),
@@ -64,12 +70,12 @@ impl Profile {
         }
         positive("environment.timer_ns", Some(environment.timer_ns))?;
         positive("environment.quota_cpus", environment.quota_cpus)?;
-        for (key, value) in [
-            ("environment.steal_percent", environment.steal_percent),
-            ("environment.drift_percent", environment.drift_percent),
+        for (key, value, least) in [
+            ("environment.steal_percent", environment.steal_percent, 0.0),
+            ("environment.drift_percent", environment.drift_percent, -100.0),
         ] {
-            if value.is_some_and(|v| !v.is_finite()) {
-                return Err(Error::misuse(format!("{key}: must be a finite number")));
+            if value.is_some_and(|v| !(least..=1e6).contains(&v)) {
+                return Err(Error::misuse(format!("{key}: must be a percentage from {least}")));
             }
         }
         Ok(())
@@ -114,6 +120,15 @@ fn validate_ceiling(ceiling: &Ceiling) -> Result<()> {
     if ceiling.ci95.is_some_and(|ci| ci[0] > ci[1]) {
         return Err(Error::misuse("ci95: the lower bound is above the upper one"));
     }
+    if let (Some([low, high]), Some((value, _))) = (ceiling.ci95, ceiling.value())
+        && !(low..=high).contains(&value)
+    {
+        return Err(Error::misuse(format!("ci95: {low} … {high} does not contain the value {value}")));
+    }
+    let kept = ceiling.sample_values.len();
+    if kept > 0 && ceiling.samples.is_none_or(|samples| samples as usize != kept) {
+        return Err(Error::misuse(format!("samples: contradicts sample_values, which lists {kept}")));
+    }
     let status = ceiling.status;
     if status.has_value() != ceiling.value().is_some() {
         let verb = if status.has_value() { "needs" } else { "must not have" };
@@ -130,8 +145,8 @@ fn validate_ceiling(ceiling: &Ceiling) -> Result<()> {
 
 fn positive(key: &str, value: Option<f64>) -> Result<()> {
     match value {
-        Some(v) if !(v.is_finite() && v > 0.0 && v <= VALUE_MAX) => {
-            Err(Error::misuse(format!("{key}: must be a finite number in (0, {VALUE_MAX:e}], is {v}")))
+        Some(v) if !(VALUE_MIN..=VALUE_MAX).contains(&v) => {
+            Err(Error::misuse(format!("{key}: must lie in {VALUE_MIN:e}..={VALUE_MAX:e}, is {v:?}")))
         }
         _ => Ok(()),
     }

@@ -2,7 +2,7 @@
 
 use super::{Cell, Report, Table, significant};
 use crate::error::{Error, Result};
-use crate::profile::{Ceiling, Pages, Profile, Status, Stores, Variant};
+use crate::profile::{Ceiling, Profile, Status, Variant};
 
 /// The whole profile: ceilings, then machine, then how to read them.
 ///
@@ -11,7 +11,7 @@ use crate::profile::{Ceiling, Pages, Profile, Status, Stores, Variant};
 pub fn report(profile: &Profile) -> Result<Report> {
     let json = serde_json::to_value(profile)
         .map_err(|e| Error::failure(format!("the profile cannot be written as JSON: {e}")))?;
-    Ok(Report { tables: vec![ceilings(profile), machine(profile)], flat: None, json })
+    Ok(Report { tables: vec![ceilings(profile), machine(profile)], flat: Some(flat(profile)), json })
 }
 
 fn ceilings(profile: &Profile) -> Table {
@@ -48,35 +48,74 @@ fn row(ceiling: &Ceiling) -> Vec<Cell> {
     ]
 }
 
+/// The ceilings for CSV, one fact per column.
+fn flat(profile: &Profile) -> Table {
+    let columns = [
+        "ceiling",
+        "value",
+        "unit",
+        "ci95_low",
+        "ci95_high",
+        "median",
+        "samples",
+        "per_cycle",
+        "clock_ghz",
+        "isa",
+        "threads",
+        "stores",
+        "streams",
+        "pages",
+        "footprint_bytes",
+        "status",
+        "reason",
+    ];
+    let row = |ceiling: &Ceiling| {
+        let (value, variant) = (ceiling.value(), ceiling.variant.clone().unwrap_or_default());
+        let text = |words: Option<String>| words.map_or(Cell::Empty, Cell::Text);
+        let count = |n: Option<u64>| n.map_or(Cell::Empty, |n| Cell::count(u128::from(n)));
+        vec![
+            Cell::text(&ceiling.id),
+            Cell::maybe(value.map(|(value, _)| value)),
+            text(value.map(|(_, unit)| unit.symbol().to_owned())),
+            Cell::maybe(ceiling.ci95.map(|ci| ci[0])),
+            Cell::maybe(ceiling.ci95.map(|ci| ci[1])),
+            Cell::maybe(ceiling.median),
+            count(ceiling.samples.map(u64::from)),
+            Cell::maybe(ceiling.per_cycle),
+            Cell::maybe(ceiling.clock_ghz),
+            text(variant.isa),
+            count(variant.threads.map(u64::from)),
+            text(variant.stores.map(|stores| stores.name().to_owned())),
+            count(variant.streams.map(u64::from)),
+            text(variant.pages.map(|pages| pages.name().to_owned())),
+            count(variant.footprint_bytes),
+            Cell::text(ceiling.status.name()),
+            text(ceiling.reason.clone()),
+        ]
+    };
+    Table {
+        columns: columns.map(String::from).to_vec(),
+        rows: profile.ceiling.iter().map(row).collect(),
+        ..Table::default()
+    }
+}
+
 /// A variant in few words. The threads stand in the title.
 fn words(variant: &Variant) -> String {
     let mut words: Vec<String> = variant.isa.iter().cloned().collect();
-    match variant.stores {
-        Some(Stores::Nontemporal) => words.push("nontemporal".to_owned()),
-        Some(Stores::Ordinary) => words.push("ordinary".to_owned()),
-        None => {}
-    }
+    words.extend(variant.stores.map(|stores| stores.name().to_owned()));
     words.extend(variant.streams.map(|n| format!("{n} streams")));
-    match variant.pages {
-        Some(Pages::Huge) => words.push("huge pages".to_owned()),
-        Some(Pages::Base) => words.push("base pages".to_owned()),
-        None => {}
-    }
+    words.extend(variant.pages.map(|pages| format!("{} pages", pages.name())));
     words.join(", ")
 }
 
 fn notes(profile: &Profile) -> Vec<String> {
     let mut notes = reasons(profile);
     for ceiling in &profile.ceiling {
-        if let [slow, .., fast] = ceiling.modes.as_slice() {
-            notes.push(format!(
-                "{}: two modes, {} ({:.0} % of the samples) and {} ({:.0} %); the value is of the faster one",
-                ceiling.id,
-                significant(slow.value),
-                slow.share * 100.0,
-                significant(fast.value),
-                fast.share * 100.0,
-            ));
+        if ceiling.modes.len() > 1 {
+            let modes = ceiling.modes.iter().map(|m| format!("{} ({:.0} %)", significant(m.value), m.share * 100.0));
+            let list = modes.collect::<Vec<_>>().join(", ");
+            notes.push(format!("{}: modes {list} of the samples; the value is of the fastest one", ceiling.id));
         }
     }
     let summary = &profile.summary;
@@ -140,6 +179,7 @@ fn machine(profile: &Profile) -> Table {
         ("huge pages", or_unknown(&environment.huge_pages)),
         ("stolen time", percent(environment.steal_percent)),
         ("drift", percent(environment.drift_percent)),
+        ("disturbed samples", environment.disturbed_samples.unwrap_or(0).to_string()),
         ("measured", format!("{}, effort {}", provenance.date, provenance.effort.name())),
         ("by", format!("{} {} ({}), {}", provenance.tool, provenance.version, provenance.commit, provenance.compiler)),
     ];

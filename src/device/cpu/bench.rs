@@ -126,6 +126,13 @@ pub(super) fn clock_hz() -> Option<f64> {
     Some(adds as f64 / start.elapsed().as_secs_f64())
 }
 
+/// How long this thread has waited for its core so far, seconds; 0 where the system does not tell.
+pub(super) fn waited_s() -> f64 {
+    // Two numbers of nanoseconds come first: on the core, and waiting for it.
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    stat.split_whitespace().nth(1).and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
+}
+
 /// The share of a buffer's mapping that lies on huge pages, from the kernel's own books.
 #[cfg(target_os = "linux")]
 fn huge_share(buffer: &Buffer) -> Option<f64> {

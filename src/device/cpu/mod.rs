@@ -14,13 +14,13 @@ use crate::job::Job;
 use crate::profile::{Machine, Pages};
 use crate::units::{Seconds, four_digits};
 use crate::work::Work;
-use bench::clock_hz;
+use bench::{Bench, clock_hz, waited_s};
 use roofprobe_kernels::ops::chain::ChainKernel;
 use roofprobe_kernels::ops::stream::{self, StreamKernel};
 use roofprobe_kernels::{Dtype, Isa, Op};
 use std::collections::HashSet;
 use std::time::Instant;
-use team::Team;
+use team::{SpinBarrier, Team};
 use topology::Taken;
 
 /// The host's processor.
@@ -44,9 +44,19 @@ const ELEMENTS_MIN: usize = 64;
 struct Span {
     start_s: f64,
     end_s: f64,
+    /// How long it waited for its core meanwhile.
+    waited_s: f64,
+    seen: Seen,
+}
+
+/// What one thread saw after a pass.
+struct Seen {
     clock_hz: Option<f64>,
     right: bool,
 }
+
+/// A thread that waits for its core longer than this share of a pass shares it with somebody.
+const WAITED_SHARE_MAX: f64 = 0.02;
 
 impl Cpu {
     /// Reads the topology and starts the team: one pinned thread per allowed core within the quota, or `threads`.
@@ -102,25 +112,20 @@ impl Cpu {
             huge_share = share.map(|s| huge_share.map_or(s, |least| least.min(s)));
         }
         let verify = self.verified.insert(job.clone());
-        let origin = self.origin;
-        let before = Taken::now();
-        let spans = self.all(move |bench, barrier| {
+        let spoil = move |bench: &mut Bench| {
             if verify {
-                bench.spoil_output(pages);
+                bench.spoil_output(pages)
             }
-            barrier.wait();
-            let start_s = origin.elapsed().as_secs_f64();
-            let right = bench.stream(kernel, pages, repetitions);
-            Span { start_s, end_s: origin.elapsed().as_secs_f64(), clock_hz: None, right }
-        })?;
-        let disturbed = Taken::now().more_than(before);
-        let right = move |bench: &mut bench::Bench, _: &team::SpinBarrier| bench.verify_stream(kernel.op(), pages);
+        };
+        let run = move |bench: &mut Bench, (), _: &SpinBarrier| bench.stream(kernel, pages, repetitions);
+        let spans = self.timed(spoil, run, |_, right| Seen { clock_hz: None, right })?;
+        let right = move |bench: &mut Bench, _: &SpinBarrier| bench.verify_stream(kernel.op(), pages);
         if verify && !self.all(right)?.iter().all(|&right| right) {
             return Err(rejected(job));
         }
         let cost = kernel.cost(len);
         let work = Work::of_kernel(cost, job.dtype) * (repetitions as f64 * self.team.size() as f64);
-        let pass = pass(&spans, repetitions, work, disturbed).ok_or_else(|| rejected(job))?;
+        let pass = spans.pass(repetitions, work).ok_or_else(|| rejected(job))?;
         Ok(Pass { huge_share: huge_share.map(|share| four_digits(share.min(1.0))), ..pass })
     }
 
@@ -136,47 +141,64 @@ impl Cpu {
 
     fn time_chain(&mut self, kernel: ChainKernel, repetitions: u64) -> std::result::Result<Pass, Refusal> {
         self.all(move |bench, _| bench.prepare_chain(kernel))?;
-        let origin = self.origin;
-        let before = Taken::now();
-        let spans = self.all(move |bench, barrier| {
-            let clock_before = clock_hz();
-            barrier.wait();
-            let start_s = origin.elapsed().as_secs_f64();
+        let run = move |bench: &mut Bench, before: Option<f64>, _: &SpinBarrier| {
             bench.chain(kernel, repetitions);
-            let end_s = origin.elapsed().as_secs_f64();
-            let clock_after = clock_hz();
-            // Interruptions only ever make the clock look slower: the faster reading is the nearer one.
-            let clock_hz = clock_before.zip(clock_after).map(|(a, b)| a.max(b));
-            Span { start_s, end_s, clock_hz, right: bench.verify_chain(kernel, repetitions) }
-        })?;
-        let disturbed = Taken::now().more_than(before);
+            before
+        };
+        let spans = self.timed(
+            |_| clock_hz(),
+            run,
+            move |bench, before| {
+                // Interruptions only ever make the clock look slower: the faster reading is the nearer one.
+                let clock_hz = before.zip(clock_hz()).map(|(a, b)| a.max(b));
+                Seen { clock_hz, right: bench.verify_chain(kernel, repetitions) }
+            },
+        )?;
         let work = Work::of_kernel(kernel.cost(repetitions), kernel.dtype()) * self.team.size() as f64;
         let reason =
             || Refusal::Rejected(format!("the {} chain on {} differs from the oracle", kernel.dtype(), kernel.isa()));
-        pass(&spans, repetitions, work, disturbed).ok_or_else(reason)
+        spans.pass(repetitions, work).ok_or_else(reason)
     }
 
     fn time_barrier(&mut self, repetitions: u64) -> std::result::Result<Pass, Refusal> {
         if self.team.size() < 2 {
             return Err(Refusal::Unsupported("one thread has nobody to wait for".to_owned()));
         }
-        let origin = self.origin;
-        let before = Taken::now();
-        let spans = self.all(move |_, barrier| {
-            barrier.wait();
-            let start_s = origin.elapsed().as_secs_f64();
+        let run = move |_: &mut Bench, (), barrier: &SpinBarrier| {
             for _ in 0..repetitions {
                 barrier.wait();
             }
-            Span { start_s, end_s: origin.elapsed().as_secs_f64(), clock_hz: None, right: true }
+        };
+        let spans = self.timed(|_| (), run, |_, ()| Seen { clock_hz: None, right: true })?;
+        spans.pass(repetitions, Work::default()).ok_or_else(|| skipped("no thread answered"))
+    }
+
+    /// Times `run` on every thread at once, from the barrier to the end of the last one. What `prepare` gives goes to
+    /// `run`, and what that gives to `conclude`; neither of the outer two is timed.
+    fn timed<A, B>(
+        &self,
+        prepare: impl Fn(&mut Bench) -> A + Send + Sync + 'static,
+        run: impl Fn(&mut Bench, A, &SpinBarrier) -> B + Send + Sync + 'static,
+        conclude: impl Fn(&mut Bench, B) -> Seen + Send + Sync + 'static,
+    ) -> std::result::Result<Spans, Refusal> {
+        let origin = self.origin;
+        let before = Taken::now();
+        let spans = self.all(move |bench, barrier| {
+            let prepared = prepare(bench);
+            let waited_before = waited_s();
+            barrier.wait();
+            let start_s = origin.elapsed().as_secs_f64();
+            let result = run(bench, prepared, barrier);
+            let end_s = origin.elapsed().as_secs_f64();
+            let waited_s = waited_s() - waited_before;
+            Span { start_s, end_s, waited_s, seen: conclude(bench, result) }
         })?;
-        let disturbed = Taken::now().more_than(before);
-        pass(&spans, repetitions, Work::default(), disturbed).ok_or_else(|| skipped("no thread answered"))
+        Ok(Spans { spans, taken: Taken::now().more_than(before) })
     }
 
     fn all<T: Send + 'static>(
         &self,
-        task: impl Fn(&mut bench::Bench, &team::SpinBarrier) -> T + Send + Sync + 'static,
+        task: impl Fn(&mut Bench, &SpinBarrier) -> T + Send + Sync + 'static,
     ) -> std::result::Result<Vec<T>, Refusal> {
         self.team.run(task).map_err(|reason| skipped(&reason))
     }
@@ -224,15 +246,33 @@ fn isa_of(job: &Job) -> std::result::Result<Isa, Refusal> {
     known.ok_or_else(|| Refusal::Unsupported(format!("there are no kernels for {name}")))
 }
 
-fn pass(spans: &[Span], repetitions: u64, work: Work, disturbed: bool) -> Option<Pass> {
-    if spans.is_empty() || spans.iter().any(|span| !span.right) {
-        return None;
+/// What all threads saw of one pass.
+struct Spans {
+    spans: Vec<Span>,
+    /// The hypervisor or the quota took CPU time meanwhile.
+    taken: bool,
+}
+
+impl Spans {
+    /// The pass; `None` when a thread's result was wrong.
+    fn pass(&self, repetitions: u64, work: Work) -> Option<Pass> {
+        let spans = &self.spans;
+        if spans.is_empty() || spans.iter().any(|span| !span.seen.right) {
+            return None;
+        }
+        let start = spans.iter().map(|s| s.start_s).fold(f64::INFINITY, f64::min);
+        let end = spans.iter().map(|s| s.end_s).fold(0.0, f64::max);
+        let waited = spans.iter().map(|s| s.waited_s).fold(0.0, f64::max);
+        let clocks: Option<Vec<f64>> = spans.iter().map(|s| s.seen.clock_hz).collect();
+        Some(Pass {
+            seconds: Seconds(end - start),
+            repetitions,
+            work,
+            clock_hz: clocks.map(|all| all.iter().sum::<f64>() / all.len() as f64),
+            huge_share: None,
+            disturbed: self.taken || waited > WAITED_SHARE_MAX * (end - start),
+        })
     }
-    let start = spans.iter().map(|s| s.start_s).fold(f64::INFINITY, f64::min);
-    let end = spans.iter().map(|s| s.end_s).fold(0.0, f64::max);
-    let clocks: Option<Vec<f64>> = spans.iter().map(|s| s.clock_hz).collect();
-    let clock_hz = clocks.map(|all| all.iter().sum::<f64>() / all.len() as f64);
-    Some(Pass { seconds: Seconds(end - start), repetitions, work, clock_hz, huge_share: None, disturbed })
 }
 
 fn unsupported(isa: Isa) -> Refusal {

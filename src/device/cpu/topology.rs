@@ -73,6 +73,7 @@ pub(super) fn read(threads: Option<usize>) -> Result<Topology, String> {
         steal_percent: None,
         throttled_periods: None,
         drift_percent: None,
+        disturbed_samples: None,
         timer_ns: crate::units::four_digits(timer_ns()),
     };
     Ok(Topology { machine: Machine { device, environment }, cores })
@@ -253,7 +254,11 @@ fn memory_left_in_groups() -> Option<u64> {
     let left_of = |folder: PathBuf| {
         let limit = number(folder.join("memory.max")).or_else(|| number(folder.join("memory.limit_in_bytes")))?;
         let used = number(folder.join("memory.current")).or_else(|| number(folder.join("memory.usage_in_bytes")))?;
-        Some(limit.saturating_sub(used))
+        // Cached files count as used, and are given up when memory is wanted.
+        let stat = std::fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
+        let field = |name: &str| stat.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+        let cached = |kind: &str| field(&format!("total_{kind} ")).or_else(|| field(&format!("{kind} "))).unwrap_or(0);
+        Some(limit.saturating_sub(used.saturating_sub(cached("inactive_file") + cached("active_file"))))
     };
     control_groups("memory").into_iter().filter_map(left_of).min()
 }
@@ -289,10 +294,12 @@ impl Taken {
         let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
         let ticks: Vec<u64> =
             stat.lines().next().unwrap_or_default().split_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
-        let throttled_periods = control_groups("cpu").first().and_then(|folder| {
+        // Every group above throttles what is in it.
+        let throttled = control_groups("cpu").into_iter().filter_map(|folder| {
             let stat = std::fs::read_to_string(folder.join("cpu.stat")).ok()?;
-            stat.lines().find_map(|line| line.strip_prefix("nr_throttled ")?.parse().ok())
+            stat.lines().find_map(|line| line.strip_prefix("nr_throttled ")?.parse::<u64>().ok())
         });
+        let throttled_periods = throttled.reduce(u64::saturating_add);
         // user nice system idle iowait irq softirq steal; what follows is contained in user and nice.
         Taken { steal_ticks: ticks.get(7).copied(), all_ticks: ticks.iter().take(8).sum(), throttled_periods }
     }
