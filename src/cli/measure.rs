@@ -7,7 +7,7 @@ use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::file;
 use crate::probe::{self, Question};
-use crate::profile::{self, DeviceInfo, Effort, Environment, Machine, Profile, Provenance};
+use crate::profile::{self, DeviceInfo, Effort, Machine, Profile, Provenance};
 use crate::report::{self, Format};
 use crate::sample::{self, Pace};
 use crate::simulate::Simulated;
@@ -119,6 +119,7 @@ impl Measure {
         let only = globs(&self.only)?;
         watch_for_interruption();
         let earlier = self.earlier()?;
+        let resumed = earlier.as_ref().map(resumed_machine).transpose()?;
         let (mut device, simulated): (Box<dyn Device>, Option<store::Named>) = match &self.simulate {
             Some(name) => {
                 let named = store::find(name)?;
@@ -126,7 +127,7 @@ impl Measure {
             }
             None => (Box::new(Cpu::new(self.threads.or(threads_of(&earlier)))?), None),
         };
-        let machine = planned_machine(device.machine(), &earlier)?;
+        let machine = resumed.unwrap_or_else(|| device.machine());
         let provenance = self.provenance(&earlier, &simulated);
         let only = if self.only.is_empty() { globs(&provenance.only)? } else { only };
         let questions = chosen(probe::plan(&machine, provenance.effort), &only, &provenance.only)?;
@@ -216,10 +217,10 @@ fn threads_of(earlier: &Option<(PathBuf, Profile)>) -> Option<usize> {
     earlier.as_ref().map(|(_, profile)| profile.environment.threads as usize)
 }
 
-/// The machine to plan for: of a resumed measurement the circumstances that it began with, so that the jobs are the same.
-fn planned_machine(now: Machine, earlier: &Option<(PathBuf, Profile)>) -> Result<Machine> {
-    let Some((path, profile)) = earlier else { return Ok(now) };
+/// The machine to plan for when `earlier` is resumed: the circumstances that it began with, so that the jobs are the same.
+fn resumed_machine((path, profile): &(PathBuf, Profile)) -> Result<Machine> {
     let refuse = |why: String| Err(Error::misuse(format!("{}: {why}; measure anew without --resume", path.display())));
+    let now = Cpu::describe()?;
     if let Some(key) = difference(&profile.device, &now.device)? {
         return refuse(format!("was measured on another machine: device.{key} differs"));
     }
@@ -229,24 +230,14 @@ fn planned_machine(now: Machine, earlier: &Option<(PathBuf, Profile)>) -> Result
     if profile.provenance.version != env!("CARGO_PKG_VERSION") {
         return refuse(format!("was begun by roofprobe {}", profile.provenance.version));
     }
-    let begun = Machine { device: now.device.clone(), environment: profile.environment.clone() };
+    let begun = Machine { device: now.device, environment: profile.environment.clone() };
+    let mut tighter = begun.clone();
+    let available = &mut tighter.environment.memory_available_bytes;
+    *available = now.environment.memory_available_bytes.min(*available);
     let effort = profile.provenance.effort;
-    let (mib_then, mib_now) =
-        (profile.environment.memory_available_bytes >> 20, now.environment.memory_available_bytes >> 20);
-    if mib_now < mib_then
-        && probe::plan(&begun, effort)
-            != probe::plan(
-                &Machine {
-                    environment: Environment {
-                        memory_available_bytes: now.environment.memory_available_bytes,
-                        ..begun.environment.clone()
-                    },
-                    ..begun.clone()
-                },
-                effort,
-            )
-    {
-        return refuse(format!("was begun with {mib_then} MiB available, and now there are {mib_now} MiB; free some"));
+    if probe::plan(&begun, effort) != probe::plan(&tighter, effort) {
+        let [then, now] = [&begun, &tighter].map(|machine| machine.environment.memory_available_bytes >> 20);
+        return refuse(format!("was begun with {then} MiB available, and now there are {now} MiB: free some, or"));
     }
     Ok(begun)
 }
