@@ -6,7 +6,7 @@ use crate::profile::{Effort, Machine, Pages, Status, Stores, Variant};
 use roofprobe_kernels::ops::stream::{OPS, SIDE_BY_SIDE};
 use roofprobe_kernels::{Dtype, Isa, Op, Shape};
 
-/// Each array is at least this many times the last-level cache that the cores reach (STREAM's rule).
+/// Each array is at least this many times the last-level cache of the allowed cores (STREAM's rule).
 const CACHE_MULTIPLE_MIN: u64 = 4;
 /// And as a rule this many times, so that what the cache keeps from one pass to the next is lost in the noise.
 const CACHE_MULTIPLE: u64 = 8;

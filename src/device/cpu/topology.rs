@@ -56,7 +56,7 @@ pub(super) fn read(threads: Option<usize>) -> Result<Topology, String> {
         logical_cpus: logical_cpus as u32,
         cores: sysinfo::System::physical_core_count().unwrap_or(one_per_core.len()) as u32,
         memory_bytes: system.total_memory(),
-        caches: caches(&cores),
+        caches: caches(&one_per_core),
     };
     let hypervisor = hypervisor();
     let environment = Environment {
@@ -109,7 +109,7 @@ fn one_per_core(allowed: &[CoreId]) -> Vec<CoreId> {
         .collect()
 }
 
-/// Data and unified caches that the used cores reach, from sysfs; empty where there is none.
+/// Data and unified caches of the allowed cores, from sysfs; empty where there is none.
 fn caches(cores: &[CoreId]) -> Vec<Cache> {
     // One instance is one set of CPUs at one level.
     let mut instances: BTreeMap<(u32, String), u64> = BTreeMap::new();
