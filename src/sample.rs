@@ -139,6 +139,14 @@ fn finished(ceilings: Vec<Ceiling>, complete: bool, courses: &[Course]) -> Finis
     Finished { ceilings, complete, disturbed_samples: courses.iter().map(|course| course.disturbed).sum() }
 }
 
+/// A candidate in the race for a question's variant.
+struct Runner {
+    job: Job,
+    repetitions: u64,
+    /// Its best rate so far; NaN when it was wrong.
+    best: f64,
+}
+
 /// One question on its way to an answer.
 struct Course<'a> {
     question: &'a Question,
@@ -185,62 +193,56 @@ impl<'a> Course<'a> {
         course
     }
 
-    /// Tries the candidates in turn, A B C A B C, and keeps the fastest. Returns whether anything is new.
+    /// Chooses the variant: the only candidate, or the fastest of a race. Returns whether anything is new.
     fn choose(&mut self, device: &mut dyn Device, pace: Pace, watcher: &dyn Watcher) -> bool {
         if self.winner.is_some() || self.refusal.is_some() {
             return false;
         }
-        let mut runners: Vec<(Job, u64, f64)> = Vec::new();
+        let mut runners = Vec::new();
         for job in &self.question.candidates {
             if watcher.interrupted() {
                 return false;
             }
             match calibrate(device, job, pace, 1, WARM_PASSES_MAX) {
-                Ok(repetitions) => runners.push((job.clone(), repetitions, 0.0)),
+                Ok(repetitions) => runners.push(Runner { job: job.clone(), repetitions, best: 0.0 }),
                 Err(refusal) => self.turn_down(job, refusal),
             }
         }
-        if self.question.candidates.len() == 1 {
-            if let Some((job, repetitions, _)) = runners.pop() {
-                (self.winner, self.repetitions) = (Some(job), repetitions);
+        if self.question.candidates.len() > 1 {
+            if !self.race(&mut runners, device, pace, watcher) {
+                return false;
             }
-            return true;
+            let trial =
+                |r: &Runner| Trial { variant: r.job.variant.clone(), value: four_digits(rate(self.unit, r.best)) };
+            self.trials = runners.iter().map(trial).collect();
         }
+        // The first of equals wins, here and wherever the trials are read again.
+        let fastest = runners.into_iter().rev().max_by(|a, b| a.best.total_cmp(&b.best));
+        if let Some(runner) = fastest {
+            (self.winner, self.repetitions) = (Some(runner.job), runner.repetitions);
+            self.refusal = None;
+        }
+        true
+    }
+
+    /// Lets the candidates run in turn, A B C A B C, and leaves those that finished. Returns false when interrupted.
+    fn race(&mut self, runners: &mut Vec<Runner>, device: &mut dyn Device, pace: Pace, watcher: &dyn Watcher) -> bool {
         for _ in 0..pace.trial_passes {
-            for (job, repetitions, best) in &mut runners {
+            // One wrong result puts a candidate out of the race, whatever it reached before.
+            for runner in runners.iter_mut().filter(|runner| !runner.best.is_nan()) {
                 if watcher.interrupted() {
                     return false;
                 }
-                // One wrong result puts a candidate out of the race, whatever it reached before.
-                if best.is_nan() {
-                    continue;
-                }
-                match undisturbed(device, job, *repetitions, Purpose::Trial) {
-                    Ok(pass) => *best = best.max(rate(self.unit, value(self.unit, &pass))),
+                match undisturbed(device, &runner.job, runner.repetitions, Purpose::Trial) {
+                    Ok(pass) => runner.best = runner.best.max(rate(self.unit, four_digits(value(self.unit, &pass)))),
                     Err(refusal) => {
-                        self.turn_down(job, refusal);
-                        *best = f64::NAN;
+                        self.turn_down(&runner.job, refusal);
+                        runner.best = f64::NAN;
                     }
                 }
             }
         }
-        runners.retain(|(_, _, best)| *best > 0.0);
-        let trial = |(job, _, best): &(Job, u64, f64)| Trial {
-            variant: job.variant.clone(),
-            value: four_digits(rate(self.unit, *best)),
-        };
-        self.trials = runners.iter().map(trial).collect();
-        // The first of equals wins, here and wherever these trials are read again.
-        let mut fastest: Option<&(Job, u64, f64)> = None;
-        for runner in &runners {
-            if fastest.is_none_or(|f| four_digits(runner.2) > four_digits(f.2)) {
-                fastest = Some(runner);
-            }
-        }
-        if let Some((job, repetitions, _)) = fastest {
-            (self.winner, self.repetitions) = (Some(job.clone()), *repetitions);
-            self.refusal = None;
-        }
+        runners.retain(|runner| runner.best > 0.0);
         true
     }
 

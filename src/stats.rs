@@ -25,15 +25,20 @@ pub struct Mode {
     pub share: f64,
 }
 
-/// Two clusters closer than this (relative to the faster one) are one mode.
+/// Two clusters whose medians are closer than this (relative to the faster one) are one mode.
 const MODE_DISTANCE_MIN: f64 = 0.08;
-/// A cluster needs this many samples to be a mode rather than an accident; its value is then the second best at least.
+/// The upper cluster needs this many samples to be a mode rather than an accident; its value is then the second best at
+/// least. No share of all samples is asked for: noise makes a pass slower and never faster, so that even a short fast mode
+/// is what the device can do.
 const MODE_SAMPLES_MIN: usize = 5;
-/// And this share of all samples: a fast mode may last only for seconds of a run, and is still what the device can do.
-const MODE_SHARE_MIN: f64 = 0.05;
-/// The distance of two modes exceeds their own spreads together this many times, unless an empty gap of
-/// [`MODE_DISTANCE_MIN`] lies between them.
+/// A lower cluster also needs this share of all samples; else it is stragglers, and not reported.
+const LOWER_SHARE_MIN: f64 = 0.05;
+/// The distance of two modes exceeds their own spreads together this many times.
 const MODE_SEPARATION: f64 = 1.5;
+/// A small fast mode above a broad slow one stands apart by a gap of at least this share of its slowest sample,
+const GAP_MIN: f64 = 0.05;
+/// and of this many times the mean distance of neighbours in the middle half of the samples.
+const GAP_SPACINGS: f64 = 10.0;
 
 /// Estimates from `rates`; `None` when there is none.
 pub fn estimate(rates: &[f64]) -> Option<Estimate> {
@@ -67,10 +72,10 @@ fn fastest_quarter(n: usize) -> usize {
 /// The modes of sorted values: the lower ones, and the upper one. A lower cluster too small to be a mode (a few slow
 /// stragglers) belongs to none.
 fn modes(sorted: &[f64]) -> (Vec<&[f64]>, &[f64]) {
-    let least = MODE_SAMPLES_MIN.max((sorted.len() as f64 * MODE_SHARE_MIN).ceil() as usize);
+    let least_lower = MODE_SAMPLES_MIN.max((sorted.len() as f64 * LOWER_SHARE_MIN).ceil() as usize);
     let (mut lower, mut upper) = (Vec::new(), sorted);
-    while let Some((below, above)) = split(upper, least) {
-        if below.len() >= least {
+    while let Some((below, above)) = split(upper) {
+        if below.len() >= least_lower {
             lower.push(below);
         }
         upper = above;
@@ -78,15 +83,27 @@ fn modes(sorted: &[f64]) -> (Vec<&[f64]>, &[f64]) {
     (lower, upper)
 }
 
-/// Cuts sorted values where the squared deviation from the two means is least (two-means in one dimension, exact), if the
-/// parts lie far enough apart and the upper one has at least `least` values.
-fn split(sorted: &[f64], least: usize) -> Option<(&[f64], &[f64])> {
+/// Cuts the upper mode off sorted values, if there is one.
+fn split(sorted: &[f64]) -> Option<(&[f64], &[f64])> {
+    let cut = two_means(sorted).or_else(|| upper_gap(sorted))?;
+    let (lower, upper) = sorted.split_at(cut);
+    (median(upper) - median(lower) >= MODE_DISTANCE_MIN * median(upper)).then_some((lower, upper))
+}
+
+/// The width of the middle half of sorted values: robust against the tails.
+fn spread(sorted: &[f64]) -> f64 {
+    sorted[sorted.len() * 3 / 4] - sorted[sorted.len() / 4]
+}
+
+/// The cut of least squared deviation from two means (exact in one dimension), if the parts lie far enough apart for their
+/// own width: modes of like weight.
+fn two_means(sorted: &[f64]) -> Option<usize> {
     let n = sorted.len();
     // Least deviation within the parts is greatest distance between them: Σ(part)²/|part| summed over the parts.
     let total: f64 = sorted.iter().sum();
     let mut below = 0.0;
     let mut best: Option<(usize, f64)> = None;
-    for cut in 1..(n + 1).saturating_sub(least) {
+    for cut in 1..(n + 1).saturating_sub(MODE_SAMPLES_MIN) {
         below += sorted[cut - 1];
         let above: f64 = total - below;
         let between = below * below / cut as f64 + above * above / (n - cut) as f64;
@@ -97,12 +114,19 @@ fn split(sorted: &[f64], least: usize) -> Option<(&[f64], &[f64])> {
     let cut = best?.0;
     let (lower, upper) = sorted.split_at(cut);
     let distance = median(upper) - median(lower);
-    // The width of the middle half of each part: robust against the tails.
-    let spread = |part: &[f64]| part[part.len() * 3 / 4] - part[part.len() / 4];
-    let least_distance = MODE_DISTANCE_MIN * median(upper);
-    let narrow = distance >= MODE_SEPARATION * (spread(lower) + spread(upper));
-    let empty_between = sorted[cut] - sorted[cut - 1] >= least_distance;
-    (distance >= least_distance && (narrow || empty_between)).then_some((lower, upper))
+    (distance >= MODE_DISTANCE_MIN * median(upper) && distance >= MODE_SEPARATION * (spread(lower) + spread(upper)))
+        .then_some(cut)
+}
+
+/// The widest gap in the upper half, if it is wide enough: a small fast mode above a broad slow one, whose tail would
+/// outweigh it in [`two_means`].
+fn upper_gap(sorted: &[f64]) -> Option<usize> {
+    let n = sorted.len();
+    let gap = |cut: usize| sorted[cut] - sorted[cut - 1];
+    let cuts = (n / 2).max(1)..(n + 1).saturating_sub(MODE_SAMPLES_MIN);
+    let cut = cuts.max_by(|&a, &b| gap(a).total_cmp(&gap(b)))?;
+    let spacing = spread(sorted) / (n as f64 / 2.0);
+    (gap(cut) >= GAP_MIN * sorted[cut] && gap(cut) >= GAP_SPACINGS * spacing).then_some(cut)
 }
 
 /// The 95 % percentile bootstrap interval of the value at `rank` of sorted values.
@@ -181,6 +205,11 @@ mod tests {
         let e = estimate(&rates).unwrap();
         assert_eq!(e.modes.len(), 2, "{e:?}");
         assert!((59.0..=61.0).contains(&e.best) && (43.0..=45.0).contains(&e.modes[0].centre), "{e:?}");
+        // Also above a slow mode with a long tail, which would outweigh it.
+        let tail: Vec<f64> = (0..40).map(|i| 25.0 + f64::from(i) * 0.3).collect();
+        let rates = [tail, noisy(37.0, 340, 7), noisy(50.0, 20, 8)].concat();
+        let e = estimate(&rates).unwrap();
+        assert!((49.0..=51.0).contains(&e.best), "{e:?}");
         // Three fast samples in a hundred are an accident.
         let rates = [noisy(44.0, 97, 7), noisy(60.0, 3, 8)].concat();
         assert_eq!(estimate(&rates).unwrap().modes.len(), 1);

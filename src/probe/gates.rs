@@ -3,7 +3,7 @@
 use crate::profile::{Ceiling, Machine, Status, Unit};
 
 /// The 95 % interval of a settled ceiling is no wider than this share of its value.
-const INTERVAL_COMPUTE_MAX: f64 = 0.05;
+const INTERVAL_COMPUTE_MAX: f64 = 0.10;
 /// Memory is shared with neighbours, and wobbles more.
 const INTERVAL_MEMORY_MAX: f64 = 0.15;
 /// A barrier is a matter of a few cache-line transfers, whose distance is chance.
