@@ -3,8 +3,8 @@
 #
 #   benches/peers.sh [ROUNDS]        (default 10)
 #
-# The peer's figure is the median of the fastest quarter of its runs, its upper mode on a noisy machine; ours is the
-# median of what the tool reports. Quiet the machine first. A peer that is not installed is named as missing.
+# Both sides get the same statistics over their runs: the median of the fastest quarter (the upper mode of a noisy machine)
+# and the median of all. Quiet the machine first. A peer that is not installed is named as missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-10}
@@ -29,33 +29,40 @@ memory.dram.triad triad_mem_$isa 768MB GB/s
 compute.f32 peakflops_sp_${isa}_fma 32kB GFLOP/s
 compute.f64 peakflops_${isa}_fma 32kB GFLOP/s"
 
-likwid() { # kernel size → figure in 10^9 per second
-    local passes=()
-    case $1 in peakflops*) ;; *) passes=(-i 12) ;; esac
-    likwid-bench -t "$1" -w "S0:$2:$threads" "${passes[@]}" 2>/dev/null |
-        awk '/^MByte\/s|^MFlops\/s/ {v[$1] = $2} END {key = ("MFlops/s:" in v) ? "MFlops/s:" : "MByte/s:"; print v[key] / 1000}'
+likwid() { # kernel size unit → its figure in 10^9 per second
+    local passes=() key='MFlops/s:'
+    if [ "$3" = GB/s ]; then passes=(-i 12) key='MByte/s:'; fi
+    likwid-bench -t "$1" -w "S0:$2:$threads" "${passes[@]}" 2>/dev/null | awk -v key="$key" '$1 == key {print $2 / 1000}'
 }
-bandwidth() { likwid-bench -t "$1" -w "S0:$2:$threads" -i 12 2>/dev/null | awk '/^MByte\/s/ {print $2 / 1000}'; }
 
 for round in $(seq "$rounds"); do
     echo "round $round of $rounds" >&2
     "$roofprobe" measure --effort quick -o "$work/p.toml" --format csv \
         --only 'memory.dram.{read,copy,triad}' --only 'compute.{f32,f64}' >"$work/ours.csv" 2>/dev/null
     while read -r id kernel size unit; do
-        case $unit in GB/s) theirs=$(bandwidth "$kernel" "$size") ;; *) theirs=$(likwid "$kernel" "$size") ;; esac
+        theirs=$(likwid "$kernel" "$size" "$unit")
         ours=$(awk -F, -v id="$id" '$1 == id {print $2}' "$work/ours.csv")
         echo "$id $kernel $unit $ours $theirs" >>"$work/pairs"
     done <<<"$cases"
 done
 
+# The median of sorted numbers: of all (quarter 0) or of the fastest quarter (3).
+median_from() { # quarter
+    awk -v quarter="$1" '{v[NR] = $1} END {
+        f = quarter ? NR - int((NR + 3) / 4) : 0; q = NR - f
+        printf "%.2f\n", (v[f + int((q + 1) / 2)] + v[f + int(q / 2) + 1]) / 2}'
+}
+
 echo "$(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo), $threads threads, $rounds interleaved rounds"
-printf '%-20s %-26s %-8s %10s %10s %12s %8s\n' ceiling peer unit roofprobe peer 'peer median' ratio
+row='%-18s %-26s %-8s %10s %10s %8s %12s %12s %8s\n'
+printf "$row" '' '' '' 'upper mode' '' '' 'median' '' ''
+printf "$row" ceiling peer unit roofprobe peer ratio roofprobe peer ratio
 while read -r id kernel size unit; do
-    awk -v id="$id" -v kernel="$kernel" '$1 == id && $2 == kernel {print $4, $5}' "$work/pairs" >"$work/case"
-    ours=$(cut -d' ' -f1 "$work/case" | sort -n | awk '{v[NR] = $1} END {print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2}')
-    cut -d' ' -f2 "$work/case" | sort -n >"$work/theirs"
-    median=$(awk '{v[NR] = $1} END {print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2}' "$work/theirs")
-    upper=$(awk '{v[NR] = $1} END {q = int((NR + 3) / 4); f = NR - q; print (v[f + int((q + 1) / 2)] + v[f + int(q / 2) + 1]) / 2}' "$work/theirs")
-    printf '%-20s %-26s %-8s %10.2f %10.2f %12.2f %8.3f\n' "$id" "$kernel" "$unit" "$ours" "$upper" "$median" \
-        "$(awk -v a="$ours" -v b="$upper" 'BEGIN {print a / b}')"
+    figures=()
+    for quarter in 3 0; do
+        ours=$(awk -v id="$id" -v kernel="$kernel" '$1 == id && $2 == kernel {print $4}' "$work/pairs" | sort -n | median_from $quarter)
+        theirs=$(awk -v id="$id" -v kernel="$kernel" '$1 == id && $2 == kernel {print $5}' "$work/pairs" | sort -n | median_from $quarter)
+        figures+=("$ours" "$theirs" "$(awk -v a="$ours" -v b="$theirs" 'BEGIN {printf "%.3f", a / b}')")
+    done
+    printf "$row" "$id" "$kernel" "$unit" "${figures[@]}"
 done <<<"$cases"

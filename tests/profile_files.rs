@@ -88,7 +88,7 @@ fn impossible_values_are_refused_by_key() {
     assert!(refusal(&altered("threads = 2\n", "threads = 0\n")).contains("environment.threads"));
     assert!(refusal(&altered("logical_cpus = 2", "logical_cpus = -2")).contains("logical_cpus"));
     assert!(refusal(&altered("logical_cpus = 2", "logical_cpus = true")).contains("logical_cpus"));
-    assert!(refusal(&altered("samples = ", "samples = 1")).contains("samples"));
+    assert!(refusal(&altered("\nsamples = ", "\nsamples = 1")).contains("samples"));
     assert!(refusal(&altered("name = \"", "name = \"\\u001b[2J")).contains("device.name"));
     assert!(refusal(&altered("status = \"measured\"", "status = \"guessed\"")).contains("guessed"));
     assert!(refusal(&altered("status = \"measured\"", "status = \"skipped\"")).contains("must not have a value"));

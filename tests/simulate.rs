@@ -58,7 +58,7 @@ fn concluded(profile: &Profile, ceilings: Vec<Ceiling>) -> Profile {
 
 fn profiles() -> Vec<Profile> {
     let shipped = SHIPPED.iter().map(|s| s.profile().expect("shipped profiles are valid"));
-    // A made-up variation: something rejected, something skipped, two modes.
+    // A made-up variation: something rejected, something skipped, one more mode.
     let mut odd = SHIPPED[0].profile().unwrap();
     let portable = odd.ceiling.iter_mut().find(|c| c.id == "compute.f32.portable").unwrap();
     *portable = Ceiling::without_value("compute.f32.portable", Status::Rejected, "for the test");
@@ -70,7 +70,7 @@ fn profiles() -> Vec<Profile> {
     let mut device = Simulated::new(odd.clone());
     let finished = measured(&mut device, &odd, &[], &mut Counting::patient());
     let odd = concluded(&odd, finished.ceilings);
-    assert_eq!(odd.ceiling("memory.dram.copy").unwrap().modes.len(), 2);
+    assert!(odd.ceiling("memory.dram.copy").unwrap().modes.len() > 1);
     shipped.chain([odd]).collect()
 }
 
