@@ -293,6 +293,10 @@ fn an_interrupted_measurement_is_saved_and_resumed() {
     assert_eq!(whole.provenance.date, half.provenance.date);
     let after = &whole.ceiling("compute.f32.portable").unwrap().sample_values;
     assert!(after.len() > before.len() && after.starts_with(&before), "samples are kept: {before:?} {after:?}");
+
+    let again = place.run(&["measure", "--resume", "-o", "p.toml"]);
+    assert!(again.status.success() && stderr(&again).contains("complete already"), "{}", stderr(&again));
+    assert_eq!(roofprobe::profile::load(&file).unwrap(), whole);
 }
 
 #[cfg(unix)]
@@ -340,6 +344,7 @@ fn wait_for(file: &Path) {
 fn a_measurement_of_another_machine_is_not_resumed() {
     let place = Place::new();
     let whole = place.succeeds(&["measure", "--simulate", SHIPPED, "-o", "-"]);
-    let other = place.file("other.toml", &whole.replacen("cores = 2", "cores = 3", 1));
+    let half = whole.replacen("complete = true", "complete = false", 1);
+    let other = place.file("other.toml", &half.replacen("cores = 2", "cores = 3", 1));
     place.fails(2, &["measure", "--resume", "-o", &other], &["other.toml"]);
 }

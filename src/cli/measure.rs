@@ -116,9 +116,13 @@ impl Measure {
 
     /// Measures and saves; an interruption is an error that says how to go on.
     pub(super) fn measure(&self) -> Result<Measured> {
-        let only = globs(&self.only)?;
         watch_for_interruption();
         let earlier = self.earlier()?;
+        if let Some((path, profile)) = earlier.as_ref().filter(|(_, profile)| profile.provenance.complete) {
+            let place = path.display().to_string();
+            say(&format!("{place} is complete already; nothing was measured"));
+            return Ok(Measured { profile: profile.clone(), place });
+        }
         let resumed = earlier.as_ref().map(resumed_machine).transpose()?;
         let (mut device, simulated): (Box<dyn Device>, Option<store::Named>) = match &self.simulate {
             Some(name) => {
@@ -129,8 +133,7 @@ impl Measure {
         };
         let machine = resumed.unwrap_or_else(|| device.machine());
         let provenance = self.provenance(&earlier, &simulated);
-        let only = if self.only.is_empty() { globs(&provenance.only)? } else { only };
-        let questions = chosen(probe::plan(&machine, provenance.effort), &only, &provenance.only)?;
+        let questions = chosen(probe::plan(&machine, provenance.effort), &provenance.only)?;
         let target = self.target(&earlier, &machine, &provenance)?;
         let carried = earlier.map(|(_, profile)| profile.ceiling).unwrap_or_default();
 
@@ -266,13 +269,16 @@ fn globs(patterns: &[String]) -> Result<GlobSet> {
     set.build().map_err(|e| Error::misuse(format!("--only: {e}")))
 }
 
-fn chosen(mut questions: Vec<Question>, only: &GlobSet, patterns: &[String]) -> Result<Vec<Question>> {
+/// The questions that the globs select; all of them without any.
+fn chosen(mut questions: Vec<Question>, patterns: &[String]) -> Result<Vec<Question>> {
+    let only = globs(patterns)?;
     if only.is_empty() {
         return Ok(questions);
     }
     let ids: Vec<String> = questions.iter().map(|q| q.id.clone()).collect();
     for pattern in patterns {
-        if !ids.iter().any(|id| globs(std::slice::from_ref(pattern)).is_ok_and(|glob| glob.is_match(id))) {
+        let glob = globs(std::slice::from_ref(pattern))?;
+        if !ids.iter().any(|id| glob.is_match(id)) {
             return Err(Error::misuse(format!("--only {pattern}: matches no ceiling; there are: {}", ids.join(", "))));
         }
     }
