@@ -277,7 +277,7 @@ fn an_interrupted_measurement_is_saved_and_resumed() {
     let child = place.command(&arguments).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     wait_for(&file);
     let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert!(Command::new("bash").args(["-c", &format!("kill -INT {pid}")]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     let message = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{message}");
@@ -309,7 +309,7 @@ fn an_interruption_does_not_take_a_complete_profile_along() {
         ["measure", "--effort", "standard", "--only", "compute.f32.portable", "--threads", "1", "-o", "p.toml"];
     let child = place.command(&arguments).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     wait_for(&place.path("p.toml.partial"));
-    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert!(Command::new("bash").args(["-c", &format!("kill -TERM {}", child.id())]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert!(stderr(&output).contains("--resume -o p.toml.partial"), "{}", stderr(&output));
     assert_eq!(std::fs::read(place.path("p.toml")).unwrap(), before);
