@@ -40,7 +40,7 @@ impl Pace {
         };
         match effort {
             Effort::Quick => pace(4, 6, 3, 0.010, 11),
-            Effort::Standard => pace(14, 6, 4, 0.015, 75),
+            Effort::Standard => pace(20, 6, 4, 0.015, 75),
             Effort::Thorough => pace(50, 8, 6, 0.020, 600),
         }
     }
@@ -52,6 +52,8 @@ const WARM_PASSES_MAX: usize = 8;
 const REWARM_PASSES_MAX: usize = 3;
 /// Two passes in a row within this share of each other are a plateau.
 const PLATEAU: f64 = 0.03;
+/// A variant must be this much faster in the trials than the one expected to win.
+const CLEARLY_FASTER: f64 = 1.03;
 /// A pass during which the CPU was taken away is repeated this many times at most.
 const DISTURBED_RETRIES_MAX: usize = 3;
 /// Less than this share on huge pages is worth a remark. (The share is of the whole mapping, which has some slack.)
@@ -216,9 +218,7 @@ impl<'a> Course<'a> {
                 |r: &Runner| Trial { variant: r.job.variant.clone(), value: four_digits(rate(self.unit, r.best)) };
             self.trials = runners.iter().map(trial).collect();
         }
-        // The first of equals wins, here and wherever the trials are read again.
-        let fastest = runners.into_iter().rev().max_by(|a, b| a.best.total_cmp(&b.best));
-        if let Some(runner) = fastest {
+        if let Some(runner) = winner(runners) {
             (self.winner, self.repetitions) = (Some(runner.job), runner.repetitions);
             self.refusal = None;
         }
@@ -345,6 +345,15 @@ impl<'a> Course<'a> {
         ceiling.sample_values.clone_from(&self.values);
         ceiling
     }
+}
+
+/// The first candidate is the one expected to win; another takes its place only if it is clearly faster. The luck of a few
+/// passes would otherwise choose another variant each time.
+fn winner(runners: Vec<Runner>) -> Option<Runner> {
+    let mut runners = runners.into_iter();
+    let first = runners.next()?;
+    let other = runners.max_by(|a, b| a.best.total_cmp(&b.best));
+    Some(other.filter(|other| other.best > first.best * CLEARLY_FASTER).unwrap_or(first))
 }
 
 /// The value of a pass in the unit of its ceiling.

@@ -16,8 +16,8 @@ const LOOPS: &[(&str, &[(&str, usize)])] = &[
     ("avx512::CHAIN_F32::run", &[("vfmadd", 32)]),
     ("avx512::CHAIN_I8::run", &[("vpdpbusd", 32)]),
     ("avx512::CHAIN_BF16::run", &[("vdpbf16ps", 32)]),
-    ("portable::CHAIN_F64::run", &[("mulpd", 24), ("addpd", 24)]),
-    ("portable::CHAIN_F32::run", &[("mulps", 24), ("addps", 24)]),
+    ("portable::CHAIN_F64::run", &[("mulpd", 28), ("addpd", 28)]),
+    ("portable::CHAIN_F32::run", &[("mulps", 28), ("addps", 28)]),
 ];
 
 #[test]
