@@ -118,22 +118,9 @@ pub struct PhaseResult {
     pub decode_tokens_per_s: Option<f64>,
     /// `tokens_per_s` with all ceilings at the lower, and at the upper, end of their 95 % intervals.
     pub tokens_per_s_interval: [f64; 2],
-    /// Relative Inference Potential, free of units.
-    pub phi: f64,
-    /// In octaves.
-    pub phi_log2: f64,
-    /// As printed in the paper, in GFLOP/s and FLOP/byte.
-    pub phi_paper: f64,
-    /// Octaves up to the roof; negative above it.
-    pub headroom_log2: f64,
-    /// Octaves to the ridge.
-    pub reach_log2: f64,
-    /// Area of the inference-potential region, square octaves.
-    pub region_area: f64,
-    /// The side of the ridge.
-    pub regime: &'static str,
-    /// Whether the point lies above the roof of the weights' arithmetic.
-    pub above_roof: bool,
+    /// Where it stands under the roofline of the weights' arithmetic.
+    #[serde(flatten)]
+    pub potential: Potential,
     /// Its operations.
     pub ops: Vec<OpResult>,
 }
@@ -232,7 +219,7 @@ pub fn evaluate(
     let mut notes = roof_notes(&roofs, workload)?;
     notes.extend(context_note(model, workload));
     notes.extend(cache_note(profile, memory.weights));
-    notes.extend(phases.iter().filter(|phase| phase.above_roof).map(above_roof_note));
+    notes.extend(phases.iter().filter(|phase| phase.potential.above_roof).map(above_roof_note));
     let needed = memory.total()?;
     if needed > memory_bytes {
         notes.push(format!("needs {} and the device has {}: it does not fit", mib(needed), mib(memory_bytes)));
@@ -286,7 +273,6 @@ fn phase_result(phase: Phase, runs: &[Run], roofs: &Roofs, ridge: Ridge, workloa
     let (flops, bytes) = (Flops(totals.flops.total() as f64), Bytes(totals.memory_bytes() as f64));
     let act_bytes = totals.act_elements * u128::from(Dtype::F32.block().bytes);
     let point = Point { intensity: flops / bytes, rate: flops / span.seconds };
-    let potential = Potential::of(point, ridge);
     let (tokens, context) = match phase {
         Phase::Prefill => (workload.prompt, workload.prompt),
         Phase::Decode => (1, workload.decode_context()),
@@ -323,17 +309,7 @@ fn phase_result(phase: Phase, runs: &[Run], roofs: &Roofs, ridge: Ridge, workloa
         decode_tokens_per_s: (phase == Phase::Generation && tokens > 1)
             .then(|| (workload.batch * (tokens - 1)) as f64 / decoding.seconds.0),
         tokens_per_s_interval: [rate(span.slowest), rate(span.fastest)],
-        phi: potential.phi,
-        phi_log2: potential.phi_log2,
-        phi_paper: potential.phi_paper,
-        headroom_log2: potential.headroom_log2,
-        reach_log2: potential.reach_log2,
-        region_area: potential.region_area,
-        regime: match potential.regime {
-            Resource::Memory => "memory-bound",
-            Resource::Compute => "compute-bound",
-        },
-        above_roof: potential.above_roof,
+        potential: Potential::of(point, ridge),
         ops: timed.iter().map(|t| op_result(t, span.seconds)).collect::<Result<_>>()?,
     })
 }
@@ -426,7 +402,7 @@ fn above_roof_note(phase: &PhaseResult) -> String {
     format!(
         "{}: the point lies {:.2} octaves above the roof of the weights' arithmetic; other operations run under higher ones",
         phase.phase.name(),
-        -phase.headroom_log2
+        -phase.potential.headroom_log2
     )
 }
 

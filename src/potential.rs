@@ -11,6 +11,7 @@
 
 use crate::roofline::{Resource, Ridge};
 use crate::units::{FlopsPerByte, FlopsPerSecond};
+use serde::{Serialize, Serializer};
 
 /// Rounding of f64 sums stays far below this share of a rate: what exceeds it is above the roof indeed.
 const ROUNDING: f64 = 1e-9;
@@ -25,10 +26,8 @@ pub struct Point {
 }
 
 /// Where a point stands. All logarithms are to base 2.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Potential {
-    /// The side of the ridge: memory where OI < OI_r.
-    pub regime: Resource,
     /// `√((1−o)² + (1−p)²)` while memory binds, else `1−p`, with `o = OI/OI_r`, `p = Perf/π`; 0 at the goal.
     pub phi: f64,
     /// The same distance in octaves: `√(log²o + log²p)`, else `−log p`.
@@ -42,7 +41,10 @@ pub struct Potential {
     /// The region right of and above the point, under the roof, up to the ridge: `h·d + d²/2` square octaves for
     /// headroom h and reach d; where compute binds it shrinks to a segment of `h` octaves. Empty regions measure 0.
     pub region_area: f64,
-    /// Whether the point lies above the roof.
+    /// The side of the ridge: memory where OI < OI_r.
+    #[serde(serialize_with = "regime")]
+    pub regime: Resource,
+    /// Whether the point lies above the roof of the arithmetic whose ridge it is.
     pub above_roof: bool,
 }
 
@@ -80,6 +82,10 @@ impl Potential {
             }
         }
     }
+}
+
+fn regime<S: Serializer>(resource: &Resource, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(resource.regime())
 }
 
 /// `∫ (h + x) dx` from 0 to `reach`, where the roof rises one octave per octave; above the roof only the part counts

@@ -7,7 +7,6 @@
 use crate::error::{Error, Result};
 use crate::profile::{Ceiling, DeviceKind, Profile, Status};
 use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerByte, FlopsPerSecond, Seconds};
-use crate::work::Work;
 use roofprobe_kernels::{Dtype, Op};
 use serde::Serialize;
 use std::ops::Mul;
@@ -195,13 +194,6 @@ pub struct Load {
     pub written: Bytes,
 }
 
-impl Load {
-    /// The same without direction.
-    pub fn work(&self) -> Work {
-        Work { flops: self.flops, bytes: self.read + self.written }
-    }
-}
-
 impl Mul<f64> for Load {
     type Output = Load;
     fn mul(self, times: f64) -> Load {
@@ -225,6 +217,14 @@ impl Resource {
         match self {
             Resource::Memory => "memory",
             Resource::Compute => "compute",
+        }
+    }
+
+    /// The name of the side of the ridge where it binds.
+    pub const fn regime(self) -> &'static str {
+        match self {
+            Resource::Memory => "memory-bound",
+            Resource::Compute => "compute-bound",
         }
     }
 }

@@ -100,10 +100,17 @@ fn prefill_is_bound_by_compute_and_decode_by_memory() {
     let result = run("llama-3.2-1b", &Workload::default());
     let (prefill, decode) = (phase(&result, Phase::Prefill), phase(&result, Phase::Decode));
     assert_eq!((prefill.bound, prefill.bound_by.as_deref()), (Resource::Compute, Some("compute.f16")));
-    assert_eq!((prefill.regime, decode.regime), ("compute-bound", "memory-bound"));
+    assert_eq!(
+        (prefill.potential.regime.regime(), decode.potential.regime.regime()),
+        ("compute-bound", "memory-bound")
+    );
     assert_eq!((decode.bound, decode.bound_by.as_deref()), (Resource::Memory, Some("memory.dram.read")));
     assert_eq!(result.ridge_flop_per_byte, 20.0);
-    assert!(!prefill.above_roof && !decode.above_roof && result.notes.is_empty(), "{:?}", result.notes);
+    assert!(
+        !prefill.potential.above_roof && !decode.potential.above_roof && result.notes.is_empty(),
+        "{:?}",
+        result.notes
+    );
 }
 
 #[test]
@@ -161,7 +168,7 @@ fn a_point_above_the_roof_of_the_weights_is_kept_and_flagged() {
         Workload { prompt: 1_000_000, generate: None, weights: Dtype::F32, kv: Dtype::F16, ..Workload::default() };
     let result = run("smollm2-135m", &workload);
     let prefill = phase(&result, Phase::Prefill);
-    assert!(prefill.above_roof && prefill.headroom_log2 < 0.0 && prefill.phi < 0.0);
+    assert!(prefill.potential.above_roof && prefill.potential.headroom_log2 < 0.0 && prefill.potential.phi < 0.0);
     assert!(result.notes.iter().any(|note| note.contains("above the roof")), "{:?}", result.notes);
 }
 

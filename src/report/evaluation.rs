@@ -58,7 +58,7 @@ fn speeds(evaluations: &[Evaluation]) -> Table {
             Cell::number(phase.tokens_per_s),
             Cell::number(low),
             Cell::number(high),
-            Cell::number(phase.phi),
+            Cell::number(phase.potential.phi),
         ]
     };
     Table {
@@ -95,13 +95,13 @@ fn potentials(evaluations: &[Evaluation]) -> Table {
         vec![
             Cell::text(&result.model),
             Cell::text(phase.phase.name()),
-            Cell::text(if phase.above_roof { "above the roof" } else { phase.regime }),
-            Cell::number(phase.headroom_log2),
-            Cell::number(phase.reach_log2),
-            Cell::number(phase.region_area),
-            Cell::number(phase.phi),
-            Cell::number(phase.phi_log2),
-            Cell::number(phase.phi_paper),
+            Cell::text(if phase.potential.above_roof { "above the roof" } else { phase.potential.regime.regime() }),
+            Cell::number(phase.potential.headroom_log2),
+            Cell::number(phase.potential.reach_log2),
+            Cell::number(phase.potential.region_area),
+            Cell::number(phase.potential.phi),
+            Cell::number(phase.potential.phi_log2),
+            Cell::number(phase.potential.phi_paper),
         ]
     };
     Table {
@@ -222,13 +222,13 @@ fn flat(evaluations: &[Evaluation]) -> Table {
             Cell::number(phase.tokens_per_s),
             Cell::number(low),
             Cell::number(high),
-            Cell::number(phase.phi),
-            Cell::number(phase.phi_log2),
-            Cell::number(phase.phi_paper),
-            Cell::number(phase.headroom_log2),
-            Cell::number(phase.reach_log2),
-            Cell::number(phase.region_area),
-            Cell::text(phase.regime),
+            Cell::number(phase.potential.phi),
+            Cell::number(phase.potential.phi_log2),
+            Cell::number(phase.potential.phi_paper),
+            Cell::number(phase.potential.headroom_log2),
+            Cell::number(phase.potential.reach_log2),
+            Cell::number(phase.potential.region_area),
+            Cell::text(phase.potential.regime.regime()),
         ]
     };
     Table { columns: columns(&names), rows: each_phase(evaluations, row), ..Table::default() }

@@ -1,7 +1,7 @@
 //! The CPU: a team of pinned threads, and the kernels that they run.
 //!
 //! Time is from the first thread's start to the last thread's end, behind a barrier. Every pass is verified: chains and
-//! reads against their checksum at once, streams that write by a look at the whole output, once per operation and
+//! reads against their checksum at once, streams that write by a look at the whole output, once per variant and
 //! allocation.
 
 mod bench;
@@ -37,8 +37,6 @@ pub struct Cpu {
 
 /// Rounds of the sentinel chain: a few milliseconds on any recent core.
 const SENTINEL_ROUNDS: u64 = 1000;
-/// Of three arrays, the bytes that one thread may be asked to hold at least.
-const ELEMENTS_MIN: usize = 64;
 
 /// What one thread saw of one pass.
 struct Span {
@@ -102,8 +100,7 @@ impl Cpu {
         let arrays = (kernel.cost(1).input_read + kernel.cost(1).output_written) as u64;
         let footprint = job.variant.footprint_bytes.ok_or_else(|| skipped("the job names no footprint"))?;
         let elements = footprint / arrays / 8 / self.team.size() as u64;
-        let len =
-            usize::try_from(elements).map_err(|_| skipped("the arrays exceed the address space"))?.max(ELEMENTS_MIN);
+        let len = usize::try_from(elements).map_err(|_| skipped("the arrays exceed the address space"))?;
         let pages = job.variant.pages.unwrap_or(Pages::Base);
         let prepared = self.all(move |bench, _| bench.prepare_arena(pages, len))?;
         let mut huge_share: Option<f64> = None;
@@ -126,7 +123,7 @@ impl Cpu {
         let cost = kernel.cost(len);
         let work = Work::of_kernel(cost, job.dtype) * (repetitions as f64 * self.team.size() as f64);
         let pass = spans.pass(repetitions, work).ok_or_else(|| rejected(job))?;
-        Ok(Pass { huge_share: huge_share.map(|share| four_digits(share.min(1.0))), ..pass })
+        Ok(Pass { huge_share: huge_share.map(four_digits), ..pass })
     }
 
     fn stream_kernel(&self, job: &Job) -> std::result::Result<StreamKernel, Refusal> {

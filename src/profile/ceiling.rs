@@ -1,0 +1,297 @@
+//! One ceiling: what became of it, its value with its interval, how it was got, and every sample.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What became of a ceiling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Timed, verified, and through every gate.
+    Measured,
+    /// The device cannot do this.
+    Unsupported,
+    /// Timed, and wrong: the result differed from the oracle. No value is kept.
+    Rejected,
+    /// Not asked, for want of something (memory, time, permission).
+    Skipped,
+    /// Timed and verified, but a gate did not believe the number. Value and reason are kept.
+    Suspect,
+    /// Not measured: copied from the source named.
+    Quoted,
+}
+
+impl Status {
+    /// The word in the profile.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Status::Measured => "measured",
+            Status::Unsupported => "unsupported",
+            Status::Rejected => "rejected",
+            Status::Skipped => "skipped",
+            Status::Suspect => "suspect",
+            Status::Quoted => "quoted",
+        }
+    }
+
+    /// Whether a ceiling of this status has a value.
+    pub const fn has_value(self) -> bool {
+        matches!(self, Status::Measured | Status::Suspect | Status::Quoted)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// One answer: a rate or a time, its interval, its evidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ceiling {
+    /// Path-like name, such as `memory.dram.read` or `compute.f32.avx2`.
+    pub id: String,
+    /// What became of it.
+    pub status: Status,
+    /// Why it is not simply `measured`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Bandwidth, 10⁹ bytes per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub gb_per_s: Option<f64>,
+    /// Compute rate, 10⁹ operations per second (2 per multiply-accumulate, integer ones too).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub gflop_per_s: Option<f64>,
+    /// Latency, ns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub ns: Option<f64>,
+    /// Overhead, µs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub us: Option<f64>,
+    /// Median of all samples, in the unit of the value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub median: Option<f64>,
+    /// Bootstrap interval of the value, 95 %, in its unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci95: Option<[f64; 2]>,
+    /// How many samples there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
+    /// The modes found, slowest first, where there is more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modes: Vec<Mode>,
+    /// Operations or bytes per core and clock cycle, where the clock was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub per_cycle: Option<f64>,
+    /// The clock measured in the threads around the samples, GHz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub clock_ghz: Option<f64>,
+    /// Share of the arrays that the system really put on huge pages, where it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub huge_share: Option<f64>,
+    /// The configuration that the value belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Variant>,
+    /// The configurations that were tried to choose the variant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trials: Vec<Trial>,
+    /// Every sample in the order taken, in the unit of the value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sample_values: Vec<f64>,
+    /// Where a quoted value comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Remarks that do not change the status.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+}
+
+/// A cluster of samples.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mode {
+    /// Its centre (median), in the unit of the ceiling's value.
+    pub value: f64,
+    /// Its share of the samples, 0 to 1.
+    pub share: f64,
+}
+
+/// How a job was done. Keys that do not apply are absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// Instruction set of the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isa: Option<String>,
+    /// Threads, one per core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u32>,
+    /// Store instructions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stores: Option<Stores>,
+    /// Sequential streams that one thread reads side by side, where there is more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams: Option<u32>,
+    /// Page size asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<Pages>,
+    /// Bytes that one repetition walks over, all arrays and threads together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footprint_bytes: Option<u64>,
+}
+
+/// Store instructions of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Stores {
+    /// Through the cache: the line is read first.
+    Ordinary,
+    /// Non-temporal: past the cache.
+    Nontemporal,
+}
+
+impl Stores {
+    /// The word in the profile.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Stores::Ordinary => "ordinary",
+            Stores::Nontemporal => "nontemporal",
+        }
+    }
+}
+
+/// Page size asked of the operating system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Pages {
+    /// The smallest pages (4 KiB on most machines).
+    Base,
+    /// Transparent huge pages.
+    Huge,
+}
+
+impl Pages {
+    /// The word in the profile.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Pages::Base => "base",
+            Pages::Huge => "huge",
+        }
+    }
+}
+
+/// One configuration that was tried.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// The configuration.
+    pub variant: Variant,
+    /// Its best sample, in the unit of the ceiling's value.
+    pub value: f64,
+}
+
+/// The unit of a ceiling's value, decided by the first word of its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// 10⁹ bytes per second.
+    GbPerS,
+    /// 10⁹ operations per second.
+    GflopPerS,
+    /// Nanoseconds; smaller is better.
+    Ns,
+    /// Microseconds; smaller is better.
+    Us,
+}
+
+impl Unit {
+    /// The unit of the ceiling named `id`; `None` when the id belongs to no known family.
+    pub fn of(id: &str) -> Option<Unit> {
+        match id.split('.').next()? {
+            "memory" | "transfer" | "attention" => Some(Unit::GbPerS),
+            "compute" | "matmul" => Some(Unit::GflopPerS),
+            "latency" => Some(Unit::Ns),
+            "overhead" => Some(Unit::Us),
+            _ => None,
+        }
+    }
+
+    /// As written for people.
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Unit::GbPerS => "GB/s",
+            Unit::GflopPerS => "GFLOP/s",
+            Unit::Ns => "ns",
+            Unit::Us => "µs",
+        }
+    }
+
+    /// Whether more is better.
+    pub const fn is_rate(self) -> bool {
+        matches!(self, Unit::GbPerS | Unit::GflopPerS)
+    }
+}
+
+impl Ceiling {
+    /// A ceiling without a value.
+    pub fn without_value(id: &str, status: Status, reason: impl Into<String>) -> Ceiling {
+        Ceiling { reason: Some(reason.into()), ..Ceiling::empty(id, status) }
+    }
+
+    /// A ceiling with a value in its own unit and nothing else yet.
+    pub fn with_value(id: &str, status: Status, unit: Unit, value: f64) -> Ceiling {
+        let mut ceiling = Ceiling::empty(id, status);
+        let slot = match unit {
+            Unit::GbPerS => &mut ceiling.gb_per_s,
+            Unit::GflopPerS => &mut ceiling.gflop_per_s,
+            Unit::Ns => &mut ceiling.ns,
+            Unit::Us => &mut ceiling.us,
+        };
+        *slot = Some(value);
+        ceiling
+    }
+
+    fn empty(id: &str, status: Status) -> Ceiling {
+        Ceiling {
+            id: id.to_owned(),
+            status,
+            reason: None,
+            gb_per_s: None,
+            gflop_per_s: None,
+            ns: None,
+            us: None,
+            median: None,
+            ci95: None,
+            samples: None,
+            modes: Vec::new(),
+            per_cycle: None,
+            clock_ghz: None,
+            huge_share: None,
+            variant: None,
+            trials: Vec::new(),
+            sample_values: Vec::new(),
+            source: None,
+            flags: Vec::new(),
+        }
+    }
+
+    /// The value in the unit that the id calls for.
+    pub fn value(&self) -> Option<(f64, Unit)> {
+        let unit = Unit::of(&self.id)?;
+        let value = match unit {
+            Unit::GbPerS => self.gb_per_s,
+            Unit::GflopPerS => self.gflop_per_s,
+            Unit::Ns => self.ns,
+            Unit::Us => self.us,
+        };
+        value.map(|v| (v, unit))
+    }
+}
