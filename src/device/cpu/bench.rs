@@ -162,3 +162,44 @@ fn address_range(word: &str) -> Option<std::ops::Range<usize>> {
 fn huge_share(_buffer: &Buffer) -> Option<f64> {
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roofprobe_kernels::ops::stream::Stores;
+
+    #[test]
+    fn a_stream_that_leaves_the_output_alone_is_found_out() {
+        for op in [Op::Write, Op::Copy, Op::Scale, Op::Add, Op::Triad] {
+            let mut bench = Bench::new(0);
+            bench.prepare_arena(Pages::Base, 1003).unwrap();
+            let kernel = StreamKernel::find(op, Isa::Portable, Stores::Ordinary, 1).unwrap();
+            assert!(bench.stream(kernel, Pages::Base, 2) && bench.verify_stream(op, Pages::Base), "{op}");
+            // The right values of an earlier variant are still there: without spoiling they would pass.
+            bench.spoil_output(Pages::Base);
+            assert!(!bench.verify_stream(op, Pages::Base), "{op}");
+        }
+    }
+
+    #[test]
+    fn a_read_of_other_bytes_is_found_out() {
+        let mut bench = Bench::new(0);
+        bench.prepare_arena(Pages::Base, 1003).unwrap();
+        let kernel = StreamKernel::find(Op::Read, Isa::Portable, Stores::Ordinary, 1).unwrap();
+        assert!(bench.stream(kernel, Pages::Base, 3));
+        bench.arenas.get_mut(&Pages::Base).unwrap().x.as_mut_slice()[1002] += 1.0;
+        assert!(!bench.stream(kernel, Pages::Base, 3));
+    }
+
+    #[test]
+    fn arrays_of_another_length_are_made_anew() {
+        let mut bench = Bench::new(0);
+        for len in [64, 1003] {
+            bench.prepare_arena(Pages::Base, len).unwrap();
+            assert_eq!(bench.arenas[&Pages::Base].out.as_slice().len(), len);
+        }
+        assert!(bench.prepare_arena(Pages::Base, usize::MAX / 8).is_err());
+        bench.clear();
+        assert!(bench.arenas.is_empty());
+    }
+}

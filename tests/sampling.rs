@@ -1,0 +1,151 @@
+//! The sampler asks a device that lies on purpose: what is wrong, missing, disturbed or merely lucky has to show.
+
+use roofprobe::device::{Device, Pass, Purpose, Refusal};
+use roofprobe::error::Result;
+use roofprobe::job::Job;
+use roofprobe::probe::Question;
+use roofprobe::profile::{Ceiling, Machine, Status, Stores, Variant};
+use roofprobe::sample::{self, Finished, Pace, Watcher};
+use roofprobe::store::SHIPPED;
+use roofprobe::units::{Bytes, Seconds};
+use roofprobe::work::Work;
+use roofprobe_kernels::{Dtype, Op};
+use std::time::Duration;
+
+const ID: &str = "memory.dram.copy";
+const PACE: Pace = Pace { rounds: 2, passes: 6, trial_passes: 3, pass_seconds: 0.01, budget: Duration::MAX };
+
+type Answer = Box<dyn FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal>>;
+
+/// What the liar says of a pass.
+#[derive(Clone, Copy)]
+struct Told {
+    gb_per_s: f64,
+    disturbed: bool,
+}
+
+fn told(gb_per_s: f64) -> std::result::Result<Told, Refusal> {
+    Ok(Told { gb_per_s, disturbed: false })
+}
+
+struct Liar {
+    answer: Answer,
+    renewals: usize,
+}
+
+impl Device for Liar {
+    fn machine(&self) -> Machine {
+        let profile = SHIPPED[0].profile().unwrap();
+        Machine { device: profile.device, environment: profile.environment }
+    }
+
+    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> std::result::Result<Pass, Refusal> {
+        let Told { gb_per_s, disturbed } = (self.answer)(job, purpose)?;
+        let work = Work { bytes: Bytes(gb_per_s * 1e9), ..Work::default() };
+        Ok(Pass { seconds: Seconds(1.0), repetitions, work, clock_hz: None, huge_share: None, disturbed })
+    }
+
+    fn renew(&mut self) {
+        self.renewals += 1;
+    }
+}
+
+struct Patient;
+
+impl Watcher for Patient {
+    fn progress(&mut self, _done: usize, _total: usize, _now: &str) {}
+    fn save(&mut self, _ceilings: &[Ceiling]) -> Result<()> {
+        Ok(())
+    }
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+fn candidate(stores: Stores) -> Job {
+    let variant = Variant { stores: Some(stores), ..Variant::default() };
+    Job { ceiling: ID.to_owned(), op: Op::Copy, dtype: Dtype::F64, variant }
+}
+
+/// Asks for a copy, non-temporal stores expected to win, ordinary ones as the alternative.
+fn asked(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal> + 'static) -> (Ceiling, Finished) {
+    let question = Question {
+        id: ID.to_owned(),
+        candidates: vec![candidate(Stores::Nontemporal), candidate(Stores::Ordinary)],
+        otherwise: (Status::Unsupported, "none".to_owned()),
+    };
+    let mut device = Liar { answer: Box::new(answer), renewals: 0 };
+    let finished = sample::measure(&mut device, &[question], PACE, &[], &mut Patient).unwrap();
+    assert_eq!(device.renewals, 1, "each round after the first has new memory");
+    (finished.ceilings[0].clone(), finished)
+}
+
+fn stores(ceiling: &Ceiling) -> Option<Stores> {
+    ceiling.variant.as_ref()?.stores
+}
+
+fn ordinary(job: &Job) -> bool {
+    job.variant.stores == Some(Stores::Ordinary)
+}
+
+#[test]
+fn a_slightly_luckier_variant_does_not_replace_the_expected_one() {
+    let (ceiling, _) = asked(|job, _| told(if ordinary(job) { 40.8 } else { 40.0 }));
+    assert_eq!((stores(&ceiling), ceiling.gb_per_s), (Some(Stores::Nontemporal), Some(40.0)));
+    let (ceiling, _) = asked(|job, _| told(if ordinary(job) { 42.0 } else { 40.0 }));
+    assert_eq!((stores(&ceiling), ceiling.gb_per_s), (Some(Stores::Ordinary), Some(42.0)));
+    assert_eq!(ceiling.trials.iter().map(|t| t.value).collect::<Vec<_>>(), [40.0, 42.0], "both stay visible");
+}
+
+#[test]
+fn the_value_comes_from_fresh_samples_and_not_from_the_trials() {
+    let (ceiling, _) = asked(|_, purpose| told(if purpose == Purpose::Sample { 30.0 } else { 90.0 }));
+    assert_eq!((ceiling.gb_per_s, ceiling.samples), (Some(30.0), Some(12)));
+}
+
+#[test]
+fn a_wrong_candidate_is_out_of_the_race_whatever_it_reached_and_named() {
+    let mut trials = 0;
+    let (ceiling, _) = asked(move |job, purpose| {
+        if !ordinary(job) || purpose != Purpose::Trial {
+            return told(if ordinary(job) { 99.0 } else { 40.0 });
+        }
+        trials += 1;
+        // Right once, and fast; then wrong; then right again.
+        if trials == 2 { Err(Refusal::Rejected("differs".to_owned())) } else { told(99.0) }
+    });
+    assert_eq!((stores(&ceiling), ceiling.gb_per_s), (Some(Stores::Nontemporal), Some(40.0)));
+    assert!(ceiling.flags.iter().any(|f| f.contains("ordinary") && f.contains("rejected")), "{:?}", ceiling.flags);
+}
+
+#[test]
+fn a_wrong_result_while_sampling_spoils_all_samples() {
+    let mut samples = 0;
+    let (ceiling, _) = asked(move |_, purpose| {
+        samples += usize::from(purpose == Purpose::Sample);
+        if samples == 9 { Err(Refusal::Rejected("differs".to_owned())) } else { told(40.0) }
+    });
+    assert_eq!((ceiling.status, ceiling.gb_per_s), (Status::Rejected, None));
+    assert_eq!(ceiling.reason.as_deref(), Some("differs"));
+}
+
+#[test]
+fn a_disturbed_pass_is_repeated_and_counted_when_that_does_not_help() {
+    // Disturbed once, quiet the second time: the slow pass is not kept.
+    let mut turn = 0;
+    let (ceiling, finished) = asked(move |_, purpose| {
+        turn += usize::from(purpose == Purpose::Sample);
+        let disturbed = purpose == Purpose::Sample && turn % 2 == 1;
+        Ok(Told { gb_per_s: if disturbed { 10.0 } else { 40.0 }, disturbed })
+    });
+    assert!(ceiling.sample_values.iter().all(|&v| v == 40.0), "{:?}", ceiling.sample_values);
+    assert_eq!(finished.disturbed_samples, 0);
+    let (ceiling, finished) = asked(|_, _| Ok(Told { gb_per_s: 10.0, disturbed: true }));
+    assert_eq!((ceiling.samples, finished.disturbed_samples), (Some(12), 12));
+}
+
+#[test]
+fn what_no_candidate_can_do_has_the_reason_of_the_refusal() {
+    let (ceiling, _) = asked(|_, _| Err(Refusal::Skipped("no memory".to_owned())));
+    assert_eq!((ceiling.status, ceiling.reason.as_deref()), (Status::Skipped, Some("no memory")));
+}
