@@ -91,14 +91,17 @@ pub fn newest(device_name: &str, wanted: impl Fn(&Profile) -> bool) -> Option<(P
 /// # Errors
 /// Failure when the folder cannot be made or written.
 pub fn reserve(device_name: &str, date: &str) -> Result<PathBuf> {
-    let folder = folder();
+    reserve_in(&folder(), device_name, date)
+}
+
+fn reserve_in(folder: &Path, device_name: &str, date: &str) -> Result<PathBuf> {
     let fail = |e: std::io::Error| {
         let place = folder.display();
         Error::failure(format!(
             "{place}: cannot be written: {e}; name another folder in ROOFPROBE_DIR, or a file with measure -o"
         ))
     };
-    std::fs::create_dir_all(&folder).map_err(fail)?;
+    std::fs::create_dir_all(folder).map_err(fail)?;
     for count in 1..1000 {
         let name = if count == 1 { date.to_owned() } else { format!("{date}-{count}") };
         let path = folder.join(file_name(device_name, &name));
@@ -134,6 +137,15 @@ mod tests {
             file_name("AMD EPYC (Zen 3), 2 cores", "2026-01-31T12:00:00Z"),
             "amd-epyc-zen-3-2-cores-2026-01-31t120000z.toml"
         );
+    }
+
+    #[test]
+    fn profiles_of_one_moment_get_files_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let names: Vec<PathBuf> =
+            (0..3).map(|_| reserve_in(folder.path(), "a device", "2026-01-31T12:00:00Z").unwrap()).collect();
+        assert!(names.iter().all(|path| path.is_file()));
+        assert!(names[0] != names[1] && names[1] != names[2] && names[0] != names[2], "{names:?}");
     }
 
     #[test]
