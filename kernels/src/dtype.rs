@@ -2,7 +2,7 @@
 //!
 //! Block formats carry their scales, so their size is a rational number of bits per element; it is kept as a block
 //! (elements, bytes) and never as a rounded fraction. Layouts follow the ggml definitions: `Q8_0` is 32 signed bytes and
-//! one f16 scale (34 bytes), `Q4_0` is 32 nibbles and one f16 scale (18 bytes).
+//! one f16 scale (34 bytes), `Q4_0` is 32 nibbles and one f16 scale (18 bytes), `Q4_K` and `Q6_K` are super-blocks of 256.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,6 +24,10 @@ pub enum Dtype {
     Q8_0,
     /// ggml block of 32 nibbles with one f16 scale.
     Q4_0,
+    /// ggml super-block of 256 nibbles: eight 6-bit scales and minima, two f16 scales of those.
+    Q4K,
+    /// ggml super-block of 256 6-bit values: sixteen 8-bit scales, one f16 scale of those.
+    Q6K,
 }
 
 /// The smallest unit in which a data type is stored.
@@ -37,7 +41,8 @@ pub struct Block {
 
 impl Dtype {
     /// Every data type, widest first.
-    pub const ALL: [Dtype; 7] = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8, Dtype::Q8_0, Dtype::Q4_0];
+    pub const ALL: [Dtype; 9] =
+        [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8, Dtype::Q8_0, Dtype::Q6K, Dtype::Q4K, Dtype::Q4_0];
 
     /// The name used in ceiling ids, on the command line and in files.
     pub const fn name(self) -> &'static str {
@@ -49,6 +54,8 @@ impl Dtype {
             Dtype::I8 => "i8",
             Dtype::Q8_0 => "q8_0",
             Dtype::Q4_0 => "q4_0",
+            Dtype::Q4K => "q4_k",
+            Dtype::Q6K => "q6_k",
         }
     }
 
@@ -61,6 +68,8 @@ impl Dtype {
             Dtype::I8 => (1, 1),
             Dtype::Q8_0 => (32, 34),
             Dtype::Q4_0 => (32, 18),
+            Dtype::Q4K => (256, 144),
+            Dtype::Q6K => (256, 210),
         };
         Block { elements, bytes }
     }
@@ -115,6 +124,8 @@ mod tests {
     fn block_formats_carry_their_scales() {
         assert_eq!(Dtype::Q8_0.bits_per_element(), 8.5);
         assert_eq!(Dtype::Q4_0.bits_per_element(), 4.5);
+        assert_eq!(Dtype::Q4K.bits_per_element(), 4.5);
+        assert_eq!(Dtype::Q6K.bits_per_element(), 6.5625);
         assert_eq!(Dtype::Q4_0.bytes(64), Some(36));
         assert_eq!(Dtype::Q4_0.bytes(33), None);
         assert_eq!(Dtype::Bf16.bytes(33), Some(66));

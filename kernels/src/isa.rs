@@ -44,8 +44,8 @@ macro_rules! x86 {
 isas! {
     /// Plain Rust, as the compiler vectorises it for the target's baseline.
     Portable, "portable", None, true;
-    /// 256-bit vectors with fused multiply-add.
-    Avx2, "avx2", Some("x86_64"), x86!("avx2", "fma");
+    /// 256-bit vectors with fused multiply-add and half-precision conversion.
+    Avx2, "avx2", Some("x86_64"), x86!("avx2", "fma", "f16c");
     /// 512-bit vectors.
     Avx512, "avx512", Some("x86_64"), x86!("avx512f");
     /// 512-bit dot products of bytes.
@@ -71,7 +71,7 @@ impl Isa {
             Dtype::F64 | Dtype::F32 => matches!(self, Isa::Portable | Isa::Avx2 | Isa::Avx512),
             Dtype::I8 => matches!(self, Isa::Portable | Isa::Avx2 | Isa::Avx512Vnni),
             Dtype::Bf16 => matches!(self, Isa::Avx512Bf16),
-            Dtype::F16 | Dtype::Q8_0 | Dtype::Q4_0 => false,
+            Dtype::F16 | Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4K | Dtype::Q6K => false,
         }
     }
 }

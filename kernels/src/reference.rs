@@ -1,5 +1,7 @@
 //! The oracle: what each routine must come to, written as a student would, one element at a time.
 
+pub mod matmul;
+
 use crate::dtype::Dtype;
 use crate::op::Op;
 use crate::ops::chain::accumulator_bytes;

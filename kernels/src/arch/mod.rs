@@ -3,6 +3,7 @@
 use crate::ops::chain::ChainEntry;
 use crate::ops::stream::StreamEntry;
 
+mod matmul;
 mod portable;
 
 #[cfg(target_arch = "x86_64")]
@@ -94,4 +95,9 @@ pub(crate) fn chains() -> impl Iterator<Item = &'static ChainEntry> {
         avx512::CHAINS,
     ];
     tables.iter().copied().flatten()
+}
+
+/// Every matmul kernel of this architecture, available or not.
+pub(crate) fn matmuls() -> impl Iterator<Item = &'static crate::ops::matmul::MatmulEntry> {
+    matmul::entries()
 }

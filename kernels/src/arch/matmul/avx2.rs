@@ -1,0 +1,102 @@
+//! AVX2 with FMA and F16C: eight lanes, sixteen registers.
+
+use super::{x86_lanes, x86_lanes_impl};
+use crate::dtype::Dtype;
+use crate::isa::Isa;
+use crate::ops::matmul::lanes::Lanes;
+use crate::ops::matmul::plain::{Bf16, F16, F32, I8, plain_tiles};
+use crate::ops::matmul::quantised::{Q8_0, Q8KForQ4K, Q8KForQ6K, quantised_tiles};
+use crate::ops::matmul::{MatmulEntry, Tiles};
+use std::arch::x86_64::*;
+
+macro_rules! quantised {
+    ($tile:ident < $($argument:tt),* >, vectors: $vectors:tt, $activation:ty) => {
+        Tiles::Quantised {
+            tiles: quantised_tiles!($tile<$($argument),*>, rows: [1 2 3 4], vectors: $vectors,
+                #[target_feature(enable = "avx2,fma,f16c")]),
+            quantise: {
+                /// # Safety
+                /// The instruction set is available; arguments as `quantised::quantise` asks.
+                #[target_feature(enable = "avx2,fma,f16c")]
+                unsafe fn quantise(tokens: *const f32, stride: usize, rows: usize, k: usize, panel: *mut u8) {
+                    // SAFETY: passed on from the caller.
+                    unsafe {
+                        crate::ops::matmul::quantised::quantise::<Avx2, $activation>(tokens, stride, rows, k, panel)
+                    }
+                }
+                quantise
+            },
+        }
+    };
+}
+
+// Six rows of two vectors are 12 accumulators: with two weights and a token 15 of 16 registers. bf16 needs both halves of
+// each weight, block formats integer and f32 sums of a tile.
+pub(super) const ENTRIES: &[MatmulEntry] = &[
+    entry(
+        Dtype::F32,
+        2,
+        Tiles::Plain(plain_tiles!(
+        F32<Avx2>, vectors: 2, rows: [1 2 3 4 5 6], #[target_feature(enable = "avx2,fma,f16c")])),
+    ),
+    entry(
+        Dtype::F16,
+        2,
+        Tiles::Plain(plain_tiles!(
+        F16<Avx2>, vectors: 2, rows: [1 2 3 4 5 6], #[target_feature(enable = "avx2,fma,f16c")])),
+    ),
+    entry(
+        Dtype::Bf16,
+        2,
+        Tiles::Plain(plain_tiles!(
+        Bf16<Avx2>, vectors: 2, rows: [1 2 3 4], #[target_feature(enable = "avx2,fma,f16c")])),
+    ),
+    entry(
+        Dtype::I8,
+        2,
+        Tiles::Plain(plain_tiles!(
+        I8<Avx2>, vectors: 2, rows: [1 2 3 4], #[target_feature(enable = "avx2,fma,f16c")])),
+    ),
+    entry(Dtype::Q8_0, 1, quantised!(blocks<Avx2, false>, vectors: [1], Q8_0<128>)),
+    entry(Dtype::Q4_0, 1, quantised!(blocks<Avx2, true>, vectors: [1], Q8_0<8>)),
+    entry(Dtype::Q4K, 1, quantised!(q4_k<Avx2>, vectors: [], Q8KForQ4K)),
+    entry(Dtype::Q6K, 1, quantised!(q6_k<Avx2>, vectors: [], Q8KForQ6K)),
+];
+
+const fn entry(weights: Dtype, vectors: usize, tiles: Tiles) -> MatmulEntry {
+    MatmulEntry { isa: Isa::Avx2, weights, lanes: 8, vectors, tiles }
+}
+
+/// Eight lanes.
+#[derive(Clone, Copy)]
+pub(super) struct Avx2;
+
+x86_lanes!(
+    Avx2,
+    avx2_primitives,
+    #[inline(always)]
+    unsafe fn dot_u8_s8(sum: __m256i, u: __m256i, s: __m256i) -> __m256i {
+        // SAFETY: the trait's contract.
+        unsafe {
+            // Two products of an unsigned byte do not fit 16 bits; one does. Even and odd bytes one after the other.
+            let even = _mm256_maddubs_epi16(_mm256_and_si256(u, _mm256_set1_epi16(0x00ff)), s);
+            let odd = _mm256_maddubs_epi16(_mm256_andnot_si256(_mm256_set1_epi16(0x00ff), u), s);
+            let ones = _mm256_set1_epi16(1);
+            let pairs = _mm256_add_epi32(_mm256_madd_epi16(even, ones), _mm256_madd_epi16(odd, ones));
+            _mm256_add_epi32(sum, pairs)
+        }
+    },
+    #[inline(always)]
+    unsafe fn dot_u7_s8(sum: __m256i, u: __m256i, s: __m256i) -> __m256i {
+        // SAFETY: the trait's contract: 2 · 127 · 128 fits 16 bits.
+        unsafe {
+            let pairs = _mm256_maddubs_epi16(u, s);
+            _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+        }
+    },
+    #[inline(always)]
+    unsafe fn dot_s16(sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the trait's contract.
+        unsafe { _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)) }
+    }
+);

@@ -1,0 +1,158 @@
+//! What matmul asks of an instruction set: vectors of 32-bit lanes, and the few instructions that dot products are made of.
+//!
+//! Implemented in `arch`; every method is `#[inline(always)]` there, so that it takes on the target features of the function
+//! that instantiates a tile.
+
+/// Vectors of 32-bit lanes, as f32 and as integers (or groups of narrower ones).
+///
+/// Every method is unsafe for one reason: the instruction set must be available, which a
+/// [`MatmulKernel`](super::MatmulKernel) proves by existing. Pointers may be unaligned and must have a whole vector behind
+/// them.
+pub(crate) trait Lanes: Copy {
+    /// Lanes of 32 bits.
+    const LANES: usize;
+    /// f32 lanes.
+    type F: Copy;
+    /// 32 bits of integers per lane.
+    type I: Copy;
+
+    /// # Safety
+    /// See the trait.
+    unsafe fn load_f32(from: *const u8) -> Self::F;
+    /// Half-precision values, widened.
+    ///
+    /// # Safety
+    /// See the trait; half a vector behind the pointer.
+    unsafe fn load_f16(from: *const u8) -> Self::F;
+    /// # Safety
+    /// See the trait.
+    unsafe fn store_f32(value: Self::F, to: *mut u8);
+    /// # Safety
+    /// See the trait.
+    unsafe fn load(from: *const u8) -> Self::I;
+    /// # Safety
+    /// See the trait.
+    unsafe fn store(value: Self::I, to: *mut u8);
+    /// # Safety
+    /// See the trait.
+    unsafe fn splat_f32(value: f32) -> Self::F;
+    /// # Safety
+    /// See the trait.
+    unsafe fn splat(value: i32) -> Self::I;
+
+    /// `a·b + c`, rounded once where the instruction set can.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// # Safety
+    /// See the trait.
+    unsafe fn mul_f32(a: Self::F, b: Self::F) -> Self::F;
+    /// # Safety
+    /// See the trait.
+    unsafe fn add_f32(a: Self::F, b: Self::F) -> Self::F;
+    /// Signed integers to f32.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn to_f32(value: Self::I) -> Self::F;
+
+    /// # Safety
+    /// See the trait.
+    unsafe fn and(a: Self::I, b: Self::I) -> Self::I;
+    /// # Safety
+    /// See the trait.
+    unsafe fn or(a: Self::I, b: Self::I) -> Self::I;
+    /// Each lane shifted left.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn shl<const N: u32>(a: Self::I) -> Self::I;
+    /// Each lane shifted right, zeros coming in.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn shr<const N: u32>(a: Self::I) -> Self::I;
+    /// Each lane shifted right, the sign coming in.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn sar<const N: u32>(a: Self::I) -> Self::I;
+    /// # Safety
+    /// See the trait.
+    unsafe fn add(a: Self::I, b: Self::I) -> Self::I;
+    /// Low 32 bits of the product.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn mul(a: Self::I, b: Self::I) -> Self::I;
+
+    /// The same 32 bits as f32.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn from_bits(value: Self::I) -> Self::F;
+
+    /// `sum + Σ u8·s8` over the four bytes of each lane, exact.
+    ///
+    /// # Safety
+    /// See the trait.
+    #[inline(always)]
+    unsafe fn dot_u8_s8(sum: Self::I, u: Self::I, s: Self::I) -> Self::I {
+        // SAFETY: the trait's contract.
+        unsafe {
+            let byte = Self::splat(0xff);
+            let product = |u: Self::I, s: Self::I| Self::mul(Self::and(u, byte), Self::sar::<24>(s));
+            let low = Self::add(product(u, Self::shl::<24>(s)), product(Self::shr::<8>(u), Self::shl::<16>(s)));
+            let high = Self::add(product(Self::shr::<16>(u), Self::shl::<8>(s)), product(Self::shr::<24>(u), s));
+            Self::add(sum, Self::add(low, high))
+        }
+    }
+    /// The same for unsigned bytes below 128, which some instruction sets do in fewer instructions.
+    ///
+    /// # Safety
+    /// See the trait; no byte of `u` is above 127.
+    #[inline(always)]
+    unsafe fn dot_u7_s8(sum: Self::I, u: Self::I, s: Self::I) -> Self::I {
+        // SAFETY: the trait's contract.
+        unsafe { Self::dot_u8_s8(sum, u, s) }
+    }
+    /// `sum + Σ s16·s16` over the two halves of each lane.
+    ///
+    /// # Safety
+    /// See the trait.
+    #[inline(always)]
+    unsafe fn dot_s16(sum: Self::I, a: Self::I, b: Self::I) -> Self::I {
+        // SAFETY: the trait's contract.
+        unsafe {
+            let low = Self::mul(Self::sar::<16>(Self::shl::<16>(a)), Self::sar::<16>(Self::shl::<16>(b)));
+            Self::add(sum, Self::add(low, Self::mul(Self::sar::<16>(a), Self::sar::<16>(b))))
+        }
+    }
+    /// `sum + Σ bf16·bf16` over the two halves of each lane.
+    ///
+    /// # Safety
+    /// See the trait.
+    #[inline(always)]
+    unsafe fn dot_bf16(sum: Self::F, a: Self::I, b: Self::I) -> Self::F {
+        // SAFETY: the trait's contract.
+        unsafe {
+            // A bf16 is the upper half of an f32.
+            let upper = Self::splat(0xffff_0000_u32 as i32);
+            let low = |x: Self::I| Self::from_bits(Self::shl::<16>(x));
+            let high = |x: Self::I| Self::from_bits(Self::and(x, upper));
+            Self::mul_add(high(a), high(b), Self::mul_add(low(a), low(b), sum))
+        }
+    }
+
+    /// `value` rounded to half precision.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn round_to_f16(value: f32) -> f32;
+    /// Fetches the line at `address` into the second level of cache; any address will do.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn prefetch(address: *const u8);
+}

@@ -1,0 +1,462 @@
+//! Matmul with block-quantised weights: q8_0, q4_0, q4_k, q6_k, with activations quantised to bytes as engines do.
+//!
+//! ```text
+//! for each block of weights (32 elements; 256 for the k formats), per vector of weight rows and per token:
+//!     int  = Σ u8 quant · s8 activation            in integers, exact; zero points enter as the start value
+//!     sum += scale(weights) · scale(token) · int    in f32
+//! ```
+//!
+//! A lane of a vector is a weight row, as in [`super::plain`]; four consecutive quants of a row make its 32 bits, so that
+//! repacking ggml's blocks is a transposition of 4-byte words, and every byte of the block is kept: the traffic is the
+//! format's own. Weights are the unsigned operand (8-bit ones with their sign bit flipped), activations the signed one.
+
+use super::lanes::Lanes;
+use super::{TileArguments, TileFn};
+
+/// Quants per activation scale of q8_0 and q4_0.
+pub(crate) const BLOCK: usize = 32;
+/// Quants per activation scale of the k formats.
+pub(crate) const SUPER_BLOCK: usize = 256;
+
+/// Words of 4 bytes that one token's block takes in a panel: scale, start value, 8 quads.
+pub(crate) const BLOCK_WORDS: usize = 2 + BLOCK / 4;
+/// Words of a q4_k super-block of one token: scale, sums of the 8 sub-blocks as 4 pairs of 16 bits, 64 quads.
+pub(crate) const Q4_K_WORDS: usize = 1 + 4 + SUPER_BLOCK / 4;
+/// Words of a q6_k super-block of one token: scale, start values of the 16 sub-blocks, 64 quads.
+pub(crate) const Q6_K_WORDS: usize = 1 + 16 + SUPER_BLOCK / 4;
+
+/// A panel of `ROWS` tokens, word by word, the rows of the tile side by side.
+#[derive(Clone, Copy)]
+struct Panel<const ROWS: usize>(*const u8);
+
+impl<const ROWS: usize> Panel<ROWS> {
+    /// # Safety
+    /// The word is in the panel.
+    #[inline(always)]
+    unsafe fn word(self, index: usize, row: usize) -> *const u8 {
+        // SAFETY: by contract.
+        unsafe { self.0.add((index * ROWS + row) * 4) }
+    }
+
+    /// # Safety
+    /// The word is in the panel, and is an f32.
+    #[inline(always)]
+    unsafe fn f32(self, index: usize, row: usize) -> f32 {
+        // SAFETY: by contract.
+        unsafe { self.word(index, row).cast::<f32>().read_unaligned() }
+    }
+
+    /// # Safety
+    /// The word is in the panel.
+    #[inline(always)]
+    unsafe fn i32(self, index: usize, row: usize) -> i32 {
+        // SAFETY: by contract.
+        unsafe { self.word(index, row).cast::<i32>().read_unaligned() }
+    }
+
+    /// # Safety
+    /// `words` more words are in the panel.
+    #[inline(always)]
+    unsafe fn skip(self, words: usize) -> Self {
+        // SAFETY: by contract.
+        Self(unsafe { self.0.add(words * ROWS * 4) })
+    }
+}
+
+/// Stores the sums of a tile.
+///
+/// # Safety
+/// The output is there, see [`TileArguments`].
+#[inline(always)]
+unsafe fn store<L: Lanes, const ROWS: usize, const VECTORS: usize>(
+    sums: [[L::F; VECTORS]; ROWS],
+    arguments: &TileArguments,
+) {
+    for (row, sums) in sums.into_iter().enumerate() {
+        for (v, sum) in sums.into_iter().enumerate() {
+            // SAFETY: by contract.
+            unsafe { L::store_f32(sum, arguments.out.add(row * arguments.out_stride + v * L::LANES * 4)) }
+        }
+    }
+}
+
+/// q8_0 (`NIBBLES` false) and q4_0: blocks of 32 with one scale.
+///
+/// Strip of one vector, blocks in pairs so that everything stays aligned: scales of both blocks as f16, then their quants
+/// (8 or 4 vectors each).
+///
+/// # Safety
+/// The ISA is available; `groups` blocks of weights and of every token are there, an odd one filled up with zeros.
+#[inline(always)]
+pub(crate) unsafe fn blocks<L: Lanes, const NIBBLES: bool, const ROWS: usize, const VECTORS: usize>(
+    arguments: &TileArguments,
+) {
+    let vector = L::LANES * 4;
+    let quants = if NIBBLES { 4 } else { 8 };
+    let pair_bytes = vector + 2 * quants * vector;
+    // SAFETY: by contract.
+    unsafe {
+        let low = L::splat(0x0f0f_0f0f);
+        let mut sums = [[L::splat_f32(0.0); VECTORS]; ROWS];
+        let mut panel = Panel::<ROWS>(arguments.activations);
+        for block in 0..arguments.groups {
+            let (pair, half) = (block / 2, block % 2);
+            let strip = |v: usize| arguments.weights.add(v * arguments.strip_bytes + pair * pair_bytes);
+            let mut ints: [[L::I; VECTORS]; ROWS] = std::array::from_fn(|row| [L::splat(panel.i32(1, row)); VECTORS]);
+            for q in 0..quants {
+                let raw: [L::I; VECTORS] =
+                    std::array::from_fn(|v| L::load(strip(v).add(vector + (half * quants + q) * vector)));
+                if NIBBLES {
+                    let lows = raw.map(|raw| L::and(raw, low));
+                    let highs = raw.map(|raw| L::and(L::shr::<4>(raw), low));
+                    for (row, ints) in ints.iter_mut().enumerate() {
+                        let near = L::splat(panel.i32(2 + q, row));
+                        for (int, w) in ints.iter_mut().zip(lows) {
+                            *int = L::dot_u7_s8(*int, w, near);
+                        }
+                    }
+                    for (row, ints) in ints.iter_mut().enumerate() {
+                        let far = L::splat(panel.i32(6 + q, row));
+                        for (int, w) in ints.iter_mut().zip(highs) {
+                            *int = L::dot_u7_s8(*int, w, far);
+                        }
+                    }
+                } else {
+                    for (row, ints) in ints.iter_mut().enumerate() {
+                        let token = L::splat(panel.i32(2 + q, row));
+                        for (int, w) in ints.iter_mut().zip(raw) {
+                            *int = L::dot_u8_s8(*int, w, token);
+                        }
+                    }
+                }
+            }
+            let scales: [L::F; VECTORS] = std::array::from_fn(|v| L::load_f16(strip(v).add(half * vector / 2)));
+            for (row, (sums, ints)) in sums.iter_mut().zip(ints).enumerate() {
+                let token = L::splat_f32(panel.f32(0, row));
+                for ((sum, int), scale) in sums.iter_mut().zip(ints).zip(scales) {
+                    *sum = L::mul_add(L::to_f32(int), L::mul_f32(scale, token), *sum);
+                }
+            }
+            panel = panel.skip(BLOCK_WORDS);
+        }
+        store::<L, ROWS, VECTORS>(sums, arguments);
+    }
+}
+
+/// q4_k: super-blocks of 8 sub-blocks of 32, each with a 6-bit scale and minimum.
+///
+/// Strip of one vector and super-block: d and dmin as f16, the 12 bytes of 6-bit numbers as 3 words, 32 words of nibbles.
+///
+/// # Safety
+/// The ISA is available; `groups` super-blocks of weights and of every token are there.
+#[inline(always)]
+pub(crate) unsafe fn q4_k<L: Lanes, const ROWS: usize>(arguments: &TileArguments) {
+    let vector = L::LANES * 4;
+    // SAFETY: by contract.
+    unsafe {
+        let [low4, low6, high2] = [0x0f0f_0f0f, 0x3f3f_3f3f, 0x3030_3030].map(|mask| L::splat(mask));
+        let mut sums = [[L::splat_f32(0.0); 1]; ROWS];
+        let mut panel = Panel::<ROWS>(arguments.activations);
+        let mut weights = arguments.weights;
+        for _ in 0..arguments.groups {
+            // The 6-bit numbers of ggml's get_scale_min_k4, four to a word.
+            let [a, b, c] = [1, 2, 3].map(|word| L::load(weights.add(word * vector)));
+            let scales = [L::and(a, low6), L::or(L::and(c, low4), L::and(L::shr::<2>(a), high2))];
+            let minima = [L::and(b, low6), L::or(L::and(L::shr::<4>(c), low4), L::and(L::shr::<2>(b), high2))];
+
+            let quants = weights.add(4 * vector);
+            let mut ints = [L::splat(0); ROWS];
+            for sub in 0..8 {
+                let mut dots = [L::splat(0); ROWS];
+                for q in 0..8 {
+                    let raw = L::load(quants.add((sub / 2 * 8 + q) * vector));
+                    let w = L::and(if sub % 2 == 0 { raw } else { L::shr::<4>(raw) }, low4);
+                    for (row, dot) in dots.iter_mut().enumerate() {
+                        *dot = L::dot_u7_s8(*dot, w, L::splat(panel.i32(5 + sub * 8 + q, row)));
+                    }
+                }
+                let scale = byte::<L>(scales[sub / 4], sub % 4);
+                for (int, dot) in ints.iter_mut().zip(dots) {
+                    *int = L::add(*int, L::mul(dot, scale));
+                }
+            }
+            let mut least = [L::splat(0); ROWS];
+            for pair in 0..4 {
+                let even = if pair % 2 == 0 { minima[pair / 2] } else { L::shr::<8>(minima[pair / 2]) };
+                let m = L::and(even, L::splat(0x00ff_00ff));
+                for (row, least) in least.iter_mut().enumerate() {
+                    *least = L::dot_s16(*least, m, L::splat(panel.i32(1 + pair, row)));
+                }
+            }
+            let (d, d_min) = (L::load_f16(weights), L::load_f16(weights.add(vector / 2)));
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let token = panel.f32(0, row);
+                let sum = L::mul_add(L::to_f32(ints[row]), L::mul_f32(d, L::splat_f32(token)), sums[0]);
+                sums[0] = L::mul_add(L::to_f32(least[row]), L::mul_f32(d_min, L::splat_f32(-token)), sum);
+            }
+            weights = weights.add(36 * vector);
+            panel = panel.skip(Q4_K_WORDS);
+        }
+        store::<L, ROWS, 1>(sums, arguments);
+    }
+}
+
+/// Byte `index` of every lane, unsigned.
+///
+/// # Safety
+/// The ISA is available.
+#[inline(always)]
+unsafe fn byte<L: Lanes>(word: L::I, index: usize) -> L::I {
+    // SAFETY: by contract.
+    unsafe {
+        let shifted = match index {
+            0 => word,
+            1 => L::shr::<8>(word),
+            2 => L::shr::<16>(word),
+            _ => L::shr::<24>(word),
+        };
+        L::and(shifted, L::splat(0xff))
+    }
+}
+
+/// Byte `index` of every lane, signed.
+///
+/// # Safety
+/// The ISA is available.
+#[inline(always)]
+unsafe fn signed_byte<L: Lanes>(word: L::I, index: usize) -> L::I {
+    // SAFETY: by contract.
+    unsafe {
+        let top = match index {
+            0 => L::shl::<24>(word),
+            1 => L::shl::<16>(word),
+            2 => L::shl::<8>(word),
+            _ => word,
+        };
+        L::sar::<24>(top)
+    }
+}
+
+/// q6_k: super-blocks of 16 sub-blocks of 16, each with an 8-bit scale.
+///
+/// Strip of one vector, super-blocks in pairs: d of both as f16, then for each the 16 scales as 4 words, 32 words of low
+/// nibbles, 16 words of high bit pairs.
+///
+/// # Safety
+/// The ISA is available; `groups` super-blocks of weights and of every token are there, an odd one filled up with zeros.
+#[inline(always)]
+pub(crate) unsafe fn q6_k<L: Lanes, const ROWS: usize>(arguments: &TileArguments) {
+    let vector = L::LANES * 4;
+    // SAFETY: by contract.
+    unsafe {
+        let (low4, high2) = (L::splat(0x0f0f_0f0f), L::splat(0x3030_3030));
+        let mut sums = [[L::splat_f32(0.0); 1]; ROWS];
+        let mut panel = Panel::<ROWS>(arguments.activations);
+        for block in 0..arguments.groups {
+            let pair = arguments.weights.add(block / 2 * 105 * vector);
+            let (d, scales) = (pair.add(block % 2 * vector / 2), pair.add(vector + block % 2 * 52 * vector));
+            let (lows, highs) = (scales.add(4 * vector), scales.add(36 * vector));
+            let mut ints = [L::splat(0); ROWS];
+            // Sub-block 8·half + 2·quarter + part holds elements 128·half + 32·quarter + 16·part and the next fifteen.
+            for half in 0..2 {
+                for quarter in 0..4 {
+                    for part in 0..2 {
+                        let sub = 8 * half + 2 * quarter + part;
+                        let mut dots: [L::I; ROWS] = std::array::from_fn(|row| L::splat(panel.i32(1 + sub, row)));
+                        for q in 0..4 {
+                            let word = 4 * part + q;
+                            let low = L::load(lows.add((16 * half + 8 * (quarter % 2) + word) * vector));
+                            let high = L::load(highs.add((8 * half + word) * vector));
+                            let (low, high) = match quarter {
+                                0 => (low, L::shl::<4>(high)),
+                                1 => (low, L::shl::<2>(high)),
+                                2 => (L::shr::<4>(low), high),
+                                _ => (L::shr::<4>(low), L::shr::<2>(high)),
+                            };
+                            let w = L::or(L::and(low, low4), L::and(high, high2));
+                            for (row, dot) in dots.iter_mut().enumerate() {
+                                *dot = L::dot_u7_s8(*dot, w, L::splat(panel.i32(17 + sub * 4 + q, row)));
+                            }
+                        }
+                        let scale = signed_byte::<L>(L::load(scales.add(sub / 4 * vector)), sub % 4);
+                        for (int, dot) in ints.iter_mut().zip(dots) {
+                            *int = L::add(*int, L::mul(dot, scale));
+                        }
+                    }
+                }
+            }
+            let d = L::load_f16(d);
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let scale = L::mul_f32(d, L::splat_f32(panel.f32(0, row)));
+                sums[0] = L::mul_add(L::to_f32(ints[row]), scale, sums[0]);
+            }
+            panel = panel.skip(Q6_K_WORDS);
+        }
+        store::<L, ROWS, 1>(sums, arguments);
+    }
+}
+
+/// Quantises `rows` tokens of `k` values into one panel (see the words above), zero-filled up to whole blocks.
+///
+/// As ggml does it: blocks of 32 with d = max|x|/127 rounded to half precision, the quants taken before the rounding of d;
+/// super-blocks with 1/d = −127 over the value of largest magnitude.
+///
+/// # Safety
+/// The ISA is available; `rows` rows of `k` values, `stride` values apart, and the panel are there.
+#[inline(always)]
+pub(crate) unsafe fn quantise<L: Lanes, F: Activation>(
+    tokens: *const f32,
+    stride: usize,
+    rows: usize,
+    k: usize,
+    panel: *mut u8,
+) {
+    for block in 0..k.div_ceil(F::ELEMENTS) {
+        for row in 0..rows {
+            // SAFETY: by contract.
+            unsafe {
+                let values = std::slice::from_raw_parts(tokens.add(row * stride + block * F::ELEMENTS), F::ELEMENTS);
+                let word = |index: usize, value: [u8; 4]| {
+                    let at = ((block * F::WORDS + index) * rows + row) * 4;
+                    panel.add(at).cast::<[u8; 4]>().write(value);
+                };
+                F::quantise::<L>(values, word);
+            }
+        }
+    }
+}
+
+/// How the activations for a format are quantised.
+pub(crate) trait Activation {
+    /// Elements of one block.
+    const ELEMENTS: usize;
+    /// Words of one block of one token.
+    const WORDS: usize;
+    /// Gives every word of one block, by its index.
+    ///
+    /// # Safety
+    /// The ISA is available.
+    unsafe fn quantise<L: Lanes>(values: &[f32], word: impl FnMut(usize, [u8; 4]));
+}
+
+/// Rounds to the nearest integer, ties to even, for magnitudes below 2²²: the sum with 1.5·2²³ has no room for fractions.
+#[inline(always)]
+fn nearest(value: f32) -> i32 {
+    ((value + 12_582_912.0).to_bits() & 0x007f_ffff) as i32 - 0x0040_0000
+}
+
+/// Q8_0 activations against weights with zero point `ZERO`.
+pub(crate) struct Q8_0<const ZERO: i32>;
+
+impl<const ZERO: i32> Activation for Q8_0<ZERO> {
+    const ELEMENTS: usize = BLOCK;
+    const WORDS: usize = BLOCK_WORDS;
+
+    #[inline(always)]
+    unsafe fn quantise<L: Lanes>(values: &[f32], mut word: impl FnMut(usize, [u8; 4])) {
+        let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        let d = largest / 127.0;
+        let inverse = if d > 0.0 { 1.0 / d } else { 0.0 };
+        let mut quants = [0_i8; BLOCK];
+        let mut sum = 0_i32;
+        for (quant, value) in quants.iter_mut().zip(values) {
+            let rounded = nearest(value * inverse);
+            sum += rounded;
+            *quant = rounded as i8;
+        }
+        // SAFETY: the ISA is available by contract.
+        word(0, unsafe { L::round_to_f16(d) }.to_ne_bytes());
+        word(1, (-ZERO * sum).to_ne_bytes());
+        quads(&quants, 2, word);
+    }
+}
+
+/// Q8_K activations for q4_k weights, whose minima need the sums of 32 quants.
+pub(crate) struct Q8KForQ4K;
+
+impl Activation for Q8KForQ4K {
+    const ELEMENTS: usize = SUPER_BLOCK;
+    const WORDS: usize = Q4_K_WORDS;
+
+    #[inline(always)]
+    unsafe fn quantise<L: Lanes>(values: &[f32], mut word: impl FnMut(usize, [u8; 4])) {
+        let (d, quants) = q8_k(values);
+        word(0, d.to_ne_bytes());
+        let sum = |sub: usize| quants[sub * 32..][..32].iter().map(|&q| i16::from(q)).sum::<i16>();
+        for pair in 0..4 {
+            // Minima 0, 2 and 1, 3 of a word are met side by side in its even and odd bytes.
+            let first = pair / 2 * 4 + pair % 2;
+            let ([a, b], [c, d]) = (sum(first).to_le_bytes(), sum(first + 2).to_le_bytes());
+            word(1 + pair, [a, b, c, d]);
+        }
+        quads(&quants, 5, word);
+    }
+}
+
+/// Q8_K activations for q6_k weights, whose zero point is 32.
+pub(crate) struct Q8KForQ6K;
+
+impl Activation for Q8KForQ6K {
+    const ELEMENTS: usize = SUPER_BLOCK;
+    const WORDS: usize = Q6_K_WORDS;
+
+    #[inline(always)]
+    unsafe fn quantise<L: Lanes>(values: &[f32], mut word: impl FnMut(usize, [u8; 4])) {
+        let (d, quants) = q8_k(values);
+        word(0, d.to_ne_bytes());
+        for sub in 0..16 {
+            let sum: i32 = quants[sub * 16..][..16].iter().map(|&q| i32::from(q)).sum();
+            word(1 + sub, (-32 * sum).to_ne_bytes());
+        }
+        quads(&quants, 17, word);
+    }
+}
+
+/// The scale and the quants of a Q8_K super-block.
+#[inline(always)]
+fn q8_k(values: &[f32]) -> (f32, [i8; SUPER_BLOCK]) {
+    let mut quants = [0_i8; SUPER_BLOCK];
+    let [most, least] = values.iter().fold([0.0_f32; 2], |[most, least], &value| [most.max(value), least.min(value)]);
+    let extreme = if most > -least { most } else { least };
+    if extreme == 0.0 {
+        return (0.0, quants);
+    }
+    let inverse = -127.0 / extreme;
+    for (quant, value) in quants.iter_mut().zip(values) {
+        *quant = nearest(value * inverse).min(127) as i8;
+    }
+    (1.0 / inverse, quants)
+}
+
+#[inline(always)]
+fn quads(quants: &[i8], from: usize, mut word: impl FnMut(usize, [u8; 4])) {
+    for (index, quad) in quants.as_chunks::<4>().0.iter().enumerate() {
+        word(from + index, quad.map(|q| q as u8));
+    }
+}
+
+/// Instantiates the tiles of one quantised format as functions with their target features: `tiles[r - 1]` multiplies `r`
+/// tokens.
+macro_rules! quantised_tiles {
+    ($tile:ident < $($argument:tt),* >, rows: [$($rows:literal)*], vectors: [$($vectors:literal)?] $(, #[$features:meta])?) => {
+        $crate::ops::matmul::quantised::quantised_tiles!(@each $tile, [$($argument),*], [$($rows)*], [$($vectors)?],
+            [$(#[$features])?])
+    };
+    (@each $tile:ident, $arguments:tt, [$($rows:literal)*], $vectors:tt, $features:tt) => {
+        &[$($crate::ops::matmul::quantised::quantised_tiles!(@one $tile, $arguments, $rows, $vectors, $features)),*]
+    };
+    (@one $tile:ident, [$($argument:tt),*], $rows:literal, [$($vectors:literal)?], [$(#[$features:meta])?]) => {{
+        /// # Safety
+        /// The instruction set is available; arguments as the tile asks.
+        $(#[$features])?
+        unsafe fn tile(arguments: &$crate::ops::matmul::TileArguments) {
+            // SAFETY: passed on from the caller.
+            unsafe { $crate::ops::matmul::quantised::$tile::<$($argument,)* $rows $(, $vectors)?>(arguments) }
+        }
+        tile as $crate::ops::matmul::TileFn
+    }};
+}
+pub(crate) use quantised_tiles;
+
+/// The type of a quantised format's tiles: from one row up.
+pub(crate) type Tiles = &'static [TileFn];

@@ -1,0 +1,154 @@
+//! The oracle of matmul: random weights and tokens as they are stored, what their bytes mean, and the plain sum.
+//!
+//! Layouts and quantisation follow ggml's definitions (`ggml-common.h`, the reference routines of `ggml-quants.c`), with
+//! ties rounded to even, as its vector code does.
+
+use super::Random;
+use crate::dtype::Dtype;
+use half::{bf16, f16};
+
+/// Random weights, row after row in their stored layout. Values are of a size such that sums stay within every format.
+///
+/// # Panics
+/// When `k` is not a whole number of blocks.
+pub fn weights(dtype: Dtype, rows: usize, k: usize, seed: u64) -> Vec<u8> {
+    let block = dtype.block();
+    let (elements, bytes) = (block.elements as usize, block.bytes as usize);
+    assert!(k.is_multiple_of(elements), "{k} elements are no whole blocks of {dtype}");
+    let mut random = Random::new(seed);
+    let mut out = vec![0; rows * k / elements * bytes];
+    for block in out.chunks_exact_mut(bytes) {
+        for byte in block.iter_mut() {
+            *byte = random.bits() as u8;
+        }
+        let mut scale = |at: usize| {
+            let value = f16::from_f64(0.005 + 0.0025 * random.signed_unit());
+            block[at..at + 2].copy_from_slice(&value.to_le_bytes());
+        };
+        match dtype {
+            Dtype::Q8_0 | Dtype::Q4_0 => scale(0),
+            Dtype::Q4K => [0, 2].into_iter().for_each(scale),
+            Dtype::Q6K => scale(208),
+            Dtype::F64 => block.copy_from_slice(&random.signed_unit().to_le_bytes()),
+            Dtype::F32 => block.copy_from_slice(&(random.signed_unit() as f32).to_le_bytes()),
+            Dtype::F16 => block.copy_from_slice(&f16::from_f64(random.signed_unit()).to_le_bytes()),
+            Dtype::Bf16 => block.copy_from_slice(&bf16::from_f64(random.signed_unit()).to_le_bytes()),
+            Dtype::I8 => {}
+        }
+    }
+    out
+}
+
+/// Random f32 tokens.
+pub fn tokens(rows: usize, k: usize, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed);
+    (0..rows * k).map(|_| random.signed_unit() as f32).collect()
+}
+
+/// Rows of tokens as a kernel with such weights takes them, each row filled up to whole 32-bit words: f32 for f32 and f16
+/// weights, bf16, and u8 for i8 weights. The block formats take f32, and quantise them.
+pub fn stored_tokens(weights: Dtype, tokens: &[f32], k: usize) -> Vec<u8> {
+    let word = |value: &f32| match weights {
+        Dtype::Bf16 => bf16::from_f32(*value).to_le_bytes().to_vec(),
+        Dtype::I8 => vec![(value * 127.5 + 127.5).round_ties_even() as u8],
+        _ => value.to_le_bytes().to_vec(),
+    };
+    let stored = |row: &[f32]| {
+        let mut bytes: Vec<u8> = row.iter().flat_map(word).collect();
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    };
+    tokens.chunks_exact(k).flat_map(stored).collect()
+}
+
+/// The values that stored weights stand for.
+pub fn widened(dtype: Dtype, stored: &[u8]) -> Vec<f64> {
+    let half = |bytes: &[u8]| f64::from(f16::from_le_bytes([bytes[0], bytes[1]]).to_f32());
+    let nibble = |byte: u8, high: bool| if high { byte >> 4 } else { byte & 0x0f };
+    let block = |b: &[u8]| -> Vec<f64> {
+        match dtype {
+            Dtype::F64 => vec![f64::from_le_bytes(std::array::from_fn(|i| b[i]))],
+            Dtype::F32 => vec![f64::from(f32::from_le_bytes(std::array::from_fn(|i| b[i])))],
+            Dtype::F16 => vec![half(b)],
+            Dtype::Bf16 => vec![f64::from(bf16::from_le_bytes([b[0], b[1]]).to_f32())],
+            Dtype::I8 => vec![f64::from(b[0] as i8)],
+            Dtype::Q8_0 => b[2..].iter().map(|&q| half(b) * f64::from(q as i8)).collect(),
+            Dtype::Q4_0 => {
+                let quant = |i: usize| f64::from(nibble(b[2 + i % 16], i >= 16)) - 8.0;
+                (0..32).map(|i| half(b) * quant(i)).collect()
+            }
+            Dtype::Q4K => (0..256)
+                .map(|i| {
+                    let (scale, minimum) = scale_and_minimum(&b[4..16], i / 32);
+                    let quant = nibble(b[16 + i / 64 * 32 + i % 32], i / 32 % 2 == 1);
+                    half(b) * f64::from(scale) * f64::from(quant) - half(&b[2..]) * f64::from(minimum)
+                })
+                .collect(),
+            Dtype::Q6K => (0..256)
+                .map(|i| {
+                    let (part, quarter, within) = (i / 128, i % 128 / 32, i % 32);
+                    let low = nibble(b[part * 64 + quarter % 2 * 32 + within], quarter >= 2);
+                    let high = b[128 + part * 32 + within] >> (2 * quarter) & 3;
+                    let scale = f64::from(b[192 + i / 16] as i8);
+                    half(&b[208..]) * scale * (f64::from(low | high << 4) - 32.0)
+                })
+                .collect(),
+        }
+    };
+    stored.chunks_exact(dtype.block().bytes as usize).flat_map(block).collect()
+}
+
+/// The 6-bit scale and minimum of sub-block `j`, ggml's `get_scale_min_k4`.
+fn scale_and_minimum(packed: &[u8], j: usize) -> (u8, u8) {
+    if j < 4 {
+        (packed[j] & 63, packed[j + 4] & 63)
+    } else {
+        (packed[j + 4] & 0x0f | packed[j - 4] >> 6 << 4, packed[j + 4] >> 4 | packed[j] >> 6 << 4)
+    }
+}
+
+/// The values that one row of tokens has once a kernel with such weights has rounded or quantised it.
+pub fn rounded_token(weights: Dtype, token: &[f32]) -> Vec<f64> {
+    match weights {
+        Dtype::Q8_0 | Dtype::Q4_0 => token.chunks(32).flat_map(q8_0).collect(),
+        Dtype::Q4K | Dtype::Q6K => token.chunks(256).flat_map(q8_k).collect(),
+        Dtype::Bf16 => token.iter().map(|&x| f64::from(bf16::from_f32(x).to_f32())).collect(),
+        Dtype::I8 => token.iter().map(|&x| f64::from((x * 127.5 + 127.5).round_ties_even() as u8)).collect(),
+        _ => token.iter().map(|&x| f64::from(x)).collect(),
+    }
+}
+
+fn q8_0(values: &[f32]) -> Vec<f64> {
+    let d = values.iter().fold(0.0_f32, |d, x| d.max(x.abs())) / 127.0;
+    let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
+    let scale = f64::from(f16::from_f32(d).to_f32());
+    values.iter().map(|x| scale * f64::from((x * inverse).round_ties_even())).collect()
+}
+
+fn q8_k(values: &[f32]) -> Vec<f64> {
+    let extreme = values.iter().fold(0.0_f32, |most, &x| if x.abs() > most.abs() { x } else { most });
+    if extreme == 0.0 {
+        return vec![0.0; values.len()];
+    }
+    let inverse = -127.0 / extreme;
+    values.iter().map(|x| f64::from(1.0 / inverse) * f64::from((x * inverse).round_ties_even().min(127.0))).collect()
+}
+
+/// One element of the product, and the sum of the magnitudes that went into it: what rounding errors are measured by.
+pub fn element(weights: &[f64], token: &[f64]) -> (f64, f64) {
+    let products = weights.iter().zip(token).map(|(w, x)| w * x);
+    products.fold((0.0, 0.0), |(sum, magnitude), product| (sum + product, magnitude + product.abs()))
+}
+
+/// Whether a kernel's element is right: exactly for integers, else within the rounding of f32 sums.
+///
+/// Sums of `k` products rounded to 2⁻²⁴ in any order are off by at most k·2⁻²⁴ of the magnitude; with random signs by
+/// about the square root of that, and the bound here lies between.
+pub fn element_agrees(weights: Dtype, bits: u32, (sum, magnitude): (f64, f64), k: usize) -> bool {
+    if weights == Dtype::I8 {
+        return f64::from(bits as i32) == sum;
+    }
+    let error = (f64::from(f32::from_bits(bits)) - sum).abs();
+    // NaN agrees with nothing.
+    error <= magnitude * (8.0 + (k as f64).sqrt()) * 2.0_f64.powi(-24)
+}
