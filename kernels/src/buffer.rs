@@ -21,6 +21,8 @@ pub struct Buffer {
 
 // SAFETY: the buffer owns its mapping alone; nothing in it is bound to a thread.
 unsafe impl Send for Buffer {}
+// SAFETY: a shared buffer is only read; writing asks for `&mut`.
+unsafe impl Sync for Buffer {}
 
 /// The size of a huge page, and the alignment of the mapping.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
@@ -56,6 +58,18 @@ impl Buffer {
     pub fn as_mut_slice(&mut self) -> &mut [f64] {
         // SAFETY: as above, and the mapping is owned alone.
         unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
+    }
+
+    /// The array as bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        // SAFETY: the same memory as `as_slice`; any byte of an f64 is a valid u8.
+        unsafe { std::slice::from_raw_parts(self.start.cast(), self.len * size_of::<f64>()) }
+    }
+
+    /// The array as bytes, to write.
+    pub fn as_mut_bytes(&mut self) -> &mut [u8] {
+        // SAFETY: as above; any bytes are valid f64s, and the mapping is owned alone.
+        unsafe { std::slice::from_raw_parts_mut(self.start.cast(), self.len * size_of::<f64>()) }
     }
 
     /// The address range of the whole mapping, to find it in the system's books.

@@ -75,6 +75,32 @@ x86_lanes!(
     Avx2,
     avx2_primitives,
     #[inline(always)]
+    unsafe fn largest(value: __m256) -> f32 {
+        // SAFETY: the trait's contract.
+        unsafe {
+            let four = _mm_max_ps(_mm256_castps256_ps128(value), _mm256_extractf128_ps::<1>(value));
+            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
+        }
+    },
+    #[inline(always)]
+    unsafe fn total(value: __m256i) -> i32 {
+        // SAFETY: the trait's contract.
+        unsafe {
+            let four = _mm_add_epi32(_mm256_castsi256_si128(value), _mm256_extracti128_si256::<1>(value));
+            let two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+            _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<1>(two)))
+        }
+    },
+    #[inline(always)]
+    unsafe fn store_s8(value: __m256i, to: *mut u8) {
+        // SAFETY: the trait's contract.
+        unsafe {
+            let words = _mm_packs_epi32(_mm256_castsi256_si128(value), _mm256_extracti128_si256::<1>(value));
+            _mm_storel_epi64(to.cast(), _mm_packs_epi16(words, words))
+        }
+    },
+    #[inline(always)]
     unsafe fn dot_u8_s8(sum: __m256i, u: __m256i, s: __m256i) -> __m256i {
         // SAFETY: the trait's contract.
         unsafe {

@@ -87,10 +87,43 @@ pub(super) struct Avx512;
 #[derive(Clone, Copy)]
 pub(super) struct Avx512Dot;
 
-x86_lanes!(Avx512, avx512_primitives);
+x86_lanes!(
+    Avx512,
+    avx512_primitives,
+    #[inline(always)]
+    unsafe fn largest(value: __m512) -> f32 {
+        // SAFETY: the trait's contract.
+        unsafe { _mm512_reduce_max_ps(value) }
+    },
+    #[inline(always)]
+    unsafe fn total(value: __m512i) -> i32 {
+        // SAFETY: the trait's contract.
+        unsafe { _mm512_reduce_add_epi32(value) }
+    },
+    #[inline(always)]
+    unsafe fn store_s8(value: __m512i, to: *mut u8) {
+        // SAFETY: the trait's contract.
+        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(value)) }
+    },
+);
 x86_lanes!(
     Avx512Dot,
     avx512_primitives,
+    #[inline(always)]
+    unsafe fn largest(value: __m512) -> f32 {
+        // SAFETY: the trait's contract.
+        unsafe { _mm512_reduce_max_ps(value) }
+    },
+    #[inline(always)]
+    unsafe fn total(value: __m512i) -> i32 {
+        // SAFETY: the trait's contract.
+        unsafe { _mm512_reduce_add_epi32(value) }
+    },
+    #[inline(always)]
+    unsafe fn store_s8(value: __m512i, to: *mut u8) {
+        // SAFETY: the trait's contract.
+        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(value)) }
+    },
     #[inline(always)]
     unsafe fn dot_u8_s8(sum: __m512i, u: __m512i, s: __m512i) -> __m512i {
         // SAFETY: the trait's contract.

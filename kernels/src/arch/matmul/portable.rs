@@ -69,6 +69,11 @@ impl Lanes for Portable {
         unsafe { from.cast::<[i32; 8]>().read_unaligned() }
     }
     #[inline(always)]
+    unsafe fn load_s8(from: *const u8) -> [i32; 8] {
+        // SAFETY: see above.
+        unsafe { from.cast::<[i8; 8]>().read_unaligned() }.map(i32::from)
+    }
+    #[inline(always)]
     unsafe fn store(value: [i32; 8], to: *mut u8) {
         // SAFETY: see above.
         unsafe { to.cast::<[i32; 8]>().write_unaligned(value) }
@@ -92,6 +97,29 @@ impl Lanes for Portable {
     #[inline(always)]
     unsafe fn add_f32(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
         each(a, b, |a, b| a + b)
+    }
+    #[inline(always)]
+    unsafe fn max_f32(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        // A comparison and not `max`, whose rules for NaN no vector instruction has.
+        each(a, b, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    unsafe fn largest(value: [f32; 8]) -> f32 {
+        value.into_iter().fold(value[0], f32::max)
+    }
+    #[inline(always)]
+    unsafe fn nearest(value: [f32; 8]) -> [i32; 8] {
+        // The sum with 1.5·2²³ has no room for fractions.
+        value.map(|value| ((value + 12_582_912.0).to_bits() & 0x007f_ffff) as i32 - 0x0040_0000)
+    }
+    #[inline(always)]
+    unsafe fn total(value: [i32; 8]) -> i32 {
+        value.into_iter().fold(0, i32::wrapping_add)
+    }
+    #[inline(always)]
+    unsafe fn store_s8(value: [i32; 8], to: *mut u8) {
+        // SAFETY: see above.
+        unsafe { to.cast::<[u8; 8]>().write_unaligned(value.map(|value| value as u8)) }
     }
     #[inline(always)]
     unsafe fn to_f32(value: [i32; 8]) -> [f32; 8] {
@@ -133,6 +161,4 @@ impl Lanes for Portable {
     unsafe fn round_to_f16(value: f32) -> f32 {
         f16::from_f32_const(value).to_f32_const()
     }
-    #[inline(always)]
-    unsafe fn prefetch(_address: *const u8) {}
 }

@@ -30,6 +30,11 @@ pub(crate) trait Lanes: Copy {
     /// # Safety
     /// See the trait.
     unsafe fn load(from: *const u8) -> Self::I;
+    /// Signed bytes, widened.
+    ///
+    /// # Safety
+    /// See the trait; a quarter of a vector behind the pointer.
+    unsafe fn load_s8(from: *const u8) -> Self::I;
     /// # Safety
     /// See the trait.
     unsafe fn store(value: Self::I, to: *mut u8);
@@ -51,6 +56,29 @@ pub(crate) trait Lanes: Copy {
     /// # Safety
     /// See the trait.
     unsafe fn add_f32(a: Self::F, b: Self::F) -> Self::F;
+    /// # Safety
+    /// See the trait.
+    unsafe fn max_f32(a: Self::F, b: Self::F) -> Self::F;
+    /// The largest lane.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn largest(value: Self::F) -> f32;
+    /// Rounded to the nearest integers, ties to even; magnitudes below 2²².
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn nearest(value: Self::F) -> Self::I;
+    /// The sum of all lanes.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn total(value: Self::I) -> i32;
+    /// The low byte of each lane.
+    ///
+    /// # Safety
+    /// See the trait; a quarter of a vector behind the pointer.
+    unsafe fn store_s8(value: Self::I, to: *mut u8);
     /// Signed integers to f32.
     ///
     /// # Safety
@@ -136,13 +164,7 @@ pub(crate) trait Lanes: Copy {
     #[inline(always)]
     unsafe fn dot_bf16(sum: Self::F, a: Self::I, b: Self::I) -> Self::F {
         // SAFETY: the trait's contract.
-        unsafe {
-            // A bf16 is the upper half of an f32.
-            let upper = Self::splat(0xffff_0000_u32 as i32);
-            let low = |x: Self::I| Self::from_bits(Self::shl::<16>(x));
-            let high = |x: Self::I| Self::from_bits(Self::and(x, upper));
-            Self::mul_add(high(a), high(b), Self::mul_add(low(a), low(b), sum))
-        }
+        unsafe { widened_dot_bf16::<Self>(sum, a, b) }
     }
 
     /// `value` rounded to half precision.
@@ -150,9 +172,20 @@ pub(crate) trait Lanes: Copy {
     /// # Safety
     /// See the trait.
     unsafe fn round_to_f16(value: f32) -> f32;
-    /// Fetches the line at `address` into the second level of cache; any address will do.
-    ///
-    /// # Safety
-    /// See the trait.
-    unsafe fn prefetch(address: *const u8);
+}
+
+/// The dot product of bfloat16 where no instruction has it: two multiply-adds of f32.
+///
+/// # Safety
+/// As the methods of [`Lanes`].
+#[inline(always)]
+pub(crate) unsafe fn widened_dot_bf16<L: Lanes>(sum: L::F, a: L::I, b: L::I) -> L::F {
+    // SAFETY: by contract.
+    unsafe {
+        // A bf16 is the upper half of an f32.
+        let upper = L::splat(0xffff_0000_u32 as i32);
+        let low = |x: L::I| L::from_bits(L::shl::<16>(x));
+        let high = |x: L::I| L::from_bits(L::and(x, upper));
+        L::mul_add(high(a), high(b), L::mul_add(low(a), low(b), sum))
+    }
 }

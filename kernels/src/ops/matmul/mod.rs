@@ -19,7 +19,6 @@ pub use output::{Grid, Output, Tile};
 
 use crate::dtype::Dtype;
 use crate::isa::Isa;
-use plain::PlainTiles;
 
 /// What a register tile is told.
 pub(crate) struct TileArguments {
@@ -39,8 +38,6 @@ pub(crate) struct TileArguments {
     pub(crate) out_stride: usize,
     /// Add to what C holds instead of replacing it (plain).
     pub(crate) add: bool,
-    /// Where a packed tile prefetches from, one line per group.
-    pub(crate) prefetch: *const u8,
 }
 
 pub(crate) type TileFn = unsafe fn(&TileArguments);
@@ -57,25 +54,16 @@ pub(crate) struct MatmulEntry {
     pub(crate) tiles: Tiles,
 }
 
+/// Register tiles, from one row up: `tiles[r - 1]` multiplies `r` tokens.
 pub(crate) enum Tiles {
-    Plain(PlainTiles),
-    Quantised { tiles: quantised::Tiles, quantise: QuantiseFn },
+    Plain(&'static [TileFn]),
+    Quantised { tiles: &'static [TileFn], quantise: QuantiseFn },
 }
 
 /// A matmul kernel that this CPU can run.
 #[derive(Clone, Copy)]
 pub struct MatmulKernel {
     entry: &'static MatmulEntry,
-}
-
-/// How the work is cut for the caches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Blocking {
-    /// Bytes of a strip that stay in a cache while the panels of a tile pass by: half the second level is a good choice.
-    pub strip_bytes: usize,
-    /// Whether plain tokens are packed panel by panel before use, which pays off when their rows lie a power of two apart
-    /// and many strips use them.
-    pub packed: bool,
 }
 
 /// The tokens of some rows of A, as a kernel wants them.
@@ -85,12 +73,6 @@ pub struct Tokens<'a> {
     pub bytes: &'a [u8],
     /// Rows.
     pub rows: usize,
-}
-
-/// Memory that a thread lends to [`MatmulKernel::multiply`].
-#[derive(Debug, Default)]
-pub struct Scratch {
-    packed: Vec<u32>,
 }
 
 impl MatmulKernel {
@@ -171,7 +153,7 @@ impl MatmulKernel {
         let rows = tokens.len().checked_div(k).unwrap_or(0);
         assert!(tokens.len() == rows * k && k.is_multiple_of(self.weights().block().elements as usize), "tokens");
         assert_eq!(panels.len(), self.token_bytes(rows, k), "panels");
-        for panel in panels_of(rows, tiles.len()) {
+        for panel in evenly(rows, tiles.len()) {
             let at = self.token_bytes(panel.start, k);
             // SAFETY: the ISA is available, for the entry was handed out; lengths are checked above, and panels follow
             // one another in both.
@@ -181,19 +163,13 @@ impl MatmulKernel {
         }
     }
 
-    /// Multiplies one tile of C: its rows are `tokens`, its columns the weights in `strips`.
+    /// Multiplies one tile of C: its rows are `tokens`, its columns the weights in `strips`. Where several panels of rows
+    /// share plain weights, at most `block_bytes` of a strip are in use at a time, to stay in a cache meanwhile: half of the
+    /// second level is a good choice.
     ///
     /// # Panics
     /// When the lengths do not fit the tile.
-    pub fn multiply(
-        self,
-        k: usize,
-        strips: &[u8],
-        tokens: Tokens<'_>,
-        tile: &mut Tile<'_>,
-        blocking: Blocking,
-        scratch: &mut Scratch,
-    ) {
+    pub fn multiply(self, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, block_bytes: usize) {
         let strip_bytes = self.strip_bytes(k);
         assert_eq!(strips.len(), tile.columns().div_ceil(self.strip_rows()) * strip_bytes, "strips");
         assert_eq!(tile.columns() % self.strip_rows(), 0, "columns");
@@ -202,108 +178,67 @@ impl MatmulKernel {
         if k == 0 || tokens.rows == 0 {
             return tile.clear();
         }
-        match &self.entry.tiles {
-            Tiles::Quantised { tiles, .. } => self.multiply_quantised(tiles, k, strips, tokens, tile),
-            Tiles::Plain(tiles) => self.multiply_plain(tiles, k, strips, tokens, tile, blocking, scratch),
+        match self.entry.tiles {
+            Tiles::Quantised { tiles, .. } => {
+                let groups = k.div_ceil(self.weights().block().elements as usize);
+                let cut = Cut { tiles, groups: 0..groups, group_bytes: 0, strip_bytes, row_stride: 0 };
+                self.pass(&cut, k, strips, tokens, tile);
+            }
+            Tiles::Plain(tiles) => {
+                let row_stride = self.token_bytes(1, k);
+                let groups = row_stride / 4;
+                let group_bytes = strip_bytes / groups;
+                // A single panel uses each weight once: nothing has to stay.
+                let alone = tokens.rows <= tiles.len();
+                let most = if alone { groups } else { (block_bytes / group_bytes).max(GROUPS_MIN) };
+                for groups in evenly(groups, most) {
+                    let cut = Cut { tiles, groups, group_bytes, strip_bytes, row_stride };
+                    self.pass(&cut, k, strips, tokens, tile);
+                }
+            }
         }
     }
 
-    fn multiply_quantised(
-        self,
-        tiles: &'static [TileFn],
-        k: usize,
-        strips: &[u8],
-        tokens: Tokens<'_>,
-        tile: &mut Tile<'_>,
-    ) {
-        let groups = k.div_ceil(if matches!(self.weights(), Dtype::Q4K | Dtype::Q6K) {
-            quantised::SUPER_BLOCK
-        } else {
-            quantised::BLOCK
-        });
-        for (index, strip) in strips.chunks_exact(self.strip_bytes(k)).enumerate() {
-            for panel in panels_of(tokens.rows, tiles.len()) {
+    /// Goes through all strips and panels once, with the groups of `cut`.
+    fn pass(self, cut: &Cut, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>) {
+        for (index, strip) in strips.chunks_exact(cut.strip_bytes).enumerate() {
+            for panel in evenly(tokens.rows, cut.tiles.len()) {
                 let panel_bytes = &tokens.bytes[self.token_bytes(panel.start, k)..self.token_bytes(panel.end, k)];
                 let arguments = TileArguments {
-                    weights: strip.as_ptr(),
+                    weights: strip[cut.groups.start * cut.group_bytes..].as_ptr(),
                     strip_bytes: self.vector_bytes(k),
-                    activations: panel_bytes.as_ptr(),
-                    row_stride: 0,
-                    groups,
+                    // Groups of plain tokens are words of 4 bytes; quantised ones are never cut.
+                    activations: panel_bytes[cut.groups.start * 4..].as_ptr(),
+                    row_stride: cut.row_stride,
+                    groups: cut.groups.len(),
                     out: tile.at(panel.start, index * self.strip_rows()),
                     out_stride: tile.stride_bytes(),
-                    add: false,
-                    prefetch: strip.as_ptr(),
+                    add: cut.groups.start > 0,
                 };
-                // SAFETY: the ISA is available, for the entry was handed out. The strip and the panel hold `groups`
-                // blocks (lengths checked by the caller and the slicing), the tile the panel's rows and the strip's columns.
-                unsafe { tiles[panel.len() - 1](&arguments) }
-            }
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one call, each with its own lifetime")]
-    fn multiply_plain(
-        self,
-        tiles: &PlainTiles,
-        k: usize,
-        strips: &[u8],
-        tokens: Tokens<'_>,
-        tile: &mut Tile<'_>,
-        blocking: Blocking,
-        scratch: &mut Scratch,
-    ) {
-        let row_stride = self.token_bytes(1, k);
-        let groups = row_stride / 4;
-        let strip_bytes = self.strip_bytes(k);
-        let group_bytes = strip_bytes / groups;
-        let panels = || panels_of(tokens.rows, tiles.direct.len());
-        let several = panels().count() > 1;
-        // A single panel uses each weight once: no block of them has to stay anywhere.
-        let block = if several { (blocking.strip_bytes / group_bytes).clamp(64, groups.max(64)) } else { groups };
-        // Even blocks: a short last one would cost a pass over C like any other.
-        let block = groups.div_ceil(groups.div_ceil(block));
-        for first in (0..groups).step_by(block) {
-            let count = block.min(groups - first);
-            if blocking.packed {
-                pack::panels(tokens.bytes, row_stride, first..first + count, panels(), &mut scratch.packed);
-            }
-            for (index, strip) in strips.chunks_exact(strip_bytes).enumerate() {
-                for (turn, panel) in panels().enumerate() {
-                    let activations = if blocking.packed {
-                        scratch.packed[panel.start * count..panel.end * count].as_ptr().cast()
-                    } else {
-                        tokens.bytes[panel.start * row_stride + first * 4..].as_ptr()
-                    };
-                    let weights = strip[first * group_bytes..(first + count) * group_bytes].as_ptr();
-                    let arguments = TileArguments {
-                        weights,
-                        strip_bytes,
-                        activations,
-                        row_stride,
-                        groups: count,
-                        out: tile.at(panel.start, index * self.strip_rows()),
-                        out_stride: tile.stride_bytes(),
-                        add: first > 0,
-                        prefetch: match turn {
-                            // Four panels fetch the next strip's block, a line per group.
-                            0..4 => weights.wrapping_add(strip_bytes + turn * count * group_bytes / 4),
-                            _ => weights,
-                        },
-                    };
-                    let tiles = if blocking.packed { tiles.packed } else { tiles.direct };
-                    // SAFETY: the ISA is available, for the entry was handed out. The strip's block and `count` groups of
-                    // the panel's rows are there (slices checked), the tile has the panel's rows and the strip's columns;
-                    // prefetching may name any address.
-                    unsafe { tiles[panel.len() - 1](&arguments) }
-                }
+                // SAFETY: the ISA is available, for the entry was handed out. The strip and the panel's rows hold the
+                // groups (lengths are checked above and by slicing), the tile the panel's rows and the strip's columns.
+                unsafe { cut.tiles[panel.len() - 1](&arguments) }
             }
         }
     }
 }
 
-/// Cuts `rows` into as few panels of at most `most` as there can be, as even as they can be.
-fn panels_of(rows: usize, most: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let count = rows.div_ceil(most);
-    (0..count).map(move |index| rows * index / count..rows * (index + 1) / count)
+/// Fewer groups than this at a time would pay for going over C again and again.
+const GROUPS_MIN: usize = 64;
+
+/// The part of k that one pass over a tile of C works on.
+struct Cut {
+    tiles: &'static [TileFn],
+    groups: std::ops::Range<usize>,
+    /// Bytes of one group in a strip (plain).
+    group_bytes: usize,
+    strip_bytes: usize,
+    /// Bytes from one token to the next (plain).
+    row_stride: usize,
+}
+
+/// Cuts `0..total` into as few ranges of at most `most` as there can be, as even as they can be.
+fn evenly(total: usize, most: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let count = total.div_ceil(most);
+    (0..count).map(move |index| total * index / count..total * (index + 1) / count)
 }

@@ -1,8 +1,7 @@
-//! Interleaving: stored weights into strips, plain tokens into panels. Done once per model, or once per call; not in tiles.
+//! Interleaving: stored weights into strips, once per model.
 
 use super::quantised::{BLOCK, SUPER_BLOCK};
 use crate::dtype::Dtype;
-use std::ops::Range;
 
 /// Bytes of one vector of `lanes` interleaved rows of `k` elements.
 pub(super) fn vector_bytes(weights: Dtype, lanes: usize, k: usize) -> usize {
@@ -94,32 +93,10 @@ fn q6_k(row: &[u8], strip: &mut [u8], lanes: usize, lane: usize) {
         let half = index % 2;
         pair[(half * lanes + lane) * 2..][..2].copy_from_slice(&block[208..]);
         let rest = &mut pair[(4 + half * 208) * lanes..];
-        words(&block[192..208], rest, lanes, lane, 0);
+        for (sub, &scale) in block[192..208].iter().enumerate() {
+            rest[sub * lanes + lane] = scale;
+        }
         words(&block[..128], &mut rest[16 * lanes..], lanes, lane, 0);
         words(&block[128..192], &mut rest[144 * lanes..], lanes, lane, 0);
-    }
-}
-
-/// Packs the `groups` (32-bit words) of every panel's tokens: group after group, the panel's rows side by side.
-pub(super) fn panels(
-    tokens: &[u8],
-    row_stride: usize,
-    groups: Range<usize>,
-    panels: impl Iterator<Item = Range<usize>>,
-    packed: &mut Vec<u32>,
-) {
-    packed.clear();
-    for panel in panels {
-        let rows = panel.len();
-        let start = packed.len();
-        packed.resize(start + rows * groups.len(), 0);
-        let packed = &mut packed[start..];
-        for (lane, row) in panel.enumerate() {
-            let words =
-                tokens[row * row_stride + groups.start * 4..row * row_stride + groups.end * 4].as_chunks::<4>().0;
-            for (to, word) in packed[lane..].iter_mut().step_by(rows).zip(words) {
-                *to = u32::from_ne_bytes(*word);
-            }
-        }
     }
 }

@@ -9,8 +9,8 @@
 //! that a token's group is broadcast, no sum is ever taken across lanes, and the weights are read as one sequential
 //! stream whatever the number of tokens.
 
+use super::TileArguments;
 use super::lanes::Lanes;
-use super::{TileArguments, TileFn};
 use std::marker::PhantomData;
 
 /// One multiply-accumulate of plain weights.
@@ -107,37 +107,27 @@ plain!(/** f16 weights, widened as they are loaded; f32 tokens. */
 plain!(/** bf16 weights and tokens, f32 sums. */ Bf16, lane_bytes: 4, weight: I load, input: I, sum: F dot_bf16);
 plain!(/** i8 weights, u8 tokens, i32 sums. */ I8, lane_bytes: 4, weight: I load, input: I, sum: I dot_u8_s8);
 
-/// Multiplies `ROWS` tokens with one strip of `VECTORS` vectors. Tokens are packed (group by group, the rows of the tile
-/// side by side) or read where they stand.
+/// Multiplies `ROWS` tokens, read where they stand, with one strip of `VECTORS` vectors.
 ///
 /// # Safety
 /// The ISA is available; the arguments describe memory that is there, see [`TileArguments`].
 #[inline(always)]
-pub(crate) unsafe fn tile<P: Plain, const ROWS: usize, const VECTORS: usize, const PACKED: bool>(
-    arguments: &TileArguments,
-) {
+pub(crate) unsafe fn tile<P: Plain, const ROWS: usize, const VECTORS: usize>(arguments: &TileArguments) {
     let vector_bytes = P::L::LANES * P::LANE_BYTES;
-    let (row_stride, step) = if PACKED { (4, 4 * ROWS) } else { (arguments.row_stride, 4) };
     // SAFETY: `groups` groups of weights and of every row are there; so is the output.
     unsafe {
         let (mut weights, mut inputs) = (arguments.weights, arguments.activations);
         let mut sums = [[P::zero(); VECTORS]; ROWS];
-        let mut ahead = arguments.prefetch;
         for _ in 0..arguments.groups {
             let w: [P::Weight; VECTORS] = std::array::from_fn(|v| P::weight(weights.add(v * vector_bytes)));
-            if PACKED {
-                // One line of the next strip per group: a quarter of it per tile.
-                P::L::prefetch(ahead);
-                ahead = ahead.wrapping_add(64);
-            }
             for (row, sums) in sums.iter_mut().enumerate() {
-                let input = P::input(inputs.add(row * row_stride));
+                let input = P::input(inputs.add(row * arguments.row_stride));
                 for (sum, w) in sums.iter_mut().zip(w) {
                     *sum = P::multiply_accumulate(*sum, w, input);
                 }
             }
             weights = weights.add(VECTORS * vector_bytes);
-            inputs = inputs.add(step);
+            inputs = inputs.add(4);
         }
         for (row, sums) in sums.into_iter().enumerate() {
             for (v, sum) in sums.into_iter().enumerate() {
@@ -147,44 +137,23 @@ pub(crate) unsafe fn tile<P: Plain, const ROWS: usize, const VECTORS: usize, con
     }
 }
 
-/// The tiles of one kind of plain weights: from one row up, read in place and packed.
-pub(crate) struct PlainTiles {
-    /// `direct[r - 1]` multiplies `r` tokens where they stand.
-    pub(crate) direct: &'static [TileFn],
-    /// `packed[r - 1]` multiplies `r` packed tokens.
-    pub(crate) packed: &'static [TileFn],
-}
-
-/// Instantiates the tiles of plain weights as functions with their target features.
+/// Instantiates the tiles of plain weights as functions with their target features: `tiles[r - 1]` multiplies `r` tokens.
 macro_rules! plain_tiles {
-    ($format:ty, vectors: $vectors:literal, rows: $rows:tt $(, #[$features:meta])?) => {
-        $crate::ops::matmul::plain::PlainTiles {
-            direct: $crate::ops::matmul::plain::plain_tiles!(@each $format, $vectors, $rows, false $(, #[$features])?),
-            packed: $crate::ops::matmul::plain::plain_tiles!(@each $format, $vectors, $rows, true $(, #[$features])?),
+    ($format:ty, vectors: $vectors:literal, rows: [$($rows:literal)*] $(, #[$features:meta])?) => {
+        $crate::ops::matmul::plain::plain_tiles!(@each $format, $vectors, [$($rows)*], [$(#[$features])?])
+    };
+    (@each $format:ty, $vectors:literal, [$($rows:literal)*], $features:tt) => {
+        &[$($crate::ops::matmul::plain::plain_tiles!(@one $format, $vectors, $rows, $features)),*]
+    };
+    (@one $format:ty, $vectors:literal, $rows:literal, [$(#[$features:meta])?]) => {{
+        /// # Safety
+        /// The instruction set is available; arguments as `plain::tile` asks.
+        $(#[$features])?
+        unsafe fn tile(arguments: &$crate::ops::matmul::TileArguments) {
+            // SAFETY: passed on from the caller.
+            unsafe { $crate::ops::matmul::plain::tile::<$format, $rows, $vectors>(arguments) }
         }
-    };
-    (@each $format:ty, $vectors:literal, [$($rows:literal)*], $packed:literal) => {
-        &[$({
-            /// # Safety
-            /// The instruction set is available; arguments as `plain::tile` asks.
-            unsafe fn tile(arguments: &$crate::ops::matmul::TileArguments) {
-                // SAFETY: passed on from the caller.
-                unsafe { $crate::ops::matmul::plain::tile::<$format, $rows, $vectors, $packed>(arguments) }
-            }
-            tile as $crate::ops::matmul::TileFn
-        }),*]
-    };
-    (@each $format:ty, $vectors:literal, [$($rows:literal)*], $packed:literal, #[$features:meta]) => {
-        &[$({
-            /// # Safety
-            /// The instruction set is available; arguments as `plain::tile` asks.
-            #[$features]
-            unsafe fn tile(arguments: &$crate::ops::matmul::TileArguments) {
-                // SAFETY: passed on from the caller.
-                unsafe { $crate::ops::matmul::plain::tile::<$format, $rows, $vectors, $packed>(arguments) }
-            }
-            tile as $crate::ops::matmul::TileFn
-        }),*]
-    };
+        tile as $crate::ops::matmul::TileFn
+    }};
 }
 pub(crate) use plain_tiles;

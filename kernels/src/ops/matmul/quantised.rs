@@ -10,8 +10,8 @@
 //! repacking ggml's blocks is a transposition of 4-byte words, and every byte of the block is kept: the traffic is the
 //! format's own. Weights are the unsigned operand (8-bit ones with their sign bit flipped), activations the signed one.
 
+use super::TileArguments;
 use super::lanes::Lanes;
-use super::{TileArguments, TileFn};
 
 /// Quants per activation scale of q8_0 and q4_0.
 pub(crate) const BLOCK: usize = 32;
@@ -80,6 +80,43 @@ unsafe fn store<L: Lanes, const ROWS: usize, const VECTORS: usize>(
     }
 }
 
+/// Up to so many rows, one chain of dependent dot products per row would leave the pipes waiting: there are two.
+const FEW_ROWS: usize = 2;
+
+/// Multiplies one word of every weight row with that word of every token.
+///
+/// # Safety
+/// The ISA is available; the word is in the panel; unless `WIDE`, no byte of the weights is above 127.
+#[inline(always)]
+unsafe fn multiply_accumulate<L: Lanes, const WIDE: bool, const ROWS: usize, const VECTORS: usize>(
+    sums: &mut [[L::I; VECTORS]; ROWS],
+    weights: [L::I; VECTORS],
+    panel: Panel<ROWS>,
+    word: usize,
+) {
+    for (row, sums) in sums.iter_mut().enumerate() {
+        // SAFETY: by contract.
+        unsafe {
+            let token = L::splat(panel.i32(word, row));
+            for (sum, w) in sums.iter_mut().zip(weights) {
+                *sum = if WIDE { L::dot_u8_s8(*sum, w, token) } else { L::dot_u7_s8(*sum, w, token) };
+            }
+        }
+    }
+}
+
+/// Adds `dots`, each times its vector's scale, to `ints`.
+///
+/// # Safety
+/// The ISA is available.
+#[inline(always)]
+unsafe fn add_scaled<L: Lanes, const ROWS: usize>(ints: &mut [L::I; ROWS], dots: [[L::I; 1]; ROWS], scale: L::I) {
+    for (int, [dot]) in ints.iter_mut().zip(dots) {
+        // SAFETY: by contract.
+        *int = unsafe { L::add(*int, L::mul(dot, scale)) };
+    }
+}
+
 /// q8_0 (`NIBBLES` false) and q4_0: blocks of 32 with one scale.
 ///
 /// Strip of one vector, blocks in pairs so that everything stays aligned: scales of both blocks as f16, then their quants
@@ -103,30 +140,25 @@ pub(crate) unsafe fn blocks<L: Lanes, const NIBBLES: bool, const ROWS: usize, co
             let (pair, half) = (block / 2, block % 2);
             let strip = |v: usize| arguments.weights.add(v * arguments.strip_bytes + pair * pair_bytes);
             let mut ints: [[L::I; VECTORS]; ROWS] = std::array::from_fn(|row| [L::splat(panel.i32(1, row)); VECTORS]);
+            let mut others = [[L::splat(0); VECTORS]; ROWS];
             for q in 0..quants {
                 let raw: [L::I; VECTORS] =
                     std::array::from_fn(|v| L::load(strip(v).add(vector + (half * quants + q) * vector)));
                 if NIBBLES {
                     let lows = raw.map(|raw| L::and(raw, low));
                     let highs = raw.map(|raw| L::and(L::shr::<4>(raw), low));
-                    for (row, ints) in ints.iter_mut().enumerate() {
-                        let near = L::splat(panel.i32(2 + q, row));
-                        for (int, w) in ints.iter_mut().zip(lows) {
-                            *int = L::dot_u7_s8(*int, w, near);
-                        }
-                    }
-                    for (row, ints) in ints.iter_mut().enumerate() {
-                        let far = L::splat(panel.i32(6 + q, row));
-                        for (int, w) in ints.iter_mut().zip(highs) {
-                            *int = L::dot_u7_s8(*int, w, far);
-                        }
-                    }
+                    multiply_accumulate::<L, false, ROWS, VECTORS>(&mut ints, lows, panel, 2 + q);
+                    let sums = if ROWS <= FEW_ROWS { &mut others } else { &mut ints };
+                    multiply_accumulate::<L, false, ROWS, VECTORS>(sums, highs, panel, 6 + q);
                 } else {
-                    for (row, ints) in ints.iter_mut().enumerate() {
-                        let token = L::splat(panel.i32(2 + q, row));
-                        for (int, w) in ints.iter_mut().zip(raw) {
-                            *int = L::dot_u8_s8(*int, w, token);
-                        }
+                    let sums = if ROWS <= FEW_ROWS && q % 2 == 1 { &mut others } else { &mut ints };
+                    multiply_accumulate::<L, true, ROWS, VECTORS>(sums, raw, panel, 2 + q);
+                }
+            }
+            if ROWS <= FEW_ROWS {
+                for (ints, others) in ints.iter_mut().zip(others) {
+                    for (int, other) in ints.iter_mut().zip(others) {
+                        *int = L::add(*int, other);
                     }
                 }
             }
@@ -166,19 +198,20 @@ pub(crate) unsafe fn q4_k<L: Lanes, const ROWS: usize>(arguments: &TileArguments
 
             let quants = weights.add(4 * vector);
             let mut ints = [L::splat(0); ROWS];
-            for sub in 0..8 {
-                let mut dots = [L::splat(0); ROWS];
+            for pair in 0..4 {
+                // Low nibbles are one sub-block, high nibbles the next.
+                let mut dots = [[[L::splat(0); 1]; ROWS]; 2];
                 for q in 0..8 {
-                    let raw = L::load(quants.add((sub / 2 * 8 + q) * vector));
-                    let w = L::and(if sub % 2 == 0 { raw } else { L::shr::<4>(raw) }, low4);
-                    for (row, dot) in dots.iter_mut().enumerate() {
-                        *dot = L::dot_u7_s8(*dot, w, L::splat(panel.i32(5 + sub * 8 + q, row)));
-                    }
+                    let raw = L::load(quants.add((pair * 8 + q) * vector));
+                    let word = 5 + pair * 16 + q;
+                    let [lows, highs] = &mut dots;
+                    multiply_accumulate::<L, false, ROWS, 1>(lows, [L::and(raw, low4)], panel, word);
+                    multiply_accumulate::<L, false, ROWS, 1>(highs, [L::and(L::shr::<4>(raw), low4)], panel, word + 8);
                 }
-                let scale = byte::<L>(scales[sub / 4], sub % 4);
-                for (int, dot) in ints.iter_mut().zip(dots) {
-                    *int = L::add(*int, L::mul(dot, scale));
-                }
+                let word = scales[pair / 2];
+                let two = if pair % 2 == 0 { word } else { L::shr::<16>(word) };
+                add_scaled::<L, ROWS>(&mut ints, dots[0], L::and(two, L::splat(0xff)));
+                add_scaled::<L, ROWS>(&mut ints, dots[1], L::and(L::shr::<8>(two), L::splat(0xff)));
             }
             let mut least = [L::splat(0); ROWS];
             for pair in 0..4 {
@@ -201,45 +234,9 @@ pub(crate) unsafe fn q4_k<L: Lanes, const ROWS: usize>(arguments: &TileArguments
     }
 }
 
-/// Byte `index` of every lane, unsigned.
-///
-/// # Safety
-/// The ISA is available.
-#[inline(always)]
-unsafe fn byte<L: Lanes>(word: L::I, index: usize) -> L::I {
-    // SAFETY: by contract.
-    unsafe {
-        let shifted = match index {
-            0 => word,
-            1 => L::shr::<8>(word),
-            2 => L::shr::<16>(word),
-            _ => L::shr::<24>(word),
-        };
-        L::and(shifted, L::splat(0xff))
-    }
-}
-
-/// Byte `index` of every lane, signed.
-///
-/// # Safety
-/// The ISA is available.
-#[inline(always)]
-unsafe fn signed_byte<L: Lanes>(word: L::I, index: usize) -> L::I {
-    // SAFETY: by contract.
-    unsafe {
-        let top = match index {
-            0 => L::shl::<24>(word),
-            1 => L::shl::<16>(word),
-            2 => L::shl::<8>(word),
-            _ => word,
-        };
-        L::sar::<24>(top)
-    }
-}
-
 /// q6_k: super-blocks of 16 sub-blocks of 16, each with an 8-bit scale.
 ///
-/// Strip of one vector, super-blocks in pairs: d of both as f16, then for each the 16 scales as 4 words, 32 words of low
+/// Strip of one vector, super-blocks in pairs: d of both as f16, then for each the 16 scales, a byte per row, 32 words of low
 /// nibbles, 16 words of high bit pairs.
 ///
 /// # Safety
@@ -249,40 +246,19 @@ pub(crate) unsafe fn q6_k<L: Lanes, const ROWS: usize>(arguments: &TileArguments
     let vector = L::LANES * 4;
     // SAFETY: by contract.
     unsafe {
-        let (low4, high2) = (L::splat(0x0f0f_0f0f), L::splat(0x3030_3030));
         let mut sums = [[L::splat_f32(0.0); 1]; ROWS];
         let mut panel = Panel::<ROWS>(arguments.activations);
         for block in 0..arguments.groups {
             let pair = arguments.weights.add(block / 2 * 105 * vector);
             let (d, scales) = (pair.add(block % 2 * vector / 2), pair.add(vector + block % 2 * 52 * vector));
-            let (lows, highs) = (scales.add(4 * vector), scales.add(36 * vector));
             let mut ints = [L::splat(0); ROWS];
-            // Sub-block 8·half + 2·quarter + part holds elements 128·half + 32·quarter + 16·part and the next fifteen.
             for half in 0..2 {
-                for quarter in 0..4 {
-                    for part in 0..2 {
-                        let sub = 8 * half + 2 * quarter + part;
-                        let mut dots: [L::I; ROWS] = std::array::from_fn(|row| L::splat(panel.i32(1 + sub, row)));
-                        for q in 0..4 {
-                            let word = 4 * part + q;
-                            let low = L::load(lows.add((16 * half + 8 * (quarter % 2) + word) * vector));
-                            let high = L::load(highs.add((8 * half + word) * vector));
-                            let (low, high) = match quarter {
-                                0 => (low, L::shl::<4>(high)),
-                                1 => (low, L::shl::<2>(high)),
-                                2 => (L::shr::<4>(low), high),
-                                _ => (L::shr::<4>(low), L::shr::<2>(high)),
-                            };
-                            let w = L::or(L::and(low, low4), L::and(high, high2));
-                            for (row, dot) in dots.iter_mut().enumerate() {
-                                *dot = L::dot_u7_s8(*dot, w, L::splat(panel.i32(17 + sub * 4 + q, row)));
-                            }
-                        }
-                        let scale = signed_byte::<L>(L::load(scales.add(sub / 4 * vector)), sub % 4);
-                        for (int, dot) in ints.iter_mut().zip(dots) {
-                            *int = L::add(*int, L::mul(dot, scale));
-                        }
-                    }
+                for part in 0..2 {
+                    let place = Q6KPlace { scales, half, part };
+                    q6_k_sub_block::<L, 0, ROWS>(&mut ints, panel, place);
+                    q6_k_sub_block::<L, 1, ROWS>(&mut ints, panel, place);
+                    q6_k_sub_block::<L, 2, ROWS>(&mut ints, panel, place);
+                    q6_k_sub_block::<L, 3, ROWS>(&mut ints, panel, place);
                 }
             }
             let d = L::load_f16(d);
@@ -293,6 +269,48 @@ pub(crate) unsafe fn q6_k<L: Lanes, const ROWS: usize>(arguments: &TileArguments
             panel = panel.skip(Q6_K_WORDS);
         }
         store::<L, ROWS, 1>(sums, arguments);
+    }
+}
+
+/// Four sub-blocks of a q6_k super-block, one in each quarter: elements 128·half + 32·quarter + 16·part and the next fifteen.
+#[derive(Clone, Copy)]
+struct Q6KPlace {
+    /// The super-block's scales, with its quants behind them.
+    scales: *const u8,
+    half: usize,
+    part: usize,
+}
+
+/// Multiplies one sub-block of q6_k weights.
+///
+/// # Safety
+/// The ISA is available; the super-block is there, and in the panel.
+#[inline(always)]
+unsafe fn q6_k_sub_block<L: Lanes, const QUARTER: usize, const ROWS: usize>(
+    ints: &mut [L::I; ROWS],
+    panel: Panel<ROWS>,
+    Q6KPlace { scales, half, part }: Q6KPlace,
+) {
+    let vector = L::LANES * 4;
+    let sub = 8 * half + 2 * QUARTER + part;
+    // SAFETY: by contract.
+    unsafe {
+        let (low4, high2) = (L::splat(0x0f0f_0f0f), L::splat(0x3030_3030));
+        let lows = scales.add((4 + 16 * half + 8 * (QUARTER % 2) + 4 * part) * vector);
+        let highs = scales.add((36 + 8 * half + 4 * part) * vector);
+        let mut dots: [[L::I; 1]; ROWS] = std::array::from_fn(|row| [L::splat(panel.i32(1 + sub, row))]);
+        for q in 0..4 {
+            let (low, high) = (L::load(lows.add(q * vector)), L::load(highs.add(q * vector)));
+            let (low, high) = match QUARTER {
+                0 => (low, L::shl::<4>(high)),
+                1 => (low, L::shl::<2>(high)),
+                2 => (L::shr::<4>(low), high),
+                _ => (L::shr::<4>(low), L::shr::<2>(high)),
+            };
+            let w = L::or(L::and(low, low4), L::and(high, high2));
+            multiply_accumulate::<L, false, ROWS, 1>(&mut dots, [w], panel, 17 + sub * 4 + q);
+        }
+        add_scaled::<L, ROWS>(ints, dots, L::load_s8(scales.add(sub * L::LANES)));
     }
 }
 
@@ -339,12 +357,6 @@ pub(crate) trait Activation {
     unsafe fn quantise<L: Lanes>(values: &[f32], word: impl FnMut(usize, [u8; 4]));
 }
 
-/// Rounds to the nearest integer, ties to even, for magnitudes below 2²²: the sum with 1.5·2²³ has no room for fractions.
-#[inline(always)]
-fn nearest(value: f32) -> i32 {
-    ((value + 12_582_912.0).to_bits() & 0x007f_ffff) as i32 - 0x0040_0000
-}
-
 /// Q8_0 activations against weights with zero point `ZERO`.
 pub(crate) struct Q8_0<const ZERO: i32>;
 
@@ -354,19 +366,16 @@ impl<const ZERO: i32> Activation for Q8_0<ZERO> {
 
     #[inline(always)]
     unsafe fn quantise<L: Lanes>(values: &[f32], mut word: impl FnMut(usize, [u8; 4])) {
-        let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-        let d = largest / 127.0;
-        let inverse = if d > 0.0 { 1.0 / d } else { 0.0 };
-        let mut quants = [0_i8; BLOCK];
-        let mut sum = 0_i32;
-        for (quant, value) in quants.iter_mut().zip(values) {
-            let rounded = nearest(value * inverse);
-            sum += rounded;
-            *quant = rounded as i8;
+        let mut quants = [0_u8; BLOCK];
+        // SAFETY: the ISA is available by contract; there are as many quants as values.
+        unsafe {
+            let [most, least] = extremes::<L>(values);
+            let d = most.max(-least) / 127.0;
+            let sums: [i32; BLOCK / SUM] =
+                quants_and_sums::<L, _>(values, if d > 0.0 { 1.0 / d } else { 0.0 }, &mut quants);
+            word(0, L::round_to_f16(d).to_ne_bytes());
+            word(1, (-ZERO * (sums[0] + sums[1])).to_ne_bytes());
         }
-        // SAFETY: the ISA is available by contract.
-        word(0, unsafe { L::round_to_f16(d) }.to_ne_bytes());
-        word(1, (-ZERO * sum).to_ne_bytes());
         quads(&quants, 2, word);
     }
 }
@@ -380,14 +389,14 @@ impl Activation for Q8KForQ4K {
 
     #[inline(always)]
     unsafe fn quantise<L: Lanes>(values: &[f32], mut word: impl FnMut(usize, [u8; 4])) {
-        let (d, quants) = q8_k(values);
+        // SAFETY: the ISA is available by contract.
+        let (d, quants, sums) = unsafe { q8_k::<L>(values) };
         word(0, d.to_ne_bytes());
-        let sum = |sub: usize| quants[sub * 32..][..32].iter().map(|&q| i16::from(q)).sum::<i16>();
+        let sum = |sub: usize| sums[2 * sub] + sums[2 * sub + 1];
         for pair in 0..4 {
             // Minima 0, 2 and 1, 3 of a word are met side by side in its even and odd bytes.
             let first = pair / 2 * 4 + pair % 2;
-            let ([a, b], [c, d]) = (sum(first).to_le_bytes(), sum(first + 2).to_le_bytes());
-            word(1 + pair, [a, b, c, d]);
+            word(1 + pair, (sum(first) & 0xffff | sum(first + 2) << 16).to_ne_bytes());
         }
         quads(&quants, 5, word);
     }
@@ -402,36 +411,86 @@ impl Activation for Q8KForQ6K {
 
     #[inline(always)]
     unsafe fn quantise<L: Lanes>(values: &[f32], mut word: impl FnMut(usize, [u8; 4])) {
-        let (d, quants) = q8_k(values);
+        // SAFETY: the ISA is available by contract.
+        let (d, quants, sums) = unsafe { q8_k::<L>(values) };
         word(0, d.to_ne_bytes());
-        for sub in 0..16 {
-            let sum: i32 = quants[sub * 16..][..16].iter().map(|&q| i32::from(q)).sum();
+        for (sub, sum) in sums.iter().enumerate() {
             word(1 + sub, (-32 * sum).to_ne_bytes());
         }
         quads(&quants, 17, word);
     }
 }
 
-/// The scale and the quants of a Q8_K super-block.
+/// Quants that are summed together: the smallest sub-block.
+const SUM: usize = 16;
+
+/// The scale, the quants and their sums of a Q8_K super-block.
+///
+/// # Safety
+/// The ISA is available.
 #[inline(always)]
-fn q8_k(values: &[f32]) -> (f32, [i8; SUPER_BLOCK]) {
-    let mut quants = [0_i8; SUPER_BLOCK];
-    let [most, least] = values.iter().fold([0.0_f32; 2], |[most, least], &value| [most.max(value), least.min(value)]);
-    let extreme = if most > -least { most } else { least };
-    if extreme == 0.0 {
-        return (0.0, quants);
+unsafe fn q8_k<L: Lanes>(values: &[f32]) -> (f32, [u8; SUPER_BLOCK], [i32; SUPER_BLOCK / SUM]) {
+    let mut quants = [0; SUPER_BLOCK];
+    // SAFETY: by contract; there are as many quants as values.
+    unsafe {
+        let [most, least] = extremes::<L>(values);
+        let extreme = if most > -least { most } else { least };
+        if extreme == 0.0 {
+            return (0.0, quants, [0; SUPER_BLOCK / SUM]);
+        }
+        let inverse = -127.0 / extreme;
+        let sums = quants_and_sums::<L, _>(values, inverse, &mut quants);
+        (1.0 / inverse, quants, sums)
     }
-    let inverse = -127.0 / extreme;
-    for (quant, value) in quants.iter_mut().zip(values) {
-        *quant = nearest(value * inverse).min(127) as i8;
-    }
-    (1.0 / inverse, quants)
 }
 
+/// The largest value above zero and the smallest below it, zero where there is none.
+///
+/// # Safety
+/// The ISA is available; whole vectors of values.
 #[inline(always)]
-fn quads(quants: &[i8], from: usize, mut word: impl FnMut(usize, [u8; 4])) {
-    for (index, quad) in quants.as_chunks::<4>().0.iter().enumerate() {
-        word(from + index, quad.map(|q| q as u8));
+unsafe fn extremes<L: Lanes>(values: &[f32]) -> [f32; 2] {
+    // SAFETY: by contract.
+    unsafe {
+        let (mut most, mut least) = (L::splat_f32(0.0), L::splat_f32(0.0));
+        for vector in values.chunks_exact(L::LANES) {
+            let vector = L::load_f32(vector.as_ptr().cast());
+            most = L::max_f32(most, vector);
+            least = L::max_f32(least, L::mul_f32(vector, L::splat_f32(-1.0)));
+        }
+        [L::largest(most), -L::largest(least)]
+    }
+}
+
+/// The values times `inverse`, rounded to the nearest integer, ties to even, as bytes; and their sums, [`SUM`] at a time. No
+/// magnitude is above 127 but by the rounding of `inverse`, which does not reach the next integer.
+///
+/// # Safety
+/// The ISA is available; as many quants as values, `SUMS` times [`SUM`] of them.
+#[inline(always)]
+unsafe fn quants_and_sums<L: Lanes, const SUMS: usize>(values: &[f32], inverse: f32, quants: &mut [u8]) -> [i32; SUMS] {
+    let mut sums = [0; SUMS];
+    // SAFETY: by contract.
+    unsafe {
+        for (index, sum) in sums.iter_mut().enumerate() {
+            let mut total = L::splat(0);
+            for at in (index * SUM..(index + 1) * SUM).step_by(L::LANES) {
+                let scaled = L::mul_f32(L::load_f32(values.as_ptr().add(at).cast()), L::splat_f32(inverse));
+                let rounded = L::nearest(scaled);
+                L::store_s8(rounded, quants.as_mut_ptr().add(at));
+                total = L::add(total, rounded);
+            }
+            *sum = L::total(total);
+        }
+    }
+    sums
+}
+
+/// Gives the quants as words of four bytes, from word `from` on.
+#[inline(always)]
+fn quads(quants: &[u8], from: usize, mut word: impl FnMut(usize, [u8; 4])) {
+    for (index, &quad) in quants.as_chunks::<4>().0.iter().enumerate() {
+        word(from + index, quad);
     }
 }
 
@@ -457,6 +516,3 @@ macro_rules! quantised_tiles {
     }};
 }
 pub(crate) use quantised_tiles;
-
-/// The type of a quantised format's tiles: from one row up.
-pub(crate) type Tiles = &'static [TileFn];
