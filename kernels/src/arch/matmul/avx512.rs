@@ -4,7 +4,7 @@ use super::{x86_lanes, x86_lanes_impl};
 use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::ops::matmul::lanes::Lanes;
-use crate::ops::matmul::plain::{Bf16, F16, F32, I8, plain_tiles};
+use crate::ops::matmul::plain::{Bf16, Bf16Widened, F16, F32, I8, plain_tiles};
 use crate::ops::matmul::quantised::{Q8_0, Q8KForQ4K, Q8KForQ6K, quantised_tiles};
 use crate::ops::matmul::{MatmulEntry, Tiles};
 use std::arch::x86_64::*;
@@ -21,7 +21,7 @@ macro_rules! quantised {
                 unsafe fn quantise(tokens: *const f32, stride: usize, rows: usize, k: usize, panel: *mut u8) {
                     // SAFETY: passed on from the caller.
                     unsafe {
-                        crate::ops::matmul::quantised::quantise::<Avx512Dot, $activation>(tokens, stride, rows, k, panel)
+                        crate::ops::matmul::quantised::quantise::<Avx512, $activation>(tokens, stride, rows, k, panel)
                     }
                 }
                 quantise
@@ -53,61 +53,38 @@ pub(super) const ENTRIES: &[MatmulEntry] = &[
         Dtype::Bf16,
         4,
         Tiles::Plain(plain_tiles!(
-        Bf16<Avx512>, vectors: 4, rows: [1 2 3 4 5], #[target_feature(enable = "avx512f")])),
+        Bf16Widened<Avx512>, vectors: 4, rows: [1 2 3 4 5], #[target_feature(enable = "avx512f")])),
     ),
     entry(
         Isa::Avx512Bf16,
         Dtype::Bf16,
         4,
         Tiles::Plain(plain_tiles!(
-        Bf16<Avx512Dot>, vectors: 4, rows: [1 2 3 4 5 6], #[target_feature(enable = "avx512f,avx512bf16")])),
+        Bf16<Avx512>, vectors: 4, rows: [1 2 3 4 5 6], #[target_feature(enable = "avx512f,avx512bf16")])),
     ),
     entry(
         Isa::Avx512Vnni,
         Dtype::I8,
         4,
         Tiles::Plain(plain_tiles!(
-        I8<Avx512Dot>, vectors: 4, rows: [1 2 3 4 5 6], #[target_feature(enable = "avx512f,avx512vnni")])),
+        I8<Avx512>, vectors: 4, rows: [1 2 3 4 5 6], #[target_feature(enable = "avx512f,avx512vnni")])),
     ),
-    entry(Isa::Avx512Vnni, Dtype::Q8_0, 1, quantised!(blocks<Avx512Dot, false>, vectors: [1], Q8_0<128>)),
-    entry(Isa::Avx512Vnni, Dtype::Q4_0, 1, quantised!(blocks<Avx512Dot, true>, vectors: [1], Q8_0<8>)),
-    entry(Isa::Avx512Vnni, Dtype::Q4K, 1, quantised!(q4_k<Avx512Dot>, vectors: [], Q8KForQ4K)),
-    entry(Isa::Avx512Vnni, Dtype::Q6K, 1, quantised!(q6_k<Avx512Dot>, vectors: [], Q8KForQ6K)),
+    entry(Isa::Avx512Vnni, Dtype::Q8_0, 1, quantised!(blocks<Avx512, false>, vectors: [1], Q8_0<128>)),
+    entry(Isa::Avx512Vnni, Dtype::Q4_0, 1, quantised!(blocks<Avx512, true>, vectors: [1], Q8_0<8>)),
+    entry(Isa::Avx512Vnni, Dtype::Q4K, 1, quantised!(q4_k<Avx512>, vectors: [], Q8KForQ4K)),
+    entry(Isa::Avx512Vnni, Dtype::Q6K, 1, quantised!(q6_k<Avx512>, vectors: [], Q8KForQ6K)),
 ];
 
 const fn entry(isa: Isa, weights: Dtype, vectors: usize, tiles: Tiles) -> MatmulEntry {
     MatmulEntry { isa, weights, lanes: 16, vectors, tiles }
 }
 
-/// Sixteen lanes, nothing but the foundation.
+/// Sixteen lanes, with the dot products of bytes, halves and bfloat16. Tiles enable only those that their format uses.
 #[derive(Clone, Copy)]
 pub(super) struct Avx512;
 
-/// The same with the dot products of bytes, halves and bfloat16. Tiles enable only those that their format uses.
-#[derive(Clone, Copy)]
-pub(super) struct Avx512Dot;
-
 x86_lanes!(
     Avx512,
-    avx512_primitives,
-    #[inline(always)]
-    unsafe fn largest(value: __m512) -> f32 {
-        // SAFETY: the trait's contract.
-        unsafe { _mm512_reduce_max_ps(value) }
-    },
-    #[inline(always)]
-    unsafe fn total(value: __m512i) -> i32 {
-        // SAFETY: the trait's contract.
-        unsafe { _mm512_reduce_add_epi32(value) }
-    },
-    #[inline(always)]
-    unsafe fn store_s8(value: __m512i, to: *mut u8) {
-        // SAFETY: the trait's contract.
-        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(value)) }
-    },
-);
-x86_lanes!(
-    Avx512Dot,
     avx512_primitives,
     #[inline(always)]
     unsafe fn largest(value: __m512) -> f32 {

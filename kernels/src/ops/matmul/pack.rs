@@ -96,7 +96,14 @@ fn q6_k(row: &[u8], strip: &mut [u8], lanes: usize, lane: usize) {
         for (sub, &scale) in block[192..208].iter().enumerate() {
             rest[sub * lanes + lane] = scale;
         }
-        words(&block[..128], &mut rest[16 * lanes..], lanes, lane, 0);
-        words(&block[128..192], &mut rest[144 * lanes..], lanes, lane, 0);
+        for (index, place) in rest[16 * lanes..208 * lanes].chunks_exact_mut(48 * lanes).enumerate() {
+            // The two low words of each of four quads, then their high one.
+            let (half, part) = (index / 2, index % 2);
+            let low = half * 64 + part * 16;
+            words(&block[low..low + 16], place, lanes, lane, 0);
+            words(&block[low + 32..low + 48], &mut place[16 * lanes..], lanes, lane, 0);
+            let high = 128 + half * 32 + part * 16;
+            words(&block[high..high + 16], &mut place[32 * lanes..], lanes, lane, 0);
+        }
     }
 }

@@ -236,8 +236,8 @@ pub(crate) unsafe fn q4_k<L: Lanes, const ROWS: usize>(arguments: &TileArguments
 
 /// q6_k: super-blocks of 16 sub-blocks of 16, each with an 8-bit scale.
 ///
-/// Strip of one vector, super-blocks in pairs: d of both as f16, then for each the 16 scales, a byte per row, 32 words of low
-/// nibbles, 16 words of high bit pairs.
+/// Strip of one vector, super-blocks in pairs: d of both as f16, then for each the 16 scales, a byte per row, and for each
+/// half and each part of it 8 words of low nibbles and 4 of high bit pairs: everything in the order of its use.
 ///
 /// # Safety
 /// The ISA is available; `groups` super-blocks of weights and of every token are there, an odd one filled up with zeros.
@@ -296,8 +296,8 @@ unsafe fn q6_k_sub_block<L: Lanes, const QUARTER: usize, const ROWS: usize>(
     // SAFETY: by contract.
     unsafe {
         let (low4, high2) = (L::splat(0x0f0f_0f0f), L::splat(0x3030_3030));
-        let lows = scales.add((4 + 16 * half + 8 * (QUARTER % 2) + 4 * part) * vector);
-        let highs = scales.add((36 + 8 * half + 4 * part) * vector);
+        let quants = scales.add((4 + 12 * (2 * half + part)) * vector);
+        let (lows, highs) = (quants.add(QUARTER % 2 * 4 * vector), quants.add(8 * vector));
         let mut dots: [[L::I; 1]; ROWS] = std::array::from_fn(|row| [L::splat(panel.i32(1 + sub, row))]);
         for q in 0..4 {
             let (low, high) = (L::load(lows.add(q * vector)), L::load(highs.add(q * vector)));
