@@ -1,5 +1,6 @@
 //! Instruction sets: each file instantiates the generic algorithms and lists what it has.
 
+use crate::ops::attention::AttentionEntry;
 use crate::ops::chain::ChainEntry;
 use crate::ops::stream::StreamEntry;
 
@@ -94,4 +95,16 @@ pub(crate) fn chains() -> impl Iterator<Item = &'static ChainEntry> {
         avx512::CHAINS,
     ];
     tables.iter().copied().flatten()
+}
+
+/// Every attention kernel of this architecture, available or not.
+pub(crate) fn attentions() -> impl Iterator<Item = &'static AttentionEntry> {
+    let table: &'static [&AttentionEntry] = &[
+        &portable::attention::ATTENTION,
+        #[cfg(target_arch = "x86_64")]
+        &avx2::attention::ATTENTION,
+        #[cfg(target_arch = "x86_64")]
+        &avx512::attention::ATTENTION,
+    ];
+    table.iter().copied()
 }
