@@ -22,6 +22,12 @@ pub(crate) trait Lanes: Copy {
     /// The ISA is available; `LANES` readable halves at `from`.
     unsafe fn load_halves(from: *const u16) -> Self;
 
+    /// Asks for a cache line into the second level of cache, where the ISA has such an instruction. Any address will do.
+    ///
+    /// # Safety
+    /// The ISA is available.
+    unsafe fn prefetch(at: *const u16);
+
     /// # Safety
     /// The ISA is available; `LANES` writable values at `to`.
     unsafe fn store(self, to: *mut f32);
@@ -122,6 +128,11 @@ macro_rules! x86_lanes {
                 let load: unsafe fn(*const u16) -> Self = $load_halves;
                 // SAFETY: see above.
                 unsafe { load(from) }
+            }
+            #[inline(always)]
+            unsafe fn prefetch(at: *const u16) {
+                // SAFETY: see above.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
             }
             #[inline(always)]
             unsafe fn store(self, to: *mut f32) {

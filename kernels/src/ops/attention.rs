@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! for each turn of SPAN tokens, for each tile of up to 8 query rows:
-//!   scores[r][t]  = Σ_d queries[d][r] · keys[d][t]           queries carry log₂e/√d; hidden (r, t): −∞
+//!   scores[r][t]  = Σ_d queries[r][d] · keys[d][t]           queries carry log₂e/√d; hidden (r, t): −∞
 //!   largest       = max(max[r], max_t scores[r][t])
 //!   rescale[r]    = 2^(max[r] − largest);  max[r] = largest
 //!   weights[r][t] = 2^(scores[r][t] − max[r])

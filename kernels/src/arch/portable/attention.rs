@@ -43,6 +43,8 @@ impl Lanes for F32x4 {
         Self(unsafe { from.cast::<[u16; 4]>().read() }.map(widen))
     }
     #[inline(always)]
+    unsafe fn prefetch(_at: *const u16) {}
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: four writable values by contract.
         unsafe { to.cast::<[f32; 4]>().write(self.0) }

@@ -35,7 +35,7 @@ impl Softmax {
 
 /// One tile's part of a [`Partial`].
 pub(crate) struct TileState<'a> {
-    /// `[d][row]`
+    /// `[row][d]`, times the scale of the scores.
     pub(crate) queries: &'a [f32],
     /// `[row][d]`
     pub(crate) accumulators: &'a mut [f32],
@@ -78,15 +78,9 @@ impl Partial {
         flat_mut(&mut self.accumulators).fill(0.0);
         // The weights are powers of two: e^(q·k/√d) = 2^(q·k · log₂e/√d).
         let scale = std::f32::consts::LOG2_E / (d as f32).sqrt();
-        let packed = flat_mut(&mut self.queries);
-        for (tile, queries) in queries.chunks(self.rows_per_tile * d).enumerate() {
-            let rows = queries.len() / d;
-            let packed = &mut packed[tile * TILE_ROWS * d..][..rows * d];
-            for (i, to) in packed.chunks_exact_mut(rows).enumerate() {
-                for (row, to) in to.iter_mut().enumerate() {
-                    *to = queries[row * d + i] * scale;
-                }
-            }
+        let tiles = flat_mut(&mut self.queries).chunks_exact_mut(TILE_ROWS * d);
+        for (tile, queries) in tiles.zip(queries.chunks(self.rows_per_tile * d)) {
+            tile.iter_mut().zip(queries).for_each(|(to, query)| *to = query * scale);
         }
     }
 
@@ -126,17 +120,17 @@ impl Partial {
         assert_eq!(out.len(), rows * d, "outputs do not fit the queries");
         for (row, out) in out.chunks_exact_mut(d).enumerate() {
             let largest = parts.iter().map(|part| part.row(row).0).fold(f32::MIN, f32::max);
-            let weighted = parts.iter().map(|part| {
-                let (max, sum, values) = part.row(row);
-                ((max - largest).exp2(), sum, values)
-            });
-            let total: f32 = weighted.clone().map(|(weight, sum, _)| weight * sum).sum();
-            assert!(total != 0.0, "no part has seen a token");
+            let mut total = 0.0;
             out.fill(0.0);
-            for (weight, _, values) in weighted {
-                let factor = weight / total;
-                out.iter_mut().zip(values).for_each(|(out, value)| *out += factor * value);
+            for part in parts {
+                let (max, sum, values) = part.row(row);
+                let weight = (max - largest).exp2();
+                total += weight * sum;
+                out.iter_mut().zip(values).for_each(|(out, value)| *out += weight * value);
             }
+            assert!(total != 0.0, "no part has seen a token");
+            let factor = 1.0 / total;
+            out.iter_mut().for_each(|out| *out *= factor);
         }
     }
 }

@@ -4,6 +4,15 @@ use super::partial::TileState;
 use super::{KEY_BLOCK, SPAN, TILE_ROWS};
 use crate::lanes::{Lanes, exp2};
 
+/// Halves in a cache line.
+const LINE: usize = 32;
+
+/// Tokens that keys and values are asked for ahead of their use. The loops step over lines, which the hardware's own
+/// prefetchers follow badly: with a cache in DRAM and eight queries, asking doubled the speed on an AMD EPYC (Zen 4) VM.
+const KEYS_AHEAD: usize = SPAN;
+/// The turn after next, so that the one in between lies in the second level of cache already.
+const VALUES_AHEAD: usize = 2 * SPAN;
+
 /// Query rows and tokens of one turn.
 pub(crate) struct Tile<'a> {
     pub(crate) head_dim: usize,
@@ -33,15 +42,22 @@ pub(crate) unsafe fn tile<V: Lanes, const ROWS: usize>(tile: &mut Tile) {
     // SAFETY: the caller's contract; a block of keys, and so `lanes`, is whole vectors; scores have SPAN ≥ `lanes` columns.
     unsafe {
         score_all::<V, ROWS>(queries, tile.keys.as_ptr(), d, lanes, scores);
-        for (row, &visible) in tile.visible[..ROWS].iter().enumerate() {
-            // Only where a row's view ends in this turn.
-            for hidden in visible..lanes {
-                *scores.add(row * SPAN + hidden) = f32::NEG_INFINITY;
-            }
+        if tile.visible[0] < lanes {
+            hide(tile.state.scores, &tile.visible[..ROWS], lanes);
         }
         let softmax = &mut tile.state.softmax;
         weigh::<V, ROWS>(scores, lanes, &mut softmax.max, &mut softmax.sum, &mut rescale);
         gather_all::<V, ROWS>(scores, tile.values.as_ptr(), d, tokens, &rescale, accumulators);
+    }
+}
+
+/// Scores of tokens that a row does not see, up to whole vectors, count as nothing. Apart from the hot code: it happens
+/// once in a row's life.
+#[cold]
+#[inline(never)]
+fn hide(scores: &mut [f32], visible: &[usize], lanes: usize) {
+    for (scores, &visible) in scores.chunks_exact_mut(SPAN).zip(visible) {
+        scores[visible..lanes].fill(f32::NEG_INFINITY);
     }
 }
 
@@ -69,7 +85,7 @@ macro_rules! side_by_side {
     };
 }
 
-/// `scores[r][t] = Σ_d queries[d][r] · keys[d][t]` for the first `tokens` tokens.
+/// `scores[r][t] = Σ_d queries[r][d] · keys[d][t]` for the first `tokens` tokens.
 ///
 /// # Safety
 /// `V`'s ISA is available; pointers and lengths as in [`tile`]; `tokens` is whole vectors.
@@ -112,8 +128,11 @@ unsafe fn score<V: Lanes, const ROWS: usize, const WIDTH: usize>(
             for (i, key) in key.iter_mut().enumerate() {
                 *key = V::load_halves(keys.add(d * KEY_BLOCK + i * V::LANES));
             }
+            for i in (0..WIDTH * V::LANES).step_by(LINE) {
+                V::prefetch(keys.wrapping_add(KEYS_AHEAD * head_dim + d * KEY_BLOCK + i));
+            }
             for (row, sums) in sums.iter_mut().enumerate() {
-                let query = V::splat(*queries.add(d * ROWS + row));
+                let query = V::splat(*queries.add(row * head_dim + d));
                 for (sum, key) in sums.iter_mut().zip(key) {
                     *sum = key.mul_add(query, *sum);
                 }
@@ -214,6 +233,9 @@ unsafe fn gather<V: Lanes, const ROWS: usize, const WIDTH: usize>(
             let mut value = [V::splat(0.0); WIDTH];
             for (i, value) in value.iter_mut().enumerate() {
                 *value = V::load_halves(values.add(t * head_dim + i * V::LANES));
+            }
+            for i in (0..WIDTH * V::LANES).step_by(LINE) {
+                V::prefetch(values.wrapping_add((t + VALUES_AHEAD) * head_dim + i));
             }
             for (row, sums) in sums.iter_mut().enumerate() {
                 let weight = V::splat(*weights.add(row * SPAN + t));
