@@ -9,9 +9,11 @@ mod arch;
 pub mod buffer;
 pub mod dtype;
 pub mod isa;
+mod lanes;
 pub mod op;
 pub mod ops;
 pub mod reference;
+pub mod reference_attention;
 mod vector;
 
 pub use dtype::Dtype;

@@ -1,5 +1,7 @@
 //! AVX2 with FMA: 256-bit vectors, sixteen registers.
 
+pub(super) mod attention;
+
 use super::x86_vector;
 use crate::dtype::Dtype;
 use crate::isa::Isa;

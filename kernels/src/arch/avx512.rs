@@ -1,5 +1,7 @@
 //! AVX-512: 512-bit vectors, thirty-two registers; dot products of bytes (VNNI) and of bfloat16 (BF16).
 
+pub(super) mod attention;
+
 use super::x86_vector;
 use crate::dtype::Dtype;
 use crate::isa::Isa;

@@ -1,6 +1,8 @@
 //! Instruction sets: each file instantiates the generic algorithms and lists what it has.
 
+use crate::ops::attention::AttentionEntry;
 use crate::ops::chain::ChainEntry;
+use crate::ops::matmul::MatmulEntry;
 use crate::ops::stream::StreamEntry;
 
 mod matmul;
@@ -98,6 +100,18 @@ pub(crate) fn chains() -> impl Iterator<Item = &'static ChainEntry> {
 }
 
 /// Every matmul kernel of this architecture, available or not.
-pub(crate) fn matmuls() -> impl Iterator<Item = &'static crate::ops::matmul::MatmulEntry> {
+pub(crate) fn matmuls() -> impl Iterator<Item = &'static MatmulEntry> {
     matmul::entries()
+}
+
+/// Every attention kernel of this architecture, available or not.
+pub(crate) fn attentions() -> impl Iterator<Item = &'static AttentionEntry> {
+    let table: &'static [&AttentionEntry] = &[
+        &portable::attention::ATTENTION,
+        #[cfg(target_arch = "x86_64")]
+        &avx2::attention::ATTENTION,
+        #[cfg(target_arch = "x86_64")]
+        &avx512::attention::ATTENTION,
+    ];
+    table.iter().copied()
 }

@@ -1,5 +1,7 @@
 //! Plain Rust, vectorised by the compiler for the target's baseline (SSE2 on x86-64, NEON on AArch64).
 
+pub(super) mod attention;
+
 use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::op::Op;

@@ -1,5 +1,6 @@
 //! The algorithms, each written once and generic over the instruction set.
 
+pub mod attention;
 pub mod chain;
 pub mod clock;
 pub mod matmul;

@@ -1,0 +1,146 @@
+//! The state of a softmax that has seen part of a context, and the scratch memory of the kernels.
+
+use super::{Head, SPAN, TILE_ROWS};
+
+/// The softmax over part of a context for a number of query rows, all memory included that the kernels need.
+#[derive(Clone, Debug)]
+pub struct Partial {
+    head_dim: usize,
+    capacity: usize,
+    rows: usize,
+    rows_per_tile: usize,
+    queries: Vec<Line>,
+    accumulators: Vec<Line>,
+    scores: Vec<Line>,
+    softmax: Vec<Softmax>,
+}
+
+/// A cache line of lanes: vectors of every width start at one.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// Running maximum (of scores in powers of two) and sum of weights of a tile's rows; filled up to the widest vector.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Softmax {
+    pub(crate) max: [f32; 16],
+    pub(crate) sum: [f32; 16],
+}
+
+impl Softmax {
+    /// Finite, so that differences of maxima are numbers: 2^(MIN − any score) is 0.
+    const EMPTY: Softmax = Softmax { max: [f32::MIN; 16], sum: [0.0; 16] };
+}
+
+/// One tile's part of a [`Partial`].
+pub(crate) struct TileState<'a> {
+    /// `[row][d]`, times the scale of the scores.
+    pub(crate) queries: &'a [f32],
+    /// `[row][d]`
+    pub(crate) accumulators: &'a mut [f32],
+    /// `[row][token]`, [`SPAN`] tokens a row; of no tile in particular.
+    pub(crate) scores: &'a mut [f32],
+    pub(crate) softmax: &'a mut Softmax,
+}
+
+impl Partial {
+    /// Room for `rows` query rows of `head_dim` elements.
+    pub fn new(head_dim: usize, rows: usize) -> Partial {
+        let tiles = rows.div_ceil(TILE_ROWS);
+        let lines = |elements: usize| vec![Line([0.0; 16]); elements.div_ceil(16)];
+        Partial {
+            head_dim,
+            capacity: rows,
+            rows: 0,
+            rows_per_tile: 1,
+            queries: lines(tiles * TILE_ROWS * head_dim),
+            accumulators: lines(tiles * TILE_ROWS * head_dim),
+            scores: lines(TILE_ROWS * SPAN),
+            softmax: vec![Softmax::EMPTY; tiles],
+        }
+    }
+
+    /// Query rows for which there is room.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Begins with new query rows that have seen nothing yet.
+    pub(super) fn start(&mut self, queries: &[f32], head: &Head) {
+        let d = head.head_dim;
+        let rows = queries.len() / d;
+        assert!(self.head_dim == d && rows <= self.capacity, "the partial softmax has no room for {rows} rows of {d}");
+        self.rows = rows;
+        // Tiles as equal as can be: nine rows are five and four, since a tile of one row would leave pipes idle.
+        self.rows_per_tile = rows.div_ceil(rows.div_ceil(TILE_ROWS).max(1)).max(1);
+        self.softmax.fill(Softmax::EMPTY);
+        flat_mut(&mut self.accumulators).fill(0.0);
+        // The weights are powers of two: e^(q·k/√d) = 2^(q·k · log₂e/√d).
+        let scale = std::f32::consts::LOG2_E / (d as f32).sqrt();
+        let tiles = flat_mut(&mut self.queries).chunks_exact_mut(TILE_ROWS * d);
+        for (tile, queries) in tiles.zip(queries.chunks(self.rows_per_tile * d)) {
+            tile.iter_mut().zip(queries).for_each(|(to, query)| *to = query * scale);
+        }
+    }
+
+    /// Visits the tiles: their first row, how many rows, and their state.
+    pub(super) fn for_each_tile(&mut self, mut visit: impl FnMut(usize, usize, TileState)) {
+        let (d, per_tile) = (self.head_dim, self.rows_per_tile);
+        let stride = TILE_ROWS * d;
+        let queries = flat(&self.queries).chunks_exact(stride);
+        let accumulators = flat_mut(&mut self.accumulators).chunks_exact_mut(stride);
+        let scores = flat_mut(&mut self.scores);
+        for (tile, ((queries, accumulators), softmax)) in queries.zip(accumulators).zip(&mut self.softmax).enumerate() {
+            let first = tile * per_tile;
+            if first >= self.rows {
+                break;
+            }
+            let rows = per_tile.min(self.rows - first);
+            visit(first, rows, TileState { queries, accumulators, scores, softmax });
+        }
+    }
+
+    /// What a row has come to: maximum, sum of weights, weighted sum of values.
+    fn row(&self, row: usize) -> (f32, f32, &[f32]) {
+        let (tile, row) = (row / self.rows_per_tile, row % self.rows_per_tile);
+        let at = (tile * TILE_ROWS + row) * self.head_dim;
+        let softmax = &self.softmax[tile];
+        (softmax.max[row], softmax.sum[row], &flat(&self.accumulators)[at..][..self.head_dim])
+    }
+
+    /// Puts together what the same query rows made of the parts of a context, and writes the attention's output.
+    ///
+    /// # Panics
+    /// When there is no part, none has seen a token, or they differ in their rows or do not fit `out`.
+    pub fn merge(parts: &[&Partial], out: &mut [f32]) {
+        assert!(!parts.is_empty(), "no parts to merge");
+        let (d, rows) = (parts[0].head_dim, parts[0].rows);
+        assert!(parts.iter().all(|part| part.head_dim == d && part.rows == rows), "parts of different queries");
+        assert_eq!(out.len(), rows * d, "outputs do not fit the queries");
+        for (row, out) in out.chunks_exact_mut(d).enumerate() {
+            let largest = parts.iter().map(|part| part.row(row).0).fold(f32::MIN, f32::max);
+            let mut total = 0.0;
+            out.fill(0.0);
+            for part in parts {
+                let (max, sum, values) = part.row(row);
+                let weight = (max - largest).exp2();
+                total += weight * sum;
+                out.iter_mut().zip(values).for_each(|(out, value)| *out += weight * value);
+            }
+            assert!(total != 0.0, "no part has seen a token");
+            let factor = 1.0 / total;
+            out.iter_mut().for_each(|out| *out *= factor);
+        }
+    }
+}
+
+fn flat(lines: &[Line]) -> &[f32] {
+    // SAFETY: a line is sixteen f32 without padding.
+    unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * 16) }
+}
+
+fn flat_mut(lines: &mut [Line]) -> &mut [f32] {
+    // SAFETY: as above, and borrowed alone.
+    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * 16) }
+}

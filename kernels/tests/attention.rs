@@ -1,0 +1,220 @@
+//! Every attention kernel this CPU can run agrees with the oracle, on awkward contexts, groups and dimensions.
+
+use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial};
+use roofprobe_kernels::reference::Random;
+use roofprobe_kernels::reference_attention::{attention, from_half, random_half};
+use roofprobe_kernels::{Isa, Op};
+
+/// Unit roundoff of f32.
+const ROUNDOFF: f64 = 1.0 / (1 << 24) as f64;
+
+/// No number: what the padding of a key cache may hold.
+const NAN_HALF: u16 = 0x7e00;
+
+/// Random queries, and a cache whose padding is no number.
+struct Case {
+    head: Head,
+    queries: Vec<f32>,
+    keys: Vec<u16>,
+    values: Vec<u16>,
+}
+
+impl Case {
+    fn new(head: Head, tokens: usize) -> Case {
+        let mut random = Random::new((head.context * 1000 + head.head_dim * 10 + head.group) as u64);
+        let mut keys = vec![NAN_HALF; head.key_elements()];
+        for token in 0..head.context {
+            for d in 0..head.head_dim {
+                keys[head.key_index(token, d)] = random_half(&mut random);
+            }
+        }
+        let values = (0..head.value_elements()).map(|_| random_half(&mut random)).collect();
+        // Large enough that the weights differ by orders of magnitude.
+        let queries = (0..head.query_elements(tokens)).map(|_| 8.0 * random.signed_unit() as f32).collect();
+        Case { head, queries, keys, values }
+    }
+
+    fn decode(&self, kernel: AttentionKernel, cuts: &[usize]) -> Vec<f32> {
+        let ends = cuts.iter().skip(1).chain([&self.head.context]);
+        let parts: Vec<Partial> = cuts
+            .iter()
+            .zip(ends)
+            .map(|(&start, &end)| {
+                let mut part = Partial::new(self.head.head_dim, self.head.group);
+                kernel.decode(&self.head, &self.queries, &self.keys, &self.values, start..end, &mut part);
+                part
+            })
+            .collect();
+        let mut out = vec![f32::NAN; self.queries.len()];
+        Partial::merge(&parts.iter().collect::<Vec<_>>(), &mut out);
+        out
+    }
+
+    fn prefill(&self, kernel: AttentionKernel, rows: usize) -> Vec<f32> {
+        let mut scratch = Partial::new(self.head.head_dim, rows);
+        let mut out = vec![f32::NAN; self.queries.len()];
+        kernel.prefill(&self.head, &self.queries, &self.keys, &self.values, &mut scratch, &mut out);
+        out
+    }
+
+    /// What rounding can do to an output whose values lie in [-1, 1]. With u = 2⁻²⁴, a score of `d` products, its scale
+    /// and its difference to the maximum are off by (d + 4)·u·Σ|q·k|/√d; so, relatively, is its weight, and 3·u more by
+    /// the exponential; numerator and denominator each take that once, and 2·u per token from being summed up.
+    fn tolerance(&self) -> f64 {
+        let d = self.head.head_dim as f64;
+        let largest = self.queries.iter().fold(0.0_f64, |a, &q| a.max(f64::from(q.abs())));
+        // |k| averages ½ over a row of such length within a factor of 1.5, |q| half of its largest.
+        let score = 1.5 * 0.5 * 0.5 * largest * d.sqrt();
+        2.0 * ROUNDOFF * ((d + 4.0) * score + 3.0 + 2.0 * self.head.context as f64)
+    }
+
+    /// Holds what every kernel makes of the case against the oracle.
+    fn check(&self, attempt: impl Fn(&Case, AttentionKernel) -> Vec<f32>) {
+        let want = attention(&self.head, &self.queries, &self.keys, &self.values);
+        let tolerance = self.tolerance();
+        for kernel in AttentionKernel::all() {
+            let got = attempt(self, kernel);
+            assert_eq!(want.len(), got.len());
+            for (i, (&got, &want)) in got.iter().zip(&want).enumerate() {
+                let off = (f64::from(got) - want).abs();
+                let what = (kernel.isa(), self.head, i);
+                assert!(off <= tolerance, "{what:?}: {got} is not {want} within {tolerance:e}");
+            }
+        }
+    }
+}
+
+const CONTEXTS: [usize; 10] = [1, 15, 16, 17, 63, 64, 65, 100, 257, 513];
+
+#[test]
+fn decode_agrees_with_the_oracle() {
+    for head_dim in [64, 80, 96, 128] {
+        for group in [1, 2, 3, 4, 5, 6, 7, 8, 9, 17] {
+            for context in CONTEXTS {
+                Case::new(Head { head_dim, group, context }, 1).check(|case, kernel| case.decode(kernel, &[0]));
+            }
+        }
+    }
+}
+
+#[test]
+fn parts_of_a_context_make_the_whole() {
+    let case = Case::new(Head { head_dim: 80, group: 3, context: 513 }, 1);
+    for cuts in [&[0, 64][..], &[0, 192, 448], &[0, 0, 64, 512], &[0, 256, 256]] {
+        case.check(|case, kernel| case.decode(kernel, cuts));
+    }
+}
+
+#[test]
+fn prefill_agrees_with_the_oracle() {
+    for (head_dim, group, context, tokens) in [
+        (64, 1, 1, 1),
+        (64, 8, 17, 17),
+        (80, 3, 100, 100),
+        (128, 7, 65, 64),
+        (96, 2, 300, 131),
+        (64, 4, 257, 200),
+        (128, 1, 513, 37),
+    ] {
+        let case = Case::new(Head { head_dim, group, context }, tokens);
+        // Scratch of one group, of some rows that are no whole number of groups, and as recommended.
+        for rows in [group, group + 12, PREFILL_ROWS] {
+            case.check(|case, kernel| case.prefill(kernel, rows));
+        }
+    }
+}
+
+#[test]
+fn one_key_that_outweighs_all_others_is_found_wherever_it_is() {
+    // Scores of one are 64 above all others: only its value may come out, also at the very end of a context.
+    let (one, head) = (0x3c00, Head { head_dim: 64, group: 2, context: 150 });
+    for kernel in AttentionKernel::all() {
+        for found in [0, 1, 31, 63, 64, 127, 128, 149] {
+            let mut case = Case::new(head, 1);
+            case.queries.fill(8.0);
+            case.keys.fill(0);
+            (0..head.head_dim).for_each(|d| case.keys[head.key_index(found, d)] = one);
+            let value = &case.values[found * head.head_dim..][..head.head_dim];
+            let want: Vec<f32> = value.iter().map(|&half| from_half(half) as f32).collect();
+            let got = case.decode(kernel, &[0, 64, 128]);
+            assert!(got.chunks(head.head_dim).all(|row| row == want), "{} token {found}: {got:?}", kernel.isa());
+        }
+    }
+}
+
+#[test]
+fn every_half_is_widened_exactly() {
+    // A context of one token gives its value back, whatever the weight.
+    let head = Head { head_dim: 64, group: 1, context: 1 };
+    for kernel in AttentionKernel::all() {
+        for start in (0..=u16::MAX).step_by(head.head_dim) {
+            let mut case = Case::new(head, 1);
+            case.values = (start..=u16::MAX).take(head.head_dim).collect();
+            for (got, &half) in case.decode(kernel, &[0]).into_iter().zip(&case.values) {
+                let want = from_half(half) as f32;
+                assert!(got == want || got.is_nan() && want.is_nan(), "{} {half:#06x}: {got}", kernel.isa());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_exponential_is_right_to_two_units_in_the_last_place() {
+    for kernel in AttentionKernel::all() {
+        let mut worst = 0.0_f64;
+        for step in 0..200_000 {
+            let exponents: [f32; 16] = std::array::from_fn(|i| -(step as f32 + i as f32 / 16.0) * 7.5e-4);
+            let mut powers = exponents;
+            kernel.exp2(&mut powers);
+            for (x, got) in exponents.into_iter().zip(powers) {
+                // e^y for y from −104 to 0, as the softmax takes it.
+                let want = (f64::from(x) * std::f64::consts::LN_2).exp();
+                let off = (f64::from(got) - want).abs();
+                if x < -126.0 {
+                    assert!(off < f64::from(f32::MIN_POSITIVE), "2^{x}: {got:e} is not {want:e}");
+                } else {
+                    let unit = f64::from(f32::EPSILON) * 2_f64.powi(want.log2().floor() as i32);
+                    worst = worst.max(off / unit);
+                }
+            }
+        }
+        println!("{}: {worst:.3} units in the last place", kernel.isa());
+        assert!(worst <= 2.0, "{}: {worst}", kernel.isa());
+        let mut special = [0.0; 16];
+        special[..6].copy_from_slice(&[0.0, -1.0, -127.0, f32::MIN, f32::NEG_INFINITY, f32::NAN]);
+        kernel.exp2(&mut special);
+        assert_eq!(special[..5], [1.0, 0.5, 0.0, 0.0, 0.0]);
+        assert!(special[5].is_nan());
+    }
+}
+
+#[test]
+fn pairs_are_counted_as_they_are_seen() {
+    let head = Head { head_dim: 64, group: 3, context: 10 };
+    assert_eq!(head.shape(1).pairs, 30);
+    assert_eq!(head.shape(10).pairs, 3 * 55);
+    let cost = Op::Attention.cost(head.shape(2));
+    assert_eq!((cost.flops, cost.cache_read), (2 * 3 * (9 + 10) * 128, 10 * 128));
+    assert_eq!(head.key_elements(), KEY_BLOCK * 64);
+}
+
+#[test]
+fn there_is_a_portable_kernel() {
+    assert!(AttentionKernel::find(Isa::Portable).is_some());
+    assert!(AttentionKernel::all().all(|kernel| AttentionKernel::find(kernel.isa()).is_some()));
+}
+
+#[test]
+#[should_panic(expected = "values are shorter")]
+fn a_cache_that_is_too_short_is_refused() {
+    let mut case = Case::new(Head { head_dim: 64, group: 1, context: 20 }, 1);
+    case.values.pop();
+    case.decode(AttentionKernel::find(Isa::Portable).unwrap(), &[0]);
+}
+
+#[test]
+#[should_panic(expected = "no part has seen a token")]
+fn nothing_seen_is_no_output() {
+    let case = Case::new(Head { head_dim: 64, group: 1, context: 64 }, 1);
+    case.decode(AttentionKernel::find(Isa::Portable).unwrap(), &[64]);
+}
