@@ -22,8 +22,12 @@ pub enum Op {
     Triad,
     /// Independent multiply-accumulate chains in registers.
     Chain,
-    /// One fork-join of a thread team.
+    /// One barrier of a spinning thread team.
     Barrier,
+    /// One fork-join of sleeping threads: all of them woken, all of them waited for.
+    ForkJoin,
+    /// One sleeping thread woken.
+    Wakeup,
     /// `C[m×n] = A[m×k] · B[n×k]ᵀ`, B being the weights.
     Matmul,
     /// Softmax(Q·Kᵀ)·V over a key/value cache, masked pairs not computed.
@@ -122,6 +126,8 @@ impl Op {
             Op::Triad => "triad",
             Op::Chain => "chain",
             Op::Barrier => "barrier",
+            Op::ForkJoin => "fork_join",
+            Op::Wakeup => "wakeup",
             Op::Matmul => "matmul",
             Op::Attention => "attention",
             Op::Gather => "gather",
@@ -150,7 +156,7 @@ impl Op {
             Op::Add => Cost { vector_flops: n, input_read: 2 * n, output_written: n, ..zero },
             Op::Triad => Cost { vector_flops: 2 * n, input_read: 2 * n, output_written: n, ..zero },
             Op::Chain => Cost { flops: 2 * n * k, ..zero },
-            Op::Barrier => zero,
+            Op::Barrier | Op::ForkJoin | Op::Wakeup => zero,
             Op::Matmul => {
                 Cost { flops: 2 * m * n * k, weights_read: n * k, input_read: m * k, output_written: m * n, ..zero }
             }

@@ -155,6 +155,10 @@ impl<'a> Recorder<'a> {
         self.profile.ceiling = ceilings.to_vec();
         probe::judge(&mut self.profile.ceiling, &self.machine);
         self.profile.summarise();
+        let samples = ceilings.iter().filter_map(|ceiling| ceiling.samples).map(u64::from).sum();
+        let environment = &mut self.profile.environment;
+        let (grade, reasons) = probe::grade(&self.profile.device, environment, samples);
+        (environment.grade, environment.grade_reasons) = (Some(grade), reasons);
     }
 
     /// Records the end: what came of it, and the circumstances as they turned out.
@@ -165,16 +169,18 @@ impl<'a> Recorder<'a> {
         if self.terminal {
             let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
         }
-        self.record(&finished.ceilings);
         let planned = &self.profile.environment;
         let disturbed = planned.disturbed_samples.unwrap_or(0) + finished.disturbed_samples;
         // What was seen during the measurement is new; what the plan rested on stays as it was.
         self.profile.environment = Environment {
             memory_available_bytes: planned.memory_available_bytes,
             timer_ns: planned.timer_ns,
+            // Of a resumed measurement's two beginnings the busier one counts.
+            load_average: planned.load_average.into_iter().chain(machine.environment.load_average).reduce(f64::max),
             disturbed_samples: (disturbed > 0).then_some(disturbed),
             ..machine.environment
         };
+        self.record(&finished.ceilings);
         self.profile.provenance.complete = finished.complete;
         self.target.write(&self.profile, Durability::Synced)
     }

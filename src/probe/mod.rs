@@ -5,6 +5,7 @@
 
 mod compute;
 mod gates;
+mod grade;
 mod memory;
 mod overhead;
 
@@ -12,6 +13,7 @@ use crate::job::Job;
 use crate::profile::{Effort, Machine, Status};
 
 pub use gates::judge;
+pub use grade::grade;
 
 /// One ceiling that is wanted.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,15 +71,23 @@ pub(crate) mod tests {
                 caches: vec![Cache { level: 3, bytes: 32 << 20, instances: 1, shared_by: 2 }],
             },
             environment: Environment {
+                grade: None,
+                grade_reasons: Vec::new(),
                 os: "linux".into(),
                 kernel: None,
                 virtualised: None,
                 hypervisor: None,
+                emulated: None,
+                emulator: None,
                 allowed_cpus: vec![0, 1],
                 threads: 2,
+                smt: None,
+                core_scaling: None,
+                numa_nodes: None,
                 quota_cpus: None,
                 governor: None,
                 huge_pages: Some("madvise".into()),
+                load_average: None,
                 memory_available_bytes: 15 << 30,
                 steal_percent: None,
                 throttled_periods: None,

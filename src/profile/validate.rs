@@ -68,17 +68,7 @@ impl Profile {
                 )));
             }
         }
-        positive("environment.timer_ns", Some(environment.timer_ns))?;
-        positive("environment.quota_cpus", environment.quota_cpus)?;
-        for (key, value, least) in [
-            ("environment.steal_percent", environment.steal_percent, 0.0),
-            ("environment.drift_percent", environment.drift_percent, -100.0),
-        ] {
-            if value.is_some_and(|v| !(least..=1e6).contains(&v)) {
-                return Err(Error::misuse(format!("{key}: must be a percentage from {least}")));
-            }
-        }
-        Ok(())
+        environment.validate()
     }
 }
 
@@ -143,7 +133,7 @@ fn validate_ceiling(ceiling: &Ceiling) -> Result<()> {
     Ok(())
 }
 
-fn positive(key: &str, value: Option<f64>) -> Result<()> {
+pub(super) fn positive(key: &str, value: Option<f64>) -> Result<()> {
     match value {
         Some(v) if !(VALUE_MIN..=VALUE_MAX).contains(&v) => {
             Err(Error::misuse(format!("{key}: must lie in {VALUE_MIN:e}..={VALUE_MAX:e}, is {v:?}")))

@@ -11,7 +11,7 @@ use crate::profile::{Ceiling, Profile, Status, Variant};
 pub fn report(profile: &Profile) -> Result<Report> {
     let json = serde_json::to_value(profile)
         .map_err(|e| Error::failure(format!("the profile cannot be written as JSON: {e}")))?;
-    Ok(Report { tables: vec![ceilings(profile), machine(profile)], flat: Some(flat(profile)), json })
+    Ok(Report { tables: vec![ceilings(profile), super::machine::table(profile)], flat: Some(flat(profile)), json })
 }
 
 fn ceilings(profile: &Profile) -> Table {
@@ -152,41 +152,4 @@ fn reasons(profile: &Profile) -> Vec<String> {
         }
     }
     groups.into_iter().map(|(status, reason, ids)| format!("{}: {status}: {reason}", ids.join(", "))).collect()
-}
-
-fn machine(profile: &Profile) -> Table {
-    let (device, environment, provenance) = (&profile.device, &profile.environment, &profile.provenance);
-    let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
-    let size = |bytes: u64| if bytes < 1 << 20 { format!("{} KiB", bytes >> 10) } else { mib(bytes) };
-    let or_unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
-    let caches = device.caches.iter().map(|c| format!("L{} {} × {}", c.level, c.instances, size(c.bytes)));
-    let virtualised = match environment.virtualised {
-        Some(true) => format!("yes, {}", or_unknown(&environment.hypervisor)),
-        Some(false) => "no".to_owned(),
-        None => "unknown".to_owned(),
-    };
-    let percent = |value: Option<f64>| value.map_or("unknown".to_owned(), |v| format!("{v} %"));
-    let rows = [
-        ("device", device.name.clone()),
-        ("architecture", format!("{}; {}", device.architecture, device.isas.join(", "))),
-        ("caches", caches.collect::<Vec<_>>().join(", ")),
-        ("memory", format!("{}, {} available", mib(device.memory_bytes), mib(environment.memory_available_bytes))),
-        ("system", format!("{} {}", environment.os, environment.kernel.clone().unwrap_or_default())),
-        ("virtualised", virtualised),
-        ("threads", format!("{} of {} allowed CPUs", environment.threads, environment.allowed_cpus.len())),
-        ("CPU quota", environment.quota_cpus.map_or("none".to_owned(), |q| format!("{q} CPUs"))),
-        ("governor", or_unknown(&environment.governor)),
-        ("huge pages", or_unknown(&environment.huge_pages)),
-        ("stolen time", percent(environment.steal_percent)),
-        ("drift", percent(environment.drift_percent)),
-        ("disturbed samples", environment.disturbed_samples.unwrap_or(0).to_string()),
-        ("measured", format!("{}, effort {}", provenance.date, provenance.effort.name())),
-        ("by", format!("{} {} ({}), {}", provenance.tool, provenance.version, provenance.commit, provenance.compiler)),
-    ];
-    Table {
-        title: "Machine and circumstances".to_owned(),
-        columns: vec!["what".to_owned(), "value".to_owned()],
-        rows: rows.into_iter().map(|(what, value)| vec![Cell::text(what), Cell::text(value)]).collect(),
-        notes: Vec::new(),
-    }
 }

@@ -38,7 +38,6 @@ impl Bench {
     }
 
     /// Which member of the team this is.
-    #[cfg(test)]
     pub(super) fn index(&self) -> usize {
         self.index
     }

@@ -5,6 +5,8 @@
 //! allocation.
 
 mod bench;
+mod overhead;
+mod scaling;
 mod team;
 mod topology;
 
@@ -15,9 +17,11 @@ use crate::profile::{Machine, Pages};
 use crate::units::{Seconds, four_digits};
 use crate::work::Work;
 use bench::{Bench, clock_hz, waited_s};
+use overhead::Call;
 use roofprobe_kernels::ops::chain::ChainKernel;
 use roofprobe_kernels::ops::stream::{self, StreamKernel};
 use roofprobe_kernels::{Dtype, Isa, Op};
+use scaling::Scaling;
 use std::collections::HashSet;
 use std::time::Instant;
 use team::{SpinBarrier, Team};
@@ -33,6 +37,8 @@ pub struct Cpu {
     verified: HashSet<Job>,
     /// Rates of the sentinel chain, one per renewal.
     sentinel: Vec<f64>,
+    /// Whether the first two cores are two; `None` where the team has only one, or the system calls them siblings.
+    scaling: Option<Scaling>,
 }
 
 /// Rounds of the sentinel chain: a few milliseconds on any recent core.
@@ -73,6 +79,7 @@ impl Cpu {
             taken_at_start: Taken::now(),
             verified: HashSet::new(),
             sentinel: Vec::new(),
+            scaling: (topology.separate && topology.cores.len() > 1).then(Scaling::default),
         };
         cpu.watch_drift();
         Ok(cpu)
@@ -92,6 +99,10 @@ impl Cpu {
         let rates = best.map(|kernel| [(); 3].map(|()| self.time_chain(kernel, SENTINEL_ROUNDS)));
         if let Some([_, Ok(first), Ok(second)]) = rates {
             self.sentinel.push((first.work.flops / first.seconds).0.max((second.work.flops / second.seconds).0));
+        }
+        if let (Some(scaling), Some(kernel)) = (&mut self.scaling, best) {
+            // A dead team is reported by the next pass.
+            let _ = scaling.look(&self.team, kernel, SENTINEL_ROUNDS);
         }
     }
 
@@ -170,6 +181,18 @@ impl Cpu {
         spans.pass(repetitions, Work::default()).ok_or_else(|| skipped("no thread answered"))
     }
 
+    fn time_call(&mut self, call: Call, repetitions: u64) -> std::result::Result<Pass, Refusal> {
+        if self.team.size() < 2 {
+            return Err(Refusal::Unsupported("one thread has nobody to wake".to_owned()));
+        }
+        let before = Taken::now();
+        let seconds = overhead::seconds(&self.team, call, repetitions).map_err(|reason| skipped(&reason))?;
+        // A thread that wakes always waits for its core a little; that is what is timed, and no disturbance.
+        let disturbed = Taken::now().more_than(before);
+        let work = Work::default();
+        Ok(Pass { seconds: Seconds(seconds), repetitions, work, clock_hz: None, huge_share: None, disturbed })
+    }
+
     /// Times `run` on every thread at once, from the barrier to the end of the last one. What `prepare` gives goes to
     /// `run`, and what that gives to `conclude`; neither of the outer two is timed.
     fn timed<A, B>(
@@ -213,6 +236,7 @@ impl Device for Cpu {
             [first, .., last] => Some(four_digits((last / first - 1.0) * 100.0)),
             _ => None,
         };
+        environment.core_scaling = self.scaling.and_then(Scaling::ratio).map(four_digits);
         machine
     }
 
@@ -225,6 +249,8 @@ impl Device for Cpu {
                 self.time_chain(kernel, repetitions)
             }
             Op::Barrier => self.time_barrier(repetitions),
+            Op::ForkJoin => self.time_call(Call::ForkJoin, repetitions),
+            Op::Wakeup => self.time_call(Call::Wakeup, repetitions),
             other => Err(Refusal::Unsupported(format!("there is no {other} kernel for CPUs yet"))),
         }
     }
