@@ -4,7 +4,7 @@ use super::say;
 use crate::error::{Error, Result};
 use crate::file::{self, Durability};
 use crate::probe;
-use crate::profile::{self, Ceiling, Environment, Machine, Profile, Provenance};
+use crate::profile::{self, Ceiling, Curve, Environment, Machine, Profile, Provenance};
 use crate::sample::{Finished, Watcher};
 use crate::store;
 use std::io::{IsTerminal, Write};
@@ -136,6 +136,7 @@ impl<'a> Recorder<'a> {
             environment: machine.environment.clone(),
             summary: profile::Summary::default(),
             ceiling: Vec::new(),
+            curve: Vec::new(),
             provenance,
         };
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -194,6 +195,11 @@ impl Watcher for Recorder<'_> {
 
     fn save(&mut self, ceilings: &[Ceiling]) -> Result<()> {
         self.record(ceilings);
+        self.target.write(&self.profile, Durability::Buffered)
+    }
+
+    fn surveyed(&mut self, curves: &[Curve]) -> Result<()> {
+        self.profile.curve = curves.to_vec();
         self.target.write(&self.profile, Durability::Buffered)
     }
 

@@ -1,12 +1,12 @@
 //! Overheads: what it costs to bring the team together once.
 
-use super::Question;
+use super::{Known, Question};
 use crate::job::Job;
-use crate::profile::{Effort, Machine, Status, Variant};
+use crate::profile::{Status, Variant};
 use roofprobe_kernels::{Dtype, Op};
 
 /// `overhead.barrier`: one barrier of spinning, pinned threads, the least that any fork-join costs.
-pub(super) fn questions(machine: &Machine, _effort: Effort) -> Vec<Question> {
+pub(super) fn questions(Known { machine, .. }: Known) -> Vec<Question> {
     let mut barrier = Question::new("overhead.barrier");
     let threads = machine.environment.threads;
     if threads < 2 {

@@ -5,6 +5,7 @@
 //! a profile saved, loaded and saved again is the same bytes.
 
 mod ceiling;
+mod curve;
 mod read;
 mod validate;
 mod write;
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use ceiling::{Ceiling, Mode, Pages, Status, Stores, Trial, Unit, Variant};
+pub use curve::{Axis, Curve};
 pub use read::{load, parse};
 pub use write::{save, to_toml};
 
@@ -37,6 +39,9 @@ pub struct Profile {
     /// The answers, one per id.
     #[serde(default)]
     pub ceiling: Vec<Ceiling>,
+    /// How answers change along one quantity, one per id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<Curve>,
     /// Who measured, when, with what.
     pub provenance: Provenance,
 }
@@ -251,6 +256,11 @@ impl Profile {
     /// The ceiling of that id, whatever its status.
     pub fn ceiling(&self, id: &str) -> Option<&Ceiling> {
         self.ceiling.iter().find(|c| c.id == id)
+    }
+
+    /// The curve of that id, whatever its status.
+    pub fn curve(&self, id: &str) -> Option<&Curve> {
+        self.curve.iter().find(|c| c.id == id)
     }
 
     /// The bandwidth of that id, where the profile has one.

@@ -23,13 +23,14 @@ pub(super) struct Bench {
     chains: HashMap<(Dtype, Isa), ChainState>,
 }
 
-/// One thread's share of the three stream arrays.
+/// One thread's share of the three stream arrays. A smaller job takes the beginning of each.
 struct Arena {
     x: Buffer,
     y: Buffer,
     out: Buffer,
-    checksum: u64,
     huge_share: Option<f64>,
+    /// The oracle's sums of the beginnings of `x` that were read so far, by their length.
+    checksums: HashMap<usize, u64>,
 }
 
 impl Bench {
@@ -48,10 +49,10 @@ impl Bench {
         self.arenas.clear();
     }
 
-    /// Makes sure that this thread has three arrays of `len` elements on such pages, every page written with random
-    /// data by this thread. Returns the share of huge pages that the system gave, where it tells.
+    /// Makes sure that this thread has three arrays of at least `len` elements on such pages, every page written with
+    /// random data by this thread. Returns the share of huge pages that the system gave, where it tells.
     pub(super) fn prepare_arena(&mut self, pages: Pages, len: usize) -> Result<Option<f64>, String> {
-        if let Some(arena) = self.arenas.get(&pages).filter(|a| a.x.as_slice().len() == len) {
+        if let Some(arena) = self.arenas.get(&pages).filter(|a| a.x.as_slice().len() >= len) {
             return Ok(arena.huge_share);
         }
         self.arenas.remove(&pages);
@@ -70,34 +71,45 @@ impl Bench {
         };
         let (x, y, out) = (array(0)?, array(1)?, array(2)?);
         let huge_share = huge_share(&x);
-        let checksum = reference::checksum(x.as_slice());
-        self.arenas.insert(pages, Arena { x, y, out, checksum, huge_share });
+        self.arenas.insert(pages, Arena { x, y, out, huge_share, checksums: HashMap::new() });
         Ok(huge_share)
     }
 
-    /// Runs a stream `repetitions` times over the arena. Returns whether a read summed up right, every time.
-    pub(super) fn stream(&mut self, kernel: StreamKernel, pages: Pages, repetitions: u64) -> bool {
-        let Some(arena) = self.arenas.get_mut(&pages) else { return false };
+    /// Makes what a pass over the first `len` elements is verified with: the sum of what a read reads, or a spoilt output,
+    /// so that what a stream leaves unwritten cannot pass for its work.
+    pub(super) fn prepare_verification(&mut self, op: Op, pages: Pages, len: usize) {
+        let Some(arena) = self.arenas.get_mut(&pages) else { return };
+        if op == Op::Read {
+            let x = arena.x.as_slice();
+            arena.checksums.entry(len).or_insert_with(|| reference::checksum(&x[..len]));
+        } else {
+            arena.out.as_mut_slice()[..len].fill(f64::NAN);
+        }
+    }
+
+    /// Runs a stream `repetitions` times over the first `len` elements. Returns what a read summed up.
+    pub(super) fn stream(&mut self, kernel: StreamKernel, pages: Pages, len: usize, repetitions: u64) -> u64 {
         let mut sum = 0_u64;
+        let Some(arena) = self.arenas.get_mut(&pages) else { return sum };
         for _ in 0..repetitions {
-            let (x, y) = (black_box(arena.x.as_slice()), black_box(arena.y.as_slice()));
-            sum = sum.wrapping_add(kernel.run(x, y, black_box(arena.out.as_mut_slice()), black_box(FACTOR)));
+            let (x, y) = (black_box(&arena.x.as_slice()[..len]), black_box(&arena.y.as_slice()[..len]));
+            let out = black_box(&mut arena.out.as_mut_slice()[..len]);
+            sum = sum.wrapping_add(kernel.run(x, y, out, black_box(FACTOR)));
         }
-        kernel.op() != Op::Read || sum == arena.checksum.wrapping_mul(repetitions)
+        sum
     }
 
-    /// Spoils the output, so that what a stream leaves unwritten cannot pass for its work.
-    pub(super) fn spoil_output(&mut self, pages: Pages) {
-        if let Some(arena) = self.arenas.get_mut(&pages) {
-            arena.out.as_mut_slice().fill(f64::NAN);
-        }
+    /// Whether a read summed up right, every time.
+    pub(super) fn verify_read(&self, pages: Pages, len: usize, repetitions: u64, sum: u64) -> bool {
+        let expected = self.arenas.get(&pages).and_then(|arena| arena.checksums.get(&len));
+        expected.is_some_and(|once| once.wrapping_mul(repetitions) == sum)
     }
 
-    /// Whether every element of the output is what the oracle says of `op`.
-    pub(super) fn verify_stream(&self, op: Op, pages: Pages) -> bool {
+    /// Whether each of the first `len` elements of the output is what the oracle says of `op`.
+    pub(super) fn verify_output(&self, op: Op, pages: Pages, len: usize) -> bool {
         let Some(arena) = self.arenas.get(&pages) else { return false };
-        let (x, y, out) = (arena.x.as_slice(), arena.y.as_slice(), arena.out.as_slice());
-        op == Op::Read || reference::stream_verified(op, x, y, out, FACTOR)
+        let [x, y, out] = [&arena.x, &arena.y, &arena.out].map(|array| &array.as_slice()[..len]);
+        reference::stream_verified(op, x, y, out, FACTOR)
     }
 
     /// Makes the operands of a chain ready, and what it must come to.
@@ -174,10 +186,11 @@ mod tests {
             let mut bench = Bench::new(0);
             bench.prepare_arena(Pages::Base, 1003).unwrap();
             let kernel = StreamKernel::find(op, Isa::Portable, Stores::Ordinary, 1).unwrap();
-            assert!(bench.stream(kernel, Pages::Base, 2) && bench.verify_stream(op, Pages::Base), "{op}");
+            bench.stream(kernel, Pages::Base, 1000, 2);
+            assert!(bench.verify_output(op, Pages::Base, 1000), "{op}");
             // The right values of an earlier variant are still there: without spoiling they would pass.
-            bench.spoil_output(Pages::Base);
-            assert!(!bench.verify_stream(op, Pages::Base), "{op}");
+            bench.prepare_verification(op, Pages::Base, 1000);
+            assert!(!bench.verify_output(op, Pages::Base, 1000), "{op}");
         }
     }
 
@@ -186,17 +199,23 @@ mod tests {
         let mut bench = Bench::new(0);
         bench.prepare_arena(Pages::Base, 1003).unwrap();
         let kernel = StreamKernel::find(Op::Read, Isa::Portable, Stores::Ordinary, 1).unwrap();
-        assert!(bench.stream(kernel, Pages::Base, 3));
+        for len in [1000, 1003] {
+            bench.prepare_verification(Op::Read, Pages::Base, len);
+            let sum = bench.stream(kernel, Pages::Base, len, 3);
+            assert!(bench.verify_read(Pages::Base, len, 3, sum));
+            assert!(!bench.verify_read(Pages::Base, len, 2, sum), "one repetition too many");
+        }
         bench.arenas.get_mut(&Pages::Base).unwrap().x.as_mut_slice()[1002] += 1.0;
-        assert!(!bench.stream(kernel, Pages::Base, 3));
+        let sum = bench.stream(kernel, Pages::Base, 1003, 3);
+        assert!(!bench.verify_read(Pages::Base, 1003, 3, sum));
     }
 
     #[test]
-    fn arrays_of_another_length_are_made_anew() {
+    fn larger_arrays_are_made_anew_and_serve_smaller_jobs() {
         let mut bench = Bench::new(0);
-        for len in [64, 1003] {
-            bench.prepare_arena(Pages::Base, len).unwrap();
-            assert_eq!(bench.arenas[&Pages::Base].out.as_slice().len(), len);
+        for (asked, there) in [(64, 64), (1003, 1003), (64, 1003)] {
+            bench.prepare_arena(Pages::Base, asked).unwrap();
+            assert_eq!(bench.arenas[&Pages::Base].out.as_slice().len(), there);
         }
         assert!(bench.prepare_arena(Pages::Base, usize::MAX / 8).is_err());
         bench.clear();
