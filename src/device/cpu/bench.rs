@@ -78,11 +78,8 @@ impl Bench {
     /// Runs a stream `repetitions` times over the arena. Returns whether a read summed up right, every time.
     pub(super) fn stream(&mut self, kernel: StreamKernel, pages: Pages, repetitions: u64) -> bool {
         let Some(arena) = self.arenas.get_mut(&pages) else { return false };
-        let mut sum = 0_u64;
-        for _ in 0..repetitions {
-            let (x, y) = (black_box(arena.x.as_slice()), black_box(arena.y.as_slice()));
-            sum = sum.wrapping_add(kernel.run(x, y, black_box(arena.out.as_mut_slice()), black_box(FACTOR)));
-        }
+        let (x, y) = (arena.x.as_slice(), arena.y.as_slice());
+        let sum = kernel.run(x, y, arena.out.as_mut_slice(), black_box(FACTOR), repetitions);
         kernel.op() != Op::Read || sum == arena.checksum.wrapping_mul(repetitions)
     }
 
@@ -166,14 +163,14 @@ fn huge_share(_buffer: &Buffer) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roofprobe_kernels::ops::stream::Stores;
+    use roofprobe_kernels::ops::stream::{Stores, Ways};
 
     #[test]
     fn a_stream_that_leaves_the_output_alone_is_found_out() {
         for op in [Op::Write, Op::Copy, Op::Scale, Op::Add, Op::Triad] {
             let mut bench = Bench::new(0);
             bench.prepare_arena(Pages::Base, 1003).unwrap();
-            let kernel = StreamKernel::find(op, Isa::Portable, Stores::Ordinary, 1).unwrap();
+            let kernel = StreamKernel::find(op, Isa::Portable, Ways::plain(Stores::Ordinary)).unwrap();
             assert!(bench.stream(kernel, Pages::Base, 2) && bench.verify_stream(op, Pages::Base), "{op}");
             // The right values of an earlier variant are still there: without spoiling they would pass.
             bench.spoil_output(Pages::Base);
@@ -185,7 +182,7 @@ mod tests {
     fn a_read_of_other_bytes_is_found_out() {
         let mut bench = Bench::new(0);
         bench.prepare_arena(Pages::Base, 1003).unwrap();
-        let kernel = StreamKernel::find(Op::Read, Isa::Portable, Stores::Ordinary, 1).unwrap();
+        let kernel = StreamKernel::find(Op::Read, Isa::Portable, Ways::plain(Stores::Ordinary)).unwrap();
         assert!(bench.stream(kernel, Pages::Base, 3));
         bench.arenas.get_mut(&Pages::Base).unwrap().x.as_mut_slice()[1002] += 1.0;
         assert!(!bench.stream(kernel, Pages::Base, 3));

@@ -16,7 +16,7 @@ use crate::units::{Seconds, four_digits};
 use crate::work::Work;
 use bench::{Bench, clock_hz, waited_s};
 use roofprobe_kernels::ops::chain::ChainKernel;
-use roofprobe_kernels::ops::stream::{self, StreamKernel};
+use roofprobe_kernels::ops::stream::{self, StreamKernel, Ways};
 use roofprobe_kernels::{Dtype, Isa, Op};
 use std::collections::HashSet;
 use std::time::Instant;
@@ -132,8 +132,8 @@ impl Cpu {
             _ => stream::Stores::Ordinary,
         };
         let isa = isa_of(job)?;
-        StreamKernel::find(job.op, isa, stores, job.variant.streams.unwrap_or(1) as usize)
-            .ok_or_else(|| unsupported(isa))
+        let ways = Ways { stores, streams: job.variant.streams.unwrap_or(1) as usize, prefetch_bytes: 0 };
+        StreamKernel::find(job.op, isa, ways).ok_or_else(|| unsupported(isa))
     }
 
     fn time_chain(&mut self, kernel: ChainKernel, repetitions: u64) -> std::result::Result<Pass, Refusal> {
