@@ -4,6 +4,7 @@
 
 use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::chain::{ChainKernel, STEPS};
+use roofprobe_kernels::ops::chase::{Chase, Layout};
 use roofprobe_kernels::ops::clock::dependent_adds;
 use roofprobe_kernels::ops::stream::{self, Stores, StreamKernel, Ways};
 use roofprobe_kernels::reference::{self, Random};
@@ -47,6 +48,63 @@ fn no_walk_does_nothing() {
         assert_eq!(kernel.run(x.as_slice(), y.as_slice(), out.as_mut_slice(), 0.5, 0), 0);
         assert_eq!(out.as_slice(), before);
     }
+}
+
+#[test]
+fn a_chase_visits_every_line_once_and_comes_back() {
+    for (bytes, stride_bytes, window_bytes) in [
+        (64, 64, 4096),
+        (130, 64, 64),
+        (4096, 64, 4096),
+        (10_000, 128, 1000),
+        (99_999, 64, 4096),
+        (1 << 17, 100, 1 << 30),
+    ] {
+        let layout = Layout { bytes, stride_bytes, window_bytes, pages: Pages::Base };
+        let mut chase = Chase::new(layout, 7).unwrap();
+        let stride = stride_bytes.next_multiple_of(64);
+        let lines = chase.lines();
+        assert_eq!(lines, bytes / stride);
+        // Followed by hand: a line's first word is the address of the next.
+        let words = chase.buffer().as_words();
+        let base = words.as_ptr().addr();
+        let (mut visited, mut at) = (vec![false; lines], 0);
+        let (mut in_window, window) = (0, (window_bytes / stride).max(1));
+        for _ in 0..lines {
+            assert!(!std::mem::replace(&mut visited[at], true), "line {at} of {lines} stands twice");
+            let next = (words[at * stride / 8] as usize - base) / stride;
+            assert_eq!((words[at * stride / 8] as usize - base) % stride, 0);
+            in_window += usize::from(at / window != next / window);
+            at = next;
+        }
+        assert!(at == 0 && visited.iter().all(|&seen| seen), "one cycle through all of {lines}");
+        let windows = lines.div_ceil(window);
+        assert_eq!(in_window, if windows > 1 { windows } else { 0 }, "each window is entered once");
+        // And by the kernel, in pieces that are no divisors of the cycle.
+        assert_eq!(chase.rank(), 0);
+        let mut gone = 0;
+        for steps in [0, 1, 7, lines as u64, 1000] {
+            chase.run(steps);
+            gone += steps;
+            assert_eq!(chase.rank(), gone % lines as u64, "{lines} lines");
+        }
+    }
+    let none = Layout { bytes: 63, stride_bytes: 64, window_bytes: 64, pages: Pages::Base };
+    assert!(Chase::new(none, 1).is_err());
+}
+
+#[test]
+fn chases_are_random() {
+    let layout = Layout { bytes: 1 << 16, stride_bytes: 64, window_bytes: 1 << 14, pages: Pages::Base };
+    let words = |seed| {
+        let chase = Chase::new(layout, seed).unwrap();
+        let base = chase.buffer().as_words().as_ptr().addr() as u64;
+        chase.buffer().as_words().chunks(8).map(|line| line[0] - base).collect::<Vec<_>>()
+    };
+    let (one, other) = (words(1), words(2));
+    assert_ne!(one, other);
+    let neighbours = one.iter().enumerate().filter(|&(line, &next)| next == 64 * (line as u64 + 1)).count();
+    assert!(neighbours < 32, "{neighbours} of 1024 lines are followed by their neighbour");
 }
 
 #[test]
