@@ -22,6 +22,8 @@ pub enum Op {
     Triad,
     /// Independent multiply-accumulate chains in registers.
     Chain,
+    /// Dependent loads, each of the address of the next.
+    Chase,
     /// One barrier of a spinning thread team.
     Barrier,
     /// One fork-join of sleeping threads: all of them woken, all of them waited for.
@@ -63,7 +65,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// A stream over arrays of `elements` elements.
+    /// A stream over arrays of `elements` elements, or a chase of as many steps.
     pub const fn stream(elements: u64) -> Shape {
         Shape { m: 1, n: elements, k: 1, pairs: 0 }
     }
@@ -125,6 +127,7 @@ impl Op {
             Op::Add => "add",
             Op::Triad => "triad",
             Op::Chain => "chain",
+            Op::Chase => "chase",
             Op::Barrier => "barrier",
             Op::ForkJoin => "fork_join",
             Op::Wakeup => "wakeup",
@@ -156,6 +159,8 @@ impl Op {
             Op::Add => Cost { vector_flops: n, input_read: 2 * n, output_written: n, ..zero },
             Op::Triad => Cost { vector_flops: 2 * n, input_read: 2 * n, output_written: n, ..zero },
             Op::Chain => Cost { flops: 2 * n * k, ..zero },
+            // A step names one word, but moves a line: eight words, which no other step of the cycle shares.
+            Op::Chase => Cost { input_read: 8 * n, ..zero },
             Op::Barrier | Op::ForkJoin | Op::Wakeup => zero,
             Op::Matmul => {
                 Cost { flops: 2 * m * n * k, weights_read: n * k, input_read: m * k, output_written: m * n, ..zero }

@@ -1,8 +1,8 @@
 //! Overheads: what it costs to bring the team together once.
 
-use super::Question;
+use super::{Known, Question};
 use crate::job::Job;
-use crate::profile::{Effort, Machine, Status, Variant};
+use crate::profile::{Status, Variant};
 use roofprobe_kernels::{Dtype, Op};
 
 /// From the least that any fork-join costs to what one costs whose threads sleep in between: a barrier of threads that spin;
@@ -10,7 +10,7 @@ use roofprobe_kernels::{Dtype, Op};
 const OPS: [Op; 3] = [Op::Barrier, Op::ForkJoin, Op::Wakeup];
 
 /// `overhead.barrier`, `overhead.fork_join`, `overhead.wakeup`.
-pub(super) fn questions(machine: &Machine, _effort: Effort) -> Vec<Question> {
+pub(super) fn questions(Known { machine, .. }: Known) -> Vec<Question> {
     OPS.into_iter().map(|op| question(op, machine.environment.threads)).collect()
 }
 

@@ -5,6 +5,7 @@
 //! a profile saved, loaded and saved again is the same bytes.
 
 mod ceiling;
+mod curve;
 mod environment;
 mod read;
 mod validate;
@@ -15,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use ceiling::{Ceiling, Mode, Pages, Status, Stores, Trial, Unit, Variant};
+pub use curve::{Axis, Curve};
 pub use environment::{Environment, Grade};
 pub use read::{load, parse};
 pub use write::{save, to_toml};
@@ -39,6 +41,9 @@ pub struct Profile {
     /// The answers, one per id.
     #[serde(default)]
     pub ceiling: Vec<Ceiling>,
+    /// How answers change along one quantity, one per id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<Curve>,
     /// Who measured, when, with what.
     pub provenance: Provenance,
 }
@@ -204,6 +209,11 @@ impl Profile {
     /// The ceiling of that id, whatever its status.
     pub fn ceiling(&self, id: &str) -> Option<&Ceiling> {
         self.ceiling.iter().find(|c| c.id == id)
+    }
+
+    /// The curve of that id, whatever its status.
+    pub fn curve(&self, id: &str) -> Option<&Curve> {
+        self.curve.iter().find(|c| c.id == id)
     }
 
     /// The bandwidth of that id, where the profile has one.
