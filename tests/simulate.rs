@@ -56,7 +56,11 @@ fn pace(profile: &Profile) -> Pace {
 fn measured(device: &mut Simulated, profile: &Profile, earlier: &[Ceiling], watcher: &mut Counting) -> Finished {
     let mut questions = probe::plan(&device.machine(), &profile.curve, profile.provenance.effort);
     questions.retain(|q| profile.ceiling(&q.id).is_some());
-    sample::measure(device, &questions, pace(profile), earlier, watcher).expect("nothing here can fail")
+    let finished = sample::measure(device, &questions, pace(profile), earlier, watcher).expect("nothing here can fail");
+    let mut long = probe::sustained(&device.machine(), &profile.curve, profile.provenance.effort);
+    long.retain(|l| profile.ceiling(&l.question.id).is_some());
+    watcher.last_progress = (0, 0);
+    sample::sustain(device, &long, pace(profile), earlier, finished, watcher).expect("nothing here can fail")
 }
 
 fn surveyed(device: &mut Simulated, profile: &Profile, earlier: &[Curve], watcher: &mut Counting) -> Surveyed {

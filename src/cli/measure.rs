@@ -6,7 +6,7 @@ use crate::device::Device;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::file;
-use crate::probe::{self, CurveQuestion, Question};
+use crate::probe::{self, CurveQuestion, LongQuestion, Question};
 use crate::profile::{self, DeviceInfo, Effort, Machine, Profile, Provenance};
 use crate::report::{self, Format};
 use crate::sample::{self, Finished, Pace};
@@ -145,7 +145,9 @@ impl Measure {
         let surveyed = sample::survey(device.as_mut(), &questions, pace, &curves, &mut recorder)?;
         let finished = if surveyed.complete {
             let questions = wanted.ceilings(probe::plan(&machine, &surveyed.curves, effort));
-            sample::measure(device.as_mut(), &questions, pace, &ceilings, &mut recorder)?
+            let finished = sample::measure(device.as_mut(), &questions, pace, &ceilings, &mut recorder)?;
+            let questions = wanted.long(probe::sustained(&machine, &surveyed.curves, effort));
+            sample::sustain(device.as_mut(), &questions, pace, &ceilings, finished, &mut recorder)?
         } else {
             Finished { ceilings, complete: false, disturbed_samples: 0 }
         };
@@ -296,6 +298,7 @@ impl Wanted {
     fn new(patterns: &[String], machine: &Machine, effort: Effort, simulated: &Option<store::Named>) -> Result<Wanted> {
         let ids: Vec<String> = (probe::survey(machine, effort).into_iter().map(|q| q.id))
             .chain(probe::plan(machine, &[], effort).into_iter().map(|q| q.id))
+            .chain(probe::sustained(machine, &[], effort).into_iter().map(|long| long.question.id))
             .collect();
         for pattern in patterns {
             let glob = globs(std::slice::from_ref(pattern))?;
@@ -320,6 +323,11 @@ impl Wanted {
 
     fn ceilings(&self, mut questions: Vec<Question>) -> Vec<Question> {
         questions.retain(|q| self.id(&q.id));
+        questions
+    }
+
+    fn long(&self, mut questions: Vec<LongQuestion>) -> Vec<LongQuestion> {
+        questions.retain(|long| self.id(&long.question.id));
         questions
     }
 

@@ -8,12 +8,14 @@ mod gates;
 mod grade;
 mod memory;
 mod overhead;
+mod sustained;
 
 use crate::job::Job;
 use crate::profile::{Axis, Curve, Effort, Machine, Status};
 
 pub use gates::judge;
 pub use grade::grade;
+pub use sustained::{LongQuestion, sustained};
 
 /// One ceiling that is wanted.
 #[derive(Clone, Debug, PartialEq)]

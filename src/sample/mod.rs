@@ -7,6 +7,7 @@
 mod course;
 mod passes;
 mod survey;
+mod sustained;
 
 use crate::device::Device;
 use crate::error::Result;
@@ -16,6 +17,7 @@ use course::Course;
 use std::time::{Duration, Instant};
 
 pub use survey::{Surveyed, survey};
+pub use sustained::sustain;
 
 /// How much is sampled.
 #[derive(Clone, Copy, Debug, PartialEq)]
