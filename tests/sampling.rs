@@ -85,6 +85,7 @@ fn asked(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal>
         candidates: vec![candidate(Stores::Nontemporal), candidate(Stores::Ordinary)],
         otherwise: (Status::Unsupported, "none".to_owned()),
         visits: None,
+        flags: Vec::new(),
     };
     let mut device = Liar { answer: Box::new(answer), renewals: 0 };
     let finished = sample::measure(&mut device, &[question], PACE, &[], &mut Patient).unwrap();

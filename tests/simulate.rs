@@ -205,7 +205,7 @@ fn a_missing_curve_has_the_reason_of_the_refusal() {
     let missing = surveyed(&mut Simulated::new(bare), &profile, &[], &mut Counting::patient());
     let first = &missing.curves[0];
     assert_eq!(first.status, Status::Skipped);
-    assert!(first.reason.as_ref().unwrap().contains("has no memory.read.resident"), "{first:?}");
+    assert!(first.reason.as_ref().unwrap().contains(&format!("has no {}", first.id)), "{first:?}");
 }
 
 #[test]
@@ -224,7 +224,8 @@ fn the_second_figure_of_a_ceiling_is_replayed_too() {
         profile.validate().unwrap();
         let job = Job { ceiling: id.to_owned(), op, dtype: Dtype::Q8_0, variant };
         let otherwise = (Status::Unsupported, "none".to_owned());
-        let question = Question { id: id.to_owned(), candidates: vec![job], otherwise, visits: None };
+        let question =
+            Question { id: id.to_owned(), candidates: vec![job], otherwise, visits: None, flags: Vec::new() };
         let mut device = Simulated::new(profile.clone());
         let finished =
             sample::measure(&mut device, &[question], pace(&profile), &[], &mut Counting::patient()).unwrap();

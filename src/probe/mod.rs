@@ -4,8 +4,10 @@
 //! Nothing is timed here.
 
 mod compute;
+mod curves;
 mod gates;
 mod grade;
+mod levels;
 mod memory;
 mod overhead;
 mod sustained;
@@ -15,6 +17,7 @@ use crate::profile::{Axis, Curve, Effort, Machine, Status};
 
 pub use gates::judge;
 pub use grade::grade;
+pub use levels::{Level, Levels, levels};
 pub use sustained::{LongQuestion, sustained};
 
 /// One ceiling that is wanted.
@@ -29,12 +32,14 @@ pub struct Question {
     /// In how many rounds it is sampled, spread evenly over the run; `None` is all of them. For what is expensive to make
     /// ready: fewer visits with more samples each.
     pub visits: Option<u32>,
+    /// Remarks for its answer.
+    pub flags: Vec<String>,
 }
 
 impl Question {
     fn new(id: impl Into<String>) -> Question {
         let otherwise = (Status::Unsupported, "there is no kernel for it on this device".to_owned());
-        Question { id: id.into(), candidates: Vec::new(), otherwise, visits: None }
+        Question { id: id.into(), candidates: Vec::new(), otherwise, visits: None, flags: Vec::new() }
     }
 }
 
@@ -59,14 +64,21 @@ struct Known<'a> {
     effort: Effort,
 }
 
+impl Known<'_> {
+    /// The curve of that id, where there is one.
+    fn curve(&self, id: &str) -> Option<&Curve> {
+        self.curves.iter().find(|curve| curve.id == id)
+    }
+}
+
 type Probe = fn(Known) -> Vec<Question>;
 
 /// The probe table: to add a probe, add its line.
-const PROBES: &[Probe] = &[memory::questions, compute::questions, overhead::questions];
+const PROBES: &[Probe] = &[memory::questions, memory::latencies, compute::questions, overhead::questions];
 
 /// Every curve that is asked of `machine` at `effort` before the ceilings, in the order of the profile.
 pub fn survey(machine: &Machine, effort: Effort) -> Vec<CurveQuestion> {
-    memory::curves(machine, effort)
+    curves::questions(machine, effort)
 }
 
 /// Every ceiling that is asked of `machine` at `effort`, in the order of the profile; `curves` are those of its survey, and

@@ -122,8 +122,7 @@ impl Axis {
         match self {
             Axis::FootprintBytes => variant.footprint_bytes = None,
             Axis::WindowBytes => variant.window_bytes = None,
-            // The bytes per thread stay the same: their sum follows the threads.
-            Axis::Threads => (variant.threads, variant.footprint_bytes) = (None, None),
+            Axis::Threads => variant.threads = None,
             Axis::Streams => variant.streams = None,
             Axis::PrefetchBytes => variant.prefetch_bytes = None,
             Axis::Tokens => variant.m = None,

@@ -12,7 +12,11 @@ use crate::units::four_digits;
 /// Passes tried in search of a plateau before sampling begins anyway.
 const WARM_PASSES_MAX: usize = 8;
 /// The same where the repetitions are known and only the memory is new.
-const REWARM_PASSES_MAX: usize = 3;
+const REWARM_PASSES_MAX: usize = 2;
+/// And in the race of the variants, where a ratio is wanted.
+const TRIAL_WARM_PASSES_MAX: usize = 1;
+/// A pass of the race lasts this share of one that is kept.
+const TRIAL_PASS_SHARE: f64 = 0.6;
 /// A variant must be this much faster in the trials than the one expected to win.
 const CLEARLY_FASTER: f64 = 1.03;
 /// Less than this share on huge pages is worth a remark. (The share is of the whole mapping, which has some slack.)
@@ -81,24 +85,26 @@ impl<'a> Course<'a> {
         if self.winner.is_some() || self.refusal.is_some() {
             return false;
         }
+        if let [only] = self.question.candidates.as_slice() {
+            self.winner = Some(only.clone());
+            return false;
+        }
+        let short = Pace { pass_seconds: pace.pass_seconds * TRIAL_PASS_SHARE, ..pace };
         let mut runners = Vec::new();
         for job in &self.question.candidates {
             if watcher.interrupted() {
                 return false;
             }
-            match calibrate(device, job, pace, 1, WARM_PASSES_MAX) {
+            match calibrate(device, job, short, 1, TRIAL_WARM_PASSES_MAX) {
                 Ok(repetitions) => runners.push(Runner { job: job.clone(), repetitions, best: 0.0 }),
                 Err(refusal) => self.turn_down(job, refusal),
             }
         }
-        if self.question.candidates.len() > 1 {
-            if !self.race(&mut runners, device, pace, watcher) {
-                return false;
-            }
-            let trial =
-                |r: &Runner| Trial { variant: r.job.variant.clone(), value: four_digits(rate(self.unit, r.best)) };
-            self.trials = runners.iter().map(trial).collect();
+        if !self.race(&mut runners, device, pace, watcher) {
+            return false;
         }
+        let trial = |r: &Runner| Trial { variant: r.job.variant.clone(), value: four_digits(rate(self.unit, r.best)) };
+        self.trials = runners.iter().map(trial).collect();
         if let Some(runner) = winner(runners) {
             (self.winner, self.repetitions) = (Some(runner.job), runner.repetitions);
             self.refusal = None;
@@ -136,6 +142,11 @@ impl<'a> Course<'a> {
         self.refusal = Some((status, reason));
     }
 
+    /// Whether there are so many samples, or no more to be had.
+    pub(super) fn has_enough(&self, samples: usize) -> bool {
+        self.values.len() >= samples || self.exhausted || self.winner.is_none()
+    }
+
     /// Samples the winner until it has `wanted` samples. Returns whether anything is new.
     pub(super) fn sample(&mut self, device: &mut dyn Device, pace: Pace, wanted: usize, watcher: &dyn Watcher) -> bool {
         let Some(job) = self.winner.clone() else { return false };
@@ -143,7 +154,8 @@ impl<'a> Course<'a> {
             return false;
         }
         // The memory is new, and the clock may have slept: find the plateau again.
-        match calibrate(device, &job, pace, self.repetitions, REWARM_PASSES_MAX) {
+        let warm_passes = if self.values.is_empty() { WARM_PASSES_MAX } else { REWARM_PASSES_MAX };
+        match calibrate(device, &job, pace, self.repetitions, warm_passes) {
             Ok(repetitions) => self.repetitions = repetitions,
             Err(refusal) => {
                 self.refuse(refusal);
@@ -222,7 +234,7 @@ impl<'a> Course<'a> {
                 ceiling.flags.push(format!("huge pages asked for, {:.0} % given", share * 100.0));
             }
         }
-        ceiling.flags.extend(self.refused.iter().cloned());
+        ceiling.flags.extend(self.question.flags.iter().chain(&self.refused).cloned());
         if let Some((status, reason)) = &self.refusal {
             ceiling.flags.push(format!("sampling ended early ({status}): {reason}"));
         }

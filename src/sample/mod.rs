@@ -39,7 +39,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The pace of an effort. On two cores without a slow memory the rounds end long before the budget.
+    /// The pace of an effort. On two cores the rounds of quick end before the budget, those of the others may not.
     pub fn of(effort: Effort) -> Pace {
         let pace = |(rounds, passes), trial_passes, pass_seconds, (curve_passes, curve_pass_seconds), budget_s| Pace {
             rounds,
@@ -51,12 +51,23 @@ impl Pace {
             curve_pass_seconds,
         };
         match effort {
-            Effort::Quick => pace((4, 6), 3, 0.010, (5, 0.002), 11),
-            Effort::Standard => pace((20, 6), 4, 0.015, (9, 0.004), 75),
+            Effort::Quick => pace((3, 4), 2, 0.006, (5, 0.002), 10),
+            Effort::Standard => pace((15, 4), 3, 0.010, (9, 0.004), 75),
             Effort::Thorough => pace((50, 8), 6, 0.020, (25, 0.006), 600),
         }
     }
+
+    /// How many samples a question that is visited in so many rounds has after that round.
+    fn wanted(self, round: usize, visits: Option<u32>) -> usize {
+        let visits = visits.map_or(self.rounds, |visits| (visits as usize).clamp(1, self.rounds));
+        // The first visit is in the first round, so that nobody waits for a round that may never come.
+        let visited = (round * visits).div_ceil(self.rounds);
+        (self.rounds * self.passes * visited).div_ceil(visits)
+    }
 }
+
+/// Fewer samples bear no interval: a ceiling has as many before the end of the budget ends the rounds.
+const SAMPLES_MIN: usize = 5;
 
 /// Who is told how it goes, and decides whether it goes on.
 pub trait Watcher {
@@ -110,7 +121,7 @@ pub fn measure(
     for round in 0..=pace.rounds {
         // Round 0 chooses the variants; each later one samples on fresh memory.
         if round > 1 {
-            if begun.elapsed() > pace.budget {
+            if begun.elapsed() > pace.budget && courses.iter().all(|course| course.has_enough(SAMPLES_MIN)) {
                 break;
             }
             device.renew();
@@ -121,10 +132,12 @@ pub fn measure(
             }
             watcher.progress(round * courses.len() + index, total, &courses[index].question.id);
             let course = &mut courses[index];
-            let wanted = pace.passes * round;
+            let late = begun.elapsed() > pace.budget;
             let changed = if round == 0 {
                 course.choose(device, pace, watcher)
             } else {
+                // When time has run out, each answer is completed to what an interval needs, and no further.
+                let wanted = if late { SAMPLES_MIN } else { pace.wanted(round, course.question.visits) };
                 course.sample(device, pace, wanted, watcher)
             };
             if changed {
@@ -142,4 +155,20 @@ pub fn measure(
 
 fn finished(ceilings: Vec<Ceiling>, complete: bool, courses: &[Course]) -> Finished {
     Finished { ceilings, complete, disturbed_samples: courses.iter().map(|course| course.disturbed).sum() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_visits_take_as_many_samples_spread_evenly_from_the_first_round_on() {
+        let pace = Pace { rounds: 10, passes: 4, ..Pace::of(Effort::Quick) };
+        let wanted = |visits| (1..=10).map(|round| pace.wanted(round, visits)).collect::<Vec<_>>();
+        assert_eq!(wanted(None), [4, 8, 12, 16, 20, 24, 28, 32, 36, 40]);
+        assert_eq!(wanted(Some(1)), [40; 10]);
+        assert_eq!(wanted(Some(2)), [20, 20, 20, 20, 20, 40, 40, 40, 40, 40]);
+        assert_eq!(wanted(Some(99)), wanted(None));
+        assert_eq!(wanted(Some(0)), wanted(Some(1)));
+    }
 }

@@ -39,12 +39,14 @@ pub fn survey(
     watcher: &mut dyn Watcher,
 ) -> Result<Surveyed> {
     let mut surveyed = Surveyed { curves: Vec::new(), complete: true, disturbed_samples: 0 };
+    let total = questions.iter().map(|question| question.points.len()).sum::<usize>() * (pace.curve_passes + 1);
+    let mut done = 0;
     for question in questions {
         let curve = match earlier.iter().find(|curve| curve.id == question.id) {
             Some(whole) => whole.clone(),
             None => {
                 let mut points = Points::new(question);
-                if !points.sample(device, pace, watcher) {
+                if !points.sample(device, pace, (done, total), watcher) {
                     surveyed.complete = false;
                     return Ok(surveyed);
                 }
@@ -52,8 +54,12 @@ pub fn survey(
                 points.conclude()
             }
         };
+        done += question.points.len() * (pace.curve_passes + 1);
         surveyed.curves.push(curve);
         watcher.surveyed(&surveyed.curves)?;
+    }
+    if !questions.is_empty() {
+        device.renew();
     }
     Ok(surveyed)
 }
@@ -92,10 +98,15 @@ impl<'a> Points<'a> {
         }
     }
 
-    /// Samples every point. Returns false when interrupted.
-    fn sample(&mut self, device: &mut dyn Device, pace: Pace, watcher: &mut dyn Watcher) -> bool {
+    /// Samples every point; so many steps of the survey's total are done before. Returns false when interrupted.
+    fn sample(
+        &mut self,
+        device: &mut dyn Device,
+        pace: Pace,
+        (mut done, total): (usize, usize),
+        watcher: &mut dyn Watcher,
+    ) -> bool {
         let short = Pace { pass_seconds: pace.curve_pass_seconds, ..pace };
-        let total = self.points.len() * (pace.curve_passes + 1);
         for round in 0..=pace.curve_passes {
             let mut index = self.points.len();
             // The largest first: smaller ones are parts of the memory that it has made ready.
@@ -104,8 +115,8 @@ impl<'a> Points<'a> {
                 if watcher.interrupted() {
                     return false;
                 }
-                let done = (total * round / (pace.curve_passes + 1) + self.points.len() - 1 - index).min(total);
                 watcher.progress(done, total, &self.question.id);
+                done += 1;
                 let point = &mut self.points[index];
                 let refused = if round == 0 {
                     calibrate(device, point.job, short, 1, WARM_PASSES_MAX).map(|n| point.repetitions = n)
@@ -160,8 +171,10 @@ impl<'a> Points<'a> {
 impl Point<'_> {
     /// One more sample. Returns whether it was disturbed.
     fn pass(&mut self, device: &mut dyn Device, unit: Unit) -> std::result::Result<bool, Refusal> {
-        // Other points have been here since: once over the memory brings it back to its level.
-        device.time(self.job, 1, Purpose::Warm)?;
+        // Other points have been here since: once over the memory brings it back to its level. Where a time is asked, one
+        // repetition is a single step.
+        let once = if unit.is_rate() { 1 } else { self.repetitions };
+        device.time(self.job, once, Purpose::Warm)?;
         match undisturbed(device, self.job, self.repetitions, Purpose::Sample) {
             Ok(pass) => {
                 self.values.push(four_digits(value(unit, &pass)));
