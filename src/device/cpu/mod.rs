@@ -103,7 +103,7 @@ impl Cpu {
         }
         if let (Some(scaling), Some(kernel)) = (&mut self.scaling, best) {
             // A dead team is reported by the next pass.
-            let _ = scaling.look(&self.team, kernel, SENTINEL_ROUNDS);
+            let _ = scaling.look(&self.team, kernel);
         }
     }
 

@@ -18,17 +18,19 @@ pub(super) struct Scaling {
 }
 
 /// Passes tried for one that nobody interrupts.
-const TRIES: usize = 3;
+const TRIES: usize = 5;
+/// Rounds of a pass: one to three milliseconds, less than a time slice.
+const ROUNDS: u64 = 200;
 
 impl Scaling {
-    /// Looks once more: some ten milliseconds, three times as long where others interrupt.
+    /// Looks once more: some five milliseconds, up to five times as long where others interrupt.
     ///
     /// # Errors
     /// When a member of the team has died.
-    pub(super) fn look(&mut self, team: &Team, kernel: ChainKernel, rounds: u64) -> Result<(), String> {
+    pub(super) fn look(&mut self, team: &Team, kernel: ChainKernel) -> Result<(), String> {
         for (active, best) in [(1, &mut self.alone), (2, &mut self.together)] {
             for _ in 0..TRIES {
-                if let Some(rate) = rate(team, kernel, rounds, active)? {
+                if let Some(rate) = rate(team, kernel, active)? {
                     *best = best.max(rate);
                     break;
                 }
@@ -44,7 +46,7 @@ impl Scaling {
 }
 
 /// Rounds per second of the first `active` members together; `None` when a thread was interrupted or its result wrong.
-fn rate(team: &Team, kernel: ChainKernel, rounds: u64, active: usize) -> Result<Option<f64>, String> {
+fn rate(team: &Team, kernel: ChainKernel, active: usize) -> Result<Option<f64>, String> {
     let origin = Instant::now();
     let before = Taken::now();
     let spans = team.run(move |bench, barrier: &SpinBarrier| {
@@ -55,15 +57,15 @@ fn rate(team: &Team, kernel: ChainKernel, rounds: u64, active: usize) -> Result<
         }
         let waited_before = waited_s();
         let begun = origin.elapsed().as_secs_f64();
-        bench.chain(kernel, rounds);
+        bench.chain(kernel, ROUNDS);
         let ended = origin.elapsed().as_secs_f64();
         let shared = waited_s() - waited_before > WAITED_SHARE_MAX * (ended - begun);
-        Some((begun, ended, !shared && bench.verify_chain(kernel, rounds)))
+        Some((begun, ended, !shared && bench.verify_chain(kernel, ROUNDS)))
     })?;
     let spans: Vec<_> = spans.into_iter().flatten().collect();
     let good = spans.iter().all(|&(.., good)| good) && !Taken::now().more_than(before);
     let spans: Vec<(f64, f64)> = spans.into_iter().map(|(begun, ended, _)| (begun, ended)).collect();
-    Ok(good.then(|| rounds as f64 * per_second(&spans)))
+    Ok(good.then(|| ROUNDS as f64 * per_second(&spans)))
 }
 
 /// How many were done per second, from the first start to the last end: threads that took turns on one core did not do more.
@@ -92,11 +94,11 @@ mod tests {
         let kernel = ChainKernel::find(Dtype::F32, Isa::Portable).unwrap();
         let mut scaling = Scaling::default();
         assert_eq!(scaling.ratio(), None);
-        scaling.look(&team, kernel, 20).unwrap();
+        scaling.look(&team, kernel).unwrap();
         assert!(scaling.ratio().is_none_or(|ratio| ratio.is_finite() && ratio > 0.0));
         let unreachable = Scaling { alone: 1e18, together: 1.9e18 };
         let mut scaling = unreachable;
-        scaling.look(&team, kernel, 20).unwrap();
+        scaling.look(&team, kernel).unwrap();
         assert_eq!((scaling, scaling.ratio()), (unreachable, Some(1.9)));
     }
 }
