@@ -35,11 +35,22 @@ impl fmt::Display for Variant {
 }
 
 fn write_variant(variant: &Variant, separator: &str, out: &mut impl fmt::Write) -> fmt::Result {
+    let shape = [variant.m, variant.n, variant.k].map(|extent| extent.map_or("-".to_owned(), |n| n.to_string()));
     let words = [
         variant.isa.clone(),
         variant.stores.map(|stores| stores.name().to_owned()),
+        variant.tile.clone(),
         variant.streams.map(|streams| format!("{streams}s")),
+        variant.prefetch_bytes.map(|bytes| format!("prefetch{bytes}")),
+        variant.stride_bytes.map(|bytes| format!("stride{bytes}")),
+        variant.window_bytes.map(|bytes| format!("window{bytes}")),
         variant.pages.map(|pages| pages.name().to_owned()),
+        shape.iter().any(|extent| extent != "-").then(|| shape.join("x")),
+        variant.heads.map(|heads| format!("{heads}heads")),
+        variant.kv_heads.map(|heads| format!("{heads}kv")),
+        variant.head_dim.map(|elements| format!("dim{elements}")),
+        variant.context.map(|tokens| format!("context{tokens}")),
+        variant.copies.map(|copies| format!("{copies}copies")),
         variant.threads.map(|threads| format!("{threads}t")),
     ];
     words.into_iter().flatten().try_for_each(|word| write!(out, "{separator}{word}"))

@@ -33,8 +33,8 @@ impl Arithmetic {
         match (op, dtype) {
             (_, Dtype::F16) => Arithmetic::F16,
             (_, Dtype::Bf16) => Arithmetic::Bf16,
-            (Op::Attention, Dtype::I8 | Dtype::Q8_0 | Dtype::Q4_0) => Arithmetic::F32,
-            (_, Dtype::I8 | Dtype::Q8_0 | Dtype::Q4_0) => Arithmetic::I8,
+            (Op::Attention, Dtype::I8 | Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4K | Dtype::Q6K) => Arithmetic::F32,
+            (_, Dtype::I8 | Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4K | Dtype::Q6K) => Arithmetic::I8,
             (_, Dtype::F32 | Dtype::F64) => Arithmetic::F32,
         }
     }

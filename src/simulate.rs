@@ -6,7 +6,7 @@
 
 use crate::device::{Device, Pass, Purpose, Refusal};
 use crate::job::Job;
-use crate::profile::{Ceiling, Machine, Profile, Status, Unit};
+use crate::profile::{Ceiling, Curve, Machine, Profile, Status, Unit};
 use crate::units::{Bytes, Flops, Seconds};
 use crate::work::Work;
 use std::collections::HashMap;
@@ -14,8 +14,8 @@ use std::collections::HashMap;
 /// A device that replays a profile.
 pub struct Simulated {
     profile: Profile,
-    /// Samples already replayed, by ceiling.
-    replayed: HashMap<String, usize>,
+    /// Samples already replayed.
+    replayed: HashMap<Job, usize>,
 }
 
 impl Simulated {
@@ -28,23 +28,12 @@ impl Simulated {
         let id = &job.ceiling;
         let missing = || Refusal::Skipped(format!("the simulated profile has no {id}"));
         let ceiling = self.profile.ceiling(id).ok_or_else(missing)?;
-        let reason = ceiling.reason.clone().unwrap_or_default();
-        match ceiling.status {
-            Status::Unsupported => Err(Refusal::Unsupported(reason)),
-            Status::Rejected => Err(Refusal::Rejected(reason)),
-            Status::Skipped => Err(Refusal::Skipped(reason)),
-            Status::Measured | Status::Suspect | Status::Quoted => Ok(ceiling),
-        }
-    }
-}
-
-impl Device for Simulated {
-    fn machine(&self) -> Machine {
-        Machine { device: self.profile.device.clone(), environment: self.profile.environment.clone() }
+        refused(ceiling.status, ceiling.reason.as_deref())?;
+        Ok(ceiling)
     }
 
-    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Pass, Refusal> {
-        let next = self.replayed.get(&job.ceiling).copied().unwrap_or(0);
+    fn time_ceiling(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Pass, Refusal> {
+        let next = self.replayed.get(job).copied().unwrap_or(0);
         let ceiling = self.ceiling(job)?;
         let unknown = || Refusal::Unsupported(format!("the simulated profile has no {job}"));
         let (best, unit) = ceiling.value().ok_or_else(unknown)?;
@@ -56,31 +45,74 @@ impl Device for Simulated {
             Purpose::Sample if ceiling.sample_values.is_empty() && next == 0 => best,
             Purpose::Sample => *ceiling.sample_values.get(next).ok_or(Refusal::Exhausted)?,
         };
-        let pass = pass(unit, value, repetitions, ceiling);
-        if purpose == Purpose::Sample {
-            self.replayed.insert(job.ceiling.clone(), next + 1);
-        }
+        // The second figure is to the value as the two kinds of work of every pass are to each other.
+        let second = ceiling.second().map_or(0.0, |(second, _)| value * second / best);
+        let pass = Pass {
+            clock_hz: ceiling.clock_ghz.map(|ghz| ghz * 1e9),
+            huge_share: ceiling.huge_share,
+            ..pass(unit, value, second, repetitions)
+        };
+        self.count(job, purpose);
         Ok(pass)
+    }
+
+    fn time_point(&mut self, curve: &Curve, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Pass, Refusal> {
+        refused(curve.status, curve.reason.as_deref())?;
+        let next = self.replayed.get(job).copied().unwrap_or(0);
+        let unknown = || Refusal::Unsupported(format!("the simulated profile has no {job}"));
+        let (values, unit) = curve.values().ok_or_else(unknown)?;
+        let (axis, places) = curve.axis().ok_or_else(unknown)?;
+        let at = axis.of(&job.variant).and_then(|place| places.binary_search(&place).ok()).ok_or_else(unknown)?;
+        let value = match (purpose, curve.sample_values.get(at)) {
+            (Purpose::Warm | Purpose::Trial, _) => values[at],
+            (Purpose::Sample, None) if next == 0 => values[at],
+            (Purpose::Sample, samples) => *samples.and_then(|all| all.get(next)).ok_or(Refusal::Exhausted)?,
+        };
+        self.count(job, purpose);
+        Ok(pass(unit, value, 0.0, repetitions))
+    }
+
+    fn count(&mut self, job: &Job, purpose: Purpose) {
+        if purpose == Purpose::Sample {
+            *self.replayed.entry(job.clone()).or_default() += 1;
+        }
+    }
+}
+
+impl Device for Simulated {
+    fn machine(&self) -> Machine {
+        Machine { device: self.profile.device.clone(), environment: self.profile.environment.clone() }
+    }
+
+    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Pass, Refusal> {
+        match self.profile.curve(&job.ceiling).cloned() {
+            Some(curve) => self.time_point(&curve, job, repetitions, purpose),
+            None => self.time_ceiling(job, repetitions, purpose),
+        }
     }
 
     fn renew(&mut self) {}
 }
 
-/// A pass that has exactly this value.
-fn pass(unit: Unit, value: f64, repetitions: u64, ceiling: &Ceiling) -> Pass {
+/// The refusal that a status without a value was made from.
+fn refused(status: Status, reason: Option<&str>) -> Result<(), Refusal> {
+    let reason = reason.unwrap_or_default().to_owned();
+    match status {
+        Status::Unsupported => Err(Refusal::Unsupported(reason)),
+        Status::Rejected => Err(Refusal::Rejected(reason)),
+        Status::Skipped => Err(Refusal::Skipped(reason)),
+        Status::Measured | Status::Suspect | Status::Quoted => Ok(()),
+    }
+}
+
+/// A pass that has exactly this value, and this second figure where the unit has one.
+fn pass(unit: Unit, value: f64, second: f64, repetitions: u64) -> Pass {
     let each = repetitions as f64;
     let (seconds, work) = match unit {
-        Unit::GbPerS => (1.0, Work { bytes: Bytes(value * 1e9), ..Work::default() }),
-        Unit::GflopPerS => (1.0, Work { flops: Flops(value * 1e9), ..Work::default() }),
+        Unit::GbPerS => (1.0, Work { bytes: Bytes(value * 1e9), flops: Flops(second * 1e9) }),
+        Unit::GflopPerS => (1.0, Work { flops: Flops(value * 1e9), bytes: Bytes(second * 1e9) }),
         Unit::Us => (value * 1e-6 * each, Work::default()),
         Unit::Ns => (value * 1e-9 * each, Work::default()),
     };
-    Pass {
-        seconds: Seconds(seconds),
-        repetitions,
-        work,
-        clock_hz: ceiling.clock_ghz.map(|ghz| ghz * 1e9),
-        huge_share: ceiling.huge_share,
-        disturbed: false,
-    }
+    Pass { seconds: Seconds(seconds), repetitions, work, clock_hz: None, huge_share: None, disturbed: false }
 }

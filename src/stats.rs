@@ -63,6 +63,14 @@ pub fn median(sorted: &[f64]) -> f64 {
     (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0
 }
 
+/// The median of values in any order (the lower one of two) and its 95 % bootstrap interval; `None` when there is none.
+pub fn middle(values: &[f64]) -> Option<(f64, [f64; 2])> {
+    let rank = values.len().checked_sub(1)? / 2;
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    Some((sorted[rank], bootstrap(&sorted, rank)))
+}
+
 /// Which of `n` sorted values is the median (the lower one of two) of the fastest quarter.
 fn fastest_quarter(n: usize) -> usize {
     let quarter = n.div_ceil(4);
@@ -257,5 +265,16 @@ mod tests {
     fn the_same_samples_give_the_same_interval() {
         let rates = noisy(10.0, 24, 6);
         assert_eq!(estimate(&rates), estimate(&rates));
+    }
+
+    #[test]
+    fn the_middle_is_a_sample_within_its_interval() {
+        assert_eq!(middle(&[]), None);
+        assert_eq!(middle(&[7.0]), Some((7.0, [7.0, 7.0])));
+        let values: Vec<f64> = (1..=20).rev().map(f64::from).collect();
+        let (value, [low, high]) = middle(&values).unwrap();
+        assert_eq!(value, 10.0);
+        // Half the binomial's 95 % range on either side of the tenth of twenty.
+        assert!((5.0..=7.0).contains(&low) && (13.0..=16.0).contains(&high), "{low} {high}");
     }
 }

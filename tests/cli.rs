@@ -141,6 +141,11 @@ fn a_real_measurement_of_one_ceiling_is_kept_and_found_again() {
     let ceiling = profile.ceiling("compute.f32.portable").unwrap();
     assert!(ceiling.value().is_some_and(|(value, _)| value > 0.0));
     assert_eq!(ceiling.samples, Some(ceiling.sample_values.len() as u32));
+    let environment = &profile.environment;
+    assert_eq!(environment.core_scaling, None, "one thread has no other to be set against");
+    let (grade, reasons) = roofprobe::probe::grade(&profile.device, environment, ceiling.samples.unwrap().into());
+    assert_eq!((environment.grade, &environment.grade_reasons), (Some(grade), &reasons));
+    assert!(reasons.iter().all(|reason| shown.contains(&reason[..8])), "{shown}");
     // A profile of one ceiling is not what evaluate looks for by itself; named, it says what is missing.
     place.fails(2, &["evaluate", MODEL], &["no complete profile"]);
     place.fails(2, &["evaluate", MODEL, "-p", path.to_str().unwrap()], &["memory.dram.read", "roofprobe measure"]);

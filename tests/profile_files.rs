@@ -95,6 +95,14 @@ fn impossible_values_are_refused_by_key() {
     assert!(refusal(&altered("status = \"measured\"", "status = \"quoted\"")).contains("source"));
     assert!(refusal(&altered("id = \"memory.dram.write\"", "id = \"memory.dram.read\"")).contains("stands twice"));
     assert!(refusal(&altered("id = \"memory.dram.read\"", "id = \"weather.rain\"")).contains("not a ceiling id"));
+    let environment = |keys: &str| refusal(&altered("[environment]", &format!("[environment]\n{keys}")));
+    assert!(environment("grade = \"G\"").contains("grade"));
+    assert!(environment("grade = \"B\"").contains("grade_reasons"));
+    assert!(environment("grade_reasons = [\"rain\"]").contains("grade_reasons"));
+    assert!(environment("emulator = \"a guess\"").contains("environment.emulator"));
+    assert!(environment("smt = 0").contains("environment.smt"));
+    assert!(environment("core_scaling = nan").contains("environment.core_scaling"));
+    assert!(environment("load_average = -1.0").contains("environment.load_average"));
     let summary = text().lines().find(|l| l.starts_with("dram_read_gb_per_s")).unwrap().to_owned();
     assert!(refusal(&altered(&summary, "dram_read_gb_per_s = 1.5")).contains("summary"));
 }

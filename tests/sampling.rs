@@ -4,7 +4,7 @@ use roofprobe::device::{Device, Pass, Purpose, Refusal};
 use roofprobe::error::Result;
 use roofprobe::job::Job;
 use roofprobe::probe::Question;
-use roofprobe::profile::{Ceiling, Machine, Status, Stores, Variant};
+use roofprobe::profile::{Ceiling, Curve, Machine, Status, Stores, Variant};
 use roofprobe::sample::{self, Finished, Pace, Watcher};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::{Bytes, Seconds};
@@ -13,7 +13,15 @@ use roofprobe_kernels::{Dtype, Op};
 use std::time::Duration;
 
 const ID: &str = "memory.dram.copy";
-const PACE: Pace = Pace { rounds: 2, passes: 6, trial_passes: 3, pass_seconds: 0.01, budget: Duration::MAX };
+const PACE: Pace = Pace {
+    rounds: 2,
+    passes: 6,
+    trial_passes: 3,
+    pass_seconds: 0.01,
+    budget: Duration::MAX,
+    curve_passes: 3,
+    curve_pass_seconds: 0.001,
+};
 
 type Answer = Box<dyn FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal>>;
 
@@ -57,6 +65,9 @@ impl Watcher for Patient {
     fn save(&mut self, _ceilings: &[Ceiling]) -> Result<()> {
         Ok(())
     }
+    fn surveyed(&mut self, _curves: &[Curve]) -> Result<()> {
+        Ok(())
+    }
     fn interrupted(&self) -> bool {
         false
     }
@@ -73,6 +84,8 @@ fn asked(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal>
         id: ID.to_owned(),
         candidates: vec![candidate(Stores::Nontemporal), candidate(Stores::Ordinary)],
         otherwise: (Status::Unsupported, "none".to_owned()),
+        visits: None,
+        flags: Vec::new(),
     };
     let mut device = Liar { answer: Box::new(answer), renewals: 0 };
     let finished = sample::measure(&mut device, &[question], PACE, &[], &mut Patient).unwrap();

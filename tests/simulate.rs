@@ -3,11 +3,15 @@
 
 use roofprobe::device::Device;
 use roofprobe::error::Result;
-use roofprobe::probe;
-use roofprobe::profile::{self, Ceiling, Profile, Status};
-use roofprobe::sample::{self, Finished, Pace, Watcher};
+use roofprobe::job::Job;
+use roofprobe::probe::{self, Question};
+use roofprobe::profile::{self, Ceiling, Curve, Profile, Status, Unit, Variant};
+use roofprobe::sample::{self, Finished, Pace, Surveyed, Watcher};
 use roofprobe::simulate::Simulated;
 use roofprobe::store::SHIPPED;
+use roofprobe::units::four_digits;
+use roofprobe_kernels::reference::Random;
+use roofprobe_kernels::{Dtype, Op};
 
 /// Counts what it is told, and interrupts after so many saves.
 struct Counting {
@@ -33,6 +37,12 @@ impl Watcher for Counting {
         self.saves_left = self.saves_left.saturating_sub(1);
         Ok(())
     }
+    fn surveyed(&mut self, curves: &[Curve]) -> Result<()> {
+        assert!(!curves.is_empty());
+        self.saves += 1;
+        self.saves_left = self.saves_left.saturating_sub(1);
+        Ok(())
+    }
     fn interrupted(&self) -> bool {
         self.saves_left == 0
     }
@@ -44,8 +54,19 @@ fn pace(profile: &Profile) -> Pace {
 }
 
 fn measured(device: &mut Simulated, profile: &Profile, earlier: &[Ceiling], watcher: &mut Counting) -> Finished {
-    let questions = probe::plan(&device.machine(), profile.provenance.effort);
-    sample::measure(device, &questions, pace(profile), earlier, watcher).expect("nothing here can fail")
+    let mut questions = probe::plan(&device.machine(), &profile.curve, profile.provenance.effort);
+    questions.retain(|q| profile.ceiling(&q.id).is_some());
+    let finished = sample::measure(device, &questions, pace(profile), earlier, watcher).expect("nothing here can fail");
+    let mut long = probe::sustained(&device.machine(), &profile.curve, profile.provenance.effort);
+    long.retain(|l| profile.ceiling(&l.question.id).is_some());
+    watcher.last_progress = (0, 0);
+    sample::sustain(device, &long, pace(profile), earlier, finished, watcher).expect("nothing here can fail")
+}
+
+fn surveyed(device: &mut Simulated, profile: &Profile, earlier: &[Curve], watcher: &mut Counting) -> Surveyed {
+    let mut questions = probe::survey(&device.machine(), profile.provenance.effort);
+    questions.retain(|q| profile.curve(&q.id).is_some());
+    sample::survey(device, &questions, pace(profile), earlier, watcher).expect("nothing here can fail")
 }
 
 fn concluded(profile: &Profile, ceilings: Vec<Ceiling>) -> Profile {
@@ -66,7 +87,7 @@ fn profiles() -> Vec<Profile> {
     *read = Ceiling::without_value("memory.dram.read", Status::Skipped, "for the test");
     let copy = odd.ceiling.iter_mut().find(|c| c.id == "memory.dram.copy").unwrap();
     let slow = copy.sample_values.len() / 3;
-    copy.sample_values.iter_mut().take(slow).for_each(|v| *v = roofprobe::units::four_digits(*v / 2.0));
+    copy.sample_values.iter_mut().take(slow).for_each(|v| *v = four_digits(*v / 2.0));
     let mut device = Simulated::new(odd.clone());
     let finished = measured(&mut device, &odd, &[], &mut Counting::patient());
     let odd = concluded(&odd, finished.ceilings);
@@ -108,10 +129,11 @@ fn an_interrupted_measurement_is_completed_to_the_same_profile() {
 
 #[test]
 fn a_profile_without_a_ceiling_skips_it_with_the_reason() {
-    let mut profile = SHIPPED[0].profile().unwrap();
+    let whole = SHIPPED[0].profile().unwrap();
+    let mut profile = whole.clone();
     profile.ceiling.retain(|c| c.id != "compute.f64");
     let mut device = Simulated::new(profile.clone());
-    let finished = measured(&mut device, &profile, &[], &mut Counting::patient());
+    let finished = measured(&mut device, &whole, &[], &mut Counting::patient());
     let missing = finished.ceilings.iter().find(|c| c.id == "compute.f64").unwrap();
     assert_eq!(missing.status, Status::Skipped);
     assert!(missing.reason.as_ref().unwrap().contains("has no compute.f64"));
@@ -122,11 +144,93 @@ fn a_quoted_ceiling_is_its_own_single_sample() {
     let mut profile = SHIPPED[0].profile().unwrap();
     let read = profile.ceiling.iter_mut().find(|c| c.id == "memory.dram.read").unwrap();
     let variant = read.variant.clone();
-    *read = Ceiling::with_value("memory.dram.read", Status::Quoted, profile::Unit::GbPerS, 34.13);
+    *read = Ceiling::with_value("memory.dram.read", Status::Quoted, Unit::GbPerS, 34.13);
     read.source = Some("a datasheet".to_owned());
     read.variant = variant;
     let mut device = Simulated::new(profile.clone());
     let finished = measured(&mut device, &profile, &[], &mut Counting::patient());
     let read = finished.ceilings.iter().find(|c| c.id == "memory.dram.read").unwrap();
     assert_eq!((read.gb_per_s, read.samples), (Some(34.13), Some(1)));
+}
+
+/// A profile with curves over the places that the survey asks for; samples differ, one point has two modes.
+fn with_curves() -> Profile {
+    let mut profile = SHIPPED[0].profile().unwrap();
+    let machine = Simulated::new(profile.clone()).machine();
+    let mut random = Random::new(5);
+    for question in probe::survey(&machine, profile.provenance.effort) {
+        let places = question.points.iter().map(|job| question.axis.of(&job.variant).unwrap());
+        let mut curve = Curve::empty(&question.id, Status::Measured, None);
+        curve.set_along(question.axis, places.collect());
+        let mut sample = |centre: f64| four_digits(centre * (1.0 + 0.01 * random.signed_unit()));
+        curve.sample_values = (0..question.points.len())
+            .map(|i| (0..pace(&profile).curve_passes).map(|_| sample(if i < 5 { 90.0 } else { 30.0 })).collect())
+            .collect();
+        // Whatever the values: replaying the samples finds the right ones.
+        curve.set_values(curve.sample_values.iter().map(|all: &Vec<f64>| all[0]).collect());
+        profile.curve.push(curve);
+    }
+    let replayed = surveyed(&mut Simulated::new(profile.clone()), &profile, &[], &mut Counting::patient());
+    Profile { curve: replayed.curves, ..profile }
+}
+
+#[test]
+fn surveying_a_simulated_profile_gives_its_curves_back() {
+    let profile = with_curves();
+    assert!(!profile.curve.is_empty() && profile.curve.iter().all(|c| c.status == Status::Measured), "{profile:?}");
+    profile.validate().unwrap();
+    let text = profile::to_toml(&profile).unwrap();
+    assert_eq!(profile::parse(&text).unwrap(), profile);
+    let again = surveyed(&mut Simulated::new(profile.clone()), &profile, &[], &mut Counting::patient());
+    assert!(again.complete);
+    assert_eq!(again.curves, profile.curve);
+}
+
+#[test]
+fn whole_curves_of_an_interrupted_survey_are_kept() {
+    let profile = with_curves();
+    let mut kept = profile.curve[0].clone();
+    kept.low[0] /= 2.0;
+    let again = surveyed(&mut Simulated::new(profile.clone()), &profile, &[kept.clone()], &mut Counting::patient());
+    assert_eq!(again.curves[0], kept, "not measured again");
+    let mut hasty = Counting { saves_left: 0, ..Counting::patient() };
+    let interrupted = surveyed(&mut Simulated::new(profile.clone()), &profile, &[], &mut hasty);
+    assert!(!interrupted.complete && interrupted.curves.is_empty(), "a part of a curve is no curve");
+}
+
+#[test]
+fn a_missing_curve_has_the_reason_of_the_refusal() {
+    let profile = with_curves();
+    let bare = Profile { curve: Vec::new(), ..profile.clone() };
+    let missing = surveyed(&mut Simulated::new(bare), &profile, &[], &mut Counting::patient());
+    let first = &missing.curves[0];
+    assert_eq!(first.status, Status::Skipped);
+    assert!(first.reason.as_ref().unwrap().contains(&format!("has no {}", first.id)), "{first:?}");
+}
+
+#[test]
+fn the_second_figure_of_a_ceiling_is_replayed_too() {
+    for (id, op, second) in
+        [("matmul.q8_0.m1", Op::Matmul, Unit::GbPerS), ("attention.f16", Op::Attention, Unit::GflopPerS)]
+    {
+        let mut profile = SHIPPED[0].profile().unwrap();
+        let mut ceiling = Ceiling::with_value(id, Status::Quoted, Unit::of(id).unwrap(), 71.23);
+        ceiling.set(second, 37.81);
+        ceiling.source = Some("a datasheet".to_owned());
+        let variant = Variant { m: Some(1), n: Some(4096), k: Some(4096), copies: Some(4), ..Variant::default() };
+        ceiling.variant = Some(variant.clone());
+        profile.ceiling = vec![ceiling];
+        profile.summarise();
+        profile.validate().unwrap();
+        let job = Job { ceiling: id.to_owned(), op, dtype: Dtype::Q8_0, variant };
+        let otherwise = (Status::Unsupported, "none".to_owned());
+        let question =
+            Question { id: id.to_owned(), candidates: vec![job], otherwise, visits: None, flags: Vec::new() };
+        let mut device = Simulated::new(profile.clone());
+        let finished =
+            sample::measure(&mut device, &[question], pace(&profile), &[], &mut Counting::patient()).unwrap();
+        let replayed = &finished.ceilings[0];
+        assert_eq!(replayed.value(), profile.ceiling[0].value());
+        assert_eq!(replayed.second(), Some((37.81, second)));
+    }
 }

@@ -25,9 +25,11 @@ fn streams(criterion: &mut Criterion) {
         for kernel in StreamKernel::all() {
             let cost = kernel.cost(len);
             group.throughput(Throughput::Bytes(8 * (cost.input_read + cost.output_written) as u64));
-            let name = format!("{}-{}-{:?}-{}", kernel.op(), kernel.isa(), kernel.stores(), kernel.streams());
+            let ways = kernel.ways();
+            let (op, isa, stores) = (kernel.op(), kernel.isa(), ways.stores);
+            let name = format!("{op}-{isa}-{stores:?}-{}-{}", ways.streams, ways.prefetch_bytes);
             group.bench_function(name, |bencher| {
-                bencher.iter(|| kernel.run(x.as_slice(), y.as_slice(), out.as_mut_slice(), 0.5));
+                bencher.iter(|| kernel.run(x.as_slice(), y.as_slice(), out.as_mut_slice(), 0.5, 1));
             });
         }
     }

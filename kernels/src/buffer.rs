@@ -72,6 +72,18 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts_mut(self.start.cast(), self.len * size_of::<f64>()) }
     }
 
+    /// The array as words of 64 bits.
+    pub fn as_words(&self) -> &[u64] {
+        // SAFETY: as above; a u64 has the size and alignment of an f64, and any bits are valid.
+        unsafe { std::slice::from_raw_parts(self.start.cast(), self.len) }
+    }
+
+    /// The array as words of 64 bits, to write.
+    pub fn as_mut_words(&mut self) -> &mut [u64] {
+        // SAFETY: as above, and the mapping is owned alone.
+        unsafe { std::slice::from_raw_parts_mut(self.start.cast(), self.len) }
+    }
+
     /// The address range of the whole mapping, to find it in the system's books.
     pub fn mapping(&self) -> std::ops::Range<usize> {
         let start = self.map.start().addr();

@@ -65,6 +65,11 @@ impl Isa {
         matches!(self, Isa::Avx2 | Isa::Avx512)
     }
 
+    /// Whether its reads can ask for lines ahead of time.
+    pub const fn has_prefetch(self) -> bool {
+        matches!(self, Isa::Avx2 | Isa::Avx512)
+    }
+
     /// Whether there is a multiply-accumulate chain of `dtype` for it, on whatever CPU.
     pub const fn has_chain(self, dtype: Dtype) -> bool {
         match dtype {

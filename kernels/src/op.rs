@@ -22,8 +22,14 @@ pub enum Op {
     Triad,
     /// Independent multiply-accumulate chains in registers.
     Chain,
-    /// One fork-join of a thread team.
+    /// Dependent loads, each of the address of the next.
+    Chase,
+    /// One barrier of a spinning thread team.
     Barrier,
+    /// One fork-join of sleeping threads: all of them woken, all of them waited for.
+    ForkJoin,
+    /// One sleeping thread woken.
+    Wakeup,
     /// `C[m×n] = A[m×k] · B[n×k]ᵀ`, B being the weights.
     Matmul,
     /// Softmax(Q·Kᵀ)·V over a key/value cache, masked pairs not computed.
@@ -59,7 +65,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// A stream over arrays of `elements` elements.
+    /// A stream over arrays of `elements` elements, or a chase of as many steps.
     pub const fn stream(elements: u64) -> Shape {
         Shape { m: 1, n: elements, k: 1, pairs: 0 }
     }
@@ -121,7 +127,10 @@ impl Op {
             Op::Add => "add",
             Op::Triad => "triad",
             Op::Chain => "chain",
+            Op::Chase => "chase",
             Op::Barrier => "barrier",
+            Op::ForkJoin => "fork_join",
+            Op::Wakeup => "wakeup",
             Op::Matmul => "matmul",
             Op::Attention => "attention",
             Op::Gather => "gather",
@@ -150,7 +159,9 @@ impl Op {
             Op::Add => Cost { vector_flops: n, input_read: 2 * n, output_written: n, ..zero },
             Op::Triad => Cost { vector_flops: 2 * n, input_read: 2 * n, output_written: n, ..zero },
             Op::Chain => Cost { flops: 2 * n * k, ..zero },
-            Op::Barrier => zero,
+            // A step names one word, but moves a line: eight words, which no other step of the cycle shares.
+            Op::Chase => Cost { input_read: 8 * n, ..zero },
+            Op::Barrier | Op::ForkJoin | Op::Wakeup => zero,
             Op::Matmul => {
                 Cost { flops: 2 * m * n * k, weights_read: n * k, input_read: m * k, output_written: m * n, ..zero }
             }

@@ -13,6 +13,12 @@ pub(crate) trait Vector: Copy {
     /// The ISA is available; `LANES` readable values at `from`.
     unsafe fn load(from: *const f64) -> Self;
 
+    /// Asks for the line at `from` to be brought into the nearest cache. An ISA that cannot ask has no kernel that does.
+    ///
+    /// # Safety
+    /// The ISA is available. Any address will do: nothing is read.
+    unsafe fn prefetch(from: *const f64);
+
     /// # Safety
     /// The ISA is available; `LANES` writable values at `to`.
     unsafe fn store(self, to: *mut f64);

@@ -4,8 +4,9 @@
 
 use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::chain::{ChainKernel, STEPS};
+use roofprobe_kernels::ops::chase::{Chase, Layout};
 use roofprobe_kernels::ops::clock::dependent_adds;
-use roofprobe_kernels::ops::stream::{self, Stores, StreamKernel};
+use roofprobe_kernels::ops::stream::{self, Stores, StreamKernel, Ways};
 use roofprobe_kernels::reference::{self, Random};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
@@ -20,14 +21,14 @@ fn filled(len: usize, seed: u64) -> Buffer {
 #[test]
 fn streams_agree_with_the_oracle() {
     for kernel in StreamKernel::all() {
-        println!("{} {} {:?} {}", kernel.op(), kernel.isa(), kernel.stores(), kernel.streams());
-        for len in LENGTHS {
+        println!("{} {} {:?}", kernel.op(), kernel.isa(), kernel.ways());
+        for (len, repetitions) in LENGTHS.into_iter().zip([1, 2, 5].into_iter().cycle()) {
             let (x, y, mut out) = (filled(len, 1), filled(len, 2), filled(len, 3));
             let before = out.as_slice().to_vec();
             let s = 0.718_281_828;
-            let sum = kernel.run(x.as_slice(), y.as_slice(), out.as_mut_slice(), s);
+            let sum = kernel.run(x.as_slice(), y.as_slice(), out.as_mut_slice(), s, repetitions);
             if kernel.op() == Op::Read {
-                assert_eq!(sum, reference::checksum(x.as_slice()), "length {len}");
+                assert_eq!(sum, reference::checksum(x.as_slice()).wrapping_mul(repetitions), "length {len}");
                 assert_eq!(out.as_slice(), before, "a read writes nothing");
             } else {
                 for (i, &got) in out.as_slice().iter().enumerate() {
@@ -37,6 +38,73 @@ fn streams_agree_with_the_oracle() {
             }
         }
     }
+}
+
+#[test]
+fn no_walk_does_nothing() {
+    for kernel in StreamKernel::all() {
+        let (x, y, mut out) = (filled(100, 1), filled(100, 2), filled(100, 3));
+        let before = out.as_slice().to_vec();
+        assert_eq!(kernel.run(x.as_slice(), y.as_slice(), out.as_mut_slice(), 0.5, 0), 0);
+        assert_eq!(out.as_slice(), before);
+    }
+}
+
+#[test]
+fn a_chase_visits_every_line_once_and_comes_back() {
+    for (bytes, stride_bytes, window_bytes) in [
+        (64, 64, 4096),
+        (130, 64, 64),
+        (4096, 64, 4096),
+        (10_000, 128, 1000),
+        (99_999, 64, 4096),
+        (1 << 17, 100, 1 << 30),
+    ] {
+        let layout = Layout { bytes, stride_bytes, window_bytes, pages: Pages::Base };
+        let mut chase = Chase::new(layout, 7).unwrap();
+        let stride = stride_bytes.next_multiple_of(64);
+        let lines = chase.lines();
+        assert_eq!(lines, bytes / stride);
+        // Followed by hand: a line's first word is the address of the next.
+        let words = chase.buffer().as_words();
+        let base = words.as_ptr().addr();
+        let (mut visited, mut at) = (vec![false; lines], 0);
+        let (mut in_window, window) = (0, (window_bytes / stride).max(1));
+        for _ in 0..lines {
+            assert!(!std::mem::replace(&mut visited[at], true), "line {at} of {lines} stands twice");
+            let next = (words[at * stride / 8] as usize - base) / stride;
+            assert_eq!((words[at * stride / 8] as usize - base) % stride, 0);
+            in_window += usize::from(at / window != next / window);
+            at = next;
+        }
+        assert!(at == 0 && visited.iter().all(|&seen| seen), "one cycle through all of {lines}");
+        let windows = lines.div_ceil(window);
+        assert_eq!(in_window, if windows > 1 { windows } else { 0 }, "each window is entered once");
+        // And by the kernel, in pieces that are no divisors of the cycle.
+        assert_eq!(chase.rank(), 0);
+        let mut gone = 0;
+        for steps in [0, 1, 7, lines as u64, 1000] {
+            chase.run(steps);
+            gone += steps;
+            assert_eq!(chase.rank(), gone % lines as u64, "{lines} lines");
+        }
+    }
+    let none = Layout { bytes: 63, stride_bytes: 64, window_bytes: 64, pages: Pages::Base };
+    assert!(Chase::new(none, 1).is_err());
+}
+
+#[test]
+fn chases_are_random() {
+    let layout = Layout { bytes: 1 << 16, stride_bytes: 64, window_bytes: 1 << 14, pages: Pages::Base };
+    let words = |seed| {
+        let chase = Chase::new(layout, seed).unwrap();
+        let base = chase.buffer().as_words().as_ptr().addr() as u64;
+        chase.buffer().as_words().chunks(8).map(|line| line[0] - base).collect::<Vec<_>>()
+    };
+    let (one, other) = (words(1), words(2));
+    assert_ne!(one, other);
+    let neighbours = one.iter().enumerate().filter(|&(line, &next)| next == 64 * (line as u64 + 1)).count();
+    assert!(neighbours < 32, "{neighbours} of 1024 lines are followed by their neighbour");
 }
 
 #[test]
@@ -95,16 +163,24 @@ fn the_table_names_every_kernel_it_has() {
             assert_eq!(ChainKernel::find(dtype, isa).is_some(), isa.has_chain(dtype), "{dtype} {isa}");
         }
         for op in stream::OPS {
-            assert_eq!(StreamKernel::find(op, isa, Stores::Ordinary, 1).is_some(), isa.has_streams(), "{op} {isa}");
+            let there = |ways: Ways| StreamKernel::find(op, isa, ways).is_some();
+            assert_eq!(there(Ways::plain(Stores::Ordinary)), isa.has_streams(), "{op} {isa}");
             let nontemporal = isa.has_nontemporal_stores() && op != Op::Read;
-            assert_eq!(StreamKernel::find(op, isa, Stores::Nontemporal, 1).is_some(), nontemporal, "{op} {isa}");
+            assert_eq!(there(Ways::plain(Stores::Nontemporal)), nontemporal, "{op} {isa}");
+            let reads = op == Op::Read && isa.has_streams();
+            for streams in stream::SIDE_BY_SIDE.into_iter().filter(|&streams| streams > 1) {
+                assert_eq!(there(Ways::reading(streams, 0)), reads, "{op} {isa} {streams}");
+            }
+            for ahead in stream::PREFETCH_BYTES {
+                assert_eq!(there(Ways::reading(1, ahead)), reads && isa.has_prefetch(), "{op} {isa} {ahead}");
+            }
         }
     }
     assert!(Isa::Portable.available());
     for op in stream::OPS {
-        assert!(StreamKernel::find(op, Isa::Portable, Stores::Ordinary, 1).is_some(), "{op}");
+        assert!(StreamKernel::find(op, Isa::Portable, Ways::plain(Stores::Ordinary)).is_some(), "{op}");
     }
-    assert!(StreamKernel::find(Op::Copy, Isa::Portable, Stores::Nontemporal, 1).is_none());
+    assert!(StreamKernel::find(Op::Copy, Isa::Portable, Ways::plain(Stores::Nontemporal)).is_none());
 }
 
 #[test]
@@ -132,7 +208,7 @@ fn the_yardstick_counts_what_it_runs() {
 #[test]
 #[should_panic(expected = "differ in length")]
 fn arrays_of_unequal_length_are_refused() {
-    let kernel = StreamKernel::find(Op::Copy, Isa::Portable, Stores::Ordinary, 1).unwrap();
+    let kernel = StreamKernel::find(Op::Copy, Isa::Portable, Ways::plain(Stores::Ordinary)).unwrap();
     let (x, y, mut out) = (filled(8, 1), filled(8, 2), filled(9, 3));
-    kernel.run(x.as_slice(), y.as_slice(), out.as_mut_slice(), 1.0);
+    kernel.run(x.as_slice(), y.as_slice(), out.as_mut_slice(), 1.0, 1);
 }

@@ -6,14 +6,15 @@ use crate::device::Device;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::file;
-use crate::probe::{self, Question};
+use crate::probe::{self, CurveQuestion, LongQuestion, Question};
 use crate::profile::{self, DeviceInfo, Effort, Machine, Profile, Provenance};
 use crate::report::{self, Format};
-use crate::sample::{self, Pace};
+use crate::sample::{self, Finished, Pace};
 use crate::simulate::Simulated;
 use crate::store;
 use clap::{Args, ValueEnum};
 use globset::{Glob, GlobSet, GlobSetBuilder};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -38,7 +39,7 @@ pub(super) struct Measure {
     #[arg(long, value_enum)]
     effort: Option<EffortName>,
 
-    /// Measure only the ceilings whose id matches, such as 'compute.*' or 'memory.dram.read'. May be repeated.
+    /// Measure only the ceilings and curves whose id matches, such as 'compute.*' or 'memory.dram.read'. May be repeated.
     #[arg(long, value_name = "GLOB")]
     only: Vec<String>,
 
@@ -133,13 +134,25 @@ impl Measure {
         };
         let machine = resumed.unwrap_or_else(|| device.machine());
         let provenance = self.provenance(&earlier, &simulated);
-        let questions = chosen(probe::plan(&machine, provenance.effort), &provenance.only)?;
+        let wanted = Wanted::new(&provenance.only, &machine, provenance.effort, &simulated)?;
         let target = self.target(&earlier, &machine, &provenance)?;
-        let carried = earlier.map(|(_, profile)| profile.ceiling).unwrap_or_default();
+        let (ceilings, curves) = earlier.map(|(_, p)| (p.ceiling, p.curve)).unwrap_or_default();
 
-        let mut recorder = Recorder::new(&target, machine, provenance);
-        let pace = Pace::of(recorder.profile.provenance.effort);
-        let finished = sample::measure(device.as_mut(), &questions, pace, &carried, &mut recorder)?;
+        let mut recorder = Recorder::new(&target, machine.clone(), provenance);
+        let effort = recorder.profile.provenance.effort;
+        let pace = Pace::of(effort);
+        let questions = wanted.curves(probe::survey(&machine, effort));
+        let surveyed = sample::survey(device.as_mut(), &questions, pace, &curves, &mut recorder)?;
+        let finished = if surveyed.complete {
+            let questions = wanted.ceilings(probe::plan(&machine, &surveyed.curves, effort));
+            let finished = sample::measure(device.as_mut(), &questions, pace, &ceilings, &mut recorder)?;
+            let questions = wanted.long(probe::sustained(&machine, &surveyed.curves, effort));
+            sample::sustain(device.as_mut(), &questions, pace, &ceilings, finished, &mut recorder)?
+        } else {
+            Finished { ceilings, complete: false, disturbed_samples: 0 }
+        };
+        let finished =
+            Finished { disturbed_samples: finished.disturbed_samples + surveyed.disturbed_samples, ..finished };
         recorder.finish(&finished, device.machine())?;
         let place = target.name(finished.complete);
         if finished.complete {
@@ -238,7 +251,9 @@ fn resumed_machine((path, profile): &(PathBuf, Profile)) -> Result<Machine> {
     let available = &mut tighter.environment.memory_available_bytes;
     *available = now.environment.memory_available_bytes.min(*available);
     let effort = profile.provenance.effort;
-    if probe::plan(&begun, effort) != probe::plan(&tighter, effort) {
+    let same_plan = probe::survey(&begun, effort) == probe::survey(&tighter, effort)
+        && probe::plan(&begun, &profile.curve, effort) == probe::plan(&tighter, &profile.curve, effort);
+    if !same_plan {
         let [then, now] = [&begun, &tighter].map(|machine| machine.environment.memory_available_bytes >> 20);
         return refuse(format!("was begun with {then} MiB available, and now there are {now} MiB: free some, or"));
     }
@@ -269,19 +284,55 @@ fn globs(patterns: &[String]) -> Result<GlobSet> {
     set.build().map_err(|e| Error::misuse(format!("--only: {e}")))
 }
 
-/// The questions that the globs select; all of them without any.
-fn chosen(mut questions: Vec<Question>, patterns: &[String]) -> Result<Vec<Question>> {
-    let only = globs(patterns)?;
-    if only.is_empty() {
-        return Ok(questions);
-    }
-    let ids: Vec<String> = questions.iter().map(|q| q.id.clone()).collect();
-    for pattern in patterns {
-        let glob = globs(std::slice::from_ref(pattern))?;
-        if !ids.iter().any(|id| glob.is_match(id)) {
-            return Err(Error::misuse(format!("--only {pattern}: matches no ceiling; there are: {}", ids.join(", "))));
+/// What is to be measured of all that could be.
+struct Wanted {
+    /// Empty when everything is wanted.
+    only: GlobSet,
+    /// A simulation asks what its profile was asked.
+    recorded: Option<HashSet<String>>,
+}
+
+impl Wanted {
+    /// # Errors
+    /// Misuse for something that is no glob, or matches nothing.
+    fn new(patterns: &[String], machine: &Machine, effort: Effort, simulated: &Option<store::Named>) -> Result<Wanted> {
+        let ids: Vec<String> = (probe::survey(machine, effort).into_iter().map(|q| q.id))
+            .chain(probe::plan(machine, &[], effort).into_iter().map(|q| q.id))
+            .chain(probe::sustained(machine, &[], effort).into_iter().map(|long| long.question.id))
+            .collect();
+        for pattern in patterns {
+            let glob = globs(std::slice::from_ref(pattern))?;
+            if !ids.iter().any(|id| glob.is_match(id)) {
+                let known = ids.join(", ");
+                return Err(Error::misuse(format!(
+                    "--only {pattern}: matches no ceiling or curve; there are: {known}"
+                )));
+            }
         }
+        let of = |profile: &Profile| {
+            let (ceilings, curves) = (profile.ceiling.iter(), profile.curve.iter());
+            ceilings.map(|c| c.id.clone()).chain(curves.map(|c| c.id.clone())).collect()
+        };
+        Ok(Wanted { only: globs(patterns)?, recorded: simulated.as_ref().map(|named| of(&named.profile)) })
     }
-    questions.retain(|q| only.is_match(&q.id));
-    Ok(questions)
+
+    fn id(&self, id: &str) -> bool {
+        let recorded = self.recorded.as_ref().is_none_or(|ids| ids.contains(id));
+        recorded && (self.only.is_empty() || self.only.is_match(id))
+    }
+
+    fn ceilings(&self, mut questions: Vec<Question>) -> Vec<Question> {
+        questions.retain(|q| self.id(&q.id));
+        questions
+    }
+
+    fn long(&self, mut questions: Vec<LongQuestion>) -> Vec<LongQuestion> {
+        questions.retain(|long| self.id(&long.question.id));
+        questions
+    }
+
+    fn curves(&self, mut questions: Vec<CurveQuestion>) -> Vec<CurveQuestion> {
+        questions.retain(|q| self.id(&q.id));
+        questions
+    }
 }

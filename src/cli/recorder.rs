@@ -4,7 +4,7 @@ use super::say;
 use crate::error::{Error, Result};
 use crate::file::{self, Durability};
 use crate::probe;
-use crate::profile::{self, Ceiling, Environment, Machine, Profile, Provenance};
+use crate::profile::{self, Ceiling, Curve, Environment, Machine, Profile, Provenance};
 use crate::sample::{Finished, Watcher};
 use crate::store;
 use std::io::{IsTerminal, Write};
@@ -136,6 +136,7 @@ impl<'a> Recorder<'a> {
             environment: machine.environment.clone(),
             summary: profile::Summary::default(),
             ceiling: Vec::new(),
+            curve: Vec::new(),
             provenance,
         };
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -155,6 +156,12 @@ impl<'a> Recorder<'a> {
         self.profile.ceiling = ceilings.to_vec();
         probe::judge(&mut self.profile.ceiling, &self.machine);
         self.profile.summarise();
+        let of_curves: usize = self.profile.curve.iter().flat_map(|curve| &curve.sample_values).map(Vec::len).sum();
+        let of_ceilings: u64 = ceilings.iter().filter_map(|ceiling| ceiling.samples).map(u64::from).sum();
+        let samples = of_ceilings + of_curves as u64;
+        let environment = &mut self.profile.environment;
+        let (grade, reasons) = probe::grade(&self.profile.device, environment, samples);
+        (environment.grade, environment.grade_reasons) = (Some(grade), reasons);
     }
 
     /// Records the end: what came of it, and the circumstances as they turned out.
@@ -165,16 +172,18 @@ impl<'a> Recorder<'a> {
         if self.terminal {
             let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
         }
-        self.record(&finished.ceilings);
         let planned = &self.profile.environment;
         let disturbed = planned.disturbed_samples.unwrap_or(0) + finished.disturbed_samples;
         // What was seen during the measurement is new; what the plan rested on stays as it was.
         self.profile.environment = Environment {
             memory_available_bytes: planned.memory_available_bytes,
             timer_ns: planned.timer_ns,
+            // Of a resumed measurement's two beginnings the busier one counts.
+            load_average: planned.load_average.into_iter().chain(machine.environment.load_average).reduce(f64::max),
             disturbed_samples: (disturbed > 0).then_some(disturbed),
             ..machine.environment
         };
+        self.record(&finished.ceilings);
         self.profile.provenance.complete = finished.complete;
         self.target.write(&self.profile, Durability::Synced)
     }
@@ -194,6 +203,11 @@ impl Watcher for Recorder<'_> {
 
     fn save(&mut self, ceilings: &[Ceiling]) -> Result<()> {
         self.record(ceilings);
+        self.target.write(&self.profile, Durability::Buffered)
+    }
+
+    fn surveyed(&mut self, curves: &[Curve]) -> Result<()> {
+        self.profile.curve = curves.to_vec();
         self.target.write(&self.profile, Durability::Buffered)
     }
 

@@ -1,15 +1,15 @@
 //! Compute peaks: multiply-accumulate chains, the best instruction set and each one alone.
 
-use super::Question;
+use super::{Known, Question};
 use crate::job::Job;
-use crate::profile::{Effort, Machine, Status, Variant};
+use crate::profile::{Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// The types that have chains.
 const DTYPES: [Dtype; 4] = [Dtype::F64, Dtype::F32, Dtype::Bf16, Dtype::I8];
 
 /// `compute.<dtype>` for the best instruction set, then `compute.<dtype>.<isa>` for each of the architecture.
-pub(super) fn questions(machine: &Machine, _effort: Effort) -> Vec<Question> {
+pub(super) fn questions(Known { machine, .. }: Known) -> Vec<Question> {
     DTYPES.into_iter().flat_map(|dtype| of_dtype(machine, dtype)).collect()
 }
 

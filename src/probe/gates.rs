@@ -1,6 +1,7 @@
 //! Gates: a number that is not settled or not plausible is kept, and called suspect with both numbers in the reason.
 
 use crate::profile::{Ceiling, Machine, Status, Unit};
+use crate::units::four_digits;
 
 /// The 95 % interval of a settled ceiling is no wider than this share of its value.
 const INTERVAL_COMPUTE_MAX: f64 = 0.10;
@@ -19,6 +20,7 @@ const SAMPLES_MIN: u32 = 5;
 pub fn judge(ceilings: &mut [Ceiling], machine: &Machine) {
     let rows: Vec<(String, f64)> = ceilings.iter().filter_map(|c| Some((c.id.clone(), c.value()?.0))).collect();
     for ceiling in ceilings.iter_mut().filter(|c| c.status == Status::Measured) {
+        ceiling.flags.extend(against_burst(ceiling, &rows));
         let gates = [settled(ceiling), below_pipes(ceiling, machine), above_own_rows(ceiling, &rows)];
         if let Some(reason) = gates.into_iter().flatten().next() {
             ceiling.status = Status::Suspect;
@@ -67,6 +69,16 @@ fn above_own_rows(ceiling: &Ceiling, rows: &[(String, f64)]) -> Option<String> {
     let best = rows.iter().filter(|(id, _)| id.starts_with(&below)).max_by(|a, b| a.1.total_cmp(&b.1))?;
     (value < best.1 * BELOW_OWN_ROW_MAX)
         .then(|| format!("inconsistent: {value} is less than the {} that {} alone reached", best.1, best.0))
+}
+
+/// How much of the burst a ceiling that is held for long has lost: heat, power or a quota took it.
+fn against_burst(ceiling: &Ceiling, rows: &[(String, f64)]) -> Option<String> {
+    let (held, unit) = ceiling.value()?;
+    let burst_id = super::sustained::burst_of(&ceiling.id)?;
+    let burst = rows.iter().find(|(id, _)| id == burst_id)?.1;
+    let percent = four_digits((1.0 - held / burst) * 100.0);
+    let verb = if percent > 0.0 { format!("{percent} % below") } else { "no less than".to_owned() };
+    Some(format!("held for long: {verb} the burst value {burst} {} of {burst_id}", unit.symbol()))
 }
 
 /// Operations per cycle and core, two per multiply-accumulate: pipes × vector width, from the vendors' optimisation
@@ -144,5 +156,16 @@ mod tests {
         let mut c = ceiling("memory.dram.read", 40.0);
         c.samples = Some(2);
         assert_eq!(judged(c).status, Status::Suspect);
+    }
+
+    #[test]
+    fn what_is_held_is_set_against_the_burst() {
+        let mut all = [ceiling("compute.f32", 200.0), ceiling("compute.f32.sustained", 190.0)];
+        judge(&mut all, &machine());
+        assert!(all[1].flags[0].contains("5 % below the burst value 200 GFLOP/s of compute.f32"), "{:?}", all[1].flags);
+        let mut all = [ceiling("memory.dram.read", 30.0), ceiling("memory.dram.read_sustained", 31.0)];
+        judge(&mut all, &machine());
+        assert!(all[1].flags[0].contains("no less than"), "{:?}", all[1].flags);
+        assert!(all[0].flags.is_empty());
     }
 }

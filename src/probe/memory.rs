@@ -1,59 +1,245 @@
-//! DRAM bandwidth: STREAM's kernels and a pure read, over arrays that no cache holds.
+//! Bandwidth and latency of each level: STREAM's kernels, a pure read, and a chase.
 
-use super::Question;
+use super::levels::{Level, Levels, levels};
+use super::{Known, Question};
 use crate::job::Job;
 use crate::profile::{Effort, Machine, Pages, Status, Stores, Variant};
-use roofprobe_kernels::ops::stream::{OPS, SIDE_BY_SIDE};
+use roofprobe_kernels::ops::stream::OPS;
 use roofprobe_kernels::{Dtype, Isa, Op, Shape};
 
-/// Each array is at least this many times the last-level cache of the allowed cores (STREAM's rule).
-const CACHE_MULTIPLE_MIN: u64 = 4;
+/// Each array of memory is at least this many times the last-level cache of the allowed cores (STREAM's rule), and of where
+/// the resident curve falls for the last time.
+pub(super) const CACHE_MULTIPLE_MIN: u64 = 4;
 /// And as a rule this many times, so that what the cache keeps from one pass to the next is lost in the noise.
 const CACHE_MULTIPLE: u64 = 8;
-/// Assumed when the topology tells no cache: larger than those of the machines that do not tell.
+/// Assumed when neither topology nor curve tells: larger than those of the machines that do not tell.
 const CACHE_BYTES_ASSUMED: u64 = 64 << 20;
 /// Smaller arrays take too little time on a fast memory.
 const ARRAY_BYTES_MIN: u64 = 64 << 20;
 /// All arrays together stay within this share of the memory that is available.
 const MEMORY_SHARE_MAX: f64 = 0.4;
 /// x, y and out are allocated together, whatever the operation uses.
-const ARRAYS: u64 = 3;
+pub(super) const ARRAYS: u64 = 3;
+/// Cache levels that have ceilings.
+const CACHE_LEVELS: std::ops::RangeInclusive<u32> = 1..=3;
+/// Whole loop turns of the widest kernel.
+const ARRAY_GRAIN: u64 = 512;
+/// Streams side by side that are expected to win in memory: on two cores of an AMD EPYC (Zen 3) VM four were 3 % faster
+/// than one.
+const SIDE_BY_SIDE: u32 = 4;
+/// Other ways to read memory that are tried with the widest vectors when there is time: streams, and bytes ahead.
+const OTHER_READS: [(Option<u32>, Option<u32>); 3] = [(Some(2), None), (Some(8), None), (None, Some(1024))];
+/// A chase visits every second line: the prefetcher of some cores fetches lines in pairs.
+const CHASE_STRIDE_BYTES: u32 = 128;
+/// And so many bytes at a time: few pages, so that it is no test of the TLB, but many more lines than a core's prefetcher
+/// would complete.
+const CHASE_WINDOW_BYTES: u64 = 256 << 10;
 
-/// One question per stream operation.
-pub(super) fn questions(machine: &Machine, effort: Effort) -> Vec<Question> {
+/// `memory.<level>.<access>`.
+pub(super) fn questions(known: Known) -> Vec<Question> {
+    let Known { machine, effort, .. } = known;
+    let levels = levels(known.curve("memory.read.resident"), &machine.device.caches, machine.environment.threads);
+    let accesses = if effort == Effort::Quick { vec![Op::Read] } else { OPS.to_vec() };
+    let cached = CACHE_LEVELS.flat_map(|n| accesses.iter().map(move |&op| (n, op)));
+    let mut questions: Vec<Question> = cached.map(|(n, op)| of_cache(known, &levels, n, op)).collect();
     let pages = pages(machine, effort);
-    let array = array_bytes(machine, pages.len() as u64);
-    OPS.into_iter()
-        .map(|op| {
-            let mut question = Question::new(format!("memory.dram.{op}"));
-            match &array {
-                Ok(bytes) => question.candidates = candidates(&question.id, machine, effort, op, &pages, *bytes),
-                Err(reason) => question.otherwise = (Status::Skipped, reason.clone()),
+    let array = array_bytes(machine, levels.last_bytes, room(machine, pages.len() as u64));
+    questions.extend(OPS.into_iter().map(|op| {
+        let mut question = Question::new(format!("memory.dram.{op}"));
+        question.flags.clone_from(&levels.memory_flags);
+        match &array {
+            Ok(bytes) => question.candidates = of_memory(&question.id, machine, effort, op, &pages, *bytes),
+            Err(reason) => question.otherwise = (Status::Skipped, reason.clone()),
+        }
+        question
+    }));
+    questions
+}
+
+/// `latency.<level>`: one thread, dependent loads.
+pub(super) fn latencies(known: Known) -> Vec<Question> {
+    let machine = known.machine;
+    let levels = levels(known.curve("latency.resident"), &machine.device.caches, 1);
+    let question = |name: &str, footprint: Result<(u64, &[String]), (Status, String)>| {
+        let mut question = Question::new(format!("latency.{name}"));
+        match footprint {
+            Ok((bytes, flags)) => {
+                let variant = chase(machine, bytes);
+                question.candidates =
+                    vec![Job { ceiling: question.id.clone(), op: Op::Chase, dtype: Dtype::I8, variant }];
+                question.flags = flags.to_vec();
             }
-            question
-        })
-        .collect()
+            Err(otherwise) => question.otherwise = otherwise,
+        }
+        question
+    };
+    let cached = CACHE_LEVELS.map(|n| {
+        let level = level(&levels, n).map(|level| (level.footprint_bytes, level.flags.as_slice()));
+        question(&format!("l{n}"), level)
+    });
+    // The least honest array: laying out a cycle takes longer than filling, and nothing of a cycle stays behind in a cache
+    // that is a quarter of it.
+    let array = array_bytes(machine, levels.last_bytes, room(machine, 1)).map_err(|reason| (Status::Skipped, reason));
+    let least = (cache_bytes(machine).max(levels.last_bytes.unwrap_or(0)) * CACHE_MULTIPLE_MIN).max(ARRAY_BYTES_MIN);
+    let memory = array.map(|bytes| (bytes.min(least), levels.memory_flags.as_slice()));
+    cached.chain([question("dram", memory)]).collect()
+}
+
+fn level(levels: &Levels, n: u32) -> Result<&Level, (Status, String)> {
+    let missing = || match levels.caches.is_empty() {
+        true => (Status::Skipped, "the system tells no cache sizes, and no curve shows any".to_owned()),
+        false => (Status::Unsupported, format!("this device has no level {n} cache")),
+    };
+    levels.caches.iter().find(|level| level.level == n).ok_or_else(missing)
+}
+
+fn of_cache(known: Known, levels: &Levels, n: u32, op: Op) -> Question {
+    let mut question = Question::new(format!("memory.l{n}.{op}"));
+    match level(levels, n) {
+        Ok(level) => {
+            question.candidates = in_cache(&question.id, known, op, level.footprint_bytes);
+            question.flags.clone_from(&level.flags);
+        }
+        Err(otherwise) => question.otherwise = otherwise,
+    }
+    question
+}
+
+/// Ordinary stores on the largest pages: non-temporal ones would leave the cache.
+fn in_cache(id: &str, known: Known, op: Op, level_bytes: u64) -> Vec<Job> {
+    let Known { machine, effort, .. } = known;
+    let threads = u64::from(machine.environment.threads);
+    let array = (level_bytes / arrays(op) / threads / ARRAY_GRAIN).max(1) * ARRAY_GRAIN;
+    let variant = |isa: Isa, streams| Variant {
+        isa: Some(isa.name().to_owned()),
+        threads: Some(machine.environment.threads),
+        stores: (op != Op::Read).then_some(Stores::Ordinary),
+        streams,
+        pages: Some(largest_pages(machine)),
+        footprint_bytes: Some(array * arrays(op) * threads),
+        ..Variant::default()
+    };
+    let isas = stream_isas(machine, effort);
+    let mut variants: Vec<Variant> = isas.iter().map(|&isa| variant(isa, None)).collect();
+    if op == Op::Read && effort != Effort::Quick {
+        variants.extend(isas.first().map(|&isa| variant(isa, Some(SIDE_BY_SIDE))));
+    }
+    variants.into_iter().map(|variant| Job { ceiling: id.to_owned(), op, dtype: Dtype::F64, variant }).collect()
+}
+
+fn of_memory(id: &str, machine: &Machine, effort: Effort, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
+    let job = |pages, isa: Isa, (stores, streams, prefetch_bytes)| Job {
+        ceiling: id.to_owned(),
+        op,
+        dtype: Dtype::F64,
+        variant: Variant {
+            isa: Some(isa.name().to_owned()),
+            threads: Some(machine.environment.threads),
+            stores,
+            streams,
+            prefetch_bytes,
+            pages: Some(pages),
+            footprint_bytes: Some(arrays(op) * array_bytes),
+            ..Variant::default()
+        },
+    };
+    let isas = stream_isas(machine, effort);
+    let mut jobs = Vec::new();
+    for &pages in pages {
+        for &isa in &isas {
+            jobs.extend(ways(op, isa).into_iter().map(|way| job(pages, isa, way)));
+        }
+    }
+    if op == Op::Read && effort != Effort::Quick {
+        let widest = isas.first().into_iter().flat_map(|&isa| OTHER_READS.map(|(s, p)| (isa, (None, s, p))));
+        jobs.extend(widest.map(|(isa, way)| job(pages[0], isa, way)));
+    }
+    jobs
+}
+
+/// The stores and the number of side-by-side streams with which an instruction set can do `op`, the expected winner first.
+fn ways(op: Op, isa: Isa) -> Vec<(Option<Stores>, Option<u32>, Option<u32>)> {
+    match (op, isa.has_nontemporal_stores()) {
+        (Op::Read, _) => vec![(None, Some(SIDE_BY_SIDE), None), (None, None, None)],
+        (_, true) => vec![(Some(Stores::Nontemporal), None, None), (Some(Stores::Ordinary), None, None)],
+        (_, false) => vec![(Some(Stores::Ordinary), None, None)],
+    }
+}
+
+/// The widest vectors move the most per instruction; the next ones are tried when there is time.
+fn stream_isas(machine: &Machine, effort: Effort) -> Vec<Isa> {
+    let mut isas: Vec<Isa> = super::isas(machine).filter(|isa| isa.has_streams()).collect();
+    isas.reverse();
+    isas.truncate(if effort == Effort::Quick { 1 } else { 2 });
+    isas
+}
+
+/// The instruction set with the widest vectors.
+pub(super) fn widest(machine: &Machine) -> Option<Isa> {
+    stream_isas(machine, Effort::Quick).first().copied()
+}
+
+/// The stores that are expected to be the fastest in memory.
+pub(super) fn expected_stores(machine: &Machine) -> Stores {
+    match widest(machine) {
+        Some(isa) if isa.has_nontemporal_stores() => Stores::Nontemporal,
+        _ => Stores::Ordinary,
+    }
+}
+
+/// A chase of one thread over so many bytes.
+pub(super) fn chase(machine: &Machine, footprint_bytes: u64) -> Variant {
+    Variant {
+        threads: Some(1),
+        pages: Some(largest_pages(machine)),
+        footprint_bytes: Some(footprint_bytes),
+        window_bytes: Some(CHASE_WINDOW_BYTES.min(footprint_bytes)),
+        stride_bytes: Some(CHASE_STRIDE_BYTES),
+        ..Variant::default()
+    }
+}
+
+/// Arrays that an operation names.
+pub(super) fn arrays(op: Op) -> u64 {
+    let cost = op.cost(Shape::stream(1));
+    (cost.input_read + cost.output_written) as u64
 }
 
 /// Page sizes to try. Huge pages spare the TLB and give the ceiling; mapped weight files live on base pages.
 fn pages(machine: &Machine, effort: Effort) -> Vec<Pages> {
-    match (machine.environment.huge_pages.as_deref(), effort) {
-        (Some("always" | "madvise"), Effort::Quick) => vec![Pages::Huge],
-        (Some("always" | "madvise"), _) => vec![Pages::Huge, Pages::Base],
-        _ => vec![Pages::Base],
+    match (largest_pages(machine), effort) {
+        (Pages::Huge, Effort::Standard | Effort::Thorough) => vec![Pages::Huge, Pages::Base],
+        (largest, _) => vec![largest],
     }
 }
 
-/// Bytes of one array, or why there is not enough memory for an honest one.
-fn array_bytes(machine: &Machine, page_kinds: u64) -> Result<u64, String> {
+/// The largest pages that can be had.
+pub(super) fn largest_pages(machine: &Machine) -> Pages {
+    match machine.environment.huge_pages.as_deref() {
+        Some("always" | "madvise") => Pages::Huge,
+        _ => Pages::Base,
+    }
+}
+
+/// The last level of the allowed cores, all instances together, as the topology tells it.
+pub(super) fn cache_bytes(machine: &Machine) -> u64 {
     let last_level = machine.device.caches.iter().map(|c| c.level).max();
     let caches = machine.device.caches.iter().filter(|c| Some(c.level) == last_level);
-    let cache_bytes = match caches.map(|c| c.bytes * u64::from(c.instances)).sum() {
+    match caches.map(|c| c.bytes * u64::from(c.instances)).sum() {
         0 => CACHE_BYTES_ASSUMED,
         known => known,
-    };
-    let available = machine.environment.memory_available_bytes;
-    let room = (available as f64 * MEMORY_SHARE_MAX) as u64 / ARRAYS / page_kinds;
+    }
+}
+
+/// The most that one array may have, where arrays on so many kinds of pages are there at once.
+pub(super) fn room(machine: &Machine, page_kinds: u64) -> u64 {
+    (machine.environment.memory_available_bytes as f64 * MEMORY_SHARE_MAX) as u64 / ARRAYS / page_kinds
+}
+
+/// Bytes of one array of memory within `room`, or why there is not enough memory for an honest one. `seen` is where the
+/// last cache was seen to end.
+pub(super) fn array_bytes(machine: &Machine, seen: Option<u64>, room: u64) -> Result<u64, String> {
+    let cache_bytes = cache_bytes(machine).max(seen.unwrap_or(0));
     let least = cache_bytes.saturating_mul(CACHE_MULTIPLE_MIN);
     let wanted = cache_bytes.saturating_mul(CACHE_MULTIPLE).max(ARRAY_BYTES_MIN);
     if room < least {
@@ -61,7 +247,7 @@ fn array_bytes(machine: &Machine, page_kinds: u64) -> Result<u64, String> {
         return Err(format!(
             "too little memory: {} MiB are available, and {ARRAYS} arrays of {CACHE_MULTIPLE_MIN} × {} MiB of cache within {:.0} % \
              of it do not fit; anything smaller would measure the cache",
-            mib(available),
+            mib(machine.environment.memory_available_bytes),
             mib(cache_bytes),
             MEMORY_SHARE_MAX * 100.0,
         ));
@@ -69,41 +255,4 @@ fn array_bytes(machine: &Machine, page_kinds: u64) -> Result<u64, String> {
     // Whole huge pages for every thread.
     let grain = u64::from(machine.environment.threads) * (2 << 20);
     Ok((wanted.min(room) / grain).max(1) * grain)
-}
-
-fn candidates(id: &str, machine: &Machine, effort: Effort, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
-    let mut isas: Vec<Isa> = super::isas(machine).filter(|isa| isa.has_streams()).collect();
-    isas.reverse();
-    // The widest vectors move the most per instruction; the next ones are tried when there is time.
-    isas.truncate(if effort == Effort::Quick { 1 } else { 2 });
-    let cost = op.cost(Shape::stream(1));
-    let arrays = (cost.input_read + cost.output_written) as u64;
-    let mut jobs = Vec::new();
-    for &pages in pages {
-        for &isa in &isas {
-            jobs.extend(ways(op, isa).into_iter().map(|(stores, streams)| Job {
-                ceiling: id.to_owned(),
-                op,
-                dtype: Dtype::F64,
-                variant: Variant {
-                    isa: Some(isa.name().to_owned()),
-                    threads: Some(machine.environment.threads),
-                    stores,
-                    streams,
-                    pages: Some(pages),
-                    footprint_bytes: Some(arrays * array_bytes),
-                },
-            }));
-        }
-    }
-    jobs
-}
-
-/// The stores and the number of side-by-side streams with which an instruction set can do `op`.
-fn ways(op: Op, isa: Isa) -> Vec<(Option<Stores>, Option<u32>)> {
-    match (op, isa.has_nontemporal_stores()) {
-        (Op::Read, _) => vec![(None, Some(SIDE_BY_SIDE as u32)), (None, None)],
-        (_, true) => vec![(Some(Stores::Nontemporal), None), (Some(Stores::Ordinary), None)],
-        (_, false) => vec![(Some(Stores::Ordinary), None)],
-    }
 }

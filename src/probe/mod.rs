@@ -4,14 +4,21 @@
 //! Nothing is timed here.
 
 mod compute;
+mod curves;
 mod gates;
+mod grade;
+mod levels;
 mod memory;
 mod overhead;
+mod sustained;
 
 use crate::job::Job;
-use crate::profile::{Effort, Machine, Status};
+use crate::profile::{Axis, Curve, Effort, Machine, Status};
 
 pub use gates::judge;
+pub use grade::grade;
+pub use levels::{Level, Levels, levels};
+pub use sustained::{LongQuestion, sustained};
 
 /// One ceiling that is wanted.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,23 +29,63 @@ pub struct Question {
     pub candidates: Vec<Job>,
     /// The answer when there is no candidate.
     pub otherwise: (Status, String),
+    /// In how many rounds it is sampled, spread evenly over the run; `None` is all of them. For what is expensive to make
+    /// ready: fewer visits with more samples each.
+    pub visits: Option<u32>,
+    /// Remarks for its answer.
+    pub flags: Vec<String>,
 }
 
 impl Question {
     fn new(id: impl Into<String>) -> Question {
         let otherwise = (Status::Unsupported, "there is no kernel for it on this device".to_owned());
-        Question { id: id.into(), candidates: Vec::new(), otherwise }
+        Question { id: id.into(), candidates: Vec::new(), otherwise, visits: None, flags: Vec::new() }
     }
 }
 
-type Probe = fn(&Machine, Effort) -> Vec<Question>;
+/// One curve that is wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CurveQuestion {
+    /// The curve's id.
+    pub id: String,
+    /// The quantity along it.
+    pub axis: Axis,
+    /// One job per point, ascending along the axis. What the device cannot do is left out.
+    pub points: Vec<Job>,
+    /// The answer when there is no point.
+    pub otherwise: (Status, String),
+}
+
+/// What is known when the questions are made: the machine, and the curves measured so far.
+#[derive(Clone, Copy, Debug)]
+struct Known<'a> {
+    machine: &'a Machine,
+    curves: &'a [Curve],
+    effort: Effort,
+}
+
+impl Known<'_> {
+    /// The curve of that id, where there is one.
+    fn curve(&self, id: &str) -> Option<&Curve> {
+        self.curves.iter().find(|curve| curve.id == id)
+    }
+}
+
+type Probe = fn(Known) -> Vec<Question>;
 
 /// The probe table: to add a probe, add its line.
-const PROBES: &[Probe] = &[memory::questions, compute::questions, overhead::questions];
+const PROBES: &[Probe] = &[memory::questions, memory::latencies, compute::questions, overhead::questions];
 
-/// Every question that is asked of `machine` at `effort`, in the order of the profile.
-pub fn plan(machine: &Machine, effort: Effort) -> Vec<Question> {
-    PROBES.iter().flat_map(|probe| probe(machine, effort)).collect()
+/// Every curve that is asked of `machine` at `effort` before the ceilings, in the order of the profile.
+pub fn survey(machine: &Machine, effort: Effort) -> Vec<CurveQuestion> {
+    curves::questions(machine, effort)
+}
+
+/// Every ceiling that is asked of `machine` at `effort`, in the order of the profile; `curves` are those of its survey, and
+/// may be missing.
+pub fn plan(machine: &Machine, curves: &[Curve], effort: Effort) -> Vec<Question> {
+    let known = Known { machine, curves, effort };
+    PROBES.iter().flat_map(|probe| probe(known)).collect()
 }
 
 /// The instruction sets of the machine that roofprobe has kernels for, by name, in order of preference.
@@ -69,15 +116,23 @@ pub(crate) mod tests {
                 caches: vec![Cache { level: 3, bytes: 32 << 20, instances: 1, shared_by: 2 }],
             },
             environment: Environment {
+                grade: None,
+                grade_reasons: Vec::new(),
                 os: "linux".into(),
                 kernel: None,
                 virtualised: None,
                 hypervisor: None,
+                emulated: None,
+                emulator: None,
                 allowed_cpus: vec![0, 1],
                 threads: 2,
+                smt: None,
+                core_scaling: None,
+                numa_nodes: None,
                 quota_cpus: None,
                 governor: None,
                 huge_pages: Some("madvise".into()),
+                load_average: None,
                 memory_available_bytes: 15 << 30,
                 steal_percent: None,
                 throttled_periods: None,
@@ -91,7 +146,7 @@ pub(crate) mod tests {
     #[test]
     fn ids_are_unique_and_every_job_knows_its_question() {
         for effort in [Effort::Quick, Effort::Standard, Effort::Thorough] {
-            let questions = plan(&machine(), effort);
+            let questions = plan(&machine(), &[], effort);
             let mut ids: Vec<_> = questions.iter().map(|q| q.id.clone()).collect();
             ids.sort();
             ids.dedup();
@@ -105,7 +160,7 @@ pub(crate) mod tests {
     fn what_the_machine_lacks_is_still_asked_and_has_a_reason() {
         let mut machine = machine();
         machine.device.isas = vec!["portable".into()];
-        let questions = plan(&machine, Effort::Quick);
+        let questions = plan(&machine, &[], Effort::Quick);
         let bf16 = questions.iter().find(|q| q.id == "compute.bf16").unwrap();
         assert!(bf16.candidates.is_empty() && bf16.otherwise.1.contains("avx512bf16"), "{bf16:?}");
         assert!(questions.iter().any(|q| q.id == "compute.f32.avx512" && q.candidates.is_empty()));
@@ -115,7 +170,7 @@ pub(crate) mod tests {
     fn arrays_exceed_the_cache_or_the_question_is_skipped() {
         let mut machine = machine();
         let footprint = |machine: &Machine| {
-            let questions = plan(machine, Effort::Standard);
+            let questions = plan(machine, &[], Effort::Standard);
             let read = questions.into_iter().find(|q| q.id == "memory.dram.read").unwrap();
             (read.candidates.first().and_then(|job| job.variant.footprint_bytes), read.otherwise)
         };
@@ -130,7 +185,7 @@ pub(crate) mod tests {
     fn without_huge_pages_none_are_asked() {
         let mut machine = machine();
         machine.environment.huge_pages = Some("never".into());
-        let jobs: Vec<_> = plan(&machine, Effort::Thorough).into_iter().flat_map(|q| q.candidates).collect();
+        let jobs: Vec<_> = plan(&machine, &[], Effort::Thorough).into_iter().flat_map(|q| q.candidates).collect();
         assert!(jobs.iter().all(|job| job.variant.pages != Some(crate::profile::Pages::Huge)));
     }
 }

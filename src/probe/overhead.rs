@@ -1,24 +1,33 @@
 //! Overheads: what it costs to bring the team together once.
 
-use super::Question;
+use super::{Known, Question};
 use crate::job::Job;
-use crate::profile::{Effort, Machine, Status, Variant};
+use crate::profile::{Status, Variant};
 use roofprobe_kernels::{Dtype, Op};
 
-/// `overhead.barrier`: one barrier of spinning, pinned threads, the least that any fork-join costs.
-pub(super) fn questions(machine: &Machine, _effort: Effort) -> Vec<Question> {
-    let mut barrier = Question::new("overhead.barrier");
-    let threads = machine.environment.threads;
+/// From the least that any fork-join costs to what one costs whose threads sleep in between: a barrier of threads that spin;
+/// all sleepers woken, their answers awaited; one sleeper woken.
+const OPS: [Op; 3] = [Op::Barrier, Op::ForkJoin, Op::Wakeup];
+
+/// `overhead.barrier`, `overhead.fork_join`, `overhead.wakeup`.
+pub(super) fn questions(Known { machine, .. }: Known) -> Vec<Question> {
+    OPS.into_iter().map(|op| question(op, machine.environment.threads)).collect()
+}
+
+fn question(op: Op, threads: u32) -> Question {
+    let mut question = Question::new(format!("overhead.{op}"));
     if threads < 2 {
-        barrier.otherwise = (Status::Unsupported, "one thread has nobody to wait for".to_owned());
-    } else {
-        barrier.candidates.push(Job {
-            ceiling: barrier.id.clone(),
-            op: Op::Barrier,
-            // A barrier has no elements; the type is there because every job has one.
-            dtype: Dtype::I8,
-            variant: Variant { threads: Some(threads), ..Variant::default() },
-        });
+        question.otherwise = (Status::Unsupported, "one thread has nobody to wait for".to_owned());
+        return question;
     }
-    vec![barrier]
+    // A wake-up concerns two threads, however many there are.
+    let threads = if op == Op::Wakeup { 2 } else { threads };
+    question.candidates.push(Job {
+        ceiling: question.id.clone(),
+        op,
+        // None of them has elements; the type is there because every job has one.
+        dtype: Dtype::I8,
+        variant: Variant { threads: Some(threads), ..Variant::default() },
+    });
+    question
 }

@@ -58,7 +58,7 @@ pub struct Ceiling {
     /// Why it is not simply `measured`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Bandwidth, 10⁹ bytes per second.
+    /// Bandwidth, 10⁹ bytes per second; of a matmul, bytes of weights as they are stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub gb_per_s: Option<f64>,
@@ -147,6 +147,42 @@ pub struct Variant {
     /// Bytes that one repetition walks over, all arrays and threads together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub footprint_bytes: Option<u64>,
+    /// Bytes read at one place of the footprint before the next place, all threads together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_bytes: Option<u64>,
+    /// Bytes that a software prefetch runs ahead; 0 is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefetch_bytes: Option<u32>,
+    /// Distance of the places that a chase visits, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stride_bytes: Option<u32>,
+    /// Matmul: tokens, the rows of the activations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub m: Option<u64>,
+    /// Matmul: output features, the rows of the weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<u64>,
+    /// Matmul: input features, the inner extent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k: Option<u64>,
+    /// Copies of the operands that take turns, so that no cache holds them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<u32>,
+    /// Attention: query heads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heads: Option<u64>,
+    /// Attention: key/value heads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv_heads: Option<u64>,
+    /// Attention: elements of one head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_dim: Option<u64>,
+    /// Attention: cached tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<u64>,
+    /// Rows × columns that a matmul kernel keeps in registers, such as `6x16`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tile: Option<String>,
 }
 
 /// Store instructions of a stream.
@@ -224,6 +260,26 @@ impl Unit {
         }
     }
 
+    /// The other figure that the ceiling named `id` carries beside its value: the same passes counted in bytes of weights
+    /// (matmul) or in operations (attention).
+    pub fn second_of(id: &str) -> Option<Unit> {
+        match id.split('.').next()? {
+            "matmul" => Some(Unit::GbPerS),
+            "attention" => Some(Unit::GflopPerS),
+            _ => None,
+        }
+    }
+
+    /// The key of a value in this unit.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Unit::GbPerS => "gb_per_s",
+            Unit::GflopPerS => "gflop_per_s",
+            Unit::Ns => "ns",
+            Unit::Us => "us",
+        }
+    }
+
     /// As written for people.
     pub const fn symbol(self) -> &'static str {
         match self {
@@ -249,14 +305,29 @@ impl Ceiling {
     /// A ceiling with a value in its own unit and nothing else yet.
     pub fn with_value(id: &str, status: Status, unit: Unit, value: f64) -> Ceiling {
         let mut ceiling = Ceiling::empty(id, status);
+        ceiling.set(unit, value);
+        ceiling
+    }
+
+    /// Puts a figure in its unit.
+    pub fn set(&mut self, unit: Unit, value: f64) {
         let slot = match unit {
-            Unit::GbPerS => &mut ceiling.gb_per_s,
-            Unit::GflopPerS => &mut ceiling.gflop_per_s,
-            Unit::Ns => &mut ceiling.ns,
-            Unit::Us => &mut ceiling.us,
+            Unit::GbPerS => &mut self.gb_per_s,
+            Unit::GflopPerS => &mut self.gflop_per_s,
+            Unit::Ns => &mut self.ns,
+            Unit::Us => &mut self.us,
         };
         *slot = Some(value);
-        ceiling
+    }
+
+    /// The figure in `unit`, where there is one.
+    pub fn figure(&self, unit: Unit) -> Option<f64> {
+        match unit {
+            Unit::GbPerS => self.gb_per_s,
+            Unit::GflopPerS => self.gflop_per_s,
+            Unit::Ns => self.ns,
+            Unit::Us => self.us,
+        }
     }
 
     fn empty(id: &str, status: Status) -> Ceiling {
@@ -286,12 +357,12 @@ impl Ceiling {
     /// The value in the unit that the id calls for.
     pub fn value(&self) -> Option<(f64, Unit)> {
         let unit = Unit::of(&self.id)?;
-        let value = match unit {
-            Unit::GbPerS => self.gb_per_s,
-            Unit::GflopPerS => self.gflop_per_s,
-            Unit::Ns => self.ns,
-            Unit::Us => self.us,
-        };
-        value.map(|v| (v, unit))
+        Some((self.figure(unit)?, unit))
+    }
+
+    /// The figure beside the value, where this kind of ceiling has one.
+    pub fn second(&self) -> Option<(f64, Unit)> {
+        let unit = Unit::second_of(&self.id)?;
+        Some((self.figure(unit)?, unit))
     }
 }

@@ -5,6 +5,8 @@
 //! a profile saved, loaded and saved again is the same bytes.
 
 mod ceiling;
+mod curve;
+mod environment;
 mod read;
 mod validate;
 mod write;
@@ -14,6 +16,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use ceiling::{Ceiling, Mode, Pages, Status, Stores, Trial, Unit, Variant};
+pub use curve::{Axis, Curve};
+pub use environment::{Environment, Grade};
 pub use read::{load, parse};
 pub use write::{save, to_toml};
 
@@ -37,6 +41,9 @@ pub struct Profile {
     /// The answers, one per id.
     #[serde(default)]
     pub ceiling: Vec<Ceiling>,
+    /// How answers change along one quantity, one per id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<Curve>,
     /// Who measured, when, with what.
     pub provenance: Provenance,
 }
@@ -105,55 +112,6 @@ pub struct Cache {
     pub instances: u32,
     /// Logical CPUs that share one instance.
     pub shared_by: u32,
-}
-
-/// Under which circumstances a device was measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Environment {
-    /// Operating system.
-    pub os: String,
-    /// Kernel release.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kernel: Option<String>,
-    /// Whether a hypervisor stands between; absent when it cannot be told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub virtualised: Option<bool>,
-    /// The hypervisor's own name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hypervisor: Option<String>,
-    /// CPUs that the process may run on.
-    #[serde(default)]
-    pub allowed_cpus: Vec<u32>,
-    /// Threads that the probes used: one per allowed core, within the quota.
-    #[schemars(range(min = 1))]
-    pub threads: u32,
-    /// CPU quota of the control group, in CPUs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quota_cpus: Option<f64>,
-    /// Frequency governor of the first allowed CPU.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub governor: Option<String>,
-    /// Transparent huge page mode: `always`, `madvise` or `never`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub huge_pages: Option<String>,
-    /// Memory that could be allocated when the measurement began, control group limit included; bytes.
-    pub memory_available_bytes: u64,
-    /// Share of CPU time that the hypervisor gave to others during the measurement, percent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub steal_percent: Option<f64>,
-    /// Times that the control group was throttled during the measurement.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub throttled_periods: Option<u64>,
-    /// How far the sentinel kernel's rate moved from the first round to the last, percent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drift_percent: Option<f64>,
-    /// Samples during which CPU time was taken away by the hypervisor, the quota or other programs, and that were kept
-    /// because repeating them did not help.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub disturbed_samples: Option<u32>,
-    /// The smallest step of the clock used, ns.
-    pub timer_ns: f64,
 }
 
 /// The numbers that most readers want. Each repeats a measured ceiling's value, or is a quotient of two.
@@ -251,6 +209,11 @@ impl Profile {
     /// The ceiling of that id, whatever its status.
     pub fn ceiling(&self, id: &str) -> Option<&Ceiling> {
         self.ceiling.iter().find(|c| c.id == id)
+    }
+
+    /// The curve of that id, whatever its status.
+    pub fn curve(&self, id: &str) -> Option<&Curve> {
+        self.curve.iter().find(|c| c.id == id)
     }
 
     /// The bandwidth of that id, where the profile has one.

@@ -1,6 +1,6 @@
 //! What a profile must satisfy beyond its types: numbers that can be, statuses with their evidence, ids once.
 
-use super::{Ceiling, Profile, Status, Summary, Unit};
+use super::{Axis, Ceiling, Curve, Profile, Status, Summary, Unit};
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 
@@ -26,6 +26,13 @@ impl Profile {
                 return Err(Error::misuse(format!("ceiling \"{}\": stands twice; remove one", ceiling.id)));
             }
             validate_ceiling(ceiling).map_err(|e| e.within(format!("ceiling \"{}\"", ceiling.id)))?;
+        }
+        let mut seen = HashSet::new();
+        for curve in &self.curve {
+            if !seen.insert(curve.id.as_str()) {
+                return Err(Error::misuse(format!("curve \"{}\": stands twice; remove one", curve.id)));
+            }
+            validate_curve(curve).map_err(|e| e.within(format!("curve \"{}\"", curve.id)))?;
         }
         if self.summary != Summary::default() && self.summary != Summary::of(&self.ceiling) {
             return Err(Error::misuse("summary: contradicts the ceilings below it; remove the table, it is derived"));
@@ -68,27 +75,22 @@ impl Profile {
                 )));
             }
         }
-        positive("environment.timer_ns", Some(environment.timer_ns))?;
-        positive("environment.quota_cpus", environment.quota_cpus)?;
-        for (key, value, least) in [
-            ("environment.steal_percent", environment.steal_percent, 0.0),
-            ("environment.drift_percent", environment.drift_percent, -100.0),
-        ] {
-            if value.is_some_and(|v| !(least..=1e6).contains(&v)) {
-                return Err(Error::misuse(format!("{key}: must be a percentage from {least}")));
-            }
-        }
-        Ok(())
+        environment.validate()
     }
 }
 
 fn validate_ceiling(ceiling: &Ceiling) -> Result<()> {
-    let words_are_plain = ceiling.id.split('.').all(|word| {
-        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-    });
-    let Some(unit) = Unit::of(&ceiling.id).filter(|_| words_are_plain) else {
+    let Some(unit) = unit_of(&ceiling.id) else {
         return Err(Error::misuse("id: is not a ceiling id such as memory.dram.read or compute.f32"));
     };
+    for other in [Unit::GbPerS, Unit::GflopPerS, Unit::Ns, Unit::Us] {
+        if other != unit && Unit::second_of(&ceiling.id) != Some(other) && ceiling.figure(other).is_some() {
+            return Err(Error::misuse(format!("{}: this ceiling is in {} alone", other.key(), unit.symbol())));
+        }
+    }
+    if ceiling.second().is_some() && !ceiling.status.has_value() {
+        return Err(Error::misuse(format!("status \"{}\" must not have a second figure", ceiling.status)));
+    }
     for (key, value) in [
         ("gb_per_s", ceiling.gb_per_s),
         ("gflop_per_s", ceiling.gflop_per_s),
@@ -134,16 +136,88 @@ fn validate_ceiling(ceiling: &Ceiling) -> Result<()> {
         let verb = if status.has_value() { "needs" } else { "must not have" };
         return Err(Error::misuse(format!("status \"{status}\" {verb} a value in {}", unit.symbol())));
     }
-    if !matches!(status, Status::Measured | Status::Quoted) && ceiling.reason.is_none() {
-        return Err(Error::misuse(format!("status \"{status}\" needs a reason")));
-    }
+    reasoned(status, ceiling.reason.as_deref())?;
     if status == Status::Quoted && ceiling.source.is_none() {
         return Err(Error::misuse("status \"quoted\" needs a source"));
     }
     Ok(())
 }
 
-fn positive(key: &str, value: Option<f64>) -> Result<()> {
+/// The unit that a well-formed id calls for.
+fn unit_of(id: &str) -> Option<Unit> {
+    let plain = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    Unit::of(id).filter(|_| id.split('.').all(plain))
+}
+
+fn reasoned(status: Status, reason: Option<&str>) -> Result<()> {
+    if !matches!(status, Status::Measured | Status::Quoted) && reason.is_none() {
+        return Err(Error::misuse(format!("status \"{status}\" needs a reason")));
+    }
+    Ok(())
+}
+
+fn validate_curve(curve: &Curve) -> Result<()> {
+    let Some(unit) = unit_of(&curve.id).filter(|unit| *unit != Unit::Us) else {
+        return Err(Error::misuse("id: is not a curve id such as memory.read.resident or latency.resident"));
+    };
+    reasoned(curve.status, curve.reason.as_deref())?;
+    if Axis::ALL.into_iter().filter(|&axis| !curve.along(axis).is_empty()).count() > 1 {
+        return Err(Error::misuse("more than one quantity stands along it; keep one"));
+    }
+    let sets = [(Unit::GbPerS, &curve.gb_per_s), (Unit::GflopPerS, &curve.gflop_per_s), (Unit::Ns, &curve.ns)];
+    if let Some((other, _)) = sets.iter().find(|(other, values)| *other != unit && !values.is_empty()) {
+        return Err(Error::misuse(format!("{}: this curve is in {}", other.key(), unit.symbol())));
+    }
+    let points = curve.values().map_or(0, |(values, _)| values.len());
+    let verb = if curve.status.has_value() { "needs" } else { "must not have" };
+    if curve.status.has_value() != (points > 0) {
+        return Err(Error::misuse(format!("status \"{}\" {verb} values in {}", curve.status, unit.symbol())));
+    }
+    if let Some((axis, places)) = curve.axis() {
+        if places.len() != points {
+            return Err(Error::misuse(format!("{}: {} places for {points} values", axis.name(), places.len())));
+        }
+        let least = u64::from(axis != Axis::PrefetchBytes);
+        if places[0] < least || places.iter().any(|&x| x > MEMORY_BYTES_MAX) || !places.is_sorted_by(|a, b| a < b) {
+            return Err(Error::misuse(format!("{}: must ascend from {least} or more, each once", axis.name())));
+        }
+    } else if points > 0 {
+        return Err(Error::misuse("the values stand along nothing; name the quantity, such as footprint_bytes"));
+    }
+    validate_points(curve, unit, points)
+}
+
+/// Lengths agree, numbers can be, intervals hold their values.
+fn validate_points(curve: &Curve, unit: Unit, points: usize) -> Result<()> {
+    let values = curve.values().map_or(&[][..], |(values, _)| values);
+    for (key, numbers) in [(unit.key(), values), ("low", &curve.low), ("high", &curve.high)] {
+        numbers.iter().try_for_each(|&number| positive(key, Some(number)))?;
+    }
+    let quoted = curve.status == Status::Quoted;
+    for (key, length) in
+        [("low", curve.low.len()), ("high", curve.high.len()), ("sample_values", curve.sample_values.len())]
+    {
+        if length != points && !(quoted && length == 0) {
+            return Err(Error::misuse(format!("{key}: {length} entries for {points} values")));
+        }
+    }
+    for samples in &curve.sample_values {
+        if samples.is_empty() {
+            return Err(Error::misuse("sample_values: a point without samples"));
+        }
+        samples.iter().try_for_each(|&sample| positive("sample_values", Some(sample)))?;
+    }
+    for (value, (low, high)) in values.iter().zip(curve.low.iter().zip(&curve.high)) {
+        if !(low..=high).contains(&value) {
+            return Err(Error::misuse(format!("low, high: {low} … {high} does not contain the value {value}")));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn positive(key: &str, value: Option<f64>) -> Result<()> {
     match value {
         Some(v) if !(VALUE_MIN..=VALUE_MAX).contains(&v) => {
             Err(Error::misuse(format!("{key}: must lie in {VALUE_MIN:e}..={VALUE_MAX:e}, is {v:?}")))

@@ -20,15 +20,21 @@ pub fn to_toml(profile: &Profile) -> Result<String> {
     document.insert("device", Item::Table(section(&profile.device)?));
     document.insert("environment", Item::Table(section(&profile.environment)?));
     document.insert("summary", Item::Table(section(&profile.summary)?));
-    let mut ceilings = ArrayOfTables::new();
-    for ceiling in &profile.ceiling {
-        ceilings.push(section(ceiling)?);
-    }
-    if !ceilings.is_empty() {
-        document.insert("ceiling", Item::ArrayOfTables(ceilings));
-    }
+    sections(&mut document, "ceiling", &profile.ceiling)?;
+    sections(&mut document, "curve", &profile.curve)?;
     document.insert("provenance", Item::Table(section(&profile.provenance)?));
     Ok(format!("{HEADER}{document}"))
+}
+
+fn sections<T: Serialize>(document: &mut DocumentMut, key: &str, parts: &[T]) -> Result<()> {
+    let mut tables = ArrayOfTables::new();
+    for part in parts {
+        tables.push(section(part)?);
+    }
+    if !tables.is_empty() {
+        document.insert(key, Item::ArrayOfTables(tables));
+    }
+    Ok(())
 }
 
 fn section<T: Serialize>(part: &T) -> Result<Table> {

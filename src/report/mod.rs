@@ -4,6 +4,7 @@
 //! of reports; this module only writes. Formats state their differences, the sameness stands in [`Table`].
 
 pub mod evaluation;
+mod machine;
 pub mod models;
 pub mod profile;
 

@@ -2,7 +2,7 @@
 
 use super::{Cell, Report, Table, significant};
 use crate::error::{Error, Result};
-use crate::profile::{Ceiling, Profile, Status, Variant};
+use crate::profile::{Ceiling, Curve, Profile, Status, Variant};
 
 /// The whole profile: ceilings, then machine, then how to read them.
 ///
@@ -11,11 +11,24 @@ use crate::profile::{Ceiling, Profile, Status, Variant};
 pub fn report(profile: &Profile) -> Result<Report> {
     let json = serde_json::to_value(profile)
         .map_err(|e| Error::failure(format!("the profile cannot be written as JSON: {e}")))?;
-    Ok(Report { tables: vec![ceilings(profile), machine(profile)], flat: Some(flat(profile)), json })
+    Ok(Report { tables: vec![ceilings(profile), super::machine::table(profile)], flat: Some(flat(profile)), json })
 }
 
+/// The second figure stands right of the value's unit.
+const SECOND_COLUMN: usize = 3;
+
 fn ceilings(profile: &Profile) -> Table {
-    let columns = ["ceiling", "value", "unit", "95 % interval", "median", "samples", "per cycle", "variant", "status"];
+    let mut columns =
+        vec!["ceiling", "value", "unit", "95 % interval", "median", "samples", "per cycle", "variant", "status"];
+    let mut rows: Vec<Vec<Cell>> = profile.ceiling.iter().map(row).collect();
+    // Only where some ceiling carries two figures is there a column for the second.
+    if profile.ceiling.iter().any(|c| c.second().is_some()) {
+        columns.insert(SECOND_COLUMN, "that is");
+        for (row, ceiling) in rows.iter_mut().zip(&profile.ceiling) {
+            let second = ceiling.second().map(|(v, unit)| Cell::text(format!("{} {}", significant(v), unit.symbol())));
+            row.insert(SECOND_COLUMN, second.unwrap_or(Cell::Empty));
+        }
+    }
     let threads = profile.environment.threads;
     Table {
         title: format!(
@@ -23,8 +36,8 @@ fn ceilings(profile: &Profile) -> Table {
             profile.device.name,
             if threads == 1 { "" } else { "s" }
         ),
-        columns: columns.map(String::from).to_vec(),
-        rows: profile.ceiling.iter().map(row).collect(),
+        columns: columns.into_iter().map(String::from).collect(),
+        rows,
         notes: notes(profile),
     }
 }
@@ -54,6 +67,8 @@ fn flat(profile: &Profile) -> Table {
         "ceiling",
         "value",
         "unit",
+        "second_value",
+        "second_unit",
         "ci95_low",
         "ci95_high",
         "median",
@@ -66,17 +81,32 @@ fn flat(profile: &Profile) -> Table {
         "streams",
         "pages",
         "footprint_bytes",
+        "window_bytes",
+        "prefetch_bytes",
+        "stride_bytes",
+        "m",
+        "n",
+        "k",
+        "copies",
+        "heads",
+        "kv_heads",
+        "head_dim",
+        "context",
+        "tile",
         "status",
         "reason",
     ];
     let row = |ceiling: &Ceiling| {
-        let (value, variant) = (ceiling.value(), ceiling.variant.clone().unwrap_or_default());
+        let (value, second) = (ceiling.value(), ceiling.second());
+        let variant = ceiling.variant.clone().unwrap_or_default();
         let text = |words: Option<String>| words.map_or(Cell::Empty, Cell::Text);
         let count = |n: Option<u64>| n.map_or(Cell::Empty, |n| Cell::count(u128::from(n)));
         vec![
             Cell::text(&ceiling.id),
             Cell::maybe(value.map(|(value, _)| value)),
             text(value.map(|(_, unit)| unit.symbol().to_owned())),
+            Cell::maybe(second.map(|(value, _)| value)),
+            text(second.map(|(_, unit)| unit.symbol().to_owned())),
             Cell::maybe(ceiling.ci95.map(|ci| ci[0])),
             Cell::maybe(ceiling.ci95.map(|ci| ci[1])),
             Cell::maybe(ceiling.median),
@@ -89,6 +119,18 @@ fn flat(profile: &Profile) -> Table {
             count(variant.streams.map(u64::from)),
             text(variant.pages.map(|pages| pages.name().to_owned())),
             count(variant.footprint_bytes),
+            count(variant.window_bytes),
+            count(variant.prefetch_bytes.map(u64::from)),
+            count(variant.stride_bytes.map(u64::from)),
+            count(variant.m),
+            count(variant.n),
+            count(variant.k),
+            count(variant.copies.map(u64::from)),
+            count(variant.heads),
+            count(variant.kv_heads),
+            count(variant.head_dim),
+            count(variant.context),
+            text(variant.tile),
             Cell::text(ceiling.status.name()),
             text(ceiling.reason.clone()),
         ]
@@ -104,8 +146,20 @@ fn flat(profile: &Profile) -> Table {
 fn words(variant: &Variant) -> String {
     let mut words: Vec<String> = variant.isa.iter().cloned().collect();
     words.extend(variant.stores.map(|stores| stores.name().to_owned()));
+    words.extend(variant.tile.as_ref().map(|tile| format!("tile {tile}")));
     words.extend(variant.streams.map(|n| format!("{n} streams")));
+    words.extend(variant.prefetch_bytes.map(|bytes| format!("{bytes} B ahead")));
+    words.extend(variant.stride_bytes.map(|bytes| format!("stride {bytes} B")));
     words.extend(variant.pages.map(|pages| format!("{} pages", pages.name())));
+    let shape: Vec<String> = [variant.m, variant.n, variant.k].iter().flatten().map(u64::to_string).collect();
+    words.extend((!shape.is_empty()).then(|| shape.join("×")));
+    words.extend(variant.heads.map(|heads| match variant.kv_heads {
+        Some(kv_heads) => format!("{heads}/{kv_heads} heads"),
+        None => format!("{heads} heads"),
+    }));
+    words.extend(variant.head_dim.map(|elements| format!("of {elements}")));
+    words.extend(variant.context.map(|tokens| format!("context {tokens}")));
+    words.extend(variant.copies.map(|copies| format!("{copies} copies")));
     words.join(", ")
 }
 
@@ -118,6 +172,7 @@ fn notes(profile: &Profile) -> Vec<String> {
             notes.push(format!("{}: modes {list} of the samples; the value is of the fastest one", ceiling.id));
         }
     }
+    notes.extend(profile.curve.iter().map(curve));
     let summary = &profile.summary;
     for (dtype, ridge) in [
         ("f32", summary.ridge_f32_flop_per_byte),
@@ -141,6 +196,25 @@ fn notes(profile: &Profile) -> Vec<String> {
     notes
 }
 
+/// A curve in one line: how many points, from where to where, and what it falls or rises to.
+fn curve(curve: &Curve) -> String {
+    let Some(((values, unit), (axis, places))) = curve.values().zip(curve.axis()) else {
+        return format!("{}: {}: {}", curve.id, curve.status, curve.reason.as_deref().unwrap_or_default());
+    };
+    let ends =
+        |all: &[f64]| [all.first(), all.last()].into_iter().flatten().copied().map(significant).collect::<Vec<_>>();
+    let places: Vec<f64> = places.iter().map(|&x| x as f64).collect();
+    format!(
+        "{}: {} points, {} {} over {} {}",
+        curve.id,
+        values.len(),
+        ends(values).join(" … "),
+        unit.symbol(),
+        axis.name(),
+        [places.first(), places.last()].into_iter().flatten().map(f64::to_string).collect::<Vec<_>>().join(" … "),
+    )
+}
+
 /// Why some ceilings are not simply measured; those of one reason on one line.
 fn reasons(profile: &Profile) -> Vec<String> {
     let mut groups: Vec<(Status, &str, Vec<&str>)> = Vec::new();
@@ -152,41 +226,4 @@ fn reasons(profile: &Profile) -> Vec<String> {
         }
     }
     groups.into_iter().map(|(status, reason, ids)| format!("{}: {status}: {reason}", ids.join(", "))).collect()
-}
-
-fn machine(profile: &Profile) -> Table {
-    let (device, environment, provenance) = (&profile.device, &profile.environment, &profile.provenance);
-    let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
-    let size = |bytes: u64| if bytes < 1 << 20 { format!("{} KiB", bytes >> 10) } else { mib(bytes) };
-    let or_unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
-    let caches = device.caches.iter().map(|c| format!("L{} {} × {}", c.level, c.instances, size(c.bytes)));
-    let virtualised = match environment.virtualised {
-        Some(true) => format!("yes, {}", or_unknown(&environment.hypervisor)),
-        Some(false) => "no".to_owned(),
-        None => "unknown".to_owned(),
-    };
-    let percent = |value: Option<f64>| value.map_or("unknown".to_owned(), |v| format!("{v} %"));
-    let rows = [
-        ("device", device.name.clone()),
-        ("architecture", format!("{}; {}", device.architecture, device.isas.join(", "))),
-        ("caches", caches.collect::<Vec<_>>().join(", ")),
-        ("memory", format!("{}, {} available", mib(device.memory_bytes), mib(environment.memory_available_bytes))),
-        ("system", format!("{} {}", environment.os, environment.kernel.clone().unwrap_or_default())),
-        ("virtualised", virtualised),
-        ("threads", format!("{} of {} allowed CPUs", environment.threads, environment.allowed_cpus.len())),
-        ("CPU quota", environment.quota_cpus.map_or("none".to_owned(), |q| format!("{q} CPUs"))),
-        ("governor", or_unknown(&environment.governor)),
-        ("huge pages", or_unknown(&environment.huge_pages)),
-        ("stolen time", percent(environment.steal_percent)),
-        ("drift", percent(environment.drift_percent)),
-        ("disturbed samples", environment.disturbed_samples.unwrap_or(0).to_string()),
-        ("measured", format!("{}, effort {}", provenance.date, provenance.effort.name())),
-        ("by", format!("{} {} ({}), {}", provenance.tool, provenance.version, provenance.commit, provenance.compiler)),
-    ];
-    Table {
-        title: "Machine and circumstances".to_owned(),
-        columns: vec!["what".to_owned(), "value".to_owned()],
-        rows: rows.into_iter().map(|(what, value)| vec![Cell::text(what), Cell::text(value)]).collect(),
-        notes: Vec::new(),
-    }
 }

@@ -7,14 +7,15 @@ use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::op::Op;
 use crate::ops::chain::{ChainEntry, chain, chain_entry};
-use crate::ops::stream::{self, Stores, StreamEntry, stream_table};
+use crate::ops::stream::{self, Arrays, Stores, StreamEntry, Ways, stream_table};
 use crate::vector::{Mac, Vector};
 use std::arch::x86_64::*;
 
-pub(super) const STREAMS: &[&[StreamEntry]] = &[ORDINARY, NONTEMPORAL];
 pub(super) const CHAINS: &[ChainEntry] = &[CHAIN_F64, CHAIN_F32, CHAIN_I8];
 
-stream_table!(Isa::Avx2, __m256d, #[target_feature(enable = "avx2,fma")], nontemporal);
+stream_table!(Isa::Avx2, __m256d, [#[target_feature(enable = "avx2,fma")]],
+    reads: [(1, 0), (2, 0), (4, 0), (8, 0), (1, 512), (1, 1024), (1, 2048), (1, 4096)],
+    stores: [Ordinary, Nontemporal]);
 
 // Two pipes of latency 4 or 5 want 8 to 10 accumulators; twelve and the constant fit sixteen registers.
 chain_entry!(CHAIN_F64, Isa::Avx2, Dtype::F64, F64x4, 12, fused: true, #[target_feature(enable = "avx2,fma")]);

@@ -7,14 +7,15 @@ use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::op::Op;
 use crate::ops::chain::{ChainEntry, chain, chain_entry};
-use crate::ops::stream::{self, Stores, StreamEntry, stream_table};
+use crate::ops::stream::{self, Arrays, Stores, StreamEntry, Ways, stream_table};
 use crate::vector::{Mac, Vector};
 use std::arch::x86_64::*;
 
-pub(super) const STREAMS: &[&[StreamEntry]] = &[ORDINARY, NONTEMPORAL];
 pub(super) const CHAINS: &[ChainEntry] = &[CHAIN_F64, CHAIN_F32, CHAIN_I8, CHAIN_BF16];
 
-stream_table!(Isa::Avx512, __m512d, #[target_feature(enable = "avx512f")], nontemporal);
+stream_table!(Isa::Avx512, __m512d, [#[target_feature(enable = "avx512f")]],
+    reads: [(1, 0), (2, 0), (4, 0), (8, 0), (1, 512), (1, 1024), (1, 2048), (1, 4096)],
+    stores: [Ordinary, Nontemporal]);
 
 // Two pipes of latency 4 (one on Zen 4; dot products of latency up to 6) want 8 to 12 accumulators; sixteen have room.
 chain_entry!(CHAIN_F64, Isa::Avx512, Dtype::F64, F64x8, 16, fused: true, #[target_feature(enable = "avx512f")]);

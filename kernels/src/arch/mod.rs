@@ -30,6 +30,11 @@ macro_rules! x86_vector {
                 unsafe { $load(from) }
             }
             #[inline(always)]
+            unsafe fn prefetch(from: *const f64) {
+                // SAFETY: see above.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+            }
+            #[inline(always)]
             unsafe fn store(self, to: *mut f64) {
                 // SAFETY: see above.
                 unsafe { $store(to, self) }

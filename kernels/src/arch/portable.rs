@@ -6,13 +6,12 @@ use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::op::Op;
 use crate::ops::chain::{ChainEntry, chain, chain_entry};
-use crate::ops::stream::{self, Stores, StreamEntry, stream_table};
+use crate::ops::stream::{self, Arrays, Stores, StreamEntry, Ways, stream_table};
 use crate::vector::{Mac, Vector};
 
-pub(super) const STREAMS: &[&[StreamEntry]] = &[ORDINARY, NONTEMPORAL];
 pub(super) const CHAINS: &[ChainEntry] = &[CHAIN_F64, CHAIN_F32, CHAIN_I8];
 
-stream_table!(Isa::Portable, F64x4, , none);
+stream_table!(Isa::Portable, F64x4, [], reads: [(1, 0), (2, 0), (4, 0), (8, 0)], stores: [Ordinary]);
 
 // Multiply and add take 6 to 8 cycles one after the other, on two pipes each: 12 accumulators leave no slack. Fourteen and
 // the constant fit sixteen registers of 128 bits.
@@ -40,6 +39,8 @@ impl Vector for F64x4 {
         // SAFETY: four readable values by contract.
         Self(unsafe { from.cast::<[f64; 4]>().read() })
     }
+    #[inline(always)]
+    unsafe fn prefetch(_from: *const f64) {}
     #[inline(always)]
     unsafe fn store(self, to: *mut f64) {
         // SAFETY: four writable values by contract.

@@ -2,6 +2,7 @@
 
 pub mod attention;
 pub mod chain;
+pub mod chase;
 pub mod clock;
 pub mod matmul;
 pub mod stream;

@@ -1,18 +1,15 @@
-//! What one thread of the team has before it: its share of the arrays, its chains, its clock.
+//! What one thread of the team has before it: its share of the arrays, its chases, its chains, its clock.
 
+use super::arena::{Arena, huge_share, policy};
 use crate::profile::Pages;
-use roofprobe_kernels::buffer::{self, Buffer};
 use roofprobe_kernels::ops::chain::{ChainKernel, ChainState};
+use roofprobe_kernels::ops::chase::{Chase, Layout};
 use roofprobe_kernels::ops::clock::dependent_adds;
-use roofprobe_kernels::ops::stream::StreamKernel;
-use roofprobe_kernels::reference::{self, Random};
-use roofprobe_kernels::{Dtype, Isa, Op};
+use roofprobe_kernels::{Dtype, Isa};
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// The factor of scale and triad: no power of two, so that a product is a real one.
-const FACTOR: f64 = 0.718_281_828;
 /// Dependent additions that measure the clock: about 0.1 ms.
 const CLOCK_ADDS: u64 = 400_000;
 
@@ -20,25 +17,38 @@ const CLOCK_ADDS: u64 = 400_000;
 pub(super) struct Bench {
     index: usize,
     arenas: HashMap<Pages, Arena>,
+    chases: HashMap<Cycle, (Chase, Option<f64>)>,
     chains: HashMap<(Dtype, Isa), ChainState>,
 }
 
-/// One thread's share of the three stream arrays.
-struct Arena {
-    x: Buffer,
-    y: Buffer,
-    out: Buffer,
-    checksum: u64,
-    huge_share: Option<f64>,
+/// A chase's memory and order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Cycle {
+    /// Bytes of the array.
+    pub(super) bytes: usize,
+    /// Bytes from one line to the next.
+    pub(super) stride_bytes: usize,
+    /// Bytes within which lines are visited before the next window.
+    pub(super) window_bytes: usize,
+    /// The pages asked for.
+    pub(super) pages: Pages,
+}
+
+/// Memory made ready.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Ready {
+    /// It was not there before.
+    pub(super) fresh: bool,
+    /// The share on huge pages, where the system tells.
+    pub(super) huge_share: Option<f64>,
 }
 
 impl Bench {
     pub(super) fn new(index: usize) -> Bench {
-        Bench { index, arenas: HashMap::new(), chains: HashMap::new() }
+        Bench { index, arenas: HashMap::new(), chases: HashMap::new(), chains: HashMap::new() }
     }
 
     /// Which member of the team this is.
-    #[cfg(test)]
     pub(super) fn index(&self) -> usize {
         self.index
     }
@@ -46,58 +56,50 @@ impl Bench {
     /// Gives all memory back.
     pub(super) fn clear(&mut self) {
         self.arenas.clear();
+        self.chases.clear();
     }
 
-    /// Makes sure that this thread has three arrays of `len` elements on such pages, every page written with random
-    /// data by this thread. Returns the share of huge pages that the system gave, where it tells.
-    pub(super) fn prepare_arena(&mut self, pages: Pages, len: usize) -> Result<Option<f64>, String> {
-        if let Some(arena) = self.arenas.get(&pages).filter(|a| a.x.as_slice().len() == len) {
-            return Ok(arena.huge_share);
+    /// Makes sure that this thread has an arena of at least `len` elements per array on such pages.
+    pub(super) fn prepare_arena(&mut self, pages: Pages, len: usize) -> Result<Ready, String> {
+        if let Some(arena) = self.arenas.get(&pages).filter(|arena| arena.len() >= len) {
+            return Ok(Ready { fresh: false, huge_share: arena.huge_share() });
         }
         self.arenas.remove(&pages);
-        let policy = match pages {
-            Pages::Base => buffer::Pages::Base,
-            Pages::Huge => buffer::Pages::Huge,
-        };
-        // Arrays start at different lines of different pages, so that they do not compete for the same cache sets.
-        let array = |which: usize| {
-            let offset = (which * 5 + self.index * 3) * 4096 + which * 1088;
-            let seed = 1 + (self.index * 3 + which) as u64;
-            let mut buffer = Buffer::new(len, policy, offset)
-                .map_err(|e| format!("{} MiB could not be allocated: {e}", (len * 8) >> 20))?;
-            Random::new(black_box(seed)).fill(buffer.as_mut_slice());
-            Ok::<Buffer, String>(buffer)
-        };
-        let (x, y, out) = (array(0)?, array(1)?, array(2)?);
-        let huge_share = huge_share(&x);
-        let checksum = reference::checksum(x.as_slice());
-        self.arenas.insert(pages, Arena { x, y, out, checksum, huge_share });
-        Ok(huge_share)
+        let arena = Arena::new(pages, len, self.index)?;
+        let huge_share = arena.huge_share();
+        self.arenas.insert(pages, arena);
+        Ok(Ready { fresh: true, huge_share })
     }
 
-    /// Runs a stream `repetitions` times over the arena. Returns whether a read summed up right, every time.
-    pub(super) fn stream(&mut self, kernel: StreamKernel, pages: Pages, repetitions: u64) -> bool {
-        let Some(arena) = self.arenas.get_mut(&pages) else { return false };
-        let mut sum = 0_u64;
-        for _ in 0..repetitions {
-            let (x, y) = (black_box(arena.x.as_slice()), black_box(arena.y.as_slice()));
-            sum = sum.wrapping_add(kernel.run(x, y, black_box(arena.out.as_mut_slice()), black_box(FACTOR)));
+    /// The arena on such pages, once it was prepared.
+    pub(super) fn arena(&mut self, pages: Pages) -> Option<&mut Arena> {
+        self.arenas.get_mut(&pages)
+    }
+
+    /// Makes sure that this thread has such a chase.
+    pub(super) fn prepare_chase(&mut self, cycle: Cycle) -> Result<Ready, String> {
+        if let Some(&(_, huge_share)) = self.chases.get(&cycle) {
+            return Ok(Ready { fresh: false, huge_share });
         }
-        kernel.op() != Op::Read || sum == arena.checksum.wrapping_mul(repetitions)
+        let Cycle { bytes, stride_bytes, window_bytes, pages } = cycle;
+        let layout = Layout { bytes, stride_bytes, window_bytes, pages: policy(pages) };
+        let chase = Chase::new(layout, black_box(0xc4a5e + self.index as u64))
+            .map_err(|e| format!("a chase over {} KiB could not be laid out: {e}", bytes >> 10))?;
+        let huge_share = huge_share(chase.buffer());
+        self.chases.insert(cycle, (chase, huge_share));
+        Ok(Ready { fresh: true, huge_share })
     }
 
-    /// Spoils the output, so that what a stream leaves unwritten cannot pass for its work.
-    pub(super) fn spoil_output(&mut self, pages: Pages) {
-        if let Some(arena) = self.arenas.get_mut(&pages) {
-            arena.out.as_mut_slice().fill(f64::NAN);
+    /// Goes `steps` steps on.
+    pub(super) fn chase(&mut self, cycle: Cycle, steps: u64) {
+        if let Some((chase, _)) = self.chases.get_mut(&cycle) {
+            chase.run(steps);
         }
     }
 
-    /// Whether every element of the output is what the oracle says of `op`.
-    pub(super) fn verify_stream(&self, op: Op, pages: Pages) -> bool {
-        let Some(arena) = self.arenas.get(&pages) else { return false };
-        let (x, y, out) = (arena.x.as_slice(), arena.y.as_slice(), arena.out.as_slice());
-        op == Op::Read || reference::stream_verified(op, x, y, out, FACTOR)
+    /// How far along its cycle a chase is, and the lines of the cycle.
+    pub(super) fn chase_rank(&self, cycle: Cycle) -> Option<(u64, u64)> {
+        self.chases.get(&cycle).map(|(chase, _)| (chase.rank(), chase.lines() as u64))
     }
 
     /// Makes the operands of a chain ready, and what it must come to.
@@ -133,73 +135,19 @@ pub(super) fn waited_s() -> f64 {
     stat.split_whitespace().nth(1).and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
 }
 
-/// The share of a buffer's mapping that lies on huge pages, from the kernel's own books.
-#[cfg(target_os = "linux")]
-fn huge_share(buffer: &Buffer) -> Option<f64> {
-    let smaps = std::fs::read_to_string("/proc/self/smaps").ok()?;
-    let wanted = buffer.mapping();
-    // The size of the entry that holds the buffer; the kernel merges neighbouring mappings of like policy.
-    let mut entry_kib = None;
-    for line in smaps.lines() {
-        let mut words = line.split_whitespace();
-        let first = words.next()?;
-        if let Some(range) = address_range(first) {
-            entry_kib = range.contains(&wanted.start).then(|| range.len() as f64 / 1024.0);
-        } else if let (Some(size_kib), "AnonHugePages:") = (entry_kib, first) {
-            return Some(words.next()?.parse::<f64>().ok()? / size_kib);
-        }
-    }
-    None
-}
-
-#[cfg(target_os = "linux")]
-fn address_range(word: &str) -> Option<std::ops::Range<usize>> {
-    let (from, to) = word.split_once('-')?;
-    Some(usize::from_str_radix(from, 16).ok()?..usize::from_str_radix(to, 16).ok()?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn huge_share(_buffer: &Buffer) -> Option<f64> {
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roofprobe_kernels::ops::stream::Stores;
 
     #[test]
-    fn a_stream_that_leaves_the_output_alone_is_found_out() {
-        for op in [Op::Write, Op::Copy, Op::Scale, Op::Add, Op::Triad] {
-            let mut bench = Bench::new(0);
-            bench.prepare_arena(Pages::Base, 1003).unwrap();
-            let kernel = StreamKernel::find(op, Isa::Portable, Stores::Ordinary, 1).unwrap();
-            assert!(bench.stream(kernel, Pages::Base, 2) && bench.verify_stream(op, Pages::Base), "{op}");
-            // The right values of an earlier variant are still there: without spoiling they would pass.
-            bench.spoil_output(Pages::Base);
-            assert!(!bench.verify_stream(op, Pages::Base), "{op}");
-        }
-    }
-
-    #[test]
-    fn a_read_of_other_bytes_is_found_out() {
+    fn larger_arrays_are_made_anew_and_serve_smaller_jobs() {
         let mut bench = Bench::new(0);
-        bench.prepare_arena(Pages::Base, 1003).unwrap();
-        let kernel = StreamKernel::find(Op::Read, Isa::Portable, Stores::Ordinary, 1).unwrap();
-        assert!(bench.stream(kernel, Pages::Base, 3));
-        bench.arenas.get_mut(&Pages::Base).unwrap().x.as_mut_slice()[1002] += 1.0;
-        assert!(!bench.stream(kernel, Pages::Base, 3));
-    }
-
-    #[test]
-    fn arrays_of_another_length_are_made_anew() {
-        let mut bench = Bench::new(0);
-        for len in [64, 1003] {
-            bench.prepare_arena(Pages::Base, len).unwrap();
-            assert_eq!(bench.arenas[&Pages::Base].out.as_slice().len(), len);
+        for (asked, fresh, there) in [(64, true, 64), (1003, true, 1003), (64, false, 1003)] {
+            assert_eq!(bench.prepare_arena(Pages::Base, asked).unwrap().fresh, fresh);
+            assert_eq!(bench.arena(Pages::Base).unwrap().len(), there);
         }
         assert!(bench.prepare_arena(Pages::Base, usize::MAX / 8).is_err());
         bench.clear();
-        assert!(bench.arenas.is_empty());
+        assert!(bench.arena(Pages::Base).is_none());
     }
 }

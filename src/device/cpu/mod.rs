@@ -4,20 +4,25 @@
 //! reads against their checksum at once, streams that write by a look at the whole output, once per variant and
 //! allocation.
 
+mod arena;
 mod bench;
+mod memory;
+mod overhead;
+mod scaling;
 mod team;
 mod topology;
 
 use super::{Device, Pass, Purpose, Refusal};
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::profile::{Machine, Pages};
+use crate::profile::Machine;
 use crate::units::{Seconds, four_digits};
 use crate::work::Work;
 use bench::{Bench, clock_hz, waited_s};
+use overhead::Call;
 use roofprobe_kernels::ops::chain::ChainKernel;
-use roofprobe_kernels::ops::stream::{self, StreamKernel};
 use roofprobe_kernels::{Dtype, Isa, Op};
+use scaling::Scaling;
 use std::collections::HashSet;
 use std::time::Instant;
 use team::{SpinBarrier, Team};
@@ -33,6 +38,8 @@ pub struct Cpu {
     verified: HashSet<Job>,
     /// Rates of the sentinel chain, one per renewal.
     sentinel: Vec<f64>,
+    /// Whether the first two cores are two; `None` where the team has only one, or the system calls them siblings.
+    scaling: Option<Scaling>,
 }
 
 /// Rounds of the sentinel chain: a few milliseconds on any recent core.
@@ -73,6 +80,7 @@ impl Cpu {
             taken_at_start: Taken::now(),
             verified: HashSet::new(),
             sentinel: Vec::new(),
+            scaling: (topology.separate && topology.cores.len() > 1).then(Scaling::default),
         };
         cpu.watch_drift();
         Ok(cpu)
@@ -93,47 +101,10 @@ impl Cpu {
         if let Some([_, Ok(first), Ok(second)]) = rates {
             self.sentinel.push((first.work.flops / first.seconds).0.max((second.work.flops / second.seconds).0));
         }
-    }
-
-    fn time_stream(&mut self, job: &Job, repetitions: u64) -> std::result::Result<Pass, Refusal> {
-        let kernel = self.stream_kernel(job)?;
-        let arrays = (kernel.cost(1).input_read + kernel.cost(1).output_written) as u64;
-        let footprint = job.variant.footprint_bytes.ok_or_else(|| skipped("the job names no footprint"))?;
-        let elements = footprint / arrays / 8 / self.team.size() as u64;
-        let len = usize::try_from(elements).map_err(|_| skipped("the arrays exceed the address space"))?;
-        let pages = job.variant.pages.unwrap_or(Pages::Base);
-        let prepared = self.all(move |bench, _| bench.prepare_arena(pages, len))?;
-        let mut huge_share: Option<f64> = None;
-        for answer in prepared {
-            let share = answer.map_err(|reason| skipped(&reason))?;
-            huge_share = share.map(|s| huge_share.map_or(s, |least| least.min(s)));
+        if let (Some(scaling), Some(kernel)) = (&mut self.scaling, best) {
+            // A dead team is reported by the next pass.
+            let _ = scaling.look(&self.team, kernel);
         }
-        let verify = self.verified.insert(job.clone());
-        let spoil = move |bench: &mut Bench| {
-            if verify {
-                bench.spoil_output(pages)
-            }
-        };
-        let run = move |bench: &mut Bench, (), _: &SpinBarrier| bench.stream(kernel, pages, repetitions);
-        let spans = self.timed(spoil, run, |_, right| Seen { clock_hz: None, right })?;
-        let right = move |bench: &mut Bench, _: &SpinBarrier| bench.verify_stream(kernel.op(), pages);
-        if verify && !self.all(right)?.iter().all(|&right| right) {
-            return Err(rejected(job));
-        }
-        let cost = kernel.cost(len);
-        let work = Work::of_kernel(cost, job.dtype) * (repetitions as f64 * self.team.size() as f64);
-        let pass = spans.pass(repetitions, work).ok_or_else(|| rejected(job))?;
-        Ok(Pass { huge_share: huge_share.map(four_digits), ..pass })
-    }
-
-    fn stream_kernel(&self, job: &Job) -> std::result::Result<StreamKernel, Refusal> {
-        let stores = match job.variant.stores {
-            Some(crate::profile::Stores::Nontemporal) => stream::Stores::Nontemporal,
-            _ => stream::Stores::Ordinary,
-        };
-        let isa = isa_of(job)?;
-        StreamKernel::find(job.op, isa, stores, job.variant.streams.unwrap_or(1) as usize)
-            .ok_or_else(|| unsupported(isa))
     }
 
     fn time_chain(&mut self, kernel: ChainKernel, repetitions: u64) -> std::result::Result<Pass, Refusal> {
@@ -143,6 +114,7 @@ impl Cpu {
             before
         };
         let spans = self.timed(
+            self.team.size(),
             |_| clock_hz(),
             run,
             move |bench, before| {
@@ -166,14 +138,27 @@ impl Cpu {
                 barrier.wait();
             }
         };
-        let spans = self.timed(|_| (), run, |_, ()| Seen { clock_hz: None, right: true })?;
+        let spans = self.timed(self.team.size(), |_| (), run, |_, ()| Seen { clock_hz: None, right: true })?;
         spans.pass(repetitions, Work::default()).ok_or_else(|| skipped("no thread answered"))
     }
 
-    /// Times `run` on every thread at once, from the barrier to the end of the last one. What `prepare` gives goes to
-    /// `run`, and what that gives to `conclude`; neither of the outer two is timed.
+    fn time_call(&mut self, call: Call, repetitions: u64) -> std::result::Result<Pass, Refusal> {
+        if self.team.size() < 2 {
+            return Err(Refusal::Unsupported("one thread has nobody to wake".to_owned()));
+        }
+        let before = Taken::now();
+        let seconds = overhead::seconds(&self.team, call, repetitions).map_err(|reason| skipped(&reason))?;
+        // A thread that wakes always waits for its core a little; that is what is timed, and no disturbance.
+        let disturbed = Taken::now().more_than(before);
+        let work = Work::default();
+        Ok(Pass { seconds: Seconds(seconds), repetitions, work, clock_hz: None, huge_share: None, disturbed })
+    }
+
+    /// Times `run` on the first `active` threads at once, from the barrier to the end of the last one. What `prepare` gives
+    /// goes to `run`, and what that gives to `conclude`; neither of the outer two is timed.
     fn timed<A, B>(
         &self,
+        active: usize,
         prepare: impl Fn(&mut Bench) -> A + Send + Sync + 'static,
         run: impl Fn(&mut Bench, A, &SpinBarrier) -> B + Send + Sync + 'static,
         conclude: impl Fn(&mut Bench, B) -> Seen + Send + Sync + 'static,
@@ -181,6 +166,10 @@ impl Cpu {
         let origin = self.origin;
         let before = Taken::now();
         let spans = self.all(move |bench, barrier| {
+            if bench.index() >= active {
+                barrier.wait();
+                return None;
+            }
             let prepared = prepare(bench);
             let waited_before = waited_s();
             barrier.wait();
@@ -188,8 +177,9 @@ impl Cpu {
             let result = run(bench, prepared, barrier);
             let end_s = origin.elapsed().as_secs_f64();
             let waited_s = waited_s() - waited_before;
-            Span { start_s, end_s, waited_s, seen: conclude(bench, result) }
+            Some(Span { start_s, end_s, waited_s, seen: conclude(bench, result) })
         })?;
+        let spans = spans.into_iter().flatten().collect();
         Ok(Spans { spans, taken: Taken::now().more_than(before) })
     }
 
@@ -213,6 +203,7 @@ impl Device for Cpu {
             [first, .., last] => Some(four_digits((last / first - 1.0) * 100.0)),
             _ => None,
         };
+        environment.core_scaling = self.scaling.and_then(Scaling::ratio).map(four_digits);
         machine
     }
 
@@ -224,7 +215,10 @@ impl Device for Cpu {
                 let kernel = ChainKernel::find(job.dtype, isa).ok_or_else(|| unsupported(isa))?;
                 self.time_chain(kernel, repetitions)
             }
+            Op::Chase => self.time_chase(job, repetitions),
             Op::Barrier => self.time_barrier(repetitions),
+            Op::ForkJoin => self.time_call(Call::ForkJoin, repetitions),
+            Op::Wakeup => self.time_call(Call::Wakeup, repetitions),
             other => Err(Refusal::Unsupported(format!("there is no {other} kernel for CPUs yet"))),
         }
     }

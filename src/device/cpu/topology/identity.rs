@@ -1,0 +1,139 @@
+//! Who this CPU is, and what stands between it and us: hypervisors, emulators.
+
+/// Vendor and model as the CPU names itself.
+pub(super) fn vendor_and_model(system: &sysinfo::System) -> (String, String) {
+    let first = system.cpus().first();
+    let or_unknown = |text: &str| if text.trim().is_empty() { "unknown".to_owned() } else { text.trim().to_owned() };
+    let vendor = match first.map_or("", |cpu| cpu.vendor_id()) {
+        "AuthenticAMD" => "AMD".to_owned(),
+        "GenuineIntel" => "Intel".to_owned(),
+        other => or_unknown(other),
+    };
+    (vendor, or_unknown(first.map_or("", |cpu| cpu.brand())))
+}
+
+/// The core design by family and model, for those whose pipes are known to the gates.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn microarchitecture() -> Option<String> {
+    let cpuid = raw_cpuid::CpuId::new();
+    let vendor = cpuid.get_vendor_info()?;
+    let feature = cpuid.get_feature_info()?;
+    let name = match (vendor.as_str(), feature.family_id(), feature.model_id()) {
+        ("AuthenticAMD", 0x17, 0x30..) => "Zen 2",
+        ("AuthenticAMD", 0x17, _) => "Zen",
+        ("AuthenticAMD", 0x19, 0x10..=0x1f | 0x60..=0x7f | 0xa0..=0xaf) => "Zen 4",
+        ("AuthenticAMD", 0x19, _) => "Zen 3",
+        ("AuthenticAMD", 0x1a, _) => "Zen 5",
+        ("GenuineIntel", 6, 0x55) => "Skylake-SP",
+        ("GenuineIntel", 6, 0x6a | 0x6c) => "Ice Lake-SP",
+        ("GenuineIntel", 6, 0x8f) => "Sapphire Rapids",
+        ("GenuineIntel", 6, 0xcf) => "Emerald Rapids",
+        ("GenuineIntel", 6, 0x3c | 0x3f | 0x45 | 0x46) => "Haswell",
+        ("GenuineIntel", 6, 0x3d | 0x47 | 0x4f | 0x56) => "Broadwell",
+        ("GenuineIntel", 6, 0x4e | 0x5e | 0x8e | 0x9e | 0xa5 | 0xa6) => "Skylake",
+        _ => return None,
+    };
+    Some(name.to_owned())
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn microarchitecture() -> Option<String> {
+    None
+}
+
+/// `None`: cannot be told. `Some(None)`: bare metal. `Some(Some(name))`: virtualised.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn hypervisor() -> Option<Option<String>> {
+    let cpuid = raw_cpuid::CpuId::new();
+    if !cpuid.get_feature_info()?.has_hypervisor() {
+        return Some(None);
+    }
+    let name = cpuid.get_hypervisor_info().map(|info| match info.identify() {
+        raw_cpuid::Hypervisor::Unknown(..) => "unknown".to_owned(),
+        raw_cpuid::Hypervisor::QEMU => TCG.to_owned(),
+        known => format!("{known:?}"),
+    });
+    Some(Some(name.unwrap_or_else(|| "unknown".to_owned())))
+}
+
+/// Elsewhere a guest is told by the device tree or by Xen; where neither speaks, nothing is known.
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn hypervisor() -> Option<Option<String>> {
+    let files = ["/sys/hypervisor/type", "/sys/firmware/devicetree/base/hypervisor/compatible"];
+    let name = files.into_iter().find_map(|file| super::word(std::path::Path::new(file)))?;
+    Some(Some(name.trim_end_matches('\0').replace('\0', ", ")))
+}
+
+/// QEMU's own name for running without hardware's help.
+const TCG: &str = "QEMU TCG";
+/// Hypervisors that run the guest's instructions on the hardware: behind them nothing is translated.
+const NATIVE_HYPERVISORS: [&str; 7] = ["Xen", "VMware", "HyperV", "KVM", "Bhyve", "QNX", "ACRN"];
+
+/// Whether the instructions are translated by software, and what gives it away. No to that takes an x86 CPU that names a
+/// hypervisor known to run natively, or none; silence proves nothing on other architectures.
+pub(super) fn emulation(
+    architecture: &str,
+    model: &str,
+    hypervisor: Option<&Option<String>>,
+    cpuinfo: &str,
+) -> (Option<bool>, Option<String>) {
+    let field = |name: &str| {
+        let value = |line: &str| Some(line.strip_prefix(name)?.trim_start().strip_prefix(':')?.trim().to_owned());
+        cpuinfo.lines().find_map(value)
+    };
+    let x86 = ["x86", "x86_64"].contains(&architecture);
+    let found = |what: String| (Some(true), Some(what));
+    if let Some(Some(name)) = hypervisor.filter(|name| name.as_deref() == Some(TCG)) {
+        return found(format!("CPUID names {name}"));
+    }
+    for name in [TCG, "VirtualApple", "Bochs"] {
+        if model.contains(name) {
+            return found(format!("the CPU calls itself {model}"));
+        }
+    }
+    // A translator of user programs passes the host's file on: it speaks of another architecture.
+    if let Some(vendor) = field("vendor_id").filter(|_| !x86 && ["aarch64", "arm", "riscv64"].contains(&architecture)) {
+        return found(format!("/proc/cpuinfo is of another architecture ({vendor})"));
+    }
+    // QEMU's "max" CPU has no implementer, and the letter Q as its part.
+    if field("CPU implementer").as_deref() == Some("0x00") && field("CPU part").as_deref() == Some("0x051") {
+        return found("/proc/cpuinfo has QEMU's own CPU part".to_owned());
+    }
+    let native = match hypervisor {
+        Some(Some(name)) => NATIVE_HYPERVISORS.contains(&name.as_str()),
+        Some(None) => true,
+        None => false,
+    };
+    ((x86 && native).then_some(false), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn emulators_are_named_and_silence_proves_nothing() {
+        let named = |name: &str| Some(Some(name.to_owned()));
+        let amd = "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\n";
+        let verdict = |architecture, model, hypervisor: Option<Option<String>>, cpuinfo| {
+            emulation(architecture, model, hypervisor.as_ref(), cpuinfo)
+        };
+        assert_eq!(verdict("x86_64", "AMD EPYC", named("KVM"), amd), (Some(false), None));
+        assert_eq!(verdict("x86_64", "AMD EPYC", Some(None), amd), (Some(false), None));
+        assert_eq!(verdict("x86_64", "AMD EPYC", named("unknown"), amd), (None, None));
+        assert_eq!(verdict("x86_64", "QEMU Virtual CPU version 2.5+", named("KVM"), amd), (Some(false), None));
+        for (model, hypervisor) in [
+            ("AMD EPYC", named(TCG)),
+            ("QEMU TCG CPU version 2.5+", Some(None)),
+            ("VirtualApple @ 2.50GHz", Some(None)),
+        ] {
+            let (emulated, emulator) = verdict("x86_64", model, hypervisor, amd);
+            assert!(emulated == Some(true) && emulator.is_some(), "{model}");
+        }
+        let neoverse = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd4f\n";
+        let max = "processor\t: 0\nCPU implementer\t: 0x00\nCPU part\t: 0x051\n";
+        assert_eq!(verdict("aarch64", "unknown", None, neoverse), (None, None));
+        assert_eq!(verdict("aarch64", "unknown", None, max).0, Some(true));
+        assert_eq!(verdict("aarch64", "unknown", None, amd).0, Some(true));
+    }
+}

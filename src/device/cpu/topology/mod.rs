@@ -1,0 +1,203 @@
+//! What this machine is: read from the operating system, nothing timed.
+//!
+//! Whatever cannot be told is absent, never guessed.
+
+mod caches;
+mod control_groups;
+mod identity;
+
+use crate::profile::{DeviceInfo, DeviceKind, Environment, Machine};
+use crate::units::four_digits;
+use core_affinity::CoreId;
+use roofprobe_kernels::Isa;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+pub(super) use control_groups::Taken;
+
+/// The CPU as it presents itself, and the cores that a team may use: one logical CPU per physical core within the
+/// allowed set.
+pub(super) struct Topology {
+    pub(super) machine: Machine,
+    pub(super) cores: Vec<CoreId>,
+    /// Whether the system calls each of them a core of its own.
+    pub(super) separate: bool,
+}
+
+/// Reads the machine. `threads` asks for fewer (or more) threads than the default of one per allowed core within the
+/// quota; never more than there are allowed logical CPUs.
+pub(super) fn read(threads: Option<usize>) -> Result<Topology, String> {
+    let allowed = core_affinity::get_core_ids().unwrap_or_default();
+    if allowed.is_empty() {
+        return Err("this process is allowed no CPU at all; widen its affinity (taskset, cpuset)".to_owned());
+    }
+    let one_per_core = one_per_core(&allowed);
+    let cores = match threads {
+        None => {
+            // The standard library's count is the affinity mask less the control group's quota, rounded down.
+            let within_quota = std::thread::available_parallelism().map_or(1, usize::from);
+            one_per_core[..one_per_core.len().min(within_quota).max(1)].to_vec()
+        }
+        Some(0) => return Err("0 threads cannot measure anything; ask for at least one".to_owned()),
+        Some(n) if n <= one_per_core.len() => one_per_core[..n].to_vec(),
+        Some(n) if n <= allowed.len() => allowed[..n].to_vec(),
+        Some(n) => {
+            return Err(format!("{n} threads asked for, but this process may run on {} CPUs only", allowed.len()));
+        }
+    };
+    let mut system = sysinfo::System::new().map_err(|e| format!("this system cannot be read: {e}"))?;
+    system.refresh_memory();
+    system.refresh_cpu_all();
+    let device = device(&system, &allowed, &one_per_core);
+    let environment = environment(&system, &allowed, &cores, &device);
+    let separate = cores.iter().all(|core| one_per_core.contains(core));
+    Ok(Topology { machine: Machine { device, environment }, cores, separate })
+}
+
+fn device(system: &sysinfo::System, allowed: &[CoreId], one_per_core: &[CoreId]) -> DeviceInfo {
+    let (vendor, model) = identity::vendor_and_model(system);
+    let microarchitecture = identity::microarchitecture();
+    let name = microarchitecture.as_ref().map_or(model.clone(), |m| format!("{model} ({m})"));
+    DeviceInfo {
+        name: format!("{name}, {} cores", one_per_core.len()).replace(", 1 cores", ", 1 core"),
+        kind: DeviceKind::Cpu,
+        vendor,
+        model,
+        microarchitecture,
+        architecture: std::env::consts::ARCH.to_owned(),
+        isas: Isa::ALL.iter().filter(|isa| isa.available()).map(|isa| isa.name().to_owned()).collect(),
+        logical_cpus: system.cpus().len().max(allowed.len()) as u32,
+        cores: sysinfo::System::physical_core_count().unwrap_or(one_per_core.len()) as u32,
+        memory_bytes: system.total_memory(),
+        caches: caches::caches(one_per_core),
+    }
+}
+
+fn environment(system: &sysinfo::System, allowed: &[CoreId], cores: &[CoreId], device: &DeviceInfo) -> Environment {
+    let available = control_groups::memory_left().unwrap_or(u64::MAX).min(system.available_memory());
+    let hypervisor = identity::hypervisor();
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let (emulated, emulator) = identity::emulation(&device.architecture, &device.model, hypervisor.as_ref(), &cpuinfo);
+    let first = cores[0];
+    Environment {
+        grade: None,
+        grade_reasons: Vec::new(),
+        os: std::env::consts::OS.to_owned(),
+        kernel: sysinfo::System::kernel_version().ok(),
+        virtualised: hypervisor.as_ref().map(Option::is_some),
+        hypervisor: hypervisor.flatten(),
+        emulated,
+        emulator,
+        allowed_cpus: allowed.iter().map(|core| core.id as u32).collect(),
+        threads: cores.len() as u32,
+        smt: word(&cpu_path(first, "topology/thread_siblings_list")).map(|list| listed(&list)).filter(|&n| n > 0),
+        core_scaling: None,
+        numa_nodes: numa_nodes(allowed),
+        quota_cpus: control_groups::quota_cpus().map(four_digits),
+        governor: word(&cpu_path(first, "cpufreq/scaling_governor")),
+        huge_pages: bracketed(Path::new("/sys/kernel/mm/transparent_hugepage/enabled")),
+        load_average: word(Path::new("/proc/loadavg")).and_then(|load| load.split(' ').next()?.parse().ok()),
+        memory_available_bytes: available.max(1),
+        steal_percent: None,
+        throttled_periods: None,
+        drift_percent: None,
+        disturbed_samples: None,
+        timer_ns: four_digits(timer_ns()),
+    }
+}
+
+fn cpu_path(core: CoreId, below: &str) -> PathBuf {
+    PathBuf::from(format!("/sys/devices/system/cpu/cpu{}/{below}", core.id))
+}
+
+fn word(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let word = text.trim();
+    (!word.is_empty()).then(|| word.to_owned())
+}
+
+/// The chosen one of a list such as `always [madvise] never`.
+fn bracketed(path: &Path) -> Option<String> {
+    let text = word(path)?;
+    let (_, rest) = text.split_once('[')?;
+    Some(rest.split_once(']')?.0.to_owned())
+}
+
+/// SMT siblings share one core's pipes and do not count as cores: the first allowed sibling stands for the core.
+fn one_per_core(allowed: &[CoreId]) -> Vec<CoreId> {
+    let mut seen = BTreeSet::new();
+    allowed
+        .iter()
+        .copied()
+        .filter(|&core| match word(&cpu_path(core, "topology/thread_siblings_list")) {
+            Some(siblings) => seen.insert(siblings),
+            None => true,
+        })
+        .collect()
+}
+
+/// NUMA nodes that have an allowed CPU; `None` where the system names none.
+fn numa_nodes(allowed: &[CoreId]) -> Option<u32> {
+    let nodes = std::fs::read_dir("/sys/devices/system/node").ok()?;
+    let lists = nodes.filter_map(|node| word(&node.ok()?.path().join("cpulist")));
+    let ours =
+        lists.filter(|list| allowed.iter().any(|core| ranges(list).any(|range| range.contains(&(core.id as u32)))));
+    Some(ours.count() as u32).filter(|&n| n > 0)
+}
+
+/// How many CPUs a list such as `0-3,8` names.
+fn listed(list: &str) -> u32 {
+    ranges(list).map(|range| range.end() - range.start() + 1).sum()
+}
+
+/// The ranges of a list such as `0-3,8`; what is no range is left out.
+fn ranges(list: &str) -> impl Iterator<Item = std::ops::RangeInclusive<u32>> + '_ {
+    let range = |part: &str| {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+        (from <= to).then_some(from..=to)
+    };
+    list.split(',').filter_map(range)
+}
+
+/// The smallest step of the clock that is seen in a thousand tries, ns.
+fn timer_ns() -> f64 {
+    let smallest = (0..1000)
+        .map(|_| {
+            let start = Instant::now();
+            loop {
+                let step = start.elapsed();
+                if !step.is_zero() {
+                    return step.as_nanos();
+                }
+            }
+        })
+        .min();
+    smallest.unwrap_or(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_cpus_are_read() {
+        assert_eq!(listed("0-3,8"), 5);
+        assert_eq!(listed("7"), 1);
+        assert_eq!(listed(""), 0);
+        assert_eq!(listed("3-0"), 0);
+        let has = |cpu: u32| ranges("0-3,8").any(|range| range.contains(&cpu));
+        assert_eq!([0, 3, 4, 8].map(has), [true, true, false, true]);
+    }
+
+    #[test]
+    fn what_is_read_here_makes_a_valid_machine() {
+        let topology = read(Some(1)).unwrap();
+        let environment = topology.machine.environment;
+        assert_eq!((environment.threads, topology.cores.len(), topology.separate), (1, 1, true));
+        assert!(environment.smt.is_none_or(|n| n >= 1) && environment.numa_nodes.is_none_or(|n| n >= 1));
+        assert!(environment.emulator.is_none() || environment.emulated == Some(true));
+        assert!(read(Some(0)).is_err() && read(Some(1 << 20)).is_err());
+    }
+}

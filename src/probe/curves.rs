@@ -1,0 +1,164 @@
+//! The curves: what is measured point by point, before the ceilings.
+
+use super::CurveQuestion;
+use super::memory::{self, CACHE_MULTIPLE_MIN};
+use crate::job::Job;
+use crate::profile::{Axis, Effort, Machine, Status, Variant};
+use roofprobe_kernels::ops::stream::{PREFETCH_BYTES, SIDE_BY_SIDE};
+use roofprobe_kernels::{Dtype, Op};
+
+/// The smallest working set of one thread: within every L1 in sight.
+const RESIDENT_BYTES_MIN: u64 = 4 << 10;
+/// Whole loop turns of the widest kernel; and whole lines of a chase.
+const RESIDENT_GRAIN: u64 = 512;
+/// The smallest window of one thread: a page.
+const WINDOW_BYTES_MIN: u64 = 4 << 10;
+/// The largest window is this share of the pool, so that it moves.
+const WINDOW_SHARE_MAX: u64 = 8;
+/// Beyond this many threads not every number is a point.
+const THREADS_ALL: u32 = 8;
+
+/// Every curve of `machine`. The largest memory comes first: later ones take parts of it.
+pub(super) fn questions(machine: &Machine, effort: Effort) -> Vec<CurveQuestion> {
+    if effort == Effort::Quick {
+        return vec![resident(machine, effort)];
+    }
+    vec![
+        threads(machine, Op::Read),
+        threads(machine, Op::Copy),
+        window(machine),
+        streams(machine),
+        prefetch(machine),
+        resident(machine, effort),
+        latency(machine, effort),
+    ]
+}
+
+/// `memory.read.resident`: the same working set again and again, from L1 to well beyond the last level.
+fn resident(machine: &Machine, effort: Effort) -> CurveQuestion {
+    let threads = machine.environment.threads;
+    let sizes = resident_sizes(machine, threads, memory::room(machine, 1), effort);
+    let variant = |footprint| Variant { footprint_bytes: Some(footprint), ..stream(machine) };
+    curve("memory.read.resident", Op::Read, Axis::FootprintBytes, sizes.into_iter().map(variant))
+}
+
+/// `latency.resident`: one thread's dependent loads over growing working sets.
+fn latency(machine: &Machine, effort: Effort) -> CurveQuestion {
+    // All working sets are there at once, each on memory of its own.
+    let room = memory::room(machine, 1) * memory::ARRAYS / 8;
+    let sizes = resident_sizes(machine, 1, room, effort);
+    let variant = |footprint| memory::chase(machine, footprint);
+    curve("latency.resident", Op::Chase, Axis::FootprintBytes, sizes.into_iter().map(variant))
+}
+
+/// Working sets of all threads together: `effort` decides how many per octave, fewer beyond the last level.
+fn resident_sizes(machine: &Machine, threads: u32, room: u64, effort: Effort) -> Vec<u64> {
+    let threads = u64::from(threads);
+    let last = memory::cache_bytes(machine);
+    let most = last.saturating_mul(CACHE_MULTIPLE_MIN).min(room) / threads;
+    let (below, above) = if effort == Effort::Quick { (2.0, 1.0) } else { (3.0, 2.0_f64) };
+    let mut sizes = Vec::new();
+    let mut bytes = RESIDENT_BYTES_MIN as f64;
+    // Rounding must not lose the last one.
+    while bytes <= most as f64 * 1.001 {
+        sizes.push((bytes / RESIDENT_GRAIN as f64).round() as u64 * RESIDENT_GRAIN * threads);
+        let per_octave = if bytes * (threads as f64) < last as f64 { below } else { above };
+        bytes *= (1.0 / per_octave).exp2();
+    }
+    sizes
+}
+
+/// `memory.read.window`: a window is read once, then another one elsewhere in a pool that no cache holds.
+fn window(machine: &Machine) -> CurveQuestion {
+    let threads = u64::from(machine.environment.threads);
+    with_array(machine, "memory.read.window", Op::Read, Axis::WindowBytes, |pool| {
+        let sizes = (0..).map(|octave| (WINDOW_BYTES_MIN * threads) << octave);
+        let variant = |window| Variant { footprint_bytes: Some(pool), window_bytes: Some(window), ..stream(machine) };
+        sizes.take_while(|&window| window <= pool / WINDOW_SHARE_MAX).map(variant).collect()
+    })
+}
+
+/// `memory.<op>.threads`: how many threads it takes to have the memory's bandwidth.
+fn threads(machine: &Machine, op: Op) -> CurveQuestion {
+    let most = machine.environment.threads;
+    let id = format!("memory.{op}.threads");
+    if most < 2 {
+        let otherwise = (Status::Skipped, "one thread alone makes no curve".to_owned());
+        return CurveQuestion { otherwise, ..curve(&id, op, Axis::Threads, []) };
+    }
+    // The same bytes for all: thread i comes to own a share of what i threads read, 1 + 1/2 + … together.
+    let shares: f64 = (1..=most).map(|i| 1.0 / f64::from(i)).sum();
+    let arrays = memory::arrays(op);
+    let array = memory::array_bytes(machine, None, memory::room(machine, 1) * 10 / (shares * 10.0).ceil() as u64);
+    let footprint = match array {
+        Ok(bytes) => bytes * arrays,
+        Err(reason) => {
+            return CurveQuestion { otherwise: (Status::Skipped, reason), ..curve(&id, op, Axis::Threads, []) };
+        }
+    };
+    let stores = (op != Op::Read).then(|| memory::expected_stores(machine));
+    let variant =
+        |threads| Variant { threads: Some(threads), stores, footprint_bytes: Some(footprint), ..stream(machine) };
+    let counts = (1..=most).filter(|&n| n <= THREADS_ALL || n == most || is_step(n));
+    curve(&id, op, Axis::Threads, counts.map(variant))
+}
+
+/// 8, 12, 16, 24, 32, …: two per octave.
+fn is_step(n: u32) -> bool {
+    n.is_power_of_two() || (n.is_multiple_of(3) && (n / 3).is_power_of_two())
+}
+
+/// `memory.read.streams`: sequential streams side by side in each thread.
+fn streams(machine: &Machine) -> CurveQuestion {
+    with_array(machine, "memory.read.streams", Op::Read, Axis::Streams, |footprint| {
+        let variant = |streams: usize| Variant {
+            streams: Some(streams as u32),
+            footprint_bytes: Some(footprint),
+            ..stream(machine)
+        };
+        SIDE_BY_SIDE.into_iter().map(variant).collect()
+    })
+}
+
+/// `memory.read.prefetch`: how far ahead a software prefetch runs; 0 leaves it to the hardware.
+fn prefetch(machine: &Machine) -> CurveQuestion {
+    with_array(machine, "memory.read.prefetch", Op::Read, Axis::PrefetchBytes, |footprint| {
+        let variant = |bytes: usize| Variant {
+            prefetch_bytes: Some(bytes as u32),
+            footprint_bytes: Some(footprint),
+            ..stream(machine)
+        };
+        std::iter::once(0).chain(PREFETCH_BYTES).map(variant).collect()
+    })
+}
+
+/// A curve over an array that no cache holds, or why there is not enough memory for one.
+fn with_array(
+    machine: &Machine,
+    id: &str,
+    op: Op,
+    axis: Axis,
+    points: impl FnOnce(u64) -> Vec<Variant>,
+) -> CurveQuestion {
+    match memory::array_bytes(machine, None, memory::room(machine, 1)) {
+        Ok(bytes) => curve(id, op, axis, points(bytes)),
+        Err(reason) => CurveQuestion { otherwise: (Status::Skipped, reason), ..curve(id, op, axis, []) },
+    }
+}
+
+/// What the points of all stream curves have in common.
+fn stream(machine: &Machine) -> Variant {
+    Variant {
+        isa: memory::widest(machine).map(|isa| isa.name().to_owned()),
+        threads: Some(machine.environment.threads),
+        pages: Some(memory::largest_pages(machine)),
+        ..Variant::default()
+    }
+}
+
+fn curve(id: &str, op: Op, axis: Axis, variants: impl IntoIterator<Item = Variant>) -> CurveQuestion {
+    let dtype = if op == Op::Chase { Dtype::I8 } else { Dtype::F64 };
+    let job = |variant| Job { ceiling: id.to_owned(), op, dtype, variant };
+    let otherwise = (Status::Skipped, "too little memory for a single point".to_owned());
+    CurveQuestion { id: id.to_owned(), axis, points: variants.into_iter().map(job).collect(), otherwise }
+}

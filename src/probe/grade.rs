@@ -1,0 +1,216 @@
+//! The grade of a measurement's circumstances: a step down for each of them that may have cost speed, with its reason.
+//!
+//! METHODOLOGY.md has the same table for people.
+
+use crate::profile::{DeviceInfo, Environment, Grade};
+
+/// Time stolen by the hypervisor, percent: more than this costs one step, two steps.
+const STEAL_PERCENT: [f64; 2] = [0.5, 5.0];
+/// Change of the sentinel's rate from first to last, percent: one step, two, three.
+const DRIFT_PERCENT: [f64; 3] = [1.0, 3.0, 10.0];
+/// Share of disturbed samples, percent: any costs one step, more than this two.
+const DISTURBED_PERCENT: f64 = 5.0;
+/// Two cores give twice as much as one, two threads of one core about as much as one: here lies the border.
+const CORE_SCALING_MIN: f64 = 1.5;
+/// Other programs on a quiet machine keep less than half a CPU busy, and less than this share of all.
+const LOAD_MAX: f64 = 0.5;
+const LOAD_SHARE_MAX: f64 = 0.1;
+/// Governors that do not go to the highest clock under load at once.
+const SLOW_GOVERNORS: [&str; 2] = ["powersave", "conservative"];
+/// Steps that leave nothing above F.
+const ALL_STEPS: usize = 5;
+
+/// The grade of the circumstances as far as they are known, and what each step was for. `samples` were taken in all.
+pub fn grade(device: &DeviceInfo, environment: &Environment, samples: u64) -> (Grade, Vec<String>) {
+    let found: Vec<(usize, String)> = [
+        emulated(environment),
+        virtualised(environment),
+        shared_cores(device, environment),
+        affinity(device, environment),
+        quota(environment),
+        throttled(environment),
+        stolen(environment),
+        load(device, environment),
+        governor(environment),
+        huge_pages(environment),
+        drift(environment),
+        disturbed(environment, samples),
+        scaling(environment),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let steps = found.iter().map(|(steps, _)| steps).sum();
+    (Grade::below_best(steps), found.into_iter().map(|(steps, why)| format!("−{steps}: {why}")).collect())
+}
+
+type Finding = Option<(usize, String)>;
+
+fn emulated(environment: &Environment) -> Finding {
+    let what = environment.emulator.as_deref().unwrap_or("an emulator");
+    (environment.emulated == Some(true))
+        .then(|| (ALL_STEPS, format!("emulated: {what}; these are the speeds of a translator, not of the hardware")))
+}
+
+fn virtualised(environment: &Environment) -> Finding {
+    match environment.virtualised {
+        Some(true) => Some((1, "virtualised: neighbours and the hypervisor share the hardware".to_owned())),
+        Some(false) => None,
+        None => Some((1, "it cannot be told whether a hypervisor shares the hardware".to_owned())),
+    }
+}
+
+fn shared_cores(device: &DeviceInfo, environment: &Environment) -> Finding {
+    let (threads, cores) = (environment.threads, device.cores);
+    (threads > cores).then(|| (1, format!("{threads} threads share {cores} cores")))
+}
+
+fn affinity(device: &DeviceInfo, environment: &Environment) -> Finding {
+    let (allowed, all) = (environment.allowed_cpus.len(), device.logical_cpus as usize);
+    let few = allowed > 0 && allowed < all;
+    few.then(|| (1, format!("only {allowed} of {all} logical CPUs are allowed: others may use the rest")))
+}
+
+fn quota(environment: &Environment) -> Finding {
+    let quota = environment.quota_cpus.filter(|&quota| quota < environment.allowed_cpus.len() as f64)?;
+    Some((1, format!("the control group's quota is {quota} CPUs, less than those allowed")))
+}
+
+fn throttled(environment: &Environment) -> Finding {
+    let periods = environment.throttled_periods.filter(|&periods| periods > 0)?;
+    Some((1, format!("the control group was throttled in {periods} periods")))
+}
+
+fn stolen(environment: &Environment) -> Finding {
+    let stolen = environment.steal_percent?;
+    let steps = above(stolen, &STEAL_PERCENT)?;
+    Some((steps, format!("the hypervisor gave {stolen} % of the time to others; {} % is the limit", STEAL_PERCENT[0])))
+}
+
+fn load(device: &DeviceInfo, environment: &Environment) -> Finding {
+    let limit = LOAD_MAX.max(LOAD_SHARE_MAX * f64::from(device.logical_cpus));
+    let load = environment.load_average.filter(|&load| load > limit)?;
+    Some((1, format!("other programs ran: the load average was {load} at the start, and {limit} is the limit")))
+}
+
+fn governor(environment: &Environment) -> Finding {
+    let governor = environment.governor.as_deref().filter(|name| SLOW_GOVERNORS.contains(name))?;
+    Some((1, format!("the frequency governor is {governor}")))
+}
+
+fn huge_pages(environment: &Environment) -> Finding {
+    (environment.huge_pages.as_deref() == Some("never"))
+        .then(|| (1, "huge pages are switched off: address translation costs bandwidth".to_owned()))
+}
+
+fn drift(environment: &Environment) -> Finding {
+    let drift = environment.drift_percent?;
+    let steps = above(drift.abs(), &DRIFT_PERCENT)?;
+    Some((steps, format!("the sentinel's rate drifted by {drift} %; {} % is the limit", DRIFT_PERCENT[0])))
+}
+
+fn disturbed(environment: &Environment, samples: u64) -> Finding {
+    let disturbed = environment.disturbed_samples.filter(|&n| n > 0)?;
+    let percent = f64::from(disturbed) / (samples.max(1) as f64) * 100.0;
+    let steps = if percent > DISTURBED_PERCENT { 2 } else { 1 };
+    Some((steps, format!("{disturbed} of {samples} samples were disturbed")))
+}
+
+fn scaling(environment: &Environment) -> Finding {
+    let scaling = environment.core_scaling.filter(|&scaling| scaling < CORE_SCALING_MIN)?;
+    Some((
+        2,
+        format!(
+            "two threads together reached {scaling} × one alone, though the topology calls their CPUs two cores: they may be \
+             hardware threads of one"
+        ),
+    ))
+}
+
+/// How many of the ascending limits `value` exceeds; `None` for none.
+fn above(value: f64, limits: &[f64]) -> Option<usize> {
+    Some(limits.iter().filter(|&&limit| value > limit).count()).filter(|&steps| steps > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::tests::machine;
+
+    /// A machine at rest, with nothing in between.
+    fn ideal() -> (DeviceInfo, Environment) {
+        let machine = machine();
+        let environment = Environment {
+            virtualised: Some(false),
+            emulated: Some(false),
+            governor: Some("performance".into()),
+            load_average: Some(0.1),
+            steal_percent: Some(0.0),
+            throttled_periods: Some(0),
+            drift_percent: Some(-0.4),
+            core_scaling: Some(1.99),
+            ..machine.environment
+        };
+        (machine.device, environment)
+    }
+
+    fn graded(change: impl Fn(&mut DeviceInfo, &mut Environment)) -> (Grade, Vec<String>) {
+        let (mut device, mut environment) = ideal();
+        change(&mut device, &mut environment);
+        grade(&device, &environment, 100)
+    }
+
+    #[test]
+    fn nothing_in_the_way_is_an_a() {
+        assert_eq!(graded(|_, _| ()), (Grade::A, Vec::new()));
+    }
+
+    #[test]
+    fn each_circumstance_costs_its_steps_and_says_so() {
+        type Change = fn(&mut DeviceInfo, &mut Environment);
+        let cases: [(Change, Grade, &str); 19] = [
+            (|_, e| e.virtualised = Some(true), Grade::B, "virtualised"),
+            (|_, e| e.virtualised = None, Grade::B, "cannot be told"),
+            (|_, e| e.threads = 4, Grade::B, "4 threads share 2 cores"),
+            (|d, _| d.logical_cpus = 4, Grade::B, "2 of 4"),
+            (|_, e| e.quota_cpus = Some(1.5), Grade::B, "1.5 CPUs"),
+            (|_, e| e.throttled_periods = Some(3), Grade::B, "3 periods"),
+            (|_, e| e.steal_percent = Some(0.6), Grade::B, "0.6 %"),
+            (|_, e| e.steal_percent = Some(6.0), Grade::C, "6 %"),
+            (|_, e| e.load_average = Some(0.6), Grade::B, "0.6"),
+            (|_, e| e.governor = Some("powersave".into()), Grade::B, "powersave"),
+            (|_, e| e.huge_pages = Some("never".into()), Grade::B, "huge pages"),
+            (|_, e| e.drift_percent = Some(1.2), Grade::B, "1.2 %"),
+            (|_, e| e.drift_percent = Some(-3.2), Grade::C, "-3.2 %"),
+            (|_, e| e.drift_percent = Some(-12.0), Grade::D, "-12 %"),
+            (|_, e| e.disturbed_samples = Some(1), Grade::B, "1 of 100"),
+            (|_, e| e.disturbed_samples = Some(6), Grade::C, "6 of 100"),
+            (|_, e| e.core_scaling = Some(1.1), Grade::C, "1.1 × one alone"),
+            (|_, e| e.emulated = Some(true), Grade::F, "emulated"),
+            (|d, e| (d.logical_cpus, e.load_average) = (64, Some(7.0)), Grade::C, "6.4"),
+        ];
+        for (change, expected, word) in cases {
+            let (grade, reasons) = graded(change);
+            assert!(reasons.iter().any(|reason| reason.contains(word)), "{word}: {reasons:?}");
+            assert_eq!(grade, expected, "{reasons:?}");
+        }
+    }
+
+    #[test]
+    fn at_the_limits_nothing_is_lost_and_steps_add_up() {
+        let at_limits = graded(|_, e| {
+            e.steal_percent = Some(0.5);
+            e.drift_percent = Some(-1.0);
+            e.core_scaling = Some(1.5);
+            e.quota_cpus = Some(2.0);
+            e.load_average = Some(0.5);
+        });
+        assert_eq!(at_limits.0, Grade::A, "{:?}", at_limits.1);
+        let several = graded(|_, e| {
+            e.virtualised = Some(true);
+            e.drift_percent = Some(5.0);
+            e.disturbed_samples = Some(2);
+        });
+        assert_eq!((several.0, several.1.len()), (Grade::E, 3));
+    }
+}

@@ -1,0 +1,167 @@
+//! The circumstances of a measurement, and the grade that they earn.
+
+use super::validate::positive;
+use crate::error::{Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Under which circumstances a device was measured. What cannot be told is absent, never guessed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// How far the circumstances can be trusted, A (nothing stood in the way) to F; METHODOLOGY.md has the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grade: Option<Grade>,
+    /// What cost the grade its steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grade_reasons: Vec<String>,
+    /// Operating system.
+    pub os: String,
+    /// Kernel release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
+    /// Whether a hypervisor stands between; absent when it cannot be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub virtualised: Option<bool>,
+    /// The hypervisor's own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hypervisor: Option<String>,
+    /// Whether the instructions are translated by software; absent when it cannot be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emulated: Option<bool>,
+    /// What gives the emulator away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emulator: Option<String>,
+    /// CPUs that the process may run on.
+    #[serde(default)]
+    pub allowed_cpus: Vec<u32>,
+    /// Threads that the probes used: one per allowed core, within the quota.
+    #[schemars(range(min = 1))]
+    pub threads: u32,
+    /// Hardware threads of one core, as the topology tells; 1 without SMT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub smt: Option<u32>,
+    /// What the first two threads reach together, against one alone, in f32 arithmetic: about 2 on two cores, about 1 on
+    /// two hardware threads of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub core_scaling: Option<f64>,
+    /// NUMA nodes that the allowed CPUs belong to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub numa_nodes: Option<u32>,
+    /// CPU quota of the control group, in CPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota_cpus: Option<f64>,
+    /// Frequency governor of the first allowed CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub governor: Option<String>,
+    /// Transparent huge page mode: `always`, `madvise` or `never`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub huge_pages: Option<String>,
+    /// Programs that ran or wanted to run in the minute before the measurement, on average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub load_average: Option<f64>,
+    /// Memory that could be allocated when the measurement began, control group limit included; bytes.
+    pub memory_available_bytes: u64,
+    /// Share of CPU time that the hypervisor gave to others during the measurement, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steal_percent: Option<f64>,
+    /// Times that the control group was throttled during the measurement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled_periods: Option<u64>,
+    /// How far the sentinel kernel's rate moved from the first round to the last, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift_percent: Option<f64>,
+    /// Samples during which CPU time was taken away by the hypervisor, the quota or other programs, and that were kept
+    /// because repeating them did not help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disturbed_samples: Option<u32>,
+    /// The smallest step of the clock used, ns.
+    pub timer_ns: f64,
+}
+
+/// A mark for the circumstances of a measurement: each step down is something that may have cost speed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Grade {
+    /// Nothing stood in the way.
+    A,
+    /// One step below A.
+    B,
+    /// Two steps below A.
+    C,
+    /// Three steps below A.
+    D,
+    /// Four steps below A.
+    E,
+    /// Five or more steps below A, or an emulator: these are no ceilings of the hardware.
+    F,
+}
+
+impl Grade {
+    /// From best to worst.
+    const ALL: [Grade; 6] = [Grade::A, Grade::B, Grade::C, Grade::D, Grade::E, Grade::F];
+
+    /// The grade that many steps below A.
+    pub fn below_best(steps: usize) -> Grade {
+        Grade::ALL.get(steps).copied().unwrap_or(Grade::F)
+    }
+}
+
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// Beyond any machine in sight: 2²⁰ hardware threads of a core, NUMA nodes, or programs that run.
+const COUNT_MAX: u32 = 1 << 20;
+
+impl Environment {
+    /// Checks everything that the types cannot.
+    pub(super) fn validate(&self) -> Result<()> {
+        positive("environment.timer_ns", Some(self.timer_ns))?;
+        positive("environment.quota_cpus", self.quota_cpus)?;
+        positive("environment.core_scaling", self.core_scaling)?;
+        for (key, value, least) in [
+            ("environment.steal_percent", self.steal_percent, 0.0),
+            ("environment.drift_percent", self.drift_percent, -100.0),
+            ("environment.load_average", self.load_average, 0.0),
+        ] {
+            if value.is_some_and(|v| !(least..=f64::from(COUNT_MAX)).contains(&v)) {
+                return Err(Error::misuse(format!("{key}: must lie in {least}..={COUNT_MAX}")));
+            }
+        }
+        for (key, count) in [("environment.smt", self.smt), ("environment.numa_nodes", self.numa_nodes)] {
+            if count.is_some_and(|n| n == 0 || n > COUNT_MAX) {
+                return Err(Error::misuse(format!("{key}: must lie in 1..={COUNT_MAX}")));
+            }
+        }
+        if self.emulator.is_some() && self.emulated != Some(true) {
+            return Err(Error::misuse("environment.emulator: is named, but emulated is not true"));
+        }
+        match (self.grade, self.grade_reasons.is_empty()) {
+            (None | Some(Grade::A), false) => {
+                Err(Error::misuse("environment.grade_reasons: say what a grade below A is for, and there is none"))
+            }
+            (Some(grade), true) if grade != Grade::A => {
+                Err(Error::misuse(format!("environment.grade: {grade} needs its grade_reasons")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grades_go_down_by_steps_and_end_at_f() {
+        let letters: String = (0..8).map(|steps| Grade::below_best(steps).to_string()).collect();
+        assert_eq!(letters, "ABCDEFFF");
+    }
+}

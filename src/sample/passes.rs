@@ -1,0 +1,82 @@
+//! Passes: how many repetitions make one, when the rate has settled, what it says.
+
+use super::Pace;
+use crate::device::{Device, Pass, Purpose, Refusal};
+use crate::job::Job;
+use crate::profile::{Status, Unit};
+
+/// Two passes in a row within this share of each other are a plateau.
+const PLATEAU: f64 = 0.03;
+/// A pass during which the CPU was taken away is repeated this many times at most.
+const DISTURBED_RETRIES_MAX: usize = 3;
+/// A repetition count beyond this would overflow the counters of any kernel.
+const REPETITIONS_MAX: u64 = 1 << 40;
+
+/// The value of a pass in the unit of its ceiling.
+pub(super) fn value(unit: Unit, pass: &Pass) -> f64 {
+    match unit {
+        Unit::GbPerS => (pass.work.bytes / pass.seconds).giga(),
+        Unit::GflopPerS => (pass.work.flops / pass.seconds).giga(),
+        Unit::Us => pass.seconds.0 / pass.repetitions as f64 * 1e6,
+        Unit::Ns => pass.seconds.0 / pass.repetitions as f64 * 1e9,
+    }
+}
+
+/// Values and rates are the same thing for rates; times are turned over, so that more is always better. Its own inverse.
+pub(super) fn rate(unit: Unit, value: f64) -> f64 {
+    if unit.is_rate() { value } else { 1.0 / value }
+}
+
+pub(super) fn status_of(refusal: Refusal) -> Option<(Status, String)> {
+    match refusal {
+        Refusal::Unsupported(reason) => Some((Status::Unsupported, reason)),
+        Refusal::Rejected(reason) => Some((Status::Rejected, reason)),
+        Refusal::Skipped(reason) => Some((Status::Skipped, reason)),
+        Refusal::Exhausted => None,
+    }
+}
+
+/// Finds the repetitions that last long enough, from `repetitions` on, then runs until two passes in a row agree, at most
+/// `passes` times.
+pub(super) fn calibrate(
+    device: &mut dyn Device,
+    job: &Job,
+    pace: Pace,
+    mut repetitions: u64,
+    passes: usize,
+) -> Result<u64, Refusal> {
+    let mut last = device.time(job, repetitions, Purpose::Warm)?;
+    while last.seconds.0 < pace.pass_seconds * 0.8 && repetitions < REPETITIONS_MAX {
+        // At most 100-fold at a time: the first passes are slow, and a timer may say 0.
+        let factor = (pace.pass_seconds / last.seconds.0.max(1e-9) * 1.1).clamp(1.5, 100.0);
+        repetitions = ((repetitions as f64 * factor).ceil() as u64).max(repetitions + 1);
+        last = device.time(job, repetitions, Purpose::Warm)?;
+    }
+    for _ in 0..passes {
+        let next = device.time(job, repetitions, Purpose::Warm)?;
+        let settled = (next.seconds.0 / last.seconds.0 - 1.0).abs() <= PLATEAU;
+        last = next;
+        if settled {
+            break;
+        }
+    }
+    // The first guess was made on a sleeping clock; the warm one may need more.
+    let short = pace.pass_seconds / last.seconds.0.max(1e-9);
+    Ok(if short > 1.0 { ((repetitions as f64 * short).ceil() as u64).min(REPETITIONS_MAX) } else { repetitions })
+}
+
+pub(super) fn undisturbed(
+    device: &mut dyn Device,
+    job: &Job,
+    repetitions: u64,
+    purpose: Purpose,
+) -> Result<Pass, Refusal> {
+    let mut pass = device.time(job, repetitions, purpose)?;
+    for _ in 0..DISTURBED_RETRIES_MAX {
+        if !pass.disturbed {
+            break;
+        }
+        pass = device.time(job, repetitions, purpose)?;
+    }
+    Ok(pass)
+}

@@ -1,0 +1,188 @@
+//! Surveying: the curves, before the ceilings, since where the levels lie decides what the ceilings ask.
+//!
+//! Points are sampled in turn, A B C, A B C, with short passes: a curve shows a shape, and its points share the machine's
+//! moods. Each curve is told to the [`Watcher`] when it is whole.
+
+use super::passes::{calibrate, rate, status_of, undisturbed, value};
+use super::{Pace, Watcher};
+use crate::device::{Device, Purpose, Refusal};
+use crate::error::Result;
+use crate::job::Job;
+use crate::probe::CurveQuestion;
+use crate::profile::{Curve, Status, Unit};
+use crate::stats;
+use crate::units::four_digits;
+
+/// Warm passes of a point before its samples.
+const WARM_PASSES_MAX: usize = 2;
+
+/// What came of a survey.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Surveyed {
+    /// The curves that are whole, in the order of the questions.
+    pub curves: Vec<Curve>,
+    /// False when it was interrupted.
+    pub complete: bool,
+    /// Samples that were kept although CPU time was taken away during each try.
+    pub disturbed_samples: u32,
+}
+
+/// Measures every curve on `device`; those in `earlier` (of an interrupted measurement) are whole, and kept.
+///
+/// # Errors
+/// Only what the watcher's `surveyed` returns; whatever the device cannot do becomes a status.
+pub fn survey(
+    device: &mut dyn Device,
+    questions: &[CurveQuestion],
+    pace: Pace,
+    earlier: &[Curve],
+    watcher: &mut dyn Watcher,
+) -> Result<Surveyed> {
+    let mut surveyed = Surveyed { curves: Vec::new(), complete: true, disturbed_samples: 0 };
+    let total = questions.iter().map(|question| question.points.len()).sum::<usize>() * (pace.curve_passes + 1);
+    let mut done = 0;
+    for question in questions {
+        let curve = match earlier.iter().find(|curve| curve.id == question.id) {
+            Some(whole) => whole.clone(),
+            None => {
+                let mut points = Points::new(question);
+                if !points.sample(device, pace, (done, total), watcher) {
+                    surveyed.complete = false;
+                    return Ok(surveyed);
+                }
+                surveyed.disturbed_samples += points.disturbed;
+                points.conclude()
+            }
+        };
+        done += question.points.len() * (pace.curve_passes + 1);
+        surveyed.curves.push(curve);
+        watcher.surveyed(&surveyed.curves)?;
+    }
+    if !questions.is_empty() {
+        device.renew();
+    }
+    Ok(surveyed)
+}
+
+/// One point on its way to a value.
+struct Point<'a> {
+    job: &'a Job,
+    place: u64,
+    repetitions: u64,
+    values: Vec<f64>,
+}
+
+/// One curve on its way.
+struct Points<'a> {
+    question: &'a CurveQuestion,
+    unit: Unit,
+    /// In the order of the curve.
+    points: Vec<Point<'a>>,
+    disturbed: u32,
+    /// Why the last point that is missing is missing.
+    refusal: Option<(Status, String)>,
+}
+
+impl<'a> Points<'a> {
+    fn new(question: &'a CurveQuestion) -> Points<'a> {
+        let point = |job: &'a Job| {
+            let place = question.axis.of(&job.variant)?;
+            Some(Point { job, place, repetitions: 1, values: Vec::new() })
+        };
+        Points {
+            question,
+            unit: Unit::of(&question.id).unwrap_or(Unit::GbPerS),
+            points: question.points.iter().filter_map(point).collect(),
+            disturbed: 0,
+            refusal: question.points.is_empty().then(|| question.otherwise.clone()),
+        }
+    }
+
+    /// Samples every point; so many steps of the survey's total are done before. Returns false when interrupted.
+    fn sample(
+        &mut self,
+        device: &mut dyn Device,
+        pace: Pace,
+        (mut done, total): (usize, usize),
+        watcher: &mut dyn Watcher,
+    ) -> bool {
+        let short = Pace { pass_seconds: pace.curve_pass_seconds, ..pace };
+        for round in 0..=pace.curve_passes {
+            let mut index = self.points.len();
+            // The largest first: smaller ones are parts of the memory that it has made ready.
+            while index > 0 && !self.rejected() {
+                index -= 1;
+                if watcher.interrupted() {
+                    return false;
+                }
+                watcher.progress(done, total, &self.question.id);
+                done += 1;
+                let point = &mut self.points[index];
+                let refused = if round == 0 {
+                    calibrate(device, point.job, short, 1, WARM_PASSES_MAX).map(|n| point.repetitions = n)
+                } else {
+                    point.pass(device, self.unit).map(|disturbed| self.disturbed += u32::from(disturbed))
+                };
+                if let Err(refusal) = refused {
+                    self.turn_down(index, refusal);
+                }
+            }
+        }
+        true
+    }
+
+    /// A point that the device cannot do is left out; a wrong result spoils the curve.
+    fn turn_down(&mut self, index: usize, refusal: Refusal) {
+        if let Some((status, reason)) = status_of(refusal) {
+            self.points.remove(index);
+            self.refusal = Some((status, reason));
+        }
+    }
+
+    fn rejected(&self) -> bool {
+        self.refusal.as_ref().is_some_and(|(status, _)| *status == Status::Rejected)
+    }
+
+    fn conclude(self) -> Curve {
+        let id = &self.question.id;
+        let estimated = |point: &Point| {
+            let rates: Vec<f64> = point.values.iter().map(|&v| rate(self.unit, v)).collect();
+            stats::estimate(&rates)
+        };
+        let whole: Vec<_> = self.points.iter().filter_map(|point| Some((point, estimated(point)?))).collect();
+        let Some((first, _)) = whole.first().filter(|_| !self.rejected()) else {
+            let nothing = || (Status::Skipped, "the device had no samples for it".to_owned());
+            let (status, reason) = self.refusal.clone().unwrap_or_else(nothing);
+            return Curve::empty(id, status, Some(reason));
+        };
+        let back = |x: f64| four_digits(rate(self.unit, x));
+        let mut curve = Curve::empty(id, Status::Measured, None);
+        curve.set_along(self.question.axis, whole.iter().map(|(point, _)| point.place).collect());
+        curve.set_values(whole.iter().map(|(_, estimate)| back(estimate.best)).collect());
+        let bounds = |e: &stats::Estimate| e.ci95.map(back);
+        curve.low = whole.iter().map(|(_, e)| bounds(e)[0].min(bounds(e)[1])).collect();
+        curve.high = whole.iter().map(|(_, e)| bounds(e)[0].max(bounds(e)[1])).collect();
+        curve.variant = Some(self.question.axis.shared(first.job.variant.clone()));
+        curve.sample_values = whole.iter().map(|(point, _)| point.values.clone()).collect();
+        curve
+    }
+}
+
+impl Point<'_> {
+    /// One more sample. Returns whether it was disturbed.
+    fn pass(&mut self, device: &mut dyn Device, unit: Unit) -> std::result::Result<bool, Refusal> {
+        // Other points have been here since: once over the memory brings it back to its level. Where a time is asked, one
+        // repetition is a single step.
+        let once = if unit.is_rate() { 1 } else { self.repetitions };
+        device.time(self.job, once, Purpose::Warm)?;
+        match undisturbed(device, self.job, self.repetitions, Purpose::Sample) {
+            Ok(pass) => {
+                self.values.push(four_digits(value(unit, &pass)));
+                Ok(pass.disturbed)
+            }
+            // A record that has been replayed is no fault of the point.
+            Err(Refusal::Exhausted) => Ok(false),
+            Err(refusal) => Err(refusal),
+        }
+    }
+}

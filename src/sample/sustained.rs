@@ -1,0 +1,145 @@
+//! What lasts: one candidate, the winner of the burst, in windows that follow one another without a pause. Nothing is
+//! repeated and nothing left out, whatever happens meanwhile: interruptions are what there is to be seen.
+
+use super::passes::{calibrate, rate, status_of, value};
+use super::{Finished, Pace, Watcher};
+use crate::device::{Device, Purpose, Refusal};
+use crate::error::Result;
+use crate::job::Job;
+use crate::probe::LongQuestion;
+use crate::profile::{Ceiling, Status, Unit};
+use crate::stats;
+use crate::units::four_digits;
+
+/// The value is of this part of the run, its end: one of so many.
+const LAST_PART: usize = 3;
+
+/// Holds every ceiling asked for after `finished`, whose answers are kept. What is whole in `earlier` (of an interrupted
+/// measurement) is kept too; what was interrupted begins anew, since a pause is what it must not have.
+///
+/// # Errors
+/// Only what the watcher's `save` returns; whatever the device cannot do becomes a status.
+pub fn sustain(
+    device: &mut dyn Device,
+    questions: &[LongQuestion],
+    pace: Pace,
+    earlier: &[Ceiling],
+    mut finished: Finished,
+    watcher: &mut dyn Watcher,
+) -> Result<Finished> {
+    for long in questions {
+        let mut run = Run::new(long, &finished.ceilings, earlier);
+        if finished.complete {
+            finished.complete = run.hold(device, pace, watcher);
+        }
+        finished.disturbed_samples += run.disturbed;
+        finished.ceilings.push(run.conclude());
+        watcher.save(&finished.ceilings)?;
+    }
+    Ok(finished)
+}
+
+/// One long run on its way to an answer.
+struct Run<'a> {
+    long: &'a LongQuestion,
+    unit: Unit,
+    job: Option<&'a Job>,
+    /// One per window, in the unit of the ceiling, in the order taken.
+    values: Vec<f64>,
+    clocks_ghz: Vec<f64>,
+    huge_share: Option<f64>,
+    disturbed: u32,
+    refusal: Option<(Status, String)>,
+}
+
+impl<'a> Run<'a> {
+    fn new(long: &'a LongQuestion, bursts: &[Ceiling], earlier: &[Ceiling]) -> Run<'a> {
+        let question = &long.question;
+        let of =
+            |ceiling: &Ceiling| question.candidates.iter().find(|job| Some(&job.variant) == ceiling.variant.as_ref());
+        let winner = bursts.iter().find(|c| c.id == long.burst).and_then(of);
+        let mut run = Run {
+            long,
+            unit: Unit::of(&question.id).unwrap_or(Unit::GflopPerS),
+            job: winner.or(question.candidates.first()),
+            values: Vec::new(),
+            clocks_ghz: Vec::new(),
+            huge_share: None,
+            disturbed: 0,
+            refusal: question.candidates.is_empty().then(|| question.otherwise.clone()),
+        };
+        let whole = earlier.iter().find(|c| c.id == question.id && c.sample_values.len() >= long.windows);
+        if let Some((ceiling, job)) = whole.and_then(|ceiling| Some((ceiling, of(ceiling)?))) {
+            run.job = Some(job);
+            run.values.clone_from(&ceiling.sample_values);
+            run.clocks_ghz = ceiling.clock_ghz.into_iter().collect();
+            run.huge_share = ceiling.huge_share;
+        }
+        run
+    }
+
+    /// Runs all windows. Returns false when interrupted.
+    fn hold(&mut self, device: &mut dyn Device, pace: Pace, watcher: &mut dyn Watcher) -> bool {
+        let (Some(job), true) = (self.job, self.values.is_empty()) else { return true };
+        let held = self.windows(device, job, Pace { pass_seconds: self.long.window_seconds, ..pace }, watcher);
+        if let Err(refusal) = held {
+            self.refusal =
+                status_of(refusal).or_else(|| Some((Status::Skipped, "the record of it is short".to_owned())));
+        }
+        // A part is no answer: neither of an interrupted run nor of one that went wrong.
+        if self.values.len() < self.long.windows {
+            self.values.clear();
+        }
+        !watcher.interrupted()
+    }
+
+    fn windows(
+        &mut self,
+        device: &mut dyn Device,
+        job: &Job,
+        pace: Pace,
+        watcher: &mut dyn Watcher,
+    ) -> std::result::Result<(), Refusal> {
+        let repetitions = calibrate(device, job, pace, 1, 1)?;
+        for window in 0..self.long.windows {
+            if watcher.interrupted() {
+                break;
+            }
+            watcher.progress(window, self.long.windows, &self.long.question.id);
+            let pass = device.time(job, repetitions, Purpose::Sample)?;
+            self.values.push(four_digits(value(self.unit, &pass)));
+            self.clocks_ghz.extend(pass.clock_hz.map(|hz| four_digits(hz / 1e9)));
+            self.huge_share = pass.huge_share.or(self.huge_share);
+            self.disturbed += u32::from(pass.disturbed);
+        }
+        Ok(())
+    }
+
+    /// The ceiling: the median of the last part of the run.
+    fn conclude(&self) -> Ceiling {
+        let id = self.long.question.id.as_str();
+        let rates: Vec<f64> = self.values.iter().map(|&v| rate(self.unit, v)).collect();
+        let last = &rates[rates.len() - rates.len().div_ceil(LAST_PART)..];
+        let Some((value, interval)) = stats::middle(last) else {
+            let pending =
+                || (Status::Skipped, "not measured yet; `roofprobe measure --resume` completes it".to_owned());
+            let (status, reason) = self.refusal.clone().unwrap_or_else(pending);
+            return Ceiling::without_value(id, status, reason);
+        };
+        let back = |x: f64| four_digits(rate(self.unit, x));
+        let mut ceiling = Ceiling::with_value(id, Status::Measured, self.unit, back(value));
+        ceiling.median = stats::middle(&rates).map(|(median, _)| back(median));
+        let [a, b] = interval.map(back);
+        ceiling.ci95 = Some([a.min(b), a.max(b)]);
+        ceiling.samples = Some(self.values.len() as u32);
+        ceiling.variant = self.job.map(|job| job.variant.clone());
+        ceiling.huge_share = self.huge_share;
+        if let Some((clock_ghz, _)) = stats::middle(&self.clocks_ghz) {
+            let threads = self.job.and_then(|job| job.variant.threads).unwrap_or(1);
+            ceiling.clock_ghz = Some(clock_ghz);
+            ceiling.per_cycle = Some(four_digits(back(value) / f64::from(threads) / clock_ghz));
+        }
+        ceiling.sample_values.clone_from(&self.values);
+        ceiling
+    }
+}
