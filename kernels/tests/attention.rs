@@ -57,15 +57,16 @@ impl Case {
         out
     }
 
-    /// What rounding can do to an output whose values lie in [-1, 1]. With u = 2⁻²⁴, a score of `d` products, its scale
-    /// and its difference to the maximum are off by (d + 4)·u·Σ|q·k|/√d; so, relatively, is its weight, and 3·u more by
-    /// the exponential; numerator and denominator each take that once, and 2·u per token from being summed up.
+    /// What rounding can do to an output whose values lie in [-1, 1]. Roundings of one sum of n terms are taken as
+    /// independent: √n · u with u = 2⁻²⁴ (Higham, Mary 2019). A score of `d` products, its scale and its difference to the
+    /// maximum are off by (√d + 4)·u·Σ|q·k|/√d; so, relatively, is its weight, and 3·u more by the exponential; numerator
+    /// and denominator each take that once, and 2·√tokens·u from being summed up.
     fn tolerance(&self) -> f64 {
         let d = self.head.head_dim as f64;
         let largest = self.queries.iter().fold(0.0_f64, |a, &q| a.max(f64::from(q.abs())));
         // |k| averages ½ over a row of such length within a factor of 1.5, |q| half of its largest.
         let score = 1.5 * 0.5 * 0.5 * largest * d.sqrt();
-        2.0 * ROUNDOFF * ((d + 4.0) * score + 3.0 + 2.0 * self.head.context as f64)
+        2.0 * ROUNDOFF * ((d.sqrt() + 4.0) * score + 3.0 + 2.0 * (self.head.context as f64).sqrt())
     }
 
     /// Holds what every kernel makes of the case against the oracle.
@@ -217,4 +218,12 @@ fn a_cache_that_is_too_short_is_refused() {
 fn nothing_seen_is_no_output() {
     let case = Case::new(Head { head_dim: 64, group: 1, context: 64 }, 1);
     case.decode(AttentionKernel::find(Isa::Portable).unwrap(), &[64]);
+}
+
+#[test]
+#[should_panic(expected = "keys are shorter")]
+fn a_context_beyond_all_memory_is_refused() {
+    let mut case = Case::new(Head { head_dim: 64, group: 1, context: 64 }, 1);
+    case.head.context = usize::MAX / 64 + 1;
+    case.decode(AttentionKernel::find(Isa::Portable).unwrap(), &[0]);
 }

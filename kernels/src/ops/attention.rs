@@ -207,10 +207,13 @@ impl AttentionKernel {
     }
 }
 
+/// Whether the cache holds the context; in products that cannot overflow, since memory safety hangs on them.
 fn check(head: &Head, keys: &[u16], values: &[u16]) {
     assert!(head.head_dim > 0 && head.head_dim.is_multiple_of(DIM_STEP), "head_dim is no multiple of {DIM_STEP}");
     assert!(head.group > 0 && head.context > 0, "a head without queries or tokens");
-    assert!(keys.len() >= head.key_elements(), "keys are shorter than the context");
+    let padded = head.context.checked_next_multiple_of(KEY_BLOCK);
+    let elements = padded.and_then(|tokens| tokens.checked_mul(head.head_dim));
+    assert!(elements.is_some_and(|elements| keys.len() >= elements), "keys are shorter than the context");
     assert!(values.len() >= head.value_elements(), "values are shorter than the context");
 }
 
