@@ -72,6 +72,18 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts_mut(self.start.cast(), self.len * size_of::<f64>()) }
     }
 
+    /// The array as words of 16 bits.
+    pub fn as_halves(&self) -> &[u16] {
+        // SAFETY: the same memory as `as_slice`; any two bytes are a valid u16.
+        unsafe { std::slice::from_raw_parts(self.start.cast(), self.len * 4) }
+    }
+
+    /// The array as words of 16 bits, to write.
+    pub fn as_mut_halves(&mut self) -> &mut [u16] {
+        // SAFETY: as above; any bits are valid f64s, and the mapping is owned alone.
+        unsafe { std::slice::from_raw_parts_mut(self.start.cast(), self.len * 4) }
+    }
+
     /// The array as words of 64 bits.
     pub fn as_words(&self) -> &[u64] {
         // SAFETY: as above; a u64 has the size and alignment of an f64, and any bits are valid.

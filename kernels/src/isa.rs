@@ -70,6 +70,18 @@ impl Isa {
         matches!(self, Isa::Avx2 | Isa::Avx512)
     }
 
+    /// Whether there is a matmul with weights stored as `weights` for it, on whatever CPU.
+    pub const fn has_matmul(self, weights: Dtype) -> bool {
+        match self {
+            Isa::Portable | Isa::Avx2 => !matches!(weights, Dtype::F64),
+            Isa::Avx512 => matches!(weights, Dtype::F32 | Dtype::F16 | Dtype::Bf16),
+            Isa::Avx512Bf16 => matches!(weights, Dtype::Bf16),
+            Isa::Avx512Vnni => {
+                matches!(weights, Dtype::I8 | Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4K | Dtype::Q6K)
+            }
+        }
+    }
+
     /// Whether there is a multiply-accumulate chain of `dtype` for it, on whatever CPU.
     pub const fn has_chain(self, dtype: Dtype) -> bool {
         match dtype {

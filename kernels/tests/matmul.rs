@@ -1,8 +1,8 @@
 //! Every matmul kernel this CPU can run agrees with the oracle: random data, awkward shapes, every format.
 
-use roofprobe_kernels::Dtype;
 use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, Tokens};
 use roofprobe_kernels::reference::matmul as oracle;
+use roofprobe_kernels::{Dtype, Isa};
 
 /// Multiplies `m` tokens of `k` values with `n` rows of weights in tiles of `tile_rows`, and holds every element against the
 /// oracle.
@@ -15,8 +15,7 @@ fn agrees(kernel: MatmulKernel, [m, n, k]: [usize; 3], tile_rows: usize, block_b
     kernel.pack(&stored, k, &mut strips);
 
     let grid = Grid { rows: m, columns, tile_rows, tile_columns: 2 * kernel.strip_rows() };
-    let mut output = Output::new(grid).unwrap();
-    output.spoil();
+    let output = Output::new(grid).unwrap();
     for i in 0..grid.down() {
         let rows = grid.rows_of(i);
         let values = &tokens[rows.start * k..rows.end * k];
@@ -32,6 +31,7 @@ fn agrees(kernel: MatmulKernel, [m, n, k]: [usize; 3], tile_rows: usize, block_b
             let strip = |column: usize| column / kernel.strip_rows() * kernel.strip_bytes(k);
             let strips = &strips[strip(of_columns.start)..strip(of_columns.end)];
             let mut tile = output.tile(i, j).unwrap();
+            tile.spoil();
             let tokens = Tokens { bytes: &bytes, rows: rows.len() };
             kernel.multiply(k, strips, tokens, &mut tile, block_bytes);
         }
@@ -41,7 +41,9 @@ fn agrees(kernel: MatmulKernel, [m, n, k]: [usize; 3], tile_rows: usize, block_b
     for (i, token) in tokens.chunks(k).enumerate() {
         let token = oracle::rounded_token(dtype, token);
         for (j, weights) in rows.iter().enumerate() {
-            let (bits, want) = (output.bits(i, j), oracle::element(weights, &token));
+            let mut tile = output.tile(i / grid.tile_rows, j / grid.tile_columns).unwrap();
+            let bits = tile.bits(i % grid.tile_rows, j % grid.tile_columns);
+            let want = oracle::element(weights, &token);
             assert!(
                 oracle::element_agrees(dtype, bits, want, k),
                 "{dtype} {} {m}×{n}×{k} tile {tile_rows} blocks of {block_bytes}: element ({i}, {j}) is {} or {}, not {want:?}",
@@ -90,12 +92,11 @@ fn extreme_bytes_are_exact() {
             let mut strips = vec![0; kernel.strip_bytes(k)];
             kernel.pack(&vec![weight; kernel.strip_rows() * k], k, &mut strips);
             let grid = Grid { rows: 3, columns: kernel.strip_rows(), tile_rows: 3, tile_columns: kernel.strip_rows() };
-            let mut output = Output::new(grid).unwrap();
+            let output = Output::new(grid).unwrap();
             let tokens = Tokens { bytes: &vec![token; 3 * k], rows: 3 };
             let mut tile = output.tile(0, 0).unwrap();
             kernel.multiply(k, &strips, tokens, &mut tile, 1 << 20);
-            drop(tile);
-            assert_eq!(output.bits(2, 5) as i32, i32::from(weight as i8) * i32::from(token) * k as i32);
+            assert_eq!(tile.bits(2, 5) as i32, i32::from(weight as i8) * i32::from(token) * k as i32);
         }
     }
 }
@@ -109,10 +110,11 @@ fn zero_tokens_give_zero() {
         let mut panels = vec![0; kernel.token_bytes(1, k)];
         kernel.quantise(&vec![0.0; k], k, &mut panels);
         let grid = Grid { rows: 1, columns: kernel.strip_rows(), tile_rows: 1, tile_columns: kernel.strip_rows() };
-        let mut output = Output::new(grid).unwrap();
+        let output = Output::new(grid).unwrap();
         let tokens = Tokens { bytes: &panels, rows: 1 };
-        kernel.multiply(k, &strips, tokens, &mut output.tile(0, 0).unwrap(), 1 << 20);
-        assert_eq!(output.bits(0, 3), 0);
+        let mut tile = output.tile(0, 0).unwrap();
+        kernel.multiply(k, &strips, tokens, &mut tile, 1 << 20);
+        assert_eq!(tile.bits(0, 3), 0);
     }
 }
 
@@ -132,4 +134,13 @@ fn a_tile_has_one_owner_at_a_time() {
 fn half_a_block_is_refused() {
     let kernel = MatmulKernel::all().find(|kernel| kernel.weights() == Dtype::Q4_0).unwrap();
     kernel.pack(&[0; 18], 48, &mut []);
+}
+
+#[test]
+fn the_table_names_every_matmul_it_has() {
+    for isa in Isa::ALL.iter().copied().filter(|isa| isa.available()) {
+        for dtype in Dtype::ALL {
+            assert_eq!(MatmulKernel::find(dtype, isa).is_some(), isa.has_matmul(dtype), "{dtype} {isa}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The curves: what is measured point by point, before the ceilings.
 
 use super::CurveQuestion;
+use super::attention;
 use super::memory::{self, CACHE_MULTIPLE_MIN};
 use crate::job::Job;
 use crate::profile::{Axis, Effort, Machine, Status, Variant};
@@ -31,6 +32,7 @@ pub(super) fn questions(machine: &Machine, effort: Effort) -> Vec<CurveQuestion>
         prefetch(machine),
         resident(machine, effort),
         latency(machine, effort),
+        attention::along_context(machine),
     ]
 }
 
@@ -156,8 +158,12 @@ fn stream(machine: &Machine) -> Variant {
     }
 }
 
-fn curve(id: &str, op: Op, axis: Axis, variants: impl IntoIterator<Item = Variant>) -> CurveQuestion {
-    let dtype = if op == Op::Chase { Dtype::I8 } else { Dtype::F64 };
+pub(super) fn curve(id: &str, op: Op, axis: Axis, variants: impl IntoIterator<Item = Variant>) -> CurveQuestion {
+    let dtype = match op {
+        Op::Chase => Dtype::I8,
+        Op::Attention => Dtype::F16,
+        _ => Dtype::F64,
+    };
     let job = |variant| Job { ceiling: id.to_owned(), op, dtype, variant };
     let otherwise = (Status::Skipped, "too little memory for a single point".to_owned());
     CurveQuestion { id: id.to_owned(), axis, points: variants.into_iter().map(job).collect(), otherwise }

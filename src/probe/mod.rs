@@ -3,11 +3,13 @@
 //! Pure, and blind to what the device is: a probe reads a [`Machine`] and writes [`Question`]s; the gates read ceilings.
 //! Nothing is timed here.
 
+mod attention;
 mod compute;
 mod curves;
 mod gates;
 mod grade;
 mod levels;
+mod matmul;
 mod memory;
 mod overhead;
 mod sustained;
@@ -74,7 +76,14 @@ impl Known<'_> {
 type Probe = fn(Known) -> Vec<Question>;
 
 /// The probe table: to add a probe, add its line.
-const PROBES: &[Probe] = &[memory::questions, memory::latencies, compute::questions, overhead::questions];
+const PROBES: &[Probe] = &[
+    memory::questions,
+    memory::latencies,
+    compute::questions,
+    matmul::questions,
+    attention::questions,
+    overhead::questions,
+];
 
 /// Every curve that is asked of `machine` at `effort` before the ceilings, in the order of the profile.
 pub fn survey(machine: &Machine, effort: Effort) -> Vec<CurveQuestion> {

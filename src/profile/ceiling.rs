@@ -252,6 +252,8 @@ impl Unit {
     /// The unit of the ceiling named `id`; `None` when the id belongs to no known family.
     pub fn of(id: &str) -> Option<Unit> {
         match id.split('.').next()? {
+            // A prompt reads its cache many times over: arithmetic is what it is measured by.
+            "attention" if is_prefill(id) => Some(Unit::GflopPerS),
             "memory" | "transfer" | "attention" => Some(Unit::GbPerS),
             "compute" | "matmul" => Some(Unit::GflopPerS),
             "latency" => Some(Unit::Ns),
@@ -265,6 +267,7 @@ impl Unit {
     pub fn second_of(id: &str) -> Option<Unit> {
         match id.split('.').next()? {
             "matmul" => Some(Unit::GbPerS),
+            "attention" if is_prefill(id) => Some(Unit::GbPerS),
             "attention" => Some(Unit::GflopPerS),
             _ => None,
         }
@@ -294,6 +297,11 @@ impl Unit {
     pub const fn is_rate(self) -> bool {
         matches!(self, Unit::GbPerS | Unit::GflopPerS)
     }
+}
+
+/// Whether an attention's id is of a prompt's.
+fn is_prefill(id: &str) -> bool {
+    id.split('.').nth(2).is_some_and(|word| word.starts_with("prefill"))
 }
 
 impl Ceiling {

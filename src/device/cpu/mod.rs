@@ -5,12 +5,15 @@
 //! allocation.
 
 mod arena;
+mod attention;
 mod bench;
+mod matmul;
 mod memory;
 mod overhead;
 mod scaling;
 mod team;
 mod topology;
+mod turns;
 
 use super::{Device, Pass, Purpose, Refusal};
 use crate::error::{Error, Result};
@@ -24,6 +27,7 @@ use roofprobe_kernels::ops::chain::ChainKernel;
 use roofprobe_kernels::{Dtype, Isa, Op};
 use scaling::Scaling;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 use team::{SpinBarrier, Team};
 use topology::Taken;
@@ -40,6 +44,11 @@ pub struct Cpu {
     sentinel: Vec<f64>,
     /// Whether the first two cores are two; `None` where the team has only one, or the system calls them siblings.
     scaling: Option<Scaling>,
+    /// The weights of the last matmul, and the last matmul made ready.
+    weights: Option<Arc<matmul::Weights>>,
+    product: Option<Arc<matmul::Product>>,
+    /// The last attention made ready.
+    attention: Option<Arc<attention::Attention>>,
 }
 
 /// Rounds of the sentinel chain: a few milliseconds on any recent core.
@@ -80,6 +89,9 @@ impl Cpu {
             taken_at_start: Taken::now(),
             verified: HashSet::new(),
             sentinel: Vec::new(),
+            weights: None,
+            product: None,
+            attention: None,
             scaling: (topology.separate && topology.cores.len() > 1).then(Scaling::default),
         };
         cpu.watch_drift();
@@ -216,6 +228,8 @@ impl Device for Cpu {
                 self.time_chain(kernel, repetitions)
             }
             Op::Chase => self.time_chase(job, repetitions),
+            Op::Matmul => self.time_matmul(job, repetitions),
+            Op::Attention => self.time_attention(job, repetitions),
             Op::Barrier => self.time_barrier(repetitions),
             Op::ForkJoin => self.time_call(Call::ForkJoin, repetitions),
             Op::Wakeup => self.time_call(Call::Wakeup, repetitions),
@@ -225,6 +239,7 @@ impl Device for Cpu {
 
     fn renew(&mut self) {
         self.verified.clear();
+        (self.weights, self.product, self.attention) = (None, None, None);
         // A dead team is reported by the next pass.
         let _ = self.all(|bench, _| bench.clear());
         self.watch_drift();

@@ -15,7 +15,7 @@ mod pack;
 pub(crate) mod plain;
 pub(crate) mod quantised;
 
-pub use output::{Grid, Output, Tile};
+pub use output::{Grid, Output, SPOILT, Tile};
 
 use crate::dtype::Dtype;
 use crate::isa::Isa;

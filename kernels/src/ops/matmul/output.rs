@@ -39,16 +39,20 @@ impl Grid {
     }
 }
 
+/// The bits of an element that no kernel has written: a NaN that arithmetic does not make.
+pub const SPOILT: u32 = u32::MAX;
+
 /// A row-major matrix of 32-bit elements (f32, or i32 for i8 weights).
 #[derive(Debug)]
 pub struct Output {
-    buffer: Buffer,
+    /// Keeps the memory.
+    _buffer: Buffer,
     start: *mut u8,
     grid: Grid,
     busy: Vec<AtomicBool>,
 }
 
-// SAFETY: the memory is reached through `Tile`s, of which no two of the same place exist at a time, or through `&mut`.
+// SAFETY: the memory is reached through `Tile`s only, of which no two of the same place exist at a time.
 unsafe impl Sync for Output {}
 // SAFETY: the buffer is owned, and bound to no thread.
 unsafe impl Send for Output {}
@@ -63,7 +67,7 @@ impl Output {
         let mut buffer = Buffer::new(elements.div_ceil(2), Pages::Huge, 0)?;
         let start = buffer.as_mut_slice().as_mut_ptr().cast();
         let busy = (0..grid.down() * grid.across()).map(|_| AtomicBool::new(false)).collect();
-        Ok(Output { buffer, start, grid, busy })
+        Ok(Output { _buffer: buffer, start, grid, busy })
     }
 
     /// How it is cut.
@@ -83,23 +87,7 @@ impl Output {
         let (rows, columns) = (self.grid.rows_of(i), self.grid.columns_of(j));
         // SAFETY: row and column lie in the matrix.
         let start = unsafe { self.start.add((rows.start * self.grid.columns + columns.start) * 4) };
-        Some(Tile { start, rows: rows.len(), columns: columns.len(), stride: self.grid.columns * 4, busy })
-    }
-
-    /// Element `(row, column)` as its 32 bits.
-    ///
-    /// # Panics
-    /// Outside the matrix.
-    pub fn bits(&mut self, row: usize, column: usize) -> u32 {
-        assert!(row < self.grid.rows && column < self.grid.columns, "element ({row}, {column})");
-        let bits = self.buffer.as_slice()[(row * self.grid.columns + column) / 2].to_bits();
-        let odd = (row * self.grid.columns + column) % 2 == 1;
-        if odd == cfg!(target_endian = "little") { (bits >> 32) as u32 } else { bits as u32 }
-    }
-
-    /// Overwrites everything with a value that no kernel writes.
-    pub fn spoil(&mut self) {
-        self.buffer.as_mut_slice().fill(f64::from_bits(u64::MAX));
+        Some(Tile { start, rows: rows.len(), columns: columns.len(), stride: self.grid.columns * 4, busy: Some(busy) })
     }
 }
 
@@ -110,7 +98,8 @@ pub struct Tile<'a> {
     rows: usize,
     columns: usize,
     stride: usize,
-    busy: &'a AtomicBool,
+    /// What the tile gives back; nothing if it is a part of one.
+    busy: Option<&'a AtomicBool>,
 }
 
 impl Tile<'_> {
@@ -122,6 +111,31 @@ impl Tile<'_> {
     /// Columns.
     pub fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// Some of its columns, while they are borrowed.
+    ///
+    /// # Panics
+    /// When it has no such columns.
+    pub fn part(&mut self, columns: std::ops::Range<usize>) -> Tile<'_> {
+        assert!(columns.start <= columns.end && columns.end <= self.columns, "columns {columns:?} of a tile");
+        // SAFETY: the column lies in the tile, or one behind its last one.
+        let start = unsafe { self.start.add(columns.start * 4) };
+        Tile { start, rows: self.rows, columns: columns.len(), stride: self.stride, busy: None }
+    }
+
+    /// Element `(row, column)` of the tile as its 32 bits.
+    ///
+    /// # Panics
+    /// Outside the tile.
+    pub fn bits(&mut self, row: usize, column: usize) -> u32 {
+        // SAFETY: `at` points to an element of the tile, which this owner alone has.
+        unsafe { self.at(row, column).cast::<u32>().read() }
+    }
+
+    /// Overwrites every element with [`SPOILT`].
+    pub fn spoil(&mut self) {
+        self.fill(0xff);
     }
 
     pub(super) fn stride_bytes(&self) -> usize {
@@ -137,15 +151,21 @@ impl Tile<'_> {
 
     /// Sets every element to zero.
     pub(super) fn clear(&mut self) {
+        self.fill(0);
+    }
+
+    fn fill(&mut self, byte: u8) {
         for row in 0..self.rows {
             // SAFETY: `columns` elements of 4 bytes follow the first one of a row of the tile.
-            unsafe { self.start.add(row * self.stride).write_bytes(0, self.columns * 4) }
+            unsafe { self.start.add(row * self.stride).write_bytes(byte, self.columns * 4) }
         }
     }
 }
 
 impl Drop for Tile<'_> {
     fn drop(&mut self) {
-        self.busy.store(false, Ordering::Release);
+        if let Some(busy) = self.busy {
+            busy.store(false, Ordering::Release);
+        }
     }
 }

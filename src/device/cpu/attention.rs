@@ -1,0 +1,264 @@
+//! Attention jobs: one query token, or a whole prompt, over a key/value cache that lives in memory.
+//!
+//! A copy of the cache stands for a layer: every repetition reads the next one, so that it comes from memory each time. Work
+//! is cut by key/value head and by parts of the context (decode) or of the prompt (prefill).
+
+use super::arena::{huge_share, policy};
+use super::team::SpinBarrier;
+use super::turns::Turns;
+use super::{Bench, Cpu, Seen, clock_hz, isa_of, rejected, skipped, unsupported};
+use crate::device::{Pass, Refusal};
+use crate::job::Job;
+use crate::profile::Pages;
+use crate::units::four_digits;
+use crate::units::{Bytes, Flops};
+use crate::work::Work;
+use roofprobe_kernels::Op;
+use roofprobe_kernels::buffer::{Buffer, Pages as Policy};
+use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial};
+use roofprobe_kernels::reference::{Random, matmul::tokens};
+use roofprobe_kernels::reference_attention as oracle;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Items for each thread, so that the last ones end nearly together.
+const ITEMS_PER_THREAD: usize = 8;
+/// Tokens of a part of the context at least: merging parts costs as much as some tokens.
+const PART_TOKENS_MIN: usize = 256;
+/// Tokens of a prompt that are one item.
+const PROMPT_PART_TOKENS: usize = 64;
+/// The oracle's answer and the kernel's agree within this share of the largest value in the cache, which is 1.
+const TOLERANCE: f64 = 1e-4;
+
+/// One attention job made ready.
+pub(super) struct Attention {
+    job: Job,
+    kernel: AttentionKernel,
+    head: Head,
+    /// Tokens whose queries attend: 1 for decode.
+    queries: usize,
+    /// `copies[copy][kv_head]`: keys and values.
+    copies: Vec<Vec<Cache>>,
+    /// Queries of each key/value head.
+    asked: Vec<Vec<f32>>,
+    /// Tokens of each item of a head.
+    parts: Vec<Range<usize>>,
+    partials: Vec<Mutex<Partial>>,
+    /// What each item (prefill) or each head (decode) comes to.
+    answers: Vec<Mutex<Vec<f32>>>,
+    turns: Turns,
+    huge_share: Option<f64>,
+}
+
+struct Cache {
+    keys: Buffer,
+    values: Buffer,
+}
+
+impl Cache {
+    /// Random halves, written by the thread that calls.
+    fn new(head: &Head, pages: Policy, seed: u64) -> std::io::Result<Cache> {
+        let mut random = Random::new(seed);
+        let mut filled = |elements: usize| {
+            let mut buffer = Buffer::new(elements.div_ceil(4), pages, (seed as usize % 16) * 4096)?;
+            for half in buffer.as_mut_halves() {
+                *half = oracle::random_half(&mut random);
+            }
+            Ok::<Buffer, std::io::Error>(buffer)
+        };
+        Ok(Cache { keys: filled(head.key_elements())?, values: filled(head.value_elements())? })
+    }
+}
+
+impl Cpu {
+    pub(super) fn time_attention(&mut self, job: &Job, repetitions: u64) -> Result<Pass, Refusal> {
+        let attention = self.attention(job)?;
+        let first = self.verified.insert(job.clone());
+        if first {
+            attention.spoil();
+        }
+        let shared = Arc::clone(&attention);
+        let size = self.team.size();
+        let run = move |bench: &mut Bench, before: Option<f64>, barrier: &SpinBarrier| {
+            for repetition in 0..repetitions {
+                shared.attend(bench.index(), size, repetition as usize, barrier);
+            }
+            before
+        };
+        let conclude = |_: &mut Bench, before: Option<f64>| Seen {
+            clock_hz: before.zip(clock_hz()).map(|(a, b)| a.max(b)),
+            right: true,
+        };
+        let spans = self.timed(size, |_| clock_hz(), run, conclude)?;
+        if first && !attention.verified(repetitions as usize - 1) {
+            return Err(rejected(job));
+        }
+        let pass = spans.pass(repetitions, attention.work() * repetitions as f64).ok_or_else(|| rejected(job))?;
+        Ok(Pass { huge_share: attention.huge_share.map(four_digits), ..pass })
+    }
+
+    fn attention(&mut self, job: &Job) -> Result<Arc<Attention>, Refusal> {
+        if let Some(attention) = self.attention.as_ref().filter(|attention| attention.job == *job) {
+            return Ok(Arc::clone(attention));
+        }
+        self.attention = None;
+        let isa = isa_of(job)?;
+        let kernel = AttentionKernel::find(isa).ok_or_else(|| unsupported(isa))?;
+        let variant = &job.variant;
+        let extent = |value: Option<u64>, name: &str| {
+            let value = value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0);
+            value.ok_or_else(|| skipped(&format!("the job names no {name}")))
+        };
+        let (heads, kv_heads) = (extent(variant.heads, "heads")?, extent(variant.kv_heads, "kv_heads")?);
+        let head = Head {
+            head_dim: extent(variant.head_dim, "head_dim")?,
+            group: heads / kv_heads,
+            context: extent(variant.context, "context")?,
+        };
+        if head.group * kv_heads != heads {
+            return Err(skipped(&format!("{heads} query heads do not share {kv_heads} key/value heads evenly")));
+        }
+        let queries = extent(variant.m, "m")?;
+        let copies = variant.copies.unwrap_or(1).max(1) as usize;
+        let pages = policy(variant.pages.unwrap_or(Pages::Base));
+        let size = self.team.size();
+        let made = self.all(move |bench, _| {
+            let own = kv_heads * bench.index() / size..kv_heads * (bench.index() + 1) / size;
+            let copy =
+                |copy: usize| own.clone().map(|kv| Cache::new(&head, pages, (copy * kv_heads + kv) as u64)).collect();
+            (0..copies).map(copy).collect::<std::io::Result<Vec<Vec<Cache>>>>()
+        })?;
+        // Thread by thread, copy by copy: put together copy by copy, the heads in their order.
+        let mut caches: Vec<Vec<Cache>> = (0..copies).map(|_| Vec::new()).collect();
+        for of_thread in made {
+            let of_thread = of_thread.map_err(|e| skipped(&format!("the cache could not be allocated: {e}")))?;
+            caches.iter_mut().zip(of_thread).for_each(|(all, own)| all.extend(own));
+        }
+        let attention = Arc::new(Attention::new(job.clone(), kernel, head, queries, caches, size));
+        self.attention = Some(Arc::clone(&attention));
+        Ok(attention)
+    }
+}
+
+impl Attention {
+    fn new(
+        job: Job,
+        kernel: AttentionKernel,
+        head: Head,
+        queries: usize,
+        copies: Vec<Vec<Cache>>,
+        threads: usize,
+    ) -> Attention {
+        let kv_heads = copies.first().map_or(0, Vec::len);
+        let decode = queries == 1;
+        let (tokens_in_all, part) = if decode {
+            let wanted = (ITEMS_PER_THREAD * threads).div_ceil(kv_heads.max(1));
+            let part = head.context.div_ceil(wanted).max(PART_TOKENS_MIN);
+            (head.context, part.next_multiple_of(KEY_BLOCK))
+        } else {
+            (queries, PROMPT_PART_TOKENS)
+        };
+        let parts: Vec<Range<usize>> =
+            (0..tokens_in_all).step_by(part).map(|start| start..(start + part).min(tokens_in_all)).collect();
+        let items = kv_heads * parts.len();
+        let rows = if decode { head.group } else { PREFILL_ROWS };
+        let answers = if decode { kv_heads } else { items };
+        let answer = |index: usize| {
+            let tokens = if decode { 1 } else { parts[index % parts.len()].len() };
+            Mutex::new(vec![f32::NAN; head.query_elements(tokens)])
+        };
+        let huge_share = copies.first().and_then(|heads| huge_share(&heads.first()?.keys));
+        Attention {
+            job,
+            kernel,
+            head,
+            queries,
+            asked: (0..kv_heads).map(|kv| tokens(queries, head.query_elements(1), kv as u64)).collect(),
+            partials: (0..items).map(|_| Mutex::new(Partial::new(head.head_dim, rows))).collect(),
+            answers: (0..answers).map(answer).collect(),
+            turns: Turns::new(items, threads),
+            parts,
+            copies,
+            huge_share,
+        }
+    }
+
+    /// What one repetition does: the arithmetic of the visible pairs, and the bytes of the cache.
+    fn work(&self) -> Work {
+        let cost = Op::Attention.cost(self.head.shape(self.queries));
+        let heads = self.asked.len() as f64;
+        Work { flops: Flops(cost.flops as f64 * heads), bytes: Bytes(cost.cache_read as f64 * 2.0 * heads) }
+    }
+
+    /// One repetition, by one of `size` threads.
+    fn attend(&self, index: usize, size: usize, repetition: usize, barrier: &SpinBarrier) {
+        if index == 0 {
+            self.turns.reset();
+        }
+        barrier.wait();
+        while let Some(item) = self.turns.claim(index) {
+            self.attend_item(item, repetition);
+        }
+        barrier.wait();
+        if self.queries == 1 {
+            for kv in (index..self.asked.len()).step_by(size) {
+                let partials: Vec<_> =
+                    (0..self.parts.len()).map(|part| locked(&self.partials[kv * self.parts.len() + part])).collect();
+                let parts: Vec<&Partial> = partials.iter().map(|partial| &**partial).collect();
+                Partial::merge(&parts, &mut locked(&self.answers[kv]));
+            }
+            barrier.wait();
+        }
+    }
+
+    fn attend_item(&self, item: usize, repetition: usize) {
+        let (kv, part) = (item / self.parts.len(), &self.parts[item % self.parts.len()]);
+        let Cache { keys, values } = &self.copies[repetition % self.copies.len()][kv];
+        let (keys, values) =
+            (&keys.as_halves()[..self.head.key_elements()], &values.as_halves()[..self.head.value_elements()]);
+        let mut partial = locked(&self.partials[item]);
+        if self.queries == 1 {
+            self.kernel.decode(&self.head, &self.asked[kv], keys, values, part.clone(), &mut partial);
+        } else {
+            let (head, queries) = self.prompt_part(kv, part);
+            self.kernel.prefill(&head, queries, keys, values, &mut partial, &mut locked(&self.answers[item]));
+        }
+    }
+
+    /// Part of a prompt as the last tokens of a shorter context, and its queries.
+    fn prompt_part(&self, kv: usize, part: &Range<usize>) -> (Head, &[f32]) {
+        let before = self.head.context - self.queries;
+        let head = Head { context: before + part.end, ..self.head };
+        (head, &self.asked[kv][self.head.query_elements(part.start)..self.head.query_elements(part.end)])
+    }
+
+    fn spoil(&self) {
+        self.answers.iter().for_each(|answer| locked(answer).fill(f32::NAN));
+    }
+
+    /// Whether every element was written by the repetition, and those of the first and the last head are what the oracle
+    /// says (of a prompt: those of its last part, which sees the most).
+    fn verified(&self, repetition: usize) -> bool {
+        let heads = self.asked.len();
+        let agrees = |kv: usize| {
+            let Cache { keys, values } = &self.copies[repetition % self.copies.len()][kv];
+            let last = self.parts.len() - 1;
+            let (head, queries, answer) = if self.queries == 1 {
+                (self.head, self.asked[kv].as_slice(), kv)
+            } else {
+                let (head, queries) = self.prompt_part(kv, &self.parts[last]);
+                (head, queries, kv * self.parts.len() + last)
+            };
+            let want = oracle::attention(&head, queries, keys.as_halves(), values.as_halves());
+            let got = locked(&self.answers[answer]);
+            // NaN agrees with nothing.
+            got.iter().zip(want).all(|(&got, want)| (f64::from(got) - want).abs() <= TOLERANCE)
+        };
+        let written = |answer: &Mutex<Vec<f32>>| locked(answer).iter().all(|value| value.is_finite());
+        self.answers.iter().all(written) && [0, heads - 1].into_iter().all(agrees)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

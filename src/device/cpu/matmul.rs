@@ -1,0 +1,337 @@
+//! Matmul jobs: weights that live in memory, shared by the team; activations quantised inside the timing, as engines do.
+//!
+//! Every repetition multiplies all tokens with one copy of the weights, and the next repetition takes the next copy, so that
+//! the weights come from memory each time. Threads own the strips they touched first and help each other out.
+
+use super::team::SpinBarrier;
+use super::turns::Turns;
+use super::{Bench, Cpu, Seen, clock_hz, isa_of, rejected, skipped, unsupported};
+use crate::device::{Pass, Refusal};
+use crate::job::Job;
+use crate::profile::{Machine, Pages};
+use crate::units::{Bytes, Flops, four_digits};
+use crate::work::Work;
+use roofprobe_kernels::Op;
+use roofprobe_kernels::buffer::Buffer;
+use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, SPOILT, Tile, Tokens};
+use roofprobe_kernels::reference::{Random, matmul as oracle};
+use std::ops::Range;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Rows of a tile of C with plain weights: its tokens and half a second-level cache of weights go together.
+const PLAIN_TILE_ROWS: usize = 192;
+/// Rows of a tile with quantised weights: enough parts for all threads to quantise, and each part a cache's worth.
+const QUANTISED_TILE_ROWS: usize = 32;
+/// Tiles for each thread, so that the last ones end nearly together.
+const TILES_PER_THREAD: usize = 32;
+/// Columns of a tile at most: beyond that nothing is saved by larger ones.
+const TILE_COLUMNS_MAX: usize = 1024;
+/// Weights that are made up by each thread; the rest of its share repeats them at other addresses.
+const MADE_UP_BYTES: usize = 4 << 20;
+/// Assumed where the topology tells no second-level cache.
+const L2_BYTES_ASSUMED: u64 = 512 << 10;
+/// Elements of C per tile that are held against the oracle; all of them must have been written.
+const CHECKED_PER_TILE: u64 = 8;
+
+/// The weights of one job after another: `copies` times `n` rows, interleaved into strips.
+pub(super) struct Weights {
+    kernel: MatmulKernel,
+    pages: Pages,
+    n: usize,
+    k: usize,
+    copies: usize,
+    shares: Vec<Share>,
+    huge_share: Option<f64>,
+}
+
+/// The strips that one thread has made and touched first.
+struct Share {
+    strips: Range<usize>,
+    /// Strips that were made up; strip `i` of the share repeats strip `i % made_up`.
+    made_up: usize,
+    /// The rows of the made up strips as they are stored.
+    stored: Vec<u8>,
+    copies: Vec<Buffer>,
+    huge_share: Option<f64>,
+}
+
+/// One job: tokens, C, and who does what.
+pub(super) struct Product {
+    job: Job,
+    kernel: MatmulKernel,
+    weights: Arc<Weights>,
+    k: usize,
+    tokens: Vec<f32>,
+    /// The tokens of each row of tiles, as the kernel wants them.
+    parts: Vec<RwLock<Buffer>>,
+    output: Output,
+    turns: Turns,
+    block_bytes: usize,
+}
+
+impl Cpu {
+    pub(super) fn time_matmul(&mut self, job: &Job, repetitions: u64) -> Result<Pass, Refusal> {
+        let product = self.product(job)?;
+        // Looked at once per variant and allocation, and spoilt before, so that nothing stale can pass.
+        let first = self.verified.insert(job.clone());
+        if first {
+            product.each_tile(|tile, _, _| tile.spoil());
+        }
+        let shared = Arc::clone(&product);
+        let size = self.team.size();
+        let run = move |bench: &mut Bench, before: Option<f64>, barrier: &SpinBarrier| {
+            for repetition in 0..repetitions {
+                shared.multiply(bench.index(), size, repetition as usize, barrier);
+            }
+            before
+        };
+        let conclude = |_: &mut Bench, before: Option<f64>| Seen {
+            clock_hz: before.zip(clock_hz()).map(|(a, b)| a.max(b)),
+            right: true,
+        };
+        let spans = self.timed(size, |_| clock_hz(), run, conclude)?;
+        if first && !product.verified() {
+            return Err(rejected(job));
+        }
+        let pass = spans.pass(repetitions, product.work() * repetitions as f64).ok_or_else(|| rejected(job))?;
+        Ok(Pass { huge_share: product.weights.huge_share.map(four_digits), ..pass })
+    }
+
+    /// The job made ready: its weights may be those of the job before.
+    fn product(&mut self, job: &Job) -> Result<Arc<Product>, Refusal> {
+        if let Some(product) = self.product.as_ref().filter(|product| product.job == *job) {
+            return Ok(Arc::clone(product));
+        }
+        let isa = isa_of(job)?;
+        let kernel = MatmulKernel::find(job.dtype, isa).ok_or_else(|| unsupported(isa))?;
+        let extent = |value: Option<u64>, name: &str| {
+            let value = value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0);
+            value.ok_or_else(|| skipped(&format!("the job names no {name}")))
+        };
+        let [m, n, k] =
+            [(job.variant.m, "m"), (job.variant.n, "n"), (job.variant.k, "k")].map(|(v, name)| extent(v, name));
+        let (m, n, k) = (m?, n?, k?);
+        let copies = job.variant.copies.unwrap_or(1).max(1) as usize;
+        let pages = job.variant.pages.unwrap_or(Pages::Base);
+        self.product = None;
+        let fits = |w: &Weights| {
+            (w.kernel.weights(), w.kernel.isa(), w.pages, w.k) == (job.dtype, isa, pages, k)
+                && w.n >= n
+                && w.copies >= copies
+        };
+        let weights = match self.weights.take().filter(|weights| fits(weights)) {
+            Some(weights) => weights,
+            None => Arc::new(self.make_weights(kernel, pages, [n, k], copies)?),
+        };
+        self.weights = Some(Arc::clone(&weights));
+        let threads = self.team.size();
+        let product = Product::new(job.clone(), weights, [m, n, k], threads, l2_bytes(&self.machine) / 2);
+        let product = Arc::new(product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))?);
+        self.product = Some(Arc::clone(&product));
+        Ok(product)
+    }
+
+    fn make_weights(
+        &self,
+        kernel: MatmulKernel,
+        pages: Pages,
+        [n, k]: [usize; 2],
+        copies: usize,
+    ) -> Result<Weights, Refusal> {
+        let strips = n.div_ceil(kernel.strip_rows());
+        let size = self.team.size();
+        let shares = self.all(move |bench, _| {
+            let index = bench.index();
+            let strips = strips * index / size..strips * (index + 1) / size;
+            Share::new(kernel, pages, strips, k, copies, 0x3e1 + index as u64)
+        })?;
+        let shares: Vec<Share> = shares
+            .into_iter()
+            .collect::<std::io::Result<_>>()
+            .map_err(|e| skipped(&format!("weights of {n} × {k} {} could not be allocated: {e}", kernel.weights())))?;
+        let huge_share = shares.iter().filter_map(|share| share.huge_share).reduce(f64::min);
+        Ok(Weights { kernel, pages, n, k, copies, shares, huge_share })
+    }
+}
+
+impl Share {
+    fn new(
+        kernel: MatmulKernel,
+        pages: Pages,
+        strips: Range<usize>,
+        k: usize,
+        copies: usize,
+        seed: u64,
+    ) -> std::io::Result<Share> {
+        let strip_bytes = kernel.strip_bytes(k);
+        let made_up = (MADE_UP_BYTES / strip_bytes).clamp(1, strips.len().max(1));
+        let stored = oracle::weights(kernel.weights(), made_up * kernel.strip_rows(), k, seed);
+        let mut packed = vec![0; made_up * strip_bytes];
+        kernel.pack(&stored, k, &mut packed);
+        let copy = |index: usize| {
+            let bytes = strips.len() * strip_bytes;
+            let mut buffer = Buffer::new(bytes.div_ceil(8), super::arena::policy(pages), index * 4096)?;
+            for part in buffer.as_mut_bytes()[..bytes].chunks_mut(packed.len()) {
+                part.copy_from_slice(&packed[..part.len()]);
+            }
+            Ok::<Buffer, std::io::Error>(buffer)
+        };
+        let copies: Vec<Buffer> = (0..copies).map(copy).collect::<std::io::Result<_>>()?;
+        let huge_share = copies.first().and_then(super::arena::huge_share);
+        Ok(Share { strips, made_up, stored, copies, huge_share })
+    }
+}
+
+impl Weights {
+    /// The share that holds a strip.
+    fn share(&self, strip: usize) -> &Share {
+        let index = self.shares.partition_point(|share| share.strips.end <= strip);
+        &self.shares[index]
+    }
+
+    /// The stored bytes of one row.
+    fn stored_row(&self, row: usize) -> &[u8] {
+        let (strip, within) = (row / self.kernel.strip_rows(), row % self.kernel.strip_rows());
+        let share = self.share(strip);
+        let at = (strip - share.strips.start) % share.made_up * self.kernel.strip_rows() + within;
+        let row_bytes = share.stored.len() / (share.made_up * self.kernel.strip_rows());
+        &share.stored[at * row_bytes..][..row_bytes]
+    }
+}
+
+impl Product {
+    fn new(
+        job: Job,
+        weights: Arc<Weights>,
+        [m, n, k]: [usize; 3],
+        threads: usize,
+        block_bytes: usize,
+    ) -> std::io::Result<Product> {
+        let kernel = weights.kernel;
+        let grid = grid(kernel, [m, n], threads);
+        let tokens = oracle::tokens(m, k, 0x70c);
+        let part = |i: usize| {
+            let rows = grid.rows_of(i);
+            let bytes = kernel.token_bytes(rows.len(), k);
+            // Parts start at different lines of different pages.
+            let offset = i * 3 * 4096 + i * 320;
+            let mut buffer = Buffer::new(bytes.div_ceil(8), super::arena::policy(weights.pages), offset)?;
+            if !kernel.quantises() {
+                let values = &tokens[rows.start * k..rows.end * k];
+                buffer.as_mut_bytes()[..bytes].copy_from_slice(&oracle::stored_tokens(kernel.weights(), values, k));
+            }
+            Ok::<RwLock<Buffer>, std::io::Error>(RwLock::new(buffer))
+        };
+        let parts = (0..grid.down()).map(part).collect::<std::io::Result<_>>()?;
+        let turns = Turns::new(grid.down() * grid.across(), threads);
+        Ok(Product { job, kernel, weights, k, tokens, parts, output: Output::new(grid)?, turns, block_bytes })
+    }
+
+    /// What one repetition does: the arithmetic, and the bytes of the weights as they are stored.
+    fn work(&self) -> Work {
+        let grid = self.output.grid();
+        let n = self.job.variant.n.unwrap_or(0);
+        let cost = Op::Matmul.cost(roofprobe_kernels::Shape::matmul(grid.rows as u64, n, self.k as u64));
+        let bits = self.kernel.weights().bits_per_element();
+        Work { flops: Flops(cost.flops as f64), bytes: Bytes(cost.weights_read as f64 * bits / 8.0) }
+    }
+
+    /// One repetition, by one of `size` threads.
+    fn multiply(&self, index: usize, size: usize, repetition: usize, barrier: &SpinBarrier) {
+        let grid = self.output.grid();
+        if self.kernel.quantises() {
+            for part in (index..grid.down()).step_by(size) {
+                let rows = grid.rows_of(part);
+                let bytes = self.kernel.token_bytes(rows.len(), self.k);
+                let mut buffer = self.parts[part].write().unwrap_or_else(PoisonError::into_inner);
+                let tokens = &self.tokens[rows.start * self.k..rows.end * self.k];
+                self.kernel.quantise(tokens, self.k, &mut buffer.as_mut_bytes()[..bytes]);
+            }
+        }
+        if index == 0 {
+            self.turns.reset();
+        }
+        barrier.wait();
+        while let Some(item) = self.turns.claim(index) {
+            // Tiles of the same weights follow one another.
+            let (j, i) = (item / grid.down(), item % grid.down());
+            let Some(mut tile) = self.output.tile(i, j) else { continue };
+            let part = self.parts[i].read().unwrap_or_else(PoisonError::into_inner);
+            let rows = grid.rows_of(i).len();
+            let tokens = Tokens { bytes: &part.as_bytes()[..self.kernel.token_bytes(rows, self.k)], rows };
+            self.with_strips(grid.columns_of(j), repetition, |strips, columns| {
+                self.kernel.multiply(self.k, strips, tokens, &mut tile.part(columns), self.block_bytes);
+            });
+        }
+        barrier.wait();
+    }
+
+    /// Calls `multiply` with the strips of the columns: once, or once for each share that has some of them.
+    fn with_strips(&self, columns: Range<usize>, repetition: usize, mut multiply: impl FnMut(&[u8], Range<usize>)) {
+        let (rows, bytes) = (self.kernel.strip_rows(), self.kernel.strip_bytes(self.k));
+        let mut strip = columns.start / rows;
+        while strip * rows < columns.end {
+            let share = self.weights.share(strip);
+            let end = share.strips.end.min(columns.end.div_ceil(rows));
+            let copy = &share.copies[repetition % share.copies.len()];
+            let first = strip - share.strips.start;
+            let strips = &copy.as_bytes()[first * bytes..(first + end - strip) * bytes];
+            multiply(strips, strip * rows - columns.start..end * rows - columns.start);
+            strip = end;
+        }
+    }
+
+    /// Every tile, with the first row and column that it has of C.
+    fn each_tile(&self, mut look: impl FnMut(&mut Tile<'_>, usize, usize)) {
+        let grid = self.output.grid();
+        for i in 0..grid.down() {
+            for j in 0..grid.across() {
+                if let Some(mut tile) = self.output.tile(i, j) {
+                    look(&mut tile, grid.rows_of(i).start, grid.columns_of(j).start);
+                }
+            }
+        }
+    }
+
+    /// Whether every element was written, and a sample of each tile is what the oracle says.
+    fn verified(&self) -> bool {
+        let dtype = self.kernel.weights();
+        let columns = self.job.variant.n.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let mut random = Random::new(columns as u64);
+        let mut right = true;
+        self.each_tile(|tile, first_row, first_column| {
+            let within = columns.saturating_sub(first_column).min(tile.columns());
+            right &= (0..tile.rows()).all(|row| (0..within).all(|column| tile.bits(row, column) != SPOILT));
+            for _ in 0..CHECKED_PER_TILE.min(within as u64) {
+                let (row, column) = (random.bits() as usize % tile.rows(), random.bits() as usize % within);
+                let token = &self.tokens[(first_row + row) * self.k..][..self.k];
+                let weights = oracle::widened(dtype, self.weights.stored_row(first_column + column));
+                let want = oracle::element(&weights, &oracle::rounded_token(dtype, token));
+                right &= oracle::element_agrees(dtype, tile.bits(row, column), want, self.k);
+            }
+        });
+        right
+    }
+}
+
+/// How C is cut: rows for the caches, columns so that there are several tiles for each thread.
+fn grid(kernel: MatmulKernel, [m, n]: [usize; 2], threads: usize) -> Grid {
+    let most = if kernel.quantises() { QUANTISED_TILE_ROWS } else { PLAIN_TILE_ROWS };
+    // A small matrix has too few columns for all; it is cut into rows as well.
+    let strips = n.div_ceil(kernel.strip_rows());
+    let down = m.div_ceil(most).max((TILES_PER_THREAD * threads).div_ceil(strips).min(m.div_ceil(most / 4)));
+    let tile_strips = (strips * down / (TILES_PER_THREAD * threads)).clamp(1, TILE_COLUMNS_MAX / kernel.strip_rows());
+    Grid {
+        rows: m,
+        columns: strips * kernel.strip_rows(),
+        tile_rows: m.div_ceil(down),
+        tile_columns: tile_strips * kernel.strip_rows(),
+    }
+}
+
+/// The second-level cache of one core.
+fn l2_bytes(machine: &Machine) -> usize {
+    let l2 = machine.device.caches.iter().filter(|cache| cache.level == 2);
+    let each = l2.map(|cache| cache.bytes / u64::from(cache.shared_by.max(1))).min();
+    each.unwrap_or(L2_BYTES_ASSUMED) as usize
+}
