@@ -39,8 +39,10 @@ impl Grid {
     }
 }
 
-/// The bits of an element that no kernel has written: a NaN that arithmetic does not make.
-pub const SPOILT: u32 = u32::MAX;
+/// The bits of an element that no kernel has written: as an integer beyond every sum of fewer than 2¹⁶ products of bytes, as
+/// an f32 smaller than any rounding error.
+pub const SPOILT: u32 = u32::from_ne_bytes([SPOILT_BYTE; 4]);
+const SPOILT_BYTE: u8 = 0x80;
 
 /// A row-major matrix of 32-bit elements (f32, or i32 for i8 weights).
 #[derive(Debug)]
@@ -135,7 +137,7 @@ impl Tile<'_> {
 
     /// Overwrites every element with [`SPOILT`].
     pub fn spoil(&mut self) {
-        self.fill(0xff);
+        self.fill(SPOILT_BYTE);
     }
 
     pub(super) fn stride_bytes(&self) -> usize {
