@@ -15,7 +15,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // Supply: what can be had.
     ("job", &["profile"]),
     ("device", &["error", "job", "profile", "units", "work"]),
-    ("probe", &["job", "profile"]),
+    ("probe", &["job", "profile", "units"]),
     ("sample", &["device", "error", "job", "probe", "profile", "stats", "units"]),
     // Demand: what is asked for.
     ("model", &["error", "file", "units", "work"]),
