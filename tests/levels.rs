@@ -100,7 +100,7 @@ fn without_a_third_level_there_is_none() {
     let curve = curve(&[64 * KIB, 2 * MIB], &[420.0, 230.0, 35.0], 0.02, 5);
     let found = levels(Some(&curve), &told(&[(1, 32 * KIB, 2), (2, MIB, 2)]), 2);
     assert_eq!((found.caches.len(), flagged(&found)), (2, vec![]), "{found:?}");
-    assert_eq!(found.last_bytes, Some(2 * MIB));
+    assert_eq!(found.last_bytes, Some(2 * MIB), "what is told, as the curve agrees");
 }
 
 #[test]
@@ -133,6 +133,16 @@ fn without_a_curve_the_topology_alone_decides_for_the_threads_there_are() {
     // Cores of two kinds: each thread has one.
     let mixed = levels(None, &told(&[(1, 32 * KIB, 1), (1, 64 * KIB, 1)]), 2);
     within(&mixed, 1, 0, 96 * KIB);
+}
+
+#[test]
+fn a_shared_cache_with_a_slower_part_is_measured_in_its_faster_one() {
+    // Neighbours leave 10 of 32 MiB undisturbed.
+    let curve = curve(&[64 * KIB, 2 * MIB, 10 * MIB, 40 * MIB], &[420.0, 230.0, 190.0, 90.0, 35.0], 0.02, 11);
+    let found = levels(Some(&curve), &zen(), 2);
+    assert_eq!(flagged(&found), [0; 0], "{found:?}");
+    within(&found, 3, 2 * MIB, 20 * MIB);
+    assert!(found.caches[2].footprint_bytes < 8 * MIB, "{found:?}");
 }
 
 #[test]

@@ -74,6 +74,8 @@ pub fn levels(curve: Option<&Curve>, caches: &[Cache], threads: u32) -> Levels {
     };
     let mut levels = Levels::default();
     let mut below = 0.0;
+    // The plateau that begins where the level below ends: a shared cache may show a slower one behind it.
+    let mut next = 0;
     for (&(level, bytes), partner) in told.iter().zip(&partners) {
         let mut flags = Vec::new();
         let edge = partner.map(|at| seen[at]);
@@ -90,7 +92,11 @@ pub fn levels(curve: Option<&Curve>, caches: &[Cache], threads: u32) -> Levels {
                 bytes
             }
         };
-        let footprint = footprint(below, end, edge.map(|edge| edge.plateau), &mut flags);
+        let plateau = partner.map(|at| {
+            let from = std::mem::replace(&mut next, at + 1);
+            seen[from].plateau
+        });
+        let footprint = footprint(below, end, plateau, &mut flags);
         levels.caches.push(Level { level, footprint_bytes: footprint, flags });
         below = end.max(below);
     }
