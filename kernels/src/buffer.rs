@@ -35,9 +35,12 @@ impl Buffer {
     /// When the system gives no memory, or the size overflows.
     pub fn new(len: usize, pages: Pages, offset_bytes: usize) -> io::Result<Buffer> {
         let offset = offset_bytes / 64 * 64;
+        // The last huge page whole: an array smaller than one would get none.
+        let whole = if pages == Pages::Huge { HUGE_PAGE_BYTES } else { 1 };
         let bytes = len
             .checked_mul(size_of::<f64>())
             .and_then(|b| b.checked_add(offset))
+            .and_then(|b| b.checked_next_multiple_of(whole))
             .and_then(|b| b.checked_add(HUGE_PAGE_BYTES))
             .filter(|&b| b <= isize::MAX as usize)
             .ok_or_else(|| io::Error::new(io::ErrorKind::OutOfMemory, "the size overflows"))?;

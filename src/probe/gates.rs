@@ -13,15 +13,33 @@ const INTERVAL_TIME_MAX: f64 = 0.30;
 const ABOVE_PIPES_MAX: f64 = 1.05;
 /// The best instruction set may fall this much below what one of them reached in its own row.
 const BELOW_OWN_ROW_MAX: f64 = 0.9;
+/// A level may look this much faster than the one nearer to the core.
+const ABOVE_NEARER_MAX: f64 = 1.05;
+/// A matmul may exceed the peak of its arithmetic by the error of two clocks.
+const ABOVE_PEAK_MAX: f64 = 1.02;
+/// One token's matmul reads each weight once: it may exceed the read bandwidth by the error of both.
+const ABOVE_READ_MAX: f64 = 1.05;
+/// The levels, nearest first.
+const LEVELS: [&str; 4] = ["l1", "l2", "l3", "dram"];
 /// Fewer samples than this bear no interval.
 const SAMPLES_MIN: u32 = 5;
+
+/// Every ceiling that has a value: its id and the value.
+type Rows = [(String, f64)];
 
 /// Applies every gate to the measured ceilings.
 pub fn judge(ceilings: &mut [Ceiling], machine: &Machine) {
     let rows: Vec<(String, f64)> = ceilings.iter().filter_map(|c| Some((c.id.clone(), c.value()?.0))).collect();
     for ceiling in ceilings.iter_mut().filter(|c| c.status == Status::Measured) {
         ceiling.flags.extend(against_burst(ceiling, &rows));
-        let gates = [settled(ceiling), below_pipes(ceiling, machine), above_own_rows(ceiling, &rows)];
+        let gates = [
+            settled(ceiling),
+            below_pipes(ceiling, machine),
+            above_own_rows(ceiling, &rows),
+            behind_nearer_level(ceiling, &rows),
+            below_peak(ceiling, &rows),
+            below_read(ceiling, &rows),
+        ];
         if let Some(reason) = gates.into_iter().flatten().next() {
             ceiling.status = Status::Suspect;
             ceiling.reason = Some(reason);
@@ -63,7 +81,69 @@ fn below_pipes(ceiling: &Ceiling, machine: &Machine) -> Option<String> {
         .then(|| format!("implausible: {seen} operations per cycle and core, where this design has pipes for {most}"))
 }
 
-fn above_own_rows(ceiling: &Ceiling, rows: &[(String, f64)]) -> Option<String> {
+/// The value of the ceiling of that id.
+fn row(rows: &Rows, id: &str) -> Option<f64> {
+    rows.iter().find(|(known, _)| known == id).map(|&(_, value)| value)
+}
+
+/// Farther from the core nothing is faster: no access than the same one, or than reading, of the nearest level inside it
+/// that has a value; and no latency is shorter.
+fn behind_nearer_level(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
+    let words: Vec<&str> = ceiling.id.split('.').collect();
+    let (family, level, accesses) = match words.as_slice() {
+        ["memory", level, access] => ("memory", level, vec![format!(".{access}"), ".read".to_owned()]),
+        ["latency", level] => ("latency", level, vec![String::new()]),
+        _ => return None,
+    };
+    let (value, unit) = ceiling.value()?;
+    let inside = LEVELS.iter().take_while(|known| known != &level).collect::<Vec<_>>();
+    accesses.iter().find_map(|access| {
+        let nearer = |level: &&&str| {
+            let id = format!("{family}.{level}{access}");
+            row(rows, &id).map(|value| (id, value))
+        };
+        let (id, bound) = inside.iter().rev().find_map(nearer)?;
+        let ratio = if unit.is_rate() { value / bound } else { bound / value };
+        let better = if unit.is_rate() { "more" } else { "less" };
+        (ratio > ABOVE_NEARER_MAX)
+            .then(|| format!("inconsistent: {value} is {better} than the {bound} of {id}, nearer to the core"))
+    })
+}
+
+/// No matmul is faster than the multiply-accumulates of its arithmetic alone.
+fn below_peak(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
+    let mut words = ceiling.id.split('.');
+    if words.next() != Some("matmul") {
+        return None;
+    }
+    let (value, _) = ceiling.value()?;
+    let arithmetic = match words.next()? {
+        "f32" | "f16" => "f32",
+        "bf16" => "bf16",
+        "f64" => "f64",
+        _ => "i8",
+    };
+    let best = format!("compute.{arithmetic}");
+    let of_isas = format!("{best}.");
+    let peaks = rows.iter().filter(|(id, _)| *id == best || id.starts_with(&of_isas));
+    let (id, peak) = peaks.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    (value > peak * ABOVE_PEAK_MAX)
+        .then(|| format!("implausible: {value} GFLOP/s, where {id}, the peak of its arithmetic, is {peak}"))
+}
+
+/// One token's matmul takes its weights from memory, and no faster than they can be read.
+fn below_read(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
+    let words: Vec<&str> = ceiling.id.split('.').collect();
+    if words.first() != Some(&"matmul") || words.last() != Some(&"m1") {
+        return None;
+    }
+    let (rate, _) = ceiling.second()?;
+    let read = row(rows, "memory.dram.read")?;
+    (rate > read * ABOVE_READ_MAX)
+        .then(|| format!("implausible: {rate} GB/s of weights, where memory.dram.read is {read}"))
+}
+
+fn above_own_rows(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
     let (value, _) = ceiling.value()?;
     let below = format!("{}.", ceiling.id);
     let best = rows.iter().filter(|(id, _)| id.starts_with(&below)).max_by(|a, b| a.1.total_cmp(&b.1))?;
@@ -167,5 +247,52 @@ mod tests {
         judge(&mut all, &machine());
         assert!(all[1].flags[0].contains("no less than"), "{:?}", all[1].flags);
         assert!(all[0].flags.is_empty());
+    }
+
+    fn reasons(rows: &[(&str, f64)]) -> Vec<Option<String>> {
+        let mut all: Vec<Ceiling> = rows.iter().map(|&(id, value)| ceiling(id, value)).collect();
+        judge(&mut all, &machine());
+        all.into_iter().map(|c| c.reason).collect()
+    }
+
+    #[test]
+    fn farther_from_the_core_nothing_is_faster() {
+        let [nearer, farther] = ["memory.l1.copy", "memory.l2.copy"].map(|id| id.to_owned());
+        let verdict = reasons(&[(&nearer, 200.0), (&farther, 209.0)]);
+        assert_eq!(verdict, [None, None], "5 % are tolerated");
+        let verdict = reasons(&[(&nearer, 200.0), (&farther, 211.0)]);
+        let reason = verdict[1].as_ref().unwrap();
+        assert!(verdict[0].is_none() && reason.contains("211") && reason.contains("200"), "{reason}");
+        // Where a level has no value the next one stands in; and no access is faster than reading nearer to the core.
+        assert!(reasons(&[("memory.l1.read", 100.0), ("memory.dram.read", 110.0)])[1].is_some());
+        assert!(reasons(&[("memory.l3.read", 100.0), ("memory.dram.copy", 110.0)])[1].is_some());
+        assert!(reasons(&[("memory.l3.read", 100.0), ("memory.l3.copy", 110.0)])[1].is_none());
+        assert!(reasons(&[("latency.l1", 1.0), ("latency.l2", 0.9)])[1].is_some());
+        assert!(reasons(&[("latency.l1", 1.0), ("latency.l2", 0.96)])[1].is_none());
+    }
+
+    #[test]
+    fn a_matmul_stays_below_its_arithmetic() {
+        let rows = [("compute.f32", 200.0), ("compute.f32.avx512", 210.0), ("compute.i8", 800.0)];
+        let verdict = |id: &str, value: f64| reasons(&[&rows[..], &[(id, value)]].concat())[3].clone();
+        assert_eq!(verdict("matmul.f16.m512", 214.0), None, "2 % above the best row");
+        let reason = verdict("matmul.f16.m512", 215.0).unwrap();
+        assert!(reason.contains("215") && reason.contains("compute.f32.avx512") && reason.contains("210"), "{reason}");
+        assert_eq!(verdict("matmul.q4_0.m512", 815.0), None);
+        assert!(verdict("matmul.q4_0.m512", 817.0).is_some());
+        assert_eq!(verdict("matmul.bf16.m512", 9999.0), None, "nothing to compare with");
+    }
+
+    #[test]
+    fn one_token_reads_its_weights_no_faster_than_memory() {
+        for (id, rate, believed) in
+            [("matmul.q8_0.m1", 42.0, true), ("matmul.q8_0.m1", 42.1, false), ("matmul.q8_0.m16", 99.0, true)]
+        {
+            let mut matmul = ceiling(id, 80.0);
+            matmul.gb_per_s = Some(rate);
+            let mut all = [ceiling("memory.dram.read", 40.0), matmul];
+            judge(&mut all, &machine());
+            assert_eq!(all[1].reason.is_none(), believed, "{:?}", all[1].reason);
+        }
     }
 }

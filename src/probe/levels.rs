@@ -74,6 +74,8 @@ pub fn levels(curve: Option<&Curve>, caches: &[Cache], threads: u32) -> Levels {
     };
     let mut levels = Levels::default();
     let mut below = 0.0;
+    // The plateau that begins where the level below ends: a shared cache may show a slower one behind it.
+    let mut next = 0;
     for (&(level, bytes), partner) in told.iter().zip(&partners) {
         let mut flags = Vec::new();
         let edge = partner.map(|at| seen[at]);
@@ -90,7 +92,11 @@ pub fn levels(curve: Option<&Curve>, caches: &[Cache], threads: u32) -> Levels {
                 bytes
             }
         };
-        let footprint = footprint(below, end, edge.map(|edge| edge.plateau), &mut flags);
+        let plateau = partner.map(|at| {
+            let from = std::mem::replace(&mut next, at + 1);
+            seen[from].plateau
+        });
+        let footprint = footprint(below, end, plateau, &mut flags);
         levels.caches.push(Level { level, footprint_bytes: footprint, flags });
         below = end.max(below);
     }
@@ -99,8 +105,11 @@ pub fn levels(curve: Option<&Curve>, caches: &[Cache], threads: u32) -> Levels {
     if farthest > last_told * AGREE_OCTAVES.exp2() {
         let sizes = [last_told, farthest].map(size);
         levels.memory_flags.push(format!("the last cache told is {}, and the curve falls at {}", sizes[0], sizes[1]));
+        levels.last_bytes = Some(farthest as u64);
+    } else {
+        // The size told is the same in every run, an edge a little different each time.
+        levels.last_bytes = Some(last_told as u64);
     }
-    levels.last_bytes = Some(farthest.max(last_told) as u64);
     levels
 }
 
@@ -144,7 +153,9 @@ fn footprint(below: f64, end: f64, plateau: Option<Plateau>, flags: &mut Vec<Str
     if least > most && below > 0.0 {
         flags.push(format!("it ends at {}, less than four times the level below", size(end)));
     }
-    let middle = if below > 0.0 { (below.max(1.0) * end).sqrt() } else { most };
+    // Three times the level below leaves nothing there; more would stay unvisited for longer, and longer exposed to the
+    // neighbours of a shared cache.
+    let middle = if below > 0.0 { (below * end).sqrt().min(below * 3.0) } else { most };
     let on_plateau = plateau.filter(|p| p.first <= p.last).map_or(middle, |p| middle.clamp(p.first, p.last));
     let clear = if least <= most { on_plateau.clamp(least, most) } else { on_plateau };
     clear as u64

@@ -1,6 +1,6 @@
 //! One question on its way to an answer: a race of variants, then samples of the winner.
 
-use super::passes::{calibrate, rate, status_of, undisturbed, value};
+use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, status_of, undisturbed, value};
 use super::{Pace, Watcher};
 use crate::device::{Device, Pass, Purpose, Refusal};
 use crate::job::Job;
@@ -11,15 +11,15 @@ use crate::units::four_digits;
 
 /// Passes tried in search of a plateau before sampling begins anyway.
 const WARM_PASSES_MAX: usize = 8;
-/// The same where the repetitions are known and only the memory is new.
-const REWARM_PASSES_MAX: usize = 2;
+/// The same where the repetitions are known and only the memory is new: the one pass of the calibration will do.
+const REWARM_PASSES_MAX: usize = 0;
 /// And in the race of the variants, where a ratio is wanted.
 const TRIAL_WARM_PASSES_MAX: usize = 1;
 /// A pass of the race lasts this share of one that is kept.
 const TRIAL_PASS_SHARE: f64 = 0.6;
 /// A variant must be this much faster in the trials than the one expected to win.
 const CLEARLY_FASTER: f64 = 1.03;
-/// Less than this share on huge pages is worth a remark. (The share is of the whole mapping, which has some slack.)
+/// Less than this share on huge pages is worth a remark.
 const HUGE_SHARE_MIN: f64 = 0.75;
 
 /// A candidate in the race for a question's variant.
@@ -120,7 +120,8 @@ impl<'a> Course<'a> {
                 if watcher.interrupted() {
                     return false;
                 }
-                match undisturbed(device, &runner.job, runner.repetitions, Purpose::Trial) {
+                // A disturbed pass is only slower, and the best one counts.
+                match device.time(&runner.job, runner.repetitions, Purpose::Trial) {
                     Ok(pass) => runner.best = runner.best.max(rate(self.unit, four_digits(value(self.unit, &pass)))),
                     Err(refusal) => {
                         self.turn_down(&runner.job, refusal);
@@ -162,12 +163,14 @@ impl<'a> Course<'a> {
                 return true;
             }
         }
+        let mut retries = DISTURBED_RETRIES_MAX;
         for _ in self.values.len()..wanted {
             if watcher.interrupted() {
                 break;
             }
-            match undisturbed(device, &job, self.repetitions, Purpose::Sample) {
+            match undisturbed(device, &job, self.repetitions, Purpose::Sample, retries) {
                 Ok(pass) => {
+                    retries = retries_after(&pass);
                     self.values.push(four_digits(value(self.unit, &pass)));
                     self.second_share = second_share(&self.question.id, &pass).or(self.second_share);
                     self.clocks_ghz.extend(pass.clock_hz.map(|hz| four_digits(hz / 1e9)));

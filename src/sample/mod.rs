@@ -52,8 +52,8 @@ impl Pace {
         };
         match effort {
             Effort::Quick => pace((3, 4), 2, 0.006, (5, 0.002), 10),
-            Effort::Standard => pace((15, 4), 3, 0.010, (9, 0.004), 75),
-            Effort::Thorough => pace((50, 8), 6, 0.020, (25, 0.006), 600),
+            Effort::Standard => pace((15, 4), 3, 0.010, (6, 0.003), 75),
+            Effort::Thorough => pace((50, 8), 6, 0.020, (15, 0.006), 600),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::profile::{Status, Unit};
 /// Two passes in a row within this share of each other are a plateau.
 const PLATEAU: f64 = 0.03;
 /// A pass during which the CPU was taken away is repeated this many times at most.
-const DISTURBED_RETRIES_MAX: usize = 3;
+pub(super) const DISTURBED_RETRIES_MAX: usize = 3;
 /// A repetition count beyond this would overflow the counters of any kernel.
 const REPETITIONS_MAX: u64 = 1 << 40;
 
@@ -65,18 +65,25 @@ pub(super) fn calibrate(
     Ok(if short > 1.0 { ((repetitions as f64 * short).ceil() as u64).min(REPETITIONS_MAX) } else { repetitions })
 }
 
+/// A pass; one that was disturbed is repeated, at most `retries` times.
 pub(super) fn undisturbed(
     device: &mut dyn Device,
     job: &Job,
     repetitions: u64,
     purpose: Purpose,
+    retries: usize,
 ) -> Result<Pass, Refusal> {
     let mut pass = device.time(job, repetitions, purpose)?;
-    for _ in 0..DISTURBED_RETRIES_MAX {
+    for _ in 0..retries {
         if !pass.disturbed {
             break;
         }
         pass = device.time(job, repetitions, purpose)?;
     }
     Ok(pass)
+}
+
+/// How often the next pass may be repeated: where it did not help, the machine is busy, and repeating only takes time.
+pub(super) fn retries_after(pass: &Pass) -> usize {
+    if pass.disturbed { 0 } else { DISTURBED_RETRIES_MAX }
 }

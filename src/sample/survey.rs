@@ -1,9 +1,9 @@
 //! Surveying: the curves, before the ceilings, since where the levels lie decides what the ceilings ask.
 //!
-//! Points are sampled in turn, A B C, A B C, with short passes: a curve shows a shape, and its points share the machine's
+//! Points are visited in turn, A B C, A B C, with short passes: a curve shows a shape, and its points share the machine's
 //! moods. Each curve is told to the [`Watcher`] when it is whole.
 
-use super::passes::{calibrate, rate, status_of, undisturbed, value};
+use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, status_of, undisturbed, value};
 use super::{Pace, Watcher};
 use crate::device::{Device, Purpose, Refusal};
 use crate::error::Result;
@@ -13,6 +13,10 @@ use crate::profile::{Curve, Status, Unit};
 use crate::stats;
 use crate::units::four_digits;
 
+/// Each point is visited so many times; its passes of one visit follow one another.
+const VISITS: usize = 3;
+/// Steps of a chase that is not yet in its level: a larger working set is in none.
+const WARM_STEPS_MAX: u64 = 1 << 18;
 /// Warm passes of a point before its samples.
 const WARM_PASSES_MAX: usize = 2;
 
@@ -39,7 +43,7 @@ pub fn survey(
     watcher: &mut dyn Watcher,
 ) -> Result<Surveyed> {
     let mut surveyed = Surveyed { curves: Vec::new(), complete: true, disturbed_samples: 0 };
-    let total = questions.iter().map(|question| question.points.len()).sum::<usize>() * (pace.curve_passes + 1);
+    let total = questions.iter().map(|question| question.points.len()).sum::<usize>() * (VISITS + 1);
     let mut done = 0;
     for question in questions {
         let curve = match earlier.iter().find(|curve| curve.id == question.id) {
@@ -54,7 +58,7 @@ pub fn survey(
                 points.conclude()
             }
         };
-        done += question.points.len() * (pace.curve_passes + 1);
+        done += question.points.len() * (VISITS + 1);
         surveyed.curves.push(curve);
         watcher.surveyed(&surveyed.curves)?;
     }
@@ -106,25 +110,27 @@ impl<'a> Points<'a> {
         (mut done, total): (usize, usize),
         watcher: &mut dyn Watcher,
     ) -> bool {
-        let short = Pace { pass_seconds: pace.curve_pass_seconds, ..pace };
-        for round in 0..=pace.curve_passes {
-            let mut index = self.points.len();
+        for visit in 0..=VISITS {
+            let wanted = pace.curve_passes * visit / VISITS;
             // The largest first: smaller ones are parts of the memory that it has made ready.
-            while index > 0 && !self.rejected() {
-                index -= 1;
+            for index in (0..self.points.len()).rev() {
                 if watcher.interrupted() {
                     return false;
                 }
                 watcher.progress(done, total, &self.question.id);
                 done += 1;
                 let point = &mut self.points[index];
-                let refused = if round == 0 {
-                    calibrate(device, point.job, short, 1, WARM_PASSES_MAX).map(|n| point.repetitions = n)
+                let visited = if visit == 0 {
+                    point.calibrate(device, pace).map(|()| 0)
                 } else {
-                    point.pass(device, self.unit).map(|disturbed| self.disturbed += u32::from(disturbed))
+                    point.visit(device, self.unit, wanted)
                 };
-                if let Err(refusal) = refused {
-                    self.turn_down(index, refusal);
+                match visited {
+                    Ok(disturbed) => self.disturbed += disturbed,
+                    Err(refusal) => self.turn_down(index, refusal),
+                }
+                if self.rejected() {
+                    return true;
                 }
             }
         }
@@ -169,20 +175,40 @@ impl<'a> Points<'a> {
 }
 
 impl Point<'_> {
-    /// One more sample. Returns whether it was disturbed.
-    fn pass(&mut self, device: &mut dyn Device, unit: Unit) -> std::result::Result<bool, Refusal> {
-        // Other points have been here since: once over the memory brings it back to its level. Where a time is asked, one
-        // repetition is a single step.
-        let once = if unit.is_rate() { 1 } else { self.repetitions };
-        device.time(self.job, once, Purpose::Warm)?;
-        match undisturbed(device, self.job, self.repetitions, Purpose::Sample) {
-            Ok(pass) => {
-                self.values.push(four_digits(value(unit, &pass)));
-                Ok(pass.disturbed)
+    fn calibrate(&mut self, device: &mut dyn Device, pace: Pace) -> std::result::Result<(), Refusal> {
+        device.time(self.job, self.once(), Purpose::Warm)?;
+        let short = Pace { pass_seconds: pace.curve_pass_seconds, ..pace };
+        self.repetitions = calibrate(device, self.job, short, 1, WARM_PASSES_MAX)?;
+        Ok(())
+    }
+
+    /// Samples until there are so many. Returns how many were disturbed.
+    fn visit(&mut self, device: &mut dyn Device, unit: Unit, wanted: usize) -> std::result::Result<u32, Refusal> {
+        // Other points have been here since: once over the memory brings it back to its level.
+        device.time(self.job, self.once(), Purpose::Warm)?;
+        let (mut disturbed, mut retries) = (0, DISTURBED_RETRIES_MAX);
+        while self.values.len() < wanted {
+            match undisturbed(device, self.job, self.repetitions, Purpose::Sample, retries) {
+                Ok(pass) => {
+                    retries = retries_after(&pass);
+                    disturbed += u32::from(pass.disturbed);
+                    self.values.push(four_digits(value(unit, &pass)));
+                }
+                // A record that has been replayed is no fault of the point.
+                Err(Refusal::Exhausted) => break,
+                Err(refusal) => return Err(refusal),
             }
-            // A record that has been replayed is no fault of the point.
-            Err(Refusal::Exhausted) => Ok(false),
-            Err(refusal) => Err(refusal),
+        }
+        Ok(disturbed)
+    }
+
+    /// The repetitions that go once over the memory.
+    fn once(&self) -> u64 {
+        let variant = &self.job.variant;
+        match (variant.footprint_bytes, variant.stride_bytes) {
+            // A chase's repetition is one step.
+            (Some(bytes), Some(stride)) => (bytes / u64::from(stride.max(1))).clamp(1, WARM_STEPS_MAX),
+            _ => 1,
         }
     }
 }

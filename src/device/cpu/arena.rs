@@ -153,20 +153,26 @@ pub(super) fn policy(pages: Pages) -> buffer::Pages {
     }
 }
 
-/// The share of a buffer's mapping that lies on huge pages, from the kernel's own books.
+/// The share of what was touched of a buffer's mapping that lies on huge pages, from the kernel's own books.
 #[cfg(target_os = "linux")]
 pub(super) fn huge_share(buffer: &Buffer) -> Option<f64> {
     let smaps = std::fs::read_to_string("/proc/self/smaps").ok()?;
     let wanted = buffer.mapping();
-    // The size of the entry that holds the buffer; the kernel merges neighbouring mappings of like policy.
-    let mut entry_kib = None;
+    // The entry that holds the buffer; the kernel merges neighbouring mappings of like policy.
+    let mut inside = false;
+    let mut touched_kib = None;
     for line in smaps.lines() {
         let mut words = line.split_whitespace();
         let first = words.next()?;
         if let Some(range) = address_range(first) {
-            entry_kib = range.contains(&wanted.start).then(|| range.len() as f64 / 1024.0);
-        } else if let (Some(size_kib), "AnonHugePages:") = (entry_kib, first) {
-            return Some(words.next()?.parse::<f64>().ok()? / size_kib);
+            inside = range.contains(&wanted.start);
+        } else if inside && ["Rss:", "AnonHugePages:"].contains(&first) {
+            let kib: f64 = words.next()?.parse().ok()?;
+            match (first, touched_kib) {
+                ("Rss:", _) => touched_kib = Some(kib),
+                (_, Some(touched)) if touched > 0.0 => return Some(kib / touched),
+                _ => return None,
+            }
         }
     }
     None

@@ -3,7 +3,7 @@
 use super::arena::{Arena, huge_share, policy};
 use crate::profile::Pages;
 use roofprobe_kernels::ops::chain::{ChainKernel, ChainState};
-use roofprobe_kernels::ops::chase::{Chase, Layout};
+use roofprobe_kernels::ops::chase::{Chase, LINE_BYTES, Layout};
 use roofprobe_kernels::ops::clock::dependent_adds;
 use roofprobe_kernels::{Dtype, Isa};
 use std::collections::HashMap;
@@ -88,6 +88,17 @@ impl Bench {
         let huge_share = huge_share(chase.buffer());
         self.chases.insert(cycle, (chase, huge_share));
         Ok(Ready { fresh: true, huge_share })
+    }
+
+    /// Reads a chase's array from one end to the other, which brings it to its level quickly. A shared cache whose
+    /// neighbours are busy would never hold an array of which each line is asked for only once in milliseconds, though
+    /// it holds it well once the lines are there and asked for in quick succession.
+    pub(super) fn prime_chase(&self, cycle: Cycle) {
+        if let Some((chase, _)) = self.chases.get(&cycle) {
+            for _ in 0..2 {
+                black_box(chase.buffer().as_slice().iter().step_by(LINE_BYTES / 8).sum::<f64>());
+            }
+        }
     }
 
     /// Goes `steps` steps on.
