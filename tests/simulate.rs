@@ -3,7 +3,7 @@
 
 use roofprobe::device::Device;
 use roofprobe::error::Result;
-use roofprobe::probe;
+use roofprobe::probe::{self, Question};
 use roofprobe::profile::{self, Ceiling, Profile, Status};
 use roofprobe::sample::{self, Finished, Pace, Watcher};
 use roofprobe::simulate::Simulated;
@@ -43,8 +43,16 @@ fn pace(profile: &Profile) -> Pace {
     Pace { budget: std::time::Duration::MAX, ..Pace::of(profile.provenance.effort) }
 }
 
+/// What is asked of a machine like this, and stands in the profile: a profile knows nothing of questions made after it.
+fn questions(profile: &Profile) -> Vec<Question> {
+    let machine = Simulated::new(profile.clone()).machine();
+    let mut all = probe::plan(&machine, profile.provenance.effort);
+    all.retain(|question| profile.ceiling(&question.id).is_some());
+    all
+}
+
 fn measured(device: &mut Simulated, profile: &Profile, earlier: &[Ceiling], watcher: &mut Counting) -> Finished {
-    let questions = probe::plan(&device.machine(), profile.provenance.effort);
+    let questions = questions(profile);
     sample::measure(device, &questions, pace(profile), earlier, watcher).expect("nothing here can fail")
 }
 
@@ -109,9 +117,10 @@ fn an_interrupted_measurement_is_completed_to_the_same_profile() {
 #[test]
 fn a_profile_without_a_ceiling_skips_it_with_the_reason() {
     let mut profile = SHIPPED[0].profile().unwrap();
+    let questions = questions(&profile);
     profile.ceiling.retain(|c| c.id != "compute.f64");
     let mut device = Simulated::new(profile.clone());
-    let finished = measured(&mut device, &profile, &[], &mut Counting::patient());
+    let finished = sample::measure(&mut device, &questions, pace(&profile), &[], &mut Counting::patient()).unwrap();
     let missing = finished.ceilings.iter().find(|c| c.id == "compute.f64").unwrap();
     assert_eq!(missing.status, Status::Skipped);
     assert!(missing.reason.as_ref().unwrap().contains("has no compute.f64"));

@@ -5,6 +5,7 @@
 //! allocation.
 
 mod bench;
+mod canary;
 mod team;
 mod topology;
 
@@ -15,6 +16,7 @@ use crate::profile::{Machine, Pages};
 use crate::units::{Seconds, four_digits};
 use crate::work::Work;
 use bench::{Bench, clock_hz, waited_s};
+pub(crate) use canary::ALIVE;
 use roofprobe_kernels::ops::chain::ChainKernel;
 use roofprobe_kernels::ops::stream::{self, StreamKernel, Ways};
 use roofprobe_kernels::{Dtype, Isa, Op};
@@ -86,10 +88,19 @@ impl Cpu {
         topology::read(None).map(|t| t.machine).map_err(Error::failure)
     }
 
+    /// Runs one round of every chain of `isa` in this thread and verifies it: for a process that may die of it.
+    ///
+    /// # Errors
+    /// Failure when there is no such kernel here or one differs from the oracle.
+    pub fn try_instruction_set(isa: Isa) -> Result<()> {
+        canary::try_here(isa).map_err(Error::failure)
+    }
+
     fn watch_drift(&mut self) {
-        let best = Isa::ALL.iter().rev().find_map(|&isa| ChainKernel::find(Dtype::F32, isa));
+        let best = Isa::ALL.iter().rev().find_map(|&isa| ChainKernel::find(Op::Chain, Dtype::F32, isa));
         // A first run wakes the clock up and is not kept.
-        let rates = best.map(|kernel| [(); 3].map(|()| self.time_chain(kernel, SENTINEL_ROUNDS)));
+        let all = self.team.size();
+        let rates = best.map(|kernel| [(); 3].map(|()| self.time_chain(kernel, all, SENTINEL_ROUNDS)));
         if let Some([_, Ok(first), Ok(second)]) = rates {
             self.sentinel.push((first.work.flops / first.seconds).0.max((second.work.flops / second.seconds).0));
         }
@@ -136,22 +147,32 @@ impl Cpu {
         StreamKernel::find(job.op, isa, ways).ok_or_else(|| unsupported(isa))
     }
 
-    fn time_chain(&mut self, kernel: ChainKernel, repetitions: u64) -> std::result::Result<Pass, Refusal> {
-        self.all(move |bench, _| bench.prepare_chain(kernel))?;
+    /// Times a chain on the first `threads` members of the team; the others wait.
+    fn time_chain(
+        &mut self,
+        kernel: ChainKernel,
+        threads: usize,
+        repetitions: u64,
+    ) -> std::result::Result<Pass, Refusal> {
+        let works = move |bench: &Bench| bench.index() < threads;
+        self.all(move |bench, _| works(bench).then(|| bench.prepare_chain(kernel)))?;
         let run = move |bench: &mut Bench, before: Option<f64>, _: &SpinBarrier| {
-            bench.chain(kernel, repetitions);
+            if works(bench) {
+                bench.chain(kernel, repetitions);
+            }
             before
         };
-        let spans = self.timed(
-            |_| clock_hz(),
+        let mut spans = self.timed(
+            move |bench| works(bench).then(clock_hz).flatten(),
             run,
             move |bench, before| {
                 // Interruptions only ever make the clock look slower: the faster reading is the nearer one.
-                let clock_hz = before.zip(clock_hz()).map(|(a, b)| a.max(b));
-                Seen { clock_hz, right: bench.verify_chain(kernel, repetitions) }
+                let clock_hz = before.and_then(|before| Some(before.max(clock_hz()?)));
+                Seen { clock_hz, right: !works(bench) || bench.verify_chain(kernel, repetitions) }
             },
         )?;
-        let work = Work::of_kernel(kernel.cost(repetitions), kernel.dtype()) * self.team.size() as f64;
+        spans.spans.truncate(threads);
+        let work = Work::of_kernel(kernel.cost(repetitions), kernel.dtype()) * spans.spans.len() as f64;
         let reason =
             || Refusal::Rejected(format!("the {} chain on {} differs from the oracle", kernel.dtype(), kernel.isa()));
         spans.pass(repetitions, work).ok_or_else(reason)
@@ -219,10 +240,12 @@ impl Device for Cpu {
     fn time(&mut self, job: &Job, repetitions: u64, _purpose: Purpose) -> std::result::Result<Pass, Refusal> {
         match job.op {
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => self.time_stream(job, repetitions),
-            Op::Chain => {
+            Op::Chain | Op::ChainAdd => {
                 let isa = isa_of(job)?;
-                let kernel = ChainKernel::find(job.dtype, isa).ok_or_else(|| unsupported(isa))?;
-                self.time_chain(kernel, repetitions)
+                let kernel = ChainKernel::find(job.op, job.dtype, isa).ok_or_else(|| unsupported(isa))?;
+                canary::survived(isa).map_err(Refusal::Unsupported)?;
+                let threads = job.variant.threads.map_or(self.team.size(), |threads| threads as usize);
+                self.time_chain(kernel, threads, repetitions)
             }
             Op::Barrier => self.time_barrier(repetitions),
             other => Err(Refusal::Unsupported(format!("there is no {other} kernel for CPUs yet"))),
