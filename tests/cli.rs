@@ -67,6 +67,14 @@ fn config(from: &str, to: &str) -> String {
 }
 
 #[test]
+fn the_canary_lives_where_it_can_and_is_hidden() {
+    let place = Place::new();
+    assert_eq!(place.succeeds(&["canary", "portable"]), "the canary is alive\n");
+    place.fails(2, &["canary", "nonsense"], &["nonsense"]);
+    assert!(!place.succeeds(&["--help"]).contains("canary"));
+}
+
+#[test]
 fn every_listing_comes_in_every_format() {
     let place = Place::new();
     for verb in ["devices", "models", "profiles"] {

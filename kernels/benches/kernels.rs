@@ -5,7 +5,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use roofprobe_kernels::buffer::{Buffer, Pages};
-use roofprobe_kernels::ops::chain::{ChainKernel, STEPS};
+use roofprobe_kernels::ops::chain::ChainKernel;
 use roofprobe_kernels::ops::stream::StreamKernel;
 use roofprobe_kernels::reference::Random;
 
@@ -38,9 +38,11 @@ fn streams(criterion: &mut Criterion) {
 fn chains(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("chain");
     for kernel in ChainKernel::all() {
-        group.throughput(Throughput::Elements((2 * kernel.width() * STEPS) as u64));
+        group.throughput(Throughput::Elements(kernel.cost(1).flops as u64));
         let mut state = kernel.prepare(1);
-        group.bench_function(format!("{}-{}", kernel.dtype(), kernel.isa()), |bencher| bencher.iter(|| state.run(1)));
+        group.bench_function(format!("{}-{}-{}", kernel.op(), kernel.dtype(), kernel.isa()), |bencher| {
+            bencher.iter(|| state.run(1))
+        });
     }
 }
 

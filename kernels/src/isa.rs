@@ -41,17 +41,41 @@ macro_rules! x86 {
     }};
 }
 
+/// Whether a function of the AMX file says so; false on another architecture.
+macro_rules! amx {
+    ($available:ident) => {{
+        #[cfg(target_arch = "x86_64")]
+        {
+            crate::arch::amx::$available()
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            false
+        }
+    }};
+}
+
 isas! {
     /// Plain Rust, as the compiler vectorises it for the target's baseline.
     Portable, "portable", None, true;
-    /// 256-bit vectors with fused multiply-add and half-precision conversion.
+    /// 128-bit vectors.
+    Sse2, "sse2", Some("x86_64"), x86!("sse2");
+    /// 256-bit vectors with fused multiply-add and conversion of binary16; no CPU has the first two without the third.
     Avx2, "avx2", Some("x86_64"), x86!("avx2", "fma", "f16c");
-    /// 512-bit vectors.
-    Avx512, "avx512", Some("x86_64"), x86!("avx512f");
+    /// 256-bit dot products of bytes.
+    AvxVnni, "avxvnni", Some("x86_64"), x86!("avx2", "avxvnni");
+    /// 512-bit vectors, of bytes too (F and BW).
+    Avx512, "avx512", Some("x86_64"), x86!("avx512f", "avx512bw");
     /// 512-bit dot products of bytes.
     Avx512Vnni, "avx512vnni", Some("x86_64"), x86!("avx512f", "avx512vnni");
     /// 512-bit dot products of bfloat16.
     Avx512Bf16, "avx512bf16", Some("x86_64"), x86!("avx512f", "avx512bf16");
+    /// 512-bit arithmetic in binary16.
+    Avx512Fp16, "avx512fp16", Some("x86_64"), x86!("avx512f", "avx512bw", "avx512fp16");
+    /// Products of tiles of bfloat16.
+    AmxBf16, "amxbf16", Some("x86_64"), amx!(bf16_available);
+    /// Products of tiles of bytes.
+    AmxInt8, "amxint8", Some("x86_64"), amx!(int8_available);
 }
 
 impl Isa {
@@ -76,20 +100,35 @@ impl Isa {
             Isa::Portable | Isa::Avx2 => !matches!(weights, Dtype::F64),
             Isa::Avx512 => matches!(weights, Dtype::F32 | Dtype::F16 | Dtype::Bf16),
             Isa::Avx512Bf16 => matches!(weights, Dtype::Bf16),
-            Isa::Avx512Vnni => {
+            Isa::AvxVnni | Isa::Avx512Vnni => {
                 matches!(weights, Dtype::I8 | Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4K | Dtype::Q6K)
             }
+            Isa::Sse2 | Isa::Avx512Fp16 | Isa::AmxBf16 | Isa::AmxInt8 => false,
         }
     }
 
     /// Whether there is a multiply-accumulate chain of `dtype` for it, on whatever CPU.
     pub const fn has_chain(self, dtype: Dtype) -> bool {
         match dtype {
-            Dtype::F64 | Dtype::F32 => matches!(self, Isa::Portable | Isa::Avx2 | Isa::Avx512),
-            Dtype::I8 => matches!(self, Isa::Portable | Isa::Avx2 | Isa::Avx512Vnni),
-            Dtype::Bf16 => matches!(self, Isa::Avx512Bf16),
-            Dtype::F16 | Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4K | Dtype::Q6K => false,
+            Dtype::F64 | Dtype::F32 => matches!(self, Isa::Portable | Isa::Sse2 | Isa::Avx2 | Isa::Avx512),
+            Dtype::F16 => matches!(self, Isa::Avx2 | Isa::Avx512 | Isa::Avx512Fp16),
+            Dtype::Bf16 => matches!(self, Isa::Avx2 | Isa::Avx512 | Isa::Avx512Bf16 | Isa::AmxBf16),
+            Dtype::I8 => {
+                matches!(self, Isa::Portable | Isa::Avx2 | Isa::AvxVnni | Isa::Avx512 | Isa::Avx512Vnni | Isa::AmxInt8)
+            }
+            Dtype::Q8_0 | Dtype::Q4_0 | Dtype::Q4K | Dtype::Q6K => false,
         }
+    }
+
+    /// Whether there is one with additions beside the multiply-accumulates.
+    pub const fn has_chain_add(self, dtype: Dtype) -> bool {
+        matches!((self, dtype), (Isa::Avx2 | Isa::Avx512, Dtype::F64 | Dtype::F32))
+    }
+
+    /// Whether a CPU may say that it has it and kill whoever uses it, as where a hypervisor passes on the one and not the
+    /// other: to be tried in a process that may die.
+    pub const fn risky(self) -> bool {
+        matches!(self, Isa::AmxBf16 | Isa::AmxInt8)
     }
 }
 

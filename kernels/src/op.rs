@@ -22,6 +22,8 @@ pub enum Op {
     Triad,
     /// Independent multiply-accumulate chains in registers.
     Chain,
+    /// The same with independent additions beside them.
+    ChainAdd,
     /// Dependent loads, each of the address of the next.
     Chase,
     /// One barrier of a spinning thread team.
@@ -53,7 +55,7 @@ pub enum Op {
 /// The extent of an operation. Fields that an operation does not use are 1 (`pairs`: 0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
-    /// Rows of the activations: tokens of a matmul, query rows of attention.
+    /// Rows of the activations: tokens of a matmul, query rows of attention; additions beside a chain.
     pub m: u64,
     /// Output features of a matmul; cached rows that attention reads; elements of a stream.
     pub n: u64,
@@ -70,9 +72,9 @@ impl Shape {
         Shape { m: 1, n: elements, k: 1, pairs: 0 }
     }
 
-    /// `width` independent multiply-accumulates, `steps` times.
-    pub const fn chain(width: u64, steps: u64) -> Shape {
-        Shape { m: 1, n: width, k: steps, pairs: 0 }
+    /// `width` independent multiply-accumulates, and `additions` beside them, `steps` times.
+    pub const fn chain(width: u64, additions: u64, steps: u64) -> Shape {
+        Shape { m: additions, n: width, k: steps, pairs: 0 }
     }
 
     /// `m` tokens times an `n × k` weight matrix.
@@ -127,6 +129,7 @@ impl Op {
             Op::Add => "add",
             Op::Triad => "triad",
             Op::Chain => "chain",
+            Op::ChainAdd => "chain_add",
             Op::Chase => "chase",
             Op::Barrier => "barrier",
             Op::ForkJoin => "fork_join",
@@ -159,6 +162,8 @@ impl Op {
             Op::Add => Cost { vector_flops: n, input_read: 2 * n, output_written: n, ..zero },
             Op::Triad => Cost { vector_flops: 2 * n, input_read: 2 * n, output_written: n, ..zero },
             Op::Chain => Cost { flops: 2 * n * k, ..zero },
+            // Its additions are what it is about, and count with the rest.
+            Op::ChainAdd => Cost { flops: (2 * n + m) * k, ..zero },
             // A step names one word, but moves a line: eight words, which no other step of the cycle shares.
             Op::Chase => Cost { input_read: 8 * n, ..zero },
             Op::Barrier | Op::ForkJoin | Op::Wakeup => zero,
@@ -211,7 +216,8 @@ mod tests {
     #[test]
     fn a_multiply_accumulate_is_two_flops() {
         assert_eq!(Op::Matmul.cost(Shape::matmul(3, 5, 7)).flops, 2 * 3 * 5 * 7);
-        assert_eq!(Op::Chain.cost(Shape::chain(16, 100)).flops, 3200);
+        assert_eq!(Op::Chain.cost(Shape::chain(16, 0, 100)).flops, 3200);
+        assert_eq!(Op::ChainAdd.cost(Shape::chain(16, 14, 100)).flops, 4600);
         assert_eq!(Op::Attention.cost(Shape::attention(4, 6, 16, 11)).flops, 2 * 11 * 16);
     }
 

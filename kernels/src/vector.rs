@@ -87,3 +87,25 @@ pub(crate) trait Mac: Copy {
     /// The ISA is available.
     unsafe fn add_bits(self, other: Self) -> Self;
 }
+
+/// Accumulators that are floating-point numbers.
+pub(crate) trait Float: Mac {
+    /// # Safety
+    /// The ISA is available.
+    unsafe fn add(self, other: Self) -> Self;
+
+    /// `self · factor + addend`, rounded once.
+    ///
+    /// # Safety
+    /// The ISA is available.
+    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
+}
+
+/// A 16-bit type that comes from memory and is converted to the f32 lanes of `M`.
+pub(crate) trait Widen<M: Float> {
+    /// Two vectors of f32 from one vector of halves.
+    ///
+    /// # Safety
+    /// The ISA is available; `M::BYTES` readable bytes at `from`.
+    unsafe fn pair(from: *const u8) -> [M; 2];
+}

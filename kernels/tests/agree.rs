@@ -3,7 +3,7 @@
 //! An instruction set that the CPU lacks is skipped: the list printed says which were run.
 
 use roofprobe_kernels::buffer::{Buffer, Pages};
-use roofprobe_kernels::ops::chain::{ChainKernel, STEPS};
+use roofprobe_kernels::ops::chain::{ChainKernel, ChainShape, Halves, Recurrence, STEPS};
 use roofprobe_kernels::ops::chase::{Chase, Layout};
 use roofprobe_kernels::ops::clock::dependent_adds;
 use roofprobe_kernels::ops::stream::{self, Stores, StreamKernel, Ways};
@@ -110,57 +110,109 @@ fn chases_are_random() {
 #[test]
 fn chains_agree_with_the_oracle() {
     for kernel in ChainKernel::all() {
-        println!("{} {}", kernel.dtype(), kernel.isa());
+        println!("{} {} {}", kernel.op(), kernel.dtype(), kernel.isa());
         for (seed, rounds) in [(1, 1), (2, 2), (3, 7)] {
             let mut state = kernel.prepare(seed);
             state.run(rounds);
-            assert!(state.verified(rounds), "{} on {}", kernel.dtype(), kernel.isa());
+            assert!(state.verified(rounds), "{} {} on {}", kernel.op(), kernel.dtype(), kernel.isa());
             assert!(!state.verified(rounds + 1), "the check must tell another amount of work");
         }
     }
 }
 
-#[test]
-fn chains_stay_bounded_and_busy() {
-    for dtype in [Dtype::F32, Dtype::F64] {
-        let inputs = reference::chain_inputs(dtype, 256, 32, 5);
-        let (near, far) =
-            (reference::chain(dtype, true, &inputs, STEPS), reference::chain(dtype, true, &inputs, STEPS - 1));
-        assert_ne!(near, far);
-        let lanes: Vec<f64> = if dtype == Dtype::F64 {
-            near.as_chunks::<8>().0.iter().map(|&b| f64::from_ne_bytes(b)).collect()
-        } else {
-            near.as_chunks::<4>().0.iter().map(|&b| f64::from(f32::from_ne_bytes(b))).collect()
-        };
-        assert!(lanes.iter().all(|x| x.is_finite() && x.abs() <= 1.9), "{lanes:?}");
+fn shape(dtype: Dtype, recurrence: Recurrence) -> ChainShape {
+    let vector_bytes = if recurrence == Recurrence::Tile { 1024 } else { 64 };
+    ChainShape { dtype, recurrence, vector_bytes, accumulators: 4 }
+}
+
+fn lanes(shape: &ChainShape, bytes: &[u8]) -> Vec<f64> {
+    match shape.lane_bytes() {
+        8 => bytes.as_chunks::<8>().0.iter().map(|&b| f64::from_ne_bytes(b)).collect(),
+        _ => bytes.as_chunks::<4>().0.iter().map(|&b| f64::from(f32::from_ne_bytes(b))).collect(),
     }
 }
 
 #[test]
-fn bf16_oracle_is_exact_in_any_order() {
-    // The inputs are chosen such that no sum is ever rounded: the double-precision sum is the same number.
-    let inputs = reference::chain_inputs(Dtype::Bf16, 64, 64, 9);
-    let bf16 = |bytes: &[u8]| f64::from(f32::from_bits(u32::from(u16::from_ne_bytes([bytes[0], bytes[1]])) << 16));
-    let last = reference::chain(Dtype::Bf16, false, &inputs, STEPS);
-    for lane in 0..16 {
-        let at = lane * 4;
-        let mut sum = f64::from(f32::from_ne_bytes(inputs.start[at..at + 4].try_into().unwrap()));
-        for step in 0..STEPS {
-            let b = 64 * (1 + step % 2);
-            for half in [at, at + 2] {
-                sum += bf16(&inputs.operands[half..]) * bf16(&inputs.operands[b + half..]);
-            }
-        }
-        assert!(sum.abs() < f64::from(1 << 24));
-        assert_eq!(sum, f64::from(f32::from_ne_bytes(last[at..at + 4].try_into().unwrap())), "lane {lane}");
+fn chains_stay_bounded_and_busy() {
+    let (square, sum) = (Recurrence::Square { fused: true }, Recurrence::SquareAndSum { sums: 3 });
+    let converted = Recurrence::Converted(Halves::Apart);
+    for (dtype, recurrence, bound) in [
+        (Dtype::F32, square, 1.9),
+        (Dtype::F64, square, 1.9),
+        (Dtype::F32, sum, 1.9 * STEPS as f64),
+        (Dtype::F64, sum, 1.9 * STEPS as f64),
+        (Dtype::F16, converted, STEPS as f64),
+        (Dtype::Bf16, converted, STEPS as f64),
+    ] {
+        let shape = shape(dtype, recurrence);
+        let inputs = reference::chain_inputs(&shape, 5);
+        assert_eq!((inputs.start.len(), inputs.operands.len()), (shape.state_bytes(), shape.operand_bytes()));
+        let (near, far) = (reference::chain(&shape, &inputs, STEPS), reference::chain(&shape, &inputs, STEPS - 1));
+        let (near, far) = (lanes(&shape, &near), lanes(&shape, &far));
+        assert!(near.iter().zip(&far).all(|(a, b)| a != b), "{recurrence:?}: every lane moves");
+        assert!(near.iter().all(|x| x.is_finite() && x.abs() <= bound), "{recurrence:?}: {near:?}");
     }
+}
+
+#[test]
+fn squares_in_halves_stay_bounded() {
+    let shape = shape(Dtype::F16, Recurrence::Square { fused: true });
+    let inputs = reference::chain_inputs(&shape, 5);
+    for steps in [1, 2, STEPS] {
+        let last = reference::chain(&shape, &inputs, steps);
+        // Below 2: the exponent's upper bit is only set together with no other.
+        assert!(last.as_chunks::<2>().0.iter().all(|&b| u16::from_ne_bytes(b) & 0x7fff < 0x4000), "{steps}");
+    }
+}
+
+/// The double-precision sum of all that bf16 products add to each lane, as an exact number.
+fn bf16_sums(
+    inputs: &reference::ChainInputs,
+    vector_bytes: usize,
+    pairs: impl Fn(usize) -> Vec<(usize, usize)>,
+) -> Vec<f64> {
+    let bf16 = |bytes: &[u8]| f64::from(f32::from_bits(u32::from(u16::from_ne_bytes([bytes[0], bytes[1]])) << 16));
+    let start = inputs.start.as_chunks::<4>().0.iter().enumerate();
+    start
+        .map(|(lane, &start)| {
+            let pairs = pairs(lane);
+            let mut sum = f64::from(f32::from_ne_bytes(start));
+            for step in 0..STEPS {
+                let b = vector_bytes * (1 + step % 2);
+                for &(at_a, at_b) in &pairs {
+                    sum += bf16(&inputs.operands[at_a..]) * bf16(&inputs.operands[b + at_b..]);
+                    assert!(sum.abs() < f64::from(1 << 24), "lane {lane} would be rounded");
+                }
+            }
+            sum
+        })
+        .collect()
+}
+
+#[test]
+fn bf16_oracles_are_exact_in_any_order() {
+    // The inputs are chosen such that no sum is ever rounded: the double-precision sum is the same number.
+    let dot = shape(Dtype::Bf16, Recurrence::Dot);
+    let inputs = reference::chain_inputs(&dot, 9);
+    let sums = bf16_sums(&inputs, 64, |lane| [0, 2].map(|half| (lane * 4 % 64 + half, lane * 4 % 64 + half)).to_vec());
+    assert_eq!(sums, lanes(&dot, &reference::chain(&dot, &inputs, STEPS)));
+    // A tile: row of A by column of B, element pair by element pair.
+    let tile = ChainShape { accumulators: 1, ..shape(Dtype::Bf16, Recurrence::Tile) };
+    let inputs = reference::chain_inputs(&tile, 9);
+    let sums = bf16_sums(&inputs, 1024, |lane| {
+        let (row, column) = (lane / 16, lane % 16);
+        (0..32).map(|k| (row * 64 + 2 * k, k / 2 * 64 + 4 * column + 2 * (k % 2))).collect()
+    });
+    assert_eq!(sums, lanes(&tile, &reference::chain(&tile, &inputs, STEPS)));
 }
 
 #[test]
 fn the_table_names_every_kernel_it_has() {
     for isa in Isa::ALL.iter().copied().filter(|isa| isa.available()) {
         for dtype in Dtype::ALL {
-            assert_eq!(ChainKernel::find(dtype, isa).is_some(), isa.has_chain(dtype), "{dtype} {isa}");
+            let there = |op: Op| ChainKernel::find(op, dtype, isa).is_some();
+            assert_eq!(there(Op::Chain), isa.has_chain(dtype), "{dtype} {isa}");
+            assert_eq!(there(Op::ChainAdd), isa.has_chain_add(dtype), "{dtype} {isa}");
         }
         for op in stream::OPS {
             let there = |ways: Ways| StreamKernel::find(op, isa, ways).is_some();

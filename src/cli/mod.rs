@@ -3,6 +3,7 @@
 //! Results go to standard output, progress and warnings to standard error. Exit code 0: done; 1: could not be done;
 //! 2: the request or an input file is wrong.
 
+mod canary;
 mod devices;
 mod evaluate;
 mod first_minute;
@@ -54,6 +55,8 @@ enum Verb {
     Models(models::Models),
     Profiles(profiles::Profiles),
     Schema(schema::Schema),
+    #[command(hide = true)]
+    Canary(canary::Canary),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -91,6 +94,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Models(verb)) => verb.run(format),
         Some(Verb::Profiles(verb)) => verb.run(format),
         Some(Verb::Schema(verb)) => verb.run(),
+        Some(Verb::Canary(verb)) => verb.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,5 @@
-//! Compute peaks: multiply-accumulate chains, the best instruction set and each one alone.
+//! Compute peaks: multiply-accumulate chains, the best instruction set and each one alone, on all cores and on one; and
+//! what additions beside the multiply-accumulates gain.
 
 use super::{Known, Question};
 use crate::job::Job;
@@ -6,9 +7,10 @@ use crate::profile::{Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// The types that have chains.
-const DTYPES: [Dtype; 4] = [Dtype::F64, Dtype::F32, Dtype::Bf16, Dtype::I8];
+const DTYPES: [Dtype; 5] = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8];
 
-/// `compute.<dtype>` for the best instruction set, then `compute.<dtype>.<isa>` for each of the architecture.
+/// Of each type: `compute.<dtype>` for the best instruction set, the same with `.single` on one thread, and
+/// `compute.<dtype>.<isa>` for each of the architecture, with `.fma_add` where there is such a chain.
 pub(super) fn questions(Known { machine, .. }: Known) -> Vec<Question> {
     DTYPES.into_iter().flat_map(|dtype| of_dtype(machine, dtype)).collect()
 }
@@ -18,42 +20,48 @@ fn of_dtype(machine: &Machine, dtype: Dtype) -> Vec<Question> {
     let with_chain: Vec<Isa> =
         Isa::ALL.iter().copied().filter(of_this_architecture).filter(|isa| isa.has_chain(dtype)).collect();
     let present: Vec<Isa> = super::isas(machine).filter(|isa| with_chain.contains(isa)).collect();
+    let threads = machine.environment.threads;
 
-    let id = format!("compute.{dtype}");
-    let mut best = Question::new(&id);
-    best.candidates = present.iter().rev().map(|&isa| job(&id, machine, dtype, isa)).collect();
     let needed = with_chain.iter().map(|isa| isa.name()).collect::<Vec<_>>().join(" or ");
-    best.otherwise = (
-        Status::Unsupported,
-        if needed.is_empty() {
-            format!("there is no {dtype} multiply-accumulate kernel for {} yet", machine.device.architecture)
-        } else {
-            format!("this CPU has no {dtype} multiply-accumulate instruction that roofprobe knows ({needed})")
-        },
-    );
-    let mut questions = vec![best];
+    let without = if needed.is_empty() {
+        format!("there is no {dtype} multiply-accumulate kernel for {} yet", machine.device.architecture)
+    } else {
+        format!("this CPU has no {dtype} multiply-accumulate instruction that roofprobe knows ({needed})")
+    };
+    let best = |id: String, threads: u32| {
+        let mut best = Question::new(&id);
+        best.candidates = present.iter().rev().map(|&isa| job(&id, Op::Chain, dtype, isa, threads)).collect();
+        best.otherwise = (Status::Unsupported, without.clone());
+        best
+    };
+    let mut questions = vec![best(format!("compute.{dtype}"), threads)];
+    // With one thread in all, the question above is already the answer.
+    if threads > 1 {
+        questions.push(best(format!("compute.{dtype}.single"), 1));
+    }
     for isa in with_chain {
-        let id = format!("compute.{dtype}.{isa}");
-        let mut question = Question::new(&id);
-        if present.contains(&isa) {
-            question.candidates.push(job(&id, machine, dtype, isa));
-        } else {
-            question.otherwise = (Status::Unsupported, format!("this CPU has no {isa}"));
+        let alone = |id: String, op: Op| {
+            let mut question = Question::new(&id);
+            if present.contains(&isa) {
+                question.candidates.push(job(&id, op, dtype, isa, threads));
+            } else {
+                question.otherwise = (Status::Unsupported, format!("this CPU has no {isa}"));
+            }
+            question
+        };
+        questions.push(alone(format!("compute.{dtype}.{isa}"), Op::Chain));
+        if isa.has_chain_add(dtype) {
+            questions.push(alone(format!("compute.{dtype}.{isa}.fma_add"), Op::ChainAdd));
         }
-        questions.push(question);
     }
     questions
 }
 
-fn job(id: &str, machine: &Machine, dtype: Dtype, isa: Isa) -> Job {
+fn job(id: &str, op: Op, dtype: Dtype, isa: Isa, threads: u32) -> Job {
     Job {
         ceiling: id.to_owned(),
-        op: Op::Chain,
+        op,
         dtype,
-        variant: Variant {
-            isa: Some(isa.name().to_owned()),
-            threads: Some(machine.environment.threads),
-            ..Variant::default()
-        },
+        variant: Variant { isa: Some(isa.name().to_owned()), threads: Some(threads), ..Variant::default() },
     }
 }

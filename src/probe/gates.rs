@@ -21,6 +21,10 @@ const ABOVE_PEAK_MAX: f64 = 1.02;
 const ABOVE_READ_MAX: f64 = 1.05;
 /// The levels, nearest first.
 const LEVELS: [&str; 4] = ["l1", "l2", "l3", "dram"];
+/// How the ids end that count an addition beside each multiply-accumulate.
+const FMA_ADD: &str = ".fma_add";
+/// Three operations for two: where the pipes of the additions lie beside the others.
+const FMA_ADD_GAIN: f64 = 1.5;
 /// Fewer samples than this bear no interval.
 const SAMPLES_MIN: u32 = 5;
 
@@ -71,14 +75,11 @@ fn settled(ceiling: &Ceiling) -> Option<String> {
 }
 
 fn below_pipes(ceiling: &Ceiling, machine: &Machine) -> Option<String> {
-    let mut words = ceiling.id.split('.');
-    if words.next() != Some("compute") {
-        return None;
-    }
-    let most = known_per_cycle(machine.device.microarchitecture.as_deref()?, words.next()?)?;
+    let most = known_per_cycle(machine.device.microarchitecture.as_deref()?, &ceiling.id)?;
     let seen = ceiling.per_cycle?;
+    let what = if ceiling.id.starts_with("memory.") { "bytes" } else { "operations" };
     (seen > most * ABOVE_PIPES_MAX)
-        .then(|| format!("implausible: {seen} operations per cycle and core, where this design has pipes for {most}"))
+        .then(|| format!("implausible: {seen} {what} per cycle and core, where this design has pipes for {most}"))
 }
 
 /// The value of the ceiling of that id.
@@ -125,7 +126,7 @@ fn below_peak(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
     };
     let best = format!("compute.{arithmetic}");
     let of_isas = format!("{best}.");
-    let peaks = rows.iter().filter(|(id, _)| *id == best || id.starts_with(&of_isas));
+    let peaks = rows.iter().filter(|(id, _)| *id == best || id.starts_with(&of_isas) && !id.ends_with(FMA_ADD));
     let (id, peak) = peaks.max_by(|a, b| a.1.total_cmp(&b.1))?;
     (value > peak * ABOVE_PEAK_MAX)
         .then(|| format!("implausible: {value} GFLOP/s, where {id}, the peak of its arithmetic, is {peak}"))
@@ -145,8 +146,13 @@ fn below_read(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
 
 fn above_own_rows(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
     let (value, _) = ceiling.value()?;
+    if !ceiling.id.starts_with("compute.") {
+        return None;
+    }
     let below = format!("{}.", ceiling.id);
-    let best = rows.iter().filter(|(id, _)| id.starts_with(&below)).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    // Additions beside the multiply-accumulates are no multiply-accumulates.
+    let own = rows.iter().filter(|(id, _)| id.starts_with(&below) && !id.ends_with(FMA_ADD));
+    let best = own.max_by(|a, b| a.1.total_cmp(&b.1))?;
     (value < best.1 * BELOW_OWN_ROW_MAX)
         .then(|| format!("inconsistent: {value} is less than the {} that {} alone reached", best.1, best.0))
 }
@@ -161,25 +167,68 @@ fn against_burst(ceiling: &Ceiling, rows: &[(String, f64)]) -> Option<String> {
     Some(format!("held for long: {verb} the burst value {burst} {} of {burst_id}", unit.symbol()))
 }
 
-/// Operations per cycle and core, two per multiply-accumulate: pipes × vector width, from the vendors' optimisation
-/// guides (AMD 17h/19h/1Ah, Intel 64 and IA-32). Upper bounds: some parts of a family have half.
-fn known_per_cycle(microarchitecture: &str, dtype: &str) -> Option<f64> {
-    let [f64_, f32_, bf16, i8_] = match microarchitecture {
-        "Zen 2" | "Zen 3" | "Haswell" | "Broadwell" | "Skylake" => [16.0, 32.0, f64::NAN, f64::NAN],
-        "Zen 4" => [16.0, 32.0, 64.0, 128.0],
-        "Zen 5" => [32.0, 64.0, 128.0, 256.0],
-        "Skylake-SP" | "Ice Lake-SP" => [32.0, 64.0, f64::NAN, 256.0],
-        "Sapphire Rapids" | "Emerald Rapids" => [32.0, 64.0, 128.0, 256.0],
+/// What one core of this design does per cycle at most: operations, two per multiply-accumulate, for `compute.*`; bytes
+/// loaded for `memory.l1.read`. `None` where the design is not known.
+fn known_per_cycle(microarchitecture: &str, id: &str) -> Option<f64> {
+    let most = pipes(microarchitecture)?;
+    let words: Vec<&str> = id.split('.').collect();
+    let known = match words.as_slice() {
+        ["memory", "l1", "read"] => Some(most.load_bytes),
+        ["compute", dtype, isa @ ..] => {
+            // Tiles lie beyond the vectors: the best may be either.
+            let tiles = match (isa, *dtype) {
+                ([] | ["single"] | ["amxbf16"], "bf16") => most.tile_bf16,
+                ([] | ["single"] | ["amxint8"], "i8") => most.tile_i8,
+                _ => None,
+            };
+            let vectors = match *dtype {
+                "f64" => Some(most.f32 / 2.0),
+                "f32" => Some(most.f32),
+                // Where there is no arithmetic in halves, they are converted, and f32's pipes do the work.
+                "f16" => Some(most.f16.unwrap_or(most.f32)),
+                "bf16" => Some(most.bf16.unwrap_or(most.f32)),
+                "i8" => most.i8,
+                _ => None,
+            };
+            tiles.or(vectors)
+        }
+        _ => None,
+    }?;
+    Some(if id.ends_with(FMA_ADD) { known * FMA_ADD_GAIN } else { known })
+}
+
+/// The pipes of one core, per cycle.
+#[derive(Clone, Copy)]
+struct Pipes {
+    f32: f64,
+    f16: Option<f64>,
+    bf16: Option<f64>,
+    i8: Option<f64>,
+    tile_bf16: Option<f64>,
+    tile_i8: Option<f64>,
+    load_bytes: f64,
+}
+
+/// Pipes × vector width, from the vendors' optimisation guides (AMD 17h/19h/1Ah, Intel 64 and IA-32). Upper bounds: some
+/// parts of a family have half.
+fn pipes(microarchitecture: &str) -> Option<Pipes> {
+    let narrow = Pipes { f32: 32.0, f16: None, bf16: None, i8: None, tile_bf16: None, tile_i8: None, load_bytes: 64.0 };
+    let wide = Pipes { f32: 64.0, load_bytes: 128.0, ..narrow };
+    Some(match microarchitecture {
+        "Zen 2" | "Zen 3" | "Haswell" | "Broadwell" | "Skylake" => narrow,
+        "Zen 4" => Pipes { bf16: Some(64.0), i8: Some(128.0), ..narrow },
+        "Zen 5" => Pipes { bf16: Some(128.0), i8: Some(256.0), ..wide },
+        "Skylake-SP" | "Ice Lake-SP" => Pipes { i8: Some(256.0), ..wide },
+        "Sapphire Rapids" | "Emerald Rapids" => Pipes {
+            f16: Some(128.0),
+            bf16: Some(128.0),
+            i8: Some(256.0),
+            tile_bf16: Some(2048.0),
+            tile_i8: Some(4096.0),
+            ..wide
+        },
         _ => return None,
-    };
-    let most = match dtype {
-        "f64" => f64_,
-        "f32" => f32_,
-        "bf16" => bf16,
-        "i8" => i8_,
-        _ => return None,
-    };
-    most.is_finite().then_some(most)
+    })
 }
 
 #[cfg(test)]
@@ -229,6 +278,35 @@ mod tests {
         let mut all = [ceiling("compute.f32", 100.0), ceiling("compute.f32.avx2", 200.0)];
         judge(&mut all, &machine());
         assert_eq!(all.map(|c| c.status), [Status::Suspect, Status::Measured]);
+    }
+
+    #[test]
+    fn additions_beside_are_held_against_their_own_pipes() {
+        let mut all = [ceiling("compute.f32", 100.0), ceiling("compute.f32.avx512.fma_add", 150.0)];
+        all[1].per_cycle = Some(48.0);
+        judge(&mut all, &machine());
+        assert_eq!(all.each_ref().map(|c| c.status), [Status::Measured; 2], "{all:?}");
+        all[1].per_cycle = Some(51.0);
+        judge(&mut all, &machine());
+        assert!(all[1].reason.as_ref().unwrap().contains("pipes for 48"), "{all:?}");
+    }
+
+    #[test]
+    fn pipes_are_known_of_known_designs_only() {
+        let known = |design: &str, id: &str| known_per_cycle(design, id);
+        assert_eq!(known("Zen 4", "memory.l1.read"), Some(64.0));
+        assert_eq!(known("Zen 5", "memory.l1.read"), Some(128.0));
+        assert_eq!(known("Skylake-SP", "memory.l1.read"), Some(128.0));
+        assert_eq!(known("Haswell", "memory.l1.read"), Some(64.0));
+        assert_eq!(known("Zen 4", "memory.l2.read"), None);
+        assert_eq!(known("Sapphire Rapids", "compute.bf16"), Some(2048.0));
+        assert_eq!(known("Sapphire Rapids", "compute.i8.amxint8"), Some(4096.0));
+        assert_eq!(known("Sapphire Rapids", "compute.i8.avx512vnni"), Some(256.0));
+        assert_eq!(known("Sapphire Rapids", "compute.f16.avx512fp16"), Some(128.0));
+        assert_eq!(known("Zen 3", "compute.bf16.avx2"), Some(32.0));
+        assert_eq!(known("Zen 3", "compute.i8.avx2"), None);
+        assert_eq!(known("Zen 4", "compute.f64.single"), Some(16.0));
+        assert_eq!(known("some core", "compute.f32"), None);
     }
 
     #[test]

@@ -173,6 +173,21 @@ pub(crate) mod tests {
         let bf16 = questions.iter().find(|q| q.id == "compute.bf16").unwrap();
         assert!(bf16.candidates.is_empty() && bf16.otherwise.1.contains("avx512bf16"), "{bf16:?}");
         assert!(questions.iter().any(|q| q.id == "compute.f32.avx512" && q.candidates.is_empty()));
+        assert!(questions.iter().any(|q| q.id == "compute.f32.avx512.fma_add" && q.candidates.is_empty()));
+    }
+
+    #[test]
+    fn one_core_is_asked_beside_all_where_there_are_more() {
+        let mut machine = machine();
+        let singles = |machine: &Machine| -> Vec<Question> {
+            plan(machine, &[], Effort::Quick).into_iter().filter(|q| q.id.ends_with(".single")).collect()
+        };
+        let found = singles(&machine);
+        assert!(found.iter().any(|q| q.id == "compute.f32.single"));
+        let mut jobs = found.iter().flat_map(|q| &q.candidates);
+        assert!(found.iter().all(|q| !q.candidates.is_empty()) && jobs.all(|job| job.variant.threads == Some(1)));
+        machine.environment.threads = 1;
+        assert_eq!(singles(&machine), []);
     }
 
     #[test]

@@ -9,9 +9,13 @@ mod matmul;
 mod portable;
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
 
 /// Implements `Vector` for an x86 register type by naming its intrinsics.
 #[cfg(target_arch = "x86_64")]
@@ -80,6 +84,69 @@ macro_rules! x86_vector {
 #[cfg(target_arch = "x86_64")]
 use x86_vector;
 
+/// Makes a type of accumulators of an x86 register: its loads and stores, and the step of its recurrence, a closure of
+/// the accumulators, the three operands and whether the step is an odd one.
+#[cfg(target_arch = "x86_64")]
+macro_rules! x86_mac {
+    ($(#[$doc:meta])* $name:ident, $register:ty, load: $load:ident, store: $store:ident, add_bits: $add_bits:ident,
+     step: $step:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        struct $name($register);
+
+        // SAFETY of every method: the trait's contract. Loads and stores are the unaligned forms.
+        impl Mac for $name {
+            const BYTES: usize = size_of::<$register>();
+
+            #[inline(always)]
+            unsafe fn load(from: *const u8) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $load(from.cast()) })
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut u8) {
+                // SAFETY: see above.
+                unsafe { $store(to.cast(), self.0) }
+            }
+            #[inline(always)]
+            unsafe fn step<const ODD: bool>(self, operands: &[Self; 3]) -> Self {
+                let step: unsafe fn($register, [$register; 3], bool) -> $register = $step;
+                // SAFETY: see above.
+                Self(unsafe { step(self.0, [operands[0].0, operands[1].0, operands[2].0], ODD) })
+            }
+            #[inline(always)]
+            unsafe fn add_bits(self, other: Self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $add_bits(self.0, other.0) })
+            }
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+use x86_mac;
+
+/// Adds to such a type, by name, what only floating-point numbers have.
+#[cfg(target_arch = "x86_64")]
+macro_rules! x86_float {
+    ($name:ident, to_float: $to:ident, to_bits: $from:ident, add: $add:ident, mul_add: $mul_add:ident) => {
+        // SAFETY of every method: the trait's contract.
+        impl Float for $name {
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $from($add($to(self.0), $to(other.0))) })
+            }
+            #[inline(always)]
+            unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
+                // SAFETY: see above.
+                Self(unsafe { $from($mul_add($to(self.0), $to(factor.0), $to(addend.0))) })
+            }
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+use x86_float;
+
 /// Every stream kernel of this architecture, available or not.
 pub(crate) fn streams() -> impl Iterator<Item = &'static StreamEntry> {
     let tables: &'static [&[&[StreamEntry]]] = &[
@@ -97,9 +164,13 @@ pub(crate) fn chains() -> impl Iterator<Item = &'static ChainEntry> {
     let tables: &'static [&[ChainEntry]] = &[
         portable::CHAINS,
         #[cfg(target_arch = "x86_64")]
+        sse2::CHAINS,
+        #[cfg(target_arch = "x86_64")]
         avx2::CHAINS,
         #[cfg(target_arch = "x86_64")]
         avx512::CHAINS,
+        #[cfg(target_arch = "x86_64")]
+        amx::CHAINS,
     ];
     tables.iter().copied().flatten()
 }

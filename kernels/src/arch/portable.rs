@@ -5,7 +5,7 @@ pub(super) mod attention;
 use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::op::Op;
-use crate::ops::chain::{ChainEntry, chain, chain_entry};
+use crate::ops::chain::{ChainEntry, ChainShape, Recurrence, chain_entry};
 use crate::ops::stream::{self, Arrays, Stores, StreamEntry, Ways, stream_table};
 use crate::vector::{Mac, Vector};
 
@@ -15,10 +15,10 @@ stream_table!(Isa::Portable, F64x4, [], reads: [(1, 0), (2, 0), (4, 0), (8, 0)],
 
 // Multiply and add take 6 to 8 cycles one after the other, on two pipes each: 12 accumulators leave no slack. Fourteen and
 // the constant fit sixteen registers of 128 bits.
-chain_entry!(CHAIN_F64, Isa::Portable, Dtype::F64, F64x2, 14, fused: false);
-chain_entry!(CHAIN_F32, Isa::Portable, Dtype::F32, F32x4, 14, fused: false);
+chain_entry!(CHAIN_F64, Isa::Portable, Dtype::F64, Recurrence::Square { fused: false }, mac: F64x2, 14);
+chain_entry!(CHAIN_F32, Isa::Portable, Dtype::F32, Recurrence::Square { fused: false }, mac: F32x4, 14);
 // The byte products take registers of their own.
-chain_entry!(CHAIN_I8, Isa::Portable, Dtype::I8, I32x4, 4, fused: false);
+chain_entry!(CHAIN_I8, Isa::Portable, Dtype::I8, Recurrence::Dot, mac: I32x4, 4);
 
 #[derive(Clone, Copy)]
 struct F64x4([f64; 4]);

@@ -6,7 +6,7 @@
 use super::arena::{huge_share, policy};
 use super::team::SpinBarrier;
 use super::turns::Turns;
-use super::{Bench, Cpu, Seen, clock_hz, isa_of, rejected, skipped, unsupported};
+use super::{Bench, Cpu, Seen, clock_around, clock_hz, isa_of, rejected, skipped, unsupported};
 use crate::device::{Pass, Refusal};
 use crate::job::Job;
 use crate::profile::Pages;
@@ -85,10 +85,7 @@ impl Cpu {
             }
             before
         };
-        let conclude = |_: &mut Bench, before: Option<f64>| Seen {
-            clock_hz: before.zip(clock_hz()).map(|(a, b)| a.max(b)),
-            right: true,
-        };
+        let conclude = |_: &mut Bench, before| Seen { clock_hz: clock_around(before), right: true };
         let spans = self.timed(size, |_| clock_hz(), run, conclude)?;
         if first && !attention.verified(repetitions as usize - 1) {
             return Err(rejected(job));

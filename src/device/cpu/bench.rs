@@ -5,7 +5,7 @@ use crate::profile::Pages;
 use roofprobe_kernels::ops::chain::{ChainKernel, ChainState};
 use roofprobe_kernels::ops::chase::{Chase, LINE_BYTES, Layout};
 use roofprobe_kernels::ops::clock::dependent_adds;
-use roofprobe_kernels::{Dtype, Isa};
+use roofprobe_kernels::{Dtype, Isa, Op};
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::Instant;
@@ -18,7 +18,7 @@ pub(super) struct Bench {
     index: usize,
     arenas: HashMap<Pages, Arena>,
     chases: HashMap<Cycle, (Chase, Option<f64>)>,
-    chains: HashMap<(Dtype, Isa), ChainState>,
+    chains: HashMap<(Op, Dtype, Isa), ChainState>,
 }
 
 /// A chase's memory and order.
@@ -116,20 +116,24 @@ impl Bench {
     /// Makes the operands of a chain ready, and what it must come to.
     pub(super) fn prepare_chain(&mut self, kernel: ChainKernel) {
         let seed = black_box(0x5eed + self.index as u64);
-        self.chains.entry((kernel.dtype(), kernel.isa())).or_insert_with(|| kernel.prepare(seed));
+        self.chains.entry(key(kernel)).or_insert_with(|| kernel.prepare(seed));
     }
 
     /// Runs a chain for `rounds` rounds.
     pub(super) fn chain(&mut self, kernel: ChainKernel, rounds: u64) {
-        if let Some(state) = self.chains.get_mut(&(kernel.dtype(), kernel.isa())) {
+        if let Some(state) = self.chains.get_mut(&key(kernel)) {
             state.run(rounds);
         }
     }
 
     /// Whether the last run of the chain came to what the oracle says.
     pub(super) fn verify_chain(&self, kernel: ChainKernel, rounds: u64) -> bool {
-        self.chains.get(&(kernel.dtype(), kernel.isa())).is_some_and(|state| state.verified(rounds))
+        self.chains.get(&key(kernel)).is_some_and(|state| state.verified(rounds))
     }
+}
+
+fn key(kernel: ChainKernel) -> (Op, Dtype, Isa) {
+    (kernel.op(), kernel.dtype(), kernel.isa())
 }
 
 /// The clock of this thread now, Hz: dependent additions over time.

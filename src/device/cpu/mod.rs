@@ -7,6 +7,7 @@
 mod arena;
 mod attention;
 mod bench;
+mod canary;
 mod matmul;
 mod memory;
 mod overhead;
@@ -22,6 +23,7 @@ use crate::profile::Machine;
 use crate::units::{Seconds, four_digits};
 use crate::work::Work;
 use bench::{Bench, clock_hz, waited_s};
+pub(crate) use canary::ALIVE;
 use overhead::Call;
 use roofprobe_kernels::ops::chain::ChainKernel;
 use roofprobe_kernels::{Dtype, Isa, Op};
@@ -106,10 +108,19 @@ impl Cpu {
         topology::read(None).map(|t| t.machine).map_err(Error::failure)
     }
 
+    /// Runs one round of every chain of `isa` in this thread and verifies it: for a process that may die of it.
+    ///
+    /// # Errors
+    /// Failure when there is no such kernel here or one differs from the oracle.
+    pub fn try_instruction_set(isa: Isa) -> Result<()> {
+        canary::try_here(isa).map_err(Error::failure)
+    }
+
     fn watch_drift(&mut self) {
-        let best = Isa::ALL.iter().rev().find_map(|&isa| ChainKernel::find(Dtype::F32, isa));
+        let best = Isa::ALL.iter().rev().find_map(|&isa| ChainKernel::find(Op::Chain, Dtype::F32, isa));
         // A first run wakes the clock up and is not kept.
-        let rates = best.map(|kernel| [(); 3].map(|()| self.time_chain(kernel, SENTINEL_ROUNDS)));
+        let all = self.team.size();
+        let rates = best.map(|kernel| [(); 3].map(|()| self.time_chain(kernel, all, SENTINEL_ROUNDS)));
         if let Some([_, Ok(first), Ok(second)]) = rates {
             self.sentinel.push((first.work.flops / first.seconds).0.max((second.work.flops / second.seconds).0));
         }
@@ -119,23 +130,24 @@ impl Cpu {
         }
     }
 
-    fn time_chain(&mut self, kernel: ChainKernel, repetitions: u64) -> std::result::Result<Pass, Refusal> {
-        self.all(move |bench, _| bench.prepare_chain(kernel))?;
+    /// Times a chain on the first `threads` members of the team; the others wait.
+    fn time_chain(
+        &mut self,
+        kernel: ChainKernel,
+        threads: usize,
+        repetitions: u64,
+    ) -> std::result::Result<Pass, Refusal> {
+        self.all(move |bench, _| (bench.index() < threads).then(|| bench.prepare_chain(kernel)))?;
         let run = move |bench: &mut Bench, before: Option<f64>, _: &SpinBarrier| {
             bench.chain(kernel, repetitions);
             before
         };
-        let spans = self.timed(
-            self.team.size(),
-            |_| clock_hz(),
-            run,
-            move |bench, before| {
-                // Interruptions only ever make the clock look slower: the faster reading is the nearer one.
-                let clock_hz = before.zip(clock_hz()).map(|(a, b)| a.max(b));
-                Seen { clock_hz, right: bench.verify_chain(kernel, repetitions) }
-            },
-        )?;
-        let work = Work::of_kernel(kernel.cost(repetitions), kernel.dtype()) * self.team.size() as f64;
+        let conclude = move |bench: &mut Bench, before| Seen {
+            clock_hz: clock_around(before),
+            right: bench.verify_chain(kernel, repetitions),
+        };
+        let spans = self.timed(threads, |_| clock_hz(), run, conclude)?;
+        let work = Work::of_kernel(kernel.cost(repetitions), kernel.dtype()) * threads as f64;
         let reason =
             || Refusal::Rejected(format!("the {} chain on {} differs from the oracle", kernel.dtype(), kernel.isa()));
         spans.pass(repetitions, work).ok_or_else(reason)
@@ -222,10 +234,12 @@ impl Device for Cpu {
     fn time(&mut self, job: &Job, repetitions: u64, _purpose: Purpose) -> std::result::Result<Pass, Refusal> {
         match job.op {
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => self.time_stream(job, repetitions),
-            Op::Chain => {
+            Op::Chain | Op::ChainAdd => {
                 let isa = isa_of(job)?;
-                let kernel = ChainKernel::find(job.dtype, isa).ok_or_else(|| unsupported(isa))?;
-                self.time_chain(kernel, repetitions)
+                let kernel = ChainKernel::find(job.op, job.dtype, isa).ok_or_else(|| unsupported(isa))?;
+                canary::survived(isa).map_err(Refusal::Unsupported)?;
+                let threads = self.active(job)?;
+                self.time_chain(kernel, threads, repetitions)
             }
             Op::Chase => self.time_chase(job, repetitions),
             Op::Matmul => self.time_matmul(job, repetitions),
@@ -244,6 +258,12 @@ impl Device for Cpu {
         let _ = self.all(|bench, _| bench.clear());
         self.watch_drift();
     }
+}
+
+/// The clock of a pass, from a reading before it and one taken now. Interruptions only ever make the clock look slower: the
+/// faster reading is the nearer one.
+fn clock_around(before: Option<f64>) -> Option<f64> {
+    before.zip(clock_hz()).map(|(before, after)| before.max(after))
 }
 
 fn isa_of(job: &Job) -> std::result::Result<Isa, Refusal> {

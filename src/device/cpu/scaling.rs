@@ -78,7 +78,7 @@ fn per_second(spans: &[(f64, f64)]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roofprobe_kernels::{Dtype, Isa};
+    use roofprobe_kernels::{Dtype, Isa, Op};
 
     #[test]
     fn threads_that_took_turns_did_not_do_more() {
@@ -91,7 +91,7 @@ mod tests {
     fn the_best_of_each_side_counts() {
         let core = core_affinity::get_core_ids().unwrap()[0];
         let team = Team::new(&[core, core]).unwrap();
-        let kernel = ChainKernel::find(Dtype::F32, Isa::Portable).unwrap();
+        let kernel = ChainKernel::find(Op::Chain, Dtype::F32, Isa::Portable).unwrap();
         let mut scaling = Scaling::default();
         assert_eq!(scaling.ratio(), None);
         scaling.look(&team, kernel).unwrap();

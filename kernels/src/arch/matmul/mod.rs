@@ -112,12 +112,12 @@ use {avx2_primitives, avx512_primitives, x86_lanes, x86_lanes_impl};
 
 /// Every matmul kernel of this architecture, available or not.
 pub(crate) fn entries() -> impl Iterator<Item = &'static MatmulEntry> {
-    let tables: &'static [&[MatmulEntry]] = &[
-        portable::ENTRIES,
+    let tables: &'static [&[&[MatmulEntry]]] = &[
+        &[portable::ENTRIES],
         #[cfg(target_arch = "x86_64")]
         avx2::ENTRIES,
         #[cfg(target_arch = "x86_64")]
-        avx512::ENTRIES,
+        &[avx512::ENTRIES],
     ];
-    tables.iter().copied().flatten()
+    tables.iter().copied().flatten().copied().flatten()
 }

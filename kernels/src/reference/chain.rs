@@ -1,0 +1,335 @@
+//! The oracle of the chains: each recurrence one lane after another.
+
+use super::Random;
+use crate::dtype::Dtype;
+use crate::ops::chain::{CONVERTED_ROWS, ChainShape, Halves, Recurrence};
+
+/// Start values of all accumulators, and the operands, as bytes.
+#[derive(Clone, Debug)]
+pub struct ChainInputs {
+    /// Accumulators, all vectors one after another; behind them those of the sums, where the recurrence has some.
+    pub start: Vec<u8>,
+    /// Three vectors, or one and a table; what they mean is the recurrence's own, see [`chain_inputs`].
+    pub operands: Vec<u8>,
+}
+
+/// Random inputs of a chain, such that values stay bounded and exact for any number of steps that a round takes.
+///
+/// - squares: `x ← x·x + c`, |x| < 1 and c in −1.9 … −1.5: chaotic, bounded by 1.9, every mantissa bit busy. Sums beside
+///   them, `y ← y + x`, stay below 1.9 times the steps.
+/// - dot products of bf16: `acc ← acc + a·b`, b alternating between two nearly opposite operands of small integers: sums
+///   stay below 2²⁴, so that every order of rounding gives the same result.
+/// - dot products of i8: `acc ← acc + Σⱼ u8(accⱼ)·bⱼ` (dot of four) with wrapping 32-bit sums; |b| ≤ 63 keeps the pairwise
+///   16-bit sums of AVX2's two-step product from saturating (255·63·2 < 2¹⁵). Tiles multiply a tile of their own instead.
+/// - converted: `acc ← acc + a·h`, h from a table of halves, all of magnitude below 1.
+pub fn chain_inputs(shape: &ChainShape, seed: u64) -> ChainInputs {
+    let mut random = Random::new(seed);
+    let random = &mut random;
+    let (start_bytes, vector_bytes) = (shape.state_bytes(), shape.vector_bytes);
+    match (shape.recurrence, shape.dtype) {
+        (Recurrence::Square { .. } | Recurrence::SquareAndSum { .. }, Dtype::F64) => squares::<f64>(shape, random),
+        (Recurrence::Square { .. } | Recurrence::SquareAndSum { .. }, Dtype::F16) => squares::<Half>(shape, random),
+        (Recurrence::Square { .. } | Recurrence::SquareAndSum { .. }, _) => squares::<f32>(shape, random),
+        (Recurrence::Converted(_), dtype) => {
+            let start = fill(start_bytes, || (random.signed_unit() as f32).to_ne_bytes());
+            let a = fill(vector_bytes, || (random.signed_unit() as f32).to_ne_bytes());
+            // Normal numbers of magnitude 1/8 to 1: a random sign and mantissa below one of three exponents.
+            let table = fill(shape.operand_bytes() - vector_bytes, || {
+                let (bits, exponent) = (random.bits() as u16, (random.bits() % 3) as u16);
+                let half = match dtype {
+                    Dtype::Bf16 => bits & 0x807f | (124 + exponent) << 7,
+                    _ => bits & 0x83ff | (12 + exponent) << 10,
+                };
+                half.to_ne_bytes()
+            });
+            ChainInputs { start, operands: [a, table].concat() }
+        }
+        (Recurrence::Dot | Recurrence::Tile, Dtype::Bf16) => {
+            let a = fill(vector_bytes, || bf16(random.integer(100)));
+            let b = fill(vector_bytes, || bf16(random.integer(100)));
+            // Opposite but for one: the sum drifts by |a| per two steps and cannot be folded to nothing.
+            let opposite = b.as_chunks::<2>().0.iter().flat_map(|&pair| bf16(1 - from_bf16(pair) as i32));
+            ChainInputs {
+                start: fill(start_bytes, || (random.integer(1000) as f32).to_ne_bytes()),
+                operands: [a, b.clone(), opposite.collect()].concat(),
+            }
+        }
+        (Recurrence::Dot | Recurrence::Tile, _) => ChainInputs {
+            start: fill(start_bytes, || (random.bits() as u32).to_ne_bytes()),
+            operands: fill(shape.operand_bytes(), || (random.integer(63) as i8).to_ne_bytes()),
+        },
+    }
+}
+
+fn squares<T: Lane>(shape: &ChainShape, random: &mut Random) -> ChainInputs {
+    let words = |bytes: usize, mut value: Box<dyn FnMut() -> f64 + '_>| -> Vec<u8> {
+        (0..bytes / T::BYTES).flat_map(|_| T::rounded(value()).bytes()).collect()
+    };
+    ChainInputs {
+        start: words(shape.state_bytes(), Box::new(|| random.signed_unit())),
+        operands: words(shape.operand_bytes(), Box::new(|| random.between(-1.9, -1.5))),
+    }
+}
+
+fn fill<const N: usize>(bytes: usize, mut word: impl FnMut() -> [u8; N]) -> Vec<u8> {
+    (0..bytes / N).flat_map(|_| word()).collect()
+}
+
+fn bf16(value: i32) -> [u8; 2] {
+    ((value as f32).to_bits() >> 16).to_ne_bytes()[..2].try_into().unwrap_or_default()
+}
+
+fn from_bf16(bytes: [u8; 2]) -> f32 {
+    f32::from_bits(u32::from(u16::from_ne_bytes(bytes)) << 16)
+}
+
+/// A floating-point number that squares are taken of.
+trait Lane: Copy {
+    const BYTES: usize;
+    fn rounded(value: f64) -> Self;
+    fn read(bytes: &[u8]) -> Self;
+    fn bytes(self) -> Vec<u8>;
+    /// `self·self + c`, rounded once or twice.
+    fn square(self, c: Self, fused: bool) -> Self;
+    fn plus(self, other: Self) -> Self;
+}
+
+macro_rules! native_lane {
+    ($float:ty) => {
+        impl Lane for $float {
+            const BYTES: usize = size_of::<$float>();
+            fn rounded(value: f64) -> Self {
+                value as $float
+            }
+            fn read(slice: &[u8]) -> Self {
+                <$float>::from_ne_bytes(bytes(slice))
+            }
+            fn bytes(self) -> Vec<u8> {
+                self.to_ne_bytes().to_vec()
+            }
+            fn square(self, c: Self, fused: bool) -> Self {
+                if fused { self.mul_add(self, c) } else { self * self + c }
+            }
+            fn plus(self, other: Self) -> Self {
+                self + other
+            }
+        }
+    };
+}
+native_lane!(f32);
+native_lane!(f64);
+
+/// A binary16, kept as the same number in binary64: products of two and sums of such with a third are exact there.
+#[derive(Clone, Copy)]
+struct Half(f64);
+
+impl Lane for Half {
+    const BYTES: usize = 2;
+    fn rounded(value: f64) -> Self {
+        Half(round_to_half(value))
+    }
+    fn read(slice: &[u8]) -> Self {
+        Half(from_f16(bytes(slice)))
+    }
+    fn bytes(self) -> Vec<u8> {
+        to_f16(self.0).to_vec()
+    }
+    fn square(self, c: Self, fused: bool) -> Self {
+        let product = self.0 * self.0;
+        Half(round_to_half(if fused { product } else { round_to_half(product) } + c.0))
+    }
+    fn plus(self, other: Self) -> Self {
+        Half(round_to_half(self.0 + other.0))
+    }
+}
+
+/// The exponent of the least normal binary16, and the bits of its mantissa.
+const HALF_EXPONENT_MIN: i32 = -14;
+const HALF_MANTISSA_BITS: i32 = 10;
+
+/// The nearest binary16, ties to even, of a number below its largest.
+fn round_to_half(value: f64) -> f64 {
+    let exponent = ((value.to_bits() >> 52 & 0x7ff) as i32 - 1023).max(HALF_EXPONENT_MIN);
+    let unit = f64::powi(2.0, exponent - HALF_MANTISSA_BITS);
+    (value / unit).round_ties_even() * unit
+}
+
+/// The bits of a number that is a binary16.
+fn to_f16(value: f64) -> [u8; 2] {
+    let sign = u16::from(value.is_sign_negative()) << 15;
+    let exponent = ((value.to_bits() >> 52 & 0x7ff) as i32 - 1023).max(HALF_EXPONENT_MIN);
+    let mantissa = (value.abs() / f64::powi(2.0, exponent - HALF_MANTISSA_BITS)) as u16;
+    // The implicit bit of a normal number adds one to the exponent below which it stands; a subnormal has none.
+    (sign | (mantissa + (((exponent - HALF_EXPONENT_MIN) as u16) << HALF_MANTISSA_BITS))).to_ne_bytes()
+}
+
+fn from_f16(bytes: [u8; 2]) -> f64 {
+    let bits = u16::from_ne_bytes(bytes);
+    let (exponent, mantissa) = (i32::from(bits >> HALF_MANTISSA_BITS & 0x1f), f64::from(bits & 0x3ff));
+    let implicit = if exponent > 0 { 1024.0 } else { 0.0 };
+    let magnitude = (implicit + mantissa) * f64::powi(2.0, exponent.max(1) - 15 - HALF_MANTISSA_BITS);
+    if bits >> 15 == 1 { -magnitude } else { magnitude }
+}
+
+/// The accumulators (and sums) after `steps` steps.
+pub fn chain(shape: &ChainShape, inputs: &ChainInputs, steps: usize) -> Vec<u8> {
+    match (shape.recurrence, shape.dtype) {
+        (Recurrence::Square { fused }, Dtype::F64) => square::<f64>(shape, inputs, fused, steps),
+        (Recurrence::Square { fused }, Dtype::F16) => square::<Half>(shape, inputs, fused, steps),
+        (Recurrence::Square { fused }, _) => square::<f32>(shape, inputs, fused, steps),
+        (Recurrence::SquareAndSum { .. }, Dtype::F64) => square::<f64>(shape, inputs, true, steps),
+        (Recurrence::SquareAndSum { .. }, Dtype::F16) => square::<Half>(shape, inputs, true, steps),
+        (Recurrence::SquareAndSum { .. }, _) => square::<f32>(shape, inputs, true, steps),
+        (Recurrence::Converted(halves), _) => converted(shape, halves, inputs, steps),
+        (Recurrence::Tile, _) => tile(shape, inputs, steps),
+        (Recurrence::Dot, dtype) => {
+            let lanes = inputs.start.chunks(4).enumerate();
+            lanes
+                .flat_map(|(index, lane)| {
+                    let at = index * 4 % shape.vector_bytes;
+                    let operand = |which: usize| &inputs.operands[which * shape.vector_bytes + at..][..4];
+                    match dtype {
+                        Dtype::Bf16 => dot_bf16(lane, operand(0), [operand(1), operand(2)], steps),
+                        _ => dot_i8(lane, operand(0), steps),
+                    }
+                })
+                .collect()
+        }
+    }
+}
+
+fn bytes<const N: usize>(slice: &[u8]) -> [u8; N] {
+    std::array::from_fn(|i| slice[i])
+}
+
+/// Squares, and behind them the sums of the first ones, if there are such.
+fn square<T: Lane>(shape: &ChainShape, inputs: &ChainInputs, fused: bool, steps: usize) -> Vec<u8> {
+    let (squares, sums) = inputs.start.split_at(shape.vector_bytes * shape.accumulators);
+    let mut after = (Vec::new(), Vec::new());
+    for at in (0..squares.len()).step_by(T::BYTES) {
+        let mut x = T::read(&squares[at..]);
+        let c = T::read(&inputs.operands[at % shape.vector_bytes..]);
+        let mut y = (at < sums.len()).then(|| T::read(&sums[at..]));
+        for _ in 0..steps {
+            x = x.square(c, fused);
+            y = y.map(|y| y.plus(x));
+        }
+        after.0.extend(x.bytes());
+        after.1.extend(y.map(T::bytes).unwrap_or_default());
+    }
+    [after.0, after.1].concat()
+}
+
+fn converted(shape: &ChainShape, halves: Halves, inputs: &ChainInputs, steps: usize) -> Vec<u8> {
+    let (a, table) = inputs.operands.split_at(shape.vector_bytes);
+    let lanes = shape.vector_bytes / 4;
+    let row_bytes = table.len() / CONVERTED_ROWS;
+    let half = |step: usize, vector: usize, lane: usize| {
+        // Two vectors of accumulators take one vector of halves: its first and second half, or its even and odd ones.
+        let within = match halves {
+            Halves::Apart => vector % 2 * lanes + lane,
+            Halves::Interleaved => 2 * lane + vector % 2,
+        };
+        let at = step % CONVERTED_ROWS * row_bytes + vector / 2 * shape.vector_bytes + 2 * within;
+        let bits = [table[at], table[at + 1]];
+        if shape.dtype == Dtype::Bf16 { from_bf16(bits) } else { from_f16(bits) as f32 }
+    };
+    let start = inputs.start.as_chunks::<4>().0.iter().enumerate();
+    start
+        .flat_map(|(index, &bits)| {
+            let (vector, lane) = (index / lanes, index % lanes);
+            let a = f32::from_ne_bytes(bytes(&a[4 * lane..]));
+            let acc = (0..steps).fold(f32::from_ne_bytes(bits), |acc, step| a.mul_add(half(step, vector, lane), acc));
+            acc.to_ne_bytes()
+        })
+        .collect()
+}
+
+fn dot_i8(acc: &[u8], b: &[u8], steps: usize) -> Vec<u8> {
+    let mut acc = i32::from_ne_bytes(bytes(acc));
+    let b = bytes::<4>(b).map(|b| i32::from(b as i8));
+    for _ in 0..steps {
+        let u = acc.to_ne_bytes().map(i32::from);
+        let dot: i32 = u.into_iter().zip(b).map(|(u, b)| u * b).sum();
+        acc = acc.wrapping_add(dot);
+    }
+    acc.to_ne_bytes().to_vec()
+}
+
+fn dot_bf16(acc: &[u8], a: &[u8], b: [&[u8]; 2], steps: usize) -> Vec<u8> {
+    let mut acc = f32::from_ne_bytes(bytes(acc));
+    let pair = |s: &[u8]| [from_bf16([s[0], s[1]]), from_bf16([s[2], s[3]])];
+    let (a, b) = (pair(a), b.map(pair));
+    for step in 0..steps {
+        let b = b[step % 2];
+        acc += a[0] * b[0] + a[1] * b[1];
+    }
+    acc.to_ne_bytes().to_vec()
+}
+
+/// `C ← C + A·B` with B alternating between two tiles. A row of A is 64 bytes of consecutive elements; a row of B holds,
+/// for each column of C, the 4 bytes that meet the same 4 bytes of A's rows.
+fn tile(shape: &ChainShape, inputs: &ChainInputs, steps: usize) -> Vec<u8> {
+    const ROW_BYTES: usize = 64;
+    let mut operands = inputs.operands.chunks(shape.vector_bytes);
+    let [a, even, odd] = std::array::from_fn(|_| operands.next().unwrap_or_default());
+    let product = |which: &[u8], row: usize, column: usize| -> f64 {
+        let quads = (0..ROW_BYTES / 4).map(|k| {
+            let (a, b) = (&a[row * ROW_BYTES + 4 * k..][..4], &which[k * ROW_BYTES + 4 * column..][..4]);
+            if shape.dtype == Dtype::Bf16 {
+                let product = |i: usize| f64::from(from_bf16([a[i], a[i + 1]]) * from_bf16([b[i], b[i + 1]]));
+                product(0) + product(2)
+            } else {
+                a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b as i8)).sum()
+            }
+        });
+        quads.sum()
+    };
+    let start = inputs.start.as_chunks::<4>().0.iter().enumerate();
+    start
+        .flat_map(|(index, &bits)| {
+            let (row, column) = (index % 256 / 16, index % 16);
+            let [even, odd] = [even, odd].map(|which| product(which, row, column));
+            let gained = even * steps.div_ceil(2) as f64 + odd * (steps / 2) as f64;
+            // Everything is a whole number below 2⁵³: exact, and for the integers to be wrapped.
+            if shape.dtype == Dtype::Bf16 {
+                ((f64::from(f32::from_ne_bytes(bits)) + gained) as f32).to_ne_bytes()
+            } else {
+                i32::from_ne_bytes(bits).wrapping_add(gained as i64 as i32).to_ne_bytes()
+            }
+        })
+        .collect()
+}
+
+/// What the sums must hold after `rounds` rounds that each end in `last`: lane by lane, wrapping.
+pub fn chain_sums(shape: &ChainShape, last: &[u8], rounds: u64) -> Vec<u8> {
+    match shape.lane_bytes() {
+        8 => times::<8>(last, |lane| u64::from_ne_bytes(lane).wrapping_mul(rounds).to_ne_bytes()),
+        2 => times::<2>(last, |lane| u16::from_ne_bytes(lane).wrapping_mul(rounds as u16).to_ne_bytes()),
+        _ => times::<4>(last, |lane| u32::from_ne_bytes(lane).wrapping_mul(rounds as u32).to_ne_bytes()),
+    }
+}
+
+fn times<const N: usize>(last: &[u8], each: impl Fn([u8; N]) -> [u8; N]) -> Vec<u8> {
+    last.as_chunks::<N>().0.iter().flat_map(|&lane| each(lane)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_rounded_to_even_and_read_back() {
+        for bits in (0..0x7c00_u16).chain(0x8000..0xfc00) {
+            let value = from_f16(bits.to_ne_bytes());
+            assert_eq!(to_f16(value), bits.to_ne_bytes(), "{bits:#x}");
+            assert_eq!(round_to_half(value), value, "{bits:#x}");
+        }
+        // 1 + 2⁻¹¹ lies between two halves, the even one below; 1 + 3·2⁻¹¹ has it above.
+        let half_unit = f64::powi(2.0, -11);
+        assert_eq!(round_to_half(1.0 + half_unit), 1.0);
+        assert_eq!(round_to_half(1.0 + 3.0 * half_unit), 1.0 + 4.0 * half_unit);
+        assert_eq!(round_to_half(f64::powi(2.0, -24) * 0.75), f64::powi(2.0, -24));
+        assert_eq!(to_f16(1.5), 0x3e00_u16.to_ne_bytes());
+    }
+}
