@@ -244,8 +244,10 @@ impl Device for Cpu {
                 let isa = isa_of(job)?;
                 let kernel = ChainKernel::find(job.op, job.dtype, isa).ok_or_else(|| unsupported(isa))?;
                 canary::survived(isa).map_err(Refusal::Unsupported)?;
-                let threads = job.variant.threads.map_or(self.team.size(), |threads| threads as usize);
-                self.time_chain(kernel, threads, repetitions)
+                match job.variant.threads.map_or(self.team.size(), |threads| threads as usize) {
+                    0 => Err(skipped("the job names no thread")),
+                    threads => self.time_chain(kernel, threads, repetitions),
+                }
             }
             Op::Barrier => self.time_barrier(repetitions),
             other => Err(Refusal::Unsupported(format!("there is no {other} kernel for CPUs yet"))),
@@ -305,4 +307,26 @@ fn skipped(reason: &str) -> Refusal {
 
 fn rejected(job: &Job) -> Refusal {
     Refusal::Rejected(format!("the result of {job} differs from the oracle"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::Variant;
+
+    #[test]
+    fn a_chain_counts_the_threads_that_work() {
+        let mut cpu = Cpu::new(None).unwrap();
+        let all = cpu.team.size();
+        let mut flops = |threads: Option<u32>| {
+            let variant = Variant { isa: Some("portable".to_owned()), threads, ..Variant::default() };
+            let job = Job { ceiling: "compute.f32".to_owned(), op: Op::Chain, dtype: Dtype::F32, variant };
+            cpu.time(&job, 3, Purpose::Warm).map(|pass| pass.work.flops.0)
+        };
+        let one = ChainKernel::find(Op::Chain, Dtype::F32, Isa::Portable).unwrap().cost(3).flops as f64;
+        assert_eq!(flops(Some(1)), Ok(one));
+        assert_eq!(flops(Some(all as u32)), Ok(one * all as f64));
+        assert_eq!(flops(None), Ok(one * all as f64));
+        assert!(matches!(flops(Some(0)), Err(Refusal::Skipped(_))));
+    }
 }
