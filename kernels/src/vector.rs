@@ -89,6 +89,7 @@ pub(crate) trait Mac: Copy {
 }
 
 /// Accumulators that are floating-point numbers.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "so far only x86 files instantiate it"))]
 pub(crate) trait Float: Mac {
     /// # Safety
     /// The ISA is available.
@@ -102,6 +103,7 @@ pub(crate) trait Float: Mac {
 }
 
 /// A 16-bit type that comes from memory and is converted to the f32 lanes of `M`.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "so far only x86 files instantiate it"))]
 pub(crate) trait Widen<M: Float> {
     /// Two vectors of f32 from one vector of halves.
     ///

@@ -246,6 +246,7 @@ pub(crate) unsafe fn chain<M: Mac, const N: usize>(start: *const u8, operands: *
 ///
 /// # Safety
 /// `M`'s ISA is available; `N + S` vectors at `start` and `sums`, three at `operands`; S ≤ N.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "so far only x86 files instantiate it"))]
 #[inline(always)]
 pub(crate) unsafe fn chain_and_sum<M: Float, const N: usize, const S: usize>(
     start: *const u8,
@@ -279,6 +280,7 @@ pub(crate) unsafe fn chain_and_sum<M: Float, const N: usize, const S: usize>(
 /// # Safety
 /// `M`'s ISA is available; `N` (an even number) vectors at `start` and `sums`; at `operands` one, and behind it the table:
 /// [`CONVERTED_ROWS`] rows of N/2.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "so far only x86 files instantiate it"))]
 #[inline(always)]
 pub(crate) unsafe fn chain_converted<M: Float, W: Widen<M>, const N: usize>(
     start: *const u8,

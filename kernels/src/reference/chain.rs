@@ -47,11 +47,13 @@ pub fn chain_inputs(shape: &ChainShape, seed: u64) -> ChainInputs {
         (Recurrence::Dot | Recurrence::Tile, Dtype::Bf16) => {
             let a = fill(vector_bytes, || bf16(random.integer(100)));
             let b = fill(vector_bytes, || bf16(random.integer(100)));
-            // Opposite but for one: the sum drifts by |a| per two steps and cannot be folded to nothing.
-            let opposite = b.as_chunks::<2>().0.iter().flat_map(|&pair| bf16(1 - from_bf16(pair) as i32));
+            // Opposite but for a random one: two steps add a product of its own to each lane, which tells which elements
+            // met, and cannot be folded to nothing.
+            let opposite: Vec<u8> =
+                b.as_chunks::<2>().0.iter().flat_map(|&one| bf16(random.integer(1) - from_bf16(one) as i32)).collect();
             ChainInputs {
                 start: fill(start_bytes, || (random.integer(1000) as f32).to_ne_bytes()),
-                operands: [a, b.clone(), opposite.collect()].concat(),
+                operands: [a, b, opposite].concat(),
             }
         }
         (Recurrence::Dot | Recurrence::Tile, _) => ChainInputs {
