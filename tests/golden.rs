@@ -35,6 +35,12 @@ fn show() {
     check("show", &["show", PROFILE]);
 }
 
+/// Curves, shapes, and ceilings of two figures.
+#[test]
+fn show_levels() {
+    check("show_levels", &["show", "tests/data/plain-levels.toml"]);
+}
+
 #[test]
 fn evaluate() {
     let arguments =

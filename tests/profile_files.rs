@@ -33,6 +33,8 @@ fn saved_loaded_and_saved_again_is_the_same_bytes() {
         let profile = shipped.profile().unwrap();
         assert_eq!(profile::to_toml(&profile).unwrap(), shipped.toml, "{}", shipped.name);
     }
+    let with_curves = include_str!("data/measured-levels.toml");
+    assert_eq!(profile::to_toml(&profile::parse(with_curves).unwrap()).unwrap(), with_curves);
 }
 
 #[test]
@@ -108,10 +110,45 @@ fn impossible_values_are_refused_by_key() {
 }
 
 #[test]
+fn curves_that_cannot_be_are_refused() {
+    let text = include_str!("data/plain-levels.toml");
+    let refused = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        refusal(&text.replacen(from, to, 1))
+    };
+    profile::parse(text).unwrap();
+    let places = "footprint_bytes = [16384, 1048576, 1073741824]";
+    assert!(refused(places, "footprint_bytes = [16384, 1048576]").contains("2 places for 3 values"));
+    assert!(refused(places, "footprint_bytes = [16384, 16384, 1048576]").contains("ascend"));
+    assert!(refused(places, "footprint_bytes = [0, 16384, 1048576]").contains("ascend"));
+    assert!(refused(places, "").contains("along nothing"));
+    assert!(refused(places, &format!("{places}\nthreads = [1, 2, 3]")).contains("more than one quantity"));
+    let values = "gb_per_s = [400.0, 200.0, 20.0]";
+    assert!(refused(values, "gb_per_s = [400.0, nan, 20.0]").contains("gb_per_s"));
+    assert!(refused(values, "ns = [400.0, 200.0, 20.0]").contains("in GB/s"));
+    assert!(refused(values, &format!("{values}\nlow = [1.0]")).contains("low: 1 entries"));
+    let bounds = "low = [1.0, 1.0, 30.0]\nhigh = [500.0, 500.0, 40.0]";
+    assert!(refused(values, &format!("{values}\n{bounds}")).contains("does not contain"));
+    assert!(refused("id = \"memory.read.prefetch\"", "id = \"memory.read.resident\"").contains("stands twice"));
+    assert!(refused("id = \"memory.read.threads\"", "id = \"overhead.read\"").contains("not a curve id"));
+    assert!(refused("reason = \"one thread alone makes no curve\"", "").contains("needs a reason"));
+    let measured = refused("status = \"quoted\"\nfootprint", "status = \"measured\"\nfootprint");
+    assert!(measured.contains("0 entries"), "measured points have their intervals and samples: {measured}");
+}
+
+#[test]
+fn figures_stand_only_where_they_belong() {
+    let text = include_str!("data/plain-levels.toml");
+    let message = refusal(&text.replacen("gb_per_s = 400.0", "gb_per_s = 400.0\ngflop_per_s = 1.0", 1));
+    assert!(message.contains("gflop_per_s") && message.contains("memory.l1.read"), "{message}");
+    assert!(refusal(&text.replacen("gflop_per_s = 40.0\n", "", 1)).contains("needs a value in GFLOP/s"));
+}
+
+#[test]
 fn the_schema_describes_the_profile() {
     let schema = Profile::json_schema();
     let properties = schema["properties"].as_object().unwrap();
-    for key in ["schema", "device", "environment", "summary", "ceiling", "provenance"] {
+    for key in ["schema", "device", "environment", "summary", "ceiling", "curve", "provenance"] {
         assert!(properties.contains_key(key), "{key}");
     }
     assert_eq!(schema["additionalProperties"], false);

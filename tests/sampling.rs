@@ -3,8 +3,8 @@
 use roofprobe::device::{Device, Pass, Purpose, Refusal};
 use roofprobe::error::Result;
 use roofprobe::job::Job;
-use roofprobe::probe::Question;
-use roofprobe::profile::{Ceiling, Curve, Machine, Status, Stores, Variant};
+use roofprobe::probe::{CurveQuestion, Question};
+use roofprobe::profile::{Axis, Ceiling, Curve, Machine, Pages, Status, Stores, Variant};
 use roofprobe::sample::{self, Finished, Pace, Watcher};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::{Bytes, Seconds};
@@ -161,4 +161,69 @@ fn a_disturbed_pass_is_repeated_and_counted_when_that_does_not_help() {
 fn what_no_candidate_can_do_has_the_reason_of_the_refusal() {
     let (ceiling, _) = asked(|_, _| Err(Refusal::Skipped("no memory".to_owned())));
     assert_eq!((ceiling.status, ceiling.reason.as_deref()), (Status::Skipped, Some("no memory")));
+}
+
+#[test]
+fn when_time_has_run_out_every_ceiling_still_has_what_an_interval_needs() {
+    let question = |id: &str, visits| Question {
+        id: id.to_owned(),
+        candidates: vec![Job { ceiling: id.to_owned(), ..candidate(Stores::Ordinary) }],
+        otherwise: (Status::Unsupported, "none".to_owned()),
+        visits,
+        flags: vec!["for the test".to_owned()],
+    };
+    let questions = [question("memory.dram.copy", None), question("memory.dram.scale", Some(1))];
+    let mut device = Liar { answer: Box::new(|_, _| told(40.0)), renewals: 0 };
+    let pace = Pace { rounds: 20, passes: 3, budget: Duration::ZERO, ..PACE };
+    let finished = sample::measure(&mut device, &questions, pace, &[], &mut Patient).unwrap();
+    assert!(finished.complete);
+    assert_eq!(finished.ceilings.iter().map(|c| c.samples).collect::<Vec<_>>(), [Some(5), Some(5)]);
+    assert_eq!(finished.ceilings[0].flags, ["for the test"]);
+    // With time enough the one visit takes all samples.
+    let pace = Pace { rounds: 20, passes: 3, ..PACE };
+    let finished = sample::measure(&mut device, &questions, pace, &[], &mut Patient).unwrap();
+    assert_eq!(finished.ceilings.iter().map(|c| c.samples).collect::<Vec<_>>(), [Some(60), Some(60)]);
+}
+
+/// Surveys three thread counts.
+fn surveyed(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal> + 'static) -> (Curve, usize) {
+    let point = |threads| {
+        let variant = Variant { threads: Some(threads), pages: Some(Pages::Base), ..Variant::default() };
+        Job { ceiling: "memory.read.threads".to_owned(), op: Op::Read, dtype: Dtype::F64, variant }
+    };
+    let question = CurveQuestion {
+        id: "memory.read.threads".to_owned(),
+        axis: Axis::Threads,
+        points: [1, 2, 4].map(point).to_vec(),
+        otherwise: (Status::Skipped, "none".to_owned()),
+    };
+    let mut device = Liar { answer: Box::new(answer), renewals: 0 };
+    let surveyed = sample::survey(&mut device, &[question], PACE, &[], &mut Patient).unwrap();
+    assert!(surveyed.complete);
+    (surveyed.curves[0].clone(), device.renewals)
+}
+
+#[test]
+fn a_curve_has_the_points_that_the_device_can_do() {
+    let rate = |job: &Job| f64::from(job.variant.threads.unwrap()) * 10.0;
+    let (curve, renewals) = surveyed(move |job, _| match job.variant.threads {
+        Some(2) => Err(Refusal::Unsupported("two is a crowd".to_owned())),
+        _ => told(rate(job)),
+    });
+    assert_eq!((curve.threads, curve.gb_per_s), (vec![1, 4], vec![10.0, 40.0]));
+    assert!(curve.sample_values.iter().all(|samples| samples.len() == PACE.curve_passes));
+    let shared = curve.variant.unwrap();
+    assert_eq!((shared.pages, shared.threads), (Some(Pages::Base), None));
+    assert_eq!(renewals, 1, "the ceilings begin on fresh memory");
+    let (curve, _) = surveyed(|_, _| Err(Refusal::Skipped("no memory".to_owned())));
+    assert_eq!((curve.status, curve.reason.as_deref()), (Status::Skipped, Some("no memory")));
+}
+
+#[test]
+fn a_wrong_point_spoils_its_curve() {
+    let (curve, _) = surveyed(|job, purpose| {
+        let wrong = job.variant.threads == Some(2) && purpose == Purpose::Sample;
+        if wrong { Err(Refusal::Rejected("differs".to_owned())) } else { told(40.0) }
+    });
+    assert_eq!((curve.status, curve.reason.as_deref(), curve.gb_per_s.len()), (Status::Rejected, Some("differs"), 0));
 }

@@ -92,7 +92,12 @@ fn profiles() -> Vec<Profile> {
     let finished = measured(&mut device, &odd, &[], &mut Counting::patient());
     let odd = concluded(&odd, finished.ceilings);
     assert!(odd.ceiling("memory.dram.copy").unwrap().modes.len() > 1);
-    shipped.chain([odd]).collect()
+    shipped.chain([odd, with_levels()]).collect()
+}
+
+/// Measured with curves; the footprints of its ceilings follow from them.
+fn with_levels() -> Profile {
+    profile::parse(include_str!("data/measured-levels.toml")).expect("the fixture is valid")
 }
 
 #[test]
@@ -106,6 +111,8 @@ fn probing_a_simulated_profile_gives_the_profile_back() {
         for (was, is) in profile.ceiling.iter().zip(&again.ceiling) {
             assert_eq!(was, is);
         }
+        let curves = surveyed(&mut Simulated::new(profile.clone()), &profile, &[], &mut Counting::patient()).curves;
+        let again = Profile { curve: curves, ..again };
         assert_eq!(profile, again);
         assert_eq!(profile::to_toml(&profile).unwrap(), profile::to_toml(&again).unwrap());
     }

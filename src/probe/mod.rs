@@ -106,7 +106,7 @@ fn isas(machine: &Machine) -> impl Iterator<Item = roofprobe_kernels::Isa> + '_ 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::profile::{Cache, DeviceInfo, DeviceKind, Environment};
+    use crate::profile::{Cache, DeviceInfo, DeviceKind, Environment, Variant};
 
     /// A machine that nobody has: two cores, 32 MiB of last-level cache, 16 GiB.
     pub(crate) fn machine() -> Machine {
@@ -162,6 +162,93 @@ pub(crate) mod tests {
             assert_eq!(ids.len(), questions.len());
             assert!(questions.iter().all(|q| q.candidates.iter().all(|job| job.ceiling == q.id)));
             assert!(questions.iter().all(|q| crate::profile::Unit::of(&q.id).is_some()));
+        }
+    }
+
+    #[test]
+    fn curves_ascend_and_every_point_knows_its_curve() {
+        for effort in [Effort::Quick, Effort::Standard, Effort::Thorough] {
+            let curves = survey(&machine(), effort);
+            assert_eq!(curves.iter().any(|c| c.id == "latency.resident"), effort != Effort::Quick);
+            for curve in curves {
+                let places: Vec<_> = curve.points.iter().map(|job| curve.axis.of(&job.variant).unwrap()).collect();
+                assert!(places.len() > 1 && places.is_sorted_by(|a, b| a < b), "{}: {places:?}", curve.id);
+                assert!(curve.points.iter().all(|job| job.ceiling == curve.id));
+                let shared = |job: &Job| curve.axis.shared(job.variant.clone());
+                let first = shared(&curve.points[0]);
+                let window = |job: &Job| Variant { window_bytes: first.window_bytes, ..shared(job) };
+                assert!(curve.points.iter().all(|job| window(job) == first), "{}", curve.id);
+            }
+        }
+    }
+
+    #[test]
+    fn working_sets_reach_from_the_nearest_cache_to_well_beyond_the_last() {
+        let resident =
+            survey(&machine(), Effort::Standard).into_iter().find(|c| c.id == "memory.read.resident").unwrap();
+        let footprints: Vec<u64> = resident.points.iter().filter_map(|job| job.variant.footprint_bytes).collect();
+        assert_eq!((footprints.first(), footprints.last()), (Some(&8192), Some(&(4 * (32 << 20)))));
+    }
+
+    #[test]
+    fn each_level_has_its_ceilings_and_a_missing_one_its_reason() {
+        let ids = |effort| plan(&machine(), &[], effort).into_iter().map(|q| q.id).collect::<Vec<_>>();
+        let has = |ids: &[String], id: &str| ids.iter().any(|known| known == id);
+        let (quick, standard) = (ids(Effort::Quick), ids(Effort::Standard));
+        for id in ["memory.l3.read", "memory.dram.triad", "latency.l2", "latency.dram"] {
+            assert!(has(&quick, id) && has(&standard, id), "{id}");
+        }
+        assert!(has(&standard, "memory.l1.triad") && !has(&quick, "memory.l1.triad"));
+        // The test machine tells its third level only.
+        let questions = plan(&machine(), &[], Effort::Standard);
+        let of = |id: &str| questions.iter().find(|q| q.id == id).unwrap();
+        assert_eq!(
+            of("memory.l1.copy").otherwise,
+            (Status::Unsupported, "this device has no level 1 cache".to_owned())
+        );
+        let triad = of("memory.l3.triad").candidates[0].variant.footprint_bytes.unwrap();
+        assert!(triad <= 16 << 20 && triad.is_multiple_of(3 * 2 * 512), "three arrays of two threads: {triad}");
+        let mut untold = machine();
+        untold.device.caches.clear();
+        let questions = plan(&untold, &[], Effort::Standard);
+        let l1 = questions.iter().find(|q| q.id == "memory.l1.read").unwrap();
+        assert_eq!((l1.candidates.len(), l1.otherwise.0), (0, Status::Skipped));
+    }
+
+    #[test]
+    fn arrays_grow_with_the_cache_that_the_curve_shows() {
+        let mut curve = Curve::empty("memory.read.resident", Status::Measured, None);
+        curve.footprint_bytes = (13..=30).map(|octave| 1 << octave).collect();
+        curve.gb_per_s = (13..=30).map(|octave| if octave <= 27 { 200.0 } else { 40.0 }).collect();
+        let questions = plan(&machine(), &[curve], Effort::Standard);
+        let read = questions.iter().find(|q| q.id == "memory.dram.read").unwrap();
+        let footprint = read.candidates[0].variant.footprint_bytes.unwrap();
+        assert!(footprint >= 4 << 27, "the curve falls beyond 128 MiB: {footprint}");
+        assert!(read.flags[0].contains("32 MiB"), "{:?}", read.flags);
+    }
+
+    #[test]
+    fn with_little_memory_only_what_is_honest_is_asked() {
+        let mut machine = machine();
+        machine.environment.memory_available_bytes = 512 << 20;
+        for curve in survey(&machine, Effort::Standard) {
+            let resident = curve.id.ends_with(".resident");
+            assert_eq!(curve.points.is_empty(), !resident, "{}", curve.id);
+            let most = curve.points.iter().filter_map(|job| job.variant.footprint_bytes).max();
+            assert!(most.is_none_or(|bytes| bytes <= 70 << 20), "{}: {most:?}", curve.id);
+            assert!(resident || curve.otherwise.0 == Status::Skipped && curve.otherwise.1.contains("512 MiB"));
+        }
+        let questions = plan(&machine, &[], Effort::Standard);
+        let skipped = |id: &str| questions.iter().find(|q| q.id == id).unwrap().candidates.is_empty();
+        assert!(skipped("memory.dram.copy") && skipped("latency.dram") && !skipped("memory.l3.copy"));
+    }
+
+    #[test]
+    fn one_thread_has_everything_but_the_curves_of_threads() {
+        let mut machine = machine();
+        machine.environment.threads = 1;
+        for curve in survey(&machine, Effort::Standard) {
+            assert_eq!(curve.points.is_empty(), curve.id.ends_with(".threads"), "{}", curve.id);
         }
     }
 

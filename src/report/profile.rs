@@ -153,11 +153,11 @@ fn words(variant: &Variant) -> String {
     words.extend(variant.pages.map(|pages| format!("{} pages", pages.name())));
     let shape: Vec<String> = [variant.m, variant.n, variant.k].iter().flatten().map(u64::to_string).collect();
     words.extend((!shape.is_empty()).then(|| shape.join("×")));
-    words.extend(variant.heads.map(|heads| match variant.kv_heads {
-        Some(kv_heads) => format!("{heads}/{kv_heads} heads"),
-        None => format!("{heads} heads"),
-    }));
-    words.extend(variant.head_dim.map(|elements| format!("of {elements}")));
+    if let Some(heads) = variant.heads {
+        let shared = variant.kv_heads.map_or(String::new(), |kv_heads| format!("/{kv_heads}"));
+        let width = variant.head_dim.map_or(String::new(), |elements| format!(" of {elements}"));
+        words.push(format!("{heads}{shared} heads{width}"));
+    }
     words.extend(variant.context.map(|tokens| format!("context {tokens}")));
     words.extend(variant.copies.map(|copies| format!("{copies} copies")));
     words.join(", ")
@@ -172,6 +172,7 @@ fn notes(profile: &Profile) -> Vec<String> {
             notes.push(format!("{}: modes {list} of the samples; the value is of the fastest one", ceiling.id));
         }
     }
+    notes.extend(flags(profile));
     notes.extend(profile.curve.iter().map(curve));
     let summary = &profile.summary;
     for (dtype, ridge) in [
@@ -196,23 +197,48 @@ fn notes(profile: &Profile) -> Vec<String> {
     notes
 }
 
-/// A curve in one line: how many points, from where to where, and what it falls or rises to.
+/// Remarks of ceilings; those of one kind on one line. Modes have a line of their own.
+fn flags(profile: &Profile) -> Vec<String> {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for ceiling in profile.ceiling.iter() {
+        for flag in ceiling.flags.iter().filter(|flag| !flag.starts_with("more than one mode")) {
+            match groups.iter_mut().find(|(known, _)| known == flag) {
+                Some((_, ids)) => ids.push(&ceiling.id),
+                None => groups.push((flag, vec![&ceiling.id])),
+            }
+        }
+    }
+    groups.into_iter().map(|(flag, ids)| format!("{}: {flag}", ids.join(", "))).collect()
+}
+
+/// A curve in one line: how many points, and what it comes to from where to where.
 fn curve(curve: &Curve) -> String {
     let Some(((values, unit), (axis, places))) = curve.values().zip(curve.axis()) else {
         return format!("{}: {}: {}", curve.id, curve.status, curve.reason.as_deref().unwrap_or_default());
     };
-    let ends =
-        |all: &[f64]| [all.first(), all.last()].into_iter().flatten().copied().map(significant).collect::<Vec<_>>();
-    let places: Vec<f64> = places.iter().map(|&x| x as f64).collect();
+    let name = axis.name();
+    let place = |&x: &u64| if name.ends_with("_bytes") { binary(x) } else { x.to_string() };
     format!(
-        "{}: {} points, {} {} over {} {}",
+        "{}: {} points, {} {} for {} {}",
         curve.id,
         values.len(),
-        ends(values).join(" … "),
+        ends(values, |&value| significant(value)),
         unit.symbol(),
-        axis.name(),
-        [places.first(), places.last()].into_iter().flatten().map(f64::to_string).collect::<Vec<_>>().join(" … "),
+        name.trim_end_matches("_bytes"),
+        ends(places, place),
     )
+}
+
+/// The first and the last of a list.
+fn ends<T>(all: &[T], shown: impl Fn(&T) -> String) -> String {
+    [all.first(), all.last()].into_iter().flatten().map(shown).collect::<Vec<_>>().join(" … ")
+}
+
+/// Bytes in the largest binary unit that divides them.
+fn binary(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let whole = units.into_iter().find(|(shift, _)| bytes > 0 && bytes.is_multiple_of(1 << shift));
+    whole.map_or(format!("{bytes} B"), |(shift, unit)| format!("{} {unit}", bytes >> shift))
 }
 
 /// Why some ceilings are not simply measured; those of one reason on one line.
