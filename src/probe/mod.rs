@@ -232,7 +232,8 @@ pub(crate) mod tests {
         let mut machine = machine();
         machine.environment.memory_available_bytes = 512 << 20;
         for curve in survey(&machine, Effort::Standard) {
-            let resident = curve.id.ends_with(".resident");
+            // A cache of keys and values fits where three arrays do not.
+            let resident = curve.id.ends_with(".resident") || curve.id.starts_with("attention.");
             assert_eq!(curve.points.is_empty(), !resident, "{}", curve.id);
             let most = curve.points.iter().filter_map(|job| job.variant.footprint_bytes).max();
             assert!(most.is_none_or(|bytes| bytes <= 70 << 20), "{}: {most:?}", curve.id);

@@ -126,7 +126,8 @@ impl Axis {
             Axis::Streams => variant.streams = None,
             Axis::PrefetchBytes => variant.prefetch_bytes = None,
             Axis::Tokens => variant.m = None,
-            Axis::Context => variant.context = None,
+            // As many copies as it takes to live in memory.
+            Axis::Context => (variant.context, variant.copies) = (None, None),
         }
         variant
     }
