@@ -34,7 +34,7 @@ pub(super) struct Measure {
     #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
     device: DeviceName,
 
-    /// How much time to take: quick is within 15 seconds on two cores, standard within 90, thorough several minutes.
+    /// How much time to take: quick is within 15 seconds on two cores, standard within 100, thorough several minutes.
     /// More time means tighter intervals and a better chance to meet a shared machine's fast moments.
     #[arg(long, value_enum)]
     effort: Option<EffortName>,

@@ -258,7 +258,7 @@ fn merge(plateaus: &mut Vec<Plateau>) {
 fn segments(logs: &[f64]) -> Vec<std::ops::Range<usize>> {
     let n = logs.len();
     if n < 2 * STRETCH_POINTS_MIN {
-        return std::iter::once(0..n).filter(|all| !all.is_empty()).collect();
+        return std::iter::once(0..n).filter(|part| !part.is_empty()).collect();
     }
     let price = CUT_PENALTY * noise(logs).powi(2) * (n as f64).ln();
     let sums = |power: i32| {

@@ -162,7 +162,7 @@ pub struct Summary {
 pub enum Effort {
     /// At most 15 s on two cores.
     Quick,
-    /// At most 90 s on two cores.
+    /// At most 100 s on two cores.
     Standard,
     /// Several minutes: spread over the moods of a shared machine.
     Thorough,
