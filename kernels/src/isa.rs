@@ -94,6 +94,11 @@ impl Isa {
         matches!(self, Isa::Avx2 | Isa::Avx512)
     }
 
+    /// Whether there is attention for it, on whatever CPU.
+    pub const fn has_attention(self) -> bool {
+        matches!(self, Isa::Portable | Isa::Avx2 | Isa::Avx512)
+    }
+
     /// Whether there is a matmul with weights stored as `weights` for it, on whatever CPU.
     pub const fn has_matmul(self, weights: Dtype) -> bool {
         match self {

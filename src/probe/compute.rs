@@ -3,19 +3,20 @@
 
 use super::{Known, Question};
 use crate::job::Job;
-use crate::profile::{Machine, Status, Variant};
+use crate::profile::{Effort, Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// The types that have chains.
 const DTYPES: [Dtype; 5] = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8];
 
 /// Of each type: `compute.<dtype>` for the best instruction set, the same with `.single` on one thread, and
-/// `compute.<dtype>.<isa>` for each of the architecture, with `.fma_add` where there is such a chain.
-pub(super) fn questions(Known { machine, .. }: Known) -> Vec<Question> {
-    DTYPES.into_iter().flat_map(|dtype| of_dtype(machine, dtype)).collect()
+/// `compute.<dtype>.<isa>` for each of the architecture, with `.fma_add` where there is such a chain. A quick look leaves it at
+/// the first two.
+pub(super) fn questions(Known { machine, effort, .. }: Known) -> Vec<Question> {
+    DTYPES.into_iter().flat_map(|dtype| of_dtype(machine, effort, dtype)).collect()
 }
 
-fn of_dtype(machine: &Machine, dtype: Dtype) -> Vec<Question> {
+fn of_dtype(machine: &Machine, effort: Effort, dtype: Dtype) -> Vec<Question> {
     let of_this_architecture = |isa: &Isa| isa.architecture().is_none_or(|name| name == machine.device.architecture);
     let with_chain: Vec<Isa> =
         Isa::ALL.iter().copied().filter(of_this_architecture).filter(|isa| isa.has_chain(dtype)).collect();
@@ -39,7 +40,8 @@ fn of_dtype(machine: &Machine, dtype: Dtype) -> Vec<Question> {
     if threads > 1 {
         questions.push(best(format!("compute.{dtype}.single"), 1));
     }
-    for isa in with_chain {
+    let each = if effort == Effort::Quick { Vec::new() } else { with_chain };
+    for isa in each {
         let alone = |id: String, op: Op| {
             let mut question = Question::new(&id);
             if present.contains(&isa) {

@@ -59,6 +59,7 @@ fn settled(ceiling: &Ceiling) -> Option<String> {
     }
     let [low, high] = ceiling.ci95?;
     let limit = match unit {
+        Unit::GflopPerS if super::matmul::is_of_memory(&ceiling.id) => INTERVAL_MEMORY_MAX,
         Unit::GflopPerS => INTERVAL_COMPUTE_MAX,
         Unit::GbPerS => INTERVAL_MEMORY_MAX,
         Unit::Ns | Unit::Us => INTERVAL_TIME_MAX,

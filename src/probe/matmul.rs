@@ -30,6 +30,12 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
     FORMATS.into_iter().flat_map(|weights| tokens.iter().map(move |&m| question(known, weights, m))).collect()
 }
 
+/// Whether a ceiling is of a matmul with so few tokens that memory is what it waits for.
+pub(super) fn is_of_memory(id: &str) -> bool {
+    let tokens = id.strip_prefix("matmul.").and_then(|rest| rest.rsplit_once(".m")?.1.parse::<u64>().ok());
+    tokens.is_some_and(|tokens| tokens < MANY_TOKENS)
+}
+
 fn question(known: Known, weights: Dtype, m: u64) -> Question {
     let machine = known.machine;
     let mut question = Question::new(format!("matmul.{weights}.m{m}"));

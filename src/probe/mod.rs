@@ -257,7 +257,7 @@ pub(crate) mod tests {
     fn what_the_machine_lacks_is_still_asked_and_has_a_reason() {
         let mut machine = machine();
         machine.device.isas = vec!["portable".into()];
-        let questions = plan(&machine, &[], Effort::Quick);
+        let questions = plan(&machine, &[], Effort::Standard);
         let bf16 = questions.iter().find(|q| q.id == "compute.bf16").unwrap();
         assert!(bf16.candidates.is_empty() && bf16.otherwise.1.contains("avx512bf16"), "{bf16:?}");
         assert!(questions.iter().any(|q| q.id == "compute.f32.avx512" && q.candidates.is_empty()));

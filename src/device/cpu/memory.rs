@@ -1,9 +1,9 @@
 //! Memory jobs: streams over arrays, whole or through a moving window, and chases.
 
 use super::arena::Walk;
-use super::bench::{Bench, Cycle, Ready};
+use super::bench::{Bench, Cycle, Ready, clock_hz};
 use super::team::SpinBarrier;
-use super::{Cpu, Seen, isa_of, rejected, skipped, unsupported};
+use super::{Cpu, Seen, clock_around, isa_of, rejected, skipped, unsupported};
 use crate::device::{Pass, Refusal};
 use crate::job::Job;
 use crate::profile::{Pages, Stores};
@@ -28,16 +28,17 @@ impl Cpu {
             if let Some(arena) = bench.arena(pages).filter(|_| first || op == Op::Read) {
                 arena.prepare_verification(op, walk);
             }
+            clock_hz()
         };
-        let run = move |bench: &mut Bench, (), _: &SpinBarrier| {
-            bench.arena(pages).map(|arena| arena.stream(kernel, walk, repetitions))
+        let run = move |bench: &mut Bench, before, _: &SpinBarrier| {
+            (before, bench.arena(pages).map(|arena| arena.stream(kernel, walk, repetitions)))
         };
-        let conclude = move |bench: &mut Bench, walked| {
+        let conclude = move |bench: &mut Bench, (before, walked)| {
             let verified = bench
                 .arena(pages)
                 .zip(walked)
                 .map(|(arena, walked)| op != Op::Read || arena.verify_read(walk, repetitions, walked));
-            Seen { clock_hz: None, right: verified == Some(true) }
+            Seen { clock_hz: clock_around(before), right: verified == Some(true) }
         };
         let spans = self.timed(active, prepare, run, conclude)?;
         let right = move |bench: &mut Bench, _: &SpinBarrier| {
