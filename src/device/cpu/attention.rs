@@ -27,6 +27,8 @@ const ITEMS_PER_THREAD: usize = 8;
 const PART_TOKENS_MIN: usize = 256;
 /// Tokens of a prompt that are one item.
 const PROMPT_PART_TOKENS: usize = 64;
+/// Halves that are made up for one head's cache; a prime number, so that no two rows are alike.
+const STRETCH_HALVES: usize = 16_381;
 /// The oracle's answer and the kernel's agree within this share of the largest value in the cache, which is 1.
 const TOLERANCE: f64 = 1e-4;
 
@@ -56,13 +58,14 @@ struct Cache {
 }
 
 impl Cache {
-    /// Random halves, written by the thread that calls.
+    /// Random halves, written by the thread that calls: a stretch of them again and again, of a length that no head shares.
     fn new(head: &Head, pages: Policy, seed: u64) -> std::io::Result<Cache> {
         let mut random = Random::new(seed);
-        let mut filled = |elements: usize| {
+        let stretch: Vec<u16> = (0..STRETCH_HALVES).map(|_| oracle::random_half(&mut random)).collect();
+        let filled = |elements: usize| {
             let mut buffer = Buffer::new(elements.div_ceil(4), pages, (seed as usize % 16) * 4096)?;
-            for half in buffer.as_mut_halves() {
-                *half = oracle::random_half(&mut random);
+            for part in buffer.as_mut_halves().chunks_mut(stretch.len()) {
+                part.copy_from_slice(&stretch[..part.len()]);
             }
             Ok::<Buffer, std::io::Error>(buffer)
         };
