@@ -16,6 +16,7 @@ use clap::{Args, ValueEnum};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -142,7 +143,10 @@ impl Measure {
         let effort = recorder.profile.provenance.effort;
         let pace = Pace::of(effort);
         let questions = wanted.curves(probe::survey(&machine, effort));
+        let begun = Instant::now();
         let surveyed = sample::survey(device.as_mut(), &questions, pace, &curves, &mut recorder)?;
+        // The curves' time is part of the effort's.
+        let pace = Pace { budget: pace.budget.saturating_sub(begun.elapsed()), ..pace };
         let finished = if surveyed.complete {
             let questions = wanted.ceilings(probe::plan(&machine, &surveyed.curves, effort));
             let finished = sample::measure(device.as_mut(), &questions, pace, &ceilings, &mut recorder)?;

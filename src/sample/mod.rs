@@ -51,8 +51,8 @@ impl Pace {
             curve_pass_seconds,
         };
         match effort {
-            Effort::Quick => pace((3, 4), 2, 0.006, (5, 0.002), 10),
-            Effort::Standard => pace((15, 4), 3, 0.010, (6, 0.003), 75),
+            Effort::Quick => pace((3, 4), 2, 0.006, (5, 0.002), 11),
+            Effort::Standard => pace((15, 4), 3, 0.010, (6, 0.003), 85),
             Effort::Thorough => pace((50, 8), 6, 0.020, (15, 0.006), 600),
         }
     }
