@@ -138,15 +138,15 @@ fn standard_output_can_be_the_file() {
 #[test]
 fn a_real_measurement_of_one_ceiling_is_kept_and_found_again() {
     let place = Place::new();
-    let arguments = ["measure", "--effort", "quick", "--only", "compute.f32.portable", "--threads", "1"];
+    let arguments = ["measure", "--effort", "quick", "--only", "compute.f32", "--threads", "1"];
     let shown = place.succeeds(&arguments);
-    assert!(shown.contains("compute.f32.portable"));
+    assert!(shown.contains("compute.f32"));
     let kept: Vec<_> = std::fs::read_dir(place.path("kept")).unwrap().collect();
     assert_eq!(kept.len(), 1);
     let path = kept[0].as_ref().unwrap().path();
     let profile = roofprobe::profile::load(&path).unwrap();
-    assert!(profile.provenance.complete && profile.provenance.only == ["compute.f32.portable"]);
-    let ceiling = profile.ceiling("compute.f32.portable").unwrap();
+    assert!(profile.provenance.complete && profile.provenance.only == ["compute.f32"]);
+    let ceiling = profile.ceiling("compute.f32").unwrap();
     assert!(ceiling.value().is_some_and(|(value, _)| value > 0.0));
     assert_eq!(ceiling.samples, Some(ceiling.sample_values.len() as u32));
     let environment = &profile.environment;
@@ -277,7 +277,7 @@ fn an_interrupted_measurement_is_saved_and_resumed() {
     let place = Place::new();
     let file = place.path("p.toml");
     let arguments =
-        ["measure", "--effort", "standard", "--only", "compute.f32.portable", "--threads", "1", "-o", "p.toml"];
+        ["measure", "--effort", "standard", "--only", "compute.f32", "--threads", "1", "-o", "p.toml"];
     let child = place.command(&arguments).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     wait_for(&file);
     let pid = child.id().to_string();
@@ -288,14 +288,14 @@ fn an_interrupted_measurement_is_saved_and_resumed() {
     assert!(message.contains("roofprobe measure --resume -o p.toml"), "{message}");
     let half = roofprobe::profile::load(&file).unwrap();
     assert!(!half.provenance.complete);
-    let before = half.ceiling("compute.f32.portable").unwrap().sample_values.clone();
+    let before = half.ceiling("compute.f32").unwrap().sample_values.clone();
 
     let shown = place.succeeds(&["measure", "--resume", "-o", "p.toml"]);
-    assert!(shown.contains("compute.f32.portable"));
+    assert!(shown.contains("compute.f32"));
     let whole = roofprobe::profile::load(&file).unwrap();
     assert!(whole.provenance.complete);
     assert_eq!(whole.provenance.date, half.provenance.date);
-    let after = &whole.ceiling("compute.f32.portable").unwrap().sample_values;
+    let after = &whole.ceiling("compute.f32").unwrap().sample_values;
     assert!(after.len() > before.len() && after.starts_with(&before), "samples are kept: {before:?} {after:?}");
 
     let again = place.run(&["measure", "--resume", "-o", "p.toml"]);
@@ -310,7 +310,7 @@ fn an_interruption_does_not_take_a_complete_profile_along() {
     place.succeeds(&["measure", "--simulate", SHIPPED, "-o", "p.toml"]);
     let before = std::fs::read(place.path("p.toml")).unwrap();
     let arguments =
-        ["measure", "--effort", "standard", "--only", "compute.f32.portable", "--threads", "1", "-o", "p.toml"];
+        ["measure", "--effort", "standard", "--only", "compute.f32", "--threads", "1", "-o", "p.toml"];
     let child = place.command(&arguments).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     wait_for(&place.path("p.toml.partial"));
     assert!(Command::new("bash").args(["-c", &format!("kill -TERM {}", child.id())]).status().unwrap().success());
@@ -325,7 +325,7 @@ fn an_interruption_does_not_take_a_complete_profile_along() {
         "--effort",
         "quick",
         "--only",
-        "compute.f32.portable",
+        "compute.f32",
         "--threads",
         "1",
         "-o",

@@ -49,8 +49,7 @@ impl Watcher for Counting {
 }
 
 fn pace(profile: &Profile) -> Pace {
-    // Time is not simulated: the budget never ends, the rest is the effort's own.
-    Pace { budget: std::time::Duration::MAX, ..Pace::of(profile.provenance.effort) }
+    Pace::of_replay(profile.provenance.effort)
 }
 
 fn measured(device: &mut Simulated, profile: &Profile, earlier: &[Ceiling], watcher: &mut Counting) -> Finished {
@@ -231,8 +230,7 @@ fn the_second_figure_of_a_ceiling_is_replayed_too() {
         profile.validate().unwrap();
         let job = Job { ceiling: id.to_owned(), op, dtype: Dtype::Q8_0, variant };
         let otherwise = (Status::Unsupported, "none".to_owned());
-        let question =
-            Question { id: id.to_owned(), candidates: vec![job], otherwise, visits: None, flags: Vec::new() };
+        let question = Question { id: id.to_owned(), candidates: vec![job], otherwise, every: None, flags: Vec::new() };
         let mut device = Simulated::new(profile.clone());
         let finished =
             sample::measure(&mut device, &[question], pace(&profile), &[], &mut Counting::patient()).unwrap();

@@ -141,7 +141,7 @@ impl Measure {
 
         let mut recorder = Recorder::new(&target, machine.clone(), provenance);
         let effort = recorder.profile.provenance.effort;
-        let pace = Pace::of(effort);
+        let pace = if simulated.is_some() { Pace::of_replay(effort) } else { Pace::of(effort) };
         let questions = wanted.curves(probe::survey(&machine, effort));
         let begun = Instant::now();
         let surveyed = sample::survey(device.as_mut(), &questions, pace, &curves, &mut recorder)?;

@@ -20,8 +20,8 @@ const GROUP: u64 = 4;
 const HEAD_DIM: u64 = 128;
 /// The corners: without and with much sharing, small and large heads.
 const CORNERS: [(u64, u64); 4] = [(1, 64), (1, 128), (8, 64), (8, 128)];
-/// Rounds in which an attention is sampled: its cache takes long to make ready.
-const VISITS: u32 = 4;
+/// Every so many rounds: the cache takes long to make ready.
+const EVERY: u32 = 3;
 
 /// `attention.f16.decode`, its corners `attention.f16.decode.g<group>d<head_dim>`, and `attention.f16.prefill`.
 pub(super) fn questions(known: Known) -> Vec<Question> {
@@ -55,7 +55,7 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
 
 fn question(machine: &Machine, id: String, shape: (u64, u64), tokens: u64, context: u64) -> Question {
     let mut question = Question::new(id);
-    question.visits = Some(VISITS);
+    question.every = Some(EVERY);
     for isa in isas(machine) {
         match variant(machine, isa, shape, tokens, context) {
             Ok(variant) => {

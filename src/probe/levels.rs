@@ -96,6 +96,8 @@ pub fn levels(curve: Option<&Curve>, caches: &[Cache], threads: u32) -> Levels {
             let from = std::mem::replace(&mut next, at + 1);
             seen[from].plateau
         });
+        // Where the sizes agree, they say it better than a plateau does, which noise may have cut anywhere.
+        let plateau = plateau.filter(|_| !flags.is_empty());
         let footprint = footprint(below, end, plateau, &mut flags);
         levels.caches.push(Level { level, footprint_bytes: footprint, flags });
         below = end.max(below);
@@ -156,7 +158,9 @@ fn footprint(below: f64, end: f64, plateau: Option<Plateau>, flags: &mut Vec<Str
     // Three times the level below leaves nothing there; more would stay unvisited for longer, and longer exposed to the
     // neighbours of a shared cache.
     let middle = if below > 0.0 { (below * end).sqrt().min(below * 3.0) } else { most };
-    let on_plateau = plateau.filter(|p| p.first <= p.last).map_or(middle, |p| middle.clamp(p.first, p.last));
+    // A plateau that leaves this level is some other one's: of a neighbour's moods, or of a cache that is cut in two.
+    let own = plateau.filter(|p| p.first <= p.last && p.first <= most && p.last >= least);
+    let on_plateau = own.map_or(middle, |p| middle.clamp(p.first, p.last));
     let clear = if least <= most { on_plateau.clamp(least, most) } else { on_plateau };
     clear as u64
 }

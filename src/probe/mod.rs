@@ -31,9 +31,9 @@ pub struct Question {
     pub candidates: Vec<Job>,
     /// The answer when there is no candidate.
     pub otherwise: (Status, String),
-    /// In how many rounds it is sampled, spread evenly over the run; `None` is all of them. For what is expensive to make
-    /// ready: fewer visits with more samples each.
-    pub visits: Option<u32>,
+    /// It is sampled in the first round and in every so many after it; `None` is all of them. For what is expensive to make
+    /// ready.
+    pub every: Option<u32>,
     /// Remarks for its answer.
     pub flags: Vec<String>,
 }
@@ -41,7 +41,7 @@ pub struct Question {
 impl Question {
     fn new(id: impl Into<String>) -> Question {
         let otherwise = (Status::Unsupported, "there is no kernel for it on this device".to_owned());
-        Question { id: id.into(), candidates: Vec::new(), otherwise, visits: None, flags: Vec::new() }
+        Question { id: id.into(), candidates: Vec::new(), otherwise, every: None, flags: Vec::new() }
     }
 }
 

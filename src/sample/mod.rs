@@ -51,21 +51,27 @@ impl Pace {
             curve_pass_seconds,
         };
         match effort {
-            Effort::Quick => pace((3, 4), 2, 0.006, (5, 0.002), 11),
-            Effort::Standard => pace((15, 4), 3, 0.010, (6, 0.003), 85),
+            Effort::Quick => pace((2, 5), 2, 0.006, (5, 0.002), 10),
+            Effort::Standard => pace((5, 6), 3, 0.010, (6, 0.003), 85),
             Effort::Thorough => pace((50, 8), 6, 0.020, (15, 0.006), 600),
         }
     }
 
-    /// How many samples a question that is visited in so many rounds has after that round.
-    fn wanted(self, round: usize, visits: Option<u32>) -> usize {
-        let visits = visits.map_or(self.rounds, |visits| (visits as usize).clamp(1, self.rounds));
+    /// The pace of a replay: rounds until the record is exhausted, however it was taken, and no clock.
+    #[must_use]
+    pub fn of_replay(effort: Effort) -> Pace {
+        Pace { rounds: REPLAY_ROUNDS_MAX, budget: Duration::MAX, ..Pace::of(effort) }
+    }
+
+    /// How many samples a question that is visited `every` so many rounds has after that round.
+    fn wanted(self, round: usize, every: Option<u32>) -> usize {
         // The first visit is in the first round, so that nobody waits for a round that may never come.
-        let visited = (round * visits).div_ceil(self.rounds);
-        (self.rounds * self.passes * visited).div_ceil(visits)
+        self.passes * round.div_ceil(every.map_or(1, |every| every.max(1) as usize))
     }
 }
 
+/// More rounds than any record was taken in.
+const REPLAY_ROUNDS_MAX: usize = 10_000;
 /// Fewer samples bear no interval: a ceiling has as many before the end of the budget ends the rounds.
 const SAMPLES_MIN: usize = 5;
 
@@ -121,6 +127,9 @@ pub fn measure(
     for round in 0..=pace.rounds {
         // Round 0 chooses the variants; each later one samples on fresh memory.
         if round > 1 {
+            if courses.iter().all(|course| course.has_enough(usize::MAX)) {
+                break;
+            }
             if begun.elapsed() > pace.budget && courses.iter().all(|course| course.has_enough(SAMPLES_MIN)) {
                 break;
             }
@@ -137,7 +146,7 @@ pub fn measure(
                 course.choose(device, pace, watcher)
             } else {
                 // When time has run out, each answer is completed to what an interval needs, and no further.
-                let wanted = if late { SAMPLES_MIN } else { pace.wanted(round, course.question.visits) };
+                let wanted = if late { SAMPLES_MIN } else { pace.wanted(round, course.question.every) };
                 course.sample(device, pace, wanted, watcher)
             };
             if changed {
@@ -162,13 +171,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fewer_visits_take_as_many_samples_spread_evenly_from_the_first_round_on() {
-        let pace = Pace { rounds: 10, passes: 4, ..Pace::of(Effort::Quick) };
-        let wanted = |visits| (1..=10).map(|round| pace.wanted(round, visits)).collect::<Vec<_>>();
-        assert_eq!(wanted(None), [4, 8, 12, 16, 20, 24, 28, 32, 36, 40]);
-        assert_eq!(wanted(Some(1)), [40; 10]);
-        assert_eq!(wanted(Some(2)), [20, 20, 20, 20, 20, 40, 40, 40, 40, 40]);
-        assert_eq!(wanted(Some(99)), wanted(None));
-        assert_eq!(wanted(Some(0)), wanted(Some(1)));
+    fn what_is_visited_less_often_has_as_many_samples_from_each_visit() {
+        let pace = Pace { rounds: 5, passes: 6, ..Pace::of(Effort::Quick) };
+        let wanted = |every| (1..=5).map(|round| pace.wanted(round, every)).collect::<Vec<_>>();
+        assert_eq!(wanted(None), [6, 12, 18, 24, 30]);
+        assert_eq!(wanted(Some(1)), wanted(None));
+        assert_eq!(wanted(Some(3)), [6, 6, 6, 12, 12]);
+        assert_eq!(wanted(Some(0)), wanted(None));
     }
 }
