@@ -3,7 +3,7 @@
 use roofprobe::device::{Device, Pass, Purpose, Refusal};
 use roofprobe::error::Result;
 use roofprobe::job::Job;
-use roofprobe::probe::{CurveQuestion, Question};
+use roofprobe::probe::{CurveQuestion, Question, Turn};
 use roofprobe::profile::{Axis, Ceiling, Curve, Machine, Pages, Status, Stores, Variant};
 use roofprobe::sample::{self, Finished, Pace, Watcher};
 use roofprobe::store::SHIPPED;
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 const ID: &str = "memory.dram.copy";
 const PACE: Pace = Pace {
+    visit_passes: 4,
     rounds: 2,
     passes: 6,
     trial_passes: 3,
@@ -84,7 +85,7 @@ fn asked(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal>
         id: ID.to_owned(),
         candidates: vec![candidate(Stores::Nontemporal), candidate(Stores::Ordinary)],
         otherwise: (Status::Unsupported, "none".to_owned()),
-        every: None,
+        turn: Turn::EveryRound,
         flags: Vec::new(),
     };
     let mut device = Liar { answer: Box::new(answer), renewals: 0 };
@@ -166,24 +167,24 @@ fn what_no_candidate_can_do_has_the_reason_of_the_refusal() {
 
 #[test]
 fn when_time_has_run_out_every_ceiling_still_has_what_an_interval_needs() {
-    let question = |id: &str, every| Question {
+    let question = |id: &str, turn| Question {
         id: id.to_owned(),
         candidates: vec![Job { ceiling: id.to_owned(), ..candidate(Stores::Ordinary) }],
         otherwise: (Status::Unsupported, "none".to_owned()),
-        every,
+        turn,
         flags: vec!["for the test".to_owned()],
     };
-    let questions = [question("memory.dram.copy", None), question("memory.dram.scale", Some(3))];
+    let questions = [question("memory.dram.copy", Turn::EveryRound), question("memory.dram.scale", Turn::Staggered(1))];
     let mut device = Liar { answer: Box::new(|_, _| told(40.0)), renewals: 0 };
     let pace = Pace { rounds: 20, passes: 3, budget: Duration::ZERO, ..PACE };
     let finished = sample::measure(&mut device, &questions, pace, &[], &mut Patient).unwrap();
     assert!(finished.complete);
     assert_eq!(finished.ceilings.iter().map(|c| c.samples).collect::<Vec<_>>(), [Some(5), Some(5)]);
     assert_eq!(finished.ceilings[0].flags, ["for the test"]);
-    // With time enough it is seven of twenty rounds that visit the second one.
+    // With time enough the second one has its turn in seven of twenty rounds.
     let pace = Pace { rounds: 20, passes: 3, ..PACE };
     let finished = sample::measure(&mut device, &questions, pace, &[], &mut Patient).unwrap();
-    assert_eq!(finished.ceilings.iter().map(|c| c.samples).collect::<Vec<_>>(), [Some(60), Some(21)]);
+    assert_eq!(finished.ceilings.iter().map(|c| c.samples).collect::<Vec<_>>(), [Some(60), Some(28)]);
 }
 
 /// Surveys three thread counts.

@@ -4,7 +4,7 @@
 use roofprobe::device::Device;
 use roofprobe::error::Result;
 use roofprobe::job::Job;
-use roofprobe::probe::{self, Question};
+use roofprobe::probe::{self, Question, Turn};
 use roofprobe::profile::{self, Ceiling, Curve, Profile, Status, Unit, Variant};
 use roofprobe::sample::{self, Finished, Pace, Surveyed, Watcher};
 use roofprobe::simulate::Simulated;
@@ -230,7 +230,8 @@ fn the_second_figure_of_a_ceiling_is_replayed_too() {
         profile.validate().unwrap();
         let job = Job { ceiling: id.to_owned(), op, dtype: Dtype::Q8_0, variant };
         let otherwise = (Status::Unsupported, "none".to_owned());
-        let question = Question { id: id.to_owned(), candidates: vec![job], otherwise, every: None, flags: Vec::new() };
+        let question =
+            Question { id: id.to_owned(), candidates: vec![job], otherwise, turn: Turn::EveryRound, flags: Vec::new() };
         let mut device = Simulated::new(profile.clone());
         let finished =
             sample::measure(&mut device, &[question], pace(&profile), &[], &mut Counting::patient()).unwrap();

@@ -2,7 +2,7 @@
 
 use super::curves::curve;
 use super::memory::{self, CACHE_MULTIPLE_MIN};
-use super::{CurveQuestion, Known, Question};
+use super::{CurveQuestion, Known, Question, Turn};
 use crate::job::Job;
 use crate::profile::{Axis, Effort, Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
@@ -19,9 +19,9 @@ const PROMPT: u64 = 512;
 const GROUP: u64 = 4;
 const HEAD_DIM: u64 = 128;
 /// The corners: without and with much sharing, small and large heads.
-const CORNERS: [(u64, u64); 4] = [(1, 64), (1, 128), (8, 64), (8, 128)];
-/// Every so many rounds: the cache takes long to make ready.
-const EVERY: u32 = 3;
+const CORNERS: [(u64, u64); 4] = [(1, 128), (8, 128), (1, 64), (8, 64)];
+/// The cache takes long to make ready, once for all heads of one size.
+const TURNS: [(u64, Turn); 2] = [(64, Turn::Staggered(1)), (128, Turn::Staggered(2))];
 
 /// `attention.f16.decode`, its corners `attention.f16.decode.g<group>d<head_dim>`, and `attention.f16.prefill`.
 pub(super) fn questions(known: Known) -> Vec<Question> {
@@ -55,7 +55,8 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
 
 fn question(machine: &Machine, id: String, shape: (u64, u64), tokens: u64, context: u64) -> Question {
     let mut question = Question::new(id);
-    question.every = Some(EVERY);
+    let turn = TURNS.into_iter().find(|(head_dim, _)| *head_dim == shape.1);
+    question.turn = turn.map_or(Turn::EveryRound, |(_, turn)| turn);
     for isa in isas(machine) {
         match variant(machine, isa, shape, tokens, context) {
             Ok(variant) => {

@@ -1,7 +1,7 @@
 //! Matmul achieved: every weight format, from one token to many, with weights that live in memory.
 
 use super::memory::{self, CACHE_MULTIPLE_MIN};
-use super::{Known, Question};
+use super::{Known, Question, Turn};
 use crate::job::Job;
 use crate::profile::{Effort, Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
@@ -21,8 +21,6 @@ const N_FEW: u64 = 12288;
 const N_MANY: u64 = 4096;
 /// From so many tokens on a pass is bound by arithmetic on every device in sight.
 const MANY_TOKENS: u64 = 16;
-/// Every so many rounds: the weights take long to make ready.
-const EVERY: u32 = 3;
 
 /// `matmul.<weights>.m<tokens>`, those of one format one after another, so that its weights are made once a round.
 pub(super) fn questions(known: Known) -> Vec<Question> {
@@ -39,7 +37,8 @@ pub(super) fn is_of_memory(id: &str) -> bool {
 fn question(known: Known, weights: Dtype, m: u64) -> Question {
     let machine = known.machine;
     let mut question = Question::new(format!("matmul.{weights}.m{m}"));
-    question.every = Some(EVERY);
+    // The weights take long to make ready, once for all token counts.
+    question.turn = Turn::Staggered(FORMATS.iter().position(|known| *known == weights).unwrap_or(0) as u32);
     let n = if m < MANY_TOKENS { N_FEW } else { N_MANY };
     let Some(matrix) = weights.bytes(u128::from(n * K)).and_then(|bytes| u64::try_from(bytes).ok()) else {
         return question;

@@ -1,7 +1,7 @@
 //! Bandwidth and latency of each level: STREAM's kernels, a pure read, and a chase.
 
 use super::levels::{Level, Levels, levels};
-use super::{Known, Question};
+use super::{Known, Question, Turn};
 use crate::job::Job;
 use crate::profile::{Effort, Machine, Pages, Status, Stores, Variant};
 use roofprobe_kernels::ops::stream::OPS;
@@ -31,8 +31,6 @@ const SIDE_BY_SIDE: u32 = 4;
 const OTHER_READS: [(Option<u32>, Option<u32>); 3] = [(Some(2), None), (Some(8), None), (None, Some(1024))];
 /// A chase visits every second line: the prefetcher of some cores fetches lines in pairs.
 const CHASE_STRIDE_BYTES: u32 = 128;
-/// Every so many rounds: laying out a cycle takes time.
-const EVERY: u32 = 3;
 /// And so many bytes at a time: few pages, so that it is no test of the TLB, but many more lines than a core's prefetcher
 /// would complete.
 const CHASE_WINDOW_BYTES: u64 = 256 << 10;
@@ -49,6 +47,7 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
     questions.extend(OPS.into_iter().map(|op| {
         let mut question = Question::new(format!("memory.dram.{op}"));
         question.flags.clone_from(&levels.memory_flags);
+        question.turn = Turn::Often;
         match &array {
             Ok(bytes) => question.candidates = of_memory(&question.id, machine, effort, op, &pages, *bytes),
             Err(reason) => question.otherwise = (Status::Skipped, reason.clone()),
@@ -66,7 +65,8 @@ pub(super) fn latencies(known: Known) -> Vec<Question> {
         let mut question = Question::new(format!("latency.{name}"));
         match footprint {
             Ok((bytes, flags)) => {
-                question.every = Some(EVERY);
+                // Laying out a cycle takes time.
+                question.turn = Turn::Staggered(0);
                 let variant = chase(machine, bytes);
                 question.candidates =
                     vec![Job { ceiling: question.id.clone(), op: Op::Chase, dtype: Dtype::I8, variant }];
@@ -147,8 +147,9 @@ fn of_memory(id: &str, machine: &Machine, effort: Effort, op: Op, pages: &[Pages
     };
     let isas = stream_isas(machine, effort);
     let mut jobs = Vec::new();
-    for &pages in pages {
-        for &isa in &isas {
+    for (&pages, others) in pages.iter().zip([isas.as_slice(), &isas[..isas.len().min(1)]]) {
+        // Other widths race on the largest pages only: a page's size slows all of them alike.
+        for &isa in others {
             jobs.extend(ways(op, isa).into_iter().map(|way| job(pages, isa, way)));
         }
     }

@@ -31,9 +31,8 @@ pub struct Question {
     pub candidates: Vec<Job>,
     /// The answer when there is no candidate.
     pub otherwise: (Status, String),
-    /// It is sampled in the first round and in every so many after it; `None` is all of them. For what is expensive to make
-    /// ready.
-    pub every: Option<u32>,
+    /// When it is sampled.
+    pub turn: Turn,
     /// Remarks for its answer.
     pub flags: Vec<String>,
 }
@@ -41,9 +40,24 @@ pub struct Question {
 impl Question {
     fn new(id: impl Into<String>) -> Question {
         let otherwise = (Status::Unsupported, "there is no kernel for it on this device".to_owned());
-        Question { id: id.into(), candidates: Vec::new(), otherwise, every: None, flags: Vec::new() }
+        Question { id: id.into(), candidates: Vec::new(), otherwise, turn: Turn::EveryRound, flags: Vec::new() }
     }
 }
+
+/// When a question is sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// In every round, and once more every now and then in between: for what changes with the moods of a shared machine.
+    Often,
+    /// In every round.
+    EveryRound,
+    /// In one of [`STAGGER`] rounds, by its group: for what is expensive to make ready. Questions of one group share what
+    /// was made ready.
+    Staggered(u32),
+}
+
+/// Rounds among which the groups of [`Turn::Staggered`] are shared out.
+pub const STAGGER: u32 = 3;
 
 /// One curve that is wanted.
 #[derive(Clone, Debug, PartialEq)]

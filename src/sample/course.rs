@@ -163,12 +163,26 @@ impl<'a> Course<'a> {
                 return true;
             }
         }
+        self.take(device, &job, wanted - self.values.len(), watcher);
+        true
+    }
+
+    /// One more sample of a winner that is known by now. Returns whether there is one.
+    pub(super) fn sample_once(&mut self, device: &mut dyn Device, watcher: &dyn Watcher) -> bool {
+        let before = self.values.len();
+        if let Some(job) = self.winner.clone().filter(|_| before > 0 && !self.exhausted) {
+            self.take(device, &job, 1, watcher);
+        }
+        self.values.len() > before
+    }
+
+    fn take(&mut self, device: &mut dyn Device, job: &Job, samples: usize, watcher: &dyn Watcher) {
         let mut retries = DISTURBED_RETRIES_MAX;
-        for _ in self.values.len()..wanted {
+        for _ in 0..samples {
             if watcher.interrupted() {
                 break;
             }
-            match undisturbed(device, &job, self.repetitions, Purpose::Sample, retries) {
+            match undisturbed(device, job, self.repetitions, Purpose::Sample, retries) {
                 Ok(pass) => {
                     retries = retries_after(&pass);
                     self.values.push(four_digits(value(self.unit, &pass)));
@@ -183,7 +197,6 @@ impl<'a> Course<'a> {
                 }
             }
         }
-        true
     }
 
     /// A wrong result spoils all samples; anything else only ends the sampling.

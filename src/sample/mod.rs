@@ -11,7 +11,7 @@ mod sustained;
 
 use crate::device::Device;
 use crate::error::Result;
-use crate::probe::Question;
+use crate::probe::{Question, STAGGER, Turn};
 use crate::profile::{Ceiling, Curve, Effort};
 use course::Course;
 use std::time::{Duration, Instant};
@@ -26,6 +26,8 @@ pub struct Pace {
     pub rounds: usize,
     /// Samples per question and round.
     pub passes: usize,
+    /// Samples per visit of a question that is not asked in every round.
+    pub visit_passes: usize,
     /// Samples per variant when there are several.
     pub trial_passes: usize,
     /// The least duration of one pass.
@@ -41,19 +43,21 @@ pub struct Pace {
 impl Pace {
     /// The pace of an effort. On two cores the rounds of quick end before the budget, those of the others may not.
     pub fn of(effort: Effort) -> Pace {
-        let pace = |(rounds, passes), trial_passes, pass_seconds, (curve_passes, curve_pass_seconds), budget_s| Pace {
-            rounds,
-            passes,
-            trial_passes,
-            pass_seconds,
-            budget: Duration::from_secs(budget_s),
-            curve_passes,
-            curve_pass_seconds,
-        };
+        let pace =
+            |(rounds, passes, visit_passes), trial_passes, pass_seconds, curve_of: (usize, f64), budget_s| Pace {
+                rounds,
+                passes,
+                visit_passes,
+                trial_passes,
+                pass_seconds,
+                budget: Duration::from_secs(budget_s),
+                curve_passes: curve_of.0,
+                curve_pass_seconds: curve_of.1,
+            };
         match effort {
-            Effort::Quick => pace((2, 5), 2, 0.006, (5, 0.002), 10),
-            Effort::Standard => pace((5, 6), 3, 0.010, (6, 0.003), 85),
-            Effort::Thorough => pace((50, 8), 6, 0.020, (15, 0.006), 600),
+            Effort::Quick => pace((3, 3, 5), 2, 0.006, (5, 0.002), 10),
+            Effort::Standard => pace((8, 3, 6), 3, 0.010, (6, 0.003), 80),
+            Effort::Thorough => pace((50, 8, 8), 6, 0.020, (15, 0.006), 600),
         }
     }
 
@@ -63,10 +67,16 @@ impl Pace {
         Pace { rounds: REPLAY_ROUNDS_MAX, budget: Duration::MAX, ..Pace::of(effort) }
     }
 
-    /// How many samples a question that is visited `every` so many rounds has after that round.
-    fn wanted(self, round: usize, every: Option<u32>) -> usize {
-        // The first visit is in the first round, so that nobody waits for a round that may never come.
-        self.passes * round.div_ceil(every.map_or(1, |every| every.max(1) as usize))
+    /// How many samples a question has after that round.
+    fn wanted(self, round: usize, turn: Turn) -> usize {
+        match turn {
+            Turn::Often | Turn::EveryRound => self.passes * round,
+            Turn::Staggered(group) => {
+                // Round 1 is group 0's, round 2 group 1's, and so on, over and over.
+                let (every, first) = (STAGGER as usize, (group % STAGGER) as usize + 1);
+                self.visit_passes * ((round + every - first) / every)
+            }
+        }
     }
 }
 
@@ -74,6 +84,9 @@ impl Pace {
 const REPLAY_ROUNDS_MAX: usize = 10_000;
 /// Fewer samples bear no interval: a ceiling has as many before the end of the budget ends the rounds.
 const SAMPLES_MIN: usize = 5;
+
+/// What moods are to be caught in is sampled once more after so many other questions.
+const OFTEN: usize = 10;
 
 /// Who is told how it goes, and decides whether it goes on.
 pub trait Watcher {
@@ -146,12 +159,19 @@ pub fn measure(
                 course.choose(device, pace, watcher)
             } else {
                 // When time has run out, each answer is completed to what an interval needs, and no further.
-                let wanted = if late { SAMPLES_MIN } else { pace.wanted(round, course.question.every) };
+                let wanted = if late { SAMPLES_MIN } else { pace.wanted(round, course.question.turn) };
                 course.sample(device, pace, wanted, watcher)
             };
             if changed {
                 ceilings[index] = course.conclude();
                 watcher.save(&ceilings)?;
+            }
+            if round > 0 && index % OFTEN == OFTEN - 1 {
+                for (course, ceiling) in courses.iter_mut().zip(&mut ceilings) {
+                    if course.question.turn == Turn::Often && course.sample_once(device, watcher) {
+                        *ceiling = course.conclude();
+                    }
+                }
             }
         }
     }
@@ -171,12 +191,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_visited_less_often_has_as_many_samples_from_each_visit() {
-        let pace = Pace { rounds: 5, passes: 6, ..Pace::of(Effort::Quick) };
-        let wanted = |every| (1..=5).map(|round| pace.wanted(round, every)).collect::<Vec<_>>();
-        assert_eq!(wanted(None), [6, 12, 18, 24, 30]);
-        assert_eq!(wanted(Some(1)), wanted(None));
-        assert_eq!(wanted(Some(3)), [6, 6, 6, 12, 12]);
-        assert_eq!(wanted(Some(0)), wanted(None));
+    fn staggered_groups_take_turns_and_all_have_theirs() {
+        let pace = Pace { rounds: 8, passes: 3, visit_passes: 6, ..Pace::of(Effort::Quick) };
+        let wanted = |turn| (1..=8).map(|round| pace.wanted(round, turn)).collect::<Vec<_>>();
+        assert_eq!(wanted(Turn::EveryRound), [3, 6, 9, 12, 15, 18, 21, 24]);
+        assert_eq!(wanted(Turn::Staggered(0)), [6, 6, 6, 12, 12, 12, 18, 18]);
+        assert_eq!(wanted(Turn::Staggered(2)), [0, 0, 6, 6, 6, 12, 12, 12]);
+        assert_eq!(wanted(Turn::Staggered(5)), wanted(Turn::Staggered(2)));
     }
 }

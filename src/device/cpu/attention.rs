@@ -32,6 +32,17 @@ const STRETCH_HALVES: usize = 16_381;
 /// The oracle's answer and the kernel's agree within this share of the largest value in the cache, which is 1.
 const TOLERANCE: f64 = 1e-4;
 
+/// Keys and values of one attention after another: a stretch of tokens is a cache, whatever its length.
+pub(super) struct Pool {
+    head_dim: usize,
+    pages: Policy,
+    /// Tokens of each head.
+    tokens: usize,
+    /// By key/value head, each written by the thread that has the head's share of the work.
+    heads: Vec<Cache>,
+    huge_share: Option<f64>,
+}
+
 /// One attention job made ready.
 pub(super) struct Attention {
     job: Job,
@@ -39,8 +50,9 @@ pub(super) struct Attention {
     head: Head,
     /// Tokens whose queries attend: 1 for decode.
     queries: usize,
-    /// `copies[copy][kv_head]`: keys and values.
-    copies: Vec<Vec<Cache>>,
+    pool: Arc<Pool>,
+    /// How many caches of the job's length the pool is used as, one after another.
+    copies: usize,
     /// Queries of each key/value head.
     asked: Vec<Vec<f32>>,
     /// Tokens of each item of a head.
@@ -49,7 +61,6 @@ pub(super) struct Attention {
     /// What each item (prefill) or each head (decode) comes to.
     answers: Vec<Mutex<Vec<f32>>>,
     turns: Turns,
-    huge_share: Option<f64>,
 }
 
 struct Cache {
@@ -94,7 +105,7 @@ impl Cpu {
             return Err(rejected(job));
         }
         let pass = spans.pass(repetitions, attention.work() * repetitions as f64).ok_or_else(|| rejected(job))?;
-        Ok(Pass { huge_share: attention.huge_share.map(four_digits), ..pass })
+        Ok(Pass { huge_share: attention.pool.huge_share.map(four_digits), ..pass })
     }
 
     fn attention(&mut self, job: &Job) -> Result<Arc<Attention>, Refusal> {
@@ -121,22 +132,36 @@ impl Cpu {
         let queries = extent(variant.m, "m")?;
         let copies = variant.copies.unwrap_or(1).max(1) as usize;
         let pages = policy(variant.pages.unwrap_or(Pages::Base));
+        let pool = self.pool(head, kv_heads, copies, pages)?;
+        let attention = Arc::new(Attention::new(job.clone(), kernel, head, queries, pool, copies, self.team.size()));
+        self.attention = Some(Arc::clone(&attention));
+        Ok(attention)
+    }
+
+    /// A pool for so many caches; the last one if it will do.
+    fn pool(&mut self, head: Head, kv_heads: usize, copies: usize, pages: Policy) -> Result<Arc<Pool>, Refusal> {
+        let tokens = copies * head.context.next_multiple_of(KEY_BLOCK);
+        let fits = |pool: &Pool| {
+            (pool.head_dim, pool.pages, pool.heads.len()) == (head.head_dim, pages, kv_heads) && pool.tokens >= tokens
+        };
+        if let Some(pool) = self.pool.take().filter(|pool| fits(pool)) {
+            self.pool = Some(Arc::clone(&pool));
+            return Ok(pool);
+        }
+        let whole = Head { context: tokens, ..head };
         let size = self.team.size();
         let made = self.all(move |bench, _| {
             let own = kv_heads * bench.index() / size..kv_heads * (bench.index() + 1) / size;
-            let copy =
-                |copy: usize| own.clone().map(|kv| Cache::new(&head, pages, (copy * kv_heads + kv) as u64)).collect();
-            (0..copies).map(copy).collect::<std::io::Result<Vec<Vec<Cache>>>>()
+            own.map(|kv| Cache::new(&whole, pages, kv as u64)).collect::<std::io::Result<Vec<Cache>>>()
         })?;
-        // Thread by thread, copy by copy: put together copy by copy, the heads in their order.
-        let mut caches: Vec<Vec<Cache>> = (0..copies).map(|_| Vec::new()).collect();
-        for of_thread in made {
-            let of_thread = of_thread.map_err(|e| skipped(&format!("the cache could not be allocated: {e}")))?;
-            caches.iter_mut().zip(of_thread).for_each(|(all, own)| all.extend(own));
+        let mut heads = Vec::with_capacity(kv_heads);
+        for own in made {
+            heads.extend(own.map_err(|e| skipped(&format!("keys and values could not be allocated: {e}")))?);
         }
-        let attention = Arc::new(Attention::new(job.clone(), kernel, head, queries, caches, size));
-        self.attention = Some(Arc::clone(&attention));
-        Ok(attention)
+        let huge_share = heads.first().and_then(|cache| huge_share(&cache.keys));
+        let pool = Arc::new(Pool { head_dim: head.head_dim, pages, tokens, heads, huge_share });
+        self.pool = Some(Arc::clone(&pool));
+        Ok(pool)
     }
 }
 
@@ -146,10 +171,11 @@ impl Attention {
         kernel: AttentionKernel,
         head: Head,
         queries: usize,
-        copies: Vec<Vec<Cache>>,
+        pool: Arc<Pool>,
+        copies: usize,
         threads: usize,
     ) -> Attention {
-        let kv_heads = copies.first().map_or(0, Vec::len);
+        let kv_heads = pool.heads.len();
         let decode = queries == 1;
         let (tokens_in_all, part) = if decode {
             let wanted = (ITEMS_PER_THREAD * threads).div_ceil(kv_heads.max(1));
@@ -167,7 +193,6 @@ impl Attention {
             let tokens = if decode { 1 } else { parts[index % parts.len()].len() };
             Mutex::new(vec![f32::NAN; head.query_elements(tokens)])
         };
-        let huge_share = copies.first().and_then(|heads| huge_share(&heads.first()?.keys));
         Attention {
             job,
             kernel,
@@ -178,8 +203,8 @@ impl Attention {
             answers: (0..answers).map(answer).collect(),
             turns: Turns::new(items, threads),
             parts,
+            pool,
             copies,
-            huge_share,
         }
     }
 
@@ -213,9 +238,7 @@ impl Attention {
 
     fn attend_item(&self, item: usize, repetition: usize) {
         let (kv, part) = (item / self.parts.len(), &self.parts[item % self.parts.len()]);
-        let Cache { keys, values } = &self.copies[repetition % self.copies.len()][kv];
-        let (keys, values) =
-            (&keys.as_halves()[..self.head.key_elements()], &values.as_halves()[..self.head.value_elements()]);
+        let (keys, values) = self.cache(kv, repetition);
         let mut partial = locked(&self.partials[item]);
         if self.queries == 1 {
             self.kernel.decode(&self.head, &self.asked[kv], keys, values, part.clone(), &mut partial);
@@ -223,6 +246,17 @@ impl Attention {
             let (head, queries) = self.prompt_part(kv, part);
             self.kernel.prefill(&head, queries, keys, values, &mut partial, &mut locked(&self.answers[item]));
         }
+    }
+
+    /// The keys and values of one head that a repetition reads.
+    fn cache(&self, kv: usize, repetition: usize) -> (&[u16], &[u16]) {
+        let start = repetition % self.copies * self.head.context.next_multiple_of(KEY_BLOCK);
+        let Cache { keys, values } = &self.pool.heads[kv];
+        let from = self.head.head_dim * start;
+        (
+            &keys.as_halves()[from..][..self.head.key_elements()],
+            &values.as_halves()[from..][..self.head.value_elements()],
+        )
     }
 
     /// Part of a prompt as the last tokens of a shorter context, and its queries.
@@ -241,7 +275,7 @@ impl Attention {
     fn verified(&self, repetition: usize) -> bool {
         let heads = self.asked.len();
         let agrees = |kv: usize| {
-            let Cache { keys, values } = &self.copies[repetition % self.copies.len()][kv];
+            let (keys, values) = self.cache(kv, repetition);
             let last = self.parts.len() - 1;
             let (head, queries, answer) = if self.queries == 1 {
                 (self.head, self.asked[kv].as_slice(), kv)
@@ -249,7 +283,7 @@ impl Attention {
                 let (head, queries) = self.prompt_part(kv, &self.parts[last]);
                 (head, queries, kv * self.parts.len() + last)
             };
-            let want = oracle::attention(&head, queries, keys.as_halves(), values.as_halves());
+            let want = oracle::attention(&head, queries, keys, values);
             let got = locked(&self.answers[answer]);
             // NaN agrees with nothing.
             got.iter().zip(want).all(|(&got, want)| (f64::from(got) - want).abs() <= TOLERANCE)

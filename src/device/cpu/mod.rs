@@ -49,7 +49,8 @@ pub struct Cpu {
     /// The weights of the last matmul, and the last matmul made ready.
     weights: Option<Arc<matmul::Weights>>,
     product: Option<Arc<matmul::Product>>,
-    /// The last attention made ready.
+    /// The keys and values of the last attention, and the last attention made ready.
+    pool: Option<Arc<attention::Pool>>,
     attention: Option<Arc<attention::Attention>>,
 }
 
@@ -93,6 +94,7 @@ impl Cpu {
             sentinel: Vec::new(),
             weights: None,
             product: None,
+            pool: None,
             attention: None,
             scaling: (topology.separate && topology.cores.len() > 1).then(Scaling::default),
         };
@@ -253,7 +255,7 @@ impl Device for Cpu {
 
     fn renew(&mut self) {
         self.verified.clear();
-        (self.weights, self.product, self.attention) = (None, None, None);
+        (self.weights, self.product, self.pool, self.attention) = (None, None, None, None);
         // A dead team is reported by the next pass.
         let _ = self.all(|bench, _| bench.clear());
         self.watch_drift();
