@@ -25,14 +25,13 @@ const TURNS: [(u64, Turn); 2] = [(64, Turn::Staggered(1)), (128, Turn::Staggered
 
 /// `attention.f16.decode`, its corners `attention.f16.decode.g<group>d<head_dim>`, and `attention.f16.prefill`.
 pub(super) fn questions(known: Known) -> Vec<Question> {
-    let machine = known.machine;
-    let mut questions = vec![question(machine, "attention.f16.decode".to_owned(), (GROUP, HEAD_DIM), 1, CONTEXT)];
+    let mut questions = vec![question(known, "attention.f16.decode".to_owned(), (GROUP, HEAD_DIM), 1, CONTEXT)];
     if known.effort != Effort::Quick {
         questions.extend(CORNERS.into_iter().map(|(group, head_dim)| {
-            question(machine, format!("attention.f16.decode.g{group}d{head_dim}"), (group, head_dim), 1, CONTEXT)
+            question(known, format!("attention.f16.decode.g{group}d{head_dim}"), (group, head_dim), 1, CONTEXT)
         }));
     }
-    questions.push(question(machine, "attention.f16.prefill".to_owned(), (GROUP, HEAD_DIM), PROMPT, PROMPT));
+    questions.push(question(known, "attention.f16.prefill".to_owned(), (GROUP, HEAD_DIM), PROMPT, PROMPT));
     questions
 }
 
@@ -40,7 +39,7 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
 pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
     let id = "attention.f16.decode.context";
     let variants = || {
-        let isa = *isas(machine).first()?;
+        let isa = *isas(machine, Effort::Quick).first()?;
         CONTEXTS.into_iter().map(|context| variant(machine, isa, (GROUP, HEAD_DIM), 1, context).ok()).collect()
     };
     let variants: Option<Vec<Variant>> = variants();
@@ -53,11 +52,17 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
     }
 }
 
-fn question(machine: &Machine, id: String, shape: (u64, u64), tokens: u64, context: u64) -> Question {
+fn question(
+    Known { machine, effort, .. }: Known,
+    id: String,
+    shape: (u64, u64),
+    tokens: u64,
+    context: u64,
+) -> Question {
     let mut question = Question::new(id);
     let turn = TURNS.into_iter().find(|(head_dim, _)| *head_dim == shape.1);
     question.turn = turn.map_or(Turn::EveryRound, |(_, turn)| turn);
-    for isa in isas(machine) {
+    for isa in isas(machine, effort) {
         match variant(machine, isa, shape, tokens, context) {
             Ok(variant) => {
                 let ceiling = question.id.clone();
@@ -104,10 +109,10 @@ fn variant(
 }
 
 /// The instruction sets worth trying, widest first: a single query to a head is answered faster by the second one on Zen 4.
-fn isas(machine: &Machine) -> Vec<Isa> {
+fn isas(machine: &Machine, effort: Effort) -> Vec<Isa> {
     let mut isas: Vec<Isa> = super::isas(machine).filter(|isa| isa.has_attention()).collect();
     isas.reverse();
-    isas.truncate(2);
+    isas.truncate(if effort == Effort::Quick { 1 } else { 2 });
     isas
 }
 

@@ -55,7 +55,7 @@ impl Pace {
                 curve_pass_seconds: curve_of.1,
             };
         match effort {
-            Effort::Quick => pace((3, 3, 5), 2, 0.006, (5, 0.002), 10),
+            Effort::Quick => pace((2, 5, 5), 2, 0.006, (5, 0.002), 10),
             Effort::Standard => pace((8, 3, 6), 3, 0.010, (6, 0.003), 80),
             Effort::Thorough => pace((50, 8, 8), 6, 0.020, (15, 0.006), 600),
         }
@@ -73,7 +73,9 @@ impl Pace {
             Turn::Often | Turn::EveryRound => self.passes * round,
             Turn::Staggered(group) => {
                 // Round 1 is group 0's, round 2 group 1's, and so on, over and over.
-                let (every, first) = (STAGGER as usize, (group % STAGGER) as usize + 1);
+                // Where there are fewer rounds, each has more groups.
+                let every = self.rounds.clamp(1, STAGGER as usize);
+                let first = group as usize % every + 1;
                 self.visit_passes * ((round + every - first) / every)
             }
         }

@@ -93,17 +93,17 @@ fn q6_k(row: &[u8], strip: &mut [u8], lanes: usize, lane: usize) {
         let half = index % 2;
         pair[(half * lanes + lane) * 2..][..2].copy_from_slice(&block[208..]);
         let rest = &mut pair[(4 + half * 208) * lanes..];
-        for (sub, &scale) in block[192..208].iter().enumerate() {
-            rest[sub * lanes + lane] = scale;
-        }
-        for (index, place) in rest[16 * lanes..208 * lanes].chunks_exact_mut(48 * lanes).enumerate() {
-            // The two low words of each of four quads, then their high one.
+        for (index, place) in rest[..208 * lanes].chunks_exact_mut(52 * lanes).enumerate() {
+            // The scales of four sub-blocks, a byte each; the high words of their quads, then two low ones of each.
             let (half, part) = (index / 2, index % 2);
-            let low = half * 64 + part * 16;
-            words(&block[low..low + 16], place, lanes, lane, 0);
-            words(&block[low + 32..low + 48], &mut place[16 * lanes..], lanes, lane, 0);
+            for (quarter, scales) in place[..4 * lanes].chunks_exact_mut(lanes).enumerate() {
+                scales[lane] = block[192 + 8 * half + 2 * quarter + part];
+            }
             let high = 128 + half * 32 + part * 16;
-            words(&block[high..high + 16], &mut place[32 * lanes..], lanes, lane, 0);
+            words(&block[high..high + 16], &mut place[4 * lanes..], lanes, lane, 0);
+            let low = half * 64 + part * 16;
+            words(&block[low..low + 16], &mut place[20 * lanes..], lanes, lane, 0);
+            words(&block[low + 32..low + 48], &mut place[36 * lanes..], lanes, lane, 0);
         }
     }
 }

@@ -236,8 +236,9 @@ pub(crate) unsafe fn q4_k<L: Lanes, const ROWS: usize>(arguments: &TileArguments
 
 /// q6_k: super-blocks of 16 sub-blocks of 16, each with an 8-bit scale.
 ///
-/// Strip of one vector, super-blocks in pairs: d of both as f16, then for each the 16 scales, a byte per row, and for each
-/// half and each part of it 8 words of low nibbles and 4 of high bit pairs: everything in the order of its use.
+/// Strip of one vector, super-blocks in pairs: d of both as f16, then for each and each of its four places the scales of four
+/// sub-blocks, a byte per row, 4 words of high bit pairs and 8 of low nibbles: everything in the order of its use, without
+/// which the prefetchers of memory are lost.
 ///
 /// # Safety
 /// The ISA is available; `groups` super-blocks of weights and of every token are there, an odd one filled up with zeros.
@@ -250,11 +251,11 @@ pub(crate) unsafe fn q6_k<L: Lanes, const ROWS: usize>(arguments: &TileArguments
         let mut panel = Panel::<ROWS>(arguments.activations);
         for block in 0..arguments.groups {
             let pair = arguments.weights.add(block / 2 * 105 * vector);
-            let (d, scales) = (pair.add(block % 2 * vector / 2), pair.add(vector + block % 2 * 52 * vector));
+            let (d, quants) = (pair.add(block % 2 * vector / 2), pair.add(vector + block % 2 * 52 * vector));
             let mut ints = [L::splat(0); ROWS];
             for half in 0..2 {
                 for part in 0..2 {
-                    let place = Q6KPlace { scales, half, part };
+                    let place = Q6KPlace { weights: quants.add((2 * half + part) * 13 * vector), half, part };
                     q6_k_sub_block::<L, 0, ROWS>(&mut ints, panel, place);
                     q6_k_sub_block::<L, 1, ROWS>(&mut ints, panel, place);
                     q6_k_sub_block::<L, 2, ROWS>(&mut ints, panel, place);
@@ -275,8 +276,8 @@ pub(crate) unsafe fn q6_k<L: Lanes, const ROWS: usize>(arguments: &TileArguments
 /// Four sub-blocks of a q6_k super-block, one in each quarter: elements 128·half + 32·quarter + 16·part and the next fifteen.
 #[derive(Clone, Copy)]
 struct Q6KPlace {
-    /// The super-block's scales, with its quants behind them.
-    scales: *const u8,
+    /// Their scales, with their quants behind them.
+    weights: *const u8,
     half: usize,
     part: usize,
 }
@@ -289,15 +290,14 @@ struct Q6KPlace {
 unsafe fn q6_k_sub_block<L: Lanes, const QUARTER: usize, const ROWS: usize>(
     ints: &mut [L::I; ROWS],
     panel: Panel<ROWS>,
-    Q6KPlace { scales, half, part }: Q6KPlace,
+    Q6KPlace { weights, half, part }: Q6KPlace,
 ) {
     let vector = L::LANES * 4;
     let sub = 8 * half + 2 * QUARTER + part;
     // SAFETY: by contract.
     unsafe {
         let (low4, high2) = (L::splat(0x0f0f_0f0f), L::splat(0x3030_3030));
-        let quants = scales.add((4 + 12 * (2 * half + part)) * vector);
-        let (lows, highs) = (quants.add(QUARTER % 2 * 4 * vector), quants.add(8 * vector));
+        let (highs, lows) = (weights.add(vector), weights.add((5 + QUARTER % 2 * 4) * vector));
         let mut dots: [[L::I; 1]; ROWS] = std::array::from_fn(|row| [L::splat(panel.i32(1 + sub, row))]);
         for q in 0..4 {
             let (low, high) = (L::load(lows.add(q * vector)), L::load(highs.add(q * vector)));
@@ -310,7 +310,7 @@ unsafe fn q6_k_sub_block<L: Lanes, const QUARTER: usize, const ROWS: usize>(
             let w = L::or(L::and(low, low4), L::and(high, high2));
             multiply_accumulate::<L, false, ROWS, 1>(&mut dots, [w], panel, 17 + sub * 4 + q);
         }
-        add_scaled::<L, ROWS>(ints, dots, L::load_s8(scales.add(sub * L::LANES)));
+        add_scaled::<L, ROWS>(ints, dots, L::load_s8(weights.add(QUARTER * L::LANES)));
     }
 }
 
