@@ -9,9 +9,12 @@ pub(super) fn table(profile: &Profile) -> Table {
     let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
     let size = |bytes: u64| if bytes < 1 << 20 { format!("{} KiB", bytes >> 10) } else { mib(bytes) };
     let caches = device.caches.iter().map(|c| format!("L{} {} × {}", c.level, c.instances, size(c.bytes)));
+    let unchecked = || "unknown: operations per cycle are not held against its pipes".to_owned();
+    let design = device.microarchitecture.clone().unwrap_or_else(unchecked);
     let mut rows = vec![
         ("device", device.name.clone()),
         ("architecture", format!("{}; {}", device.architecture, device.isas.join(", "))),
+        ("core design", design),
         ("caches", caches.collect::<Vec<_>>().join(", ")),
         ("memory", format!("{}, {} available", mib(device.memory_bytes), mib(environment.memory_available_bytes))),
         ("system", format!("{} {}", environment.os, environment.kernel.clone().unwrap_or_default())),
