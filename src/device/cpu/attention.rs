@@ -112,7 +112,8 @@ impl Cpu {
         if let Some(attention) = self.attention.as_ref().filter(|attention| attention.job == *job) {
             return Ok(Arc::clone(attention));
         }
-        self.attention = None;
+        // Weights, and keys and values, are large: one of them at a time.
+        (self.attention, self.product, self.weights) = (None, None, None);
         let isa = isa_of(job)?;
         let kernel = AttentionKernel::find(isa).ok_or_else(|| unsupported(isa))?;
         let variant = &job.variant;

@@ -110,7 +110,8 @@ impl Cpu {
         let (m, n, k) = (m?, n?, k?);
         let copies = job.variant.copies.unwrap_or(1).max(1) as usize;
         let pages = job.variant.pages.unwrap_or(Pages::Base);
-        self.product = None;
+        // Weights, and keys and values, are large: one of them at a time.
+        (self.product, self.attention, self.pool) = (None, None, None);
         let fits = |w: &Weights| {
             (w.kernel.weights(), w.kernel.isa(), w.pages, w.k) == (job.dtype, isa, pages, k)
                 && w.n >= n
