@@ -6,6 +6,7 @@
 
 use crate::device::{Device, Pass, Purpose, Refusal};
 use crate::job::Job;
+use crate::probe::Question;
 use crate::profile::{Ceiling, Curve, Machine, Profile, Status, Unit};
 use crate::units::{Bytes, Flops, Seconds};
 use crate::work::Work;
@@ -77,6 +78,24 @@ impl Simulated {
             *self.replayed.entry(job.clone()).or_default() += 1;
         }
     }
+}
+
+/// The questions as they were asked when `profile` was measured: those that it answers, with the variants that it tried. New
+/// probes would otherwise make old profiles differ from their replay.
+pub fn as_asked(profile: &Profile, mut questions: Vec<Question>) -> Vec<Question> {
+    questions.retain(|question| profile.ceiling(&question.id).is_some());
+    for question in &mut questions {
+        let (Some(ceiling), Some(job)) = (profile.ceiling(&question.id), question.candidates.first().cloned()) else {
+            continue;
+        };
+        let tried: Vec<_> = ceiling.trials.iter().map(|trial| &trial.variant).collect();
+        let variants = if tried.is_empty() { ceiling.variant.iter().collect() } else { tried };
+        if !variants.is_empty() {
+            question.candidates =
+                variants.into_iter().map(|variant| Job { variant: variant.clone(), ..job.clone() }).collect();
+        }
+    }
+    questions
 }
 
 impl Device for Simulated {

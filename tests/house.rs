@@ -23,7 +23,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("potential", &["roofline", "units"]),
     ("evaluate", &["error", "model", "potential", "profile", "roofline", "units", "work"]),
     // The bridge, and the way out.
-    ("simulate", &["device", "job", "profile", "units", "work"]),
+    ("simulate", &["device", "job", "probe", "profile", "units", "work"]),
     ("store", &["error", "profile"]),
     ("report", &["error", "evaluate", "model", "profile", "units"]),
 ];

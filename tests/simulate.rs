@@ -7,7 +7,7 @@ use roofprobe::job::Job;
 use roofprobe::probe::{self, Question, Turn};
 use roofprobe::profile::{self, Ceiling, Curve, Profile, Status, Unit, Variant};
 use roofprobe::sample::{self, Finished, Pace, Surveyed, Watcher};
-use roofprobe::simulate::Simulated;
+use roofprobe::simulate::{Simulated, as_asked};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::four_digits;
 use roofprobe_kernels::reference::Random;
@@ -53,8 +53,8 @@ fn pace(profile: &Profile) -> Pace {
 }
 
 fn measured(device: &mut Simulated, profile: &Profile, earlier: &[Ceiling], watcher: &mut Counting) -> Finished {
-    let mut questions = probe::plan(&device.machine(), &profile.curve, profile.provenance.effort);
-    questions.retain(|q| profile.ceiling(&q.id).is_some());
+    let questions = probe::plan(&device.machine(), &profile.curve, profile.provenance.effort);
+    let questions = as_asked(profile, questions);
     let finished = sample::measure(device, &questions, pace(profile), earlier, watcher).expect("nothing here can fail");
     let mut long = probe::sustained(&device.machine(), &profile.curve, profile.provenance.effort);
     long.retain(|l| profile.ceiling(&l.question.id).is_some());

@@ -10,7 +10,7 @@ use crate::probe::{self, CurveQuestion, LongQuestion, Question};
 use crate::profile::{self, DeviceInfo, Effort, Machine, Profile, Provenance};
 use crate::report::{self, Format};
 use crate::sample::{self, Finished, Pace};
-use crate::simulate::Simulated;
+use crate::simulate::{self, Simulated};
 use crate::store;
 use clap::{Args, ValueEnum};
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -148,7 +148,10 @@ impl Measure {
         // The curves' time is part of the effort's.
         let pace = Pace { budget: pace.budget.saturating_sub(begun.elapsed()), ..pace };
         let finished = if surveyed.complete {
-            let questions = wanted.ceilings(probe::plan(&machine, &surveyed.curves, effort));
+            let mut questions = wanted.ceilings(probe::plan(&machine, &surveyed.curves, effort));
+            if let Some(named) = &simulated {
+                questions = simulate::as_asked(&named.profile, questions);
+            }
             let finished = sample::measure(device.as_mut(), &questions, pace, &ceilings, &mut recorder)?;
             let questions = wanted.long(probe::sustained(&machine, &surveyed.curves, effort));
             sample::sustain(device.as_mut(), &questions, pace, &ceilings, finished, &mut recorder)?
