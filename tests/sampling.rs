@@ -187,6 +187,36 @@ fn when_time_has_run_out_every_ceiling_still_has_what_an_interval_needs() {
     assert_eq!(finished.ceilings.iter().map(|c| c.samples).collect::<Vec<_>>(), [Some(60), Some(28)]);
 }
 
+#[test]
+fn what_is_asked_often_is_sampled_between_the_others_and_found_wrong_there_too() {
+    let question = |index: usize| {
+        let id = if index == 0 { ID.to_owned() } else { format!("memory.dram.other{index}") };
+        Question {
+            candidates: vec![Job { ceiling: id.clone(), ..candidate(Stores::Ordinary) }],
+            id,
+            otherwise: (Status::Unsupported, "none".to_owned()),
+            turn: if index == 0 { Turn::Often } else { Turn::EveryRound },
+            flags: Vec::new(),
+        }
+    };
+    let questions: Vec<Question> = (0..20).map(question).collect();
+    let measured = |wrong: usize| {
+        let mut samples = 0;
+        let answer = move |job: &Job, purpose: Purpose| {
+            samples += usize::from(purpose == Purpose::Sample && job.ceiling == ID);
+            if samples == wrong { Err(Refusal::Rejected("differs".to_owned())) } else { told(40.0) }
+        };
+        let mut device = Liar { answer: Box::new(answer), renewals: 0 };
+        let finished = sample::measure(&mut device, &questions, PACE, &[], &mut Patient).unwrap();
+        (finished.ceilings[0].clone(), finished.ceilings[1].samples)
+    };
+    let (often, other) = measured(usize::MAX);
+    // Six in each of two rounds, and one after every ten questions: two more a round.
+    assert_eq!((often.samples, other), (Some(16), Some(12)));
+    // The seventh sample is the first one in between.
+    assert_eq!(measured(7).0.status, Status::Rejected);
+}
+
 /// Surveys three thread counts.
 fn surveyed(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal> + 'static) -> (Curve, usize) {
     let point = |threads| {

@@ -140,6 +140,9 @@ impl Measure {
         let (ceilings, curves) = earlier.map(|(_, p)| (p.ceiling, p.curve)).unwrap_or_default();
 
         let mut recorder = Recorder::new(&target, machine.clone(), provenance);
+        // What was measured before stays in the file until there is more.
+        recorder.profile.ceiling.clone_from(&ceilings);
+        recorder.profile.curve.clone_from(&curves);
         let effort = recorder.profile.provenance.effort;
         let pace = if simulated.is_some() { Pace::of_replay(effort) } else { Pace::of(effort) };
         let questions = wanted.curves(probe::survey(&machine, effort));

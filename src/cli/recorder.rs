@@ -207,7 +207,10 @@ impl Watcher for Recorder<'_> {
     }
 
     fn surveyed(&mut self, curves: &[Curve]) -> Result<()> {
-        self.profile.curve = curves.to_vec();
+        // Those of an interrupted measurement that are not yet reached stay.
+        let is_new = |known: &Curve| curves.iter().all(|curve| curve.id != known.id);
+        self.profile.curve.retain(is_new);
+        self.profile.curve.splice(0..0, curves.iter().cloned());
         self.target.write(&self.profile, Durability::Buffered)
     }
 

@@ -40,7 +40,11 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
     let id = "attention.f16.decode.context";
     let variants = || {
         let isa = *isas(machine, Effort::Quick).first()?;
-        CONTEXTS.into_iter().map(|context| variant(machine, isa, (GROUP, HEAD_DIM), 1, context).ok()).collect()
+        let cache_bytes = memory::cache_bytes(machine);
+        CONTEXTS
+            .into_iter()
+            .map(|context| variant(machine, isa, (GROUP, HEAD_DIM), 1, context, cache_bytes).ok())
+            .collect()
     };
     let variants: Option<Vec<Variant>> = variants();
     match variants {
@@ -52,18 +56,13 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
     }
 }
 
-fn question(
-    Known { machine, effort, .. }: Known,
-    id: String,
-    shape: (u64, u64),
-    tokens: u64,
-    context: u64,
-) -> Question {
+fn question(known: Known, id: String, shape: (u64, u64), tokens: u64, context: u64) -> Question {
+    let Known { machine, effort, .. } = known;
     let mut question = Question::new(id);
     let turn = TURNS.into_iter().find(|(head_dim, _)| *head_dim == shape.1);
     question.turn = turn.map_or(Turn::EveryRound, |(_, turn)| turn);
     for isa in isas(machine, effort) {
-        match variant(machine, isa, shape, tokens, context) {
+        match variant(machine, isa, shape, tokens, context, memory::last_cache_bytes(known)) {
             Ok(variant) => {
                 let ceiling = question.id.clone();
                 question.candidates.push(Job { ceiling, op: Op::Attention, dtype: Dtype::F16, variant });
@@ -80,17 +79,19 @@ fn variant(
     (group, head_dim): (u64, u64),
     tokens: u64,
     context: u64,
+    cache_bytes: u64,
 ) -> Result<Variant, String> {
     let layer = KV_HEADS * context * head_dim * 2 * 2;
-    let least = memory::cache_bytes(machine).saturating_mul(CACHE_MULTIPLE_MIN);
+    let least = cache_bytes.saturating_mul(CACHE_MULTIPLE_MIN);
     // A prompt's keys and values have just been written, and are in a cache if they fit.
     let copies = if tokens > 1 { 1 } else { least.div_ceil(layer) };
+    // As much again as the arrays, which are there as well.
     let room = memory::room(machine, 1) * memory::ARRAYS;
-    if copies * layer > room {
+    if copies.saturating_mul(layer) > room {
         return Err(format!(
             "too little memory: {} MiB of keys and values, {CACHE_MULTIPLE_MIN} × the last-level cache, do not fit in the {} MiB \
              that may be used",
-            (copies * layer) >> 20,
+            copies.saturating_mul(layer) >> 20,
             room >> 20
         ));
     }

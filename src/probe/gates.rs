@@ -128,10 +128,15 @@ fn below_peak(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
         return None;
     }
     let (value, _) = ceiling.value()?;
-    let arithmetic = match words.next()? {
-        "f32" | "f16" => "f32",
-        "bf16" => "bf16",
-        "f64" => "f64",
+    let isa = ceiling.variant.as_ref().and_then(|variant| variant.isa.as_deref()).unwrap_or_default();
+    // Chains of portable bytes, and of converted halves, do more for each product than a matmul, which converts once for
+    // several tokens.
+    let arithmetic = match (words.next()?, isa) {
+        ("f64", _) => "f64",
+        ("f32" | "f16", _) => "f32",
+        ("bf16", isa) if isa.ends_with("bf16") => "bf16",
+        ("bf16", _) => "f32",
+        (_, "portable") => return None,
         _ => "i8",
     };
     let best = format!("compute.{arithmetic}");
@@ -142,16 +147,17 @@ fn below_peak(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
         .then(|| format!("implausible: {value} GFLOP/s, where {id}, the peak of its arithmetic, never exceeded {peak}"))
 }
 
-/// One token's matmul takes its weights from memory, and no faster than they can be read.
+/// One token's matmul takes its weights from memory, and attention its keys and values, no faster than they can be read.
 fn below_read(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
     let words: Vec<&str> = ceiling.id.split('.').collect();
-    if words.first() != Some(&"matmul") || words.last() != Some(&"m1") {
-        return None;
-    }
-    let (rate, _) = ceiling.second()?;
+    let (rate, what) = match words.as_slice() {
+        ["matmul", .., "m1"] => (ceiling.second()?.0, "weights"),
+        ["attention", _, "decode", ..] => (ceiling.value()?.0, "keys and values"),
+        _ => return None,
+    };
     let read = row(rows, "memory.dram.read")?;
     (rate > read * ABOVE_READ_MAX)
-        .then(|| format!("implausible: {rate} GB/s of weights, where memory.dram.read never exceeded {read}"))
+        .then(|| format!("implausible: {rate} GB/s of {what}, where memory.dram.read never exceeded {read}"))
 }
 
 fn above_own_rows(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
@@ -368,7 +374,17 @@ mod tests {
         assert!(reason.contains("215") && reason.contains("compute.f32.avx512") && reason.contains("210"), "{reason}");
         assert_eq!(verdict("matmul.q4_0.m512", 815.0), None);
         assert!(verdict("matmul.q4_0.m512", 817.0).is_some());
-        assert_eq!(verdict("matmul.bf16.m512", 9999.0), None, "nothing to compare with");
+        let of_isa = |isa: &str, id: &str, value: f64| {
+            let mut all: Vec<Ceiling> = rows.iter().map(|&(id, value)| ceiling(id, value)).collect();
+            let mut matmul = ceiling(id, value);
+            matmul.variant = Some(crate::profile::Variant { isa: Some(isa.to_owned()), ..Default::default() });
+            all.push(matmul);
+            judge(&mut all, &machine());
+            all[3].reason.clone()
+        };
+        assert_eq!(of_isa("avx512bf16", "matmul.bf16.m512", 9999.0), None, "nothing to compare with");
+        assert!(of_isa("avx2", "matmul.bf16.m512", 215.0).unwrap().contains("compute.f32"));
+        assert_eq!(of_isa("portable", "matmul.i8.m512", 9999.0), None, "its chain is no bound");
     }
 
     #[test]
@@ -382,5 +398,7 @@ mod tests {
             judge(&mut all, &machine());
             assert_eq!(all[1].reason.is_none(), believed, "{:?}", all[1].reason);
         }
+        assert!(reasons(&[("memory.dram.read", 40.0), ("attention.f16.decode.g1d64", 42.1)])[1].is_some());
+        assert!(reasons(&[("memory.dram.read", 40.0), ("attention.f16.prefill", 150.0)])[1].is_none());
     }
 }

@@ -65,6 +65,7 @@ pub fn levels(curve: Option<&Curve>, caches: &[Cache], threads: u32) -> Levels {
     let told = capacities(caches, threads);
     let edges = curve.and_then(edges);
     let seen = edges.as_deref().unwrap_or_default();
+    let seen_any = edges.is_some();
     if told.is_empty() {
         return untold(seen);
     }
@@ -86,7 +87,7 @@ pub fn levels(curve: Option<&Curve>, caches: &[Cache], threads: u32) -> Levels {
                 edge.bytes
             }
             None => {
-                if curve.is_some() {
+                if seen_any {
                     flags.push(format!("the system tells {}, and the curve shows no edge for it", size(bytes)));
                 }
                 bytes

@@ -43,17 +43,18 @@ fn question(known: Known, weights: Dtype, m: u64) -> Question {
     let Some(matrix) = weights.bytes(u128::from(n * K)).and_then(|bytes| u64::try_from(bytes).ok()) else {
         return question;
     };
-    let cache = memory::cache_bytes(machine);
+    let cache = memory::last_cache_bytes(known);
     let least = cache.saturating_mul(CACHE_MULTIPLE_MIN).div_ceil(matrix);
+    // As much again as the arrays, which are there as well.
     let room = memory::room(machine, 1) * memory::ARRAYS;
     // Twice the least where there is time to make them ready, so that what the cache keeps is lost in the noise.
-    let copies = if known.effort == Effort::Quick { least } else { (2 * least).min(room / matrix) };
-    if copies < least || copies * matrix > room {
+    let copies = (if known.effort == Effort::Quick { least } else { 2 * least }).min(room / matrix);
+    if copies < least {
         let mib = |bytes: u64| bytes >> 20;
         let reason = format!(
-            "too little memory: {} MiB of weights, {CACHE_MULTIPLE_MIN} × the last-level cache, do not fit in the {} MiB that \
+            "too little memory: {} MiB of weights, {CACHE_MULTIPLE_MIN} × the last cache, do not fit in the {} MiB that \
              may be used; fewer would be read from the cache",
-            mib(least * matrix),
+            mib(least.saturating_mul(matrix)),
             mib(room)
         );
         question.otherwise = (Status::Skipped, reason);

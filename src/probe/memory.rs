@@ -82,8 +82,9 @@ pub(super) fn latencies(known: Known) -> Vec<Question> {
     });
     // The least honest array: laying out a cycle takes longer than filling, and nothing of a cycle stays behind in a cache
     // that is a quarter of it.
-    let array = array_bytes(machine, levels.last_bytes, room(machine, 1)).map_err(|reason| (Status::Skipped, reason));
-    let least = (cache_bytes(machine).max(levels.last_bytes.unwrap_or(0)) * CACHE_MULTIPLE_MIN).max(ARRAY_BYTES_MIN);
+    let last = last_cache_bytes(known).max(levels.last_bytes.unwrap_or(0));
+    let array = array_bytes(machine, Some(last), room(machine, 1)).map_err(|reason| (Status::Skipped, reason));
+    let least = last.saturating_mul(CACHE_MULTIPLE_MIN).max(ARRAY_BYTES_MIN);
     let memory = array.map(|bytes| (bytes.min(least), levels.memory_flags.as_slice()));
     cached.chain([question("dram", memory)]).collect()
 }
@@ -228,7 +229,7 @@ pub(super) fn largest_pages(machine: &Machine) -> Pages {
 pub(super) fn cache_bytes(machine: &Machine) -> u64 {
     let last_level = machine.device.caches.iter().map(|c| c.level).max();
     let caches = machine.device.caches.iter().filter(|c| Some(c.level) == last_level);
-    match caches.map(|c| c.bytes * u64::from(c.instances)).sum() {
+    match caches.map(|c| c.bytes.saturating_mul(u64::from(c.instances))).fold(0, u64::saturating_add) {
         0 => CACHE_BYTES_ASSUMED,
         known => known,
     }
@@ -239,13 +240,24 @@ pub(super) fn room(machine: &Machine, page_kinds: u64) -> u64 {
     (machine.environment.memory_available_bytes as f64 * MEMORY_SHARE_MAX) as u64 / ARRAYS / page_kinds
 }
 
+/// What must not be mistaken for memory: the last-level caches told, or where the resident curve was seen to fall for the last
+/// time.
+pub(super) fn last_cache_bytes(known: Known) -> u64 {
+    let machine = known.machine;
+    let levels = levels(known.curve("memory.read.resident"), &machine.device.caches, machine.environment.threads);
+    cache_bytes(machine).max(levels.last_bytes.unwrap_or(0))
+}
+
 /// Bytes of one array of memory within `room`, or why there is not enough memory for an honest one. `seen` is where the
 /// last cache was seen to end.
 pub(super) fn array_bytes(machine: &Machine, seen: Option<u64>, room: u64) -> Result<u64, String> {
     let cache_bytes = cache_bytes(machine).max(seen.unwrap_or(0));
     let least = cache_bytes.saturating_mul(CACHE_MULTIPLE_MIN);
     let wanted = cache_bytes.saturating_mul(CACHE_MULTIPLE).max(ARRAY_BYTES_MIN);
-    if room < least {
+    // Whole huge pages for every thread.
+    let grain = u64::from(machine.environment.threads) * (2 << 20);
+    let bytes = wanted.min(room) / grain * grain;
+    if bytes < least.max(grain) {
         let mib = |bytes: u64| bytes >> 20;
         return Err(format!(
             "too little memory: {} MiB are available, and {ARRAYS} arrays of {CACHE_MULTIPLE_MIN} × {} MiB of cache within {:.0} % \
@@ -255,7 +267,5 @@ pub(super) fn array_bytes(machine: &Machine, seen: Option<u64>, room: u64) -> Re
             MEMORY_SHARE_MAX * 100.0,
         ));
     }
-    // Whole huge pages for every thread.
-    let grain = u64::from(machine.environment.threads) * (2 << 20);
-    Ok((wanted.min(room) / grain).max(1) * grain)
+    Ok(bytes)
 }

@@ -120,7 +120,7 @@ fn isas(machine: &Machine) -> impl Iterator<Item = roofprobe_kernels::Isa> + '_ 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::profile::{Cache, DeviceInfo, DeviceKind, Environment, Variant};
+    use crate::profile::{Cache, DeviceInfo, DeviceKind, Environment};
 
     /// A machine that nobody has: two cores, 32 MiB of last-level cache, 16 GiB.
     pub(crate) fn machine() -> Machine {
@@ -190,8 +190,7 @@ pub(crate) mod tests {
                 assert!(curve.points.iter().all(|job| job.ceiling == curve.id));
                 let shared = |job: &Job| curve.axis.shared(job.variant.clone());
                 let first = shared(&curve.points[0]);
-                let window = |job: &Job| Variant { window_bytes: first.window_bytes, ..shared(job) };
-                assert!(curve.points.iter().all(|job| window(job) == first), "{}", curve.id);
+                assert!(curve.points.iter().all(|job| shared(job) == first), "{}", curve.id);
             }
         }
     }
@@ -305,6 +304,19 @@ pub(crate) mod tests {
         let (none, (status, reason)) = footprint(&machine);
         assert_eq!((none, status), (None, Status::Skipped));
         assert!(reason.contains("512 MiB"), "{reason}");
+    }
+
+    #[test]
+    fn no_rounding_makes_an_array_a_cache() {
+        let mut machine = machine();
+        machine.environment.threads = 48;
+        for available in [1000_u64, 1275, 1290, 1400, 2000].map(|mib| mib << 20) {
+            machine.environment.memory_available_bytes = available;
+            let questions = plan(&machine, &[], Effort::Standard);
+            let read = questions.into_iter().find(|q| q.id == "memory.dram.read").unwrap();
+            let footprint = read.candidates.first().and_then(|job| job.variant.footprint_bytes);
+            assert!(footprint.is_none_or(|bytes| bytes >= 4 * (32 << 20)), "{available}: {footprint:?}");
+        }
     }
 
     #[test]

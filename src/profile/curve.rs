@@ -120,7 +120,8 @@ impl Axis {
     #[must_use]
     pub fn shared(self, mut variant: Variant) -> Variant {
         match self {
-            Axis::FootprintBytes => variant.footprint_bytes = None,
+            // A chase's window is at most its working set.
+            Axis::FootprintBytes => (variant.footprint_bytes, variant.window_bytes) = (None, None),
             Axis::WindowBytes => variant.window_bytes = None,
             Axis::Threads => variant.threads = None,
             Axis::Streams => variant.streams = None,

@@ -7,6 +7,11 @@ use std::collections::HashSet;
 /// Beyond any memory or machine in sight (1 PiB; 2²⁰ CPUs): larger is a slip of the keyboard.
 const MEMORY_BYTES_MAX: u64 = 1 << 50;
 const CPUS_MAX: u32 = 1 << 20;
+/// Levels of cache, and entries: cores of several kinds have several of one level.
+const CACHE_LEVEL_MAX: u32 = 8;
+const CACHES_MAX: usize = 64;
+/// Points of a curve: finding its levels takes their square.
+const POINTS_MAX: usize = 1024;
 /// Rates beyond 10⁹ GB/s or GFLOP/s (10¹⁸ per second) and times beyond 10⁹ units are no single device's.
 const VALUE_MAX: f64 = 1e9;
 /// And none is slower than one operation per second, or quicker than a femtosecond.
@@ -67,8 +72,15 @@ impl Profile {
                 return Err(Error::misuse(format!("{key}: must lie in 1..={MEMORY_BYTES_MAX}, is {bytes}")));
             }
         }
+        if device.caches.len() > CACHES_MAX {
+            return Err(Error::misuse(format!("device.caches: more than {CACHES_MAX} entries")));
+        }
         for cache in &device.caches {
-            if cache.bytes == 0 || cache.bytes > MEMORY_BYTES_MAX || cache.instances == 0 || cache.shared_by == 0 {
+            let counts = [cache.instances, cache.shared_by];
+            let possible = (1..=CACHE_LEVEL_MAX).contains(&cache.level)
+                && (1..=MEMORY_BYTES_MAX).contains(&cache.bytes)
+                && counts.iter().all(|count| (1..=CPUS_MAX).contains(count));
+            if !possible {
                 return Err(Error::misuse(format!(
                     "device.caches: level {} has an impossible size or count",
                     cache.level
@@ -162,6 +174,10 @@ fn validate_curve(curve: &Curve) -> Result<()> {
     let Some(unit) = unit_of(&curve.id).filter(|unit| *unit != Unit::Us) else {
         return Err(Error::misuse("id: is not a curve id such as memory.read.resident or latency.resident"));
     };
+    let points = Axis::ALL.into_iter().map(|axis| curve.along(axis).len()).max().unwrap_or(0);
+    if points > POINTS_MAX {
+        return Err(Error::misuse(format!("{points} points; at most {POINTS_MAX} are read")));
+    }
     reasoned(curve.status, curve.reason.as_deref())?;
     if Axis::ALL.into_iter().filter(|&axis| !curve.along(axis).is_empty()).count() > 1 {
         return Err(Error::misuse("more than one quantity stands along it; keep one"));

@@ -48,6 +48,10 @@ pub(super) struct Course<'a> {
     /// Candidates that were wrong, or for which something was missing, though another one answered.
     refused: Vec<String>,
     exhausted: bool,
+    /// Samples taken between the others', beyond those of the rounds.
+    extra: usize,
+    /// The repetitions are known, on the memory that there is now.
+    settled: bool,
 }
 
 impl<'a> Course<'a> {
@@ -66,6 +70,8 @@ impl<'a> Course<'a> {
             refusal: question.candidates.is_empty().then(|| question.otherwise.clone()),
             refused: Vec::new(),
             exhausted: false,
+            extra: 0,
+            settled: false,
         };
         let same =
             |c: &Ceiling| question.candidates.iter().find(|job| Some(&job.variant) == c.variant.as_ref()).cloned();
@@ -151,29 +157,48 @@ impl<'a> Course<'a> {
     /// Samples the winner until it has `wanted` samples. Returns whether anything is new.
     pub(super) fn sample(&mut self, device: &mut dyn Device, pace: Pace, wanted: usize, watcher: &dyn Watcher) -> bool {
         let Some(job) = self.winner.clone() else { return false };
-        if self.values.len() >= wanted || self.exhausted || watcher.interrupted() {
+        // Samples in between are beyond those of the rounds.
+        let taken = self.values.len().saturating_sub(self.extra);
+        if taken >= wanted || self.exhausted || watcher.interrupted() {
             return false;
         }
         // The memory is new, and the clock may have slept: find the plateau again.
         let warm_passes = if self.values.is_empty() { WARM_PASSES_MAX } else { REWARM_PASSES_MAX };
         match calibrate(device, &job, pace, self.repetitions, warm_passes) {
-            Ok(repetitions) => self.repetitions = repetitions,
+            Ok(repetitions) => (self.repetitions, self.settled) = (repetitions, true),
             Err(refusal) => {
                 self.refuse(refusal);
                 return true;
             }
         }
-        self.take(device, &job, wanted - self.values.len(), watcher);
+        self.take(device, &job, wanted - taken, watcher);
         true
     }
 
-    /// One more sample of a winner that is known by now. Returns whether there is one.
-    pub(super) fn sample_once(&mut self, device: &mut dyn Device, watcher: &dyn Watcher) -> bool {
-        let before = self.values.len();
-        if let Some(job) = self.winner.clone().filter(|_| before > 0 && !self.exhausted) {
-            self.take(device, &job, 1, watcher);
+    /// One more sample between the others', beyond those of the rounds. Returns whether anything is new.
+    pub(super) fn sample_once(&mut self, device: &mut dyn Device, pace: Pace, watcher: &dyn Watcher) -> bool {
+        // Before its first turn there is nothing to add to.
+        let Some(job) = self.winner.clone().filter(|_| !self.values.is_empty() && !self.exhausted) else {
+            return false;
+        };
+        if !self.settled {
+            match calibrate(device, &job, pace, self.repetitions, REWARM_PASSES_MAX) {
+                Ok(repetitions) => (self.repetitions, self.settled) = (repetitions, true),
+                Err(refusal) => {
+                    self.refuse(refusal);
+                    return true;
+                }
+            }
         }
-        self.values.len() > before
+        let before = self.values.len();
+        self.take(device, &job, 1, watcher);
+        self.extra += self.values.len().saturating_sub(before);
+        true
+    }
+
+    /// The memory was given back: what was found out about passes is to be found out again.
+    pub(super) fn unsettle(&mut self) {
+        self.settled = false;
     }
 
     fn take(&mut self, device: &mut dyn Device, job: &Job, samples: usize, watcher: &dyn Watcher) {

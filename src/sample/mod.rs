@@ -149,6 +149,7 @@ pub fn measure(
                 break;
             }
             device.renew();
+            courses.iter_mut().for_each(Course::unsettle);
         }
         for index in 0..courses.len() {
             if watcher.interrupted() {
@@ -168,9 +169,9 @@ pub fn measure(
                 ceilings[index] = course.conclude();
                 watcher.save(&ceilings)?;
             }
-            if round > 0 && index % OFTEN == OFTEN - 1 {
+            if round > 0 && index % OFTEN == OFTEN - 1 && !late {
                 for (course, ceiling) in courses.iter_mut().zip(&mut ceilings) {
-                    if course.question.turn == Turn::Often && course.sample_once(device, watcher) {
+                    if course.question.turn == Turn::Often && course.sample_once(device, pace, watcher) {
                         *ceiling = course.conclude();
                     }
                 }

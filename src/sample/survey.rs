@@ -9,7 +9,7 @@ use crate::device::{Device, Purpose, Refusal};
 use crate::error::Result;
 use crate::job::Job;
 use crate::probe::CurveQuestion;
-use crate::profile::{Curve, Status, Unit};
+use crate::profile::{Axis, Curve, Status, Unit};
 use crate::stats;
 use crate::units::four_digits;
 use roofprobe_kernels::Op;
@@ -125,8 +125,14 @@ impl<'a> Points<'a> {
     ) -> bool {
         for visit in 0..=VISITS {
             let wanted = pace.curve_passes * visit / VISITS;
-            // The largest first: smaller ones are parts of the memory that it has made ready.
-            for index in (0..self.points.len()).rev() {
+            // The largest first: smaller ones are parts of the memory that it has made ready. Of the same work, the fewest
+            // threads have the largest parts.
+            let ascending = self.question.axis == Axis::Threads;
+            let mut left = self.points.len();
+            while left > 0 {
+                // A point that is turned down is taken out of the list.
+                let index = if ascending { self.points.len() - left } else { left - 1 };
+                left -= 1;
                 if watcher.interrupted() {
                     return false;
                 }

@@ -19,6 +19,7 @@ use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFIL
 use roofprobe_kernels::reference::{Random, matmul::tokens};
 use roofprobe_kernels::reference_attention as oracle;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Items for each thread, so that the last ones end nearly together.
@@ -40,6 +41,8 @@ pub(super) struct Pool {
     tokens: usize,
     /// By key/value head, each written by the thread that has the head's share of the work.
     heads: Vec<Cache>,
+    /// Repetitions so far: the next one reads the next cache, also in another pass or job.
+    used: AtomicUsize,
     huge_share: Option<f64>,
 }
 
@@ -86,22 +89,26 @@ impl Cache {
 
 impl Cpu {
     pub(super) fn time_attention(&mut self, job: &Job, repetitions: u64) -> Result<Pass, Refusal> {
+        if self.active(job)? != self.team.size() {
+            return Err(skipped("attention takes the whole team"));
+        }
         let attention = self.attention(job)?;
         let first = self.verified.insert(job.clone());
         if first {
             attention.spoil();
         }
+        let from = attention.pool.used.fetch_add(repetitions as usize, Ordering::Relaxed);
         let shared = Arc::clone(&attention);
         let size = self.team.size();
         let run = move |bench: &mut Bench, before: Option<f64>, barrier: &SpinBarrier| {
             for repetition in 0..repetitions {
-                shared.attend(bench.index(), size, repetition as usize, barrier);
+                shared.attend(bench.index(), size, from.wrapping_add(repetition as usize), barrier);
             }
             before
         };
         let conclude = |_: &mut Bench, before| Seen { clock_hz: clock_around(before), right: true };
         let spans = self.timed(size, |_| clock_hz(), run, conclude)?;
-        if first && !attention.verified(repetitions as usize - 1) {
+        if first && !attention.verified(from.wrapping_add(repetitions as usize - 1)) {
             return Err(rejected(job));
         }
         let pass = spans.pass(repetitions, attention.work() * repetitions as f64).ok_or_else(|| rejected(job))?;
@@ -152,6 +159,7 @@ impl Cpu {
         let whole = Head { context: tokens, ..head };
         let size = self.team.size();
         let made = self.all(move |bench, _| {
+            bench.clear_chases();
             let own = kv_heads * bench.index() / size..kv_heads * (bench.index() + 1) / size;
             own.map(|kv| Cache::new(&whole, pages, kv as u64)).collect::<std::io::Result<Vec<Cache>>>()
         })?;
@@ -160,7 +168,8 @@ impl Cpu {
             heads.extend(own.map_err(|e| skipped(&format!("keys and values could not be allocated: {e}")))?);
         }
         let huge_share = heads.first().and_then(|cache| huge_share(&cache.keys));
-        let pool = Arc::new(Pool { head_dim: head.head_dim, pages, tokens, heads, huge_share });
+        let pool =
+            Arc::new(Pool { head_dim: head.head_dim, pages, tokens, heads, used: AtomicUsize::new(0), huge_share });
         self.pool = Some(Arc::clone(&pool));
         Ok(pool)
     }
@@ -272,17 +281,16 @@ impl Attention {
     }
 
     /// Whether every element was written by the repetition, and those of the first and the last head are what the oracle
-    /// says (of a prompt: those of its last part, which sees the most).
+    /// says (of a prompt: its first part, where the mask cuts most, and its last one, which sees the most).
     fn verified(&self, repetition: usize) -> bool {
         let heads = self.asked.len();
-        let agrees = |kv: usize| {
+        let agrees = |kv: usize, part: usize| {
             let (keys, values) = self.cache(kv, repetition);
-            let last = self.parts.len() - 1;
             let (head, queries, answer) = if self.queries == 1 {
                 (self.head, self.asked[kv].as_slice(), kv)
             } else {
-                let (head, queries) = self.prompt_part(kv, &self.parts[last]);
-                (head, queries, kv * self.parts.len() + last)
+                let (head, queries) = self.prompt_part(kv, &self.parts[part]);
+                (head, queries, kv * self.parts.len() + part)
             };
             let want = oracle::attention(&head, queries, keys, values);
             let got = locked(&self.answers[answer]);
@@ -290,7 +298,7 @@ impl Attention {
             got.iter().zip(want).all(|(&got, want)| (f64::from(got) - want).abs() <= TOLERANCE)
         };
         let written = |answer: &Mutex<Vec<f32>>| locked(answer).iter().all(|value| value.is_finite());
-        self.answers.iter().all(written) && [0, heads - 1].into_iter().all(agrees)
+        self.answers.iter().all(written) && agrees(0, 0) && agrees(heads - 1, self.parts.len() - 1)
     }
 }
 

@@ -59,6 +59,11 @@ impl Bench {
         self.chases.clear();
     }
 
+    /// Gives the chases back.
+    pub(super) fn clear_chases(&mut self) {
+        self.chases.clear();
+    }
+
     /// Makes sure that this thread has an arena of at least `len` elements per array on such pages.
     pub(super) fn prepare_arena(&mut self, pages: Pages, len: usize) -> Result<Ready, String> {
         if let Some(arena) = self.arenas.get(&pages).filter(|arena| arena.len() >= len) {

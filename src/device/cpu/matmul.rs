@@ -16,6 +16,7 @@ use roofprobe_kernels::buffer::Buffer;
 use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, SPOILT, Tile, Tokens};
 use roofprobe_kernels::reference::{Random, matmul as oracle};
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Rows of a tile of C with plain weights: its tokens and half a second-level cache of weights go together.
@@ -41,6 +42,8 @@ pub(super) struct Weights {
     k: usize,
     copies: usize,
     shares: Vec<Share>,
+    /// Repetitions so far: the next one takes the next copy, also in another pass or job.
+    used: AtomicUsize,
     huge_share: Option<f64>,
 }
 
@@ -71,17 +74,21 @@ pub(super) struct Product {
 
 impl Cpu {
     pub(super) fn time_matmul(&mut self, job: &Job, repetitions: u64) -> Result<Pass, Refusal> {
+        if self.active(job)? != self.team.size() {
+            return Err(skipped("a matmul takes the whole team"));
+        }
         let product = self.product(job)?;
         // Looked at once per variant and allocation, and spoilt before, so that nothing stale can pass.
         let first = self.verified.insert(job.clone());
         if first {
             product.each_tile(|tile, _, _| tile.spoil());
         }
+        let from = product.weights.used.fetch_add(repetitions as usize, Ordering::Relaxed);
         let shared = Arc::clone(&product);
         let size = self.team.size();
         let run = move |bench: &mut Bench, before: Option<f64>, barrier: &SpinBarrier| {
             for repetition in 0..repetitions {
-                shared.multiply(bench.index(), size, repetition as usize, barrier);
+                shared.multiply(bench.index(), size, from.wrapping_add(repetition as usize), barrier);
             }
             before
         };
@@ -139,6 +146,7 @@ impl Cpu {
         let strips = n.div_ceil(kernel.strip_rows());
         let size = self.team.size();
         let shares = self.all(move |bench, _| {
+            bench.clear_chases();
             let index = bench.index();
             let strips = strips * index / size..strips * (index + 1) / size;
             Share::new(kernel, pages, strips, k, copies, 0x3e1 + index as u64)
@@ -148,7 +156,7 @@ impl Cpu {
             .collect::<std::io::Result<_>>()
             .map_err(|e| skipped(&format!("weights of {n} × {k} {} could not be allocated: {e}", kernel.weights())))?;
         let huge_share = shares.iter().filter_map(|share| share.huge_share).reduce(f64::min);
-        Ok(Weights { kernel, pages, n, k, copies, shares, huge_share })
+        Ok(Weights { kernel, pages, n, k, copies, shares, used: AtomicUsize::new(0), huge_share })
     }
 }
 
