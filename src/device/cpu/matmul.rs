@@ -21,10 +21,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// Rows of a tile of C with plain weights: its tokens and half a second-level cache of weights go together.
 const PLAIN_TILE_ROWS: usize = 192;
+/// The same where all weights lie near: smaller tiles end more nearly together.
+const SMALL_TILE_ROWS: usize = 128;
+/// Weights that lie near.
+const SMALL_WEIGHTS_BYTES: usize = 4 << 20;
 /// Rows of a tile with quantised weights: enough parts for all threads to quantise, and each part a cache's worth.
 const QUANTISED_TILE_ROWS: usize = 32;
-/// Tiles for each thread, so that the last ones end nearly together.
-const TILES_PER_THREAD: usize = 32;
+/// Tiles for each thread, so that the last ones end nearly together; many where a tile waits for memory, whose pace varies,
+/// fewer where it only computes.
+const TILES_PER_THREAD_OF_FEW_TOKENS: usize = 32;
+const TILES_PER_THREAD: usize = 8;
+/// Tokens from which a tile computes rather than waits.
+const MANY_TOKENS: usize = 16;
 /// Columns of a tile at most: beyond that nothing is saved by larger ones.
 const TILE_COLUMNS_MAX: usize = 1024;
 /// Weights that are made up by each thread; the rest of its share repeats them at other addresses.
@@ -214,7 +222,7 @@ impl Product {
         block_bytes: usize,
     ) -> std::io::Result<Product> {
         let kernel = weights.kernel;
-        let grid = grid(kernel, [m, n], threads);
+        let grid = grid(kernel, [m, n, k], threads);
         let tokens = oracle::tokens(m, k, 0x70c);
         let part = |i: usize| {
             let rows = grid.rows_of(i);
@@ -321,12 +329,19 @@ impl Product {
 }
 
 /// How C is cut: rows for the caches, columns so that there are several tiles for each thread.
-fn grid(kernel: MatmulKernel, [m, n]: [usize; 2], threads: usize) -> Grid {
-    let most = if kernel.quantises() { QUANTISED_TILE_ROWS } else { PLAIN_TILE_ROWS };
-    // A small matrix has too few columns for all; it is cut into rows as well.
+fn grid(kernel: MatmulKernel, [m, n, k]: [usize; 3], threads: usize) -> Grid {
     let strips = n.div_ceil(kernel.strip_rows());
-    let down = m.div_ceil(most).max((TILES_PER_THREAD * threads).div_ceil(strips).min(m.div_ceil(most / 4)));
-    let tile_strips = (strips * down / (TILES_PER_THREAD * threads)).clamp(1, TILE_COLUMNS_MAX / kernel.strip_rows());
+    let most = if kernel.quantises() {
+        QUANTISED_TILE_ROWS
+    } else if strips * kernel.strip_bytes(k) <= SMALL_WEIGHTS_BYTES {
+        SMALL_TILE_ROWS
+    } else {
+        PLAIN_TILE_ROWS
+    };
+    let tiles = threads * if m < MANY_TOKENS { TILES_PER_THREAD_OF_FEW_TOKENS } else { TILES_PER_THREAD };
+    // A small matrix has too few columns for all; it is cut into rows as well.
+    let down = m.div_ceil(most).max(tiles.div_ceil(strips).min(m.div_ceil(most / 4)));
+    let tile_strips = (strips * down / tiles).clamp(1, TILE_COLUMNS_MAX / kernel.strip_rows());
     Grid {
         rows: m,
         columns: strips * kernel.strip_rows(),
