@@ -10,9 +10,9 @@ use crate::ops::matmul::{MatmulEntry, Tiles};
 use std::arch::x86_64::*;
 
 macro_rules! quantised {
-    ($tile:ident < $lanes:ident $(, $argument:tt)* >, vectors: $vectors:tt, $activation:ty, #[$features:meta]) => {
+    ($tile:ident < $lanes:ident $(, $argument:tt)* >, $activation:ty, #[$features:meta]) => {
         Tiles::Quantised {
-            tiles: quantised_tiles!($tile<$lanes $(, $argument)*>, rows: [1 2 3 4], vectors: $vectors, #[$features]),
+            tiles: quantised_tiles!($tile<$lanes $(, $argument)*>, rows: [1 2 3 4], #[$features]),
             quantise: {
                 /// # Safety
                 /// The instruction set is available; arguments as `quantised::quantise` asks.
@@ -35,10 +35,10 @@ macro_rules! bytes {
         [
             entry($isa, Dtype::I8, 2, Tiles::Plain(plain_tiles!(
                 I8<$lanes>, vectors: 2, rows: [1 2 3 4], #[$features]))),
-            entry($isa, Dtype::Q8_0, 1, quantised!(blocks<$lanes, false>, vectors: [1], Q8_0<128>, #[$features])),
-            entry($isa, Dtype::Q4_0, 1, quantised!(blocks<$lanes, true>, vectors: [1], Q8_0<8>, #[$features])),
-            entry($isa, Dtype::Q4K, 1, quantised!(q4_k<$lanes>, vectors: [], Q8KForQ4K, #[$features])),
-            entry($isa, Dtype::Q6K, 1, quantised!(q6_k<$lanes>, vectors: [], Q8KForQ6K, #[$features])),
+            entry($isa, Dtype::Q8_0, 1, quantised!(blocks<$lanes, false>, Q8_0<128>, #[$features])),
+            entry($isa, Dtype::Q4_0, 1, quantised!(blocks<$lanes, true>, Q8_0<8>, #[$features])),
+            entry($isa, Dtype::Q4K, 1, quantised!(q4_k<$lanes>, Q8KForQ4K, #[$features])),
+            entry($isa, Dtype::Q6K, 1, quantised!(q6_k<$lanes>, Q8KForQ6K, #[$features])),
         ]
     };
 }
