@@ -1,8 +1,9 @@
 //! Every attention kernel this CPU can run agrees with the oracle, on awkward contexts, groups and dimensions.
 
+use half::f16;
 use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial};
 use roofprobe_kernels::reference::Random;
-use roofprobe_kernels::reference_attention::{attention, from_half, random_half};
+use roofprobe_kernels::reference::attention::{attention, random_half};
 use roofprobe_kernels::{Isa, Op};
 
 /// Unit roundoff of f32.
@@ -136,7 +137,7 @@ fn one_key_that_outweighs_all_others_is_found_wherever_it_is() {
             case.keys.fill(0);
             (0..head.head_dim).for_each(|d| case.keys[head.key_index(found, d)] = one);
             let value = &case.values[found * head.head_dim..][..head.head_dim];
-            let want: Vec<f32> = value.iter().map(|&half| from_half(half) as f32).collect();
+            let want: Vec<f32> = value.iter().map(|&half| f16::from_bits(half).to_f32()).collect();
             let got = case.decode(kernel, &[0, 64, 128]);
             assert!(got.chunks(head.head_dim).all(|row| row == want), "{} token {found}: {got:?}", kernel.isa());
         }
@@ -152,7 +153,7 @@ fn every_half_is_widened_exactly() {
             let mut case = Case::new(head, 1);
             case.values = (start..=u16::MAX).take(head.head_dim).collect();
             for (got, &half) in case.decode(kernel, &[0]).into_iter().zip(&case.values) {
-                let want = from_half(half) as f32;
+                let want = f16::from_bits(half).to_f32();
                 assert!(got == want || got.is_nan() && want.is_nan(), "{} {half:#06x}: {got}", kernel.isa());
             }
         }

@@ -16,8 +16,7 @@ use crate::work::Work;
 use roofprobe_kernels::Op;
 use roofprobe_kernels::buffer::{Buffer, Pages as Policy};
 use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial};
-use roofprobe_kernels::reference::{Random, matmul::tokens};
-use roofprobe_kernels::reference_attention as oracle;
+use roofprobe_kernels::reference::{Random, attention as oracle, matmul::tokens};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,6 +1,6 @@
 //! AVX2 with FMA and F16C: eight lanes, sixteen registers.
 
-use super::{x86_lanes, x86_lanes_impl};
+use super::{matmul_lanes, matmul_lanes_impl};
 use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::ops::matmul::lanes::Lanes;
@@ -87,17 +87,13 @@ pub(super) struct AvxVnni;
 
 macro_rules! avx2_lanes {
     ($name:ident, $($override:item),* $(,)?) => {
-        x86_lanes!(
+        matmul_lanes!(
             $name,
             avx2_primitives,
             #[inline(always)]
             unsafe fn largest(value: __m256) -> f32 {
                 // SAFETY: the trait's contract.
-                unsafe {
-                    let four = _mm_max_ps(_mm256_castps256_ps128(value), _mm256_extractf128_ps::<1>(value));
-                    let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-                    _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
-                }
+                unsafe { crate::arch::avx2::largest(value) }
             },
             #[inline(always)]
             unsafe fn total(value: __m256i) -> i32 {

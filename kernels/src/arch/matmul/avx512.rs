@@ -1,6 +1,6 @@
 //! AVX-512 with its dot products: sixteen lanes, thirty-two registers.
 
-use super::{x86_lanes, x86_lanes_impl};
+use super::{matmul_lanes, matmul_lanes_impl};
 use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::ops::matmul::lanes::Lanes;
@@ -83,7 +83,7 @@ const fn entry(isa: Isa, weights: Dtype, vectors: usize, tiles: Tiles) -> Matmul
 #[derive(Clone, Copy)]
 pub(super) struct Avx512;
 
-x86_lanes!(
+matmul_lanes!(
     Avx512,
     avx512_primitives,
     #[inline(always)]
