@@ -191,7 +191,7 @@ fn parts_of_a_tile_make_the_whole() {
 #[test]
 fn ties_are_rounded_to_even() {
     // Of scale 1 exactly: 127, then ½, 1½, 2½ and so on of both signs.
-    let tie = |at: usize| if at % 2 == 0 { 0.5 } else { -0.5 } * (at / 2 * 2 + 1) as f32;
+    let tie = |at: usize| if at.is_multiple_of(2) { 0.5 } else { -0.5 } * (at / 2 * 2 + 1) as f32;
     let block: [f32; 32] = std::array::from_fn(|at| if at == 0 { 127.0 } else { tie(at - 1) });
     assert_eq!(block[..6], [127.0, 0.5, -0.5, 1.5, -1.5, 2.5]);
     assert_eq!(oracle::rounded_token(Dtype::Q8_0, &block)[..6], [127.0, 0.0, 0.0, 2.0, -2.0, 2.0]);
