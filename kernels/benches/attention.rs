@@ -6,7 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use roofprobe_kernels::Op;
 use roofprobe_kernels::ops::attention::{AttentionKernel, Head, PREFILL_ROWS, Partial};
 use roofprobe_kernels::reference::Random;
-use roofprobe_kernels::reference_attention::random_half;
+use roofprobe_kernels::reference::attention::random_half;
 
 /// Context and query tokens: caches in the second level and in memory, and a prompt.
 const EXTENTS: [(&str, usize, usize); 3] = [("decode", 1024, 1), ("decode", 262_144, 1), ("prefill", 256, 256)];

@@ -94,7 +94,7 @@ impl Buffer {
     }
 
     /// The array as words of 64 bits, to write.
-    pub fn as_mut_words(&mut self) -> &mut [u64] {
+    pub(crate) fn as_mut_words(&mut self) -> &mut [u64] {
         // SAFETY: as above, and the mapping is owned alone.
         unsafe { std::slice::from_raw_parts_mut(self.start.cast(), self.len) }
     }

@@ -62,16 +62,17 @@ isas! {
     Sse2, "sse2", Some("x86_64"), x86!("sse2");
     /// 256-bit vectors with fused multiply-add and conversion of binary16; no CPU has the first two without the third.
     Avx2, "avx2", Some("x86_64"), x86!("avx2", "fma", "f16c");
+    // What follows is built upon the former, and so are its kernels: a feature brings along all that it implies.
     /// 256-bit dot products of bytes.
-    AvxVnni, "avxvnni", Some("x86_64"), x86!("avx2", "avxvnni");
+    AvxVnni, "avxvnni", Some("x86_64"), x86!("avx2", "fma", "f16c", "avxvnni");
     /// 512-bit vectors, of bytes too (F and BW).
-    Avx512, "avx512", Some("x86_64"), x86!("avx512f", "avx512bw");
+    Avx512, "avx512", Some("x86_64"), x86!("avx2", "fma", "f16c", "avx512f", "avx512bw");
     /// 512-bit dot products of bytes.
-    Avx512Vnni, "avx512vnni", Some("x86_64"), x86!("avx512f", "avx512vnni");
+    Avx512Vnni, "avx512vnni", Some("x86_64"), x86!("avx2", "fma", "f16c", "avx512f", "avx512vnni");
     /// 512-bit dot products of bfloat16.
-    Avx512Bf16, "avx512bf16", Some("x86_64"), x86!("avx512f", "avx512bf16");
+    Avx512Bf16, "avx512bf16", Some("x86_64"), x86!("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512bf16");
     /// 512-bit arithmetic in binary16.
-    Avx512Fp16, "avx512fp16", Some("x86_64"), x86!("avx512f", "avx512bw", "avx512fp16");
+    Avx512Fp16, "avx512fp16", Some("x86_64"), x86!("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512fp16");
     /// Products of tiles of bfloat16.
     AmxBf16, "amxbf16", Some("x86_64"), amx!(bf16_available);
     /// Products of tiles of bytes.

@@ -108,7 +108,7 @@ pub(crate) unsafe fn exp2<V: Lanes>(x: V) -> V {
 
 /// Implements [`Lanes`] for an x86 register type by naming its intrinsics.
 #[cfg(target_arch = "x86_64")]
-macro_rules! x86_lanes {
+macro_rules! attention_lanes {
     ($vector:ty, lanes: $lanes:literal, accumulators: $accumulators:literal, load: $load:ident, store: $store:ident,
      splat: $splat:ident, add: $add:ident, sub: $sub:ident, mul: $mul:ident, mul_add: $mul_add:ident, max: $max:ident,
      load_halves: $load_halves:expr, add_exponent: $add_exponent:expr,
@@ -191,4 +191,4 @@ macro_rules! x86_lanes {
     };
 }
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86_lanes;
+pub(crate) use attention_lanes;

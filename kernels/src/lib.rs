@@ -13,7 +13,6 @@ mod lanes;
 pub mod op;
 pub mod ops;
 pub mod reference;
-pub mod reference_attention;
 mod vector;
 
 pub use dtype::Dtype;

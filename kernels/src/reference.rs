@@ -1,5 +1,6 @@
 //! The oracle: what each routine must come to, written as a student would, one element at a time.
 
+pub mod attention;
 pub mod matmul;
 
 use crate::op::Op;

@@ -1,15 +1,19 @@
 //! Every matmul kernel this CPU can run agrees with the oracle: random data, awkward shapes, every format.
 
-use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, Tokens};
+use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, Tile, Tokens};
 use roofprobe_kernels::reference::matmul as oracle;
 use roofprobe_kernels::{Dtype, Isa};
 
-/// Multiplies `m` tokens of `k` values with `n` rows of weights in tiles of `tile_rows`, and holds every element against the
-/// oracle.
+/// Multiplies `m` random tokens of `k` values with `n` rows of weights in tiles of `tile_rows`, and holds every element
+/// against the oracle.
 fn agrees(kernel: MatmulKernel, [m, n, k]: [usize; 3], tile_rows: usize, block_bytes: usize) {
+    agrees_on(kernel, &oracle::tokens(m, k, 7), [m, n, k], tile_rows, block_bytes);
+}
+
+/// The same with tokens of the caller's choice.
+fn agrees_on(kernel: MatmulKernel, tokens: &[f32], [m, n, k]: [usize; 3], tile_rows: usize, block_bytes: usize) {
     let dtype = kernel.weights();
     let stored = oracle::weights(dtype, n, k, (m + n + k) as u64);
-    let tokens = oracle::tokens(m, k, 7);
     let columns = n.next_multiple_of(kernel.strip_rows());
     let mut strips = vec![0xff; columns / kernel.strip_rows() * kernel.strip_bytes(k)];
     kernel.pack(&stored, k, &mut strips);
@@ -52,7 +56,24 @@ fn agrees(kernel: MatmulKernel, [m, n, k]: [usize; 3], tile_rows: usize, block_b
                 bits as i32
             );
         }
+        for padding in n..columns {
+            let mut tile = output.tile(i / grid.tile_rows, padding / grid.tile_columns).unwrap();
+            let bits = tile.bits(i % grid.tile_rows, padding % grid.tile_columns);
+            assert!(f32::from_bits(bits) == 0.0, "{dtype} {}: column {padding} is {bits:#x}", kernel.isa());
+        }
     }
+}
+
+/// One tile of `m` rows and `strips` strips, as a whole output.
+fn one_tile(kernel: MatmulKernel, m: usize, strips: usize) -> Output {
+    let columns = strips * kernel.strip_rows();
+    Output::new(Grid { rows: m, columns, tile_rows: m, tile_columns: columns }).unwrap()
+}
+
+/// The bits of every element of a tile, row by row.
+fn bits(tile: &mut Tile<'_>) -> Vec<u32> {
+    let (rows, columns) = (tile.rows(), tile.columns());
+    (0..rows * columns).map(|at| tile.bits(at / columns, at % columns)).collect()
 }
 
 #[test]
@@ -91,12 +112,13 @@ fn extreme_bytes_are_exact() {
             let k = 1000;
             let mut strips = vec![0; kernel.strip_bytes(k)];
             kernel.pack(&vec![weight; kernel.strip_rows() * k], k, &mut strips);
-            let grid = Grid { rows: 3, columns: kernel.strip_rows(), tile_rows: 3, tile_columns: kernel.strip_rows() };
-            let output = Output::new(grid).unwrap();
+            let output = one_tile(kernel, 3, 1);
             let tokens = Tokens { bytes: &vec![token; 3 * k], rows: 3 };
             let mut tile = output.tile(0, 0).unwrap();
+            tile.spoil();
             kernel.multiply(k, &strips, tokens, &mut tile, 1 << 20);
-            assert_eq!(tile.bits(2, 5) as i32, i32::from(weight as i8) * i32::from(token) * k as i32);
+            let want = i32::from(weight as i8) * i32::from(token) * k as i32;
+            assert!(bits(&mut tile).into_iter().all(|bits| bits as i32 == want), "{} {weight} {token}", kernel.isa());
         }
     }
 }
@@ -109,12 +131,72 @@ fn zero_tokens_give_zero() {
         kernel.pack(&oracle::weights(kernel.weights(), kernel.strip_rows(), k, 3), k, &mut strips);
         let mut panels = vec![0; kernel.token_bytes(1, k)];
         kernel.quantise(&vec![0.0; k], k, &mut panels);
-        let grid = Grid { rows: 1, columns: kernel.strip_rows(), tile_rows: 1, tile_columns: kernel.strip_rows() };
-        let output = Output::new(grid).unwrap();
+        let output = one_tile(kernel, 1, 1);
         let tokens = Tokens { bytes: &panels, rows: 1 };
         let mut tile = output.tile(0, 0).unwrap();
+        tile.spoil();
         kernel.multiply(k, &strips, tokens, &mut tile, 1 << 20);
-        assert_eq!(tile.bits(0, 3), 0);
+        let zero = bits(&mut tile).into_iter().all(|bits| f32::from_bits(bits) == 0.0);
+        assert!(zero, "{} {}", kernel.weights(), kernel.isa());
+    }
+}
+
+#[test]
+fn a_sum_of_nothing_is_zero() {
+    for kernel in MatmulKernel::all() {
+        let output = one_tile(kernel, 3, 2);
+        let mut tile = output.tile(0, 0).unwrap();
+        tile.spoil();
+        kernel.multiply(0, &[], Tokens { bytes: &[], rows: 3 }, &mut tile, 1 << 20);
+        assert!(bits(&mut tile).into_iter().all(|bits| bits == 0), "{} {}", kernel.weights(), kernel.isa());
+    }
+}
+
+#[test]
+fn no_tokens_make_no_tile() {
+    let output = Output::new(Grid { rows: 0, columns: 8, tile_rows: 2, tile_columns: 4 }).unwrap();
+    assert_eq!((output.grid().down(), output.grid().across()), (0, 2));
+    assert!(output.tile(0, 0).is_none());
+}
+
+#[test]
+fn parts_of_a_tile_make_the_whole() {
+    for kernel in MatmulKernel::all() {
+        let (m, k) = (5, 512);
+        let (rows, strip_bytes) = (kernel.strip_rows(), kernel.strip_bytes(k));
+        let mut strips = vec![0; 4 * strip_bytes];
+        kernel.pack(&oracle::weights(kernel.weights(), 4 * rows, k, 5), k, &mut strips);
+        let values = oracle::tokens(m, k, 6);
+        let mut bytes = vec![0; kernel.token_bytes(m, k)];
+        if kernel.quantises() {
+            kernel.quantise(&values, k, &mut bytes);
+        } else {
+            bytes = oracle::stored_tokens(kernel.weights(), &values, k);
+        }
+        let tokens = Tokens { bytes: &bytes, rows: m };
+        let output = one_tile(kernel, m, 4);
+        let mut tile = output.tile(0, 0).unwrap();
+        kernel.multiply(k, &strips, tokens, &mut tile, 1 << 20);
+        let whole = bits(&mut tile);
+        assert!(whole.iter().any(|&bits| bits != 0));
+        tile.spoil();
+        for half in [0..2, 2..4] {
+            let strips = &strips[half.start * strip_bytes..half.end * strip_bytes];
+            kernel.multiply(k, strips, tokens, &mut tile.part(half.start * rows..half.end * rows), 1 << 20);
+        }
+        assert!(bits(&mut tile) == whole, "{} {}", kernel.weights(), kernel.isa());
+    }
+}
+
+#[test]
+fn ties_are_rounded_to_even() {
+    // Of scale 1 exactly: 127, then ½, 1½, 2½ and so on of both signs.
+    let tie = |at: usize| if at.is_multiple_of(2) { 0.5 } else { -0.5 } * (at / 2 * 2 + 1) as f32;
+    let block: [f32; 32] = std::array::from_fn(|at| if at == 0 { 127.0 } else { tie(at - 1) });
+    assert_eq!(block[..6], [127.0, 0.5, -0.5, 1.5, -1.5, 2.5]);
+    assert_eq!(oracle::rounded_token(Dtype::Q8_0, &block)[..6], [127.0, 0.0, 0.0, 2.0, -2.0, 2.0]);
+    for kernel in MatmulKernel::all().filter(|kernel| kernel.quantises()) {
+        agrees_on(kernel, &block.repeat(16), [1, 40, 512], 1, 1 << 20);
     }
 }
 
@@ -127,6 +209,63 @@ fn a_tile_has_one_owner_at_a_time() {
     drop(tile);
     assert!(output.tile(1, 1).is_some());
     assert!(output.tile(2, 0).is_none() && output.tile(0, 2).is_none());
+}
+
+/// What `multiply` is handed for one token of 32 values and one strip, some of it wrong.
+fn refused(k: usize, strips: usize, tokens: usize, rows: usize, columns: usize) {
+    let kernel = MatmulKernel::find(Dtype::F32, Isa::Portable).unwrap();
+    let output = one_tile(kernel, 1, 1);
+    let tokens = Tokens { bytes: &vec![0; tokens], rows };
+    kernel.multiply(k, &vec![0; strips], tokens, &mut output.tile(0, 0).unwrap().part(0..columns), 1 << 20);
+}
+
+#[test]
+fn what_fits_is_not_refused() {
+    refused(32, 8 * 128, 128, 1, 8);
+}
+
+#[test]
+#[should_panic(expected = "k is beyond all memory")]
+fn k_beyond_all_memory_is_refused() {
+    // 4·k and 32·k are nothing once their upper bits are lost.
+    refused(1 << (usize::BITS - 2), 0, 0, 1, 8);
+}
+
+#[test]
+#[should_panic(expected = "columns")]
+fn half_a_strip_is_refused() {
+    refused(32, 8 * 128, 128, 1, 4);
+}
+
+#[test]
+#[should_panic(expected = "strips")]
+fn short_strips_are_refused() {
+    refused(32, 8 * 128 - 1, 128, 1, 8);
+}
+
+#[test]
+#[should_panic(expected = "rows")]
+fn more_tokens_than_rows_are_refused() {
+    refused(32, 8 * 128, 256, 2, 8);
+}
+
+#[test]
+#[should_panic(expected = "tokens")]
+fn short_tokens_are_refused() {
+    refused(32, 8 * 128, 127, 1, 8);
+}
+
+#[test]
+#[should_panic(expected = "a tile has rows and columns")]
+fn a_tile_of_nothing_is_refused() {
+    let _ = Output::new(Grid { rows: 3, columns: 8, tile_rows: 0, tile_columns: 4 });
+}
+
+#[test]
+fn a_matrix_beyond_all_memory_is_refused() {
+    // The product is 0 once its upper bits are lost.
+    let half = 1 << (usize::BITS / 2);
+    assert!(Output::new(Grid { rows: half, columns: half, tile_rows: half, tile_columns: half }).is_err());
 }
 
 #[test]

@@ -104,3 +104,17 @@ impl Widen<F32x8> for Bf16 {
         }
     }
 }
+
+/// The largest lane.
+///
+/// # Safety
+/// AVX is available.
+#[inline(always)]
+pub(super) unsafe fn largest(lanes: __m256) -> f32 {
+    // SAFETY: by contract.
+    unsafe {
+        let four = _mm_max_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps::<1>(lanes));
+        let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
+    }
+}

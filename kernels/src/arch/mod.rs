@@ -191,3 +191,40 @@ pub(crate) fn attentions() -> impl Iterator<Item = &'static AttentionEntry> {
     ];
     table.iter().copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::chain::Recurrence;
+    use crate::{Dtype, Isa, Op};
+
+    /// Every instruction set of this architecture, available or not.
+    fn own() -> impl Iterator<Item = Isa> {
+        let here = |isa: &Isa| isa.architecture().is_none_or(|name| name == std::env::consts::ARCH);
+        Isa::ALL.iter().copied().filter(here)
+    }
+
+    #[test]
+    fn the_tables_hold_what_the_instruction_sets_say() {
+        for isa in own() {
+            for op in [Op::Read, Op::Write, Op::Copy, Op::Scale, Op::Add, Op::Triad] {
+                let found = streams().any(|entry| entry.isa == isa && entry.op == op);
+                assert_eq!(found, isa.has_streams(), "{op} {isa}");
+            }
+            assert_eq!(
+                attentions().filter(|entry| entry.isa == isa).count(),
+                usize::from(isa.has_attention()),
+                "{isa}"
+            );
+            for dtype in Dtype::ALL {
+                let adds = |entry: &ChainEntry| matches!(entry.shape.recurrence, Recurrence::SquareAndSum { .. });
+                let chains =
+                    |with: bool| chains().filter(|e| e.isa == isa && e.shape.dtype == dtype && adds(e) == with).count();
+                assert_eq!(chains(false), usize::from(isa.has_chain(dtype)), "{dtype} {isa}");
+                assert_eq!(chains(true), usize::from(isa.has_chain_add(dtype)), "{dtype} {isa} with additions");
+                let matmuls = matmuls().filter(|entry| entry.isa == isa && entry.weights == dtype).count();
+                assert_eq!(matmuls, usize::from(isa.has_matmul(dtype)), "{dtype} {isa}");
+            }
+        }
+    }
+}

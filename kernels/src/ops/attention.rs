@@ -19,7 +19,7 @@ mod partial;
 mod tile;
 
 use crate::isa::Isa;
-use crate::op::{Op, Shape};
+use crate::op::Shape;
 use std::ops::Range;
 
 pub use partial::Partial;
@@ -86,7 +86,6 @@ impl Head {
 /// What an instruction set file says of its kernel.
 pub(crate) struct AttentionEntry {
     pub(crate) isa: Isa,
-    pub(crate) available: fn() -> bool,
     /// The tile function for 1 to [`TILE_ROWS`] rows.
     pub(crate) tiles: [TileFn; TILE_ROWS],
     pub(crate) exp2: unsafe fn(&mut [f32; 16]),
@@ -108,7 +107,7 @@ struct Cache<'a> {
 impl AttentionKernel {
     /// Every attention kernel that this CPU can run.
     pub fn all() -> impl Iterator<Item = AttentionKernel> {
-        crate::arch::attentions().filter(|entry| (entry.available)()).map(|entry| AttentionKernel { entry })
+        crate::arch::attentions().filter(|entry| entry.isa.available()).map(|entry| AttentionKernel { entry })
     }
 
     /// The kernel for `isa`, if there is one and this CPU can run it.
@@ -119,11 +118,6 @@ impl AttentionKernel {
     /// The instruction set it uses.
     pub fn isa(self) -> Isa {
         self.entry.isa
-    }
-
-    /// What it computes.
-    pub fn op(self) -> Op {
-        Op::Attention
     }
 
     /// 2^x for each x ≤ 0, as the softmax takes it.
@@ -219,7 +213,7 @@ fn check(head: &Head, keys: &[u16], values: &[u16]) {
 
 /// Instantiates the tile functions for one vector type with its target features, and names their entry.
 macro_rules! attention_entry {
-    ($name:ident, $isa:expr, $vector:ty, $available:expr $(, #[$features:meta])?) => {
+    ($name:ident, $isa:expr, $vector:ty $(, #[$features:meta])?) => {
         pub(in crate::arch) const $name: AttentionEntry = {
             /// # Safety
             /// The instruction set is available; the tile as `tile` asks.
@@ -237,7 +231,6 @@ macro_rules! attention_entry {
             }
             AttentionEntry {
                 isa: $isa,
-                available: $available,
                 tiles: [rows::<1>, rows::<2>, rows::<3>, rows::<4>, rows::<5>, rows::<6>, rows::<7>, rows::<8>],
                 exp2,
             }

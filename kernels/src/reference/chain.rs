@@ -3,6 +3,7 @@
 use super::Random;
 use crate::dtype::Dtype;
 use crate::ops::chain::{CONVERTED_ROWS, ChainShape, Halves, Recurrence};
+use half::f16;
 
 /// Start values of all accumulators, and the operands, as bytes.
 #[derive(Clone, Debug)]
@@ -131,10 +132,11 @@ impl Lane for Half {
         Half(round_to_half(value))
     }
     fn read(slice: &[u8]) -> Self {
-        Half(from_f16(bytes(slice)))
+        Half(f16::from_ne_bytes(bytes(slice)).to_f64())
     }
     fn bytes(self) -> Vec<u8> {
-        to_f16(self.0).to_vec()
+        // Exact: it is a binary16.
+        f16::from_f64(self.0).to_ne_bytes().to_vec()
     }
     fn square(self, c: Self, fused: bool) -> Self {
         let product = self.0 * self.0;
@@ -149,39 +151,24 @@ impl Lane for Half {
 const HALF_EXPONENT_MIN: i32 = -14;
 const HALF_MANTISSA_BITS: i32 = 10;
 
-/// The nearest binary16, ties to even, of a number below its largest.
+/// The nearest binary16, ties to even, of a number below its largest. By hand, for [`f16::from_f64`] may round twice: first
+/// to f32, as the instructions do, or cutting off low bits.
 fn round_to_half(value: f64) -> f64 {
     let exponent = ((value.to_bits() >> 52 & 0x7ff) as i32 - 1023).max(HALF_EXPONENT_MIN);
     let unit = f64::powi(2.0, exponent - HALF_MANTISSA_BITS);
     (value / unit).round_ties_even() * unit
 }
 
-/// The bits of a number that is a binary16.
-fn to_f16(value: f64) -> [u8; 2] {
-    let sign = u16::from(value.is_sign_negative()) << 15;
-    let exponent = ((value.to_bits() >> 52 & 0x7ff) as i32 - 1023).max(HALF_EXPONENT_MIN);
-    let mantissa = (value.abs() / f64::powi(2.0, exponent - HALF_MANTISSA_BITS)) as u16;
-    // The implicit bit of a normal number adds one to the exponent below which it stands; a subnormal has none.
-    (sign | (mantissa + (((exponent - HALF_EXPONENT_MIN) as u16) << HALF_MANTISSA_BITS))).to_ne_bytes()
-}
-
-fn from_f16(bytes: [u8; 2]) -> f64 {
-    let bits = u16::from_ne_bytes(bytes);
-    let (exponent, mantissa) = (i32::from(bits >> HALF_MANTISSA_BITS & 0x1f), f64::from(bits & 0x3ff));
-    let implicit = if exponent > 0 { 1024.0 } else { 0.0 };
-    let magnitude = (implicit + mantissa) * f64::powi(2.0, exponent.max(1) - 15 - HALF_MANTISSA_BITS);
-    if bits >> 15 == 1 { -magnitude } else { magnitude }
-}
-
 /// The accumulators (and sums) after `steps` steps.
 pub fn chain(shape: &ChainShape, inputs: &ChainInputs, steps: usize) -> Vec<u8> {
     match (shape.recurrence, shape.dtype) {
-        (Recurrence::Square { fused }, Dtype::F64) => square::<f64>(shape, inputs, fused, steps),
-        (Recurrence::Square { fused }, Dtype::F16) => square::<Half>(shape, inputs, fused, steps),
-        (Recurrence::Square { fused }, _) => square::<f32>(shape, inputs, fused, steps),
-        (Recurrence::SquareAndSum { .. }, Dtype::F64) => square::<f64>(shape, inputs, true, steps),
-        (Recurrence::SquareAndSum { .. }, Dtype::F16) => square::<Half>(shape, inputs, true, steps),
-        (Recurrence::SquareAndSum { .. }, _) => square::<f32>(shape, inputs, true, steps),
+        (Recurrence::Square { .. } | Recurrence::SquareAndSum { .. }, Dtype::F64) => {
+            square::<f64>(shape, inputs, steps)
+        }
+        (Recurrence::Square { .. } | Recurrence::SquareAndSum { .. }, Dtype::F16) => {
+            square::<Half>(shape, inputs, steps)
+        }
+        (Recurrence::Square { .. } | Recurrence::SquareAndSum { .. }, _) => square::<f32>(shape, inputs, steps),
         (Recurrence::Converted(halves), _) => converted(shape, halves, inputs, steps),
         (Recurrence::Tile, _) => tile(shape, inputs, steps),
         (Recurrence::Dot, dtype) => {
@@ -205,7 +192,8 @@ fn bytes<const N: usize>(slice: &[u8]) -> [u8; N] {
 }
 
 /// Squares, and behind them the sums of the first ones, if there are such.
-fn square<T: Lane>(shape: &ChainShape, inputs: &ChainInputs, fused: bool, steps: usize) -> Vec<u8> {
+fn square<T: Lane>(shape: &ChainShape, inputs: &ChainInputs, steps: usize) -> Vec<u8> {
+    let fused = shape.recurrence != Recurrence::Square { fused: false };
     let (squares, sums) = inputs.start.split_at(shape.vector_bytes * shape.accumulators);
     let mut after = (Vec::new(), Vec::new());
     for at in (0..squares.len()).step_by(T::BYTES) {
@@ -234,7 +222,7 @@ fn converted(shape: &ChainShape, halves: Halves, inputs: &ChainInputs, steps: us
         };
         let at = step % CONVERTED_ROWS * row_bytes + vector / 2 * shape.vector_bytes + 2 * within;
         let bits = [table[at], table[at + 1]];
-        if shape.dtype == Dtype::Bf16 { from_bf16(bits) } else { from_f16(bits) as f32 }
+        if shape.dtype == Dtype::Bf16 { from_bf16(bits) } else { f16::from_ne_bytes(bits).to_f32() }
     };
     let start = inputs.start.as_chunks::<4>().0.iter().enumerate();
     start
@@ -323,8 +311,8 @@ mod tests {
     #[test]
     fn halves_are_rounded_to_even_and_read_back() {
         for bits in (0..0x7c00_u16).chain(0x8000..0xfc00) {
-            let value = from_f16(bits.to_ne_bytes());
-            assert_eq!(to_f16(value), bits.to_ne_bytes(), "{bits:#x}");
+            let value = f16::from_bits(bits).to_f64();
+            assert_eq!(f16::from_f64(value).to_bits(), bits, "{bits:#x}");
             assert_eq!(round_to_half(value), value, "{bits:#x}");
         }
         // 1 + 2⁻¹¹ lies between two halves, the even one below; 1 + 3·2⁻¹¹ has it above.
@@ -332,6 +320,5 @@ mod tests {
         assert_eq!(round_to_half(1.0 + half_unit), 1.0);
         assert_eq!(round_to_half(1.0 + 3.0 * half_unit), 1.0 + 4.0 * half_unit);
         assert_eq!(round_to_half(f64::powi(2.0, -24) * 0.75), f64::powi(2.0, -24));
-        assert_eq!(to_f16(1.5), 0x3e00_u16.to_ne_bytes());
     }
 }

@@ -1,13 +1,13 @@
 //! Attention with AVX-512: sixteen lanes, thirty-two registers.
 
 use crate::isa::Isa;
-use crate::lanes::{Lanes, x86_lanes};
+use crate::lanes::{Lanes, attention_lanes};
 use crate::ops::attention::{AttentionEntry, attention_entry};
 use std::arch::x86_64::*;
 
 // Sixteen accumulators leave sixteen registers for operands, and are twice what two pipes of latency 4 ask for.
 // SAFETY of every method: the trait's contract is that the instruction set is available and the pointers valid.
-x86_lanes!(
+attention_lanes!(
     __m512, lanes: 16, accumulators: 16, load: _mm512_loadu_ps, store: _mm512_storeu_ps, splat: _mm512_set1_ps,
     add: _mm512_add_ps, sub: _mm512_sub_ps, mul: _mm512_mul_ps, mul_add: _mm512_fmadd_ps, max: _mm512_max_ps,
     load_halves: |from| {
@@ -31,4 +31,4 @@ x86_lanes!(
     }
 );
 
-attention_entry!(ATTENTION, Isa::Avx512, __m512, || Isa::Avx512.available(), #[target_feature(enable = "avx512f")]);
+attention_entry!(ATTENTION, Isa::Avx512, __m512, #[target_feature(enable = "avx512f")]);

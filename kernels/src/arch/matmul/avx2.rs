@@ -1,6 +1,6 @@
 //! AVX2 with FMA and F16C: eight lanes, sixteen registers.
 
-use super::{x86_lanes, x86_lanes_impl};
+use super::{matmul_lanes, matmul_lanes_impl};
 use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::ops::matmul::lanes::Lanes;
@@ -10,9 +10,9 @@ use crate::ops::matmul::{MatmulEntry, Tiles};
 use std::arch::x86_64::*;
 
 macro_rules! quantised {
-    ($tile:ident < $lanes:ident $(, $argument:tt)* >, vectors: $vectors:tt, $activation:ty, #[$features:meta]) => {
+    ($tile:ident < $lanes:ident $(, $argument:tt)* >, $activation:ty, #[$features:meta]) => {
         Tiles::Quantised {
-            tiles: quantised_tiles!($tile<$lanes $(, $argument)*>, rows: [1 2 3 4], vectors: $vectors, #[$features]),
+            tiles: quantised_tiles!($tile<$lanes $(, $argument)*>, rows: [1 2 3 4], #[$features]),
             quantise: {
                 /// # Safety
                 /// The instruction set is available; arguments as `quantised::quantise` asks.
@@ -35,10 +35,10 @@ macro_rules! bytes {
         [
             entry($isa, Dtype::I8, 2, Tiles::Plain(plain_tiles!(
                 I8<$lanes>, vectors: 2, rows: [1 2 3 4], #[$features]))),
-            entry($isa, Dtype::Q8_0, 1, quantised!(blocks<$lanes, false>, vectors: [1], Q8_0<128>, #[$features])),
-            entry($isa, Dtype::Q4_0, 1, quantised!(blocks<$lanes, true>, vectors: [1], Q8_0<8>, #[$features])),
-            entry($isa, Dtype::Q4K, 1, quantised!(q4_k<$lanes>, vectors: [], Q8KForQ4K, #[$features])),
-            entry($isa, Dtype::Q6K, 1, quantised!(q6_k<$lanes>, vectors: [], Q8KForQ6K, #[$features])),
+            entry($isa, Dtype::Q8_0, 1, quantised!(blocks<$lanes, false>, Q8_0<128>, #[$features])),
+            entry($isa, Dtype::Q4_0, 1, quantised!(blocks<$lanes, true>, Q8_0<8>, #[$features])),
+            entry($isa, Dtype::Q4K, 1, quantised!(q4_k<$lanes>, Q8KForQ4K, #[$features])),
+            entry($isa, Dtype::Q6K, 1, quantised!(q6_k<$lanes>, Q8KForQ6K, #[$features])),
         ]
     };
 }
@@ -87,17 +87,13 @@ pub(super) struct AvxVnni;
 
 macro_rules! avx2_lanes {
     ($name:ident, $($override:item),* $(,)?) => {
-        x86_lanes!(
+        matmul_lanes!(
             $name,
             avx2_primitives,
             #[inline(always)]
             unsafe fn largest(value: __m256) -> f32 {
                 // SAFETY: the trait's contract.
-                unsafe {
-                    let four = _mm_max_ps(_mm256_castps256_ps128(value), _mm256_extractf128_ps::<1>(value));
-                    let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-                    _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
-                }
+                unsafe { crate::arch::avx2::largest(value) }
             },
             #[inline(always)]
             unsafe fn total(value: __m256i) -> i32 {

@@ -1,6 +1,6 @@
 //! AVX-512 with its dot products: sixteen lanes, thirty-two registers.
 
-use super::{x86_lanes, x86_lanes_impl};
+use super::{matmul_lanes, matmul_lanes_impl};
 use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::ops::matmul::lanes::Lanes;
@@ -10,9 +10,9 @@ use crate::ops::matmul::{MatmulEntry, Tiles};
 use std::arch::x86_64::*;
 
 macro_rules! quantised {
-    ($tile:ident < $($argument:tt),* >, vectors: $vectors:tt, $activation:ty) => {
+    ($tile:ident < $($argument:tt),* >, $activation:ty) => {
         Tiles::Quantised {
-            tiles: quantised_tiles!($tile<$($argument),*>, rows: [1 2 3 4 5 6 7 8], vectors: $vectors,
+            tiles: quantised_tiles!($tile<$($argument),*>, rows: [1 2 3 4 5 6 7 8],
                 #[target_feature(enable = "avx512f,avx512vnni")]),
             quantise: {
                 /// # Safety
@@ -69,10 +69,10 @@ pub(super) const ENTRIES: &[MatmulEntry] = &[
         Tiles::Plain(plain_tiles!(
         I8<Avx512>, vectors: 4, rows: [1 2 3 4 5 6], #[target_feature(enable = "avx512f,avx512vnni")])),
     ),
-    entry(Isa::Avx512Vnni, Dtype::Q8_0, 1, quantised!(blocks<Avx512, false>, vectors: [1], Q8_0<128>)),
-    entry(Isa::Avx512Vnni, Dtype::Q4_0, 1, quantised!(blocks<Avx512, true>, vectors: [1], Q8_0<8>)),
-    entry(Isa::Avx512Vnni, Dtype::Q4K, 1, quantised!(q4_k<Avx512>, vectors: [], Q8KForQ4K)),
-    entry(Isa::Avx512Vnni, Dtype::Q6K, 1, quantised!(q6_k<Avx512>, vectors: [], Q8KForQ6K)),
+    entry(Isa::Avx512Vnni, Dtype::Q8_0, 1, quantised!(blocks<Avx512, false>, Q8_0<128>)),
+    entry(Isa::Avx512Vnni, Dtype::Q4_0, 1, quantised!(blocks<Avx512, true>, Q8_0<8>)),
+    entry(Isa::Avx512Vnni, Dtype::Q4K, 1, quantised!(q4_k<Avx512>, Q8KForQ4K)),
+    entry(Isa::Avx512Vnni, Dtype::Q6K, 1, quantised!(q6_k<Avx512>, Q8KForQ6K)),
 ];
 
 const fn entry(isa: Isa, weights: Dtype, vectors: usize, tiles: Tiles) -> MatmulEntry {
@@ -83,7 +83,7 @@ const fn entry(isa: Isa, weights: Dtype, vectors: usize, tiles: Tiles) -> Matmul
 #[derive(Clone, Copy)]
 pub(super) struct Avx512;
 
-x86_lanes!(
+matmul_lanes!(
     Avx512,
     avx512_primitives,
     #[inline(always)]

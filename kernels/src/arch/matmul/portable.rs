@@ -9,9 +9,9 @@ use crate::ops::matmul::{MatmulEntry, Tiles};
 use half::f16;
 
 macro_rules! quantised {
-    ($tile:ident < $($argument:tt),* >, vectors: $vectors:tt, $activation:ty) => {
+    ($tile:ident < $($argument:tt),* >, $activation:ty) => {
         Tiles::Quantised {
-            tiles: quantised_tiles!($tile<$($argument),*>, rows: [1 2 3 4], vectors: $vectors),
+            tiles: quantised_tiles!($tile<$($argument),*>, rows: [1 2 3 4]),
             quantise: crate::ops::matmul::quantised::quantise::<Portable, $activation>,
         }
     };
@@ -23,10 +23,10 @@ pub(super) const ENTRIES: &[MatmulEntry] = &[
     entry(Dtype::F16, Tiles::Plain(plain_tiles!(F16<Portable>, vectors: 1, rows: [1 2 3 4]))),
     entry(Dtype::Bf16, Tiles::Plain(plain_tiles!(Bf16<Portable>, vectors: 1, rows: [1 2 3 4]))),
     entry(Dtype::I8, Tiles::Plain(plain_tiles!(I8<Portable>, vectors: 1, rows: [1 2 3 4]))),
-    entry(Dtype::Q8_0, quantised!(blocks<Portable, false>, vectors: [1], Q8_0<128>)),
-    entry(Dtype::Q4_0, quantised!(blocks<Portable, true>, vectors: [1], Q8_0<8>)),
-    entry(Dtype::Q4K, quantised!(q4_k<Portable>, vectors: [], Q8KForQ4K)),
-    entry(Dtype::Q6K, quantised!(q6_k<Portable>, vectors: [], Q8KForQ6K)),
+    entry(Dtype::Q8_0, quantised!(blocks<Portable, false>, Q8_0<128>)),
+    entry(Dtype::Q4_0, quantised!(blocks<Portable, true>, Q8_0<8>)),
+    entry(Dtype::Q4K, quantised!(q4_k<Portable>, Q8KForQ4K)),
+    entry(Dtype::Q6K, quantised!(q6_k<Portable>, Q8KForQ6K)),
 ];
 
 const fn entry(weights: Dtype, tiles: Tiles) -> MatmulEntry {

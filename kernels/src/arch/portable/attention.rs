@@ -4,7 +4,7 @@ use crate::isa::Isa;
 use crate::lanes::Lanes;
 use crate::ops::attention::{AttentionEntry, attention_entry};
 
-attention_entry!(ATTENTION, Isa::Portable, F32x4, || true);
+attention_entry!(ATTENTION, Isa::Portable, F32x4);
 
 #[derive(Clone, Copy)]
 struct F32x4([f32; 4]);

@@ -74,7 +74,7 @@ pub(crate) trait Lanes: Copy {
     /// # Safety
     /// See the trait.
     unsafe fn total(value: Self::I) -> i32;
-    /// The low byte of each lane.
+    /// Each lane, from −128 to 127, as a byte.
     ///
     /// # Safety
     /// See the trait; a quarter of a vector behind the pointer.

@@ -24,8 +24,6 @@ use crate::isa::Isa;
 pub(crate) struct TileArguments {
     /// The first strip, at its first group.
     pub(crate) weights: *const u8,
-    /// From one vector's strip to the next (quantised formats).
-    pub(crate) strip_bytes: usize,
     /// The first token's first group, or the panel.
     pub(crate) activations: *const u8,
     /// From one token to the next where they are read in place, bytes.
@@ -101,11 +99,6 @@ impl MatmulKernel {
         matches!(self.entry.tiles, Tiles::Quantised { .. })
     }
 
-    /// The type of one element of C.
-    pub fn output_is_integer(self) -> bool {
-        self.weights() == Dtype::I8
-    }
-
     /// Rows of weights that lie interleaved in one strip; C's columns come in multiples of it.
     pub fn strip_rows(self) -> usize {
         self.entry.lanes * self.entry.vectors
@@ -113,12 +106,7 @@ impl MatmulKernel {
 
     /// Bytes of one strip of rows of `k` elements.
     pub fn strip_bytes(self, k: usize) -> usize {
-        self.entry.vectors * self.vector_bytes(k)
-    }
-
-    /// Bytes of one vector of interleaved rows.
-    fn vector_bytes(self, k: usize) -> usize {
-        pack::vector_bytes(self.weights(), self.entry.lanes, k)
+        self.entry.vectors * pack::vector_bytes(self.weights(), self.entry.lanes, k)
     }
 
     /// Bytes of `rows` tokens of `k` values as [`Tokens`] holds them.
@@ -129,7 +117,8 @@ impl MatmulKernel {
             Dtype::I8 => rows * k.next_multiple_of(4),
             Dtype::Q4K => rows * k.div_ceil(quantised::SUPER_BLOCK) * quantised::Q4_K_WORDS * 4,
             Dtype::Q6K => rows * k.div_ceil(quantised::SUPER_BLOCK) * quantised::Q6_K_WORDS * 4,
-            _ => rows * k.div_ceil(quantised::BLOCK) * quantised::BLOCK_WORDS * 4,
+            Dtype::Q8_0 | Dtype::Q4_0 => rows * k.div_ceil(quantised::BLOCK) * quantised::BLOCK_WORDS * 4,
+            Dtype::F64 => rows * k * 8,
         }
     }
 
@@ -137,12 +126,13 @@ impl MatmulKernel {
     /// into strips; what a last strip has too many is zero.
     ///
     /// # Panics
-    /// When `k` is not a whole number of blocks, or the lengths do not fit.
+    /// When `k` is zero or not a whole number of blocks, or the lengths do not fit.
     pub fn pack(self, weights: &[u8], k: usize, strips: &mut [u8]) {
         pack::pack(self.weights(), self.entry.lanes, self.entry.vectors, weights, k, strips);
     }
 
-    /// Quantises `rows` tokens of `k` f32 values, one after another, into panels.
+    /// Quantises `rows` tokens of `k` f32 values, one after another, into panels. Tokens are finite; what others come to
+    /// differs between instruction sets.
     ///
     /// # Panics
     /// For plain weights, or when the lengths do not fit.
@@ -168,14 +158,16 @@ impl MatmulKernel {
     /// second level is a good choice.
     ///
     /// # Panics
-    /// When the lengths do not fit the tile.
+    /// When `k` is beyond all memory, the tile's columns are no whole strips, or the lengths do not fit the tile.
     pub fn multiply(self, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, block_bytes: usize) {
+        // Memory safety hangs on these products: none may overflow. A strip has at most 64 rows of 4 bytes an element.
+        assert!(k <= isize::MAX as usize / 1024, "k is beyond all memory");
         let strip_bytes = self.strip_bytes(k);
-        assert_eq!(strips.len(), tile.columns().div_ceil(self.strip_rows()) * strip_bytes, "strips");
         assert_eq!(tile.columns() % self.strip_rows(), 0, "columns");
+        assert_eq!((tile.columns() / self.strip_rows()).checked_mul(strip_bytes), Some(strips.len()), "strips");
         assert_eq!(tile.rows(), tokens.rows, "rows");
-        assert_eq!(tokens.bytes.len(), self.token_bytes(tokens.rows, k), "tokens");
-        if k == 0 || tokens.rows == 0 {
+        assert_eq!(tokens.rows.checked_mul(self.token_bytes(1, k)), Some(tokens.bytes.len()), "tokens");
+        if k == 0 {
             return tile.clear();
         }
         match self.entry.tiles {
@@ -206,7 +198,6 @@ impl MatmulKernel {
                 let panel_bytes = &tokens.bytes[self.token_bytes(panel.start, k)..self.token_bytes(panel.end, k)];
                 let arguments = TileArguments {
                     weights: strip[cut.groups.start * cut.group_bytes..].as_ptr(),
-                    strip_bytes: self.vector_bytes(k),
                     // Groups of plain tokens are words of 4 bytes; quantised ones are never cut.
                     activations: panel_bytes[cut.groups.start * 4..].as_ptr(),
                     row_stride: cut.row_stride,

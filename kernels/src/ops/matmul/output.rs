@@ -4,16 +4,16 @@ use crate::buffer::{Buffer, Pages};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How a matrix is cut: every tile has `rows × columns` elements but for the last ones.
+/// How a matrix is cut: every tile has `tile_rows × tile_columns` elements but for the last ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grid {
     /// Rows of the matrix.
     pub rows: usize,
     /// Columns of the matrix.
     pub columns: usize,
-    /// Rows of a tile.
+    /// Rows of a tile, at least one.
     pub tile_rows: usize,
-    /// Columns of a tile.
+    /// Columns of a tile, at least one.
     pub tile_columns: usize,
 }
 
@@ -30,17 +30,19 @@ impl Grid {
 
     /// The rows of the tiles in row `i` of the grid.
     pub fn rows_of(self, i: usize) -> std::ops::Range<usize> {
-        (i * self.tile_rows).min(self.rows)..((i + 1) * self.tile_rows).min(self.rows)
+        let start = i.saturating_mul(self.tile_rows).min(self.rows);
+        start..start.saturating_add(self.tile_rows).min(self.rows)
     }
 
     /// The columns of the tiles in column `j` of the grid.
     pub fn columns_of(self, j: usize) -> std::ops::Range<usize> {
-        (j * self.tile_columns).min(self.columns)..((j + 1) * self.tile_columns).min(self.columns)
+        let start = j.saturating_mul(self.tile_columns).min(self.columns);
+        start..start.saturating_add(self.tile_columns).min(self.columns)
     }
 }
 
-/// The bits of an element that no kernel has written: as an integer beyond every sum of fewer than 2¹⁶ products of bytes, as
-/// an f32 smaller than any rounding error.
+/// The bits of an element that no kernel has written: as an integer beyond every sum of fewer than 2¹⁶ − 1 products of bytes,
+/// as an f32 smaller than any rounding error.
 pub const SPOILT: u32 = u32::from_ne_bytes([SPOILT_BYTE; 4]);
 const SPOILT_BYTE: u8 = 0x80;
 
@@ -64,8 +66,12 @@ impl Output {
     ///
     /// # Errors
     /// When the system gives no memory.
+    ///
+    /// # Panics
+    /// When a tile has no rows or no columns.
     pub fn new(grid: Grid) -> io::Result<Output> {
-        let elements = grid.rows * grid.columns;
+        assert!(grid.tile_rows > 0 && grid.tile_columns > 0, "a tile has rows and columns");
+        let elements = grid.rows.saturating_mul(grid.columns);
         let mut buffer = Buffer::new(elements.div_ceil(2), Pages::Huge, 0)?;
         let start = buffer.as_mut_slice().as_mut_ptr().cast();
         let busy = (0..grid.down() * grid.across()).map(|_| AtomicBool::new(false)).collect();

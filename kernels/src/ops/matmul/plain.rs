@@ -10,7 +10,7 @@
 //! stream whatever the number of tokens.
 
 use super::TileArguments;
-use super::lanes::{Lanes, widened_dot_bf16};
+use super::lanes::Lanes;
 use std::marker::PhantomData;
 
 /// One multiply-accumulate of plain weights.
@@ -92,7 +92,7 @@ macro_rules! plain {
     (@zero $l:ident, I) => { $l::splat(0) };
     (@mac $l:ident, $sum:ident, $weight:ident, $input:ident, mul_add) => { $l::mul_add($weight, $input, $sum) };
     (@mac $l:ident, $sum:ident, $weight:ident, $input:ident, widened_dot_bf16) => {
-        widened_dot_bf16::<$l>($sum, $weight, $input)
+        $crate::ops::matmul::lanes::widened_dot_bf16::<$l>($sum, $weight, $input)
     };
     (@mac $l:ident, $sum:ident, $weight:ident, $input:ident, dot_bf16) => { $l::dot_bf16($sum, $weight, $input) };
     (@mac $l:ident, $sum:ident, $weight:ident, $input:ident, dot_u8_s8) => { $l::dot_u8_s8($sum, $input, $weight) };
@@ -108,6 +108,7 @@ plain!(/** f32 weights and tokens. */ F32, lane_bytes: 4, weight: F load_f32, in
 plain!(/** f16 weights, widened as they are loaded; f32 tokens. */
     F16, lane_bytes: 2, weight: F load_f16, input: F, sum: F mul_add);
 plain!(/** bf16 weights and tokens, f32 sums. */ Bf16, lane_bytes: 4, weight: I load, input: I, sum: F dot_bf16);
+#[cfg(target_arch = "x86_64")]
 plain!(/** The same without an instruction for their dot product. */
     Bf16Widened, lane_bytes: 4, weight: I load, input: I, sum: F widened_dot_bf16);
 plain!(/** i8 weights, u8 tokens, i32 sums. */ I8, lane_bytes: 4, weight: I load, input: I, sum: I dot_u8_s8);

@@ -68,15 +68,10 @@ impl<const ROWS: usize> Panel<ROWS> {
 /// # Safety
 /// The output is there, see [`TileArguments`].
 #[inline(always)]
-unsafe fn store<L: Lanes, const ROWS: usize, const VECTORS: usize>(
-    sums: [[L::F; VECTORS]; ROWS],
-    arguments: &TileArguments,
-) {
-    for (row, sums) in sums.into_iter().enumerate() {
-        for (v, sum) in sums.into_iter().enumerate() {
-            // SAFETY: by contract.
-            unsafe { L::store_f32(sum, arguments.out.add(row * arguments.out_stride + v * L::LANES * 4)) }
-        }
+unsafe fn store<L: Lanes, const ROWS: usize>(sums: [L::F; ROWS], arguments: &TileArguments) {
+    for (row, sum) in sums.into_iter().enumerate() {
+        // SAFETY: by contract.
+        unsafe { L::store_f32(sum, arguments.out.add(row * arguments.out_stride)) }
     }
 }
 
@@ -88,30 +83,28 @@ const FEW_ROWS: usize = 2;
 /// # Safety
 /// The ISA is available; the word is in the panel; unless `WIDE`, no byte of the weights is above 127.
 #[inline(always)]
-unsafe fn multiply_accumulate<L: Lanes, const WIDE: bool, const ROWS: usize, const VECTORS: usize>(
-    sums: &mut [[L::I; VECTORS]; ROWS],
-    weights: [L::I; VECTORS],
+unsafe fn multiply_accumulate<L: Lanes, const WIDE: bool, const ROWS: usize>(
+    sums: &mut [L::I; ROWS],
+    weights: L::I,
     panel: Panel<ROWS>,
     word: usize,
 ) {
-    for (row, sums) in sums.iter_mut().enumerate() {
+    for (row, sum) in sums.iter_mut().enumerate() {
         // SAFETY: by contract.
         unsafe {
             let token = L::splat(panel.i32(word, row));
-            for (sum, w) in sums.iter_mut().zip(weights) {
-                *sum = if WIDE { L::dot_u8_s8(*sum, w, token) } else { L::dot_u7_s8(*sum, w, token) };
-            }
+            *sum = if WIDE { L::dot_u8_s8(*sum, weights, token) } else { L::dot_u7_s8(*sum, weights, token) };
         }
     }
 }
 
-/// Adds `dots`, each times its vector's scale, to `ints`.
+/// Adds `dots` times `scale` to `ints`.
 ///
 /// # Safety
 /// The ISA is available.
 #[inline(always)]
-unsafe fn add_scaled<L: Lanes, const ROWS: usize>(ints: &mut [L::I; ROWS], dots: [[L::I; 1]; ROWS], scale: L::I) {
-    for (int, [dot]) in ints.iter_mut().zip(dots) {
+unsafe fn add_scaled<L: Lanes, const ROWS: usize>(ints: &mut [L::I; ROWS], dots: [L::I; ROWS], scale: L::I) {
+    for (int, dot) in ints.iter_mut().zip(dots) {
         // SAFETY: by contract.
         *int = unsafe { L::add(*int, L::mul(dot, scale)) };
     }
@@ -125,53 +118,48 @@ unsafe fn add_scaled<L: Lanes, const ROWS: usize>(ints: &mut [L::I; ROWS], dots:
 /// # Safety
 /// The ISA is available; `groups` blocks of weights and of every token are there, an odd one filled up with zeros.
 #[inline(always)]
-pub(crate) unsafe fn blocks<L: Lanes, const NIBBLES: bool, const ROWS: usize, const VECTORS: usize>(
-    arguments: &TileArguments,
-) {
+pub(crate) unsafe fn blocks<L: Lanes, const NIBBLES: bool, const ROWS: usize>(arguments: &TileArguments) {
     let vector = L::LANES * 4;
     let quants = if NIBBLES { 4 } else { 8 };
     let pair_bytes = vector + 2 * quants * vector;
     // SAFETY: by contract.
     unsafe {
         let low = L::splat(0x0f0f_0f0f);
-        let mut sums = [[L::splat_f32(0.0); VECTORS]; ROWS];
+        let mut sums = [L::splat_f32(0.0); ROWS];
         let mut panel = Panel::<ROWS>(arguments.activations);
         for block in 0..arguments.groups {
-            let (pair, half) = (block / 2, block % 2);
-            let strip = |v: usize| arguments.weights.add(v * arguments.strip_bytes + pair * pair_bytes);
-            let mut ints: [[L::I; VECTORS]; ROWS] = std::array::from_fn(|row| [L::splat(panel.i32(1, row)); VECTORS]);
-            let mut others = [[L::splat(0); VECTORS]; ROWS];
+            let half = block % 2;
+            let pair = arguments.weights.add(block / 2 * pair_bytes);
+            let mut ints: [L::I; ROWS] = std::array::from_fn(|row| L::splat(panel.i32(1, row)));
+            let mut others = [L::splat(0); ROWS];
             for q in 0..quants {
-                let raw: [L::I; VECTORS] =
-                    std::array::from_fn(|v| L::load(strip(v).add(vector + (half * quants + q) * vector)));
+                let raw = L::load(pair.add(vector + (half * quants + q) * vector));
                 if NIBBLES {
-                    let lows = raw.map(|raw| L::and(raw, low));
-                    let highs = raw.map(|raw| L::and(L::shr::<4>(raw), low));
-                    multiply_accumulate::<L, false, ROWS, VECTORS>(&mut ints, lows, panel, 2 + q);
+                    // Closures are inlined late, which here gives an order of instructions that is up to a tenth faster (AVX2,
+                    // four rows) and half the time of the portable one.
+                    let [lows] = [raw].map(|raw| L::and(raw, low));
+                    let [highs] = [raw].map(|raw| L::and(L::shr::<4>(raw), low));
+                    multiply_accumulate::<L, false, ROWS>(&mut ints, lows, panel, 2 + q);
                     let sums = if ROWS <= FEW_ROWS { &mut others } else { &mut ints };
-                    multiply_accumulate::<L, false, ROWS, VECTORS>(sums, highs, panel, 6 + q);
+                    multiply_accumulate::<L, false, ROWS>(sums, highs, panel, 6 + q);
                 } else {
                     let sums = if ROWS <= FEW_ROWS && q % 2 == 1 { &mut others } else { &mut ints };
-                    multiply_accumulate::<L, true, ROWS, VECTORS>(sums, raw, panel, 2 + q);
+                    multiply_accumulate::<L, true, ROWS>(sums, raw, panel, 2 + q);
                 }
             }
             if ROWS <= FEW_ROWS {
-                for (ints, others) in ints.iter_mut().zip(others) {
-                    for (int, other) in ints.iter_mut().zip(others) {
-                        *int = L::add(*int, other);
-                    }
+                for (int, other) in ints.iter_mut().zip(others) {
+                    *int = L::add(*int, other);
                 }
             }
-            let scales: [L::F; VECTORS] = std::array::from_fn(|v| L::load_f16(strip(v).add(half * vector / 2)));
-            for (row, (sums, ints)) in sums.iter_mut().zip(ints).enumerate() {
+            let scale = L::load_f16(pair.add(half * vector / 2));
+            for (row, (sum, int)) in sums.iter_mut().zip(ints).enumerate() {
                 let token = L::splat_f32(panel.f32(0, row));
-                for ((sum, int), scale) in sums.iter_mut().zip(ints).zip(scales) {
-                    *sum = L::mul_add(L::to_f32(int), L::mul_f32(scale, token), *sum);
-                }
+                *sum = L::mul_add(L::to_f32(int), L::mul_f32(scale, token), *sum);
             }
             panel = panel.skip(BLOCK_WORDS);
         }
-        store::<L, ROWS, VECTORS>(sums, arguments);
+        store::<L, ROWS>(sums, arguments);
     }
 }
 
@@ -187,7 +175,7 @@ pub(crate) unsafe fn q4_k<L: Lanes, const ROWS: usize>(arguments: &TileArguments
     // SAFETY: by contract.
     unsafe {
         let [low4, low6, high2] = [0x0f0f_0f0f, 0x3f3f_3f3f, 0x3030_3030].map(|mask| L::splat(mask));
-        let mut sums = [[L::splat_f32(0.0); 1]; ROWS];
+        let mut sums = [L::splat_f32(0.0); ROWS];
         let mut panel = Panel::<ROWS>(arguments.activations);
         let mut weights = arguments.weights;
         for _ in 0..arguments.groups {
@@ -200,13 +188,13 @@ pub(crate) unsafe fn q4_k<L: Lanes, const ROWS: usize>(arguments: &TileArguments
             let mut ints = [L::splat(0); ROWS];
             for pair in 0..4 {
                 // Low nibbles are one sub-block, high nibbles the next.
-                let mut dots = [[[L::splat(0); 1]; ROWS]; 2];
+                let mut dots = [[L::splat(0); ROWS]; 2];
                 for q in 0..8 {
                     let raw = L::load(quants.add((pair * 8 + q) * vector));
                     let word = 5 + pair * 16 + q;
                     let [lows, highs] = &mut dots;
-                    multiply_accumulate::<L, false, ROWS, 1>(lows, [L::and(raw, low4)], panel, word);
-                    multiply_accumulate::<L, false, ROWS, 1>(highs, [L::and(L::shr::<4>(raw), low4)], panel, word + 8);
+                    multiply_accumulate::<L, false, ROWS>(lows, L::and(raw, low4), panel, word);
+                    multiply_accumulate::<L, false, ROWS>(highs, L::and(L::shr::<4>(raw), low4), panel, word + 8);
                 }
                 let word = scales[pair / 2];
                 let two = if pair % 2 == 0 { word } else { L::shr::<16>(word) };
@@ -222,15 +210,15 @@ pub(crate) unsafe fn q4_k<L: Lanes, const ROWS: usize>(arguments: &TileArguments
                 }
             }
             let (d, d_min) = (L::load_f16(weights), L::load_f16(weights.add(vector / 2)));
-            for (row, sums) in sums.iter_mut().enumerate() {
+            for (row, sum) in sums.iter_mut().enumerate() {
                 let token = panel.f32(0, row);
-                let sum = L::mul_add(L::to_f32(ints[row]), L::mul_f32(d, L::splat_f32(token)), sums[0]);
-                sums[0] = L::mul_add(L::to_f32(least[row]), L::mul_f32(d_min, L::splat_f32(-token)), sum);
+                *sum = L::mul_add(L::to_f32(ints[row]), L::mul_f32(d, L::splat_f32(token)), *sum);
+                *sum = L::mul_add(L::to_f32(least[row]), L::mul_f32(d_min, L::splat_f32(-token)), *sum);
             }
             weights = weights.add(36 * vector);
             panel = panel.skip(Q4_K_WORDS);
         }
-        store::<L, ROWS, 1>(sums, arguments);
+        store::<L, ROWS>(sums, arguments);
     }
 }
 
@@ -247,7 +235,7 @@ pub(crate) unsafe fn q6_k<L: Lanes, const ROWS: usize>(arguments: &TileArguments
     let vector = L::LANES * 4;
     // SAFETY: by contract.
     unsafe {
-        let mut sums = [[L::splat_f32(0.0); 1]; ROWS];
+        let mut sums = [L::splat_f32(0.0); ROWS];
         let mut panel = Panel::<ROWS>(arguments.activations);
         for block in 0..arguments.groups {
             let pair = arguments.weights.add(block / 2 * 105 * vector);
@@ -263,13 +251,13 @@ pub(crate) unsafe fn q6_k<L: Lanes, const ROWS: usize>(arguments: &TileArguments
                 }
             }
             let d = L::load_f16(d);
-            for (row, sums) in sums.iter_mut().enumerate() {
+            for (row, sum) in sums.iter_mut().enumerate() {
                 let scale = L::mul_f32(d, L::splat_f32(panel.f32(0, row)));
-                sums[0] = L::mul_add(L::to_f32(ints[row]), scale, sums[0]);
+                *sum = L::mul_add(L::to_f32(ints[row]), scale, *sum);
             }
             panel = panel.skip(Q6_K_WORDS);
         }
-        store::<L, ROWS, 1>(sums, arguments);
+        store::<L, ROWS>(sums, arguments);
     }
 }
 
@@ -298,7 +286,7 @@ unsafe fn q6_k_sub_block<L: Lanes, const QUARTER: usize, const ROWS: usize>(
     unsafe {
         let (low4, high2) = (L::splat(0x0f0f_0f0f), L::splat(0x3030_3030));
         let (highs, lows) = (weights.add(vector), weights.add((5 + QUARTER % 2 * 4) * vector));
-        let mut dots: [[L::I; 1]; ROWS] = std::array::from_fn(|row| [L::splat(panel.i32(1 + sub, row))]);
+        let mut dots: [L::I; ROWS] = std::array::from_fn(|row| L::splat(panel.i32(1 + sub, row)));
         for q in 0..4 {
             let (low, high) = (L::load(lows.add(q * vector)), L::load(highs.add(q * vector)));
             let (low, high) = match QUARTER {
@@ -308,19 +296,19 @@ unsafe fn q6_k_sub_block<L: Lanes, const QUARTER: usize, const ROWS: usize>(
                 _ => (L::shr::<4>(low), L::shr::<2>(high)),
             };
             let w = L::or(L::and(low, low4), L::and(high, high2));
-            multiply_accumulate::<L, false, ROWS, 1>(&mut dots, [w], panel, 17 + sub * 4 + q);
+            multiply_accumulate::<L, false, ROWS>(&mut dots, w, panel, 17 + sub * 4 + q);
         }
         add_scaled::<L, ROWS>(ints, dots, L::load_s8(weights.add(QUARTER * L::LANES)));
     }
 }
 
-/// Quantises `rows` tokens of `k` values into one panel (see the words above), zero-filled up to whole blocks.
+/// Quantises `rows` tokens of `k` values into one panel (see the words above).
 ///
 /// As ggml does it: blocks of 32 with d = max|x|/127 rounded to half precision, the quants taken before the rounding of d;
 /// super-blocks with 1/d = −127 over the value of largest magnitude.
 ///
 /// # Safety
-/// The ISA is available; `rows` rows of `k` values, `stride` values apart, and the panel are there.
+/// The ISA is available; `k` is whole blocks; `rows` rows of `k` values, `stride` values apart, and the panel are there.
 #[inline(always)]
 pub(crate) unsafe fn quantise<L: Lanes, F: Activation>(
     tokens: *const f32,
@@ -329,7 +317,7 @@ pub(crate) unsafe fn quantise<L: Lanes, F: Activation>(
     k: usize,
     panel: *mut u8,
 ) {
-    for block in 0..k.div_ceil(F::ELEMENTS) {
+    for block in 0..k / F::ELEMENTS {
         for row in 0..rows {
             // SAFETY: by contract.
             unsafe {
@@ -353,7 +341,7 @@ pub(crate) trait Activation {
     /// Gives every word of one block, by its index.
     ///
     /// # Safety
-    /// The ISA is available.
+    /// The ISA is available; values are [`Self::ELEMENTS`] of them.
     unsafe fn quantise<L: Lanes>(values: &[f32], word: impl FnMut(usize, [u8; 4]));
 }
 
@@ -367,14 +355,14 @@ impl<const ZERO: i32> Activation for Q8_0<ZERO> {
     #[inline(always)]
     unsafe fn quantise<L: Lanes>(values: &[f32], mut word: impl FnMut(usize, [u8; 4])) {
         let mut quants = [0_u8; BLOCK];
-        // SAFETY: the ISA is available by contract; there are as many quants as values.
+        // SAFETY: the ISA is available, and values are as many as quants, by contract.
         unsafe {
             let [most, least] = extremes::<L>(values);
             let d = most.max(-least) / 127.0;
             let sums: [i32; BLOCK / SUM] =
                 quants_and_sums::<L, _>(values, if d > 0.0 { 1.0 / d } else { 0.0 }, &mut quants);
             word(0, L::round_to_f16(d).to_ne_bytes());
-            word(1, (-ZERO * (sums[0] + sums[1])).to_ne_bytes());
+            word(1, sums[0].wrapping_add(sums[1]).wrapping_mul(-ZERO).to_ne_bytes());
         }
         quads(&quants, 2, word);
     }
@@ -389,10 +377,10 @@ impl Activation for Q8KForQ4K {
 
     #[inline(always)]
     unsafe fn quantise<L: Lanes>(values: &[f32], mut word: impl FnMut(usize, [u8; 4])) {
-        // SAFETY: the ISA is available by contract.
+        // SAFETY: the ISA is available, and values are a super-block of them, by contract.
         let (d, quants, sums) = unsafe { q8_k::<L>(values) };
         word(0, d.to_ne_bytes());
-        let sum = |sub: usize| sums[2 * sub] + sums[2 * sub + 1];
+        let sum = |sub: usize| sums[2 * sub].wrapping_add(sums[2 * sub + 1]);
         for pair in 0..4 {
             // Minima 0, 2 and 1, 3 of a word are met side by side in its even and odd bytes.
             let first = pair / 2 * 4 + pair % 2;
@@ -411,11 +399,11 @@ impl Activation for Q8KForQ6K {
 
     #[inline(always)]
     unsafe fn quantise<L: Lanes>(values: &[f32], mut word: impl FnMut(usize, [u8; 4])) {
-        // SAFETY: the ISA is available by contract.
+        // SAFETY: the ISA is available, and values are a super-block of them, by contract.
         let (d, quants, sums) = unsafe { q8_k::<L>(values) };
         word(0, d.to_ne_bytes());
         for (sub, sum) in sums.iter().enumerate() {
-            word(1 + sub, (-32 * sum).to_ne_bytes());
+            word(1 + sub, sum.wrapping_mul(-32).to_ne_bytes());
         }
         quads(&quants, 17, word);
     }
@@ -427,11 +415,11 @@ const SUM: usize = 16;
 /// The scale, the quants and their sums of a Q8_K super-block.
 ///
 /// # Safety
-/// The ISA is available.
+/// The ISA is available; values are [`SUPER_BLOCK`] of them.
 #[inline(always)]
 unsafe fn q8_k<L: Lanes>(values: &[f32]) -> (f32, [u8; SUPER_BLOCK], [i32; SUPER_BLOCK / SUM]) {
     let mut quants = [0; SUPER_BLOCK];
-    // SAFETY: by contract; there are as many quants as values.
+    // SAFETY: by contract; values are as many as quants.
     unsafe {
         let [most, least] = extremes::<L>(values);
         let extreme = if most > -least { most } else { least };
@@ -497,20 +485,20 @@ fn quads(quants: &[u8], from: usize, mut word: impl FnMut(usize, [u8; 4])) {
 /// Instantiates the tiles of one quantised format as functions with their target features: `tiles[r - 1]` multiplies `r`
 /// tokens.
 macro_rules! quantised_tiles {
-    ($tile:ident < $($argument:tt),* >, rows: [$($rows:literal)*], vectors: [$($vectors:literal)?] $(, #[$features:meta])?) => {
-        $crate::ops::matmul::quantised::quantised_tiles!(@each $tile, [$($argument),*], [$($rows)*], [$($vectors)?],
+    ($tile:ident < $($argument:tt),* >, rows: [$($rows:literal)*] $(, #[$features:meta])?) => {
+        $crate::ops::matmul::quantised::quantised_tiles!(@each $tile, [$($argument),*], [$($rows)*],
             [$(#[$features])?])
     };
-    (@each $tile:ident, $arguments:tt, [$($rows:literal)*], $vectors:tt, $features:tt) => {
-        &[$($crate::ops::matmul::quantised::quantised_tiles!(@one $tile, $arguments, $rows, $vectors, $features)),*]
+    (@each $tile:ident, $arguments:tt, [$($rows:literal)*], $features:tt) => {
+        &[$($crate::ops::matmul::quantised::quantised_tiles!(@one $tile, $arguments, $rows, $features)),*]
     };
-    (@one $tile:ident, [$($argument:tt),*], $rows:literal, [$($vectors:literal)?], [$(#[$features:meta])?]) => {{
+    (@one $tile:ident, [$($argument:tt),*], $rows:literal, [$(#[$features:meta])?]) => {{
         /// # Safety
         /// The instruction set is available; arguments as the tile asks.
         $(#[$features])?
         unsafe fn tile(arguments: &$crate::ops::matmul::TileArguments) {
             // SAFETY: passed on from the caller.
-            unsafe { $crate::ops::matmul::quantised::$tile::<$($argument,)* $rows $(, $vectors)?>(arguments) }
+            unsafe { $crate::ops::matmul::quantised::$tile::<$($argument,)* $rows>(arguments) }
         }
         tile as $crate::ops::matmul::TileFn
     }};

@@ -1,20 +1,8 @@
 //! The oracle of attention: softmax(Q·Kᵀ/√d)·V in f64, one query row at a time, written as a student would.
 
+use super::Random;
 use crate::ops::attention::{Head, KEY_BLOCK};
-use crate::reference::Random;
-
-/// The value of a binary16 number.
-pub fn from_half(half: u16) -> f64 {
-    let sign = if half >> 15 == 1 { -1.0 } else { 1.0 };
-    let exponent = i32::from(half >> 10 & 31);
-    let fraction = f64::from(half & 1023);
-    sign * match exponent {
-        0 => fraction / 1024.0 * 2_f64.powi(-14),
-        31 if fraction == 0.0 => f64::INFINITY,
-        31 => f64::NAN,
-        _ => (1.0 + fraction / 1024.0) * 2_f64.powi(exponent - 15),
-    }
-}
+use half::f16;
 
 /// A random binary16 number in [-1, 1): a random sign and fraction, each exponent half as often as the next.
 pub fn random_half(random: &mut Random) -> u16 {
@@ -40,13 +28,15 @@ fn attention_row(head: &Head, query: &[f32], keys: &[u16], values: &[u16], visib
     let d = head.head_dim;
     let key = |token: usize, i: usize| keys[token / KEY_BLOCK * KEY_BLOCK * d + i * KEY_BLOCK + token % KEY_BLOCK];
     let score = |token: usize| {
-        let dot: f64 = (0..d).map(|i| f64::from(query[i]) * from_half(key(token, i))).sum();
+        let dot: f64 = (0..d).map(|i| f64::from(query[i]) * f16::from_bits(key(token, i)).to_f64()).sum();
         dot / (d as f64).sqrt()
     };
     let scores: Vec<f64> = (0..visible).map(score).collect();
     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
     let total: f64 = weights.iter().sum();
-    let value = |i: usize| (0..visible).map(|token| weights[token] * from_half(values[token * d + i])).sum::<f64>();
+    let value = |i: usize| {
+        (0..visible).map(|token| weights[token] * f16::from_bits(values[token * d + i]).to_f64()).sum::<f64>()
+    };
     (0..d).map(|i| value(i) / total).collect()
 }
