@@ -193,9 +193,10 @@ impl MatmulKernel {
 
     /// Goes through all strips and panels once, with the groups of `cut`.
     fn pass(self, cut: &Cut, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>) {
+        let token_bytes = self.token_bytes(1, k);
         for (index, strip) in strips.chunks_exact(cut.strip_bytes).enumerate() {
             for panel in evenly(tokens.rows, cut.tiles.len()) {
-                let panel_bytes = &tokens.bytes[self.token_bytes(panel.start, k)..self.token_bytes(panel.end, k)];
+                let panel_bytes = &tokens.bytes[panel.start * token_bytes..panel.end * token_bytes];
                 let arguments = TileArguments {
                     weights: strip[cut.groups.start * cut.group_bytes..].as_ptr(),
                     // Groups of plain tokens are words of 4 bytes; quantised ones are never cut.
@@ -231,5 +232,10 @@ struct Cut {
 /// Cuts `0..total` into as few ranges of at most `most` as there can be, as even as they can be.
 fn evenly(total: usize, most: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let count = total.div_ceil(most);
-    (0..count).map(move |index| total * index / count..total * (index + 1) / count)
+    // One division for all: a range may be a tile of a few thousand cycles.
+    let (each, longer) = (total.checked_div(count).unwrap_or(0), total.checked_rem(count).unwrap_or(0));
+    (0..count).map(move |index| {
+        let start = index * each + index.min(longer);
+        start..start + each + usize::from(index < longer)
+    })
 }
