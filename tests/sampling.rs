@@ -15,6 +15,7 @@ use std::time::Duration;
 const ID: &str = "memory.dram.copy";
 const PACE: Pace = Pace {
     visit_passes: 4,
+    often: 10,
     rounds: 2,
     passes: 6,
     trial_passes: 3,

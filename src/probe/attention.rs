@@ -43,7 +43,7 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
         let cache_bytes = memory::cache_bytes(machine);
         CONTEXTS
             .into_iter()
-            .map(|context| variant(machine, isa, (GROUP, HEAD_DIM), 1, context, cache_bytes).ok())
+            .map(|context| variant(machine, isa, (GROUP, HEAD_DIM), 1, context, (cache_bytes, 1)).ok())
             .collect()
     };
     let variants: Option<Vec<Variant>> = variants();
@@ -58,11 +58,13 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
 
 fn question(known: Known, id: String, shape: (u64, u64), tokens: u64, context: u64) -> Question {
     let Known { machine, effort, .. } = known;
+    // Twice the least where there is room, so that what the cache keeps is lost in the noise.
+    let times = 2;
     let mut question = Question::new(id);
     let turn = TURNS.into_iter().find(|(head_dim, _)| *head_dim == shape.1);
     question.turn = turn.map_or(Turn::EveryRound, |(_, turn)| turn);
     for isa in isas(machine, effort) {
-        match variant(machine, isa, shape, tokens, context, memory::last_cache_bytes(known)) {
+        match variant(machine, isa, shape, tokens, context, (memory::last_cache_bytes(known), times)) {
             Ok(variant) => {
                 let ceiling = question.id.clone();
                 question.candidates.push(Job { ceiling, op: Op::Attention, dtype: Dtype::F16, variant });
@@ -79,7 +81,7 @@ fn variant(
     (group, head_dim): (u64, u64),
     tokens: u64,
     context: u64,
-    cache_bytes: u64,
+    (cache_bytes, times): (u64, u64),
 ) -> Result<Variant, String> {
     let layer = KV_HEADS * context * head_dim * 2 * 2;
     let least = cache_bytes.saturating_mul(CACHE_MULTIPLE_MIN);
@@ -95,6 +97,7 @@ fn variant(
             room >> 20
         ));
     }
+    let copies = if tokens > 1 { 1 } else { (copies * times).min(room / layer) };
     Ok(Variant {
         isa: Some(isa.name().to_owned()),
         threads: Some(machine.environment.threads),

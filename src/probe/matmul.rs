@@ -47,8 +47,8 @@ fn question(known: Known, weights: Dtype, m: u64) -> Question {
     let least = cache.saturating_mul(CACHE_MULTIPLE_MIN).div_ceil(matrix);
     // As much again as the arrays, which are there as well.
     let room = memory::room(machine, 1) * memory::ARRAYS;
-    // Twice the least where there is time to make them ready, so that what the cache keeps is lost in the noise.
-    let copies = (if known.effort == Effort::Quick { least } else { 2 * least }).min(room / matrix);
+    // Twice the least where there is room, so that what the cache keeps is lost in the noise.
+    let copies = (2 * least).min(room / matrix);
     if copies < least {
         let mib = |bytes: u64| bytes >> 20;
         let reason = format!(

@@ -28,6 +28,8 @@ pub struct Pace {
     pub passes: usize,
     /// Samples per visit of a question that is not asked in every round.
     pub visit_passes: usize,
+    /// What moods are to be caught in is sampled once more after so many other questions.
+    pub often: usize,
     /// Samples per variant when there are several.
     pub trial_passes: usize,
     /// The least duration of one pass.
@@ -43,21 +45,40 @@ pub struct Pace {
 impl Pace {
     /// The pace of an effort. On two cores the rounds of quick end before the budget, those of the others may not.
     pub fn of(effort: Effort) -> Pace {
-        let pace =
-            |(rounds, passes, visit_passes), trial_passes, pass_seconds, curve_of: (usize, f64), budget_s| Pace {
-                rounds,
-                passes,
-                visit_passes,
-                trial_passes,
-                pass_seconds,
-                budget: Duration::from_secs(budget_s),
-                curve_passes: curve_of.0,
-                curve_pass_seconds: curve_of.1,
-            };
         match effort {
-            Effort::Quick => pace((2, 5, 5), 2, 0.006, (5, 0.002), 10),
-            Effort::Standard => pace((8, 3, 6), 3, 0.010, (6, 0.003), 80),
-            Effort::Thorough => pace((50, 8, 8), 6, 0.020, (15, 0.006), 600),
+            Effort::Quick => Pace {
+                rounds: 2,
+                passes: 5,
+                visit_passes: 5,
+                often: 5,
+                trial_passes: 2,
+                pass_seconds: 0.006,
+                budget: Duration::from_secs(10),
+                curve_passes: 5,
+                curve_pass_seconds: 0.002,
+            },
+            Effort::Standard => Pace {
+                rounds: 8,
+                passes: 3,
+                visit_passes: 6,
+                often: 10,
+                trial_passes: 3,
+                pass_seconds: 0.010,
+                budget: Duration::from_secs(80),
+                curve_passes: 6,
+                curve_pass_seconds: 0.003,
+            },
+            Effort::Thorough => Pace {
+                rounds: 50,
+                passes: 8,
+                visit_passes: 8,
+                often: 10,
+                trial_passes: 6,
+                pass_seconds: 0.020,
+                budget: Duration::from_secs(600),
+                curve_passes: 15,
+                curve_pass_seconds: 0.006,
+            },
         }
     }
 
@@ -86,9 +107,6 @@ impl Pace {
 const REPLAY_ROUNDS_MAX: usize = 10_000;
 /// Fewer samples bear no interval: a ceiling has as many before the end of the budget ends the rounds.
 const SAMPLES_MIN: usize = 5;
-
-/// What moods are to be caught in is sampled once more after so many other questions.
-const OFTEN: usize = 10;
 
 /// Who is told how it goes, and decides whether it goes on.
 pub trait Watcher {
@@ -169,7 +187,7 @@ pub fn measure(
                 ceilings[index] = course.conclude();
                 watcher.save(&ceilings)?;
             }
-            if round > 0 && index % OFTEN == OFTEN - 1 && !late {
+            if round > 0 && index % pace.often == pace.often - 1 && !late {
                 for (course, ceiling) in courses.iter_mut().zip(&mut ceilings) {
                     if course.question.turn == Turn::Often && course.sample_once(device, pace, watcher) {
                         *ceiling = course.conclude();
