@@ -14,8 +14,10 @@ pub struct Shipped {
 }
 
 /// Every shipped profile, in the order of the listing.
-pub const SHIPPED: &[Shipped] =
-    &[Shipped { name: "amd-epyc-zen3-2c", toml: include_str!("../profiles/amd-epyc-zen3-2c.toml") }];
+pub const SHIPPED: &[Shipped] = &[
+    Shipped { name: "amd-epyc-zen3-2c", toml: include_str!("../profiles/amd-epyc-zen3-2c.toml") },
+    Shipped { name: "amd-epyc-zen4-2c", toml: include_str!("../profiles/amd-epyc-zen4-2c.toml") },
+];
 
 impl Shipped {
     /// The profile itself.
