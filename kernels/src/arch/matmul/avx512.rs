@@ -3,9 +3,10 @@
 use super::{matmul_lanes, matmul_lanes_impl};
 use crate::dtype::Dtype;
 use crate::isa::Isa;
+use crate::ops::matmul::activations::{Q8_0, Q8KForQ4K, Q8KForQ6K};
 use crate::ops::matmul::lanes::Lanes;
 use crate::ops::matmul::plain::{Bf16, Bf16Widened, F16, F32, I8, plain_tiles};
-use crate::ops::matmul::quantised::{Q8_0, Q8KForQ4K, Q8KForQ6K, quantised_tiles};
+use crate::ops::matmul::quantised::quantised_tiles;
 use crate::ops::matmul::{MatmulEntry, Tiles};
 use std::arch::x86_64::*;
 
@@ -16,12 +17,12 @@ macro_rules! quantised {
                 #[target_feature(enable = "avx512f,avx512vnni")]),
             quantise: {
                 /// # Safety
-                /// The instruction set is available; arguments as `quantised::quantise` asks.
+                /// The instruction set is available; arguments as `activations::quantise` asks.
                 #[target_feature(enable = "avx512f,avx512vnni,f16c")]
                 unsafe fn quantise(tokens: *const f32, stride: usize, rows: usize, k: usize, panel: *mut u8) {
                     // SAFETY: passed on from the caller.
                     unsafe {
-                        crate::ops::matmul::quantised::quantise::<Avx512, $activation>(tokens, stride, rows, k, panel)
+                        crate::ops::matmul::activations::quantise::<Avx512, $activation>(tokens, stride, rows, k, panel)
                     }
                 }
                 quantise

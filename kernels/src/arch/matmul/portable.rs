@@ -2,9 +2,10 @@
 
 use crate::dtype::Dtype;
 use crate::isa::Isa;
+use crate::ops::matmul::activations::{Q8_0, Q8KForQ4K, Q8KForQ6K};
 use crate::ops::matmul::lanes::Lanes;
 use crate::ops::matmul::plain::{Bf16, F16, F32, I8, plain_tiles};
-use crate::ops::matmul::quantised::{Q8_0, Q8KForQ4K, Q8KForQ6K, quantised_tiles};
+use crate::ops::matmul::quantised::quantised_tiles;
 use crate::ops::matmul::{MatmulEntry, Tiles};
 use half::f16;
 
@@ -12,7 +13,7 @@ macro_rules! quantised {
     ($tile:ident < $($argument:tt),* >, $activation:ty) => {
         Tiles::Quantised {
             tiles: quantised_tiles!($tile<$($argument),*>, rows: [1 2 3 4]),
-            quantise: crate::ops::matmul::quantised::quantise::<Portable, $activation>,
+            quantise: crate::ops::matmul::activations::quantise::<Portable, $activation>,
         }
     };
 }

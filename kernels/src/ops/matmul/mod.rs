@@ -9,6 +9,7 @@
 //! One layout of the weights serves one token and a thousand. A tile of C is a [`Tile`] of an [`Output`], which is how
 //! several threads write one matrix; who works on which is the caller's business.
 
+pub(crate) mod activations;
 pub(crate) mod lanes;
 mod output;
 mod pack;
