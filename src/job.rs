@@ -40,6 +40,11 @@ fn write_variant(variant: &Variant, separator: &str, out: &mut impl fmt::Write) 
         variant.isa.clone(),
         variant.stores.map(|stores| stores.name().to_owned()),
         variant.tile.clone(),
+        variant.layout.map(|layout| layout.name().to_owned()),
+        variant.vector.map(|elements| format!("vec{elements}")),
+        variant.chains.map(|chains| format!("{chains}chains")),
+        variant.reduction.map(|reduction| format!("{}-sum", reduction.name())),
+        variant.staged.map(|staged| (if staged { "staged" } else { "unstaged" }).to_owned()),
         variant.streams.map(|streams| format!("{streams}s")),
         variant.prefetch_bytes.map(|bytes| format!("prefetch{bytes}")),
         variant.stride_bytes.map(|bytes| format!("stride{bytes}")),
@@ -51,6 +56,8 @@ fn write_variant(variant: &Variant, separator: &str, out: &mut impl fmt::Write) 
         variant.head_dim.map(|elements| format!("dim{elements}")),
         variant.context.map(|tokens| format!("context{tokens}")),
         variant.copies.map(|copies| format!("{copies}copies")),
+        variant.workgroup_size.map(|size| format!("wg{size}")),
+        variant.workgroups.map(|groups| format!("{groups}groups")),
         variant.threads.map(|threads| format!("{threads}t")),
     ];
     words.into_iter().flatten().try_for_each(|word| write!(out, "{separator}{word}"))

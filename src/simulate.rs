@@ -133,5 +133,13 @@ fn pass(unit: Unit, value: f64, second: f64, repetitions: u64) -> Pass {
         Unit::Us => (value * 1e-6 * each, Work::default()),
         Unit::Ns => (value * 1e-9 * each, Work::default()),
     };
-    Pass { seconds: Seconds(seconds), repetitions, work, clock_hz: None, huge_share: None, disturbed: false }
+    Pass {
+        seconds: Seconds(seconds),
+        repetitions,
+        work,
+        clock_hz: None,
+        huge_share: None,
+        disturbed: false,
+        note: None,
+    }
 }

@@ -52,7 +52,7 @@ impl Device for Liar {
     fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> std::result::Result<Pass, Refusal> {
         let Told { gb_per_s, disturbed } = (self.answer)(job, purpose)?;
         let work = Work { bytes: Bytes(gb_per_s * 1e9), ..Work::default() };
-        Ok(Pass { seconds: Seconds(1.0), repetitions, work, clock_hz: None, huge_share: None, disturbed })
+        Ok(Pass { seconds: Seconds(1.0), repetitions, work, clock_hz: None, huge_share: None, disturbed, note: None })
     }
 
     fn renew(&mut self) {

@@ -40,7 +40,15 @@ impl Device for Hot {
         let seconds = repetitions as f64 * 0.1;
         let work = Work { flops: Flops(giga * 1e9 * seconds), ..Work::default() };
         let (clock_hz, huge_share) = (Some(4e9), None);
-        Ok(Pass { seconds: Seconds(seconds), repetitions, work, clock_hz, huge_share, disturbed: self.samples == 7 })
+        Ok(Pass {
+            seconds: Seconds(seconds),
+            repetitions,
+            work,
+            clock_hz,
+            huge_share,
+            disturbed: self.samples == 7,
+            note: None,
+        })
     }
     fn renew(&mut self) {}
 }

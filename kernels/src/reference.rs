@@ -68,6 +68,18 @@ pub fn stream_agrees(op: Op, got: f64, x: f64, y: f64, s: f64) -> bool {
     }
 }
 
+/// The same in binary32, as GPUs do it: there the product of a triad may be rounded on its own or not, as the driver likes.
+pub fn stream_agrees_f32(op: Op, got: f32, x: f32, y: f32, s: f32) -> bool {
+    match op {
+        Op::Write => got.to_bits() == s.to_bits(),
+        Op::Copy => got.to_bits() == x.to_bits(),
+        Op::Scale => got.to_bits() == (s * x).to_bits(),
+        Op::Add => got.to_bits() == (x + y).to_bits(),
+        Op::Triad => [x + s * y, s.mul_add(y, x)].iter().any(|want| got.to_bits() == want.to_bits()),
+        _ => false,
+    }
+}
+
 /// Whether every element of a stream's output is right.
 pub fn stream_verified(op: Op, x: &[f64], y: &[f64], out: &[f64], s: f64) -> bool {
     x.iter().zip(y).zip(out).all(|((&x, &y), &got)| stream_agrees(op, got, x, y, s))

@@ -3,6 +3,8 @@
 //! A device knows nothing of ceilings, statistics or effort; [`crate::sample`] asks, and [`crate::probe`] decides what.
 
 pub mod cpu;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 
 use crate::job::Job;
 use crate::profile::Machine;
@@ -21,7 +23,7 @@ pub enum Purpose {
 }
 
 /// One timed run: `repetitions` executions of a job.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Pass {
     /// From the first thread's start to the last thread's end.
     pub seconds: Seconds,
@@ -35,6 +37,8 @@ pub struct Pass {
     pub huge_share: Option<f64>,
     /// The hypervisor or the quota took the CPU away during the pass.
     pub disturbed: bool,
+    /// What has to be said about it at the ceiling.
+    pub note: Option<String>,
 }
 
 /// Why there is no pass.

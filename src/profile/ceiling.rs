@@ -180,9 +180,76 @@ pub struct Variant {
     /// Attention: cached tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<u64>,
-    /// Rows × columns that a matmul kernel keeps in registers, such as `6x16`.
+    /// Rows × columns that a matmul kernel keeps in registers, such as `6x16`; on a GPU those of one invocation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tile: Option<String>,
+    /// GPU: invocations of a workgroup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workgroup_size: Option<u32>,
+    /// GPU: workgroups of a dispatch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workgroups: Option<u32>,
+    /// GPU: which places the invocations walk over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
+    /// GPU: elements of one vector in registers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<u32>,
+    /// GPU: independent chains of an invocation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chains: Option<u32>,
+    /// GPU: how the partial sums of invocations come together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduction: Option<Reduction>,
+    /// GPU: whether operands are staged in workgroup memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged: Option<bool>,
+}
+
+/// Which places the invocations of a GPU walk over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// Neighbours side by side, all workgroups together, from one end to the other.
+    Strided,
+    /// Each workgroup its own stretch, neighbours side by side within.
+    Blocked,
+    /// Each invocation its own stretch.
+    Contiguous,
+}
+
+impl Layout {
+    /// The word in the profile.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Layout::Strided => "strided",
+            Layout::Blocked => "blocked",
+            Layout::Contiguous => "contiguous",
+        }
+    }
+}
+
+/// How the partial sums of a GPU's invocations come together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reduction {
+    /// Not at all: an invocation does the whole sum.
+    Invocation,
+    /// By subgroup operations, and workgroup memory between subgroups.
+    Subgroup,
+    /// By workgroup memory.
+    Workgroup,
+}
+
+impl Reduction {
+    /// The word in the profile.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reduction::Invocation => "invocation",
+            Reduction::Subgroup => "subgroup",
+            Reduction::Workgroup => "workgroup",
+        }
+    }
 }
 
 /// Store instructions of a stream.

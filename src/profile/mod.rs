@@ -15,7 +15,7 @@ use crate::units::{BytesPerSecond, FlopsPerSecond};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use ceiling::{Ceiling, Mode, Pages, Status, Stores, Trial, Unit, Variant};
+pub use ceiling::{Ceiling, Layout, Mode, Pages, Reduction, Status, Stores, Trial, Unit, Variant};
 pub use curve::{Axis, Curve};
 pub use environment::{Environment, Grade};
 pub use read::{load, parse};

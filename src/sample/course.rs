@@ -43,6 +43,8 @@ pub(super) struct Course<'a> {
     second_share: Option<f64>,
     clocks_ghz: Vec<f64>,
     huge_share: Option<f64>,
+    /// What the device said about the samples, each once.
+    notes: Vec<String>,
     pub(super) disturbed: u32,
     refusal: Option<(Status, String)>,
     /// Candidates that were wrong, or for which something was missing, though another one answered.
@@ -66,6 +68,7 @@ impl<'a> Course<'a> {
             second_share: None,
             clocks_ghz: Vec::new(),
             huge_share: None,
+            notes: Vec::new(),
             disturbed: 0,
             refusal: question.candidates.is_empty().then(|| question.otherwise.clone()),
             refused: Vec::new(),
@@ -215,6 +218,7 @@ impl<'a> Course<'a> {
                     self.clocks_ghz.extend(pass.clock_hz.map(|hz| four_digits(hz / 1e9)));
                     self.huge_share = pass.huge_share.or(self.huge_share);
                     self.disturbed += u32::from(pass.disturbed);
+                    self.notes.extend(pass.note.filter(|note| !self.notes.contains(note)));
                 }
                 Err(refusal) => {
                     self.refuse(refusal);
@@ -275,7 +279,7 @@ impl<'a> Course<'a> {
                 ceiling.flags.push(format!("huge pages asked for, {:.0} % given", share * 100.0));
             }
         }
-        ceiling.flags.extend(self.question.flags.iter().chain(&self.refused).cloned());
+        ceiling.flags.extend(self.question.flags.iter().chain(&self.refused).chain(&self.notes).cloned());
         if let Some((status, reason)) = &self.refusal {
             ceiling.flags.push(format!("sampling ended early ({status}): {reason}"));
         }

@@ -177,7 +177,15 @@ impl Cpu {
         // A thread that wakes always waits for its core a little; that is what is timed, and no disturbance.
         let disturbed = Taken::now().more_than(before);
         let work = Work::default();
-        Ok(Pass { seconds: Seconds(seconds), repetitions, work, clock_hz: None, huge_share: None, disturbed })
+        Ok(Pass {
+            seconds: Seconds(seconds),
+            repetitions,
+            work,
+            clock_hz: None,
+            huge_share: None,
+            disturbed,
+            note: None,
+        })
     }
 
     /// Times `run` on the first `active` threads at once, from the barrier to the end of the last one. What `prepare` gives
@@ -299,6 +307,7 @@ impl Spans {
             clock_hz: clocks.map(|all| all.iter().sum::<f64>() / all.len() as f64),
             huge_share: None,
             disturbed: self.taken || waited > WAITED_SHARE_MAX * (end - start),
+            note: None,
         })
     }
 }

@@ -1,0 +1,47 @@
+// Reads of workgroup memory: neighbours read neighbouring vectors, every vector as often as every other one.
+
+struct Params {
+    reads: u32,
+    rounds: u32,
+    turn: u32,
+    unused: u32,
+}
+
+// Invocations of a workgroup.
+override SIZE: u32 = 64u;
+// Vectors of four in workgroup memory, a power of two.
+override VECTORS: u32 = 256u;
+
+@group(0) @binding(0) var<uniform> p: Params;
+// Read-only is the default, and naming it would clash with the entry point of that name.
+@group(0) @binding(1) var<storage> x: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read_write> sums: array<u32>;
+
+var<workgroup> shared_x: array<vec4<u32>, VECTORS>;
+
+@compute @workgroup_size(SIZE)
+fn read(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    for (var i = lane; i < VECTORS; i += SIZE) {
+        shared_x[i] = x[i];
+    }
+    workgroupBarrier();
+    var a = vec4<u32>();
+    var b = vec4<u32>();
+    var c = vec4<u32>();
+    var d = vec4<u32>();
+    var origin = lane;
+    // An odd turn origin round to round, which only the run knows: nothing can be taken out of the loop.
+    for (var round = 0u; round < p.rounds; round++) {
+        var at = origin;
+        for (var i = 0u; i < p.reads; i += 4u) {
+            a += shared_x[at & (VECTORS - 1u)];
+            b += shared_x[(at + SIZE) & (VECTORS - 1u)];
+            c += shared_x[(at + 2u * SIZE) & (VECTORS - 1u)];
+            d += shared_x[(at + 3u * SIZE) & (VECTORS - 1u)];
+            at += 4u * SIZE;
+        }
+        origin += p.turn;
+    }
+    let sum = (a + b) + (c + d);
+    sums[group.x * SIZE + lane] += (sum.x + sum.y) + (sum.z + sum.w);
+}

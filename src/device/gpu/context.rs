@@ -1,0 +1,485 @@
+//! One opened GPU: buffers, pipelines, and how long it took.
+//!
+//! Every call that can fail is made within error scopes, so that a driver's or wgpu's objection becomes a [`Refusal`] of one
+//! job. A lost device, and work that does not end in time, are [`Trouble::Fatal`]: the process that holds it has to go.
+
+use super::hooks::Hooks;
+use super::raw;
+use super::shader::{self, Access, Program};
+use crate::device::Refusal;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use wgpu::util::DeviceExt;
+
+/// Why something did not come to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Trouble {
+    /// This job cannot be done; the device stays usable.
+    Refused(Refusal),
+    /// The device is not usable any more.
+    Fatal(String),
+}
+
+impl From<Refusal> for Trouble {
+    fn from(refusal: Refusal) -> Trouble {
+        Trouble::Refused(refusal)
+    }
+}
+
+pub(super) type Outcome<T> = Result<T, Trouble>;
+
+/// A submission that takes longer is given up: drivers reset a GPU after two to ten seconds.
+const WATCHDOG: Duration = Duration::from_secs(20);
+/// Bytes that are copied to the host at once.
+const STAGING_BYTES: u64 = 16 << 20;
+/// Two timestamps of 8 bytes.
+const STAMPS_BYTES: u64 = 16;
+
+/// A compute pipeline with the layout of its bindings.
+#[derive(Clone, Debug)]
+pub(super) struct Pipeline {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+}
+
+/// A part of a buffer that is bound.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<'a> {
+    pub(super) buffer: &'a wgpu::Buffer,
+    pub(super) offset: u64,
+    /// All the rest without.
+    pub(super) size: Option<u64>,
+}
+
+impl<'a> Part<'a> {
+    /// The whole buffer.
+    pub(super) fn whole(buffer: &'a wgpu::Buffer) -> Part<'a> {
+        Part { buffer, offset: 0, size: None }
+    }
+}
+
+/// Parameters of a program, one set per slot, and the buffers it works on.
+#[derive(Clone, Debug)]
+pub(super) struct Bound {
+    group: wgpu::BindGroup,
+    stride: u32,
+}
+
+impl Bound {
+    /// Binds the parameters of `slot` in a pass whose pipeline is set.
+    pub(super) fn set(&self, pass: &mut wgpu::ComputePass, slot: u32) {
+        pass.set_bind_group(0, &self.group, &[slot * self.stride]);
+    }
+}
+
+/// How long one submission took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Times {
+    /// From submission to the notice of its end, s.
+    pub(super) wall: f64,
+    /// Between the timestamps around the pass, s; `None` without timestamps, or where they are not monotone.
+    pub(super) stamps: Option<f64>,
+}
+
+struct Stamps {
+    set: wgpu::QuerySet,
+    resolve: wgpu::Buffer,
+    read: wgpu::Buffer,
+    period_s: f64,
+}
+
+/// One opened GPU.
+pub(super) struct Context {
+    device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) features: wgpu::Features,
+    pub(super) limits: wgpu::Limits,
+    /// The shapes of cooperative matrices that the adapter lists.
+    pub(super) matrices: Vec<wgpu::CooperativeMatrixProperties>,
+    hooks: Hooks,
+    stamps: Option<Stamps>,
+    lost: Arc<Mutex<Option<String>>>,
+    pipelines: HashMap<String, Pipeline>,
+    /// Shader modules without run-time checks.
+    unchecked: bool,
+}
+
+/// The features that are used where an adapter has them.
+pub(super) fn wanted_features() -> wgpu::Features {
+    use wgpu::Features;
+    Features::SHADER_F16 | Features::SUBGROUP | Features::TIMESTAMP_QUERY | Features::EXPERIMENTAL_COOPERATIVE_MATRIX
+}
+
+impl Context {
+    /// Opens `adapter` with all of its limits.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub(super) fn open(adapter: &wgpu::Adapter, hooks: Hooks) -> Result<Context, String> {
+        let features = adapter.features() & wanted_features() & !hooks.without_features();
+        let mut limits = adapter.limits();
+        if let Some(bytes) = hooks.binding_bytes {
+            limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(bytes);
+        }
+        let experimental = features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+        let descriptor = wgpu::DeviceDescriptor {
+            label: None,
+            required_features: features,
+            required_limits: limits.clone(),
+            experimental_features: if experimental {
+                raw::experimental_features()
+            } else {
+                wgpu::ExperimentalFeatures::disabled()
+            },
+            memory_hints: wgpu::MemoryHints::Performance,
+            trace: wgpu::Trace::Off,
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| e.to_string())?;
+        let lost = Arc::new(Mutex::new(None));
+        let (noticed, objected) = (lost.clone(), lost.clone());
+        device.set_device_lost_callback(move |reason, message| note(&noticed, format!("{reason:?}: {message}")));
+        // Nothing should come here, since all calls are made within scopes. If it does, the device is not to be trusted.
+        device.on_uncaptured_error(Arc::new(move |error| note(&objected, error.to_string())));
+        let stamps = features.contains(wgpu::Features::TIMESTAMP_QUERY).then(|| stamps(&device, &queue));
+        let matrices = if experimental { adapter.cooperative_matrix_properties() } else { Vec::new() };
+        let unchecked = !hooks.checked;
+        let pipelines = HashMap::new();
+        Ok(Context { device, queue, features, limits, matrices, hooks, stamps, lost, pipelines, unchecked })
+    }
+
+    /// Nanoseconds of one timestamp tick, where there are timestamps.
+    pub(super) fn timestamp_period_ns(&self) -> Option<f64> {
+        self.stamps.as_ref().map(|stamps| stamps.period_s * 1e9)
+    }
+
+    /// The largest part of a buffer that can be bound, in whole vectors of 16 bytes.
+    pub(super) fn binding_bytes(&self) -> u64 {
+        let most = self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size);
+        // Offsets of bindings are aligned too.
+        let grain = u64::from(self.limits.min_storage_buffer_offset_alignment).max(256);
+        most / grain * grain
+    }
+
+    /// A storage buffer, zeroed.
+    pub(super) fn buffer(&self, bytes: u64) -> Outcome<wgpu::Buffer> {
+        use wgpu::BufferUsages as Usage;
+        self.make(bytes, Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST, false)
+    }
+
+    /// A storage buffer that holds `data`, filled up to whole words.
+    pub(super) fn filled(&self, data: &[u8]) -> Outcome<wgpu::Buffer> {
+        let buffer = self.buffer((data.len() as u64).next_multiple_of(4).max(4))?;
+        self.upload(&buffer, data)?;
+        Ok(buffer)
+    }
+
+    /// A buffer that the host can map; see [`Context::buffer`] for the others.
+    pub(super) fn staging(&self, bytes: u64, to_host: bool) -> Outcome<wgpu::Buffer> {
+        use wgpu::BufferUsages as Usage;
+        let usage = if to_host { Usage::MAP_READ | Usage::COPY_DST } else { Usage::MAP_WRITE | Usage::COPY_SRC };
+        self.make(bytes, usage, false)
+    }
+
+    fn make(&self, bytes: u64, usage: wgpu::BufferUsages, mapped_at_creation: bool) -> Outcome<wgpu::Buffer> {
+        if bytes > self.limits.max_buffer_size {
+            let most = self.limits.max_buffer_size >> 20;
+            let reason = format!("a buffer of {} MiB is wanted, and the adapter's limit is {most} MiB", bytes >> 20);
+            return Err(Refusal::Skipped(reason).into());
+        }
+        if self.hooks.memory_bytes.is_some_and(|most| bytes > most) {
+            return Err(Refusal::Skipped(format!("{OUT_OF_MEMORY}: {} MiB", bytes >> 20)).into());
+        }
+        self.scoped(|| {
+            self.device.create_buffer(&wgpu::BufferDescriptor { label: None, size: bytes, usage, mapped_at_creation })
+        })
+    }
+
+    /// Writes `data` to the beginning of `buffer`, zeros up to the next whole word.
+    pub(super) fn upload(&self, buffer: &wgpu::Buffer, data: &[u8]) -> Outcome<()> {
+        let whole = data.len() / 4 * 4;
+        let mut rest = [0; 4];
+        rest[..data.len() - whole].copy_from_slice(&data[whole..]);
+        // The queue keeps a copy of all that is not yet submitted: large arrays go in parts.
+        let step = STAGING_BYTES as usize;
+        for (index, part) in data[..whole].chunks(step).enumerate() {
+            self.scoped(|| self.queue.write_buffer(buffer, (index * step) as u64, part))?;
+            self.finish(self.queue.submit([]))?;
+        }
+        if whole < data.len() {
+            self.scoped(|| self.queue.write_buffer(buffer, whole as u64, &rest))?;
+        }
+        self.finish(self.queue.submit([]))
+    }
+
+    /// Sets all of `buffer` to zeros.
+    pub(super) fn clear(&self, buffer: &wgpu::Buffer) -> Outcome<()> {
+        let commands = self.scoped(|| {
+            let mut encoder = self.encoder();
+            encoder.clear_buffer(buffer, 0, None);
+            encoder.finish()
+        })?;
+        self.submit(commands).map(|_| ())
+    }
+
+    /// Hands `bytes` of `buffer`, from `offset` on, to `look`, part by part, each with its offset from the first.
+    pub(super) fn look(
+        &self,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+        bytes: u64,
+        mut look: impl FnMut(u64, &[u8]),
+    ) -> Outcome<()> {
+        let staging = self.staging(bytes.clamp(4, STAGING_BYTES).next_multiple_of(4), true)?;
+        let mut done = 0;
+        while done < bytes {
+            let part = (bytes - done).min(STAGING_BYTES);
+            let copied = part.next_multiple_of(4);
+            let commands = self.scoped(|| {
+                let mut encoder = self.encoder();
+                encoder.copy_buffer_to_buffer(buffer, offset + done, &staging, 0, copied);
+                encoder.finish()
+            })?;
+            self.submit(commands)?;
+            self.mapped(&staging, copied, |view| look(done, &view[..part as usize]))?;
+            done += part;
+        }
+        Ok(())
+    }
+
+    /// The first `bytes` of `buffer`.
+    pub(super) fn download(&self, buffer: &wgpu::Buffer, bytes: u64) -> Outcome<Vec<u8>> {
+        let mut all = Vec::with_capacity(bytes as usize);
+        self.look(buffer, 0, bytes, |_, part| all.extend_from_slice(part))?;
+        Ok(all)
+    }
+
+    /// Maps a buffer that was made for it, and shows its first `bytes`.
+    pub(super) fn mapped<T>(&self, staging: &wgpu::Buffer, bytes: u64, look: impl FnOnce(&[u8]) -> T) -> Outcome<T> {
+        self.scoped(|| staging.slice(0..bytes).map_async(wgpu::MapMode::Read, |_| {}))?;
+        self.wait(None)?;
+        let seen = staging.slice(0..bytes).get_mapped_range().map(|view| look(&view));
+        staging.unmap();
+        seen.map_err(|e| Trouble::Fatal(format!("a buffer could not be mapped: {e}")))
+    }
+
+    pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
+    /// The pipeline of `program`, built once.
+    ///
+    /// # Errors
+    /// Refused when the adapter lacks what it needs, its limits do not allow it, or the driver rejects it.
+    pub(super) fn pipeline(&mut self, program: &Program) -> Outcome<Pipeline> {
+        let key = program.key();
+        if let Some(known) = self.pipelines.get(&key) {
+            return Ok(known.clone());
+        }
+        let source = program.source();
+        let size = shader::specialised(program).map_err(|e| refused(&e))?;
+        size.within(&self.limits).map_err(Refusal::Unsupported)?;
+        let descriptor = || wgpu::ShaderModuleDescriptor {
+            label: Some(program.entry),
+            source: wgpu::ShaderSource::Wgsl(source.as_str().into()),
+        };
+        let module = self.scoped(|| match self.unchecked {
+            true => raw::unchecked_module(&self.device, descriptor()),
+            false => self.device.create_shader_module(descriptor()),
+        })?;
+        let entries: Vec<wgpu::BindGroupLayoutEntry> =
+            std::iter::once(uniform()).chain(program.bindings.iter().zip(1..).map(storage)).collect();
+        let built = self.scoped(|| {
+            let layout = self
+                .device
+                .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+            let whole = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: None,
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            });
+            let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(program.entry),
+                layout: Some(&whole),
+                module: &module,
+                entry_point: Some(program.entry),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: &program.constants,
+                    zero_initialize_workgroup_memory: false,
+                },
+                cache: None,
+            });
+            Pipeline { pipeline, layout }
+        })?;
+        self.pipelines.insert(key, built.clone());
+        Ok(built)
+    }
+
+    /// Binds `slots` sets of parameters and the parts of buffers, in the order of the program's bindings.
+    pub(super) fn bind<P: bytemuck::Pod>(&self, pipeline: &Pipeline, slots: &[P], parts: &[Part]) -> Outcome<Bound> {
+        let align = self.limits.min_uniform_buffer_offset_alignment.max(16) as usize;
+        let stride = size_of::<P>().next_multiple_of(align);
+        let mut bytes = vec![0; stride * slots.len()];
+        for (slot, place) in slots.iter().zip(bytes.chunks_exact_mut(stride)) {
+            place[..size_of::<P>()].copy_from_slice(bytemuck::bytes_of(slot));
+        }
+        let group = self.scoped(|| {
+            let params = self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+                label: None,
+                contents: &bytes,
+                usage: wgpu::BufferUsages::UNIFORM,
+            });
+            let size = wgpu::BufferSize::new(size_of::<P>() as u64);
+            let uniform = wgpu::BufferBinding { buffer: &params, offset: 0, size };
+            let storage = parts.iter().map(|part| wgpu::BufferBinding {
+                buffer: part.buffer,
+                offset: part.offset,
+                size: part.size.and_then(wgpu::BufferSize::new),
+            });
+            let entries: Vec<wgpu::BindGroupEntry> = std::iter::once(uniform)
+                .chain(storage)
+                .zip(0..)
+                .map(|(part, binding)| wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::Buffer(part) })
+                .collect();
+            self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: None,
+                layout: &pipeline.layout,
+                entries: &entries,
+            })
+        })?;
+        Ok(Bound { group, stride: stride as u32 })
+    }
+
+    /// Times one submission of one compute pass.
+    pub(super) fn time(&self, encode: impl FnOnce(&mut wgpu::ComputePass)) -> Outcome<Times> {
+        let commands = self.scoped(|| {
+            let mut encoder = self.encoder();
+            let timestamp_writes = self.stamps.as_ref().map(|stamps| wgpu::ComputePassTimestampWrites {
+                query_set: &stamps.set,
+                beginning_of_pass_write_index: Some(0),
+                end_of_pass_write_index: Some(1),
+            });
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
+            encode(&mut pass);
+            drop(pass);
+            if let Some(stamps) = &self.stamps {
+                encoder.resolve_query_set(&stamps.set, 0..2, &stamps.resolve, 0);
+                encoder.copy_buffer_to_buffer(&stamps.resolve, 0, &stamps.read, 0, STAMPS_BYTES);
+            }
+            encoder.finish()
+        })?;
+        let wall = self.submit(commands)?;
+        let stamps = match &self.stamps {
+            Some(stamps) => self.mapped(&stamps.read, STAMPS_BYTES, |view| {
+                let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| view[at + i]));
+                let ticks = word(8).checked_sub(word(0)).filter(|&ticks| ticks > 0)?;
+                Some(ticks as f64 * stamps.period_s)
+            })?,
+            None => None,
+        };
+        Ok(Times { wall, stamps })
+    }
+
+    /// Submits, and waits for the end. Returns the seconds it took.
+    pub(super) fn submit(&self, commands: wgpu::CommandBuffer) -> Outcome<f64> {
+        let begun = Instant::now();
+        let index = self.scoped(|| self.queue.submit([commands]))?;
+        self.finish(index)?;
+        Ok(begun.elapsed().as_secs_f64())
+    }
+
+    fn finish(&self, index: wgpu::SubmissionIndex) -> Outcome<()> {
+        self.wait(Some(index))
+    }
+
+    fn wait(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Outcome<()> {
+        let timeout = self.hooks.watchdog.unwrap_or(WATCHDOG);
+        let poll = wgpu::PollType::Wait { submission_index, timeout: Some(timeout) };
+        match self.device.poll(poll) {
+            Ok(_) => self.check_lost(),
+            Err(wgpu::PollError::Timeout) => {
+                let seconds = timeout.as_secs_f64();
+                Err(Trouble::Fatal(format!("the GPU did not finish a submission within {seconds} s")))
+            }
+            Err(e) => self.check_lost().and(Err(Trouble::Fatal(format!("the device cannot be waited for: {e}")))),
+        }
+    }
+
+    /// Makes the device unusable, as a driver's reset would: for tests of what follows.
+    pub(super) fn lose(&self) {
+        self.device.destroy();
+    }
+
+    fn check_lost(&self) -> Outcome<()> {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        lost.map_or(Ok(()), |reason| Err(Trouble::Fatal(format!("the device was lost ({reason})"))))
+    }
+
+    /// Runs `call` within error scopes.
+    fn scoped<T>(&self, call: impl FnOnce() -> T) -> Outcome<T> {
+        use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
+        self.check_lost()?;
+        let [memory, internal, validation] =
+            [OutOfMemory, Internal, Validation].map(|filter| self.device.push_error_scope(filter));
+        let value = call();
+        let errors = [validation.pop(), internal.pop(), memory.pop()];
+        for error in errors.into_iter().filter_map(pollster::block_on) {
+            self.check_lost()?;
+            return Err(match error {
+                wgpu::Error::OutOfMemory { .. } => Refusal::Skipped(format!("{OUT_OF_MEMORY}: {error}")).into(),
+                _ => refused(&error.to_string()),
+            });
+        }
+        Ok(value)
+    }
+}
+
+/// How the reason begins when memory ran out.
+pub(super) const OUT_OF_MEMORY: &str = "out of GPU memory";
+
+/// Something that wgpu or the driver does not accept: the device cannot do it.
+fn refused(reason: &str) -> Trouble {
+    let line = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+    Refusal::Unsupported(format!("the driver does not accept it: {line}")).into()
+}
+
+fn note(place: &Mutex<Option<String>>, reason: String) {
+    let line = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+    place.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(line);
+}
+
+fn stamps(device: &wgpu::Device, queue: &wgpu::Queue) -> Stamps {
+    use wgpu::BufferUsages as Usage;
+    let buffer = |usage| {
+        let descriptor = wgpu::BufferDescriptor { label: None, size: STAMPS_BYTES, usage, mapped_at_creation: false };
+        device.create_buffer(&descriptor)
+    };
+    Stamps {
+        set: device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: None,
+            ty: wgpu::QueryType::Timestamp,
+            count: 2,
+        }),
+        resolve: buffer(Usage::QUERY_RESOLVE | Usage::COPY_SRC),
+        read: buffer(Usage::MAP_READ | Usage::COPY_DST),
+        period_s: f64::from(queue.get_timestamp_period()) * 1e-9,
+    }
+}
+
+fn uniform() -> wgpu::BindGroupLayoutEntry {
+    let ty = wgpu::BindingType::Buffer {
+        ty: wgpu::BufferBindingType::Uniform,
+        has_dynamic_offset: true,
+        min_binding_size: None,
+    };
+    wgpu::BindGroupLayoutEntry { binding: 0, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
+}
+
+fn storage((access, binding): (&Access, u32)) -> wgpu::BindGroupLayoutEntry {
+    let ty = wgpu::BindingType::Buffer {
+        ty: wgpu::BufferBindingType::Storage { read_only: *access == Access::Read },
+        has_dynamic_offset: false,
+        min_binding_size: None,
+    };
+    wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
+}

@@ -1,0 +1,190 @@
+//! Routines: jobs made ready on the GPU, and how their time is taken.
+
+use super::context::{Context, Outcome, Times};
+use crate::work::Work;
+
+/// One job made ready: buffers filled, pipeline built.
+pub(super) trait Routine {
+    /// The work of one repetition.
+    fn work(&self) -> Work;
+
+    /// How many repetitions one dispatch can do at most: a power of two. What takes much less time than a dispatch costs
+    /// repeats within the shader.
+    fn fold_max(&self) -> u32 {
+        1
+    }
+
+    /// Encodes `repetitions`, at most `fold` of them in one dispatch; `fold` is a power of two up to [`Routine::fold_max`].
+    fn encode(&self, pass: &mut wgpu::ComputePass, repetitions: u64, fold: u32);
+
+    /// Spoils what is left of earlier results.
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn prepare(&mut self, context: &Context) -> Outcome<()>;
+
+    /// Whether the results of all repetitions since [`Routine::prepare`] are those of the oracle.
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn verify(&mut self, context: &Context, repetitions: u64) -> Outcome<bool>;
+
+    /// Whether verifying costs little, and is done at every pass. Otherwise it is done once in a while.
+    fn verifies_at_once(&self) -> bool {
+        false
+    }
+
+    /// What has to be said about its ceiling.
+    fn note(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Calls `dispatch` with slots such that the sum of their 2^slot is `repetitions`, none above `fold`.
+pub(super) fn folded(repetitions: u64, fold: u32, mut dispatch: impl FnMut(u32)) {
+    let top = fold.max(1).ilog2();
+    for _ in 0..repetitions >> top {
+        dispatch(top);
+    }
+    for slot in (0..top).rev().filter(|slot| repetitions >> slot & 1 == 1) {
+        dispatch(slot);
+    }
+}
+
+/// A submission lasts no longer than this as planned: drivers reset a GPU after seconds, and a desktop wants to be drawn.
+const SUBMISSION_S: f64 = 0.1;
+/// And a dispatch no longer than this.
+const DISPATCH_S: f64 = 0.01;
+/// Timestamps must agree with the wall clock within this share,
+const STAMPS_SHARE: f64 = 0.15;
+/// or within so many seconds: submitting and noticing the end take that long.
+const STAMPS_SLACK_S: f64 = 0.5e-3;
+/// From so many seconds on they are held against each other.
+const CHECKED_FROM_S: f64 = 5e-3;
+
+/// How a job's time is taken, and what is known of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pacing {
+    /// Seconds of one repetition, as last seen.
+    each_s: Option<f64>,
+    /// Why the timestamps are not believed.
+    pub(super) by_difference: Option<String>,
+}
+
+/// What was timed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Timing {
+    pub(super) seconds: f64,
+    /// The repetitions that took so long.
+    pub(super) repetitions: u64,
+    /// All that were executed, these included.
+    pub(super) executed: u64,
+}
+
+impl Pacing {
+    /// Times `repetitions` of `routine`, in submissions of bounded length; none is planned longer than `limit` of the usual.
+    pub(super) fn time(
+        &mut self,
+        context: &Context,
+        routine: &dyn Routine,
+        repetitions: u64,
+        limit: f64,
+    ) -> Outcome<Timing> {
+        let mut executed = 0;
+        if self.each_s.is_none() {
+            // The first dispatch may compile the shader, and would tell nothing.
+            for _ in 0..2 {
+                let times = self.submit(context, routine, 1, limit)?;
+                self.each_s = Some(times.stamps.unwrap_or(times.wall));
+                executed += 1;
+            }
+        }
+        let whole = self.run(context, routine, repetitions, limit)?;
+        executed += repetitions;
+        if self.by_difference.is_none() {
+            self.by_difference = distrust(whole);
+        }
+        let stamps = whole.stamps.filter(|_| self.by_difference.is_none());
+        let (seconds, counted) = match stamps {
+            Some(seconds) => (seconds, repetitions),
+            None if self.by_difference.is_none() || repetitions < 2 => (whole.wall, repetitions),
+            // What submitting and waiting cost is in both, and cancels.
+            None => {
+                let half = repetitions / 2;
+                let part = self.run(context, routine, half, limit)?;
+                executed += half;
+                let difference = whole.wall - part.wall;
+                if difference > 0.0 { (difference, repetitions - half) } else { (whole.wall, repetitions) }
+            }
+        };
+        self.each_s = Some(seconds / counted as f64);
+        Ok(Timing { seconds, repetitions: counted, executed })
+    }
+
+    fn run(&self, context: &Context, routine: &dyn Routine, repetitions: u64, limit: f64) -> Outcome<Times> {
+        let mut sum = Times { wall: 0.0, stamps: Some(0.0) };
+        let mut left = repetitions;
+        while left > 0 {
+            let each_s = self.each_s.unwrap_or(SUBMISSION_S).max(1e-12);
+            let part = ((SUBMISSION_S * limit / each_s) as u64).clamp(1, left);
+            let times = self.submit(context, routine, part, limit)?;
+            sum.wall += times.wall;
+            sum.stamps = sum.stamps.zip(times.stamps).map(|(a, b)| a + b);
+            left -= part;
+        }
+        Ok(sum)
+    }
+
+    fn submit(&self, context: &Context, routine: &dyn Routine, repetitions: u64, limit: f64) -> Outcome<Times> {
+        let fold = match self.each_s {
+            Some(each_s) => {
+                let fits = (DISPATCH_S * limit / each_s.max(1e-12)).clamp(1.0, f64::from(routine.fold_max()));
+                1 << (fits as u32).ilog2()
+            }
+            None => 1,
+        };
+        context.time(|pass| routine.encode(pass, repetitions, fold))
+    }
+}
+
+/// Why timestamps are not to be believed, if they are not.
+fn distrust(times: Times) -> Option<String> {
+    let Times { wall, stamps } = times;
+    let Some(stamps) = stamps else {
+        return Some("there are no timestamps, or they do not advance".to_owned());
+    };
+    let apart = wall - stamps;
+    let believed = apart <= (STAMPS_SHARE * wall).max(STAMPS_SLACK_S) && -apart <= STAMPS_SHARE * wall;
+    (wall >= CHECKED_FROM_S && !believed).then(|| {
+        let [stamps, wall] = [stamps, wall].map(|seconds| crate::units::four_digits(seconds * 1e3));
+        format!("timestamps say {stamps} ms where the wall clock says {wall} ms")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folds_add_up() {
+        for (repetitions, fold) in [(1, 1), (7, 1), (7, 4), (1000, 256), (64, 64), (3, 1024)] {
+            let (mut sum, mut most) = (0, 0);
+            folded(repetitions, fold, |slot| {
+                sum += 1_u64 << slot;
+                most = most.max(1_u32 << slot);
+            });
+            assert_eq!(sum, repetitions);
+            assert!(most <= fold);
+        }
+    }
+
+    #[test]
+    fn timestamps_are_believed_near_the_wall_clock_only() {
+        let of = |wall, stamps| distrust(Times { wall, stamps });
+        assert_eq!(of(0.010, Some(0.0096)), None);
+        assert_eq!(of(0.001, Some(0.0006)), None, "too short to tell");
+        assert!(of(0.010, Some(0.005)).unwrap().contains("5 ms"));
+        assert!(of(0.010, Some(0.020)).is_some());
+        assert!(of(0.010, None).is_some());
+    }
+}
