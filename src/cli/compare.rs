@@ -13,13 +13,14 @@ use clap::Args;
 
 const EXAMPLES: &str = "\
 Examples:
-  roofprobe compare there.toml here.toml                            what differs, and whether that is decided
+  roofprobe compare there.toml here.toml                       what differs, and is that decided
   roofprobe compare cpu.toml gpu.toml -m qwen2.5-0.5b -m llama-3.2-1b --weights q8_0
-  roofprobe compare a.toml b.toml c.toml --only 'matmul.q4_*'       some quantities
-  roofprobe compare before.toml after.toml --format csv             every quantity, numbers in full
+  roofprobe compare a.toml b.toml c.toml --only 'matmul.q4_*'  some quantities
+  roofprobe compare before.toml after.toml --format csv        every quantity, numbers in full
 
-How to read it: the first profile, P1, is the reference. A ratio is always one of speeds: above 1 is faster,
-also where less is better (latencies, overheads). A difference within the intervals is undecided.";
+How to read it: the first profile, P1, is the reference. A ratio is always one of speeds: above 1
+is faster, also where less is better (latencies, overheads). Where the intervals overlap, a
+difference is undecided, and its ratio is marked.";
 
 /// Set devices side by side: what each reaches, how many times as fast as the first, whether that is decided.
 ///
@@ -40,7 +41,7 @@ pub(super) struct Compare {
     #[command(flatten)]
     workload: WorkloadOptions,
 
-    /// Show every quantity, not only those that people ask for first. JSON and CSV always have all.
+    /// Show every quantity, not only those that people ask for first. JSON and CSV have every one anyway.
     #[arg(long)]
     all: bool,
 

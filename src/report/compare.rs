@@ -3,6 +3,7 @@
 use super::{Cell, Report, Table};
 use crate::compare::{Comparison, Entry, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict};
 use crate::error::{Error, Result};
+use crate::model::Phase;
 use crate::profile::Status;
 use roofprobe_kernels::Isa;
 
@@ -17,19 +18,19 @@ pub enum Shown {
 
 /// How to read a ratio.
 const RATIO_NOTE: &str =
-    "× P1: times as fast as P1; above 1 is faster, also for ns and µs. low, high: what both 95 % intervals allow.";
+    "× P1: times as fast as P1; above 1 is faster, for ns and µs too. low, high: what both intervals allow.";
 /// The same where the interval has no columns.
-const RATIO_NOTE_NARROW: &str = "× P1: times as fast as P1; above 1 is faster, also for ns and µs.";
+const RATIO_NOTE_NARROW: &str = "× P1: times as fast as P1; above 1 is faster, for ns and µs too.";
 /// What stands before a value that was not simply measured, before a ratio that is not decided, and what it means.
 const MARKS: [(&str, &str); 5] = [
-    (SUSPECT, "a gate did not believe this value"),
+    (SUSPECT, "suspect: a gate did not believe this value"),
     (QUOTED, "quoted, not measured"),
     (NO_VALUE, "no value; the reason is below"),
     (UNDECIDED, "undecided: the intervals overlap"),
     (UNKNOWN, "not to be decided: an interval is missing"),
 ];
 const SUSPECT: &str = "!";
-const QUOTED: &str = "*";
+const QUOTED: &str = "†";
 const NO_VALUE: &str = "–";
 const UNDECIDED: &str = "≈";
 const UNKNOWN: &str = "?";
@@ -169,11 +170,9 @@ fn times(mark: &str, value: f64) -> Cell {
 }
 
 /// What those marks mean that occur.
-fn legend(rows: &[Vec<Cell>]) -> Option<String> {
+fn legend(rows: &[Vec<Cell>]) -> impl Iterator<Item = String> {
     let occurs = |mark: &str| rows.iter().flatten().any(|cell| cell.shown().starts_with(mark));
-    let marks: Vec<String> =
-        MARKS.iter().filter(|(mark, _)| occurs(mark)).map(|(mark, meaning)| format!("{mark} {meaning}")).collect();
-    (!marks.is_empty()).then(|| marks.join("; ") + ".")
+    MARKS.iter().filter(move |(mark, _)| occurs(mark)).map(|(mark, meaning)| format!("{mark} {meaning}"))
 }
 
 /// Why some values are not simply measured; those of one profile and reason on one line.
@@ -200,14 +199,14 @@ fn reasons(quantities: &[&Quantity]) -> Vec<String> {
 fn model(model: &ModelComparison) -> Table {
     let profiles = model.notes.len();
     let rows: Vec<Vec<Cell>> = model.phases.iter().flat_map(phase).collect();
-    let mut notes = Vec::from_iter(legend(&rows));
+    let mut notes: Vec<String> = legend(&rows).collect();
     notes.extend(remarks(&model.notes));
     Table {
         title: format!(
             "What {} can hope for: {} weights, {} cache, batch {}",
             model.model, model.weights, model.kv, model.batch
         ),
-        columns: columns(&["phase", "tokens", "context", ""], profiles),
+        columns: columns(&["phase", ""], profiles),
         rows,
         notes,
     }
@@ -215,9 +214,13 @@ fn model(model: &ModelComparison) -> Table {
 
 /// Two rows: the speeds, and what binds them.
 fn phase(phase: &PhaseComparison) -> [Vec<Cell>; 2] {
-    let plain = |n: u64| Cell::Number { exact: n.to_string(), shown: n.to_string() };
-    let head = vec![Cell::text(phase.phase.name()), plain(phase.tokens), plain(phase.context), Cell::text("tokens/s")];
-    let below = vec![Cell::Empty, Cell::Empty, Cell::Empty, Cell::text("bound by")];
+    let name = phase.phase.name();
+    let name = match phase.phase {
+        Phase::Decode => format!("{name} at {}", phase.context),
+        Phase::Prefill | Phase::Generation => format!("{name} of {}", phase.tokens),
+    };
+    let head = vec![Cell::text(name), Cell::text("tokens/s")];
+    let below = vec![Cell::Empty, Cell::text("bound by")];
     let speed = |speed: &Speed| (Cell::number(speed.tokens_per_s), speed.ratio);
     let bound = |speed: &Speed| (Cell::text(speed.bound.name()), None);
     [beside(head, phase.entries.iter().map(speed)), beside(below, phase.entries.iter().map(bound))]
