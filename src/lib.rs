@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod cli;
+pub mod compare;
 pub mod device;
 pub mod error;
 pub mod evaluate;

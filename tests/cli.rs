@@ -231,6 +231,35 @@ fn bad_requests_are_named_with_the_option() {
 }
 
 #[test]
+fn devices_are_compared_or_refused_with_the_reason() {
+    let place = Place::new();
+    const OTHER: &str = "amd-epyc-zen4-2c";
+    let text = place.succeeds(&["compare", SHIPPED, OTHER, "--only", "compute.f32.avx2"]);
+    assert!(text.contains("compute.f32.avx2") && !text.contains("memory.main.read"), "{text}");
+    // An id of one of the profiles will do as well as the common name.
+    assert!(place.succeeds(&["compare", SHIPPED, OTHER, "--only", "memory.dram.r*"]).contains("memory.main.read"));
+    assert!(!place.succeeds(&["compare", SHIPPED, OTHER]).contains("compute.f32.avx2"));
+    assert!(place.succeeds(&["compare", SHIPPED, OTHER, "--format", "csv"]).contains("compute.f32.avx2"));
+    let good = place.file("config.json", &config("", ""));
+    assert!(place.succeeds(&["compare", SHIPPED, OTHER, "-m", &good, "-m", MODEL]).contains("decode at 513"));
+
+    place.fails(2, &["compare", SHIPPED], &["at least two profiles", "roofprobe profiles"]);
+    place.fails(2, &["compare"], &["--help"]);
+    place.fails(2, &["compare", SHIPPED, "no-such-machine"], &["no-such-machine", "roofprobe profiles"]);
+    place.fails(2, &["compare", SHIPPED, OTHER, "--model", "gpt-17"], &["gpt-17"]);
+    place.fails(2, &["compare", SHIPPED, OTHER, "--only", "weather.*"], &["weather.*", "memory.main.read"]);
+    place.fails(2, &["compare", SHIPPED, OTHER, "--only", "a{"], &["a{"]);
+    // What a model would be asked for means nothing without one.
+    place.fails(2, &["compare", SHIPPED, OTHER, "--prompt", "64"], &["--help"]);
+    place.fails(2, &["compare", SHIPPED, OTHER, "-m", MODEL, "--prompt", "0"], &["--prompt"]);
+    let whole = place.succeeds(&["measure", "--simulate", SHIPPED, "-o", "-"]);
+    let only = place.succeeds(&["measure", "--simulate", SHIPPED, "--only", "compute.*", "-o", "-"]);
+    let (whole, only) = (place.file("whole.toml", &whole), place.file("only.toml", &only));
+    assert!(place.succeeds(&["compare", &whole, &only]).contains("P1 was not measured"));
+    place.fails(2, &["compare", &whole, &only, "-m", MODEL], &["only.toml", "memory.dram.read"]);
+}
+
+#[test]
 fn nothing_is_lost_or_half_written() {
     let place = Place::new();
     let mine = place.file("mine.txt", "my own words\n");

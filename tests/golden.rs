@@ -1,4 +1,4 @@
-//! What the program writes for a fixed profile, byte by byte: `show` and `evaluate` in every format.
+//! What the program writes for a fixed profile, byte by byte: `show`, `evaluate` and `compare` in every format.
 //!
 //! After a change that is meant, `UPDATE_GOLDEN=1 cargo test --test golden` writes the files anew; the diff is then
 //! part of the change to be read.
@@ -46,6 +46,32 @@ fn evaluate() {
     let arguments =
         ["evaluate", "qwen2.5-0.5b", "-p", PROFILE, "--prompt", "512", "--generate", "128", "--weights", "q8_0"];
     check("evaluate", &arguments);
+}
+
+#[test]
+fn compare() {
+    let other = "tests/data/other-cpu.toml";
+    let arguments = [
+        "compare",
+        PROFILE,
+        other,
+        "--model",
+        "qwen2.5-0.5b",
+        "--generate",
+        "128",
+        "--weights",
+        "q8_0",
+        "--kv",
+        "q8_0",
+    ];
+    check("compare", &arguments);
+}
+
+/// More than two, and every quantity.
+#[test]
+fn compare_three() {
+    let [two, three] = ["tests/data/other-cpu.toml", "tests/data/plain-levels.toml"];
+    check("compare_three", &["compare", two, PROFILE, three, "--all"]);
 }
 
 #[test]

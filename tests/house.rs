@@ -22,10 +22,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("roofline", &["error", "model", "profile", "units", "work"]),
     ("potential", &["roofline", "units"]),
     ("evaluate", &["error", "model", "potential", "profile", "roofline", "units", "work"]),
+    ("compare", &["error", "evaluate", "model", "profile", "roofline"]),
     // The bridge, and the way out.
     ("simulate", &["device", "job", "probe", "profile", "units", "work"]),
     ("store", &["error", "profile"]),
-    ("report", &["error", "evaluate", "model", "profile", "units"]),
+    ("report", &["compare", "error", "evaluate", "model", "profile", "units"]),
 ];
 
 /// Modules that give the same bytes for the same input: no clock, no environment, no thread.
@@ -41,6 +42,7 @@ const PURE: &[&str] = &[
     "roofline",
     "potential",
     "evaluate",
+    "compare",
     "report",
 ];
 
@@ -118,7 +120,7 @@ fn arrows_only_go_down() {
 fn the_wings_meet_only_in_the_profile() {
     let of = |module: &str| IMPORTS.iter().find(|(name, _)| *name == module).unwrap().1;
     for supply in ["job", "device", "probe", "sample"] {
-        for demand in ["model", "roofline", "potential", "evaluate"] {
+        for demand in ["model", "roofline", "potential", "evaluate", "compare"] {
             assert!(!of(supply).contains(&demand) && !of(demand).contains(&supply));
         }
     }

@@ -1,16 +1,15 @@
 //! `roofprobe evaluate`.
 
 use super::say;
+use super::workload::{WorkloadOptions, find_model};
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
-use crate::model::{self, Architecture, Workload};
+use crate::model::Architecture;
 use crate::profile::Profile;
 use crate::report::{self, Format};
 use crate::store::{self, Named};
 use clap::Args;
-use roofprobe_kernels::Dtype;
-use std::path::Path;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,42 +36,13 @@ pub(super) struct Evaluate {
     #[arg(short, long = "profile", value_name = "PROFILE")]
     profiles: Vec<String>,
 
-    /// Tokens of the prompt: the prefill takes them in at once, with logits for the last one.
-    #[arg(long, value_name = "N", default_value_t = 512)]
-    prompt: u64,
-
-    /// Tokens to generate; adds the phase "generation", end to end.
-    #[arg(long, value_name = "N")]
-    generate: Option<u64>,
-
-    /// Keys that the decode step sees, itself included; as a rule one more than the prompt.
-    #[arg(long, value_name = "N")]
-    context: Option<u64>,
-
-    /// Sequences processed together.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    batch: u64,
-
-    /// How weights are stored: f32, f16, bf16, q8_0 or q4_0.
-    #[arg(long, value_name = "TYPE", default_value_t = Dtype::F16)]
-    weights: Dtype,
-
-    /// How the key/value cache is stored: f32, f16, bf16, q8_0 or q4_0.
-    #[arg(long, value_name = "TYPE", default_value_t = Dtype::F16)]
-    kv: Dtype,
+    #[command(flatten)]
+    workload: WorkloadOptions,
 }
 
 impl Evaluate {
     pub(super) fn run(&self, format: Format) -> Result<()> {
-        let workload = Workload {
-            prompt: self.prompt,
-            context: self.context,
-            generate: self.generate,
-            batch: self.batch,
-            weights: self.weights,
-            kv: self.kv,
-        };
-        workload.validate()?;
+        let workload = self.workload.workload()?;
         let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
         let profiles = match self.profiles.as_slice() {
             [] => vec![newest_here()?],
@@ -88,24 +58,6 @@ impl Evaluate {
         }
         super::print_report(&report::evaluation::report(&evaluations)?, format)
     }
-}
-
-/// A model by name or by path.
-fn find_model(name: &str) -> Result<Architecture> {
-    let path = Path::new(name);
-    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) {
-        return Err(Error::misuse(format!(
-            "{name}: GGUF files are not read yet; name its config.json or a known model"
-        )));
-    }
-    if path.is_dir() {
-        return model::read_config(&path.join("config.json"));
-    }
-    let looks_like_a_path = path.components().count() > 1 || path.extension().is_some_and(|e| e == "json");
-    if looks_like_a_path || path.is_file() {
-        return model::read_config(path);
-    }
-    model::find(name)
 }
 
 /// The newest profile measured on this machine.

@@ -286,7 +286,11 @@ fn quoted(path: &str) -> String {
     if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
-fn globs(patterns: &[String]) -> Result<GlobSet> {
+/// One set of several globs.
+///
+/// # Errors
+/// Misuse for something that is no glob.
+pub(super) fn globs(patterns: &[String]) -> Result<GlobSet> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         set.add(Glob::new(pattern).map_err(|e| Error::misuse(format!("--only {pattern}: not a glob: {}", e.kind())))?);

@@ -4,6 +4,7 @@
 //! 2: the request or an input file is wrong.
 
 mod canary;
+mod compare;
 mod devices;
 mod evaluate;
 mod first_minute;
@@ -13,6 +14,7 @@ mod profiles;
 mod recorder;
 mod schema;
 mod show;
+mod workload;
 
 use crate::error::{Error, Fault, Result};
 use crate::report::{Format, Report};
@@ -27,6 +29,7 @@ Examples:
   roofprobe show here.toml                           read it aloud
   roofprobe evaluate llama-3.2-1b -p here.toml --prompt 512 --generate 128 --weights q4_0
   roofprobe evaluate path/to/config.json --format json
+  roofprobe compare there.toml here.toml --model llama-3.2-1b
 
 Results go to standard output, progress to standard error.
 Exit code 0: done; 1: could not be done; 2: the request or an input file is wrong.";
@@ -52,6 +55,7 @@ enum Verb {
     Devices(devices::Devices),
     Show(show::Show),
     Evaluate(evaluate::Evaluate),
+    Compare(compare::Compare),
     Models(models::Models),
     Profiles(profiles::Profiles),
     Schema(schema::Schema),
@@ -91,6 +95,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Devices(verb)) => verb.run(format),
         Some(Verb::Show(verb)) => verb.run(format),
         Some(Verb::Evaluate(verb)) => verb.run(format),
+        Some(Verb::Compare(verb)) => verb.run(format),
         Some(Verb::Models(verb)) => verb.run(format),
         Some(Verb::Profiles(verb)) => verb.run(format),
         Some(Verb::Schema(verb)) => verb.run(),

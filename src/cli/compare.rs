@@ -1,0 +1,81 @@
+//! `roofprobe compare`.
+
+use super::measure::globs;
+use super::workload::{WorkloadOptions, find_model};
+use crate::compare::{Comparison, compare};
+use crate::error::{Error, Result};
+use crate::model::Architecture;
+use crate::profile::Profile;
+use crate::report::compare::Shown;
+use crate::report::{self, Format};
+use crate::store::{self, Named};
+use clap::Args;
+
+const EXAMPLES: &str = "\
+Examples:
+  roofprobe compare there.toml here.toml                       what differs, and is that decided
+  roofprobe compare cpu.toml gpu.toml -m qwen2.5-0.5b -m llama-3.2-1b --weights q8_0
+  roofprobe compare a.toml b.toml c.toml --only 'matmul.q4_*'  some quantities
+  roofprobe compare before.toml after.toml --format csv        every quantity, numbers in full
+
+How to read it: the first profile, P1, is the reference. A ratio is always one of speeds: above 1
+is faster, also where less is better (latencies, overheads). Where the intervals overlap, a
+difference is undecided, and its ratio is marked.";
+
+/// Set devices side by side: what each reaches, how many times as fast as the first, whether that is decided.
+///
+/// Main memory of a CPU (memory.dram) and of a GPU (memory.vram) is one quantity, memory.main; all else is compared by
+/// the ceiling's id. What a profile does not have stays empty.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Compare {
+    /// Two or more hardware profiles: files, or shipped names that `roofprobe profiles` lists. The first is the reference.
+    #[arg(required = true, value_name = "PROFILE")]
+    profiles: Vec<String>,
+
+    /// Compare what this model can hope for, too: a name that `roofprobe models` lists, or the path of a Hugging Face
+    /// config.json (or of its folder). May be repeated.
+    #[arg(short, long = "model", value_name = "MODEL")]
+    models: Vec<String>,
+
+    #[command(flatten)]
+    workload: WorkloadOptions,
+
+    /// Show every quantity, not only those that people ask for first. JSON and CSV have every one anyway.
+    #[arg(long)]
+    all: bool,
+
+    /// Compare only the quantities whose name or id matches, such as 'compute.*'. May be repeated.
+    #[arg(long, value_name = "GLOB")]
+    only: Vec<String>,
+}
+
+impl Compare {
+    pub(super) fn run(&self, format: Format) -> Result<()> {
+        let workload = self.workload.workload()?;
+        let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
+        let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
+        let mut comparison = compare(&profiles, &models, &workload)?;
+        self.restrict(&mut comparison)?;
+        // What was asked for by name is shown, whoever else would want it.
+        let shown = if self.all || !self.only.is_empty() { Shown::All } else { Shown::Main };
+        super::print_report(&report::compare::report(&comparison, shown)?, format)
+    }
+
+    fn restrict(&self, comparison: &mut Comparison) -> Result<()> {
+        for pattern in &self.only {
+            let glob = globs(std::slice::from_ref(pattern))?;
+            if !comparison.quantities.iter().any(|q| q.names().any(|name| glob.is_match(name))) {
+                let known: Vec<&str> = comparison.quantities.iter().map(|q| q.quantity.as_str()).collect();
+                return Err(Error::misuse(format!(
+                    "--only {pattern}: matches no quantity of these profiles; there are: {}",
+                    known.join(", ")
+                )));
+            }
+        }
+        let only = globs(&self.only)?;
+        comparison.quantities.retain(|q| self.only.is_empty() || q.names().any(|name| only.is_match(name)));
+        Ok(())
+    }
+}

@@ -1,0 +1,331 @@
+//! Devices side by side: what several profiles say of the same quantity, and by how much they differ.
+//!
+//! The first profile is the reference. A ratio is always one of speeds, so that above 1 means faster for rates and times
+//! alike. Its interval is as wide as both intervals allow; where that leaves 1 outside, the difference is decided. That
+//! speaks of these measurements alone: a machine's mood between them is in no interval.
+//!
+//! Pure: the same input gives the same record. The record's field names are a contract with other tools.
+
+use crate::error::{Error, Result};
+use crate::evaluate::{Evaluation, PhaseResult, evaluate};
+use crate::model::{Architecture, Phase, Workload};
+use crate::profile::{Ceiling, DeviceKind, Effort, Grade, Profile, Status, Unit};
+use crate::roofline::Resource;
+use serde::Serialize;
+
+/// Several profiles side by side. Lists of entries are in the order of `profiles`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// What is compared; the first one is the reference.
+    pub profiles: Vec<Compared>,
+    /// Every quantity that some profile has a ceiling for.
+    pub quantities: Vec<Quantity>,
+    /// What models can hope for.
+    pub models: Vec<ModelComparison>,
+}
+
+/// A profile by its name and circumstances.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Compared {
+    /// The name that it was asked for by.
+    pub profile: String,
+    /// The device's name in the profile.
+    pub device: String,
+    /// CPU or GPU.
+    pub kind: DeviceKind,
+    /// The grade of the circumstances.
+    pub grade: Option<Grade>,
+    /// How much time the measurement was given.
+    pub effort: Effort,
+    /// When it began.
+    pub date: String,
+    /// Whether every ceiling asked for has its answer.
+    pub complete: bool,
+    /// The profile that was simulated, when nothing was measured.
+    pub simulated: Option<String>,
+}
+
+/// One quantity and what each profile says of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Quantity {
+    /// The ceiling's id; main memory, whose level has another name on a GPU, is `memory.main.<access>`.
+    pub quantity: String,
+    /// The unit of the values.
+    pub unit: Option<&'static str>,
+    /// One entry per profile; none where a profile does not have this ceiling at all.
+    pub entries: Vec<Option<Entry>>,
+}
+
+impl Quantity {
+    /// Its name and the ids that it goes by.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let ids = self.entries.iter().flatten().map(|entry| entry.id.as_str());
+        std::iter::once(self.quantity.as_str()).chain(ids)
+    }
+}
+
+/// A ceiling of one profile.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Entry {
+    /// Its id in the profile.
+    pub id: String,
+    /// What became of it.
+    pub status: Status,
+    /// Why it is not simply measured.
+    pub reason: Option<String>,
+    /// Where a quoted value comes from.
+    pub source: Option<String>,
+    /// The value.
+    pub value: Option<f64>,
+    /// Its 95 % interval.
+    pub ci95: Option<[f64; 2]>,
+    /// The figure beside the value (bytes of a matmul, operations of attention).
+    pub second_value: Option<f64>,
+    /// The unit of that.
+    pub second_unit: Option<&'static str>,
+    /// Against the first profile; none for that one itself, or where either has no value.
+    pub ratio: Option<Ratio>,
+}
+
+/// How many times as fast as the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Ratio {
+    /// Above 1 is faster.
+    pub value: f64,
+    /// The least and the most that both intervals allow; none where either is missing.
+    pub interval: Option<[f64; 2]>,
+    /// Whether the difference is beyond both intervals; none without them.
+    pub verdict: Option<Verdict>,
+}
+
+/// What the intervals say of a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The intervals lie apart.
+    Decided,
+    /// They overlap.
+    Undecided,
+}
+
+impl Verdict {
+    /// The word in reports and records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::Decided => "decided",
+            Verdict::Undecided => "undecided",
+        }
+    }
+}
+
+/// One model on all profiles.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelComparison {
+    /// The model's name.
+    pub model: String,
+    /// How matrices are stored.
+    pub weights: &'static str,
+    /// How the cache is stored.
+    pub kv: &'static str,
+    /// Sequences processed together.
+    pub batch: u64,
+    /// The phases.
+    pub phases: Vec<PhaseComparison>,
+    /// What has to be said about each profile's results.
+    pub notes: Vec<Vec<String>>,
+}
+
+/// One phase on all profiles.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PhaseComparison {
+    /// Which one.
+    pub phase: Phase,
+    /// Tokens per sequence that it takes in (prefill) or gives (decode, generation).
+    pub tokens: u64,
+    /// Keys that its last token sees, itself included.
+    pub context: u64,
+    /// One entry per profile.
+    pub entries: Vec<Speed>,
+}
+
+/// The upper bound of a phase's speed on one profile.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Speed {
+    /// Tokens per second, all sequences together.
+    pub tokens_per_s: f64,
+    /// The same at the ends of the ceilings' intervals; none where the ceilings that bind have none.
+    pub tokens_per_s_interval: Option<[f64; 2]>,
+    /// The resource that binds for the larger share of the time.
+    pub bound: Resource,
+    /// The ceiling that binds longest.
+    pub bound_by: Option<String>,
+    /// Against the first profile; none for that one itself.
+    pub ratio: Option<Ratio>,
+}
+
+/// Sets `profiles`, each with its name, side by side, and what each of `models` used as `workload` can hope for on them.
+///
+/// # Errors
+/// Misuse with fewer than two profiles, and as [`evaluate`].
+pub fn compare(profiles: &[(&str, &Profile)], models: &[Architecture], workload: &Workload) -> Result<Comparison> {
+    if profiles.len() < 2 {
+        return Err(Error::misuse(
+            "compare needs at least two profiles, and the first one is the reference; `roofprobe profiles` lists some",
+        ));
+    }
+    let models = models.iter().map(|model| model_comparison(profiles, model, workload)).collect::<Result<_>>()?;
+    Ok(Comparison {
+        profiles: profiles.iter().map(|(name, profile)| compared(name, profile)).collect(),
+        quantities: quantities(profiles),
+        models,
+    })
+}
+
+fn compared(name: &str, profile: &Profile) -> Compared {
+    let provenance = &profile.provenance;
+    Compared {
+        profile: name.to_owned(),
+        device: profile.device.name.clone(),
+        kind: profile.device.kind,
+        grade: profile.environment.grade,
+        effort: provenance.effort,
+        date: provenance.date.clone(),
+        complete: provenance.complete,
+        simulated: provenance.simulated.clone(),
+    }
+}
+
+/// The name under which ceilings of several devices meet: the id, or `memory.main.<access>`.
+fn quantity(profile: &Profile, id: &str) -> String {
+    let main = |level: &str| id.strip_prefix(level).map(|access| format!("memory.main.{access}"));
+    let found = match profile.device.kind {
+        DeviceKind::Cpu => main("memory.dram."),
+        // A quoted GPU profile may call its memory by either name; where it has both, only one can be its own.
+        DeviceKind::Gpu => main("memory.vram.").or_else(|| {
+            let own = profile.ceiling.iter().any(|ceiling| ceiling.id.starts_with("memory.vram."));
+            if own { None } else { main("memory.dram.") }
+        }),
+    };
+    found.unwrap_or_else(|| id.to_owned())
+}
+
+fn quantities(profiles: &[(&str, &Profile)]) -> Vec<Quantity> {
+    let named: Vec<Vec<(String, &Ceiling)>> = profiles
+        .iter()
+        .map(|(_, profile)| profile.ceiling.iter().map(|ceiling| (quantity(profile, &ceiling.id), ceiling)).collect())
+        .collect();
+    let row = |quantity: String| {
+        let of =
+            |list: &Vec<(String, &Ceiling)>| list.iter().find(|(name, _)| *name == quantity).map(|(_, c)| entry(c));
+        let entries = with_ratios(named.iter().map(of).collect(), Unit::of(&quantity));
+        Quantity { unit: Unit::of(&quantity).map(Unit::symbol), quantity, entries }
+    };
+    merged(&named).into_iter().map(row).collect()
+}
+
+/// Every name once, in the first list's order; what only a later list has stands behind its neighbour there.
+fn merged(lists: &[Vec<(String, &Ceiling)>]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for list in lists {
+        let mut next = 0;
+        for (name, _) in list {
+            match all.iter().position(|known| known == name) {
+                Some(place) => next = place + 1,
+                None => {
+                    all.insert(next, name.clone());
+                    next += 1;
+                }
+            }
+        }
+    }
+    all
+}
+
+fn entry(ceiling: &Ceiling) -> Entry {
+    Entry {
+        id: ceiling.id.clone(),
+        status: ceiling.status,
+        reason: ceiling.reason.clone(),
+        source: ceiling.source.clone(),
+        value: ceiling.value().map(|(value, _)| value),
+        ci95: ceiling.ci95,
+        second_value: ceiling.second().map(|(value, _)| value),
+        second_unit: ceiling.second().map(|(_, unit)| unit.symbol()),
+        ratio: None,
+    }
+}
+
+fn with_ratios(mut entries: Vec<Option<Entry>>, unit: Option<Unit>) -> Vec<Option<Entry>> {
+    let Some((Some(first), others)) = entries.split_first_mut() else { return entries };
+    let (Some(reference), Some(unit)) = (Figure::of(first), unit) else { return entries };
+    for other in others.iter_mut().flatten() {
+        other.ratio = Figure::of(other).map(|figure| {
+            // A smaller time is a higher speed.
+            if unit.is_rate() { Ratio::of(figure, reference) } else { Ratio::of(reference, figure) }
+        });
+    }
+    entries
+}
+
+/// A value and its interval.
+#[derive(Clone, Copy)]
+struct Figure {
+    value: f64,
+    interval: Option<[f64; 2]>,
+}
+
+impl Figure {
+    fn of(entry: &Entry) -> Option<Figure> {
+        Some(Figure { value: entry.value?, interval: entry.ci95 })
+    }
+}
+
+impl Ratio {
+    fn of(one: Figure, other: Figure) -> Ratio {
+        let interval = one.interval.zip(other.interval).map(|([low, high], [least, most])| [low / most, high / least]);
+        let verdict =
+            |[low, high]: [f64; 2]| if low > 1.0 || high < 1.0 { Verdict::Decided } else { Verdict::Undecided };
+        Ratio { value: one.value / other.value, interval, verdict: interval.map(verdict) }
+    }
+}
+
+fn model_comparison(
+    profiles: &[(&str, &Profile)],
+    model: &Architecture,
+    workload: &Workload,
+) -> Result<ModelComparison> {
+    let results: Vec<Evaluation> =
+        profiles.iter().map(|(name, profile)| evaluate(model, workload, profile, name)).collect::<Result<_>>()?;
+    let phases = workload.phases().into_iter().filter_map(|phase| phase_comparison(phase, &results)).collect();
+    Ok(ModelComparison {
+        model: model.name.clone(),
+        weights: workload.weights.name(),
+        kv: workload.kv.name(),
+        batch: workload.batch,
+        phases,
+        notes: results.into_iter().map(|result| result.notes).collect(),
+    })
+}
+
+fn phase_comparison(phase: Phase, results: &[Evaluation]) -> Option<PhaseComparison> {
+    let found: Vec<&PhaseResult> = results.iter().flat_map(|r| r.phases.iter().filter(|p| p.phase == phase)).collect();
+    let first = *found.first()?;
+    let figure = |result: &PhaseResult| {
+        // Equal ends are those of ceilings without intervals.
+        let [low, high] = result.tokens_per_s_interval;
+        Figure { value: result.tokens_per_s, interval: (low < high).then_some([low, high]) }
+    };
+    let speed = |(place, result): (usize, &&PhaseResult)| Speed {
+        tokens_per_s: result.tokens_per_s,
+        tokens_per_s_interval: figure(result).interval,
+        bound: result.bound,
+        bound_by: result.bound_by.clone(),
+        ratio: (place > 0).then(|| Ratio::of(figure(result), figure(first))),
+    };
+    Some(PhaseComparison {
+        phase,
+        tokens: first.tokens,
+        context: first.context,
+        entries: found.iter().enumerate().map(speed).collect(),
+    })
+}

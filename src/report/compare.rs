@@ -1,0 +1,318 @@
+//! Devices side by side, read aloud: who is compared, what they reach, and what each model can hope for on them.
+
+use super::{Cell, Report, Table};
+use crate::compare::{Comparison, Entry, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict};
+use crate::error::{Error, Result};
+use crate::model::Phase;
+use crate::profile::Status;
+use roofprobe_kernels::Isa;
+
+/// Which quantities people are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Those that most readers ask for first.
+    Main,
+    /// Every one.
+    All,
+}
+
+/// How to read a ratio.
+const RATIO_NOTE: &str =
+    "× P1: times as fast as P1; above 1 is faster, for ns and µs too. low, high: what both intervals allow.";
+/// The same where the interval has no columns.
+const RATIO_NOTE_NARROW: &str = "× P1: times as fast as P1; above 1 is faster, for ns and µs too.";
+/// What stands before a value that was not simply measured, before a ratio that is not decided, and what it means.
+const MARKS: [(&str, &str); 5] = [
+    (SUSPECT, "suspect: a gate did not believe this value"),
+    (QUOTED, "quoted, not measured"),
+    (NO_VALUE, "no value; the reason is below"),
+    (UNDECIDED, "undecided: the intervals overlap"),
+    (UNKNOWN, "not to be decided: an interval is missing"),
+];
+const SUSPECT: &str = "!";
+const QUOTED: &str = "†";
+const NO_VALUE: &str = "–";
+const UNDECIDED: &str = "≈";
+const UNKNOWN: &str = "?";
+
+/// The report of a comparison; its record is the comparison.
+///
+/// # Errors
+/// Failure when the record cannot be expressed as JSON.
+pub fn report(comparison: &Comparison, shown: Shown) -> Result<Report> {
+    let json = serde_json::to_value(comparison)
+        .map_err(|e| Error::failure(format!("the comparison cannot be written as JSON: {e}")))?;
+    let mut tables = vec![profiles(comparison), quantities(comparison, shown)];
+    tables.extend(comparison.models.iter().map(model));
+    Ok(Report { tables, flat: Some(flat(comparison)), json })
+}
+
+/// The short name of a profile in column heads: there is no room for its own.
+fn label(place: usize) -> String {
+    format!("P{}", place + 1)
+}
+
+fn profiles(comparison: &Comparison) -> Table {
+    let mut notes = Vec::new();
+    let mut rows = Vec::new();
+    for (place, profile) in comparison.profiles.iter().enumerate() {
+        rows.push(vec![
+            Cell::text(label(place)),
+            Cell::text(&profile.profile),
+            Cell::text(&profile.device),
+            Cell::text(profile.grade.map_or("none".to_owned(), |grade| grade.to_string())),
+            Cell::text(profile.effort.name()),
+            // The day is enough for people.
+            Cell::text(profile.date.split('T').next().unwrap_or_default()),
+        ]);
+        if !profile.complete {
+            notes.push(format!("{} is incomplete: some of its quantities were not measured yet", label(place)));
+        }
+        if let Some(name) = &profile.simulated {
+            notes.push(format!("{} was not measured: it is a simulation of {name}", label(place)));
+        }
+    }
+    let columns = ["", "profile", "device", "grade", "effort", "measured"].map(String::from).to_vec();
+    Table { title: "Devices side by side; P1 is the reference".to_owned(), columns, rows, notes }
+}
+
+/// Whether most readers would ask for this quantity.
+fn is_main(quantity: &str) -> bool {
+    match quantity.split('.').collect::<Vec<_>>().as_slice() {
+        ["memory", "main", access] => ["read", "copy", "triad"].contains(access),
+        ["memory", _, "read"] | ["compute", _] | ["matmul", _, "m1" | "m512"] => true,
+        // What one instruction set of several reaches is for those who write kernels.
+        ["compute", _, way, ..] => !Isa::ALL.iter().any(|isa| isa.name() == *way),
+        ["attention", _, "decode" | "prefill"] => true,
+        ["latency" | "overhead" | "transfer", ..] => true,
+        _ => false,
+    }
+}
+
+fn quantities(comparison: &Comparison, shown: Shown) -> Table {
+    let chosen: Vec<&Quantity> =
+        comparison.quantities.iter().filter(|q| shown == Shown::All || is_main(&q.quantity)).collect();
+    let row = |quantity: &&Quantity| {
+        let head = vec![Cell::text(&quantity.quantity), quantity.unit.map_or(Cell::Empty, Cell::text)];
+        let ratio = |entry: &Option<Entry>| entry.as_ref().and_then(|entry| entry.ratio);
+        let cells = quantity.entries.iter().map(|entry| (entry.as_ref().map_or(Cell::Empty, value), ratio(entry)));
+        beside(head, cells)
+    };
+    let rows: Vec<Vec<Cell>> = chosen.iter().map(row).collect();
+    let mut notes = vec![if comparison.profiles.len() == 2 { RATIO_NOTE } else { RATIO_NOTE_NARROW }.to_owned()];
+    notes.extend(legend(&rows));
+    notes.extend(reasons(&chosen));
+    let hidden = comparison.quantities.len() - chosen.len();
+    if hidden > 0 {
+        notes.push(format!("{hidden} more quantities: --all shows them"));
+    }
+    let columns = columns(&["quantity", "unit"], comparison.profiles.len());
+    Table { title: "What they reach".to_owned(), columns, rows, notes }
+}
+
+/// Column heads: one of values per profile, one of ratios per profile but the first; with two profiles there is room for
+/// the ratio's interval.
+fn columns(first: &[&str], profiles: usize) -> Vec<String> {
+    let mut columns: Vec<String> = first.iter().map(ToString::to_string).collect();
+    for place in 0..profiles {
+        columns.push(label(place));
+        if place > 0 {
+            columns.push("× P1".to_owned());
+        }
+    }
+    if profiles == 2 {
+        columns.extend(["low", "high"].map(String::from));
+    }
+    columns
+}
+
+/// A row under [`columns`].
+fn beside(mut row: Vec<Cell>, cells: impl ExactSizeIterator<Item = (Cell, Option<Ratio>)>) -> Vec<Cell> {
+    let narrow = cells.len() != 2;
+    for (place, (value, of_speed)) in cells.enumerate() {
+        row.push(value);
+        if place > 0 {
+            row.push(of_speed.map_or(Cell::Empty, ratio));
+            if !narrow {
+                let interval = of_speed.and_then(|r| r.interval);
+                row.extend([0, 1].map(|end| interval.map_or(Cell::Empty, |ends| times("", ends[end]))));
+            }
+        }
+    }
+    row
+}
+
+fn value(entry: &Entry) -> Cell {
+    let mark = match entry.status {
+        Status::Suspect => SUSPECT,
+        Status::Quoted => QUOTED,
+        _ => "",
+    };
+    match entry.value {
+        Some(value) => Cell::Number { exact: value.to_string(), shown: format!("{mark}{}", super::significant(value)) },
+        None => Cell::text(NO_VALUE),
+    }
+}
+
+fn ratio(ratio: Ratio) -> Cell {
+    let mark = match ratio.verdict {
+        Some(Verdict::Decided) => "",
+        Some(Verdict::Undecided) => UNDECIDED,
+        None => UNKNOWN,
+    };
+    times(mark, ratio.value)
+}
+
+/// A ratio: three significant digits for people, more would be read as certainty.
+fn times(mark: &str, value: f64) -> Cell {
+    let decimals = (2 - value.log10().floor() as i32).clamp(0, 8) as usize;
+    Cell::Number { exact: value.to_string(), shown: format!("{mark}{value:.decimals$}") }
+}
+
+/// What those marks mean that occur.
+fn legend(rows: &[Vec<Cell>]) -> impl Iterator<Item = String> {
+    let occurs = |mark: &str| rows.iter().flatten().any(|cell| cell.shown().starts_with(mark));
+    MARKS.iter().filter(move |(mark, _)| occurs(mark)).map(|(mark, meaning)| format!("{mark} {meaning}"))
+}
+
+/// Why some values are not simply measured; those of one profile and reason on one line.
+fn reasons(quantities: &[&Quantity]) -> Vec<String> {
+    let mut groups: Vec<(usize, Status, &str, Vec<&str>)> = Vec::new();
+    for quantity in quantities {
+        for (place, entry) in quantity.entries.iter().enumerate() {
+            let Some(entry) = entry.as_ref().filter(|entry| entry.status != Status::Measured) else { continue };
+            let reason = entry.reason.as_deref().or(entry.source.as_deref()).unwrap_or_default();
+            match groups.iter_mut().find(|(p, status, known, _)| (*p, *status, *known) == (place, entry.status, reason))
+            {
+                Some((.., names)) => names.push(&quantity.quantity),
+                None => groups.push((place, entry.status, reason, vec![&quantity.quantity])),
+            }
+        }
+    }
+    groups.sort_by_key(|(place, ..)| *place);
+    let line = |(place, status, reason, names): (usize, Status, &str, Vec<&str>)| {
+        format!("{} {}: {status}: {reason}", label(place), names.join(", "))
+    };
+    groups.into_iter().map(line).collect()
+}
+
+fn model(model: &ModelComparison) -> Table {
+    let profiles = model.notes.len();
+    let rows: Vec<Vec<Cell>> = model.phases.iter().flat_map(phase).collect();
+    let mut notes: Vec<String> = legend(&rows).collect();
+    notes.extend(remarks(&model.notes));
+    Table {
+        title: format!(
+            "What {} can hope for: {} weights, {} cache, batch {}",
+            model.model, model.weights, model.kv, model.batch
+        ),
+        columns: columns(&["phase", ""], profiles),
+        rows,
+        notes,
+    }
+}
+
+/// Two rows: the speeds, and what binds them.
+fn phase(phase: &PhaseComparison) -> [Vec<Cell>; 2] {
+    let name = phase.phase.name();
+    let name = match phase.phase {
+        Phase::Decode => format!("{name} at {}", phase.context),
+        Phase::Prefill | Phase::Generation => format!("{name} of {}", phase.tokens),
+    };
+    let head = vec![Cell::text(name), Cell::text("tokens/s")];
+    let below = vec![Cell::Empty, Cell::text("bound by")];
+    let speed = |speed: &Speed| (Cell::number(speed.tokens_per_s), speed.ratio);
+    let bound = |speed: &Speed| (Cell::text(speed.bound.name()), None);
+    [beside(head, phase.entries.iter().map(speed)), beside(below, phase.entries.iter().map(bound))]
+}
+
+/// Remarks, each once, with the profiles that it is about.
+fn remarks(notes: &[Vec<String>]) -> Vec<String> {
+    let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
+    for (place, notes) in notes.iter().enumerate() {
+        for note in notes {
+            match groups.iter_mut().find(|(known, _)| known == note) {
+                Some((_, labels)) => labels.push(label(place)),
+                None => groups.push((note, vec![label(place)])),
+            }
+        }
+    }
+    groups.into_iter().map(|(note, labels)| format!("{}: {note}", labels.join(", "))).collect()
+}
+
+/// Everything for CSV, one line per quantity and profile, then per model, phase and profile.
+fn flat(comparison: &Comparison) -> Table {
+    let columns = [
+        "model",
+        "quantity",
+        "unit",
+        "profile",
+        "id",
+        "status",
+        "value",
+        "ci95_low",
+        "ci95_high",
+        "second_value",
+        "second_unit",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+        "verdict",
+        "bound",
+        "bound_by",
+        "reason",
+    ];
+    let mut rows = Vec::new();
+    for quantity in &comparison.quantities {
+        for (profile, entry) in comparison.profiles.iter().zip(&quantity.entries) {
+            let unit = quantity.unit.map_or(Cell::Empty, Cell::text);
+            let mut row = vec![Cell::Empty, Cell::text(&quantity.quantity), unit, Cell::text(&profile.profile)];
+            row.extend(entry.as_ref().map(flat_entry).unwrap_or_default());
+            row.resize(columns.len(), Cell::Empty);
+            rows.push(row);
+        }
+    }
+    for model in &comparison.models {
+        for phase in &model.phases {
+            for (profile, speed) in comparison.profiles.iter().zip(&phase.entries) {
+                let head = [model.model.as_str(), phase.phase.name(), "tokens/s", profile.profile.as_str()];
+                rows.push(head.into_iter().map(Cell::text).chain(flat_speed(speed)).collect());
+            }
+        }
+    }
+    Table { columns: columns.map(String::from).to_vec(), rows, ..Table::default() }
+}
+
+fn flat_entry(entry: &Entry) -> Vec<Cell> {
+    let text = |words: Option<&str>| words.map_or(Cell::Empty, Cell::text);
+    let mut cells = vec![Cell::text(&entry.id), Cell::text(entry.status.name()), Cell::maybe(entry.value)];
+    cells.extend(ends(entry.ci95));
+    cells.extend([Cell::maybe(entry.second_value), text(entry.second_unit)]);
+    cells.extend(flat_ratio(entry.ratio));
+    cells.extend([Cell::Empty, Cell::Empty, text(entry.reason.as_deref().or(entry.source.as_deref()))]);
+    cells
+}
+
+fn flat_speed(speed: &Speed) -> Vec<Cell> {
+    let mut cells = vec![Cell::Empty, Cell::Empty, Cell::number(speed.tokens_per_s)];
+    cells.extend(ends(speed.tokens_per_s_interval));
+    cells.extend([Cell::Empty, Cell::Empty]);
+    cells.extend(flat_ratio(speed.ratio));
+    cells.extend([
+        Cell::text(speed.bound.name()),
+        speed.bound_by.as_ref().map_or(Cell::Empty, Cell::text),
+        Cell::Empty,
+    ]);
+    cells
+}
+
+fn flat_ratio(ratio: Option<Ratio>) -> Vec<Cell> {
+    let mut cells = vec![Cell::maybe(ratio.map(|r| r.value))];
+    cells.extend(ends(ratio.and_then(|r| r.interval)));
+    cells.push(ratio.and_then(|r| r.verdict).map_or(Cell::Empty, |verdict| Cell::text(verdict.name())));
+    cells
+}
+
+fn ends(interval: Option<[f64; 2]>) -> [Cell; 2] {
+    [Cell::maybe(interval.map(|ends| ends[0])), Cell::maybe(interval.map(|ends| ends[1]))]
+}

@@ -1,0 +1,210 @@
+//! Devices side by side on made-up profiles: laws of ratios, what meets in one row, what cannot be compared.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use roofprobe::compare::{Comparison, Entry, Quantity, Ratio, Verdict, compare};
+use roofprobe::model::{Architecture, Workload, find};
+use roofprobe::profile::{DeviceKind, Profile, Status, parse};
+use roofprobe::report::{Format, compare as report};
+use roofprobe::store::SHIPPED;
+
+fn plain() -> Profile {
+    parse(include_str!("data/plain-cpu.toml")).unwrap()
+}
+
+fn other() -> Profile {
+    parse(include_str!("data/other-cpu.toml")).unwrap()
+}
+
+/// The other device as if it were a GPU with video memory.
+fn gpu() -> Profile {
+    let mut profile = other();
+    profile.device.kind = DeviceKind::Gpu;
+    for ceiling in &mut profile.ceiling {
+        ceiling.id = ceiling.id.replace(".dram.", ".vram.");
+    }
+    profile
+}
+
+fn models() -> Vec<Architecture> {
+    vec![find("qwen2.5-0.5b").unwrap(), find("llama-3.2-1b").unwrap()]
+}
+
+fn pair(one: &Profile, two: &Profile) -> Comparison {
+    let workload = Workload { generate: Some(16), ..Workload::default() };
+    compare(&[("one", one), ("two", two)], &models(), &workload).unwrap()
+}
+
+fn quantity<'a>(comparison: &'a Comparison, name: &str) -> &'a Quantity {
+    comparison.quantities.iter().find(|q| q.quantity == name).unwrap_or_else(|| panic!("{name} is missing"))
+}
+
+fn second(quantity: &Quantity) -> &Entry {
+    quantity.entries[1].as_ref().unwrap()
+}
+
+/// Every ratio of a comparison of two, with the name of what it is of.
+fn ratios(comparison: &Comparison) -> Vec<(String, Option<Ratio>)> {
+    let measured = comparison.quantities.iter().map(|q| {
+        assert!(q.entries[0].as_ref().is_none_or(|first| first.ratio.is_none()), "the reference has no ratio");
+        (q.quantity.clone(), q.entries[1].as_ref().and_then(|entry| entry.ratio))
+    });
+    let hoped = comparison.models.iter().flat_map(|model| {
+        let speeds = model.phases.iter().map(|p| (p.phase.name(), p.entries[1].ratio));
+        speeds.map(|(phase, ratio)| (format!("{} {phase}", model.model), ratio))
+    });
+    let mut all: Vec<_> = measured.chain(hoped).collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-12 * a.abs().max(b.abs())
+}
+
+#[test]
+fn a_profile_is_as_fast_as_itself_and_nothing_is_decided() {
+    let shipped = SHIPPED.iter().map(|shipped| shipped.profile().unwrap());
+    for profile in shipped.chain([plain(), other()]) {
+        let comparison = pair(&profile, &profile);
+        assert_eq!(comparison.quantities.len(), profile.ceiling.len());
+        let valued = profile.ceiling.iter().filter(|ceiling| ceiling.value().is_some()).count();
+        let ratios: Vec<_> = ratios(&comparison).into_iter().filter_map(|(name, r)| Some((name, r?))).collect();
+        assert_eq!(ratios.len(), valued + 2 * 3, "three phases of two models");
+        for (name, ratio) in ratios {
+            assert_eq!(ratio.value, 1.0, "{name}");
+            assert_ne!(ratio.verdict, Some(Verdict::Decided), "{name}");
+            assert_eq!(ratio.verdict.is_some(), ratio.interval.is_some(), "{name}");
+            assert!(ratio.interval.is_none_or(|[low, high]| low <= 1.0 && 1.0 <= high), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_other_way_round_every_ratio_is_inverted() {
+    let (zen3, zen4) = (SHIPPED[0].profile().unwrap(), SHIPPED[1].profile().unwrap());
+    let mut decided = 0;
+    for (one, two) in [(&zen3, &zen4), (&plain(), &other()), (&plain(), &gpu())] {
+        let (there, back) = (ratios(&pair(one, two)), ratios(&pair(two, one)));
+        assert_eq!(there.len(), back.len());
+        for ((name, a), (same, b)) in there.iter().zip(&back) {
+            assert_eq!((name, a.is_some()), (same, b.is_some()));
+            let (Some(a), Some(b)) = (a, b) else { continue };
+            assert!(close(a.value, 1.0 / b.value), "{name}: {a:?} {b:?}");
+            assert_eq!(a.verdict, b.verdict, "{name}");
+            if let (Some([low, high]), Some([least, most])) = (a.interval, b.interval) {
+                assert!(close(low, 1.0 / most) && close(high, 1.0 / least), "{name}: {a:?} {b:?}");
+            }
+            decided += usize::from(a.verdict == Some(Verdict::Decided));
+        }
+    }
+    assert!(decided > 10, "the pairs differ: {decided}");
+}
+
+#[test]
+fn above_one_is_faster_for_rates_and_times() {
+    let slower = |factor: f64| {
+        let mut profile = SHIPPED[1].profile().unwrap();
+        for ceiling in &mut profile.ceiling {
+            let times = [&mut ceiling.ns, &mut ceiling.us].into_iter().flatten();
+            times.for_each(|time| *time *= factor);
+            let rates = [&mut ceiling.gb_per_s, &mut ceiling.gflop_per_s].into_iter().flatten();
+            rates.for_each(|rate| *rate /= factor);
+            let time = ceiling.ns.is_some() || ceiling.us.is_some();
+            let change = if time { factor } else { 1.0 / factor };
+            ceiling.ci95 = ceiling.ci95.map(|ends| ends.map(|end| end * change));
+        }
+        profile
+    };
+    let comparison = pair(&slower(1.0), &slower(8.0));
+    let times = |q: &&Quantity| q.unit == Some("ns") || q.unit == Some("µs");
+    assert_eq!(comparison.quantities.iter().filter(times).count(), 7);
+    for (name, ratio) in ratios(&comparison) {
+        let Some(ratio) = ratio else { continue };
+        assert!((ratio.value - 0.125).abs() < 1e-9, "{name}: {ratio:?}");
+        let [low, high] = ratio.interval.unwrap();
+        assert!(low <= ratio.value && ratio.value <= high && high < 1.0, "{name}: {ratio:?}");
+        assert_eq!(ratio.verdict, Some(Verdict::Decided), "{name}");
+    }
+}
+
+#[test]
+fn ratios_counted_on_paper() {
+    let comparison = pair(&plain(), &other());
+    // 40 (32 … 50) over 20 (16 … 25) GB/s.
+    let main = second(quantity(&comparison, "memory.main.read"));
+    let ratio = main.ratio.unwrap();
+    assert_eq!((ratio.value, ratio.interval), (2.0, Some([32.0 / 25.0, 50.0 / 16.0])));
+    assert_eq!((ratio.verdict, main.id.as_str()), (Some(Verdict::Decided), "memory.dram.read"));
+    // 240 (192 … 300) over 200 (160 … 250) GFLOP/s: the intervals overlap.
+    let suspect = second(quantity(&comparison, "compute.f32"));
+    assert_eq!((suspect.status, suspect.ratio.unwrap().verdict), (Status::Suspect, Some(Verdict::Undecided)));
+    // Without a value there is a status with its reason, and no ratio.
+    let missing = second(quantity(&comparison, "compute.f16"));
+    assert_eq!((missing.status, missing.value, missing.ratio), (Status::Unsupported, None, None));
+    assert!(missing.reason.as_ref().unwrap().contains("no f16"));
+    // The second figure stays beside the first.
+    let alone = quantity(&comparison, "matmul.q8_0.m1");
+    assert_eq!(alone.entries[0], None);
+    assert_eq!((second(alone).second_value, second(alone).second_unit), (Some(34.0), Some("GB/s")));
+    // Decode reads at twice the rate; what little it writes hardly counts.
+    let speeds = &comparison.models[0].phases[1].entries;
+    assert!((speeds[1].ratio.unwrap().value - 2.0).abs() < 0.01 && speeds[0].ratio.is_none());
+}
+
+#[test]
+fn a_difference_needs_intervals_to_be_decided() {
+    let mut bare = other();
+    bare.ceiling.iter_mut().for_each(|ceiling| ceiling.ci95 = None);
+    for (name, ratio) in ratios(&pair(&plain(), &bare)) {
+        let Some(ratio) = ratio else { continue };
+        assert_eq!((ratio.interval, ratio.verdict), (None, None), "{name}");
+    }
+    let text = report::report(&pair(&plain(), &bare), report::Shown::Main).unwrap().render(Format::Text).unwrap();
+    assert!(text.contains("?2.00") && text.contains("an interval is missing"), "{text}");
+}
+
+#[test]
+fn main_memory_is_one_quantity_whatever_it_is_called() {
+    let comparison = pair(&plain(), &gpu());
+    let main = quantity(&comparison, "memory.main.read");
+    let ids: Vec<&str> = main.names().collect();
+    assert_eq!(ids, ["memory.main.read", "memory.dram.read", "memory.vram.read"]);
+    // A GPU's caches are not a CPU's.
+    assert_eq!(quantity(&comparison, "memory.l1.read").entries[0], None);
+    // A GPU may call it dram; where it has both, vram is its own and the other stays apart.
+    let mut named_dram = other();
+    named_dram.device.kind = DeviceKind::Gpu;
+    assert_eq!(second(quantity(&pair(&plain(), &named_dram), "memory.main.read")).id, "memory.dram.read");
+    let mut both = gpu();
+    both.ceiling.push(plain().ceiling("memory.dram.read").unwrap().clone());
+    let comparison = pair(&plain(), &both);
+    assert_eq!(second(quantity(&comparison, "memory.main.read")).id, "memory.vram.read");
+    assert_eq!(quantity(&comparison, "memory.dram.read").entries[0], None);
+}
+
+#[test]
+fn what_only_one_has_keeps_its_neighbours() {
+    let comparison = pair(&plain(), &other());
+    let order: Vec<&str> = comparison.quantities.iter().map(|q| q.quantity.as_str()).collect();
+    let place = |name: &str| order.iter().position(|known| *known == name).unwrap();
+    assert_eq!(place("memory.l1.read") + 1, place("memory.main.read"));
+    assert_eq!(place("compute.f32") + 1, place("compute.f32.avx2"));
+    assert!(place("matmul.q8_0.m1") < place("matmul.q8_0.m8"));
+    let mut unique = order.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(unique.len(), order.len(), "{order:?}");
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused() {
+    let (plain, workload) = (plain(), Workload::default());
+    let alone = compare(&[("one", &plain)], &[], &workload).unwrap_err().to_string();
+    assert!(alone.contains("at least two profiles"), "{alone}");
+    let mut forgetful = other();
+    forgetful.ceiling.retain(|ceiling| !ceiling.id.starts_with("memory.dram"));
+    let profiles = [("one", &plain), ("two.toml", &forgetful)];
+    assert!(compare(&profiles, &[], &workload).is_ok(), "its other ceilings can be compared");
+    let message = compare(&profiles, &models(), &workload).unwrap_err().to_string();
+    assert!(message.contains("two.toml") && message.contains("memory.dram.read"), "{message}");
+}
