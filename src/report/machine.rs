@@ -99,7 +99,7 @@ fn own_words(gpu: &GpuInfo) -> Vec<Row> {
         ("subgroup", subgroup),
         ("features", listed(&gpu.features)),
         ("cooperative matrices", listed(&gpu.cooperative_matrices)),
-        ("buffers", format!("{} of {buffer}, {binding} bound", limits.storage_buffers)),
+        ("buffers", format!("{buffer} at most, {binding} of it bound; {} at once", limits.storage_buffers)),
         ("workgroup", group),
         ("workgroups", format!("{} along each dimension", limits.workgroups_per_dimension)),
     ]
