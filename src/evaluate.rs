@@ -10,7 +10,7 @@
 use crate::error::{Error, Result};
 use crate::model::{Architecture, ByClass, Class, Pass, Phase, Run, Step, Totals, Workload};
 use crate::potential::{Point, Potential};
-use crate::profile::Profile;
+use crate::profile::{GpuClass, Profile};
 use crate::roofline::{Arithmetic, Bound, Load, Resource, Ridge, Roofs, Span};
 use crate::units::{Bytes, Flops, Seconds};
 use roofprobe_kernels::{Dtype, Op};
@@ -52,10 +52,10 @@ pub struct Evaluation {
     pub weight_bytes_total: u64,
     /// Bytes of weights, of the cache at its longest, and of activations (f32, 512 tokens at a time).
     pub memory_needed_bytes: u64,
-    /// Bytes that the device has.
-    pub memory_bytes: u64,
-    /// Whether it has enough.
-    pub fits: bool,
+    /// Bytes that the device has; none where the profile does not tell.
+    pub memory_bytes: Option<u64>,
+    /// Whether it has enough, where that can be told.
+    pub fits: Option<bool>,
     /// π/β for the arithmetic of the weights.
     pub ridge_flop_per_byte: f64,
     /// What has to be said about this result.
@@ -216,14 +216,13 @@ pub fn evaluate(
         .collect::<Result<_>>()?;
     let memory = Memory::of(model, workload)?;
     let memory_bytes = profile.device.memory_bytes;
-    let mut notes = roof_notes(&roofs, workload)?;
+    let needed = memory.total()?;
+    let mut notes: Vec<String> = software_note(profile).into_iter().collect();
+    notes.extend(roof_notes(&roofs, workload)?);
     notes.extend(context_note(model, workload));
     notes.extend(cache_note(profile, memory.weights));
     notes.extend(phases.iter().filter(|phase| phase.potential.above_roof).map(above_roof_note));
-    let needed = memory.total()?;
-    if needed > memory_bytes {
-        notes.push(format!("needs {} and the device has {}: it does not fit", mib(needed), mib(memory_bytes)));
-    }
+    notes.extend(memory_note(needed, memory_bytes));
     Ok(Evaluation {
         model: model.name.clone(),
         profile: profile_name.to_owned(),
@@ -240,7 +239,7 @@ pub fn evaluate(
         weight_bytes_total: memory.weights,
         memory_needed_bytes: needed,
         memory_bytes,
-        fits: needed <= memory_bytes,
+        fits: memory_bytes.map(|has| needed <= has),
         ridge_flop_per_byte: ridge.intensity().0,
         notes,
         phases,
@@ -382,6 +381,22 @@ fn roof_notes(roofs: &Roofs, workload: &Workload) -> Result<Vec<String>> {
         }
     }
     Ok(notes)
+}
+
+/// A GPU that is none must not be taken for one.
+fn software_note(profile: &Profile) -> Option<String> {
+    let device = &profile.device;
+    let software = device.gpu.as_ref().is_some_and(|gpu| gpu.class == GpuClass::Software);
+    software.then(|| format!("{} is a software adapter: these are no ceilings of a GPU", device.name))
+}
+
+fn memory_note(needed: u64, has: Option<u64>) -> Option<String> {
+    match has {
+        None => Some(format!("needs {}; it is unknown how much memory the device has", mib(needed))),
+        Some(has) => {
+            (needed > has).then(|| format!("needs {} and the device has {}: it does not fit", mib(needed), mib(has)))
+        }
+    }
 }
 
 fn context_note(model: &Architecture, workload: &Workload) -> Option<String> {

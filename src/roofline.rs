@@ -107,15 +107,14 @@ impl<'a> Roofs<'a> {
     /// Misuse, naming the profile and the ceiling, when it has no bandwidth of main (on a GPU: video) memory.
     pub fn of(profile: &'a Profile, name: &'a str) -> Result<Roofs<'a>> {
         // A quoted GPU profile may call its memory by either name.
-        let (reads, writes): (&[&str], &[&str]) = match profile.device.kind {
-            DeviceKind::Cpu => (&["memory.dram.read"], &["memory.dram.write", "memory.dram.read"]),
-            DeviceKind::Gpu => (
-                &["memory.vram.read", "memory.dram.read"],
-                &["memory.vram.write", "memory.dram.write", "memory.vram.read", "memory.dram.read"],
-            ),
+        let memories = [profile.device.kind, DeviceKind::Cpu].map(DeviceKind::main_memory);
+        let ids = |accesses: &[&str]| -> Vec<String> {
+            accesses.iter().flat_map(|access| memories.map(|level| format!("memory.{level}.{access}"))).collect()
         };
+        let (reads, writes) = (ids(&["read"]), ids(&["write", "read"]));
+        let [reads, writes] = [&reads, &writes].map(|ids| ids.iter().map(String::as_str).collect::<Vec<_>>());
         let remedy = reads[0];
-        let (read, write) = (first(profile, name, reads, remedy)?, first(profile, name, writes, remedy)?);
+        let (read, write) = (first(profile, name, &reads, remedy)?, first(profile, name, &writes, remedy)?);
         Ok(Roofs { profile, name, read, write })
     }
 
@@ -142,7 +141,7 @@ impl<'a> Roofs<'a> {
 fn first<Rate: FromGiga>(profile: &Profile, name: &str, ids: &[&str], remedy: &str) -> Result<Roof<Rate>> {
     let mut missed: Vec<String> = Vec::new();
     for (place, id) in ids.iter().enumerate() {
-        // An arithmetic may be its own stand-in.
+        // An arithmetic, or a memory, may be its own stand-in.
         if ids[..place].contains(id) {
             continue;
         }

@@ -139,7 +139,7 @@ fn what_has_to_be_said_is_said() {
     profile
         .ceiling
         .retain(|ceiling| !["compute.i8", "compute.f16", "memory.dram.write"].contains(&ceiling.id.as_str()));
-    profile.device.memory_bytes = 1 << 30;
+    profile.device.memory_bytes = Some(1 << 30);
     let workload = Workload { prompt: 40_000, generate: None, weights: Dtype::Q8_0, ..Workload::default() };
     let result = evaluate(&find("qwen2.5-1.5b").unwrap(), &workload, &profile, "plain").unwrap();
     let notes = result.notes.join("\n");
@@ -152,7 +152,7 @@ fn what_has_to_be_said_is_said() {
     ] {
         assert!(notes.contains(words), "{words}: {notes}");
     }
-    assert!(!result.fits);
+    assert_eq!((result.fits, result.memory_bytes), (Some(false), Some(1 << 30)));
     assert_eq!(result.ridge_flop_per_byte, 10.0);
 
     let mut profile = plain();

@@ -41,6 +41,12 @@ fn show_levels() {
     check("show_levels", &["show", "tests/data/plain-levels.toml"]);
 }
 
+/// A GPU's ceilings in their order, and its own rows of circumstances.
+#[test]
+fn show_gpu() {
+    check("show_gpu", &["show", "tests/data/plain-gpu.toml"]);
+}
+
 #[test]
 fn evaluate() {
     let arguments =

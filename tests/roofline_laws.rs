@@ -8,6 +8,7 @@ use roofprobe::units::{Bytes, BytesPerSecond, Flops, FlopsPerByte, FlopsPerSecon
 use roofprobe_kernels::{Dtype, Op};
 
 const PLAIN: &str = include_str!("data/plain-cpu.toml");
+const PLAIN_GPU: &str = include_str!("data/plain-gpu.toml");
 
 fn plain() -> Profile {
     parse(PLAIN).unwrap()
@@ -175,6 +176,17 @@ fn a_gpu_reads_its_own_memory() {
     let profile = parse(&text).unwrap();
     let roofs = Roofs::of(&profile, "gpu").unwrap();
     assert_eq!((roofs.read.id.as_str(), roofs.write.id.as_str()), ("memory.vram.read", "memory.dram.write"));
+    let mut profile = parse(PLAIN_GPU).unwrap();
+    let ids = |profile: &Profile| {
+        let roofs = Roofs::of(profile, "gpu").unwrap();
+        [roofs.read.id, roofs.write.id]
+    };
+    assert_eq!(ids(&profile), ["memory.vram.read", "memory.vram.write"]);
+    profile.ceiling.retain(|ceiling| ceiling.id != "memory.vram.write");
+    assert_eq!(ids(&profile), ["memory.vram.read", "memory.vram.read"]);
+    profile.ceiling.retain(|ceiling| !ceiling.id.starts_with("memory.vram"));
+    let message = Roofs::of(&profile, "bare").unwrap_err().to_string();
+    assert!(message.contains("bare: memory.vram.read has no value"), "{message}");
 }
 
 const RIDGE: Ridge = Ridge { compute: FlopsPerSecond(4e11), bandwidth: BytesPerSecond(2e10) };

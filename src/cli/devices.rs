@@ -15,6 +15,7 @@ impl Devices {
         let (device, environment) = (&machine.device, &machine.environment);
         let json = serde_json::to_value((device, environment))
             .map_err(|e| Error::failure(format!("the devices cannot be written as JSON: {e}")))?;
+        let count = |known: Option<u64>| known.map_or(Cell::Empty, |n| Cell::count(u128::from(n)));
         let columns = ["device", "kind", "name", "cores", "threads", "instruction sets", "memory MiB"];
         let table = Table {
             title: "Devices that can be measured here".to_owned(),
@@ -23,10 +24,10 @@ impl Devices {
                 Cell::text("cpu"),
                 Cell::text("CPU"),
                 Cell::text(device.name.clone()),
-                Cell::count(u128::from(device.cores)),
+                count(device.cores.map(u64::from)),
                 Cell::count(u128::from(environment.threads)),
                 Cell::text(device.isas.join(" ")),
-                Cell::count(u128::from(device.memory_bytes >> 20)),
+                count(device.memory_bytes.map(|bytes| bytes >> 20)),
             ]],
             notes: vec!["measure one with: roofprobe measure --device cpu".to_owned()],
         };

@@ -218,6 +218,8 @@ impl Measure {
             complete: false,
             only: self.only.clone(),
             simulated: simulated.as_ref().map(|named| named.name.clone()),
+            // A replay has no driver but the one that was recorded.
+            gpu: simulated.as_ref().and_then(|named| named.profile.provenance.gpu.clone()),
         }
     }
 

@@ -21,7 +21,7 @@ impl Profiles {
             add(&path.display().to_string(), "kept", &profile, &mut rows, &mut json);
         }
         let columns =
-            ["profile", "from", "device", "DRAM read GB/s", "f32 GFLOP/s", "i8 GFLOP/s", "measured", "complete"];
+            ["profile", "from", "device", "memory read GB/s", "f32 GFLOP/s", "i8 GFLOP/s", "measured", "complete"];
         let table = Table {
             title: "Hardware profiles".to_owned(),
             columns: columns.map(String::from).to_vec(),
@@ -41,7 +41,7 @@ fn add(name: &str, from: &str, profile: &Profile, rows: &mut Vec<Vec<Cell>>, jso
         Cell::text(name),
         Cell::text(from),
         Cell::text(profile.device.name.clone()),
-        Cell::maybe(summary.dram_read_gb_per_s),
+        Cell::maybe(summary.dram_read_gb_per_s.or(summary.vram_read_gb_per_s)),
         Cell::maybe(summary.f32_gflop_per_s),
         Cell::maybe(summary.i8_gflop_per_s),
         Cell::text(provenance.date.clone()),

@@ -2,7 +2,7 @@
 //!
 //! METHODOLOGY.md has the same table for people.
 
-use crate::profile::{DeviceInfo, Environment, Grade};
+use crate::profile::{DeviceInfo, DeviceKind, Environment, GpuClass, Grade};
 
 /// Time stolen by the hypervisor, percent: more than this costs one step, two steps.
 const STEAL_PERCENT: [f64; 2] = [0.5, 5.0];
@@ -22,7 +22,20 @@ const ALL_STEPS: usize = 5;
 
 /// The grade of the circumstances as far as they are known, and what each step was for. `samples` were taken in all.
 pub fn grade(device: &DeviceInfo, environment: &Environment, samples: u64) -> (Grade, Vec<String>) {
-    let found: Vec<(usize, String)> = [
+    let findings = match device.kind {
+        DeviceKind::Cpu => cpu(device, environment, samples),
+        DeviceKind::Gpu => gpu(device, environment, samples),
+    };
+    let found: Vec<(usize, String)> = findings.into_iter().flatten().collect();
+    let steps = found.iter().map(|(steps, _)| steps).sum();
+    (Grade::below_best(steps), found.into_iter().map(|(steps, why)| format!("−{steps}: {why}")).collect())
+}
+
+type Finding = Option<(usize, String)>;
+
+/// What holds up the host's cores.
+fn cpu(device: &DeviceInfo, environment: &Environment, samples: u64) -> Vec<Finding> {
+    vec![
         emulated(environment),
         virtualised(environment),
         shared_cores(device, environment),
@@ -37,14 +50,19 @@ pub fn grade(device: &DeviceInfo, environment: &Environment, samples: u64) -> (G
         disturbed(environment, samples),
         scaling(environment),
     ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let steps = found.iter().map(|(steps, _)| steps).sum();
-    (Grade::below_best(steps), found.into_iter().map(|(steps, why)| format!("−{steps}: {why}")).collect())
 }
 
-type Finding = Option<(usize, String)>;
+/// The host's cores only hand a GPU its work: how they are counted, clocked and shared is no matter of its own.
+fn gpu(device: &DeviceInfo, environment: &Environment, samples: u64) -> Vec<Finding> {
+    let class = match device.gpu.as_ref().map(|gpu| gpu.class) {
+        Some(GpuClass::Software) => {
+            Some((ALL_STEPS, "software adapter: these are the speeds of the host's cores, not of a GPU".to_owned()))
+        }
+        Some(GpuClass::Virtual) => Some((1, "virtual adapter: a hypervisor shares the GPU".to_owned())),
+        _ => virtualised(environment),
+    };
+    vec![class, load(device, environment), drift(environment), disturbed(environment, samples)]
+}
 
 fn emulated(environment: &Environment) -> Finding {
     let what = environment.emulator.as_deref().unwrap_or("an emulator");
@@ -61,12 +79,12 @@ fn virtualised(environment: &Environment) -> Finding {
 }
 
 fn shared_cores(device: &DeviceInfo, environment: &Environment) -> Finding {
-    let (threads, cores) = (environment.threads, device.cores);
+    let (threads, cores) = (environment.threads, device.cores?);
     (threads > cores).then(|| (1, format!("{threads} threads share {cores} cores")))
 }
 
 fn affinity(device: &DeviceInfo, environment: &Environment) -> Finding {
-    let (allowed, all) = (environment.allowed_cpus.len(), device.logical_cpus as usize);
+    let (allowed, all) = (environment.allowed_cpus.len(), device.logical_cpus? as usize);
     let few = allowed > 0 && allowed < all;
     few.then(|| (1, format!("only {allowed} of {all} logical CPUs are allowed: others may use the rest")))
 }
@@ -88,7 +106,9 @@ fn stolen(environment: &Environment) -> Finding {
 }
 
 fn load(device: &DeviceInfo, environment: &Environment) -> Finding {
-    let limit = LOAD_MAX.max(LOAD_SHARE_MAX * f64::from(device.logical_cpus));
+    // A GPU does not know the CPUs of its host; those allowed are at most as many.
+    let cpus = device.logical_cpus.map_or(environment.allowed_cpus.len() as f64, f64::from);
+    let limit = LOAD_MAX.max(LOAD_SHARE_MAX * cpus);
     let load = environment.load_average.filter(|&load| load > limit)?;
     Some((1, format!("other programs ran: the load average was {load} at the start, and {limit} is the limit")))
 }
@@ -136,6 +156,7 @@ fn above(value: f64, limits: &[f64]) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::probe::tests::machine;
+    use crate::profile::{GpuInfo, GpuLimits};
 
     /// A machine at rest, with nothing in between.
     fn ideal() -> (DeviceInfo, Environment) {
@@ -172,7 +193,7 @@ mod tests {
             (|_, e| e.virtualised = Some(true), Grade::B, "virtualised"),
             (|_, e| e.virtualised = None, Grade::B, "cannot be told"),
             (|_, e| e.threads = 4, Grade::B, "4 threads share 2 cores"),
-            (|d, _| d.logical_cpus = 4, Grade::B, "2 of 4"),
+            (|d, _| d.logical_cpus = Some(4), Grade::B, "2 of 4"),
             (|_, e| e.quota_cpus = Some(1.5), Grade::B, "1.5 CPUs"),
             (|_, e| e.throttled_periods = Some(3), Grade::B, "3 periods"),
             (|_, e| e.steal_percent = Some(0.6), Grade::B, "0.6 %"),
@@ -187,12 +208,75 @@ mod tests {
             (|_, e| e.disturbed_samples = Some(6), Grade::C, "6 of 100"),
             (|_, e| e.core_scaling = Some(1.1), Grade::C, "1.1 × one alone"),
             (|_, e| e.emulated = Some(true), Grade::F, "emulated"),
-            (|d, e| (d.logical_cpus, e.load_average) = (64, Some(7.0)), Grade::C, "6.4"),
+            (|d, e| (d.logical_cpus, e.load_average) = (Some(64), Some(7.0)), Grade::C, "6.4"),
         ];
         for (change, expected, word) in cases {
             let (grade, reasons) = graded(change);
             assert!(reasons.iter().any(|reason| reason.contains(word)), "{word}: {reasons:?}");
             assert_eq!(grade, expected, "{reasons:?}");
+        }
+    }
+
+    /// A discrete GPU in a machine at rest.
+    fn ideal_gpu(class: GpuClass) -> impl Fn(&mut DeviceInfo, &mut Environment) {
+        move |device, _| {
+            device.kind = DeviceKind::Gpu;
+            (device.logical_cpus, device.cores) = (None, None);
+            device.gpu = Some(GpuInfo {
+                class,
+                pci_id: None,
+                pci_bus: None,
+                subgroup_min: None,
+                subgroup_max: None,
+                features: Vec::new(),
+                cooperative_matrices: Vec::new(),
+                limits: GpuLimits {
+                    binding_bytes: 1 << 27,
+                    buffer_bytes: 1 << 28,
+                    workgroup_invocations: 256,
+                    workgroup_size: [256, 256, 64],
+                    workgroup_memory_bytes: 16 << 10,
+                    workgroups_per_dimension: 65_535,
+                    storage_buffers: 8,
+                },
+            });
+        }
+    }
+
+    #[test]
+    fn the_cores_of_the_host_cost_a_gpu_nothing() {
+        let troubled_host = |d: &mut DeviceInfo, e: &mut Environment| {
+            ideal_gpu(GpuClass::Discrete)(d, e);
+            (e.threads, e.quota_cpus, e.throttled_periods) = (4, Some(1.5), Some(3));
+            (e.steal_percent, e.core_scaling, e.emulated) = (Some(6.0), Some(1.1), Some(true));
+            (e.governor, e.huge_pages) = (Some("powersave".into()), Some("never".into()));
+        };
+        assert_eq!(graded(troubled_host), (Grade::A, Vec::new()));
+    }
+
+    #[test]
+    fn a_gpu_is_graded_by_its_class_and_by_what_disturbs_it() {
+        type Change = fn(&mut Environment);
+        let cases: [(GpuClass, Change, Grade, &str); 8] = [
+            (GpuClass::Software, |_| (), Grade::F, "software adapter"),
+            (GpuClass::Virtual, |e| e.virtualised = Some(true), Grade::B, "virtual adapter"),
+            (GpuClass::Integrated, |e| e.virtualised = Some(true), Grade::B, "virtualised"),
+            (GpuClass::Other, |e| e.virtualised = None, Grade::B, "cannot be told"),
+            (GpuClass::Discrete, |e| e.load_average = Some(0.6), Grade::B, "0.6"),
+            (GpuClass::Discrete, |e| (e.allowed_cpus, e.load_average) = ((0..64).collect(), Some(6.3)), Grade::A, ""),
+            (GpuClass::Discrete, |e| e.drift_percent = Some(-3.2), Grade::C, "-3.2 %"),
+            (GpuClass::Discrete, |e| e.disturbed_samples = Some(6), Grade::C, "6 of 100"),
+        ];
+        for (class, change, expected, word) in cases {
+            let (grade, reasons) = graded(|d, e| {
+                ideal_gpu(class)(d, e);
+                change(e);
+            });
+            assert_eq!(grade, expected, "{class}: {reasons:?}");
+            assert!(
+                word.is_empty() == reasons.is_empty() && reasons.iter().all(|reason| reason.contains(word)),
+                "{reasons:?}"
+            );
         }
     }
 

@@ -7,6 +7,7 @@
 mod ceiling;
 mod curve;
 mod environment;
+mod gpu;
 mod read;
 mod validate;
 mod write;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use ceiling::{Ceiling, Layout, Mode, Pages, Reduction, Status, Stores, Trial, Unit, Variant};
 pub use curve::{Axis, Curve};
 pub use environment::{Environment, Grade};
+pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 pub use read::{load, parse};
 pub use write::{save, to_toml};
 
@@ -67,6 +69,16 @@ pub enum DeviceKind {
     Gpu,
 }
 
+impl DeviceKind {
+    /// The level, in ids of ceilings, that holds what no cache can: the host's memory, or the video memory.
+    pub const fn main_memory(self) -> &'static str {
+        match self {
+            DeviceKind::Cpu => "dram",
+            DeviceKind::Gpu => "vram",
+        }
+    }
+}
+
 /// What a device is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -82,22 +94,29 @@ pub struct DeviceInfo {
     /// The core design, where it is known by family and model numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub microarchitecture: Option<String>,
-    /// Instruction set architecture: `x86_64`, `aarch64`, …
+    /// Instruction set architecture: `x86_64`, `aarch64`, …; of a GPU, its maker's name for it, or `gpu`.
     pub architecture: String,
     /// Instruction sets that roofprobe has kernels for and this device runs.
     #[serde(default)]
     pub isas: Vec<String>,
-    /// Logical CPUs present.
+    /// Logical CPUs present; every CPU has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
-    pub logical_cpus: u32,
-    /// Physical cores present, as the topology tells.
+    pub logical_cpus: Option<u32>,
+    /// Physical cores present, as the topology tells; every CPU has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
-    pub cores: u32,
-    /// Installed memory, bytes.
-    pub memory_bytes: u64,
+    pub cores: Option<u32>,
+    /// Installed memory, bytes. Every CPU has it; of a GPU's nobody may tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub memory_bytes: Option<u64>,
     /// Data and unified caches, nearest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caches: Vec<Cache>,
+    /// What only a GPU has; every GPU that was measured has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuInfo>,
 }
 
 /// One cache level, as the topology tells it.
@@ -127,6 +146,15 @@ pub struct Summary {
     /// `memory.dram.triad`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dram_triad_gb_per_s: Option<f64>,
+    /// `memory.vram.read`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vram_read_gb_per_s: Option<f64>,
+    /// `memory.vram.copy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vram_copy_gb_per_s: Option<f64>,
+    /// `memory.vram.triad`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vram_triad_gb_per_s: Option<f64>,
     /// `compute.f64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub f64_gflop_per_s: Option<f64>,
@@ -136,22 +164,25 @@ pub struct Summary {
     /// `compute.f16`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub f16_gflop_per_s: Option<f64>,
+    /// `compute.f16.coopmat`: the cooperative matrices of a GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub f16_coopmat_gflop_per_s: Option<f64>,
     /// `compute.bf16`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bf16_gflop_per_s: Option<f64>,
     /// `compute.i8`, integer operations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub i8_gflop_per_s: Option<f64>,
-    /// Ridge point `compute.f32 / memory.dram.read`.
+    /// Ridge point `compute.f32 / memory.dram.read`; without the latter, over `memory.vram.read`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ridge_f32_flop_per_byte: Option<f64>,
-    /// Ridge point `compute.f16 / memory.dram.read`.
+    /// Ridge point `compute.f16 / memory.dram.read`; without the latter, over `memory.vram.read`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ridge_f16_flop_per_byte: Option<f64>,
-    /// Ridge point `compute.bf16 / memory.dram.read`.
+    /// Ridge point `compute.bf16 / memory.dram.read`; without the latter, over `memory.vram.read`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ridge_bf16_flop_per_byte: Option<f64>,
-    /// Ridge point `compute.i8 / memory.dram.read`.
+    /// Ridge point `compute.i8 / memory.dram.read`; without the latter, over `memory.vram.read`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ridge_i8_flop_per_byte: Option<f64>,
 }
@@ -203,6 +234,9 @@ pub struct Provenance {
     /// The profile that was simulated, when nothing was measured at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulated: Option<String>,
+    /// How a GPU was asked; absent for CPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuProvenance>,
 }
 
 impl Profile {
@@ -241,17 +275,23 @@ impl Summary {
     /// The summary that belongs to these ceilings.
     pub fn of(ceilings: &[Ceiling]) -> Summary {
         let value = |id: &str| ceilings.iter().find(|c| c.id == id).and_then(Ceiling::value).map(|(v, _)| v);
-        let dram_read = value("memory.dram.read");
-        let ridge = |compute: Option<f64>| Some(crate::units::four_digits(compute? / dram_read?));
+        let of_memory = |kind: DeviceKind, access: &str| value(&format!("memory.{}.{access}", kind.main_memory()));
+        let [dram_read, vram_read] = [DeviceKind::Cpu, DeviceKind::Gpu].map(|kind| of_memory(kind, "read"));
+        let read = dram_read.or(vram_read);
+        let ridge = |compute: Option<f64>| Some(crate::units::four_digits(compute? / read?));
         let [f64_, f32_, f16, bf16, i8_] =
             ["compute.f64", "compute.f32", "compute.f16", "compute.bf16", "compute.i8"].map(value);
         Summary {
             dram_read_gb_per_s: dram_read,
-            dram_copy_gb_per_s: value("memory.dram.copy"),
-            dram_triad_gb_per_s: value("memory.dram.triad"),
+            dram_copy_gb_per_s: of_memory(DeviceKind::Cpu, "copy"),
+            dram_triad_gb_per_s: of_memory(DeviceKind::Cpu, "triad"),
+            vram_read_gb_per_s: vram_read,
+            vram_copy_gb_per_s: of_memory(DeviceKind::Gpu, "copy"),
+            vram_triad_gb_per_s: of_memory(DeviceKind::Gpu, "triad"),
             f64_gflop_per_s: f64_,
             f32_gflop_per_s: f32_,
             f16_gflop_per_s: f16,
+            f16_coopmat_gflop_per_s: value("compute.f16.coopmat"),
             bf16_gflop_per_s: bf16,
             i8_gflop_per_s: i8_,
             ridge_f32_flop_per_byte: ridge(f32_),

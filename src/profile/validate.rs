@@ -1,6 +1,6 @@
 //! What a profile must satisfy beyond its types: numbers that can be, statuses with their evidence, ids once.
 
-use super::{Axis, Ceiling, Curve, Profile, Status, Summary, Unit};
+use super::{Axis, Ceiling, Curve, DeviceKind, GpuInfo, GpuProvenance, Profile, Status, Summary, Unit};
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 
@@ -51,24 +51,23 @@ impl Profile {
         for (key, name) in
             [("device.name", &device.name), ("device.vendor", &device.vendor), ("device.model", &device.model)]
         {
-            if name.trim().is_empty() || name.chars().any(char::is_control) {
-                return Err(Error::misuse(format!("{key}: must be a name without control characters")));
-            }
+            named(key, name)?;
         }
+        self.validate_kind()?;
         for (key, count) in [
             ("device.logical_cpus", device.logical_cpus),
             ("device.cores", device.cores),
-            ("environment.threads", environment.threads),
+            ("environment.threads", Some(environment.threads)),
         ] {
-            if count == 0 || count > CPUS_MAX {
+            if let Some(count) = count.filter(|&count| count == 0 || count > CPUS_MAX) {
                 return Err(Error::misuse(format!("{key}: must lie in 1..={CPUS_MAX}, is {count}")));
             }
         }
         for (key, bytes) in [
             ("device.memory_bytes", device.memory_bytes),
-            ("environment.memory_available_bytes", environment.memory_available_bytes),
+            ("environment.memory_available_bytes", Some(environment.memory_available_bytes)),
         ] {
-            if bytes == 0 || bytes > MEMORY_BYTES_MAX {
+            if let Some(bytes) = bytes.filter(|&bytes| bytes == 0 || bytes > MEMORY_BYTES_MAX) {
                 return Err(Error::misuse(format!("{key}: must lie in 1..={MEMORY_BYTES_MAX}, is {bytes}")));
             }
         }
@@ -88,6 +87,41 @@ impl Profile {
             }
         }
         environment.validate()
+    }
+
+    /// What one kind of device must say, and the other cannot.
+    fn validate_kind(&self) -> Result<()> {
+        let (device, asked) = (&self.device, &self.provenance.gpu);
+        match device.kind {
+            DeviceKind::Cpu => {
+                for (key, known) in [
+                    ("device.logical_cpus", device.logical_cpus.is_some()),
+                    ("device.cores", device.cores.is_some()),
+                    ("device.memory_bytes", device.memory_bytes.is_some()),
+                ] {
+                    if !known {
+                        return Err(Error::misuse(format!("{key}: is missing; every CPU has it")));
+                    }
+                }
+                for (key, known) in [("device.gpu", device.gpu.is_some()), ("provenance.gpu", asked.is_some())] {
+                    if known {
+                        return Err(Error::misuse(format!("{key}: this device is a CPU; remove the table")));
+                    }
+                }
+            }
+            DeviceKind::Gpu => {
+                let quoted = |status: Status| status == Status::Quoted;
+                let all_quoted =
+                    self.ceiling.iter().all(|c| quoted(c.status)) && self.curve.iter().all(|c| quoted(c.status));
+                if device.gpu.is_none() && !all_quoted {
+                    return Err(Error::misuse(
+                        "device.gpu: is missing; only a GPU profile of quoted ceilings alone can do without",
+                    ));
+                }
+            }
+        }
+        device.gpu.as_ref().map_or(Ok(()), GpuInfo::validate)?;
+        asked.as_ref().map_or(Ok(()), GpuProvenance::validate)
     }
 }
 
@@ -229,6 +263,13 @@ fn validate_points(curve: &Curve, unit: Unit, points: usize) -> Result<()> {
         if !(low..=high).contains(&value) {
             return Err(Error::misuse(format!("low, high: {low} … {high} does not contain the value {value}")));
         }
+    }
+    Ok(())
+}
+
+pub(super) fn named(key: &str, name: &str) -> Result<()> {
+    if name.trim().is_empty() || name.chars().any(char::is_control) {
+        return Err(Error::misuse(format!("{key}: must be a name without control characters")));
     }
     Ok(())
 }

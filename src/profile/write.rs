@@ -1,4 +1,5 @@
-//! Profile to TOML: one table per section, everything below it on one line, so that people can read it.
+//! Profile to TOML: one table per section, everything below it on one line (but for `[device.gpu]` and `[provenance.gpu]`),
+//! so that people can read it.
 
 use super::Profile;
 use crate::error::{Error, Result};
@@ -9,6 +10,9 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
 
 const HEADER: &str =
     "# Hardware profile by roofprobe. Rates are decimal (GB = 10^9 bytes); 1 multiply-accumulate = 2 FLOP.\n";
+
+/// The key of what only a GPU has, in every section that has it.
+const GPU: &str = "gpu";
 
 /// The profile as TOML text.
 ///
@@ -44,7 +48,12 @@ fn section<T: Serialize>(part: &T) -> Result<Table> {
     let Value::InlineTable(table) = value else {
         return Err(Error::failure("the profile cannot be written as TOML: a section is not a table"));
     };
-    Ok(table.into_table())
+    let mut table = table.into_table();
+    // What only a GPU has is a section of its own: too much for one line.
+    if let Some((key, Item::Value(Value::InlineTable(gpu)))) = table.remove_entry(GPU) {
+        table.insert_formatted(&key, Item::Table(gpu.into_table()));
+    }
+    Ok(table)
 }
 
 /// Saves the profile atomically.

@@ -136,8 +136,12 @@ fn operations(result: &Evaluation) -> Option<Table> {
             result.kv,
             result.batch,
             mib(result.memory_needed_bytes),
-            mib(result.memory_bytes),
-            if result.fits { "fits" } else { "does not fit" },
+            result.memory_bytes.map_or("an unknown amount".to_owned(), mib),
+            match result.fits {
+                Some(true) => "fits",
+                Some(false) => "does not fit",
+                None => "may or may not fit",
+            },
         ),
         "Operations below 0.1 % are left out; those on activations alone take no time under these roofs.".to_owned(),
     ];
@@ -200,7 +204,7 @@ fn flat(evaluations: &[Evaluation]) -> Table {
             plain(result.batch),
             plain(result.params_total),
             plain(result.memory_needed_bytes),
-            Cell::text(result.fits.to_string()),
+            result.fits.map_or(Cell::Empty, |fits| Cell::text(fits.to_string())),
             Cell::number(result.ridge_flop_per_byte),
             Cell::text(phase.phase.name()),
             plain(phase.tokens),

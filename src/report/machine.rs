@@ -1,25 +1,22 @@
 //! The machine and its circumstances, as a table.
 
 use super::{Cell, Table, significant};
-use crate::profile::{Environment, Profile};
+use crate::profile::{DeviceInfo, DeviceKind, Environment, GpuClass, GpuInfo, GpuProvenance, Profile};
 
 /// What was measured, under which circumstances, and the grade that they earn with its reasons.
 pub(super) fn table(profile: &Profile) -> Table {
     let (device, environment, provenance) = (&profile.device, &profile.environment, &profile.provenance);
-    let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
-    let size = |bytes: u64| if bytes < 1 << 20 { format!("{} KiB", bytes >> 10) } else { mib(bytes) };
-    let caches = device.caches.iter().map(|c| format!("L{} {} × {}", c.level, c.instances, size(c.bytes)));
-    let unchecked = || "unknown: operations per cycle are not held against its pipes".to_owned();
-    let design = device.microarchitecture.clone().unwrap_or_else(unchecked);
-    let mut rows = vec![
-        ("device", device.name.clone()),
-        ("architecture", format!("{}; {}", device.architecture, device.isas.join(", "))),
-        ("core design", design),
-        ("caches", caches.collect::<Vec<_>>().join(", ")),
-        ("memory", format!("{}, {} available", mib(device.memory_bytes), mib(environment.memory_available_bytes))),
+    let memory = device.memory_bytes.map_or_else(unknown, mib);
+    let mut rows = vec![("device", device.name.clone())];
+    rows.extend(match device.kind {
+        DeviceKind::Cpu => processor(device),
+        DeviceKind::Gpu => adapter(device, provenance.gpu.as_ref()),
+    });
+    rows.extend([
+        ("memory", format!("{memory}, {} available", mib(environment.memory_available_bytes))),
         ("system", format!("{} {}", environment.os, environment.kernel.clone().unwrap_or_default())),
-    ];
-    rows.extend(circumstances(environment));
+    ]);
+    rows.extend(circumstances(environment, device.kind));
     rows.extend([
         ("measured", format!("{}, effort {}", provenance.date, provenance.effort.name())),
         ("by", format!("{} {} ({}), {}", provenance.tool, provenance.version, provenance.commit, provenance.compiler)),
@@ -32,8 +29,84 @@ pub(super) fn table(profile: &Profile) -> Table {
     }
 }
 
-fn circumstances(environment: &Environment) -> Vec<(&'static str, String)> {
-    let unknown = || "unknown".to_owned();
+type Row = (&'static str, String);
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}
+
+fn size(bytes: u64) -> String {
+    if bytes < 1 << 20 { format!("{} KiB", bytes >> 10) } else { mib(bytes) }
+}
+
+fn processor(device: &DeviceInfo) -> Vec<Row> {
+    let caches = device.caches.iter().map(|c| format!("L{} {} × {}", c.level, c.instances, size(c.bytes)));
+    let unchecked = || "unknown: operations per cycle are not held against its pipes".to_owned();
+    vec![
+        ("architecture", format!("{}; {}", device.architecture, device.isas.join(", "))),
+        ("core design", device.microarchitecture.clone().unwrap_or_else(unchecked)),
+        ("caches", caches.collect::<Vec<_>>().join(", ")),
+    ]
+}
+
+/// A GPU, as far as it is known: a quoted one may have neither table.
+fn adapter(device: &DeviceInfo, asked: Option<&GpuProvenance>) -> Vec<Row> {
+    let mut rows = vec![("architecture", device.microarchitecture.as_ref().unwrap_or(&device.architecture).clone())];
+    if let Some(gpu) = &device.gpu {
+        rows.extend(own_words(gpu));
+    }
+    if let Some(asked) = asked {
+        let period = asked.timestamp_period_ns.map(|ns| format!(", ticks of {} ns", significant(ns)));
+        rows.extend([
+            ("backend", asked.backend.clone()),
+            ("driver", format!("{} {}", asked.driver, asked.driver_info).trim().to_owned()),
+            ("shader checks", asked.shader_checks.clone()),
+            ("timer", format!("{}{}", asked.timer, period.unwrap_or_default())),
+        ]);
+    }
+    rows
+}
+
+/// What a GPU says of itself.
+fn own_words(gpu: &GpuInfo) -> Vec<Row> {
+    let limits = &gpu.limits;
+    let [x, y, z] = limits.workgroup_size;
+    let class = match gpu.class {
+        GpuClass::Software => "software: the host's cores run the shaders, so that these are no ceilings of a GPU",
+        class => class.name(),
+    };
+    let place = [("", &gpu.pci_id), ("at ", &gpu.pci_bus)];
+    let place = place.into_iter().filter_map(|(word, known)| Some(format!("{word}{}", known.as_ref()?)));
+    let subgroup = match (gpu.subgroup_min, gpu.subgroup_max) {
+        (Some(min), Some(max)) if min != max => format!("{min} … {max} invocations"),
+        (Some(size), _) | (_, Some(size)) => format!("{size} invocations"),
+        (None, None) => unknown(),
+    };
+    let listed = |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+    let group = format!(
+        "{} invocations, {x} × {y} × {z} at most, {} shared",
+        limits.workgroup_invocations,
+        size(limits.workgroup_memory_bytes.into())
+    );
+    let (binding, buffer) = (mib(limits.binding_bytes), mib(limits.buffer_bytes));
+    vec![
+        ("class", class.to_owned()),
+        ("PCI", Some(place.collect::<Vec<_>>().join(" ")).filter(|place| !place.is_empty()).unwrap_or_else(unknown)),
+        ("subgroup", subgroup),
+        ("features", listed(&gpu.features)),
+        ("cooperative matrices", listed(&gpu.cooperative_matrices)),
+        ("buffers", format!("{buffer} at most, {binding} of it bound; {} at once", limits.storage_buffers)),
+        ("workgroup", group),
+        ("workgroups", format!("{} along each dimension", limits.workgroups_per_dimension)),
+    ]
+}
+
+/// The circumstances; those of the host's cores only where these were measured.
+fn circumstances(environment: &Environment, kind: DeviceKind) -> Vec<Row> {
     let or_unknown = |text: &Option<String>| text.clone().unwrap_or_else(unknown);
     let number = |value: Option<f64>, unit: &str| value.map_or_else(unknown, |v| format!("{}{unit}", significant(v)));
     let count = |value: Option<u32>| value.map_or_else(unknown, |n| n.to_string());
@@ -42,23 +115,25 @@ fn circumstances(environment: &Environment) -> Vec<(&'static str, String)> {
         Some(false) => "no".to_owned(),
         None => unknown(),
     };
-    vec![
-        ("virtualised", yes_no(environment.virtualised, &environment.hypervisor)),
-        ("emulated", yes_no(environment.emulated, &environment.emulator)),
-        ("threads", format!("{} of {} allowed CPUs", environment.threads, environment.allowed_cpus.len())),
-        ("threads per core", count(environment.smt)),
-        ("two cores against one", number(environment.core_scaling, " ×")),
-        ("NUMA nodes", count(environment.numa_nodes)),
-        ("CPU quota", environment.quota_cpus.map_or("none".to_owned(), |q| format!("{q} CPUs"))),
-        ("governor", or_unknown(&environment.governor)),
-        ("huge pages", or_unknown(&environment.huge_pages)),
-        ("load at the start", number(environment.load_average, "")),
-        ("stolen time", number(environment.steal_percent, " %")),
-        ("throttled periods", environment.throttled_periods.map_or_else(unknown, |n| n.to_string())),
-        ("drift", number(environment.drift_percent, " %")),
-        ("disturbed samples", environment.disturbed_samples.unwrap_or(0).to_string()),
-        ("grade", environment.grade.map_or("none".to_owned(), |grade| grade.to_string())),
-    ]
+    let cores = kind == DeviceKind::Cpu;
+    let rows = [
+        (true, "virtualised", yes_no(environment.virtualised, &environment.hypervisor)),
+        (cores, "emulated", yes_no(environment.emulated, &environment.emulator)),
+        (cores, "threads", format!("{} of {} allowed CPUs", environment.threads, environment.allowed_cpus.len())),
+        (cores, "threads per core", count(environment.smt)),
+        (cores, "two cores against one", number(environment.core_scaling, " ×")),
+        (cores, "NUMA nodes", count(environment.numa_nodes)),
+        (cores, "CPU quota", environment.quota_cpus.map_or("none".to_owned(), |q| format!("{q} CPUs"))),
+        (cores, "governor", or_unknown(&environment.governor)),
+        (cores, "huge pages", or_unknown(&environment.huge_pages)),
+        (true, "load at the start", number(environment.load_average, "")),
+        (cores, "stolen time", number(environment.steal_percent, " %")),
+        (cores, "throttled periods", environment.throttled_periods.map_or_else(unknown, |n| n.to_string())),
+        (true, "drift", number(environment.drift_percent, " %")),
+        (true, "disturbed samples", environment.disturbed_samples.unwrap_or(0).to_string()),
+        (true, "grade", environment.grade.map_or("none".to_owned(), |grade| grade.to_string())),
+    ];
+    rows.into_iter().filter_map(|(shown, what, value)| shown.then_some((what, value))).collect()
 }
 
 /// Why the grade is no better.

@@ -2,7 +2,7 @@
 
 use super::{Cell, Report, Table, significant};
 use crate::error::{Error, Result};
-use crate::profile::{Ceiling, Curve, Profile, Status, Variant};
+use crate::profile::{Ceiling, Curve, DeviceKind, GpuClass, Profile, Status, Variant};
 
 /// The whole profile: ceilings, then machine, then how to read them.
 ///
@@ -17,28 +17,68 @@ pub fn report(profile: &Profile) -> Result<Report> {
 /// The second figure stands right of the value's unit.
 const SECOND_COLUMN: usize = 3;
 
+/// Families of a GPU's ceilings in the order that people read them: from its memory inwards, then what it does with it,
+/// then what reaching it costs.
+const GPU_ORDER: [&str; 11] = [
+    "memory.vram",
+    "memory.dram",
+    "memory.cache",
+    "memory.workgroup",
+    "memory",
+    "latency",
+    "compute",
+    "matmul",
+    "attention",
+    "overhead",
+    "transfer",
+];
+
+/// The ceilings in the order that they are shown in: a CPU's as they were measured, a GPU's by family.
+fn ordered(profile: &Profile) -> Vec<&Ceiling> {
+    let mut ceilings: Vec<&Ceiling> = profile.ceiling.iter().collect();
+    if profile.device.kind == DeviceKind::Gpu {
+        let belongs = |id: &str, family: &str| {
+            id.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        ceilings.sort_by_key(|c| GPU_ORDER.iter().position(|family| belongs(&c.id, family)));
+    }
+    ceilings
+}
+
 fn ceilings(profile: &Profile) -> Table {
+    let ordered = ordered(profile);
     let mut columns =
         vec!["ceiling", "value", "unit", "95 % interval", "median", "samples", "per cycle", "variant", "status"];
-    let mut rows: Vec<Vec<Cell>> = profile.ceiling.iter().map(row).collect();
+    let mut rows: Vec<Vec<Cell>> = ordered.iter().map(|ceiling| row(ceiling)).collect();
     // Only where some ceiling carries two figures is there a column for the second.
-    if profile.ceiling.iter().any(|c| c.second().is_some()) {
+    if ordered.iter().any(|c| c.second().is_some()) {
         columns.insert(SECOND_COLUMN, "that is");
-        for (row, ceiling) in rows.iter_mut().zip(&profile.ceiling) {
+        for (row, ceiling) in rows.iter_mut().zip(&ordered) {
             let second = ceiling.second().map(|(v, unit)| Cell::text(format!("{} {}", significant(v), unit.symbol())));
             row.insert(SECOND_COLUMN, second.unwrap_or(Cell::Empty));
         }
     }
-    let threads = profile.environment.threads;
     Table {
-        title: format!(
-            "Roofline of {}, measured with {threads} thread{}",
-            profile.device.name,
-            if threads == 1 { "" } else { "s" }
-        ),
+        title: format!("Roofline of {}{}", profile.device.name, means(profile)),
         columns: columns.into_iter().map(String::from).collect(),
         rows,
-        notes: notes(profile),
+        notes: notes(profile, &ordered),
+    }
+}
+
+/// What the numbers were measured with: the rest of the title.
+fn means(profile: &Profile) -> String {
+    match profile.device.kind {
+        DeviceKind::Cpu => {
+            let threads = profile.environment.threads;
+            format!(", measured with {threads} thread{}", if threads == 1 { "" } else { "s" })
+        }
+        DeviceKind::Gpu => {
+            let class = profile.device.gpu.as_ref().map(|gpu| gpu.class);
+            let warning = if class == Some(GpuClass::Software) { " (software adapter, no GPU)" } else { "" };
+            let backend = profile.provenance.gpu.as_ref().map(|gpu| format!(", measured through {}", gpu.backend));
+            format!("{warning}{}", backend.unwrap_or_default())
+        }
     }
 }
 
@@ -137,7 +177,7 @@ fn flat(profile: &Profile) -> Table {
     };
     Table {
         columns: columns.map(String::from).to_vec(),
-        rows: profile.ceiling.iter().map(row).collect(),
+        rows: ordered(profile).into_iter().map(row).collect(),
         ..Table::default()
     }
 }
@@ -163,18 +203,21 @@ fn words(variant: &Variant) -> String {
     words.join(", ")
 }
 
-fn notes(profile: &Profile) -> Vec<String> {
-    let mut notes = reasons(profile);
-    for ceiling in &profile.ceiling {
+fn notes(profile: &Profile, ceilings: &[&Ceiling]) -> Vec<String> {
+    let mut notes = reasons(ceilings);
+    for ceiling in ceilings {
         if ceiling.modes.len() > 1 {
             let modes = ceiling.modes.iter().map(|m| format!("{} ({:.0} %)", significant(m.value), m.share * 100.0));
             let list = modes.collect::<Vec<_>>().join(", ");
             notes.push(format!("{}: modes {list} of the samples; the value is of the fastest one", ceiling.id));
         }
     }
-    notes.extend(flags(profile));
+    notes.extend(flags(ceilings));
     notes.extend(profile.curve.iter().map(curve));
     let summary = &profile.summary;
+    // As the summary has it.
+    let memory = if summary.dram_read_gb_per_s.is_some() { DeviceKind::Cpu } else { DeviceKind::Gpu };
+    let memory = memory.main_memory().to_uppercase();
     for (dtype, ridge) in [
         ("f32", summary.ridge_f32_flop_per_byte),
         ("f16", summary.ridge_f16_flop_per_byte),
@@ -184,7 +227,7 @@ fn notes(profile: &Profile) -> Vec<String> {
         if let Some(ridge) = ridge {
             let ridge = significant(ridge);
             notes.push(format!(
-                "ridge point {dtype}: {ridge} FLOP per byte of DRAM read; work of lower intensity is bound by memory"
+                "ridge point {dtype}: {ridge} FLOP per byte of {memory} read; work of lower intensity is bound by memory"
             ));
         }
     }
@@ -198,9 +241,9 @@ fn notes(profile: &Profile) -> Vec<String> {
 }
 
 /// Remarks of ceilings; those of one kind on one line. Modes have a line of their own.
-fn flags(profile: &Profile) -> Vec<String> {
+fn flags(ceilings: &[&Ceiling]) -> Vec<String> {
     let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
-    for ceiling in profile.ceiling.iter() {
+    for ceiling in ceilings {
         for flag in ceiling.flags.iter().filter(|flag| !flag.starts_with("more than one mode")) {
             match groups.iter_mut().find(|(known, _)| known == flag) {
                 Some((_, ids)) => ids.push(&ceiling.id),
@@ -242,9 +285,9 @@ fn binary(bytes: u64) -> String {
 }
 
 /// Why some ceilings are not simply measured; those of one reason on one line.
-fn reasons(profile: &Profile) -> Vec<String> {
+fn reasons(ceilings: &[&Ceiling]) -> Vec<String> {
     let mut groups: Vec<(Status, &str, Vec<&str>)> = Vec::new();
-    for ceiling in profile.ceiling.iter().filter(|c| c.status != Status::Measured) {
+    for ceiling in ceilings.iter().filter(|c| c.status != Status::Measured) {
         let reason = ceiling.reason.as_deref().or(ceiling.source.as_deref()).unwrap_or_default();
         match groups.iter_mut().find(|(status, known, _)| (*status, *known) == (ceiling.status, reason)) {
             Some((.., ids)) => ids.push(&ceiling.id),

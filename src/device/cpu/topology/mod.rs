@@ -67,10 +67,11 @@ fn device(system: &sysinfo::System, allowed: &[CoreId], one_per_core: &[CoreId])
         microarchitecture,
         architecture: std::env::consts::ARCH.to_owned(),
         isas: Isa::ALL.iter().filter(|isa| isa.available()).map(|isa| isa.name().to_owned()).collect(),
-        logical_cpus: system.cpus().len().max(allowed.len()) as u32,
-        cores: sysinfo::System::physical_core_count().unwrap_or(one_per_core.len()) as u32,
-        memory_bytes: system.total_memory(),
+        logical_cpus: Some(system.cpus().len().max(allowed.len()) as u32),
+        cores: Some(sysinfo::System::physical_core_count().unwrap_or(one_per_core.len()) as u32),
+        memory_bytes: Some(system.total_memory()),
         caches: caches::caches(one_per_core),
+        gpu: None,
     }
 }
 

@@ -1,0 +1,233 @@
+//! What only a graphics processor has: its class, its limits, and the driver that it was asked through.
+
+use super::validate::{named, positive};
+use crate::error::{Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How a graphics processor is built in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GpuClass {
+    /// A card with memory of its own.
+    Discrete,
+    /// On the processor's die or board, with the host's memory.
+    Integrated,
+    /// Lent by a hypervisor.
+    Virtual,
+    /// No graphics processor: the host's cores run the shaders.
+    Software,
+    /// The driver does not tell.
+    Other,
+}
+
+impl GpuClass {
+    /// The word in the profile.
+    pub const fn name(self) -> &'static str {
+        match self {
+            GpuClass::Discrete => "discrete",
+            GpuClass::Integrated => "integrated",
+            GpuClass::Virtual => "virtual",
+            GpuClass::Software => "software",
+            GpuClass::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for GpuClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What a graphics processor says of itself, as far as probes depend on it: `[device.gpu]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GpuInfo {
+    /// How it is built in.
+    pub class: GpuClass,
+    /// Vendor and device number in hexadecimal, such as `10de:2684`; made-up ones of software included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9a-f]{1,8}:[0-9a-f]{1,8}$"))]
+    pub pci_id: Option<String>,
+    /// Where it sits, such as `0000:01:00.0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pci_bus: Option<String>,
+    /// The fewest invocations that a subgroup has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub subgroup_min: Option<u32>,
+    /// The most invocations that a subgroup has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub subgroup_max: Option<u32>,
+    /// Features that probes make use of, such as `f16`, `subgroups`, `timestamps` or `dot4-packed`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+    /// Shapes of its cooperative matrices with the types of factors and sums, such as `8x8x8 f16 f32`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cooperative_matrices: Vec<String>,
+    /// What it refuses to exceed.
+    pub limits: GpuLimits,
+}
+
+/// The limits of a graphics processor that bear on probes. They are the driver's words: one that knows no limit names a
+/// huge number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GpuLimits {
+    /// Bytes of a buffer that a shader sees through one binding; at most 2⁶³ − 1, as TOML has no larger integers.
+    #[schemars(range(min = 1))]
+    pub binding_bytes: u64,
+    /// Bytes of one buffer; at most 2⁶³ − 1.
+    #[schemars(range(min = 1))]
+    pub buffer_bytes: u64,
+    /// Invocations of one workgroup.
+    #[schemars(range(min = 1))]
+    pub workgroup_invocations: u32,
+    /// The same along x, y and z.
+    pub workgroup_size: [u32; 3],
+    /// Bytes of memory that one workgroup shares.
+    #[schemars(range(min = 1))]
+    pub workgroup_memory_bytes: u32,
+    /// Workgroups of one dispatch along each dimension.
+    #[schemars(range(min = 1))]
+    pub workgroups_per_dimension: u32,
+    /// Storage buffers that one shader may bind.
+    #[schemars(range(min = 1))]
+    pub storage_buffers: u32,
+}
+
+/// How a graphics processor was asked: `[provenance.gpu]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GpuProvenance {
+    /// The interface of the system: `vulkan`, `metal`, `dx12` or `gl`.
+    pub backend: String,
+    /// The driver's name; may be empty, where it gives none.
+    pub driver: String,
+    /// Its version, as it writes it; may be empty.
+    pub driver_info: String,
+    /// Whether shaders were built with checks of bounds and loops: `off` or `on`.
+    pub shader_checks: String,
+    /// One tick of the processor's own clock, ns, four digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub timestamp_period_ns: Option<f64>,
+    /// What the time was taken by: `timestamps`, or `wall clock by difference`.
+    pub timer: String,
+}
+
+/// No subgroup in sight has more invocations.
+const SUBGROUP_MAX: u32 = 1 << 10;
+/// Nor has a workgroup, or more shared memory.
+const INVOCATIONS_MAX: u32 = 1 << 20;
+const WORKGROUP_MEMORY_MAX: u32 = 1 << 30;
+/// The largest integer in TOML.
+const BYTES_MAX: u64 = i64::MAX as u64;
+/// Entries of a list, and characters of one text: far above any driver's.
+const LIST_MAX: usize = 1 << 10;
+const TEXT_MAX: usize = 1 << 10;
+
+impl GpuInfo {
+    /// Checks everything that the types cannot.
+    pub(super) fn validate(&self) -> Result<()> {
+        if self.pci_id.as_deref().is_some_and(|id| !is_pci_id(id)) {
+            return Err(Error::misuse("device.gpu.pci_id: must be vendor:device in hexadecimal, such as 10de:2684"));
+        }
+        if let Some(bus) = &self.pci_bus {
+            text("device.gpu.pci_bus", bus)?;
+        }
+        for (key, size) in
+            [("device.gpu.subgroup_min", self.subgroup_min), ("device.gpu.subgroup_max", self.subgroup_max)]
+        {
+            if let Some(size) = size {
+                within(key, size, SUBGROUP_MAX)?;
+            }
+        }
+        if let (Some(min), Some(max)) = (self.subgroup_min, self.subgroup_max)
+            && min > max
+        {
+            return Err(Error::misuse(format!("device.gpu.subgroup_min: {min} is above subgroup_max, {max}")));
+        }
+        for (key, list) in
+            [("device.gpu.features", &self.features), ("device.gpu.cooperative_matrices", &self.cooperative_matrices)]
+        {
+            if list.len() > LIST_MAX {
+                return Err(Error::misuse(format!("{key}: more than {LIST_MAX} entries")));
+            }
+            list.iter().try_for_each(|entry| text(key, entry))?;
+        }
+        self.limits.validate()
+    }
+}
+
+impl GpuLimits {
+    fn validate(&self) -> Result<()> {
+        for (key, bytes) in [("binding_bytes", self.binding_bytes), ("buffer_bytes", self.buffer_bytes)] {
+            if bytes == 0 || bytes > BYTES_MAX {
+                return Err(Error::misuse(format!("device.gpu.limits.{key}: must lie in 1..={BYTES_MAX}, is {bytes}")));
+            }
+        }
+        let [x, y, z] = self.workgroup_size;
+        for (key, count, most) in [
+            ("workgroup_invocations", self.workgroup_invocations, INVOCATIONS_MAX),
+            // Along one dimension, and for dispatches and bindings, drivers without a limit say 2³² − 1.
+            ("workgroup_size", x, u32::MAX),
+            ("workgroup_size", y, u32::MAX),
+            ("workgroup_size", z, u32::MAX),
+            ("workgroup_memory_bytes", self.workgroup_memory_bytes, WORKGROUP_MEMORY_MAX),
+            ("workgroups_per_dimension", self.workgroups_per_dimension, u32::MAX),
+            ("storage_buffers", self.storage_buffers, u32::MAX),
+        ] {
+            within(&format!("device.gpu.limits.{key}"), count, most)?;
+        }
+        Ok(())
+    }
+}
+
+impl GpuProvenance {
+    /// Checks everything that the types cannot.
+    pub(super) fn validate(&self) -> Result<()> {
+        for (key, known, is) in [
+            ("backend", &["vulkan", "metal", "dx12", "gl"][..], &self.backend),
+            ("shader_checks", &["off", "on"], &self.shader_checks),
+            ("timer", &["timestamps", "wall clock by difference"], &self.timer),
+        ] {
+            if !known.contains(&is.as_str()) {
+                let known = known.join(", ");
+                return Err(Error::misuse(format!("provenance.gpu.{key}: must be one of {known}, is {is:?}")));
+            }
+        }
+        for (key, words) in [("provenance.gpu.driver", &self.driver), ("provenance.gpu.driver_info", &self.driver_info)]
+        {
+            if !words.is_empty() {
+                text(key, words)?;
+            }
+        }
+        positive("provenance.gpu.timestamp_period_ns", self.timestamp_period_ns)
+    }
+}
+
+/// Software calls itself by numbers beyond the 16 bits of the bus.
+fn is_pci_id(id: &str) -> bool {
+    let hex = |word: &str| {
+        (1..=8).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    id.split_once(':').is_some_and(|(vendor, device)| hex(vendor) && hex(device))
+}
+
+fn within(key: &str, count: u32, most: u32) -> Result<()> {
+    if count == 0 || count > most {
+        return Err(Error::misuse(format!("{key}: must lie in 1..={most}, is {count}")));
+    }
+    Ok(())
+}
+
+fn text(key: &str, words: &str) -> Result<()> {
+    if words.chars().count() > TEXT_MAX {
+        return Err(Error::misuse(format!("{key}: longer than {TEXT_MAX} characters")));
+    }
+    named(key, words)
+}
