@@ -72,6 +72,13 @@ fn at(place: u32) -> u32 {
     return place;
 }
 
+// Nothing of one walk may be taken out of the loop over them, or left for the last one.
+fn round_ends() {
+    if p.rounds > 1u {
+        storageBarrier();
+    }
+}
+
 @compute @workgroup_size(SIZE)
 fn write(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let first = group.x * p.step_group + lane * p.step_lane;
@@ -84,6 +91,7 @@ fn write(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
             put(place + 3u * p.step, vec4<f32>(p.s));
             place += 4u * p.step;
         }
+        round_ends();
     }
 }
 
@@ -103,6 +111,7 @@ fn copy(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             put(place + 3u * p.step, d);
             place += 4u * p.step;
         }
+        round_ends();
     }
 }
 
@@ -122,6 +131,7 @@ fn scale(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
             put(place + 3u * p.step, p.s * d);
             place += 4u * p.step;
         }
+        round_ends();
     }
 }
 
@@ -141,6 +151,7 @@ fn add(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index)
             put(place + 3u * p.step, d);
             place += 4u * p.step;
         }
+        round_ends();
     }
 }
 
@@ -160,5 +171,6 @@ fn triad(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
             put(place + 3u * p.step, d);
             place += 4u * p.step;
         }
+        round_ends();
     }
 }

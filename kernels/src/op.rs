@@ -32,6 +32,14 @@ pub enum Op {
     ForkJoin,
     /// One sleeping thread woken.
     Wakeup,
+    /// One dispatch of a GPU behind another one that it depends on.
+    Dispatch,
+    /// One submission to a GPU, its end awaited.
+    Submit,
+    /// Bytes copied from the host to a device.
+    Upload,
+    /// Bytes copied from a device to the host.
+    Download,
     /// `C[m×n] = A[m×k] · B[n×k]ᵀ`, B being the weights.
     Matmul,
     /// Softmax(Q·Kᵀ)·V over a key/value cache, masked pairs not computed.
@@ -134,6 +142,10 @@ impl Op {
             Op::Barrier => "barrier",
             Op::ForkJoin => "fork_join",
             Op::Wakeup => "wakeup",
+            Op::Dispatch => "dispatch",
+            Op::Submit => "submit",
+            Op::Upload => "upload",
+            Op::Download => "download",
             Op::Matmul => "matmul",
             Op::Attention => "attention",
             Op::Gather => "gather",
@@ -166,7 +178,9 @@ impl Op {
             Op::ChainAdd => Cost { flops: (2 * n + m) * k, ..zero },
             // A step names one word, but moves a line: eight words, which no other step of the cycle shares.
             Op::Chase => Cost { input_read: 8 * n, ..zero },
-            Op::Barrier | Op::ForkJoin | Op::Wakeup => zero,
+            Op::Barrier | Op::ForkJoin | Op::Wakeup | Op::Dispatch | Op::Submit => zero,
+            // What crosses the bus is counted once.
+            Op::Upload | Op::Download => Cost { input_read: n, ..zero },
             Op::Matmul => {
                 Cost { flops: 2 * m * n * k, weights_read: n * k, input_read: m * k, output_written: m * n, ..zero }
             }

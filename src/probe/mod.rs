@@ -1,12 +1,12 @@
 //! Probes: which jobs to ask for, and what the answers mean.
 //!
-//! Pure, and blind to what the device is: a probe reads a [`Machine`] and writes [`Question`]s; the gates read ceilings.
-//! Nothing is timed here.
+//! Pure: a probe reads a [`Machine`] and writes [`Question`]s; the gates read ceilings. Nothing is timed here.
 
 mod attention;
 mod compute;
 mod curves;
 mod gates;
+mod gpu;
 mod grade;
 mod levels;
 mod matmul;
@@ -15,7 +15,7 @@ mod overhead;
 mod sustained;
 
 use crate::job::Job;
-use crate::profile::{Axis, Curve, Effort, Machine, Status};
+use crate::profile::{Axis, Curve, DeviceKind, Effort, Machine, Status};
 
 pub use gates::judge;
 pub use grade::grade;
@@ -89,7 +89,7 @@ impl Known<'_> {
 
 type Probe = fn(Known) -> Vec<Question>;
 
-/// The probe table: to add a probe, add its line.
+/// The probe table of processors; that of GPUs stands in `gpu`. To add a probe, add its line.
 const PROBES: &[Probe] = &[
     memory::questions,
     memory::latencies,
@@ -101,14 +101,21 @@ const PROBES: &[Probe] = &[
 
 /// Every curve that is asked of `machine` at `effort` before the ceilings, in the order of the profile.
 pub fn survey(machine: &Machine, effort: Effort) -> Vec<CurveQuestion> {
-    curves::questions(machine, effort)
+    match machine.device.kind {
+        DeviceKind::Cpu => curves::questions(machine, effort),
+        DeviceKind::Gpu => gpu::curves(machine, effort),
+    }
 }
 
 /// Every ceiling that is asked of `machine` at `effort`, in the order of the profile; `curves` are those of its survey, and
 /// may be missing.
 pub fn plan(machine: &Machine, curves: &[Curve], effort: Effort) -> Vec<Question> {
     let known = Known { machine, curves, effort };
-    PROBES.iter().flat_map(|probe| probe(known)).collect()
+    let probes = match machine.device.kind {
+        DeviceKind::Cpu => PROBES,
+        DeviceKind::Gpu => gpu::PROBES,
+    };
+    probes.iter().flat_map(|probe| probe(known)).collect()
 }
 
 /// The instruction sets of the machine that roofprobe has kernels for, by name, in order of preference.

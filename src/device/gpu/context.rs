@@ -212,6 +212,32 @@ impl Context {
         self.finish(self.queue.submit([]))
     }
 
+    /// Writes whole words to the beginning of `buffer` in one go of the queue.
+    pub(super) fn upload_at_once(&self, buffer: &wgpu::Buffer, data: &[u8]) -> Outcome<()> {
+        self.scoped(|| self.queue.write_buffer(buffer, 0, data))?;
+        self.finish(self.queue.submit([]))
+    }
+
+    /// Writes `data` into a buffer that was made for being mapped.
+    pub(super) fn written(&self, staging: &wgpu::Buffer, data: &[u8]) -> Outcome<()> {
+        let whole = 0..data.len() as u64;
+        self.scoped(|| staging.slice(whole.clone()).map_async(wgpu::MapMode::Write, |_| {}))?;
+        self.wait(None)?;
+        let written = staging.slice(whole).get_mapped_range_mut().map(|mut view| view.copy_from_slice(data));
+        staging.unmap();
+        written.map_err(|e| Trouble::Fatal(format!("a buffer could not be mapped: {e}")))
+    }
+
+    /// Copies the first `bytes` of one buffer to another, and waits for the end.
+    pub(super) fn copy(&self, source: &wgpu::Buffer, target: &wgpu::Buffer, bytes: u64) -> Outcome<()> {
+        let commands = self.scoped(|| {
+            let mut encoder = self.encoder();
+            encoder.copy_buffer_to_buffer(source, 0, target, 0, bytes);
+            encoder.finish()
+        })?;
+        self.submit(commands).map(|_| ())
+    }
+
     /// Sets all of `buffer` to zeros.
     pub(super) fn clear(&self, buffer: &wgpu::Buffer) -> Outcome<()> {
         let commands = self.scoped(|| {
@@ -348,6 +374,16 @@ impl Context {
             })
         })?;
         Ok(Bound { group, stride: stride as u32 })
+    }
+
+    /// Submits one compute pass without timestamps, and waits for its end.
+    pub(super) fn pass(&self, encode: impl FnOnce(&mut wgpu::ComputePass)) -> Outcome<()> {
+        let commands = self.scoped(|| {
+            let mut encoder = self.encoder();
+            encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+            encoder.finish()
+        })?;
+        self.submit(commands).map(|_| ())
     }
 
     /// Times one submission of one compute pass.

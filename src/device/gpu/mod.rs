@@ -6,6 +6,7 @@
 mod adapter;
 mod context;
 mod hooks;
+mod overhead;
 mod params;
 mod raw;
 mod routine;
@@ -13,6 +14,7 @@ mod shader;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod wall;
 mod worker;
 
 pub use adapter::Adapter;

@@ -1,12 +1,15 @@
 //! The worker: what times jobs on one opened GPU, in the process that may die of it.
 
-use super::context::{Context, Outcome};
+use super::context::{Context, Outcome, Trouble};
 use super::hooks::Hooks;
+use super::overhead::Dispatches;
 use super::routine::{Pacing, Routine};
 use super::stream::{Arena, Stream, WorkgroupRead};
+use super::wall::Walled;
 use crate::device::{Pass, Refusal};
 use crate::job::Job;
 use crate::units::Seconds;
+use crate::work::Work;
 use roofprobe_kernels::Op;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -24,6 +27,8 @@ pub(super) struct Worker {
     hooks: Hooks,
     arena: Option<Rc<Arena>>,
     ready: HashMap<Job, Ready>,
+    /// Jobs that only the host's clock sees.
+    walled: HashMap<Job, Walled>,
     /// Jobs asked for so far.
     asked: u64,
 }
@@ -35,7 +40,7 @@ impl Worker {
     /// What the driver says.
     pub(super) fn open(adapter: &wgpu::Adapter, hooks: Hooks) -> Result<Worker, String> {
         let context = Context::open(adapter, hooks.clone())?;
-        Ok(Worker { context, hooks, arena: None, ready: HashMap::new(), asked: 0 })
+        Ok(Worker { context, hooks, arena: None, ready: HashMap::new(), walled: HashMap::new(), asked: 0 })
     }
 
     /// What was opened.
@@ -56,6 +61,9 @@ impl Worker {
         if self.hooks.lose_at == Some(self.asked) {
             self.context.lose();
         }
+        if let Some(timed) = self.walled(job, repetitions) {
+            return timed;
+        }
         if !self.ready.contains_key(job) {
             self.make_room(job);
             let routine = self.routine(job)?;
@@ -72,7 +80,27 @@ impl Worker {
     /// Gives up all memory.
     pub(super) fn renew(&mut self) {
         self.ready.clear();
+        self.walled.clear();
         self.arena = None;
+    }
+
+    /// Times a job that only the host's clock sees; `None` when it is no such job.
+    fn walled(&mut self, job: &Job, repetitions: u64) -> Option<Outcome<Pass>> {
+        let mut walled = match self.walled.remove(job) {
+            Some(ready) => ready,
+            None => match Walled::new(&mut self.context, job)? {
+                Ok(ready) => ready,
+                Err(trouble) => return Some(Err(trouble)),
+            },
+        };
+        let work = walled.work() * repetitions as f64;
+        let pass = |(seconds, right)| match right {
+            true => Ok(pass(seconds, repetitions, work, None)),
+            false => Err(rejected(job)),
+        };
+        let timed = walled.run(&self.context, repetitions).and_then(pass);
+        self.walled.insert(job.clone(), walled);
+        Some(timed)
     }
 
     /// What another family of jobs holds is given back before a new one is made ready.
@@ -88,6 +116,7 @@ impl Worker {
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => {
                 Box::new(Stream::new(context, &mut self.arena, job)?)
             }
+            Op::Dispatch => Box::new(Dispatches::new(context)?),
             other => return Err(Refusal::Unsupported(format!("there is no {other} shader")).into()),
         })
     }
@@ -117,20 +146,22 @@ impl Ready {
         }
         let timing = self.pacing.time(context, self.routine.as_ref(), repetitions, limit)?;
         if verifies && !self.routine.verify(context, timing.executed)? {
-            return Err(Refusal::Rejected(format!("the result of {job} differs from the oracle")).into());
+            return Err(rejected(job));
         }
         self.verified = true;
         let wall_clock = |reason: &String| format!("timed by the wall clock, by difference: {reason}");
         let notes: Vec<String> =
             self.routine.note().into_iter().chain(self.pacing.by_difference.as_ref().map(wall_clock)).collect();
-        Ok(Pass {
-            seconds: Seconds(timing.seconds),
-            repetitions: timing.repetitions,
-            work: self.routine.work() * timing.repetitions as f64,
-            clock_hz: None,
-            huge_share: None,
-            disturbed: false,
-            note: (!notes.is_empty()).then(|| notes.join("; ")),
-        })
+        let work = self.routine.work() * timing.repetitions as f64;
+        Ok(pass(timing.seconds, timing.repetitions, work, (!notes.is_empty()).then(|| notes.join("; "))))
     }
+}
+
+fn pass(seconds: f64, repetitions: u64, work: Work, note: Option<String>) -> Pass {
+    let seconds = Seconds(seconds);
+    Pass { seconds, repetitions, work, clock_hz: None, huge_share: None, disturbed: false, note }
+}
+
+fn rejected(job: &Job) -> Trouble {
+    Refusal::Rejected(format!("the result of {job} differs from the oracle")).into()
 }

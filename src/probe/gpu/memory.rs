@@ -1,0 +1,155 @@
+//! Bandwidth of a GPU's memory, of its last cache, and of workgroup memory.
+
+use super::{is_quick, is_software, limits};
+use crate::job::Job;
+use crate::probe::curves::curve;
+use crate::probe::levels::levels;
+use crate::probe::memory::{CACHE_MULTIPLE_MIN, arrays, cache_bytes, room};
+use crate::probe::{CurveQuestion, Known, Question, Turn};
+use crate::profile::{Axis, Effort, Layout, Machine, Status, Variant};
+use roofprobe_kernels::ops::stream::OPS;
+use roofprobe_kernels::{Dtype, Op};
+
+/// The curve of working sets.
+const RESIDENT: &str = "memory.read.resident";
+/// Arrays of hardware are so many times its last cache; software takes the least honest multiple, since it takes time.
+const CACHE_MULTIPLE: u64 = 8;
+/// The smallest working set: fewer bytes are not enough for all invocations.
+const RESIDENT_BYTES_MIN: u64 = 256 << 10;
+/// What is read as the last cache where no curve shows where it ends: within those of all GPUs in sight.
+const CACHE_FOOTPRINT: u64 = 2 << 20;
+/// Workgroup memory that a workgroup reads.
+const WORKGROUP_BYTES: u64 = 16 << 10;
+/// Whole divisions of every candidate: no place lies beyond the end.
+const GRAIN: u64 = 1 << 20;
+
+/// `memory.vram.<access>`, `memory.cache.<access>`, `memory.workgroup.read`.
+pub(super) fn questions(known: Known) -> Vec<Question> {
+    let levels = levels(known.curve(RESIDENT), &known.machine.device.caches, 1);
+    let vram = OPS.into_iter().map(|op| {
+        let mut question = Question::new(format!("memory.vram.{op}"));
+        question.flags.clone_from(&levels.memory_flags);
+        question.turn = Turn::Often;
+        match array_bytes(known.machine, levels.last_bytes) {
+            Ok(bytes) => question.candidates = streams(&question.id, known, op, bytes, &ways(known, false)),
+            Err(reason) => question.otherwise = (Status::Skipped, reason),
+        }
+        question
+    });
+    let accesses: &[Op] = if is_quick(known) { &[Op::Read, Op::Copy] } else { &OPS };
+    let cache = accesses.iter().map(|&op| {
+        let mut question = Question::new(format!("memory.cache.{op}"));
+        let footprint = match levels.caches.last() {
+            Some(level) => {
+                question.flags.clone_from(&level.flags);
+                level.footprint_bytes
+            }
+            None => {
+                let mib = CACHE_FOOTPRINT >> 20;
+                question.flags.push(format!("the curve shows no edge of a cache: {mib} MiB are taken to be within it"));
+                CACHE_FOOTPRINT
+            }
+        };
+        let array = (footprint / arrays(op) / RESIDENT_BYTES_MIN).max(1) * RESIDENT_BYTES_MIN;
+        question.candidates = streams(&question.id, known, op, array, &ways(known, true));
+        question
+    });
+    vram.chain(cache).chain([workgroup(known)]).collect()
+}
+
+/// `memory.read.resident`: the same working set again and again.
+pub(super) fn resident(machine: &Machine, effort: Effort) -> CurveQuestion {
+    let most = cache_bytes(machine).saturating_mul(CACHE_MULTIPLE_MIN).min(room(machine, 1));
+    let most = most.min(limits(machine).buffer_bytes);
+    let per_octave = if effort == Effort::Quick || is_software(machine) { 1.0 } else { 2.0_f64 };
+    let (size, groups, layout) = way_of_curve(machine);
+    let sizes = (0..).map(|step| RESIDENT_BYTES_MIN as f64 * (f64::from(step) / per_octave).exp2());
+    let sizes = sizes.map(|bytes| (bytes / 4096.0).round() as u64 * 4096).take_while(|&bytes| bytes <= most);
+    let variant = |footprint| Variant { footprint_bytes: Some(footprint), ..divided(size, groups, layout) };
+    let asked = curve(RESIDENT, Op::Read, Axis::FootprintBytes, sizes.map(variant));
+    CurveQuestion { points: asked.points.into_iter().map(|job| Job { dtype: Dtype::F32, ..job }).collect(), ..asked }
+}
+
+/// Bytes of one array of GPU memory, or why there is not enough.
+fn array_bytes(machine: &Machine, seen: Option<u64>) -> Result<u64, String> {
+    let cache = cache_bytes(machine).max(seen.unwrap_or(0));
+    let least = cache.saturating_mul(CACHE_MULTIPLE_MIN);
+    let wanted = if is_software(machine) { least } else { cache.saturating_mul(CACHE_MULTIPLE) };
+    let most = room(machine, 1).min(limits(machine).buffer_bytes);
+    let bytes = wanted.min(most) / GRAIN * GRAIN;
+    if bytes < least.min(wanted) {
+        let [most, least] = [most, least].map(|bytes| bytes >> 20);
+        return Err(format!(
+            "too little memory: an array may have {most} MiB, and {least} MiB, {CACHE_MULTIPLE_MIN} × the last cache, are the \
+             least that is not read from it"
+        ));
+    }
+    Ok(bytes)
+}
+
+type Way = (u32, u32, Layout);
+
+/// Invocations of a workgroup, workgroups, layout: the expected winner first.
+fn ways(known: Known, cached: bool) -> Vec<Way> {
+    use Layout::{Blocked, Contiguous, Strided};
+    let hardware: &[Way] = match cached {
+        false => &[(256, 65535, Strided), (256, 2048, Blocked), (256, 8192, Strided), (1024, 1024, Strided)],
+        true => &[(256, 1024, Strided), (256, 512, Strided), (512, 1024, Blocked)],
+    };
+    let software: &[Way] = match cached {
+        false => &[(8, 128, Blocked), (32, 128, Contiguous), (8, 16, Blocked)],
+        true => &[(8, 16, Blocked), (256, 1024, Strided), (32, 128, Contiguous)],
+    };
+    let (own, other) = if is_software(known.machine) { (software, hardware) } else { (hardware, software) };
+    let own_count = if is_quick(known) { 2 } else { own.len() };
+    // The other kind's favourite shows that it loses.
+    let others = if is_quick(known) { 0 } else { 1 };
+    let most = limits(known.machine).workgroup_invocations;
+    own[..own_count].iter().chain(&other[..others]).copied().filter(|(size, ..)| *size <= most).collect()
+}
+
+fn way_of_curve(machine: &Machine) -> Way {
+    if is_software(machine) { (8, 16, Layout::Blocked) } else { (256, 2048, Layout::Strided) }
+}
+
+fn streams(id: &str, known: Known, op: Op, array: u64, ways: &[Way]) -> Vec<Job> {
+    let most = limits(known.machine).workgroups_per_dimension;
+    let footprint_bytes = Some(array * arrays(op));
+    let job = |&(size, groups, layout): &Way| Job {
+        ceiling: id.to_owned(),
+        op,
+        dtype: Dtype::F32,
+        variant: Variant { footprint_bytes, ..divided(size, groups.min(most), layout) },
+    };
+    ways.iter().map(job).collect()
+}
+
+fn divided(size: u32, groups: u32, layout: Layout) -> Variant {
+    Variant { workgroup_size: Some(size), workgroups: Some(groups), layout: Some(layout), ..Variant::default() }
+}
+
+fn workgroup(known: Known) -> Question {
+    let mut question = Question::new("memory.workgroup.read");
+    let limits = limits(known.machine);
+    let bytes = WORKGROUP_BYTES.min(u64::from(limits.workgroup_memory_bytes));
+    let ways: &[(u32, u32)] = if is_software(known.machine) {
+        &[(8, 16), (64, 16), (256, 16)]
+    } else {
+        &[(256, 2048), (128, 4096), (512, 1024)]
+    };
+    let count = if is_quick(known) { 2 } else { ways.len() };
+    let job = |&(size, groups): &(u32, u32)| Job {
+        ceiling: question.id.clone(),
+        op: Op::Read,
+        dtype: Dtype::F32,
+        variant: Variant {
+            workgroup_size: Some(size),
+            workgroups: Some(groups),
+            footprint_bytes: Some(bytes),
+            ..Variant::default()
+        },
+    };
+    let allowed = ways[..count].iter().filter(|(size, _)| *size <= limits.workgroup_invocations);
+    question.candidates = allowed.map(job).collect();
+    question
+}
