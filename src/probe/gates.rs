@@ -1,6 +1,6 @@
 //! Gates: a number that is not settled or not plausible is kept, and called suspect with both numbers in the reason.
 
-use crate::profile::{Ceiling, Machine, Status, Unit};
+use crate::profile::{Ceiling, DeviceKind, Machine, Status, Unit};
 use crate::units::four_digits;
 
 /// The 95 % interval of a settled ceiling is no wider than this share of its value.
@@ -19,10 +19,16 @@ const ABOVE_NEARER_MAX: f64 = 1.05;
 const ABOVE_PEAK_MAX: f64 = 1.02;
 /// One token's matmul reads each weight once: it may exceed the read bandwidth by the error of both.
 const ABOVE_READ_MAX: f64 = 1.05;
-/// The levels, nearest first.
+/// The levels, nearest first: of a processor, and of a GPU. Of a software adapter, workgroup memory is memory like any other.
 const LEVELS: [&str; 4] = ["l1", "l2", "l3", "dram"];
+const LEVELS_GPU: [&str; 3] = ["workgroup", "cache", "vram"];
+const LEVELS_SOFTWARE: [&str; 2] = ["cache", "vram"];
+/// A packed dot product that is this much faster than f32 is one instruction; below, it is made of others.
+const ACCELERATED_MIN: f64 = 1.5;
 /// How the ids end that count an addition beside each multiply-accumulate.
 const FMA_ADD: &str = ".fma_add";
+/// How the ids end of cooperative matrices: units of their own, beside those of the type.
+const COOPERATIVE: &str = ".coopmat";
 /// Three operations for two: where the pipes of the additions lie beside the others.
 const FMA_ADD_GAIN: f64 = 1.5;
 /// Fewer samples than this bear no interval.
@@ -38,13 +44,14 @@ pub fn judge(ceilings: &mut [Ceiling], machine: &Machine) {
     let fastest: Vec<(String, f64)> = ceilings.iter().filter_map(fastest).collect();
     for ceiling in ceilings.iter_mut().filter(|c| c.status == Status::Measured) {
         ceiling.flags.extend(against_burst(ceiling, &rows));
+        ceiling.flags.extend(accelerated(ceiling, &rows, machine));
         let gates = [
             settled(ceiling),
             below_pipes(ceiling, machine),
             above_own_rows(ceiling, &rows),
-            behind_nearer_level(ceiling, &rows),
-            below_peak(ceiling, &fastest),
-            below_read(ceiling, &fastest),
+            behind_nearer_level(ceiling, &rows, levels(machine)),
+            below_peak(ceiling, &fastest, machine.device.kind),
+            below_read(ceiling, &fastest, machine.device.kind),
         ];
         if let Some(reason) = gates.into_iter().flatten().next() {
             ceiling.status = Status::Suspect;
@@ -99,7 +106,7 @@ fn row(rows: &Rows, id: &str) -> Option<f64> {
 
 /// Farther from the core nothing is faster: no access than the same one, or than reading, of the nearest level inside it
 /// that has a value; and no latency is shorter.
-fn behind_nearer_level(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
+fn behind_nearer_level(ceiling: &Ceiling, rows: &Rows, levels: &[&str]) -> Option<String> {
     let words: Vec<&str> = ceiling.id.split('.').collect();
     let (family, level, accesses) = match words.as_slice() {
         ["memory", level, access] => ("memory", level, vec![format!(".{access}"), ".read".to_owned()]),
@@ -107,9 +114,10 @@ fn behind_nearer_level(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
         _ => return None,
     };
     let (value, unit) = ceiling.value()?;
-    let inside = LEVELS.iter().take_while(|known| known != &level).collect::<Vec<_>>();
+    let place = levels.iter().position(|known| known == level)?;
+    let inside = &levels[..place];
     accesses.iter().find_map(|access| {
-        let nearer = |level: &&&str| {
+        let nearer = |level: &&str| {
             let id = format!("{family}.{level}{access}");
             row(rows, &id).map(|value| (id, value))
         };
@@ -121,8 +129,31 @@ fn behind_nearer_level(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
     })
 }
 
+/// The levels of the machine, nearest first.
+fn levels(machine: &Machine) -> &'static [&'static str] {
+    match machine.device.kind {
+        DeviceKind::Cpu => &LEVELS,
+        DeviceKind::Gpu if super::gpu::is_software(machine) => &LEVELS_SOFTWARE,
+        DeviceKind::Gpu => &LEVELS_GPU,
+    }
+}
+
+/// Whether a GPU's packed dot product is an instruction, which no driver tells: its rate against f32 does.
+fn accelerated(ceiling: &Ceiling, rows: &Rows, machine: &Machine) -> Option<String> {
+    if machine.device.kind != DeviceKind::Gpu || ceiling.id != "compute.i8" {
+        return None;
+    }
+    let gain = four_digits(ceiling.value()?.0 / row(rows, "compute.f32")?);
+    Some(match gain >= ACCELERATED_MIN {
+        true => format!("dot4I8Packed is accelerated: {gain} × compute.f32"),
+        false => format!(
+            "dot4I8Packed is not accelerated: {gain} × compute.f32, and {ACCELERATED_MIN} would be a sign of it"
+        ),
+    })
+}
+
 /// No matmul is faster than the multiply-accumulates of its arithmetic alone.
-fn below_peak(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
+fn below_peak(ceiling: &Ceiling, rows: &Rows, kind: DeviceKind) -> Option<String> {
     let mut words = ceiling.id.split('.');
     if words.next() != Some("matmul") {
         return None;
@@ -132,6 +163,8 @@ fn below_peak(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
     // Chains of portable bytes, and of converted halves, do more for each product than a matmul, which converts once for
     // several tokens.
     let arithmetic = match (words.next()?, isa) {
+        // Shaders widen all weights.
+        _ if kind == DeviceKind::Gpu => "f32",
         ("f64", _) => "f64",
         ("f32" | "f16", _) => "f32",
         ("bf16", isa) if isa.ends_with("bf16") => "bf16",
@@ -141,23 +174,30 @@ fn below_peak(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
     };
     let best = format!("compute.{arithmetic}");
     let of_isas = format!("{best}.");
-    let peaks = rows.iter().filter(|(id, _)| *id == best || id.starts_with(&of_isas) && !id.ends_with(FMA_ADD));
+    // Halves may also go through cooperative matrices.
+    let matrices = kind == DeviceKind::Gpu && ceiling.id.starts_with("matmul.f16.");
+    let is_peak = |id: &str| {
+        let own = id == best || id.starts_with(&of_isas) && !id.ends_with(FMA_ADD);
+        own || matrices && id.ends_with(COOPERATIVE)
+    };
+    let peaks = rows.iter().filter(|(id, _)| is_peak(id));
     let (id, peak) = peaks.max_by(|a, b| a.1.total_cmp(&b.1))?;
     (value > peak * ABOVE_PEAK_MAX)
         .then(|| format!("implausible: {value} GFLOP/s, where {id}, the peak of its arithmetic, never exceeded {peak}"))
 }
 
 /// One token's matmul takes its weights from memory, and attention its keys and values, no faster than they can be read.
-fn below_read(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
+fn below_read(ceiling: &Ceiling, rows: &Rows, kind: DeviceKind) -> Option<String> {
     let words: Vec<&str> = ceiling.id.split('.').collect();
     let (rate, what) = match words.as_slice() {
         ["matmul", .., "m1"] => (ceiling.second()?.0, "weights"),
         ["attention", _, "decode", ..] => (ceiling.value()?.0, "keys and values"),
         _ => return None,
     };
-    let read = row(rows, "memory.dram.read")?;
+    let main = kind.main_memory();
+    let read = row(rows, &format!("memory.{main}.read"))?;
     (rate > read * ABOVE_READ_MAX)
-        .then(|| format!("implausible: {rate} GB/s of {what}, where memory.dram.read never exceeded {read}"))
+        .then(|| format!("implausible: {rate} GB/s of {what}, where memory.{main}.read never exceeded {read}"))
 }
 
 fn above_own_rows(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
@@ -167,7 +207,8 @@ fn above_own_rows(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
     }
     let below = format!("{}.", ceiling.id);
     // Additions beside the multiply-accumulates are no multiply-accumulates.
-    let own = rows.iter().filter(|(id, _)| id.starts_with(&below) && !id.ends_with(FMA_ADD));
+    let alike = |id: &str| id.starts_with(&below) && !id.ends_with(FMA_ADD) && !id.ends_with(COOPERATIVE);
+    let own = rows.iter().filter(|(id, _)| alike(id));
     let best = own.max_by(|a, b| a.1.total_cmp(&b.1))?;
     (value < best.1 * BELOW_OWN_ROW_MAX)
         .then(|| format!("inconsistent: {value} is less than the {} that {} alone reached", best.1, best.0))
@@ -251,6 +292,7 @@ fn pipes(microarchitecture: &str) -> Option<Pipes> {
 mod tests {
     use super::*;
     use crate::probe::tests::machine;
+    use crate::profile::GpuClass;
 
     fn ceiling(id: &str, value: f64) -> Ceiling {
         let mut c = Ceiling::with_value(id, Status::Measured, Unit::of(id).unwrap(), value);
@@ -400,5 +442,56 @@ mod tests {
         }
         assert!(reasons(&[("memory.dram.read", 40.0), ("attention.f16.decode.g1d64", 42.1)])[1].is_some());
         assert!(reasons(&[("memory.dram.read", 40.0), ("attention.f16.prefill", 150.0)])[1].is_none());
+    }
+
+    fn gpu(class: GpuClass) -> Machine {
+        let mut machine = machine();
+        machine.device.kind = DeviceKind::Gpu;
+        machine.device.gpu = crate::probe::gpu::tests::info(class);
+        machine
+    }
+
+    fn judged_on(machine: &Machine, rows: &[(&str, f64)]) -> Vec<Ceiling> {
+        let mut all: Vec<Ceiling> = rows.iter().map(|&(id, value)| ceiling(id, value)).collect();
+        judge(&mut all, machine);
+        all
+    }
+
+    #[test]
+    fn a_gpus_memory_lies_behind_its_cache_and_software_has_no_workgroup_memory() {
+        let rows = [("memory.workgroup.read", 50.0), ("memory.cache.read", 100.0), ("memory.vram.read", 200.0)];
+        let doubtful = |class| -> Vec<bool> {
+            judged_on(&gpu(class), &rows).iter().map(|c| c.status == Status::Suspect).collect()
+        };
+        assert_eq!(doubtful(GpuClass::Discrete), [false, true, true]);
+        assert_eq!(doubtful(GpuClass::Software), [false, false, true]);
+    }
+
+    #[test]
+    fn a_gpus_matmul_is_held_against_what_its_shaders_multiply_in() {
+        let machine = gpu(GpuClass::Discrete);
+        let of = |id: &str, value: f64| {
+            let rows = [("compute.f32", 100.0), ("compute.f16", 150.0), ("compute.f16.coopmat", 800.0), (id, value)];
+            let all = judged_on(&machine, &rows);
+            assert_eq!(all[1].status, Status::Measured, "other units than cooperative matrices");
+            all[3].status
+        };
+        assert_eq!(of("matmul.q8_0.m512", 103.0), Status::Suspect);
+        assert_eq!(of("matmul.f16.m512", 700.0), Status::Measured);
+        assert_eq!(of("matmul.f16.m512", 900.0), Status::Suspect);
+        let mut all = judged_on(&machine, &[("memory.vram.read", 40.0), ("attention.f16.decode", 42.1)]);
+        assert_eq!(all.pop().map(|c| c.status), Some(Status::Suspect));
+    }
+
+    #[test]
+    fn a_packed_dot_product_is_accelerated_only_if_it_gains() {
+        let flag = |i8: f64| {
+            let all = judged_on(&gpu(GpuClass::Discrete), &[("compute.f32", 100.0), ("compute.i8", i8)]);
+            all[1].flags[0].clone()
+        };
+        assert!(flag(150.0).contains("is accelerated: 1.5"));
+        assert!(flag(149.0).contains("not accelerated: 1.49"));
+        let cpu = judged_on(&machine(), &[("compute.f32", 100.0), ("compute.i8", 400.0)]);
+        assert!(cpu[1].flags.is_empty());
     }
 }
