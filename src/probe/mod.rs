@@ -6,7 +6,7 @@ mod attention;
 mod compute;
 mod curves;
 mod gates;
-mod gpu;
+pub(crate) mod gpu;
 mod grade;
 mod levels;
 mod matmul;

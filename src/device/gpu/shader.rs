@@ -31,12 +31,16 @@ macro_rules! shader {
     ($name:literal, $params:ty) => {
         crate::device::gpu::shader::Shader {
             name: $name,
-            text: include_str!(concat!("../../../shaders/", $name)),
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name)),
             params: <$params>::FIELDS,
         }
     };
 }
 pub(super) use shader;
+
+/// Every file.
+#[cfg(test)]
+pub(super) const SHADERS: &[Shader] = &[super::stream::STREAM, super::stream::WORKGROUP, super::overhead::EMPTY];
 
 /// A shader, specialised: what a pipeline is built from.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,6 +118,20 @@ impl Size {
 /// # Errors
 /// What is wrong with it.
 pub(super) fn specialised(program: &Program) -> Result<Size, String> {
+    compiled(program).map(|compiled| compiled.size)
+}
+
+/// A program as the compiler sees it, with its overrides in place.
+pub(super) struct Compiled {
+    pub(super) size: Size,
+    #[cfg(test)]
+    pub(super) module: naga::Module,
+    #[cfg(test)]
+    pub(super) info: naga::valid::ModuleInfo,
+}
+
+/// As [`specialised`], with all that came of it.
+pub(super) fn compiled(program: &Program) -> Result<Compiled, String> {
     let source = program.source();
     let module = naga::front::wgsl::parse_str(&source).map_err(|e| e.emit_to_string(&source))?;
     let mut validator = Validator::new(ValidationFlags::all(), Capabilities::all());
@@ -131,10 +149,17 @@ pub(super) fn specialised(program: &Program) -> Result<Size, String> {
     let bytes = |ty| module.types[ty].inner.try_size(module.to_ctx()).map_or(u64::MAX, u64::from);
     let shared = used().filter(|(_, global)| global.space == AddressSpace::WorkGroup);
     let storage = used().filter(|(_, global)| matches!(global.space, AddressSpace::Storage { .. }));
-    Ok(Size {
+    let size = Size {
         workgroup: module.entry_points[index].workgroup_size,
         // Each variable begins at a multiple of 16.
         workgroup_memory: shared.map(|(_, global)| bytes(global.ty).next_multiple_of(16)).sum(),
         storage_buffers: storage.count() as u32,
+    };
+    Ok(Compiled {
+        size,
+        #[cfg(test)]
+        info: info.into_owned(),
+        #[cfg(test)]
+        module: module.into_owned(),
     })
 }

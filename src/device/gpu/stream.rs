@@ -152,6 +152,21 @@ pub(super) fn workgroup_program(workgroup_size: u32, vectors: u32) -> Program {
     Program { shader: WORKGROUP, lines: Vec::new(), entry: "read", constants, bindings: WORKGROUP_BINDINGS }
 }
 
+/// Both programs of a stream job.
+#[cfg(test)]
+pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
+    let Division { size, .. } = Division::of(job)?;
+    Ok([false, true].map(|whole| program(job.op, size, whole)).into())
+}
+
+/// The program of a read of workgroup memory.
+#[cfg(test)]
+pub(super) fn workgroup_programs(job: &Job) -> Result<Vec<Program>, Refusal> {
+    let Division { size, .. } = Division::of(job)?;
+    let footprint = job.variant.footprint_bytes.unwrap_or(0);
+    Ok(vec![workgroup_program(size, (footprint / VECTOR_BYTES) as u32)])
+}
+
 /// One part of the arrays: what a binding holds.
 struct Chunk {
     pipeline: Pipeline,

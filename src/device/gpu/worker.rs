@@ -2,8 +2,14 @@
 
 use super::context::{Context, Outcome, Trouble};
 use super::hooks::Hooks;
+#[cfg(test)]
+use super::overhead;
 use super::overhead::Dispatches;
 use super::routine::{Pacing, Routine};
+#[cfg(test)]
+use super::shader::Program;
+#[cfg(test)]
+use super::stream;
 use super::stream::{Arena, Stream, WorkgroupRead};
 use super::wall::Walled;
 use crate::device::{Pass, Refusal};
@@ -119,6 +125,21 @@ impl Worker {
             Op::Dispatch => Box::new(Dispatches::new(context)?),
             other => return Err(Refusal::Unsupported(format!("there is no {other} shader")).into()),
         })
+    }
+}
+
+/// Every program that `job` may need, whatever the adapter.
+///
+/// # Errors
+/// Refusals that need no adapter: a job that no shader does.
+#[cfg(test)]
+pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
+    match job.op {
+        Op::Read if job.ceiling.starts_with("memory.workgroup.") => stream::workgroup_programs(job),
+        Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => stream::programs(job),
+        Op::Dispatch | Op::Submit => Ok(vec![overhead::program()]),
+        Op::Upload | Op::Download => Ok(Vec::new()),
+        other => Err(Refusal::Unsupported(format!("there is no {other} shader"))),
     }
 }
 

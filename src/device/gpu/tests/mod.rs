@@ -2,6 +2,7 @@
 //! `ROOFPROBE_REQUIRE_GPU` is set, as the project's own checks do.
 
 mod overheads;
+mod shaders;
 mod streams;
 
 use super::adapter;
