@@ -7,6 +7,7 @@ mod attention;
 mod compute;
 mod curves;
 mod gates;
+mod gpu;
 mod grade;
 mod levels;
 mod matmul;
@@ -15,7 +16,7 @@ mod overhead;
 mod sustained;
 
 use crate::job::Job;
-use crate::profile::{Axis, Curve, Effort, Machine, Status};
+use crate::profile::{Axis, Curve, DeviceKind, Effort, Machine, Status};
 
 pub use gates::judge;
 pub use grade::grade;
@@ -101,12 +102,18 @@ const PROBES: &[Probe] = &[
 
 /// Every curve that is asked of `machine` at `effort` before the ceilings, in the order of the profile.
 pub fn survey(machine: &Machine, effort: Effort) -> Vec<CurveQuestion> {
-    curves::questions(machine, effort)
+    match machine.device.kind {
+        DeviceKind::Cpu => curves::questions(machine, effort),
+        DeviceKind::Gpu => Vec::new(),
+    }
 }
 
 /// Every ceiling that is asked of `machine` at `effort`, in the order of the profile; `curves` are those of its survey, and
 /// may be missing.
 pub fn plan(machine: &Machine, curves: &[Curve], effort: Effort) -> Vec<Question> {
+    if machine.device.kind == DeviceKind::Gpu {
+        return gpu::questions(machine);
+    }
     let known = Known { machine, curves, effort };
     PROBES.iter().flat_map(|probe| probe(known)).collect()
 }
@@ -120,7 +127,7 @@ fn isas(machine: &Machine) -> impl Iterator<Item = roofprobe_kernels::Isa> + '_ 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::profile::{Cache, DeviceInfo, DeviceKind, Environment};
+    use crate::profile::{Cache, DeviceInfo, Environment};
 
     /// A machine that nobody has: two cores, 32 MiB of last-level cache, 16 GiB.
     pub(crate) fn machine() -> Machine {
