@@ -32,7 +32,8 @@ impl Devices {
         let mut devices = vec![serde_json::json!({ "id": "cpu", "device": json[0], "environment": json[1] })];
         let gpus = adapters.iter().map(|adapter| serde_json::json!({ "id": id(adapter), "adapter": adapter }));
         devices.extend(gpus);
-        let example = adapters.first().map_or("cpu".to_owned(), id);
+        let hardware = adapters.iter().find(|adapter| adapter["class"] != "software");
+        let example = hardware.map_or("cpu".to_owned(), id);
         let table = Table {
             title: "Devices that can be measured here".to_owned(),
             columns: columns.map(String::from).to_vec(),

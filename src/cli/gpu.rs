@@ -5,7 +5,7 @@ use super::say;
 use super::subject::Subject;
 use crate::device::Device;
 use crate::device::gpu::{self, Adapter, Gpu};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Every adapter, and what is to be said about the list.
 pub(super) fn list() -> (Vec<serde_json::Value>, Vec<String>) {
@@ -38,7 +38,7 @@ pub(super) fn name(what: Option<&str>) -> Result<String> {
 /// The GPU that is meant.
 pub(super) fn open(what: Option<&str>) -> Result<Subject> {
     let adapter = chosen(what)?;
-    subject(Gpu::open(&adapter)?)
+    Gpu::open(&adapter).map(subject)
 }
 
 /// The GPU of an earlier measurement.
@@ -49,7 +49,7 @@ pub(super) fn reopen(earlier: &Earlier) -> Result<Subject> {
     };
     let (name, id, bus) = (&profile.device.name, info.pci_id.as_deref(), info.pci_bus.as_deref());
     let adapter = gpu::again(&gpu::adapters()?, name, id, bus, &asked.backend).map_err(|e| earlier.refusal(e))?;
-    subject(Gpu::open(&adapter)?)
+    Gpu::open(&adapter).map(subject)
 }
 
 fn chosen(what: Option<&str>) -> Result<Adapter> {
@@ -59,10 +59,6 @@ fn chosen(what: Option<&str>) -> Result<Adapter> {
     Ok(chosen.adapter)
 }
 
-fn subject(gpu: Gpu) -> Result<Subject> {
-    let (machine, provenance) = (gpu.machine(), gpu.provenance());
-    if machine.device.gpu.is_none() {
-        return Err(Error::failure("the GPU does not describe itself"));
-    }
-    Ok(Subject { machine, provenance: Some(provenance), simulated: None, device: Box::new(gpu) })
+fn subject(gpu: Gpu) -> Subject {
+    Subject { machine: gpu.machine(), provenance: Some(gpu.provenance()), simulated: None, device: Box::new(gpu) }
 }

@@ -4,7 +4,8 @@ use super::resume::Earlier;
 use super::subject::Subject;
 use crate::error::{Error, Result};
 
-const NONE: &str = "this build of roofprobe has no GPU support; build it with the feature gpu, as cargo does by default";
+const NONE: &str =
+    "this build of roofprobe has no GPU support; build it with the feature gpu, as cargo does by default";
 
 /// No adapter, and why.
 pub(super) fn list() -> (Vec<serde_json::Value>, Vec<String>) {

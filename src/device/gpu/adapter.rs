@@ -103,7 +103,8 @@ fn describe(adapter: &wgpu::Adapter) -> Adapter {
         class: class.to_owned(),
         backend: info.backend.to_str().to_owned(),
         // GL guesses the vendor by its name, and knows no device.
-        pci_id: (info.vendor != 0 && info.backend != Backend::Gl).then(|| format!("{:04x}:{:04x}", info.vendor, info.device)),
+        pci_id: (info.vendor != 0 && info.backend != Backend::Gl)
+            .then(|| format!("{:04x}:{:04x}", info.vendor, info.device)),
         pci_bus: known(&info.device_pci_bus_id),
         driver: line(&info.driver),
         driver_info: line(&info.driver_info),
@@ -160,7 +161,9 @@ mod tests {
 
     fn listed(adapters: Vec<Adapter>) -> Vec<String> {
         let kept = each_once(adapters.into_iter().map(|adapter| (adapter, ())).collect());
-        kept.into_iter().map(|(adapter, ())| format!("{} {} {}", adapter.index, adapter.backend, adapter.name)).collect()
+        kept.into_iter()
+            .map(|(adapter, ())| format!("{} {} {}", adapter.index, adapter.backend, adapter.name))
+            .collect()
     }
 
     #[test]

@@ -45,8 +45,12 @@ pub fn best(adapters: &[Adapter]) -> Result<Chosen> {
         [only] => {
             let others = all.iter().copied().filter(|adapter| adapter != only);
             let others = listed(others);
-            let remark =
-                || format!("there are several GPUs: {} is measured; others are named as in --device gpu:1: {others}", only.name);
+            let remark = || {
+                format!(
+                    "there are several GPUs: {} is measured; others are named as in --device gpu:1: {others}",
+                    only.name
+                )
+            };
             Ok(Chosen { adapter: (*only).clone(), remark: (!others.is_empty()).then(remark) })
         }
         several => Err(Error::misuse(format!(
@@ -79,7 +83,9 @@ pub fn named(adapters: &[Adapter], what: &str) -> Result<Chosen> {
             "--device gpu:{what}: means several; name one by its number: {}",
             listed(several.iter().copied())
         ))),
-        None => Err(Error::misuse(format!("--device gpu:{what}: there is no such GPU; there are: {}", listed(adapters)))),
+        None => {
+            Err(Error::misuse(format!("--device gpu:{what}: there is no such GPU; there are: {}", listed(adapters))))
+        }
     }
 }
 
@@ -87,7 +93,13 @@ pub fn named(adapters: &[Adapter], what: &str) -> Result<Chosen> {
 ///
 /// # Errors
 /// Misuse when it is not there.
-pub fn again(adapters: &[Adapter], name: &str, pci_id: Option<&str>, pci_bus: Option<&str>, backend: &str) -> Result<Adapter> {
+pub fn again(
+    adapters: &[Adapter],
+    name: &str,
+    pci_id: Option<&str>,
+    pci_bus: Option<&str>,
+    backend: &str,
+) -> Result<Adapter> {
     let same: Vec<&Adapter> = adapters
         .iter()
         .filter(|adapter| adapter.name == name && adapter.pci_id.as_deref() == pci_id && adapter.backend == backend)
@@ -100,7 +112,8 @@ pub fn again(adapters: &[Adapter], name: &str, pci_id: Option<&str>, pci_bus: Op
 }
 
 fn listed<'a>(adapters: impl IntoIterator<Item = &'a Adapter>) -> String {
-    let one = |adapter: &Adapter| format!("{} {} ({}, {})", adapter.index, adapter.name, adapter.class, adapter.backend);
+    let one =
+        |adapter: &Adapter| format!("{} {} ({}, {})", adapter.index, adapter.name, adapter.class, adapter.backend);
     adapters.into_iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
@@ -155,9 +168,15 @@ mod tests {
     #[test]
     fn names_are_numbers_ids_places_or_parts() {
         let all = machine(&[CARD, CHIP, SOFTWARE]);
-        for (what, index) in
-            [("2", 2), ("10de:2684", 0), ("1002:15BF", 1), ("0000:01:00.0", 1), ("4090", 0), ("radv", 1), ("RTX 4090", 0)]
-        {
+        for (what, index) in [
+            ("2", 2),
+            ("10de:2684", 0),
+            ("1002:15BF", 1),
+            ("0000:01:00.0", 1),
+            ("4090", 0),
+            ("radv", 1),
+            ("RTX 4090", 0),
+        ] {
             assert_eq!(named(&all, what).map(|chosen| chosen.adapter.index), Ok(index), "{what}");
         }
         let none = named(&all, "voodoo").unwrap_err();

@@ -86,7 +86,8 @@ impl Keeper {
             deaths_in_a_row: 0,
             lost: None,
         };
-        let opened = keeper.start().map_err(|reason| Error::failure(format!("{} cannot be opened: {reason}", adapter.name)));
+        let opened =
+            keeper.start().map_err(|reason| Error::failure(format!("{} cannot be opened: {reason}", adapter.name)));
         Ok((keeper, opened?))
     }
 

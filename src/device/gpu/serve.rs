@@ -128,8 +128,8 @@ fn info(described: &Adapter, adapter: &wgpu::Adapter, context: &Context) -> std:
 }
 
 fn class(word: &str) -> GpuClass {
-    let classes =
-        [GpuClass::Discrete, GpuClass::Integrated, GpuClass::Virtual, GpuClass::Software].map(|class| (class.name(), class));
+    let classes = [GpuClass::Discrete, GpuClass::Integrated, GpuClass::Virtual, GpuClass::Software]
+        .map(|class| (class.name(), class));
     classes.into_iter().find(|(name, _)| *name == word).map_or(GpuClass::Other, |(_, class)| class)
 }
 
@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn every_class_is_known_by_its_word() {
-        for known in [GpuClass::Discrete, GpuClass::Integrated, GpuClass::Virtual, GpuClass::Software, GpuClass::Other] {
+        for known in [GpuClass::Discrete, GpuClass::Integrated, GpuClass::Virtual, GpuClass::Software, GpuClass::Other]
+        {
             assert_eq!(class(known.name()), known);
         }
     }

@@ -176,7 +176,8 @@ mod tests {
         let request = Request::Time(Task::new(&job, u64::MAX, 0.25));
         let Request::Time(task) = through(&request) else { panic!("another request") };
         assert_eq!((task.job(), task.repetitions, task.limit), (Ok(job), u64::MAX, 0.25));
-        let timed = Timed { seconds: 0.012, repetitions: 7, flops: 0.0, bytes: 1e12, note: Some("a \"note\"\n".into()) };
+        let timed =
+            Timed { seconds: 0.012, repetitions: 7, flops: 0.0, bytes: 1e12, note: Some("a \"note\"\n".into()) };
         let Answer::Timed(back) = through(&Answer::Timed(timed.clone())) else { panic!("another answer") };
         assert_eq!(Timed::from(Pass::from(back)), timed);
         for plain in [Request::List, Request::Renew] {
