@@ -152,12 +152,16 @@ fn only_the_command_line_prints_or_exits() {
 }
 
 #[test]
-fn unsafe_stands_in_one_room() {
+fn unsafe_stands_in_one_room_and_one_file() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let lib = std::fs::read_to_string(root.join("src/lib.rs")).unwrap();
     assert!(lib.contains("#![deny(unsafe_code)]"));
     for (_, files) in modules() {
         for (path, code) in files {
+            // What wgpu offers no safe call for; the lint asks each block for its SAFETY.
+            if path.ends_with("src/device/gpu/raw.rs") {
+                continue;
+            }
             assert!(!code.contains("unsafe {") && !code.contains("allow(unsafe_code)"), "{}", path.display());
         }
     }

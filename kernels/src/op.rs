@@ -127,6 +127,36 @@ pub struct Cost {
 }
 
 impl Op {
+    /// Every routine, in the order of their declaration.
+    pub const ALL: [Op; 21] = [
+        Op::Read,
+        Op::Write,
+        Op::Copy,
+        Op::Scale,
+        Op::Add,
+        Op::Triad,
+        Op::Chain,
+        Op::ChainAdd,
+        Op::Chase,
+        Op::Barrier,
+        Op::ForkJoin,
+        Op::Wakeup,
+        Op::Matmul,
+        Op::Attention,
+        Op::Gather,
+        Op::Append,
+        Op::RmsNorm,
+        Op::Rope,
+        Op::Bias,
+        Op::SwiGlu,
+        Op::Residual,
+    ];
+
+    /// The routine of that name.
+    pub fn named(name: &str) -> Option<Op> {
+        Op::ALL.into_iter().find(|op| op.name() == name)
+    }
+
     /// The name used in job names and in per-operation tables.
     pub const fn name(self) -> &'static str {
         match self {
@@ -216,6 +246,14 @@ impl std::fmt::Display for Op {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_routine_is_found_by_its_name() {
+        for (place, op) in Op::ALL.into_iter().enumerate() {
+            assert_eq!((Op::named(op.name()), op as usize), (Some(op), place));
+        }
+        assert_eq!(Op::named("dance"), None);
+    }
 
     #[test]
     fn streams_count_the_words_the_code_names() {

@@ -2,6 +2,7 @@
 //!
 //! A device knows nothing of ceilings, statistics or effort; [`crate::sample`] asks, and [`crate::probe`] decides what.
 
+mod child;
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;

@@ -437,7 +437,7 @@ impl Context {
                 let seconds = timeout.as_secs_f64();
                 Err(Trouble::Fatal(format!("the GPU did not finish a submission within {seconds} s")))
             }
-            Err(e) => self.check_lost().and(Err(Trouble::Fatal(format!("the device cannot be waited for: {e}")))),
+            Err(e) => self.notice_loss().and(Err(Trouble::Fatal(format!("the device cannot be waited for: {e}")))),
         }
     }
 
@@ -451,6 +451,14 @@ impl Context {
         lost.map_or(Ok(()), |reason| Err(Trouble::Fatal(format!("the device was lost ({reason})"))))
     }
 
+    /// The same after something failed: what is done with a lost device fails in many ways before the loss itself is told,
+    /// and none of them says anything about the job.
+    fn notice_loss(&self) -> Outcome<()> {
+        // Whatever this returns, the loss would have been told by then.
+        let _ = self.device.poll(wgpu::PollType::Poll);
+        self.check_lost()
+    }
+
     /// Runs `call` within error scopes.
     fn scoped<T>(&self, call: impl FnOnce() -> T) -> Outcome<T> {
         use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
@@ -460,7 +468,7 @@ impl Context {
         let value = call();
         let errors = [validation.pop(), internal.pop(), memory.pop()];
         for error in errors.into_iter().filter_map(pollster::block_on) {
-            self.check_lost()?;
+            self.notice_loss()?;
             return Err(match error {
                 wgpu::Error::OutOfMemory { .. } => Refusal::Skipped(format!("{OUT_OF_MEMORY}: {error}")).into(),
                 _ => refused(&error.to_string()),

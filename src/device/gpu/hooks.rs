@@ -14,8 +14,15 @@ pub(super) struct Hooks {
     pub(super) memory_bytes: Option<u64>,
     /// `lose-at=N`: the device is lost at the N-th job of a process.
     pub(super) lose_at: Option<u64>,
-    /// `die-at=N`: the process dies at the N-th job.
+    /// `die-at=N`: the process dies at the N-th job; with 0 already when adapters are listed.
     pub(super) die_at: Option<u64>,
+    /// `hang-at=N`: the process hangs at the N-th job.
+    pub(super) hang_at: Option<u64>,
+    /// `answer-ms=N`: a process that does not answer for so long is given up.
+    pub(super) answer: Option<Duration>,
+    /// `no-adapters`: none is found; `adapters-twice`: each is found twice.
+    pub(super) no_adapters: bool,
+    pub(super) adapters_twice: bool,
     /// `watchdog-ms=N`: submissions are given up after that time.
     pub(super) watchdog: Option<Duration>,
     /// `checked`: shaders keep their run-time checks.
@@ -48,6 +55,10 @@ impl Hooks {
                 "memory-mib" => hooks.memory_bytes = Some(number()? << 20),
                 "lose-at" => hooks.lose_at = Some(number()?),
                 "die-at" => hooks.die_at = Some(number()?),
+                "hang-at" => hooks.hang_at = Some(number()?),
+                "answer-ms" => hooks.answer = Some(Duration::from_millis(number()?)),
+                "no-adapters" => hooks.no_adapters = true,
+                "adapters-twice" => hooks.adapters_twice = true,
                 "watchdog-ms" => hooks.watchdog = Some(Duration::from_millis(number()?)),
                 "checked" => hooks.checked = true,
                 "no-f16" => hooks.no_f16 = true,

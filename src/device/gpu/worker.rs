@@ -64,6 +64,9 @@ impl Worker {
         if self.hooks.die_at == Some(self.asked) {
             std::process::abort();
         }
+        if self.hooks.hang_at == Some(self.asked) {
+            std::thread::sleep(std::time::Duration::MAX);
+        }
         if self.hooks.lose_at == Some(self.asked) {
             self.context.lose();
         }

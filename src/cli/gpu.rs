@@ -1,0 +1,64 @@
+//! GPUs on the command line: listed, chosen, opened. `no_gpu.rs` says the same words in a build without them.
+
+use super::resume::Earlier;
+use super::say;
+use super::subject::Subject;
+use crate::device::Device;
+use crate::device::gpu::{self, Adapter, Gpu};
+use crate::error::Result;
+
+/// Every adapter, and what is to be said about the list.
+pub(super) fn list() -> (Vec<serde_json::Value>, Vec<String>) {
+    let (adapters, mut notes) = match gpu::adapters() {
+        Ok(adapters) => (adapters, Vec::new()),
+        Err(error) => return (Vec::new(), vec![error.to_string()]),
+    };
+    if gpu::hardware(&adapters).next().is_none() {
+        notes.push(gpu::no_hardware(&adapters));
+    } else if adapters.iter().any(Adapter::is_software) {
+        notes.push("software is measured only when it is named, as in --device gpu:0".to_owned());
+    }
+    // An adapter has nothing that JSON cannot hold.
+    (adapters.iter().filter_map(|adapter| serde_json::to_value(adapter).ok()).collect(), notes)
+}
+
+/// Names of all hardware GPUs, as `--device gpu:WHAT` takes them, and why there is none.
+pub(super) fn hardware() -> Result<(Vec<String>, Option<String>)> {
+    let adapters = gpu::adapters()?;
+    let names: Vec<String> = gpu::hardware(&adapters).map(|adapter| adapter.index.to_string()).collect();
+    let none = names.is_empty().then(|| gpu::no_hardware(&adapters));
+    Ok((names, none))
+}
+
+/// The name of the GPU that is meant.
+pub(super) fn name(what: Option<&str>) -> Result<String> {
+    Ok(chosen(what)?.name)
+}
+
+/// The GPU that is meant.
+pub(super) fn open(what: Option<&str>) -> Result<Subject> {
+    let adapter = chosen(what)?;
+    Gpu::open(&adapter).map(subject)
+}
+
+/// The GPU of an earlier measurement.
+pub(super) fn reopen(earlier: &Earlier) -> Result<Subject> {
+    let profile = &earlier.profile;
+    let (Some(info), Some(asked)) = (&profile.device.gpu, &profile.provenance.gpu) else {
+        return Err(earlier.refusal("does not tell which GPU it is of"));
+    };
+    let (name, id, bus) = (&profile.device.name, info.pci_id.as_deref(), info.pci_bus.as_deref());
+    let adapter = gpu::again(&gpu::adapters()?, name, id, bus, &asked.backend).map_err(|e| earlier.refusal(e))?;
+    Gpu::open(&adapter).map(subject)
+}
+
+fn chosen(what: Option<&str>) -> Result<Adapter> {
+    let adapters = gpu::adapters()?;
+    let chosen = what.map_or_else(|| gpu::best(&adapters), |what| gpu::named(&adapters, what))?;
+    chosen.remark.iter().for_each(|remark| say(remark));
+    Ok(chosen.adapter)
+}
+
+fn subject(gpu: Gpu) -> Subject {
+    Subject { machine: gpu.machine(), provenance: Some(gpu.provenance()), simulated: None, device: Box::new(gpu) }
+}

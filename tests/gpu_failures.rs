@@ -1,0 +1,227 @@
+//! What a GPU's driver may do, forced by hooks on the real program: whatever it is, a measurement ends with a complete
+//! profile whose rows have values or reasons, and a selection that cannot be with a message. Where there is no adapter, tests
+//! that need one say so and pass, unless `ROOFPROBE_REQUIRE_GPU` is set.
+#![cfg(feature = "gpu")]
+
+use roofprobe::profile::{self, Profile, Status};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+const ONLY: [&str; 2] = ["--only", "memory.vram.{read,triad}"];
+
+/// A place of its own for every test, and the hooks that are set in it.
+struct Place {
+    folder: TempDir,
+    hooks: &'static str,
+}
+
+impl Place {
+    fn new(hooks: &'static str) -> Place {
+        Place { folder: tempfile::tempdir().unwrap(), hooks }
+    }
+
+    /// The same where there is an adapter.
+    fn with_adapter(hooks: &'static str) -> Option<Place> {
+        let devices = Place::new("").succeeds(&["devices", "--format", "json"]);
+        if devices.contains("gpu:0") {
+            return Some(Place::new(hooks));
+        }
+        assert!(std::env::var_os("ROOFPROBE_REQUIRE_GPU").is_none(), "a GPU is required, and there is no adapter");
+        eprintln!("skipped: there is no adapter");
+        None
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_roofprobe"));
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.env("ROOFPROBE_DIR", self.path("kept")).env("ROOFPROBE_GPU_HOOKS", self.hooks);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn succeeds(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn fails(&self, code: i32, arguments: &[&str], words: &[&str]) {
+        let output = self.run(arguments);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        for word in words {
+            assert!(message.contains(word), "{arguments:?}: \"{word}\" is not in: {message}");
+        }
+        assert!(!message.contains("panicked"), "{message}");
+    }
+
+    /// Measures, and reads the profile back: complete, and every row with a value or a reason.
+    fn measured(&self) -> Profile {
+        self.succeeds(&[&["measure", "--device", "gpu:0", "--effort", "quick", "-o", "p.toml"], &ONLY[..]].concat());
+        let profile = profile::load(&self.path("p.toml")).unwrap();
+        assert!(profile.provenance.complete && profile.provenance.gpu.is_some());
+        assert_eq!(
+            profile.ceiling.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(),
+            ["memory.vram.read", "memory.vram.triad"]
+        );
+        for ceiling in &profile.ceiling {
+            assert!(ceiling.status.has_value() || ceiling.reason.is_some(), "{ceiling:?}");
+        }
+        profile
+    }
+
+    /// Measures where nothing can be had, and looks for `words` in each reason.
+    fn all_skipped(&self, words: &[&str]) {
+        for ceiling in self.measured().ceiling {
+            let reason = ceiling.reason.unwrap();
+            assert_eq!(ceiling.status, Status::Skipped, "{reason}");
+            assert!(words.iter().all(|word| reason.contains(word)), "{reason}");
+        }
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Whatever was lost on the way is said, at the ceiling or as its reason.
+fn says(profile: &Profile, words: &str) -> bool {
+    let said = |c: &profile::Ceiling| c.reason.iter().chain(&c.flags).any(|line| line.contains(words));
+    profile.ceiling.iter().any(said)
+}
+
+#[test]
+fn without_an_adapter_the_cpu_is_listed_and_a_gpu_refused() {
+    let place = Place::new("no-adapters");
+    let json: serde_json::Value = serde_json::from_str(&place.succeeds(&["devices", "--format", "json"])).unwrap();
+    assert_eq!(json["devices"].as_array().unwrap().len(), 1);
+    assert!(json["notes"][0].as_str().unwrap().contains("install the driver"), "{json}");
+    for device in ["gpu", "gpu:0", "gpu:voodoo"] {
+        place.fails(1, &["measure", "--device", device], &["there is no GPU here"]);
+    }
+}
+
+#[test]
+fn a_driver_that_dies_of_being_listed_is_a_note() {
+    let place = Place::new("die-at=0");
+    let shown = place.succeeds(&["devices"]);
+    assert!(shown.contains("cpu") && shown.contains("GPUs cannot be listed: the GPU's process"), "{shown}");
+    place.fails(1, &["measure", "--device", "gpu"], &["cannot be listed"]);
+}
+
+#[test]
+fn wrong_names_and_options_are_misuse() {
+    let place = Place::new("");
+    for device in ["gpu:", "tpu", ""] {
+        place.fails(2, &["measure", "--device", device], &["--device"]);
+    }
+    for device in ["gpu", "gpu:0", "all"] {
+        place.fails(2, &["measure", "--device", device, "--threads", "1"], &["--threads"]);
+    }
+    place.fails(2, &["measure", "--device", "all", "-o", "p.toml"], &["-o"]);
+    place.fails(2, &["measure", "--device", "all", "--resume"], &["--resume"]);
+    Place::new("fly").fails(2, &["measure", "--device", "gpu:0"], &["ROOFPROBE_GPU_HOOKS", "fly"]);
+}
+
+#[test]
+fn names_must_mean_one_adapter() {
+    let Some(place) = Place::with_adapter("") else { return };
+    let devices = place.succeeds(&["devices", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&devices).unwrap();
+    let adapter = &json["devices"][1]["adapter"];
+    let name = adapter["name"].as_str().unwrap();
+    place.fails(2, &["measure", "--device", "gpu:voodoo 2"], &["voodoo 2", name]);
+    if adapter["class"] == "software" {
+        place.fails(1, &["measure", "--device", "gpu"], &["only software", name]);
+    }
+    let twice = Place::new("adapters-twice");
+    twice.fails(2, &["measure", "--device", &format!("gpu:{name}")], &["means several", &format!("1 {name}")]);
+}
+
+#[test]
+fn a_small_binding_limit_is_no_obstacle() {
+    let Some(place) = Place::with_adapter("binding-mib=64") else { return };
+    let profile = place.measured();
+    assert_eq!(profile.device.gpu.unwrap().limits.binding_bytes, 64 << 20);
+    assert!(profile.ceiling.iter().all(|ceiling| ceiling.status.has_value()));
+}
+
+#[test]
+fn a_process_that_dies_now_and_then_is_replaced() {
+    let Some(place) = Place::with_adapter("die-at=5") else { return };
+    assert!(says(&place.measured(), "the GPU's process"));
+}
+
+#[test]
+fn a_process_that_always_dies_leaves_reasons() {
+    let Some(place) = Place::with_adapter("die-at=1") else { return };
+    place.all_skipped(&["the GPU's process", "tried 3 times"]);
+    #[cfg(unix)]
+    place.all_skipped(&["died with signal 6"]);
+}
+
+#[test]
+fn a_lost_device_is_replaced_and_said() {
+    let Some(place) = Place::with_adapter("lose-at=5") else { return };
+    let profile = place.measured();
+    assert!(says(&profile, "the device was lost"), "{:?}", profile.ceiling);
+    assert!(profile.ceiling.iter().all(|ceiling| ceiling.status != Status::Unsupported), "{:?}", profile.ceiling);
+}
+
+#[test]
+fn a_submission_that_does_not_end_is_given_up() {
+    let Some(place) = Place::with_adapter("watchdog-ms=1") else { return };
+    let profile = place.measured();
+    let gives_up = |c: &profile::Ceiling| c.reason.as_ref().is_some_and(|reason| reason.contains("within 0.001 s"));
+    // Fast hardware may do all of it within a millisecond.
+    assert!(profile.ceiling.iter().all(|c| c.status.has_value() || gives_up(c)), "{:?}", profile.ceiling);
+}
+
+#[test]
+fn a_process_that_hangs_is_not_waited_for() {
+    let Some(place) = Place::with_adapter("hang-at=1,answer-ms=1500") else { return };
+    place.all_skipped(&["did not answer within 1.5 s"]);
+}
+
+#[test]
+fn an_earlier_measurement_is_gone_on_with_on_its_own_adapter() {
+    let Some(place) = Place::with_adapter("") else { return };
+    place.measured();
+    let text = std::fs::read_to_string(place.path("p.toml")).unwrap();
+    let part = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1).replacen("complete = true", "complete = false", 1)
+    };
+    std::fs::write(place.path("p.toml"), part("complete = true", "complete = false")).unwrap();
+    place.succeeds(&["measure", "--resume", "-o", "p.toml"]);
+    assert!(profile::load(&place.path("p.toml")).unwrap().provenance.complete);
+    let name = format!("name = {:?}", profile::parse(&text).unwrap().device.name);
+    for (other, word) in [
+        (part(&name, "name = \"Voodoo 2\""), "Voodoo 2"),
+        (part("backend = \"", "backend = \"dx12\" # \""), "dx12"),
+        (part("workgroup_invocations = ", "workgroup_invocations = 1"), "device.gpu differs"),
+    ] {
+        std::fs::write(place.path("other.toml"), other).unwrap();
+        place.fails(2, &["measure", "--resume", "-o", "other.toml"], &["other.toml", word]);
+    }
+}
+
+/// A worker on its own, as its parent starts it.
+#[test]
+#[cfg(unix)]
+fn a_worker_ends_with_its_parent_even_when_it_hangs() {
+    let place = Place::new("hang-at=1");
+    let mut worker = place.command(&["gpu-worker"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    drop(worker.stdin.take());
+    assert!(worker.wait().unwrap().success());
+    assert!(!place.succeeds(&["--help"]).contains("gpu-worker"));
+}
