@@ -128,7 +128,7 @@ pub struct Cost {
 
 impl Op {
     /// Every routine, in the order of their declaration.
-    pub const ALL: [Op; 21] = [
+    pub const ALL: [Op; 25] = [
         Op::Read,
         Op::Write,
         Op::Copy,
@@ -141,6 +141,10 @@ impl Op {
         Op::Barrier,
         Op::ForkJoin,
         Op::Wakeup,
+        Op::Dispatch,
+        Op::Submit,
+        Op::Upload,
+        Op::Download,
         Op::Matmul,
         Op::Attention,
         Op::Gather,

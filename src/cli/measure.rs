@@ -11,7 +11,7 @@ use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::file;
 use crate::probe;
-use crate::profile::{self, Effort, Profile, Provenance};
+use crate::profile::{self, DeviceKind, Effort, Profile, Provenance};
 use crate::report::{self, Format, Report};
 use crate::sample::{self, Finished, Pace};
 use crate::simulate;
@@ -172,7 +172,11 @@ impl Measure {
         recorder.profile.ceiling.clone_from(&ceilings);
         recorder.profile.curve.clone_from(&curves);
         let effort = recorder.profile.provenance.effort;
-        let pace = if simulated.is_some() { Pace::of_replay(effort) } else { Pace::of(effort) };
+        let pace = match (simulated.is_some(), machine.device.kind) {
+            (true, _) => Pace::of_replay(effort),
+            (false, DeviceKind::Cpu) => Pace::of(effort),
+            (false, DeviceKind::Gpu) => Pace::of_gpu(effort),
+        };
         let questions = wanted.curves(probe::survey(&machine, effort));
         let begun = Instant::now();
         let surveyed = sample::survey(device.as_mut(), &questions, pace, &curves, &mut recorder)?;

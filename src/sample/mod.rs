@@ -82,6 +82,18 @@ impl Pace {
         }
     }
 
+    /// The pace of an effort on a GPU, where each round takes longer: a worker is started, shaders are compiled, arrays cross a
+    /// bus.
+    #[must_use]
+    pub fn of_gpu(effort: Effort) -> Pace {
+        let pace = Pace::of(effort);
+        match effort {
+            Effort::Quick => Pace { budget: Duration::from_secs(22), ..pace },
+            Effort::Standard => Pace { budget: Duration::from_secs(120), ..pace },
+            Effort::Thorough => pace,
+        }
+    }
+
     /// The pace of a replay: rounds until the record is exhausted, however it was taken, and no clock.
     #[must_use]
     pub fn of_replay(effort: Effort) -> Pace {

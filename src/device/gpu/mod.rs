@@ -43,7 +43,7 @@ const UNTOLD_MEMORY_BYTES: u64 = 2 << 30;
 pub struct Gpu {
     adapter: Adapter,
     opened: Opened,
-    host: Environment,
+    host: Machine,
     taken_at_start: Taken,
     keeper: Keeper,
 }
@@ -54,7 +54,7 @@ impl Gpu {
     /// # Errors
     /// Failure when the driver does not open it.
     pub fn open(adapter: &Adapter) -> Result<Gpu> {
-        let host = Cpu::describe()?.environment;
+        let host = Cpu::describe()?;
         let (keeper, opened) = Keeper::open(adapter)?;
         Ok(Gpu { adapter: adapter.clone(), opened, host, taken_at_start: Taken::now(), keeper })
     }
@@ -67,7 +67,7 @@ impl Gpu {
     /// Memory that may be asked for: what the host has left where the GPU shares it, and never more than that, as data is
     /// made and verified there; of a GPU with memory of its own no more than it has, and 2 GiB where that is not told.
     fn memory_available_bytes(&self) -> u64 {
-        let host = self.host.memory_available_bytes;
+        let host = self.host.environment.memory_available_bytes;
         match self.opened.gpu.class {
             GpuClass::Software | GpuClass::Integrated => host,
             GpuClass::Discrete | GpuClass::Virtual | GpuClass::Other => {
@@ -87,9 +87,11 @@ impl Device for Gpu {
             numa_nodes: None,
             huge_pages: None,
             memory_available_bytes: self.memory_available_bytes(),
-            ..self.host.clone()
+            ..self.host.environment.clone()
         };
         Taken::now().note_since(self.taken_at_start, &mut environment);
+        let class = self.opened.gpu.class;
+        let of_host = matches!(class, GpuClass::Software | GpuClass::Integrated);
         let device = DeviceInfo {
             name: self.adapter.name.clone(),
             kind: DeviceKind::Gpu,
@@ -100,8 +102,9 @@ impl Device for Gpu {
             isas: Vec::new(),
             logical_cpus: None,
             cores: None,
-            memory_bytes: self.adapter.memory_bytes,
-            caches: Vec::new(),
+            memory_bytes: self.adapter.memory_bytes.or(of_host.then_some(self.host.device.memory_bytes).flatten()),
+            // The processor's own serve a software adapter; those of a GPU nobody tells.
+            caches: if class == GpuClass::Software { self.host.device.caches.clone() } else { Vec::new() },
             gpu: Some(self.opened.gpu.clone()),
         };
         Machine { device, environment }
