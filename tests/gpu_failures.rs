@@ -2,10 +2,14 @@
 //! profile whose rows have values or reasons, and a selection that cannot be with a message. Where there is no adapter, tests
 //! that need one say so and pass, unless `ROOFPROBE_REQUIRE_GPU` is set.
 #![cfg(feature = "gpu")]
+// A test that is skipped has to say so.
+#![allow(clippy::print_stderr)]
 
 use roofprobe::profile::{self, Profile, Status};
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const ONLY: [&str; 2] = ["--only", "memory.vram.{read,triad}"];
@@ -215,13 +219,25 @@ fn an_earlier_measurement_is_gone_on_with_on_its_own_adapter() {
     }
 }
 
-/// A worker on its own, as its parent starts it.
+/// A worker on its own, asked as its parent does, hangs in its first job, and its parent is gone.
 #[test]
-#[cfg(unix)]
 fn a_worker_ends_with_its_parent_even_when_it_hangs() {
-    let place = Place::new("hang-at=1");
-    let mut worker = place.command(&["gpu-worker"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    drop(worker.stdin.take());
-    assert!(worker.wait().unwrap().success());
+    let Some(place) = Place::with_adapter("hang-at=1") else { return };
     assert!(!place.succeeds(&["--help"]).contains("gpu-worker"));
+    let devices: serde_json::Value = serde_json::from_str(&place.succeeds(&["devices", "--format", "json"])).unwrap();
+    let mut command = place.command(&["gpu-worker"]);
+    let mut worker = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut requests = worker.stdin.take().unwrap();
+    let mut answers = BufReader::new(worker.stdout.take().unwrap()).lines();
+    let open = serde_json::json!({ "open": { "adapter": devices["devices"][1]["adapter"] } });
+    writeln!(requests, "roofprobe-gpu-worker {open}").unwrap();
+    assert!(answers.any(|line| line.unwrap().starts_with("roofprobe-gpu-worker {\"opened\"")));
+    let time = serde_json::json!({ "time": { "ceiling": "memory.vram.read", "op": "read", "dtype": "f32",
+        "variant": { "footprint_bytes": 4096 }, "repetitions": 1, "limit": 1.0 } });
+    writeln!(requests, "roofprobe-gpu-worker {time}").unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(worker.try_wait().unwrap().is_none(), "it hangs");
+    drop(requests);
+    assert!(worker.wait().unwrap().success());
+    assert!(answers.all(|line| line.unwrap().is_empty()), "it did not answer");
 }

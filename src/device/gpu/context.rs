@@ -467,7 +467,7 @@ impl Context {
             [OutOfMemory, Internal, Validation].map(|filter| self.device.push_error_scope(filter));
         let value = call();
         let errors = [validation.pop(), internal.pop(), memory.pop()];
-        for error in errors.into_iter().filter_map(pollster::block_on) {
+        if let Some(error) = errors.into_iter().find_map(pollster::block_on) {
             self.notice_loss()?;
             return Err(match error {
                 wgpu::Error::OutOfMemory { .. } => Refusal::Skipped(format!("{OUT_OF_MEMORY}: {error}")).into(),

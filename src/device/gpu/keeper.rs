@@ -186,7 +186,7 @@ impl Keeper {
         let answer = self.ask(&Request::Open { adapter: self.adapter.clone() });
         self.opening = begun.elapsed();
         match answer {
-            Ok(Answer::Opened(opened)) => return Ok(*opened),
+            Ok(Answer::Opened(opened)) => Ok(*opened),
             Ok(Answer::Failed(reason)) | Err(reason) => {
                 self.process = None;
                 Err(reason)
