@@ -105,7 +105,8 @@ fn arrows_only_go_down() {
         for name in allowed {
             assert!(IMPORTS[..position].iter().any(|(above, _)| above == name), "{module} → {name} points up");
         }
-        for (path, code) in files {
+        // Tests may look at both sides: what they name is no arrow.
+        for (path, code) in files.iter().filter(|(path, _)| !path.iter().any(|part| part == "tests")) {
             for name in named(code) {
                 assert!(name == *module || allowed.contains(&name.as_str()), "{}: names {name}", path.display());
             }

@@ -22,6 +22,8 @@ use crate::job::Job;
 use crate::profile::Machine;
 use crate::units::{Seconds, four_digits};
 use crate::work::Work;
+#[cfg(feature = "gpu")]
+pub(super) use bench::all_waited_s;
 use bench::{Bench, clock_hz, waited_s};
 pub(crate) use canary::ALIVE;
 use overhead::Call;

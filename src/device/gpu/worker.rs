@@ -12,6 +12,7 @@ use super::shader::Program;
 use super::stream;
 use super::stream::{Arena, Stream, WorkgroupRead};
 use super::wall::Walled;
+use crate::device::cpu::{Taken, all_waited_s};
 use crate::device::{Pass, Refusal};
 use crate::job::Job;
 use crate::units::Seconds;
@@ -19,6 +20,10 @@ use crate::work::Work;
 use roofprobe_kernels::Op;
 use std::collections::HashMap;
 use std::rc::Rc;
+
+/// Threads that wait for their cores longer than this share of a pass, all of them together, share them with somebody. The
+/// waking of those that slept before is in it.
+const WAITED_SHARE_MAX: f64 = 0.05;
 
 /// A job made ready, and what is known of it.
 struct Ready {
@@ -31,6 +36,8 @@ struct Ready {
 pub(super) struct Worker {
     context: Context,
     hooks: Hooks,
+    /// Whether the processor plays the GPU.
+    software: bool,
     arena: Option<Rc<Arena>>,
     ready: HashMap<Job, Ready>,
     /// Jobs that only the host's clock sees.
@@ -46,7 +53,8 @@ impl Worker {
     /// What the driver says.
     pub(super) fn open(adapter: &wgpu::Adapter, hooks: Hooks) -> Result<Worker, String> {
         let context = Context::open(adapter, hooks.clone())?;
-        Ok(Worker { context, hooks, arena: None, ready: HashMap::new(), walled: HashMap::new(), asked: 0 })
+        let software = adapter.get_info().device_type == wgpu::DeviceType::Cpu;
+        Ok(Worker { context, hooks, software, arena: None, ready: HashMap::new(), walled: HashMap::new(), asked: 0 })
     }
 
     /// What was opened.
@@ -60,6 +68,17 @@ impl Worker {
     /// # Errors
     /// Refused: the job; fatal: the device is gone.
     pub(super) fn time(&mut self, job: &Job, repetitions: u64, limit: f64) -> Outcome<Pass> {
+        let before = self.software.then(|| (Taken::now(), all_waited_s()));
+        let mut pass = self.timed(job, repetitions, limit)?;
+        if let Some((taken, waited_s)) = before {
+            // The processor is the GPU, and others may have had it meanwhile.
+            let waited = all_waited_s() - waited_s > WAITED_SHARE_MAX * pass.seconds.0;
+            pass.disturbed = waited || Taken::now().more_than(taken);
+        }
+        Ok(pass)
+    }
+
+    fn timed(&mut self, job: &Job, repetitions: u64, limit: f64) -> Outcome<Pass> {
         self.asked += 1;
         if self.hooks.die_at == Some(self.asked) {
             std::process::abort();

@@ -87,7 +87,7 @@ impl Taken {
     }
 
     /// Whether anything was taken between `earlier` and now.
-    pub(in crate::device::cpu) fn more_than(self, earlier: Taken) -> bool {
+    pub(in crate::device) fn more_than(self, earlier: Taken) -> bool {
         self.steal_ticks > earlier.steal_ticks || self.throttled_periods > earlier.throttled_periods
     }
 
