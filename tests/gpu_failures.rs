@@ -151,6 +151,27 @@ fn names_must_mean_one_adapter() {
     twice.fails(2, &["measure", "--device", &format!("gpu:{name}")], &["means several", &format!("1 {name}")]);
 }
 
+/// Software that poses as hardware: what is chosen when nothing is named.
+#[test]
+fn hardware_is_measured_unnamed_and_with_all() {
+    let Some(place) = Place::with_adapter("as-hardware") else { return };
+    let read = ["measure", "--effort", "quick", "--only", "*.read", "--device"];
+    let kinds = || {
+        let files = std::fs::read_dir(place.path("kept")).unwrap().map(|file| file.unwrap().path());
+        let mut kinds: Vec<_> = files.map(|path| format!("{:?}", profile::load(&path).unwrap().device.kind)).collect();
+        kinds.sort();
+        kinds
+    };
+    place.succeeds(&[&read[..], &["gpu"]].concat());
+    assert_eq!(kinds(), ["Gpu"]);
+    place.succeeds(&[&read[..], &["all"]].concat());
+    assert_eq!(kinds(), ["Cpu", "Gpu", "Gpu"]);
+    // Nothing of it is incomplete.
+    place.fails(2, &["measure", "--resume", "--device", "gpu"], &["no incomplete profile"]);
+    let twice = Place::new("as-hardware,adapters-twice");
+    twice.fails(2, &["measure", "--device", "gpu"], &["there are several"]);
+}
+
 #[test]
 fn a_small_binding_limit_is_no_obstacle() {
     let Some(place) = Place::with_adapter("binding-mib=64") else { return };

@@ -130,19 +130,23 @@ impl Measure {
         let (names, none) = gpu::hardware().unwrap_or_else(|error| (Vec::new(), Some(error.to_string())));
         none.iter().for_each(|reason| say(reason));
         let devices = std::iter::once(Selection::Cpu).chain(names.into_iter().map(|name| Selection::Gpu(Some(name))));
-        let (mut reports, mut failures) = (Vec::new(), Vec::new());
+        let (mut reports, mut failed) = (Vec::new(), false);
         for device in devices {
+            let name = device.to_string();
             let one = Measure { device, only: self.only.clone(), effort: self.effort, ..Measure::quick() };
             match one.measure() {
                 Ok(measured) => reports.push(report::profile::report(&measured.profile)?),
                 Err(error) if interrupted() => return Err(error),
-                Err(error) => failures.push(error),
+                Err(error) => {
+                    say(&format!("{name} was not measured: {error}"));
+                    failed = true;
+                }
             }
         }
         let json = reports.iter().map(|report| report.json.clone()).collect();
         let tables = reports.into_iter().flat_map(|report| report.tables).collect();
         super::print_report(&Report { tables, flat: None, json }, format)?;
-        failures.into_iter().next().map_or(Ok(()), Err)
+        if failed { Err(Error::failure("not every device was measured")) } else { Ok(()) }
     }
 
     /// Measures and saves; an interruption is an error that says how to go on.

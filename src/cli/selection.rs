@@ -1,5 +1,6 @@
 //! `--device`: which device is meant.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// What `--device` names.
@@ -31,6 +32,17 @@ impl FromStr for Selection {
     }
 }
 
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Selection::Cpu => f.write_str("cpu"),
+            Selection::Gpu(None) => f.write_str("gpu"),
+            Selection::Gpu(Some(what)) => write!(f, "gpu:{what}"),
+            Selection::All => f.write_str("all"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +59,7 @@ mod tests {
             ("gpu: RTX 4090", gpu("RTX 4090")),
         ] {
             assert_eq!(word.parse(), meant, "{word}");
+            assert_eq!(meant.unwrap().to_string().replace(' ', ""), word.replace(' ', ""));
         }
         for (word, part) in [("gpu:", "gpu:0"), ("tpu", "cpu, gpu"), ("", "cpu, gpu")] {
             assert!(word.parse::<Selection>().unwrap_err().contains(part), "{word}");

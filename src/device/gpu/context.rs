@@ -138,7 +138,7 @@ impl Context {
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| e.to_string())?;
         let lost = Arc::new(Mutex::new(None));
         let (noticed, objected) = (lost.clone(), lost.clone());
-        device.set_device_lost_callback(move |reason, message| note(&noticed, format!("{reason:?}: {message}")));
+        device.set_device_lost_callback(move |reason, message| note(&noticed, format!("{reason:?} {message}")));
         // Nothing should come here, since all calls are made within scopes. If it does, the device is not to be trusted.
         device.on_uncaptured_error(Arc::new(move |error| note(&objected, error.to_string())));
         let stamps = features.contains(wgpu::Features::TIMESTAMP_QUERY).then(|| stamps(&device, &queue));

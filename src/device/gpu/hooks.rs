@@ -20,6 +20,8 @@ pub(super) struct Hooks {
     pub(super) hang_at: Option<u64>,
     /// `answer-ms=N`: a process that does not answer for so long is given up.
     pub(super) answer: Option<Duration>,
+    /// `as-hardware`: software is taken for something else, and chosen unnamed.
+    pub(super) as_hardware: bool,
     /// `no-adapters`: none is found; `adapters-twice`: each is found twice.
     pub(super) no_adapters: bool,
     pub(super) adapters_twice: bool,
@@ -57,6 +59,7 @@ impl Hooks {
                 "die-at" => hooks.die_at = Some(number()?),
                 "hang-at" => hooks.hang_at = Some(number()?),
                 "answer-ms" => hooks.answer = Some(Duration::from_millis(number()?)),
+                "as-hardware" => hooks.as_hardware = true,
                 "no-adapters" => hooks.no_adapters = true,
                 "adapters-twice" => hooks.adapters_twice = true,
                 "watchdog-ms" => hooks.watchdog = Some(Duration::from_millis(number()?)),

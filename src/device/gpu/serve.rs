@@ -79,6 +79,9 @@ fn list(hooks: &Hooks) -> Vec<(Adapter, wgpu::Adapter)> {
         std::process::abort();
     }
     let mut adapters = if hooks.no_adapters { Vec::new() } else { adapter::all() };
+    if hooks.as_hardware {
+        adapters.iter_mut().for_each(|(adapter, _)| adapter.class = GpuClass::Other.name().to_owned());
+    }
     if hooks.adapters_twice {
         let again = adapters.iter().cloned();
         adapters = adapters.iter().cloned().zip(again).flat_map(|(one, other)| [one, other]).collect();
