@@ -1,5 +1,6 @@
 //! The worker: what times jobs on one opened GPU, in the process that may die of it.
 
+use super::chain::Chain;
 use super::context::{Context, Outcome};
 use super::hooks::Hooks;
 use super::routine::{Pacing, Routine};
@@ -88,6 +89,7 @@ impl Worker {
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => {
                 Box::new(Stream::new(context, &mut self.arena, job)?)
             }
+            Op::Chain => Box::new(Chain::new(context, job)?),
             other => return Err(Refusal::Unsupported(format!("there is no {other} shader")).into()),
         })
     }
