@@ -153,9 +153,9 @@ const START_OF_FOUR: &str = "    let at = first * LANES + lane;
 const BITS_OF_FOUR: &str = "    let b = bitcast<vec4<u32>>(x);
     return (b.x + b.y) + (b.z + b.w);";
 // A driver may flush subnormal halves to zero: as zero they all count.
-const BITS_OF_HALF: &str = "    let b = bitcast<u32>(vec2<f16>(x, 0.0h));
+const BITS_OF_HALF: &str = "    let b = pack2x16float(vec2<f32>(f32(x), 0.0));
     return select(b, 0u, (b & 0x7c00u) == 0u);";
-const BITS_OF_FOUR_HALVES: &str = "    let two = bitcast<vec2<u32>>(x);
+const BITS_OF_FOUR_HALVES: &str = "    let two = vec2<u32>(pack2x16float(vec2<f32>(x.xy)), pack2x16float(vec2<f32>(x.zw)));
     let b = vec4<u32>(two & vec2<u32>(0xffffu), two >> vec2<u32>(16u));
     let c = select(b, vec4<u32>(), (b & vec4<u32>(0x7c00u)) == vec4<u32>());
     return (c.x + c.y) + (c.z + c.w);";
