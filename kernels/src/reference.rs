@@ -2,6 +2,7 @@
 
 pub mod attention;
 pub mod gpu_chain;
+pub mod gpu_tiles;
 pub mod matmul;
 
 use crate::op::Op;

@@ -6,6 +6,7 @@
 mod adapter;
 mod chain;
 mod context;
+mod coopmat;
 mod hooks;
 mod params;
 mod raw;

@@ -2,6 +2,7 @@
 
 use super::chain::Chain;
 use super::context::{Context, Outcome};
+use super::coopmat::Coopmat;
 use super::hooks::Hooks;
 use super::routine::{Pacing, Routine};
 use super::stream::{Arena, Stream, WorkgroupRead};
@@ -89,6 +90,7 @@ impl Worker {
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => {
                 Box::new(Stream::new(context, &mut self.arena, job)?)
             }
+            Op::Chain if job.variant.tile.is_some() => Box::new(Coopmat::new(context, job)?),
             Op::Chain => Box::new(Chain::new(context, job)?),
             other => return Err(Refusal::Unsupported(format!("there is no {other} shader")).into()),
         })

@@ -43,6 +43,25 @@ fn chains_come_to_what_the_oracle_says_in_every_invocation() {
 }
 
 #[test]
+fn chains_of_matrices_come_to_what_the_oracle_says_where_there_are_such() {
+    on_every_adapter(|worker| {
+        for (chains, subgroups, groups) in [(1, 1, 1), (3, 1, 5), (4, 4, 2)] {
+            let mut job = chain(Dtype::F16, 1, chains, subgroups * worker.context().subgroup_max, groups);
+            job.variant.vector = None;
+            job.variant.tile = Some("8x8x8".to_owned());
+            for repetitions in [1, 5] {
+                let Some(pass) = timed(worker, &job, repetitions) else {
+                    assert!(worker.context().matrices.is_empty());
+                    break;
+                };
+                let flops = 2 * 64 * 8_u32.pow(3) * chains * subgroups * groups;
+                assert_eq!(pass.work.flops.0, f64::from(flops) * pass.repetitions as f64, "{job}");
+            }
+        }
+    });
+}
+
+#[test]
 fn what_shaders_cannot_compute_is_unsupported() {
     on_every_adapter(|worker| {
         for (dtype, vector) in [(Dtype::F64, 1), (Dtype::Bf16, 1), (Dtype::I8, 4), (Dtype::F32, 3)] {
