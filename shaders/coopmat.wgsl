@@ -4,14 +4,14 @@ enable wgpu_cooperative_matrix;
 
 struct Params {
     rounds: u32,
+    // Subgroups of a workgroup that count: subgroups that are smaller than expected are more.
+    subgroups: u32,
     unused_1: u32,
     unused_2: u32,
-    unused_3: u32,
 }
 
-// Invocations of a workgroup, and its subgroups that count: subgroups that are smaller than expected are more.
+// Invocations of a workgroup.
 override SIZE: u32 = 32u;
-override SUBGROUPS: u32 = 1u;
 
 alias left = coop_mat8x8<f16, A>;
 alias right = coop_mat8x8<f16, B>;
@@ -37,7 +37,7 @@ fn chain(
     @builtin(subgroup_id) subgroup: u32,
 ) {
     // Those that nobody counts share tiles that nobody reads, since all have to take the same way.
-    let place = select(groups.x * SUBGROUPS, group.x * SUBGROUPS + subgroup, subgroup < SUBGROUPS);
+    let place = select(groups.x * p.subgroups, group.x * p.subgroups + subgroup, subgroup < p.subgroups);
     let first = place * CHAINS * TILE * TILE;
     let there = coopLoadT<right>(&rights[0], TILE);
     let back = coopLoadT<right>(&rights[TILE * TILE], TILE);

@@ -16,9 +16,10 @@ params! {
     CoopmatParams {
         /// Rounds of all chains.
         rounds: u32,
+        /// Subgroups of a workgroup.
+        subgroups: u32,
         unused_1: u32,
         unused_2: u32,
-        unused_3: u32,
     }
 }
 
@@ -41,12 +42,10 @@ struct Wanted {
     chains: u32,
     size: u32,
     groups: u32,
-    /// Subgroups of a workgroup.
-    subgroups: u32,
 }
 
 impl Wanted {
-    fn of(job: &Job, subgroup: u32) -> Result<Wanted, Refusal> {
+    fn of(job: &Job) -> Result<Wanted, Refusal> {
         let named = |value: Option<u32>, what: &str| {
             let missing = || Refusal::Skipped(format!("the job names no {what}"));
             value.filter(|&n| n > 0).ok_or_else(missing)
@@ -66,11 +65,7 @@ impl Wanted {
         if job.dtype != Dtype::F16 || chains > CHAINS_MAX {
             return Err(Refusal::Unsupported(format!("there is no shader of {chains} chains of {} matrices", job.dtype)));
         }
-        if !size.is_multiple_of(subgroup.max(1)) {
-            let reason = format!("a workgroup of {size} is no whole number of subgroups of {subgroup}");
-            return Err(Refusal::Unsupported(reason));
-        }
-        Ok(Wanted { side, chains, size, groups, subgroups: size / subgroup.max(1) })
+        Ok(Wanted { side, chains, size, groups })
     }
 
     fn program(self) -> Program {
@@ -118,28 +113,30 @@ impl Wanted {
             shader: COOPMAT,
             lines,
             entry: "chain",
-            constants: vec![("SIZE", f64::from(self.size)), ("SUBGROUPS", f64::from(self.subgroups))],
+            constants: vec![("SIZE", f64::from(self.size))],
             bindings: BINDINGS,
         }
     }
 
-    /// Elements of the sums of all chains of all subgroups.
+    /// Elements of the sums of all chains of a subgroup.
     fn elements(self) -> u64 {
-        u64::from(self.groups * self.subgroups) * u64::from(self.chains) * u64::from(self.side).pow(2)
+        u64::from(self.chains) * u64::from(self.side).pow(2)
     }
 }
 
-/// The programs that `job` runs on a GPU with subgroups of `subgroup` invocations.
+/// The programs that `job` runs.
 ///
 /// # Errors
 /// When there is none for it.
-pub(super) fn programs(job: &Job, subgroup: u32) -> Result<Vec<Program>, Refusal> {
-    Ok(vec![Wanted::of(job, subgroup)?.program()])
+pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
+    Ok(vec![Wanted::of(job)?.program()])
 }
 
 /// A chain of matrices made ready.
 pub(super) struct Coopmat {
     wanted: Wanted,
+    /// Elements of all sums.
+    elements: u64,
     pipeline: Pipeline,
     bound: Bound,
     sums: wgpu::Buffer,
@@ -153,7 +150,7 @@ impl Coopmat {
     /// When the adapter lists no such matrices, or lacks something else that it needs.
     pub(super) fn new(context: &mut Context, job: &Job) -> Outcome<Coopmat> {
         use wgpu::CooperativeScalarType::{F16, F32};
-        let mut wanted = Wanted::of(job, context.subgroup_max)?;
+        let mut wanted = Wanted::of(job)?;
         wanted.groups = wanted.groups.min(context.limits.max_compute_workgroups_per_dimension);
         let listed = context.matrices.iter().any(|listed| {
             [listed.m_size, listed.n_size, listed.k_size] == [wanted.side; 3]
@@ -164,24 +161,30 @@ impl Coopmat {
             let reason = format!("this GPU lists no cooperative matrices of {side}x{side}x{side} f16 f32");
             return Err(Refusal::Unsupported(reason).into());
         }
-        let pipeline = context.pipeline(&programs(job, context.subgroup_max)?[0])?;
+        let subgroup = context.subgroup_max.max(1);
+        if !wanted.size.is_multiple_of(subgroup) {
+            let reason = format!("a workgroup of {} is no whole number of subgroups of {subgroup}", wanted.size);
+            return Err(Refusal::Unsupported(reason).into());
+        }
+        let subgroups = wanted.size / subgroup;
+        let elements = u64::from(wanted.groups) * u64::from(subgroups) * wanted.elements();
+        let pipeline = context.pipeline(&wanted.program())?;
         let tiles = GpuTiles::new(wanted.side as usize, wanted.chains as usize, 17);
         let lefts = context.filled(bytemuck::cast_slice(&tiles.lefts))?;
         let rights = context.filled(bytemuck::cast_slice(&tiles.rights))?;
         // Behind them the tiles of subgroups that do not count.
-        let spare = u64::from(wanted.chains) * u64::from(wanted.side).pow(2);
-        let sums = context.buffer((wanted.elements() + spare) * 4)?;
-        let slot = |slot: u32| CoopmatParams { rounds: 1 << slot, ..CoopmatParams::default() };
+        let sums = context.buffer((elements + wanted.elements()) * 4)?;
+        let slot = |slot: u32| CoopmatParams { rounds: 1 << slot, subgroups, ..CoopmatParams::default() };
         let slots: Vec<CoopmatParams> = (0..=FOLD_MAX.ilog2()).map(slot).collect();
         let bound = context.bind(&pipeline, &slots, &[Part::whole(&lefts), Part::whole(&rights), Part::whole(&sums)])?;
-        Ok(Coopmat { wanted, pipeline, bound, sums, tiles })
+        Ok(Coopmat { wanted, elements, pipeline, bound, sums, tiles })
     }
 }
 
 impl Routine for Coopmat {
     fn work(&self) -> Work {
         // Each element of a sum takes a row and a column.
-        let width = self.wanted.elements() * u64::from(self.wanted.side);
+        let width = self.elements * u64::from(self.wanted.side);
         Work::of_kernel(Op::Chain.cost(Shape::chain(width, 0, 2 * PAIRS)), Dtype::F16)
     }
 
@@ -207,7 +210,7 @@ impl Routine for Coopmat {
             let reason = format!("after {repetitions} repetitions its sums are too large to be exact");
             return Err(Refusal::Skipped(reason).into());
         }
-        let sums = context.download(&self.sums, self.wanted.elements() * 4)?;
+        let sums = context.download(&self.sums, self.elements * 4)?;
         let got: &[f32] = bytemuck::cast_slice(&sums);
         // Exact: below 2²⁴.
         let want = |change: &i32| (i64::from(*change) * pairs as i64) as f32;

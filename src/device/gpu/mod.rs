@@ -4,6 +4,7 @@
 //! is who asks it, line by line, notices when it dies or hangs, and starts another one.
 
 mod adapter;
+mod attention;
 mod chain;
 mod context;
 mod coopmat;

@@ -1,5 +1,6 @@
 //! The worker: what times jobs on one opened GPU, in the process that may die of it.
 
+use super::attention::{Attention, Caches};
 use super::chain::Chain;
 use super::context::{Context, Outcome};
 use super::coopmat::Coopmat;
@@ -25,6 +26,7 @@ pub(super) struct Worker {
     context: Context,
     hooks: Hooks,
     arena: Option<Rc<Arena>>,
+    caches: Option<Rc<Caches>>,
     ready: HashMap<Job, Ready>,
     /// Jobs asked for so far.
     asked: u64,
@@ -37,7 +39,7 @@ impl Worker {
     /// What the driver says.
     pub(super) fn open(adapter: &wgpu::Adapter, hooks: Hooks) -> Result<Worker, String> {
         let context = Context::open(adapter, hooks.clone())?;
-        Ok(Worker { context, hooks, arena: None, ready: HashMap::new(), asked: 0 })
+        Ok(Worker { context, hooks, arena: None, caches: None, ready: HashMap::new(), asked: 0 })
     }
 
     /// What was opened.
@@ -74,13 +76,20 @@ impl Worker {
     /// Gives up all memory.
     pub(super) fn renew(&mut self) {
         self.ready.clear();
-        self.arena = None;
+        (self.arena, self.caches) = (None, None);
     }
 
     /// What another family of jobs holds is given back before a new one is made ready.
     fn make_room(&mut self, job: &Job) {
         let family = family(job);
         self.ready.retain(|known, _| keeps(known, &family));
+        if job.op != Op::Attention {
+            self.caches = None;
+        } else if !self.caches.as_ref().is_some_and(|caches| caches.suffice(job)) {
+            // Smaller ones go before larger ones are made.
+            self.caches = None;
+            self.ready.retain(|known, _| known.op != Op::Attention);
+        }
     }
 
     fn routine(&mut self, job: &Job) -> Outcome<Box<dyn Routine>> {
@@ -90,6 +99,7 @@ impl Worker {
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => {
                 Box::new(Stream::new(context, &mut self.arena, job)?)
             }
+            Op::Attention => Box::new(Attention::new(context, &mut self.caches, job)?),
             Op::Chain if job.variant.tile.is_some() => Box::new(Coopmat::new(context, job)?),
             Op::Chain => Box::new(Chain::new(context, job)?),
             other => return Err(Refusal::Unsupported(format!("there is no {other} shader")).into()),
