@@ -37,6 +37,8 @@ const BINDINGS: &[Access] =
     &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write, Access::Write];
 /// Halves of a vector of four words.
 const VECTOR_HALVES: u32 = 8;
+/// Vectors that an invocation has in flight. Drivers unroll all of it, and take long to compile more.
+const IN_FLIGHT: u32 = 4;
 /// Halves that are made up for the cache; a prime number, so that no two rows are alike.
 const STRETCH_HALVES: usize = 16_381;
 /// Bytes of one buffer of caches at most, and what their places in it are multiples of.
@@ -130,10 +132,12 @@ impl Wanted {
     }
 
     fn programs(&self) -> [Program; 2] {
+        let pieces = self.vector / VECTOR_HALVES;
         let lines = vec![
             ("const GROUP: u32 = 4u;", format!("const GROUP: u32 = {}u;", self.head.group)),
             ("const DIM: u32 = 128u;", format!("const DIM: u32 = {}u;", self.head.head_dim)),
-            ("const PIECES: u32 = 1u;", format!("const PIECES: u32 = {}u;", self.vector / VECTOR_HALVES)),
+            ("const PIECES: u32 = 1u;", format!("const PIECES: u32 = {pieces}u;")),
+            ("const UNROLL: u32 = 4u;", format!("const UNROLL: u32 = {}u;", (IN_FLIGHT / pieces).max(1))),
         ];
         let program = |entry, constants| Program {
             shader: ATTENTION,
