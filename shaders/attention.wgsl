@@ -68,6 +68,12 @@ fn high(word: vec4<u32>) -> vec4<f32> {
     return vec4<f32>(unpack2x16float(word.z), unpack2x16float(word.w));
 }
 
+// What another lane of the stream holds. The shuffle stands here only where it is asked for: a GPU without subgroups takes no
+// shader that names it, used or not.
+fn neighbour(x: f32, mask: u32) -> f32 {
+    return x;
+}
+
 fn begin() {
     for (var g = 0u; g < GROUP; g++) {
         most[g] = LEAST;
@@ -171,7 +177,7 @@ fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
             for (var u = 0u; u < UNROLL; u++) {
                 var whole = score[g][u];
                 for (var mask = 1u; mask < LANES; mask *= 2u) {
-                    whole += subgroupShuffleXor(whole, mask);
+                    whole += neighbour(whole, mask);
                 }
                 whole = select(LEAST, whole, first + u * STREAMS + stream < behind);
                 score[g][u] = whole;

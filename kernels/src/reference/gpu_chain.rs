@@ -134,7 +134,8 @@ mod tests {
             for &rounding in Rounding::lawful(dtype) {
                 for &start in &chains.starts {
                     let end = chains.end(start, chains.constants[0], 128, rounding);
-                    let end = if dtype == Dtype::F32 { f32::from_bits(end) } else { f16::from_bits(end as u16).to_f32() };
+                    let end =
+                        if dtype == Dtype::F32 { f32::from_bits(end) } else { f16::from_bits(end as u16).to_f32() };
                     assert!(end.abs() < 2.0, "{dtype} {rounding:?}: {end}");
                 }
             }

@@ -26,9 +26,8 @@ impl GpuTiles {
     /// Random tiles of `side` rows for `chains` chains.
     pub fn new(side: usize, chains: usize, seed: u64) -> GpuTiles {
         let mut random = Random::new(seed);
-        let mut integers = |magnitude: i32, count: usize| -> Vec<i32> {
-            (0..count).map(|_| random.integer(magnitude)).collect()
-        };
+        let mut integers =
+            |magnitude: i32, count: usize| -> Vec<i32> { (0..count).map(|_| random.integer(magnitude)).collect() };
         let lefts = integers(LEFT_MAX, chains * side * side);
         let there = integers(RIGHT_MAX, side * side);
         let mut back: Vec<i32> = there.iter().map(|value| -value).collect();

@@ -33,8 +33,7 @@ params! {
 /// Attention to a cache.
 pub(super) const ATTENTION: Shader = shader!("attention.wgsl", AttentionParams);
 
-const BINDINGS: &[Access] =
-    &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write, Access::Write];
+const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write, Access::Write];
 /// Halves of a vector of four words.
 const VECTOR_HALVES: u32 = 8;
 /// Vectors that an invocation has in flight. Drivers unroll all of it, and take long to compile more.
@@ -133,12 +132,15 @@ impl Wanted {
 
     fn programs(&self) -> [Program; 2] {
         let pieces = self.vector / VECTOR_HALVES;
-        let lines = vec![
+        let mut lines = vec![
             ("const GROUP: u32 = 4u;", format!("const GROUP: u32 = {}u;", self.head.group)),
             ("const DIM: u32 = 128u;", format!("const DIM: u32 = {}u;", self.head.head_dim)),
             ("const PIECES: u32 = 1u;", format!("const PIECES: u32 = {pieces}u;")),
             ("const UNROLL: u32 = 4u;", format!("const UNROLL: u32 = {}u;", (IN_FLIGHT / pieces).max(1))),
         ];
+        if self.layout == Layout::Strided {
+            lines.push(("    return x;", "    return subgroupShuffleXor(x, mask);".to_owned()));
+        }
         let program = |entry, constants| Program {
             shader: ATTENTION,
             lines: lines.clone(),
@@ -258,8 +260,7 @@ impl Attention {
         let (tokens, splits) = wanted.splits();
         let dim = wanted.head.head_dim as u64;
         let mut random = Random::new(23);
-        let queries: Vec<f32> =
-            (0..wanted.heads() * dim).map(|_| (QUERY_MAX * random.signed_unit()) as f32).collect();
+        let queries: Vec<f32> = (0..wanted.heads() * dim).map(|_| (QUERY_MAX * random.signed_unit()) as f32).collect();
         let asked = context.filled(bytemuck::cast_slice(&queries))?;
         let peaks = context.buffer(wanted.heads() * u64::from(splits) * 8)?;
         let parts = context.buffer(wanted.heads() * u64::from(splits) * dim * 4)?;
@@ -272,10 +273,7 @@ impl Attention {
             let layer = |buffer| Part { buffer, offset, size: Some(wanted.layer_bytes()) };
             let [asked, peaks, parts, out] = [&asked, &peaks, &parts, &out].map(Part::whole);
             let all = [asked, layer(keys), layer(values), peaks, parts, out];
-            let both = [
-                context.bind(&pipelines[0], &[params], &all)?,
-                context.bind(&pipelines[1], &[params], &all)?,
-            ];
+            let both = [context.bind(&pipelines[0], &[params], &all)?, context.bind(&pipelines[1], &[params], &all)?];
             Ok(both)
         };
         let bound: Outcome<Vec<_>> = (0..wanted.copies).map(bind).collect();
@@ -333,7 +331,8 @@ impl Routine for Attention {
         let mut right = got.iter().all(|value| value.is_finite());
         for head in (0..group).chain(heads - group..heads) {
             let answer = &got[head as usize * dim..][..dim];
-            right &= answer.iter().zip(self.oracle(head)).all(|(&got, want)| (f64::from(got) - want).abs() <= TOLERANCE);
+            right &=
+                answer.iter().zip(self.oracle(head)).all(|(&got, want)| (f64::from(got) - want).abs() <= TOLERANCE);
         }
         Ok(right)
     }

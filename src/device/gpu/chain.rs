@@ -155,7 +155,8 @@ const BITS_OF_FOUR: &str = "    let b = bitcast<vec4<u32>>(x);
 // A driver may flush subnormal halves to zero: as zero they all count.
 const BITS_OF_HALF: &str = "    let b = pack2x16float(vec2<f32>(f32(x), 0.0));
     return select(b, 0u, (b & 0x7c00u) == 0u);";
-const BITS_OF_FOUR_HALVES: &str = "    let two = vec2<u32>(pack2x16float(vec2<f32>(x.xy)), pack2x16float(vec2<f32>(x.zw)));
+const BITS_OF_FOUR_HALVES: &str =
+    "    let two = vec2<u32>(pack2x16float(vec2<f32>(x.xy)), pack2x16float(vec2<f32>(x.zw)));
     let b = vec4<u32>(two & vec2<u32>(0xffffu), two >> vec2<u32>(16u));
     let c = select(b, vec4<u32>(), (b & vec4<u32>(0x7c00u)) == vec4<u32>());
     return (c.x + c.y) + (c.z + c.w);";
@@ -209,7 +210,9 @@ impl Chain {
         let mut rounds = self.rounds.get();
         match slot {
             0 => rounds[0] = rounds[0].wrapping_add(1),
-            1 => (rounds[0], rounds[TURN as usize]) = (rounds[0].wrapping_add(1), rounds[TURN as usize].wrapping_add(1)),
+            1 => {
+                (rounds[0], rounds[TURN as usize]) = (rounds[0].wrapping_add(1), rounds[TURN as usize].wrapping_add(1))
+            }
             _ => rounds = rounds.map(|times| times.wrapping_add((1 << slot) / CONSTANTS as u32)),
         }
         self.rounds.set(rounds);

@@ -150,7 +150,20 @@ impl Context {
         let info = adapter.get_info();
         let (subgroup_min, subgroup_max) = (info.subgroup_min_size, info.subgroup_max_size);
         let pipelines = HashMap::new();
-        Ok(Context { device, queue, features, limits, matrices, subgroup_min, subgroup_max, hooks, stamps, lost, pipelines, unchecked })
+        Ok(Context {
+            device,
+            queue,
+            features,
+            limits,
+            matrices,
+            subgroup_min,
+            subgroup_max,
+            hooks,
+            stamps,
+            lost,
+            pipelines,
+            unchecked,
+        })
     }
 
     /// Nanoseconds of one timestamp tick, where there are timestamps.

@@ -63,7 +63,10 @@ impl Wanted {
         let groups = named(variant.workgroups, "number of workgroups")?;
         let chains = named(variant.chains, "chains")?;
         if job.dtype != Dtype::F16 || chains > CHAINS_MAX {
-            return Err(Refusal::Unsupported(format!("there is no shader of {chains} chains of {} matrices", job.dtype)));
+            return Err(Refusal::Unsupported(format!(
+                "there is no shader of {chains} chains of {} matrices",
+                job.dtype
+            )));
         }
         Ok(Wanted { side, chains, size, groups })
     }
@@ -176,7 +179,8 @@ impl Coopmat {
         let sums = context.buffer((elements + wanted.elements()) * 4)?;
         let slot = |slot: u32| CoopmatParams { rounds: 1 << slot, subgroups, ..CoopmatParams::default() };
         let slots: Vec<CoopmatParams> = (0..=FOLD_MAX.ilog2()).map(slot).collect();
-        let bound = context.bind(&pipeline, &slots, &[Part::whole(&lefts), Part::whole(&rights), Part::whole(&sums)])?;
+        let bound =
+            context.bind(&pipeline, &slots, &[Part::whole(&lefts), Part::whole(&rights), Part::whole(&sums)])?;
         Ok(Coopmat { wanted, elements, pipeline, bound, sums, tiles })
     }
 }
