@@ -97,6 +97,9 @@ pub(super) struct Context {
     pub(super) limits: wgpu::Limits,
     /// The shapes of cooperative matrices that the adapter lists.
     pub(super) matrices: Vec<wgpu::CooperativeMatrixProperties>,
+    /// The fewest and the most invocations that a subgroup has.
+    pub(super) subgroup_min: u32,
+    pub(super) subgroup_max: u32,
     hooks: Hooks,
     stamps: Option<Stamps>,
     lost: Arc<Mutex<Option<String>>>,
@@ -144,8 +147,23 @@ impl Context {
         let stamps = features.contains(wgpu::Features::TIMESTAMP_QUERY).then(|| stamps(&device, &queue));
         let matrices = if experimental { adapter.cooperative_matrix_properties() } else { Vec::new() };
         let unchecked = !hooks.checked;
+        let info = adapter.get_info();
+        let (subgroup_min, subgroup_max) = (info.subgroup_min_size, info.subgroup_max_size);
         let pipelines = HashMap::new();
-        Ok(Context { device, queue, features, limits, matrices, hooks, stamps, lost, pipelines, unchecked })
+        Ok(Context {
+            device,
+            queue,
+            features,
+            limits,
+            matrices,
+            subgroup_min,
+            subgroup_max,
+            hooks,
+            stamps,
+            lost,
+            pipelines,
+            unchecked,
+        })
     }
 
     /// Nanoseconds of one timestamp tick, where there are timestamps.

@@ -4,8 +4,11 @@
 //! is who asks it, line by line, notices when it dies or hangs, and starts another one.
 
 mod adapter;
+mod attention;
+mod chain;
 mod choose;
 mod context;
+mod coopmat;
 mod hooks;
 mod keeper;
 mod overhead;

@@ -1,6 +1,9 @@
 //! The worker: what times jobs on one opened GPU, in the process that may die of it.
 
+use super::attention::{Attention, Caches};
+use super::chain::Chain;
 use super::context::{Context, Outcome, Trouble};
+use super::coopmat::Coopmat;
 use super::hooks::Hooks;
 #[cfg(test)]
 use super::overhead;
@@ -39,6 +42,7 @@ pub(super) struct Worker {
     /// Whether the processor plays the GPU.
     software: bool,
     arena: Option<Rc<Arena>>,
+    caches: Option<Rc<Caches>>,
     ready: HashMap<Job, Ready>,
     /// Jobs that only the host's clock sees.
     walled: HashMap<Job, Walled>,
@@ -54,7 +58,8 @@ impl Worker {
     pub(super) fn open(adapter: &wgpu::Adapter, hooks: Hooks) -> Result<Worker, String> {
         let context = Context::open(adapter, hooks.clone())?;
         let software = adapter.get_info().device_type == wgpu::DeviceType::Cpu;
-        Ok(Worker { context, hooks, software, arena: None, ready: HashMap::new(), walled: HashMap::new(), asked: 0 })
+        let (ready, walled) = (HashMap::new(), HashMap::new());
+        Ok(Worker { context, hooks, software, arena: None, caches: None, ready, walled, asked: 0 })
     }
 
     /// What was opened.
@@ -108,8 +113,8 @@ impl Worker {
     /// Gives up all memory.
     pub(super) fn renew(&mut self) {
         self.ready.clear();
+        (self.arena, self.caches) = (None, None);
         self.walled.clear();
-        self.arena = None;
     }
 
     /// Times a job that only the host's clock sees; `None` when it is no such job.
@@ -135,6 +140,13 @@ impl Worker {
     fn make_room(&mut self, job: &Job) {
         let family = family(job);
         self.ready.retain(|known, _| keeps(known, &family));
+        if job.op != Op::Attention {
+            self.caches = None;
+        } else if !self.caches.as_ref().is_some_and(|caches| caches.suffice(job)) {
+            // Smaller ones go before larger ones are made.
+            self.caches = None;
+            self.ready.retain(|known, _| known.op != Op::Attention);
+        }
     }
 
     fn routine(&mut self, job: &Job) -> Outcome<Box<dyn Routine>> {
@@ -144,6 +156,9 @@ impl Worker {
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => {
                 Box::new(Stream::new(context, &mut self.arena, job)?)
             }
+            Op::Attention => Box::new(Attention::new(context, &mut self.caches, job)?),
+            Op::Chain if job.variant.tile.is_some() => Box::new(Coopmat::new(context, job)?),
+            Op::Chain => Box::new(Chain::new(context, job)?),
             Op::Dispatch => Box::new(Dispatches::new(context)?),
             other => return Err(Refusal::Unsupported(format!("there is no {other} shader")).into()),
         })

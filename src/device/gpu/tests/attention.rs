@@ -1,0 +1,93 @@
+//! Attention to caches of every shape, read by all ways, in one part and in many.
+
+use super::*;
+use crate::profile::Layout;
+
+#[derive(Clone, Copy)]
+struct Shape {
+    kv_heads: u64,
+    group: u64,
+    head_dim: u64,
+    context: u64,
+}
+
+fn attention(shape: Shape, layout: Layout, vector: u32, size: u32, groups: u32) -> Job {
+    let variant = Variant {
+        m: Some(1),
+        heads: Some(shape.group * shape.kv_heads),
+        kv_heads: Some(shape.kv_heads),
+        head_dim: Some(shape.head_dim),
+        context: Some(shape.context),
+        copies: Some(3),
+        layout: Some(layout),
+        vector: Some(vector),
+        workgroup_size: Some(size),
+        workgroups: Some(groups),
+        ..Variant::default()
+    };
+    job("attention.f16.decode", Op::Attention, Dtype::F16, variant)
+}
+
+#[test]
+fn attention_agrees_with_the_oracle() {
+    on_every_adapter(|worker| {
+        let (subgroup, has) =
+            (worker.context().subgroup_min, worker.context().features.contains(wgpu::Features::SUBGROUP));
+        // Every group and size of heads; one token, less than a block, and many uneven splits.
+        for (group, head_dim, size) in [(1, 64, 16), (4, 64, 32), (8, 64, 64), (1, 128, 64), (4, 128, 16), (8, 128, 32)]
+        {
+            for (layout, vector) in [(Layout::Contiguous, 8), (Layout::Strided, 8), (Layout::Strided, 16)] {
+                for (context, groups) in [(1, 1), (7, 9), (100, 2), (1003, 16)] {
+                    let shape = Shape { kv_heads: 3, group, head_dim, context };
+                    let job = attention(shape, layout, vector, size, groups);
+                    let narrow = layout == Layout::Strided && (!has || head_dim as u32 / vector > subgroup);
+                    let Some(pass) = timed(worker, &job, 2) else {
+                        assert!(narrow, "{job}");
+                        continue;
+                    };
+                    assert!(!narrow);
+                    let halves = 2 * 3 * context * head_dim;
+                    assert_eq!(pass.work.bytes.0, (2 * halves * pass.repetitions) as f64, "{job}");
+                    assert_eq!(pass.work.flops.0, (2 * halves * group * pass.repetitions) as f64, "{job}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore]
+fn scratch_rates() {
+    on_every_adapter(|worker| {
+        let e = |name: &str, d: &str| std::env::var(name).unwrap_or(d.into());
+        let n = |name: &str, d: &str| e(name, d).parse::<u64>().unwrap();
+        let layouts = match e("L", "cs").as_str() {
+            "c" => vec![Layout::Contiguous],
+            "s" => vec![Layout::Strided],
+            _ => vec![Layout::Contiguous, Layout::Strided],
+        };
+        for layout in layouts {
+            for vector in e("V", "8 16 32").split(' ').map(|v| v.parse::<u32>().unwrap()) {
+                for size in e("S", "8 16 32 64").split(' ').map(|v| v.parse::<u32>().unwrap()) {
+                    let shape = Shape {
+                        kv_heads: n("K", "8"),
+                        group: n("G", "4"),
+                        head_dim: n("D", "128"),
+                        context: n("C", "1024"),
+                    };
+                    let job = attention(shape, layout, vector, size, n("W", "16") as u32);
+                    let t = std::time::Instant::now();
+                    let Some(pass) = timed(worker, &job, 1) else { continue };
+                    let first = t.elapsed().as_secs_f64();
+                    let reps = (0.1 / (pass.seconds.0)) as u64 + 1;
+                    let pass = timed(worker, &job, reps).unwrap();
+                    eprintln!(
+                        "{job}: {:.2} GB/s each {:.2} ms, first {first:.1} s",
+                        pass.work.bytes.0 / pass.seconds.0 * 1e-9,
+                        pass.seconds.0 / pass.repetitions as f64 * 1e3
+                    );
+                }
+            }
+        }
+    });
+}
