@@ -6,6 +6,7 @@
 mod adapter;
 mod context;
 mod hooks;
+mod matmul;
 mod params;
 mod raw;
 mod routine;

@@ -2,6 +2,7 @@
 
 use super::context::{Context, Outcome};
 use super::hooks::Hooks;
+use super::matmul::{Matmul, Weights};
 use super::routine::{Pacing, Routine};
 use super::stream::{Arena, Stream, WorkgroupRead};
 use crate::device::{Pass, Refusal};
@@ -23,6 +24,7 @@ pub(super) struct Worker {
     context: Context,
     hooks: Hooks,
     arena: Option<Rc<Arena>>,
+    weights: Option<Rc<Weights>>,
     ready: HashMap<Job, Ready>,
     /// Jobs asked for so far.
     asked: u64,
@@ -35,7 +37,7 @@ impl Worker {
     /// What the driver says.
     pub(super) fn open(adapter: &wgpu::Adapter, hooks: Hooks) -> Result<Worker, String> {
         let context = Context::open(adapter, hooks.clone())?;
-        Ok(Worker { context, hooks, arena: None, ready: HashMap::new(), asked: 0 })
+        Ok(Worker { context, hooks, arena: None, weights: None, ready: HashMap::new(), asked: 0 })
     }
 
     /// What was opened.
@@ -73,6 +75,7 @@ impl Worker {
     pub(super) fn renew(&mut self) {
         self.ready.clear();
         self.arena = None;
+        self.weights = None;
     }
 
     /// What another family of jobs holds is given back before a new one is made ready.
@@ -88,6 +91,7 @@ impl Worker {
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => {
                 Box::new(Stream::new(context, &mut self.arena, job)?)
             }
+            Op::Matmul => Box::new(Matmul::new(context, &mut self.weights, job)?),
             other => return Err(Refusal::Unsupported(format!("there is no {other} shader")).into()),
         })
     }

@@ -1,6 +1,7 @@
 //! Every shader against the oracle, on every adapter that is there. Where there is none, each test says so and passes, unless
 //! `ROOFPROBE_REQUIRE_GPU` is set, as the project's own checks do.
 
+mod matmul;
 mod streams;
 
 use super::adapter;
