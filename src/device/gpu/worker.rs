@@ -45,6 +45,12 @@ impl Worker {
         &self.context
     }
 
+    /// The same, for tests of routines alone.
+    #[cfg(test)]
+    pub(super) fn context_mut(&mut self) -> &mut Context {
+        &mut self.context
+    }
+
     /// Times `repetitions` of `job` and verifies their results. No submission is planned to last longer than `limit` of the
     /// usual, 1 or less.
     ///
