@@ -131,6 +131,7 @@ impl Wanted {
 ///
 /// # Errors
 /// When there is none for it.
+#[cfg(test)]
 pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
     Ok(vec![Wanted::of(job)?.program()])
 }

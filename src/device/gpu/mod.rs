@@ -11,6 +11,7 @@ mod context;
 mod coopmat;
 mod hooks;
 mod keeper;
+mod matmul;
 mod overhead;
 mod params;
 mod process;

@@ -5,16 +5,15 @@ use super::chain::Chain;
 use super::context::{Context, Outcome, Trouble};
 use super::coopmat::Coopmat;
 use super::hooks::Hooks;
-#[cfg(test)]
-use super::overhead;
+use super::matmul::{Matmul, Weights};
 use super::overhead::Dispatches;
 use super::routine::{Pacing, Routine};
 #[cfg(test)]
 use super::shader::Program;
-#[cfg(test)]
-use super::stream;
 use super::stream::{Arena, Stream, WorkgroupRead};
 use super::wall::Walled;
+#[cfg(test)]
+use super::{attention, chain, coopmat, matmul, overhead, stream};
 use crate::device::cpu::{Taken, all_waited_s};
 use crate::device::{Pass, Refusal};
 use crate::job::Job;
@@ -43,6 +42,7 @@ pub(super) struct Worker {
     software: bool,
     arena: Option<Rc<Arena>>,
     caches: Option<Rc<Caches>>,
+    weights: Option<Rc<Weights>>,
     ready: HashMap<Job, Ready>,
     /// Jobs that only the host's clock sees.
     walled: HashMap<Job, Walled>,
@@ -59,12 +59,19 @@ impl Worker {
         let context = Context::open(adapter, hooks.clone())?;
         let software = adapter.get_info().device_type == wgpu::DeviceType::Cpu;
         let (ready, walled) = (HashMap::new(), HashMap::new());
-        Ok(Worker { context, hooks, software, arena: None, caches: None, ready, walled, asked: 0 })
+        let (arena, caches, weights) = (None, None, None);
+        Ok(Worker { context, hooks, software, arena, caches, weights, ready, walled, asked: 0 })
     }
 
     /// What was opened.
     pub(super) fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// The same, for tests of routines alone.
+    #[cfg(test)]
+    pub(super) fn context_mut(&mut self) -> &mut Context {
+        &mut self.context
     }
 
     /// Times `repetitions` of `job` and verifies their results. No submission is planned to last longer than `limit` of the
@@ -113,7 +120,7 @@ impl Worker {
     /// Gives up all memory.
     pub(super) fn renew(&mut self) {
         self.ready.clear();
-        (self.arena, self.caches) = (None, None);
+        (self.arena, self.caches, self.weights) = (None, None, None);
         self.walled.clear();
     }
 
@@ -160,6 +167,7 @@ impl Worker {
             Op::Chain if job.variant.tile.is_some() => Box::new(Coopmat::new(context, job)?),
             Op::Chain => Box::new(Chain::new(context, job)?),
             Op::Dispatch => Box::new(Dispatches::new(context)?),
+            Op::Matmul => Box::new(Matmul::new(context, &mut self.weights, job)?),
             other => return Err(Refusal::Unsupported(format!("there is no {other} shader")).into()),
         })
     }
@@ -174,6 +182,10 @@ pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
     match job.op {
         Op::Read if job.ceiling.starts_with("memory.workgroup.") => stream::workgroup_programs(job),
         Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => stream::programs(job),
+        Op::Chain if job.variant.tile.is_some() => coopmat::programs(job),
+        Op::Chain => chain::programs(job),
+        Op::Matmul => matmul::programs(job),
+        Op::Attention => attention::programs(job),
         Op::Dispatch | Op::Submit => Ok(vec![overhead::program()]),
         Op::Upload | Op::Download => Ok(Vec::new()),
         other => Err(Refusal::Unsupported(format!("there is no {other} shader"))),

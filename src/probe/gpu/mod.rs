@@ -4,6 +4,9 @@
 //! and a barrier costs more than what it saves. So each question has candidates of both kinds, and the expected winner of the
 //! adapter's class comes first.
 
+mod attention;
+mod compute;
+mod matmul;
 mod memory;
 mod overhead;
 mod transfer;
@@ -12,7 +15,14 @@ use super::{CurveQuestion, Known, Probe};
 use crate::profile::{Effort, GpuClass, GpuLimits, Machine};
 
 /// The probe table.
-pub(super) const PROBES: &[Probe] = &[memory::questions, overhead::questions, transfer::questions];
+pub(super) const PROBES: &[Probe] = &[
+    memory::questions,
+    compute::questions,
+    matmul::questions,
+    attention::questions,
+    overhead::questions,
+    transfer::questions,
+];
 
 /// Every curve of a GPU.
 pub(super) fn curves(machine: &Machine, effort: Effort) -> Vec<CurveQuestion> {

@@ -3,6 +3,7 @@
 
 mod attention;
 mod chains;
+mod matmul;
 mod overheads;
 mod shaders;
 mod streams;
