@@ -258,7 +258,7 @@ fn attention_blocked(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_inv
 
 // One workgroup for each head.
 @compute @workgroup_size(FOURS)
-fn merge(@builtin(workgroup_id) head: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn attention_merge(@builtin(workgroup_id) head: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let begun = head.x * p.splits;
     var all = LEAST;
     for (var split = 0u; split < p.splits; split++) {

@@ -150,7 +150,7 @@ impl Wanted {
         };
         let entry = if self.layout == Layout::Strided { "attention" } else { "attention_blocked" };
         let size = || vec![("SIZE", f64::from(self.size))];
-        [program(entry, size()), program("merge", size())]
+        [program(entry, size()), program("attention_merge", size())]
     }
 }
 

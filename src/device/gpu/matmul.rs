@@ -219,6 +219,7 @@ const SUBGROUP_LINES: [(&str, &str); 5] = [
 ///
 /// # Errors
 /// When there is no such variant.
+#[cfg(test)]
 pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
     Plan::of(job).map(|plan| vec![plan.program()])
 }

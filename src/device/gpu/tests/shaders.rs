@@ -158,6 +158,8 @@ fn bindings_agree(key: &str, program: &Program) {
         }
     }
     seen.sort_by_key(|(binding, _)| *binding);
+    // A buffer may be seen as words by one entry point and as vectors by another.
+    seen.dedup();
     let declared: Vec<(u32, Access)> = (1..).zip(program.bindings.iter().copied()).collect();
     assert_eq!(seen, declared, "{key}");
 }
