@@ -18,7 +18,7 @@ pub(super) struct Hooks {
     pub(super) die_at: Option<u64>,
     /// `hang-at=N`: the process hangs at the N-th job.
     pub(super) hang_at: Option<u64>,
-    /// `answer-ms=N`: a process that does not answer for so long is given up.
+    /// `answer-ms=N`: a process that does not answer a job for so long is given up.
     pub(super) answer: Option<Duration>,
     /// `as-hardware`: software is taken for something else, and chosen unnamed.
     pub(super) as_hardware: bool,

@@ -36,6 +36,7 @@ struct Trouble {
 /// Somebody to ask about one adapter, whatever becomes of the processes that answer.
 pub(super) struct Keeper {
     adapter: Adapter,
+    /// How long a job is waited for.
     answer_max: Duration,
     process: Option<Process>,
     /// How long the last opening took.
@@ -51,19 +52,13 @@ pub(super) struct Keeper {
 /// # Errors
 /// Failure when it does.
 pub fn adapters() -> Result<Vec<Adapter>> {
-    let answer_max = answer_max()?;
-    let listed = start().and_then(|mut process| process.ask(&Request::List, answer_max));
+    let listed = start().and_then(|mut process| process.ask(&Request::List, ANSWER_MAX));
     match listed {
         Ok(Answer::Adapters(adapters)) => Ok(adapters),
         Ok(Answer::Failed(reason)) => Err(Error::misuse(reason)),
         Ok(other) => Err(Error::failure(format!("GPUs cannot be listed: {other:?}"))),
         Err(reason) => Err(Error::failure(format!("GPUs cannot be listed: {reason}"))),
     }
-}
-
-fn answer_max() -> Result<Duration> {
-    let hooks = Hooks::of_environment().map_err(Error::misuse)?;
-    Ok(hooks.answer.unwrap_or(ANSWER_MAX))
 }
 
 fn start() -> std::result::Result<Process, String> {
@@ -79,7 +74,7 @@ impl Keeper {
     pub(super) fn open(adapter: &Adapter) -> Result<(Keeper, Opened)> {
         let mut keeper = Keeper {
             adapter: adapter.clone(),
-            answer_max: answer_max()?,
+            answer_max: Hooks::of_environment().map_err(Error::misuse)?.answer.unwrap_or(ANSWER_MAX),
             process: None,
             opening: Duration::ZERO,
             troubles: HashMap::new(),
@@ -105,7 +100,7 @@ impl Keeper {
             let note = (deaths > 0).then(|| format!("measured with less work at a time, as before {last}"));
             let limit = 0.5_f64.powi(deaths as i32);
             self.ensure().map_err(Refusal::Skipped)?;
-            match self.ask(&Request::Time(Task::new(job, repetitions, limit))) {
+            match self.ask(&Request::Time(Task::new(job, repetitions, limit)), self.answer_max) {
                 Ok(Answer::Timed(timed)) => {
                     self.deaths_in_a_row = 0;
                     let mut pass = Pass::from(timed);
@@ -128,15 +123,15 @@ impl Keeper {
     pub(super) fn renew(&mut self) {
         if self.opening > RENEWED_WITHIN && self.process.is_some() {
             // One that dies of this is replaced by the next job.
-            let _ = self.ask(&Request::Renew);
+            let _ = self.ask(&Request::Renew, ANSWER_MAX);
         } else {
             self.process = None;
         }
     }
 
-    fn ask(&mut self, request: &Request) -> std::result::Result<Answer, String> {
+    fn ask(&mut self, request: &Request, time_max: Duration) -> std::result::Result<Answer, String> {
         let process = self.process.as_mut().ok_or("there is no process for the GPU")?;
-        let answer = process.ask(request, self.answer_max);
+        let answer = process.ask(request, time_max);
         if answer.is_err() {
             self.process = None;
         }
@@ -183,7 +178,7 @@ impl Keeper {
     fn start(&mut self) -> std::result::Result<Opened, String> {
         let begun = Instant::now();
         self.process = Some(start()?);
-        let answer = self.ask(&Request::Open { adapter: self.adapter.clone() });
+        let answer = self.ask(&Request::Open { adapter: self.adapter.clone() }, ANSWER_MAX);
         self.opening = begun.elapsed();
         match answer {
             Ok(Answer::Opened(opened)) => Ok(*opened),
