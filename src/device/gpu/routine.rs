@@ -61,6 +61,10 @@ const STAMPS_SHARE: f64 = 0.15;
 const STAMPS_SLACK_S: f64 = 0.5e-3;
 /// From so many seconds on they are held against each other.
 const CHECKED_FROM_S: f64 = 5e-3;
+/// So often in a row they must be apart: once may be somebody else's doing.
+const APART_MAX: u32 = 3;
+/// N repetitions less N/2 are about half of N. A difference beyond this share of it is noise.
+const DIFFERENCE_SHARE: std::ops::Range<f64> = 0.35..0.75;
 
 /// How a job's time is taken, and what is known of it.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +72,9 @@ pub(super) struct Pacing {
     /// Seconds of one repetition, as last seen.
     each_s: Option<f64>,
     /// Why the timestamps are not believed.
-    pub(super) by_difference: Option<String>,
+    pub(super) by_difference: Option<&'static str>,
+    /// How often in a row they were apart from the wall clock.
+    apart: u32,
 }
 
 /// What was timed.
@@ -79,6 +85,8 @@ pub(super) struct Timing {
     pub(super) repetitions: u64,
     /// All that were executed, these included.
     pub(super) executed: u64,
+    /// The two clocks were apart: something came between.
+    pub(super) disturbed: bool,
 }
 
 impl Pacing {
@@ -101,24 +109,37 @@ impl Pacing {
         }
         let whole = self.run(context, routine, repetitions, limit)?;
         executed += repetitions;
-        if self.by_difference.is_none() {
-            self.by_difference = distrust(whole);
-        }
+        let apart = self.judge(whole);
         let stamps = whole.stamps.filter(|_| self.by_difference.is_none());
         let (seconds, counted) = match stamps {
             Some(seconds) => (seconds, repetitions),
-            None if self.by_difference.is_none() || repetitions < 2 => (whole.wall, repetitions),
+            None if repetitions < 2 => (whole.wall, repetitions),
             // What submitting and waiting cost is in both, and cancels.
             None => {
                 let half = repetitions / 2;
                 let part = self.run(context, routine, half, limit)?;
                 executed += half;
                 let difference = whole.wall - part.wall;
-                if difference > 0.0 { (difference, repetitions - half) } else { (whole.wall, repetitions) }
+                match DIFFERENCE_SHARE.contains(&(difference / whole.wall)) {
+                    true => (difference, repetitions - half),
+                    false => (whole.wall, repetitions),
+                }
             }
         };
         self.each_s = Some(seconds / counted as f64);
-        Ok(Timing { seconds, repetitions: counted, executed })
+        Ok(Timing { seconds, repetitions: counted, executed, disturbed: apart && stamps.is_some() })
+    }
+
+    /// Holds the two clocks against each other. Returns whether they are apart.
+    fn judge(&mut self, times: Times) -> bool {
+        let apart = times.stamps.is_some_and(|stamps| apart(times.wall, stamps));
+        self.apart = if apart { self.apart + 1 } else { 0 };
+        if times.stamps.is_none() {
+            self.by_difference = Some("there are no timestamps, or they do not advance");
+        } else if self.apart >= APART_MAX {
+            self.by_difference = Some("the timestamps are apart from it by more than 15 %, again and again");
+        }
+        apart
     }
 
     fn run(&self, context: &Context, routine: &dyn Routine, repetitions: u64, limit: f64) -> Outcome<Times> {
@@ -147,18 +168,11 @@ impl Pacing {
     }
 }
 
-/// Why timestamps are not to be believed, if they are not.
-fn distrust(times: Times) -> Option<String> {
-    let Times { wall, stamps } = times;
-    let Some(stamps) = stamps else {
-        return Some("there are no timestamps, or they do not advance".to_owned());
-    };
+/// Whether the timestamps are apart from the wall clock by more than what submitting and waiting take.
+fn apart(wall: f64, stamps: f64) -> bool {
     let apart = wall - stamps;
     let believed = apart <= (STAMPS_SHARE * wall).max(STAMPS_SLACK_S) && -apart <= STAMPS_SHARE * wall;
-    (wall >= CHECKED_FROM_S && !believed).then(|| {
-        let [stamps, wall] = [stamps, wall].map(|seconds| crate::units::four_digits(seconds * 1e3));
-        format!("timestamps say {stamps} ms where the wall clock says {wall} ms")
-    })
+    wall >= CHECKED_FROM_S && !believed
 }
 
 #[cfg(test)]
@@ -180,11 +194,23 @@ mod tests {
 
     #[test]
     fn timestamps_are_believed_near_the_wall_clock_only() {
-        let of = |wall, stamps| distrust(Times { wall, stamps });
-        assert_eq!(of(0.010, Some(0.0096)), None);
-        assert_eq!(of(0.001, Some(0.0006)), None, "too short to tell");
-        assert!(of(0.010, Some(0.005)).unwrap().contains("5 ms"));
-        assert!(of(0.010, Some(0.020)).is_some());
-        assert!(of(0.010, None).is_some());
+        assert!(!apart(0.010, 0.0096));
+        assert!(!apart(0.001, 0.0006), "too short to tell");
+        assert!(apart(0.010, 0.005) && apart(0.010, 0.020));
+    }
+
+    #[test]
+    fn one_disagreement_is_a_disturbance_and_three_in_a_row_are_a_clock_that_lies() {
+        let mut pacing = Pacing::default();
+        let [good, bad] = [0.0099, 0.005].map(|stamps| Times { wall: 0.010, stamps: Some(stamps) });
+        for times in [bad, bad, good, bad, bad] {
+            assert_eq!(pacing.judge(times), times == bad);
+            assert_eq!(pacing.by_difference, None);
+        }
+        pacing.judge(bad);
+        assert!(pacing.by_difference.unwrap().contains("15 %"));
+        let mut without = Pacing::default();
+        without.judge(Times { wall: 0.010, stamps: None });
+        assert!(without.by_difference.is_some());
     }
 }

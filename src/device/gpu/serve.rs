@@ -116,7 +116,6 @@ fn info(described: &Adapter, adapter: &wgpu::Adapter, context: &Context) -> std:
         ("timestamps", context.features.contains(Features::TIMESTAMP_QUERY)),
         ("cooperative-matrix", !context.matrices.is_empty()),
         // Every backend translates it; whether the hardware has an instruction for it is not told.
-        ("dot4-packed", true),
     ];
     Ok(GpuInfo {
         class: class(&described.class),

@@ -85,7 +85,7 @@ impl Worker {
         if let Some((taken, waited_s)) = before {
             // The processor is the GPU, and others may have had it meanwhile.
             let waited = all_waited_s() - waited_s > WAITED_SHARE_MAX * pass.seconds.0;
-            pass.disturbed = waited || Taken::now().more_than(taken);
+            pass.disturbed |= waited || Taken::now().more_than(taken);
         }
         Ok(pass)
     }
@@ -219,11 +219,12 @@ impl Ready {
             return Err(rejected(job));
         }
         self.verified = true;
-        let wall_clock = |reason: &String| format!("timed by the wall clock, by difference: {reason}");
+        let wall_clock = |reason| format!("timed by the wall clock, by difference: {reason}");
         let notes: Vec<String> =
-            self.routine.note().into_iter().chain(self.pacing.by_difference.as_ref().map(wall_clock)).collect();
+            self.routine.note().into_iter().chain(self.pacing.by_difference.map(wall_clock)).collect();
         let work = self.routine.work() * timing.repetitions as f64;
-        Ok(pass(timing.seconds, timing.repetitions, work, (!notes.is_empty()).then(|| notes.join("; "))))
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
+        Ok(Pass { disturbed: timing.disturbed, ..pass(timing.seconds, timing.repetitions, work, note) })
     }
 }
 
