@@ -6,7 +6,7 @@ use crate::profile::{Layout, Reduction};
 
 const FORMATS: [Dtype; 5] = [Dtype::F32, Dtype::F16, Dtype::Q8_0, Dtype::Q4_0, Dtype::Q4K];
 
-pub(super) fn variant(tile: &str, workgroup_size: u32) -> Variant {
+fn variant(tile: &str, workgroup_size: u32) -> Variant {
     Variant { tile: Some(tile.to_owned()), workgroup_size: Some(workgroup_size), ..Variant::default() }
 }
 
@@ -30,7 +30,7 @@ fn ways() -> Vec<Variant> {
     ]
 }
 
-pub(super) fn sized(dtype: Dtype, variant: Variant, [m, n, k]: [u64; 3], copies: u32) -> Job {
+fn sized(dtype: Dtype, variant: Variant, [m, n, k]: [u64; 3], copies: u32) -> Job {
     let variant = Variant { m: Some(m), n: Some(n), k: Some(k), copies: Some(copies), ..variant };
     job(&format!("matmul.{dtype}.m{m}"), Op::Matmul, dtype, variant)
 }
