@@ -130,7 +130,7 @@ impl Wanted {
         (tokens, context.div_ceil(tokens))
     }
 
-    fn programs(&self) -> [Program; 2] {
+    fn programs(&self) -> Vec<Program> {
         let pieces = self.vector / VECTOR_HALVES;
         let mut lines = vec![
             ("const GROUP: u32 = 4u;", format!("const GROUP: u32 = {}u;", self.head.group)),
@@ -150,7 +150,7 @@ impl Wanted {
         };
         let entry = if self.layout == Layout::Strided { "attention" } else { "attention_blocked" };
         let size = || vec![("SIZE", f64::from(self.size))];
-        [program(entry, size()), program("attention_merge", size())]
+        vec![program(entry, size()), program("attention_merge", size())]
     }
 }
 
@@ -160,7 +160,7 @@ impl Wanted {
 /// When there is none for it.
 #[cfg(test)]
 pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
-    Ok(Wanted::of(job)?.programs().to_vec())
+    Ok(Wanted::of(job)?.programs())
 }
 
 /// Keys and values of one cache after another: any stretch of them is a cache.
@@ -225,9 +225,10 @@ fn first_half(chunk: u64) -> usize {
 pub(super) struct Attention {
     wanted: Wanted,
     caches: Rc<Caches>,
-    pipelines: [Pipeline; 2],
-    /// For each copy.
-    bound: Vec<[Bound; 2]>,
+    /// What attends, and what merges.
+    pipelines: Vec<Pipeline>,
+    /// For each copy, their buffers.
+    bound: Vec<Vec<Bound>>,
     workgroups: u32,
     queries: Vec<f32>,
     out: wgpu::Buffer,
@@ -252,8 +253,9 @@ impl Attention {
                 return Err(Refusal::Unsupported(reason).into());
             }
         }
-        let [attend, merge] = wanted.programs();
-        let pipelines = [context.pipeline(&attend)?, context.pipeline(&merge)?];
+        let pipelines: Outcome<Vec<Pipeline>> =
+            programs(job)?.iter().map(|program| context.pipeline(program)).collect();
+        let pipelines = pipelines?;
         let caches = match caches {
             Some(there) => there.clone(),
             None => caches.insert(Rc::new(Caches::new(context, &wanted)?)).clone(),
@@ -274,8 +276,7 @@ impl Attention {
             let layer = |buffer| Part { buffer, offset, size: Some(wanted.layer_bytes()) };
             let [asked, peaks, parts, out] = [&asked, &peaks, &parts, &out].map(Part::whole);
             let all = [asked, layer(keys), layer(values), peaks, parts, out];
-            let both = [context.bind(&pipelines[0], &[params], &all)?, context.bind(&pipelines[1], &[params], &all)?];
-            Ok(both)
+            pipelines.iter().map(|pipeline| context.bind(pipeline, &[params], &all)).collect()
         };
         let bound: Outcome<Vec<_>> = (0..wanted.copies).map(bind).collect();
         let workgroups = wanted.kv_heads as u32 * splits;

@@ -196,7 +196,7 @@ impl Chain {
         }
         let none = || Refusal::Unsupported(format!("there is no {} chain", wanted.dtype));
         let inputs = GpuChains::new(wanted.dtype, wanted.elements() as usize, 13).ok_or_else(none)?;
-        let pipeline = context.pipeline(&wanted.program())?;
+        let pipeline = context.pipeline(&programs(job)?[0])?;
         let starts = context.filled(bytemuck::cast_slice(&inputs.starts))?;
         let constants = context.filled(bytemuck::cast_slice(&inputs.constants))?;
         let sums = context.buffer(u64::from(wanted.size) * u64::from(wanted.groups) * 4)?;

@@ -172,7 +172,7 @@ impl Coopmat {
         }
         let subgroups = wanted.size / subgroup;
         let elements = u64::from(wanted.groups) * u64::from(subgroups) * wanted.elements();
-        let pipeline = context.pipeline(&wanted.program())?;
+        let pipeline = context.pipeline(&programs(job)?[0])?;
         let tiles = GpuTiles::new(wanted.side as usize, wanted.chains as usize, 17);
         let lefts = context.filled(bytemuck::cast_slice(&tiles.lefts))?;
         let rights = context.filled(bytemuck::cast_slice(&tiles.rights))?;

@@ -112,6 +112,8 @@ impl Pacing {
         let apart = self.judge(whole);
         let stamps = whole.stamps.filter(|_| self.by_difference.is_none());
         let (seconds, counted) = match stamps {
+            // Of two clocks that are apart the slower one cannot make a rate that is not there.
+            Some(seconds) if apart => (seconds.max(whole.wall), repetitions),
             Some(seconds) => (seconds, repetitions),
             None if repetitions < 2 => (whole.wall, repetitions),
             // What submitting and waiting cost is in both, and cancels.

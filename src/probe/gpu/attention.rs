@@ -95,7 +95,7 @@ fn ways(software: bool, subgroup: Option<u32>, head_dim: u64) -> Vec<Way> {
     let strided = |size, groups| vector.map(|vector| Way { layout: Layout::Strided, vector, size, groups });
     let blocked = |size, groups| Some(Way { layout: Layout::Contiguous, vector: VECTORS[0], size, groups });
     let ways = if software {
-        [strided(16, 16), blocked(16, 16), strided(64, 16), blocked(64, 16)]
+        [strided(16, 64), blocked(64, 64), strided(64, 64), blocked(16, 16)]
     } else {
         [strided(128, 512), blocked(128, 512), strided(128, 2048), strided(256, 1024)]
     };

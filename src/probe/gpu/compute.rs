@@ -8,7 +8,7 @@ use roofprobe_kernels::{Dtype, Op};
 /// Invocations in flight: workgroups, and of how many. Hardware hides latencies by numbers.
 const HARDWARE: (u32, u32) = (8192, 256);
 /// Where the processor plays the GPU, a few for each core.
-const SOFTWARE: (u32, u32) = (256, 64);
+const SOFTWARE: (u32, u32) = (256, 8);
 /// Workgroups of cooperative matrices, and how many subgroups each has.
 const HARDWARE_TILES: (u32, u32) = (4096, 4);
 const SOFTWARE_TILES: (u32, u32) = (64, 1);
@@ -18,12 +18,12 @@ const QUICK: usize = 2;
 /// Vectors and chains, the likely winner first. What a processor has 16 registers for, twelve accumulators and their
 /// products fill; hardware has room for more, and other ways to hide latencies.
 const HARDWARE_F32: [(u32, u32); 4] = [(1, 8), (4, 4), (1, 16), (4, 8)];
-const SOFTWARE_F32: [(u32, u32); 5] = [(4, 3), (1, 12), (4, 4), (1, 16), (1, 8)];
+const SOFTWARE_F32: [(u32, u32); 5] = [(4, 3), (1, 12), (1, 13), (4, 8), (1, 8)];
 /// Halves come in pairs.
 const HARDWARE_F16: [(u32, u32); 4] = [(4, 4), (4, 8), (1, 16), (1, 8)];
-const SOFTWARE_F16: [(u32, u32); 4] = [(1, 12), (4, 4), (4, 3), (1, 8)];
+const SOFTWARE_F16: [(u32, u32); 4] = [(4, 3), (1, 16), (4, 4), (1, 12)];
 /// Bytes are packed in words.
-const I8: [(u32, u32); 2] = [(1, 8), (1, 16)];
+const I8: [(u32, u32); 3] = [(1, 12), (1, 8), (1, 16)];
 /// Chains of matrices.
 const TILES: [u32; 3] = [4, 8, 2];
 

@@ -22,8 +22,10 @@ const FEW_FOR_TILES: u64 = 32;
 const K: u64 = 4096;
 const N_FEW: u64 = 12288;
 const N_MANY: u64 = 4096;
-/// Extents of software: milliseconds for one repetition.
-const SQUARE_FEW: u64 = 2048;
+/// Extents of software: milliseconds for one repetition. Few tokens take many rows, so that no core waits for another at the
+/// end.
+const K_SOFTWARE: u64 = 2048;
+const N_FEW_SOFTWARE: u64 = 4096;
 const SQUARE_MANY: u64 = 512;
 /// All copies of software's weights together. Not beyond every host's last cache: what its shaders reach, single GB/s, is far
 /// below what either cache or memory would give.
@@ -44,8 +46,11 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
 
 fn question(known: Known, weights: Dtype, m: u64) -> Question {
     let mut question = Question::new(format!("matmul.{weights}.m{m}"));
-    // The weights take long to make ready, once for all token counts.
-    question.turn = Turn::Staggered(FORMATS.iter().position(|known| *known == weights).unwrap_or(0) as u32);
+    // The weights take long to make ready, once for all token counts. A quick look has few rounds, and each is a process of
+    // its own with its own luck.
+    if !is_quick(known) {
+        question.turn = Turn::Staggered(FORMATS.iter().position(|known| *known == weights).unwrap_or(0) as u32);
+    }
     if matches!(weights, Dtype::Bf16 | Dtype::I8 | Dtype::Q6K) {
         question.otherwise = (Status::Unsupported, format!("there is no WGSL matmul of {weights} weights yet"));
         return question;
@@ -78,7 +83,7 @@ fn extents(known: Known, weights: Dtype, m: u64) -> Result<Extents, String> {
     let few = m < MANY_TOKENS;
     let software = is_software(known.machine);
     let (mut n, k) = match (software, few) {
-        (true, true) => (SQUARE_FEW, SQUARE_FEW),
+        (true, true) => (N_FEW_SOFTWARE, K_SOFTWARE),
         (true, false) => (SQUARE_MANY, SQUARE_MANY),
         (false, true) => (N_FEW, K),
         (false, false) => (N_MANY, K),
@@ -153,7 +158,7 @@ fn alone(m: u64) -> Vec<Variant> {
         reduction: Some(Reduction::Invocation),
         ..tile(m, columns, size)
     };
-    vec![way(8, 4), way(64, 4), way(32, 1), way(8, 2)]
+    vec![way(8, 4), way(8, 2), way(32, 1), way(64, 4)]
 }
 
 /// A workgroup for each row of weights, or for a few.

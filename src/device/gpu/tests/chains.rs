@@ -70,24 +70,3 @@ fn what_shaders_cannot_compute_is_unsupported() {
         }
     });
 }
-
-#[test]
-#[ignore]
-fn scratch_rates() {
-    on_every_adapter(|worker| {
-        let f = |name: &str| std::env::var(name).ok();
-        let dtype: Dtype = f("T").unwrap_or("f32".into()).parse().unwrap();
-        for _ in 0..2 {
-            for (vector, chains) in [(1, 8), (1, 10), (1, 12), (1, 14), (1, 16), (4, 2), (4, 3), (4, 4), (4, 8)] {
-                for (size, groups) in [(32, 8), (64, 64), (256, 64)] {
-                    let job = chain(dtype, vector, chains, size, groups);
-                    let Some(pass) = timed(worker, &job, 2) else { continue };
-                    let each = pass.seconds.0 / pass.repetitions as f64;
-                    let n = (0.04 / each) as u64 + 1;
-                    let pass = timed(worker, &job, n).unwrap();
-                    eprintln!("{job}: {:.1} GFLOP/s n {n}", pass.work.flops.0 / pass.seconds.0 * 1e-9);
-                }
-            }
-        }
-    });
-}
