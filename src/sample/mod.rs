@@ -88,7 +88,7 @@ impl Pace {
     pub fn of_gpu(effort: Effort) -> Pace {
         let pace = Pace::of(effort);
         match effort {
-            Effort::Quick => Pace { budget: Duration::from_secs(22), ..pace },
+            Effort::Quick => Pace { budget: Duration::from_secs(30), ..pace },
             Effort::Standard => Pace { budget: Duration::from_secs(120), ..pace },
             Effort::Thorough => pace,
         }

@@ -158,7 +158,6 @@ impl Wanted {
 ///
 /// # Errors
 /// When there is none for it.
-#[cfg(test)]
 pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
     Ok(Wanted::of(job)?.programs())
 }

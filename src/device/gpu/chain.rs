@@ -165,7 +165,6 @@ const BITS_OF_FOUR_HALVES: &str =
 ///
 /// # Errors
 /// When there is none for it.
-#[cfg(test)]
 pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
     Ok(vec![Wanted::of(job)?.program()])
 }

@@ -131,7 +131,6 @@ impl Wanted {
 ///
 /// # Errors
 /// When there is none for it.
-#[cfg(test)]
 pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
     Ok(vec![Wanted::of(job)?.program()])
 }

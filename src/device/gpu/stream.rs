@@ -58,6 +58,8 @@ const VECTOR_BYTES: u64 = 16;
 const UNROLL: u64 = 4;
 /// Halvings of arrays that do not fit.
 const HALVINGS_MAX: u32 = 6;
+/// Values that are made up one by one.
+const STRETCH: usize = 1 << 20;
 /// The scalar of scale and triad.
 const SCALAR: f32 = 1.618_034;
 /// Repetitions within one dispatch, a power of two.
@@ -75,7 +77,7 @@ pub(super) struct Arena {
 impl Arena {
     fn new(context: &Context, elements: usize) -> Outcome<Arena> {
         let mut random = Random::new(7);
-        let mut values = || (0..elements).map(|_| random.signed_unit() as f32).collect::<Vec<_>>();
+        let mut values = || random_values(&mut random, elements);
         let (x, y) = (values(), values());
         let buffers = [
             context.filled(bytemuck::cast_slice(&x))?,
@@ -105,6 +107,21 @@ impl Arena {
         *arena = Some(made.clone());
         Ok(made)
     }
+}
+
+/// Random values in [-1, 1): a stretch of them, and others with the same exponents and other fractions, since making up all
+/// of them one by one takes longer than the measurement.
+fn random_values(random: &mut Random, elements: usize) -> Vec<f32> {
+    const FRACTION: u32 = (1 << 23) - 1;
+    let first: Vec<f32> = (0..elements.min(STRETCH)).map(|_| random.signed_unit() as f32).collect();
+    let mut values = Vec::with_capacity(elements);
+    values.extend_from_slice(&first);
+    while values.len() < elements {
+        let other = random.bits() as u32 & FRACTION;
+        let left = (elements - values.len()).min(STRETCH);
+        values.extend(first[..left].iter().map(|x| f32::from_bits(x.to_bits() ^ other)));
+    }
+    values
 }
 
 /// How a job divides its arrays.
@@ -360,4 +377,18 @@ impl Routine for WorkgroupRead {
 
 fn skipped(reason: &str) -> Refusal {
     Refusal::Skipped(reason.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_finite_within_one_and_nowhere_the_same_again() {
+        let values = random_values(&mut Random::new(3), 3 * STRETCH + 5);
+        assert_eq!(values.len(), 3 * STRETCH + 5);
+        assert!(values.iter().all(|x| x.is_finite() && x.abs() <= 1.0));
+        let same = (0..STRETCH).filter(|&i| values[i] == values[i + STRETCH]).count();
+        assert!(same < 10, "{same}");
+    }
 }
