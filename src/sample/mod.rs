@@ -88,7 +88,8 @@ impl Pace {
     pub fn of_gpu(effort: Effort) -> Pace {
         let pace = Pace::of(effort);
         match effort {
-            Effort::Quick => Pace { budget: Duration::from_secs(30), ..pace },
+            // More rounds of fewer samples: a round is a process of its own, and the moods of a driver last for seconds.
+            Effort::Quick => Pace { rounds: 4, passes: 3, budget: Duration::from_secs(28), ..pace },
             Effort::Standard => Pace { budget: Duration::from_secs(120), ..pace },
             Effort::Thorough => pace,
         }

@@ -36,7 +36,7 @@ const BINDING_SLACK: u64 = 4096;
 /// Candidates of one question; fewer for software, which takes its time.
 const CANDIDATES: usize = 5;
 const CANDIDATES_SOFTWARE: usize = 4;
-const CANDIDATES_QUICK: usize = 3;
+const CANDIDATES_QUICK: usize = 2;
 
 /// `matmul.<weights>.m<tokens>`, those of one format one after another, so that its weights are made once a round.
 pub(super) fn questions(known: Known) -> Vec<Question> {
