@@ -230,12 +230,6 @@ impl Context {
         self.finish(self.queue.submit([]))
     }
 
-    /// Writes whole words to the beginning of `buffer` in one go of the queue.
-    pub(super) fn upload_at_once(&self, buffer: &wgpu::Buffer, data: &[u8]) -> Outcome<()> {
-        self.scoped(|| self.queue.write_buffer(buffer, 0, data))?;
-        self.finish(self.queue.submit([]))
-    }
-
     /// Writes `data` into a buffer that was made for being mapped.
     pub(super) fn written(&self, staging: &wgpu::Buffer, data: &[u8]) -> Outcome<()> {
         let whole = 0..data.len() as u64;

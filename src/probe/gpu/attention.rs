@@ -1,5 +1,6 @@
 //! Attention achieved by a GPU: one query token over a long cache.
 
+use super::is_quick;
 use crate::job::Job;
 use crate::probe::{Known, Question, Turn};
 use crate::profile::{Effort, GpuClass, GpuInfo, Layout, Reduction, Status, Variant};
@@ -47,7 +48,10 @@ fn question(known: Known, gpu: &GpuInfo, id: String, (group, head_dim): (u64, u6
     let software = gpu.class == GpuClass::Software;
     let mut question = Question::new(id);
     // The cache takes long to make ready, once for all heads of one size.
-    question.turn = Turn::Staggered(if head_dim == HEAD_DIM { 2 } else { 1 });
+    // The cache takes long to make ready; a quick look has few rounds, and asks for one size.
+    if !is_quick(known) {
+        question.turn = Turn::Staggered(if head_dim == HEAD_DIM { 2 } else { 1 });
+    }
     let (context, bytes) =
         if software { (SOFTWARE_CONTEXT, SOFTWARE_BYTES) } else { (HARDWARE_CONTEXT, HARDWARE_BYTES) };
     let layer = KV_HEADS * context * head_dim * 2 * 2;
