@@ -155,6 +155,7 @@ pub(super) fn waited_s() -> f64 {
 }
 
 /// The same of all threads of this process together.
+#[cfg(feature = "gpu")]
 pub(in crate::device) fn all_waited_s() -> f64 {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     tasks.map(|task| waited_in(&task.path())).sum()
