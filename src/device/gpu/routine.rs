@@ -109,13 +109,13 @@ impl Pacing {
         }
         let whole = self.run(context, routine, repetitions, limit)?;
         executed += repetitions;
-        let apart = self.judge(whole);
+        let apart = self.judge(whole, context.timestamp_period_ns().is_some());
         let stamps = whole.stamps.filter(|_| self.by_difference.is_none());
         let (seconds, counted) = match stamps {
             // Of two clocks that are apart the slower one cannot make a rate that is not there.
             Some(seconds) if apart => (seconds.max(whole.wall), repetitions),
             Some(seconds) => (seconds, repetitions),
-            None if repetitions < 2 => (whole.wall, repetitions),
+            None if repetitions < 2 || self.by_difference.is_none() => (whole.wall, repetitions),
             // What submitting and waiting cost is in both, and cancels.
             None => {
                 let half = repetitions / 2;
@@ -129,16 +129,19 @@ impl Pacing {
             }
         };
         self.each_s = Some(seconds / counted as f64);
-        Ok(Timing { seconds, repetitions: counted, executed, disturbed: apart && stamps.is_some() })
+        Ok(Timing { seconds, repetitions: counted, executed, disturbed: apart && self.by_difference.is_none() })
     }
 
-    /// Holds the two clocks against each other. Returns whether they are apart.
-    fn judge(&mut self, times: Times) -> bool {
-        let apart = times.stamps.is_some_and(|stamps| apart(times.wall, stamps));
+    /// Holds the two clocks against each other; without timestamps there is but one. Returns whether they are apart.
+    fn judge(&mut self, times: Times, has_stamps: bool) -> bool {
+        if !has_stamps {
+            self.by_difference = Some("there are no timestamps");
+            return false;
+        }
+        // Timestamps that do not advance are as wrong as those that tell another time. Short passes say nothing.
+        let apart = times.wall >= CHECKED_FROM_S && times.stamps.is_none_or(|stamps| apart(times.wall, stamps));
         self.apart = if apart { self.apart + 1 } else { 0 };
-        if times.stamps.is_none() {
-            self.by_difference = Some("there are no timestamps, or they do not advance");
-        } else if self.apart >= APART_MAX {
+        if self.apart >= APART_MAX {
             self.by_difference = Some("the timestamps are apart from it by more than 15 %, again and again");
         }
         apart
@@ -158,14 +161,15 @@ impl Pacing {
         Ok(sum)
     }
 
+    /// How many repetitions one dispatch may do.
+    pub(super) fn fold(&self, routine: &dyn Routine, limit: f64) -> u32 {
+        let Some(each_s) = self.each_s else { return 1 };
+        let fits = (DISPATCH_S * limit / each_s.max(1e-12)).clamp(1.0, f64::from(routine.fold_max()));
+        1 << (fits as u32).ilog2()
+    }
+
     fn submit(&self, context: &Context, routine: &dyn Routine, repetitions: u64, limit: f64) -> Outcome<Times> {
-        let fold = match self.each_s {
-            Some(each_s) => {
-                let fits = (DISPATCH_S * limit / each_s.max(1e-12)).clamp(1.0, f64::from(routine.fold_max()));
-                1 << (fits as u32).ilog2()
-            }
-            None => 1,
-        };
+        let fold = self.fold(routine, limit);
         context.time(|pass| routine.encode(pass, repetitions, fold))
     }
 }
@@ -174,7 +178,7 @@ impl Pacing {
 fn apart(wall: f64, stamps: f64) -> bool {
     let apart = wall - stamps;
     let believed = apart <= (STAMPS_SHARE * wall).max(STAMPS_SLACK_S) && -apart <= STAMPS_SHARE * wall;
-    wall >= CHECKED_FROM_S && !believed
+    !believed
 }
 
 #[cfg(test)]
@@ -197,22 +201,23 @@ mod tests {
     #[test]
     fn timestamps_are_believed_near_the_wall_clock_only() {
         assert!(!apart(0.010, 0.0096));
-        assert!(!apart(0.001, 0.0006), "too short to tell");
         assert!(apart(0.010, 0.005) && apart(0.010, 0.020));
     }
 
     #[test]
     fn one_disagreement_is_a_disturbance_and_three_in_a_row_are_a_clock_that_lies() {
+        let times = |wall, stamps| Times { wall, stamps };
+        let (good, bad, none) = (times(0.010, Some(0.0099)), times(0.010, Some(0.005)), times(0.010, None));
+        let short = times(0.001, None);
         let mut pacing = Pacing::default();
-        let [good, bad] = [0.0099, 0.005].map(|stamps| Times { wall: 0.010, stamps: Some(stamps) });
-        for times in [bad, bad, good, bad, bad] {
-            assert_eq!(pacing.judge(times), times == bad);
+        for (seen, is_apart) in [(bad, true), (none, true), (good, false), (bad, true), (short, false), (bad, true)] {
+            assert_eq!(pacing.judge(seen, true), is_apart);
             assert_eq!(pacing.by_difference, None);
         }
-        pacing.judge(bad);
+        pacing.judge(none, true);
+        pacing.judge(bad, true);
         assert!(pacing.by_difference.unwrap().contains("15 %"));
         let mut without = Pacing::default();
-        without.judge(Times { wall: 0.010, stamps: None });
-        assert!(without.by_difference.is_some());
+        assert!(!without.judge(none, false) && without.by_difference.is_some());
     }
 }

@@ -80,7 +80,7 @@ impl Transfer {
     }
 
     fn run(&mut self, context: &Context, repetitions: u64) -> Outcome<(f64, bool)> {
-        let first = !std::mem::replace(&mut self.verified, true);
+        let first = !self.verified;
         if first && self.op == Op::Upload {
             context.clear(&self.buffer)?;
         }
@@ -95,7 +95,8 @@ impl Transfer {
         if first && self.op == Op::Upload {
             self.down_of_upload(context)?;
         }
-        Ok((seconds, !first || self.back == self.data))
+        self.verified = !first || self.back == self.data;
+        Ok((seconds, self.verified))
     }
 
     fn up(&self, context: &Context) -> Outcome<()> {

@@ -75,6 +75,7 @@ pub(super) struct Timed {
     repetitions: u64,
     flops: f64,
     bytes: f64,
+    disturbed: bool,
     note: Option<String>,
 }
 
@@ -109,6 +110,7 @@ impl From<Pass> for Timed {
             repetitions: pass.repetitions,
             flops: pass.work.flops.0,
             bytes: pass.work.bytes.0,
+            disturbed: pass.disturbed,
             note: pass.note,
         }
     }
@@ -122,7 +124,7 @@ impl From<Timed> for Pass {
             work: Work { flops: Flops(timed.flops), bytes: Bytes(timed.bytes) },
             clock_hz: None,
             huge_share: None,
-            disturbed: false,
+            disturbed: timed.disturbed,
             note: timed.note,
         }
     }
@@ -176,8 +178,14 @@ mod tests {
         let request = Request::Time(Task::new(&job, u64::MAX, 0.25));
         let Request::Time(task) = through(&request) else { panic!("another request") };
         assert_eq!((task.job(), task.repetitions, task.limit), (Ok(job), u64::MAX, 0.25));
-        let timed =
-            Timed { seconds: 0.012, repetitions: 7, flops: 0.0, bytes: 1e12, note: Some("a \"note\"\n".into()) };
+        let timed = Timed {
+            seconds: 0.012,
+            repetitions: 7,
+            flops: 0.0,
+            bytes: 1e12,
+            disturbed: true,
+            note: Some("a \"note\"\n".into()),
+        };
         let Answer::Timed(back) = through(&Answer::Timed(timed.clone())) else { panic!("another answer") };
         assert_eq!(Timed::from(Pass::from(back)), timed);
         for plain in [Request::List, Request::Renew] {

@@ -2,7 +2,7 @@
 
 use super::attention::{Attention, Caches};
 use super::chain::Chain;
-use super::context::{Context, Outcome, Trouble};
+use super::context::{Context, OUT_OF_MEMORY, Outcome, Trouble};
 use super::coopmat::Coopmat;
 use super::hooks::Hooks;
 use super::matmul::{Matmul, Weights};
@@ -31,7 +31,8 @@ const WAITED_SHARE_MAX: f64 = 0.05;
 struct Ready {
     routine: Box<dyn Routine>,
     pacing: Pacing,
-    verified: bool,
+    /// The most repetitions of one dispatch whose results were looked at.
+    verified_fold: u32,
 }
 
 /// Times jobs on one GPU.
@@ -105,9 +106,8 @@ impl Worker {
             return timed;
         }
         if !self.ready.contains_key(job) {
-            self.make_room(job);
-            let routine = self.routine(job)?;
-            self.ready.insert(job.clone(), Ready { routine, pacing: Pacing::default(), verified: false });
+            let ready = self.made_ready(job)?;
+            self.ready.insert(job.clone(), ready);
         }
         let Some(ready) = self.ready.get_mut(job) else { return Err(Refusal::Exhausted.into()) };
         let timed = ready.time(&self.context, job, repetitions, limit);
@@ -139,21 +139,55 @@ impl Worker {
             false => Err(rejected(job)),
         };
         let timed = walled.run(&self.context, repetitions).and_then(pass);
-        self.walled.insert(job.clone(), walled);
+        if timed.is_ok() {
+            self.walled.insert(job.clone(), walled);
+        }
         Some(timed)
     }
 
-    /// What another family of jobs holds is given back before a new one is made ready.
+    /// What others hold is given back before something large is made ready: beside the arrays of streams, which are asked for in
+    /// between all others, either weights or caches are there, of one kind.
     fn make_room(&mut self, job: &Job) {
-        let family = family(job);
-        self.ready.retain(|known, _| keeps(known, &family));
-        if job.op != Op::Attention {
-            self.caches = None;
-        } else if !self.caches.as_ref().is_some_and(|caches| caches.suffice(job)) {
-            // Smaller ones go before larger ones are made.
-            self.caches = None;
-            self.ready.retain(|known, _| known.op != Op::Attention);
+        match job.op {
+            Op::Matmul => {
+                self.drop_where(|known| known.op == Op::Attention || known.op == Op::Matmul && !alike(known, job));
+                self.caches = None;
+                if !self.ready.keys().any(|known| known.op == Op::Matmul) {
+                    self.weights = None;
+                }
+            }
+            Op::Attention => {
+                let suffice = self.caches.as_ref().is_some_and(|caches| caches.suffice(job));
+                self.drop_where(|known| known.op == Op::Matmul || known.op == Op::Attention && !suffice);
+                self.weights = None;
+                if !suffice {
+                    self.caches = None;
+                }
+            }
+            op if is_stream(op) && !self.arena.as_ref().is_some_and(|arena| arena.suffices(job)) => {
+                self.drop_where(|known| is_stream(known.op));
+                self.arena = None;
+            }
+            _ => {}
         }
+    }
+
+    fn drop_where(&mut self, goes: impl Fn(&Job) -> bool) {
+        self.ready.retain(|known, _| !goes(known));
+    }
+
+    /// Makes `job` ready; where memory does not suffice beside what is there, in its place.
+    fn made_ready(&mut self, job: &Job) -> Outcome<Ready> {
+        self.make_room(job);
+        let first = self.routine(job);
+        let routine = match first {
+            Err(Trouble::Refused(Refusal::Skipped(reason))) if reason.starts_with(OUT_OF_MEMORY) => {
+                self.renew();
+                self.routine(job)?
+            }
+            other => other?,
+        };
+        Ok(Ready { routine, pacing: Pacing::default(), verified_fold: 0 })
     }
 
     fn routine(&mut self, job: &Job) -> Outcome<Box<dyn Routine>> {
@@ -192,25 +226,21 @@ pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
     }
 }
 
-/// What shares operands that take long to make ready.
-fn family(job: &Job) -> (Op, String) {
-    let op = match job.op {
-        Op::Matmul | Op::Attention => job.op,
-        // Streams share their arrays, all others have next to nothing.
-        _ => Op::Read,
-    };
-    (op, format!("{} {:?} {:?}", job.dtype, job.variant.k, job.variant.head_dim))
+/// Whether two matmuls share their weights.
+fn alike(one: &Job, other: &Job) -> bool {
+    one.dtype == other.dtype && one.variant.k == other.variant.k
 }
 
-/// Whether `known` stays when a job of `family` comes.
-fn keeps(known: &Job, new: &(Op, String)) -> bool {
-    let old = family(known);
-    old.0 == Op::Read || old.0 != new.0 || old.1 == new.1
+/// Streams share their arrays.
+fn is_stream(op: Op) -> bool {
+    matches!(op, Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad)
 }
 
 impl Ready {
     fn time(&mut self, context: &Context, job: &Job, repetitions: u64, limit: f64) -> Outcome<Pass> {
-        let verifies = self.routine.verifies_at_once() || !self.verified;
+        // Repetitions within a dispatch take another way than those of several.
+        let fold = self.pacing.fold(self.routine.as_ref(), limit);
+        let verifies = self.routine.verifies_at_once() || fold > self.verified_fold;
         if verifies {
             self.routine.prepare(context)?;
         }
@@ -218,7 +248,7 @@ impl Ready {
         if verifies && !self.routine.verify(context, timing.executed)? {
             return Err(rejected(job));
         }
-        self.verified = true;
+        self.verified_fold = self.verified_fold.max(fold);
         let wall_clock = |reason| format!("timed by the wall clock, by difference: {reason}");
         let notes: Vec<String> =
             self.routine.note().into_iter().chain(self.pacing.by_difference.map(wall_clock)).collect();

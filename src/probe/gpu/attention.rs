@@ -13,8 +13,8 @@ const GROUP: u64 = 4;
 const HEAD_DIM: u64 = 128;
 /// The corners: without and with much sharing, small and large heads.
 const CORNERS: [(u64, u64); 4] = [(1, 128), (8, 128), (1, 64), (8, 64)];
-/// Cached tokens. Where the processor plays the GPU, fewer: it takes milliseconds for each thousand.
-const HARDWARE_CONTEXT: u64 = 4096;
+/// Cached tokens: tens of microseconds of reading on the fastest. Where the processor plays the GPU, fewer: it takes milliseconds for each thousand.
+const HARDWARE_CONTEXT: u64 = 16384;
 const SOFTWARE_CONTEXT: u64 = 1024;
 /// Bytes of all copies: several times what the caches of large GPUs hold, and of processors.
 const HARDWARE_BYTES: u64 = 1 << 30;
@@ -55,7 +55,7 @@ fn question(known: Known, gpu: &GpuInfo, id: String, (group, head_dim): (u64, u6
     let (context, bytes) =
         if software { (SOFTWARE_CONTEXT, SOFTWARE_BYTES) } else { (HARDWARE_CONTEXT, HARDWARE_BYTES) };
     let layer = KV_HEADS * context * head_dim * 2 * 2;
-    let memory = known.machine.device.memory_bytes.unwrap_or(known.machine.environment.memory_available_bytes);
+    let memory = known.machine.environment.memory_available_bytes;
     let copies = bytes.min(memory / MEMORY_SHARE) / layer;
     if copies < COPIES_MIN || layer / 2 > gpu.limits.binding_bytes {
         let reason = format!("too little memory: {COPIES_MIN} caches of {} MiB do not fit", layer >> 20);

@@ -18,9 +18,11 @@ const TOKENS_QUICK: [u64; 2] = [1, 512];
 const MANY_TOKENS: u64 = 16;
 /// So many are few for a tile: a matrix of weights has to be read for them all the same.
 const FEW_FOR_TILES: u64 = 32;
-/// Inner extent and rows of weights of hardware, as processors are asked: those of an 8-billion-parameter model.
+/// Inner extent of hardware's weights: the width of an 8-billion-parameter model.
 const K: u64 = 4096;
-const N_FEW: u64 = 12288;
+/// Bytes of the weights that few tokens read: tens of microseconds on the fastest, so that beginning and end do not show.
+const MATRIX_BYTES_FEW: u64 = 96 << 20;
+/// Rows of weights where many tokens use them.
 const N_MANY: u64 = 4096;
 /// Extents of software: milliseconds for one repetition. Few tokens take many rows, so that no core waits for another at the
 /// end.
@@ -72,6 +74,13 @@ fn question(known: Known, weights: Dtype, m: u64) -> Question {
     question
 }
 
+/// Rows of weights of that many bytes, a whole number of all tiles.
+fn rows_few(weights: Dtype) -> u64 {
+    const GRAIN: u64 = 4096;
+    let rows = weights.bytes(u128::from(K * GRAIN)).and_then(|bytes| u64::try_from(bytes).ok());
+    rows.map_or(GRAIN, |bytes| MATRIX_BYTES_FEW.div_ceil(bytes) * GRAIN)
+}
+
 struct Extents {
     n: u64,
     k: u64,
@@ -85,7 +94,7 @@ fn extents(known: Known, weights: Dtype, m: u64) -> Result<Extents, String> {
     let (mut n, k) = match (software, few) {
         (true, true) => (N_FEW_SOFTWARE, K_SOFTWARE),
         (true, false) => (SQUARE_MANY, SQUARE_MANY),
-        (false, true) => (N_FEW, K),
+        (false, true) => (rows_few(weights), K),
         (false, false) => (N_MANY, K),
     };
     let bytes = |n: u64| weights.bytes(u128::from(n * k)).and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);

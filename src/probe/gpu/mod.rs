@@ -141,6 +141,20 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn should_hardware_run_out_of_memory_half_the_arrays_answer() {
+        let footprints = |class| -> Vec<u64> {
+            let questions = plan(&machine(class), &[], Effort::Quick);
+            let copy = questions.into_iter().find(|q| q.id == "memory.vram.copy").unwrap();
+            copy.candidates.iter().filter_map(|job| job.variant.footprint_bytes).collect()
+        };
+        let hardware = footprints(GpuClass::Discrete);
+        assert_eq!(hardware.first().copied(), hardware.last().map(|half| half * 2));
+        assert!(*hardware.last().unwrap() >= 2 * 4 * (32 << 20));
+        let software = footprints(GpuClass::Software);
+        assert!(software.iter().all(|&bytes| bytes == software[0]));
+    }
+
+    #[test]
     fn the_curve_ascends_well_beyond_the_cache() {
         for class in CLASSES {
             let curves = survey(&machine(class), Effort::Standard);
