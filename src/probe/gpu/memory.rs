@@ -116,7 +116,7 @@ fn ways(known: Known, cached: bool) -> Vec<Way> {
         true => &[(256, 1024, Strided), (256, 512, Strided), (512, 1024, Blocked)],
     };
     let software: &[Way] = match cached {
-        false => &[(8, 128, Blocked), (32, 128, Contiguous), (8, 16, Blocked)],
+        false => &[(8, 16, Blocked), (32, 128, Contiguous), (8, 128, Blocked)],
         true => &[(8, 16, Blocked), (256, 1024, Strided), (32, 128, Contiguous)],
     };
     let (own, other) = if is_software(known.machine) { (software, hardware) } else { (hardware, software) };
