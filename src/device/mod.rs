@@ -42,6 +42,9 @@ pub struct Pass {
     pub note: Option<String>,
 }
 
+/// How a flag begins that is a device's remark.
+pub const SAID: &str = "the device says: ";
+
 /// Why there is no pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {

@@ -40,7 +40,7 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
                 question.candidates = streams(&question.id, known, op, bytes, &ways);
                 // Should the whole not fit after all, what drivers do not tell beforehand.
                 if bytes / 2 >= least {
-                    question.candidates.extend(streams(&question.id, known, op, bytes / 2, &ways[..1]));
+                    question.fallback = streams(&question.id, known, op, bytes / 2, &ways);
                 }
             }
             Err(reason) => question.otherwise = (Status::Skipped, reason),
