@@ -94,6 +94,19 @@ fn subgroups_smaller_than_listed_are_all_counted_and_verified() {
 }
 
 #[test]
+fn there_are_no_more_workgroups_of_matrices_than_a_binding_has_room_for() {
+    on_every_adapter(|worker| {
+        if worker.context().matrices.is_empty() {
+            return;
+        }
+        worker.context_mut().limits.max_storage_buffer_binding_size = 1 << 20;
+        let pass = timed(worker, &tiles(4, 4 * worker.context().subgroup_max, 300), 2).unwrap();
+        // A subgroup has 1 KiB of sums, and there is one that nobody reads.
+        assert_eq!(pass.work.flops.0, f64::from(2 * 64 * 8_u32.pow(3) * 4 * 4 * 255) * pass.repetitions as f64);
+    });
+}
+
+#[test]
 fn wrong_sums_of_matrices_are_noticed_at_every_pass() {
     on_every_adapter(|worker| {
         if worker.context().matrices.is_empty() {
