@@ -4,7 +4,7 @@ enable wgpu_cooperative_matrix;
 
 struct Params {
     rounds: u32,
-    // Subgroups of a workgroup that count: subgroups that are smaller than expected are more.
+    // Subgroups of a workgroup that the sums have room for.
     subgroups: u32,
     unused_1: u32,
     unused_2: u32,
@@ -29,14 +29,18 @@ const CHAINS: u32 = 1u;
 // A tile, and its nearly opposite one: sums stay small integers, exact in every order.
 @group(0) @binding(2) var<storage> rights: array<f16>;
 @group(0) @binding(3) var<storage, read_write> sums: array<f32>;
+// How many subgroups each workgroup had: only the driver knows how large it makes them.
+@group(0) @binding(4) var<storage, read_write> counts: array<u32>;
 
 @compute @workgroup_size(SIZE)
 fn chain(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
     @builtin(subgroup_id) subgroup: u32,
+    @builtin(num_subgroups) subgroups: u32,
 ) {
-    // Those that nobody counts share tiles that nobody reads, since all have to take the same way.
+    // Where there is no room they share tiles that nobody reads, since all have to take the same way; the count tells.
     let place = select(groups.x * p.subgroups, group.x * p.subgroups + subgroup, subgroup < p.subgroups);
     let first = place * CHAINS * TILE * TILE;
     let there = coopLoadT<right>(&rights[0], TILE);
@@ -50,4 +54,7 @@ fn chain(
         }
     }
     coopStoreT(c0, &sums[first + 0u * TILE * TILE], TILE);
+    if lane == 0u {
+        counts[group.x] = subgroups;
+    }
 }

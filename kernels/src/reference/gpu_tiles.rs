@@ -56,6 +56,13 @@ impl GpuTiles {
         let within = self.side as u64 * (LEFT_MAX * (RIGHT_MAX + 1)) as u64;
         (EXACT - within) / LEFT_MAX as u64
     }
+
+    /// Whether `sums` are those after `pairs` pairs of steps, at most [`GpuTiles::pairs_max`], bit for bit. Subgroup after
+    /// subgroup has the sums of all chains; the first of `sums` is the `at`-th of all.
+    pub fn agree(&self, at: usize, sums: &[f32], pairs: u64) -> bool {
+        let changes = self.change.iter().cycle().skip(at % self.change.len());
+        sums.iter().zip(changes).all(|(&sum, &change)| sum == (i64::from(change) * pairs as i64) as f32)
+    }
 }
 
 #[cfg(test)]
@@ -76,5 +83,20 @@ mod tests {
         }
         assert!(tiles.change.iter().any(|&change| change != 0));
         assert!(tiles.pairs_max() > 1 << 22);
+    }
+
+    #[test]
+    fn every_sum_is_compared_wherever_a_part_begins() {
+        let tiles = GpuTiles::new(8, 3, 5);
+        let all: Vec<f32> = tiles.change.iter().cycle().take(2 * 192).map(|&change| (change * 7) as f32).collect();
+        for at in [0, 1, 191, 192, 250] {
+            assert!(tiles.agree(at, &all[at..], 7));
+            assert!(!tiles.agree(at, &all[at..], 8));
+            for wrong in [at, 300, 383] {
+                let mut sums = all.clone();
+                sums[wrong] += 1.0;
+                assert!(!tiles.agree(at, &sums[at..], 7));
+            }
+        }
     }
 }

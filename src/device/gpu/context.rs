@@ -144,7 +144,7 @@ impl Context {
         device.set_device_lost_callback(move |reason, message| note(&noticed, format!("{reason:?} {message}")));
         // Nothing should come here, since all calls are made within scopes. If it does, the device is not to be trusted.
         device.on_uncaptured_error(Arc::new(move |error| note(&objected, error.to_string())));
-        let stamps = features.contains(wgpu::Features::TIMESTAMP_QUERY).then(|| stamps(&device, &queue));
+        let stamps = features.contains(wgpu::Features::TIMESTAMP_QUERY).then(|| stamps(&device, &queue)).flatten();
         let matrices = if experimental { adapter.cooperative_matrix_properties() } else { Vec::new() };
         let unchecked = !hooks.checked;
         let info = adapter.get_info();
@@ -504,22 +504,26 @@ fn note(place: &Mutex<Option<String>>, reason: String) {
     place.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(line);
 }
 
-fn stamps(device: &wgpu::Device, queue: &wgpu::Queue) -> Stamps {
+/// What timestamps need; `None` where the driver cannot make it. The wall clock does without.
+fn stamps(device: &wgpu::Device, queue: &wgpu::Queue) -> Option<Stamps> {
     use wgpu::BufferUsages as Usage;
+    use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
+    let scopes = [OutOfMemory, Internal, Validation].map(|filter| device.push_error_scope(filter));
     let buffer = |usage| {
         let descriptor = wgpu::BufferDescriptor { label: None, size: STAMPS_BYTES, usage, mapped_at_creation: false };
         device.create_buffer(&descriptor)
     };
-    Stamps {
-        set: device.create_query_set(&wgpu::QuerySetDescriptor {
-            label: None,
-            ty: wgpu::QueryType::Timestamp,
-            count: 2,
-        }),
+    let descriptor = wgpu::QuerySetDescriptor { label: None, ty: wgpu::QueryType::Timestamp, count: 2 };
+    let stamps = Stamps {
+        set: device.create_query_set(&descriptor),
         resolve: buffer(Usage::QUERY_RESOLVE | Usage::COPY_SRC),
         read: buffer(Usage::MAP_READ | Usage::COPY_DST),
         period_s: f64::from(queue.get_timestamp_period()) * 1e-9,
-    }
+    };
+    let [memory, internal, validation] = scopes;
+    // All of them are left, whichever of them caught something.
+    let errors = [validation.pop(), internal.pop(), memory.pop()].map(pollster::block_on);
+    errors.iter().all(Option::is_none).then_some(stamps)
 }
 
 fn uniform() -> wgpu::BindGroupLayoutEntry {
@@ -538,4 +542,22 @@ fn storage((access, binding): (&Access, u32)) -> wgpu::BindGroupLayoutEntry {
         min_binding_size: None,
     };
     wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_makes_no_timestamps_stays_usable() {
+        for (described, adapter) in crate::device::gpu::adapter::all() {
+            // Without the feature no query set can be made, and an error that no scope catches panics.
+            let (device, queue) =
+                pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
+            assert!(stamps(&device, &queue).is_none(), "{}", described.name);
+            let context = Context::open(&adapter, Hooks::default()).unwrap();
+            let has = context.features.contains(wgpu::Features::TIMESTAMP_QUERY);
+            assert_eq!(context.stamps.is_some(), has, "{}", described.name);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use roofprobe_kernels::{Dtype, Op};
 const HARDWARE: (u32, u32) = (8192, 256);
 /// Where the processor plays the GPU, a few for each core.
 const SOFTWARE: (u32, u32) = (256, 8);
-/// Workgroups of cooperative matrices, and how many subgroups each has.
+/// Workgroups of cooperative matrices, and how many of the largest subgroups each has; of smaller ones it has more.
 const HARDWARE_TILES: (u32, u32) = (4096, 4);
 const SOFTWARE_TILES: (u32, u32) = (64, 1);
 /// Candidates of a quick look.
