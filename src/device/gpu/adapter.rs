@@ -8,6 +8,8 @@ use wgpu::{Backend, Backends, DeviceType};
 pub struct Adapter {
     /// Its place in the list.
     pub index: usize,
+    /// Its place in the list of its backend alone: equal cards are told apart by nothing else where no bus is known.
+    pub place: usize,
     /// The driver's name for it.
     pub name: String,
     /// `discrete`, `integrated`, `virtual`, `software` or `other`.
@@ -36,8 +38,8 @@ impl Adapter {
     /// Whether `other` is this very GPU, listed at another time.
     pub(super) fn is(&self, other: &Adapter) -> bool {
         let identity = |adapter: &Adapter| {
-            let Adapter { name, backend, pci_id, pci_bus, .. } = adapter.clone();
-            (name, backend, pci_id, pci_bus)
+            let Adapter { name, backend, driver, pci_id, pci_bus, .. } = adapter.clone();
+            (name, backend, driver, pci_id, pci_bus)
         };
         identity(self) == identity(other)
     }
@@ -48,20 +50,37 @@ impl Adapter {
     }
 }
 
-/// Every adapter of every backend, the better backend first, each GPU once.
-pub(super) fn all() -> Vec<(Adapter, wgpu::Adapter)> {
-    // Drivers are asked for nothing but what is needed: no debug output, no validation layers, no window.
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = Backends::VULKAN | Backends::METAL | Backends::DX12 | Backends::GL;
-    descriptor.flags = wgpu::InstanceFlags::empty();
-    let instance = wgpu::Instance::new(descriptor);
-    let mut found = pollster::block_on(instance.enumerate_adapters(Backends::all()));
-    found.sort_by_key(|adapter| rank(adapter.get_info().backend));
-    each_once(found.into_iter().map(|adapter| (describe(&adapter), adapter)).collect())
+/// Those that run compute shaders, the better first.
+const BACKENDS: [Backend; 4] = [Backend::Vulkan, Backend::Metal, Backend::Dx12, Backend::Gl];
+
+/// The names of the backends that this build can ask, the better first.
+pub(super) fn backends() -> Vec<&'static str> {
+    let built = wgpu::Instance::enabled_backend_features();
+    BACKENDS.into_iter().filter(|backend| built.contains(Backends::from(*backend))).map(Backend::to_str).collect()
 }
 
-/// Of entries that stand for one GPU the first; numbered.
-fn each_once<T>(found: Vec<(Adapter, T)>) -> Vec<(Adapter, T)> {
+/// Every adapter of one backend. The libraries of the others are not loaded: they may be what a process dies of.
+pub(super) fn of(backend: &str) -> Vec<(Adapter, wgpu::Adapter)> {
+    // Drivers are asked for nothing but what is needed: no debug output, no validation layers, no window.
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    let asked = BACKENDS.into_iter().find(|known| known.to_str() == backend);
+    descriptor.backends = asked.map_or(Backends::empty(), Backends::from);
+    descriptor.flags = wgpu::InstanceFlags::empty();
+    let backends = descriptor.backends;
+    let instance = wgpu::Instance::new(descriptor);
+    let found = pollster::block_on(instance.enumerate_adapters(backends));
+    let described = |(place, adapter)| (Adapter { place, ..describe(&adapter) }, adapter);
+    found.into_iter().enumerate().map(described).collect()
+}
+
+/// Every adapter of every backend, each GPU once, for tests of the shaders in this process.
+#[cfg(test)]
+pub(super) fn all() -> Vec<(Adapter, wgpu::Adapter)> {
+    each_once(backends().into_iter().flat_map(of).collect())
+}
+
+/// Of entries that stand for one GPU the first; hardware first, and numbered.
+pub(super) fn each_once<T>(found: Vec<(Adapter, T)>) -> Vec<(Adapter, T)> {
     let mut listed: Vec<(Adapter, T)> = Vec::new();
     for (described, adapter) in found {
         if !listed.iter().any(|(known, _)| same(known, &described)) {
@@ -73,15 +92,6 @@ fn each_once<T>(found: Vec<(Adapter, T)>) -> Vec<(Adapter, T)> {
         adapter.index = index;
     }
     listed
-}
-
-fn rank(backend: Backend) -> u32 {
-    match backend {
-        Backend::Vulkan | Backend::Metal => 0,
-        Backend::Dx12 => 1,
-        Backend::Gl => 2,
-        Backend::BrowserWebGpu | Backend::Noop => 3,
-    }
 }
 
 fn describe(adapter: &wgpu::Adapter) -> Adapter {
@@ -99,22 +109,31 @@ fn describe(adapter: &wgpu::Adapter) -> Adapter {
         .flatten();
     Adapter {
         index: 0,
+        place: 0,
         name: known(&info.name).unwrap_or_else(|| "a GPU without a name".to_owned()),
         class: class.to_owned(),
         backend: info.backend.to_str().to_owned(),
         // GL guesses the vendor by its name, and knows no device.
         pci_id: (info.vendor != 0 && info.backend != Backend::Gl)
             .then(|| format!("{:04x}:{:04x}", info.vendor, info.device)),
-        pci_bus: known(&info.device_pci_bus_id),
+        // For DX12 wgpu looks for some card of that vendor and device: of two equal ones it tells the same place.
+        pci_bus: known(&info.device_pci_bus_id).filter(|_| info.backend != Backend::Dx12),
         driver: line(&info.driver),
         driver_info: line(&info.driver_info),
         memory_bytes: memory,
     }
 }
 
-/// Whether two entries are the same GPU, seen by two backends. Two equal cards stand in the list of one backend, and stay two.
+/// Whether two entries are the same GPU, seen by two backends, or by two drivers of one. Two equal cards stand in the list of
+/// one backend, and stay two.
 fn same(known: &Adapter, other: &Adapter) -> bool {
-    if known.backend == other.backend || known.is_software() != other.is_software() {
+    if known.is_software() != other.is_software() {
+        return false;
+    }
+    if let (Some(a), Some(b)) = (&known.pci_bus, &other.pci_bus) {
+        return a == b;
+    }
+    if known.backend == other.backend {
         return false;
     }
     if let (Some(a), Some(b)) = (&known.pci_id, &other.pci_id) {
@@ -148,6 +167,7 @@ mod tests {
         let class = if name.contains("llvmpipe") { "software" } else { "discrete" };
         Adapter {
             index: 0,
+            place: 0,
             name: name.to_owned(),
             class: class.to_owned(),
             backend: backend.to_owned(),
@@ -196,6 +216,35 @@ mod tests {
         let kept = listed(others);
         assert_eq!(kept.len(), 5, "{kept:?}");
         assert!(kept[4].contains("llvmpipe"), "software is last: {kept:?}");
+    }
+
+    #[test]
+    fn a_place_on_the_bus_decides_where_it_is_known() {
+        let at = |bus: &str, backend, name, pci_id| Adapter {
+            pci_bus: Some(format!("0000:{bus}:00.0")),
+            ..adapter(backend, name, Some(pci_id))
+        };
+        // Two Vulkan drivers for one card: the first found is kept, also when they call the card differently.
+        let (radv, amdvlk) = ("AMD Radeon RX 6800 (RADV NAVI21)", "AMD Radeon RX 6800");
+        let one = at("03", "vulkan", radv, "1002:73bf");
+        let again = at("03", "vulkan", amdvlk, "1002:73bf");
+        let gl = adapter("gl", "AMD Radeon RX 6800 (radeonsi, navi21)", None);
+        assert_eq!(listed(vec![one.clone(), again.clone(), gl]), [format!("0 vulkan {radv}")]);
+        assert_eq!(listed(vec![again.clone(), one.clone()]), [format!("0 vulkan {amdvlk}")]);
+        // Each of two cards through each of two drivers.
+        let (second, second_again) = (at("43", "vulkan", radv, "1002:73bf"), at("43", "vulkan", amdvlk, "1002:73bf"));
+        let cards = listed(vec![one.clone(), second, again, second_again]);
+        assert_eq!(cards, [format!("0 vulkan {radv}"), format!("1 vulkan {radv}")]);
+        // Equal cards at different places are two, whoever tells.
+        assert_eq!(listed(vec![one.clone(), at("04", "metal", radv, "1002:73bf")]).len(), 2);
+        // Where one of them has no place, the numbers decide.
+        assert_eq!(listed(vec![one, adapter("dx12", amdvlk, Some("1002:73bf"))]).len(), 1);
+    }
+
+    #[test]
+    fn a_backend_that_is_not_known_has_no_adapters() {
+        assert!(!backends().is_empty());
+        assert!(of("glide").is_empty());
     }
 
     #[test]

@@ -125,6 +125,7 @@ mod tests {
     fn machine(list: &[(&str, &str, &str)]) -> Vec<Adapter> {
         let adapter = |(index, (name, class, pci_id)): (usize, &(&str, &str, &str))| Adapter {
             index,
+            place: index,
             name: (*name).to_owned(),
             class: (*class).to_owned(),
             backend: "vulkan".to_owned(),

@@ -14,8 +14,10 @@ pub(super) struct Hooks {
     pub(super) memory_bytes: Option<u64>,
     /// `lose-at=N`: the device is lost at the N-th job of a process.
     pub(super) lose_at: Option<u64>,
-    /// `die-at=N`: the process dies at the N-th job; with 0 already when adapters are listed.
+    /// `die-at=N`: the process dies at the N-th job; with 0 already when adapters are listed or opened.
     pub(super) die_at: Option<u64>,
+    /// `die-of=BACKEND`: the process dies when that backend's adapters are listed.
+    pub(super) die_of: Option<String>,
     /// `hang-at=N`: the process hangs at the N-th job.
     pub(super) hang_at: Option<u64>,
     /// `answer-ms=N`: a process that does not answer a job for so long is given up.
@@ -57,6 +59,7 @@ impl Hooks {
                 "memory-mib" => hooks.memory_bytes = Some(number()? << 20),
                 "lose-at" => hooks.lose_at = Some(number()?),
                 "die-at" => hooks.die_at = Some(number()?),
+                "die-of" => hooks.die_of = value.map(str::to_owned),
                 "hang-at" => hooks.hang_at = Some(number()?),
                 "answer-ms" => hooks.answer = Some(Duration::from_millis(number()?)),
                 "as-hardware" => hooks.as_hardware = true,
@@ -90,8 +93,9 @@ mod tests {
 
     #[test]
     fn hooks_are_read_and_others_refused() {
-        let hooks = Hooks::parse("binding-mib=64, lose-at=3,no-f16").unwrap();
+        let hooks = Hooks::parse("binding-mib=64, lose-at=3,no-f16,die-of=gl").unwrap();
         assert_eq!((hooks.binding_bytes, hooks.lose_at, hooks.no_f16), (Some(64 << 20), Some(3), true));
+        assert_eq!(hooks.die_of.as_deref(), Some("gl"));
         assert_eq!(Hooks::parse(""), Ok(Hooks::default()));
         assert!(Hooks::parse("lose-at=x").unwrap_err().contains("lose-at"));
         assert!(Hooks::parse("fly").unwrap_err().contains("fly"));

@@ -29,7 +29,7 @@ mod worker;
 pub use adapter::Adapter;
 pub use choose::{Chosen, again, best, hardware, named, no_hardware};
 pub(crate) use keeper::VERB;
-pub use keeper::adapters;
+pub use keeper::{Listed, adapters};
 pub use serve::serve;
 
 use super::cpu::{Cpu, Taken};
@@ -53,13 +53,14 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// Opens `adapter`, one of [`adapters`], in a process of its own.
+    /// Opens `adapter`, one of [`adapters`], in a process of its own. A driver that hangs is not waited for once `stop` says
+    /// that somebody wants it all to end.
     ///
     /// # Errors
     /// Failure when the driver does not open it.
-    pub fn open(adapter: &Adapter) -> Result<Gpu> {
+    pub fn open(adapter: &Adapter, stop: fn() -> bool) -> Result<Gpu> {
         let host = Cpu::describe()?;
-        let (keeper, opened) = Keeper::open(adapter)?;
+        let (keeper, opened) = Keeper::open(adapter, stop)?;
         Ok(Gpu { adapter: adapter.clone(), opened, host, taken_at_start: Taken::now(), keeper })
     }
 

@@ -12,8 +12,35 @@ use std::time::{Duration, Instant};
 const WORDS_BYTES: usize = 2 << 10;
 /// and how much of it is repeated in a reason.
 const LAST_WORDS: usize = 160;
+/// How often somebody who waits looks whether he is to stop,
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// and how long a pass that is nearly done is waited for then.
+const GRACE: Duration = Duration::from_secs(1);
 /// A process that was ended should be gone by then; one that is not hangs in the kernel, and is left alone.
 const END_MAX: Duration = Duration::from_secs(2);
+
+/// Whether somebody wants it all to end.
+pub(super) type Stop = fn() -> bool;
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Loss {
+    /// The process died, or its device did.
+    Died(String),
+    /// There was none in time.
+    Hung(String),
+    /// Somebody wants it all to end.
+    Interrupted,
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Loss::Died(reason) | Loss::Hung(reason) => f.write_str(reason),
+            Loss::Interrupted => f.write_str("interrupted"),
+        }
+    }
+}
 
 /// A worker.
 #[derive(Debug)]
@@ -45,34 +72,47 @@ impl Process {
         Ok(Process { child, requests, answers, words })
     }
 
-    /// Asks, and waits for the answer at most `time_max`. After an error the process is gone.
+    /// Asks, and waits for the answer at most `time_max`, or hardly any longer once `stop` says so. After an error the process
+    /// is gone.
     ///
     /// # Errors
     /// What happened to it.
-    pub(super) fn ask(&mut self, request: &Request, time_max: Duration) -> Result<Answer, String> {
-        let line = wire::line(request)?;
+    pub(super) fn ask(&mut self, request: &Request, time_max: Duration, stop: Stop) -> Result<Answer, Loss> {
+        let line = wire::line(request).map_err(Loss::Died)?;
         let told = self.requests.as_mut().map(|requests| {
             let written = requests.write_all(line.as_bytes());
             written.and_then(|()| requests.flush())
         });
         if !matches!(told, Some(Ok(()))) {
-            return Err(self.end());
+            return Err(Loss::Died(self.end()));
         }
-        match self.answers.recv_timeout(time_max) {
-            Ok(Ok(Answer::Fatal(reason))) => {
-                self.kill();
-                Err(reason)
-            }
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(reason)) => {
-                self.kill();
-                Err(format!("the GPU's process gave an answer that is not understood: {reason}"))
-            }
+        let loss = match self.heard(time_max, stop) {
+            Ok(Ok(Answer::Fatal(reason))) => Loss::Died(reason),
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(reason)) => Loss::Died(format!("the GPU's process gave an answer that is not understood: {reason}")),
+            Err(RecvTimeoutError::Timeout) if stop() => Loss::Interrupted,
             Err(RecvTimeoutError::Timeout) => {
-                self.kill();
-                Err(format!("the GPU's process did not answer within {} s", time_max.as_secs_f64()))
+                Loss::Hung(format!("the GPU's process did not answer within {} s", time_max.as_secs_f64()))
             }
-            Err(RecvTimeoutError::Disconnected) => Err(self.end()),
+            Err(RecvTimeoutError::Disconnected) => return Err(Loss::Died(self.end())),
+        };
+        self.kill();
+        Err(loss)
+    }
+
+    fn heard(&self, time_max: Duration, stop: Stop) -> Result<Result<Answer, String>, RecvTimeoutError> {
+        let mut until = Instant::now() + time_max;
+        let mut stopping = false;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.answers.recv_timeout(left.min(LOOK_EVERY)) {
+                Err(RecvTimeoutError::Timeout) if Instant::now() < until => {}
+                heard => return heard,
+            }
+            if !stopping && stop() {
+                stopping = true;
+                until = until.min(Instant::now() + GRACE);
+            }
         }
     }
 
@@ -157,8 +197,23 @@ mod tests {
         Process::start(Command::new("sh").args(["-c", script])).unwrap()
     }
 
-    fn asked(script: &str, time_max: Duration) -> Result<Answer, String> {
-        shell(script).ask(&Request::List, time_max)
+    fn never() -> bool {
+        false
+    }
+
+    fn list() -> Request {
+        Request::List { backend: "vulkan".to_owned() }
+    }
+
+    fn asked(script: &str, time_max: Duration) -> Result<Answer, Loss> {
+        shell(script).ask(&list(), time_max, never)
+    }
+
+    fn died(script: &str) -> String {
+        match asked(script, LONG) {
+            Err(Loss::Died(reason)) => reason,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn saying(answer: &Answer) -> String {
@@ -170,36 +225,43 @@ mod tests {
         let done = saying(&Answer::Done);
         assert_eq!(asked(&format!("printf '\\377\\n'; {done}; sleep 600"), LONG), Ok(Answer::Done));
         let mut process = shell(&format!("read a; read b; {done}; read c; {done}; exec sleep 600"));
-        assert_eq!(process.ask(&Request::Renew, LONG), Ok(Answer::Done));
-        assert_eq!(process.ask(&Request::Renew, LONG), Ok(Answer::Done));
+        assert_eq!(process.ask(&Request::Renew, LONG, never), Ok(Answer::Done));
+        assert_eq!(process.ask(&Request::Renew, LONG, never), Ok(Answer::Done));
     }
 
     #[test]
     fn death_is_noticed_and_its_last_words_kept() {
-        let died = asked("echo first words >&2; kill -SEGV $$", LONG).unwrap_err();
-        assert_eq!(died, "the GPU's process died with signal 11, saying: first words");
-        assert!(asked("exit 3", LONG).unwrap_err().contains("failed"));
-        let long = asked("i=0; while [ $i -lt 999 ]; do echo line $i >&2; i=$((i+1)); done; exit 1", LONG).unwrap_err();
+        let said = died("echo first words >&2; kill -SEGV $$");
+        assert_eq!(said, "the GPU's process died with signal 11, saying: first words");
+        assert!(died("exit 3").contains("failed"));
+        let long = died("i=0; while [ $i -lt 999 ]; do echo line $i >&2; i=$((i+1)); done; exit 1");
         assert!(long.ends_with("line 998") && long.chars().count() < 300, "{long}");
         let mut gone = shell("exit 0");
-        assert!(gone.ask(&Request::Renew, LONG).is_err() && gone.ask(&Request::Renew, LONG).is_err());
+        assert!(gone.ask(&Request::Renew, LONG, never).is_err() && gone.ask(&Request::Renew, LONG, never).is_err());
     }
 
     #[test]
     fn what_hangs_is_ended() {
         let mut process = shell("exec sleep 600");
-        let reason = process.ask(&Request::List, Duration::from_millis(30)).unwrap_err();
-        assert!(reason.contains("did not answer within 0.03 s"), "{reason}");
+        let loss = process.ask(&list(), Duration::from_millis(30), never).unwrap_err();
+        assert!(matches!(&loss, Loss::Hung(reason) if reason.contains("did not answer within 0.03 s")), "{loss}");
+        assert!(process.child.try_wait().unwrap().is_some());
+    }
+
+    #[test]
+    fn nobody_who_wants_to_stop_waits_for_what_hangs() {
+        let mut process = shell("exec sleep 600");
+        assert_eq!(process.ask(&list(), LONG, || true), Err(Loss::Interrupted));
         assert!(process.child.try_wait().unwrap().is_some());
     }
 
     #[test]
     fn a_lost_device_and_nonsense_end_the_process() {
         let mut process = shell(&format!("{}; exec sleep 600", saying(&Answer::Fatal("lost".to_owned()))));
-        assert_eq!(process.ask(&Request::List, LONG), Err("lost".to_owned()));
+        assert_eq!(process.ask(&list(), LONG, never), Err(Loss::Died("lost".to_owned())));
         assert!(process.child.try_wait().unwrap().is_some());
         let nonsense = wire::line(&"nonsense").unwrap();
-        assert!(asked(&format!("printf '%s' '{nonsense}'; sleep 600"), LONG).unwrap_err().contains("not understood"));
+        assert!(died(&format!("printf '%s' '{nonsense}'; sleep 600")).contains("not understood"));
     }
 
     #[test]

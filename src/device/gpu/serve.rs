@@ -44,7 +44,9 @@ impl Service {
             Err(reason) => return Answer::Failed(reason.clone()),
         };
         match request {
-            Request::List => Answer::Adapters(list(&hooks).into_iter().map(|(adapter, _)| adapter).collect()),
+            Request::List { backend } => {
+                Answer::Adapters(list(&backend, &hooks).into_iter().map(|(adapter, _)| adapter).collect())
+            }
             Request::Open { adapter } => match open(&adapter, &hooks) {
                 Ok((worker, opened)) => {
                     self.worker = Some(worker);
@@ -74,26 +76,20 @@ impl Service {
     }
 }
 
-fn list(hooks: &Hooks) -> Vec<(Adapter, wgpu::Adapter)> {
-    if hooks.die_at == Some(0) {
+fn list(backend: &str, hooks: &Hooks) -> Vec<(Adapter, wgpu::Adapter)> {
+    if hooks.die_at == Some(0) || hooks.die_of.as_deref() == Some(backend) {
         std::process::abort();
     }
-    let mut adapters = if hooks.no_adapters { Vec::new() } else { adapter::all() };
+    let mut adapters = if hooks.no_adapters { Vec::new() } else { adapter::of(backend) };
     if hooks.as_hardware {
         adapters.iter_mut().for_each(|(adapter, _)| adapter.class = GpuClass::Other.name().to_owned());
-    }
-    if hooks.adapters_twice {
-        let again = adapters.iter().cloned();
-        adapters = adapters.iter().cloned().zip(again).flat_map(|(one, other)| [one, other]).collect();
-        adapters.iter_mut().enumerate().for_each(|(index, (adapter, _))| adapter.index = index);
     }
     adapters
 }
 
 fn open(wanted: &Adapter, hooks: &Hooks) -> std::result::Result<(Worker, Opened), String> {
-    let listed = list(hooks);
-    let found = listed.iter().find(|(adapter, _)| adapter == wanted);
-    // A device that was away for a moment may have changed its place in the list.
+    let listed = list(&wanted.backend, hooks);
+    let found = listed.iter().find(|(adapter, _)| adapter.place == wanted.place && adapter.is(wanted));
     let found = found.or_else(|| listed.iter().find(|(adapter, _)| adapter.is(wanted)));
     let (described, adapter) = found.ok_or_else(|| format!("{} is not there any more", wanted.name))?;
     let worker = Worker::open(adapter, hooks.clone())?;

@@ -18,8 +18,8 @@ const MARK: &str = "roofprobe-gpu-worker ";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Request {
-    /// Which adapters there are: [`Answer::Adapters`].
-    List,
+    /// Which adapters a backend has: [`Answer::Adapters`].
+    List { backend: String },
     /// To open one of them: [`Answer::Opened`] or [`Answer::Failed`].
     Open { adapter: Adapter },
     /// To time a job on it: [`Answer::Timed`], a refusal, or [`Answer::Fatal`].
@@ -44,7 +44,7 @@ pub(super) struct Task {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Answer {
-    /// Every adapter, once.
+    /// Every adapter of the backend.
     Adapters(Vec<Adapter>),
     /// What was opened.
     Opened(Box<Opened>),
@@ -188,7 +188,7 @@ mod tests {
         };
         let Answer::Timed(back) = through(&Answer::Timed(timed.clone())) else { panic!("another answer") };
         assert_eq!(Timed::from(Pass::from(back)), timed);
-        for plain in [Request::List, Request::Renew] {
+        for plain in [Request::List { backend: "gl".to_owned() }, Request::Renew] {
             assert_eq!(through(&plain), plain);
         }
     }
