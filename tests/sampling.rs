@@ -181,7 +181,8 @@ fn what_the_device_says_is_kept_once_also_when_resumed() {
     let question = Question { candidates: vec![candidate(Stores::Nontemporal)], ..unanswerable() };
     let mut device = Liar { answer: Box::new(|_, _| told(40.0)), renewals: 0 };
     let more = Pace { rounds: 4, ..PACE };
-    let resumed = sample::measure(&mut device, &[question], more, &[ceiling.clone()], &mut Patient).unwrap();
+    let resumed =
+        sample::measure(&mut device, &[question], more, std::slice::from_ref(&ceiling), &mut Patient).unwrap();
     assert!(resumed.ceilings[0].samples > ceiling.samples);
     assert_eq!(resumed.ceilings[0].flags, ceiling.flags);
 }

@@ -17,8 +17,8 @@ pub(super) fn list() -> (Vec<serde_json::Value>, Vec<String>) {
     };
     if gpu::hardware(&adapters).next().is_none() {
         notes.push(gpu::no_hardware(&adapters));
-    } else if adapters.iter().any(Adapter::is_software) {
-        notes.push("software is measured only when it is named, as in --device gpu:0".to_owned());
+    } else if let Some(software) = adapters.iter().find(|adapter| adapter.is_software()) {
+        notes.push(format!("software is measured only when it is named, as in --device gpu:{}", software.index));
     }
     // An adapter has nothing that JSON cannot hold.
     (adapters.iter().filter_map(|adapter| serde_json::to_value(adapter).ok()).collect(), notes)

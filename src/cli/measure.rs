@@ -39,7 +39,8 @@ pub(super) struct Measure {
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: Selection,
 
-    /// How much time to take: quick is within 15 seconds on two cores, standard within 100, thorough several minutes.
+    /// How much time to take: quick is within 15 seconds on two cores, standard within 100, thorough several minutes; a GPU
+    /// takes up to twice as long.
     /// More time means tighter intervals and a better chance to meet a shared machine's fast moments.
     #[arg(long, value_enum)]
     effort: Option<EffortName>,

@@ -290,8 +290,9 @@ fn curve(curve: &Curve) -> String {
     };
     let name = axis.name();
     let place = |&x: &u64| if name.ends_with("_bytes") { binary(x) } else { x.to_string() };
+    let flags: String = curve.flags.iter().map(|flag| format!("; {flag}")).collect();
     format!(
-        "{}: {} points, {} {} for {} {}",
+        "{}: {} points, {} {} for {} {}{flags}",
         curve.id,
         values.len(),
         ends(values, |&value| significant(value)),

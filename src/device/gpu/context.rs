@@ -166,6 +166,12 @@ impl Context {
         })
     }
 
+    /// Whether shaders may use subgroup operations.
+    #[cfg(test)]
+    pub(super) fn has_subgroups(&self) -> bool {
+        self.features.contains(wgpu::Features::SUBGROUP)
+    }
+
     /// Nanoseconds of one timestamp tick, where there are timestamps.
     pub(super) fn timestamp_period_ns(&self) -> Option<f64> {
         self.stamps.as_ref().map(|stamps| stamps.period_s * 1e9)

@@ -75,7 +75,7 @@ impl Trouble {
 
     /// What to say of a pass that there was in spite of it.
     fn note(&self) -> String {
-        format!("measured with less work at a time, as before {}", self.last)
+        format!("measured with less work at a time, because before that {}", self.last)
     }
 
     /// Why the job is not tried any more.

@@ -47,7 +47,6 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
 fn question(known: Known, gpu: &GpuInfo, id: String, (group, head_dim): (u64, u64)) -> Question {
     let software = gpu.class == GpuClass::Software;
     let mut question = Question::new(id);
-    // The cache takes long to make ready, once for all heads of one size.
     // The cache takes long to make ready; a quick look has few rounds, and asks for one size.
     if !is_quick(known) {
         question.turn = Turn::Staggered(if head_dim == HEAD_DIM { 2 } else { 1 });
@@ -57,8 +56,15 @@ fn question(known: Known, gpu: &GpuInfo, id: String, (group, head_dim): (u64, u6
     let layer = KV_HEADS * context * head_dim * 2 * 2;
     let memory = known.machine.environment.memory_available_bytes;
     let copies = bytes.min(memory / MEMORY_SHARE) / layer;
-    if copies < COPIES_MIN || layer / 2 > gpu.limits.binding_bytes {
-        let reason = format!("too little memory: {COPIES_MIN} caches of {} MiB do not fit", layer >> 20);
+    let short = if copies < COPIES_MIN {
+        Some(format!("too little memory: {COPIES_MIN} caches of {} MiB do not fit", layer >> 20))
+    } else if layer / 2 > gpu.limits.binding_bytes {
+        let [keys, most] = [layer / 2, gpu.limits.binding_bytes].map(|bytes| bytes >> 20);
+        Some(format!("the keys of one cache are {keys} MiB, and the adapter binds no more than {most} MiB at once"))
+    } else {
+        None
+    };
+    if let Some(reason) = short {
         question.otherwise = (Status::Skipped, reason);
         return question;
     }
