@@ -2,14 +2,15 @@
 //!
 //! The first profile is the reference. A ratio is always one of speeds, so that above 1 means faster for rates and times
 //! alike. Its interval is as wide as both intervals allow; where that leaves 1 outside, the difference is decided. That
-//! speaks of these measurements alone: a machine's mood between them is in no interval.
+//! speaks of these measurements alone: a machine's mood between them is in no interval. Figures of one name that were asked
+//! at different extents have their ratio, and no verdict: whether the device or the size of the work makes it, none can tell.
 //!
 //! Pure: the same input gives the same record. The record's field names are a contract with other tools.
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, PhaseResult, evaluate};
 use crate::model::{Architecture, Phase, Workload};
-use crate::profile::{Ceiling, DeviceKind, Effort, Grade, Profile, Status, Unit};
+use crate::profile::{Ceiling, DeviceKind, Effort, GpuClass, Grade, Profile, Status, Unit, Variant};
 use crate::roofline::Resource;
 use serde::Serialize;
 
@@ -33,6 +34,8 @@ pub struct Compared {
     pub device: String,
     /// CPU or GPU.
     pub kind: DeviceKind,
+    /// How a GPU is built in, software included; none for a CPU, and for a quoted GPU that does not tell.
+    pub class: Option<GpuClass>,
     /// The grade of the circumstances.
     pub grade: Option<Grade>,
     /// How much time the measurement was given.
@@ -52,6 +55,8 @@ pub struct Quantity {
     pub quantity: String,
     /// The unit of the values.
     pub unit: Option<&'static str>,
+    /// Whether all values belong to work of the same extents; where no profile names any, they do.
+    pub same_extents: bool,
     /// One entry per profile; none where a profile does not have this ceiling at all.
     pub entries: Vec<Option<Entry>>,
 }
@@ -75,6 +80,8 @@ pub struct Entry {
     pub reason: Option<String>,
     /// Where a quoted value comes from.
     pub source: Option<String>,
+    /// The extents of the work that it was asked at; none where the profile names none.
+    pub extents: Option<Extents>,
     /// The value.
     pub value: Option<f64>,
     /// Its 95 % interval.
@@ -87,6 +94,49 @@ pub struct Entry {
     pub ratio: Option<Ratio>,
 }
 
+/// The size of a matmul's or an attention's work. What does not apply, or is not named, is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Extents {
+    /// Matmul: tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub m: Option<u64>,
+    /// Matmul: output features.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n: Option<u64>,
+    /// Matmul: input features.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub k: Option<u64>,
+    /// Attention: query heads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heads: Option<u64>,
+    /// Attention: key/value heads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kv_heads: Option<u64>,
+    /// Attention: elements of one head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_dim: Option<u64>,
+    /// Attention: cached tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<u64>,
+}
+
+impl Extents {
+    /// The names, in the order of [`Extents::values`].
+    pub const NAMES: [&'static str; 7] = ["m", "n", "k", "heads", "kv_heads", "head_dim", "context"];
+
+    /// Those of a variant, where it has any.
+    fn of(variant: &Variant) -> Option<Extents> {
+        let &Variant { m, n, k, heads, kv_heads, head_dim, context, .. } = variant;
+        let extents = Extents { m, n, k, heads, kv_heads, head_dim, context };
+        (extents != Extents::default()).then_some(extents)
+    }
+
+    /// Each extent under its name.
+    pub const fn values(&self) -> [Option<u64>; 7] {
+        [self.m, self.n, self.k, self.heads, self.kv_heads, self.head_dim, self.context]
+    }
+}
+
 /// How many times as fast as the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Ratio {
@@ -94,7 +144,7 @@ pub struct Ratio {
     pub value: f64,
     /// The least and the most that both intervals allow; none where either is missing.
     pub interval: Option<[f64; 2]>,
-    /// Whether the difference is beyond both intervals; none without them.
+    /// Whether the difference is beyond both intervals; none without them, and between different extents.
     pub verdict: Option<Verdict>,
 }
 
@@ -187,6 +237,7 @@ fn compared(name: &str, profile: &Profile) -> Compared {
         profile: name.to_owned(),
         device: profile.device.name.clone(),
         kind: profile.device.kind,
+        class: profile.device.gpu.as_ref().map(|gpu| gpu.class),
         grade: profile.environment.grade,
         effort: provenance.effort,
         date: provenance.date.clone(),
@@ -218,7 +269,8 @@ fn quantities(profiles: &[(&str, &Profile)]) -> Vec<Quantity> {
         let of =
             |list: &Vec<(String, &Ceiling)>| list.iter().find(|(name, _)| *name == quantity).map(|(_, c)| entry(c));
         let entries = with_ratios(named.iter().map(of).collect(), Unit::of(&quantity));
-        Quantity { unit: Unit::of(&quantity).map(Unit::symbol), quantity, entries }
+        let unit = Unit::of(&quantity).map(Unit::symbol);
+        Quantity { quantity, unit, same_extents: same_extents(&entries), entries }
     };
     merged(&named).into_iter().map(row).collect()
 }
@@ -247,6 +299,7 @@ fn entry(ceiling: &Ceiling) -> Entry {
         status: ceiling.status,
         reason: ceiling.reason.clone(),
         source: ceiling.source.clone(),
+        extents: ceiling.variant.as_ref().and_then(Extents::of),
         value: ceiling.value().map(|(value, _)| value),
         ci95: ceiling.ci95,
         second_value: ceiling.second().map(|(value, _)| value),
@@ -255,13 +308,22 @@ fn entry(ceiling: &Ceiling) -> Entry {
     }
 }
 
+/// Whether all entries with a value name the same extents, or none.
+fn same_extents(entries: &[Option<Entry>]) -> bool {
+    let mut valued = entries.iter().flatten().filter(|entry| entry.value.is_some()).map(|entry| entry.extents);
+    let first = valued.next();
+    valued.all(|extents| Some(extents) == first)
+}
+
 fn with_ratios(mut entries: Vec<Option<Entry>>, unit: Option<Unit>) -> Vec<Option<Entry>> {
     let Some((Some(first), others)) = entries.split_first_mut() else { return entries };
     let (Some(reference), Some(unit)) = (Figure::of(first), unit) else { return entries };
     for other in others.iter_mut().flatten() {
+        let same = other.extents == first.extents;
         other.ratio = Figure::of(other).map(|figure| {
             // A smaller time is a higher speed.
-            if unit.is_rate() { Ratio::of(figure, reference) } else { Ratio::of(reference, figure) }
+            let ratio = if unit.is_rate() { Ratio::of(figure, reference) } else { Ratio::of(reference, figure) };
+            Ratio { verdict: ratio.verdict.filter(|_| same), ..ratio }
         });
     }
     entries

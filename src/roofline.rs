@@ -153,8 +153,12 @@ fn first<Rate: FromGiga>(profile: &Profile, name: &str, ids: &[&str], remedy: &s
             None => missed.push(format!("{id} is not in the profile")),
         }
     }
+    let device = match profile.device.kind {
+        DeviceKind::Cpu => "",
+        DeviceKind::Gpu => " --device gpu",
+    };
     Err(Error::misuse(format!(
-        "{name}: {remedy} has no value to reckon with: {}; `roofprobe measure` measures all",
+        "{name}: {remedy} has no value to reckon with: {}; `roofprobe measure{device}` measures all",
         missed.join(", ")
     )))
 }

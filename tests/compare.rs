@@ -1,9 +1,9 @@
 //! Devices side by side on made-up profiles: laws of ratios, what meets in one row, what cannot be compared.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use roofprobe::compare::{Comparison, Entry, Quantity, Ratio, Verdict, compare};
+use roofprobe::compare::{Comparison, Entry, Extents, Quantity, Ratio, Verdict, compare};
 use roofprobe::model::{Architecture, Workload, find};
-use roofprobe::profile::{DeviceKind, Profile, Status, parse};
+use roofprobe::profile::{DeviceKind, GpuClass, Profile, Status, Variant, parse};
 use roofprobe::report::{Format, compare as report};
 use roofprobe::store::SHIPPED;
 
@@ -23,6 +23,22 @@ fn gpu() -> Profile {
         ceiling.id = ceiling.id.replace(".dram.", ".vram.");
     }
     profile
+}
+
+/// A GPU with all families of ceilings, matmuls and attention included.
+fn whole_gpu() -> Profile {
+    parse(include_str!("data/plain-gpu.toml")).unwrap()
+}
+
+/// That GPU with other extents, for the ceilings that have any.
+fn resized(change: impl Fn(&mut Variant)) -> Profile {
+    let mut profile = whole_gpu();
+    profile.ceiling.iter_mut().filter_map(|ceiling| ceiling.variant.as_mut()).for_each(change);
+    profile
+}
+
+fn text(comparison: &Comparison, format: Format) -> String {
+    report::report(comparison, report::Shown::Main).unwrap().render(format).unwrap()
 }
 
 fn models() -> Vec<Architecture> {
@@ -159,7 +175,7 @@ fn a_difference_needs_intervals_to_be_decided() {
         let Some(ratio) = ratio else { continue };
         assert_eq!((ratio.interval, ratio.verdict), (None, None), "{name}");
     }
-    let text = report::report(&pair(&plain(), &bare), report::Shown::Main).unwrap().render(Format::Text).unwrap();
+    let text = text(&pair(&plain(), &bare), Format::Text);
     assert!(text.contains("?2.00") && text.contains("an interval is missing"), "{text}");
 }
 
@@ -180,6 +196,86 @@ fn main_memory_is_one_quantity_whatever_it_is_called() {
     let comparison = pair(&plain(), &both);
     assert_eq!(second(quantity(&comparison, "memory.main.read")).id, "memory.vram.read");
     assert_eq!(quantity(&comparison, "memory.dram.read").entries[0], None);
+}
+
+#[test]
+fn different_extents_have_a_ratio_and_no_verdict() {
+    let is_sized = |name: &str| name.starts_with("matmul.") || name.starts_with("attention.");
+    let whole = whole_gpu();
+    // Every extent counts on its own.
+    let changes: [fn(&mut Variant); 7] = [
+        |v| v.m = v.m.map(|n| 2 * n),
+        |v| v.n = v.n.map(|n| 2 * n),
+        |v| v.k = v.k.map(|n| 2 * n),
+        |v| v.heads = v.heads.map(|n| 2 * n),
+        |v| v.kv_heads = v.kv_heads.map(|n| 2 * n),
+        |v| v.head_dim = v.head_dim.map(|n| 2 * n),
+        |v| v.context = v.context.map(|n| 2 * n),
+    ];
+    for (change, name) in changes.into_iter().zip(Extents::NAMES) {
+        let comparison = pair(&whole, &resized(change));
+        let family = if ["m", "n", "k"].contains(&name) { "matmul." } else { "attention." };
+        for quantity in &comparison.quantities {
+            assert_eq!(quantity.same_extents, !quantity.quantity.starts_with(family), "{name}: {}", quantity.quantity);
+            let Some(ratio) = second(quantity).ratio else { continue };
+            assert!(ratio.value == 1.0 && ratio.interval.is_some(), "{name}: {}", quantity.quantity);
+            assert_eq!(ratio.verdict.is_some(), quantity.same_extents, "{name}: {}", quantity.quantity);
+        }
+        let text = text(&comparison, Format::Text);
+        assert!(text.contains("≠1.00") && text.lines().filter(|line| line.starts_with('≠')).count() == 1, "{text}");
+    }
+    // How the work was done is no extent of it.
+    let comparison = pair(&whole, &resized(|v| (v.copies, v.workgroups) = (Some(7), Some(9))));
+    assert!(comparison.quantities.iter().all(|q| q.same_extents) && !text(&comparison, Format::Text).contains('≠'));
+    // Where only one tells, nobody knows; where none tells, nothing differs.
+    let untold = resized(|v| *v = Variant::default());
+    let comparison = pair(&untold, &whole);
+    assert!(comparison.quantities.iter().all(|q| q.same_extents != is_sized(&q.quantity)));
+    assert!(text(&comparison, Format::Text).contains("(P1 unknown, P2 m 1 n 12288 k 4096)"));
+    assert!(pair(&untold, &untold).quantities.iter().all(|q| q.same_extents));
+}
+
+#[test]
+fn the_note_lists_what_differs_and_the_record_all_extents() {
+    let (one, two) = (whole_gpu(), resized(|v| v.n = v.n.filter(|&n| n > 4096).map(|n| n / 4).or(v.n)));
+    let comparison = compare(&[("a", &one), ("b", &one), ("c", &two)], &[], &Workload::default()).unwrap();
+    let row = quantity(&comparison, "matmul.q4_0.m1");
+    let verdict = |place: usize| row.entries[place].as_ref().unwrap().ratio.unwrap().verdict;
+    assert_eq!((row.same_extents, verdict(1), verdict(2)), (false, Some(Verdict::Undecided), None));
+    let text = text(&comparison, Format::Text);
+    let note = text.lines().find(|line| line.starts_with('≠')).unwrap();
+    assert!(note.ends_with("matmul.q4_k.m1 (P1 n 12288, P2 n 12288, P3 n 3072)"), "{note}");
+    assert!(!note.contains("m512") && !note.contains("attention"), "{note}");
+    let json = serde_json::to_value(&comparison).unwrap();
+    let row = json["quantities"].as_array().unwrap().iter().find(|q| q["quantity"] == "matmul.q4_0.m1").unwrap();
+    assert_eq!(row["same_extents"], false);
+    assert_eq!(row["entries"][2]["extents"], serde_json::json!({ "m": 1, "n": 3072, "k": 4096 }));
+    assert!(row["entries"][2]["ratio"]["verdict"].is_null() && row["entries"][2]["ratio"]["value"] == 1.0);
+    // A profile without a value has nothing that could differ.
+    let mut without = two;
+    let variant = without.ceiling("matmul.q4_0.m1").unwrap().variant.clone();
+    let place = without.ceiling.iter().position(|c| c.id == "matmul.q4_0.m1").unwrap();
+    without.ceiling[place] =
+        roofprobe::profile::Ceiling::without_value("matmul.q4_0.m1", Status::Skipped, "no time was left");
+    without.ceiling[place].variant = variant;
+    assert!(quantity(&pair(&one, &without), "matmul.q4_0.m1").same_extents);
+}
+
+#[test]
+fn a_software_adapter_is_marked() {
+    let (gpu, mut software) = (whole_gpu(), whole_gpu());
+    software.device.gpu.as_mut().unwrap().class = GpuClass::Software;
+    let comparison =
+        compare(&[("cpu", &plain()), ("gpu", &gpu), ("soft", &software)], &[], &Workload::default()).unwrap();
+    for format in [Format::Text, Format::Markdown] {
+        let text = text(&comparison, format);
+        let marked: Vec<&str> = text.lines().filter(|line| line.contains("software")).collect();
+        assert!(marked.len() == 1 && marked[0].contains("test GPU, software, no GPU"), "{text}");
+    }
+    let json = serde_json::to_value(&comparison).unwrap();
+    let classes: Vec<_> = json["profiles"].as_array().unwrap().iter().map(|p| p["class"].as_str()).collect();
+    assert_eq!(classes, [None, Some("discrete"), Some("software")]);
+    assert!(json["profiles"][0].as_object().unwrap().contains_key("class"), "null, not absent");
 }
 
 #[test]
@@ -207,4 +303,10 @@ fn what_cannot_be_compared_is_refused() {
     assert!(compare(&profiles, &[], &workload).is_ok(), "its other ceilings can be compared");
     let message = compare(&profiles, &models(), &workload).unwrap_err().to_string();
     assert!(message.contains("two.toml") && message.contains("memory.dram.read"), "{message}");
+    assert!(message.ends_with("; `roofprobe measure` measures all"), "{message}");
+    let mut forgetful = gpu();
+    forgetful.ceiling.retain(|ceiling| !ceiling.id.starts_with("memory.vram"));
+    let message = compare(&[("one", &plain), ("gpu.toml", &forgetful)], &models(), &workload).unwrap_err().to_string();
+    assert!(message.contains("memory.vram.read has no value"), "{message}");
+    assert!(message.ends_with("; `roofprobe measure --device gpu` measures all"), "{message}");
 }

@@ -80,6 +80,12 @@ fn compare_three() {
     check("compare_three", &["compare", two, PROFILE, three, "--all"]);
 }
 
+/// A CPU and a GPU, whose matmuls are asked at other extents.
+#[test]
+fn compare_gpu() {
+    check("compare_gpu", &["compare", "tests/data/plain-levels.toml", "tests/data/plain-gpu.toml"]);
+}
+
 #[test]
 fn models() {
     check("models", &["models"]);

@@ -20,7 +20,8 @@ Examples:
 
 How to read it: the first profile, P1, is the reference. A ratio is always one of speeds: above 1
 is faster, also where less is better (latencies, overheads). Where the intervals overlap, a
-difference is undecided, and its ratio is marked.";
+difference is undecided, and its ratio is marked; so is one of matmuls or attentions that were
+asked at different extents, which has no verdict.";
 
 /// Set devices side by side: what each reaches, how many times as fast as the first, whether that is decided.
 ///

@@ -1,10 +1,12 @@
 //! Devices side by side, read aloud: who is compared, what they reach, and what each model can hope for on them.
 
 use super::{Cell, Report, Table};
-use crate::compare::{Comparison, Entry, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict};
+use crate::compare::{
+    Compared, Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict,
+};
 use crate::error::{Error, Result};
 use crate::model::Phase;
-use crate::profile::Status;
+use crate::profile::{GpuClass, Status};
 use roofprobe_kernels::Isa;
 
 /// Which quantities people are shown.
@@ -34,6 +36,8 @@ const QUOTED: &str = "†";
 const NO_VALUE: &str = "–";
 const UNDECIDED: &str = "≈";
 const UNKNOWN: &str = "?";
+/// Before a ratio between different extents; the note that explains it names them.
+const DIFFERENT: &str = "≠";
 
 /// The report of a comparison; its record is the comparison.
 ///
@@ -59,7 +63,7 @@ fn profiles(comparison: &Comparison) -> Table {
         rows.push(vec![
             Cell::text(label(place)),
             Cell::text(&profile.profile),
-            Cell::text(&profile.device),
+            Cell::text(device(profile)),
             Cell::text(profile.grade.map_or("none".to_owned(), |grade| grade.to_string())),
             Cell::text(profile.effort.name()),
             // The day is enough for people.
@@ -74,6 +78,12 @@ fn profiles(comparison: &Comparison) -> Table {
     }
     let columns = ["", "profile", "device", "grade", "effort", "measured"].map(String::from).to_vec();
     Table { title: "Devices side by side; P1 is the reference".to_owned(), columns, rows, notes }
+}
+
+/// The device's name; where the host's cores play the GPU, nobody shall take it for one.
+fn device(profile: &Compared) -> String {
+    let warning = if profile.class == Some(GpuClass::Software) { ", software, no GPU" } else { "" };
+    format!("{}{warning}", profile.device)
 }
 
 /// Whether most readers would ask for this quantity.
@@ -94,13 +104,18 @@ fn quantities(comparison: &Comparison, shown: Shown) -> Table {
         comparison.quantities.iter().filter(|q| shown == Shown::All || is_main(&q.quantity)).collect();
     let row = |quantity: &&Quantity| {
         let head = vec![Cell::text(&quantity.quantity), quantity.unit.map_or(Cell::Empty, Cell::text)];
-        let ratio = |entry: &Option<Entry>| entry.as_ref().and_then(|entry| entry.ratio);
-        let cells = quantity.entries.iter().map(|entry| (entry.as_ref().map_or(Cell::Empty, value), ratio(entry)));
-        beside(head, cells)
+        let extents = quantity.entries[0].as_ref().map(|first| first.extents);
+        let ratio = |entry: &Entry| {
+            let differs = extents.is_some_and(|first| first != entry.extents);
+            entry.ratio.map(|ratio| (ratio, if differs { DIFFERENT } else { mark(ratio) }))
+        };
+        let cell = |entry: &Option<Entry>| entry.as_ref().map_or((Cell::Empty, None), |e| (value(e), ratio(e)));
+        beside(head, quantity.entries.iter().map(cell))
     };
     let rows: Vec<Vec<Cell>> = chosen.iter().map(row).collect();
     let mut notes = vec![if comparison.profiles.len() == 2 { RATIO_NOTE } else { RATIO_NOTE_NARROW }.to_owned()];
     notes.extend(legend(&rows));
+    notes.extend(different_extents(&chosen));
     notes.extend(reasons(&chosen));
     let hidden = comparison.quantities.len() - chosen.len();
     if hidden > 0 {
@@ -126,15 +141,18 @@ fn columns(first: &[&str], profiles: usize) -> Vec<String> {
     columns
 }
 
-/// A row under [`columns`].
-fn beside(mut row: Vec<Cell>, cells: impl ExactSizeIterator<Item = (Cell, Option<Ratio>)>) -> Vec<Cell> {
+/// A row under [`columns`], of values, and ratios with their marks.
+fn beside(
+    mut row: Vec<Cell>,
+    cells: impl ExactSizeIterator<Item = (Cell, Option<(Ratio, &'static str)>)>,
+) -> Vec<Cell> {
     let narrow = cells.len() != 2;
     for (place, (value, of_speed)) in cells.enumerate() {
         row.push(value);
         if place > 0 {
-            row.push(of_speed.map_or(Cell::Empty, ratio));
+            row.push(of_speed.map_or(Cell::Empty, |(ratio, mark)| times(mark, ratio.value)));
             if !narrow {
-                let interval = of_speed.and_then(|r| r.interval);
+                let interval = of_speed.and_then(|(ratio, _)| ratio.interval);
                 row.extend([0, 1].map(|end| interval.map_or(Cell::Empty, |ends| times("", ends[end]))));
             }
         }
@@ -154,13 +172,13 @@ fn value(entry: &Entry) -> Cell {
     }
 }
 
-fn ratio(ratio: Ratio) -> Cell {
-    let mark = match ratio.verdict {
+/// The mark of a ratio between the same extents.
+fn mark(ratio: Ratio) -> &'static str {
+    match ratio.verdict {
         Some(Verdict::Decided) => "",
         Some(Verdict::Undecided) => UNDECIDED,
         None => UNKNOWN,
-    };
-    times(mark, ratio.value)
+    }
 }
 
 /// A ratio: three significant digits for people, more would be read as certainty.
@@ -173,6 +191,40 @@ fn times(mark: &str, value: f64) -> Cell {
 fn legend(rows: &[Vec<Cell>]) -> impl Iterator<Item = String> {
     let occurs = |mark: &str| rows.iter().flatten().any(|cell| cell.shown().starts_with(mark));
     MARKS.iter().filter(move |(mark, _)| occurs(mark)).map(|(mark, meaning)| format!("{mark} {meaning}"))
+}
+
+/// Which rows were asked at different extents, and what differs; rows alike together.
+fn different_extents(quantities: &[&Quantity]) -> Option<String> {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for quantity in quantities.iter().filter(|quantity| !quantity.same_extents) {
+        let what = differences(quantity);
+        match groups.iter_mut().find(|(known, _)| *known == what) {
+            Some((_, names)) => names.push(&quantity.quantity),
+            None => groups.push((what, vec![&quantity.quantity])),
+        }
+    }
+    let words: Vec<String> = groups.iter().map(|(what, names)| format!("{} ({what})", names.join(", "))).collect();
+    let note =
+        || format!("{DIFFERENT} asked at different or unknown extents, so there is no verdict: {}", words.join("; "));
+    (!words.is_empty()).then(note)
+}
+
+/// The extents in which the values of one row differ, such as `P1 n 4096 k 1024, P2 n 12288 k 4096`.
+fn differences(quantity: &Quantity) -> String {
+    let entries = quantity.entries.iter().enumerate().filter_map(|(place, entry)| Some((place, entry.as_ref()?)));
+    let valued = entries.filter(|(_, entry)| entry.value.is_some());
+    let all: Vec<(usize, [Option<u64>; 7])> =
+        valued.map(|(place, entry)| (place, entry.extents.unwrap_or_default().values())).collect();
+    let differs = |at: usize| all.iter().any(|(_, values)| values[at] != all[0].1[at]);
+    let words = |values: &[Option<u64>; 7]| -> Vec<String> {
+        let named = Extents::NAMES.iter().zip(values).enumerate().filter(|(at, _)| differs(*at));
+        named.filter_map(|(_, (name, value))| Some(format!("{name} {}", (*value)?))).collect()
+    };
+    let line = |(place, values): &(usize, [Option<u64>; 7])| match words(values) {
+        words if words.is_empty() => format!("{} unknown", label(*place)),
+        words => format!("{} {}", label(*place), words.join(" ")),
+    };
+    all.iter().map(line).collect::<Vec<_>>().join(", ")
 }
 
 /// Why some values are not simply measured; those of one profile and reason on one line.
@@ -221,7 +273,7 @@ fn phase(phase: &PhaseComparison) -> [Vec<Cell>; 2] {
     };
     let head = vec![Cell::text(name), Cell::text("tokens/s")];
     let below = vec![Cell::Empty, Cell::text("bound by")];
-    let speed = |speed: &Speed| (Cell::number(speed.tokens_per_s), speed.ratio);
+    let speed = |speed: &Speed| (Cell::number(speed.tokens_per_s), speed.ratio.map(|ratio| (ratio, mark(ratio))));
     let bound = |speed: &Speed| (Cell::text(speed.bound.name()), None);
     [beside(head, phase.entries.iter().map(speed)), beside(below, phase.entries.iter().map(bound))]
 }
@@ -242,7 +294,7 @@ fn remarks(notes: &[Vec<String>]) -> Vec<String> {
 
 /// Everything for CSV, one line per quantity and profile, then per model, phase and profile.
 fn flat(comparison: &Comparison) -> Table {
-    let columns = [
+    let mut columns = vec![
         "model",
         "quantity",
         "unit",
@@ -261,13 +313,15 @@ fn flat(comparison: &Comparison) -> Table {
         "bound",
         "bound_by",
         "reason",
+        "same_extents",
     ];
+    columns.extend(Extents::NAMES);
     let mut rows = Vec::new();
     for quantity in &comparison.quantities {
         for (profile, entry) in comparison.profiles.iter().zip(&quantity.entries) {
             let unit = quantity.unit.map_or(Cell::Empty, Cell::text);
             let mut row = vec![Cell::Empty, Cell::text(&quantity.quantity), unit, Cell::text(&profile.profile)];
-            row.extend(entry.as_ref().map(flat_entry).unwrap_or_default());
+            row.extend(entry.as_ref().map(|entry| flat_entry(entry, quantity.same_extents)).unwrap_or_default());
             row.resize(columns.len(), Cell::Empty);
             rows.push(row);
         }
@@ -276,20 +330,25 @@ fn flat(comparison: &Comparison) -> Table {
         for phase in &model.phases {
             for (profile, speed) in comparison.profiles.iter().zip(&phase.entries) {
                 let head = [model.model.as_str(), phase.phase.name(), "tokens/s", profile.profile.as_str()];
-                rows.push(head.into_iter().map(Cell::text).chain(flat_speed(speed)).collect());
+                let mut row: Vec<Cell> = head.into_iter().map(Cell::text).chain(flat_speed(speed)).collect();
+                row.resize(columns.len(), Cell::Empty);
+                rows.push(row);
             }
         }
     }
-    Table { columns: columns.map(String::from).to_vec(), rows, ..Table::default() }
+    Table { columns: columns.into_iter().map(String::from).collect(), rows, ..Table::default() }
 }
 
-fn flat_entry(entry: &Entry) -> Vec<Cell> {
+fn flat_entry(entry: &Entry, same_extents: bool) -> Vec<Cell> {
     let text = |words: Option<&str>| words.map_or(Cell::Empty, Cell::text);
     let mut cells = vec![Cell::text(&entry.id), Cell::text(entry.status.name()), Cell::maybe(entry.value)];
     cells.extend(ends(entry.ci95));
     cells.extend([Cell::maybe(entry.second_value), text(entry.second_unit)]);
     cells.extend(flat_ratio(entry.ratio));
     cells.extend([Cell::Empty, Cell::Empty, text(entry.reason.as_deref().or(entry.source.as_deref()))]);
+    cells.push(Cell::text(same_extents.to_string()));
+    let extents = entry.extents.unwrap_or_default().values();
+    cells.extend(extents.map(|extent| extent.map_or(Cell::Empty, |n| Cell::count(u128::from(n)))));
     cells
 }
 
@@ -298,11 +357,7 @@ fn flat_speed(speed: &Speed) -> Vec<Cell> {
     cells.extend(ends(speed.tokens_per_s_interval));
     cells.extend([Cell::Empty, Cell::Empty]);
     cells.extend(flat_ratio(speed.ratio));
-    cells.extend([
-        Cell::text(speed.bound.name()),
-        speed.bound_by.as_ref().map_or(Cell::Empty, Cell::text),
-        Cell::Empty,
-    ]);
+    cells.extend([Cell::text(speed.bound.name()), speed.bound_by.as_ref().map_or(Cell::Empty, Cell::text)]);
     cells
 }
 
