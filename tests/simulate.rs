@@ -91,12 +91,19 @@ fn profiles() -> Vec<Profile> {
     let finished = measured(&mut device, &odd, &[], &mut Counting::patient());
     let odd = concluded(&odd, finished.ceilings);
     assert!(odd.ceiling("memory.dram.copy").unwrap().modes.len() > 1);
-    shipped.chain([odd, with_levels()]).collect()
+    shipped.chain([odd, with_levels(), of_a_gpu()]).collect()
 }
 
 /// Measured with curves; the footprints of its ceilings follow from them.
 fn with_levels() -> Profile {
     profile::parse(include_str!("data/measured-levels.toml")).expect("the fixture is valid")
+}
+
+/// A software adapter, measured without timestamps: the device had something to say.
+fn of_a_gpu() -> Profile {
+    let profile = profile::parse(include_str!("data/measured-software-gpu.toml")).expect("the fixture is valid");
+    assert!(profile.ceiling.iter().any(|c| c.flags.iter().any(|flag| flag.contains("wall clock"))));
+    profile
 }
 
 #[test]
