@@ -88,7 +88,7 @@ impl Plot {
         let subjects: Vec<Subject> = named
             .iter()
             .zip(&evaluations)
-            .map(|(named, evaluations)| Subject { name: short(&named.name), profile: &named.profile, evaluations })
+            .map(|(named, evaluations)| Subject { name: &named.name, profile: &named.profile, evaluations })
             .collect();
         let chart = Chart::of(&subjects)?;
         let text = plot::svg(&Drawing::of(&chart), self.theme.into());
@@ -112,11 +112,6 @@ impl Plot {
         say(&format!("picture written to {}", path.display()));
         Ok(())
     }
-}
-
-/// A path's last part: a picture has no room for folders.
-fn short(name: &str) -> &str {
-    Path::new(name).file_name().and_then(|name| name.to_str()).unwrap_or(name)
 }
 
 /// What has to be said about a result; a picture has no room for it.

@@ -9,6 +9,7 @@ use crate::model::Phase;
 use crate::profile::{Ceiling, GpuClass, Profile, Status};
 use crate::roofline::{Resource, Roofs};
 use crate::units::FlopsPerByte;
+use std::path::Path;
 
 /// A device to be shown, and what models can hope for on it.
 #[derive(Clone, Debug)]
@@ -130,12 +131,7 @@ impl Line {
             Resource::Memory => "B/s",
             Resource::Compute => "FLOP/s",
         };
-        let trust = match self.trust {
-            Trust::Measured => "",
-            Trust::Suspect => ", suspect",
-            Trust::Quoted => ", quoted",
-        };
-        format!("{} {}{trust}", self.name, text::rate(self.value, unit))
+        format!("{} {}", self.name, text::rate(self.value, unit))
     }
 }
 
@@ -201,7 +197,8 @@ fn facts(name: &str, profile: &Profile) -> String {
         facts.push("incomplete".to_owned());
     }
     facts.extend(provenance.simulated.as_ref().map(|of| format!("simulated from {of}")));
-    facts.push(name.to_owned());
+    // There is no room for folders.
+    facts.push(Path::new(name).file_name().map_or_else(|| name.to_owned(), |file| file.to_string_lossy().into_owned()));
     text::clean(&facts.join(" · "))
 }
 
@@ -272,8 +269,8 @@ fn axes(panels: &[Panel]) -> (Axis, Axis) {
             ridges.extend([0.1, 10.0]);
         }
         let last = ridges.iter().copied().fold(0.0, f64::max);
-        // A decade of the slope of main memory below the last ridge.
-        performances.extend([panel.bandwidth * last, panel.bandwidth * last / 10.0]);
+        // More than a decade of the slope of main memory below the last ridge.
+        performances.extend([panel.bandwidth * last, panel.bandwidth * last / 20.0]);
         intensities.extend(ridges);
         intensities.extend(panel.points.iter().map(|point| point.intensity));
         performances.extend(panel.points.iter().map(|point| point.performance));

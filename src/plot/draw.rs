@@ -53,6 +53,17 @@ pub enum TextAnchor {
     End,
 }
 
+impl TextAnchor {
+    /// How much of the text is before its place.
+    pub(super) const fn share(self) -> f64 {
+        match self {
+            TextAnchor::Start => 0.0,
+            TextAnchor::Middle => 0.5,
+            TextAnchor::End => 1.0,
+        }
+    }
+}
+
 /// Something on the page. Classes are words of the style sheet.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shape {

@@ -15,6 +15,8 @@ pub(super) struct Place {
     pub(super) angle: f64,
     /// What the text covers.
     pub(super) quad: Quad,
+    /// From the text to what it is about, where that is not next to it.
+    pub(super) leader: Option<[Spot; 2]>,
     /// How much worse than the best one it is by itself; crossing one line costs 1.
     pub(super) cost: f64,
 }
@@ -25,12 +27,13 @@ pub(super) struct Canvas {
     frame: Quad,
     taken: Vec<Quad>,
     segments: Vec<[Spot; 2]>,
+    leaders: Vec<[Spot; 2]>,
 }
 
 impl Canvas {
     /// An empty panel; labels stay within `frame`.
     pub(super) fn new(frame: Quad) -> Canvas {
-        Canvas { frame, taken: Vec::new(), segments: Vec::new() }
+        Canvas { frame, taken: Vec::new(), segments: Vec::new(), leaders: Vec::new() }
     }
 
     /// What nothing may cover.
@@ -47,8 +50,10 @@ impl Canvas {
     pub(super) fn place(&mut self, places: impl IntoIterator<Item = Place>) -> Option<Place> {
         let mut best: Option<Place> = None;
         for place in places {
-            let blocked = !place.quad.inside(&self.frame) || self.taken.iter().any(|quad| quad.overlaps(&place.quad));
-            if blocked {
+            let hit =
+                |quad: &Quad| quad.overlaps(&place.quad) || place.leader.is_some_and(|leader| quad.crossed_by(leader));
+            let tied = self.leaders.iter().any(|&leader| place.quad.crossed_by(leader));
+            if tied || !place.quad.inside(&self.frame) || self.taken.iter().any(hit) {
                 continue;
             }
             let crossings = self.segments.iter().filter(|&&segment| place.quad.crossed_by(segment)).count();
@@ -59,18 +64,15 @@ impl Canvas {
         }
         let best = best?;
         self.take(best.quad);
+        self.leaders.extend(best.leader);
         Some(best)
     }
 }
 
 /// A text of that width at `at`.
 pub(super) fn place(at: Spot, anchor: TextAnchor, angle: f64, width: f64, size: f64, cost: f64) -> Place {
-    let back = match anchor {
-        TextAnchor::Start => 0.0,
-        TextAnchor::Middle => width / 2.0,
-        TextAnchor::End => width,
-    };
-    Place { at, anchor, angle, quad: Quad::text(at.moved(angle, -back, 0.0), angle, width, size), cost }
+    let quad = Quad::text(at.moved(angle, -width * anchor.share(), 0.0), angle, width, size);
+    Place { at, anchor, angle, quad, leader: None, cost }
 }
 
 #[cfg(test)]

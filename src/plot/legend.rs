@@ -59,7 +59,7 @@ fn models(chart: &Chart) -> Vec<Item> {
     };
     let mut items: Vec<Item> = Vec::new();
     for (model, name) in chart.models.iter().enumerate() {
-        let sample = mark(Phase::Decode, format!("marker model{model}"), panel::radius(model));
+        let sample = mark(Phase::Decode, format!("marker model{model}"), panel::radius(model, chart.models.len()));
         items.push(Item::new(sample, text::fit(name, TEXT, NAME_MAX)));
     }
     for key in &chart.phases {
@@ -80,10 +80,14 @@ fn kinds(chart: &Chart) -> Vec<Item> {
     let points = || chart.panels.iter().flat_map(|panel| &panel.points);
     let mut items = vec![Item::new(
         stroke("roof"),
-        if chart.models.is_empty() { "roof: main memory and the highest peak" } else { "the models' roof" },
+        match chart.panels.iter().any(|panel| panel.roof.is_some()) {
+            _ if !chart.models.is_empty() => "the models' roof",
+            true => "main memory, and the highest peak",
+            false => "main memory",
+        },
     )];
     if points().next().is_some() {
-        items.push(Item::new(block("region key"), "inference potential: from a point to its roof, up to the ridge"));
+        items.push(Item::new(block("region model0"), "inference potential: from a point to its roof, up to the ridge"));
     }
     // Bands depend on the scale alone, not on where the panel is.
     let frame = Frame {

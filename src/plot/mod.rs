@@ -6,6 +6,7 @@
 
 mod axis;
 mod chart;
+mod cluster;
 mod draw;
 mod geometry;
 mod label;

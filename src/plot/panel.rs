@@ -1,15 +1,15 @@
 //! One device: its ceilings, the models' points, the room between, and a label for each.
 
 use super::chart::{Chart, Line, Panel, Point, Trust};
+use super::cluster::Cluster;
 use super::draw::{Frame, Shape, TEXT, TextAnchor};
 use super::geometry::{Quad, Spot, clipped};
 use super::label::{Canvas, Place, place};
 use super::text;
-use crate::model::Phase;
 use crate::roofline::Resource;
 
 /// A band thinner than this, in pixels, is hidden by its line.
-const BAND_MIN: f64 = 1.6;
+const BAND_MIN: f64 = 3.0;
 
 /// The shapes of a panel within its frame.
 pub(super) fn panel(panel: &Panel, chart: &Chart, frame: &Frame) -> Vec<Shape> {
@@ -24,19 +24,24 @@ pub(super) fn panel(panel: &Panel, chart: &Chart, frame: &Frame) -> Vec<Shape> {
             .for_each(|[from, to]| canvas.avoid([frame.spot(from.0, from.1), frame.spot(to.0, to.1)]));
     }
     // What coincides is nested: the first model's mark is the largest and lies lowest.
+    let mut marks = Vec::new();
     for point in &panel.points {
-        let (at, radius) = (frame.spot(point.intensity, point.performance), radius(point.model));
+        let (at, radius) = (frame.spot(point.intensity, point.performance), radius(point.model, chart.models.len()));
         canvas.take(Quad::upright(at.x - radius, at.y - radius, 2.0 * radius, 2.0 * radius));
+        marks.push((point, at, radius));
         shapes.push(marker(point, chart, at));
     }
+    let clusters = Cluster::of(marks);
+    // A point's label must be near it; a line's may be anywhere along it, and comes later.
+    shapes.extend(clusters.iter().flat_map(|cluster| cluster.label(&mut canvas)));
     shapes.extend(panel.lines.iter().filter_map(|line| roof.label(line, &mut canvas)));
-    shapes.extend(panel.points.iter().filter_map(|point| point_label(point, frame, &mut canvas)));
     shapes
 }
 
-/// The radius of a model's marks.
-pub(super) fn radius(model: usize) -> f64 {
-    (6.8 - 1.3 * model as f64).max(3.2)
+/// The radius of a model's marks, one of so many.
+pub(super) fn radius(model: usize, models: usize) -> f64 {
+    let largest: f64 = if models > 1 { 8.0 } else { 6.0 };
+    (largest * 0.72_f64.powf(model as f64)).max(3.0)
 }
 
 /// Whether any ceiling's interval is wide enough to be seen.
@@ -172,13 +177,15 @@ impl Roofline<'_> {
             Resource::Memory => (self.frame.slope(), TextAnchor::Start, from, 1.0),
             Resource::Compute => (0.0, TextAnchor::End, to, -1.0),
         };
-        let steps = ((length - width - 2.0 * INSET) / STEP).max(0.0) as usize;
+        // At least a quarter of it is on the line; all of it, where the line is long enough.
+        let steps = ((length - width / 4.0 - INSET) / STEP).max(0.0) as usize;
         let places = (0..=steps).flat_map(|step| {
             let along = INSET + step as f64 * STEP;
+            let beyond = if along + width > length { 0.7 } else { 0.0 };
             // Above the line, or below it, near enough that no other line fits between.
             [(-3.8, 0.0), (11.2, 0.45)].map(|(across, cost)| {
                 let at = origin.moved(angle, along * direction, across);
-                place(at, anchor, angle, width, TEXT, cost + along / 260.0)
+                place(at, anchor, angle, width, TEXT, cost + beyond + along / 260.0)
             })
         });
         let Place { at, anchor, angle, .. } = canvas.place(places)?;
@@ -220,31 +227,6 @@ fn marker(point: &Point, chart: &Chart, at: Spot) -> Shape {
     );
     let fill = if point.too_large { "hollow" } else { "marker" };
     let class = format!("{fill} model{}", point.model);
-    let shape = Shape::Marker { at, phase: point.phase, radius: radius(point.model), class };
+    let shape = Shape::Marker { at, phase: point.phase, radius: radius(point.model, chart.models.len()), class };
     Shape::Group { title, shapes: vec![shape] }
-}
-
-/// Tokens per second beside a point; where points crowd, one below the other in their models' colours. Where there is no
-/// room it is left to the point's title.
-fn point_label(point: &Point, frame: &Frame, canvas: &mut Canvas) -> Option<Shape> {
-    const ROW: f64 = 14.5;
-    let words = format!("{} tok/s", text::digits(point.tokens_per_s));
-    let width = text::width(&words, TEXT);
-    let at = frame.spot(point.intensity, point.performance);
-    let aside = radius(0) + 4.0;
-    let beside = |anchor: TextAnchor, row: i32, cost: f64| {
-        let x = if anchor == TextAnchor::Start { at.x + aside } else { at.x - aside };
-        place(Spot { x, y: at.y + 4.0 + f64::from(row) * ROW }, anchor, 0.0, width, TEXT, cost)
-    };
-    let over = |y: f64, cost: f64| place(Spot { x: at.x, y }, TextAnchor::Middle, 0.0, width, TEXT, cost);
-    let mut places = vec![
-        over(at.y + aside + 10.0, if point.phase == Phase::Prefill { 0.0 } else { 0.3 }),
-        over(at.y - aside - 1.0, 0.6),
-    ];
-    for row in 0..8 {
-        places.push(beside(TextAnchor::Start, row, 0.1 + 0.12 * f64::from(row)));
-        places.push(beside(TextAnchor::End, row, 0.4 + 0.12 * f64::from(row)));
-    }
-    let Place { at, anchor, .. } = canvas.place(places)?;
-    Some(Shape::text(at, anchor, &format!("label halo model{}", point.model), words))
 }

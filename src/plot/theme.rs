@@ -69,13 +69,13 @@ pub(super) fn style_sheet(theme: Theme, models: usize) -> String {
 fn shapes() -> String {
     ".roofline text { font-family: sans-serif; font-size: 12px; }
 .roofline .title { font-size: 15px; font-weight: bold; }
-.roofline .grid, .roofline .frame, .roofline .tick, .roofline .line, .roofline .roof { fill: none; }
+.roofline .grid, .roofline .frame, .roofline .tick, .roofline .leader, .roofline .line, .roofline .roof { fill: none; }
 .roofline .line { stroke-width: 1.2; }
 .roofline .roof { stroke-width: 2.2; stroke-linejoin: round; }
 .roofline .suspect { stroke-dasharray: 7 4; }
 .roofline .quoted { stroke-dasharray: 1.5 3; }
 .roofline .band { fill-opacity: 0.22; }
-.roofline .region { fill-opacity: 0.11; }
+.roofline .region { fill-opacity: 0.09; }
 .roofline .reach { stroke-width: 7; stroke-opacity: 0.28; fill: none; }
 .roofline .marker { stroke-width: 1.2; }
 .roofline .hollow { stroke-width: 1.8; }
@@ -94,7 +94,7 @@ fn colours(palette: &Palette, models: usize) -> String {
 .roofline .alarm {{ fill: {alarm}; }}
 .roofline .grid {{ stroke: {grid}; }}
 .roofline .frame, .roofline .tick {{ stroke: {frame}; }}
-.roofline .line {{ stroke: {line}; }}
+.roofline .line, .roofline .leader {{ stroke: {line}; }}
 .roofline .roof {{ stroke: {ink}; }}
 .roofline .band {{ fill: {line}; }}
 "
