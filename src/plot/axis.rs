@@ -21,9 +21,8 @@ pub struct Tick {
 }
 
 impl Axis {
-    /// The axis that shows `values`, with a margin of that factor at either end, from one round number (1, 2 or 5 times
-    /// a power of ten) to another.
-    pub fn around(values: impl IntoIterator<Item = f64>, margin: f64) -> Axis {
+    /// The axis that shows `values`, with margins of those factors below and above, from one round number to another.
+    pub fn around(values: impl IntoIterator<Item = f64>, [below, above]: [f64; 2]) -> Axis {
         let (low, high) = values
             .into_iter()
             .filter(|value| value.is_finite() && *value > 0.0)
@@ -32,7 +31,7 @@ impl Axis {
             return Axis { low: 0.1, high: 10.0 };
         }
         // What a record can hold is far from the ends of f64; margins must not reach them either.
-        let [low, high] = [low / margin, high * margin].map(|value| value.clamp(1e-290, 1e290));
+        let [low, high] = [low / below, high * above].map(|value| value.clamp(1e-290, 1e290));
         Axis { low: round_down(low), high: round_up(high) }
     }
 
@@ -79,9 +78,9 @@ fn round_up(value: f64) -> f64 {
 }
 
 /// Round numbers around `value`, ascending.
-fn steps(value: f64) -> [f64; 7] {
+fn steps(value: f64) -> [f64; 10] {
     let power = 10_f64.powf(value.log10().floor());
-    [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0].map(|times| times * power)
+    [0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0].map(|times| times * power)
 }
 
 #[cfg(test)]
@@ -90,11 +89,11 @@ mod tests {
 
     #[test]
     fn ends_are_round_and_outside() {
-        let axis = Axis::around([3.0, 700.0], 1.5);
-        assert_eq!((axis.low, axis.high), (2.0, 2000.0));
-        let axis = Axis::around([f64::NAN, 0.0], 2.0);
+        let axis = Axis::around([3.0, 700.0], [1.5, 2.0]);
+        assert_eq!((axis.low, axis.high), (2.0, 1500.0));
+        let axis = Axis::around([f64::NAN, 0.0], [2.0; 2]);
         assert!(axis.low < axis.high);
-        let one = Axis::around([1e-300, 1e300], 2.0);
+        let one = Axis::around([1e-300, 1e300], [2.0; 2]);
         assert!(one.low > 0.0 && one.high.is_finite() && one.decades() > 500.0);
     }
 

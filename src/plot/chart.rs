@@ -275,5 +275,8 @@ fn axes(panels: &[Panel]) -> (Axis, Axis) {
         intensities.extend(panel.points.iter().map(|point| point.intensity));
         performances.extend(panel.points.iter().map(|point| point.performance));
     }
-    (Axis::around(intensities, 2.5), Axis::around(performances, 1.9))
+    // Above the highest peak there is room for its label, and for one of several models' points.
+    let crowded = panels.iter().flat_map(|panel| &panel.points).any(|point| point.model > 0);
+    let above = if crowded { 2.9 } else { 1.9 };
+    (Axis::around(intensities, [2.5, 2.5]), Axis::around(performances, [1.5, above]))
 }
