@@ -199,6 +199,38 @@ fn shipped_profiles_give_sane_pictures() {
     );
 }
 
+/// Lines lie where the labels of the ticks say: a peak of 800 GFLOP/s, and 20 GB/s at every intensity.
+#[test]
+fn lines_lie_where_the_ticks_say() {
+    let svg = picture(&["tests/data/plain-cpu.toml"]);
+    let document = Document::parse(&svg).expect("well-formed");
+    let ticks = |anchor: &str, key: &str| -> Vec<(f64, f64)> {
+        let texts = document.descendants().filter(|node| node.attribute("text-anchor") == Some(anchor));
+        let value = |node: &Node| node.text().unwrap().parse::<f64>().ok();
+        texts.filter_map(|node| Some((value(&node)?.log10(), number(node, key)))).collect()
+    };
+    let (across, upwards) = (ticks("middle", "x"), ticks("end", "y"));
+    assert!(across.len() >= 3 && upwards.len() >= 2, "{across:?} {upwards:?}");
+    // A decade is a decade long anywhere; what is written beside a tick of the upright axis stands a little lower.
+    let place = |ticks: &[(f64, f64)], value: f64| {
+        let ((a, from), (b, to)) = (ticks[0], ticks[ticks.len() - 1]);
+        from + (value.log10() - a) / (b - a) * (to - from)
+    };
+    for (exponent, at) in &across {
+        assert!((place(&across, 10_f64.powf(*exponent)) - at).abs() < 0.05, "{across:?}");
+    }
+    let spot = |intensity: f64, performance: f64| (place(&across, intensity), place(&upwards, performance) - 4.0);
+    let line = |id: &str| -> Vec<(f64, f64)> {
+        let titled = |node: &Node| node.has_tag_name("title") && node.text().is_some_and(|text| text.starts_with(id));
+        let group = document.descendants().find(titled).and_then(|title| title.parent_element()).unwrap();
+        group.children().filter(|node| node.has_tag_name("path")).flat_map(spots).collect()
+    };
+    assert!(line("compute.i8:").iter().all(|(_, y)| (y - spot(1.0, 800.0).1).abs() < 0.05));
+    let (one, slope) = (spot(1.0, 20.0), line("memory.dram.read:"));
+    let ((x, y), (to_x, to_y)) = (slope[0], slope[1]);
+    assert!((y + (one.0 - x) / (to_x - x) * (to_y - y) - one.1).abs() < 0.1, "{slope:?} {one:?}");
+}
+
 /// A device's name is text, whatever is in it, and is not read backwards.
 #[test]
 fn hostile_names_stay_text() {
