@@ -202,7 +202,7 @@ fn shipped_profiles_give_sane_pictures() {
 /// Lines lie where the labels of the ticks say: a peak of 800 GFLOP/s, and 20 GB/s at every intensity.
 #[test]
 fn lines_lie_where_the_ticks_say() {
-    let svg = picture(&["tests/data/plain-cpu.toml"]);
+    let svg = picture(&["tests/data/plain-cpu.toml", "-m", "qwen2.5-0.5b"]);
     let document = Document::parse(&svg).expect("well-formed");
     let ticks = |anchor: &str, key: &str| -> Vec<(f64, f64)> {
         let texts = document.descendants().filter(|node| node.attribute("text-anchor") == Some(anchor));
