@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod file;
 pub mod job;
 pub mod model;
+pub mod plot;
 pub mod potential;
 pub mod probe;
 pub mod profile;

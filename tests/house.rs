@@ -23,6 +23,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("potential", &["roofline", "units"]),
     ("evaluate", &["error", "model", "potential", "profile", "roofline", "units", "work"]),
     ("compare", &["error", "evaluate", "model", "profile", "roofline"]),
+    ("plot", &["error", "evaluate", "model", "profile", "roofline", "units"]),
     // The bridge, and the way out.
     ("simulate", &["device", "job", "probe", "profile", "units", "work"]),
     ("store", &["error", "profile"]),
@@ -43,6 +44,7 @@ const PURE: &[&str] = &[
     "potential",
     "evaluate",
     "compare",
+    "plot",
     "report",
 ];
 
@@ -121,7 +123,7 @@ fn arrows_only_go_down() {
 fn the_wings_meet_only_in_the_profile() {
     let of = |module: &str| IMPORTS.iter().find(|(name, _)| *name == module).unwrap().1;
     for supply in ["job", "device", "probe", "sample"] {
-        for demand in ["model", "roofline", "potential", "evaluate", "compare"] {
+        for demand in ["model", "roofline", "potential", "evaluate", "compare", "plot"] {
             assert!(!of(supply).contains(&demand) && !of(demand).contains(&supply));
         }
     }

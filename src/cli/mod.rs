@@ -17,6 +17,7 @@ mod gpu;
 mod gpu_worker;
 mod measure;
 mod models;
+mod plot;
 mod profiles;
 mod recorder;
 mod resume;
@@ -41,6 +42,7 @@ Examples:
   roofprobe evaluate llama-3.2-1b -p here.toml --prompt 512 --generate 128 --weights q4_0
   roofprobe evaluate path/to/config.json --format json
   roofprobe compare there.toml here.toml --model llama-3.2-1b
+  roofprobe plot here.toml --model llama-3.2-1b -o roofline.svg
 
 Results go to standard output, progress to standard error.
 Exit code 0: done; 1: could not be done; 2: the request or an input file is wrong.";
@@ -67,6 +69,7 @@ enum Verb {
     Show(show::Show),
     Evaluate(evaluate::Evaluate),
     Compare(compare::Compare),
+    Plot(plot::Plot),
     Models(models::Models),
     Profiles(profiles::Profiles),
     Schema(schema::Schema),
@@ -110,6 +113,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Show(verb)) => verb.run(format),
         Some(Verb::Evaluate(verb)) => verb.run(format),
         Some(Verb::Compare(verb)) => verb.run(format),
+        Some(Verb::Plot(verb)) => verb.run(),
         Some(Verb::Models(verb)) => verb.run(format),
         Some(Verb::Profiles(verb)) => verb.run(format),
         Some(Verb::Schema(verb)) => verb.run(),

@@ -1,0 +1,122 @@
+//! `roofprobe plot`.
+
+use super::say;
+use super::workload::{WorkloadOptions, find_model};
+use crate::error::{Error, Result};
+use crate::evaluate::{Evaluation, evaluate};
+use crate::file::{self, Durability};
+use crate::model::Architecture;
+use crate::plot::{self, Chart, Drawing, Subject, Theme};
+use crate::store::{self, Named};
+use clap::{Args, ValueEnum};
+use std::path::Path;
+
+const EXAMPLES: &str = "\
+Examples:
+  roofprobe plot here.toml -o roofline.svg                     the ceilings alone
+  roofprobe plot here.toml -m qwen2.5-0.5b -m llama-3.2-1b --weights q8_0 -o models.svg
+  roofprobe plot cpu.toml gpu.toml -m llama-3.2-1b --prompt 2048 --generate 256 -o two.svg
+  roofprobe plot here.toml --theme dark -o - > dark.svg
+
+How to read it: both axes are logarithmic. Slopes are the bandwidths of memory, horizontals the peaks
+of arithmetic; nothing can lie above the lowest that holds for it. A model's point left of the ridge is
+bound by memory, right of it by compute; shaded is what there is left to gain. Pointing at a line or a
+point tells its numbers.";
+
+/// Draw the roofline of devices, and where models stand under it, as SVG.
+///
+/// Several devices are drawn side by side, on the same axes. What a gate did not believe is dashed, what was quoted is
+/// dotted.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Plot {
+    /// Hardware profiles: files, or shipped names that `roofprobe profiles` lists.
+    #[arg(required = true, value_name = "PROFILE")]
+    profiles: Vec<String>,
+
+    /// Show where this model stands, too: a name that `roofprobe models` lists, or the path of a Hugging Face
+    /// config.json (or of its folder). May be repeated.
+    #[arg(short, long = "model", value_name = "MODEL")]
+    models: Vec<String>,
+
+    #[command(flatten)]
+    workload: WorkloadOptions,
+
+    /// Where to write the picture; '-' is standard output. A picture that roofprobe drew is written over, nothing else.
+    #[arg(short, long, value_name = "FILE", default_value = "roofline.svg")]
+    output: String,
+
+    /// The background that it is for.
+    #[arg(long, value_enum, default_value_t = ThemeName::Auto)]
+    theme: ThemeName,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ThemeName {
+    /// As the reader prefers, where the program that shows it knows that; else light.
+    Auto,
+    /// Dark on white.
+    Light,
+    /// Light on black.
+    Dark,
+}
+
+impl From<ThemeName> for Theme {
+    fn from(name: ThemeName) -> Theme {
+        match name {
+            ThemeName::Auto => Theme::Auto,
+            ThemeName::Light => Theme::Light,
+            ThemeName::Dark => Theme::Dark,
+        }
+    }
+}
+
+impl Plot {
+    pub(super) fn run(&self) -> Result<()> {
+        let workload = self.workload.workload()?;
+        let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
+        let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let evaluate = |named: &Named| -> Result<Vec<Evaluation>> {
+            let with_names = models.iter().zip(&self.models);
+            with_names
+                .map(|(model, asked)| {
+                    evaluate(model, &workload, &named.profile, &named.name).map_err(|e| e.within(asked))
+                })
+                .collect()
+        };
+        let evaluations: Vec<Vec<Evaluation>> = named.iter().map(evaluate).collect::<Result<_>>()?;
+        let subjects: Vec<Subject> = named
+            .iter()
+            .zip(&evaluations)
+            .map(|(named, evaluations)| Subject { name: &named.name, profile: &named.profile, evaluations })
+            .collect();
+        let chart = Chart::of(&subjects)?;
+        let text = plot::svg(&Drawing::of(&chart), self.theme.into());
+        evaluations.iter().flatten().for_each(tell);
+        self.write(&text)
+    }
+
+    fn write(&self, text: &str) -> Result<()> {
+        if self.output == "-" {
+            return super::print(text);
+        }
+        let path = Path::new(&self.output);
+        let there = std::fs::metadata(path).is_ok_and(|there| there.is_file() && there.len() > 0);
+        if there && !file::read_text(path).is_ok_and(|text| plot::is_ours(&text)) {
+            return Err(Error::misuse(format!(
+                "-o {}: exists and is not a picture that roofprobe drew; remove it, or choose another name",
+                path.display()
+            )));
+        }
+        file::write_atomically(path, text, Durability::Synced)?;
+        say(&format!("picture written to {}", path.display()));
+        Ok(())
+    }
+}
+
+/// What has to be said about a result; a picture has no room for it.
+fn tell(evaluation: &Evaluation) {
+    for note in &evaluation.notes {
+        say(&format!("{} on {}: {note}", evaluation.model, evaluation.profile));
+    }
+}

@@ -1,0 +1,282 @@
+//! What a roofline shows, in FLOP/byte and GFLOP/s: ceilings with their intervals, models' phases, axes for all devices.
+
+use super::axis::Axis;
+use super::text;
+use super::theme::MODELS_MAX;
+use crate::error::{Error, Result};
+use crate::evaluate::{Evaluation, PhaseResult};
+use crate::model::Phase;
+use crate::profile::{Ceiling, GpuClass, Profile, Status};
+use crate::roofline::{Resource, Roofs};
+use crate::units::FlopsPerByte;
+use std::path::Path;
+
+/// A device to be shown, and what models can hope for on it.
+#[derive(Clone, Debug)]
+pub struct Subject<'a> {
+    /// What its profile is called.
+    pub name: &'a str,
+    /// Its profile.
+    pub profile: &'a Profile,
+    /// One for each model; the same models in the same order for every subject.
+    pub evaluations: &'a [Evaluation],
+}
+
+/// A roofline for each of some devices, on the same axes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chart {
+    /// One for each device.
+    pub panels: Vec<Panel>,
+    /// The models' names; a point tells its model by the place here.
+    pub models: Vec<String>,
+    /// The phases that points stand for.
+    pub phases: Vec<PhaseKey>,
+    /// How weights and cache are stored, and how many sequences; none without models.
+    pub workload: Option<String>,
+    /// Operational intensity, FLOP/byte.
+    pub intensity: Axis,
+    /// Performance, GFLOP/s.
+    pub performance: Axis,
+}
+
+/// One device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Panel {
+    /// The device's name.
+    pub title: String,
+    /// Grade, date, profile.
+    pub facts: String,
+    /// What must not be overlooked.
+    pub warning: Option<String>,
+    /// The ceilings: memory first, the highest of each kind first.
+    pub lines: Vec<Line>,
+    /// Main memory's bandwidth, GB/s.
+    pub bandwidth: f64,
+    /// The compute roof, GFLOP/s: that of the models' arithmetic; without models the highest that there is.
+    pub roof: Option<f64>,
+    /// The models' phases.
+    pub points: Vec<Point>,
+}
+
+/// A ceiling: a slope if memory is what it is of, else a horizontal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// The ceiling's id.
+    pub id: String,
+    /// What it is called in the picture.
+    pub name: String,
+    /// What it is a ceiling of.
+    pub resource: Resource,
+    /// GB/s or GFLOP/s.
+    pub value: f64,
+    /// The 95 % interval, the value included.
+    pub interval: Option<[f64; 2]>,
+    /// How the value was got.
+    pub trust: Trust,
+    /// Why it is not simply measured.
+    pub reason: Option<String>,
+}
+
+/// How a value was got, as far as the picture tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Measured, and through every gate: a solid line.
+    Measured,
+    /// Not believed by a gate: a dashed line.
+    Suspect,
+    /// Copied from a source: a dotted line.
+    Quoted,
+}
+
+/// What a phase's shape stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PhaseKey {
+    /// The phase.
+    pub phase: Phase,
+    /// Its name with its tokens.
+    pub name: String,
+}
+
+/// A phase of a model on a device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// The model's place in [`Chart::models`].
+    pub model: usize,
+    /// The phase.
+    pub phase: Phase,
+    /// FLOP/byte.
+    pub intensity: f64,
+    /// GFLOP/s.
+    pub performance: f64,
+    /// Tokens per second.
+    pub tokens_per_s: f64,
+    /// Its 95 % interval.
+    pub tokens_per_s_interval: [f64; 2],
+    /// Whether the model is known not to fit in the device's memory.
+    pub too_large: bool,
+}
+
+impl Line {
+    /// GFLOP/s under this ceiling at an intensity.
+    pub fn at(&self, value: f64, intensity: f64) -> f64 {
+        match self.resource {
+            Resource::Memory => value * intensity,
+            Resource::Compute => value,
+        }
+    }
+
+    /// Name and value, as the label says it.
+    pub fn label(&self) -> String {
+        let unit = match self.resource {
+            Resource::Memory => "B/s",
+            Resource::Compute => "FLOP/s",
+        };
+        format!("{} {}", self.name, text::rate(self.value, unit))
+    }
+}
+
+impl Chart {
+    /// The chart of these devices.
+    ///
+    /// # Errors
+    /// Misuse: no device, one without a bandwidth of main memory, which is named, or more models than there are colours.
+    pub fn of(subjects: &[Subject]) -> Result<Chart> {
+        let Some(first) = subjects.first() else { return Err(Error::misuse("there is no profile to plot")) };
+        if first.evaluations.len() > MODELS_MAX {
+            return Err(Error::misuse(format!(
+                "--model: {} are too many for one picture; colours tell {MODELS_MAX} apart",
+                first.evaluations.len()
+            )));
+        }
+        let panels: Vec<Panel> = subjects.iter().map(panel).collect::<Result<_>>()?;
+        let models = first.evaluations.iter().map(|evaluation| text::clean(&evaluation.model)).collect();
+        let phases = first.evaluations.first().map_or_else(Vec::new, |e| e.phases.iter().map(phase_key).collect());
+        let workload =
+            first.evaluations.first().map(|e| format!("{} weights, {} cache, batch {}", e.weights, e.kv, e.batch));
+        let (intensity, performance) = axes(&panels);
+        Ok(Chart { panels, models, phases, workload, intensity, performance })
+    }
+}
+
+fn phase_key(result: &PhaseResult) -> PhaseKey {
+    let name = match result.phase {
+        Phase::Prefill => format!("prefill of {}", result.tokens),
+        Phase::Decode => format!("decode at {}", result.context),
+        Phase::Generation => format!("generation of {}, end to end", result.tokens),
+    };
+    PhaseKey { phase: result.phase, name }
+}
+
+fn panel(subject: &Subject) -> Result<Panel> {
+    let Subject { name, profile, evaluations } = subject;
+    let main = Roofs::of(profile, name)?.read;
+    let mut lines: Vec<Line> = profile.ceiling.iter().filter_map(line).collect();
+    let slope_first = |line: &Line| line.resource == Resource::Compute;
+    lines.sort_by(|a, b| slope_first(a).cmp(&slope_first(b)).then(b.value.total_cmp(&a.value)));
+    let highest = lines.iter().filter(|line| line.resource == Resource::Compute).map(|line| line.value).next();
+    // Of the record itself, so that the picture's roof is the one that its Φ was taken to.
+    let used = evaluations.first().map(|e| (FlopsPerByte(e.ridge_flop_per_byte) * main.rate).giga());
+    let software = profile.device.gpu.as_ref().is_some_and(|gpu| gpu.class == GpuClass::Software);
+    Ok(Panel {
+        title: text::clean(&profile.device.name),
+        facts: facts(name, profile),
+        warning: software.then(|| "a software adapter: no ceilings of a GPU".to_owned()),
+        lines,
+        bandwidth: main.rate.giga(),
+        roof: used.or(highest),
+        points: evaluations.iter().enumerate().flat_map(|(model, evaluation)| points(model, evaluation)).collect(),
+    })
+}
+
+fn facts(name: &str, profile: &Profile) -> String {
+    let grade = profile.environment.grade.map_or_else(|| "no grade".to_owned(), |grade| format!("grade {grade}"));
+    let provenance = &profile.provenance;
+    let date: String = provenance.date.chars().take(10).collect();
+    let mut facts = vec![grade, date, provenance.effort.name().to_owned()];
+    if !provenance.complete {
+        facts.push("incomplete".to_owned());
+    }
+    facts.extend(provenance.simulated.as_ref().map(|of| format!("simulated from {of}")));
+    // There is no room for folders.
+    facts.push(Path::new(name).file_name().map_or_else(|| name.to_owned(), |file| file.to_string_lossy().into_owned()));
+    text::clean(&facts.join(" · "))
+}
+
+/// The line of a ceiling that a roofline shows: reads of every level, and of compute what the whole device reaches, not
+/// its single instruction sets.
+fn line(ceiling: &Ceiling) -> Option<Line> {
+    let segments: Vec<&str> = ceiling.id.split('.').collect();
+    let (resource, name, value) = match segments.as_slice() {
+        ["memory", level, "read"] => (Resource::Memory, level_name(level), ceiling.gb_per_s?),
+        ["compute", dtype] => (Resource::Compute, (*dtype).to_owned(), ceiling.gflop_per_s?),
+        ["compute", dtype, "coopmat"] => (Resource::Compute, format!("{dtype} coopmat"), ceiling.gflop_per_s?),
+        _ => return None,
+    };
+    let trust = match ceiling.status {
+        Status::Measured => Trust::Measured,
+        Status::Suspect => Trust::Suspect,
+        Status::Quoted => Trust::Quoted,
+        Status::Unsupported | Status::Rejected | Status::Skipped => return None,
+    };
+    Some(Line {
+        id: text::clean(&ceiling.id),
+        name: text::clean(&name),
+        resource,
+        value,
+        // A best-of value may lie outside the interval of its resamples.
+        interval: ceiling.ci95.map(|[low, high]| [low.min(value), high.max(value)]),
+        trust,
+        reason: ceiling.reason.as_ref().or(ceiling.source.as_ref()).map(|reason| text::clean(reason)),
+    })
+}
+
+fn level_name(level: &str) -> String {
+    match level {
+        "dram" | "vram" => level.to_uppercase(),
+        cache if cache.starts_with('l') && cache[1..].parse::<u8>().is_ok() => cache.to_uppercase(),
+        other => other.to_owned(),
+    }
+}
+
+fn points(model: usize, evaluation: &Evaluation) -> impl Iterator<Item = Point> {
+    let too_large = evaluation.fits == Some(false);
+    evaluation.phases.iter().map(move |phase| Point {
+        model,
+        phase: phase.phase,
+        intensity: phase.oi,
+        performance: phase.gflop_per_s,
+        tokens_per_s: phase.tokens_per_s,
+        tokens_per_s_interval: phase.tokens_per_s_interval,
+        too_large,
+    })
+}
+
+/// Axes that show every point, every ridge, and something of every line.
+fn axes(panels: &[Panel]) -> (Axis, Axis) {
+    let (mut intensities, mut performances) = (Vec::new(), Vec::new());
+    for panel in panels {
+        let of = |resource: Resource| panel.lines.iter().filter(move |line| line.resource == resource);
+        let fastest = of(Resource::Memory).map(|line| line.value).fold(panel.bandwidth, f64::max);
+        let mut ridges: Vec<f64> = Vec::new();
+        for line in of(Resource::Compute) {
+            ridges.extend([line.value / fastest, line.value / panel.bandwidth]);
+            performances.extend(line.interval.unwrap_or([line.value; 2]));
+        }
+        ridges.extend(panel.roof.map(|roof| roof / panel.bandwidth));
+        performances.extend(panel.roof);
+        // Without a roof there is no ridge: a decade to either side of one FLOP per byte shows the slopes.
+        if ridges.is_empty() {
+            ridges.extend([0.1, 10.0]);
+        }
+        let last = ridges.iter().copied().fold(0.0, f64::max);
+        // More than a decade of the slope of main memory below the last ridge.
+        performances.extend([panel.bandwidth * last, panel.bandwidth * last / 20.0]);
+        intensities.extend(ridges);
+        intensities.extend(panel.points.iter().map(|point| point.intensity));
+        performances.extend(panel.points.iter().map(|point| point.performance));
+    }
+    // Above the highest peak there is room for its label, and for one of several models' points.
+    let crowded = panels.iter().flat_map(|panel| &panel.points).any(|point| point.model > 0);
+    let above = if crowded { 2.9 } else { 1.9 };
+    (Axis::around(intensities, [2.5, 2.5]), Axis::around(performances, [1.5, above]))
+}

@@ -1,0 +1,288 @@
+//! From a chart to shapes on a page: panels side by side, on shared axes, over one legend.
+
+use super::axis::Axis;
+use super::chart::Chart;
+use super::geometry::{Quad, Spot};
+use super::legend;
+use super::panel;
+use super::text;
+use crate::model::Phase;
+
+/// Size of all text but titles, pixels.
+pub(super) const TEXT: f64 = 12.0;
+/// Size of titles, pixels.
+const TITLE: f64 = 15.0;
+/// Between the page's edge and what is on it.
+const MARGIN: f64 = 18.0;
+/// Left of the panels: the axis' title and the labels of its ticks.
+const LEFT: f64 = 64.0;
+/// Between panels side by side.
+const GAP: f64 = 30.0;
+/// Below the panels of a column: labels of ticks.
+const TICK_LABELS: f64 = 22.0;
+/// Below all panels: the axis' title.
+const AXIS_TITLE: f64 = 20.0;
+/// Of the lines above a panel.
+const LINE: f64 = 18.0;
+
+/// A picture in pixels, ready to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawing {
+    /// Width of the page.
+    pub width: f64,
+    /// Height of the page.
+    pub height: f64,
+    /// What it shows, for those who do not see it.
+    pub title: String,
+    /// What is to be read from it.
+    pub description: String,
+    /// Models that have colours.
+    pub models: usize,
+    /// From back to front.
+    pub shapes: Vec<Shape>,
+}
+
+/// Which end of a text its place is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextAnchor {
+    /// The beginning.
+    Start,
+    /// The middle.
+    Middle,
+    /// The end.
+    End,
+}
+
+impl TextAnchor {
+    /// How much of the text is before its place.
+    pub(super) const fn share(self) -> f64 {
+        match self {
+            TextAnchor::Start => 0.0,
+            TextAnchor::Middle => 0.5,
+            TextAnchor::End => 1.0,
+        }
+    }
+}
+
+/// Something on the page. Classes are words of the style sheet.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shape {
+    /// A line through some spots, or an area between them.
+    Path {
+        /// The spots.
+        spots: Vec<Spot>,
+        /// Whether the last is joined to the first.
+        closed: bool,
+        /// How it looks.
+        class: String,
+    },
+    /// The mark of a phase.
+    Marker {
+        /// Its centre.
+        at: Spot,
+        /// Whose shape it has.
+        phase: Phase,
+        /// How large it is.
+        radius: f64,
+        /// How it looks.
+        class: String,
+    },
+    /// A line of text.
+    Text {
+        /// A place on its baseline.
+        at: Spot,
+        /// Which one.
+        anchor: TextAnchor,
+        /// The baseline's direction, radians, downwards positive.
+        angle: f64,
+        /// How it looks.
+        class: String,
+        /// The words.
+        words: String,
+    },
+    /// Shapes that are one thing, with words that appear when somebody points at it.
+    Group {
+        /// The words.
+        title: String,
+        /// The shapes.
+        shapes: Vec<Shape>,
+    },
+}
+
+impl Shape {
+    pub(super) fn path(spots: impl Into<Vec<Spot>>, class: impl Into<String>) -> Shape {
+        Shape::Path { spots: spots.into(), closed: false, class: class.into() }
+    }
+
+    pub(super) fn area(spots: impl Into<Vec<Spot>>, class: impl Into<String>) -> Shape {
+        Shape::Path { spots: spots.into(), closed: true, class: class.into() }
+    }
+
+    pub(super) fn text(at: Spot, anchor: TextAnchor, class: &str, words: impl Into<String>) -> Shape {
+        Shape::Text { at, anchor, angle: 0.0, class: class.to_owned(), words: words.into() }
+    }
+}
+
+/// Where a panel's axes run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    pub(super) left: f64,
+    pub(super) top: f64,
+    pub(super) width: f64,
+    pub(super) height: f64,
+    pub(super) intensity: Axis,
+    pub(super) performance: Axis,
+}
+
+impl Frame {
+    pub(super) fn spot(&self, intensity: f64, performance: f64) -> Spot {
+        Spot {
+            x: self.left + self.width * self.intensity.share(intensity),
+            y: self.top + self.height * (1.0 - self.performance.share(performance)),
+        }
+    }
+
+    pub(super) fn quad(&self) -> Quad {
+        Quad::upright(self.left, self.top, self.width, self.height)
+    }
+
+    /// The direction of a bandwidth's slope, radians, downwards positive.
+    pub(super) fn slope(&self) -> f64 {
+        let (run, rise) = (self.width / self.intensity.decades(), self.height / self.performance.decades());
+        -(rise / run).atan()
+    }
+}
+
+/// The grid of panels.
+struct Grid {
+    columns: usize,
+    rows: usize,
+    width: f64,
+    height: f64,
+    header: f64,
+}
+
+impl Grid {
+    fn of(chart: &Chart) -> Grid {
+        let panels = chart.panels.len();
+        let (columns, width, height) = match panels {
+            0 | 1 => (1, 800.0, 480.0),
+            2..=4 => (2, 470.0, 350.0),
+            _ => (3, 420.0, 320.0),
+        };
+        let warned = chart.panels.iter().any(|panel| panel.warning.is_some());
+        let header = LINE * if warned { 3.0 } else { 2.0 } + 6.0;
+        Grid { columns, rows: panels.div_ceil(columns), width, height, header }
+    }
+
+    fn frame(&self, index: usize, chart: &Chart) -> Frame {
+        let (column, row) = (index % self.columns, index / self.columns);
+        Frame {
+            left: LEFT + column as f64 * (self.width + GAP),
+            top: MARGIN + self.header + row as f64 * (self.height + self.header + TICK_LABELS),
+            width: self.width,
+            height: self.height,
+            intensity: chart.intensity,
+            performance: chart.performance,
+        }
+    }
+}
+
+impl Drawing {
+    /// The picture of a chart.
+    pub fn of(chart: &Chart) -> Drawing {
+        let grid = Grid::of(chart);
+        let inner = grid.columns as f64 * (grid.width + GAP) - GAP;
+        let width = LEFT + inner + MARGIN;
+        let bottom = MARGIN + grid.rows as f64 * (grid.height + grid.header + TICK_LABELS);
+        let (legend, legend_height) = legend::legend(chart, Spot { x: LEFT, y: bottom + AXIS_TITLE + 14.0 }, inner);
+        let height = bottom + AXIS_TITLE + legend_height + MARGIN + 10.0;
+
+        let mut shapes = vec![Shape::area(Quad::upright(0.0, 0.0, width, height).0, "page")];
+        for (index, panel) in chart.panels.iter().enumerate() {
+            let frame = grid.frame(index, chart);
+            shapes.extend(header(panel, &frame, grid.header));
+            let leftmost = index % grid.columns == 0;
+            let lowest = index + grid.columns >= chart.panels.len();
+            shapes.extend(axes(&frame, leftmost, lowest));
+            shapes.extend(panel::panel(panel, chart, &frame));
+        }
+        shapes.extend(axis_titles(&grid, inner, bottom));
+        shapes.extend(legend);
+        let devices: Vec<&str> = chart.panels.iter().map(|panel| panel.title.as_str()).collect();
+        Drawing {
+            width,
+            height,
+            title: format!("Roofline of {}", devices.join("; ")),
+            description: description(chart),
+            models: chart.models.len(),
+            shapes,
+        }
+    }
+}
+
+fn description(chart: &Chart) -> String {
+    let models = match chart.models.as_slice() {
+        [] => String::new(),
+        models => format!("; as points what is predicted of {}", models.join(", ")),
+    };
+    format!(
+        "Performance in GFLOP/s over operational intensity in FLOP/byte: memory bandwidths and compute peaks{models}"
+    )
+}
+
+fn header(panel: &super::Panel, frame: &Frame, height: f64) -> Vec<Shape> {
+    let line = |number: f64, size: f64, class: &str, words: &str| {
+        let at = Spot { x: frame.left, y: frame.top - height + LINE * number - 2.0 };
+        let shown = Shape::text(at, TextAnchor::Start, class, text::fit(words, size, frame.width));
+        Shape::Group { title: words.to_owned(), shapes: vec![shown] }
+    };
+    // Bold type is wider.
+    let mut lines = vec![line(1.0, TITLE * 1.08, "title", &panel.title), line(2.0, TEXT, "muted", &panel.facts)];
+    lines.extend(panel.warning.as_ref().map(|warning| line(3.0, TEXT, "alarm", warning)));
+    lines
+}
+
+/// Grid, frame, ticks; labels of ticks only where no other panel on the same axis has them.
+fn axes(frame: &Frame, leftmost: bool, lowest: bool) -> Vec<Shape> {
+    const MINOR: f64 = 4.0;
+    let (right, bottom) = (frame.left + frame.width, frame.top + frame.height);
+    let mut shapes = Vec::new();
+    let mut labels = Vec::new();
+    for tick in frame.intensity.ticks(frame.width) {
+        let x = frame.left + frame.width * frame.intensity.share(tick.value);
+        let (top, class) = if tick.label.is_some() { (frame.top, "grid") } else { (bottom - MINOR, "tick") };
+        shapes.push(Shape::path([Spot { x, y: bottom }, Spot { x, y: top }], class));
+        labels.extend(
+            tick.label
+                .filter(|_| lowest)
+                .map(|label| Shape::text(Spot { x, y: bottom + 16.0 }, TextAnchor::Middle, "muted", label)),
+        );
+    }
+    for tick in frame.performance.ticks(frame.height) {
+        let y = bottom - frame.height * frame.performance.share(tick.value);
+        let (end, class) = if tick.label.is_some() { (right, "grid") } else { (frame.left + MINOR, "tick") };
+        shapes.push(Shape::path([Spot { x: frame.left, y }, Spot { x: end, y }], class));
+        labels.extend(
+            tick.label
+                .filter(|_| leftmost)
+                .map(|label| Shape::text(Spot { x: frame.left - 7.0, y: y + 4.0 }, TextAnchor::End, "muted", label)),
+        );
+    }
+    shapes.push(Shape::area(frame.quad().0, "frame"));
+    shapes.extend(labels);
+    shapes
+}
+
+fn axis_titles(grid: &Grid, inner: f64, bottom: f64) -> [Shape; 2] {
+    let below = Spot { x: LEFT + inner / 2.0, y: bottom + 13.0 };
+    let middle = MARGIN + grid.header + (bottom - MARGIN - grid.header - TICK_LABELS) / 2.0;
+    let upwards = Shape::Text {
+        at: Spot { x: 17.0, y: middle },
+        anchor: TextAnchor::Middle,
+        angle: -std::f64::consts::FRAC_PI_2,
+        class: "ink".to_owned(),
+        words: "Performance, GFLOP/s".to_owned(),
+    };
+    [Shape::text(below, TextAnchor::Middle, "ink", "Operational intensity, FLOP/byte"), upwards]
+}
