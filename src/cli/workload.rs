@@ -1,7 +1,7 @@
 //! How a model is named and used: what the verbs that evaluate models have in common.
 
 use crate::error::{Error, Result};
-use crate::model::{self, Architecture, Workload};
+use crate::model::{self, Architecture, Runtime, Workload};
 use clap::Args;
 use roofprobe_kernels::Dtype;
 use std::path::Path;
@@ -21,6 +21,10 @@ pub(super) struct WorkloadOptions {
     #[arg(long, value_name = "N", requires = "models")]
     context: Option<u64>,
 
+    /// Tokens in the cache of each sequence before the prompt comes.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "models")]
+    cached: u64,
+
     /// Sequences processed together.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "models")]
     batch: u64,
@@ -32,6 +36,10 @@ pub(super) struct WorkloadOptions {
     /// How the key/value cache is stored: f32, f16, bf16, q8_0 or q4_0.
     #[arg(long, value_name = "TYPE", default_value_t = Dtype::F16, requires = "models")]
     kv: Dtype,
+
+    /// How multi-head latent attention is done: llama.cpp, vllm or hf (Hugging Face transformers).
+    #[arg(long, value_name = "NAME", default_value_t = Runtime::default(), requires = "models")]
+    runtime: Runtime,
 }
 
 impl WorkloadOptions {
@@ -47,6 +55,8 @@ impl WorkloadOptions {
             batch: self.batch,
             weights: self.weights,
             kv: self.kv,
+            cached: self.cached,
+            runtime: self.runtime,
         };
         workload.validate()?;
         Ok(workload)

@@ -9,22 +9,27 @@
 //! is not understood is refused by name, never counted wrongly. Deliberately absent: time and devices (see
 //! [`roofline`](crate::roofline)), tokenizers, weights themselves.
 //!
-//! A new layer kind is a variant of [`Attention`] or [`FeedForward`] with its steps; a new family is a variant of
-//! [`Family`] with its facts in `family.rs`.
+//! A new layer kind is a variant of [`Mixer`] or [`FeedForward`] with its steps in `steps/`; a new family is an entry of a
+//! table in `family/`.
 
 mod architecture;
 mod config;
 mod family;
 mod keys;
+mod layer;
 mod steps;
 mod visible;
 mod workload;
 mod zoo;
 
-pub use architecture::{Architecture, Attention, Biases, FeedForward, GroupedQuery, HeadNorm, Layer};
+pub use architecture::Architecture;
 pub use config::{parse_config, read_config};
 pub use family::Family;
-pub use steps::{ByClass, Class, Forward, Step, Totals};
+pub use layer::{
+    Activation, Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Latent, Layer, Mamba2, Mixer, Mixture, Norm, Norms,
+    Shared, ShortConvolution,
+};
+pub use steps::{ByClass, Class, Forward, Latents, Reads, Step, Totals, WeightBytes};
 pub use visible::{keys_read, visible_pairs};
-pub use workload::{Pass, Phase, Run, Workload};
+pub use workload::{Pass, Phase, Run, Runtime, Workload};
 pub use zoo::{find, names, zoo};

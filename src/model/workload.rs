@@ -1,7 +1,7 @@
 //! How a model is used: prompt, context, generation, batch, and the types its operands are stored in.
 
 use super::architecture::Architecture;
-use super::steps::{Forward, Step};
+use super::steps::{Forward, Latents, Step};
 use crate::error::{Error, Result};
 use roofprobe_kernels::Dtype;
 use serde::Serialize;
@@ -16,7 +16,8 @@ pub(super) const BATCH_MAX: u64 = 1 << 16;
 pub struct Workload {
     /// Tokens of the prompt of each sequence.
     pub prompt: u64,
-    /// Keys that the token of a decode step sees, itself included; by default one more than the prompt.
+    /// Keys that the token of a decode step sees, itself included; by default one more than the prompt and
+    /// what was cached before it.
     pub context: Option<u64>,
     /// Tokens to generate for each sequence; none to look at prefill and one decode step only.
     pub generate: Option<u64>,
@@ -26,12 +27,81 @@ pub struct Workload {
     pub weights: Dtype,
     /// How the key/value cache is stored.
     pub kv: Dtype,
+    /// Tokens in the cache of each sequence before the prompt comes.
+    pub cached: u64,
+    /// Whose way of doing latent attention is counted.
+    pub runtime: Runtime,
+}
+
+/// An inference engine, as far as its choices change what is counted: today, how it does multi-head latent attention.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Runtime {
+    /// llama.cpp: keeps latents for DeepSeek models and attends to them in prefill and decode alike; for others (MiniCPM3,
+    /// PLM) it keeps expanded keys and values.
+    #[serde(rename = "llama.cpp")]
+    LlamaCpp,
+    /// vLLM and SGLang: keep latents; a prefill expands them, a decode step attends to them.
+    #[default]
+    #[serde(rename = "vllm")]
+    Vllm,
+    /// Hugging Face transformers 5: keeps latents, and expands all of them in every pass.
+    #[serde(rename = "hf")]
+    HuggingFace,
+}
+
+impl Runtime {
+    /// All of them.
+    pub const ALL: [Runtime; 3] = [Runtime::LlamaCpp, Runtime::Vllm, Runtime::HuggingFace];
+
+    /// The name on the command line and in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Runtime::LlamaCpp => "llama.cpp",
+            Runtime::Vllm => "vllm",
+            Runtime::HuggingFace => "hf",
+        }
+    }
+
+    /// How it does latent attention in this model and kind of pass.
+    pub fn latents(self, model: &Architecture, pass: Pass) -> Latents {
+        match (self, pass) {
+            (Runtime::LlamaCpp, _) if model.family.latents_in_llama_cpp() => Latents::Absorbed,
+            (Runtime::LlamaCpp, _) => Latents::Expanded,
+            (Runtime::Vllm, Pass::Decode) => Latents::Absorbed,
+            (Runtime::Vllm, Pass::Prefill) | (Runtime::HuggingFace, _) => Latents::Naive,
+        }
+    }
+}
+
+impl std::fmt::Display for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl std::str::FromStr for Runtime {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Runtime, String> {
+        Runtime::ALL.into_iter().find(|runtime| runtime.name() == name).ok_or_else(|| {
+            format!("\"{name}\" is no runtime known here; choose one of {}", Runtime::ALL.map(Runtime::name).join(", "))
+        })
+    }
 }
 
 impl Default for Workload {
     /// A prompt of 512 tokens, 128 tokens generated, one sequence, f16 weights and cache.
     fn default() -> Workload {
-        Workload { prompt: 512, context: None, generate: Some(128), batch: 1, weights: Dtype::F16, kv: Dtype::F16 }
+        Workload {
+            prompt: 512,
+            context: None,
+            generate: Some(128),
+            batch: 1,
+            weights: Dtype::F16,
+            kv: Dtype::F16,
+            cached: 0,
+            runtime: Runtime::default(),
+        }
     }
 }
 
@@ -39,7 +109,7 @@ impl Default for Workload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// The whole prompt in one pass into an empty cache; logits for the last token of each sequence only.
+    /// The whole prompt in one pass; logits for the last token of each sequence only.
     Prefill,
     /// One more token, given the context.
     Decode,
@@ -69,7 +139,7 @@ pub enum Pass {
 }
 
 /// Like passes in a row, with their steps.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     /// Which kind of pass.
     pub pass: Pass,
@@ -85,12 +155,17 @@ impl Workload {
 
     /// Keys that the token of a decode step sees, itself included.
     pub fn decode_context(&self) -> u64 {
-        self.context.unwrap_or(self.prompt.saturating_add(1))
+        self.context.unwrap_or(self.filled().saturating_add(1))
     }
 
     /// Tokens that the cache of one sequence must hold at the longest.
     pub fn longest(&self) -> u64 {
-        self.decode_context().max(self.prompt.saturating_add(self.generate.unwrap_or(0)))
+        self.decode_context().max(self.filled().saturating_add(self.generate.unwrap_or(0)))
+    }
+
+    /// Tokens in the cache of each sequence once the prompt is processed.
+    pub fn filled(&self) -> u64 {
+        self.cached.saturating_add(self.prompt)
     }
 
     /// The phases that the workload has.
@@ -107,6 +182,7 @@ impl Workload {
     /// weights or caches are stored in.
     pub fn validate(&self) -> Result<()> {
         within("--prompt", self.prompt, TOKENS_MAX)?;
+        within("--cached and --prompt together", self.filled(), TOKENS_MAX)?;
         within("--context", self.decode_context(), TOKENS_MAX + 1)?;
         within("--generate", self.generate.unwrap_or(1), TOKENS_MAX)?;
         within("--batch", self.batch, BATCH_MAX)?;
@@ -120,16 +196,20 @@ impl Workload {
     /// As [`Workload::validate`] and [`Architecture::forward`].
     pub fn runs(&self, model: &Architecture, phase: Phase) -> Result<Vec<Run>> {
         self.validate()?;
-        let Workload { prompt, batch, weights, kv, .. } = *self;
-        let prefill = Forward { tokens: prompt, past: 0, passes: 1, batch, logits: 1, weights, kv };
-        let decode = |past, passes| Forward { tokens: 1, past, passes, batch, logits: 1, weights, kv };
+        let Workload { prompt, batch, weights, kv, cached, runtime, .. } = *self;
+        let like = |pass| {
+            let latents = runtime.latents(model, pass);
+            Forward { tokens: 1, past: cached, passes: 1, batch, logits: 1, weights, kv, latents }
+        };
+        let prefill = Forward { tokens: prompt, ..like(Pass::Prefill) };
+        let decode = |past, passes| Forward { past, passes, ..like(Pass::Decode) };
         let run = |pass, forward| Ok(Run { pass, forward, steps: model.forward(&forward)? });
         match phase {
             Phase::Prefill => Ok(vec![run(Pass::Prefill, prefill)?]),
             Phase::Decode => Ok(vec![run(Pass::Decode, decode(self.decode_context() - 1, 1))?]),
             Phase::Generation => match self.generate.unwrap_or(1) - 1 {
                 0 => Ok(vec![run(Pass::Prefill, prefill)?]),
-                more => Ok(vec![run(Pass::Prefill, prefill)?, run(Pass::Decode, decode(prompt, more))?]),
+                more => Ok(vec![run(Pass::Prefill, prefill)?, run(Pass::Decode, decode(self.filled(), more))?]),
             },
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Cell, Report, Table};
 use crate::error::Result;
-use crate::model::{Architecture, Attention};
+use crate::model::{Architecture, Mixer, Pass, Runtime};
 use roofprobe_kernels::Dtype;
 use serde_json::json;
 
@@ -15,7 +15,7 @@ pub fn report(models: &[Architecture]) -> Result<Report> {
     let mut records = Vec::with_capacity(models.len());
     for model in models {
         let parameters = model.parameters()?;
-        let kv_elements = model.kv_elements_per_token()?;
+        let kv_elements = model.kv_elements_per_token(Runtime::default().latents(model, Pass::Decode))?;
         let kv_bytes = u128::from(kv_elements) * u128::from(Dtype::F16.block().bytes);
         let source = model.source.as_deref().unwrap_or_default();
         let (heads, head_dims) = (distinct(model, heads_of), distinct(model, head_dim_of));
@@ -34,6 +34,7 @@ pub fn report(models: &[Architecture]) -> Result<Report> {
             "family": model.family.name(),
             "source": source,
             "params_total": parameters,
+            "params_active": model.parameters_active()?,
             "params_non_embedding": model.parameters_non_embedding()?,
             "layers": model.layer_count(),
             "hidden": model.hidden,
@@ -42,6 +43,7 @@ pub fn report(models: &[Architecture]) -> Result<Report> {
             "heads": heads,
             "head_dim": head_dims,
             "kv_elements_per_token": kv_elements,
+            "state_elements_per_sequence": model.state_elements()?,
             "max_positions": model.max_positions,
         }));
     }
@@ -60,21 +62,29 @@ pub fn report(models: &[Architecture]) -> Result<Report> {
     Ok(Report { tables: vec![table], flat: None, json: json!({ "models": records }) })
 }
 
-fn heads_of(attention: &Attention) -> String {
-    match attention {
-        Attention::GroupedQuery(attention) => format!("{}/{}", attention.heads, attention.kv_heads),
+fn heads_of(mixer: &Mixer) -> Option<String> {
+    match mixer {
+        Mixer::GroupedQuery(attention) => Some(format!("{}/{}", attention.heads, attention.kv_heads)),
+        Mixer::Latent(attention) => Some(format!("{}/latent", attention.heads)),
+        Mixer::Mamba2(mamba) => Some(format!("{}/state", mamba.heads)),
+        Mixer::ShortConvolution(_) => None,
     }
 }
 
-fn head_dim_of(attention: &Attention) -> String {
-    match attention {
-        Attention::GroupedQuery(attention) => attention.head_dim.to_string(),
+fn head_dim_of(mixer: &Mixer) -> Option<String> {
+    match mixer {
+        Mixer::GroupedQuery(attention) => Some(attention.head_dim.to_string()),
+        Mixer::Latent(attention) => {
+            Some(format!("{}+{}/{}", attention.plain_dim, attention.rotary_dim, attention.value_dim))
+        }
+        Mixer::Mamba2(mamba) => Some(mamba.head_dim.to_string()),
+        Mixer::ShortConvolution(_) => None,
     }
 }
 
 /// What the kinds of layers have, each value once.
-fn distinct(model: &Architecture, value: fn(&Attention) -> String) -> String {
-    let mut values: Vec<String> = model.layers.iter().map(|layer| value(&layer.attention)).collect();
+fn distinct(model: &Architecture, value: fn(&Mixer) -> Option<String>) -> String {
+    let mut values: Vec<String> = model.layers.iter().filter_map(|layer| value(&layer.mixer)).collect();
     values.dedup();
     values.join(", ")
 }

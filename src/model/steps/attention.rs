@@ -1,0 +1,62 @@
+//! Grouped-query attention.
+
+use super::super::layer::{Biases, GroupedQuery, HeadNorm};
+use super::super::visible::{keys_read, visible_pairs};
+use super::{Class, Forward, Plan, product, whole_blocks, widen};
+use crate::error::Result;
+use roofprobe_kernels::{Dtype, Op, Shape};
+
+impl Plan<'_> {
+    pub(super) fn grouped_query(&mut self, attention: &GroupedQuery) -> Result<()> {
+        let GroupedQuery { heads, kv_heads, head_dim, rotary, biases, .. } = *attention;
+        let forward = self.forward;
+        let (queries, keys) = (product(&[heads, head_dim])?, product(&[kv_heads, head_dim])?);
+        let hidden = self.hidden;
+        whole_blocks("num_attention_heads × head_dim", queries, forward.weights, "--weights")?;
+        whole_blocks("head_dim", head_dim, forward.kv, "--kv")?;
+        let bias = matches!(biases, Biases::QueryKeyValue | Biases::All);
+        self.linear(Class::AttnProj, "attn_q", bias.then_some("attn_q.bias"), queries, hidden);
+        self.linear(Class::AttnProj, "attn_k", bias.then_some("attn_k.bias"), keys, hidden);
+        self.linear(Class::AttnProj, "attn_v", bias.then_some("attn_v.bias"), keys, hidden);
+        self.head_norm(attention)?;
+        if rotary > 0 {
+            let turned = Shape::rows(product(&[self.rows, heads + kv_heads])?, rotary);
+            self.push("rope", Class::AttnCore, Op::Rope, turned, Dtype::F32);
+        }
+        self.push("kv_append", Class::AttnCore, Op::Append, Shape::rows(self.rows, 2 * keys), forward.kv);
+        self.attend(attention)?;
+        let bias = (biases == Biases::All).then_some("attn_output.bias");
+        self.linear(Class::AttnProj, "attn_output", bias, hidden, queries);
+        Ok(())
+    }
+
+    fn head_norm(&mut self, attention: &GroupedQuery) -> Result<()> {
+        let GroupedQuery { heads, kv_heads, head_dim, head_norm, .. } = *attention;
+        for (name, heads) in [("attn_q_norm", heads), ("attn_k_norm", kv_heads)] {
+            match head_norm {
+                HeadNorm::None => {}
+                HeadNorm::PerHead(kind) => self.norm(name, kind, product(&[self.rows, heads])?, head_dim),
+                HeadNorm::Row(kind) => self.norm(name, kind, self.rows, product(&[heads, head_dim])?),
+            }
+        }
+        Ok(())
+    }
+
+    /// All passes in one step: pairs and keys are summed in closed form, so only layers repeat.
+    fn attend(&mut self, attention: &GroupedQuery) -> Result<()> {
+        let GroupedQuery { heads, kv_heads, head_dim, window, sinks, soft_cap, .. } = *attention;
+        let Forward { tokens, past, passes, batch, kv, .. } = *self.forward;
+        let new = product(&[tokens, passes])?;
+        let pairs = widen(&[heads, batch], visible_pairs(new, past, window))?;
+        let cached = widen(&[kv_heads, batch], keys_read(tokens, past, passes, window))?;
+        let shape = Shape::attention(product(&[heads, batch, new])?, cached, 2 * head_dim, pairs);
+        self.push_summed("attention", Class::AttnCore, Op::Attention, shape, kv);
+        if soft_cap {
+            self.push_summed("score_cap", Class::AttnCore, Op::SoftCap, Shape::rows(pairs, 1), Dtype::F32);
+        }
+        if sinks {
+            self.bias("attn_sinks", heads);
+        }
+        Ok(())
+    }
+}
