@@ -77,7 +77,8 @@ fn every_shipped_model_can_be_evaluated_in_every_storage_type() {
                     assert!(close(p.ops.iter().map(|op| op.seconds).sum(), p.seconds), "{name}");
                     assert!(close(p.ops.iter().map(|op| op.share).sum(), 1.0), "{name}");
                     assert_eq!(p.ops.iter().map(|op| op.flops).sum::<u64>(), p.flops.get("total").unwrap(), "{name}");
-                    let bytes = p.weight_bytes + p.kv_read_bytes + p.kv_write_bytes;
+                    let state = p.state_read_bytes + p.state_write_bytes;
+                    let bytes = p.weight_bytes + p.kv_read_bytes + p.kv_write_bytes + state;
                     assert_eq!(p.ops.iter().map(|op| op.bytes).sum::<u64>(), bytes, "{name}");
                 }
             }

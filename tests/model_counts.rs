@@ -1,7 +1,7 @@
 //! Exact counts of every shipped model against numbers from an independent implementation.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use roofprobe::model::{Class, Forward, Phase, Totals, Workload, find, names, zoo};
+use roofprobe::model::{Class, Forward, Latents, Phase, Totals, Workload, find, names, zoo};
 use roofprobe_kernels::Dtype;
 
 const FORWARD: &str = include_str!("data/forward-counts.tsv");
@@ -48,7 +48,7 @@ fn generations_and_parameters() {
     for (name, row) in rows(GENERATION) {
         let model = find(name).unwrap();
         let parameters =
-            [model.parameters(), model.parameters_non_embedding(), model.kv_elements_per_token()].map(Result::unwrap);
+            [model.parameters(), model.parameters_non_embedding(), model.kv_elements_per_token(Latents::Absorbed)].map(Result::unwrap);
         assert_eq!(parameters.map(u128::from), row[..3], "{name}");
         let runs = workload.runs(&model, Phase::Generation).unwrap();
         assert_eq!(runs.iter().map(|run| run.forward.passes).sum::<u64>(), 128, "{name}: forward passes");

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::model::{
-    Architecture, Class, Forward, Phase, Totals, Workload, find, keys_read, parse_config, visible_pairs, zoo,
+    Architecture, Class, Forward, Latents, Phase, Totals, Workload, find, keys_read, parse_config, visible_pairs, zoo,
 };
 use roofprobe_kernels::{Dtype, Op};
 
@@ -162,10 +162,10 @@ fn a_window_as_long_as_the_context_is_no_window() {
 #[test]
 fn windows_bind_only_the_layers_that_slide() {
     let model = sliding(16);
-    assert_eq!(model.layers.iter().map(|layer| layer.count).collect::<Vec<_>>(), [2, 4]);
+    assert_eq!(model.layers.iter().map(|layer| layer.count()).collect::<Vec<_>>(), [2, 4]);
     let counts = totals(&model, &Forward { past: 99, ..Forward::ONE_TOKEN });
     assert_eq!(counts.flops.get(Class::AttnCore), (2 * 100 + 4 * 16) * 4 * 64);
-    assert_eq!(model.cached_elements(100), Ok((2 * 100 + 4 * 16) * 2 * 32));
+    assert_eq!(model.cached_elements(100, Latents::Naive), Ok((2 * 100 + 4 * 16) * 2 * 32));
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn workloads_beyond_their_limits_name_the_option() {
 #[test]
 fn hand_made_architectures_are_held_to_the_limits_too() {
     let mut model = small(FULL);
-    model.layers[0].count = u64::MAX;
+    model.layers[0].places = (0..5000).collect();
     assert!(model.parameters().is_err());
     model.layers.clear();
     assert!(model.parameters().is_err());

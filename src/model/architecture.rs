@@ -22,6 +22,15 @@ pub(super) mod limits {
     pub(crate) const POSITION_ROWS: u64 = 1 << 28;
 }
 
+/// A published number of parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The number.
+    pub parameters: u64,
+    /// What it was rounded to; 1 for an exact one.
+    pub rounded_to: u64,
+}
+
 /// A decoder-only language model: an embedding table, runs of layers, a final norm and a head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Architecture {
@@ -32,7 +41,7 @@ pub struct Architecture {
     /// Where its shape was published; none for a configuration read from a file.
     pub source: Option<String>,
     /// The number of parameters that its publisher states.
-    pub published_parameters: Option<u64>,
+    pub published: Option<Published>,
     /// The type its weights are published in, where the configuration says so in a known word.
     pub published_dtype: Option<Dtype>,
     /// The longest context it was made for, where the configuration says so.

@@ -22,7 +22,7 @@ mod visible;
 mod workload;
 mod zoo;
 
-pub use architecture::Architecture;
+pub use architecture::{Architecture, Published};
 pub use config::{parse_config, read_config};
 pub use family::Family;
 pub use layer::{

@@ -256,7 +256,8 @@ fn window(keys: &Keys, family: Family) -> Result<Option<u64>> {
         Given::Null => None,
         Given::Value(window) => Some(window),
     };
-    if switched { Ok(window.filter(|_| keys.is_on("use_sliding_window"))) } else { Ok(window) }
+    let used = !switched || keys.flag("use_sliding_window", false)?;
+    Ok(window.filter(|_| used))
 }
 
 /// `layer_types`, one word per layer, where it is given.

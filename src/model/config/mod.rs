@@ -89,7 +89,7 @@ fn architecture(keys: &Keys, name: &str) -> Result<Architecture> {
         name: name.to_owned(),
         family,
         source: None,
-        published_parameters: None,
+        published: None,
         published_dtype: published_dtype(keys)?,
         max_positions: match keys.any(facts.keys.positions, limits::POSITIONS)?.1 {
             Given::Value(positions) => Some(positions),
