@@ -61,13 +61,25 @@ fn a_decode_step_counted_on_paper() {
     assert_eq!(result.params_total, matrices + 3 * 64);
 }
 
+/// Models whose heads are no whole number of blocks of 32.
+const RAGGED: [&str; 2] = ["phi-2", "pythia-2.8b"];
+
 #[test]
 fn every_shipped_model_can_be_evaluated_in_every_storage_type() {
+    let ragged = RAGGED;
     for model in zoo().unwrap() {
         for weights in Workload::STORED_AS {
             for kv in Workload::STORED_AS {
                 let workload = Workload { prompt: 100, generate: Some(10), weights, kv, ..Workload::default() };
-                let result = evaluate(&model, &workload, &plain(), "plain").unwrap();
+                let result = match evaluate(&model, &workload, &plain(), "plain") {
+                    Ok(result) => result,
+                    Err(refused) => {
+                        // Rows of a cache, or of a matrix, that are no whole number of blocks.
+                        let message = refused.to_string();
+                        assert!(message.contains("no whole number of") && ragged.contains(&&*model.name), "{message}");
+                        continue;
+                    }
+                };
                 for p in &result.phases {
                     let name = format!("{} {weights} {kv} {:?}", model.name, p.phase);
                     let [low, high] = p.tokens_per_s_interval;
@@ -237,8 +249,8 @@ fn text_stays_narrow() {
 fn the_list_of_models_has_one_row_each() {
     let report = models::report(&zoo().unwrap()).unwrap();
     assert_eq!(report.tables[0].rows.len(), zoo().unwrap().len());
-    let first = &report.json["models"][0];
-    assert_eq!(first["name"], "smollm2-135m");
+    let listed = report.json["models"].as_array().unwrap();
+    let first = listed.iter().find(|model| model["name"] == "smollm2-135m").unwrap();
     assert_eq!(first["params_total"], 134_515_008);
     assert_eq!(first["kv_elements_per_token"], 11_520);
 }

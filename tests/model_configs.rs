@@ -68,6 +68,11 @@ fn texts_that_are_no_configuration() {
 #[test]
 fn values_that_no_model_has() {
     let table = [
+        ("hidden_size", json!("REMOVE"), "missing"),
+        ("intermediate_size", json!("REMOVE"), "missing"),
+        ("num_hidden_layers", json!("REMOVE"), "missing"),
+        ("num_attention_heads", json!("REMOVE"), "missing"),
+        ("vocab_size", json!("REMOVE"), "missing"),
         ("model_type", json!("REMOVE"), "missing"),
         ("hidden_size", json!(null), "null"),
         ("hidden_size", json!("64"), "integer"),

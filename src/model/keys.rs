@@ -80,21 +80,27 @@ impl<'a> Keys<'a> {
         Ok(found.unwrap_or((names.first().copied().unwrap_or_default(), Given::Absent)))
     }
 
-    /// A count of the shape; absent, the family's default, which is remembered.
+    /// A count of the shape; absent, the family's default, where it has one, which is remembered.
     pub(super) fn shape(
         &self,
         names: &'static [&'static str],
         most: u64,
         family: &dyn fmt::Display,
-        default: u64,
+        default: Option<u64>,
     ) -> Result<u64> {
-        match self.any(names, most)? {
-            (_, Given::Value(value)) => Ok(value),
-            (name, Given::Absent) => {
+        match (self.any(names, most)?, default) {
+            ((_, Given::Value(value)), _) => Ok(value),
+            ((name, Given::Absent), Some(default)) => {
                 self.assume(name, family, default);
                 Ok(default)
             }
-            (name, Given::Null) => Err(Error::misuse(format!("{name}: is null; it must be an integer in 1..={most}"))),
+            ((name, Given::Absent), None) => Err(Error::misuse(format!(
+                "{name}: is missing; add it, or give the model's own config.json (keys found: {})",
+                self.listed()
+            ))),
+            ((name, Given::Null), _) => {
+                Err(Error::misuse(format!("{name}: is null; it must be an integer in 1..={most}")))
+            }
         }
     }
 

@@ -184,7 +184,8 @@ mod tests {
     fn every_shipped_model_has_its_published_parameters() {
         let mut rounded = Vec::new();
         for model in zoo().unwrap() {
-            let (counted, Published { parameters, rounded_to }) = (model.parameters().unwrap(), model.published.unwrap());
+            let (counted, Published { parameters, rounded_to }) =
+                (model.parameters().unwrap(), model.published.unwrap());
             assert!(2 * counted.abs_diff(parameters) <= rounded_to - 1, "{}: {counted} {parameters}", model.name);
             if rounded_to > 1 {
                 rounded.push(model.name);
@@ -200,7 +201,12 @@ mod tests {
         let sizes: Vec<u64> = models.iter().map(|model| model.published.unwrap().parameters).collect();
         assert!(sizes.is_sorted() && models.len() >= 40, "{sizes:?}");
         for model in models {
-            assert!(model.remarks.iter().all(|remark| !remark.contains("absent")), "{}: {:?}", model.name, model.remarks);
+            assert!(
+                model.remarks.iter().all(|remark| !remark.contains("absent")),
+                "{}: {:?}",
+                model.name,
+                model.remarks
+            );
         }
     }
 

@@ -25,7 +25,6 @@ pub fn report(models: &[Architecture]) -> Result<Report> {
             Cell::count(u128::from(parameters)),
             Cell::count(u128::from(model.layer_count())),
             Cell::text(&heads),
-            Cell::text(&head_dims),
             Cell::count(kv_bytes),
             Cell::text(source.strip_prefix("huggingface: ").unwrap_or(source)),
         ]);
@@ -47,15 +46,15 @@ pub fn report(models: &[Architecture]) -> Result<Report> {
             "max_positions": model.max_positions,
         }));
     }
-    let columns = ["name", "family", "parameters", "layers", "heads", "dim", "KV B/token", "Hugging Face model card"];
+    let columns = ["name", "family", "parameters", "layers", "heads", "KV B", "Hugging Face model card"];
     let table = Table {
         title: "Models that are shipped".to_owned(),
         columns: columns.map(str::to_owned).to_vec(),
         rows,
         notes: vec![
-            "Parameters as published, a head tied to the embedding counted once. heads: of queries/of keys and values;"
+            "Parameters: a head tied to the embedding is counted once. heads: of queries/of keys and values; MLA: all share a"
                 .to_owned(),
-            "dim: elements of one head. KV: keys and values of all layers, in f16.".to_owned(),
+            "latent, SSM: a state instead. KV B: bytes that a token leaves in a cache in f16, all layers together.".to_owned(),
             "The path of a Hugging Face config.json can stand wherever a name can.".to_owned(),
         ],
     };
@@ -65,8 +64,8 @@ pub fn report(models: &[Architecture]) -> Result<Report> {
 fn heads_of(mixer: &Mixer) -> Option<String> {
     match mixer {
         Mixer::GroupedQuery(attention) => Some(format!("{}/{}", attention.heads, attention.kv_heads)),
-        Mixer::Latent(attention) => Some(format!("{}/latent", attention.heads)),
-        Mixer::Mamba2(mamba) => Some(format!("{}/state", mamba.heads)),
+        Mixer::Latent(attention) => Some(format!("{}/MLA", attention.heads)),
+        Mixer::Mamba2(mamba) => Some(format!("{}/SSM", mamba.heads)),
         Mixer::ShortConvolution(_) => None,
     }
 }
@@ -75,7 +74,7 @@ fn head_dim_of(mixer: &Mixer) -> Option<String> {
     match mixer {
         Mixer::GroupedQuery(attention) => Some(attention.head_dim.to_string()),
         Mixer::Latent(attention) => {
-            Some(format!("{}+{}/{}", attention.plain_dim, attention.rotary_dim, attention.value_dim))
+            Some(format!("{}/{}", attention.plain_dim + attention.rotary_dim, attention.value_dim))
         }
         Mixer::Mamba2(mamba) => Some(mamba.head_dim.to_string()),
         Mixer::ShortConvolution(_) => None,

@@ -54,14 +54,27 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
     let (experts_key, experts) = match keys.any(names, limits::EXPERTS)? {
         (key, Given::Value(experts)) => (key, experts),
         (key, Given::Absent) => (key, default),
-        (_, Given::Null) => return Ok(None),
+        (_, Given::Null) => {
+            // Without experts, what is said of them has no meaning.
+            let shared = match rule.shared {
+                SharedRule::None => None,
+                SharedRule::Count(key, _) | SharedRule::Gated(key, _) => Some(key),
+            };
+            let width = rule.width.map(|(key, _)| key);
+            for key in rule.used.0.iter().copied().chain(width).chain(shared) {
+                keys.get(key);
+            }
+            return Ok(None);
+        }
     };
     let (names, default) = rule.used;
     let (key, used) = keys.any(names, limits::EXPERTS)?;
     let used = match (used, default) {
         (Given::Value(used), _) | (Given::Absent, Some(used)) => used,
         _ => {
-            return Err(Error::misuse(format!("{key}: is missing or null; how many experts a token visits is unknown")));
+            return Err(Error::misuse(format!(
+                "{key}: is missing or null; how many experts a token visits is unknown"
+            )));
         }
     };
     if used > experts {

@@ -80,7 +80,8 @@ fn architecture(keys: &Keys, name: &str) -> Result<Architecture> {
     let position_rows = match facts.position_rows {
         None => None,
         Some(more) => {
-            let given = keys.shape(facts.keys.positions, limits::POSITION_ROWS, &family, facts.defaults.positions)?;
+            let given =
+                keys.shape(facts.keys.positions, limits::POSITION_ROWS, &family, Some(facts.defaults.positions))?;
             Some(given + more)
         }
     };
@@ -96,7 +97,12 @@ fn architecture(keys: &Keys, name: &str) -> Result<Architecture> {
             Given::Absent | Given::Null => None,
         },
         hidden: shape.hidden,
-        vocabulary: keys.shape(&["vocab_size"], limits::VOCABULARY, &family, facts.defaults.vocabulary)?,
+        vocabulary: keys.shape(
+            &["vocab_size"],
+            limits::VOCABULARY,
+            &family,
+            facts.defaults.of(facts.defaults.vocabulary),
+        )?,
         tied: tied(keys, facts)?,
         embedding_width: embedding_width(keys, facts, shape.hidden)?,
         position_rows,
@@ -122,9 +128,9 @@ impl Shape {
     fn read(keys: &Keys, family: Family) -> Result<Shape> {
         let Facts { keys: names, defaults, .. } = family.facts();
         Ok(Shape {
-            hidden: keys.shape(names.hidden, limits::HIDDEN, &family, defaults.hidden)?,
-            layers: keys.shape(names.layers, limits::LAYERS, &family, defaults.layers)?,
-            heads: keys.shape(names.heads, limits::HEADS, &family, defaults.heads)?,
+            hidden: keys.shape(names.hidden, limits::HIDDEN, &family, defaults.of(defaults.hidden))?,
+            layers: keys.shape(names.layers, limits::LAYERS, &family, defaults.of(defaults.layers))?,
+            heads: keys.shape(names.heads, limits::HEADS, &family, defaults.of(defaults.heads))?,
         })
     }
 }
@@ -227,7 +233,7 @@ fn soft_cap(keys: &Keys, key: &'static str, absent: bool) -> Result<bool> {
 fn width(keys: &Keys, family: Family, hidden: u64) -> Result<u64> {
     let facts = family.facts();
     match facts.defaults.width {
-        Width::Of(default) => keys.shape(facts.keys.width, limits::WIDTH, &family, default),
+        Width::Of(default) => keys.shape(facts.keys.width, limits::WIDTH, &family, facts.defaults.of(default)),
         Width::FourTimes => match keys.any(facts.keys.width, limits::WIDTH)?.1 {
             Given::Value(width) => Ok(width),
             Given::Absent | Given::Null => Ok(4 * hidden),

@@ -2,7 +2,7 @@
 
 use super::{
     Activation, BiasRule, Biases, Caps, Facts, HeadNorm, HeadNormRule, KeyNames, KvHeads, LLAMA, LatentRule, MixerRule,
-    MlpBias, Norm, NormsRule, RotaryRule, USUAL, WindowRule, shape,
+    MlpBias, Norm, NormsRule, RotaryRule, USUAL, WindowRule, required, shape,
 };
 
 const PER_HEAD: HeadNormRule = HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms));
@@ -14,7 +14,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     LLAMA,
     Facts {
         name: "mistral",
-        defaults: shape(4096, 14336, 32, 32, 32000, 131_072),
+        defaults: required(shape(4096, 14336, 32, 32, 32000, 131_072)),
         kv_heads: KvHeads::Of(8),
         attention_bias: NO_BIAS,
         mlp_bias: MlpBias::Never,
@@ -24,7 +24,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     // Biases on query, key and value are part of the code: no key tells them.
     Facts {
         name: "qwen2",
-        defaults: shape(4096, 22016, 32, 32, 151_936, 32768),
+        defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
         kv_heads: KvHeads::Of(32),
         attention_bias: BiasRule::Always(Biases::QueryKeyValue),
         mlp_bias: MlpBias::Never,
@@ -33,7 +33,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "qwen3",
-        defaults: shape(4096, 22016, 32, 32, 151_936, 32768),
+        defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
         kv_heads: KvHeads::Of(32),
         head_dim: Some(128),
         mlp_bias: MlpBias::Never,

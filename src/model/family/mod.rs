@@ -116,6 +116,15 @@ pub(super) struct Defaults {
     pub(super) heads: u64,
     pub(super) vocabulary: u64,
     pub(super) positions: u64,
+    /// Whether an absent key is an error all the same: models of many shapes share the family, and all state theirs.
+    pub(super) required: bool,
+}
+
+impl Defaults {
+    /// A default, where this family has any.
+    pub(super) fn of(&self, default: u64) -> Option<u64> {
+        (!self.required).then_some(default)
+    }
 }
 
 /// The width of the feed-forward where its key is absent (or, for `FourTimes`, null).
@@ -303,6 +312,7 @@ const LLAMA: Facts = Facts {
         heads: 32,
         vocabulary: 32000,
         positions: 2048,
+        required: true,
     },
     kv_heads: KvHeads::AsHeads,
     head_dim: None,
@@ -325,5 +335,9 @@ const LLAMA: Facts = Facts {
 };
 
 const fn shape(hidden: u64, width: u64, layers: u64, heads: u64, vocabulary: u64, positions: u64) -> Defaults {
-    Defaults { hidden, width: Width::Of(width), layers, heads, vocabulary, positions }
+    Defaults { hidden, width: Width::Of(width), layers, heads, vocabulary, positions, required: false }
+}
+
+const fn required(defaults: Defaults) -> Defaults {
+    Defaults { required: true, ..defaults }
 }
