@@ -186,7 +186,7 @@ mod tests {
         for model in zoo().unwrap() {
             let (counted, Published { parameters, rounded_to }) =
                 (model.parameters().unwrap(), model.published.unwrap());
-            assert!(2 * counted.abs_diff(parameters) <= rounded_to - 1, "{}: {counted} {parameters}", model.name);
+            assert!(2 * counted.abs_diff(parameters) < rounded_to, "{}: {counted} {parameters}", model.name);
             if rounded_to > 1 {
                 rounded.push(model.name);
             }

@@ -31,7 +31,7 @@ const ANNOUNCEMENTS: [(&str, &str); 18] = [
 ];
 
 /// Words within a key's name that speak of a shape, or of what is computed.
-const TELLING: [&str; 71] = [
+const TELLING: &[&str] = &[
     "adapter",
     "altup",
     "audio",
@@ -72,7 +72,6 @@ const TELLING: [&str; 71] = [
     "interval",
     "kernel",
     "kv",
-    "lambda",
     "latent",
     "laurel",
     "layer",
@@ -82,6 +81,7 @@ const TELLING: [&str; 71] = [
     "lora",
     "lru",
     "mamba",
+    "memory",
     "mlp",
     "moe",
     "mtp",
@@ -95,18 +95,23 @@ const TELLING: [&str; 71] = [
     "rank",
     "ratio",
     "residual",
+    "rnn",
     "share",
     "shared",
+    "sink",
+    "sinks",
     "size",
     "sparse",
     "ssm",
     "state",
+    "text",
     "tie",
+    "vision",
+    "vocab",
     "width",
+    "window",
+    "wkv",
 ];
-
-/// Further such words that would make the list above too long to read.
-const TELLING_TOO: [&str; 9] = ["text", "vision", "vocab", "window", "wkv", "sink", "sinks", "rnn", "memory"];
 
 /// Ends of names that sound like a shape and are none.
 const HARMLESS_ENDS: [&str; 16] = [
@@ -152,7 +157,8 @@ const HARMLESS: [&str; 18] = [
 
 /// The family, once it is known; an unknown one is named with what announces it and with the keys found.
 pub(super) fn family(keys: &Keys) -> Result<Family> {
-    let supported = Family::all().map(Family::name).collect::<Vec<_>>().join(", ");
+    // A gemma3 is a wrapper around a gemma3_text, see wrapper.rs.
+    let supported = Family::all().map(Family::name).chain(["gemma3"]).collect::<Vec<_>>().join(", ");
     let found = || format!("supported: {supported}; keys found: {}", keys.listed());
     let Some(word) = keys.word("model_type")? else {
         let (obstacle, found) = (obstacle(keys), found());
@@ -222,5 +228,5 @@ fn is_harmless(key: &str, family: Family) -> bool {
 
 fn sounds_like_a_shape(key: &str) -> bool {
     ANNOUNCEMENTS.iter().any(|(known, _)| *known == key)
-        || key.to_ascii_lowercase().split('_').any(|word| TELLING.contains(&word) || TELLING_TOO.contains(&word))
+        || key.to_ascii_lowercase().split('_').any(|word| TELLING.contains(&word))
 }

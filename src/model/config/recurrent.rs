@@ -74,6 +74,12 @@ pub(super) fn mamba2(keys: &Keys, family: Family, shape: &Shape) -> Result<Mamba
             shape.heads
         )));
     }
+    match keys.given("intermediate_size", limits::WIDTH)? {
+        Given::Value(stated) if stated != inner => {
+            return Err(Error::misuse(format!("intermediate_size: {stated} is not num_heads × head_dim {inner}")));
+        }
+        _ => {}
+    }
     if !keys.flag("rms_norm", true)? {
         return Err(Error::misuse(format!("rms_norm: false is not supported for {family} (true is)")));
     }

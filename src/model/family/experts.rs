@@ -77,6 +77,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "olmoe",
+        harmless: &["clip_qkv"],
         defaults: shape(2048, 2048, 16, 16, 50304, 4096),
         mlp_bias: MlpBias::Never,
         head_norm: HeadNormRule::Always(HeadNorm::Row(Norm::Rms)),

@@ -190,7 +190,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         defaults: shape(4096, 1, 64, 128, 32768, 1),
         keys: KeyNames { heads: &["num_heads"], ..USUAL },
         mixer: MixerRule::Mamba2,
-        harmless: &["chunk_size", "time_step_rank", "residual_in_fp32", "rescale_prenorm_residual"],
+        harmless: &["chunk_size", "norm_before_gate", "time_step_rank", "rescale_prenorm_residual"],
         ..LLAMA
     },
 ];

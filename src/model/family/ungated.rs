@@ -50,7 +50,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         tied: true,
         rotary: RotaryRule::Nothing,
         position_rows: Some(0),
-        harmless: &["n_ctx"],
+        harmless: &["n_ctx", "scale_attn_by_inverse_layer_idx"],
         keys: KeyNames {
             hidden: &["n_embd", "hidden_size"],
             layers: &["n_layer", "num_hidden_layers"],
