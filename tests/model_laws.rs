@@ -229,8 +229,8 @@ fn workloads_beyond_their_limits_name_the_option() {
         (Workload { generate: Some(0), ..ordinary }, "--generate"),
         (Workload { generate: Some(u64::MAX), ..ordinary }, "--generate"),
         (Workload { batch: 0, ..ordinary }, "--batch"),
-        (Workload { weights: Dtype::I8, ..ordinary }, "--weights: \"i8\""),
-        (Workload { kv: Dtype::F64, ..ordinary }, "--kv: \"f64\""),
+        (Workload { weights: Some(Dtype::I8.into()), ..ordinary }, "--weights: no weights are stored as i8"),
+        (Workload { kv: Dtype::F64.into(), ..ordinary }, "--kv: no cache is stored as f64"),
         (Workload { prompt: 1 << 24, batch: 1 << 16, ..ordinary }, "--batch"),
     ] {
         let text = workload.runs(&model, Phase::Prefill).unwrap_err().to_string();

@@ -2,6 +2,7 @@
 
 use super::family::Family;
 use super::steps::{Class, Forward, Step};
+use super::stored::Stored;
 use crate::error::{Error, Result};
 use roofprobe_kernels::{Dtype, Op};
 
@@ -41,6 +42,8 @@ pub struct Architecture {
     pub tied: bool,
     /// The layers, alike ones counted together. Their order does not change what they cost.
     pub layers: Vec<Layer>,
+    /// How its tensors are stored, where it was read from a GGUF file; none for a mere shape.
+    pub stored: Option<Stored>,
 }
 
 /// `count` layers of one kind.
@@ -126,17 +129,6 @@ impl Architecture {
     /// As [`Architecture::parameters`].
     pub fn parameters_non_embedding(&self) -> Result<u64> {
         self.stored(|class| !matches!(class, Class::Embed | Class::LmHead))
-    }
-
-    /// Bytes of all tensors when matrices are stored as `weights`, norms and biases as f32 (as in a GGUF file, whose
-    /// header and `rope_freqs`, which are no parameters, are not counted).
-    ///
-    /// # Errors
-    /// Misuse, naming the key, when a row of some matrix is not a whole number of `weights` blocks.
-    pub fn stored_bytes(&self, weights: Dtype) -> Result<u64> {
-        let steps = self.forward(&Forward { weights, ..Forward::ONE_TOKEN })?;
-        let bytes = steps.iter().try_fold(0_u128, |sum, step| Some(sum + step.operand.bytes(step.stored_elements())?));
-        narrow(bytes, &self.name, "bytes")
     }
 
     /// Key and value elements that one token leaves in the cache, all layers together.

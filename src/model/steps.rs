@@ -5,6 +5,7 @@
 //! ([`visible_pairs`](super::visible_pairs)). Names of steps that read a tensor are the names of GGUF tensors.
 
 use super::architecture::{Architecture, Attention, Biases, FeedForward, GroupedQuery, HeadNorm, Layer};
+use super::tensor_type::TensorType;
 use super::visible::{keys_read, visible_pairs};
 use super::workload::{BATCH_MAX, TOKENS_MAX};
 use crate::error::{Error, Result};
@@ -92,7 +93,9 @@ pub struct Step {
     /// tied head, whose weights are the embedding's).
     pub stored: Option<Shape>,
     /// How its weights, or its cache rows, are stored.
-    pub operand: Dtype,
+    pub operand: TensorType,
+    /// The entry of [`Architecture::layers`] that it belongs to; none for embedding, final norm and head.
+    pub kind: Option<usize>,
     /// How often it is executed.
     pub repeat: u64,
 }
@@ -120,12 +123,21 @@ impl Step {
         self.stored.map_or(0, |shape| self.op.cost(shape).weights_read * u128::from(self.repeat))
     }
 
+    /// Rows and row length of the matrix that it reads; a single row where it reads rows.
+    pub fn matrix(&self) -> (u64, u64) {
+        match self.op {
+            Op::Matmul => (self.shape.n, self.shape.k),
+            _ => (1, self.shape.n),
+        }
+    }
+
     /// Bytes of `elements` of its stored operand.
     ///
     /// # Errors
     /// Misuse when they are no whole number of blocks; [`Architecture::forward`] has checked every row before.
     pub fn bytes(&self, elements: u128) -> Result<u128> {
-        self.operand.bytes(elements).ok_or_else(|| {
+        let (rows, row) = self.matrix();
+        self.operand.bytes(elements, rows, row).ok_or_else(|| {
             Error::misuse(format!("{}: {elements} elements are no whole number of {} blocks", self.name, self.operand))
         })
     }
@@ -181,13 +193,14 @@ impl Architecture {
         forward.validate()?;
         self.validate()?;
         let rows = product(&[forward.batch, forward.tokens])?;
-        let mut plan = Plan { forward, hidden: self.hidden, rows, layers: 1, steps: Vec::new() };
+        let mut plan = Plan { forward, hidden: self.hidden, rows, kind: None, layers: 1, steps: Vec::new() };
         whole_blocks("hidden_size", self.hidden, forward.weights, "--weights")?;
         plan.embedding(self.vocabulary);
-        for layer in &self.layers {
+        for (kind, layer) in self.layers.iter().enumerate() {
+            plan.kind = Some(kind);
             plan.layer(layer)?;
         }
-        plan.layers = 1;
+        (plan.kind, plan.layers) = (None, 1);
         plan.head(self)?;
         Ok(plan.steps)
     }
@@ -199,8 +212,9 @@ struct Plan<'a> {
     hidden: u64,
     /// Tokens of one pass, all sequences together.
     rows: u64,
-    /// Alike layers that the next steps stand for.
+    /// Alike layers that the next steps stand for, and which entry of the architecture they are.
     layers: u64,
+    kind: Option<usize>,
     steps: Vec<Step>,
 }
 
@@ -208,7 +222,8 @@ impl Plan<'_> {
     fn push(&mut self, name: &'static str, class: Class, op: Op, shape: Shape, operand: Dtype) {
         let stored = (op.cost(shape).weights_read > 0).then_some(shape);
         let repeat = self.layers * self.forward.passes;
-        self.steps.push(Step { name, class, op, shape, stored, operand, repeat });
+        let (operand, kind) = (operand.into(), self.kind);
+        self.steps.push(Step { name, class, op, shape, stored, operand, kind, repeat });
     }
 
     fn embedding(&mut self, vocabulary: u64) {

@@ -199,8 +199,8 @@ fn flat(evaluations: &[Evaluation]) -> Table {
         vec![
             Cell::text(&result.model),
             Cell::text(&result.profile),
-            Cell::text(result.weights),
-            Cell::text(result.kv),
+            Cell::text(&result.weights),
+            Cell::text(&result.kv),
             plain(result.batch),
             plain(result.params_total),
             plain(result.memory_needed_bytes),
