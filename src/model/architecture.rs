@@ -42,6 +42,8 @@ pub struct Architecture {
     pub tied: bool,
     /// The layers, alike ones counted together. Their order does not change what they cost.
     pub layers: Vec<Layer>,
+    /// f32 factors of the rotary embedding that GGUF files carry as a tensor; no parameters.
+    pub rope_factors: u64,
     /// How its tensors are stored, where it was read from a GGUF file; none for a mere shape.
     pub stored: Option<Stored>,
 }

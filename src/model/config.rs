@@ -108,6 +108,7 @@ fn architecture(keys: &Keys, name: &str) -> Result<Architecture> {
         vocabulary,
         tied: keys.flag("tie_word_embeddings", false)?,
         layers: alike(&windows, &attention, &feed_forward),
+        rope_factors: super::rope::factors(keys, attention.head_dim),
         stored: None,
     })
 }

@@ -18,6 +18,7 @@ mod family;
 pub mod gguf;
 mod keys;
 mod read;
+mod rope;
 mod steps;
 mod stored;
 mod tensor_type;

@@ -106,7 +106,8 @@ impl TensorTypes {
         let main = by_type.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(TensorType::F32, |(kind, _)| kind);
         let bytes = match &model.stored {
             Some(stored) => stored.tensor_bytes,
-            None => u64::try_from(bytes).map_err(|_| Error::misuse("the weights exceed 64 bits of bytes"))?,
+            None => u64::try_from(bytes + rope_bytes(model, weights))
+                .map_err(|_| Error::misuse("the weights exceed 64 bits of bytes"))?,
         };
         let format = match &model.stored {
             Some(stored) => stored.format.clone(),
@@ -149,7 +150,7 @@ impl TensorTypes {
 }
 
 impl Architecture {
-    /// Bytes of all tensors when they are stored as `weights`, without what is no parameter (`rope_freqs`).
+    /// Bytes of all tensors when they are stored as `weights`.
     ///
     /// # Errors
     /// As [`TensorTypes::of`].
@@ -208,6 +209,12 @@ fn slots(model: &Architecture) -> Result<Vec<Slot>> {
     // Those of no block come first, which no rule minds.
     slots.sort_by(|a, b| (a.block, &a.tensor).cmp(&(b.block, &b.tensor)));
     Ok(slots)
+}
+
+/// Factors of the rotary embedding, which only GGUF files keep.
+fn rope_bytes(model: &Architecture, weights: Option<Weights>) -> u128 {
+    let in_gguf = matches!(weights.unwrap_or(DEFAULT), Weights::Every(_) | Weights::Mixture(_));
+    if in_gguf { 4 * u128::from(model.rope_factors) } else { 0 }
 }
 
 fn formatted(model: &Architecture, weights: Weights, slots: &[Slot]) -> Result<Vec<TensorType>> {

@@ -37,6 +37,7 @@ pub(crate) const F16: u32 = 1;
 pub(crate) const Q8_0: u32 = 8;
 pub(crate) const Q4_K: u32 = 12;
 pub(crate) const Q6_K: u32 = 14;
+pub(crate) const IQ2_XXS: u32 = 16;
 
 /// Elements and bytes of a block, of the types that the tests use.
 fn block(kind: u32) -> (u64, u64) {
@@ -46,6 +47,7 @@ fn block(kind: u32) -> (u64, u64) {
         Q8_0 => (32, 34),
         Q4_K => (256, 144),
         Q6_K => (256, 210),
+        IQ2_XXS => (256, 66),
         _ => (1, 1),
     }
 }
@@ -74,6 +76,15 @@ impl File {
         let (elements, each) = block(kind);
         let bytes = dims.iter().product::<u64>() / elements * each;
         self.tensors.push(Tensor { name: name.to_owned(), dims: dims.to_vec(), kind, bytes, offset: None });
+        self
+    }
+
+    /// The matrices in another type.
+    pub(crate) fn matrices(&mut self, kind: u32) -> &mut File {
+        for tensor in self.tensors.iter_mut().filter(|tensor| tensor.dims.len() > 1) {
+            let (elements, each) = block(kind);
+            (tensor.kind, tensor.bytes) = (kind, tensor.dims.iter().product::<u64>() / elements * each);
+        }
         self
     }
 

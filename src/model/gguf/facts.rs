@@ -32,7 +32,11 @@ const FOREIGN: [(&str, &str); 4] = [
 const LISTED_KEYS: usize = 24;
 
 /// The architecture of a file, which is called `name`.
-pub(in crate::model) fn architecture(gguf: &Gguf, name: &str) -> Result<Architecture> {
+///
+/// # Errors
+/// Misuse, naming keys and tensors: an architecture or a tensor that is not known, a missing one, or metadata and table
+/// that contradict each other.
+pub fn architecture(gguf: &Gguf, name: &str) -> Result<Architecture> {
     let metadata = &gguf.metadata;
     let (arch, family) = family(metadata)?;
     let keys = Keys { metadata, arch };
@@ -68,6 +72,7 @@ pub(in crate::model) fn architecture(gguf: &Gguf, name: &str) -> Result<Architec
         vocabulary,
         tied,
         layers,
+        rope_factors: gguf.tensors.iter().filter(|tensor| is_table(&tensor.name)).map(Tensor::elements).sum(),
         stored: Some(Stored::of(gguf)?),
     };
     adds_up(&model, gguf)?;
@@ -76,8 +81,7 @@ pub(in crate::model) fn architecture(gguf: &Gguf, name: &str) -> Result<Architec
 
 /// What is counted is what the table holds, or something was misunderstood.
 fn adds_up(model: &Architecture, gguf: &Gguf) -> Result<()> {
-    let tables = gguf.tensors.iter().filter(|tensor| is_table(&tensor.name)).map(Tensor::elements).sum::<u64>();
-    let (counted, found) = (model.parameters()?, gguf.params_total()? - tables);
+    let (counted, found) = (model.parameters()?, gguf.params_total()? - model.rope_factors);
     if counted == found {
         return Ok(());
     }

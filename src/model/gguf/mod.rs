@@ -10,7 +10,7 @@ mod reader;
 mod split;
 mod tensors;
 
-pub(super) use facts::architecture;
+pub use facts::architecture;
 pub use metadata::{Array, Metadata, Value};
 pub use tensors::Tensor;
 
