@@ -123,10 +123,12 @@ fn rows_that_fit_no_super_block_fall_back() {
     }
     // Rows of 336 fit no block of 32 either.
     let odd = dense(512, 8, 2, 2, 336);
-    assert_eq!(types(&odd, "q4_k_m")["ffn_down"], "2 f16");
-    let refused = Workload { weights: Some(weights("q4_0")), ..Workload::default() };
+    for word in ["q4_k_m", "q4_0", "q8_0", "iq4_nl", "mxfp4_moe"] {
+        assert_eq!(types(&odd, word)["ffn_down"], "2 f16", "{word}");
+    }
+    let refused = Workload { weights: Some(weights("q1_0")), ..Workload::default() };
     let message = refused.runs(&odd, Phase::Decode).unwrap_err().to_string();
-    assert!(message.contains("--weights") && message.contains("336") && message.contains("q4_0"), "{message}");
+    assert!(message.contains("--weights") && message.contains("336") && message.contains("q1_0"), "{message}");
 }
 
 #[test]

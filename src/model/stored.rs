@@ -46,11 +46,14 @@ fn format(gguf: &Gguf) -> Result<String> {
     Ok(name.unwrap_or("gguf").to_owned())
 }
 
+/// Types, each with the number of layers whose tensor has it.
+type Counted = Vec<(TensorType, u64)>;
+
 /// The type of every tensor of one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorTypes {
-    /// Types with the number of layers that have them, by the layer's kind and the step's name.
-    of: BTreeMap<(Option<usize>, &'static str), Vec<(TensorType, u64)>>,
+    /// By the layer's kind and the step's name.
+    of: BTreeMap<(Option<usize>, &'static str), Counted>,
     /// Bytes of all tensors.
     pub bytes: u64,
     /// The type with the most bytes.
@@ -87,7 +90,7 @@ impl TensorTypes {
             (Some(stored), None) => slots.iter().map(|slot| stored.kind(&slot.full())).collect::<Result<_>>()?,
             (None, weights) => formatted(model, weights.unwrap_or(DEFAULT), &slots)?,
         };
-        let mut of: BTreeMap<_, Vec<(TensorType, u64)>> = BTreeMap::new();
+        let mut of: BTreeMap<_, Counted> = BTreeMap::new();
         let (mut bytes, mut by_type) = (0_u128, BTreeMap::new());
         for (slot, kind) in slots.iter().zip(types) {
             let entry = of.entry((slot.kind, slot.step)).or_default();

@@ -191,7 +191,7 @@ fn checkpoint(word: &str) -> Option<Weights> {
     let ((_, scheme, bits, group), rest) = match exact {
         Some(found) => (*found, ""),
         None => {
-            let (name, rest) = word.split_once('-')?;
+            let (name, rest) = word.split_once('-').filter(|(_, rest)| !rest.is_empty())?;
             (*CHECKPOINTS.iter().take(3).find(|(known, ..)| *known == name)?, rest)
         }
     };

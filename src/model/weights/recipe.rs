@@ -430,6 +430,7 @@ pub(super) fn fitting(wanted: TensorType, name: &str, row: u64) -> Result<Tensor
         T::Q4K => T::Q5_0,
         T::Q5K => T::Q5_1,
         T::Q6K => T::Q8_0,
+        T::Q4_0 | T::Q4_1 | T::Q5_0 | T::Q5_1 | T::Q8_0 | T::Iq4Nl => T::F16,
         _ => {
             return Err(Error::misuse(format!(
                 "--weights: rows of {} elements ({}) are no whole number of {wanted} blocks, and llama-quantize has nothing instead; choose another",
