@@ -9,6 +9,7 @@ use roofprobe::model::gguf::{Value as Read, parse_gguf};
 use roofprobe::model::{
     Architecture, Attention, Biases, HeadNorm, Phase, TensorType, Workload, parse_config, read_model,
 };
+use roofprobe::report::{Format, evaluation};
 use std::io::Cursor;
 use std::path::Path;
 
@@ -341,6 +342,9 @@ fn every_operation_reads_its_tensors_as_they_are_stored() {
             ("output", "q6_k", 1, 300 * 210)
         ]
     );
+
+    let text = evaluation::report(&[result]).unwrap().render(Format::Text).unwrap();
+    contains(&text, &["ffn_down (q6_k)", "ffn_down (q4_k)", " output "]);
 
     let other = Workload { weights: Some(TensorType::F16.into()), ..Workload::default() };
     contains(&evaluate(&model, &other, &profile, "plain").unwrap_err().to_string(), &["--weights", "small"]);
