@@ -351,6 +351,30 @@ fn every_operation_reads_its_tensors_as_they_are_stored() {
 }
 
 #[test]
+fn a_file_without_an_ending_is_known_by_its_first_letters() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sha256-0123");
+    std::fs::write(&path, model("llama").bytes()).unwrap();
+    assert_eq!(read_model(&path).unwrap().parameters(), twin("llama", true).parameters());
+}
+
+/// A million array values are kept, no more: 300 arrays of 4000 cost less than they could.
+#[test]
+fn many_short_arrays_are_counted_not_kept() {
+    let mut file = File::new();
+    for index in 0..300 {
+        let raw = [0_u32.to_le_bytes().to_vec(), 4000_u64.to_le_bytes().to_vec(), vec![1; 4000]].concat();
+        file.key(&format!("list.{index}"), Value::Raw(9, raw));
+    }
+    let metadata = parse(&file.bytes()).unwrap().metadata;
+    let kept = |index: u32| match metadata.get(&format!("list.{index}")) {
+        Some(Read::Array(array)) => (array.len, array.values.is_some()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((kept(0), kept(261), kept(262), kept(299)), ((4000, true), (4000, true), (4000, false), (4000, false)));
+}
+
+#[test]
 fn split_files_are_read_as_one_model() {
     let whole = model("llama");
     let folder = tempfile::tempdir().unwrap();

@@ -4,9 +4,11 @@ use super::architecture::Architecture;
 use super::config::read_config;
 use super::gguf;
 use crate::error::Result;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-/// Reads a model: a GGUF file by its ending, the `config.json` of a folder, or any other file as a `config.json`.
+/// Reads a model: a GGUF file by its ending or its first letters, the `config.json` of a folder, or any other file as a `config.json`.
 ///
 /// # Errors
 /// Misuse, naming the file and the key or tensor, as [`read_config`] and [`gguf::read_gguf`] say it.
@@ -22,7 +24,14 @@ pub fn read_model(path: &Path) -> Result<Architecture> {
 }
 
 fn is_gguf(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+    let named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
+    // Stores of models name files by their digest. What cannot be read here is told of where it is read.
+    let begins = || {
+        let mut magic = [0; 4];
+        let read = path.is_file() && File::open(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok());
+        read && &magic == b"GGUF"
+    };
+    named || begins()
 }
 
 /// The file's name without its ending and without its part.

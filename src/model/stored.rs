@@ -235,14 +235,12 @@ fn traits(model: &Architecture) -> recipe::Model {
         Some(Attention::GroupedQuery(a)) => (a.heads, a.kv_heads),
         None => (1, 1),
     };
-    let large = matches!(model.family, Family::Llama | Family::Mistral | Family::Qwen2) && layers == 80;
-    recipe::Model {
-        layers,
-        group: heads / kv_heads.max(1),
-        experts: 0,
-        falcon: false,
-        seventy_billion: large && heads != kv_heads,
-    }
+    let large = match model.family {
+        Family::Llama | Family::Mistral => layers == 80 && heads != kv_heads,
+        Family::Qwen2 => layers == 80,
+        Family::Qwen3 => false,
+    };
+    recipe::Model { layers, group: heads / kv_heads.max(1), experts: 0, falcon: false, seventy_billion: large }
 }
 
 /// Blocks of the cache lie within a head.

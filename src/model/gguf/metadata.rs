@@ -14,6 +14,8 @@ const KEY_BYTES_MIN: u64 = 8 + 1 + 4 + 1;
 const TEXT_BYTES_MAX: u64 = 4096;
 /// Arrays longer than this are counted, not kept. Per-layer values have a few hundred.
 const ARRAY_KEPT_MAX: u64 = 4096;
+/// Array values kept of one file: many short arrays must not cost more than a few long ones.
+const VALUES_KEPT_MAX: u64 = 1 << 20;
 /// Texts of an array that are read one by one; the largest vocabularies have some 300,000, their merges a million.
 const ARRAY_TEXTS_MAX: u64 = 1 << 24;
 /// The data's alignment lies in this range.
@@ -129,11 +131,12 @@ impl Metadata {
             )));
         }
         let mut map = BTreeMap::new();
+        let mut room = VALUES_KEPT_MAX;
         for index in 0..count {
             let key = head.name(KEY_BYTES_MAX, &format!("key {index}"))?;
             let what = quoted(&key);
             let value = match Kind::of(head.u32(&what)?, &what)? {
-                Kind::Array => Value::Array(array(head, &key, &what)?),
+                Kind::Array => Value::Array(array(head, &key, &what, &mut room)?),
                 kind => kind.read(head, &what)?,
             };
             match map.entry(key) {
@@ -218,12 +221,13 @@ impl Metadata {
     }
 }
 
-fn array<R: Read + Seek>(head: &mut Head<R>, key: &str, what: &str) -> Result<Array> {
+fn array<R: Read + Seek>(head: &mut Head<R>, key: &str, what: &str, room: &mut u64) -> Result<Array> {
     let kind = Kind::of(head.u32(what)?, what)?;
     let len = head.u64(what)?;
-    let kept = len <= ARRAY_KEPT_MAX && !key.starts_with("tokenizer.");
+    let kept = len <= ARRAY_KEPT_MAX.min(*room) && !key.starts_with("tokenizer.");
     match kind.bytes() {
         _ if kept => {
+            *room -= len;
             let mut values = Vec::new();
             for _ in 0..len {
                 values.push(kind.read(head, what)?);
