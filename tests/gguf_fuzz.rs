@@ -122,11 +122,26 @@ fn most_memory() -> Option<usize> {
     line.split_whitespace().nth(1)?.parse::<usize>().ok().map(|kib| kib << 10)
 }
 
+/// No file below 1 MiB takes so long on any machine; a machine that was stopped meanwhile may.
+const SLOW: Duration = Duration::from_secs(5);
+
+/// A file that hangs the reader does so every time.
+fn is_a_hang(bytes: &[u8]) {
+    let quick = |_| {
+        let begun = Instant::now();
+        survives(bytes);
+        begun.elapsed() < SLOW
+    };
+    let kept = std::env::temp_dir().join("gguf_fuzz_slow.gguf");
+    std::fs::write(&kept, bytes).unwrap();
+    assert!((0..5).any(quick), "hangs: {}", kept.display());
+}
+
 /// Damages files until told to stop; how many got how far.
 fn fuzz(seed: u64, mut goes_on: impl FnMut(usize) -> bool) -> [usize; 3] {
     let seeds = seeds();
     let mut dice = Dice(seed);
-    let (mut reached, mut slowest) = ([0; 3], Duration::ZERO);
+    let mut reached = [0; 3];
     let before = most_memory();
     while goes_on(reached.iter().sum()) {
         let chosen = dice.roll(seeds.len());
@@ -134,12 +149,13 @@ fn fuzz(seed: u64, mut goes_on: impl FnMut(usize) -> bool) -> [usize; 3] {
         assert!(bytes.len() < 1 << 20);
         let begun = Instant::now();
         reached[survives(&bytes)] += 1;
-        slowest = slowest.max(begun.elapsed());
+        if begun.elapsed() > SLOW {
+            is_a_hang(&bytes);
+        }
     }
     if let (Some(before), Some(after)) = (before, most_memory()) {
         assert!(after - before <= 64 << 20, "{before} bytes before, {after} after");
     }
-    assert!(slowest < Duration::from_secs(20), "a file took {slowest:?}");
     reached
 }
 
