@@ -8,7 +8,7 @@
 //! Pure: the same input gives the same record. The record's field names are a contract with other tools.
 
 use crate::error::{Error, Result};
-use crate::model::{Architecture, ByClass, Class, Pass, Phase, Run, Runtime, Step, Totals, Workload};
+use crate::model::{Architecture, ByClass, Class, Pass, Phase, Run, Runtime, Step, TensorTypes, Totals, Workload};
 use crate::potential::{Point, Potential};
 use crate::profile::{GpuClass, Profile};
 use crate::roofline::{Arithmetic, Bound, Load, Resource, Ridge, Roofs, Span};
@@ -30,7 +30,7 @@ pub struct Evaluation {
     pub profile: String,
     /// The device's name in the profile.
     pub device: String,
-    /// Parameters, a tied head counted once.
+    /// Parameters, a tied head counted once; of a GGUF file every element of its tensor table.
     pub params_total: u64,
     /// Parameters that take part in one token: all but the experts that it does not visit.
     pub params_active: u64,
@@ -42,10 +42,10 @@ pub struct Evaluation {
     pub state_elements_per_sequence: u64,
     /// Whose way of doing latent attention is counted.
     pub runtime: Runtime,
-    /// How matrices are stored.
-    pub weights: &'static str,
+    /// How weights are stored: the word of `--weights`, or of the file.
+    pub weights: String,
     /// How the cache is stored.
-    pub kv: &'static str,
+    pub kv: String,
     /// Tokens of the prompt of each sequence.
     pub prompt: u64,
     /// Tokens in the cache before the prompt.
@@ -58,6 +58,9 @@ pub struct Evaluation {
     pub batch: u64,
     /// Bytes of all tensors.
     pub weight_bytes_total: u64,
+    /// Bytes of all tensors as a GGUF file's table gives them; none for a mere shape.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tensor_bytes: Option<u64>,
     /// Bytes of weights, of the cache at its longest, and of activations (f32, 512 tokens at a time).
     pub memory_needed_bytes: u64,
     /// Bytes that the device has; none where the profile does not tell.
@@ -150,6 +153,8 @@ pub struct OpResult {
     pub class: &'static str,
     /// The routine.
     pub routine: &'static str,
+    /// How its weights, or its cache rows, are stored.
+    pub stored_as: String,
     /// Rows of one execution.
     pub m: u64,
     /// Output features, or cached rows.
@@ -247,18 +252,19 @@ pub fn evaluate(
     workload.validate()?;
     let roofs = Roofs::of(profile, profile_name)?;
     // π of the roofline as a whole is that of the matmuls, which do most of the arithmetic.
-    let compute = roofs.compute(Arithmetic::of(Op::Matmul, workload.weights))?;
+    let types = TensorTypes::of(model, workload.weights)?;
+    let compute = roofs.compute(Arithmetic::of(Op::Matmul, types.main.nearest()))?;
     let ridge = Ridge { compute: compute.rate, bandwidth: roofs.read.rate };
     let phases: Vec<PhaseResult> = workload
         .phases()
         .into_iter()
         .map(|phase| phase_result(phase, &workload.runs(model, phase)?, &roofs, ridge, workload))
         .collect::<Result<_>>()?;
-    let memory = Memory::of(model, workload)?;
+    let memory = Memory::of(model, workload, &types)?;
     let memory_bytes = profile.device.memory_bytes;
     let needed = memory.total()?;
     let mut notes: Vec<String> = software_note(profile).into_iter().collect();
-    notes.extend(roof_notes(&roofs, workload)?);
+    notes.extend(roof_notes(&roofs, workload, &types)?);
     notes.extend(model.remarks.iter().cloned());
     notes.extend(phases.iter().filter_map(expert_note));
     notes.extend(context_note(model, workload));
@@ -269,20 +275,21 @@ pub fn evaluate(
         model: model.name.clone(),
         profile: profile_name.to_owned(),
         device: profile.device.name.clone(),
-        params_total: model.parameters()?,
+        params_total: model.stored.as_ref().map_or_else(|| model.parameters(), |stored| Ok(stored.params_total))?,
         params_active: model.parameters_active()?,
         params_non_embedding: model.parameters_non_embedding()?,
         kv_elements_per_token: model.kv_elements_per_token(workload.runtime.latents(model, Pass::Decode))?,
         state_elements_per_sequence: model.state_elements()?,
         runtime: workload.runtime,
-        weights: workload.weights.name(),
-        kv: workload.kv.name(),
+        weights: types.format,
+        kv: workload.kv.to_string(),
         prompt: workload.prompt,
         cached: workload.cached,
         context: workload.decode_context(),
         generate: workload.generate,
         batch: workload.batch,
         weight_bytes_total: memory.weights,
+        tensor_bytes: model.stored.as_ref().map(|stored| stored.tensor_bytes),
         memory_needed_bytes: needed,
         memory_bytes,
         fits: memory_bytes.map(|has| needed <= has),
@@ -304,7 +311,7 @@ fn timed<'a>(pass: Pass, step: &'a Step, roofs: &Roofs) -> Result<Timed<'a>> {
     let (read, written) = (step.read_bytes()?, step.written_bytes()?);
     let load =
         Load { flops: Flops(step.total().flops as f64), read: Bytes(read as f64), written: Bytes(written as f64) };
-    let bound = roofs.bound(&load, Arithmetic::of(step.op, step.operand))?;
+    let bound = roofs.bound(&load, Arithmetic::of(step.op, step.operand.nearest()))?;
     Ok(Timed { pass, step, bytes: read + written, bound })
 }
 
@@ -371,6 +378,7 @@ fn op_result(timed: &Timed, whole: Seconds) -> Result<OpResult> {
         op: step.name,
         class: step.class.name(),
         routine: step.op.name(),
+        stored_as: step.operand.to_string(),
         m: step.shape.m,
         n: step.shape.n,
         k: step.shape.k,
@@ -396,14 +404,14 @@ struct Memory {
 }
 
 impl Memory {
-    fn of(model: &Architecture, workload: &Workload) -> Result<Memory> {
+    fn of(model: &Architecture, workload: &Workload, types: &TensorTypes) -> Result<Memory> {
         let latents = workload.runtime.latents(model, Pass::Decode);
         let sequences = u128::from(workload.batch);
         let cached = u128::from(model.cached_elements(workload.longest(), latents)?) * sequences;
         let state = u128::from(model.state_elements()?) * u128::from(Dtype::F32.block().bytes) * sequences;
         // Rows were found to be whole blocks when the steps were made.
         let cache =
-            workload.kv.bytes(cached).ok_or_else(|| Error::misuse("--kv: rows are no whole number of blocks"))?;
+            workload.kv.bytes(cached, 1, 1).ok_or_else(|| Error::misuse("--kv: rows are no whole number of blocks"))?;
         let micro = Workload { prompt: workload.prompt.min(MICRO_BATCH), ..*workload };
         let mut widest = 0;
         for run in micro.runs(model, Phase::Prefill)? {
@@ -415,7 +423,7 @@ impl Memory {
             widest = run.steps.iter().map(elements).fold(widest, u128::max);
         }
         let activations = exact(widest * u128::from(Dtype::F32.block().bytes))?;
-        Ok(Memory { weights: model.stored_bytes(workload.weights)?, cache: exact(cache + state)?, activations })
+        Ok(Memory { weights: types.bytes, cache: exact(cache + state)?, activations })
     }
 
     fn total(&self) -> Result<u64> {
@@ -424,9 +432,9 @@ impl Memory {
 }
 
 /// The remarks of every roof that the workload touches, each once.
-fn roof_notes(roofs: &Roofs, workload: &Workload) -> Result<Vec<String>> {
-    let matmul = roofs.compute(Arithmetic::of(Op::Matmul, workload.weights))?;
-    let attention = roofs.compute(Arithmetic::of(Op::Attention, workload.kv))?;
+fn roof_notes(roofs: &Roofs, workload: &Workload, types: &TensorTypes) -> Result<Vec<String>> {
+    let matmul = roofs.compute(Arithmetic::of(Op::Matmul, types.main.nearest()))?;
+    let attention = roofs.compute(Arithmetic::of(Op::Attention, workload.kv.nearest()))?;
     let mut notes: Vec<String> = Vec::new();
     let remarks = [&roofs.read.remarks, &roofs.write.remarks, &matmul.remarks, &attention.remarks];
     for remark in remarks.into_iter().flatten() {

@@ -1,8 +1,9 @@
 //! Exact counts of shipped models against numbers from an independent implementation.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use roofprobe::model::{Class, Forward, Latents, Phase, Totals, Workload, find, names, zoo};
-use roofprobe_kernels::Dtype;
+use roofprobe::model::{Class, Forward, Latents, Phase, TensorTypes, Totals, Weights, Workload, find, names, zoo};
+use roofprobe_kernels::{Dtype, Op};
+use std::collections::BTreeMap;
 
 const FORWARD: &str = include_str!("data/forward-counts.tsv");
 const GENERATION: &str = include_str!("data/generation-counts.tsv");
@@ -87,6 +88,43 @@ fn generations_and_parameters() {
                 assert_eq!(model.stored_bytes(dtype).map(u128::from), Ok(bytes), "{name} {dtype}");
             }
         }
+    }
+}
+
+/// Tensor bytes of published GGUF files, and how many of their matrices have which type.
+#[test]
+fn tensor_bytes_as_in_gguf_files() {
+    for (name, weights, bytes, kinds) in [
+        ("smollm2-135m", "F16", 269_100_288, "f16 211"),
+        ("llama-3.2-1b", "F16", 2_471_764_096, "f16 113"),
+        ("qwen3-1.7b", "Q8_0", 1_828_474_880, "q8_0 197"),
+        ("smollm2-360m", "Q8_0", 384_618_240, "q8_0 225"),
+        ("qwen2.5-0.5b", "Q8_0", 525_120_000, "q8_0 169"),
+        ("qwen2.5-0.5b", "Q4_K_M", 391_859_712, "q4_k 12, q5_0 132, q6_k 12, q8_0 13"),
+        ("qwen2.5-0.5b", "Q2_K", 332_659_200, "q3_k 24, q4_0 120, q5_0 24, q8_0 1"),
+        ("llama-3.2-1b", "Q4_K_M", 799_862_912, "q4_k 96, q6_k 17"),
+        ("qwen2.5-7b", "Q4_K_M", 4_677_120_000, "q4_k 169, q6_k 29"),
+        ("qwen3-4b", "Q4_K_M", 2_491_323_904, "q4_k 216, q6_k 37"),
+        ("tinyllama-1.1b", "Q4_0", 635_990_016, "q4_0 155, q6_k 1"),
+        ("tinyllama-1.1b", "Q4_K_M", 667_078_656, "q4_k 135, q6_k 21"),
+        ("llama-3.1-8b", "Q4_K_M", 4_912_898_304, "q4_k 193, q6_k 33"),
+        ("llama-3.1-8b", "Q4_0", 4_653_375_744, "q4_0 225, q6_k 1"),
+    ] {
+        let (model, weights) = (find(name).unwrap(), weights.parse::<Weights>().unwrap());
+        let types = TensorTypes::of(&model, Some(weights)).unwrap();
+        assert_eq!(types.tensor_bytes, Some(bytes), "{name} {weights}");
+        assert_eq!(types.bytes, bytes - 4 * model.rope_factors, "{name} {weights}");
+        let workload = Workload { weights: Some(weights), ..Workload::default() };
+        let mut counted = BTreeMap::new();
+        for step in workload.runs(&model, Phase::Decode).unwrap().remove(0).steps {
+            // A tied head is the embedding, which is there already.
+            let again = step.name == "output" && model.tied;
+            if [Op::Matmul, Op::Gather].contains(&step.op) && !again {
+                *counted.entry(step.operand.to_string()).or_insert(0) += step.repeat;
+            }
+        }
+        let counted: Vec<String> = counted.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        assert_eq!(counted.join(", "), kinds, "{name} {weights}");
     }
 }
 

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::model::{
-    Architecture, Class, Forward, Latents, Pass, Phase, Reads, Runtime, Step, Totals, Workload, find, parse_config,
+    Architecture, Class, Forward, Latents, Pass, Phase, Reads, Runtime, Step, TensorType, TensorTypes, Totals,
+    Workload, find, parse_config,
 };
 use roofprobe_kernels::Dtype;
 use serde_json::{Value, json};
@@ -69,7 +70,9 @@ fn a_mixture_counted_on_paper() {
     assert_eq!(one.flops.get(Class::Expert), u128::from(2 * 2 * 2 * expert));
     assert_eq!(one.flops.get(Class::Router), 2 * 2 * 8 * 64);
     // Two tokens: U = 8·(1 − (3/4)²) = 3.5 of them in each of two layers; 2 at least, 4 at most.
-    let two = totals(&model, &Forward { tokens: 2, weights: Dtype::F16, ..Forward::ONE_TOKEN });
+    let types = TensorTypes::of(&model, Some(Dtype::F16.into())).unwrap();
+    let steps = types.steps(&model, &Forward { tokens: 2, ..Forward::ONE_TOKEN }, TensorType::F16).unwrap();
+    let two = Totals::of(&steps).unwrap();
     assert_eq!(two.expert_elements, 2.0 * 3.5 * expert as f64);
     assert_eq!(two.weight_bytes.get(Class::Expert), u128::from(2 * 2 * expert) * 7 / 2);
     let apart = |bytes: u128| bytes - (two.weight_bytes.total() - two.weight_bytes.get(Class::Expert));

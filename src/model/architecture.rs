@@ -3,6 +3,7 @@
 use super::family::Family;
 use super::layer::{Layer, Norm};
 use super::steps::{Class, Forward, Latents, Step};
+use super::stored::Stored;
 use crate::error::{Error, Result};
 use roofprobe_kernels::Dtype;
 
@@ -65,6 +66,10 @@ pub struct Architecture {
     pub head_soft_cap: bool,
     /// The layers, alike ones together. Their order does not change what they cost.
     pub layers: Vec<Layer>,
+    /// f32 factors of the rotary embedding that GGUF files carry as tensors; no parameters.
+    pub rope_factors: u64,
+    /// How its tensors are stored, where it was read from a GGUF file; none for a mere shape.
+    pub stored: Option<Stored>,
     /// What has to be said about how its configuration was read.
     pub remarks: Vec<String>,
 }
@@ -94,17 +99,6 @@ impl Architecture {
     /// As [`Architecture::parameters`].
     pub fn parameters_active(&self) -> Result<u64> {
         self.sum(|step| Some(step.stored_elements().min(step.visited_elements())))
-    }
-
-    /// Bytes of all tensors when matrices are stored as `weights`; norms, biases, routers and convolutions are f32 (as in
-    /// a GGUF file, whose header and `rope_freqs`, which are no parameters, are not counted).
-    ///
-    /// # Errors
-    /// Misuse, naming the key, when a row of some matrix is not a whole number of `weights` blocks.
-    pub fn stored_bytes(&self, weights: Dtype) -> Result<u64> {
-        let steps = self.forward(&Forward { weights, ..Forward::ONE_TOKEN })?;
-        let bytes = steps.iter().try_fold(0_u128, |sum, step| Some(sum + step.operand.bytes(step.stored_elements())?));
-        narrow(bytes, &self.name, "bytes")
     }
 
     /// Elements that one token leaves in the cache, all layers together.

@@ -1,7 +1,7 @@
 //! Who is asking: a language model, how it is used, and the exact list of operations that this takes.
 //!
-//! An [`Architecture`] is read from a Hugging Face `config.json` ([`read_config`]) or from the [`zoo()`]; a [`Workload`]
-//! says how it is used; [`Architecture::forward`] answers with [`Step`]s. Every FLOP and every element comes from
+//! An [`Architecture`] is read from a Hugging Face `config.json`, from a GGUF file ([`read_model`]) or from the [`zoo()`];
+//! a [`Workload`] says how it is used, [`TensorTypes`] how each of its tensors is stored; [`Architecture::forward`] answers with [`Step`]s. Every FLOP and every element comes from
 //! [`Op::cost`](roofprobe_kernels::Op::cost), the table that the probes read too: what is predicted and what is timed
 //! are counted by the same lines.
 //!
@@ -15,10 +15,17 @@
 mod architecture;
 mod config;
 mod family;
+pub mod gguf;
 mod keys;
 mod layer;
+mod layout;
+mod read;
+mod rope;
 mod steps;
+mod stored;
+mod tensor_type;
 mod visible;
+pub mod weights;
 mod workload;
 mod zoo;
 
@@ -29,7 +36,11 @@ pub use layer::{
     Activation, Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Latent, Layer, Mamba2, Mixer, Mixture, Norm, Norms,
     Shared, ShortConvolution,
 };
+pub use read::read_model;
 pub use steps::{ByClass, Class, Forward, Latents, Reads, Step, Totals, WeightBytes};
+pub use stored::{Stored, TensorTypes};
+pub use tensor_type::{Grouped, Scheme, TensorType};
 pub use visible::{keys_read, visible_pairs};
+pub use weights::Weights;
 pub use workload::{Pass, Phase, Run, Runtime, Workload};
 pub use zoo::{find, names, zoo};

@@ -2,8 +2,10 @@
 
 use super::architecture::Architecture;
 use super::steps::{Forward, Latents, Step};
+use super::stored::TensorTypes;
+use super::tensor_type::TensorType;
+use super::weights::Weights;
 use crate::error::{Error, Result};
-use roofprobe_kernels::Dtype;
 use serde::Serialize;
 
 /// 16 Mi tokens: beyond any context window published (10 million tokens), and small enough for exact sums.
@@ -23,10 +25,10 @@ pub struct Workload {
     pub generate: Option<u64>,
     /// Sequences processed together.
     pub batch: u64,
-    /// How matrices are stored. Norms and biases are f32 whatever stands here, as GGUF files keep them.
-    pub weights: Dtype,
+    /// How weights are stored; none for as the model's file has them, and f16 for a mere shape.
+    pub weights: Option<Weights>,
     /// How the key/value cache is stored.
-    pub kv: Dtype,
+    pub kv: TensorType,
     /// Tokens in the cache of each sequence before the prompt comes.
     pub cached: u64,
     /// Whose way of doing latent attention is counted.
@@ -90,15 +92,15 @@ impl std::str::FromStr for Runtime {
 }
 
 impl Default for Workload {
-    /// A prompt of 512 tokens, 128 tokens generated, one sequence, f16 weights and cache.
+    /// A prompt of 512 tokens, 128 tokens generated, one sequence, f16 cache, weights as the model has them.
     fn default() -> Workload {
         Workload {
             prompt: 512,
             context: None,
             generate: Some(128),
             batch: 1,
-            weights: Dtype::F16,
-            kv: Dtype::F16,
+            weights: None,
+            kv: TensorType::F16,
             cached: 0,
             runtime: Runtime::default(),
         }
@@ -150,8 +152,19 @@ pub struct Run {
 }
 
 impl Workload {
-    /// The types that `--weights` and `--kv` can name.
-    pub const STORED_AS: [Dtype; 5] = [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::Q8_0, Dtype::Q4_0];
+    /// The types that a cache can be stored in.
+    pub const CACHES: [TensorType; 10] = [
+        TensorType::F32,
+        TensorType::F16,
+        TensorType::Bf16,
+        TensorType::Fp8,
+        TensorType::Q8_0,
+        TensorType::Q5_1,
+        TensorType::Q5_0,
+        TensorType::Q4_1,
+        TensorType::Q4_0,
+        TensorType::Iq4Nl,
+    ];
 
     /// Keys that the token of a decode step sees, itself included.
     pub fn decode_context(&self) -> u64 {
@@ -178,32 +191,33 @@ impl Workload {
     /// Checks every number against its limits.
     ///
     /// # Errors
-    /// Misuse, naming the option: no tokens, no sequences, more than 2²⁴ tokens or 2¹⁶ sequences, or a type that no
-    /// weights or caches are stored in.
+    /// Misuse, naming the option: no tokens, no sequences, more than 2²⁴ tokens or 2¹⁶ sequences, or a type in which no
+    /// weights or caches are stored.
     pub fn validate(&self) -> Result<()> {
         within("--prompt", self.prompt, TOKENS_MAX)?;
         within("--cached and --prompt together", self.filled(), TOKENS_MAX)?;
         within("--context", self.decode_context(), TOKENS_MAX + 1)?;
         within("--generate", self.generate.unwrap_or(1), TOKENS_MAX)?;
         within("--batch", self.batch, BATCH_MAX)?;
-        storable("--weights", self.weights)?;
+        self.weights.map_or(Ok(()), Weights::validate)?;
         storable("--kv", self.kv)
     }
 
     /// The runs of one phase, each with its steps. A generation of `G` tokens is a prefill and `G − 1` decode steps.
     ///
     /// # Errors
-    /// As [`Workload::validate`] and [`Architecture::forward`].
+    /// As [`Workload::validate`], [`TensorTypes::of`] and [`TensorTypes::steps`].
     pub fn runs(&self, model: &Architecture, phase: Phase) -> Result<Vec<Run>> {
         self.validate()?;
-        let Workload { prompt, batch, weights, kv, cached, runtime, .. } = *self;
+        let Workload { prompt, batch, kv, cached, runtime, .. } = *self;
+        let types = TensorTypes::of(model, self.weights)?;
         let like = |pass| {
             let latents = runtime.latents(model, pass);
-            Forward { tokens: 1, past: cached, passes: 1, batch, logits: 1, weights, kv, latents }
+            Forward { past: cached, batch, latents, ..Forward::ONE_TOKEN }
         };
         let prefill = Forward { tokens: prompt, ..like(Pass::Prefill) };
         let decode = |past, passes| Forward { past, passes, ..like(Pass::Decode) };
-        let run = |pass, forward| Ok(Run { pass, forward, steps: model.forward(&forward)? });
+        let run = |pass, forward| Ok(Run { pass, forward, steps: types.steps(model, &forward, kv)? });
         match phase {
             Phase::Prefill => Ok(vec![run(Pass::Prefill, prefill)?]),
             Phase::Decode => Ok(vec![run(Pass::Decode, decode(self.decode_context() - 1, 1))?]),
@@ -222,10 +236,10 @@ fn within(option: &str, value: u64, most: u64) -> Result<()> {
     Err(Error::misuse(format!("{option}: must lie in 1..={most}, is {value}")))
 }
 
-fn storable(option: &str, dtype: Dtype) -> Result<()> {
-    if Workload::STORED_AS.contains(&dtype) {
+fn storable(option: &str, kind: TensorType) -> Result<()> {
+    if Workload::CACHES.contains(&kind) {
         return Ok(());
     }
-    let known = Workload::STORED_AS.map(Dtype::name).join(", ");
-    Err(Error::misuse(format!("{option}: \"{dtype}\" is no storage type of models here; choose one of {known}")))
+    let known = Workload::CACHES.map(|kind| kind.to_string()).join(", ");
+    Err(Error::misuse(format!("{option}: no cache is stored as {kind}; choose one of {known}")))
 }

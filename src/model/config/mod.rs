@@ -109,6 +109,8 @@ fn architecture(keys: &Keys, name: &str) -> Result<Architecture> {
         final_norm: final_norm(keys, facts)?,
         head_bias: facts.head_bias,
         head_soft_cap: caps("final_logit_softcapping")?,
+        rope_factors: super::rope::factors(keys, family, &layers),
+        stored: None,
         layers,
         remarks: Vec::new(),
     };

@@ -44,6 +44,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "qwen2_moe",
+        gguf: Some("qwen2moe"),
         defaults: shape(2048, 5632, 24, 16, 151_936, 32768),
         kv_heads: KvHeads::Of(16),
         attention_bias: BiasRule::Switch("qkv_bias", true, Biases::QueryKeyValue),
@@ -61,6 +62,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "qwen3_moe",
+        gguf: Some("qwen3moe"),
         defaults: shape(2048, 6144, 24, 32, 151_936, 32768),
         kv_heads: KvHeads::Of(4),
         mlp_bias: MlpBias::Never,
@@ -77,6 +79,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "olmoe",
+        gguf: Some("olmoe"),
         harmless: &["clip_qkv"],
         defaults: shape(2048, 2048, 16, 16, 50304, 4096),
         mlp_bias: MlpBias::Never,
@@ -90,6 +93,8 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "gpt_oss",
+        gguf: Some("gpt-oss"),
+        tensors: &[("ffn_norm", "post_attention_norm")],
         defaults: shape(2880, 2880, 36, 64, 201_088, 131_072),
         kv_heads: KvHeads::Of(8),
         head_dim: Some(64),
@@ -108,6 +113,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "deepseek_v2",
+        gguf: Some("deepseek2"),
         defaults: shape(4096, 11008, 32, 32, 102_400, 2048),
         mixer: MixerRule::Latent(LATENT),
         mixture: Some(MixtureRule {
@@ -124,6 +130,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "deepseek_v3",
+        gguf: Some("deepseek2"),
         defaults: shape(7168, 18432, 61, 128, 129_280, 4096),
         kv_heads: KvHeads::Of(128),
         mlp_bias: MlpBias::Never,

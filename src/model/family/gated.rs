@@ -24,6 +24,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     // Biases on query, key and value are part of the code: no key tells them.
     Facts {
         name: "qwen2",
+        gguf: Some("qwen2"),
         defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
         kv_heads: KvHeads::Of(32),
         attention_bias: BiasRule::Always(Biases::QueryKeyValue),
@@ -33,6 +34,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "qwen3",
+        gguf: Some("qwen3"),
         defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
         kv_heads: KvHeads::Of(32),
         head_dim: Some(128),
@@ -43,6 +45,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "gemma",
+        gguf: Some("gemma"),
         defaults: shape(3072, 24576, 28, 16, 256_000, 8192),
         kv_heads: KvHeads::Of(16),
         head_dim: Some(256),
@@ -54,6 +57,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "gemma2",
+        gguf: Some("gemma2"),
         defaults: shape(2304, 9216, 26, 8, 256_000, 8192),
         kv_heads: KvHeads::Of(4),
         norms: NormsRule::Both,
@@ -64,6 +68,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     // The 4B configuration leaves out heads, their size and the vocabulary.
     Facts {
         name: "gemma3_text",
+        gguf: Some("gemma3"),
         defaults: shape(2304, 9216, 26, 8, 262_208, 131_072),
         kv_heads: KvHeads::Of(4),
         norms: NormsRule::Both,
@@ -74,6 +79,9 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "phi3",
+        gguf: Some("phi3"),
+        fused_attention: true,
+        fused_gate: true,
         defaults: shape(3072, 8192, 32, 32, 32064, 4096),
         attention_bias: NO_BIAS,
         mlp_bias: MlpBias::Never,
@@ -83,6 +91,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "stablelm",
+        gguf: Some("stablelm"),
         defaults: shape(2560, 6912, 32, 32, 50304, 4096),
         kv_heads: KvHeads::Of(32),
         norm: Norm::Layer,
@@ -93,9 +102,10 @@ pub(super) const FAMILIES: &[Facts] = &[
         rotary: RotaryRule::Part(0.25),
         ..LLAMA
     },
-    Facts { name: "minicpm", tied: true, harmless: MINICPM, ..LLAMA },
+    Facts { name: "minicpm", gguf: Some("minicpm"), tied: true, harmless: MINICPM, ..LLAMA },
     Facts {
         name: "minicpm3",
+        gguf: Some("minicpm3"),
         defaults: shape(2560, 6400, 62, 40, 73448, 32768),
         kv_heads: KvHeads::Of(40),
         tied: true,
@@ -112,6 +122,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "plm",
+        gguf: Some("plm"),
         defaults: shape(2048, 8192, 32, 16, 151_936, 4096),
         tied: true,
         gated: false,
@@ -129,6 +140,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "smollm3",
+        gguf: Some("smollm3"),
         defaults: shape(2048, 11008, 36, 16, 128_256, 32768),
         kv_heads: KvHeads::Of(4),
         tied: true,
@@ -139,6 +151,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "olmo2",
+        gguf: Some("olmo2"),
         defaults: shape(4096, 11008, 32, 32, 50304, 2048),
         norms: NormsRule::Outputs,
         mlp_bias: MlpBias::Never,
@@ -147,11 +160,14 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "granite",
+        gguf: Some("granite"),
         harmless: &["embedding_multiplier", "residual_multiplier", "attention_multiplier", "logits_scaling"],
         ..LLAMA
     },
     Facts {
         name: "glm4",
+        gguf: Some("glm4"),
+        fused_gate: true,
         defaults: shape(4096, 13696, 40, 32, 151_552, 131_072),
         kv_heads: KvHeads::Of(2),
         head_dim: Some(128),
@@ -163,6 +179,8 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "lfm2",
+        gguf: Some("lfm2"),
+        tensors: &[("output_norm", "token_embd_norm")],
         defaults: shape(2560, 12288, 32, 32, 65536, 128_000),
         kv_heads: KvHeads::Of(8),
         tied: true,
@@ -187,6 +205,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "mamba2",
+        gguf: Some("mamba2"),
         defaults: shape(4096, 1, 64, 128, 32768, 1),
         keys: KeyNames { heads: &["num_heads"], ..USUAL },
         mixer: MixerRule::Mamba2,
@@ -197,6 +216,7 @@ pub(super) const FAMILIES: &[Facts] = &[
 
 const GEMMA: Facts = Facts {
     name: "gemma",
+    gguf: Some("gemma"),
     head_dim: Some(256),
     tied: true,
     activation: Activation::Gelu,

@@ -32,6 +32,11 @@ impl Family {
         Family::all().find(|family| family.name() == model_type)
     }
 
+    /// The families that GGUF files call `architecture`.
+    pub(super) fn of_gguf(architecture: &str) -> impl Iterator<Item = Family> {
+        Family::all().filter(move |family| family.0.gguf == Some(architecture))
+    }
+
     pub(super) const fn facts(self) -> &'static Facts {
         self.0
     }
@@ -90,6 +95,14 @@ pub(super) struct Facts {
     /// Learned positions: rows beyond those that the configuration states.
     pub(super) position_rows: Option<u64>,
     pub(super) head_bias: bool,
+    /// Whether query, key and value projections are stored as one matrix.
+    pub(super) fused_attention: bool,
+    /// Whether the gate of the feed-forward is stored with `up`.
+    pub(super) fused_gate: bool,
+    /// The word for it in GGUF files.
+    pub(super) gguf: Option<&'static str>,
+    /// Steps whose tensors are not called after them in GGUF files.
+    pub(super) tensors: &'static [(&'static str, &'static str)],
     /// Keys that sound like a part of the shape and change no count in this family.
     pub(super) harmless: Alternatives,
 }
@@ -331,6 +344,10 @@ const LLAMA: Facts = Facts {
     mixture: None,
     position_rows: None,
     head_bias: false,
+    fused_attention: false,
+    fused_gate: false,
+    gguf: Some("llama"),
+    tensors: &[],
     harmless: &[],
 };
 

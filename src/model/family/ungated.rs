@@ -18,6 +18,7 @@ const UNGATED: Facts = Facts {
 
 const PHI: Facts = Facts {
     name: "phi",
+    gguf: Some("phi2"),
     defaults: shape(2048, 8192, 24, 32, 51200, 2048),
     norms: NormsRule::One,
     head_norm: HeadNormRule::Switch("qk_layernorm", HeadNorm::PerHead(Norm::Layer)),
@@ -31,6 +32,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     // As phi was first published, with the keys of gpt2.
     Facts {
         name: "phi-msft",
+        fused_attention: true,
         defaults: Defaults { width: Width::FourTimes, ..PHI.defaults },
         keys: KeyNames {
             hidden: &["n_embd"],
@@ -46,6 +48,8 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "gpt2",
+        gguf: Some("gpt2"),
+        fused_attention: true,
         defaults: Defaults { width: Width::FourTimes, ..shape(768, 3072, 12, 12, 50257, 1024) },
         tied: true,
         rotary: RotaryRule::Nothing,
@@ -65,6 +69,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     // Two rows of its position table stand before the first position.
     Facts {
         name: "opt",
+        gguf: None,
         defaults: shape(768, 3072, 12, 12, 50272, 2048),
         tied: true,
         norms: NormsRule::Opt,
@@ -78,6 +83,8 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "gpt_neox",
+        gguf: Some("gptneox"),
+        fused_attention: true,
         defaults: shape(6144, 24576, 44, 64, 50432, 2048),
         attention_bias: BiasRule::Switch("attention_bias", true, Biases::All),
         rotary: RotaryRule::Part(0.25),
@@ -86,6 +93,9 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "falcon",
+        gguf: Some("falcon"),
+        fused_attention: true,
+        tensors: &[("ffn_norm", "attn_norm_2")],
         defaults: Defaults { width: Width::FourTimes, ..shape(4544, 18176, 32, 71, 65024, 2048) },
         kv_heads: KvHeads::Falcon,
         tied: true,
@@ -106,6 +116,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "starcoder2",
+        gguf: Some("starcoder2"),
         defaults: shape(3072, 12288, 30, 24, 49152, 4096),
         kv_heads: KvHeads::Of(2),
         tied: true,

@@ -1,37 +1,30 @@
 //! Dense feed-forwards and mixtures of experts.
 
 use super::super::layer::{Activation, Dense, FeedForward, Mixture, Shared};
-use super::{Class, Plan, Reads, product, whole_blocks};
+use super::{Class, Plan, Reads, product};
 use crate::error::Result;
-use roofprobe_kernels::{Dtype, Op, Shape};
+use roofprobe_kernels::{Op, Shape};
 
 /// The names of a feed-forward's tensors and of their biases.
 struct Names {
     gate: (&'static str, &'static str),
     up: (&'static str, &'static str),
     down: (&'static str, &'static str),
-    key: &'static str,
 }
 
-const DENSE: Names = Names {
-    gate: ("ffn_gate", "ffn_gate.bias"),
-    up: ("ffn_up", "ffn_up.bias"),
-    down: ("ffn_down", "ffn_down.bias"),
-    key: "intermediate_size",
-};
+const DENSE: Names =
+    Names { gate: ("ffn_gate", "ffn_gate.bias"), up: ("ffn_up", "ffn_up.bias"), down: ("ffn_down", "ffn_down.bias") };
 
 const SHARED: Names = Names {
     gate: ("ffn_gate_shexp", "ffn_gate_shexp.bias"),
     up: ("ffn_up_shexp", "ffn_up_shexp.bias"),
     down: ("ffn_down_shexp", "ffn_down_shexp.bias"),
-    key: "width of the shared experts",
 };
 
 const EXPERTS: Names = Names {
     gate: ("ffn_gate_exps", "ffn_gate_exps.bias"),
     up: ("ffn_up_exps", "ffn_up_exps.bias"),
     down: ("ffn_down_exps", "ffn_down_exps.bias"),
-    key: "moe_intermediate_size",
 };
 
 impl Plan<'_> {
@@ -44,7 +37,6 @@ impl Plan<'_> {
 
     fn dense(&mut self, class: Class, dense: &Dense, names: &Names) -> Result<()> {
         let Dense { width, gated, bias, .. } = *dense;
-        whole_blocks(names.key, width, self.forward.weights, "--weights")?;
         let hidden = self.hidden;
         let named = |(name, with): (&'static str, &'static str)| (name, bias.then_some(with));
         let into = if gated { vec![names.gate, names.up] } else { vec![names.up] };
@@ -62,18 +54,18 @@ impl Plan<'_> {
         let (rows, hidden) = (self.rows, self.hidden);
         // Routers stay in full precision: a wrong choice costs more than their bytes.
         let router = Shape::matmul(rows, experts, hidden);
-        self.push("ffn_gate_inp", Class::Router, Op::Matmul, router, Dtype::F32);
+        self.push("ffn_gate_inp", Class::Router, Op::Matmul, router);
         for (name, there) in [("ffn_gate_inp.bias", router_bias), ("exp_probs_b", correction)] {
             if there {
                 self.bias(name, experts);
             }
         }
-        self.push("route", Class::Router, Op::Route, Shape::rows(rows, experts), Dtype::F32);
+        self.push("route", Class::Router, Op::Route, Shape::rows(rows, experts));
         self.experts(mixture)?;
         if let Some(Shared { dense, gate }) = shared {
             if gate {
                 let shape = Shape::matmul(rows, 1, hidden);
-                self.push("ffn_gate_inp_shexp", Class::Router, Op::Matmul, shape, Dtype::F32);
+                self.push("ffn_gate_inp_shexp", Class::Router, Op::Matmul, shape);
             }
             self.dense(Class::Shared, &dense, &SHARED)?;
         }
@@ -84,7 +76,6 @@ impl Plan<'_> {
     fn experts(&mut self, mixture: &Mixture) -> Result<()> {
         let Mixture { used, expert, .. } = *mixture;
         let Dense { width, gated, .. } = expert;
-        whole_blocks(EXPERTS.key, width, self.forward.weights, "--weights")?;
         let visits = product(&[self.rows, used])?;
         if gated {
             self.routed(mixture, EXPERTS.gate, visits, width, self.hidden)?;
@@ -105,10 +96,10 @@ impl Plan<'_> {
         let Mixture { experts, used, expert, .. } = *mixture;
         let reads = Reads::experts(experts, used, self.rows).times(self.layers * self.forward.passes);
         let all = product(&[experts, out])?;
-        let step = self.push(name, Class::Expert, Op::Matmul, Shape::matmul(visits, out, inner), self.forward.weights);
+        let step = self.push(name, Class::Expert, Op::Matmul, Shape::matmul(visits, out, inner));
         (step.stored, step.reads) = (Some(Shape::matmul(1, all, inner)), reads);
         if expert.bias {
-            let step = self.push(bias, Class::Norm, Op::Bias, Shape::rows(visits, out), Dtype::F32);
+            let step = self.push(bias, Class::Norm, Op::Bias, Shape::rows(visits, out));
             (step.stored, step.reads) = (Some(Shape::rows(1, all)), reads);
         }
         Ok(())
@@ -124,6 +115,6 @@ impl Plan<'_> {
             (false, Activation::Relu) => ("relu", Op::Relu),
             (false, Activation::ReluSquared) => ("relu_squared", Op::ReluSquared),
         };
-        self.push(name, class, op, Shape::rows(rows, dense.width), Dtype::F32);
+        self.push(name, class, op, Shape::rows(rows, dense.width));
     }
 }

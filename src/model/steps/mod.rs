@@ -15,10 +15,11 @@ mod totals;
 
 use super::architecture::Architecture;
 use super::layer::{Layer, Mixer, Norm};
+use super::tensor_type::TensorType;
 use super::workload::{BATCH_MAX, TOKENS_MAX};
 use crate::error::{Error, Result};
 pub use class::Class;
-use roofprobe_kernels::{Dtype, Op, Shape};
+use roofprobe_kernels::{Op, Shape};
 pub use step::{Reads, Step, WeightBytes};
 pub use totals::{ByClass, Totals};
 
@@ -49,26 +50,14 @@ pub struct Forward {
     pub batch: u64,
     /// Rows of logits per sequence and pass: 1 to go on from the last token, `tokens` to judge all of them.
     pub logits: u64,
-    /// How matrices are stored.
-    pub weights: Dtype,
-    /// How the key/value cache is stored.
-    pub kv: Dtype,
     /// How latent attention is done.
     pub latents: Latents,
 }
 
 impl Forward {
-    /// One token into an empty cache, everything in f32: reads each weight of a dense model once.
-    pub const ONE_TOKEN: Forward = Forward {
-        tokens: 1,
-        past: 0,
-        passes: 1,
-        batch: 1,
-        logits: 1,
-        weights: Dtype::F32,
-        kv: Dtype::F32,
-        latents: Latents::Naive,
-    };
+    /// One token into an empty cache: reads each weight of a dense model once.
+    pub const ONE_TOKEN: Forward =
+        Forward { tokens: 1, past: 0, passes: 1, batch: 1, logits: 1, latents: Latents::Naive };
 
     /// With these limits and those of [`Architecture`], no sum of costs leaves 128 bits.
     fn validate(&self) -> Result<()> {
@@ -81,26 +70,26 @@ impl Forward {
 }
 
 impl Architecture {
-    /// The operations of `forward`, in the order of a pass, alike layers counted together.
+    /// The operations of `forward`, in the order of a pass, alike layers counted together, every operand taken for f32:
+    /// [`TensorTypes`](super::TensorTypes) know how they are stored.
     ///
     /// Counts are exact sums over all passes. Each pass reads every weight matrix once, of routed experts those that are
     /// expected to be visited; attention reads each visible cached key and value once per pass and sequence.
     ///
     /// # Errors
-    /// Misuse when a row is not a whole number of blocks of the type it is to be stored in (the message names the
-    /// configuration key), when a number lies beyond the limits of configurations and workloads, or when an extent does
-    /// not fit 64 bits.
+    /// Misuse when a number lies beyond the limits of configurations and workloads, or when an extent does not fit 64
+    /// bits.
     pub fn forward(&self, forward: &Forward) -> Result<Vec<Step>> {
         forward.validate()?;
         self.validate()?;
         let rows = product(&[forward.batch, forward.tokens])?;
-        let mut plan = Plan { forward, hidden: self.hidden, rows, layers: 1, steps: Vec::new() };
-        whole_blocks("hidden_size", self.hidden, forward.weights, "--weights")?;
+        let mut plan = Plan { forward, hidden: self.hidden, rows, layers: 1, kind: None, steps: Vec::new() };
         plan.embedding(self)?;
-        for layer in &self.layers {
+        for (kind, layer) in self.layers.iter().enumerate() {
+            plan.kind = Some(kind);
             plan.layer(layer)?;
         }
-        plan.layers = 1;
+        (plan.layers, plan.kind) = (1, None);
         plan.head(self)?;
         Ok(plan.steps)
     }
@@ -112,34 +101,35 @@ struct Plan<'a> {
     hidden: u64,
     /// Tokens of one pass, all sequences together.
     rows: u64,
-    /// Alike layers that the next steps stand for.
+    /// Alike layers that the next steps stand for, and which entry of the architecture they are.
     layers: u64,
+    kind: Option<usize>,
     steps: Vec<Step>,
 }
 
 impl Plan<'_> {
-    fn push(&mut self, name: &'static str, class: Class, op: Op, shape: Shape, operand: Dtype) -> &mut Step {
+    fn push(&mut self, name: &'static str, class: Class, op: Op, shape: Shape) -> &mut Step {
         let stored = (op.cost(shape).weights_read > 0).then_some(shape);
         let repeat = self.layers * self.forward.passes;
-        let step = Step { name, class, op, shape, stored, operand, repeat, reads: Reads::exactly(repeat) };
+        let (operand, kind, reads) = (TensorType::F32, self.kind, Reads::exactly(repeat));
+        let step = Step { name, class, op, shape, stored, operand, kind, repeat, reads };
         let last = self.steps.len();
         self.steps.push(step);
         &mut self.steps[last]
     }
 
     /// Executions of all passes are in the shape already: only layers repeat, though weights are read in every pass.
-    fn push_summed(&mut self, name: &'static str, class: Class, op: Op, shape: Shape, operand: Dtype) {
+    fn push_summed(&mut self, name: &'static str, class: Class, op: Op, shape: Shape) {
         let layers = self.layers;
-        self.push(name, class, op, shape, operand).repeat = layers;
+        self.push(name, class, op, shape).repeat = layers;
     }
 
     fn embedding(&mut self, model: &Architecture) -> Result<()> {
-        let (weights, vocabulary) = (self.forward.weights, model.vocabulary);
+        let vocabulary = model.vocabulary;
         let width = model.embedding_width.unwrap_or(self.hidden);
-        whole_blocks("word_embed_proj_dim", width, weights, "--weights")?;
         let shape = Shape::gather(self.rows, width, vocabulary);
         let table = Shape::gather(vocabulary, width, vocabulary);
-        self.push("token_embd", Class::Embed, Op::Gather, shape, weights).stored = Some(table);
+        self.push("token_embd", Class::Embed, Op::Gather, shape).stored = Some(table);
         if model.embedding_width.is_some() {
             self.linear(Class::AttnProj, "project_in", None, self.hidden, width);
         }
@@ -147,7 +137,7 @@ impl Plan<'_> {
             // All sequences of a batch look at the same rows.
             let shape = Shape::gather(self.forward.tokens, self.hidden, positions);
             let table = Shape::gather(positions, self.hidden, positions);
-            self.push("position_embd", Class::Norm, Op::Gather, shape, Dtype::F32).stored = Some(table);
+            self.push("position_embd", Class::Norm, Op::Gather, shape).stored = Some(table);
             self.residual();
         }
         Ok(())
@@ -178,37 +168,37 @@ impl Plan<'_> {
         if let Some(norm) = model.final_norm {
             self.norm("output_norm", norm, self.rows, self.hidden);
         }
-        let (weights, vocabulary) = (self.forward.weights, model.vocabulary);
+        let vocabulary = model.vocabulary;
         let rows = product(&[self.forward.batch, self.forward.logits])?;
         let width = model.embedding_width.unwrap_or(self.hidden);
         if model.embedding_width.is_some() {
             let shape = Shape::matmul(rows, width, self.hidden);
-            self.push("project_out", Class::AttnProj, Op::Matmul, shape, weights);
+            self.push("project_out", Class::AttnProj, Op::Matmul, shape);
         }
         let shape = Shape::matmul(rows, vocabulary, width);
-        let head = self.push("output", Class::LmHead, Op::Matmul, shape, weights);
+        let head = self.push("output", Class::LmHead, Op::Matmul, shape);
         if model.tied {
             head.stored = None;
         }
         if model.head_bias {
-            self.push("output.bias", Class::Norm, Op::Bias, Shape::rows(rows, vocabulary), Dtype::F32);
+            self.push("output.bias", Class::Norm, Op::Bias, Shape::rows(rows, vocabulary));
         }
         if model.head_soft_cap {
-            self.push("logit_cap", Class::LmHead, Op::SoftCap, Shape::rows(rows, vocabulary), Dtype::F32);
+            self.push("logit_cap", Class::LmHead, Op::SoftCap, Shape::rows(rows, vocabulary));
         }
         Ok(())
     }
 
     /// Every token through a matrix, and its bias where that has a name.
     fn linear(&mut self, class: Class, name: &'static str, bias: Option<&'static str>, out: u64, inner: u64) {
-        self.push(name, class, Op::Matmul, Shape::matmul(self.rows, out, inner), self.forward.weights);
+        self.push(name, class, Op::Matmul, Shape::matmul(self.rows, out, inner));
         if let Some(name) = bias {
             self.bias(name, out);
         }
     }
 
     fn bias(&mut self, name: &'static str, row: u64) {
-        self.push(name, Class::Norm, Op::Bias, Shape::rows(self.rows, row), Dtype::F32);
+        self.push(name, Class::Norm, Op::Bias, Shape::rows(self.rows, row));
     }
 
     fn norm_if(&mut self, wanted: bool, name: &'static str, kind: Norm) {
@@ -223,22 +213,12 @@ impl Plan<'_> {
             Norm::Layer => (Op::LayerNorm, 2),
             Norm::LayerWithoutBias => (Op::LayerNorm, 1),
         };
-        self.push(name, Class::Norm, op, Shape::norm(rows, row, weights), Dtype::F32);
+        self.push(name, Class::Norm, op, Shape::norm(rows, row, weights));
     }
 
     fn residual(&mut self) {
-        self.push("residual", Class::Norm, Op::Residual, Shape::rows(self.rows, self.hidden), Dtype::F32);
+        self.push("residual", Class::Norm, Op::Residual, Shape::rows(self.rows, self.hidden));
     }
-}
-
-fn whole_blocks(key: &str, row: u64, dtype: Dtype, option: &str) -> Result<()> {
-    let block = dtype.block().elements;
-    if row.is_multiple_of(block) {
-        return Ok(());
-    }
-    Err(Error::misuse(format!(
-        "{key}: rows of {row} elements are no whole number of {dtype} blocks of {block}; choose another {option}"
-    )))
 }
 
 fn product(factors: &[u64]) -> Result<u64> {

@@ -1,8 +1,9 @@
 //! One operation with its exact shape and its traffic.
 
+use super::super::tensor_type::TensorType;
 use super::Class;
 use crate::error::{Error, Result};
-use roofprobe_kernels::{Cost, Dtype, Op, Shape};
+use roofprobe_kernels::{Cost, Op, Shape};
 
 /// One operation that a model must perform, `repeat` times.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +20,10 @@ pub struct Step {
     /// tied head, whose weights are the embedding's).
     pub stored: Option<Shape>,
     /// How its weights, its cache rows or its state are stored.
-    pub operand: Dtype,
+    pub operand: TensorType,
+    /// The entry of [`Architecture::layers`](super::super::Architecture::layers) that it belongs to; none for what
+    /// stands before and behind them.
+    pub kind: Option<usize>,
     /// How often it is executed.
     pub repeat: u64,
     /// How often the weights of `shape` are read, in all executions together.
@@ -52,6 +56,16 @@ impl Reads {
         // As E − (E − k)·(1 − k/E)^(T−1), one token visits exactly k.
         let missed = (all - k) * ((all - k) / all).powf(tokens.saturating_sub(1) as f64);
         Reads { least: used, expected: all - missed, most: experts.min(tokens.saturating_mul(used)) }
+    }
+
+    /// The share of `part` of `whole` alike layers, whose reads these are.
+    pub(in super::super) fn share(self, part: u64, whole: u64) -> Reads {
+        if part == whole {
+            return self;
+        }
+        let share = |times: u64| times / whole * part;
+        let expected = self.expected / whole as f64 * part as f64;
+        Reads { least: share(self.least), expected, most: share(self.most) }
     }
 
     /// The same in each of `times` executions.
@@ -122,6 +136,14 @@ impl Step {
         self.stored.map_or(0, |shape| self.op.cost(shape).weights_read * u128::from(self.repeat))
     }
 
+    /// Rows and row length of the matrix that it reads; a single row where it reads rows.
+    pub fn matrix(&self) -> (u64, u64) {
+        match self.op {
+            Op::Matmul => (self.shape.n, self.shape.k),
+            _ => (1, self.shape.n),
+        }
+    }
+
     /// Weight bytes read.
     ///
     /// # Errors
@@ -153,10 +175,11 @@ impl Step {
     /// Bytes of `elements` of its stored operand.
     ///
     /// # Errors
-    /// Misuse when they are no whole number of blocks;
-    /// [`Architecture::forward`](super::super::Architecture::forward) has checked every row before.
+    /// Misuse when they are no whole number of blocks; [`TensorTypes`](super::super::TensorTypes) have checked every row
+    /// before.
     pub fn bytes(&self, elements: u128) -> Result<u128> {
-        self.operand.bytes(elements).ok_or_else(|| {
+        let (rows, row) = self.matrix();
+        self.operand.bytes(elements, rows, row).ok_or_else(|| {
             Error::misuse(format!("{}: {elements} elements are no whole number of {} blocks", self.name, self.operand))
         })
     }
