@@ -24,13 +24,24 @@ override GUARD: bool = true;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> sums: array<u32>;
 
-// The bits at a place, turned against the walk before; nothing beyond the end.
+// The place of a walk that is turned by `shift`.
+fn turned(place: u32, shift: u32) -> u32 {
+    let sum = place + shift;
+    return select(sum, sum - p.n, sum >= p.n);
+}
+
+// How far the walk behind one turned by `shift` is turned. Without it, the rounds of a dispatch would do the same again and
+// again, and from what the core itself still has.
+fn next(shift: u32) -> u32 {
+    return turned(shift, p.turn);
+}
+
+// The bits at a place; nothing beyond the end.
 fn bits(place: u32, shift: u32) -> vec4<u32> {
     if GUARD && place >= p.n {
         return vec4<u32>();
     }
-    let turned = place + shift;
-    return bitcast<vec4<u32>>(x[select(turned, turned - p.n, turned >= p.n)]);
+    return bitcast<vec4<u32>>(x[turned(place, shift)]);
 }
 
 // The sum of all bit patterns, as integers: exact in any order.
@@ -51,126 +62,123 @@ fn read(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             d += bits(place + 3u * p.step, shift);
             place += 4u * p.step;
         }
-        shift += p.turn;
-        shift = select(shift, shift - p.n, shift >= p.n);
+        shift = next(shift);
     }
     let sum = (a + b) + (c + d);
     sums[group.x * SIZE + lane] += (sum.x + sum.y) + (sum.z + sum.w);
 }
 
-fn put(place: u32, value: vec4<f32>) {
+fn put(place: u32, shift: u32, value: vec4<f32>) {
     if !GUARD || place < p.n {
-        out[place] = value;
+        out[turned(place, shift)] = value;
     }
 }
 
 // Inputs beyond the end are not read: the last ones stand in for them, and are not written.
-fn at(place: u32) -> u32 {
+fn at(place: u32, shift: u32) -> u32 {
     if GUARD {
-        return min(place, p.n - 1u);
+        return turned(min(place, p.n - 1u), shift);
     }
-    return place;
-}
-
-// Nothing of one walk may be taken out of the loop over them, or left for the last one.
-fn round_ends() {
-    if p.rounds > 1u {
-        storageBarrier();
-    }
+    return turned(place, shift);
 }
 
 @compute @workgroup_size(SIZE)
 fn write(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let first = group.x * p.step_group + lane * p.step_lane;
+    var shift = 0u;
     for (var round = 0u; round < p.rounds; round++) {
         var place = first;
         for (var i = 0u; i < p.places; i += 4u) {
-            put(place, vec4<f32>(p.s));
-            put(place + p.step, vec4<f32>(p.s));
-            put(place + 2u * p.step, vec4<f32>(p.s));
-            put(place + 3u * p.step, vec4<f32>(p.s));
+            put(place, shift, vec4<f32>(p.s));
+            put(place + p.step, shift, vec4<f32>(p.s));
+            put(place + 2u * p.step, shift, vec4<f32>(p.s));
+            put(place + 3u * p.step, shift, vec4<f32>(p.s));
             place += 4u * p.step;
         }
-        round_ends();
+        shift = next(shift);
     }
 }
 
 @compute @workgroup_size(SIZE)
 fn copy(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let first = group.x * p.step_group + lane * p.step_lane;
+    var shift = 0u;
     for (var round = 0u; round < p.rounds; round++) {
         var place = first;
         for (var i = 0u; i < p.places; i += 4u) {
-            let a = x[at(place)];
-            let b = x[at(place + p.step)];
-            let c = x[at(place + 2u * p.step)];
-            let d = x[at(place + 3u * p.step)];
-            put(place, a);
-            put(place + p.step, b);
-            put(place + 2u * p.step, c);
-            put(place + 3u * p.step, d);
+            let a = x[at(place, shift)];
+            let b = x[at(place + p.step, shift)];
+            let c = x[at(place + 2u * p.step, shift)];
+            let d = x[at(place + 3u * p.step, shift)];
+            put(place, shift, a);
+            put(place + p.step, shift, b);
+            put(place + 2u * p.step, shift, c);
+            put(place + 3u * p.step, shift, d);
             place += 4u * p.step;
         }
-        round_ends();
+        shift = next(shift);
     }
 }
 
 @compute @workgroup_size(SIZE)
 fn scale(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let first = group.x * p.step_group + lane * p.step_lane;
+    var shift = 0u;
     for (var round = 0u; round < p.rounds; round++) {
         var place = first;
         for (var i = 0u; i < p.places; i += 4u) {
-            let a = x[at(place)];
-            let b = x[at(place + p.step)];
-            let c = x[at(place + 2u * p.step)];
-            let d = x[at(place + 3u * p.step)];
-            put(place, p.s * a);
-            put(place + p.step, p.s * b);
-            put(place + 2u * p.step, p.s * c);
-            put(place + 3u * p.step, p.s * d);
+            let a = x[at(place, shift)];
+            let b = x[at(place + p.step, shift)];
+            let c = x[at(place + 2u * p.step, shift)];
+            let d = x[at(place + 3u * p.step, shift)];
+            put(place, shift, p.s * a);
+            put(place + p.step, shift, p.s * b);
+            put(place + 2u * p.step, shift, p.s * c);
+            put(place + 3u * p.step, shift, p.s * d);
             place += 4u * p.step;
         }
-        round_ends();
+        shift = next(shift);
     }
 }
 
 @compute @workgroup_size(SIZE)
 fn add(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let first = group.x * p.step_group + lane * p.step_lane;
+    var shift = 0u;
     for (var round = 0u; round < p.rounds; round++) {
         var place = first;
         for (var i = 0u; i < p.places; i += 4u) {
-            let a = x[at(place)] + y[at(place)];
-            let b = x[at(place + p.step)] + y[at(place + p.step)];
-            let c = x[at(place + 2u * p.step)] + y[at(place + 2u * p.step)];
-            let d = x[at(place + 3u * p.step)] + y[at(place + 3u * p.step)];
-            put(place, a);
-            put(place + p.step, b);
-            put(place + 2u * p.step, c);
-            put(place + 3u * p.step, d);
+            let a = x[at(place, shift)] + y[at(place, shift)];
+            let b = x[at(place + p.step, shift)] + y[at(place + p.step, shift)];
+            let c = x[at(place + 2u * p.step, shift)] + y[at(place + 2u * p.step, shift)];
+            let d = x[at(place + 3u * p.step, shift)] + y[at(place + 3u * p.step, shift)];
+            put(place, shift, a);
+            put(place + p.step, shift, b);
+            put(place + 2u * p.step, shift, c);
+            put(place + 3u * p.step, shift, d);
             place += 4u * p.step;
         }
-        round_ends();
+        shift = next(shift);
     }
 }
 
 @compute @workgroup_size(SIZE)
 fn triad(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let first = group.x * p.step_group + lane * p.step_lane;
+    var shift = 0u;
     for (var round = 0u; round < p.rounds; round++) {
         var place = first;
         for (var i = 0u; i < p.places; i += 4u) {
-            let a = x[at(place)] + p.s * y[at(place)];
-            let b = x[at(place + p.step)] + p.s * y[at(place + p.step)];
-            let c = x[at(place + 2u * p.step)] + p.s * y[at(place + 2u * p.step)];
-            let d = x[at(place + 3u * p.step)] + p.s * y[at(place + 3u * p.step)];
-            put(place, a);
-            put(place + p.step, b);
-            put(place + 2u * p.step, c);
-            put(place + 3u * p.step, d);
+            let a = x[at(place, shift)] + p.s * y[at(place, shift)];
+            let b = x[at(place + p.step, shift)] + p.s * y[at(place + p.step, shift)];
+            let c = x[at(place + 2u * p.step, shift)] + p.s * y[at(place + 2u * p.step, shift)];
+            let d = x[at(place + 3u * p.step, shift)] + p.s * y[at(place + 3u * p.step, shift)];
+            put(place, shift, a);
+            put(place + p.step, shift, b);
+            put(place + 2u * p.step, shift, c);
+            put(place + 3u * p.step, shift, d);
             place += 4u * p.step;
         }
-        round_ends();
+        shift = next(shift);
     }
 }

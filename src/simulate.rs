@@ -4,7 +4,7 @@
 //! their order. A measurement of it therefore comes to the very profile it was made from; that property tests sampling,
 //! statistics, conclusions and TOML together, without hardware and without a clock.
 
-use crate::device::{Device, Pass, Purpose, Refusal};
+use crate::device::{Device, Pass, Purpose, Refusal, SAID};
 use crate::job::Job;
 use crate::probe::Question;
 use crate::profile::{Ceiling, Curve, Machine, Profile, Status, Unit};
@@ -51,6 +51,7 @@ impl Simulated {
         let pass = Pass {
             clock_hz: ceiling.clock_ghz.map(|ghz| ghz * 1e9),
             huge_share: ceiling.huge_share,
+            note: note(&ceiling.flags, next),
             ..pass(unit, value, second, repetitions)
         };
         self.count(job, purpose);
@@ -69,8 +70,9 @@ impl Simulated {
             (Purpose::Sample, None) if next == 0 => values[at],
             (Purpose::Sample, samples) => *samples.and_then(|all| all.get(next)).ok_or(Refusal::Exhausted)?,
         };
+        let note = note(&curve.flags, next);
         self.count(job, purpose);
-        Ok(pass(unit, value, 0.0, repetitions))
+        Ok(Pass { note, ..pass(unit, value, 0.0, repetitions) })
     }
 
     fn count(&mut self, job: &Job, purpose: Purpose) {
@@ -91,6 +93,7 @@ pub fn as_asked(profile: &Profile, mut questions: Vec<Question>) -> Vec<Question
         let tried: Vec<_> = ceiling.trials.iter().map(|trial| &trial.variant).collect();
         let variants = if tried.is_empty() { ceiling.variant.iter().collect() } else { tried };
         if !variants.is_empty() {
+            question.fallback.clear();
             question.candidates =
                 variants.into_iter().map(|variant| Job { variant: variant.clone(), ..job.clone() }).collect();
         }
@@ -111,6 +114,12 @@ impl Device for Simulated {
     }
 
     fn renew(&mut self) {}
+}
+
+/// What the device said, one remark after another: the last one again and again.
+fn note(flags: &[String], next: usize) -> Option<String> {
+    let said: Vec<&str> = flags.iter().filter_map(|flag| flag.strip_prefix(SAID)).collect();
+    said.get(next).or(said.last()).map(|&remark| remark.to_owned())
 }
 
 /// The refusal that a status without a value was made from.

@@ -276,7 +276,10 @@ fn what_contradicts_itself_is_refused_with_both_names() {
     contains(&count("llama.attention.head_count", 4), &["blk.0.attn_k.weight", "llama.attention.head_count_kv"]);
     contains(&count("llama.attention.head_count", 3), &["does not divide"]);
     contains(&count("llama.attention.head_count", 0), &["llama.attention.head_count"]);
-    contains(&count("llama.attention.key_length", 64), &["blk.0.attn_k.weight", "256 × 64", "llama.attention.key_length"]);
+    contains(
+        &count("llama.attention.key_length", 64),
+        &["blk.0.attn_k.weight", "256 × 64", "llama.attention.key_length"],
+    );
     contains(&count("llama.attention.value_length", 64), &["llama.attention.value_length", "not supported"]);
     contains(&count("llama.expert_count", 8), &["llama.expert_count", "mixture of experts"]);
     contains(&count("llama.attention.sliding_window", 1024), &["llama.attention.sliding_window", "1024"]);

@@ -105,7 +105,8 @@ fn arrows_only_go_down() {
         for name in allowed {
             assert!(IMPORTS[..position].iter().any(|(above, _)| above == name), "{module} → {name} points up");
         }
-        for (path, code) in files {
+        // Tests may look at both sides: what they name is no arrow.
+        for (path, code) in files.iter().filter(|(path, _)| !path.iter().any(|part| part == "tests")) {
             for name in named(code) {
                 assert!(name == *module || allowed.contains(&name.as_str()), "{}: names {name}", path.display());
             }
@@ -145,19 +146,24 @@ fn only_the_command_line_prints_or_exits() {
     for (module, files) in modules() {
         for (path, code) in files {
             let prints = ["println!", "eprintln!", "print!(", "stdout()", "stderr()", "process::exit"];
-            let allowed = module == "cli";
+            // A test that is skipped for want of a device has to say so.
+            let allowed = module == "cli" || path.components().any(|part| part.as_os_str() == "tests");
             assert!(allowed || !prints.iter().any(|word| code.contains(word)), "{}", path.display());
         }
     }
 }
 
 #[test]
-fn unsafe_stands_in_one_room() {
+fn unsafe_stands_in_one_room_and_one_file() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let lib = std::fs::read_to_string(root.join("src/lib.rs")).unwrap();
     assert!(lib.contains("#![deny(unsafe_code)]"));
     for (_, files) in modules() {
         for (path, code) in files {
+            // What wgpu offers no safe call for; the lint asks each block for its SAFETY.
+            if path.ends_with("src/device/gpu/raw.rs") {
+                continue;
+            }
             assert!(!code.contains("unsafe {") && !code.contains("allow(unsafe_code)"), "{}", path.display());
         }
     }

@@ -32,10 +32,11 @@ type Answer = Box<dyn FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal>
 struct Told {
     gb_per_s: f64,
     disturbed: bool,
+    note: Option<&'static str>,
 }
 
 fn told(gb_per_s: f64) -> std::result::Result<Told, Refusal> {
-    Ok(Told { gb_per_s, disturbed: false })
+    Ok(Told { gb_per_s, disturbed: false, note: None })
 }
 
 struct Liar {
@@ -50,9 +51,17 @@ impl Device for Liar {
     }
 
     fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> std::result::Result<Pass, Refusal> {
-        let Told { gb_per_s, disturbed } = (self.answer)(job, purpose)?;
+        let Told { gb_per_s, disturbed, note } = (self.answer)(job, purpose)?;
         let work = Work { bytes: Bytes(gb_per_s * 1e9), ..Work::default() };
-        Ok(Pass { seconds: Seconds(1.0), repetitions, work, clock_hz: None, huge_share: None, disturbed, note: None })
+        Ok(Pass {
+            seconds: Seconds(1.0),
+            repetitions,
+            work,
+            clock_hz: None,
+            huge_share: None,
+            disturbed,
+            note: note.map(str::to_owned),
+        })
     }
 
     fn renew(&mut self) {
@@ -85,6 +94,7 @@ fn asked(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal>
     let question = Question {
         id: ID.to_owned(),
         candidates: vec![candidate(Stores::Nontemporal), candidate(Stores::Ordinary)],
+        fallback: Vec::new(),
         otherwise: (Status::Unsupported, "none".to_owned()),
         turn: Turn::EveryRound,
         flags: Vec::new(),
@@ -152,12 +162,83 @@ fn a_disturbed_pass_is_repeated_and_counted_when_that_does_not_help() {
     let (ceiling, finished) = asked(move |_, purpose| {
         turn += usize::from(purpose == Purpose::Sample);
         let disturbed = purpose == Purpose::Sample && turn % 2 == 1;
-        Ok(Told { gb_per_s: if disturbed { 10.0 } else { 40.0 }, disturbed })
+        Ok(Told { gb_per_s: if disturbed { 10.0 } else { 40.0 }, disturbed, note: None })
     });
     assert!(ceiling.sample_values.iter().all(|&v| v == 40.0), "{:?}", ceiling.sample_values);
     assert_eq!(finished.disturbed_samples, 0);
-    let (ceiling, finished) = asked(|_, _| Ok(Told { gb_per_s: 10.0, disturbed: true }));
+    let (ceiling, finished) = asked(|_, _| Ok(Told { gb_per_s: 10.0, disturbed: true, note: None }));
     assert_eq!((ceiling.samples, finished.disturbed_samples), (Some(12), 12));
+}
+
+#[test]
+fn what_the_device_says_is_kept_once_also_when_resumed() {
+    let mut samples = 0;
+    let (ceiling, _) = asked(move |_, purpose| {
+        samples += usize::from(purpose == Purpose::Sample);
+        Ok(Told { gb_per_s: 40.0, disturbed: false, note: Some(if samples < 5 { "it is warm" } else { "it is hot" }) })
+    });
+    assert_eq!(ceiling.flags, ["the device says: it is warm", "the device says: it is hot"]);
+    let question = Question { candidates: vec![candidate(Stores::Nontemporal)], ..unanswerable() };
+    let mut device = Liar { answer: Box::new(|_, _| told(40.0)), renewals: 0 };
+    let more = Pace { rounds: 4, ..PACE };
+    let resumed =
+        sample::measure(&mut device, &[question], more, std::slice::from_ref(&ceiling), &mut Patient).unwrap();
+    assert!(resumed.ceilings[0].samples > ceiling.samples);
+    assert_eq!(resumed.ceilings[0].flags, ceiling.flags);
+}
+
+/// A question that nobody answers.
+fn unanswerable() -> Question {
+    Question {
+        id: ID.to_owned(),
+        candidates: Vec::new(),
+        fallback: Vec::new(),
+        otherwise: (Status::Unsupported, "none".to_owned()),
+        turn: Turn::EveryRound,
+        flags: Vec::new(),
+    }
+}
+
+#[test]
+fn a_fallback_is_tried_when_nothing_else_can_be_had_and_only_then() {
+    let candidates = vec![candidate(Stores::Nontemporal), candidate(Stores::Nontemporal)];
+    let question = Question { candidates, fallback: vec![candidate(Stores::Ordinary)], ..unanswerable() };
+    let measured = |fails: bool| {
+        let answer = move |job: &Job, _| match fails && !ordinary(job) {
+            true => Err(Refusal::Skipped("no memory".to_owned())),
+            false => told(if ordinary(job) { 99.0 } else { 40.0 }),
+        };
+        let mut device = Liar { answer: Box::new(answer), renewals: 0 };
+        sample::measure(&mut device, std::slice::from_ref(&question), PACE, &[], &mut Patient).unwrap().ceilings[0]
+            .clone()
+    };
+    let ceiling = measured(false);
+    assert_eq!((stores(&ceiling), ceiling.trials.len()), (Some(Stores::Nontemporal), 2));
+    let ceiling = measured(true);
+    assert_eq!((stores(&ceiling), ceiling.gb_per_s), (Some(Stores::Ordinary), Some(99.0)));
+    assert!(ceiling.flags.iter().any(|flag| flag.contains("no memory")), "{:?}", ceiling.flags);
+}
+
+#[test]
+fn a_curve_says_what_it_leaves_out_and_what_the_device_said() {
+    let job = |bytes| {
+        let variant = Variant { footprint_bytes: Some(bytes), ..Variant::default() };
+        Job { ceiling: "memory.read.resident".to_owned(), op: Op::Read, dtype: Dtype::F64, variant }
+    };
+    let question = CurveQuestion {
+        id: "memory.read.resident".to_owned(),
+        axis: Axis::FootprintBytes,
+        points: [4096, 8192, 16384].map(job).into(),
+        otherwise: (Status::Skipped, "none".to_owned()),
+    };
+    let answer = |job: &Job, _| match job.variant.footprint_bytes {
+        Some(8192) => Err(Refusal::Skipped("lost".to_owned())),
+        _ => Ok(Told { gb_per_s: 40.0, disturbed: false, note: Some("it is warm") }),
+    };
+    let mut device = Liar { answer: Box::new(answer), renewals: 0 };
+    let curve = &sample::survey(&mut device, &[question], PACE, &[], &mut Patient).unwrap().curves[0];
+    assert_eq!(curve.footprint_bytes, [4096, 16384]);
+    assert_eq!(curve.flags, ["without footprint_bytes 8192 (skipped): lost", "the device says: it is warm"]);
 }
 
 #[test]
@@ -171,6 +252,7 @@ fn when_time_has_run_out_every_ceiling_still_has_what_an_interval_needs() {
     let question = |id: &str, turn| Question {
         id: id.to_owned(),
         candidates: vec![Job { ceiling: id.to_owned(), ..candidate(Stores::Ordinary) }],
+        fallback: Vec::new(),
         otherwise: (Status::Unsupported, "none".to_owned()),
         turn,
         flags: vec!["for the test".to_owned()],
@@ -195,6 +277,7 @@ fn what_is_asked_often_is_sampled_between_the_others_and_found_wrong_there_too()
         Question {
             candidates: vec![Job { ceiling: id.clone(), ..candidate(Stores::Ordinary) }],
             id,
+            fallback: Vec::new(),
             otherwise: (Status::Unsupported, "none".to_owned()),
             turn: if index == 0 { Turn::Often } else { Turn::EveryRound },
             flags: Vec::new(),

@@ -230,8 +230,14 @@ fn the_second_figure_of_a_ceiling_is_replayed_too() {
         profile.validate().unwrap();
         let job = Job { ceiling: id.to_owned(), op, dtype: Dtype::Q8_0, variant };
         let otherwise = (Status::Unsupported, "none".to_owned());
-        let question =
-            Question { id: id.to_owned(), candidates: vec![job], otherwise, turn: Turn::EveryRound, flags: Vec::new() };
+        let question = Question {
+            id: id.to_owned(),
+            candidates: vec![job],
+            fallback: Vec::new(),
+            otherwise,
+            turn: Turn::EveryRound,
+            flags: Vec::new(),
+        };
         let mut device = Simulated::new(profile.clone());
         let finished =
             sample::measure(&mut device, &[question], pace(&profile), &[], &mut Counting::patient()).unwrap();

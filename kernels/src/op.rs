@@ -179,6 +179,55 @@ pub struct Cost {
 }
 
 impl Op {
+    /// Every routine, in the order of their declaration.
+    pub const ALL: [Op; 40] = [
+        Op::Read,
+        Op::Write,
+        Op::Copy,
+        Op::Scale,
+        Op::Add,
+        Op::Triad,
+        Op::Chain,
+        Op::ChainAdd,
+        Op::Chase,
+        Op::Barrier,
+        Op::ForkJoin,
+        Op::Wakeup,
+        Op::Dispatch,
+        Op::Submit,
+        Op::Upload,
+        Op::Download,
+        Op::Matmul,
+        Op::Attention,
+        Op::Gather,
+        Op::Append,
+        Op::Fetch,
+        Op::State,
+        Op::RmsNorm,
+        Op::LayerNorm,
+        Op::GatedNorm,
+        Op::Rope,
+        Op::Bias,
+        Op::SwiGlu,
+        Op::GeGlu,
+        Op::ReGlu,
+        Op::Silu,
+        Op::Gelu,
+        Op::Relu,
+        Op::ReluSquared,
+        Op::Gate,
+        Op::SoftCap,
+        Op::Route,
+        Op::Conv,
+        Op::Scan,
+        Op::Residual,
+    ];
+
+    /// The routine of that name.
+    pub fn named(name: &str) -> Option<Op> {
+        Op::ALL.into_iter().find(|op| op.name() == name)
+    }
+
     /// The name used in job names and in per-operation tables.
     pub const fn name(self) -> &'static str {
         match self {
@@ -311,6 +360,14 @@ impl std::fmt::Display for Op {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_routine_is_found_by_its_name() {
+        for (place, op) in Op::ALL.into_iter().enumerate() {
+            assert_eq!((Op::named(op.name()), op as usize), (Some(op), place));
+        }
+        assert_eq!(Op::named("dance"), None);
+    }
 
     #[test]
     fn streams_count_the_words_the_code_names() {

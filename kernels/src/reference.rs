@@ -1,6 +1,8 @@
 //! The oracle: what each routine must come to, written as a student would, one element at a time.
 
 pub mod attention;
+pub mod gpu_chain;
+pub mod gpu_tiles;
 pub mod matmul;
 
 use crate::op::Op;

@@ -1,6 +1,6 @@
 //! `roofprobe compare`.
 
-use super::measure::globs;
+use super::wanted::globs;
 use super::workload::{WorkloadOptions, find_model};
 use crate::compare::{Comparison, compare};
 use crate::error::{Error, Result};

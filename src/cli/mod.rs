@@ -8,12 +8,23 @@ mod compare;
 mod devices;
 mod evaluate;
 mod first_minute;
+#[cfg(feature = "gpu")]
+mod gpu;
+#[cfg(not(feature = "gpu"))]
+#[path = "no_gpu.rs"]
+mod gpu;
+#[cfg(feature = "gpu")]
+mod gpu_worker;
 mod measure;
 mod models;
 mod profiles;
 mod recorder;
+mod resume;
 mod schema;
+mod selection;
 mod show;
+mod subject;
+mod wanted;
 mod workload;
 
 use crate::error::{Error, Fault, Result};
@@ -61,6 +72,9 @@ enum Verb {
     Schema(schema::Schema),
     #[command(hide = true)]
     Canary(canary::Canary),
+    #[cfg(feature = "gpu")]
+    #[command(hide = true, name = crate::device::gpu::VERB)]
+    GpuWorker(gpu_worker::GpuWorker),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -100,6 +114,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Profiles(verb)) => verb.run(format),
         Some(Verb::Schema(verb)) => verb.run(),
         Some(Verb::Canary(verb)) => verb.run(),
+        #[cfg(feature = "gpu")]
+        Some(Verb::GpuWorker(verb)) => verb.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -113,6 +113,11 @@ pub(super) fn watch_for_interruption() {
     let _ = ctrlc::set_handler(handler);
 }
 
+/// Whether somebody wants it to end.
+pub(super) fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
 /// The measurement as far as it is known, and where it is kept.
 pub(super) struct Recorder<'a> {
     target: &'a Target,
@@ -141,12 +146,14 @@ impl<'a> Recorder<'a> {
         };
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let terminal = std::io::stderr().is_terminal() && !dumb;
+        let how = match &profile.provenance.gpu {
+            Some(gpu) => format!("through {}", gpu.backend),
+            None => format!("with {}", threads(machine.environment.threads)),
+        };
         say(&format!(
-            "{} {} with {} thread{}, effort {}",
+            "{} {} {how}, effort {}",
             if profile.provenance.simulated.is_some() { "simulating" } else { "measuring" },
             machine.device.name,
-            machine.environment.threads,
-            if machine.environment.threads == 1 { "" } else { "s" },
             profile.provenance.effort.name()
         ));
         Recorder { target, machine, profile, begun: Instant::now(), terminal, shown: None }
@@ -189,6 +196,10 @@ impl<'a> Recorder<'a> {
     }
 }
 
+fn threads(count: u32) -> String {
+    if count == 1 { "1 thread".to_owned() } else { format!("{count} threads") }
+}
+
 impl Watcher for Recorder<'_> {
     fn progress(&mut self, done: usize, total: usize, now: &str) {
         let percent = done * 100 / total.max(1);
@@ -215,6 +226,6 @@ impl Watcher for Recorder<'_> {
     }
 
     fn interrupted(&self) -> bool {
-        INTERRUPTED.load(Ordering::SeqCst)
+        interrupted()
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A device knows nothing of ceilings, statistics or effort; [`crate::sample`] asks, and [`crate::probe`] decides what.
 
+mod child;
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
@@ -40,6 +41,9 @@ pub struct Pass {
     /// What has to be said about it at the ceiling.
     pub note: Option<String>,
 }
+
+/// How a flag begins that is a device's remark.
+pub const SAID: &str = "the device says: ";
 
 /// Why there is no pass.
 #[derive(Clone, Debug, PartialEq, Eq)]

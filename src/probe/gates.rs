@@ -19,10 +19,12 @@ const ABOVE_NEARER_MAX: f64 = 1.05;
 const ABOVE_PEAK_MAX: f64 = 1.02;
 /// One token's matmul reads each weight once: it may exceed the read bandwidth by the error of both.
 const ABOVE_READ_MAX: f64 = 1.05;
-/// The levels, nearest first: of a processor, and of a GPU. Of a software adapter, workgroup memory is memory like any other.
+/// The levels, nearest first: of a processor, and of a GPU. A software adapter has none: its shaders are slower than any level
+/// behind them.
 const LEVELS: [&str; 4] = ["l1", "l2", "l3", "dram"];
 const LEVELS_GPU: [&str; 3] = ["workgroup", "cache", "vram"];
-const LEVELS_SOFTWARE: [&str; 2] = ["cache", "vram"];
+/// The slowest core ends a dispatch of a software adapter, and whatever else runs takes a core away.
+const INTERVAL_SOFTWARE_MAX: f64 = 0.25;
 /// A packed dot product that is this much faster than f32 is one instruction; below, it is made of others.
 const ACCELERATED_MIN: f64 = 1.5;
 /// How the ids end that count an addition beside each multiply-accumulate.
@@ -46,7 +48,7 @@ pub fn judge(ceilings: &mut [Ceiling], machine: &Machine) {
         ceiling.flags.extend(against_burst(ceiling, &rows));
         ceiling.flags.extend(accelerated(ceiling, &rows, machine));
         let gates = [
-            settled(ceiling),
+            settled(ceiling, super::gpu::is_software(machine)),
             below_pipes(ceiling, machine),
             above_own_rows(ceiling, &rows),
             behind_nearer_level(ceiling, &rows, levels(machine)),
@@ -60,7 +62,7 @@ pub fn judge(ceilings: &mut [Ceiling], machine: &Machine) {
     }
 }
 
-fn settled(ceiling: &Ceiling) -> Option<String> {
+fn settled(ceiling: &Ceiling, software: bool) -> Option<String> {
     let (value, unit) = ceiling.value()?;
     let samples = ceiling.samples?;
     if samples < SAMPLES_MIN {
@@ -68,6 +70,7 @@ fn settled(ceiling: &Ceiling) -> Option<String> {
     }
     let [low, high] = ceiling.ci95?;
     let limit = match unit {
+        Unit::GflopPerS | Unit::GbPerS if software => INTERVAL_SOFTWARE_MAX,
         Unit::GflopPerS if super::matmul::is_of_memory(&ceiling.id) => INTERVAL_MEMORY_MAX,
         Unit::GflopPerS => INTERVAL_COMPUTE_MAX,
         Unit::GbPerS => INTERVAL_MEMORY_MAX,
@@ -133,7 +136,7 @@ fn behind_nearer_level(ceiling: &Ceiling, rows: &Rows, levels: &[&str]) -> Optio
 fn levels(machine: &Machine) -> &'static [&'static str] {
     match machine.device.kind {
         DeviceKind::Cpu => &LEVELS,
-        DeviceKind::Gpu if super::gpu::is_software(machine) => &LEVELS_SOFTWARE,
+        DeviceKind::Gpu if super::gpu::is_software(machine) => &[],
         DeviceKind::Gpu => &LEVELS_GPU,
     }
 }
@@ -458,13 +461,26 @@ mod tests {
     }
 
     #[test]
-    fn a_gpus_memory_lies_behind_its_cache_and_software_has_no_workgroup_memory() {
+    fn a_gpus_memory_lies_behind_its_cache_and_software_has_no_levels() {
         let rows = [("memory.workgroup.read", 50.0), ("memory.cache.read", 100.0), ("memory.vram.read", 200.0)];
         let doubtful = |class| -> Vec<bool> {
             judged_on(&gpu(class), &rows).iter().map(|c| c.status == Status::Suspect).collect()
         };
         assert_eq!(doubtful(GpuClass::Discrete), [false, true, true]);
-        assert_eq!(doubtful(GpuClass::Software), [false, false, true]);
+        assert_eq!(doubtful(GpuClass::Software), [false; 3]);
+    }
+
+    #[test]
+    fn a_software_adapter_may_wobble_more() {
+        let with_interval = |class, low: f64| {
+            let mut all = [ceiling("compute.f32", 100.0)];
+            all[0].ci95 = Some([low, 100.0]);
+            judge(&mut all, &gpu(class));
+            all[0].status
+        };
+        assert_eq!(with_interval(GpuClass::Discrete, 85.0), Status::Suspect);
+        assert_eq!(with_interval(GpuClass::Software, 76.0), Status::Measured);
+        assert_eq!(with_interval(GpuClass::Software, 74.0), Status::Suspect);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Question {
     pub id: String,
     /// The ways to do it; the fastest one answers.
     pub candidates: Vec<Job>,
+    /// The ways that are tried when none of the candidates can be had.
+    pub fallback: Vec<Job>,
     /// The answer when there is no candidate.
     pub otherwise: (Status, String),
     /// When it is sampled.
@@ -40,7 +42,14 @@ pub struct Question {
 impl Question {
     fn new(id: impl Into<String>) -> Question {
         let otherwise = (Status::Unsupported, "there is no kernel for it on this device".to_owned());
-        Question { id: id.into(), candidates: Vec::new(), otherwise, turn: Turn::EveryRound, flags: Vec::new() }
+        let id = id.into();
+        let (candidates, fallback, flags) = (Vec::new(), Vec::new(), Vec::new());
+        Question { id, candidates, fallback, otherwise, turn: Turn::EveryRound, flags }
+    }
+
+    /// Every way to do it.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.candidates.iter().chain(&self.fallback)
     }
 }
 

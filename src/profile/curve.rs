@@ -57,6 +57,9 @@ pub struct Curve {
     /// Every sample of every point, in the order taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sample_values: Vec<Vec<f64>>,
+    /// Remarks: what was left out, and what the device said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
 }
 
 /// The quantity along a curve.
@@ -155,6 +158,7 @@ impl Curve {
             high: Vec::new(),
             variant: None,
             sample_values: Vec::new(),
+            flags: Vec::new(),
         }
     }
 

@@ -133,6 +133,13 @@ fn flat(profile: &Profile) -> Table {
         "head_dim",
         "context",
         "tile",
+        "workgroup_size",
+        "workgroups",
+        "layout",
+        "vector",
+        "chains",
+        "reduction",
+        "staged",
         "status",
         "reason",
     ];
@@ -171,6 +178,13 @@ fn flat(profile: &Profile) -> Table {
             count(variant.head_dim),
             count(variant.context),
             text(variant.tile),
+            count(variant.workgroup_size.map(u64::from)),
+            count(variant.workgroups.map(u64::from)),
+            text(variant.layout.map(|layout| layout.name().to_owned())),
+            count(variant.vector.map(u64::from)),
+            count(variant.chains.map(u64::from)),
+            text(variant.reduction.map(|reduction| reduction.name().to_owned())),
+            text(variant.staged.map(|staged| staged.to_string())),
             Cell::text(ceiling.status.name()),
             text(ceiling.reason.clone()),
         ]
@@ -182,6 +196,20 @@ fn flat(profile: &Profile) -> Table {
     }
 }
 
+/// What only a GPU's variant says: `8 × 128 blocked, 8 chains of 4`.
+fn of_gpu(variant: &Variant) -> Vec<String> {
+    let (size, groups) = (variant.workgroup_size, variant.workgroups);
+    let division =
+        [size.map(|n| n.to_string()), groups.map(|n| format!("× {n}")), variant.layout.map(|l| l.name().into())];
+    let division = division.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let width = variant.vector.filter(|&n| n > 1).map_or(String::new(), |n| format!(" of {n}"));
+    let mut words: Vec<String> = Some(division).filter(|words| !words.is_empty()).into_iter().collect();
+    words.extend(variant.chains.map(|n| format!("{n} chains{width}")));
+    words.extend(variant.reduction.map(|reduction| format!("{} sums", reduction.name())));
+    words.extend(variant.staged.filter(|&staged| staged).map(|_| "staged".to_owned()));
+    words
+}
+
 /// A variant in few words. The threads stand in the title.
 fn words(variant: &Variant) -> String {
     let mut words: Vec<String> = variant.isa.iter().cloned().collect();
@@ -191,6 +219,7 @@ fn words(variant: &Variant) -> String {
     words.extend(variant.prefetch_bytes.map(|bytes| format!("{bytes} B ahead")));
     words.extend(variant.stride_bytes.map(|bytes| format!("stride {bytes} B")));
     words.extend(variant.pages.map(|pages| format!("{} pages", pages.name())));
+    words.extend(of_gpu(variant));
     let shape: Vec<String> = [variant.m, variant.n, variant.k].iter().flatten().map(u64::to_string).collect();
     words.extend((!shape.is_empty()).then(|| shape.join("×")));
     if let Some(heads) = variant.heads {
@@ -261,8 +290,9 @@ fn curve(curve: &Curve) -> String {
     };
     let name = axis.name();
     let place = |&x: &u64| if name.ends_with("_bytes") { binary(x) } else { x.to_string() };
+    let flags: String = curve.flags.iter().map(|flag| format!("; {flag}")).collect();
     format!(
-        "{}: {} points, {} {} for {} {}",
+        "{}: {} points, {} {} for {} {}{flags}",
         curve.id,
         values.len(),
         ends(values, |&value| significant(value)),

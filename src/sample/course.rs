@@ -1,8 +1,8 @@
 //! One question on its way to an answer: a race of variants, then samples of the winner.
 
-use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, status_of, undisturbed, value};
+use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, said, status_of, undisturbed, value};
 use super::{Pace, Watcher};
-use crate::device::{Device, Pass, Purpose, Refusal};
+use crate::device::{Device, Pass, Purpose, Refusal, SAID};
 use crate::job::Job;
 use crate::probe::Question;
 use crate::profile::{Ceiling, Mode, Pages, Status, Trial, Unit};
@@ -76,8 +76,7 @@ impl<'a> Course<'a> {
             extra: 0,
             settled: false,
         };
-        let same =
-            |c: &Ceiling| question.candidates.iter().find(|job| Some(&job.variant) == c.variant.as_ref()).cloned();
+        let same = |c: &Ceiling| question.jobs().find(|job| Some(&job.variant) == c.variant.as_ref()).cloned();
         if let Some((ceiling, winner)) = earlier.and_then(|c| Some((c, same(c)?))) {
             course.winner = Some(winner);
             course.trials.clone_from(&ceiling.trials);
@@ -85,6 +84,7 @@ impl<'a> Course<'a> {
             course.second_share = ceiling.second().zip(ceiling.value()).map(|((second, _), (first, _))| second / first);
             course.clocks_ghz = ceiling.clock_ghz.map(|clock| vec![clock; course.values.len()]).unwrap_or_default();
             course.huge_share = ceiling.huge_share;
+            course.notes = ceiling.flags.iter().filter(|flag| flag.starts_with(SAID)).cloned().collect();
         }
         course
     }
@@ -98,19 +98,15 @@ impl<'a> Course<'a> {
             self.winner = Some(only.clone());
             return false;
         }
-        let short = Pace { pass_seconds: pace.pass_seconds * TRIAL_PASS_SHARE, ..pace };
         let mut runners = Vec::new();
-        for job in &self.question.candidates {
-            if watcher.interrupted() {
-                return false;
+        for jobs in [&self.question.candidates, &self.question.fallback] {
+            if !runners.is_empty() {
+                break;
             }
-            match calibrate(device, job, short, 1, TRIAL_WARM_PASSES_MAX) {
-                Ok(repetitions) => runners.push(Runner { job: job.clone(), repetitions, best: 0.0 }),
-                Err(refusal) => self.turn_down(job, refusal),
+            match self.try_all(jobs, device, pace, watcher) {
+                Some(finished) => runners = finished,
+                None => return false,
             }
-        }
-        if !self.race(&mut runners, device, pace, watcher) {
-            return false;
         }
         let trial = |r: &Runner| Trial { variant: r.job.variant.clone(), value: four_digits(rate(self.unit, r.best)) };
         self.trials = runners.iter().map(trial).collect();
@@ -119,6 +115,28 @@ impl<'a> Course<'a> {
             self.refusal = None;
         }
         true
+    }
+
+    /// Those of `jobs` that finished a race. Nothing when interrupted.
+    fn try_all(
+        &mut self,
+        jobs: &[Job],
+        device: &mut dyn Device,
+        pace: Pace,
+        watcher: &dyn Watcher,
+    ) -> Option<Vec<Runner>> {
+        let short = Pace { pass_seconds: pace.pass_seconds * TRIAL_PASS_SHARE, ..pace };
+        let mut runners = Vec::new();
+        for job in jobs {
+            if watcher.interrupted() {
+                return None;
+            }
+            match calibrate(device, job, short, 1, TRIAL_WARM_PASSES_MAX) {
+                Ok(repetitions) => runners.push(Runner { job: job.clone(), repetitions, best: 0.0 }),
+                Err(refusal) => self.turn_down(job, refusal),
+            }
+        }
+        self.race(&mut runners, device, pace, watcher).then_some(runners)
     }
 
     /// Lets the candidates run in turn, A B C A B C, and leaves those that finished. Returns false when interrupted.
@@ -218,7 +236,7 @@ impl<'a> Course<'a> {
                     self.clocks_ghz.extend(pass.clock_hz.map(|hz| four_digits(hz / 1e9)));
                     self.huge_share = pass.huge_share.or(self.huge_share);
                     self.disturbed += u32::from(pass.disturbed);
-                    self.notes.extend(pass.note.filter(|note| !self.notes.contains(note)));
+                    self.notes.extend(pass.note.map(said).filter(|flag| !self.notes.contains(flag)));
                 }
                 Err(refusal) => {
                     self.refuse(refusal);

@@ -82,6 +82,19 @@ impl Pace {
         }
     }
 
+    /// The pace of an effort on a GPU, where each round takes longer: a worker is started, shaders are compiled, arrays cross a
+    /// bus.
+    #[must_use]
+    pub fn of_gpu(effort: Effort) -> Pace {
+        let pace = Pace::of(effort);
+        match effort {
+            // More rounds of fewer samples: a round is a process of its own, and the moods of a driver last for seconds.
+            Effort::Quick => Pace { rounds: 4, passes: 3, budget: Duration::from_secs(28), ..pace },
+            Effort::Standard => Pace { budget: Duration::from_secs(120), ..pace },
+            Effort::Thorough => pace,
+        }
+    }
+
     /// The pace of a replay: rounds until the record is exhausted, however it was taken, and no clock.
     #[must_use]
     pub fn of_replay(effort: Effort) -> Pace {

@@ -1,7 +1,7 @@
 //! Passes: how many repetitions make one, when the rate has settled, what it says.
 
 use super::Pace;
-use crate::device::{Device, Pass, Purpose, Refusal};
+use crate::device::{Device, Pass, Purpose, Refusal, SAID};
 use crate::job::Job;
 use crate::profile::{Status, Unit};
 
@@ -34,6 +34,11 @@ pub(super) fn status_of(refusal: Refusal) -> Option<(Status, String)> {
         Refusal::Skipped(reason) => Some((Status::Skipped, reason)),
         Refusal::Exhausted => None,
     }
+}
+
+/// A device's remark as a flag.
+pub(super) fn said(note: String) -> String {
+    format!("{SAID}{note}")
 }
 
 /// Finds the repetitions that last long enough, from `repetitions` on, then runs until two passes in a row agree, at most

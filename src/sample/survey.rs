@@ -3,7 +3,7 @@
 //! Points are visited in turn, A B C, A B C, with short passes: a curve shows a shape, and its points share the machine's
 //! moods. Each curve is told to the [`Watcher`] when it is whole.
 
-use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, status_of, undisturbed, value};
+use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, said, status_of, undisturbed, value};
 use super::{Pace, Watcher};
 use crate::device::{Device, Purpose, Refusal};
 use crate::error::Result;
@@ -98,6 +98,8 @@ struct Points<'a> {
     disturbed: u32,
     /// Why the last point that is missing is missing.
     refusal: Option<(Status, String)>,
+    /// Points that are missing, and what the device said, each once.
+    flags: Vec<String>,
 }
 
 impl<'a> Points<'a> {
@@ -111,6 +113,7 @@ impl<'a> Points<'a> {
             unit: Unit::of(&question.id).unwrap_or(Unit::GbPerS),
             points: question.points.iter().filter_map(point).collect(),
             disturbed: 0,
+            flags: Vec::new(),
             refusal: question.points.is_empty().then(|| question.otherwise.clone()),
         }
     }
@@ -142,7 +145,7 @@ impl<'a> Points<'a> {
                 let visited = if visit == 0 {
                     point.calibrate(device, pace).map(|()| 0)
                 } else {
-                    point.visit(device, self.unit, wanted)
+                    point.visit(device, self.unit, wanted, &mut self.flags)
                 };
                 match visited {
                     Ok(disturbed) => self.disturbed += disturbed,
@@ -159,7 +162,8 @@ impl<'a> Points<'a> {
     /// A point that the device cannot do is left out; a wrong result spoils the curve.
     fn turn_down(&mut self, index: usize, refusal: Refusal) {
         if let Some((status, reason)) = status_of(refusal) {
-            self.points.remove(index);
+            let place = self.points.remove(index).place;
+            self.flags.push(format!("without {} {place} ({status}): {reason}", self.question.axis.name()));
             self.refusal = Some((status, reason));
         }
     }
@@ -189,6 +193,7 @@ impl<'a> Points<'a> {
         curve.high = whole.iter().map(|(_, e)| bounds(e)[0].max(bounds(e)[1])).collect();
         curve.variant = Some(self.question.axis.shared(first.job.variant.clone()));
         curve.sample_values = whole.iter().map(|(point, _)| point.values.clone()).collect();
+        curve.flags.clone_from(&self.flags);
         curve
     }
 }
@@ -202,7 +207,13 @@ impl Point<'_> {
     }
 
     /// Samples until there are so many. Returns how many were disturbed.
-    fn visit(&mut self, device: &mut dyn Device, unit: Unit, wanted: usize) -> std::result::Result<u32, Refusal> {
+    fn visit(
+        &mut self,
+        device: &mut dyn Device,
+        unit: Unit,
+        wanted: usize,
+        flags: &mut Vec<String>,
+    ) -> std::result::Result<u32, Refusal> {
         // Other points have been here since: once over the memory brings it back to its level.
         device.time(self.job, self.once(), Purpose::Warm)?;
         let (mut disturbed, mut retries) = (0, DISTURBED_RETRIES_MAX);
@@ -212,6 +223,7 @@ impl Point<'_> {
                     retries = retries_after(&pass);
                     disturbed += u32::from(pass.disturbed);
                     self.values.push(four_digits(value(unit, &pass)));
+                    flags.extend(pass.note.map(said).filter(|flag| !flags.contains(flag)));
                 }
                 // A record that has been replayed is no fault of the point.
                 Err(Refusal::Exhausted) => break,

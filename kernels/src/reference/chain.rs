@@ -153,7 +153,7 @@ const HALF_MANTISSA_BITS: i32 = 10;
 
 /// The nearest binary16, ties to even, of a number below its largest. By hand, for [`f16::from_f64`] may round twice: first
 /// to f32, as the instructions do, or cutting off low bits.
-fn round_to_half(value: f64) -> f64 {
+pub(super) fn round_to_half(value: f64) -> f64 {
     let exponent = ((value.to_bits() >> 52 & 0x7ff) as i32 - 1023).max(HALF_EXPONENT_MIN);
     let unit = f64::powi(2.0, exponent - HALF_MANTISSA_BITS);
     (value / unit).round_ties_even() * unit

@@ -8,6 +8,7 @@ use roofprobe_kernels::ops::clock::dependent_adds;
 use roofprobe_kernels::{Dtype, Isa, Op};
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::path::Path;
 use std::time::Instant;
 
 /// Dependent additions that measure the clock: about 0.1 ms.
@@ -150,8 +151,19 @@ pub(super) fn clock_hz() -> Option<f64> {
 
 /// How long this thread has waited for its core so far, seconds; 0 where the system does not tell.
 pub(super) fn waited_s() -> f64 {
+    waited_in("/proc/thread-self".as_ref())
+}
+
+/// The same of all threads of this process together.
+#[cfg(feature = "gpu")]
+pub(in crate::device) fn all_waited_s() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    tasks.map(|task| waited_in(&task.path())).sum()
+}
+
+fn waited_in(thread: &Path) -> f64 {
     // Two numbers of nanoseconds come first: on the core, and waiting for it.
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let stat = std::fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
     stat.split_whitespace().nth(1).and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
 }
 

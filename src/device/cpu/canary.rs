@@ -4,19 +4,19 @@
 //! program is started once more, as `roofprobe canary ISA`, to run one round of each chain, to hold it against the oracle
 //! and to say [`ALIVE`]. Whatever else it does is the reason why the instruction set is not used.
 
+use crate::device::child;
 use roofprobe_kernels::Isa;
 use roofprobe_kernels::ops::chain::ChainKernel;
 use std::collections::HashMap;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What the child says when everything was right. A program that is not roofprobe says something else.
 pub(crate) const ALIVE: &str = "the canary is alive";
 
 /// One round takes less than a millisecond and the oracle's a few more; a machine may be busy.
 const TIME_MAX: Duration = Duration::from_secs(20);
-const POLL: Duration = Duration::from_millis(2);
 
 /// Whether `isa` may be used here: at once if it is harmless, after its trial if it is risky. The trial is made once.
 ///
@@ -43,23 +43,19 @@ fn tried(command: &mut Command, time_max: Duration) -> Result<(), String> {
         .stderr(Stdio::null())
         .spawn()
         .map_err(|e| format!("a process to try it could not be started: {e}"))?;
-    let begun = Instant::now();
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if begun.elapsed() < time_max => std::thread::sleep(POLL),
-            Ok(None) => {
-                give_up(&mut child);
-                return Err(format!("a process that tried it did not end within {} s", time_max.as_secs_f64()));
-            }
-            Err(e) => {
-                give_up(&mut child);
-                return Err(format!("a process that tries it cannot be watched: {e}"));
-            }
+    let status = match child::wait(&mut child, time_max) {
+        Ok(Some(status)) => status,
+        Ok(None) => {
+            give_up(&mut child);
+            return Err(format!("a process that tried it did not end within {} s", time_max.as_secs_f64()));
+        }
+        Err(e) => {
+            give_up(&mut child);
+            return Err(format!("a process that tries it cannot be watched: {e}"));
         }
     };
     if !status.success() {
-        return Err(format!("a process that tried it {}", described(status)));
+        return Err(format!("a process that tried it {}", child::described(status)));
     }
     let said = child.stdout.take().map(std::io::read_to_string).and_then(Result::ok).unwrap_or_default();
     if said.trim() == ALIVE { Ok(()) } else { Err("a process that tried it gave no sign of life".to_owned()) }
@@ -69,14 +65,6 @@ fn tried(command: &mut Command, time_max: Duration) -> Result<(), String> {
 fn give_up(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
-}
-
-fn described(status: ExitStatus) -> String {
-    #[cfg(unix)]
-    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        return format!("died with signal {signal}");
-    }
-    format!("failed ({status})")
 }
 
 /// What the child does: one round of every chain of `isa`, verified.

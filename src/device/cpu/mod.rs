@@ -22,6 +22,8 @@ use crate::job::Job;
 use crate::profile::Machine;
 use crate::units::{Seconds, four_digits};
 use crate::work::Work;
+#[cfg(feature = "gpu")]
+pub(super) use bench::all_waited_s;
 use bench::{Bench, clock_hz, waited_s};
 pub(crate) use canary::ALIVE;
 use overhead::Call;
@@ -32,7 +34,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 use team::{SpinBarrier, Team};
-use topology::Taken;
+pub(in crate::device) use topology::Taken;
 
 /// The host's processor.
 pub struct Cpu {
@@ -228,11 +230,8 @@ impl Cpu {
 impl Device for Cpu {
     fn machine(&self) -> Machine {
         let mut machine = self.machine.clone();
-        let taken = Taken::now();
         let environment = &mut machine.environment;
-        environment.steal_percent = taken.steal_percent_since(self.taken_at_start).map(four_digits);
-        let throttled = taken.throttled_periods.zip(self.taken_at_start.throttled_periods);
-        environment.throttled_periods = throttled.map(|(now, then)| now.saturating_sub(then));
+        Taken::now().note_since(self.taken_at_start, environment);
         environment.drift_percent = match self.sentinel.as_slice() {
             [first, .., last] => Some(four_digits((last / first - 1.0) * 100.0)),
             _ => None,

@@ -8,6 +8,8 @@ use wgpu::{Backend, Backends, DeviceType};
 pub struct Adapter {
     /// Its place in the list.
     pub index: usize,
+    /// Its place in the list of its backend alone: equal cards are told apart by nothing else where no bus is known.
+    pub place: usize,
     /// The driver's name for it.
     pub name: String,
     /// `discrete`, `integrated`, `virtual`, `software` or `other`.
@@ -27,45 +29,69 @@ pub struct Adapter {
 }
 
 impl Adapter {
+    /// Hardware before software, and what has memory of its own before what borrows the host's.
+    pub(super) fn rank(&self) -> usize {
+        let classes = ["discrete", "integrated", "virtual", "other"];
+        classes.iter().position(|class| *class == self.class).unwrap_or(classes.len())
+    }
+
+    /// Whether `other` is this very GPU, listed at another time.
+    pub(super) fn is(&self, other: &Adapter) -> bool {
+        let identity = |adapter: &Adapter| {
+            let Adapter { name, backend, driver, pci_id, pci_bus, .. } = adapter.clone();
+            (name, backend, driver, pci_id, pci_bus)
+        };
+        identity(self) == identity(other)
+    }
+
     /// Whether the processor plays the GPU.
     pub fn is_software(&self) -> bool {
         self.class == "software"
     }
 }
 
-/// Every adapter of every backend, the better backend first, each GPU once.
-pub(super) fn all() -> Vec<(Adapter, wgpu::Adapter)> {
+/// Those that run compute shaders, the better first.
+const BACKENDS: [Backend; 4] = [Backend::Vulkan, Backend::Metal, Backend::Dx12, Backend::Gl];
+
+/// The names of the backends that this build can ask, the better first.
+pub(super) fn backends() -> Vec<&'static str> {
+    let built = wgpu::Instance::enabled_backend_features();
+    BACKENDS.into_iter().filter(|backend| built.contains(Backends::from(*backend))).map(Backend::to_str).collect()
+}
+
+/// Every adapter of one backend. The libraries of the others are not loaded: they may be what a process dies of.
+pub(super) fn of(backend: &str) -> Vec<(Adapter, wgpu::Adapter)> {
     // Drivers are asked for nothing but what is needed: no debug output, no validation layers, no window.
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = Backends::VULKAN | Backends::METAL | Backends::DX12 | Backends::GL;
+    let asked = BACKENDS.into_iter().find(|known| known.to_str() == backend);
+    descriptor.backends = asked.map_or(Backends::empty(), Backends::from);
     descriptor.flags = wgpu::InstanceFlags::empty();
+    let backends = descriptor.backends;
     let instance = wgpu::Instance::new(descriptor);
-    let mut found = pollster::block_on(instance.enumerate_adapters(Backends::all()));
-    found.sort_by_key(|adapter| rank(adapter.get_info().backend));
-    let mut listed: Vec<(Adapter, wgpu::Adapter)> = Vec::new();
-    for adapter in found {
-        let described = describe(&adapter);
+    let found = pollster::block_on(instance.enumerate_adapters(backends));
+    let described = |(place, adapter)| (Adapter { place, ..describe(&adapter) }, adapter);
+    found.into_iter().enumerate().map(described).collect()
+}
+
+/// Every adapter of every backend, each GPU once, for tests of the shaders in this process.
+#[cfg(test)]
+pub(super) fn all() -> Vec<(Adapter, wgpu::Adapter)> {
+    each_once(backends().into_iter().flat_map(of).collect())
+}
+
+/// Of entries that stand for one GPU the first; hardware first, and numbered.
+pub(super) fn each_once<T>(found: Vec<(Adapter, T)>) -> Vec<(Adapter, T)> {
+    let mut listed: Vec<(Adapter, T)> = Vec::new();
+    for (described, adapter) in found {
         if !listed.iter().any(|(known, _)| same(known, &described)) {
             listed.push((described, adapter));
         }
     }
-    // Hardware comes before software, and what has memory of its own before what borrows the host's.
-    listed.sort_by_key(|(adapter, _)| {
-        ["discrete", "integrated", "virtual", "other", "software"].iter().position(|class| *class == adapter.class)
-    });
+    listed.sort_by_key(|(adapter, _)| adapter.rank());
     for (index, (adapter, _)) in listed.iter_mut().enumerate() {
         adapter.index = index;
     }
     listed
-}
-
-fn rank(backend: Backend) -> u32 {
-    match backend {
-        Backend::Vulkan | Backend::Metal => 0,
-        Backend::Dx12 => 1,
-        Backend::Gl => 2,
-        Backend::BrowserWebGpu | Backend::Noop => 3,
-    }
 }
 
 fn describe(adapter: &wgpu::Adapter) -> Adapter {
@@ -77,42 +103,153 @@ fn describe(adapter: &wgpu::Adapter) -> Adapter {
         DeviceType::Cpu => "software",
         DeviceType::Other => "other",
     };
-    let known = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let known = |text: &str| Some(line(text)).filter(|text| !text.is_empty());
     let memory = matches!(info.device_type, DeviceType::DiscreteGpu | DeviceType::VirtualGpu)
         .then(|| super::raw::device_memory_bytes(adapter))
         .flatten();
     Adapter {
         index: 0,
-        name: info.name.trim().to_owned(),
+        place: 0,
+        name: known(&info.name).unwrap_or_else(|| "a GPU without a name".to_owned()),
         class: class.to_owned(),
         backend: info.backend.to_str().to_owned(),
-        pci_id: (info.vendor != 0).then(|| format!("{:04x}:{:04x}", info.vendor, info.device)),
-        pci_bus: known(&info.device_pci_bus_id),
-        driver: info.driver.trim().to_owned(),
-        driver_info: info.driver_info.trim().to_owned(),
+        // GL guesses the vendor by its name, and knows no device.
+        pci_id: (info.vendor != 0 && info.backend != Backend::Gl)
+            .then(|| format!("{:04x}:{:04x}", info.vendor, info.device)),
+        // For DX12 wgpu looks for some card of that vendor and device: of two equal ones it tells the same place.
+        pci_bus: known(&info.device_pci_bus_id).filter(|_| info.backend != Backend::Dx12),
+        driver: line(&info.driver),
+        driver_info: line(&info.driver_info),
         memory_bytes: memory,
     }
 }
 
-/// Whether two entries are the same GPU, seen by two backends. Two equal cards in one machine differ in their place on the
-/// bus, or stand in the list of the same backend.
+/// Whether two entries are the same GPU, seen by two backends, or by two drivers of one. Two equal cards stand in the list of
+/// one backend, and stay two.
 fn same(known: &Adapter, other: &Adapter) -> bool {
-    if known.backend == other.backend {
+    if known.is_software() != other.is_software() {
         return false;
     }
     if let (Some(a), Some(b)) = (&known.pci_bus, &other.pci_bus) {
         return a == b;
     }
-    match (&known.pci_id, &other.pci_id) {
-        (Some(a), Some(b)) => a == b,
-        // GL tells neither: it decorates the name that Vulkan gives.
-        _ => {
-            let [a, b] = [known, other].map(|adapter| adapter.name.to_lowercase());
-            a.contains(&b) || b.contains(&a) || first_word(&a) == first_word(&b)
-        }
+    if known.backend == other.backend {
+        return false;
     }
+    if let (Some(a), Some(b)) = (&known.pci_id, &other.pci_id) {
+        return a == b;
+    }
+    // GL knows no numbers, and decorates the name that Vulkan gives.
+    let [a, b] = [known, other].map(|adapter| plain_name(&adapter.name));
+    !a.is_empty() && !b.is_empty() && (a.contains(&b) || b.contains(&a))
 }
 
-fn first_word(name: &str) -> &str {
-    name.split([' ', '(', '/']).next().unwrap_or(name)
+/// The model alone, without what drivers add about themselves.
+fn plain_name(name: &str) -> String {
+    let name = name.to_lowercase().replace("(r)", "").replace("(tm)", "");
+    name.split(['(', '/']).next().unwrap_or_default().trim().to_owned()
+}
+
+/// One line without control characters: profiles accept nothing else.
+fn line(words: &str) -> String {
+    let words = words.replace(char::is_control, " ");
+    words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(TEXT_MAX).collect()
+}
+
+/// Characters of a text; drivers are brief.
+const TEXT_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn adapter(backend: &str, name: &str, pci_id: Option<&str>) -> Adapter {
+        let class = if name.contains("llvmpipe") { "software" } else { "discrete" };
+        Adapter {
+            index: 0,
+            place: 0,
+            name: name.to_owned(),
+            class: class.to_owned(),
+            backend: backend.to_owned(),
+            pci_id: pci_id.map(String::from),
+            pci_bus: None,
+            driver: String::new(),
+            driver_info: String::new(),
+            memory_bytes: None,
+        }
+    }
+
+    fn listed(adapters: Vec<Adapter>) -> Vec<String> {
+        let kept = each_once(adapters.into_iter().map(|adapter| (adapter, ())).collect());
+        kept.into_iter()
+            .map(|(adapter, ())| format!("{} {} {}", adapter.index, adapter.backend, adapter.name))
+            .collect()
+    }
+
+    #[test]
+    fn one_gpu_seen_by_two_backends_is_one() {
+        for (vulkan, gl) in [
+            ("NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 4090/PCIe/SSE2"),
+            ("Intel(R) UHD Graphics 620 (KBL GT2)", "Mesa Intel(R) UHD Graphics 620 (KBL GT2)"),
+            ("AMD Radeon RX 6800 (RADV NAVI21)", "AMD Radeon RX 6800 (radeonsi, navi21, LLVM 15.0.6)"),
+            ("llvmpipe (LLVM 15.0.6, 256 bits)", "llvmpipe (LLVM 15.0.6, 256 bits)"),
+        ] {
+            let list = vec![adapter("vulkan", vulkan, Some("10de:2684")), adapter("gl", gl, None)];
+            assert_eq!(listed(list), [format!("0 vulkan {vulkan}")]);
+        }
+        let windows = ["vulkan", "dx12"].map(|backend| adapter(backend, "A card", Some("10de:2684")));
+        assert_eq!(listed(windows.to_vec()), ["0 vulkan A card"]);
+    }
+
+    #[test]
+    fn two_gpus_stay_two() {
+        let card = |backend| adapter(backend, "A card", Some("10de:2684"));
+        let twice = vec![card("vulkan"), card("vulkan"), card("dx12"), card("dx12")];
+        assert_eq!(listed(twice), ["0 vulkan A card", "1 vulkan A card"]);
+        let others = vec![
+            adapter("vulkan", "NVIDIA GeForce RTX 4090", Some("10de:2684")),
+            adapter("gl", "NVIDIA GeForce GTX 580/PCIe/SSE2", None),
+            adapter("gl", "", None),
+            adapter("dx12", "NVIDIA GeForce RTX 4090 D", Some("10de:2685")),
+            adapter("gl", "llvmpipe (LLVM 15.0.6, 256 bits)", None),
+        ];
+        let kept = listed(others);
+        assert_eq!(kept.len(), 5, "{kept:?}");
+        assert!(kept[4].contains("llvmpipe"), "software is last: {kept:?}");
+    }
+
+    #[test]
+    fn a_place_on_the_bus_decides_where_it_is_known() {
+        let at = |bus: &str, backend, name, pci_id| Adapter {
+            pci_bus: Some(format!("0000:{bus}:00.0")),
+            ..adapter(backend, name, Some(pci_id))
+        };
+        // Two Vulkan drivers for one card: the first found is kept, also when they call the card differently.
+        let (radv, amdvlk) = ("AMD Radeon RX 6800 (RADV NAVI21)", "AMD Radeon RX 6800");
+        let one = at("03", "vulkan", radv, "1002:73bf");
+        let again = at("03", "vulkan", amdvlk, "1002:73bf");
+        let gl = adapter("gl", "AMD Radeon RX 6800 (radeonsi, navi21)", None);
+        assert_eq!(listed(vec![one.clone(), again.clone(), gl]), [format!("0 vulkan {radv}")]);
+        assert_eq!(listed(vec![again.clone(), one.clone()]), [format!("0 vulkan {amdvlk}")]);
+        // Each of two cards through each of two drivers.
+        let (second, second_again) = (at("43", "vulkan", radv, "1002:73bf"), at("43", "vulkan", amdvlk, "1002:73bf"));
+        let cards = listed(vec![one.clone(), second, again, second_again]);
+        assert_eq!(cards, [format!("0 vulkan {radv}"), format!("1 vulkan {radv}")]);
+        // Equal cards at different places are two, whoever tells.
+        assert_eq!(listed(vec![one.clone(), at("04", "metal", radv, "1002:73bf")]).len(), 2);
+        // Where one of them has no place, the numbers decide.
+        assert_eq!(listed(vec![one, adapter("dx12", amdvlk, Some("1002:73bf"))]).len(), 1);
+    }
+
+    #[test]
+    fn a_backend_that_is_not_known_has_no_adapters() {
+        assert!(!backends().is_empty());
+        assert!(of("glide").is_empty());
+    }
+
+    #[test]
+    fn what_drivers_say_becomes_a_line() {
+        assert_eq!(line(" a\u{7}driver\nof  two lines "), "a driver of two lines");
+        assert_eq!(line(&"x".repeat(5000)).len(), TEXT_MAX);
+    }
 }

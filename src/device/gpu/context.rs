@@ -97,6 +97,9 @@ pub(super) struct Context {
     pub(super) limits: wgpu::Limits,
     /// The shapes of cooperative matrices that the adapter lists.
     pub(super) matrices: Vec<wgpu::CooperativeMatrixProperties>,
+    /// The fewest and the most invocations that a subgroup has.
+    pub(super) subgroup_min: u32,
+    pub(super) subgroup_max: u32,
     hooks: Hooks,
     stamps: Option<Stamps>,
     lost: Arc<Mutex<Option<String>>>,
@@ -138,14 +141,35 @@ impl Context {
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| e.to_string())?;
         let lost = Arc::new(Mutex::new(None));
         let (noticed, objected) = (lost.clone(), lost.clone());
-        device.set_device_lost_callback(move |reason, message| note(&noticed, format!("{reason:?}: {message}")));
+        device.set_device_lost_callback(move |reason, message| note(&noticed, format!("{reason:?} {message}")));
         // Nothing should come here, since all calls are made within scopes. If it does, the device is not to be trusted.
         device.on_uncaptured_error(Arc::new(move |error| note(&objected, error.to_string())));
-        let stamps = features.contains(wgpu::Features::TIMESTAMP_QUERY).then(|| stamps(&device, &queue));
+        let stamps = features.contains(wgpu::Features::TIMESTAMP_QUERY).then(|| stamps(&device, &queue)).flatten();
         let matrices = if experimental { adapter.cooperative_matrix_properties() } else { Vec::new() };
         let unchecked = !hooks.checked;
+        let info = adapter.get_info();
+        let (subgroup_min, subgroup_max) = (info.subgroup_min_size, info.subgroup_max_size);
         let pipelines = HashMap::new();
-        Ok(Context { device, queue, features, limits, matrices, hooks, stamps, lost, pipelines, unchecked })
+        Ok(Context {
+            device,
+            queue,
+            features,
+            limits,
+            matrices,
+            subgroup_min,
+            subgroup_max,
+            hooks,
+            stamps,
+            lost,
+            pipelines,
+            unchecked,
+        })
+    }
+
+    /// Whether shaders may use subgroup operations.
+    #[cfg(test)]
+    pub(super) fn has_subgroups(&self) -> bool {
+        self.features.contains(wgpu::Features::SUBGROUP)
     }
 
     /// Nanoseconds of one timestamp tick, where there are timestamps.
@@ -209,12 +233,6 @@ impl Context {
         if whole < data.len() {
             self.scoped(|| self.queue.write_buffer(buffer, whole as u64, &rest))?;
         }
-        self.finish(self.queue.submit([]))
-    }
-
-    /// Writes whole words to the beginning of `buffer` in one go of the queue.
-    pub(super) fn upload_at_once(&self, buffer: &wgpu::Buffer, data: &[u8]) -> Outcome<()> {
-        self.scoped(|| self.queue.write_buffer(buffer, 0, data))?;
         self.finish(self.queue.submit([]))
     }
 
@@ -437,7 +455,7 @@ impl Context {
                 let seconds = timeout.as_secs_f64();
                 Err(Trouble::Fatal(format!("the GPU did not finish a submission within {seconds} s")))
             }
-            Err(e) => self.check_lost().and(Err(Trouble::Fatal(format!("the device cannot be waited for: {e}")))),
+            Err(e) => self.notice_loss().and(Err(Trouble::Fatal(format!("the device cannot be waited for: {e}")))),
         }
     }
 
@@ -451,6 +469,14 @@ impl Context {
         lost.map_or(Ok(()), |reason| Err(Trouble::Fatal(format!("the device was lost ({reason})"))))
     }
 
+    /// The same after something failed: what is done with a lost device fails in many ways before the loss itself is told,
+    /// and none of them says anything about the job.
+    fn notice_loss(&self) -> Outcome<()> {
+        // Whatever this returns, the loss would have been told by then.
+        let _ = self.device.poll(wgpu::PollType::Poll);
+        self.check_lost()
+    }
+
     /// Runs `call` within error scopes.
     fn scoped<T>(&self, call: impl FnOnce() -> T) -> Outcome<T> {
         use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
@@ -459,8 +485,8 @@ impl Context {
             [OutOfMemory, Internal, Validation].map(|filter| self.device.push_error_scope(filter));
         let value = call();
         let errors = [validation.pop(), internal.pop(), memory.pop()];
-        for error in errors.into_iter().filter_map(pollster::block_on) {
-            self.check_lost()?;
+        if let Some(error) = errors.into_iter().find_map(pollster::block_on) {
+            self.notice_loss()?;
             return Err(match error {
                 wgpu::Error::OutOfMemory { .. } => Refusal::Skipped(format!("{OUT_OF_MEMORY}: {error}")).into(),
                 _ => refused(&error.to_string()),
@@ -484,22 +510,26 @@ fn note(place: &Mutex<Option<String>>, reason: String) {
     place.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(line);
 }
 
-fn stamps(device: &wgpu::Device, queue: &wgpu::Queue) -> Stamps {
+/// What timestamps need; `None` where the driver cannot make it. The wall clock does without.
+fn stamps(device: &wgpu::Device, queue: &wgpu::Queue) -> Option<Stamps> {
     use wgpu::BufferUsages as Usage;
+    use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
+    let scopes = [OutOfMemory, Internal, Validation].map(|filter| device.push_error_scope(filter));
     let buffer = |usage| {
         let descriptor = wgpu::BufferDescriptor { label: None, size: STAMPS_BYTES, usage, mapped_at_creation: false };
         device.create_buffer(&descriptor)
     };
-    Stamps {
-        set: device.create_query_set(&wgpu::QuerySetDescriptor {
-            label: None,
-            ty: wgpu::QueryType::Timestamp,
-            count: 2,
-        }),
+    let descriptor = wgpu::QuerySetDescriptor { label: None, ty: wgpu::QueryType::Timestamp, count: 2 };
+    let stamps = Stamps {
+        set: device.create_query_set(&descriptor),
         resolve: buffer(Usage::QUERY_RESOLVE | Usage::COPY_SRC),
         read: buffer(Usage::MAP_READ | Usage::COPY_DST),
         period_s: f64::from(queue.get_timestamp_period()) * 1e-9,
-    }
+    };
+    let [memory, internal, validation] = scopes;
+    // All of them are left, whichever of them caught something.
+    let errors = [validation.pop(), internal.pop(), memory.pop()].map(pollster::block_on);
+    errors.iter().all(Option::is_none).then_some(stamps)
 }
 
 fn uniform() -> wgpu::BindGroupLayoutEntry {
@@ -518,4 +548,22 @@ fn storage((access, binding): (&Access, u32)) -> wgpu::BindGroupLayoutEntry {
         min_binding_size: None,
     };
     wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_makes_no_timestamps_stays_usable() {
+        for (described, adapter) in crate::device::gpu::adapter::all() {
+            // Without the feature no query set can be made, and an error that no scope catches panics.
+            let (device, queue) =
+                pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
+            assert!(stamps(&device, &queue).is_none(), "{}", described.name);
+            let context = Context::open(&adapter, Hooks::default()).unwrap();
+            let has = context.features.contains(wgpu::Features::TIMESTAMP_QUERY);
+            assert_eq!(context.stamps.is_some(), has, "{}", described.name);
+        }
+    }
 }

@@ -14,8 +14,19 @@ pub(super) struct Hooks {
     pub(super) memory_bytes: Option<u64>,
     /// `lose-at=N`: the device is lost at the N-th job of a process.
     pub(super) lose_at: Option<u64>,
-    /// `die-at=N`: the process dies at the N-th job.
+    /// `die-at=N`: the process dies at the N-th job; with 0 already when adapters are listed or opened.
     pub(super) die_at: Option<u64>,
+    /// `die-of=BACKEND`: the process dies when that backend's adapters are listed.
+    pub(super) die_of: Option<String>,
+    /// `hang-at=N`: the process hangs at the N-th job.
+    pub(super) hang_at: Option<u64>,
+    /// `answer-ms=N`: a process that does not answer a job for so long is given up.
+    pub(super) answer: Option<Duration>,
+    /// `as-hardware`: software is taken for something else, and chosen unnamed.
+    pub(super) as_hardware: bool,
+    /// `no-adapters`: none is found; `adapters-twice`: each is found twice.
+    pub(super) no_adapters: bool,
+    pub(super) adapters_twice: bool,
     /// `watchdog-ms=N`: submissions are given up after that time.
     pub(super) watchdog: Option<Duration>,
     /// `checked`: shaders keep their run-time checks.
@@ -48,6 +59,12 @@ impl Hooks {
                 "memory-mib" => hooks.memory_bytes = Some(number()? << 20),
                 "lose-at" => hooks.lose_at = Some(number()?),
                 "die-at" => hooks.die_at = Some(number()?),
+                "die-of" => hooks.die_of = value.map(str::to_owned),
+                "hang-at" => hooks.hang_at = Some(number()?),
+                "answer-ms" => hooks.answer = Some(Duration::from_millis(number()?)),
+                "as-hardware" => hooks.as_hardware = true,
+                "no-adapters" => hooks.no_adapters = true,
+                "adapters-twice" => hooks.adapters_twice = true,
                 "watchdog-ms" => hooks.watchdog = Some(Duration::from_millis(number()?)),
                 "checked" => hooks.checked = true,
                 "no-f16" => hooks.no_f16 = true,
@@ -76,8 +93,9 @@ mod tests {
 
     #[test]
     fn hooks_are_read_and_others_refused() {
-        let hooks = Hooks::parse("binding-mib=64, lose-at=3,no-f16").unwrap();
+        let hooks = Hooks::parse("binding-mib=64, lose-at=3,no-f16,die-of=gl").unwrap();
         assert_eq!((hooks.binding_bytes, hooks.lose_at, hooks.no_f16), (Some(64 << 20), Some(3), true));
+        assert_eq!(hooks.die_of.as_deref(), Some("gl"));
         assert_eq!(Hooks::parse(""), Ok(Hooks::default()));
         assert!(Hooks::parse("lose-at=x").unwrap_err().contains("lose-at"));
         assert!(Hooks::parse("fly").unwrap_err().contains("fly"));

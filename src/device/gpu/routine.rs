@@ -61,6 +61,10 @@ const STAMPS_SHARE: f64 = 0.15;
 const STAMPS_SLACK_S: f64 = 0.5e-3;
 /// From so many seconds on they are held against each other.
 const CHECKED_FROM_S: f64 = 5e-3;
+/// So often in a row they must be apart: once may be somebody else's doing.
+const APART_MAX: u32 = 3;
+/// N repetitions less N/2 are about half of N. A difference beyond this share of it is noise.
+const DIFFERENCE_SHARE: std::ops::Range<f64> = 0.35..0.75;
 
 /// How a job's time is taken, and what is known of it.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +72,9 @@ pub(super) struct Pacing {
     /// Seconds of one repetition, as last seen.
     each_s: Option<f64>,
     /// Why the timestamps are not believed.
-    pub(super) by_difference: Option<String>,
+    pub(super) by_difference: Option<&'static str>,
+    /// How often in a row they were apart from the wall clock.
+    apart: u32,
 }
 
 /// What was timed.
@@ -79,6 +85,8 @@ pub(super) struct Timing {
     pub(super) repetitions: u64,
     /// All that were executed, these included.
     pub(super) executed: u64,
+    /// The two clocks were apart: something came between.
+    pub(super) disturbed: bool,
 }
 
 impl Pacing {
@@ -101,24 +109,42 @@ impl Pacing {
         }
         let whole = self.run(context, routine, repetitions, limit)?;
         executed += repetitions;
-        if self.by_difference.is_none() {
-            self.by_difference = distrust(whole);
-        }
+        let apart = self.judge(whole, context.timestamp_period_ns().is_some());
         let stamps = whole.stamps.filter(|_| self.by_difference.is_none());
         let (seconds, counted) = match stamps {
+            // Of two clocks that are apart the slower one cannot make a rate that is not there.
+            Some(seconds) if apart => (seconds.max(whole.wall), repetitions),
             Some(seconds) => (seconds, repetitions),
-            None if self.by_difference.is_none() || repetitions < 2 => (whole.wall, repetitions),
+            None if repetitions < 2 || self.by_difference.is_none() => (whole.wall, repetitions),
             // What submitting and waiting cost is in both, and cancels.
             None => {
                 let half = repetitions / 2;
                 let part = self.run(context, routine, half, limit)?;
                 executed += half;
                 let difference = whole.wall - part.wall;
-                if difference > 0.0 { (difference, repetitions - half) } else { (whole.wall, repetitions) }
+                match DIFFERENCE_SHARE.contains(&(difference / whole.wall)) {
+                    true => (difference, repetitions - half),
+                    false => (whole.wall, repetitions),
+                }
             }
         };
         self.each_s = Some(seconds / counted as f64);
-        Ok(Timing { seconds, repetitions: counted, executed })
+        Ok(Timing { seconds, repetitions: counted, executed, disturbed: apart && self.by_difference.is_none() })
+    }
+
+    /// Holds the two clocks against each other; without timestamps there is but one. Returns whether they are apart.
+    fn judge(&mut self, times: Times, has_stamps: bool) -> bool {
+        if !has_stamps {
+            self.by_difference = Some("there are no timestamps");
+            return false;
+        }
+        // Timestamps that do not advance are as wrong as those that tell another time. Short passes say nothing.
+        let apart = times.wall >= CHECKED_FROM_S && times.stamps.is_none_or(|stamps| apart(times.wall, stamps));
+        self.apart = if apart { self.apart + 1 } else { 0 };
+        if self.apart >= APART_MAX {
+            self.by_difference = Some("the timestamps are apart from it by more than 15 %, again and again");
+        }
+        apart
     }
 
     fn run(&self, context: &Context, routine: &dyn Routine, repetitions: u64, limit: f64) -> Outcome<Times> {
@@ -135,30 +161,24 @@ impl Pacing {
         Ok(sum)
     }
 
+    /// How many repetitions one dispatch may do.
+    pub(super) fn fold(&self, routine: &dyn Routine, limit: f64) -> u32 {
+        let Some(each_s) = self.each_s else { return 1 };
+        let fits = (DISPATCH_S * limit / each_s.max(1e-12)).clamp(1.0, f64::from(routine.fold_max()));
+        1 << (fits as u32).ilog2()
+    }
+
     fn submit(&self, context: &Context, routine: &dyn Routine, repetitions: u64, limit: f64) -> Outcome<Times> {
-        let fold = match self.each_s {
-            Some(each_s) => {
-                let fits = (DISPATCH_S * limit / each_s.max(1e-12)).clamp(1.0, f64::from(routine.fold_max()));
-                1 << (fits as u32).ilog2()
-            }
-            None => 1,
-        };
+        let fold = self.fold(routine, limit);
         context.time(|pass| routine.encode(pass, repetitions, fold))
     }
 }
 
-/// Why timestamps are not to be believed, if they are not.
-fn distrust(times: Times) -> Option<String> {
-    let Times { wall, stamps } = times;
-    let Some(stamps) = stamps else {
-        return Some("there are no timestamps, or they do not advance".to_owned());
-    };
+/// Whether the timestamps are apart from the wall clock by more than what submitting and waiting take.
+fn apart(wall: f64, stamps: f64) -> bool {
     let apart = wall - stamps;
     let believed = apart <= (STAMPS_SHARE * wall).max(STAMPS_SLACK_S) && -apart <= STAMPS_SHARE * wall;
-    (wall >= CHECKED_FROM_S && !believed).then(|| {
-        let [stamps, wall] = [stamps, wall].map(|seconds| crate::units::four_digits(seconds * 1e3));
-        format!("timestamps say {stamps} ms where the wall clock says {wall} ms")
-    })
+    !believed
 }
 
 #[cfg(test)]
@@ -180,11 +200,24 @@ mod tests {
 
     #[test]
     fn timestamps_are_believed_near_the_wall_clock_only() {
-        let of = |wall, stamps| distrust(Times { wall, stamps });
-        assert_eq!(of(0.010, Some(0.0096)), None);
-        assert_eq!(of(0.001, Some(0.0006)), None, "too short to tell");
-        assert!(of(0.010, Some(0.005)).unwrap().contains("5 ms"));
-        assert!(of(0.010, Some(0.020)).is_some());
-        assert!(of(0.010, None).is_some());
+        assert!(!apart(0.010, 0.0096));
+        assert!(apart(0.010, 0.005) && apart(0.010, 0.020));
+    }
+
+    #[test]
+    fn one_disagreement_is_a_disturbance_and_three_in_a_row_are_a_clock_that_lies() {
+        let times = |wall, stamps| Times { wall, stamps };
+        let (good, bad, none) = (times(0.010, Some(0.0099)), times(0.010, Some(0.005)), times(0.010, None));
+        let short = times(0.001, None);
+        let mut pacing = Pacing::default();
+        for (seen, is_apart) in [(bad, true), (none, true), (good, false), (bad, true), (short, false), (bad, true)] {
+            assert_eq!(pacing.judge(seen, true), is_apart);
+            assert_eq!(pacing.by_difference, None);
+        }
+        pacing.judge(none, true);
+        pacing.judge(bad, true);
+        assert!(pacing.by_difference.unwrap().contains("15 %"));
+        let mut without = Pacing::default();
+        assert!(!without.judge(none, false) && without.by_difference.is_some());
     }
 }

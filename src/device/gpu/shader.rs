@@ -40,7 +40,15 @@ pub(super) use shader;
 
 /// Every file.
 #[cfg(test)]
-pub(super) const SHADERS: &[Shader] = &[super::stream::STREAM, super::stream::WORKGROUP, super::overhead::EMPTY];
+pub(super) const SHADERS: &[Shader] = &[
+    super::attention::ATTENTION,
+    super::chain::CHAIN,
+    super::coopmat::COOPMAT,
+    super::matmul::MATMUL,
+    super::overhead::EMPTY,
+    super::stream::STREAM,
+    super::stream::WORKGROUP,
+];
 
 /// A shader, specialised: what a pipeline is built from.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! Streams over arrays of f32, and reads of workgroup memory.
 
-use super::context::{Bound, Context, OUT_OF_MEMORY, Outcome, Part, Pipeline, Trouble};
+use super::context::{Bound, Context, Outcome, Part, Pipeline};
 use super::params::params;
 use super::routine::{Routine, folded};
 use super::shader::{Access, Program, Shader, shader};
@@ -56,8 +56,8 @@ const WORKGROUP_BINDINGS: &[Access] = &[Access::Read, Access::Write];
 const VECTOR_BYTES: u64 = 16;
 /// Places that an invocation has in flight.
 const UNROLL: u64 = 4;
-/// Halvings of arrays that do not fit.
-const HALVINGS_MAX: u32 = 6;
+/// Values that are made up one by one.
+const STRETCH: usize = 1 << 20;
 /// The scalar of scale and triad.
 const SCALAR: f32 = 1.618_034;
 /// Repetitions within one dispatch, a power of two.
@@ -75,7 +75,7 @@ pub(super) struct Arena {
 impl Arena {
     fn new(context: &Context, elements: usize) -> Outcome<Arena> {
         let mut random = Random::new(7);
-        let mut values = || (0..elements).map(|_| random.signed_unit() as f32).collect::<Vec<_>>();
+        let mut values = || random_values(&mut random, elements);
         let (x, y) = (values(), values());
         let buffers = [
             context.filled(bytemuck::cast_slice(&x))?,
@@ -85,26 +85,44 @@ impl Arena {
         Ok(Arena { x, y, buffers })
     }
 
-    /// `arena`, or a larger one in its place, for `elements` of each array; fewer where memory does not suffice.
+    /// `arena`, or a new one of `elements` elements of each array in its place.
     fn at_least(context: &Context, arena: &mut Option<Rc<Arena>>, elements: usize) -> Outcome<Rc<Arena>> {
         if let Some(there) = arena.as_ref().filter(|there| there.x.len() >= elements) {
             return Ok(there.clone());
         }
-        // The old one goes first: both may not fit.
-        *arena = None;
-        let mut tried = Arena::new(context, elements);
-        for halvings in 1..=HALVINGS_MAX {
-            match &tried {
-                Err(Trouble::Refused(Refusal::Skipped(reason))) if reason.starts_with(OUT_OF_MEMORY) => {
-                    tried = Arena::new(context, elements >> halvings);
-                }
-                _ => break,
-            }
-        }
-        let made = Rc::new(tried?);
+        let made = Rc::new(Arena::new(context, elements)?);
         *arena = Some(made.clone());
         Ok(made)
     }
+
+    /// Whether `job` finds its arrays here.
+    pub(super) fn suffices(&self, job: &Job) -> bool {
+        vectors(job).is_ok_and(|vectors| self.x.len() as u64 >= vectors * 4)
+    }
+}
+
+/// Vectors of each array that `job` walks over.
+fn vectors(job: &Job) -> Result<u64, Refusal> {
+    let cost = job.op.cost(Shape::stream(1));
+    let arrays = (cost.input_read + cost.output_written) as u64;
+    let footprint = job.variant.footprint_bytes.ok_or_else(|| skipped("the job names no footprint"))?;
+    let vectors = footprint / arrays / VECTOR_BYTES;
+    if vectors == 0 { Err(skipped("the arrays are smaller than one vector")) } else { Ok(vectors) }
+}
+
+/// Random values in [-1, 1): a stretch of them, and others with the same exponents and other fractions, since making up all
+/// of them one by one takes longer than the measurement.
+fn random_values(random: &mut Random, elements: usize) -> Vec<f32> {
+    const FRACTION: u32 = (1 << 23) - 1;
+    let first: Vec<f32> = (0..elements.min(STRETCH)).map(|_| random.signed_unit() as f32).collect();
+    let mut values = Vec::with_capacity(elements);
+    values.extend_from_slice(&first);
+    while values.len() < elements {
+        let other = random.bits() as u32 & FRACTION;
+        let left = (elements - values.len()).min(STRETCH);
+        values.extend(first[..left].iter().map(|x| f32::from_bits(x.to_bits() ^ other)));
+    }
+    values
 }
 
 /// How a job divides its arrays.
@@ -167,6 +185,11 @@ pub(super) fn workgroup_programs(job: &Job) -> Result<Vec<Program>, Refusal> {
     Ok(vec![workgroup_program(size, (footprint / VECTOR_BYTES) as u32)])
 }
 
+/// How far a walk over `n` vectors is turned against the one before it.
+fn turn(n: u64) -> u32 {
+    ((n as f64 * 0.618_034) as u32).min(n as u32 - 1)
+}
+
 /// One part of the arrays: what a binding holds.
 struct Chunk {
     pipeline: Pipeline,
@@ -185,32 +208,21 @@ pub(super) struct Stream {
     sums_bytes: u64,
     checksum: u32,
     folds: u32,
-    note: Option<String>,
 }
 
 impl Stream {
     /// Makes `job` ready; `arena` is shared by all of them.
     pub(super) fn new(context: &mut Context, arena: &mut Option<Rc<Arena>>, job: &Job) -> Outcome<Stream> {
         let division = Division::of(job)?;
-        let cost = job.op.cost(Shape::stream(1));
-        let arrays = (cost.input_read + cost.output_written) as u64;
-        let footprint = job.variant.footprint_bytes.ok_or_else(|| skipped("the job names no footprint"))?;
-        let wanted = footprint / arrays / VECTOR_BYTES;
-        if wanted == 0 {
-            return Err(skipped("the arrays are smaller than one vector").into());
-        }
-        let arena = Arena::at_least(context, arena, (wanted * 4) as usize)?;
-        let vectors = wanted.min(arena.x.len() as u64 / 4);
-        let note = (vectors < wanted).then(|| {
-            let [got, asked] = [vectors, wanted].map(|n| (n * VECTOR_BYTES) >> 20);
-            format!("{OUT_OF_MEMORY}: arrays of {got} MiB instead of {asked}")
-        });
+        let vectors = vectors(job)?;
+        let arena = Arena::at_least(context, arena, (vectors * 4) as usize)?;
         let per_chunk = context.binding_bytes() / VECTOR_BYTES;
         let most = context.limits.max_compute_workgroups_per_dimension;
         let sums_bytes = u64::from(division.size) * u64::from(division.groups.min(most)) * 4;
         let sums = context.buffer(sums_bytes)?;
         // Small working sets are walked again and again within a dispatch.
-        let folds = if vectors <= per_chunk && footprint <= FOLDED_BYTES_MAX { FOLD_MAX.ilog2() + 1 } else { 1 };
+        let folds =
+            if vectors <= per_chunk && vectors * VECTOR_BYTES <= FOLDED_BYTES_MAX { FOLD_MAX.ilog2() + 1 } else { 1 };
         let mut chunks = Vec::new();
         let mut begun = 0;
         while begun < vectors {
@@ -218,8 +230,9 @@ impl Stream {
             let (params, groups) = division.params(n, most);
             let whole = u64::from(division.size) * u64::from(groups) * u64::from(params.places) == n;
             let pipeline = context.pipeline(&program(job.op, division.size, whole))?;
-            // A read that is turned against the one before it cannot be taken out of the loop.
-            let turn = if job.op == Op::Read && folds > 1 { (n / 3).max(1) as u32 % n as u32 } else { 0 };
+            // Each walk begins elsewhere, so that nothing can be taken out of the loop over them, and what a core read in the
+            // last one is not what it reads in the next: by the golden section, which comes back to no place soon.
+            let turn = if folds > 1 { turn(n) } else { 0 };
             let slots: Vec<StreamParams> =
                 (0..folds).map(|slot| StreamParams { rounds: 1 << slot, turn, ..params }).collect();
             let part = |buffer| Part { buffer, offset: begun * VECTOR_BYTES, size: Some(n * VECTOR_BYTES) };
@@ -230,7 +243,7 @@ impl Stream {
         }
         let elements = (vectors * 4) as usize;
         let checksum = arena.x[..elements].iter().fold(0_u32, |sum, x| sum.wrapping_add(x.to_bits()));
-        Ok(Stream { op: job.op, arena, elements, chunks, sums, sums_bytes, checksum, folds, note })
+        Ok(Stream { op: job.op, arena, elements, chunks, sums, sums_bytes, checksum, folds })
     }
 }
 
@@ -277,10 +290,6 @@ impl Routine for Stream {
 
     fn verifies_at_once(&self) -> bool {
         self.op == Op::Read
-    }
-
-    fn note(&self) -> Option<String> {
-        self.note.clone()
     }
 }
 
@@ -360,4 +369,18 @@ impl Routine for WorkgroupRead {
 
 fn skipped(reason: &str) -> Refusal {
     Refusal::Skipped(reason.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_finite_within_one_and_nowhere_the_same_again() {
+        let values = random_values(&mut Random::new(3), 3 * STRETCH + 5);
+        assert_eq!(values.len(), 3 * STRETCH + 5);
+        assert!(values.iter().all(|x| x.is_finite() && x.abs() <= 1.0));
+        let same = (0..STRETCH).filter(|&i| values[i] == values[i + STRETCH]).count();
+        assert!(same < 10, "{same}");
+    }
 }

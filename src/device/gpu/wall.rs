@@ -18,11 +18,10 @@ pub(super) enum Walled {
     Transfer(Transfer),
 }
 
-/// Bytes on their way.
+/// Bytes on their way, through a buffer that the host maps. The queue's own way of writing makes a new one every time, whose
+/// first touch would be the system's time.
 pub(super) struct Transfer {
     op: Op,
-    /// Whether the host writes through a mapped buffer of its own.
-    staged: bool,
     data: Vec<u8>,
     back: Vec<u8>,
     buffer: wgpu::Buffer,
@@ -75,14 +74,13 @@ impl Transfer {
         let data: Vec<u8> = (0..bytes / 8).flat_map(|_| random.bits().to_le_bytes()).collect();
         let buffer = context.filled(&data)?;
         let staging = context.staging(bytes, job.op == Op::Download)?;
-        let staged = job.variant.staged.unwrap_or(true);
         // Touched once: a first touch is the system's time, not the bus's.
         let back = vec![1; data.len()];
-        Ok(Transfer { op: job.op, staged, data, back, buffer, staging, verified: false })
+        Ok(Transfer { op: job.op, data, back, buffer, staging, verified: false })
     }
 
     fn run(&mut self, context: &Context, repetitions: u64) -> Outcome<(f64, bool)> {
-        let first = !std::mem::replace(&mut self.verified, true);
+        let first = !self.verified;
         if first && self.op == Op::Upload {
             context.clear(&self.buffer)?;
         }
@@ -97,13 +95,11 @@ impl Transfer {
         if first && self.op == Op::Upload {
             self.down_of_upload(context)?;
         }
-        Ok((seconds, !first || self.back == self.data))
+        self.verified = !first || self.back == self.data;
+        Ok((seconds, self.verified))
     }
 
     fn up(&self, context: &Context) -> Outcome<()> {
-        if !self.staged {
-            return context.upload_at_once(&self.buffer, &self.data);
-        }
         context.written(&self.staging, &self.data)?;
         context.copy(&self.staging, &self.buffer, self.data.len() as u64)
     }

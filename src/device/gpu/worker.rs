@@ -1,17 +1,20 @@
 //! The worker: what times jobs on one opened GPU, in the process that may die of it.
 
-use super::context::{Context, Outcome, Trouble};
+use super::attention::{Attention, Caches};
+use super::chain::Chain;
+use super::context::{Context, OUT_OF_MEMORY, Outcome, Trouble};
+use super::coopmat::Coopmat;
 use super::hooks::Hooks;
-#[cfg(test)]
-use super::overhead;
+use super::matmul::{Matmul, Weights};
 use super::overhead::Dispatches;
 use super::routine::{Pacing, Routine};
 #[cfg(test)]
 use super::shader::Program;
-#[cfg(test)]
-use super::stream;
 use super::stream::{Arena, Stream, WorkgroupRead};
 use super::wall::Walled;
+#[cfg(test)]
+use super::{attention, chain, coopmat, matmul, overhead, stream};
+use crate::device::cpu::{Taken, all_waited_s};
 use crate::device::{Pass, Refusal};
 use crate::job::Job;
 use crate::units::Seconds;
@@ -20,18 +23,27 @@ use roofprobe_kernels::Op;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+/// Threads that wait for their cores longer than this share of a pass, all of them together, share them with somebody. The
+/// waking of those that slept before is in it.
+const WAITED_SHARE_MAX: f64 = 0.05;
+
 /// A job made ready, and what is known of it.
 struct Ready {
     routine: Box<dyn Routine>,
     pacing: Pacing,
-    verified: bool,
+    /// The most repetitions of one dispatch whose results were looked at.
+    verified_fold: u32,
 }
 
 /// Times jobs on one GPU.
 pub(super) struct Worker {
     context: Context,
     hooks: Hooks,
+    /// Whether the processor plays the GPU.
+    software: bool,
     arena: Option<Rc<Arena>>,
+    caches: Option<Rc<Caches>>,
+    weights: Option<Rc<Weights>>,
     ready: HashMap<Job, Ready>,
     /// Jobs that only the host's clock sees.
     walled: HashMap<Job, Walled>,
@@ -46,12 +58,21 @@ impl Worker {
     /// What the driver says.
     pub(super) fn open(adapter: &wgpu::Adapter, hooks: Hooks) -> Result<Worker, String> {
         let context = Context::open(adapter, hooks.clone())?;
-        Ok(Worker { context, hooks, arena: None, ready: HashMap::new(), walled: HashMap::new(), asked: 0 })
+        let software = adapter.get_info().device_type == wgpu::DeviceType::Cpu;
+        let (ready, walled) = (HashMap::new(), HashMap::new());
+        let (arena, caches, weights) = (None, None, None);
+        Ok(Worker { context, hooks, software, arena, caches, weights, ready, walled, asked: 0 })
     }
 
     /// What was opened.
     pub(super) fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// The same, for tests of routines alone.
+    #[cfg(test)]
+    pub(super) fn context_mut(&mut self) -> &mut Context {
+        &mut self.context
     }
 
     /// Times `repetitions` of `job` and verifies their results. No submission is planned to last longer than `limit` of the
@@ -60,9 +81,23 @@ impl Worker {
     /// # Errors
     /// Refused: the job; fatal: the device is gone.
     pub(super) fn time(&mut self, job: &Job, repetitions: u64, limit: f64) -> Outcome<Pass> {
+        let before = self.software.then(|| (Taken::now(), all_waited_s()));
+        let mut pass = self.timed(job, repetitions, limit)?;
+        if let Some((taken, waited_s)) = before {
+            // The processor is the GPU, and others may have had it meanwhile.
+            let waited = all_waited_s() - waited_s > WAITED_SHARE_MAX * pass.seconds.0;
+            pass.disturbed |= waited || Taken::now().more_than(taken);
+        }
+        Ok(pass)
+    }
+
+    fn timed(&mut self, job: &Job, repetitions: u64, limit: f64) -> Outcome<Pass> {
         self.asked += 1;
         if self.hooks.die_at == Some(self.asked) {
             std::process::abort();
+        }
+        if self.hooks.hang_at == Some(self.asked) {
+            std::thread::sleep(std::time::Duration::MAX);
         }
         if self.hooks.lose_at == Some(self.asked) {
             self.context.lose();
@@ -71,9 +106,8 @@ impl Worker {
             return timed;
         }
         if !self.ready.contains_key(job) {
-            self.make_room(job);
-            let routine = self.routine(job)?;
-            self.ready.insert(job.clone(), Ready { routine, pacing: Pacing::default(), verified: false });
+            let ready = self.made_ready(job)?;
+            self.ready.insert(job.clone(), ready);
         }
         let Some(ready) = self.ready.get_mut(job) else { return Err(Refusal::Exhausted.into()) };
         let timed = ready.time(&self.context, job, repetitions, limit);
@@ -86,8 +120,8 @@ impl Worker {
     /// Gives up all memory.
     pub(super) fn renew(&mut self) {
         self.ready.clear();
+        (self.arena, self.caches, self.weights) = (None, None, None);
         self.walled.clear();
-        self.arena = None;
     }
 
     /// Times a job that only the host's clock sees; `None` when it is no such job.
@@ -105,14 +139,55 @@ impl Worker {
             false => Err(rejected(job)),
         };
         let timed = walled.run(&self.context, repetitions).and_then(pass);
-        self.walled.insert(job.clone(), walled);
+        if timed.is_ok() {
+            self.walled.insert(job.clone(), walled);
+        }
         Some(timed)
     }
 
-    /// What another family of jobs holds is given back before a new one is made ready.
+    /// What others hold is given back before something large is made ready: beside the arrays of streams, which are asked for in
+    /// between all others, either weights or caches are there, of one kind.
     fn make_room(&mut self, job: &Job) {
-        let family = family(job);
-        self.ready.retain(|known, _| keeps(known, &family));
+        match job.op {
+            Op::Matmul => {
+                self.drop_where(|known| known.op == Op::Attention || known.op == Op::Matmul && !alike(known, job));
+                self.caches = None;
+                if !self.ready.keys().any(|known| known.op == Op::Matmul) {
+                    self.weights = None;
+                }
+            }
+            Op::Attention => {
+                let suffice = self.caches.as_ref().is_some_and(|caches| caches.suffice(job));
+                self.drop_where(|known| known.op == Op::Matmul || known.op == Op::Attention && !suffice);
+                self.weights = None;
+                if !suffice {
+                    self.caches = None;
+                }
+            }
+            op if is_stream(op) && !self.arena.as_ref().is_some_and(|arena| arena.suffices(job)) => {
+                self.drop_where(|known| is_stream(known.op));
+                self.arena = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn drop_where(&mut self, goes: impl Fn(&Job) -> bool) {
+        self.ready.retain(|known, _| !goes(known));
+    }
+
+    /// Makes `job` ready; where memory does not suffice beside what is there, in its place.
+    fn made_ready(&mut self, job: &Job) -> Outcome<Ready> {
+        self.make_room(job);
+        let first = self.routine(job);
+        let routine = match first {
+            Err(Trouble::Refused(Refusal::Skipped(reason))) if reason.starts_with(OUT_OF_MEMORY) => {
+                self.renew();
+                self.routine(job)?
+            }
+            other => other?,
+        };
+        Ok(Ready { routine, pacing: Pacing::default(), verified_fold: 0 })
     }
 
     fn routine(&mut self, job: &Job) -> Outcome<Box<dyn Routine>> {
@@ -122,7 +197,11 @@ impl Worker {
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => {
                 Box::new(Stream::new(context, &mut self.arena, job)?)
             }
+            Op::Attention => Box::new(Attention::new(context, &mut self.caches, job)?),
+            Op::Chain if job.variant.tile.is_some() => Box::new(Coopmat::new(context, job)?),
+            Op::Chain => Box::new(Chain::new(context, job)?),
             Op::Dispatch => Box::new(Dispatches::new(context)?),
+            Op::Matmul => Box::new(Matmul::new(context, &mut self.weights, job)?),
             other => return Err(Refusal::Unsupported(format!("there is no {other} shader")).into()),
         })
     }
@@ -137,31 +216,31 @@ pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
     match job.op {
         Op::Read if job.ceiling.starts_with("memory.workgroup.") => stream::workgroup_programs(job),
         Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => stream::programs(job),
+        Op::Chain if job.variant.tile.is_some() => coopmat::programs(job),
+        Op::Chain => chain::programs(job),
+        Op::Matmul => matmul::programs(job),
+        Op::Attention => attention::programs(job),
         Op::Dispatch | Op::Submit => Ok(vec![overhead::program()]),
         Op::Upload | Op::Download => Ok(Vec::new()),
         other => Err(Refusal::Unsupported(format!("there is no {other} shader"))),
     }
 }
 
-/// What shares operands that take long to make ready.
-fn family(job: &Job) -> (Op, String) {
-    let op = match job.op {
-        Op::Matmul | Op::Attention => job.op,
-        // Streams share their arrays, all others have next to nothing.
-        _ => Op::Read,
-    };
-    (op, format!("{} {:?} {:?}", job.dtype, job.variant.k, job.variant.head_dim))
+/// Whether two matmuls share their weights.
+fn alike(one: &Job, other: &Job) -> bool {
+    one.dtype == other.dtype && one.variant.k == other.variant.k
 }
 
-/// Whether `known` stays when a job of `family` comes.
-fn keeps(known: &Job, new: &(Op, String)) -> bool {
-    let old = family(known);
-    old.0 == Op::Read || old.0 != new.0 || old.1 == new.1
+/// Streams share their arrays.
+fn is_stream(op: Op) -> bool {
+    matches!(op, Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad)
 }
 
 impl Ready {
     fn time(&mut self, context: &Context, job: &Job, repetitions: u64, limit: f64) -> Outcome<Pass> {
-        let verifies = self.routine.verifies_at_once() || !self.verified;
+        // Repetitions within a dispatch take another way than those of several.
+        let fold = self.pacing.fold(self.routine.as_ref(), limit);
+        let verifies = self.routine.verifies_at_once() || fold > self.verified_fold;
         if verifies {
             self.routine.prepare(context)?;
         }
@@ -169,12 +248,13 @@ impl Ready {
         if verifies && !self.routine.verify(context, timing.executed)? {
             return Err(rejected(job));
         }
-        self.verified = true;
-        let wall_clock = |reason: &String| format!("timed by the wall clock, by difference: {reason}");
+        self.verified_fold = self.verified_fold.max(fold);
+        let wall_clock = |reason| format!("timed by the wall clock, by difference: {reason}");
         let notes: Vec<String> =
-            self.routine.note().into_iter().chain(self.pacing.by_difference.as_ref().map(wall_clock)).collect();
+            self.routine.note().into_iter().chain(self.pacing.by_difference.map(wall_clock)).collect();
         let work = self.routine.work() * timing.repetitions as f64;
-        Ok(pass(timing.seconds, timing.repetitions, work, (!notes.is_empty()).then(|| notes.join("; "))))
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
+        Ok(Pass { disturbed: timing.disturbed, ..pass(timing.seconds, timing.repetitions, work, note) })
     }
 }
 

@@ -4,9 +4,9 @@ use super::{is_quick, is_software, limits};
 use crate::job::Job;
 use crate::probe::curves::curve;
 use crate::probe::levels::levels;
-use crate::probe::memory::{CACHE_MULTIPLE_MIN, arrays, cache_bytes, room};
+use crate::probe::memory::{self, ARRAYS, CACHE_MULTIPLE_MIN, arrays, cache_bytes};
 use crate::probe::{CurveQuestion, Known, Question, Turn};
-use crate::profile::{Axis, Effort, Layout, Machine, Status, Variant};
+use crate::profile::{Axis, Effort, GpuClass, Layout, Machine, Status, Variant};
 use roofprobe_kernels::ops::stream::OPS;
 use roofprobe_kernels::{Dtype, Op};
 
@@ -14,12 +14,16 @@ use roofprobe_kernels::{Dtype, Op};
 const RESIDENT: &str = "memory.read.resident";
 /// Arrays of hardware are so many times its last cache; software takes the least honest multiple, since it takes time.
 const CACHE_MULTIPLE: u64 = 8;
+/// The largest working set of hardware: caches of a quarter of it are seen to end.
+const RESIDENT_BYTES_MAX: u64 = 1 << 30;
 /// The smallest working set: fewer bytes are not enough for all invocations.
 const RESIDENT_BYTES_MIN: u64 = 256 << 10;
 /// What is read as the last cache where no curve shows where it ends: within those of all GPUs in sight.
 const CACHE_FOOTPRINT: u64 = 2 << 20;
 /// Workgroup memory that a workgroup reads.
 const WORKGROUP_BYTES: u64 = 16 << 10;
+/// Arrays whose values are kept on the host, to verify by.
+const HOST_ARRAYS: u64 = 2;
 /// Whole divisions of every candidate: no place lies beyond the end.
 const GRAIN: u64 = 1 << 20;
 
@@ -31,7 +35,14 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
         question.flags.clone_from(&levels.memory_flags);
         question.turn = Turn::Often;
         match array_bytes(known.machine, levels.last_bytes) {
-            Ok(bytes) => question.candidates = streams(&question.id, known, op, bytes, &ways(known, false)),
+            Ok((bytes, least)) => {
+                let ways = ways(known, false);
+                question.candidates = streams(&question.id, known, op, bytes, &ways);
+                // Should the whole not fit after all, what drivers do not tell beforehand.
+                if bytes / 2 >= least {
+                    question.fallback = streams(&question.id, known, op, bytes / 2, &ways);
+                }
+            }
             Err(reason) => question.otherwise = (Status::Skipped, reason),
         }
         question
@@ -59,8 +70,9 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
 
 /// `memory.read.resident`: the same working set again and again.
 pub(super) fn resident(machine: &Machine, effort: Effort) -> CurveQuestion {
-    let most = cache_bytes(machine).saturating_mul(CACHE_MULTIPLE_MIN).min(room(machine, 1));
-    let most = most.min(limits(machine).buffer_bytes);
+    let told = cache_bytes(machine).saturating_mul(CACHE_MULTIPLE_MIN);
+    let wanted = if is_software(machine) { told } else { told.max(RESIDENT_BYTES_MAX) };
+    let most = wanted.min(room(machine)).min(limits(machine).buffer_bytes);
     let per_octave = if effort == Effort::Quick || is_software(machine) { 1.0 } else { 2.0_f64 };
     let (size, groups, layout) = way_of_curve(machine);
     let sizes = (0..).map(|step| RESIDENT_BYTES_MIN as f64 * (f64::from(step) / per_octave).exp2());
@@ -70,12 +82,19 @@ pub(super) fn resident(machine: &Machine, effort: Effort) -> CurveQuestion {
     CurveQuestion { points: asked.points.into_iter().map(|job| Job { dtype: Dtype::F32, ..job }).collect(), ..asked }
 }
 
-/// Bytes of one array of GPU memory, or why there is not enough.
-fn array_bytes(machine: &Machine, seen: Option<u64>) -> Result<u64, String> {
+/// The most that one array may have: values are made up and kept on the host, which a GPU of its own has not to share.
+fn room(machine: &Machine) -> u64 {
+    let alone = machine.device.gpu.as_ref().is_some_and(|gpu| gpu.class == GpuClass::Discrete);
+    let arrays = if alone { ARRAYS } else { ARRAYS + HOST_ARRAYS };
+    memory::room(machine, 1) * ARRAYS / arrays
+}
+
+/// Bytes of one array of GPU memory, and the least that would do; or why there is not enough.
+fn array_bytes(machine: &Machine, seen: Option<u64>) -> Result<(u64, u64), String> {
     let cache = cache_bytes(machine).max(seen.unwrap_or(0));
     let least = cache.saturating_mul(CACHE_MULTIPLE_MIN);
     let wanted = if is_software(machine) { least } else { cache.saturating_mul(CACHE_MULTIPLE) };
-    let most = room(machine, 1).min(limits(machine).buffer_bytes);
+    let most = room(machine).min(limits(machine).buffer_bytes);
     let bytes = wanted.min(most) / GRAIN * GRAIN;
     if bytes < least.min(wanted) {
         let [most, least] = [most, least].map(|bytes| bytes >> 20);
@@ -84,7 +103,7 @@ fn array_bytes(machine: &Machine, seen: Option<u64>) -> Result<u64, String> {
              least that is not read from it"
         ));
     }
-    Ok(bytes)
+    Ok((bytes, least))
 }
 
 type Way = (u32, u32, Layout);
@@ -97,7 +116,7 @@ fn ways(known: Known, cached: bool) -> Vec<Way> {
         true => &[(256, 1024, Strided), (256, 512, Strided), (512, 1024, Blocked)],
     };
     let software: &[Way] = match cached {
-        false => &[(8, 128, Blocked), (32, 128, Contiguous), (8, 16, Blocked)],
+        false => &[(8, 16, Blocked), (32, 128, Contiguous), (8, 128, Blocked)],
         true => &[(8, 16, Blocked), (256, 1024, Strided), (32, 128, Contiguous)],
     };
     let (own, other) = if is_software(known.machine) { (software, hardware) } else { (hardware, software) };

@@ -4,6 +4,9 @@
 //! and a barrier costs more than what it saves. So each question has candidates of both kinds, and the expected winner of the
 //! adapter's class comes first.
 
+mod attention;
+mod compute;
+mod matmul;
 mod memory;
 mod overhead;
 mod transfer;
@@ -12,7 +15,14 @@ use super::{CurveQuestion, Known, Probe};
 use crate::profile::{Effort, GpuClass, GpuLimits, Machine};
 
 /// The probe table.
-pub(super) const PROBES: &[Probe] = &[memory::questions, overhead::questions, transfer::questions];
+pub(super) const PROBES: &[Probe] = &[
+    memory::questions,
+    compute::questions,
+    matmul::questions,
+    attention::questions,
+    overhead::questions,
+    transfer::questions,
+];
 
 /// Every curve of a GPU.
 pub(super) fn curves(machine: &Machine, effort: Effort) -> Vec<CurveQuestion> {
@@ -128,6 +138,19 @@ pub(crate) mod tests {
         let (none, (status, reason)) = read(&machine);
         assert_eq!((none, status), (None, Status::Skipped));
         assert!(reason.contains("64 MiB") && reason.contains("128 MiB"), "{reason}");
+    }
+
+    #[test]
+    fn should_hardware_run_out_of_memory_half_the_arrays_answer() {
+        let copy = |class| {
+            let questions = plan(&machine(class), &[], Effort::Quick);
+            questions.into_iter().find(|q| q.id == "memory.vram.copy").unwrap()
+        };
+        let footprint = |job: &crate::job::Job| job.variant.footprint_bytes.unwrap();
+        let hardware = copy(GpuClass::Discrete);
+        let (whole, half) = (footprint(&hardware.candidates[0]), footprint(&hardware.fallback[0]));
+        assert_eq!((whole, half >= 2 * 4 * (32 << 20)), (half * 2, true));
+        assert_eq!(copy(GpuClass::Software).fallback, [], "half would be read from the cache");
     }
 
     #[test]

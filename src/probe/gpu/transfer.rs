@@ -15,19 +15,11 @@ const BYTES_SOFTWARE: u64 = 16 << 20;
 pub(super) fn questions(known: Known) -> Vec<Question> {
     let bytes = if is_software(known.machine) { BYTES_SOFTWARE } else { BYTES };
     let bytes = bytes.min(limits(known.machine).buffer_bytes);
-    let question = |(id, op, ways): (&str, Op, &[bool])| {
+    let question = |(id, op): (&str, Op)| {
         let mut question = Question::new(id);
-        let job = |&staged: &bool| Job {
-            ceiling: id.to_owned(),
-            op,
-            dtype: Dtype::I8,
-            variant: Variant { footprint_bytes: Some(bytes), staged: Some(staged), ..Variant::default() },
-        };
-        question.candidates = ways.iter().map(job).collect();
+        let variant = Variant { footprint_bytes: Some(bytes), ..Variant::default() };
+        question.candidates = vec![Job { ceiling: id.to_owned(), op, dtype: Dtype::I8, variant }];
         question
     };
-    // Up: through a buffer of our own that the host maps, or the queue's. Down, there is only the first.
-    [("transfer.h2d", Op::Upload, &[true, false] as &[bool]), ("transfer.d2h", Op::Download, &[true])]
-        .map(question)
-        .into()
+    [("transfer.h2d", Op::Upload), ("transfer.d2h", Op::Download)].map(question).into()
 }

@@ -1,6 +1,8 @@
 //! What others leave to this process: quota, memory, and the system's books of time taken away.
 
 use super::word;
+use crate::profile::Environment;
+use crate::units::four_digits;
 use std::path::{Path, PathBuf};
 
 /// Folders of this process's control group for `controller`, innermost first; version 2 or 1.
@@ -52,18 +54,18 @@ pub(super) fn quota_cpus() -> Option<f64> {
 
 /// What was taken from the process so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(in crate::device::cpu) struct Taken {
+pub(in crate::device) struct Taken {
     /// Ticks that the hypervisor gave to others, all CPUs.
     steal_ticks: Option<u64>,
     /// Ticks in all, all CPUs.
     all_ticks: u64,
     /// Periods in which the control group was throttled.
-    pub(in crate::device::cpu) throttled_periods: Option<u64>,
+    throttled_periods: Option<u64>,
 }
 
 impl Taken {
     /// Reads the system's books.
-    pub(in crate::device::cpu) fn now() -> Taken {
+    pub(in crate::device) fn now() -> Taken {
         let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
         let ticks: Vec<u64> =
             stat.lines().next().unwrap_or_default().split_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
@@ -77,13 +79,20 @@ impl Taken {
         Taken { steal_ticks: ticks.get(7).copied(), all_ticks: ticks.iter().take(8).sum(), throttled_periods }
     }
 
+    /// Writes what was taken between `earlier` and now into `environment`.
+    pub(in crate::device) fn note_since(self, earlier: Taken, environment: &mut Environment) {
+        environment.steal_percent = self.steal_percent_since(earlier).map(four_digits);
+        let throttled = self.throttled_periods.zip(earlier.throttled_periods);
+        environment.throttled_periods = throttled.map(|(now, then)| now.saturating_sub(then));
+    }
+
     /// Whether anything was taken between `earlier` and now.
-    pub(in crate::device::cpu) fn more_than(self, earlier: Taken) -> bool {
+    pub(in crate::device) fn more_than(self, earlier: Taken) -> bool {
         self.steal_ticks > earlier.steal_ticks || self.throttled_periods > earlier.throttled_periods
     }
 
     /// The share stolen between `earlier` and now, percent.
-    pub(in crate::device::cpu) fn steal_percent_since(self, earlier: Taken) -> Option<f64> {
+    fn steal_percent_since(self, earlier: Taken) -> Option<f64> {
         let all = self.all_ticks.checked_sub(earlier.all_ticks).filter(|&n| n > 0)?;
         Some(self.steal_ticks?.checked_sub(earlier.steal_ticks?)? as f64 / all as f64 * 100.0)
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-pub(super) use control_groups::Taken;
+pub(in crate::device) use control_groups::Taken;
 
 /// The CPU as it presents itself, and the cores that a team may use: one logical CPU per physical core within the
 /// allowed set.

@@ -1,6 +1,9 @@
 //! Every shader against the oracle, on every adapter that is there. Where there is none, each test says so and passes, unless
 //! `ROOFPROBE_REQUIRE_GPU` is set, as the project's own checks do.
 
+mod attention;
+mod chains;
+mod matmul;
 mod overheads;
 mod shaders;
 mod streams;

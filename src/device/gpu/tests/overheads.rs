@@ -18,13 +18,9 @@ fn dispatches_and_submissions_are_counted() {
 #[test]
 fn what_is_transferred_arrives() {
     on_every_adapter(|worker| {
-        for (id, op, staged) in [
-            ("transfer.h2d", Op::Upload, true),
-            ("transfer.h2d", Op::Upload, false),
-            ("transfer.d2h", Op::Download, true),
-        ] {
+        for (id, op) in [("transfer.h2d", Op::Upload), ("transfer.d2h", Op::Download)] {
             for bytes in [8_u64, 1 << 20, (3 << 20) + 8] {
-                let variant = Variant { footprint_bytes: Some(bytes), staged: Some(staged), ..Variant::default() };
+                let variant = Variant { footprint_bytes: Some(bytes), ..Variant::default() };
                 let pass = timed(worker, &job(id, op, Dtype::I8, variant), 3).unwrap();
                 assert_eq!(pass.work.bytes.0, 3.0 * bytes as f64);
             }

@@ -158,6 +158,8 @@ fn bindings_agree(key: &str, program: &Program) {
         }
     }
     seen.sort_by_key(|(binding, _)| *binding);
+    // A buffer may be seen as words by one entry point and as vectors by another.
+    seen.dedup();
     let declared: Vec<(u32, Access)> = (1..).zip(program.bindings.iter().copied()).collect();
     assert_eq!(seen, declared, "{key}");
 }
@@ -184,7 +186,7 @@ fn every_variant_is_translated_for_every_system() {
         }
         let options =
             hlsl::Options { shader_model: hlsl::ShaderModel::V6_6, fake_missing_bindings: true, ..Default::default() };
-        let pipeline = hlsl::PipelineOptions { entry_point: Some((Compute, entry)), ..Default::default() };
+        let pipeline = hlsl::PipelineOptions { entry_point: Some((Compute, entry)) };
         let mut text = String::new();
         hlsl::Writer::new(&mut text, &options, &pipeline)
             .write(module, info, None)

@@ -1,0 +1,81 @@
+//! Going on with an interrupted measurement: which file it is, and whether this is still the machine that it was begun on.
+
+use crate::error::{Error, Result};
+use crate::probe;
+use crate::profile::{self, DeviceInfo, Machine, Profile};
+use crate::store;
+use std::path::PathBuf;
+
+/// An earlier measurement and its file.
+pub(super) struct Earlier {
+    pub(super) path: PathBuf,
+    pub(super) profile: Profile,
+}
+
+/// The measurement to go on with: in the file named, or the newest incomplete one of the device that `name` names.
+///
+/// # Errors
+/// Misuse when there is none.
+pub(super) fn earlier(output: Option<&str>, name: impl FnOnce() -> Result<String>) -> Result<Earlier> {
+    match output {
+        Some("-") => Err(Error::misuse("--resume needs a file to go on with; name it with -o FILE")),
+        Some(file) => Ok(Earlier { path: PathBuf::from(file), profile: profile::load(file.as_ref())? }),
+        None => {
+            let name = name()?;
+            let (path, profile) = store::newest(&name, |profile| !profile.provenance.complete).ok_or_else(|| {
+                Error::misuse(format!(
+                    "--resume: no incomplete profile of this machine ({name}) in {}; name the file with -o FILE",
+                    store::folder().display()
+                ))
+            })?;
+            Ok(Earlier { path, profile })
+        }
+    }
+}
+
+impl Earlier {
+    /// That it cannot be gone on with.
+    pub(super) fn refusal(&self, why: impl std::fmt::Display) -> Error {
+        Error::misuse(format!("{}: {why}; measure anew without --resume", self.path.display()))
+    }
+
+    /// The machine to plan for: the circumstances that it began with, so that the jobs are the same.
+    ///
+    /// # Errors
+    /// Misuse when `now` is another device, or has too little memory for the same plan.
+    pub(super) fn machine(&self, now: Machine) -> Result<Machine> {
+        let profile = &self.profile;
+        if let Some(key) = difference(&profile.device, &now.device)? {
+            return Err(self.refusal(format!("was measured on another machine: device.{key} differs")));
+        }
+        if profile.provenance.simulated.is_some() {
+            return Err(self.refusal("is a simulation, and cannot be gone on with"));
+        }
+        if profile.provenance.version != env!("CARGO_PKG_VERSION") {
+            return Err(self.refusal(format!("was begun by roofprobe {}", profile.provenance.version)));
+        }
+        let begun = Machine { device: now.device, environment: profile.environment.clone() };
+        let mut tighter = begun.clone();
+        let available = &mut tighter.environment.memory_available_bytes;
+        *available = now.environment.memory_available_bytes.min(*available);
+        let effort = profile.provenance.effort;
+        let same_plan = probe::survey(&begun, effort) == probe::survey(&tighter, effort)
+            && probe::plan(&begun, &profile.curve, effort) == probe::plan(&tighter, &profile.curve, effort);
+        if !same_plan {
+            let [then, now] = [&begun, &tighter].map(|machine| machine.environment.memory_available_bytes >> 20);
+            let why = format!("was begun with {then} MiB available, and now there are {now} MiB: free some, or");
+            return Err(self.refusal(why));
+        }
+        Ok(begun)
+    }
+}
+
+/// The first key in which two devices differ.
+fn difference(then: &DeviceInfo, now: &DeviceInfo) -> Result<Option<String>> {
+    let table = |device: &DeviceInfo| {
+        serde_json::to_value(device).map_err(|e| Error::failure(format!("the device cannot be written as JSON: {e}")))
+    };
+    let (then, now) = (table(then)?, table(now)?);
+    let keys = then.as_object().into_iter().chain(now.as_object()).flat_map(|map| map.keys());
+    Ok(keys.into_iter().find(|key| then.get(key) != now.get(key)).cloned())
+}

@@ -1,0 +1,71 @@
+//! What is measured: a device of whatever kind, and how it is to be written down.
+
+use super::gpu;
+use super::resume::Earlier;
+use super::selection::Selection;
+use crate::device::Device;
+use crate::device::cpu::Cpu;
+use crate::error::{Error, Result};
+use crate::profile::{DeviceKind, GpuProvenance, Machine};
+use crate::simulate::Simulated;
+use crate::store;
+
+/// A device that was opened.
+pub(super) struct Subject {
+    pub(super) device: Box<dyn Device>,
+    /// The machine to plan for.
+    pub(super) machine: Machine,
+    /// How it is asked, if it is a GPU.
+    pub(super) provenance: Option<GpuProvenance>,
+    /// The profile that is replayed, if it is a simulation.
+    pub(super) simulated: Option<store::Named>,
+}
+
+impl Subject {
+    /// The device that is selected; `all` is no single one.
+    ///
+    /// # Errors
+    /// Misuse when no device or several are named so, failure when it cannot be opened.
+    pub(super) fn open(selection: &Selection, threads: Option<usize>) -> Result<Subject> {
+        match selection {
+            Selection::Cpu => Cpu::new(threads).map(Subject::cpu),
+            Selection::Gpu(what) => gpu::open(what.as_deref()),
+            Selection::All => Err(Error::misuse("--device all: name one device")),
+        }
+    }
+
+    /// The replay of the profile of that name.
+    ///
+    /// # Errors
+    /// Misuse when there is no such profile.
+    pub(super) fn simulated(name: &str) -> Result<Subject> {
+        let named = store::find(name)?;
+        let device = Box::new(Simulated::new(named.profile.clone()));
+        // A replay has no driver but the one that was recorded.
+        let provenance = named.profile.provenance.gpu.clone();
+        Ok(Subject { machine: device.machine(), device, provenance, simulated: Some(named) })
+    }
+
+    /// The device that `earlier` is of, with the machine as it was then.
+    ///
+    /// # Errors
+    /// Misuse when it is not here, or not as it was.
+    pub(super) fn of(earlier: &Earlier) -> Result<Subject> {
+        match earlier.profile.device.kind {
+            DeviceKind::Cpu => {
+                let machine = earlier.machine(Cpu::describe()?)?;
+                let cpu = Cpu::new(Some(machine.environment.threads as usize))?;
+                Ok(Subject { machine, ..Subject::cpu(cpu) })
+            }
+            DeviceKind::Gpu => {
+                let subject = gpu::reopen(earlier)?;
+                let machine = earlier.machine(subject.machine.clone())?;
+                Ok(Subject { machine, ..subject })
+            }
+        }
+    }
+
+    fn cpu(cpu: Cpu) -> Subject {
+        Subject { machine: cpu.machine(), device: Box::new(cpu), provenance: None, simulated: None }
+    }
+}

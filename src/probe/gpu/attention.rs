@@ -1,0 +1,132 @@
+//! Attention achieved by a GPU: one query token over a long cache.
+
+use super::is_quick;
+use crate::job::Job;
+use crate::probe::{Known, Question, Turn};
+use crate::profile::{Effort, GpuClass, GpuInfo, Layout, Reduction, Status, Variant};
+use roofprobe_kernels::{Dtype, Op};
+
+/// Key/value heads, as in most models of one to eight billion parameters.
+const KV_HEADS: u64 = 8;
+/// Query heads per key/value head, and elements per head, of the first ceiling: an 8-billion-parameter model's.
+const GROUP: u64 = 4;
+const HEAD_DIM: u64 = 128;
+/// The corners: without and with much sharing, small and large heads.
+const CORNERS: [(u64, u64); 4] = [(1, 128), (8, 128), (1, 64), (8, 64)];
+/// Cached tokens: tens of microseconds of reading on the fastest. Where the processor plays the GPU, fewer: it takes milliseconds for each thousand.
+const HARDWARE_CONTEXT: u64 = 16384;
+const SOFTWARE_CONTEXT: u64 = 1024;
+/// Bytes of all copies: several times what the caches of large GPUs hold, and of processors.
+const HARDWARE_BYTES: u64 = 1 << 30;
+const SOFTWARE_BYTES: u64 = 128 << 20;
+/// No more than this share of the memory.
+const MEMORY_SHARE: u64 = 8;
+/// Copies that are worth a measurement: with fewer, a cache holds most of what is read.
+const COPIES_MIN: u64 = 4;
+/// Candidates of a quick look.
+const QUICK: usize = 2;
+/// Halves of a row that one invocation holds: one load, or more where a subgroup is small.
+const VECTORS: [u32; 3] = [8, 16, 32];
+
+/// `attention.f16.decode`, its corners `attention.f16.decode.g<group>d<head_dim>`, and `attention.f16.prefill`, which no
+/// shader does.
+pub(super) fn questions(known: Known) -> Vec<Question> {
+    let Some(gpu) = &known.machine.device.gpu else { return Vec::new() };
+    let mut questions = vec![question(known, gpu, "attention.f16.decode".to_owned(), (GROUP, HEAD_DIM))];
+    if known.effort != Effort::Quick {
+        questions.extend(CORNERS.into_iter().map(|(group, head_dim)| {
+            question(known, gpu, format!("attention.f16.decode.g{group}d{head_dim}"), (group, head_dim))
+        }));
+    }
+    let reason = "there is no WGSL prefill attention yet";
+    let otherwise = (Status::Unsupported, reason.to_owned());
+    questions.push(Question { otherwise, ..Question::new("attention.f16.prefill") });
+    questions
+}
+
+fn question(known: Known, gpu: &GpuInfo, id: String, (group, head_dim): (u64, u64)) -> Question {
+    let software = gpu.class == GpuClass::Software;
+    let mut question = Question::new(id);
+    // The cache takes long to make ready; a quick look has few rounds, and asks for one size.
+    if !is_quick(known) {
+        question.turn = Turn::Staggered(if head_dim == HEAD_DIM { 2 } else { 1 });
+    }
+    let (context, bytes) =
+        if software { (SOFTWARE_CONTEXT, SOFTWARE_BYTES) } else { (HARDWARE_CONTEXT, HARDWARE_BYTES) };
+    let layer = KV_HEADS * context * head_dim * 2 * 2;
+    let memory = known.machine.environment.memory_available_bytes;
+    let copies = bytes.min(memory / MEMORY_SHARE) / layer;
+    let short = if copies < COPIES_MIN {
+        Some(format!("too little memory: {COPIES_MIN} caches of {} MiB do not fit", layer >> 20))
+    } else if layer / 2 > gpu.limits.binding_bytes {
+        let [keys, most] = [layer / 2, gpu.limits.binding_bytes].map(|bytes| bytes >> 20);
+        Some(format!("the keys of one cache are {keys} MiB, and the adapter binds no more than {most} MiB at once"))
+    } else {
+        None
+    };
+    if let Some(reason) = short {
+        question.otherwise = (Status::Skipped, reason);
+        return question;
+    }
+    let subgroup = gpu.subgroup_min.filter(|_| gpu.features.iter().any(|feature| feature == "subgroups"));
+    let most = if known.effort == Effort::Quick { QUICK } else { usize::MAX };
+    let variant = |way: Way| Variant {
+        m: Some(1),
+        heads: Some(group * KV_HEADS),
+        kv_heads: Some(KV_HEADS),
+        head_dim: Some(head_dim),
+        context: Some(context),
+        copies: Some(copies as u32),
+        layout: Some(way.layout),
+        reduction: Some(if way.layout == Layout::Strided { Reduction::Subgroup } else { Reduction::Workgroup }),
+        vector: Some(way.vector),
+        workgroup_size: Some(way.size),
+        workgroups: Some(way.groups),
+        ..Variant::default()
+    };
+    let job = |way| Job { ceiling: question.id.clone(), op: Op::Attention, dtype: Dtype::F16, variant: variant(way) };
+    question.candidates = ways(software, subgroup, head_dim).into_iter().take(most).map(job).collect();
+    question
+}
+
+/// One way to read the cache.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Way {
+    layout: Layout,
+    vector: u32,
+    size: u32,
+    groups: u32,
+}
+
+/// The ways worth trying, the likely winner first; `subgroup` is the smallest subgroup, where there are any.
+fn ways(software: bool, subgroup: Option<u32>, head_dim: u64) -> Vec<Way> {
+    let holds = |vector: &u32| subgroup.is_some_and(|size| head_dim as u32 / vector <= size);
+    let vector = VECTORS.into_iter().find(holds);
+    let strided = |size, groups| vector.map(|vector| Way { layout: Layout::Strided, vector, size, groups });
+    let blocked = |size, groups| Some(Way { layout: Layout::Contiguous, vector: VECTORS[0], size, groups });
+    let ways = if software {
+        [strided(16, 64), blocked(64, 64), strided(64, 64), blocked(16, 16)]
+    } else {
+        [strided(128, 512), blocked(128, 512), strided(128, 2048), strided(256, 1024)]
+    };
+    ways.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_shared_within_a_subgroup_or_not_by_one() {
+        for (subgroup, head_dim, vector) in
+            [(Some(32), 128, 8), (Some(8), 128, 16), (Some(4), 128, 32), (Some(4), 64, 16)]
+        {
+            let strided = ways(true, subgroup, head_dim).into_iter().find(|way| way.layout == Layout::Strided).unwrap();
+            assert_eq!(strided.vector, vector);
+        }
+        for subgroup in [None, Some(2)] {
+            let ways = ways(false, subgroup, 128);
+            assert!(!ways.is_empty() && ways.iter().all(|way| way.layout == Layout::Contiguous));
+        }
+    }
+}

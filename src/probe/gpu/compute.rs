@@ -1,0 +1,144 @@
+//! Compute peaks of a GPU: multiply-accumulate chains in registers, of scalars, of vectors and of matrices.
+
+use crate::job::Job;
+use crate::probe::{Known, Question};
+use crate::profile::{Effort, GpuClass, GpuInfo, Status, Variant};
+use roofprobe_kernels::{Dtype, Op};
+
+/// Invocations in flight: workgroups, and of how many. Hardware hides latencies by numbers.
+const HARDWARE: (u32, u32) = (8192, 256);
+/// Where the processor plays the GPU, a few for each core.
+const SOFTWARE: (u32, u32) = (256, 8);
+/// Workgroups of cooperative matrices, and how many of the largest subgroups each has; of smaller ones it has more.
+const HARDWARE_TILES: (u32, u32) = (4096, 4);
+const SOFTWARE_TILES: (u32, u32) = (64, 1);
+/// Candidates of a quick look.
+const QUICK: usize = 2;
+
+/// Vectors and chains, the likely winner first. What a processor has 16 registers for, twelve accumulators and their
+/// products fill; hardware has room for more, and other ways to hide latencies.
+const HARDWARE_F32: [(u32, u32); 4] = [(1, 8), (4, 4), (1, 16), (4, 8)];
+const SOFTWARE_F32: [(u32, u32); 5] = [(4, 3), (1, 12), (1, 13), (4, 8), (1, 8)];
+/// Halves come in pairs.
+const HARDWARE_F16: [(u32, u32); 4] = [(4, 4), (4, 8), (1, 16), (1, 8)];
+const SOFTWARE_F16: [(u32, u32); 4] = [(4, 3), (1, 16), (4, 4), (1, 12)];
+/// Bytes are packed in words.
+const I8: [(u32, u32); 3] = [(1, 12), (1, 8), (1, 16)];
+/// Chains of matrices.
+const TILES: [u32; 3] = [4, 8, 2];
+
+/// `compute.f32`, `compute.f16`, `compute.i8`, `compute.f16.coopmat`, and that there is no more.
+pub(super) fn questions(known: Known) -> Vec<Question> {
+    let none = |dtype: Dtype| {
+        let otherwise = (Status::Unsupported, format!("shaders (WGSL) have no {dtype} arithmetic"));
+        Question { otherwise, ..Question::new(format!("compute.{dtype}")) }
+    };
+    let Some(gpu) = &known.machine.device.gpu else { return Vec::new() };
+    let software = gpu.class == GpuClass::Software;
+    let pick = |hardware: &'static [(u32, u32)], other: &'static [(u32, u32)]| if software { other } else { hardware };
+    let mut f16 = chains(known, Dtype::F16, software, pick(&HARDWARE_F16, &SOFTWARE_F16));
+    if !gpu.features.iter().any(|feature| feature == "f16") {
+        f16.candidates.clear();
+        f16.otherwise = (Status::Unsupported, "this GPU computes no f16 in shaders".to_owned());
+    }
+    vec![
+        none(Dtype::F64),
+        chains(known, Dtype::F32, software, pick(&HARDWARE_F32, &SOFTWARE_F32)),
+        f16,
+        none(Dtype::Bf16),
+        chains(known, Dtype::I8, software, &I8),
+        matrices(known, gpu, software),
+    ]
+}
+
+fn chains(known: Known, dtype: Dtype, software: bool, ways: &[(u32, u32)]) -> Question {
+    let (groups, size) = if software { SOFTWARE } else { HARDWARE };
+    let mut question = Question::new(format!("compute.{dtype}"));
+    let way = |&(vector, chains): &(u32, u32)| Variant {
+        vector: Some(vector),
+        chains: Some(chains),
+        workgroup_size: Some(size),
+        workgroups: Some(groups),
+        ..Variant::default()
+    };
+    add(known, &mut question, dtype, ways.iter().map(way));
+    question
+}
+
+/// Of every listed shape of f16 factors and f32 sums that there is a shader for.
+fn matrices(known: Known, gpu: &GpuInfo, software: bool) -> Question {
+    let mut question = Question::new("compute.f16.coopmat");
+    let listed = |tile: &&str| gpu.cooperative_matrices.contains(&format!("{tile} f16 f32"));
+    let tiles: Vec<&str> = ["16x16x16", "8x8x8"].into_iter().filter(listed).collect();
+    if tiles.is_empty() {
+        let reason = "this GPU lists no cooperative matrices of 16x16x16 or 8x8x8 f16 f32";
+        question.otherwise = (Status::Unsupported, reason.to_owned());
+    }
+    let (groups, subgroups) = if software { SOFTWARE_TILES } else { HARDWARE_TILES };
+    let size = gpu.subgroup_max.unwrap_or(32) * subgroups;
+    let ways = TILES.iter().flat_map(|&chains| tiles.iter().map(move |tile| (chains, tile)));
+    let way = |(chains, tile): (u32, &&str)| Variant {
+        tile: Some((*tile).to_owned()),
+        chains: Some(chains),
+        workgroup_size: Some(size),
+        workgroups: Some(groups),
+        ..Variant::default()
+    };
+    add(known, &mut question, Dtype::F16, ways.map(way));
+    question
+}
+
+fn add(known: Known, question: &mut Question, dtype: Dtype, ways: impl Iterator<Item = Variant>) {
+    let most = if known.effort == Effort::Quick { QUICK } else { usize::MAX };
+    let ceiling = question.id.clone();
+    let job = |variant| Job { ceiling: ceiling.clone(), op: Op::Chain, dtype, variant };
+    question.candidates = ways.take(most).map(job).collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::GpuLimits;
+
+    fn gpu(features: &[&str], matrices: &[&str]) -> crate::profile::Machine {
+        let mut machine = crate::probe::tests::machine();
+        machine.device.gpu = Some(GpuInfo {
+            class: GpuClass::Discrete,
+            pci_id: None,
+            pci_bus: None,
+            subgroup_min: Some(32),
+            subgroup_max: Some(32),
+            features: features.iter().map(|name| (*name).to_owned()).collect(),
+            cooperative_matrices: matrices.iter().map(|name| (*name).to_owned()).collect(),
+            limits: GpuLimits {
+                binding_bytes: 1 << 30,
+                buffer_bytes: 1 << 30,
+                workgroup_invocations: 1024,
+                workgroup_size: [1024; 3],
+                workgroup_memory_bytes: 32768,
+                workgroups_per_dimension: 65535,
+                storage_buffers: 8,
+            },
+        });
+        machine
+    }
+
+    #[test]
+    fn what_a_gpu_lacks_is_asked_and_has_a_reason() {
+        let poor = gpu(&[], &["8x8x8 f16 f16"]);
+        let known = Known { machine: &poor, curves: &[], effort: Effort::Standard };
+        for question in questions(known) {
+            let can = ["compute.f32", "compute.i8"].contains(&question.id.as_str());
+            assert_eq!(question.candidates.is_empty(), !can, "{}", question.id);
+            assert_eq!(question.otherwise.0, Status::Unsupported);
+        }
+        let rich = gpu(&["f16"], &["8x8x8 f16 f32"]);
+        for effort in [Effort::Quick, Effort::Standard] {
+            let asked = questions(Known { machine: &rich, curves: &[], effort });
+            let possible: Vec<_> = asked.iter().filter(|question| !question.candidates.is_empty()).collect();
+            assert_eq!(possible.len(), 4);
+            assert!(effort != Effort::Quick || possible.iter().all(|question| question.candidates.len() <= 2));
+            assert!(possible.iter().all(|question| question.candidates.iter().all(|job| job.ceiling == question.id)));
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Matmul on a GPU: every weight format that there is a shader for, from one token to many.
+
+use super::{is_quick, is_software, limits};
+use crate::job::Job;
+use crate::probe::memory::{self, ARRAYS, CACHE_MULTIPLE_MIN};
+use crate::probe::{Known, Question, Turn};
+use crate::profile::{Effort, Layout, Reduction, Status, Variant};
+use roofprobe_kernels::{Dtype, Op};
+
+/// Weight formats, in the order of the profile.
+const FORMATS: [Dtype; 8] =
+    [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8, Dtype::Q8_0, Dtype::Q6K, Dtype::Q4K, Dtype::Q4_0];
+/// Token counts, those of a processor.
+const TOKENS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 512];
+/// Those of a quick look: what decode and prefill need.
+const TOKENS_QUICK: [u64; 2] = [1, 512];
+/// From so many tokens on a matmul is done in tiles.
+const MANY_TOKENS: u64 = 16;
+/// So many are few for a tile: a matrix of weights has to be read for them all the same.
+const FEW_FOR_TILES: u64 = 32;
+/// Inner extent of hardware's weights: the width of an 8-billion-parameter model.
+const K: u64 = 4096;
+/// Bytes of the weights that few tokens read: tens of microseconds on the fastest, so that beginning and end do not show.
+const MATRIX_BYTES_FEW: u64 = 96 << 20;
+/// Rows of weights where many tokens use them.
+const N_MANY: u64 = 4096;
+/// Extents of software: milliseconds for one repetition. Few tokens take many rows, so that no core waits for another at the
+/// end.
+const K_SOFTWARE: u64 = 2048;
+const N_FEW_SOFTWARE: u64 = 4096;
+const SQUARE_MANY: u64 = 512;
+/// All copies of software's weights together. Not beyond every host's last cache: what its shaders reach, single GB/s, is far
+/// below what either cache or memory would give.
+const BYTES_FEW: u64 = 64 << 20;
+const BYTES_MANY: u64 = 16 << 20;
+/// What bindings need beyond the weights.
+const BINDING_SLACK: u64 = 4096;
+/// Candidates of one question; fewer for software, which takes its time.
+const CANDIDATES: usize = 5;
+const CANDIDATES_SOFTWARE: usize = 4;
+const CANDIDATES_QUICK: usize = 2;
+
+/// `matmul.<weights>.m<tokens>`, those of one format one after another, so that its weights are made once a round.
+pub(super) fn questions(known: Known) -> Vec<Question> {
+    let tokens: &[u64] = if is_quick(known) { &TOKENS_QUICK } else { &TOKENS };
+    FORMATS.into_iter().flat_map(|weights| tokens.iter().map(move |&m| question(known, weights, m))).collect()
+}
+
+fn question(known: Known, weights: Dtype, m: u64) -> Question {
+    let mut question = Question::new(format!("matmul.{weights}.m{m}"));
+    // The weights take long to make ready, once for all token counts. A quick look has few rounds, and each is a process of
+    // its own with its own luck.
+    if !is_quick(known) {
+        question.turn = Turn::Staggered(FORMATS.iter().position(|known| *known == weights).unwrap_or(0) as u32);
+    }
+    if matches!(weights, Dtype::Bf16 | Dtype::I8 | Dtype::Q6K) {
+        question.otherwise = (Status::Unsupported, format!("there is no WGSL matmul of {weights} weights yet"));
+        return question;
+    }
+    let Extents { n, k, copies } = match extents(known, weights, m) {
+        Ok(extents) => extents,
+        Err(reason) => {
+            question.otherwise = (Status::Skipped, reason);
+            return question;
+        }
+    };
+    let job = |variant: Variant| Job {
+        ceiling: question.id.clone(),
+        op: Op::Matmul,
+        dtype: weights,
+        variant: Variant { m: Some(m), n: Some(n), k: Some(k), copies: Some(copies), ..variant },
+    };
+    question.candidates = ways(known, m).into_iter().map(job).collect();
+    question
+}
+
+/// Rows of weights of that many bytes, a whole number of all tiles.
+fn rows_few(weights: Dtype) -> u64 {
+    const GRAIN: u64 = 4096;
+    let rows = weights.bytes(u128::from(K * GRAIN)).and_then(|bytes| u64::try_from(bytes).ok());
+    rows.map_or(GRAIN, |bytes| MATRIX_BYTES_FEW.div_ceil(bytes) * GRAIN)
+}
+
+struct Extents {
+    n: u64,
+    k: u64,
+    copies: u32,
+}
+
+/// The extents of the weights; or why there is not enough memory for them.
+fn extents(known: Known, weights: Dtype, m: u64) -> Result<Extents, String> {
+    let few = m < MANY_TOKENS;
+    let software = is_software(known.machine);
+    let (mut n, k) = match (software, few) {
+        (true, true) => (N_FEW_SOFTWARE, K_SOFTWARE),
+        (true, false) => (SQUARE_MANY, SQUARE_MANY),
+        (false, true) => (rows_few(weights), K),
+        (false, false) => (N_MANY, K),
+    };
+    let bytes = |n: u64| weights.bytes(u128::from(n * k)).and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
+    // One matrix is one binding.
+    while bytes(n) + BINDING_SLACK > limits(known.machine).binding_bytes && n.is_multiple_of(2) {
+        n /= 2;
+    }
+    let matrix = bytes(n);
+    // As much as the arrays, which are there as well.
+    let room = memory::room(known.machine, 1) * ARRAYS;
+    let least = match (software, few) {
+        (true, true) => BYTES_FEW,
+        (true, false) => BYTES_MANY,
+        (false, _) => memory::last_cache_bytes(known).saturating_mul(CACHE_MULTIPLE_MIN),
+    };
+    let least_copies = least.div_ceil(matrix);
+    // Twice the least where there is room, so that what a cache keeps is lost in the noise.
+    let wanted = if software { least_copies } else { 2 * least_copies };
+    let copies = wanted.min(room / matrix);
+    if copies < least_copies {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        return Err(format!(
+            "too little memory: {} MiB of weights do not fit in the {} MiB that may be used; fewer would be read from the cache",
+            mib(least_copies * matrix),
+            room >> 20
+        ));
+    }
+    Ok(Extents { n, k, copies: copies as u32 })
+}
+
+/// The ways to do it, the expected winner of the adapter's class first.
+fn ways(known: Known, m: u64) -> Vec<Variant> {
+    let software = is_software(known.machine);
+    let (own, other) = match (software, m < MANY_TOKENS) {
+        (true, true) => (alone(m), together(known, m)),
+        (true, false) => (unstaged(m), staged(m)),
+        (false, true) => (together(known, m), alone(m)),
+        (false, false) => {
+            let mut own = staged(m);
+            // For so few tokens a workgroup may still fare better with whole rows of weights.
+            if m <= FEW_FOR_TILES {
+                own.insert(1, strided(known, 64, 8, 1));
+            }
+            (own, unstaged(m))
+        }
+    };
+    let limits = limits(known.machine);
+    let fits = |variant: &Variant| variant.workgroup_size.is_some_and(|size| size <= limits.workgroup_invocations);
+    let quick = is_quick(known);
+    let most = match (quick, software) {
+        (true, _) => CANDIDATES_QUICK,
+        (false, true) => CANDIDATES_SOFTWARE,
+        (false, false) => CANDIDATES,
+    };
+    // The other kind's favourite shows that it loses.
+    let others = usize::from(!quick);
+    let naive = tiled(false, 1, 1, 64);
+    own.into_iter()
+        .filter(fits)
+        .take(most)
+        .chain(other.into_iter().filter(fits).take(others))
+        .chain((known.effort == Effort::Thorough && m >= MANY_TOKENS).then_some(naive))
+        .collect()
+}
+
+/// One invocation for whole rows of weights. Several rows spare reads of the tokens.
+fn alone(m: u64) -> Vec<Variant> {
+    let way = |size, columns| Variant {
+        layout: Some(Layout::Contiguous),
+        reduction: Some(Reduction::Invocation),
+        ..tile(m, columns, size)
+    };
+    vec![way(8, 4), way(8, 2), way(32, 1), way(64, 4)]
+}
+
+/// A workgroup for each row of weights, or for a few.
+fn together(known: Known, m: u64) -> Vec<Variant> {
+    [(64, 2), (32, 1), (128, 1), (256, 1), (32, 4)].map(|(size, columns)| strided(known, size, m, columns)).into()
+}
+
+fn strided(known: Known, size: u32, rows: u64, columns: u64) -> Variant {
+    let has_subgroups =
+        known.machine.device.gpu.as_ref().is_some_and(|gpu| gpu.features.iter().any(|name| name == "subgroups"));
+    let reduction = if has_subgroups { Reduction::Subgroup } else { Reduction::Workgroup };
+    Variant { layout: Some(Layout::Strided), reduction: Some(reduction), ..tile(rows, columns, size) }
+}
+
+/// Rows and columns of an invocation's tile, and invocations of a workgroup.
+type Tile = (u64, u64, u32);
+
+/// Operands pass through workgroup memory: squares of 8 or 16 invocations a side.
+fn staged(m: u64) -> Vec<Variant> {
+    const TILES: [Tile; 10] = [
+        (8, 8, 64),
+        (8, 8, 256),
+        (4, 8, 256),
+        (4, 8, 64),
+        (4, 4, 256),
+        (4, 4, 64),
+        (2, 8, 64),
+        (2, 4, 256),
+        (2, 4, 64),
+        (1, 8, 256),
+    ];
+    filled(true, m, &TILES)
+}
+
+/// Each invocation decodes for itself.
+fn unstaged(m: u64) -> Vec<Variant> {
+    const TILES: [Tile; 5] = [(8, 8, 64), (4, 8, 64), (8, 4, 64), (2, 8, 64), (2, 4, 64)];
+    filled(false, m, &TILES)
+}
+
+/// The tiles of `tiles` that so many tokens fill.
+fn filled(staged: bool, m: u64, tiles: &[Tile]) -> Vec<Variant> {
+    let rows_of_workgroup = |&(rows, _, size): &Tile| rows * u64::from(size.isqrt());
+    let fill = tiles.iter().copied().filter(|tile| rows_of_workgroup(tile) <= m);
+    fill.map(|(rows, columns, size)| tiled(staged, rows, columns, size)).collect()
+}
+
+fn tiled(staged: bool, rows: u64, columns: u64, size: u32) -> Variant {
+    Variant { staged: Some(staged), ..tile(rows, columns, size) }
+}
+
+fn tile(rows: u64, columns: u64, size: u32) -> Variant {
+    Variant { tile: Some(format!("{rows}x{columns}")), workgroup_size: Some(size), ..Variant::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::gpu::tests::machine;
+    use crate::profile::{GpuClass, Machine};
+
+    const CLASSES: [GpuClass; 3] = [GpuClass::Discrete, GpuClass::Integrated, GpuClass::Software];
+
+    fn asked(machine: &Machine, effort: Effort) -> Vec<Question> {
+        questions(Known { machine, curves: &[], effort })
+    }
+
+    #[test]
+    fn formats_without_a_shader_have_a_reason_and_all_others_candidates() {
+        for class in CLASSES {
+            let questions = asked(&machine(class), Effort::Quick);
+            assert_eq!(questions.len(), 16);
+            for question in questions {
+                let missing = ["bf16", "i8", "q6_k"].iter().any(|name| question.id.contains(&format!(".{name}.")));
+                assert_eq!(question.candidates.is_empty(), missing, "{}", question.id);
+                assert!(!missing || question.otherwise.1.starts_with("there is no WGSL matmul"));
+                assert!(question.candidates.len() <= CANDIDATES_QUICK);
+            }
+        }
+    }
+
+    #[test]
+    fn both_kinds_are_tried_when_there_is_time_and_the_own_one_first() {
+        for class in CLASSES {
+            let software = class == GpuClass::Software;
+            for question in asked(&machine(class), Effort::Standard).iter().filter(|q| !q.candidates.is_empty()) {
+                // Whether an invocation stays for itself, as suits software.
+                let alone = |job: &Job| match job.variant.staged {
+                    Some(staged) => !staged,
+                    None => job.variant.layout == Some(Layout::Contiguous),
+                };
+                assert_eq!(alone(&question.candidates[0]), software, "{}", question.id);
+                assert!(question.candidates.iter().any(|job| alone(job) != software), "{}", question.id);
+                assert!(question.candidates.len() <= 6);
+            }
+        }
+    }
+
+    #[test]
+    fn weights_exceed_the_cache_and_fit_a_binding() {
+        let machine = machine(GpuClass::Discrete);
+        let jobs = asked(&machine, Effort::Standard).into_iter().flat_map(|question| question.candidates);
+        for job in jobs {
+            let [n, k, copies] = [job.variant.n, job.variant.k, job.variant.copies.map(u64::from)].map(Option::unwrap);
+            let matrix = job.dtype.bytes(u128::from(n * k)).unwrap();
+            assert!(matrix * u128::from(copies) >= 4 * (32 << 20), "{job}");
+            assert!(matrix < u128::from(limits(&machine).binding_bytes), "{job}");
+        }
+    }
+
+    #[test]
+    fn subgroups_are_asked_for_only_where_they_are() {
+        let mut machine = machine(GpuClass::Discrete);
+        let asks = |machine: &Machine| {
+            let mut jobs = asked(machine, Effort::Standard).into_iter().flat_map(|question| question.candidates);
+            jobs.any(|job| job.variant.reduction == Some(Reduction::Subgroup))
+        };
+        assert!(asks(&machine));
+        machine.device.gpu.as_mut().unwrap().features.clear();
+        assert!(!asks(&machine));
+    }
+
+    #[test]
+    fn too_little_memory_is_said() {
+        let mut machine = machine(GpuClass::Discrete);
+        machine.environment.memory_available_bytes = 128 << 20;
+        let question = &asked(&machine, Effort::Quick)[0];
+        assert!(question.candidates.is_empty() && question.otherwise.1.contains("too little memory"));
+    }
+}
