@@ -56,9 +56,10 @@ pub struct Evaluation {
     pub generate: Option<u64>,
     /// Sequences processed together.
     pub batch: u64,
-    /// Bytes of all tensors.
+    /// Bytes of all weights.
     pub weight_bytes_total: u64,
-    /// Bytes of all tensors as a GGUF file's table gives them; none for a mere shape.
+    /// Bytes of all tensors of the GGUF file, or of the one that would be made of this shape; beside weights it may keep
+    /// factors of the rotary embedding. None for a checkpoint's layout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tensor_bytes: Option<u64>,
     /// Bytes of weights, of the cache at its longest, and of activations (f32, 512 tokens at a time).
@@ -289,7 +290,7 @@ pub fn evaluate(
         generate: workload.generate,
         batch: workload.batch,
         weight_bytes_total: memory.weights,
-        tensor_bytes: model.stored.as_ref().map(|stored| stored.tensor_bytes),
+        tensor_bytes: types.tensor_bytes,
         memory_needed_bytes: needed,
         memory_bytes,
         fits: memory_bytes.map(|has| needed <= has),
