@@ -174,9 +174,9 @@ pub struct ModelComparison {
     /// The model's name.
     pub model: String,
     /// How matrices are stored.
-    pub weights: &'static str,
+    pub weights: String,
     /// How the cache is stored.
-    pub kv: &'static str,
+    pub kv: String,
     /// Sequences processed together.
     pub batch: u64,
     /// The phases.
@@ -361,8 +361,8 @@ fn model_comparison(
     let phases = workload.phases().into_iter().filter_map(|phase| phase_comparison(phase, &results)).collect();
     Ok(ModelComparison {
         model: model.name.clone(),
-        weights: workload.weights.name(),
-        kv: workload.kv.name(),
+        weights: results.first().map_or_else(String::new, |result| result.weights.clone()),
+        kv: workload.kv.to_string(),
         batch: workload.batch,
         phases,
         notes: results.into_iter().map(|result| result.notes).collect(),

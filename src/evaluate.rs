@@ -8,7 +8,7 @@
 //! Pure: the same input gives the same record. The record's field names are a contract with other tools.
 
 use crate::error::{Error, Result};
-use crate::model::{Architecture, ByClass, Class, Pass, Phase, Run, Step, Totals, Workload};
+use crate::model::{Architecture, ByClass, Class, Pass, Phase, Run, Runtime, Step, TensorTypes, Totals, Workload};
 use crate::potential::{Point, Potential};
 use crate::profile::{GpuClass, Profile};
 use crate::roofline::{Arithmetic, Bound, Load, Resource, Ridge, Roofs, Span};
@@ -30,26 +30,38 @@ pub struct Evaluation {
     pub profile: String,
     /// The device's name in the profile.
     pub device: String,
-    /// Parameters, a tied head counted once.
+    /// Parameters, a tied head counted once; of a GGUF file every element of its tensor table.
     pub params_total: u64,
+    /// Parameters that take part in one token: all but the experts that it does not visit.
+    pub params_active: u64,
     /// Parameters outside embedding and head.
     pub params_non_embedding: u64,
     /// Cache elements per token, all layers together.
     pub kv_elements_per_token: u64,
-    /// How matrices are stored.
-    pub weights: &'static str,
+    /// Elements that recurrent layers keep of a sequence, however long.
+    pub state_elements_per_sequence: u64,
+    /// Whose way of doing latent attention is counted.
+    pub runtime: Runtime,
+    /// How weights are stored: the word of `--weights`, or of the file.
+    pub weights: String,
     /// How the cache is stored.
-    pub kv: &'static str,
+    pub kv: String,
     /// Tokens of the prompt of each sequence.
     pub prompt: u64,
+    /// Tokens in the cache before the prompt.
+    pub cached: u64,
     /// Keys that the decode step sees.
     pub context: u64,
     /// Tokens generated for each sequence.
     pub generate: Option<u64>,
     /// Sequences processed together.
     pub batch: u64,
-    /// Bytes of all tensors.
+    /// Bytes of all weights.
     pub weight_bytes_total: u64,
+    /// Bytes of all tensors of the GGUF file, or of the one that would be made of this shape; beside weights it may keep
+    /// factors of the rotary embedding. None for a checkpoint's layout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tensor_bytes: Option<u64>,
     /// Bytes of weights, of the cache at its longest, and of activations (f32, 512 tokens at a time).
     pub memory_needed_bytes: u64,
     /// Bytes that the device has; none where the profile does not tell.
@@ -79,10 +91,12 @@ pub struct PhaseResult {
     pub flops: ClassCounts,
     /// Elementwise FLOPs.
     pub vector_flops: u64,
-    /// Weight elements read, by class.
+    /// Weight elements read, by class; those of routed experts are an expectation, with its fraction.
     pub weight_elements: ClassCounts,
-    /// Weight bytes read.
+    /// Weight bytes read; of routed experts, as expected.
     pub weight_bytes: u64,
+    /// Weight bytes read if all tokens chose the same experts, and if they chose as many different ones as can be.
+    pub weight_bytes_bounds: [u64; 2],
     /// Weight bytes read, by class.
     pub weight_bytes_by_class: ClassCounts,
     /// Cache elements read.
@@ -93,9 +107,13 @@ pub struct PhaseResult {
     pub kv_read_bytes: u64,
     /// Cache bytes written.
     pub kv_write_bytes: u64,
+    /// Bytes read of what recurrent layers keep.
+    pub state_read_bytes: u64,
+    /// Bytes written of it.
+    pub state_write_bytes: u64,
     /// Activation bytes between routines, f32; not memory traffic here.
     pub act_bytes: u64,
-    /// Matmul FLOPs per byte of weights and cache.
+    /// Matmul FLOPs per byte of weights, cache and state.
     pub oi: f64,
     /// The same were activations memory traffic.
     pub oi_with_activations: f64,
@@ -136,6 +154,8 @@ pub struct OpResult {
     pub class: &'static str,
     /// The routine.
     pub routine: &'static str,
+    /// How its weights, or its cache rows, are stored.
+    pub stored_as: String,
     /// Rows of one execution.
     pub m: u64,
     /// Output features, or cached rows.
@@ -144,11 +164,14 @@ pub struct OpResult {
     pub k: u64,
     /// Executions.
     pub repeat: u64,
+    /// Of routed experts, how many different ones one execution reads: at least, as expected, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experts: Option<(u64, f64, u64)>,
     /// Matmul FLOPs.
     pub flops: u64,
     /// Elementwise FLOPs.
     pub vector_flops: u64,
-    /// Bytes of weights and cache.
+    /// Bytes of weights, cache and state.
     pub bytes: u64,
     /// FLOPs per byte; none without bytes.
     pub oi: Option<f64>,
@@ -163,23 +186,43 @@ pub struct OpResult {
 }
 
 /// Exact counts by class, written as a map.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClassCounts(Vec<(&'static str, u64)>);
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassCounts(Vec<(&'static str, Count)>);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Count {
+    Whole(u64),
+    /// What is expected of random choices; whole only by chance.
+    Expected(f64),
+}
 
 impl ClassCounts {
-    /// The count of that name (a class, or `total`).
+    /// The count of that name (a class, or `total`); an expectation is rounded.
     pub fn get(&self, name: &str) -> Option<u64> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, count)| *count)
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, count)| match *count {
+            Count::Whole(count) => count,
+            Count::Expected(count) => count.round() as u64,
+        })
     }
 
     fn of(counts: &ByClass, included: fn(Class) -> bool) -> Result<ClassCounts> {
         let classes = Class::ALL.into_iter().filter(|&class| included(class));
-        classes.map(|class| Ok((class.name(), exact(counts.get(class))?))).collect::<Result<_>>().map(ClassCounts)
+        let count = |class: Class| Ok((class.name(), Count::Whole(exact(counts.get(class))?)));
+        classes.map(count).collect::<Result<_>>().map(ClassCounts)
     }
 
     fn with_total(mut self, total: u128) -> Result<ClassCounts> {
-        self.0.push(("total", exact(total)?));
+        self.0.push(("total", Count::Whole(exact(total)?)));
         Ok(self)
+    }
+
+    fn with_expectation(mut self, class: Class, expected: f64) -> ClassCounts {
+        for (name, count) in &mut self.0 {
+            if *name == class.name() && expected.fract() != 0.0 {
+                *count = Count::Expected(expected);
+            }
+        }
+        self
     }
 }
 
@@ -187,7 +230,10 @@ impl Serialize for ClassCounts {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, count) in &self.0 {
-            map.serialize_entry(name, count)?;
+            match count {
+                Count::Whole(count) => map.serialize_entry(name, count)?,
+                Count::Expected(count) => map.serialize_entry(name, count)?,
+            }
         }
         map.end()
     }
@@ -207,18 +253,21 @@ pub fn evaluate(
     workload.validate()?;
     let roofs = Roofs::of(profile, profile_name)?;
     // π of the roofline as a whole is that of the matmuls, which do most of the arithmetic.
-    let compute = roofs.compute(Arithmetic::of(Op::Matmul, workload.weights))?;
+    let types = TensorTypes::of(model, workload.weights)?;
+    let compute = roofs.compute(Arithmetic::of(Op::Matmul, types.main.nearest()))?;
     let ridge = Ridge { compute: compute.rate, bandwidth: roofs.read.rate };
     let phases: Vec<PhaseResult> = workload
         .phases()
         .into_iter()
         .map(|phase| phase_result(phase, &workload.runs(model, phase)?, &roofs, ridge, workload))
         .collect::<Result<_>>()?;
-    let memory = Memory::of(model, workload)?;
+    let memory = Memory::of(model, workload, &types)?;
     let memory_bytes = profile.device.memory_bytes;
     let needed = memory.total()?;
     let mut notes: Vec<String> = software_note(profile).into_iter().collect();
-    notes.extend(roof_notes(&roofs, workload)?);
+    notes.extend(roof_notes(&roofs, workload, &types)?);
+    notes.extend(model.remarks.iter().cloned());
+    notes.extend(phases.iter().filter_map(expert_note));
     notes.extend(context_note(model, workload));
     notes.extend(cache_note(profile, memory.weights));
     notes.extend(phases.iter().filter(|phase| phase.potential.above_roof).map(above_roof_note));
@@ -227,16 +276,21 @@ pub fn evaluate(
         model: model.name.clone(),
         profile: profile_name.to_owned(),
         device: profile.device.name.clone(),
-        params_total: model.parameters()?,
+        params_total: model.stored.as_ref().map_or_else(|| model.parameters(), |stored| Ok(stored.params_total))?,
+        params_active: model.parameters_active()?,
         params_non_embedding: model.parameters_non_embedding()?,
-        kv_elements_per_token: model.kv_elements_per_token()?,
-        weights: workload.weights.name(),
-        kv: workload.kv.name(),
+        kv_elements_per_token: model.kv_elements_per_token(workload.runtime.latents(model, Pass::Decode))?,
+        state_elements_per_sequence: model.state_elements()?,
+        runtime: workload.runtime,
+        weights: types.format,
+        kv: workload.kv.to_string(),
         prompt: workload.prompt,
+        cached: workload.cached,
         context: workload.decode_context(),
         generate: workload.generate,
         batch: workload.batch,
         weight_bytes_total: memory.weights,
+        tensor_bytes: types.tensor_bytes,
         memory_needed_bytes: needed,
         memory_bytes,
         fits: memory_bytes.map(|has| needed <= has),
@@ -255,11 +309,10 @@ struct Timed<'a> {
 }
 
 fn timed<'a>(pass: Pass, step: &'a Step, roofs: &Roofs) -> Result<Timed<'a>> {
-    let cost = step.total();
-    let read = step.bytes(cost.weights_read + cost.cache_read)?;
-    let written = step.bytes(cost.cache_written)?;
-    let load = Load { flops: Flops(cost.flops as f64), read: Bytes(read as f64), written: Bytes(written as f64) };
-    let bound = roofs.bound(&load, Arithmetic::of(step.op, step.operand))?;
+    let (read, written) = (step.read_bytes()?, step.written_bytes()?);
+    let load =
+        Load { flops: Flops(step.total().flops as f64), read: Bytes(read as f64), written: Bytes(written as f64) };
+    let bound = roofs.bound(&load, Arithmetic::of(step.op, step.operand.nearest()))?;
     Ok(Timed { pass, step, bytes: read + written, bound })
 }
 
@@ -273,11 +326,11 @@ fn phase_result(phase: Phase, runs: &[Run], roofs: &Roofs, ridge: Ridge, workloa
     let act_bytes = totals.act_elements * u128::from(Dtype::F32.block().bytes);
     let point = Point { intensity: flops / bytes, rate: flops / span.seconds };
     let (tokens, context) = match phase {
-        Phase::Prefill => (workload.prompt, workload.prompt),
+        Phase::Prefill => (workload.prompt, workload.filled()),
         Phase::Decode => (1, workload.decode_context()),
         Phase::Generation => {
             let generate = workload.generate.unwrap_or(1);
-            (generate, workload.prompt + generate - 1)
+            (generate, workload.filled() + generate - 1)
         }
     };
     let rate = |seconds: Seconds| (workload.batch * tokens) as f64 / seconds.0;
@@ -288,13 +341,17 @@ fn phase_result(phase: Phase, runs: &[Run], roofs: &Roofs, ridge: Ridge, workloa
         forward_passes: runs.iter().map(|run| run.forward.passes).sum(),
         flops: ClassCounts::of(&totals.flops, Class::computes)?.with_total(totals.flops.total())?,
         vector_flops: exact(totals.vector_flops)?,
-        weight_elements: ClassCounts::of(&totals.weight_elements, Class::weighs)?,
+        weight_elements: ClassCounts::of(&totals.weight_elements, Class::weighs)?
+            .with_expectation(Class::Expert, totals.expert_elements),
         weight_bytes: exact(totals.weight_bytes.total())?,
+        weight_bytes_bounds: [exact(totals.weight_bytes_least)?, exact(totals.weight_bytes_most)?],
         weight_bytes_by_class: ClassCounts::of(&totals.weight_bytes, Class::weighs)?,
         kv_read_elements: exact(totals.kv_read_elements)?,
         kv_write_elements: exact(totals.kv_write_elements)?,
         kv_read_bytes: exact(totals.kv_read_bytes)?,
         kv_write_bytes: exact(totals.kv_write_bytes)?,
+        state_read_bytes: exact(totals.state_read_bytes)?,
+        state_write_bytes: exact(totals.state_write_bytes)?,
         act_bytes: exact(act_bytes)?,
         oi: point.intensity.0,
         oi_with_activations: (flops / (bytes + Bytes(act_bytes as f64))).0,
@@ -322,10 +379,12 @@ fn op_result(timed: &Timed, whole: Seconds) -> Result<OpResult> {
         op: step.name,
         class: step.class.name(),
         routine: step.op.name(),
+        stored_as: step.operand.to_string(),
         m: step.shape.m,
         n: step.shape.n,
         k: step.shape.k,
         repeat: step.repeat,
+        experts: step.experts(),
         flops: exact(cost.flops)?,
         vector_flops: exact(cost.vector_flops)?,
         bytes: exact(*bytes)?,
@@ -340,16 +399,20 @@ fn op_result(timed: &Timed, whole: Seconds) -> Result<OpResult> {
 /// What must be held at once, bytes.
 struct Memory {
     weights: u64,
+    /// Keys and values, and what recurrent layers keep.
     cache: u64,
     activations: u64,
 }
 
 impl Memory {
-    fn of(model: &Architecture, workload: &Workload) -> Result<Memory> {
-        let cached = u128::from(model.cached_elements(workload.longest())?) * u128::from(workload.batch);
+    fn of(model: &Architecture, workload: &Workload, types: &TensorTypes) -> Result<Memory> {
+        let latents = workload.runtime.latents(model, Pass::Decode);
+        let sequences = u128::from(workload.batch);
+        let cached = u128::from(model.cached_elements(workload.longest(), latents)?) * sequences;
+        let state = u128::from(model.state_elements()?) * u128::from(Dtype::F32.block().bytes) * sequences;
         // Rows were found to be whole blocks when the steps were made.
         let cache =
-            workload.kv.bytes(cached).ok_or_else(|| Error::misuse("--kv: rows are no whole number of blocks"))?;
+            workload.kv.bytes(cached, 1, 1).ok_or_else(|| Error::misuse("--kv: rows are no whole number of blocks"))?;
         let micro = Workload { prompt: workload.prompt.min(MICRO_BATCH), ..*workload };
         let mut widest = 0;
         for run in micro.runs(model, Phase::Prefill)? {
@@ -361,7 +424,7 @@ impl Memory {
             widest = run.steps.iter().map(elements).fold(widest, u128::max);
         }
         let activations = exact(widest * u128::from(Dtype::F32.block().bytes))?;
-        Ok(Memory { weights: model.stored_bytes(workload.weights)?, cache: exact(cache)?, activations })
+        Ok(Memory { weights: types.bytes, cache: exact(cache + state)?, activations })
     }
 
     fn total(&self) -> Result<u64> {
@@ -370,9 +433,9 @@ impl Memory {
 }
 
 /// The remarks of every roof that the workload touches, each once.
-fn roof_notes(roofs: &Roofs, workload: &Workload) -> Result<Vec<String>> {
-    let matmul = roofs.compute(Arithmetic::of(Op::Matmul, workload.weights))?;
-    let attention = roofs.compute(Arithmetic::of(Op::Attention, workload.kv))?;
+fn roof_notes(roofs: &Roofs, workload: &Workload, types: &TensorTypes) -> Result<Vec<String>> {
+    let matmul = roofs.compute(Arithmetic::of(Op::Matmul, types.main.nearest()))?;
+    let attention = roofs.compute(Arithmetic::of(Op::Attention, workload.kv.nearest()))?;
     let mut notes: Vec<String> = Vec::new();
     let remarks = [&roofs.read.remarks, &roofs.write.remarks, &matmul.remarks, &attention.remarks];
     for remark in remarks.into_iter().flatten() {
@@ -411,6 +474,18 @@ fn cache_note(profile: &Profile, weights: u64) -> Option<String> {
         let (weights, largest) = (mib(weights), mib(largest));
         format!("the weights ({weights}) fit in a cache ({largest}); a run may exceed the roof of main memory")
     })
+}
+
+/// How many different experts a pass reads: an expectation, and its bounds.
+fn expert_note(phase: &PhaseResult) -> Option<String> {
+    if phase.phase == Phase::Generation {
+        return None;
+    }
+    let (least, expected, most) = phase.ops.iter().find_map(|op| op.experts)?;
+    Some(format!(
+        "{}: {expected:.1} different experts are expected per layer, were all alike to the router; {least} to {most} can be",
+        phase.phase.name()
+    ))
 }
 
 fn above_roof_note(phase: &PhaseResult) -> String {

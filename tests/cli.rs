@@ -189,7 +189,7 @@ fn bad_models_are_named_with_key_and_remedy() {
     let evaluate = |model: &str, words: &[&str]| place.fails(2, &["evaluate", model, "-p", SHIPPED], words);
     evaluate("gpt-17", &["gpt-17"]);
     evaluate("missing/config.json", &["missing/config.json", "no such file"]);
-    evaluate("model.gguf", &["model.gguf", "not read yet"]);
+    evaluate("model.gguf", &["model.gguf", "no such file"]);
     let cases = [
         ("\"llama\"", "\"alien\"", "alien"),
         ("\"num_attention_heads\": 4", "\"num_attention_heads\": 0", "num_attention_heads"),
@@ -226,7 +226,7 @@ fn bad_requests_are_named_with_the_option() {
     }
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--prompt", "0"], &["--prompt"]);
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--weights", "q9"], &["--help"]);
-    place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--weights", "i8"], &["--weights"]);
+    place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--weights", "i8"], &["--help"]);
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--context", "99999999999"], &["--context"]);
 }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::evaluate::{Evaluation, PhaseResult, evaluate};
-use roofprobe::model::{Phase, Workload, find, parse_config, zoo};
+use roofprobe::model::{Phase, Weights, Workload, find, parse_config, zoo};
 use roofprobe::profile::{Profile, parse};
 use roofprobe::report::{Format, evaluation, models};
 use roofprobe::roofline::Resource;
@@ -32,7 +32,7 @@ const PAPER: &str = r#"{"model_type": "llama", "hidden_size": 64, "intermediate_
 #[test]
 fn a_decode_step_counted_on_paper() {
     let model = parse_config(PAPER, "paper").unwrap();
-    let workload = Workload { prompt: 9, generate: None, weights: Dtype::F16, kv: Dtype::F16, ..Workload::default() };
+    let workload = Workload { prompt: 9, generate: None, ..Workload::default() };
     let result = evaluate(&model, &workload, &plain(), "plain").unwrap();
     let decode = phase(&result, Phase::Decode);
     // q and o 64×64, k and v 32×64 each, three 64×128, head 1000×64; one embedding row; three norms of 64 in f32.
@@ -61,15 +61,30 @@ fn a_decode_step_counted_on_paper() {
     assert_eq!(result.params_total, matrices + 3 * 64);
 }
 
+const STORED_AS: [Dtype; 5] = [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::Q8_0, Dtype::Q4_0];
+
+/// Models whose heads are no whole number of blocks of 32.
+const RAGGED: [&str; 2] = ["phi-2", "pythia-2.8b"];
+
 #[test]
 fn every_shipped_model_can_be_evaluated_in_every_storage_type() {
+    let ragged = RAGGED;
     for model in zoo().unwrap() {
-        for weights in Workload::STORED_AS {
-            for kv in Workload::STORED_AS {
+        for weights in STORED_AS {
+            for kv in STORED_AS {
+                let (weights, kv) = (Some(weights.into()), kv.into());
                 let workload = Workload { prompt: 100, generate: Some(10), weights, kv, ..Workload::default() };
-                let result = evaluate(&model, &workload, &plain(), "plain").unwrap();
+                let result = match evaluate(&model, &workload, &plain(), "plain") {
+                    Ok(result) => result,
+                    Err(refused) => {
+                        // Rows of a cache, or of a matrix, that are no whole number of blocks.
+                        let message = refused.to_string();
+                        assert!(message.contains("no whole number of") && ragged.contains(&&*model.name), "{message}");
+                        continue;
+                    }
+                };
                 for p in &result.phases {
-                    let name = format!("{} {weights} {kv} {:?}", model.name, p.phase);
+                    let name = format!("{} {weights:?} {kv} {:?}", model.name, p.phase);
                     let [low, high] = p.tokens_per_s_interval;
                     assert!(low <= p.tokens_per_s && p.tokens_per_s <= high && low > 0.0, "{name}");
                     assert!(p.seconds_optimistic <= p.seconds && p.seconds <= 2.0 * p.seconds_optimistic, "{name}");
@@ -77,7 +92,8 @@ fn every_shipped_model_can_be_evaluated_in_every_storage_type() {
                     assert!(close(p.ops.iter().map(|op| op.seconds).sum(), p.seconds), "{name}");
                     assert!(close(p.ops.iter().map(|op| op.share).sum(), 1.0), "{name}");
                     assert_eq!(p.ops.iter().map(|op| op.flops).sum::<u64>(), p.flops.get("total").unwrap(), "{name}");
-                    let bytes = p.weight_bytes + p.kv_read_bytes + p.kv_write_bytes;
+                    let state = p.state_read_bytes + p.state_write_bytes;
+                    let bytes = p.weight_bytes + p.kv_read_bytes + p.kv_write_bytes + state;
                     assert_eq!(p.ops.iter().map(|op| op.bytes).sum::<u64>(), bytes, "{name}");
                 }
             }
@@ -88,7 +104,7 @@ fn every_shipped_model_can_be_evaluated_in_every_storage_type() {
 #[test]
 fn fewer_bits_make_decode_faster() {
     let speed = |weights| {
-        let workload = Workload { weights, generate: None, ..Workload::default() };
+        let workload = Workload { weights: Some(Weights::from(weights)), generate: None, ..Workload::default() };
         phase(&run("qwen2.5-1.5b", &workload), Phase::Decode).tokens_per_s
     };
     let speeds = [Dtype::F32, Dtype::F16, Dtype::Q8_0, Dtype::Q4_0].map(speed);
@@ -140,7 +156,8 @@ fn what_has_to_be_said_is_said() {
         .ceiling
         .retain(|ceiling| !["compute.i8", "compute.f16", "memory.dram.write"].contains(&ceiling.id.as_str()));
     profile.device.memory_bytes = Some(1 << 30);
-    let workload = Workload { prompt: 40_000, generate: None, weights: Dtype::Q8_0, ..Workload::default() };
+    let workload =
+        Workload { prompt: 40_000, generate: None, weights: Some(Dtype::Q8_0.into()), ..Workload::default() };
     let result = evaluate(&find("qwen2.5-1.5b").unwrap(), &workload, &profile, "plain").unwrap();
     let notes = result.notes.join("\n");
     for words in [
@@ -165,7 +182,7 @@ fn what_has_to_be_said_is_said() {
 fn a_point_above_the_roof_of_the_weights_is_kept_and_flagged() {
     // f32 weights, but attention over an f16 cache runs under a roof twice as high, and does nearly everything.
     let workload =
-        Workload { prompt: 1_000_000, generate: None, weights: Dtype::F32, kv: Dtype::F16, ..Workload::default() };
+        Workload { prompt: 1_000_000, generate: None, weights: Some(Dtype::F32.into()), ..Workload::default() };
     let result = run("smollm2-135m", &workload);
     let prefill = phase(&result, Phase::Prefill);
     assert!(prefill.potential.above_roof && prefill.potential.headroom_log2 < 0.0 && prefill.potential.phi < 0.0);
@@ -236,8 +253,8 @@ fn text_stays_narrow() {
 fn the_list_of_models_has_one_row_each() {
     let report = models::report(&zoo().unwrap()).unwrap();
     assert_eq!(report.tables[0].rows.len(), zoo().unwrap().len());
-    let first = &report.json["models"][0];
-    assert_eq!(first["name"], "smollm2-135m");
+    let listed = report.json["models"].as_array().unwrap();
+    let first = listed.iter().find(|model| model["name"] == "smollm2-135m").unwrap();
     assert_eq!(first["params_total"], 134_515_008);
     assert_eq!(first["kv_elements_per_token"], 11_520);
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::error::Fault;
-use roofprobe::model::{Attention, Biases, Family, GroupedQuery, parse_config, read_config};
+use roofprobe::model::{Biases, GroupedQuery, Mixer, parse_config, read_config};
 use roofprobe_kernels::Dtype;
 use serde_json::{Map, Value, json};
 
@@ -37,8 +37,10 @@ fn refusal(text: &str) -> String {
 }
 
 fn attention(text: &str) -> GroupedQuery {
-    let Attention::GroupedQuery(attention) = parse_config(text, "test").unwrap().layers.remove(0).attention;
-    attention
+    match parse_config(text, "test").unwrap().layers.remove(0).mixer {
+        Mixer::GroupedQuery(attention) => attention,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -94,14 +96,14 @@ fn values_that_no_model_has() {
         ("tie_word_embeddings", json!("yes"), "true or false"),
         ("tie_word_embeddings", json!(1), "true or false"),
         ("attention_bias", json!(0), "true or false"),
-        ("hidden_act", json!("gelu"), "\"gelu\""),
+        ("hidden_act", json!("mish"), "\"mish\""),
         ("hidden_act", json!(7), "string"),
         ("model_type", json!(7), "string"),
         ("max_position_embeddings", json!(-1), "-1"),
         ("layer_types", json!("full_attention"), "list"),
         ("layer_types", json!(["full_attention"]), "num_hidden_layers is 4"),
         ("layer_types", json!(["linear_attention", "x", "x", "x"]), "linear_attention"),
-        ("layer_types", json!([1, 2, 3, 4]), "is not supported"),
+        ("layer_types", json!([1, 2, 3, 4]), "list of strings"),
         ("layer_types", json!(vec!["sliding_attention"; 4]), "no sliding_attention"),
         ("sliding_window", json!(16), "llama has none"),
         ("partial_rotary_factor", json!(0.5), "0.5"),
@@ -130,7 +132,7 @@ fn heads_that_do_not_divide() {
 #[test]
 fn an_unknown_model_type_is_named_with_what_is_known() {
     let message = refusal(&config("llama5", json!({})));
-    for word in ["\"llama5\"", "llama, mistral, qwen2, qwen3", "keys found", "num_hidden_layers"] {
+    for word in ["\"llama5\"", "llama, mistral, qwen2, qwen3", "mamba2", "gpt2", "keys found", "num_hidden_layers"] {
         assert!(message.contains(word), "{word}: {message}");
     }
     let long = refusal(&config(&"x\n".repeat(100_000), json!({})));
@@ -211,11 +213,11 @@ fn layer_types_win_over_the_pattern() {
         .layers
         .iter()
         .map(|layer| {
-            let Attention::GroupedQuery(attention) = &layer.attention;
-            (layer.count, attention.window)
+            let Mixer::GroupedQuery(attention) = &layer.mixer else { panic!("{layer:?}") };
+            (layer.places.clone(), attention.window)
         })
         .collect();
-    assert_eq!(windows, [(2, Some(16)), (2, None)]);
+    assert_eq!(windows, [(vec![0, 2], Some(16)), (vec![1, 3], None)]);
 }
 
 #[test]
@@ -236,7 +238,7 @@ fn both_generations_of_key_names_are_read() {
     let new = config("qwen3", json!({"dtype": "bfloat16", "rope_parameters": {"rope_theta": 1e6}}));
     let [old, new] = [old, new].map(|text| parse_config(&text, "test").unwrap());
     assert_eq!(old, new);
-    assert_eq!((old.published_dtype, old.family), (Some(Dtype::Bf16), Family::Qwen3));
+    assert_eq!((old.published_dtype, old.family.name()), (Some(Dtype::Bf16), "qwen3"));
     let strange = config("llama", json!({"torch_dtype": "float8_e4m3fn", "unheard_of": [1, 2], "hidden_act": "swish"}));
     assert_eq!(parse_config(&strange, "test").unwrap().published_dtype, None);
 }

@@ -1,74 +1,130 @@
-//! Exact counts of every shipped model against numbers from an independent implementation.
+//! Exact counts of shipped models against numbers from an independent implementation.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use roofprobe::model::{Class, Forward, Phase, Totals, Workload, find, names, zoo};
-use roofprobe_kernels::Dtype;
+use roofprobe::model::{Class, Forward, Latents, Phase, TensorTypes, Totals, Weights, Workload, find, names, zoo};
+use roofprobe_kernels::{Dtype, Op};
+use std::collections::BTreeMap;
 
 const FORWARD: &str = include_str!("data/forward-counts.tsv");
 const GENERATION: &str = include_str!("data/generation-counts.tsv");
 
+const COMPUTING: [Class; 8] = [
+    Class::AttnProj,
+    Class::AttnCore,
+    Class::Ffn,
+    Class::Router,
+    Class::Expert,
+    Class::Shared,
+    Class::LmHead,
+    Class::Ssm,
+];
+
 /// The rows below the header: a name, then numbers.
-fn rows(text: &str) -> Vec<(&str, Vec<u128>)> {
+fn rows(text: &str) -> Vec<(&str, Vec<&str>)> {
     let lines = text.lines().filter(|line| !line.starts_with('#')).skip(1);
     lines
         .map(|line| {
-            let mut cells = line.split('\t');
-            (cells.next().unwrap(), cells.map(|cell| cell.parse().unwrap()).collect())
+            let (name, cells) = line.split_once('\t').unwrap();
+            (name, cells.split('\t').collect())
         })
         .collect()
 }
 
-fn flops(totals: &Totals) -> [u128; 4] {
-    [Class::AttnProj, Class::AttnCore, Class::Ffn, Class::LmHead].map(|class| totals.flops.get(class))
+fn whole(cells: &[&str]) -> Vec<u128> {
+    cells.iter().map(|cell| cell.parse().unwrap()).collect()
+}
+
+fn flops(totals: &Totals) -> [u128; 8] {
+    COMPUTING.map(|class| totals.flops.get(class))
 }
 
 #[test]
 fn forward_passes() {
     let rows = rows(FORWARD);
-    assert_eq!(rows.len(), 6 * names().count());
+    assert_eq!(rows.len(), 6 * 42);
     for (name, row) in rows {
-        let [tokens, past, passes, batch] = [0, 1, 2, 3].map(|i| u64::try_from(row[i]).unwrap());
-        let forward = Forward { tokens, past, passes, batch, ..Forward::ONE_TOKEN };
+        let [tokens, past, batch] = [0, 1, 2].map(|i: usize| row[i].parse().unwrap());
+        let latents = if tokens > 1 { Latents::Naive } else { Latents::Absorbed };
+        let forward = Forward { tokens, past, batch, latents, ..Forward::ONE_TOKEN };
         let totals = Totals::of(&find(name).unwrap().forward(&forward).unwrap()).unwrap();
-        let weights = [Class::AttnProj, Class::Ffn, Class::LmHead, Class::Embed];
-        let counted = [
-            flops(&totals).to_vec(),
-            weights.map(|class| totals.weight_elements.get(class)).to_vec(),
-            vec![totals.kv_read_elements, totals.kv_write_elements],
-        ]
-        .concat();
-        assert_eq!(counted, row[4..], "{name} {forward:?}");
-        assert_eq!(totals.flops.total(), row[4..8].iter().sum(), "{name}: FLOPs in another class");
+        assert_eq!(flops(&totals).to_vec(), whole(&row[3..11]), "{name} {forward:?}");
+        assert_eq!(totals.flops.total(), flops(&totals).iter().sum(), "{name}: FLOPs in another class");
+        let weights = [Class::AttnProj, Class::Ffn, Class::Router].map(|class| totals.weight_elements.get(class));
+        assert_eq!(weights.to_vec(), whole(&row[11..14]), "{name} {forward:?}");
+        let expected: f64 = row[14].parse().unwrap();
+        // Their sum over layers rounds, ours does not.
+        let near = (totals.expert_elements - expected).abs() <= 1e-14 * expected;
+        assert!(near, "{name}: {} {expected}", totals.expert_elements);
+        let weights = [Class::Shared, Class::LmHead, Class::Embed].map(|class| totals.weight_elements.get(class));
+        assert_eq!(weights.to_vec(), whole(&row[15..18]), "{name} {forward:?}");
+        let cache = [totals.kv_read_elements, totals.kv_write_elements];
+        assert_eq!(cache.to_vec(), whole(&row[18..]), "{name} {forward:?}");
     }
 }
 
 #[test]
 fn generations_and_parameters() {
     let workload = Workload { prompt: 128, generate: Some(128), ..Workload::default() };
-    for (name, row) in rows(GENERATION) {
-        let model = find(name).unwrap();
-        let parameters =
-            [model.parameters(), model.parameters_non_embedding(), model.kv_elements_per_token()].map(Result::unwrap);
-        assert_eq!(parameters.map(u128::from), row[..3], "{name}");
+    let rows = rows(GENERATION);
+    assert_eq!(rows.len(), 42);
+    for (name, row) in rows {
+        let (model, row) = (find(name).unwrap(), whole(&row));
+        let counted = [
+            model.parameters(),
+            model.parameters_active(),
+            model.parameters_non_embedding(),
+            model.kv_elements_per_token(Latents::Absorbed),
+            model.state_elements(),
+        ]
+        .map(Result::unwrap);
+        assert_eq!(counted.map(u128::from), row[..5], "{name}");
         let runs = workload.runs(&model, Phase::Generation).unwrap();
         assert_eq!(runs.iter().map(|run| run.forward.passes).sum::<u64>(), 128, "{name}: forward passes");
         let totals = Totals::of(runs.iter().flat_map(|run| &run.steps)).unwrap();
-        let counted = [flops(&totals).to_vec(), vec![totals.kv_read_elements, totals.kv_write_elements]].concat();
-        assert_eq!(counted, row[3..], "{name}");
+        assert_eq!(flops(&totals), row[5..13], "{name}");
+        assert_eq!([totals.kv_read_elements, totals.kv_write_elements], row[13..15], "{name}");
+        for (dtype, bytes) in [(Dtype::F16, row[15]), (Dtype::Q8_0, row[16])] {
+            if bytes > 0 {
+                assert_eq!(model.stored_bytes(dtype).map(u128::from), Ok(bytes), "{name} {dtype}");
+            }
+        }
     }
 }
 
-/// Tensor bytes of published GGUF files: SmolLM2-135M F16, Llama-3.2-1B F16 (without `rope_freqs`), Qwen3-1.7B Q8_0,
-/// SmolLM2-360M Q8_0.
+/// Tensor bytes of published GGUF files, and how many of their matrices have which type.
 #[test]
 fn tensor_bytes_as_in_gguf_files() {
-    for (name, dtype, bytes) in [
-        ("smollm2-135m", Dtype::F16, 269_100_288),
-        ("llama-3.2-1b", Dtype::F16, 2_471_763_968),
-        ("qwen3-1.7b", Dtype::Q8_0, 1_828_474_880),
-        ("smollm2-360m", Dtype::Q8_0, 384_618_240),
+    for (name, weights, bytes, kinds) in [
+        ("smollm2-135m", "F16", 269_100_288, "f16 211"),
+        ("llama-3.2-1b", "F16", 2_471_764_096, "f16 113"),
+        ("qwen3-1.7b", "Q8_0", 1_828_474_880, "q8_0 197"),
+        ("smollm2-360m", "Q8_0", 384_618_240, "q8_0 225"),
+        ("qwen2.5-0.5b", "Q8_0", 525_120_000, "q8_0 169"),
+        ("qwen2.5-0.5b", "Q4_K_M", 391_859_712, "q4_k 12, q5_0 132, q6_k 12, q8_0 13"),
+        ("qwen2.5-0.5b", "Q2_K", 332_659_200, "q3_k 24, q4_0 120, q5_0 24, q8_0 1"),
+        ("llama-3.2-1b", "Q4_K_M", 799_862_912, "q4_k 96, q6_k 17"),
+        ("qwen2.5-7b", "Q4_K_M", 4_677_120_000, "q4_k 169, q6_k 29"),
+        ("qwen3-4b", "Q4_K_M", 2_491_323_904, "q4_k 216, q6_k 37"),
+        ("tinyllama-1.1b", "Q4_0", 635_990_016, "q4_0 155, q6_k 1"),
+        ("tinyllama-1.1b", "Q4_K_M", 667_078_656, "q4_k 135, q6_k 21"),
+        ("llama-3.1-8b", "Q4_K_M", 4_912_898_304, "q4_k 193, q6_k 33"),
+        ("llama-3.1-8b", "Q4_0", 4_653_375_744, "q4_0 225, q6_k 1"),
     ] {
-        assert_eq!(find(name).unwrap().stored_bytes(dtype), Ok(bytes), "{name} {dtype}");
+        let (model, weights) = (find(name).unwrap(), weights.parse::<Weights>().unwrap());
+        let types = TensorTypes::of(&model, Some(weights)).unwrap();
+        assert_eq!(types.tensor_bytes, Some(bytes), "{name} {weights}");
+        assert_eq!(types.bytes, bytes - 4 * model.rope_factors, "{name} {weights}");
+        let workload = Workload { weights: Some(weights), ..Workload::default() };
+        let mut counted = BTreeMap::new();
+        for step in workload.runs(&model, Phase::Decode).unwrap().remove(0).steps {
+            // A tied head is the embedding, which is there already.
+            let again = step.name == "output" && model.tied;
+            if [Op::Matmul, Op::Gather].contains(&step.op) && !again {
+                *counted.entry(step.operand.to_string()).or_insert(0) += step.repeat;
+            }
+        }
+        let counted: Vec<String> = counted.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        assert_eq!(counted.join(", "), kinds, "{name} {weights}");
     }
 }
 
@@ -78,7 +134,6 @@ fn every_name_is_found_and_every_model_named() {
     assert_eq!(listed, names().collect::<Vec<_>>());
     for model in zoo().unwrap() {
         assert!(model.source.as_deref().is_some_and(|source| source.starts_with("huggingface: ")), "{}", model.name);
-        assert_eq!(model.published_dtype, Some(Dtype::Bf16), "{}", model.name);
         assert_eq!(find(&model.name), Ok(model));
     }
 }

@@ -15,6 +15,6 @@ pub mod ops;
 pub mod reference;
 mod vector;
 
-pub use dtype::Dtype;
+pub use dtype::{Block, Dtype};
 pub use isa::Isa;
 pub use op::{Cost, Op, Shape};

@@ -48,19 +48,49 @@ pub enum Op {
     Gather,
     /// Rows appended to a key/value cache.
     Append,
+    /// Rows of a key/value cache read by themselves (latents that are expanded before attention).
+    Fetch,
+    /// Whatever a recurrent layer keeps of a sequence, read and written back.
+    State,
     /// Root-mean-square normalisation with a weight row.
     RmsNorm,
+    /// Normalisation by mean and variance, with a weight row and as a rule a bias row.
+    LayerNorm,
+    /// Root-mean-square normalisation of a row multiplied by the SiLU of a gate row.
+    GatedNorm,
     /// Rotary position embedding, fused with its neighbour.
     Rope,
     /// Bias row added, fused with its neighbour.
     Bias,
     /// `silu(gate) · up`, element by element.
     SwiGlu,
+    /// `gelu(gate) · up`, element by element.
+    GeGlu,
+    /// `relu(gate) · up`, element by element.
+    ReGlu,
+    /// `silu(a[i])`.
+    Silu,
+    /// `gelu(a[i])`.
+    Gelu,
+    /// `max(a[i], 0)`.
+    Relu,
+    /// `max(a[i], 0)²`.
+    ReluSquared,
+    /// `a[i] · b[i]`: a gate without a function.
+    Gate,
+    /// `cap · tanh(a[i] / cap)`, fused with its neighbour.
+    SoftCap,
+    /// Softmax over the experts' scores and choice of the best.
+    Route,
+    /// Causal convolution along the sequence, each channel by itself.
+    Conv,
+    /// The recurrence of a state-space layer: decay, outer product, read-out.
+    Scan,
     /// `a[i] += b[i]`, the residual stream.
     Residual,
 }
 
-/// The extent of an operation. Fields that an operation does not use are 1 (`pairs`: 0).
+/// The extent of an operation. Fields that an operation does not use are 1 (`pairs`, `shared`: 0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
     /// Rows of the activations: tokens of a matmul, query rows of attention; additions beside a chain.
@@ -72,38 +102,56 @@ pub struct Shape {
     pub k: u64,
     /// Attention only: visible (query, key) pairs, summed over query rows.
     pub pairs: u64,
+    /// Attention only: elements of a cached row that serve as key and as value (the latent of multi-head latent
+    /// attention), so that they are multiplied twice and read once.
+    pub shared: u64,
 }
 
 impl Shape {
     /// A stream over arrays of `elements` elements, or a chase of as many steps.
     pub const fn stream(elements: u64) -> Shape {
-        Shape { m: 1, n: elements, k: 1, pairs: 0 }
+        Shape { m: 1, n: elements, k: 1, pairs: 0, shared: 0 }
     }
 
     /// `width` independent multiply-accumulates, and `additions` beside them, `steps` times.
     pub const fn chain(width: u64, additions: u64, steps: u64) -> Shape {
-        Shape { m: additions, n: width, k: steps, pairs: 0 }
+        Shape { m: additions, n: width, k: steps, pairs: 0, shared: 0 }
     }
 
     /// `m` tokens times an `n × k` weight matrix.
     pub const fn matmul(m: u64, n: u64, k: u64) -> Shape {
-        Shape { m, n, k, pairs: 0 }
+        Shape { m, n, k, pairs: 0, shared: 0 }
     }
 
     /// `queries` query rows over `cached_rows` distinct cached rows of `row` elements (key and value together), with
     /// `pairs` visible (query row, key) pairs.
     pub const fn attention(queries: u64, cached_rows: u64, row: u64, pairs: u64) -> Shape {
-        Shape { m: queries, n: cached_rows, k: row, pairs }
+        Shape { m: queries, n: cached_rows, k: row, pairs, shared: 0 }
+    }
+
+    /// The same over latents: of a row's elements the first `shared` are the value, too.
+    pub const fn latent_attention(queries: u64, cached_rows: u64, row: u64, shared: u64, pairs: u64) -> Shape {
+        Shape { m: queries, n: cached_rows, k: row, pairs, shared }
+    }
+
+    /// `rows` rows of `row` elements normalised with `weights` rows of weights: 1, or 2 with a bias.
+    pub const fn norm(rows: u64, row: u64, weights: u64) -> Shape {
+        Shape { m: rows, n: row, k: weights, pairs: 0, shared: 0 }
+    }
+
+    /// `tokens` tokens of `channels` channels: a convolution of `k` taps, or a scan with `k` states per channel.
+    pub const fn along(tokens: u64, channels: u64, k: u64) -> Shape {
+        Shape { m: tokens, n: channels, k, pairs: 0, shared: 0 }
     }
 
     /// `rows` rows of `row` elements looked up in a table of `table` rows.
     pub const fn gather(rows: u64, row: u64, table: u64) -> Shape {
-        Shape { m: rows, n: row, k: table, pairs: 0 }
+        Shape { m: rows, n: row, k: table, pairs: 0, shared: 0 }
     }
 
     /// `rows` rows of `row` elements, each treated alike.
     pub const fn rows(rows: u64, row: u64) -> Shape {
-        Shape { m: rows, n: row, k: 1, pairs: 0 }
+        Shape { m: rows, n: row, k: 1, pairs: 0, shared: 0 }
     }
 }
 
@@ -120,6 +168,10 @@ pub struct Cost {
     pub cache_read: u128,
     /// Key/value cache elements written.
     pub cache_written: u128,
+    /// Elements read of what recurrent layers keep of a sequence.
+    pub state_read: u128,
+    /// Elements written of it.
+    pub state_written: u128,
     /// Activation or stream elements read.
     pub input_read: u128,
     /// Activation or stream elements written.
@@ -128,7 +180,7 @@ pub struct Cost {
 
 impl Op {
     /// Every routine, in the order of their declaration.
-    pub const ALL: [Op; 25] = [
+    pub const ALL: [Op; 40] = [
         Op::Read,
         Op::Write,
         Op::Copy,
@@ -149,10 +201,25 @@ impl Op {
         Op::Attention,
         Op::Gather,
         Op::Append,
+        Op::Fetch,
+        Op::State,
         Op::RmsNorm,
+        Op::LayerNorm,
+        Op::GatedNorm,
         Op::Rope,
         Op::Bias,
         Op::SwiGlu,
+        Op::GeGlu,
+        Op::ReGlu,
+        Op::Silu,
+        Op::Gelu,
+        Op::Relu,
+        Op::ReluSquared,
+        Op::Gate,
+        Op::SoftCap,
+        Op::Route,
+        Op::Conv,
+        Op::Scan,
         Op::Residual,
     ];
 
@@ -184,18 +251,35 @@ impl Op {
             Op::Attention => "attention",
             Op::Gather => "gather",
             Op::Append => "append",
+            Op::Fetch => "fetch",
+            Op::State => "state",
             Op::RmsNorm => "rms_norm",
+            Op::LayerNorm => "layer_norm",
+            Op::GatedNorm => "gated_norm",
             Op::Rope => "rope",
             Op::Bias => "bias",
             Op::SwiGlu => "swiglu",
+            Op::GeGlu => "geglu",
+            Op::ReGlu => "reglu",
+            Op::Silu => "silu",
+            Op::Gelu => "gelu",
+            Op::Relu => "relu",
+            Op::ReluSquared => "relu_squared",
+            Op::Gate => "gate",
+            Op::SoftCap => "soft_cap",
+            Op::Route => "route",
+            Op::Conv => "conv",
+            Op::Scan => "scan",
             Op::Residual => "residual",
         }
     }
 
     /// The cost of the operation at `shape`. Products are taken in 128 bits, which no four 32-bit extents overflow.
     ///
-    /// Elementwise counts per element follow the usual operation counts of decoder models: RMSNorm 4, RoPE 3,
-    /// softmax 5 (per visible pair), gated SiLU 5, residual and bias 1.
+    /// Elementwise counts per element follow the usual operation counts of decoder models: RMSNorm 4, LayerNorm 7, gated
+    /// norm 6, RoPE 3, softmax 5 (per visible pair; per expert), gated SiLU or GELU 5, gated ReLU 2, GELU 8, SiLU 4,
+    /// squared ReLU 2, soft cap 2, and 1 for ReLU, gate, residual and bias. A scan is 6 per state (decay 1, outer product
+    /// and addition 3, read-out 2) and counted as matmul FLOPs, as the recurrence is what the layer is about.
     pub fn cost(self, shape: Shape) -> Cost {
         let (m, n, k) = (u128::from(shape.m), u128::from(shape.n), u128::from(shape.k));
         let pairs = u128::from(shape.pairs);
@@ -218,27 +302,53 @@ impl Op {
             Op::Matmul => {
                 Cost { flops: 2 * m * n * k, weights_read: n * k, input_read: m * k, output_written: m * n, ..zero }
             }
-            // Queries enter with one row of keys' width and leave with one row of values' width: k together.
-            Op::Attention => Cost {
-                flops: 2 * pairs * k,
-                vector_flops: 5 * pairs,
-                cache_read: n * k,
-                input_read: m * (k / 2),
-                output_written: m * (k - k / 2),
-                ..zero
-            },
+            // Queries enter with one row of keys' width and leave with one row of values' width: k together, unless the
+            // value is a part of the key.
+            Op::Attention => {
+                let shared = u128::from(shape.shared);
+                let (entering, leaving) = if shared > 0 { (k, shared) } else { (k / 2, k - k / 2) };
+                Cost {
+                    flops: 2 * pairs * (k + shared),
+                    vector_flops: 5 * pairs,
+                    cache_read: n * k,
+                    input_read: m * entering,
+                    output_written: m * leaving,
+                    ..zero
+                }
+            }
             // More look-ups than the table has rows cannot touch more than the table.
             Op::Gather => Cost { weights_read: m.min(k) * n, output_written: m * n, ..zero },
             Op::Append => Cost { cache_written: m * n, input_read: m * n, ..zero },
-            Op::RmsNorm => {
-                Cost { vector_flops: 4 * m * n, weights_read: n, input_read: m * n, output_written: m * n, ..zero }
-            }
+            Op::Fetch => Cost { cache_read: m * n, output_written: m * n, ..zero },
+            Op::State => Cost { state_read: m * n, state_written: m * n, ..zero },
+            Op::RmsNorm => Cost { vector_flops: 4 * m * n, weights_read: n * k, ..through(m * n) },
+            Op::LayerNorm => Cost { vector_flops: 7 * m * n, weights_read: n * k, ..through(m * n) },
+            Op::GatedNorm => Cost { vector_flops: 6 * m * n, weights_read: n * k, ..joined(m * n) },
             Op::Rope => Cost { vector_flops: 3 * m * n, ..zero },
             Op::Bias => Cost { vector_flops: m * n, weights_read: n, ..zero },
-            Op::SwiGlu => Cost { vector_flops: 5 * m * n, input_read: 2 * m * n, output_written: m * n, ..zero },
-            Op::Residual => Cost { vector_flops: m * n, input_read: 2 * m * n, output_written: m * n, ..zero },
+            Op::SwiGlu | Op::GeGlu => Cost { vector_flops: 5 * m * n, ..joined(m * n) },
+            Op::ReGlu => Cost { vector_flops: 2 * m * n, ..joined(m * n) },
+            Op::Silu => Cost { vector_flops: 4 * m * n, ..through(m * n) },
+            Op::Gelu => Cost { vector_flops: 8 * m * n, ..through(m * n) },
+            Op::Relu => Cost { vector_flops: m * n, ..through(m * n) },
+            Op::ReluSquared => Cost { vector_flops: 2 * m * n, ..through(m * n) },
+            Op::Gate | Op::Residual => Cost { vector_flops: m * n, ..joined(m * n) },
+            Op::SoftCap => Cost { vector_flops: 2 * m * n, ..zero },
+            Op::Route => Cost { vector_flops: 5 * m * n, ..zero },
+            Op::Conv => Cost { vector_flops: 2 * m * n * k, weights_read: n * k, ..through(m * n) },
+            Op::Scan => Cost { flops: 6 * m * n * k, ..through(m * n) },
         }
     }
+}
+
+/// One array in, one out.
+fn through(elements: u128) -> Cost {
+    Cost { input_read: elements, output_written: elements, ..Cost::default() }
+}
+
+/// Two arrays in, one out.
+fn joined(elements: u128) -> Cost {
+    Cost { input_read: 2 * elements, output_written: elements, ..Cost::default() }
 }
 
 impl std::fmt::Display for Op {
@@ -275,6 +385,25 @@ mod tests {
         assert_eq!(Op::Chain.cost(Shape::chain(16, 0, 100)).flops, 3200);
         assert_eq!(Op::ChainAdd.cost(Shape::chain(16, 14, 100)).flops, 4600);
         assert_eq!(Op::Attention.cost(Shape::attention(4, 6, 16, 11)).flops, 2 * 11 * 16);
+    }
+
+    #[test]
+    fn a_latent_is_read_once_and_multiplied_twice() {
+        let latent = Op::Attention.cost(Shape::latent_attention(4, 6, 16, 12, 11));
+        assert_eq!((latent.flops, latent.cache_read), (2 * 11 * (16 + 12), 6 * 16));
+        assert_eq!((latent.input_read, latent.output_written), (4 * 16, 4 * 12));
+    }
+
+    #[test]
+    fn recurrent_layers_cost_the_same_at_any_context() {
+        let [conv, scan, state] = [
+            Op::Conv.cost(Shape::along(3, 10, 4)),
+            Op::Scan.cost(Shape::along(3, 10, 4)),
+            Op::State.cost(Shape::rows(2, 40)),
+        ];
+        assert_eq!((conv.flops, conv.vector_flops, conv.weights_read), (0, 2 * 3 * 10 * 4, 40));
+        assert_eq!((scan.flops, scan.weights_read), (6 * 3 * 10 * 4, 0));
+        assert_eq!((state.state_read, state.state_written, state.cache_read), (80, 80, 0));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) struct Compare {
     profiles: Vec<String>,
 
     /// Compare what this model can hope for, too: a name that `roofprobe models` lists, or the path of a Hugging Face
-    /// config.json (or of its folder). May be repeated.
+    /// config.json (or of its folder) or of a GGUF file. May be repeated.
     #[arg(short, long = "model", value_name = "MODEL")]
     models: Vec<String>,
 

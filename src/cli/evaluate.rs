@@ -15,7 +15,8 @@ const EXAMPLES: &str = "\
 Examples:
   roofprobe evaluate qwen2.5-0.5b                                  on this machine's newest profile
   roofprobe evaluate qwen3-0.6b llama-3.2-1b -p a.toml -p b.toml   two models on two devices
-  roofprobe evaluate config.json --prompt 4096 --generate 256 --weights q4_0 --format csv
+  roofprobe evaluate config.json --prompt 4096 --generate 256 --weights q4_k_m --format csv
+  roofprobe evaluate model-Q4_K_M.gguf                             a file's own tensor types
 
 How to read it: FLOP/B is the work per byte that memory must deliver. Below the device's ridge point
 memory binds, and tokens per second are bandwidth over bytes; beyond it compute binds.";
@@ -27,8 +28,8 @@ memory binds, and tokens per second are bandwidth over bytes; beyond it compute 
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Evaluate {
-    /// Models: names that `roofprobe models` lists, or paths of Hugging Face config.json files
-    /// (or of the folders that they are in).
+    /// Models: names that `roofprobe models` lists, or paths of Hugging Face config.json files (or of the folders
+    /// that they are in) or of GGUF files (of the first part of several).
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<String>,
 

@@ -4,19 +4,19 @@ use super::measure::Measure;
 use super::say;
 use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
-use crate::model::{self, Workload};
+use crate::model::weights::recipe::Recipe;
+use crate::model::{self, Weights, Workload};
 use crate::report::{self, Format, Report};
-use roofprobe_kernels::Dtype;
 
 /// A small language model that runs on nearly everything.
 const MODEL: &str = "qwen2.5-0.5b";
 /// Stored as people store it on small devices.
-const WEIGHTS: Dtype = Dtype::Q8_0;
+const WEIGHTS: Weights = Weights::Mixture(Recipe::Q8_0);
 
 /// Measures this machine quickly and evaluates a small model on it.
 pub(super) fn run(format: Format) -> Result<()> {
     let measured = Measure::quick().measure()?;
-    let workload = Workload { weights: WEIGHTS, ..Workload::default() };
+    let workload = Workload { weights: Some(WEIGHTS), ..Workload::default() };
     let roofline = report::profile::report(&measured.profile)?;
     let evaluation = match evaluate(&model::find(MODEL)?, &workload, &measured.profile, "this machine") {
         Ok(evaluation) => evaluation,

@@ -1,9 +1,8 @@
 //! How a model is named and used: what the verbs that evaluate models have in common.
 
-use crate::error::{Error, Result};
-use crate::model::{self, Architecture, Workload};
+use crate::error::Result;
+use crate::model::{self, Architecture, Runtime, TensorType, Weights, Workload};
 use clap::Args;
-use roofprobe_kernels::Dtype;
 use std::path::Path;
 
 /// How a model is used. The verb's argument `models` says which.
@@ -21,17 +20,27 @@ pub(super) struct WorkloadOptions {
     #[arg(long, value_name = "N", requires = "models")]
     context: Option<u64>,
 
+    /// Tokens in the cache of each sequence before the prompt comes.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "models")]
+    cached: u64,
+
     /// Sequences processed together.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "models")]
     batch: u64,
 
-    /// How weights are stored: f32, f16, bf16, q8_0 or q4_0.
-    #[arg(long, value_name = "TYPE", default_value_t = Dtype::F16, requires = "models")]
-    weights: Dtype,
+    /// How weights are stored; as a rule f16, and in a GGUF file as they are. f32, f16, bf16; a file type of
+    /// llama-quantize (q4_k_m, q4_0, q8_0 …) with its mixture, pure:q4_k for one type throughout; a checkpoint's
+    /// layout (awq, gptq-3bit-g64, mlx, nf4, fp8, mxfp4 …).
+    #[arg(long, value_name = "FORMAT", requires = "models")]
+    weights: Option<Weights>,
 
-    /// How the key/value cache is stored: f32, f16, bf16, q8_0 or q4_0.
-    #[arg(long, value_name = "TYPE", default_value_t = Dtype::F16, requires = "models")]
-    kv: Dtype,
+    /// How the key/value cache is stored: f32, f16, bf16, fp8, q8_0, q4_0 …
+    #[arg(long, value_name = "TYPE", default_value_t = TensorType::F16, value_parser = cache_type, requires = "models")]
+    kv: TensorType,
+
+    /// How multi-head latent attention is done: llama.cpp, vllm or hf (Hugging Face transformers).
+    #[arg(long, value_name = "NAME", default_value_t = Runtime::default(), requires = "models")]
+    runtime: Runtime,
 }
 
 impl WorkloadOptions {
@@ -47,26 +56,23 @@ impl WorkloadOptions {
             batch: self.batch,
             weights: self.weights,
             kv: self.kv,
+            cached: self.cached,
+            runtime: self.runtime,
         };
         workload.validate()?;
         Ok(workload)
     }
 }
 
+fn cache_type(word: &str) -> std::result::Result<TensorType, String> {
+    let known = || Workload::CACHES.map(|kind| kind.to_string()).join(", ");
+    TensorType::of_name(word).ok_or_else(|| format!("unknown type {word:?}; known: {}", known()))
+}
+
 /// A model by name or by path.
 pub(super) fn find_model(name: &str) -> Result<Architecture> {
     let path = Path::new(name);
-    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) {
-        return Err(Error::misuse(format!(
-            "{name}: GGUF files are not read yet; name its config.json or a known model"
-        )));
-    }
-    if path.is_dir() {
-        return model::read_config(&path.join("config.json"));
-    }
-    let looks_like_a_path = path.components().count() > 1 || path.extension().is_some_and(|e| e == "json");
-    if looks_like_a_path || path.is_file() {
-        return model::read_config(path);
-    }
-    model::find(name)
+    let ending = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
+    let looks_like_a_path = path.components().count() > 1 || ending("json") || ending("gguf");
+    if looks_like_a_path || path.is_dir() || path.is_file() { model::read_model(path) } else { model::find(name) }
 }

@@ -1,9 +1,11 @@
 //! What a model is made of, as far as arithmetic and memory are concerned.
 
 use super::family::Family;
-use super::steps::{Class, Forward, Step};
+use super::layer::{Layer, Norm};
+use super::steps::{Class, Forward, Latents, Step};
+use super::stored::Stored;
 use crate::error::{Error, Result};
-use roofprobe_kernels::{Dtype, Op};
+use roofprobe_kernels::Dtype;
 
 /// The largest value of a configuration key that is taken for a model's and not for a slip or an attack. All are far
 /// above the largest models published (Llama 3.1 405B: hidden 16384, 126 layers, 128 heads), and small enough for every
@@ -14,8 +16,20 @@ pub(super) mod limits {
     pub(crate) const HEADS: u64 = 1 << 16;
     pub(crate) const HEAD_DIM: u64 = 1 << 16;
     pub(crate) const WIDTH: u64 = 1 << 24;
+    pub(crate) const EXPERTS: u64 = 1 << 16;
     pub(crate) const VOCABULARY: u64 = 1 << 28;
     pub(crate) const POSITIONS: u64 = 1 << 40;
+    /// Rows of a table of learned positions.
+    pub(crate) const POSITION_ROWS: u64 = 1 << 28;
+}
+
+/// A published number of parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The number.
+    pub parameters: u64,
+    /// What it was rounded to; 1 for an exact one.
+    pub rounded_to: u64,
 }
 
 /// A decoder-only language model: an embedding table, runs of layers, a final norm and a head.
@@ -28,7 +42,7 @@ pub struct Architecture {
     /// Where its shape was published; none for a configuration read from a file.
     pub source: Option<String>,
     /// The number of parameters that its publisher states.
-    pub published_parameters: Option<u64>,
+    pub published: Option<Published>,
     /// The type its weights are published in, where the configuration says so in a known word.
     pub published_dtype: Option<Dtype>,
     /// The longest context it was made for, where the configuration says so.
@@ -39,76 +53,25 @@ pub struct Architecture {
     pub vocabulary: u64,
     /// Whether the head is the embedding table: stored once, read twice.
     pub tied: bool,
-    /// The layers, alike ones counted together. Their order does not change what they cost.
+    /// Width of the embedding table and the head where it is not that of the residual stream; a matrix in front of the
+    /// layers and one behind them translate.
+    pub embedding_width: Option<u64>,
+    /// Rows of a table of learned positions, where there is one.
+    pub position_rows: Option<u64>,
+    /// The norm behind the last layer.
+    pub final_norm: Option<Norm>,
+    /// Whether the head adds a bias.
+    pub head_bias: bool,
+    /// Whether logits are capped by a tanh.
+    pub head_soft_cap: bool,
+    /// The layers, alike ones together. Their order does not change what they cost.
     pub layers: Vec<Layer>,
-}
-
-/// `count` layers of one kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layer {
-    /// How many of them the model has.
-    pub count: u64,
-    /// How tokens are mixed.
-    pub attention: Attention,
-    /// What is done to each token.
-    pub feed_forward: FeedForward,
-}
-
-/// How a layer mixes tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Attention {
-    /// Softmax attention over cached keys and values, each shared by a group of query heads.
-    GroupedQuery(GroupedQuery),
-}
-
-/// Grouped-query attention (Ainslie et al. 2023); with as many kv heads as heads it is multi-head attention, with one
-/// it is multi-query attention.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupedQuery {
-    /// Query heads.
-    pub heads: u64,
-    /// Key/value heads; divides `heads`.
-    pub kv_heads: u64,
-    /// Elements of one head, for queries, keys and values alike.
-    pub head_dim: u64,
-    /// Keys that a token sees at most, itself included; none for all of them.
-    pub window: Option<u64>,
-    /// Which projections add a bias.
-    pub biases: Biases,
-    /// What is done to queries and keys after the projection.
-    pub head_norm: HeadNorm,
-}
-
-/// Which attention projections add a bias.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Biases {
-    /// None of them.
-    None,
-    /// Query, key and value, but not the output.
-    QueryKeyValue,
-    /// All four.
-    All,
-}
-
-/// Normalisation of queries and keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeadNorm {
-    /// None.
-    None,
-    /// RMSNorm over each head, one weight row of `head_dim` for queries and one for keys.
-    PerHead,
-}
-
-/// What a layer does to each token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FeedForward {
-    /// `down(silu(gate(x)) · up(x))`, three matrices (Shazeer 2020).
-    Gated {
-        /// Elements between.
-        width: u64,
-        /// Whether the three matrices add biases.
-        bias: bool,
-    },
+    /// f32 factors of the rotary embedding that GGUF files carry as tensors; no parameters.
+    pub rope_factors: u64,
+    /// How its tensors are stored, where it was read from a GGUF file; none for a mere shape.
+    pub stored: Option<Stored>,
+    /// What has to be said about how its configuration was read.
+    pub remarks: Vec<String>,
 }
 
 impl Architecture {
@@ -117,7 +80,7 @@ impl Architecture {
     /// # Errors
     /// Misuse when the number does not fit 64 bits.
     pub fn parameters(&self) -> Result<u64> {
-        self.stored(|_| true)
+        self.sum(|step| Some(step.stored_elements()))
     }
 
     /// Parameters outside the embedding table and the head.
@@ -125,27 +88,27 @@ impl Architecture {
     /// # Errors
     /// As [`Architecture::parameters`].
     pub fn parameters_non_embedding(&self) -> Result<u64> {
-        self.stored(|class| !matches!(class, Class::Embed | Class::LmHead))
+        let table = |class| matches!(class, Class::Embed | Class::LmHead);
+        self.sum(|step| (!table(step.class)).then(|| step.stored_elements()))
     }
 
-    /// Bytes of all tensors when matrices are stored as `weights`, norms and biases as f32 (as in a GGUF file, whose
-    /// header and `rope_freqs`, which are no parameters, are not counted).
-    ///
-    /// # Errors
-    /// Misuse, naming the key, when a row of some matrix is not a whole number of `weights` blocks.
-    pub fn stored_bytes(&self, weights: Dtype) -> Result<u64> {
-        let steps = self.forward(&Forward { weights, ..Forward::ONE_TOKEN })?;
-        let bytes = steps.iter().try_fold(0_u128, |sum, step| Some(sum + step.operand.bytes(step.stored_elements())?));
-        narrow(bytes, &self.name, "bytes")
-    }
-
-    /// Key and value elements that one token leaves in the cache, all layers together.
+    /// Parameters that take part in the computation of one token: all but the experts that it does not visit. The whole
+    /// embedding table is among them.
     ///
     /// # Errors
     /// As [`Architecture::parameters`].
-    pub fn kv_elements_per_token(&self) -> Result<u64> {
-        let steps = self.forward(&Forward::ONE_TOKEN)?;
-        narrow(Some(steps.iter().map(|step| step.total().cache_written).sum()), &self.name, "cache elements")
+    pub fn parameters_active(&self) -> Result<u64> {
+        self.sum(|step| Some(step.stored_elements().min(step.visited_elements())))
+    }
+
+    /// Elements that one token leaves in the cache, all layers together.
+    ///
+    /// # Errors
+    /// As [`Architecture::parameters`].
+    pub fn kv_elements_per_token(&self, latents: Latents) -> Result<u64> {
+        self.validate()?;
+        let per_layer = |layer: &Layer| layer.count() * layer.mixer.cached_per_token(latents);
+        narrow(Some(self.layers.iter().map(|layer| u128::from(per_layer(layer))).sum()), &self.name, "cache elements")
     }
 
     /// Cache elements of one sequence of `tokens` tokens, by what each layer has to keep: a windowed layer keeps no
@@ -153,15 +116,24 @@ impl Architecture {
     ///
     /// # Errors
     /// As [`Architecture::parameters`].
-    pub fn cached_elements(&self, tokens: u64) -> Result<u64> {
-        let steps = self.forward(&Forward { past: tokens.saturating_sub(1), ..Forward::ONE_TOKEN })?;
-        let kept = steps.iter().filter(|step| step.op == Op::Attention).map(|step| step.total().cache_read).sum();
-        narrow(Some(kept), &self.name, "cache elements")
+    pub fn cached_elements(&self, tokens: u64, latents: Latents) -> Result<u64> {
+        let steps = self.forward(&Forward { past: tokens.saturating_sub(1), latents, ..Forward::ONE_TOKEN })?;
+        narrow(Some(steps.iter().map(|step| step.total().cache_read).sum()), &self.name, "cache elements")
+    }
+
+    /// Elements that recurrent layers keep of one sequence, however long it is.
+    ///
+    /// # Errors
+    /// As [`Architecture::parameters`].
+    pub fn state_elements(&self) -> Result<u64> {
+        self.validate()?;
+        let per_layer = |layer: &Layer| u128::from(layer.count()) * u128::from(layer.mixer.kept(self.hidden));
+        narrow(Some(self.layers.iter().map(per_layer).sum()), &self.name, "state elements")
     }
 
     /// Layers, all kinds together.
     pub fn layer_count(&self) -> u64 {
-        self.layers.iter().map(|layer| layer.count).sum()
+        self.layers.iter().map(Layer::count).sum()
     }
 
     /// Holds an architecture, however it was made, to the limits of configurations.
@@ -171,27 +143,21 @@ impl Architecture {
         if !fits(self.hidden, limits::HIDDEN) || !fits(self.vocabulary, limits::VOCABULARY) {
             return beyond("the hidden size or the vocabulary");
         }
-        let layers = self.layers.iter().try_fold(0_u64, |sum, layer| sum.checked_add(layer.count));
-        if !layers.is_some_and(|count| fits(count, limits::LAYERS)) {
+        if !fits(self.embedding_width.unwrap_or(1), limits::HIDDEN) {
+            return beyond("the width of the embedding");
+        }
+        if !fits(self.position_rows.unwrap_or(1), limits::POSITION_ROWS) {
+            return beyond("the number of learned positions");
+        }
+        if !fits(self.layer_count(), limits::LAYERS) {
             return beyond("the number of layers");
         }
-        for layer in &self.layers {
-            let Attention::GroupedQuery(a) = &layer.attention;
-            let FeedForward::Gated { width, .. } = layer.feed_forward;
-            if !fits(a.heads, limits::HEADS) || !fits(a.kv_heads, a.heads) || !fits(a.head_dim, limits::HEAD_DIM) {
-                return beyond("a number of heads or their size");
-            }
-            if !fits(width, limits::WIDTH) {
-                return beyond("a feed-forward width");
-            }
-        }
-        Ok(())
+        self.layers.iter().find_map(Layer::excess).map_or(Ok(()), beyond)
     }
 
-    fn stored(&self, wanted: impl Fn(Class) -> bool) -> Result<u64> {
+    fn sum(&self, of: impl Fn(&Step) -> Option<u128>) -> Result<u64> {
         let steps: Vec<Step> = self.forward(&Forward::ONE_TOKEN)?;
-        let sum = steps.iter().filter(|step| wanted(step.class)).map(Step::stored_elements).sum();
-        narrow(Some(sum), &self.name, "parameters")
+        narrow(Some(steps.iter().filter_map(of).sum()), &self.name, "parameters")
     }
 }
 

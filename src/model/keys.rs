@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// How much of a foreign string is repeated in a message.
 const QUOTED_CHARS: usize = 40;
@@ -14,6 +15,8 @@ const LISTED_KEYS: usize = 24;
 pub(super) struct Keys<'a> {
     map: &'a Map<String, Value>,
     asked: RefCell<BTreeSet<&'static str>>,
+    /// What has to be said about how they were read.
+    remarks: RefCell<Vec<String>>,
 }
 
 /// What stands at a key.
@@ -29,7 +32,7 @@ pub(super) enum Given<T> {
 
 impl<'a> Keys<'a> {
     pub(super) fn new(map: &'a Map<String, Value>) -> Keys<'a> {
-        Keys { map, asked: RefCell::default() }
+        Keys { map, asked: RefCell::default(), remarks: RefCell::default() }
     }
 
     pub(super) fn get(&self, key: &'static str) -> Option<&'a Value> {
@@ -37,16 +40,14 @@ impl<'a> Keys<'a> {
         self.map.get(key)
     }
 
-    /// Whether something stands there that is not `null`, `false`, zero or empty.
+    /// The same without asking for it.
+    pub(super) fn peek(&self, key: &str) -> Option<&'a Value> {
+        self.map.get(key)
+    }
+
+    /// Whether something stands there that [`is_on`].
     pub(super) fn is_on(&self, key: &'static str) -> bool {
-        match self.get(key) {
-            None | Some(Value::Null) => false,
-            Some(Value::Bool(on)) => *on,
-            Some(Value::Number(number)) => number.as_f64() != Some(0.0),
-            Some(Value::String(word)) => !word.is_empty(),
-            Some(Value::Array(items)) => !items.is_empty(),
-            Some(Value::Object(entries)) => !entries.is_empty(),
-        }
+        self.get(key).is_some_and(is_on)
     }
 
     /// A count from 1 to `most`.
@@ -58,15 +59,98 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// A count that must be there.
-    pub(super) fn count(&self, key: &'static str, most: u64) -> Result<u64> {
-        match self.given(key, most)? {
-            Given::Value(value) => Ok(value),
-            Given::Absent => Err(Error::misuse(format!(
-                "{key}: is missing; add it, or give the model's own config.json (keys found: {})",
+    /// The value at the first of `names` that is there, and that name; without any, the usual name.
+    ///
+    /// # Errors
+    /// Misuse when two of them are there and disagree.
+    pub(super) fn any(&self, names: &'static [&'static str], most: u64) -> Result<(&'static str, Given<u64>)> {
+        let mut found: Option<(&'static str, Given<u64>)> = None;
+        for &name in names {
+            let given = self.given(name, most)?;
+            match (found, given) {
+                (_, Given::Absent) => {}
+                (None | Some((_, Given::Null)), _) => found = Some((name, given)),
+                (Some(_), Given::Null) => {}
+                (Some((first, value)), _) if value != given => {
+                    return Err(Error::misuse(format!("{name}: disagrees with {first}; remove one of them")));
+                }
+                (Some(_), _) => {}
+            }
+        }
+        Ok(found.unwrap_or((names.first().copied().unwrap_or_default(), Given::Absent)))
+    }
+
+    /// A count of the shape; absent, the family's default, where it has one, which is remembered.
+    pub(super) fn shape(
+        &self,
+        names: &'static [&'static str],
+        most: u64,
+        family: &dyn fmt::Display,
+        default: Option<u64>,
+    ) -> Result<u64> {
+        match (self.any(names, most)?, default) {
+            ((_, Given::Value(value)), _) => Ok(value),
+            ((name, Given::Absent), Some(default)) => {
+                self.assume(name, family, default);
+                Ok(default)
+            }
+            ((name, Given::Absent), None) => Err(Error::misuse(format!(
+                "{name}: is missing; add it, or give the model's own config.json (keys found: {})",
                 self.listed()
             ))),
-            Given::Null => Err(Error::misuse(format!("{key}: is null; it must be an integer in 1..={most}"))),
+            ((name, Given::Null), _) => {
+                Err(Error::misuse(format!("{name}: is null; it must be an integer in 1..={most}")))
+            }
+        }
+    }
+
+    /// Notes that an absent key of the shape was taken for a default.
+    pub(super) fn assume(&self, name: &str, family: &dyn fmt::Display, default: u64) {
+        self.remark(format!("{name} is absent from the configuration, and taken to be {default} as {family} has it"));
+    }
+
+    /// Notes what has to be said about how the keys were read.
+    pub(super) fn remark(&self, remark: String) {
+        self.remarks.borrow_mut().push(remark);
+    }
+
+    /// What was noted.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        self.remarks.borrow().clone()
+    }
+
+    /// A count that may be 0; null and absence mean `otherwise`.
+    pub(super) fn count_from_zero(&self, key: &'static str, otherwise: u64) -> Result<u64> {
+        match self.get(key) {
+            None | Some(Value::Null) => Ok(otherwise),
+            Some(value) => value
+                .as_u64()
+                .ok_or_else(|| Error::misuse(format!("{key}: must be an integer from 0, is {}", shown(value)))),
+        }
+    }
+
+    /// A list of integers from 0, where one stands.
+    pub(super) fn indices(&self, key: &'static str) -> Result<Option<Vec<u64>>> {
+        let wrong =
+            |value: &Value| Error::misuse(format!("{key}: must be a list of integers from 0, is {}", shown(value)));
+        match self.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Array(items)) => {
+                items.iter().map(|item| item.as_u64().ok_or_else(|| wrong(item))).collect::<Result<_>>().map(Some)
+            }
+            Some(other) => Err(wrong(other)),
+        }
+    }
+
+    /// A list of words, where one stands.
+    pub(super) fn words(&self, key: &'static str) -> Result<Option<Vec<&'a str>>> {
+        let wrong = |value: &Value| Error::misuse(format!("{key}: must be a list of strings, is {}", shown(value)));
+        match self.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Array(items)) => {
+                items.iter().map(|item| item.as_str().ok_or_else(|| wrong(item))).collect::<Result<_>>().map(Some)
+            }
+            Some(other) => Err(wrong(other)),
         }
     }
 
@@ -89,10 +173,14 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// The first key that nobody asked for.
-    pub(super) fn unasked(&self) -> Option<String> {
+    /// The keys that nobody asked for.
+    pub(super) fn unasked(&self) -> Vec<(&'a str, &'a Value)> {
         let asked = self.asked.borrow();
-        self.map.keys().find(|key| !asked.contains(key.as_str())).map(|key| quoted(key))
+        self.map
+            .iter()
+            .filter(|(key, _)| !asked.contains(key.as_str()))
+            .map(|(key, value)| (key.as_str(), value))
+            .collect()
     }
 
     /// The keys that are there, for a message.
@@ -105,6 +193,18 @@ impl<'a> Keys<'a> {
             names.push(format!("and {} more", self.map.len() - LISTED_KEYS));
         }
         names.join(", ")
+    }
+}
+
+/// Whether a value is not `null`, `false`, zero or empty.
+pub(super) fn is_on(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(on) => *on,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(word) => !word.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(entries) => !entries.is_empty(),
     }
 }
 

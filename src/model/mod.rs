@@ -1,7 +1,7 @@
 //! Who is asking: a language model, how it is used, and the exact list of operations that this takes.
 //!
-//! An [`Architecture`] is read from a Hugging Face `config.json` ([`read_config`]) or from the [`zoo()`]; a [`Workload`]
-//! says how it is used; [`Architecture::forward`] answers with [`Step`]s. Every FLOP and every element comes from
+//! An [`Architecture`] is read from a Hugging Face `config.json`, from a GGUF file ([`read_model`]) or from the [`zoo()`];
+//! a [`Workload`] says how it is used, [`TensorTypes`] how each of its tensors is stored; [`Architecture::forward`] answers with [`Step`]s. Every FLOP and every element comes from
 //! [`Op::cost`](roofprobe_kernels::Op::cost), the table that the probes read too: what is predicted and what is timed
 //! are counted by the same lines.
 //!
@@ -9,22 +9,38 @@
 //! is not understood is refused by name, never counted wrongly. Deliberately absent: time and devices (see
 //! [`roofline`](crate::roofline)), tokenizers, weights themselves.
 //!
-//! A new layer kind is a variant of [`Attention`] or [`FeedForward`] with its steps; a new family is a variant of
-//! [`Family`] with its facts in `family.rs`.
+//! A new layer kind is a variant of [`Mixer`] or [`FeedForward`] with its steps in `steps/`; a new family is an entry of a
+//! table in `family/`.
 
 mod architecture;
 mod config;
 mod family;
+pub mod gguf;
 mod keys;
+mod layer;
+mod layout;
+mod read;
+mod rope;
 mod steps;
+mod stored;
+mod tensor_type;
 mod visible;
+pub mod weights;
 mod workload;
 mod zoo;
 
-pub use architecture::{Architecture, Attention, Biases, FeedForward, GroupedQuery, HeadNorm, Layer};
+pub use architecture::{Architecture, Published};
 pub use config::{parse_config, read_config};
 pub use family::Family;
-pub use steps::{ByClass, Class, Forward, Step, Totals};
+pub use layer::{
+    Activation, Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Latent, Layer, Mamba2, Mixer, Mixture, Norm, Norms,
+    Shared, ShortConvolution,
+};
+pub use read::read_model;
+pub use steps::{ByClass, Class, Forward, Latents, Reads, Step, Totals, WeightBytes};
+pub use stored::{Stored, TensorTypes};
+pub use tensor_type::{Grouped, Scheme, TensorType};
 pub use visible::{keys_read, visible_pairs};
-pub use workload::{Pass, Phase, Run, Workload};
+pub use weights::Weights;
+pub use workload::{Pass, Phase, Run, Runtime, Workload};
 pub use zoo::{find, names, zoo};

@@ -1,9 +1,11 @@
 //! How a model is used: prompt, context, generation, batch, and the types its operands are stored in.
 
 use super::architecture::Architecture;
-use super::steps::{Forward, Step};
+use super::steps::{Forward, Latents, Step};
+use super::stored::TensorTypes;
+use super::tensor_type::TensorType;
+use super::weights::Weights;
 use crate::error::{Error, Result};
-use roofprobe_kernels::Dtype;
 use serde::Serialize;
 
 /// 16 Mi tokens: beyond any context window published (10 million tokens), and small enough for exact sums.
@@ -16,22 +18,92 @@ pub(super) const BATCH_MAX: u64 = 1 << 16;
 pub struct Workload {
     /// Tokens of the prompt of each sequence.
     pub prompt: u64,
-    /// Keys that the token of a decode step sees, itself included; by default one more than the prompt.
+    /// Keys that the token of a decode step sees, itself included; by default one more than the prompt and
+    /// what was cached before it.
     pub context: Option<u64>,
     /// Tokens to generate for each sequence; none to look at prefill and one decode step only.
     pub generate: Option<u64>,
     /// Sequences processed together.
     pub batch: u64,
-    /// How matrices are stored. Norms and biases are f32 whatever stands here, as GGUF files keep them.
-    pub weights: Dtype,
+    /// How weights are stored; none for as the model's file has them, and f16 for a mere shape.
+    pub weights: Option<Weights>,
     /// How the key/value cache is stored.
-    pub kv: Dtype,
+    pub kv: TensorType,
+    /// Tokens in the cache of each sequence before the prompt comes.
+    pub cached: u64,
+    /// Whose way of doing latent attention is counted.
+    pub runtime: Runtime,
+}
+
+/// An inference engine, as far as its choices change what is counted: today, how it does multi-head latent attention.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Runtime {
+    /// llama.cpp: keeps latents for DeepSeek models and attends to them in prefill and decode alike; for others (MiniCPM3,
+    /// PLM) it keeps expanded keys and values.
+    #[serde(rename = "llama.cpp")]
+    LlamaCpp,
+    /// vLLM and SGLang: keep latents; a prefill expands them, a decode step attends to them.
+    #[default]
+    #[serde(rename = "vllm")]
+    Vllm,
+    /// Hugging Face transformers 5: keeps latents, and expands all of them in every pass.
+    #[serde(rename = "hf")]
+    HuggingFace,
+}
+
+impl Runtime {
+    /// All of them.
+    pub const ALL: [Runtime; 3] = [Runtime::LlamaCpp, Runtime::Vllm, Runtime::HuggingFace];
+
+    /// The name on the command line and in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Runtime::LlamaCpp => "llama.cpp",
+            Runtime::Vllm => "vllm",
+            Runtime::HuggingFace => "hf",
+        }
+    }
+
+    /// How it does latent attention in this model and kind of pass.
+    pub fn latents(self, model: &Architecture, pass: Pass) -> Latents {
+        match (self, pass) {
+            (Runtime::LlamaCpp, _) if model.family.latents_in_llama_cpp() => Latents::Absorbed,
+            (Runtime::LlamaCpp, _) => Latents::Expanded,
+            (Runtime::Vllm, Pass::Decode) => Latents::Absorbed,
+            (Runtime::Vllm, Pass::Prefill) | (Runtime::HuggingFace, _) => Latents::Naive,
+        }
+    }
+}
+
+impl std::fmt::Display for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl std::str::FromStr for Runtime {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Runtime, String> {
+        Runtime::ALL.into_iter().find(|runtime| runtime.name() == name).ok_or_else(|| {
+            format!("\"{name}\" is no runtime known here; choose one of {}", Runtime::ALL.map(Runtime::name).join(", "))
+        })
+    }
 }
 
 impl Default for Workload {
-    /// A prompt of 512 tokens, 128 tokens generated, one sequence, f16 weights and cache.
+    /// A prompt of 512 tokens, 128 tokens generated, one sequence, f16 cache, weights as the model has them.
     fn default() -> Workload {
-        Workload { prompt: 512, context: None, generate: Some(128), batch: 1, weights: Dtype::F16, kv: Dtype::F16 }
+        Workload {
+            prompt: 512,
+            context: None,
+            generate: Some(128),
+            batch: 1,
+            weights: None,
+            kv: TensorType::F16,
+            cached: 0,
+            runtime: Runtime::default(),
+        }
     }
 }
 
@@ -39,7 +111,7 @@ impl Default for Workload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// The whole prompt in one pass into an empty cache; logits for the last token of each sequence only.
+    /// The whole prompt in one pass; logits for the last token of each sequence only.
     Prefill,
     /// One more token, given the context.
     Decode,
@@ -69,7 +141,7 @@ pub enum Pass {
 }
 
 /// Like passes in a row, with their steps.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     /// Which kind of pass.
     pub pass: Pass,
@@ -80,17 +152,33 @@ pub struct Run {
 }
 
 impl Workload {
-    /// The types that `--weights` and `--kv` can name.
-    pub const STORED_AS: [Dtype; 5] = [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::Q8_0, Dtype::Q4_0];
+    /// The types that a cache can be stored in.
+    pub const CACHES: [TensorType; 10] = [
+        TensorType::F32,
+        TensorType::F16,
+        TensorType::Bf16,
+        TensorType::Fp8,
+        TensorType::Q8_0,
+        TensorType::Q5_1,
+        TensorType::Q5_0,
+        TensorType::Q4_1,
+        TensorType::Q4_0,
+        TensorType::Iq4Nl,
+    ];
 
     /// Keys that the token of a decode step sees, itself included.
     pub fn decode_context(&self) -> u64 {
-        self.context.unwrap_or(self.prompt.saturating_add(1))
+        self.context.unwrap_or(self.filled().saturating_add(1))
     }
 
     /// Tokens that the cache of one sequence must hold at the longest.
     pub fn longest(&self) -> u64 {
-        self.decode_context().max(self.prompt.saturating_add(self.generate.unwrap_or(0)))
+        self.decode_context().max(self.filled().saturating_add(self.generate.unwrap_or(0)))
+    }
+
+    /// Tokens in the cache of each sequence once the prompt is processed.
+    pub fn filled(&self) -> u64 {
+        self.cached.saturating_add(self.prompt)
     }
 
     /// The phases that the workload has.
@@ -103,33 +191,39 @@ impl Workload {
     /// Checks every number against its limits.
     ///
     /// # Errors
-    /// Misuse, naming the option: no tokens, no sequences, more than 2²⁴ tokens or 2¹⁶ sequences, or a type that no
-    /// weights or caches are stored in.
+    /// Misuse, naming the option: no tokens, no sequences, more than 2²⁴ tokens or 2¹⁶ sequences, or a type in which no
+    /// weights or caches are stored.
     pub fn validate(&self) -> Result<()> {
         within("--prompt", self.prompt, TOKENS_MAX)?;
+        within("--cached and --prompt together", self.filled(), TOKENS_MAX)?;
         within("--context", self.decode_context(), TOKENS_MAX + 1)?;
         within("--generate", self.generate.unwrap_or(1), TOKENS_MAX)?;
         within("--batch", self.batch, BATCH_MAX)?;
-        storable("--weights", self.weights)?;
+        self.weights.map_or(Ok(()), Weights::validate)?;
         storable("--kv", self.kv)
     }
 
     /// The runs of one phase, each with its steps. A generation of `G` tokens is a prefill and `G − 1` decode steps.
     ///
     /// # Errors
-    /// As [`Workload::validate`] and [`Architecture::forward`].
+    /// As [`Workload::validate`], [`TensorTypes::of`] and [`TensorTypes::steps`].
     pub fn runs(&self, model: &Architecture, phase: Phase) -> Result<Vec<Run>> {
         self.validate()?;
-        let Workload { prompt, batch, weights, kv, .. } = *self;
-        let prefill = Forward { tokens: prompt, past: 0, passes: 1, batch, logits: 1, weights, kv };
-        let decode = |past, passes| Forward { tokens: 1, past, passes, batch, logits: 1, weights, kv };
-        let run = |pass, forward| Ok(Run { pass, forward, steps: model.forward(&forward)? });
+        let Workload { prompt, batch, kv, cached, runtime, .. } = *self;
+        let types = TensorTypes::of(model, self.weights)?;
+        let like = |pass| {
+            let latents = runtime.latents(model, pass);
+            Forward { past: cached, batch, latents, ..Forward::ONE_TOKEN }
+        };
+        let prefill = Forward { tokens: prompt, ..like(Pass::Prefill) };
+        let decode = |past, passes| Forward { past, passes, ..like(Pass::Decode) };
+        let run = |pass, forward| Ok(Run { pass, forward, steps: types.steps(model, &forward, kv)? });
         match phase {
             Phase::Prefill => Ok(vec![run(Pass::Prefill, prefill)?]),
             Phase::Decode => Ok(vec![run(Pass::Decode, decode(self.decode_context() - 1, 1))?]),
             Phase::Generation => match self.generate.unwrap_or(1) - 1 {
                 0 => Ok(vec![run(Pass::Prefill, prefill)?]),
-                more => Ok(vec![run(Pass::Prefill, prefill)?, run(Pass::Decode, decode(prompt, more))?]),
+                more => Ok(vec![run(Pass::Prefill, prefill)?, run(Pass::Decode, decode(self.filled(), more))?]),
             },
         }
     }
@@ -142,10 +236,10 @@ fn within(option: &str, value: u64, most: u64) -> Result<()> {
     Err(Error::misuse(format!("{option}: must lie in 1..={most}, is {value}")))
 }
 
-fn storable(option: &str, dtype: Dtype) -> Result<()> {
-    if Workload::STORED_AS.contains(&dtype) {
+fn storable(option: &str, kind: TensorType) -> Result<()> {
+    if Workload::CACHES.contains(&kind) {
         return Ok(());
     }
-    let known = Workload::STORED_AS.map(Dtype::name).join(", ");
-    Err(Error::misuse(format!("{option}: \"{dtype}\" is no storage type of models here; choose one of {known}")))
+    let known = Workload::CACHES.map(|kind| kind.to_string()).join(", ");
+    Err(Error::misuse(format!("{option}: no cache is stored as {kind}; choose one of {known}")))
 }

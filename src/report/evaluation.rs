@@ -117,7 +117,7 @@ fn operations(result: &Evaluation) -> Option<Table> {
     let decode = result.phases.iter().find(|phase| phase.phase == Phase::Decode)?;
     let row = |op: &OpResult| {
         vec![
-            Cell::text(op.op),
+            Cell::text(named(op, &decode.ops)),
             Cell::text(op.class),
             Cell::text(format!("{}×{}×{}", op.m, op.n, op.k)),
             plain(op.repeat),
@@ -152,6 +152,12 @@ fn operations(result: &Evaluation) -> Option<Table> {
         rows: telling.map(row).collect(),
         notes,
     })
+}
+
+/// An operation's name, and how its tensor is stored where layers differ in that.
+fn named(op: &OpResult, all: &[OpResult]) -> String {
+    let differs = all.iter().any(|other| other.op == op.op && other.stored_as != op.stored_as);
+    if differs { format!("{} ({})", op.op, op.stored_as) } else { op.op.to_owned() }
 }
 
 /// Everything but the operations, one row per phase, under the names of the record.
@@ -199,8 +205,8 @@ fn flat(evaluations: &[Evaluation]) -> Table {
         vec![
             Cell::text(&result.model),
             Cell::text(&result.profile),
-            Cell::text(result.weights),
-            Cell::text(result.kv),
+            Cell::text(&result.weights),
+            Cell::text(&result.kv),
             plain(result.batch),
             plain(result.params_total),
             plain(result.memory_needed_bytes),

@@ -1,0 +1,330 @@
+//! Mixers, layer by layer: heads, biases, norms, rotation, windows.
+
+use super::super::architecture::limits;
+use super::super::family::{
+    BiasRule, Caps, Facts, Family, HeadNormRule, KvHeads, LatentRule, MixerRule, RotaryRule, WindowRule,
+};
+use super::super::keys::{Given, Keys, quoted, shown};
+use super::super::layer::{Biases, GroupedQuery, HeadNorm, Latent, Mixer};
+use super::{Shape, recurrent};
+use crate::error::{Error, Result};
+use serde_json::Value;
+
+/// The mixer of each layer.
+pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<Mixer>> {
+    let layers = usize::try_from(shape.layers).unwrap_or_default();
+    match family.facts().mixer {
+        MixerRule::GroupedQuery { sinks } => {
+            let attention = GroupedQuery { sinks, ..grouped_query(keys, family, shape)? };
+            let rotates = rotates(keys, family, shape.layers)?;
+            let windows = windows(keys, family, shape.layers, &rotates)?;
+            let one = |(rotates, window): (bool, Option<u64>)| {
+                let rotary = if rotates { attention.rotary } else { 0 };
+                Mixer::GroupedQuery(GroupedQuery { window, rotary, ..attention.clone() })
+            };
+            Ok(rotates.into_iter().zip(windows).map(one).collect())
+        }
+        MixerRule::Latent(rule) => {
+            layer_types(keys, shape.layers, &["full_attention"])?;
+            rotary(keys, family, rule.rotary_dim)?;
+            Ok(vec![Mixer::Latent(latent(keys, family, &rule, shape)?); layers])
+        }
+        MixerRule::Lfm2 => {
+            let attention = Mixer::GroupedQuery(grouped_query(keys, family, shape)?);
+            let convolution = Mixer::ShortConvolution(recurrent::short_convolution(keys, shape)?);
+            let attends = recurrent::lfm2_attends(keys, shape.layers)?;
+            Ok(attends.into_iter().map(|a| if a { attention.clone() } else { convolution.clone() }).collect())
+        }
+        MixerRule::Mamba2 => Ok(vec![Mixer::Mamba2(recurrent::mamba2(keys, family, shape)?); layers]),
+    }
+}
+
+fn grouped_query(keys: &Keys, family: Family, shape: &Shape) -> Result<GroupedQuery> {
+    let Facts { head_norm, caps, .. } = family.facts();
+    let head_dim = head_dim(keys, family, shape)?;
+    Ok(GroupedQuery {
+        heads: shape.heads,
+        kv_heads: kv_heads(keys, family, shape.heads)?,
+        head_dim,
+        rotary: rotary(keys, family, head_dim)?,
+        window: None,
+        biases: biases(keys, family)?,
+        head_norm: match *head_norm {
+            HeadNormRule::Always(norm) => norm,
+            HeadNormRule::Switch(key, norm) => {
+                if keys.flag(key, false)? {
+                    norm
+                } else {
+                    HeadNorm::None
+                }
+            }
+        },
+        sinks: false,
+        soft_cap: match *caps {
+            Caps::Foreign => false,
+            Caps::Absent(on) => super::soft_cap(keys, "attn_logit_softcapping", on)?,
+        },
+    })
+}
+
+/// Null derives it from `heads`; absent, each family has its own default.
+fn kv_heads(keys: &Keys, family: Family, heads: u64) -> Result<u64> {
+    let Facts { keys: names, kv_heads: rule, .. } = family.facts();
+    let (key, given) = keys.any(names.kv_heads, limits::HEADS)?;
+    let kv_heads = match (given, *rule) {
+        (given, KvHeads::Falcon) => {
+            let (new, single) = (keys.flag("new_decoder_architecture", false)?, keys.flag("multi_query", true)?);
+            match given {
+                Given::Value(count) if new => count,
+                _ if !new && single => 1,
+                _ => heads,
+            }
+        }
+        (Given::Value(count), _) => count,
+        (Given::Null, _) | (Given::Absent, KvHeads::AsHeads) => heads,
+        (Given::Absent, KvHeads::Of(count)) => count,
+    };
+    if heads.is_multiple_of(kv_heads) {
+        return Ok(kv_heads);
+    }
+    let origin = if given == Given::Absent { format!(", {family}'s default,") } else { String::new() };
+    let whole = names.heads.first().copied().unwrap_or_default();
+    Err(Error::misuse(format!("{key}: {kv_heads}{origin} does not divide {whole} {heads}; correct one of them")))
+}
+
+/// Derived from the width and the heads, unless the family has a size of its own.
+fn head_dim(keys: &Keys, family: Family, shape: &Shape) -> Result<u64> {
+    let Shape { hidden, heads, .. } = *shape;
+    match (keys.given("head_dim", limits::HEAD_DIM)?, family.facts().head_dim) {
+        (Given::Value(size), _) | (Given::Absent, Some(size)) => Ok(size),
+        _ if hidden.is_multiple_of(heads) => Ok(hidden / heads),
+        _ => Err(Error::misuse(format!(
+            "hidden_size: {hidden} is not a multiple of num_attention_heads {heads}, and head_dim is not given; \
+             add head_dim or correct one of them"
+        ))),
+    }
+}
+
+fn biases(keys: &Keys, family: Family) -> Result<Biases> {
+    let fixed = match family.facts().attention_bias {
+        BiasRule::Switch(key, absent, biases) => {
+            return Ok(if keys.flag(key, absent)? { biases } else { Biases::None });
+        }
+        BiasRule::Always(fixed) => fixed,
+    };
+    let usual = fixed != Biases::None;
+    let stated = match keys.get("attention_bias") {
+        None | Some(Value::Null) => usual,
+        Some(_) => keys.flag("attention_bias", usual)?,
+    };
+    if stated == usual {
+        return Ok(fixed);
+    }
+    let always = if usual { "always" } else { "never" };
+    Err(Error::misuse(format!(
+        "attention_bias: {stated} contradicts {family}, whose query, key and value projections {always} have a bias; \
+         remove the key or correct model_type"
+    )))
+}
+
+/// Elements of a head of `size` that are rotated.
+fn rotary(keys: &Keys, family: Family, size: u64) -> Result<u64> {
+    let stated = rotary_factor(keys)?;
+    match (family.facts().rotary, stated) {
+        (RotaryRule::Nothing, None) => Ok(0),
+        (RotaryRule::UnlessAlibi, None) => Ok(if keys.flag("alibi", false)? { 0 } else { size }),
+        (RotaryRule::Part(absent), factor) => {
+            let elements = keys.given("rotary_dim", limits::HEAD_DIM)?;
+            match elements {
+                Given::Value(elements) if elements <= size => Ok(elements),
+                Given::Value(elements) => {
+                    Err(Error::misuse(format!("rotary_dim: {elements} is more than a head of {size} has")))
+                }
+                Given::Absent | Given::Null => Ok((size as f64 * factor.map_or(absent, |(_, factor)| factor)) as u64),
+            }
+        }
+        (RotaryRule::Whole | RotaryRule::WholeExcept, None | Some((_, 1.0))) => Ok(size),
+        (_, Some((key, factor))) => {
+            Err(Error::misuse(format!("{key}: {factor:?} is not supported for {family} (1.0 is)")))
+        }
+    }
+}
+
+/// The rotated part of a head, where a configuration states one. Where rotary parameters are a table of their own
+/// (transformers 5), it stands in there.
+fn rotary_factor(keys: &Keys) -> Result<Option<(&'static str, f64)>> {
+    let nested = keys.get("rope_parameters").and_then(|rope| rope.get("partial_rotary_factor"));
+    let own = ["partial_rotary_factor", "rotary_pct", "rope_pct"].map(|key| (key, keys.get(key)));
+    let all = [("partial_rotary_factor", nested)].into_iter().chain(own);
+    let mut stated = None;
+    for (key, value) in all {
+        match value {
+            None | Some(Value::Null) => {}
+            Some(value) => match value.as_f64() {
+                Some(factor) if (0.0..=1.0).contains(&factor) => stated = stated.or(Some((key, factor))),
+                _ => {
+                    return Err(Error::misuse(format!("{key}: must be a number from 0 to 1, is {}", shown(value))));
+                }
+            },
+        }
+    }
+    Ok(stated)
+}
+
+/// Which layers rotate at all.
+fn rotates(keys: &Keys, family: Family, layers: u64) -> Result<Vec<bool>> {
+    if !matches!(family.facts().rotary, RotaryRule::WholeExcept) {
+        return Ok(vec![true; usize::try_from(layers).unwrap_or_default()]);
+    }
+    let interval = match keys.given("no_rope_layer_interval", limits::LAYERS)? {
+        Given::Value(interval) => interval,
+        Given::Absent | Given::Null => 4,
+    };
+    match keys.indices("no_rope_layers")? {
+        None => Ok((0..layers).map(|layer| (layer + 1) % interval != 0).collect()),
+        Some(rotate) if rotate.len() as u64 == layers => Ok(rotate.into_iter().map(|rotates| rotates != 0).collect()),
+        Some(rotate) => Err(Error::misuse(format!(
+            "no_rope_layers: lists {} layers where num_hidden_layers is {layers}; correct one of them",
+            rotate.len()
+        ))),
+    }
+}
+
+/// The window of each layer. `layer_types` wins over the family's pattern.
+fn windows(keys: &Keys, family: Family, layers: u64, rotates: &[bool]) -> Result<Vec<Option<u64>>> {
+    let slides: Box<dyn Fn(u64) -> bool> = match family.facts().window {
+        WindowRule::Never => {
+            // Dense attention only: a window here is somebody else's.
+            let kinds = layer_types(keys, layers, &["full_attention", "sliding_attention"])?.unwrap_or_default();
+            if kinds.contains(&"sliding_attention") {
+                return Err(Error::misuse(format!(
+                    "layer_types: {family} has no sliding_attention; is model_type right?"
+                )));
+            }
+            if keys.is_on("sliding_window") || keys.is_on("use_sliding_window") {
+                return Err(Error::misuse(format!(
+                    "sliding_window: {family} has none; remove the key, or correct model_type"
+                )));
+            }
+            return Ok(vec![None; rotates.len()]);
+        }
+        WindowRule::Every(_) | WindowRule::EveryIfUsed(_) => Box::new(|_| true),
+        WindowRule::Later(_) => {
+            let first = keys.count_from_zero("max_window_layers", 28)?;
+            Box::new(move |layer| layer >= first)
+        }
+        WindowRule::EarlierAlternate(_) => {
+            let end = keys.count_from_zero("max_window_layers", 28)?;
+            Box::new(move |layer| layer % 2 == 0 && layer < end)
+        }
+        WindowRule::Alternate(_) => Box::new(|layer| layer % 2 == 0),
+        WindowRule::Period(_, absent) => {
+            let names = &["sliding_window_pattern", "_sliding_window_pattern"];
+            let period = match keys.any(names, limits::LAYERS)?.1 {
+                Given::Value(period) => period,
+                Given::Absent | Given::Null => absent,
+            };
+            Box::new(move |layer| (layer + 1) % period != 0)
+        }
+        WindowRule::Unrotated => {
+            let rotates = rotates.to_vec();
+            Box::new(move |layer| rotates.iter().zip(0..).any(|(rotates, at)| at == layer && !rotates))
+        }
+    };
+    let window = window(keys, family)?;
+    let kinds = layer_types(keys, layers, &["full_attention", "sliding_attention"])?;
+    let slides: Vec<bool> = match kinds {
+        Some(kinds) => kinds.into_iter().map(|kind| kind == "sliding_attention").collect(),
+        None => (0..layers).map(slides).collect(),
+    };
+    Ok(slides.into_iter().map(|slides| window.filter(|_| slides)).collect())
+}
+
+/// The window that sliding layers have.
+fn window(keys: &Keys, family: Family) -> Result<Option<u64>> {
+    let (absent, switched) = match family.facts().window {
+        WindowRule::Never => (None, false),
+        WindowRule::Every(window) => (window, false),
+        WindowRule::Alternate(window) | WindowRule::Period(window, _) => (Some(window), false),
+        WindowRule::EveryIfUsed(window) | WindowRule::Later(window) | WindowRule::EarlierAlternate(window) => {
+            (Some(window), true)
+        }
+        WindowRule::Unrotated => (None, true),
+    };
+    let window = match keys.given("sliding_window", limits::POSITIONS)? {
+        Given::Absent => absent,
+        Given::Null => None,
+        Given::Value(window) => Some(window),
+    };
+    let used = !switched || keys.flag("use_sliding_window", false)?;
+    Ok(window.filter(|_| used))
+}
+
+/// `layer_types`, one word per layer, where it is given.
+pub(super) fn layer_types<'a>(keys: &Keys<'a>, layers: u64, known: &[&str]) -> Result<Option<Vec<&'a str>>> {
+    let Some(types) = keys.words("layer_types")? else { return Ok(None) };
+    if types.len() as u64 != layers {
+        return Err(Error::misuse(format!(
+            "layer_types: lists {} layers where num_hidden_layers is {layers}; correct one of them",
+            types.len()
+        )));
+    }
+    match types.iter().find(|kind| !known.contains(kind)) {
+        None => Ok(Some(types)),
+        Some(kind) => Err(Error::misuse(format!(
+            "layer_types: {} is not supported here ({} are)",
+            quoted(kind),
+            known.join(" and ")
+        ))),
+    }
+}
+
+fn latent(keys: &Keys, family: Family, rule: &LatentRule, shape: &Shape) -> Result<Latent> {
+    let size = |key: &'static str, absent: u64| match keys.given(key, limits::HEAD_DIM)? {
+        Given::Value(size) => Ok(size),
+        Given::Absent => Ok(absent),
+        Given::Null => Err(Error::misuse(format!("{key}: is null; {family} needs it"))),
+    };
+    // All heads share one latent: how many of them there are for keys is history, and what a head's size is called.
+    for key in ["num_key_value_heads", "head_dim", "qk_head_dim"] {
+        keys.get(key);
+    }
+    let value_dim = match (keys.given("v_head_dim", limits::HEAD_DIM)?, rule.value_dim) {
+        (Given::Value(size), _) | (Given::Absent, Some(size)) => size,
+        _ if shape.hidden.is_multiple_of(shape.heads) => shape.hidden / shape.heads,
+        _ => {
+            return Err(Error::misuse("v_head_dim: is not given, and hidden_size is no multiple of the heads; add it"));
+        }
+    };
+    let (plain_dim, rotary_dim) =
+        (size("qk_nope_head_dim", rule.plain_dim)?, size("qk_rope_head_dim", rule.rotary_dim)?);
+    let query_rank = match keys.given("q_lora_rank", limits::HEAD_DIM)? {
+        Given::Value(rank) => Some(rank),
+        Given::Null => None,
+        Given::Absent => default_query_rank(keys, family, rule, shape, plain_dim + rotary_dim),
+    };
+    Ok(Latent {
+        heads: shape.heads,
+        query_rank,
+        rank: size("kv_lora_rank", rule.rank)?,
+        plain_dim,
+        rotary_dim,
+        value_dim,
+        bias: biases(keys, family)? != Biases::None,
+    })
+}
+
+/// `q_lora_rank` where the key is absent: the family's default, as long as two matrices of that rank are smaller than the
+/// one that they replace. Where they are not (DeepSeek-V2-Lite, whose null some copies drop), queries have no latent.
+fn default_query_rank(keys: &Keys, family: Family, rule: &LatentRule, shape: &Shape, head: u64) -> Option<u64> {
+    let rank = rule.query_rank?;
+    let (hidden, queries) = (shape.hidden, shape.heads * head);
+    if rank * (hidden + queries) < hidden * queries {
+        keys.assume("q_lora_rank", &family, rank);
+        return Some(rank);
+    }
+    keys.remark(format!(
+        "q_lora_rank is absent, and {family}'s default of {rank} would make the query projection larger: taken as null"
+    ));
+    None
+}

@@ -1,0 +1,138 @@
+//! Feed-forwards: dense ones and mixtures of experts, layer by layer.
+
+use super::super::architecture::limits;
+use super::super::family::{DenseLayers, Family, MixerRule, MixtureRule, MlpBias, SharedRule};
+use super::super::keys::{Given, Keys};
+use super::super::layer::{Dense, FeedForward, Mixture, Shared};
+use super::{Shape, activation, recurrent, width};
+use crate::error::{Error, Result};
+
+/// The feed-forward of each layer.
+pub(super) fn feed_forwards(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<Option<FeedForward>>> {
+    let facts = family.facts();
+    let all = |one: Option<FeedForward>| vec![one; usize::try_from(shape.layers).unwrap_or_default()];
+    if matches!(facts.mixer, MixerRule::Mamba2) {
+        return Ok(all(None));
+    }
+    let stated = width(keys, family, shape.hidden)?;
+    let width = match facts.mixer {
+        MixerRule::Lfm2 => recurrent::lfm2_width(keys, stated)?,
+        _ => stated,
+    };
+    let (activation, bias) = (activation(keys, family)?, bias(keys, family)?);
+    let dense = Dense { width, gated: facts.gated, activation, bias };
+    let Some(rule) = facts.mixture else {
+        return Ok(all(Some(FeedForward::Dense(dense))));
+    };
+    let routed = routed(keys, &rule, shape.layers)?;
+    let mixture = mixture(keys, &rule, dense)?.map(FeedForward::Mixture);
+    let dense = FeedForward::Dense(dense);
+    let one = |routed: bool| mixture.clone().filter(|_| routed).unwrap_or_else(|| dense.clone());
+    Ok(routed.into_iter().map(|routed| Some(one(routed))).collect())
+}
+
+fn bias(keys: &Keys, family: Family) -> Result<bool> {
+    match family.facts().mlp_bias {
+        MlpBias::Switch(key, absent) => keys.flag(key, absent),
+        fixed => {
+            let always = matches!(fixed, MlpBias::Always);
+            if keys.flag("mlp_bias", always)? != always {
+                return Err(Error::misuse(format!(
+                    "mlp_bias: {} contradicts {family}, which {} one; remove the key",
+                    !always,
+                    if always { "always has" } else { "never has" }
+                )));
+            }
+            Ok(always)
+        }
+    }
+}
+
+/// The experts; none where `null` says that there are none.
+fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixture>> {
+    let (names, default) = rule.experts;
+    let (experts_key, experts) = match keys.any(names, limits::EXPERTS)? {
+        (key, Given::Value(experts)) => (key, experts),
+        (key, Given::Absent) => (key, default),
+        (_, Given::Null) => {
+            // Without experts, what is said of them has no meaning.
+            let shared = match rule.shared {
+                SharedRule::None => None,
+                SharedRule::Count(key, _) | SharedRule::Gated(key, _) => Some(key),
+            };
+            let width = rule.width.map(|(key, _)| key);
+            for key in rule.used.0.iter().copied().chain(width).chain(shared) {
+                keys.get(key);
+            }
+            return Ok(None);
+        }
+    };
+    let (names, default) = rule.used;
+    let (key, used) = keys.any(names, limits::EXPERTS)?;
+    let used = match (used, default) {
+        (Given::Value(used), _) | (Given::Absent, Some(used)) => used,
+        _ => {
+            return Err(Error::misuse(format!(
+                "{key}: is missing or null; how many experts a token visits is unknown"
+            )));
+        }
+    };
+    if used > experts {
+        return Err(Error::misuse(format!("{key}: {used} is more than {experts_key} {experts}; correct one of them")));
+    }
+    let width = match rule.width {
+        None => dense.width,
+        Some((key, default)) => count(keys, key, limits::WIDTH, default)?.unwrap_or(dense.width),
+    };
+    let expert = Dense { width, bias: rule.expert_bias || dense.bias, ..dense };
+    let shared = match rule.shared {
+        SharedRule::None => None,
+        SharedRule::Count(key, default) => {
+            // 0 is lawful: none.
+            let stated = if keys.get(key).is_none() { default } else { keys.count_from_zero(key, 0)? };
+            let width = stated.checked_mul(width).filter(|&width| width <= limits::WIDTH);
+            let width = width.ok_or_else(|| Error::misuse(format!("{key}: {stated} is beyond any model's")))?;
+            (width > 0).then_some(Shared { dense: Dense { width, ..dense }, gate: false })
+        }
+        SharedRule::Gated(key, default) => count(keys, key, limits::WIDTH, default)?
+            .map(|width| Shared { dense: Dense { width, ..dense }, gate: true }),
+    };
+    let corrects = rule.correction || keys.word("topk_method")? == Some("noaux_tc");
+    Ok(Some(Mixture { experts, used, expert, router_bias: rule.router_bias, correction: corrects, shared }))
+}
+
+fn count(keys: &Keys, key: &'static str, most: u64, default: u64) -> Result<Option<u64>> {
+    Ok(match keys.given(key, most)? {
+        Given::Value(count) => Some(count),
+        Given::Absent => Some(default),
+        Given::Null => None,
+    })
+}
+
+/// Which layers have experts.
+fn routed(keys: &Keys, rule: &MixtureRule, layers: u64) -> Result<Vec<bool>> {
+    match rule.dense {
+        DenseLayers::None => Ok(vec![true; usize::try_from(layers).unwrap_or_default()]),
+        DenseLayers::First(default) => {
+            let first = if keys.get("first_k_dense_replace").is_none() {
+                default
+            } else {
+                keys.count_from_zero("first_k_dense_replace", 0)?
+            };
+            let every = period(keys, "moe_layer_freq")?;
+            Ok((0..layers).map(|layer| layer >= first && layer % every == 0).collect())
+        }
+        DenseLayers::Listed => {
+            let dense = keys.indices("mlp_only_layers")?.unwrap_or_default();
+            let every = period(keys, "decoder_sparse_step")?;
+            Ok((0..layers).map(|layer| !dense.contains(&layer) && (layer + 1) % every == 0).collect())
+        }
+    }
+}
+
+fn period(keys: &Keys, key: &'static str) -> Result<u64> {
+    Ok(match keys.given(key, limits::LAYERS)? {
+        Given::Value(every) => every,
+        Given::Absent | Given::Null => 1,
+    })
+}

@@ -1,0 +1,150 @@
+//! Families with mixtures of experts.
+
+use super::{
+    BiasRule, Biases, DenseLayers, Facts, HeadNorm, HeadNormRule, KvHeads, LLAMA, LatentRule, MixerRule, MixtureRule,
+    MlpBias, Norm, SharedRule, WindowRule, shape,
+};
+
+const USED: super::Alternatives = &["num_experts_per_tok"];
+
+/// Experts as wide as the family's feed-forward, in every layer.
+const PLAIN: MixtureRule = MixtureRule {
+    experts: (&["num_local_experts", "num_experts"], 8),
+    used: (USED, Some(2)),
+    width: None,
+    shared: SharedRule::None,
+    dense: DenseLayers::None,
+    router_bias: false,
+    expert_bias: false,
+    correction: false,
+};
+
+/// How experts are chosen, not how many.
+const DEEPSEEK: super::Alternatives = &["n_group", "topk_group", "topk_method", "ep_size", "num_key_value_heads"];
+
+const LATENT: LatentRule = LatentRule {
+    query_rank: Some(1536),
+    rank: 512,
+    plain_dim: 128,
+    rotary_dim: 64,
+    value_dim: Some(128),
+    latents_in_llama_cpp: true,
+};
+
+pub(super) const FAMILIES: &[Facts] = &[
+    Facts {
+        name: "mixtral",
+        defaults: shape(4096, 14336, 32, 32, 32000, 131_072),
+        kv_heads: KvHeads::Of(8),
+        attention_bias: BiasRule::Always(Biases::None),
+        mlp_bias: MlpBias::Never,
+        window: WindowRule::Every(None),
+        mixture: Some(PLAIN),
+        ..LLAMA
+    },
+    Facts {
+        name: "qwen2_moe",
+        gguf: Some("qwen2moe"),
+        defaults: shape(2048, 5632, 24, 16, 151_936, 32768),
+        kv_heads: KvHeads::Of(16),
+        attention_bias: BiasRule::Switch("qkv_bias", true, Biases::QueryKeyValue),
+        mlp_bias: MlpBias::Never,
+        window: WindowRule::EarlierAlternate(4096),
+        mixture: Some(MixtureRule {
+            experts: (&["num_experts"], 60),
+            used: (USED, Some(4)),
+            width: Some(("moe_intermediate_size", 1408)),
+            shared: SharedRule::Gated("shared_expert_intermediate_size", 5632),
+            dense: DenseLayers::Listed,
+            ..PLAIN
+        }),
+        ..LLAMA
+    },
+    Facts {
+        name: "qwen3_moe",
+        gguf: Some("qwen3moe"),
+        defaults: shape(2048, 6144, 24, 32, 151_936, 32768),
+        kv_heads: KvHeads::Of(4),
+        mlp_bias: MlpBias::Never,
+        head_norm: HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms)),
+        window: WindowRule::EveryIfUsed(4096),
+        mixture: Some(MixtureRule {
+            experts: (&["num_experts", "num_local_experts"], 128),
+            used: (USED, Some(8)),
+            width: Some(("moe_intermediate_size", 768)),
+            dense: DenseLayers::Listed,
+            ..PLAIN
+        }),
+        ..LLAMA
+    },
+    Facts {
+        name: "olmoe",
+        gguf: Some("olmoe"),
+        harmless: &["clip_qkv"],
+        defaults: shape(2048, 2048, 16, 16, 50304, 4096),
+        mlp_bias: MlpBias::Never,
+        head_norm: HeadNormRule::Always(HeadNorm::Row(Norm::Rms)),
+        mixture: Some(MixtureRule {
+            experts: (&["num_experts", "num_local_experts"], 64),
+            used: (USED, Some(8)),
+            ..PLAIN
+        }),
+        ..LLAMA
+    },
+    Facts {
+        name: "gpt_oss",
+        gguf: Some("gpt-oss"),
+        tensors: &[("ffn_norm", "post_attention_norm")],
+        defaults: shape(2880, 2880, 36, 64, 201_088, 131_072),
+        kv_heads: KvHeads::Of(8),
+        head_dim: Some(64),
+        attention_bias: BiasRule::Switch("attention_bias", true, Biases::All),
+        mlp_bias: MlpBias::Never,
+        window: WindowRule::Alternate(128),
+        mixer: MixerRule::GroupedQuery { sinks: true },
+        mixture: Some(MixtureRule {
+            experts: (&["num_local_experts"], 128),
+            used: (&["num_experts_per_tok", "experts_per_token"], Some(4)),
+            router_bias: true,
+            expert_bias: true,
+            ..PLAIN
+        }),
+        ..LLAMA
+    },
+    Facts {
+        name: "deepseek_v2",
+        gguf: Some("deepseek2"),
+        defaults: shape(4096, 11008, 32, 32, 102_400, 2048),
+        mixer: MixerRule::Latent(LATENT),
+        mixture: Some(MixtureRule {
+            experts: (&["n_routed_experts"], 64),
+            used: (USED, None),
+            // 1407 is no slip here, though it is likely one there.
+            width: Some(("moe_intermediate_size", 1407)),
+            shared: SharedRule::Count("n_shared_experts", 2),
+            dense: DenseLayers::First(0),
+            ..PLAIN
+        }),
+        harmless: DEEPSEEK,
+        ..LLAMA
+    },
+    Facts {
+        name: "deepseek_v3",
+        gguf: Some("deepseek2"),
+        defaults: shape(7168, 18432, 61, 128, 129_280, 4096),
+        kv_heads: KvHeads::Of(128),
+        mlp_bias: MlpBias::Never,
+        mixer: MixerRule::Latent(LATENT),
+        mixture: Some(MixtureRule {
+            experts: (&["n_routed_experts"], 256),
+            used: (USED, Some(8)),
+            width: Some(("moe_intermediate_size", 2048)),
+            shared: SharedRule::Count("n_shared_experts", 1),
+            dense: DenseLayers::First(3),
+            correction: true,
+            ..PLAIN
+        }),
+        harmless: DEEPSEEK,
+        ..LLAMA
+    },
+];

@@ -1,0 +1,226 @@
+//! Dense families with gated feed-forwards, and those that mix attention with recurrence or have nothing else.
+
+use super::{
+    Activation, BiasRule, Biases, Caps, Facts, HeadNorm, HeadNormRule, KeyNames, KvHeads, LLAMA, LatentRule, MixerRule,
+    MlpBias, Norm, NormsRule, RotaryRule, USUAL, WindowRule, required, shape,
+};
+
+const PER_HEAD: HeadNormRule = HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms));
+const WHOLE_ROW: HeadNormRule = HeadNormRule::Always(HeadNorm::Row(Norm::Rms));
+const MINICPM: super::Alternatives = &["scale_emb", "scale_depth", "dim_model_base"];
+const NO_BIAS: BiasRule = BiasRule::Always(Biases::None);
+
+pub(super) const FAMILIES: &[Facts] = &[
+    LLAMA,
+    Facts {
+        name: "mistral",
+        defaults: required(shape(4096, 14336, 32, 32, 32000, 131_072)),
+        kv_heads: KvHeads::Of(8),
+        attention_bias: NO_BIAS,
+        mlp_bias: MlpBias::Never,
+        window: WindowRule::Every(Some(4096)),
+        ..LLAMA
+    },
+    // Biases on query, key and value are part of the code: no key tells them.
+    Facts {
+        name: "qwen2",
+        gguf: Some("qwen2"),
+        defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
+        kv_heads: KvHeads::Of(32),
+        attention_bias: BiasRule::Always(Biases::QueryKeyValue),
+        mlp_bias: MlpBias::Never,
+        window: WindowRule::Later(4096),
+        ..LLAMA
+    },
+    Facts {
+        name: "qwen3",
+        gguf: Some("qwen3"),
+        defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
+        kv_heads: KvHeads::Of(32),
+        head_dim: Some(128),
+        mlp_bias: MlpBias::Never,
+        head_norm: PER_HEAD,
+        window: WindowRule::Later(4096),
+        ..LLAMA
+    },
+    Facts {
+        name: "gemma",
+        gguf: Some("gemma"),
+        defaults: shape(3072, 24576, 28, 16, 256_000, 8192),
+        kv_heads: KvHeads::Of(16),
+        head_dim: Some(256),
+        tied: true,
+        activation: Activation::Gelu,
+        mlp_bias: MlpBias::Never,
+        keys: KeyNames { activation: &["hidden_activation", "hidden_act"], ..USUAL },
+        ..LLAMA
+    },
+    Facts {
+        name: "gemma2",
+        gguf: Some("gemma2"),
+        defaults: shape(2304, 9216, 26, 8, 256_000, 8192),
+        kv_heads: KvHeads::Of(4),
+        norms: NormsRule::Both,
+        window: WindowRule::Alternate(4096),
+        caps: Caps::Absent(true),
+        ..GEMMA
+    },
+    // The 4B configuration leaves out heads, their size and the vocabulary.
+    Facts {
+        name: "gemma3_text",
+        gguf: Some("gemma3"),
+        defaults: shape(2304, 9216, 26, 8, 262_208, 131_072),
+        kv_heads: KvHeads::Of(4),
+        norms: NormsRule::Both,
+        head_norm: PER_HEAD,
+        window: WindowRule::Period(4096, 6),
+        caps: Caps::Absent(false),
+        ..GEMMA
+    },
+    Facts {
+        name: "phi3",
+        gguf: Some("phi3"),
+        fused_attention: true,
+        fused_gate: true,
+        defaults: shape(3072, 8192, 32, 32, 32064, 4096),
+        attention_bias: NO_BIAS,
+        mlp_bias: MlpBias::Never,
+        rotary: RotaryRule::Part(1.0),
+        window: WindowRule::Every(None),
+        ..LLAMA
+    },
+    Facts {
+        name: "stablelm",
+        gguf: Some("stablelm"),
+        defaults: shape(2560, 6912, 32, 32, 50304, 4096),
+        kv_heads: KvHeads::Of(32),
+        norm: Norm::Layer,
+        norms: NormsRule::OneIf("use_parallel_residual"),
+        attention_bias: BiasRule::Switch("use_qkv_bias", false, Biases::QueryKeyValue),
+        mlp_bias: MlpBias::Never,
+        head_norm: HeadNormRule::Switch("qk_layernorm", HeadNorm::Row(Norm::LayerWithoutBias)),
+        rotary: RotaryRule::Part(0.25),
+        ..LLAMA
+    },
+    Facts { name: "minicpm", gguf: Some("minicpm"), tied: true, harmless: MINICPM, ..LLAMA },
+    Facts {
+        name: "minicpm3",
+        gguf: Some("minicpm3"),
+        defaults: shape(2560, 6400, 62, 40, 73448, 32768),
+        kv_heads: KvHeads::Of(40),
+        tied: true,
+        mixer: MixerRule::Latent(LatentRule {
+            query_rank: Some(768),
+            rank: 256,
+            plain_dim: 64,
+            rotary_dim: 32,
+            value_dim: None,
+            latents_in_llama_cpp: false,
+        }),
+        harmless: MINICPM,
+        ..LLAMA
+    },
+    Facts {
+        name: "plm",
+        gguf: Some("plm"),
+        defaults: shape(2048, 8192, 32, 16, 151_936, 4096),
+        tied: true,
+        gated: false,
+        activation: Activation::ReluSquared,
+        mlp_bias: MlpBias::Never,
+        mixer: MixerRule::Latent(LatentRule {
+            query_rank: None,
+            rank: 512,
+            plain_dim: 128,
+            rotary_dim: 64,
+            value_dim: Some(128),
+            latents_in_llama_cpp: false,
+        }),
+        ..LLAMA
+    },
+    Facts {
+        name: "smollm3",
+        gguf: Some("smollm3"),
+        defaults: shape(2048, 11008, 36, 16, 128_256, 32768),
+        kv_heads: KvHeads::Of(4),
+        tied: true,
+        rotary: RotaryRule::WholeExcept,
+        window: WindowRule::Unrotated,
+        harmless: &["max_window_layers"],
+        ..LLAMA
+    },
+    Facts {
+        name: "olmo2",
+        gguf: Some("olmo2"),
+        defaults: shape(4096, 11008, 32, 32, 50304, 2048),
+        norms: NormsRule::Outputs,
+        mlp_bias: MlpBias::Never,
+        head_norm: WHOLE_ROW,
+        ..LLAMA
+    },
+    Facts {
+        name: "granite",
+        gguf: Some("granite"),
+        harmless: &["embedding_multiplier", "residual_multiplier", "attention_multiplier", "logits_scaling"],
+        ..LLAMA
+    },
+    Facts {
+        name: "glm4",
+        gguf: Some("glm4"),
+        fused_gate: true,
+        defaults: shape(4096, 13696, 40, 32, 151_552, 131_072),
+        kv_heads: KvHeads::Of(2),
+        head_dim: Some(128),
+        norms: NormsRule::Both,
+        attention_bias: BiasRule::Switch("attention_bias", true, Biases::QueryKeyValue),
+        mlp_bias: MlpBias::Never,
+        rotary: RotaryRule::Part(0.5),
+        ..LLAMA
+    },
+    Facts {
+        name: "lfm2",
+        gguf: Some("lfm2"),
+        tensors: &[("output_norm", "token_embd_norm")],
+        defaults: shape(2560, 12288, 32, 32, 65536, 128_000),
+        kv_heads: KvHeads::Of(8),
+        tied: true,
+        attention_bias: NO_BIAS,
+        mlp_bias: MlpBias::Never,
+        head_norm: PER_HEAD,
+        mixer: MixerRule::Lfm2,
+        harmless: &[
+            "block_mlp_init_scale",
+            "block_out_init_scale",
+            "block_use_xavier_init",
+            "conv_use_xavier_init",
+            "use_pos_enc",
+        ],
+        // The older names win.
+        keys: KeyNames {
+            width: &["block_ff_dim", "intermediate_size"],
+            tied: &["tie_embedding", "tie_word_embeddings"],
+            ..USUAL
+        },
+        ..LLAMA
+    },
+    Facts {
+        name: "mamba2",
+        gguf: Some("mamba2"),
+        defaults: shape(4096, 1, 64, 128, 32768, 1),
+        keys: KeyNames { heads: &["num_heads"], ..USUAL },
+        mixer: MixerRule::Mamba2,
+        harmless: &["chunk_size", "norm_before_gate", "time_step_rank", "rescale_prenorm_residual"],
+        ..LLAMA
+    },
+];
+
+const GEMMA: Facts = Facts {
+    name: "gemma",
+    gguf: Some("gemma"),
+    head_dim: Some(256),
+    tied: true,
+    activation: Activation::Gelu,
+    mlp_bias: MlpBias::Never,
+    keys: KeyNames { activation: &["hidden_activation", "hidden_act"], ..USUAL },
+    ..LLAMA
+};

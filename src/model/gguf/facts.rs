@@ -1,0 +1,169 @@
+//! From metadata and tensor table to an [`Architecture`]: meaning from the keys, shapes from the table.
+//!
+//! A model is made of what the keys say and of which tensors are there; then every tensor must be one of its own, of the
+//! extent that it has there: a file that says more than is understood here, or two things at once, is refused with the
+//! names of both.
+
+use super::Gguf;
+use super::keys::Keys;
+use super::layers::{Blocks, layers};
+use super::metadata::Metadata;
+use super::reader::quoted;
+use super::table::Table;
+use crate::error::{Error, Result};
+use crate::model::architecture::{Architecture, limits};
+use crate::model::family::{Caps, Facts, Family, MixerRule, WindowRule};
+use crate::model::layer::{FeedForward, Layer};
+use crate::model::layout::Layout;
+use crate::model::stored::Stored;
+
+/// How many foreign keys are listed in a message.
+const LISTED_KEYS: usize = 24;
+
+/// The architecture of a file, which is called `name`.
+///
+/// # Errors
+/// Misuse, naming keys and tensors: an architecture or a tensor that is not known, a missing one, or metadata and table
+/// that contradict each other.
+pub fn architecture(gguf: &Gguf, name: &str) -> Result<Architecture> {
+    let table = Table::of(gguf);
+    let (arch, family) = family(&gguf.metadata, &table)?;
+    let keys = Keys { metadata: &gguf.metadata, arch };
+    refuse_foreign(&keys, family)?;
+    let count = keys.required("block_count", limits::LAYERS)?;
+    table.check_blocks(count, &keys)?;
+    let [hidden, vocabulary, _] = table.extent("token_embd.weight")?;
+    keys.agrees("embedding_length", "token_embd.weight", hidden)?;
+    keys.vocabulary(vocabulary)?;
+    let facts = family.facts();
+    let position_rows = match facts.position_rows {
+        Some(_) => Some(table.extent("position_embd.weight")?[1]),
+        None => None,
+    };
+    let layout = layout(facts, &table);
+    let blocks = Blocks { keys: &keys, table: &table, family, count, hidden };
+    let model = Architecture {
+        name: name.to_owned(),
+        family,
+        source: None,
+        published: None,
+        published_dtype: None,
+        max_positions: keys.count("context_length")?,
+        hidden,
+        vocabulary,
+        tied: !table.has("output.weight"),
+        embedding_width: None,
+        position_rows,
+        final_norm: Some(facts.norm),
+        head_bias: facts.head_bias,
+        head_soft_cap: super::layers::soft_cap(&keys, "final_logit_softcapping", facts.caps),
+        layers: layers(&blocks)?,
+        rope_factors: table.rotary,
+        stored: Some(Stored::of(gguf, layout)?),
+        remarks: Vec::new(),
+    };
+    model.validate()?;
+    let is_mixture = |layer: &Layer| matches!(layer.feed_forward, Some(FeedForward::Mixture(_)));
+    if keys.metadata.is_on(&keys.named("expert_count")) && !model.layers.iter().any(is_mixture) {
+        return Err(Error::misuse(format!(
+            "{}: announces a mixture of experts, and no block has one; the file contradicts itself",
+            keys.named("expert_count")
+        )));
+    }
+    table.holds(&model, layout, &keys)?;
+    adds_up(&model, gguf)?;
+    Ok(model)
+}
+
+/// What is counted is what the table holds, or something was misunderstood.
+fn adds_up(model: &Architecture, gguf: &Gguf) -> Result<()> {
+    let (counted, found) = (model.parameters()?, gguf.params_total()? - model.rope_factors);
+    if counted == found {
+        return Ok(());
+    }
+    Err(Error::misuse(format!(
+        "general.architecture: as {} it would have {counted} parameters, and the tensor table has {found}",
+        model.family
+    )))
+}
+
+fn layout(facts: &Facts, table: &Table) -> Layout {
+    let has = |name| table.has_in_some_block(name);
+    Layout {
+        fused_attention: has("attn_qkv.weight"),
+        fused_gate: facts.gated && has("ffn_up.weight") && !has("ffn_gate.weight"),
+        parted_latents: has("attn_k_b.weight"),
+    }
+}
+
+/// Families that llama.cpp calls alike are told apart by what they have: mixtures in llama, corrected choices in
+/// deepseek2. Mistral's files call themselves llama.
+fn family<'a>(metadata: &'a Metadata, table: &Table) -> Result<(&'a str, Family)> {
+    let listed = || {
+        let keys: Vec<&str> = metadata.keys().filter(|key| !key.starts_with("tokenizer.")).take(LISTED_KEYS).collect();
+        if keys.is_empty() { "none".to_owned() } else { keys.join(", ").escape_debug().to_string() }
+    };
+    let Some(arch) = metadata.text("general.architecture")? else {
+        return Err(Error::misuse(format!(
+            "general.architecture: is missing, so what the tensors mean is unknown (keys found: {})",
+            listed()
+        )));
+    };
+    let mixture = metadata.is_on(&format!("{arch}.expert_count"));
+    let corrected = table.has_in_some_block("exp_probs_b.bias");
+    let family = match arch {
+        "llama" if mixture => Family::of("mixtral"),
+        "deepseek2" if corrected => Family::of("deepseek_v3"),
+        _ => Family::of_gguf(arch).next(),
+    };
+    family.map(|family| (arch, family)).ok_or_else(|| {
+        let mut supported: Vec<&str> = Family::all().filter_map(|family| family.facts().gguf).collect();
+        supported.sort_unstable();
+        supported.dedup();
+        Error::misuse(format!(
+            "general.architecture: {} is not supported (supported: {}; keys found: {})",
+            quoted(arch),
+            supported.join(", "),
+            listed()
+        ))
+    })
+}
+
+/// Keys that announce what the family does not have.
+fn refuse_foreign(keys: &Keys, family: Family) -> Result<()> {
+    let Facts { mixture, mixer, caps, .. } = family.facts();
+    let latent = matches!(mixer, MixerRule::Latent(_));
+    for (key, what, known) in [
+        ("expert_count", "a mixture of experts", mixture.is_some()),
+        ("attention.kv_lora_rank", "multi-head latent attention", latent),
+        ("attention.q_lora_rank", "multi-head latent attention", latent),
+        ("ssm.state_size", "state-space layers", matches!(mixer, MixerRule::Mamba2)),
+        ("shortconv.l_cache", "short convolutions", matches!(mixer, MixerRule::Lfm2)),
+        ("attn_logit_softcapping", "capped scores", matches!(caps, Caps::Absent(_))),
+        ("final_logit_softcapping", "capped logits", matches!(caps, Caps::Absent(_))),
+        ("nextn_predict_layers", "multi-token prediction", false),
+        ("attention.shared_kv_layers", "layers that share keys and values", false),
+        ("attention.key_length_swa", "heads of two sizes", false),
+        ("attention.indexer.head_count", "sparse attention", false),
+        ("embedding_length_per_layer_input", "embeddings of each layer", false),
+    ] {
+        if !known && keys.metadata.is_on(&keys.named(key)) {
+            let named = keys.named(key);
+            return Err(Error::misuse(format!("{named}: announces {what}, which is not supported for {}", keys.arch)));
+        }
+    }
+    let has_windows =
+        matches!(family.facts().window, WindowRule::Every(_) | WindowRule::Alternate(_) | WindowRule::Period(..));
+    // A window that no context reaches is none.
+    let window = keys.count("attention.sliding_window")?.filter(|window| *window != 0);
+    let context = keys.count("context_length")?.unwrap_or(u64::MAX);
+    match window.filter(|window| !has_windows && *window < context) {
+        None => Ok(()),
+        Some(window) => Err(Error::misuse(format!(
+            "{}: {window}, with {} {context}: files of {} have no window that is understood here",
+            keys.named("attention.sliding_window"),
+            keys.named("context_length"),
+            keys.arch
+        ))),
+    }
+}

@@ -1,0 +1,375 @@
+//! The layers of a file, block by block.
+
+use super::keys::Keys;
+use super::metadata::Value;
+use super::table::Table;
+use crate::error::{Error, Result};
+use crate::model::architecture::limits;
+use crate::model::family::{Caps, Facts, Family, HeadNormRule, MixerRule, NormsRule, RotaryRule, WindowRule};
+use crate::model::layer::{
+    Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Latent, Layer, Mamba2, Mixer, Mixture, Norm, Norms, Shared,
+    ShortConvolution,
+};
+
+/// What blocks are read from.
+pub(super) struct Blocks<'a> {
+    pub(super) keys: &'a Keys<'a>,
+    pub(super) table: &'a Table<'a>,
+    pub(super) family: Family,
+    pub(super) count: u64,
+    pub(super) hidden: u64,
+}
+
+/// All layers, alike ones together.
+pub(super) fn layers(blocks: &Blocks) -> Result<Vec<Layer>> {
+    let told = Told::read(blocks)?;
+    let mut layers: Vec<Layer> = Vec::new();
+    for place in 0..blocks.count {
+        let block = Block { blocks, told: &told, place };
+        let (mixer, feed_forward, norms) = (block.mixer()?, block.feed_forward()?, block.norms());
+        let alike =
+            |layer: &&mut Layer| layer.mixer == mixer && layer.feed_forward == feed_forward && layer.norms == norms;
+        match layers.iter_mut().find(alike) {
+            Some(layer) => layer.places.push(place),
+            None => layers.push(Layer { places: vec![place], mixer, feed_forward, norms }),
+        }
+    }
+    Ok(layers)
+}
+
+/// Whether a cap is on: it is a number, and the family's habit where there is none.
+pub(super) fn soft_cap(keys: &Keys, key: &str, caps: Caps) -> bool {
+    let named = keys.named(key);
+    match caps {
+        Caps::Foreign => false,
+        Caps::Absent(on) if keys.metadata.get(&named).is_none() => on,
+        Caps::Absent(_) => keys.metadata.is_on(&named),
+    }
+}
+
+/// What the keys say of each layer.
+struct Told {
+    heads: Vec<u64>,
+    kv_heads: Vec<u64>,
+    widths: Option<Vec<u64>>,
+    slides: Vec<bool>,
+    window: Option<u64>,
+}
+
+impl Told {
+    fn read(blocks: &Blocks) -> Result<Told> {
+        let Blocks { keys, family, count, .. } = *blocks;
+        let recurrent = matches!(family.facts().mixer, MixerRule::Mamba2);
+        let per_layer = |key: &str| keys.metadata.per_layer(&keys.named(key), count);
+        let heads = if recurrent { Vec::new() } else { keys.of_layers("attention.head_count", count)? };
+        let kv_heads = per_layer("attention.head_count_kv")?.unwrap_or_else(|| heads.clone());
+        let window = keys.count("attention.sliding_window")?.filter(|window| *window != 0);
+        let (window, slides) = windows(blocks, window)?;
+        Ok(Told { heads, kv_heads, widths: per_layer("feed_forward_length")?, slides, window })
+    }
+}
+
+/// The window, and which layers have it: the file's own pattern, or that of llama.cpp for the family.
+fn windows(blocks: &Blocks, told: Option<u64>) -> Result<(Option<u64>, Vec<bool>)> {
+    let Blocks { keys, family, count, .. } = *blocks;
+    let (window, period) = match family.facts().window {
+        WindowRule::Every(_) => (told, 1),
+        WindowRule::Alternate(absent) => (told.or(Some(absent)), 2),
+        WindowRule::Period(_, period) => (told, period),
+        _ => return Ok((None, (0..count).map(|_| false).collect())),
+    };
+    let key = keys.named("attention.sliding_window_pattern");
+    let periodic = |period: u64| (0..count).map(|layer| period < 2 || (layer + 1) % period != 0).collect();
+    let slides: Vec<bool> = match keys.metadata.get(&key) {
+        None => periodic(period),
+        Some(Value::Array(array)) => {
+            let on = |value: &Value| match value {
+                Value::Bool(on) => Some(*on),
+                Value::Unsigned(number) => Some(*number != 0),
+                Value::Signed(number) => Some(*number != 0),
+                _ => None,
+            };
+            let told: Option<Vec<bool>> = array.values.as_ref().and_then(|all| all.iter().map(on).collect());
+            told.filter(|told| told.len() as u64 == count).ok_or_else(|| {
+                Error::misuse(format!("{key}: must be a period, or say of each of {count} layers whether it slides"))
+            })?
+        }
+        Some(_) => periodic(keys.required("attention.sliding_window_pattern", limits::LAYERS)?),
+    };
+    Ok((window, slides))
+}
+
+/// One block.
+struct Block<'a> {
+    blocks: &'a Blocks<'a>,
+    told: &'a Told,
+    place: u64,
+}
+
+impl Block<'_> {
+    fn facts(&self) -> &'static Facts {
+        self.blocks.family.facts()
+    }
+
+    fn full(&self, name: &str) -> String {
+        format!("blk.{}.{name}", self.place)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.blocks.table.has(&self.full(name))
+    }
+
+    fn extent(&self, name: &str) -> Result<[u64; 3]> {
+        self.blocks.table.extent(&self.full(name))
+    }
+
+    fn of_layer(&self, all: &[u64]) -> u64 {
+        usize::try_from(self.place).ok().and_then(|place| all.get(place)).copied().unwrap_or_default()
+    }
+
+    /// A size that a key states.
+    fn size(&self, key: &str) -> Result<u64> {
+        self.blocks.keys.required(key, limits::HEAD_DIM)
+    }
+
+    fn size_or(&self, keys: &[&str], absent: impl FnOnce() -> Result<u64>) -> Result<u64> {
+        for key in keys {
+            if let Some(size) = self.blocks.keys.count(key)? {
+                return self.blocks.keys.within(key, size, limits::HEAD_DIM);
+            }
+        }
+        absent()
+    }
+
+    fn mixer(&self) -> Result<Mixer> {
+        match self.facts().mixer {
+            MixerRule::GroupedQuery { sinks } => {
+                let attention = self.grouped_query()?;
+                Ok(Mixer::GroupedQuery(GroupedQuery { sinks, ..attention }))
+            }
+            MixerRule::Latent(_) => self.latent().map(Mixer::Latent),
+            MixerRule::Lfm2 if self.of_layer(&self.told.kv_heads) == 0 => {
+                Ok(Mixer::ShortConvolution(ShortConvolution {
+                    taps: self.size("shortconv.l_cache")?,
+                    bias: self.has("shortconv.in_proj.bias"),
+                }))
+            }
+            MixerRule::Lfm2 => self.grouped_query().map(Mixer::GroupedQuery),
+            MixerRule::Mamba2 => self.mamba2().map(Mixer::Mamba2),
+        }
+    }
+
+    fn heads(&self) -> Result<u64> {
+        self.blocks.keys.within("attention.head_count", self.of_layer(&self.told.heads), limits::HEADS)
+    }
+
+    /// Where keys do not tell the size of a head.
+    fn part_of_hidden(&self, heads: u64, key: &str) -> Result<u64> {
+        let (hidden, keys) = (self.blocks.hidden, self.blocks.keys);
+        if hidden.is_multiple_of(heads) {
+            return Ok(hidden / heads);
+        }
+        Err(Error::misuse(format!(
+            "{}: {heads} does not divide {} {hidden}, and {} is missing",
+            keys.named("attention.head_count"),
+            keys.named("embedding_length"),
+            keys.named(key)
+        )))
+    }
+
+    fn grouped_query(&self) -> Result<GroupedQuery> {
+        let (keys, facts) = (self.blocks.keys, self.facts());
+        let heads = self.heads()?;
+        let kv_heads = keys.within("attention.head_count_kv", self.of_layer(&self.told.kv_heads), limits::HEADS)?;
+        if !heads.is_multiple_of(kv_heads) {
+            return Err(Error::misuse(format!(
+                "{}: {kv_heads} does not divide {} {heads}; the file contradicts itself",
+                keys.named("attention.head_count_kv"),
+                keys.named("attention.head_count")
+            )));
+        }
+        let length = "attention.key_length";
+        let head_dim = self.size_or(&[length], || self.part_of_hidden(heads, length))?;
+        if keys.count("attention.value_length")?.is_some_and(|value| value != head_dim) {
+            return Err(Error::misuse(format!(
+                "{}: differs from {} {head_dim}, which is not supported for {}",
+                keys.named("attention.value_length"),
+                keys.named(length),
+                keys.arch
+            )));
+        }
+        let slides = self.told.slides.get(self.place as usize).copied().unwrap_or_default();
+        Ok(GroupedQuery {
+            heads,
+            kv_heads,
+            head_dim,
+            rotary: self.rotary(head_dim)?,
+            window: self.told.window.filter(|_| slides),
+            biases: self.biases(),
+            head_norm: self.head_norm(head_dim)?,
+            sinks: false,
+            soft_cap: soft_cap(keys, "attn_logit_softcapping", facts.caps),
+        })
+    }
+
+    /// Files do not say which layers of a SmolLM3 do not rotate: every fourth.
+    fn rotary(&self, head_dim: u64) -> Result<u64> {
+        match self.facts().rotary {
+            RotaryRule::Nothing => Ok(0),
+            RotaryRule::WholeExcept if (self.place + 1).is_multiple_of(4) => Ok(0),
+            _ => self.size_or(&["rope.dimension_count"], || Ok(head_dim)),
+        }
+    }
+
+    fn biases(&self) -> Biases {
+        let projections = ["attn_q.bias", "attn_k.bias", "attn_v.bias", "attn_qkv.bias"];
+        match (projections.iter().any(|name| self.has(name)), self.has("attn_output.bias")) {
+            (false, _) => Biases::None,
+            (true, false) => Biases::QueryKeyValue,
+            (true, true) => Biases::All,
+        }
+    }
+
+    fn head_norm(&self, head_dim: u64) -> Result<HeadNorm> {
+        let usual = match self.facts().head_norm {
+            HeadNormRule::Always(norm) => return Ok(norm),
+            HeadNormRule::Switch(_, norm) => norm,
+        };
+        if !self.has("attn_q_norm.weight") {
+            return Ok(HeadNorm::None);
+        }
+        let [row, rows, _] = self.extent("attn_q_norm.weight")?;
+        Ok(match usual {
+            HeadNorm::PerHead(_) if row * rows != head_dim => HeadNorm::None,
+            usual => usual,
+        })
+    }
+
+    fn latent(&self) -> Result<Latent> {
+        let heads = self.heads()?;
+        let rotary_dim = self.size("rope.dimension_count")?;
+        let key = self.size_or(&["attention.key_length_mla"], || self.size("attention.key_length"))?;
+        let (short, whole) = ("attention.value_length", "attention.value_length_mla");
+        let value_dim = self.size_or(&[whole, short], || self.part_of_hidden(heads, short))?;
+        let Some(plain_dim) = key.checked_sub(rotary_dim).filter(|plain| *plain > 0) else {
+            let keys = self.blocks.keys;
+            return Err(Error::misuse(format!(
+                "{}: {rotary_dim} is not below {} {key}; the file contradicts itself",
+                keys.named("rope.dimension_count"),
+                keys.named("attention.key_length")
+            )));
+        };
+        let query_rank = if self.has("attn_q_a.weight") { Some(self.size("attention.q_lora_rank")?) } else { None };
+        Ok(Latent {
+            heads,
+            query_rank,
+            rank: self.size("attention.kv_lora_rank")?,
+            plain_dim,
+            rotary_dim,
+            value_dim,
+            bias: self.has("attn_output.bias"),
+        })
+    }
+
+    fn mamba2(&self) -> Result<Mamba2> {
+        let keys = self.blocks.keys;
+        let heads = keys.required("ssm.time_step_rank", limits::HEADS)?;
+        let inner = keys.required("ssm.inner_size", limits::WIDTH)?;
+        if !inner.is_multiple_of(heads) {
+            return Err(Error::misuse(format!(
+                "{}: {heads} does not divide {} {inner}; the file contradicts itself",
+                keys.named("ssm.time_step_rank"),
+                keys.named("ssm.inner_size")
+            )));
+        }
+        Ok(Mamba2 {
+            heads,
+            head_dim: inner / heads,
+            states: self.size("ssm.state_size")?,
+            groups: self.size("ssm.group_count")?,
+            taps: self.size("ssm.conv_kernel")?,
+            bias: self.has("ssm_in.bias"),
+            conv_bias: self.has("ssm_conv1d.bias"),
+        })
+    }
+
+    fn norms(&self) -> Norms {
+        let Facts { norm, norms, tensors, .. } = self.facts();
+        let own = tensors.iter().find(|(usual, _)| *usual == "ffn_norm").map_or("ffn_norm", |(_, own)| own);
+        let (before_mixer, after_mixer, before_feed_forward, after_feed_forward) = match norms {
+            NormsRule::Inputs => (true, false, true, false),
+            NormsRule::Outputs => (false, true, false, true),
+            NormsRule::Both => (true, true, true, true),
+            NormsRule::One => (true, false, false, false),
+            NormsRule::OneIf(_) | NormsRule::Falcon | NormsRule::Opt => {
+                (true, false, self.has(&format!("{own}.weight")), false)
+            }
+        };
+        let kind: Norm = *norm;
+        Norms { kind, before_mixer, after_mixer, before_feed_forward, after_feed_forward }
+    }
+
+    fn feed_forward(&self) -> Result<Option<FeedForward>> {
+        if matches!(self.facts().mixer, MixerRule::Mamba2) {
+            return Ok(None);
+        }
+        if self.has("ffn_gate_inp.weight") {
+            return self.mixture().map(FeedForward::Mixture).map(Some);
+        }
+        let dense = self.dense("", self.facts().gated)?;
+        let told = self.told.widths.as_ref().map(|widths| self.of_layer(widths));
+        self.agrees("feed_forward_length", told, "ffn_down.weight", dense.width)?;
+        Ok(Some(FeedForward::Dense(dense)))
+    }
+
+    /// The width that a key states is that of the table.
+    fn agrees(&self, key: &str, told: Option<u64>, tensor: &str, width: u64) -> Result<()> {
+        match told.filter(|told| *told != width) {
+            None => Ok(()),
+            Some(told) => Err(Error::misuse(format!(
+                "tensor {}: has rows of {width}, where {} is {told}; the file contradicts itself",
+                self.full(tensor),
+                self.blocks.keys.named(key)
+            ))),
+        }
+    }
+
+    fn dense(&self, ending: &str, gated: bool) -> Result<Dense> {
+        Ok(Dense {
+            width: self.extent(&format!("ffn_down{ending}.weight"))?[0],
+            gated,
+            activation: self.facts().activation,
+            bias: self.has(&format!("ffn_down{ending}.bias")),
+        })
+    }
+
+    fn mixture(&self) -> Result<Mixture> {
+        let keys = self.blocks.keys;
+        if !self.has("ffn_down_exps.weight") && self.has("ffn_down.0.weight") {
+            return Err(Error::misuse(format!(
+                "tensor {}: experts stand apart, as before April 2024; convert the model again with a current tool",
+                self.full("ffn_down.0.weight")
+            )));
+        }
+        let expert = self.dense("_exps", self.facts().gated)?;
+        let (width, tensor) = ("expert_feed_forward_length", "ffn_down_exps.weight");
+        self.agrees(width, keys.count(width)?, tensor, expert.width)?;
+        let shared = if self.has("ffn_down_shexp.weight") {
+            let dense = self.dense("_shexp", self.facts().gated)?;
+            let (width, tensor) = ("expert_shared_feed_forward_length", "ffn_down_shexp.weight");
+            self.agrees(width, keys.count(width)?, tensor, dense.width)?;
+            Some(Shared { dense, gate: self.has("ffn_gate_inp_shexp.weight") })
+        } else {
+            None
+        };
+        let experts = keys.required("expert_count", limits::EXPERTS)?;
+        Ok(Mixture {
+            experts,
+            used: keys.required("expert_used_count", experts)?,
+            expert,
+            router_bias: self.has("ffn_gate_inp.bias"),
+            correction: self.has("exp_probs_b.bias"),
+            shared,
+        })
+    }
+}

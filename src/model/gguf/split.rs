@@ -1,0 +1,81 @@
+//! Models in several files: `NAME-00001-of-00003.gguf` and its siblings.
+
+use super::{Gguf, parse_file, tensors};
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+const COUNT: &str = "split.count";
+const NUMBER: &str = "split.no";
+const TENSORS: &str = "split.tensors.count";
+
+/// Reads a model from its first, or only, file.
+pub(super) fn read(path: &Path) -> Result<Gguf> {
+    let first = parse_file(path)?;
+    let count = first.metadata.count(COUNT).map_err(|e| e.within(path.display()))?.unwrap_or(1);
+    if count <= 1 { Ok(first) } else { whole(path, first, count) }
+}
+
+fn whole(path: &Path, first: Gguf, count: u64) -> Result<Gguf> {
+    let named = Parts::of(path, count).map_err(|e| e.within(path.display()))?;
+    check_part(&first, 0, count).map_err(|e| e.within(path.display()))?;
+    let mut model = first;
+    for number in 1..count {
+        let place = named.path(number);
+        let part = parse_file(&place)
+            .map_err(|e| Error::misuse(format!("{e} (part {} of {count} of {})", number + 1, path.display())))?;
+        check_part(&part, number, count).map_err(|e| e.within(place.display()))?;
+        model.tensors.extend(part.tensors);
+    }
+    let found = model.tensors.len() as u64;
+    let told = model.metadata.count(TENSORS).map_err(|e| e.within(path.display()))?;
+    if let Some(told) = told.filter(|told| *told != found) {
+        return Err(Error::misuse(format!(
+            "{}: {TENSORS} is {told}, and the {count} parts have {found} tensors; they are not of one model",
+            path.display()
+        )));
+    }
+    tensors::check_names(&model.tensors).map_err(|e| e.within(path.display()))?;
+    Ok(model)
+}
+
+fn check_part(part: &Gguf, number: u64, count: u64) -> Result<()> {
+    for (key, wanted) in [(NUMBER, number), (COUNT, count)] {
+        match part.metadata.count(key)? {
+            Some(told) if told == wanted => {}
+            told => {
+                let told = told.map_or("missing".to_owned(), |told| told.to_string());
+                let remedy = if number == 0 { "name the first part" } else { "the parts are not of one model" };
+                return Err(Error::misuse(format!(
+                    "{key}: is {told}, where part {} of {count} has {wanted}; {remedy}",
+                    number + 1
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The names of the parts.
+struct Parts {
+    folder: PathBuf,
+    stem: String,
+    count: u64,
+}
+
+impl Parts {
+    fn of(path: &Path, count: u64) -> Result<Parts> {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let stem = name.strip_suffix(&format!("-00001-of-{count:05}.gguf"));
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        match stem {
+            Some(stem) => Ok(Parts { folder, stem: stem.to_owned(), count }),
+            None => Err(Error::misuse(format!(
+                "{COUNT}: is {count}, so the first part must be named NAME-00001-of-{count:05}.gguf, with the others beside it; name that one"
+            ))),
+        }
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{}-{:05}-of-{:05}.gguf", self.stem, number + 1, self.count))
+    }
+}

@@ -1,0 +1,146 @@
+//! The tensor table by name, held against what a model is made of.
+
+use super::Gguf;
+use super::keys::Keys;
+use super::reader::quoted;
+use super::tensors::Tensor;
+use crate::error::{Error, Result};
+use crate::model::architecture::{Architecture, limits};
+use crate::model::layout::{self, Layout, tensors};
+use std::collections::BTreeMap;
+
+/// Tensors that hold no weights: frequencies of the rotary embedding.
+const ROTARY: [&str; 3] = ["rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"];
+
+/// The tensors of a file that hold weights.
+pub(super) struct Table<'a> {
+    tensors: BTreeMap<&'a str, &'a Tensor>,
+    /// Elements of those that do not.
+    pub(super) rotary: u64,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn of(gguf: &'a Gguf) -> Table<'a> {
+        let (rotary, weights): (Vec<_>, Vec<_>) =
+            gguf.tensors.iter().partition(|tensor| ROTARY.contains(&&*tensor.name));
+        Table {
+            tensors: weights.into_iter().map(|tensor| (&*tensor.name, tensor)).collect(),
+            rotary: rotary.into_iter().map(Tensor::elements).sum(),
+        }
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// Whether any block has a tensor of that name.
+    pub(super) fn has_in_some_block(&self, name: &str) -> bool {
+        self.tensors.keys().any(|known| {
+            known.strip_prefix("blk.").and_then(|rest| rest.split_once('.')).is_some_and(|(_, rest)| rest == name)
+        })
+    }
+
+    /// Row, rows and matrices of a tensor that must be there.
+    pub(super) fn extent(&self, name: &str) -> Result<[u64; 3]> {
+        let Some(tensor) = self.tensors.get(name) else {
+            return Err(Error::misuse(format!("tensor {name}: is missing; the file is no complete model")));
+        };
+        let [row, rows, stack, 1] = tensor.dims else {
+            return Err(Error::misuse(format!("tensor {name}: is no matrix, has the dimensions {:?}", tensor.dims)));
+        };
+        let most = limits::VOCABULARY;
+        if row <= most && rows <= most && stack <= limits::EXPERTS {
+            return Ok([row, rows, stack]);
+        }
+        Err(Error::misuse(format!("tensor {name}: {row} × {rows} × {stack} is beyond any model")))
+    }
+
+    /// Every tensor is one of the model's and has its extent, and the model has no other.
+    pub(super) fn holds(mut self, model: &Architecture, layout: Layout, keys: &Keys) -> Result<()> {
+        for wanted in tensors(model, layout)? {
+            let name = wanted.full();
+            let Some(found) = self.tensors.remove(name.as_str()) else {
+                return Err(Error::misuse(format!("tensor {name}: is missing; the file is no complete model")));
+            };
+            same_extent(&name, found, &wanted, keys)?;
+        }
+        match self.tensors.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(Error::misuse(format!(
+                "tensor {}: is not known of {}, so what it costs is unknown",
+                quoted(name),
+                keys.arch
+            ))),
+        }
+    }
+
+    /// Every block that tensors name is one of the model's.
+    pub(super) fn check_blocks(&self, count: u64, keys: &Keys) -> Result<()> {
+        for name in self.tensors.keys() {
+            let Some((number, _)) = name.strip_prefix("blk.").and_then(|rest| rest.split_once('.')) else { continue };
+            let index = number.parse::<u64>().ok().filter(|index| index.to_string() == number);
+            if index.is_none_or(|index| index >= count) {
+                return Err(Error::misuse(format!(
+                    "tensor {}: is of no block, {} is {count}; the file contradicts itself",
+                    quoted(name),
+                    keys.named("block_count")
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn same_extent(name: &str, found: &Tensor, wanted: &layout::Tensor, keys: &Keys) -> Result<()> {
+    let each = wanted.rows / wanted.stack;
+    let same = match wanted.dimensions {
+        // Some vectors are written as matrices of one row, or of one for each head.
+        1 => found.elements() == wanted.elements(),
+        _ => found.dims == [wanted.row, each, wanted.stack, 1],
+    };
+    if same {
+        return Ok(());
+    }
+    let by = origin(wanted, keys);
+    let [row, rows, stack, _] = found.dims;
+    Err(Error::misuse(match wanted.dimensions {
+        1 => format!(
+            "tensor {name}: has the dimensions {:?}, where by {by} it would have {} elements; the file contradicts itself",
+            found.dims,
+            wanted.elements()
+        ),
+        2 => format!(
+            "tensor {name}: is {row} × {rows}, where by {by} it would be {} × {each}; the file contradicts itself",
+            wanted.row
+        ),
+        _ => format!(
+            "tensor {name}: is {row} × {rows} × {stack}, where by {by} it would be {} × {each} × {}; the file contradicts itself",
+            wanted.row, wanted.stack
+        ),
+    }))
+}
+
+/// What decided the extent of a tensor.
+fn origin(tensor: &layout::Tensor, keys: &Keys) -> String {
+    let name = tensor.name.split('.').next().unwrap_or_default();
+    let named: &[&str] = match name {
+        "attn_q" | "attn_output" => &["attention.head_count", "attention.key_length"],
+        "attn_k" | "attn_v" => &["attention.head_count_kv", "attention.key_length"],
+        "attn_qkv" => &["attention.head_count", "attention.head_count_kv", "attention.key_length"],
+        "attn_q_norm" | "attn_k_norm" => &["attention.key_length"],
+        "attn_kv_a_mqa" | "attn_kv_a_norm" => &["attention.kv_lora_rank", "rope.dimension_count"],
+        "attn_q_a" | "attn_q_a_norm" => &["attention.q_lora_rank"],
+        "attn_q_b" => &["attention.q_lora_rank", "attention.key_length"],
+        "attn_kv_b" | "attn_k_b" | "attn_v_b" => {
+            &["attention.kv_lora_rank", "attention.key_length", "attention.value_length"]
+        }
+        "ffn_gate_inp" | "exp_probs_b" => &["expert_count"],
+        "ffn_gate_exps" | "ffn_up_exps" | "ffn_down_exps" => &["expert_count", "expert_feed_forward_length"],
+        "ffn_gate" | "ffn_up" | "ffn_down" => &["feed_forward_length"],
+        "output" => return "token_embd.weight".to_owned(),
+        name if name.starts_with("ssm_") => &["ssm.inner_size", "ssm.state_size", "ssm.group_count"],
+        name if name.starts_with("shortconv") => &["shortconv.l_cache"],
+        _ => &["embedding_length"],
+    };
+    named.iter().map(|key| keys.named(key)).collect::<Vec<_>>().join(", ")
+}

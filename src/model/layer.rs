@@ -1,0 +1,303 @@
+//! Kinds of layers: how tokens are mixed, what is done to each token, and what is normalised.
+
+use super::architecture::limits;
+
+/// Alike layers: one mixer, one feed-forward, one way of normalising.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Which layers these are, counted from 0.
+    pub places: Vec<u64>,
+    /// How tokens are mixed.
+    pub mixer: Mixer,
+    /// What is done to each token; none where the mixer is the whole layer.
+    pub feed_forward: Option<FeedForward>,
+    /// What is normalised.
+    pub norms: Norms,
+}
+
+impl Layer {
+    /// How many of them the model has.
+    pub fn count(&self) -> u64 {
+        self.places.len() as u64
+    }
+
+    /// What lies beyond the limits of any model, in words.
+    pub(super) fn excess(&self) -> Option<&'static str> {
+        let ffn = self.feed_forward.as_ref().and_then(FeedForward::excess);
+        self.mixer.excess().or(ffn)
+    }
+}
+
+/// How a layer mixes tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mixer {
+    /// Softmax attention over cached keys and values, each shared by a group of query heads.
+    GroupedQuery(GroupedQuery),
+    /// Softmax attention over keys and values that are expanded from a cached latent.
+    Latent(Latent),
+    /// A short causal convolution between two gates.
+    ShortConvolution(ShortConvolution),
+    /// A selective state-space recurrence.
+    Mamba2(Mamba2),
+}
+
+/// Grouped-query attention (Ainslie et al. 2023); with as many kv heads as heads it is multi-head attention, with one
+/// it is multi-query attention.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupedQuery {
+    /// Query heads.
+    pub heads: u64,
+    /// Key/value heads; divides `heads`.
+    pub kv_heads: u64,
+    /// Elements of one head, for queries, keys and values alike.
+    pub head_dim: u64,
+    /// Elements of one head that are rotated by their position; 0 where positions are told otherwise.
+    pub rotary: u64,
+    /// Keys that a token sees at most, itself included; none for all of them.
+    pub window: Option<u64>,
+    /// Which projections add a bias.
+    pub biases: Biases,
+    /// What is done to queries and keys after the projection.
+    pub head_norm: HeadNorm,
+    /// Whether each head has a learned score that no key answers to.
+    pub sinks: bool,
+    /// Whether scores are capped by a tanh.
+    pub soft_cap: bool,
+}
+
+/// Multi-head latent attention (DeepSeek-V2, 2024).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latent {
+    /// Heads.
+    pub heads: u64,
+    /// Elements of the latent that queries are expanded from; none where they are projected at once.
+    pub query_rank: Option<u64>,
+    /// Elements of the latent that keys and values are expanded from.
+    pub rank: u64,
+    /// Elements of one query and key that are not rotated.
+    pub plain_dim: u64,
+    /// Elements of one query that are rotated, and of the key that all heads share.
+    pub rotary_dim: u64,
+    /// Elements of one value.
+    pub value_dim: u64,
+    /// Whether the projections into the latents and the output add a bias.
+    pub bias: bool,
+}
+
+/// The mixer of LFM2: `out(gate · conv(gate · in(x)))`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShortConvolution {
+    /// Taps of the convolution.
+    pub taps: u64,
+    /// Whether the projections and the convolution add a bias.
+    pub bias: bool,
+}
+
+/// The mixer of Mamba-2 (Dao and Gu 2024).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mamba2 {
+    /// Heads.
+    pub heads: u64,
+    /// Channels of one head.
+    pub head_dim: u64,
+    /// States of one channel.
+    pub states: u64,
+    /// Groups of heads that share input and output matrices.
+    pub groups: u64,
+    /// Taps of the convolution.
+    pub taps: u64,
+    /// Whether the projections add a bias.
+    pub bias: bool,
+    /// Whether the convolution adds a bias.
+    pub conv_bias: bool,
+}
+
+impl Mamba2 {
+    /// Channels of all heads together.
+    pub fn inner(&self) -> u64 {
+        self.heads * self.head_dim
+    }
+
+    /// Channels that are convolved.
+    pub fn convolved(&self) -> u64 {
+        self.inner() + 2 * self.groups * self.states
+    }
+}
+
+impl Mixer {
+    /// Cache elements that one token leaves in one such layer.
+    pub(super) fn cached_per_token(&self, latents: super::Latents) -> u64 {
+        match self {
+            Mixer::GroupedQuery(a) => 2 * a.kv_heads * a.head_dim,
+            Mixer::Latent(a) => a.cached(latents),
+            Mixer::ShortConvolution(_) | Mixer::Mamba2(_) => 0,
+        }
+    }
+
+    /// Elements that one such layer of a model of this width keeps of a sequence, however long.
+    pub(super) fn kept(&self, hidden: u64) -> u64 {
+        match self {
+            Mixer::GroupedQuery(_) | Mixer::Latent(_) => 0,
+            Mixer::ShortConvolution(conv) => hidden * conv.taps,
+            Mixer::Mamba2(m) => m.inner() * m.states + m.convolved() * m.taps,
+        }
+    }
+
+    fn excess(&self) -> Option<&'static str> {
+        let heads = |count| (1..=limits::HEADS).contains(&count);
+        let sizes = |sizes: &[u64]| sizes.iter().all(|size| (1..=limits::HEAD_DIM).contains(size));
+        let lawful = match self {
+            Mixer::GroupedQuery(a) => {
+                heads(a.heads) && (1..=a.heads).contains(&a.kv_heads) && sizes(&[a.head_dim]) && a.rotary <= a.head_dim
+            }
+            Mixer::Latent(a) => {
+                heads(a.heads) && sizes(&[a.rank, a.plain_dim, a.rotary_dim, a.value_dim, a.query_rank.unwrap_or(1)])
+            }
+            Mixer::ShortConvolution(conv) => sizes(&[conv.taps]),
+            Mixer::Mamba2(m) => heads(m.heads) && sizes(&[m.head_dim, m.states, m.groups, m.taps]),
+        };
+        (!lawful).then_some("a number of heads or their size")
+    }
+}
+
+impl Latent {
+    /// Elements of the latent and of the rotated key beside it.
+    pub fn row(&self) -> u64 {
+        self.rank + self.rotary_dim
+    }
+
+    /// Elements of the keys and values of all heads for one token.
+    pub fn expanded(&self) -> u64 {
+        self.heads * (self.plain_dim + self.rotary_dim + self.value_dim)
+    }
+
+    fn cached(&self, latents: super::Latents) -> u64 {
+        match latents {
+            super::Latents::Expanded => self.expanded(),
+            super::Latents::Naive | super::Latents::Absorbed => self.row(),
+        }
+    }
+}
+
+/// Which attention projections add a bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Biases {
+    /// None of them.
+    None,
+    /// Query, key and value, but not the output.
+    QueryKeyValue,
+    /// All four.
+    All,
+}
+
+/// Normalisation of queries and keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadNorm {
+    /// None.
+    None,
+    /// Over each head, one set of weights of `head_dim` for queries and one for keys.
+    PerHead(Norm),
+    /// Over all heads together, or over each with weights of its own: as many weights as the row has elements.
+    Row(Norm),
+}
+
+/// How a row is normalised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norm {
+    /// By its root mean square, with a weight row.
+    Rms,
+    /// By mean and variance, with a weight row and a bias row.
+    Layer,
+    /// By mean and variance, with a weight row.
+    LayerWithoutBias,
+}
+
+/// What a layer normalises, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Norms {
+    /// How.
+    pub kind: Norm,
+    /// The input of the mixer; in a parallel block without `before_feed_forward` that of both.
+    pub before_mixer: bool,
+    /// The output of the mixer.
+    pub after_mixer: bool,
+    /// The input of the feed-forward.
+    pub before_feed_forward: bool,
+    /// The output of the feed-forward.
+    pub after_feed_forward: bool,
+}
+
+/// The function between the matrices of a feed-forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// x · sigmoid(x).
+    Silu,
+    /// x · Φ(x), in whichever approximation.
+    Gelu,
+    /// max(x, 0).
+    Relu,
+    /// max(x, 0)².
+    ReluSquared,
+}
+
+/// Matrices with a function in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dense {
+    /// Elements between.
+    pub width: u64,
+    /// Three matrices, `down(f(gate(x)) · up(x))` (Shazeer 2020), or two, `down(f(up(x)))`.
+    pub gated: bool,
+    /// The function.
+    pub activation: Activation,
+    /// Whether the matrices add biases.
+    pub bias: bool,
+}
+
+/// What a layer does to each token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeedForward {
+    /// The same for every token.
+    Dense(Dense),
+    /// A choice of experts for each token.
+    Mixture(Mixture),
+}
+
+/// A mixture of experts (Shazeer et al. 2017).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mixture {
+    /// Routed experts.
+    pub experts: u64,
+    /// Of which each token visits so many.
+    pub used: u64,
+    /// One of them.
+    pub expert: Dense,
+    /// Whether the router adds a bias to its scores.
+    pub router_bias: bool,
+    /// Whether the choice is corrected by a learned term per expert.
+    pub correction: bool,
+    /// What every token visits besides.
+    pub shared: Option<Shared>,
+}
+
+/// Experts that every token visits, as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// The matrices.
+    pub dense: Dense,
+    /// Whether a learned scalar gate weighs its output.
+    pub gate: bool,
+}
+
+impl FeedForward {
+    fn excess(&self) -> Option<&'static str> {
+        let fits = |dense: &Dense| (1..=limits::WIDTH).contains(&dense.width);
+        match self {
+            FeedForward::Dense(dense) => (!fits(dense)).then_some("a feed-forward width"),
+            FeedForward::Mixture(m) => {
+                let shared = m.shared.is_none_or(|shared| fits(&shared.dense));
+                let counts = (1..=limits::EXPERTS).contains(&m.experts) && (1..=m.experts).contains(&m.used);
+                (!(fits(&m.expert) && shared && counts)).then_some("a number of experts or their width")
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Dense feed-forwards and mixtures of experts.
+
+use super::super::layer::{Activation, Dense, FeedForward, Mixture, Shared};
+use super::{Class, Plan, Reads, product};
+use crate::error::Result;
+use roofprobe_kernels::{Op, Shape};
+
+/// The names of a feed-forward's tensors and of their biases.
+struct Names {
+    gate: (&'static str, &'static str),
+    up: (&'static str, &'static str),
+    down: (&'static str, &'static str),
+}
+
+const DENSE: Names =
+    Names { gate: ("ffn_gate", "ffn_gate.bias"), up: ("ffn_up", "ffn_up.bias"), down: ("ffn_down", "ffn_down.bias") };
+
+const SHARED: Names = Names {
+    gate: ("ffn_gate_shexp", "ffn_gate_shexp.bias"),
+    up: ("ffn_up_shexp", "ffn_up_shexp.bias"),
+    down: ("ffn_down_shexp", "ffn_down_shexp.bias"),
+};
+
+const EXPERTS: Names = Names {
+    gate: ("ffn_gate_exps", "ffn_gate_exps.bias"),
+    up: ("ffn_up_exps", "ffn_up_exps.bias"),
+    down: ("ffn_down_exps", "ffn_down_exps.bias"),
+};
+
+impl Plan<'_> {
+    pub(super) fn feed_forward(&mut self, feed_forward: &FeedForward) -> Result<()> {
+        match feed_forward {
+            FeedForward::Dense(dense) => self.dense(Class::Ffn, dense, &DENSE),
+            FeedForward::Mixture(mixture) => self.mixture(mixture),
+        }
+    }
+
+    fn dense(&mut self, class: Class, dense: &Dense, names: &Names) -> Result<()> {
+        let Dense { width, gated, bias, .. } = *dense;
+        let hidden = self.hidden;
+        let named = |(name, with): (&'static str, &'static str)| (name, bias.then_some(with));
+        let into = if gated { vec![names.gate, names.up] } else { vec![names.up] };
+        for (name, bias) in into.into_iter().map(named) {
+            self.linear(class, name, bias, width, hidden);
+        }
+        self.activation(class, dense, self.rows);
+        let (name, bias) = named(names.down);
+        self.linear(class, name, bias, hidden, width);
+        Ok(())
+    }
+
+    fn mixture(&mut self, mixture: &Mixture) -> Result<()> {
+        let Mixture { experts, router_bias, correction, shared, .. } = *mixture;
+        let (rows, hidden) = (self.rows, self.hidden);
+        // Routers stay in full precision: a wrong choice costs more than their bytes.
+        let router = Shape::matmul(rows, experts, hidden);
+        self.push("ffn_gate_inp", Class::Router, Op::Matmul, router);
+        for (name, there) in [("ffn_gate_inp.bias", router_bias), ("exp_probs_b", correction)] {
+            if there {
+                self.bias(name, experts);
+            }
+        }
+        self.push("route", Class::Router, Op::Route, Shape::rows(rows, experts));
+        self.experts(mixture)?;
+        if let Some(Shared { dense, gate }) = shared {
+            if gate {
+                let shape = Shape::matmul(rows, 1, hidden);
+                self.push("ffn_gate_inp_shexp", Class::Router, Op::Matmul, shape);
+            }
+            self.dense(Class::Shared, &dense, &SHARED)?;
+        }
+        Ok(())
+    }
+
+    /// Each token goes through `used` experts; the weights of every expert that some token visits are read once.
+    fn experts(&mut self, mixture: &Mixture) -> Result<()> {
+        let Mixture { used, expert, .. } = *mixture;
+        let Dense { width, gated, .. } = expert;
+        let visits = product(&[self.rows, used])?;
+        if gated {
+            self.routed(mixture, EXPERTS.gate, visits, width, self.hidden)?;
+        }
+        self.routed(mixture, EXPERTS.up, visits, width, self.hidden)?;
+        self.activation(Class::Expert, &expert, visits);
+        self.routed(mixture, EXPERTS.down, visits, self.hidden, width)
+    }
+
+    fn routed(
+        &mut self,
+        mixture: &Mixture,
+        (name, bias): (&'static str, &'static str),
+        visits: u64,
+        out: u64,
+        inner: u64,
+    ) -> Result<()> {
+        let Mixture { experts, used, expert, .. } = *mixture;
+        let reads = Reads::experts(experts, used, self.rows).times(self.layers * self.forward.passes);
+        let all = product(&[experts, out])?;
+        let step = self.push(name, Class::Expert, Op::Matmul, Shape::matmul(visits, out, inner));
+        (step.stored, step.reads) = (Some(Shape::matmul(1, all, inner)), reads);
+        if expert.bias {
+            let step = self.push(bias, Class::Norm, Op::Bias, Shape::rows(visits, out));
+            (step.stored, step.reads) = (Some(Shape::rows(1, all)), reads);
+        }
+        Ok(())
+    }
+
+    fn activation(&mut self, class: Class, dense: &Dense, rows: u64) {
+        let (name, op) = match (dense.gated, dense.activation) {
+            (true, Activation::Silu) => ("swiglu", Op::SwiGlu),
+            (true, Activation::Gelu) => ("geglu", Op::GeGlu),
+            (true, Activation::Relu | Activation::ReluSquared) => ("reglu", Op::ReGlu),
+            (false, Activation::Silu) => ("silu", Op::Silu),
+            (false, Activation::Gelu) => ("gelu", Op::Gelu),
+            (false, Activation::Relu) => ("relu", Op::Relu),
+            (false, Activation::ReluSquared) => ("relu_squared", Op::ReluSquared),
+        };
+        self.push(name, class, op, Shape::rows(rows, dense.width));
+    }
+}

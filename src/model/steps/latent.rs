@@ -1,0 +1,113 @@
+//! Multi-head latent attention, in the three ways in which runtimes do it.
+
+use super::super::layer::Latent;
+use super::super::visible::{keys_read, visible_pairs};
+use super::{Class, Forward, Latents, Plan, product, widen};
+use crate::error::Result;
+use roofprobe_kernels::{Op, Shape};
+
+impl Plan<'_> {
+    pub(super) fn latent(&mut self, attention: &Latent) -> Result<()> {
+        let Latent { heads, rank, plain_dim, rotary_dim, value_dim, bias, .. } = *attention;
+        let latents = self.forward.latents;
+        self.latent_queries(attention)?;
+        self.linear(
+            Class::AttnProj,
+            "attn_kv_a_mqa",
+            bias.then_some("attn_kv_a_mqa.bias"),
+            attention.row(),
+            self.hidden,
+        );
+        self.norm("attn_kv_a_norm", super::Norm::Rms, self.rows, rank);
+        // The queries of all heads, and the one key that they share.
+        self.push("rope", Class::AttnCore, Op::Rope, Shape::rows(self.rows, (heads + 1) * rotary_dim));
+        let kept = match latents {
+            Latents::Expanded => attention.expanded(),
+            Latents::Naive | Latents::Absorbed => attention.row(),
+        };
+        let append = Shape::rows(self.rows, kept);
+        match latents {
+            Latents::Expanded => {
+                self.expand(attention, self.rows)?;
+                self.push("kv_append", Class::AttnCore, Op::Append, append);
+            }
+            Latents::Naive | Latents::Absorbed => {
+                self.push("kv_append", Class::AttnCore, Op::Append, append);
+            }
+        }
+        match latents {
+            Latents::Expanded => self.attend_expanded(attention, true)?,
+            Latents::Naive => {
+                self.expand_cache(attention)?;
+                self.attend_expanded(attention, false)?;
+            }
+            Latents::Absorbed => self.attend_latents(attention, plain_dim)?,
+        }
+        let values = product(&[heads, value_dim])?;
+        self.linear(Class::AttnProj, "attn_output", bias.then_some("attn_output.bias"), self.hidden, values);
+        Ok(())
+    }
+
+    fn latent_queries(&mut self, attention: &Latent) -> Result<()> {
+        let queries = product(&[attention.heads, attention.plain_dim + attention.rotary_dim])?;
+        match attention.query_rank {
+            None => self.linear(Class::AttnProj, "attn_q", None, queries, self.hidden),
+            Some(rank) => {
+                let bias = attention.bias.then_some("attn_q_a.bias");
+                self.linear(Class::AttnProj, "attn_q_a", bias, rank, self.hidden);
+                self.norm("attn_q_a_norm", super::Norm::Rms, self.rows, rank);
+                self.linear(Class::AttnProj, "attn_q_b", None, queries, rank);
+            }
+        }
+        Ok(())
+    }
+
+    /// Keys and values of `rows` latents, one pass at a time.
+    fn expand(&mut self, attention: &Latent, rows: u64) -> Result<()> {
+        let shape = expansion(attention, rows);
+        self.push("attn_kv_b", Class::AttnProj, Op::Matmul, shape);
+        Ok(())
+    }
+
+    /// Every pass expands all that is visible to it: their numbers are summed, the matrix is read in every pass.
+    fn expand_cache(&mut self, attention: &Latent) -> Result<()> {
+        let Forward { tokens, past, passes, batch, .. } = *self.forward;
+        let rows = widen(&[batch], keys_read(tokens, past, passes, None))?;
+        let fetched = Shape::rows(rows, attention.row());
+        self.push_summed("kv_fetch", Class::AttnCore, Op::Fetch, fetched);
+        self.push_summed("attn_kv_b", Class::AttnProj, Op::Matmul, expansion(attention, rows));
+        Ok(())
+    }
+
+    /// Head by head over keys and values; `cached` where these are what the cache holds.
+    fn attend_expanded(&mut self, attention: &Latent, cached: bool) -> Result<()> {
+        let Forward { tokens, past, passes, batch, .. } = *self.forward;
+        let Latent { heads, plain_dim, rotary_dim, value_dim, .. } = *attention;
+        let new = product(&[tokens, passes])?;
+        let pairs = widen(&[heads, batch], visible_pairs(new, past, None))?;
+        let rows = widen(&[heads, batch], keys_read(tokens, past, passes, None))?;
+        let row = plain_dim + rotary_dim + value_dim;
+        let shape = Shape::attention(product(&[heads, batch, new])?, if cached { rows } else { 0 }, row, pairs);
+        self.push_summed("attention", Class::AttnCore, Op::Attention, shape);
+        Ok(())
+    }
+
+    /// In the space of latents: all heads share one row per token.
+    fn attend_latents(&mut self, attention: &Latent, plain_dim: u64) -> Result<()> {
+        let Forward { tokens, past, passes, batch, .. } = *self.forward;
+        let Latent { heads, rank, value_dim, .. } = *attention;
+        self.linear(Class::AttnProj, "attn_k_b", None, product(&[heads, rank])?, plain_dim);
+        let new = product(&[tokens, passes])?;
+        let pairs = widen(&[heads, batch], visible_pairs(new, past, None))?;
+        let rows = widen(&[batch], keys_read(tokens, past, passes, None))?;
+        let queries = product(&[heads, batch, new])?;
+        let shape = Shape::latent_attention(queries, rows, attention.row(), rank, pairs);
+        self.push_summed("attention", Class::AttnCore, Op::Attention, shape);
+        self.linear(Class::AttnProj, "attn_v_b", None, product(&[heads, value_dim])?, rank);
+        Ok(())
+    }
+}
+
+fn expansion(attention: &Latent, rows: u64) -> Shape {
+    Shape::matmul(rows, attention.heads * (attention.plain_dim + attention.value_dim), attention.rank)
+}

@@ -1,0 +1,234 @@
+//! The operations of a forward pass, each with its exact shape.
+//!
+//! Formulas are those of the layers as published (Vaswani et al. 2017 for the transformer, Kaplan et al. 2020 for
+//! counting 2 FLOP per weight and token), with the causal mask and the window counted exactly
+//! ([`visible_pairs`](super::visible_pairs)). Names of steps that read a tensor are the names of GGUF tensors. Each kind
+//! of layer has its file here.
+
+mod attention;
+mod class;
+mod feed_forward;
+mod latent;
+mod recurrent;
+mod step;
+mod totals;
+
+use super::architecture::Architecture;
+use super::layer::{Layer, Mixer, Norm};
+use super::tensor_type::TensorType;
+use super::workload::{BATCH_MAX, TOKENS_MAX};
+use crate::error::{Error, Result};
+pub use class::Class;
+use roofprobe_kernels::{Op, Shape};
+pub use step::{Reads, Step, WeightBytes};
+pub use totals::{ByClass, Totals};
+
+/// What multi-head latent attention keeps, and how it attends: runtimes differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Latents {
+    /// Expanded keys and values are kept, and attended to head by head.
+    Expanded,
+    /// Latents are kept; every pass expands all that are visible, and attends head by head.
+    Naive,
+    /// Latents are kept and attended to: queries go into the space of latents, results come out of it.
+    Absorbed,
+}
+
+/// Like forward passes in a row: `tokens` new tokens for each of `batch` sequences, `passes` times.
+///
+/// The first pass finds `past` tokens in the cache of each sequence, every later one finds what the one before left. A
+/// prefill is one pass of many tokens, a decode step one pass of one token, a generation many passes of one token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// New tokens per sequence and pass.
+    pub tokens: u64,
+    /// Tokens in the cache of each sequence before the first pass.
+    pub past: u64,
+    /// Passes.
+    pub passes: u64,
+    /// Sequences.
+    pub batch: u64,
+    /// Rows of logits per sequence and pass: 1 to go on from the last token, `tokens` to judge all of them.
+    pub logits: u64,
+    /// How latent attention is done.
+    pub latents: Latents,
+}
+
+impl Forward {
+    /// One token into an empty cache: reads each weight of a dense model once.
+    pub const ONE_TOKEN: Forward =
+        Forward { tokens: 1, past: 0, passes: 1, batch: 1, logits: 1, latents: Latents::Naive };
+
+    /// With these limits and those of [`Architecture`], no sum of costs leaves 128 bits.
+    fn validate(&self) -> Result<()> {
+        let all = self.tokens.saturating_mul(self.passes);
+        let fits = [(self.tokens, TOKENS_MAX), (all, TOKENS_MAX), (self.batch, BATCH_MAX)]
+            .into_iter()
+            .all(|(count, most)| (1..=most).contains(&count));
+        if fits && self.past <= 2 * TOKENS_MAX && self.logits <= self.tokens { Ok(()) } else { Err(too_large()) }
+    }
+}
+
+impl Architecture {
+    /// The operations of `forward`, in the order of a pass, alike layers counted together, every operand taken for f32:
+    /// [`TensorTypes`](super::TensorTypes) know how they are stored.
+    ///
+    /// Counts are exact sums over all passes. Each pass reads every weight matrix once, of routed experts those that are
+    /// expected to be visited; attention reads each visible cached key and value once per pass and sequence.
+    ///
+    /// # Errors
+    /// Misuse when a number lies beyond the limits of configurations and workloads, or when an extent does not fit 64
+    /// bits.
+    pub fn forward(&self, forward: &Forward) -> Result<Vec<Step>> {
+        forward.validate()?;
+        self.validate()?;
+        let rows = product(&[forward.batch, forward.tokens])?;
+        let mut plan = Plan { forward, hidden: self.hidden, rows, layers: 1, kind: None, steps: Vec::new() };
+        plan.embedding(self)?;
+        for (kind, layer) in self.layers.iter().enumerate() {
+            plan.kind = Some(kind);
+            plan.layer(layer)?;
+        }
+        (plan.layers, plan.kind) = (1, None);
+        plan.head(self)?;
+        Ok(plan.steps)
+    }
+}
+
+/// Steps in the making.
+struct Plan<'a> {
+    forward: &'a Forward,
+    hidden: u64,
+    /// Tokens of one pass, all sequences together.
+    rows: u64,
+    /// Alike layers that the next steps stand for, and which entry of the architecture they are.
+    layers: u64,
+    kind: Option<usize>,
+    steps: Vec<Step>,
+}
+
+impl Plan<'_> {
+    fn push(&mut self, name: &'static str, class: Class, op: Op, shape: Shape) -> &mut Step {
+        let stored = (op.cost(shape).weights_read > 0).then_some(shape);
+        let repeat = self.layers * self.forward.passes;
+        let (operand, kind, reads) = (TensorType::F32, self.kind, Reads::exactly(repeat));
+        let step = Step { name, class, op, shape, stored, operand, kind, repeat, reads };
+        let last = self.steps.len();
+        self.steps.push(step);
+        &mut self.steps[last]
+    }
+
+    /// Executions of all passes are in the shape already: only layers repeat, though weights are read in every pass.
+    fn push_summed(&mut self, name: &'static str, class: Class, op: Op, shape: Shape) {
+        let layers = self.layers;
+        self.push(name, class, op, shape).repeat = layers;
+    }
+
+    fn embedding(&mut self, model: &Architecture) -> Result<()> {
+        let vocabulary = model.vocabulary;
+        let width = model.embedding_width.unwrap_or(self.hidden);
+        let shape = Shape::gather(self.rows, width, vocabulary);
+        let table = Shape::gather(vocabulary, width, vocabulary);
+        self.push("token_embd", Class::Embed, Op::Gather, shape).stored = Some(table);
+        if model.embedding_width.is_some() {
+            self.linear(Class::AttnProj, "project_in", None, self.hidden, width);
+        }
+        if let Some(positions) = model.position_rows {
+            // All sequences of a batch look at the same rows.
+            let shape = Shape::gather(self.forward.tokens, self.hidden, positions);
+            let table = Shape::gather(positions, self.hidden, positions);
+            self.push("position_embd", Class::Norm, Op::Gather, shape).stored = Some(table);
+            self.residual();
+        }
+        Ok(())
+    }
+
+    fn layer(&mut self, layer: &Layer) -> Result<()> {
+        self.layers = layer.count();
+        let norms = layer.norms;
+        self.norm_if(norms.before_mixer, "attn_norm", norms.kind);
+        match &layer.mixer {
+            Mixer::GroupedQuery(attention) => self.grouped_query(attention)?,
+            Mixer::Latent(attention) => self.latent(attention)?,
+            Mixer::ShortConvolution(convolution) => self.short_convolution(convolution)?,
+            Mixer::Mamba2(mamba) => self.mamba2(mamba)?,
+        }
+        self.norm_if(norms.after_mixer, "post_attention_norm", norms.kind);
+        self.residual();
+        if let Some(feed_forward) = &layer.feed_forward {
+            self.norm_if(norms.before_feed_forward, "ffn_norm", norms.kind);
+            self.feed_forward(feed_forward)?;
+            self.norm_if(norms.after_feed_forward, "post_ffw_norm", norms.kind);
+            self.residual();
+        }
+        Ok(())
+    }
+
+    fn head(&mut self, model: &Architecture) -> Result<()> {
+        if let Some(norm) = model.final_norm {
+            self.norm("output_norm", norm, self.rows, self.hidden);
+        }
+        let vocabulary = model.vocabulary;
+        let rows = product(&[self.forward.batch, self.forward.logits])?;
+        let width = model.embedding_width.unwrap_or(self.hidden);
+        if model.embedding_width.is_some() {
+            let shape = Shape::matmul(rows, width, self.hidden);
+            self.push("project_out", Class::AttnProj, Op::Matmul, shape);
+        }
+        let shape = Shape::matmul(rows, vocabulary, width);
+        let head = self.push("output", Class::LmHead, Op::Matmul, shape);
+        if model.tied {
+            head.stored = None;
+        }
+        if model.head_bias {
+            self.push("output.bias", Class::Norm, Op::Bias, Shape::rows(rows, vocabulary));
+        }
+        if model.head_soft_cap {
+            self.push("logit_cap", Class::LmHead, Op::SoftCap, Shape::rows(rows, vocabulary));
+        }
+        Ok(())
+    }
+
+    /// Every token through a matrix, and its bias where that has a name.
+    fn linear(&mut self, class: Class, name: &'static str, bias: Option<&'static str>, out: u64, inner: u64) {
+        self.push(name, class, Op::Matmul, Shape::matmul(self.rows, out, inner));
+        if let Some(name) = bias {
+            self.bias(name, out);
+        }
+    }
+
+    fn bias(&mut self, name: &'static str, row: u64) {
+        self.push(name, Class::Norm, Op::Bias, Shape::rows(self.rows, row));
+    }
+
+    fn norm_if(&mut self, wanted: bool, name: &'static str, kind: Norm) {
+        if wanted {
+            self.norm(name, kind, self.rows, self.hidden);
+        }
+    }
+
+    fn norm(&mut self, name: &'static str, kind: Norm, rows: u64, row: u64) {
+        let (op, weights) = match kind {
+            Norm::Rms => (Op::RmsNorm, 1),
+            Norm::Layer => (Op::LayerNorm, 2),
+            Norm::LayerWithoutBias => (Op::LayerNorm, 1),
+        };
+        self.push(name, Class::Norm, op, Shape::norm(rows, row, weights));
+    }
+
+    fn residual(&mut self) {
+        self.push("residual", Class::Norm, Op::Residual, Shape::rows(self.rows, self.hidden));
+    }
+}
+
+fn product(factors: &[u64]) -> Result<u64> {
+    factors.iter().try_fold(1_u64, |all, &factor| all.checked_mul(factor)).ok_or_else(too_large)
+}
+
+fn widen(factors: &[u64], sum: u128) -> Result<u64> {
+    u64::try_from(sum).ok().and_then(|sum| sum.checked_mul(product(factors).ok()?)).ok_or_else(too_large)
+}
+
+fn too_large() -> Error {
+    Error::misuse("the workload counts beyond 64 bits; lower --prompt, --context, --generate or --batch")
+}

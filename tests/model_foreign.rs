@@ -1,0 +1,131 @@
+//! Architectures that are not known: each must be refused with a reason, or counted rightly; never wrongly.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use roofprobe::model::parse_config;
+use serde_json::{Value, json};
+
+fn refusal(keys: Value) -> String {
+    let message = parse_config(&keys.to_string(), "foreign").expect_err(&keys.to_string()).to_string();
+    assert_eq!(message.lines().count(), 1, "{message}");
+    message
+}
+
+fn llama(more: Value) -> Value {
+    let mut keys = json!({"model_type": "llama", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 4,
+        "num_attention_heads": 4, "vocab_size": 320});
+    for (key, value) in more.as_object().unwrap() {
+        keys[key] = value.clone();
+    }
+    keys
+}
+
+#[test]
+fn families_that_are_not_known() {
+    let text = llama(json!({}));
+    let cases = [
+        // A vision wrapper around a language model that is known.
+        (
+            json!({"model_type": "llava", "text_config": text, "vision_config": {"hidden_size": 1024}}),
+            "multimodal wrapper",
+        ),
+        // Mamba and attention, with a shared block.
+        (
+            json!({"model_type": "zamba2", "hidden_size": 64, "mamba_d_state": 64, "hybrid_layer_ids": [5]}),
+            "\"zamba2\"",
+        ),
+        (json!({"model_type": "granitemoehybrid", "hidden_size": 64, "num_local_experts": 72}), "mixture of experts"),
+        (
+            json!({"model_type": "llama4_text", "num_local_experts": 16, "interleave_moe_layer_step": 1}),
+            "mixture of experts",
+        ),
+        (json!({"model_type": "t5", "d_model": 512, "d_ff": 2048, "is_encoder_decoder": true}), "an encoder"),
+        (json!({"model_type": "gemma3n", "text_config": {"hidden_size": 2048}}), "multimodal wrapper"),
+        (json!({"model_type": "rwkv", "hidden_size": 64, "attention_hidden_size": 64}), "attention_hidden_size"),
+        (json!({"model_type": "bert", "hidden_size": 768, "type_vocab_size": 2}), "type_vocab_size"),
+        (json!({"d_model": 2560, "n_layer": 64, "ssm_cfg": {"layer": "Mamba2"}}), "model_type: is missing"),
+    ];
+    for (keys, words) in cases {
+        let message = refusal(keys);
+        assert!(message.contains(words) && message.contains("keys found"), "{words}: {message}");
+        assert!(message.contains("supported: llama, mistral"), "{message}");
+    }
+}
+
+#[test]
+fn known_families_with_something_else_inside() {
+    for (key, value) in [
+        ("num_experts", json!(8)),
+        ("vision_config", json!({"depth": 2})),
+        ("num_kv_shared_layers", json!(2)),
+        ("hidden_size_per_layer_input", json!(256)),
+        ("mamba_d_state", json!(16)),
+        ("attention_chunk_size", json!(8192)),
+        ("cross_attention_layers", json!([3])),
+        ("use_qk_norm", json!(true)),
+        ("hiden_size", json!(128)),
+        ("sparse_config", json!({"topk": 64})),
+        ("layer_pattern", json!("MMA")),
+        ("kv_lora_rank", json!(512)),
+        ("parallel_attn", json!(true)),
+        ("num_nextn_predict_layers", json!(1)),
+        ("ffn_dim_multiplier", json!(1.3)),
+    ] {
+        let message = refusal(llama(json!({ key: value })));
+        assert!(message.starts_with(&format!("{key}: ")) && message.contains("llama"), "{key}: {message}");
+        // Off, it changes nothing.
+        for off in [json!(null), json!(false), json!(0), json!([])] {
+            assert!(parse_config(&llama(json!({ key: off })).to_string(), "off").is_ok(), "{key}");
+        }
+    }
+    let kinds = refusal(llama(json!({"layer_types": ["linear_attention", "full_attention", "full_attention", "x"]})));
+    assert!(kinds.contains("linear_attention"), "{kinds}");
+    let hybrid = json!({"model_type": "lfm2", "hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "layer_types": ["mamba"]});
+    assert!(refusal(hybrid).contains("\"mamba\""));
+    let mut dense_family = llama(json!({"num_experts": 8}));
+    dense_family["model_type"] = json!("minicpm");
+    assert!(refusal(dense_family).starts_with("num_experts: announces a mixture of experts"));
+}
+
+#[test]
+fn what_is_harmless_stays_so() {
+    let plain = parse_config(&llama(json!({})).to_string(), "m").unwrap();
+    let keys = json!({"initializer_range": 0.02, "rms_norm_eps": 1e-5, "rope_theta": 1e4, "rope_scaling": {"factor": 8.0},
+        "bos_token_id": 1, "eos_token_id": [1, 2], "pretraining_tp": 1, "use_cache": true, "transformers_version": "5.0",
+        "_name_or_path": "x", "attention_dropout": 0.1, "num_beams": 4, "is_llama_config": true, "rope_interleaved": false,
+        "original_max_position_embeddings": 8192, "unheard_of": {"a": 1}, "auto_map": {"AutoModel": "x"}});
+    assert_eq!(parse_config(&llama(keys).to_string(), "m").unwrap(), plain);
+}
+
+#[test]
+fn wrappers_need_their_language_model() {
+    assert!(refusal(json!({"model_type": "gemma3"})).starts_with("text_config: "));
+    assert!(refusal(json!({"model_type": "gemma3", "text_config": 3})).starts_with("text_config: "));
+    let other = json!({"model_type": "gemma3", "text_config": {"model_type": "nemotron_h"}});
+    assert!(refusal(other).contains("\"nemotron_h\""));
+}
+
+#[test]
+fn numbers_that_contradict_each_other() {
+    for (family, keys, words) in [
+        ("mixtral", json!({"num_experts_per_tok": 9}), "num_experts_per_tok: 9 is more than num_local_experts 8"),
+        ("mixtral", json!({"num_local_experts": 8, "num_experts": 4}), "num_experts: disagrees with num_local_experts"),
+        ("olmoe", json!({"num_experts": 0}), "num_experts: "),
+        ("qwen3_moe", json!({"mlp_only_layers": [-1]}), "mlp_only_layers: "),
+        ("qwen3_moe", json!({"decoder_sparse_step": 0}), "decoder_sparse_step: "),
+        ("deepseek_v3", json!({"kv_lora_rank": null}), "kv_lora_rank: is null"),
+        ("deepseek_v3", json!({"n_shared_experts": 1u64 << 40}), "n_shared_experts: "),
+        ("lfm2", json!({"full_attn_idxs": [9]}), "full_attn_idxs: "),
+        ("lfm2", json!({"conv_dim": 32}), "conv_dim: 32"),
+        ("phi3", json!({"partial_rotary_factor": 2.0}), "partial_rotary_factor: "),
+        ("smollm3", json!({"no_rope_layers": [1]}), "no_rope_layers: lists 1"),
+        ("gemma2", json!({"attn_logit_softcapping": "50"}), "attn_logit_softcapping: "),
+        ("opt", json!({"layer_norm_elementwise_affine": false}), "layer_norm_elementwise_affine: "),
+    ] {
+        let mut all = llama(keys);
+        all["model_type"] = json!(family);
+        all["num_key_value_heads"] = json!(null);
+        let message = refusal(all);
+        assert!(message.starts_with(words), "{family}: {message}");
+    }
+}
