@@ -109,6 +109,14 @@ fn tensor_bytes_as_in_gguf_files() {
         ("tinyllama-1.1b", "Q4_K_M", 667_078_656, "q4_k 135, q6_k 21"),
         ("llama-3.1-8b", "Q4_K_M", 4_912_898_304, "q4_k 193, q6_k 33"),
         ("llama-3.1-8b", "Q4_0", 4_653_375_744, "q4_0 225, q6_k 1"),
+        ("gemma-3-1b", "Q4_K_M", 799_525_120, "q4_k 39, q5_0 117, q6_k 13, q8_0 14"),
+        ("gemma-2-2b", "Q6_K", 2_145_346_560, "q6_k 183"),
+        ("glm-4-9b-0414", "F16", 18_802_245_632, "f16 282"),
+        // Routers are f32.
+        ("qwen3-30b-a3b", "F16", 61_089_832_960, "f16 338, f32 48"),
+        ("qwen3-30b-a3b", "Q4_K_S", 17_450_039_296, "f32 48, q4_k 327, q5_k 10, q6_k 1"),
+        ("qwen3-30b-a3b", "Q4_K_M", 18_550_716_416, "f32 48, q4_k 289, q6_k 49"),
+        ("olmoe-1b-7b", "Q4_K_M", 4_211_730_432, "f32 16, q4_k 97, q6_k 17"),
     ] {
         let (model, weights) = (find(name).unwrap(), weights.parse::<Weights>().unwrap());
         let types = TensorTypes::of(&model, Some(weights)).unwrap();

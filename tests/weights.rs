@@ -1,7 +1,7 @@
 //! Words for weight formats, and what they make of a model's tensors.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use roofprobe::model::{Architecture, Phase, Step, TensorType, Weights, Workload, find, parse_config};
+use roofprobe::model::{Architecture, Phase, Runtime, Step, TensorType, Weights, Workload, find, parse_config};
 use std::collections::BTreeMap;
 
 fn weights(word: &str) -> Weights {
@@ -106,6 +106,76 @@ fn mixtures_choose_by_role_layer_and_shape() {
     assert_eq!(types(&dense(512, 8, 4, 9, 1024), "q2_k")["attn_v"], "9 q3_k");
     // 80 layers with grouped queries are a model of 70 billion.
     assert_eq!(types(&dense(512, 8, 1, 80, 1024), "q3_k_m")["attn_v"], "80 q5_k");
+}
+
+/// A model of 8 heads and 2 kv heads, 512 wide; `more` adds or overrides keys.
+fn small(more: &str) -> Architecture {
+    let usual = r#""hidden_size": 512, "num_hidden_layers": 10, "num_attention_heads": 8, "num_key_value_heads": 2,
+        "intermediate_size": 768, "vocab_size": 512"#;
+    parse_config(&format!("{{{usual}, {more}}}"), "small").unwrap()
+}
+
+const MIXTRAL: &str = r#""model_type": "mixtral", "num_local_experts": 8"#;
+const DEEPSEEK: &str = r#""model_type": "deepseek_v2", "num_hidden_layers": 27, "q_lora_rank": null, "kv_lora_rank": 256,
+    "qk_nope_head_dim": 64, "qk_rope_head_dim": 32, "v_head_dim": 64, "n_routed_experts": 16, "n_shared_experts": 2,
+    "num_experts_per_tok": 4, "moe_intermediate_size": 256, "first_k_dense_replace": 1"#;
+
+/// Seen of llama-quantize (build 11669) on files of these shapes, too.
+#[test]
+fn mixtures_know_experts_latents_and_layers_of_two_kinds() {
+    // Eight experts leave room for better keys and values.
+    let mixtral = types(&small(MIXTRAL), "q4_k_m");
+    assert_eq!((mixtral["attn_k"].as_str(), mixtral["attn_v"].as_str()), ("10 q8_0", "10 q8_0"));
+    assert_eq!((mixtral["attn_output"].as_str(), mixtral["ffn_gate_inp"].as_str()), ("10 q5_k", "10 f32"));
+    assert_eq!(mixtral["ffn_down_exps"], "5 q6_k, 5 q4_k");
+    // The expansion of latents is kept in two; rows of 64 for keys fit no super-block.
+    let deepseek = types(&small(DEEPSEEK), "q4_k_m");
+    assert_eq!((deepseek["attn_k_b"].as_str(), deepseek["attn_v_b"].as_str()), ("1 q5_0, 26 q5_0", "1 q4_k, 26 q4_k"));
+    // The block's number decides, the dense first one counted.
+    assert_eq!((deepseek["ffn_down"].as_str(), deepseek["ffn_down_exps"].as_str()), ("1 q6_k", "12 q6_k, 14 q4_k"));
+    assert_eq!(deepseek["ffn_down_shexp"], deepseek["ffn_down_exps"]);
+    let falcon = parse_config(
+        r#"{"model_type": "falcon", "hidden_size": 512, "num_hidden_layers": 32, "num_attention_heads": 8,
+            "num_kv_heads": 2, "ffn_hidden_size": 2048, "vocab_size": 512, "new_decoder_architecture": true}"#,
+        "falcon",
+    );
+    let falcon = types(&falcon.unwrap(), "q4_k_m");
+    // One tensor holds all three.
+    assert_eq!((falcon["attn_q"].as_str(), falcon["attn_v"].as_str()), ("16 q6_k, 16 q4_k", "16 q6_k, 16 q4_k"));
+    assert_eq!((falcon["ffn_down"].as_str(), falcon["output"].as_str()), ("2 q6_k, 14 q5_k, 16 q4_k", "1 q8_0"));
+    let kinds = ["conv", "conv", "full_attention"].repeat(5).join("\", \"");
+    let lfm2 = small(&format!(
+        r#""model_type": "lfm2", "num_hidden_layers": 16, "block_auto_adjust_ff_dim": false,
+            "layer_types": ["{kinds}", "full_attention"]"#
+    ));
+    // Values are counted where there are any, downward matrices in all layers.
+    assert_eq!(types(&lfm2, "q4_k_m")["attn_v"], "4 q4_k, 2 q6_k");
+    assert_eq!(types(&lfm2, "q4_k_m")["ffn_down"], "6 q6_k, 4 q4_k, 4 q4_k, 2 q6_k");
+    assert_eq!(types(&lfm2, "q4_k_m")["shortconv.conv"], "10 f32");
+}
+
+#[test]
+fn checkpoints_of_experts_and_latents() {
+    let open = small(r#""model_type": "gpt_oss", "num_local_experts": 8, "num_experts_per_tok": 4"#);
+    let mxfp4 = types(&open, "mxfp4");
+    assert_eq!((mxfp4["ffn_up_exps"].as_str(), mxfp4["attn_q"].as_str()), ("5 mxfp4, 5 mxfp4", "5 f16, 5 f16"));
+    assert_eq!(mxfp4["ffn_gate_inp"], "5 f16, 5 f16");
+    // Each expert is a matrix with scales of its own.
+    let experts = 10 * 8 * 3;
+    let fp8 = small(MIXTRAL).stored_bytes(weights("fp8")).unwrap();
+    let [half, attention] = [2 * 512 * 512 * 2, 10 * (2 * 512 * 512 + 2 * 128 * 512 + 2 * 4 * 2)];
+    let (routers, norms) = (10 * 8 * 512 * 2, 21 * 512 * 2);
+    assert_eq!(fp8, half + attention + experts * (512 * 768 + 4) + routers + norms);
+    // Engines that attend to latents keep what expands them in 16 bits.
+    let model = small(DEEPSEEK);
+    let runs = |runtime| Workload { weights: Some(weights("awq")), runtime, ..Workload::default() };
+    let kinds = |runtime| {
+        let steps = runs(runtime).runs(&model, Phase::Decode).unwrap().remove(0).steps.into_iter();
+        let expansion = steps.filter(|step| ["attn_kv_b", "attn_k_b"].contains(&step.name));
+        expansion.map(|step| step.operand.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(Runtime::Vllm), ["f16", "f16"]);
+    assert_eq!(kinds(Runtime::HuggingFace), ["awq-4bit-g128", "awq-4bit-g128"]);
 }
 
 #[test]
