@@ -3,7 +3,7 @@
 
 mod gguf_files;
 
-use gguf_files::{F32, IQ2_XXS, Q8_0, Value, model};
+use gguf_files::{F32, IQ2_XXS, Q8_0, Value, families, model};
 use roofprobe::model::gguf::{architecture, parse_gguf};
 use roofprobe::model::{Phase, Workload};
 use std::io::Cursor;
@@ -60,6 +60,8 @@ fn seeds() -> Vec<Vec<u8>> {
     all.alignment = 64;
     all.tensor("a", &[32, 3], Q8_0).tensor("b", &[7], F32).tensor("c", &[4, 3, 2, 2], F32);
     seeds.push(all.bytes());
+    let kinds = families::cases().into_iter().filter(|case| ["deepseek2", "mamba2", "lfm2"].contains(&case.arch));
+    seeds.extend(kinds.map(|case| case.file().packed(IQ2_XXS).bytes()));
     seeds
 }
 

@@ -1,6 +1,8 @@
 //! A small writer of GGUF files, for tests: the layout of the specification, with whatever counts a test wants.
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub(crate) mod families;
+
 /// A value of the metadata.
 #[derive(Clone)]
 pub(crate) enum Value {
@@ -83,6 +85,15 @@ impl File {
     pub(crate) fn matrices(&mut self, kind: u32) -> &mut File {
         for tensor in self.tensors.iter_mut().filter(|tensor| tensor.dims.len() > 1) {
             let (elements, each) = block(kind);
+            (tensor.kind, tensor.bytes) = (kind, tensor.dims.iter().product::<u64>() / elements * each);
+        }
+        self
+    }
+
+    /// The matrices whose rows are whole blocks in another type.
+    pub(crate) fn packed(&mut self, kind: u32) -> &mut File {
+        let (elements, each) = block(kind);
+        for tensor in self.tensors.iter_mut().filter(|tensor| tensor.dims.len() > 1 && tensor.dims[0] % elements == 0) {
             (tensor.kind, tensor.bytes) = (kind, tensor.dims.iter().product::<u64>() / elements * each);
         }
         self
