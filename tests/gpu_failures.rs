@@ -231,6 +231,16 @@ fn a_lost_device_is_replaced_and_said() {
     assert!(profile.ceiling.iter().all(|ceiling| ceiling.status != Status::Unsupported), "{:?}", profile.ceiling);
 }
 
+/// What the worker says of a pass arrives: shaders' and those that only the wall clock sees.
+#[test]
+fn disturbed_passes_are_counted() {
+    let Some(place) = Place::with_adapter("disturbed") else { return };
+    let profile = place.measured(&["compute.f32", "overhead.submit"]);
+    let samples: u32 = profile.ceiling.iter().filter_map(|ceiling| ceiling.samples).sum();
+    assert!(samples > 0);
+    assert_eq!(profile.environment.disturbed_samples, Some(samples));
+}
+
 #[test]
 fn a_submission_that_does_not_end_is_given_up() {
     let Some(place) = Place::with_adapter("watchdog-ms=1") else { return };

@@ -2,7 +2,7 @@
 
 use super::context::{Bound, Context, Outcome, Part, Pipeline};
 use super::params::params;
-use super::routine::{Routine, folded};
+use super::routine::{Routine, folded, named};
 use super::shader::{Access, Program, Shader, shader};
 use crate::device::Refusal;
 use crate::job::Job;
@@ -50,10 +50,6 @@ struct Wanted {
 
 impl Wanted {
     fn of(job: &Job) -> Result<Wanted, Refusal> {
-        let named = |value: Option<u32>, what: &str| {
-            let missing = || Refusal::Skipped(format!("the job names no {what}"));
-            value.filter(|&n| n > 0).ok_or_else(missing)
-        };
         let variant = &job.variant;
         let wanted = Wanted {
             dtype: job.dtype,

@@ -29,6 +29,8 @@ pub(super) struct Hooks {
     pub(super) adapters_twice: bool,
     /// `watchdog-ms=N`: submissions are given up after that time.
     pub(super) watchdog: Option<Duration>,
+    /// `disturbed`: every pass says that others came between.
+    pub(super) disturbed: bool,
     /// `checked`: shaders keep their run-time checks.
     pub(super) checked: bool,
     /// `no-f16`, `no-subgroups`, `no-timestamps`: the adapter is taken to lack it.
@@ -66,6 +68,7 @@ impl Hooks {
                 "no-adapters" => hooks.no_adapters = true,
                 "adapters-twice" => hooks.adapters_twice = true,
                 "watchdog-ms" => hooks.watchdog = Some(Duration::from_millis(number()?)),
+                "disturbed" => hooks.disturbed = true,
                 "checked" => hooks.checked = true,
                 "no-f16" => hooks.no_f16 = true,
                 "no-subgroups" => hooks.no_subgroups = true,

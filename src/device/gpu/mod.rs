@@ -5,6 +5,7 @@
 
 mod adapter;
 mod attention;
+mod buffers;
 mod chain;
 mod choose;
 mod context;

@@ -1,6 +1,7 @@
 //! Routines: jobs made ready on the GPU, and how their time is taken.
 
 use super::context::{Context, Outcome, Times};
+use crate::device::Refusal;
 use crate::work::Work;
 
 /// One job made ready: buffers filled, pipeline built.
@@ -33,11 +34,14 @@ pub(super) trait Routine {
     fn verifies_at_once(&self) -> bool {
         false
     }
+}
 
-    /// What has to be said about its ceiling.
-    fn note(&self) -> Option<String> {
-        None
-    }
+/// A number that a job has to name, 1 or more.
+///
+/// # Errors
+/// Skipped, when it does not.
+pub(super) fn named(value: Option<u32>, what: &str) -> Result<u32, Refusal> {
+    value.filter(|&n| n > 0).ok_or_else(|| Refusal::Skipped(format!("the job names no {what}")))
 }
 
 /// Calls `dispatch` with slots such that the sum of their 2^slot is `repetitions`, none above `fold`.

@@ -2,7 +2,7 @@
 
 use super::context::{Bound, Context, Outcome, Part, Pipeline};
 use super::params::params;
-use super::routine::{Routine, folded};
+use super::routine::{Routine, folded, named};
 use super::shader::{Access, Program, Shader, shader};
 use crate::device::Refusal;
 use crate::job::Job;
@@ -135,9 +135,8 @@ struct Division {
 
 impl Division {
     fn of(job: &Job) -> Result<Division, Refusal> {
-        let missing = |what: &str| Refusal::Skipped(format!("the job names no {what}"));
-        let size = job.variant.workgroup_size.filter(|&n| n > 0).ok_or_else(|| missing("workgroup size"))?;
-        let groups = job.variant.workgroups.filter(|&n| n > 0).ok_or_else(|| missing("number of workgroups"))?;
+        let size = named(job.variant.workgroup_size, "workgroup size")?;
+        let groups = named(job.variant.workgroups, "number of workgroups")?;
         Ok(Division { size, groups, layout: job.variant.layout.unwrap_or(Layout::Strided) })
     }
 

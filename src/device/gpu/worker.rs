@@ -27,6 +27,21 @@ use std::rc::Rc;
 /// waking of those that slept before is in it.
 const WAITED_SHARE_MAX: f64 = 0.05;
 
+/// Watches whether others have the processor while it plays the GPU.
+struct Watch(Option<(Taken, f64)>);
+
+impl Watch {
+    fn begin(software: bool) -> Watch {
+        Watch(software.then(|| (Taken::now(), all_waited_s())))
+    }
+
+    /// Whether they had it, during a pass of so many seconds.
+    fn disturbed(self, seconds: f64) -> bool {
+        let waited = |before: f64| all_waited_s() - before > WAITED_SHARE_MAX * seconds;
+        self.0.is_some_and(|(taken, waited_s)| waited(waited_s) || Taken::now().more_than(taken))
+    }
+}
+
 /// A job made ready, and what is known of it.
 struct Ready {
     routine: Box<dyn Routine>,
@@ -81,17 +96,6 @@ impl Worker {
     /// # Errors
     /// Refused: the job; fatal: the device is gone.
     pub(super) fn time(&mut self, job: &Job, repetitions: u64, limit: f64) -> Outcome<Pass> {
-        let before = self.software.then(|| (Taken::now(), all_waited_s()));
-        let mut pass = self.timed(job, repetitions, limit)?;
-        if let Some((taken, waited_s)) = before {
-            // The processor is the GPU, and others may have had it meanwhile.
-            let waited = all_waited_s() - waited_s > WAITED_SHARE_MAX * pass.seconds.0;
-            pass.disturbed |= waited || Taken::now().more_than(taken);
-        }
-        Ok(pass)
-    }
-
-    fn timed(&mut self, job: &Job, repetitions: u64, limit: f64) -> Outcome<Pass> {
         self.asked += 1;
         if self.hooks.die_at == Some(self.asked) {
             std::process::abort();
@@ -103,18 +107,29 @@ impl Worker {
             self.context.lose();
         }
         if let Some(timed) = self.walled(job, repetitions) {
-            return timed;
+            return timed.map(|pass| self.marked(pass));
         }
         if !self.ready.contains_key(job) {
             let ready = self.made_ready(job)?;
             self.ready.insert(job.clone(), ready);
         }
         let Some(ready) = self.ready.get_mut(job) else { return Err(Refusal::Exhausted.into()) };
-        let timed = ready.time(&self.context, job, repetitions, limit);
+        let timed = ready.time(&self.context, job, repetitions, limit, self.software);
         if timed.is_err() {
             self.ready.remove(job);
         }
-        timed
+        timed.map(|pass| self.marked(pass))
+    }
+
+    /// A pass that a hook marks as disturbed.
+    fn marked(&self, pass: Pass) -> Pass {
+        Pass { disturbed: pass.disturbed || self.hooks.disturbed, ..pass }
+    }
+
+    /// The jobs that are ready.
+    #[cfg(test)]
+    pub(super) fn ready(&self) -> impl Iterator<Item = &Job> {
+        self.ready.keys()
     }
 
     /// Gives up all memory.
@@ -134,8 +149,9 @@ impl Worker {
             },
         };
         let work = walled.work() * repetitions as f64;
+        let watch = Watch::begin(self.software);
         let pass = |(seconds, right)| match right {
-            true => Ok(pass(seconds, repetitions, work, None)),
+            true => Ok(Pass { disturbed: watch.disturbed(seconds), ..pass(seconds, repetitions, work, None) }),
             false => Err(rejected(job)),
         };
         let timed = walled.run(&self.context, repetitions).and_then(pass);
@@ -237,24 +253,25 @@ fn is_stream(op: Op) -> bool {
 }
 
 impl Ready {
-    fn time(&mut self, context: &Context, job: &Job, repetitions: u64, limit: f64) -> Outcome<Pass> {
+    fn time(&mut self, context: &Context, job: &Job, repetitions: u64, limit: f64, software: bool) -> Outcome<Pass> {
         // Repetitions within a dispatch take another way than those of several.
         let fold = self.pacing.fold(self.routine.as_ref(), limit);
         let verifies = self.routine.verifies_at_once() || fold > self.verified_fold;
         if verifies {
             self.routine.prepare(context)?;
         }
+        // Making ready and verifying are no part of the pass, and whoever comes between does it no harm.
+        let watch = Watch::begin(software);
         let timing = self.pacing.time(context, self.routine.as_ref(), repetitions, limit)?;
+        let disturbed = timing.disturbed || watch.disturbed(timing.seconds);
         if verifies && !self.routine.verify(context, timing.executed)? {
             return Err(rejected(job));
         }
         self.verified_fold = self.verified_fold.max(fold);
         let wall_clock = |reason| format!("timed by the wall clock, by difference: {reason}");
-        let notes: Vec<String> =
-            self.routine.note().into_iter().chain(self.pacing.by_difference.map(wall_clock)).collect();
+        let note = self.pacing.by_difference.map(wall_clock);
         let work = self.routine.work() * timing.repetitions as f64;
-        let note = (!notes.is_empty()).then(|| notes.join("; "));
-        Ok(Pass { disturbed: timing.disturbed, ..pass(timing.seconds, timing.repetitions, work, note) })
+        Ok(Pass { disturbed, ..pass(timing.seconds, timing.repetitions, work, note) })
     }
 }
 

@@ -47,3 +47,37 @@ fn workgroup_memory_is_read_as_often_as_counted() {
         }
     });
 }
+
+#[test]
+fn what_others_hold_goes_before_something_large_is_made_ready() {
+    on_every_adapter(|worker| {
+        let stream = |vectors: u64| Variant {
+            workgroup_size: Some(32),
+            workgroups: Some(4),
+            footprint_bytes: Some(vectors * 16),
+            ..Variant::default()
+        };
+        let matmul = || Variant {
+            m: Some(1),
+            n: Some(8),
+            k: Some(64),
+            copies: Some(1),
+            layout: Some(Layout::Contiguous),
+            reduction: Some(crate::profile::Reduction::Invocation),
+            tile: Some("1x1".to_owned()),
+            workgroup_size: Some(8),
+            ..Variant::default()
+        };
+        let held = |worker: &Worker| worker.ready().map(|job| job.to_string()).collect::<Vec<_>>();
+        let read = |vectors| job("memory.vram.read", Op::Read, Dtype::F32, stream(vectors));
+        for vectors in [100, 50, 200] {
+            timed(worker, &read(vectors), 1).unwrap();
+        }
+        assert_eq!(held(worker), [read(200).to_string()], "the smaller arrays went before the larger ones came");
+        let [first, second] = [Dtype::Q8_0, Dtype::F16].map(|dtype| job("matmul.m1", Op::Matmul, dtype, matmul()));
+        timed(worker, &first, 1).unwrap();
+        timed(worker, &second, 1).unwrap();
+        assert_eq!(worker.ready().filter(|job| job.op == Op::Matmul).collect::<Vec<_>>(), [&second]);
+        assert!(worker.ready().any(|job| *job == read(200)), "streams are asked for between all others");
+    });
+}
