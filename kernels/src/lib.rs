@@ -8,6 +8,7 @@
 mod arch;
 pub mod buffer;
 pub mod dtype;
+mod formula;
 pub mod isa;
 mod lanes;
 pub mod op;
@@ -16,5 +17,6 @@ pub mod reference;
 mod vector;
 
 pub use dtype::{Block, Dtype};
+pub use formula::Formula;
 pub use isa::Isa;
 pub use op::{Cost, Op, Shape};

@@ -1,0 +1,61 @@
+//! Exact counts by class.
+
+use super::exact;
+use crate::error::Result;
+use crate::model::{ByClass, Class};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+/// Exact counts by class, written as a map.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassCounts(Vec<(&'static str, Count)>);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Count {
+    Whole(u64),
+    /// What is expected of random choices; whole only by chance.
+    Expected(f64),
+}
+
+impl ClassCounts {
+    /// The count of that name (a class, or `total`); an expectation is rounded.
+    pub fn get(&self, name: &str) -> Option<u64> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, count)| match *count {
+            Count::Whole(count) => count,
+            Count::Expected(count) => count.round() as u64,
+        })
+    }
+
+    pub(super) fn of(counts: &ByClass, included: fn(Class) -> bool) -> Result<ClassCounts> {
+        let classes = Class::ALL.into_iter().filter(|&class| included(class));
+        let count = |class: Class| Ok((class.name(), Count::Whole(exact(counts.get(class))?)));
+        classes.map(count).collect::<Result<_>>().map(ClassCounts)
+    }
+
+    pub(super) fn with_total(mut self, total: u128) -> Result<ClassCounts> {
+        self.0.push(("total", Count::Whole(exact(total)?)));
+        Ok(self)
+    }
+
+    pub(super) fn with_expectation(mut self, class: Class, expected: f64) -> ClassCounts {
+        for (name, count) in &mut self.0 {
+            if *name == class.name() && expected.fract() != 0.0 {
+                *count = Count::Expected(expected);
+            }
+        }
+        self
+    }
+}
+
+impl Serialize for ClassCounts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, count) in &self.0 {
+            match count {
+                Count::Whole(count) => map.serialize_entry(name, count)?,
+                Count::Expected(count) => map.serialize_entry(name, count)?,
+            }
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,46 @@
+//! What must be held at once.
+
+use super::exact;
+use crate::error::{Error, Result};
+use crate::model::{Architecture, Pass, Phase, Step, TensorTypes, Workload};
+use roofprobe_kernels::Dtype;
+
+/// Tokens that engines process at once in a long prefill: the default micro-batch of llama.cpp. It limits the memory
+/// that activations need, and nothing else here.
+const MICRO_BATCH: u64 = 512;
+
+/// What must be held at once, bytes.
+pub(super) struct Memory {
+    pub(super) weights: u64,
+    /// Keys and values, and what recurrent layers keep.
+    cache: u64,
+    activations: u64,
+}
+
+impl Memory {
+    pub(super) fn of(model: &Architecture, workload: &Workload, types: &TensorTypes) -> Result<Memory> {
+        let latents = workload.runtime.latents(model, Pass::Decode);
+        let sequences = u128::from(workload.batch);
+        let cached = u128::from(model.cached_elements(workload.longest(), latents)?) * sequences;
+        let state = u128::from(model.state_elements()?) * u128::from(Dtype::F32.block().bytes) * sequences;
+        // Rows were found to be whole blocks when the steps were made.
+        let cache =
+            workload.kv.bytes(cached, 1, 1).ok_or_else(|| Error::misuse("--kv: rows are no whole number of blocks"))?;
+        let micro = Workload { prompt: workload.prompt.min(MICRO_BATCH), ..*workload };
+        let mut widest = 0;
+        for run in micro.runs(model, Phase::Prefill)? {
+            // Logits are kept for one token of each sequence; attention reads its queries, not the cache, from here.
+            let elements = |step: &Step| {
+                let cost = step.op.cost(step.shape);
+                cost.input_read + cost.output_written
+            };
+            widest = run.steps.iter().map(elements).fold(widest, u128::max);
+        }
+        let activations = exact(widest * u128::from(Dtype::F32.block().bytes))?;
+        Ok(Memory { weights: types.bytes, cache: exact(cache + state)?, activations })
+    }
+
+    pub(super) fn total(&self) -> Result<u64> {
+        exact(u128::from(self.weights) + u128::from(self.cache) + u128::from(self.activations))
+    }
+}

@@ -1,0 +1,76 @@
+//! What has to be said about a result.
+
+use super::PhaseResult;
+use crate::error::Result;
+use crate::model::{Architecture, Phase, TensorTypes, Workload};
+use crate::profile::{GpuClass, Profile};
+use crate::roofline::{Arithmetic, Roofs};
+use roofprobe_kernels::Op;
+
+/// The remarks of every roof that the workload touches, each once.
+pub(super) fn roof_notes(roofs: &Roofs, workload: &Workload, types: &TensorTypes) -> Result<Vec<String>> {
+    let matmul = roofs.compute(Arithmetic::of(Op::Matmul, types.main.nearest()))?;
+    let attention = roofs.compute(Arithmetic::of(Op::Attention, workload.kv.nearest()))?;
+    let mut notes: Vec<String> = Vec::new();
+    let remarks = [&roofs.read.remarks, &roofs.write.remarks, &matmul.remarks, &attention.remarks];
+    for remark in remarks.into_iter().flatten() {
+        if !notes.contains(remark) {
+            notes.push(remark.clone());
+        }
+    }
+    Ok(notes)
+}
+
+/// A GPU that is none must not be taken for one.
+pub(super) fn software_note(profile: &Profile) -> Option<String> {
+    let device = &profile.device;
+    let software = device.gpu.as_ref().is_some_and(|gpu| gpu.class == GpuClass::Software);
+    software.then(|| format!("{} is a software adapter: these are no ceilings of a GPU", device.name))
+}
+
+pub(super) fn memory_note(needed: u64, has: Option<u64>) -> Option<String> {
+    match has {
+        None => Some(format!("needs {}; it is unknown how much memory the device has", mib(needed))),
+        Some(has) => {
+            (needed > has).then(|| format!("needs {} and the device has {}: it does not fit", mib(needed), mib(has)))
+        }
+    }
+}
+
+pub(super) fn context_note(model: &Architecture, workload: &Workload) -> Option<String> {
+    let (made_for, asked) = (model.max_positions?, workload.longest());
+    (asked > made_for).then(|| format!("{asked} tokens are asked for; the model was made for {made_for}"))
+}
+
+/// Where a cache holds all weights, main memory need not be the roof.
+pub(super) fn cache_note(profile: &Profile, weights: u64) -> Option<String> {
+    let largest = profile.device.caches.iter().map(|c| c.bytes.saturating_mul(u64::from(c.instances))).max()?;
+    (weights <= largest).then(|| {
+        let (weights, largest) = (mib(weights), mib(largest));
+        format!("the weights ({weights}) fit in a cache ({largest}); a run may exceed the roof of main memory")
+    })
+}
+
+/// How many different experts a pass reads: an expectation, and its bounds.
+pub(super) fn expert_note(phase: &PhaseResult) -> Option<String> {
+    if phase.phase == Phase::Generation {
+        return None;
+    }
+    let (least, expected, most) = phase.ops.iter().find_map(|op| op.experts)?;
+    Some(format!(
+        "{}: {expected:.1} different experts are expected per layer, were all alike to the router; {least} to {most} can be",
+        phase.phase.name()
+    ))
+}
+
+pub(super) fn above_roof_note(phase: &PhaseResult) -> String {
+    format!(
+        "{}: the point lies {:.2} octaves above the roof of the weights' arithmetic; other operations run under higher ones",
+        phase.phase.name(),
+        -phase.potential.headroom_log2
+    )
+}
+
+pub(super) fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}

@@ -1,0 +1,171 @@
+//! The record of an evaluation: field names are a contract with other tools.
+
+use super::ClassCounts;
+use crate::model::{Pass, Phase, Runtime};
+use crate::potential::Potential;
+use crate::roofline::Resource;
+use serde::Serialize;
+
+/// One model on one profile.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// The model's name.
+    pub model: String,
+    /// The profile's name.
+    pub profile: String,
+    /// The device's name in the profile.
+    pub device: String,
+    /// Parameters, a tied head counted once; of a GGUF file every element of its tensor table.
+    pub params_total: u64,
+    /// Parameters that take part in one token: all but the experts that it does not visit.
+    pub params_active: u64,
+    /// Parameters outside embedding and head.
+    pub params_non_embedding: u64,
+    /// Cache elements per token, all layers together.
+    pub kv_elements_per_token: u64,
+    /// Elements that recurrent layers keep of a sequence, however long.
+    pub state_elements_per_sequence: u64,
+    /// Whose way of doing latent attention is counted.
+    pub runtime: Runtime,
+    /// How weights are stored: the word of `--weights`, or of the file.
+    pub weights: String,
+    /// How the cache is stored.
+    pub kv: String,
+    /// Tokens of the prompt of each sequence.
+    pub prompt: u64,
+    /// Tokens in the cache before the prompt.
+    pub cached: u64,
+    /// Keys that the decode step sees.
+    pub context: u64,
+    /// Tokens generated for each sequence.
+    pub generate: Option<u64>,
+    /// Sequences processed together.
+    pub batch: u64,
+    /// Bytes of all weights.
+    pub weight_bytes_total: u64,
+    /// Bytes of all tensors of the GGUF file, or of the one that would be made of this shape; beside weights it may keep
+    /// factors of the rotary embedding. None for a checkpoint's layout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tensor_bytes: Option<u64>,
+    /// Bytes of weights, of the cache at its longest, and of activations (f32, 512 tokens at a time).
+    pub memory_needed_bytes: u64,
+    /// Bytes that the device has; none where the profile does not tell.
+    pub memory_bytes: Option<u64>,
+    /// Whether it has enough, where that can be told.
+    pub fits: Option<bool>,
+    /// π/β for the arithmetic of the weights.
+    pub ridge_flop_per_byte: f64,
+    /// What has to be said about this result.
+    pub notes: Vec<String>,
+    /// The phases.
+    pub phases: Vec<PhaseResult>,
+}
+
+/// One phase of a workload: exact counts, and the bound of its time.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PhaseResult {
+    /// Which one.
+    pub phase: Phase,
+    /// Tokens per sequence that it takes in (prefill) or gives (decode, generation).
+    pub tokens: u64,
+    /// Keys that its last token sees, itself included.
+    pub context: u64,
+    /// Forward passes.
+    pub forward_passes: u64,
+    /// Matmul FLOPs by class, and their total.
+    pub flops: ClassCounts,
+    /// Elementwise FLOPs.
+    pub vector_flops: u64,
+    /// Weight elements read, by class; those of routed experts are an expectation, with its fraction.
+    pub weight_elements: ClassCounts,
+    /// Weight bytes read; of routed experts, as expected.
+    pub weight_bytes: u64,
+    /// Weight bytes read if all tokens chose the same experts, and if they chose as many different ones as can be.
+    pub weight_bytes_bounds: [u64; 2],
+    /// Weight bytes read, by class.
+    pub weight_bytes_by_class: ClassCounts,
+    /// Cache elements read.
+    pub kv_read_elements: u64,
+    /// Cache elements written.
+    pub kv_write_elements: u64,
+    /// Cache bytes read.
+    pub kv_read_bytes: u64,
+    /// Cache bytes written.
+    pub kv_write_bytes: u64,
+    /// Bytes read of what recurrent layers keep.
+    pub state_read_bytes: u64,
+    /// Bytes written of it.
+    pub state_write_bytes: u64,
+    /// Activation bytes between routines, f32; not memory traffic here.
+    pub act_bytes: u64,
+    /// Matmul FLOPs per byte of weights, cache and state.
+    pub oi: f64,
+    /// The same were activations memory traffic.
+    pub oi_with_activations: f64,
+    /// The resource that binds for the larger share of the time.
+    pub bound: Resource,
+    /// The ceiling that binds longest.
+    pub bound_by: Option<String>,
+    /// The share of the time in operations that memory binds.
+    pub memory_bound_share: f64,
+    /// The least time, one operation after another.
+    pub seconds: f64,
+    /// The least time if all operations overlapped.
+    pub seconds_optimistic: f64,
+    /// Predicted rate of matmul FLOPs, 10⁹ per second.
+    pub gflop_per_s: f64,
+    /// Tokens per second, all sequences together: taken in (prefill), given (decode), given from end to end (generation).
+    pub tokens_per_s: f64,
+    /// Generation only: tokens per second after the first, prefill not counted; none for a single token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decode_tokens_per_s: Option<f64>,
+    /// `tokens_per_s` with all ceilings at the lower, and at the upper, end of their 95 % intervals.
+    pub tokens_per_s_interval: [f64; 2],
+    /// Where it stands under the roofline of the weights' arithmetic.
+    #[serde(flatten)]
+    pub potential: Potential,
+    /// Its operations.
+    pub ops: Vec<OpResult>,
+}
+
+/// One operation of a phase, all its repeats together.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OpResult {
+    /// The kind of pass it belongs to.
+    pub pass: Pass,
+    /// Its name.
+    pub op: &'static str,
+    /// Its class.
+    pub class: &'static str,
+    /// The routine.
+    pub routine: &'static str,
+    /// How its weights, or its cache rows, are stored.
+    pub stored_as: String,
+    /// Rows of one execution.
+    pub m: u64,
+    /// Output features, or cached rows.
+    pub n: u64,
+    /// Inner extent.
+    pub k: u64,
+    /// Executions.
+    pub repeat: u64,
+    /// Of routed experts, how many different ones one execution reads: at least, as expected, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experts: Option<(u64, f64, u64)>,
+    /// Matmul FLOPs.
+    pub flops: u64,
+    /// Elementwise FLOPs.
+    pub vector_flops: u64,
+    /// Bytes of weights, cache and state.
+    pub bytes: u64,
+    /// FLOPs per byte; none without bytes.
+    pub oi: Option<f64>,
+    /// The least time.
+    pub seconds: f64,
+    /// Its share of the phase's time.
+    pub share: f64,
+    /// The resource that binds; none when it takes no time under these roofs.
+    pub bound: Option<Resource>,
+    /// The ceiling that binds.
+    pub ceiling: Option<String>,
+}
