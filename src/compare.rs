@@ -374,14 +374,14 @@ fn phase_comparison(phase: Phase, results: &[Evaluation]) -> Option<PhaseCompari
     let first = *found.first()?;
     let figure = |result: &PhaseResult| {
         // Equal ends are those of ceilings without intervals.
-        let [low, high] = result.tokens_per_s_interval;
-        Figure { value: result.tokens_per_s, interval: (low < high).then_some([low, high]) }
+        let [low, high] = result.speed.tokens_per_s_interval;
+        Figure { value: result.speed.tokens_per_s, interval: (low < high).then_some([low, high]) }
     };
     let speed = |(place, result): (usize, &&PhaseResult)| Speed {
-        tokens_per_s: result.tokens_per_s,
+        tokens_per_s: result.speed.tokens_per_s,
         tokens_per_s_interval: figure(result).interval,
-        bound: result.bound,
-        bound_by: result.bound_by.clone(),
+        bound: result.speed.bound,
+        bound_by: result.speed.bound_by.clone(),
         ratio: (place > 0).then(|| Ratio::of(figure(result), figure(first))),
     };
     Some(PhaseComparison {

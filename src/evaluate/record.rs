@@ -102,16 +102,39 @@ pub struct PhaseResult {
     pub oi: f64,
     /// The same were activations memory traffic.
     pub oi_with_activations: f64,
+    /// What the record goes by: the roof asked for.
+    #[serde(flatten)]
+    pub speed: Speed,
+    /// The same under each roof that the profile has.
+    pub roofs: Vec<Speed>,
+    /// Where it stands under the roofline of the weights' arithmetic.
+    #[serde(flatten)]
+    pub potential: Potential,
+    /// Its operations.
+    pub ops: Vec<OpResult>,
+}
+
+/// The least time of a phase under one roof, and what follows from it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Speed {
+    /// Which roof.
+    pub roof: RoofKind,
     /// The resource that binds for the larger share of the time.
     pub bound: Resource,
     /// The ceiling that binds longest.
     pub bound_by: Option<String>,
     /// The share of the time in operations that memory binds.
     pub memory_bound_share: f64,
+    /// The share of the time in operations of which cannot be told what binds them: the intervals of their ceilings overlap.
+    pub undecided_share: f64,
     /// The least time, one operation after another.
     pub seconds: f64,
-    /// The least time if all operations overlapped.
-    pub seconds_optimistic: f64,
+    /// The part of it in which operations are started; none under the peak roof.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overhead_seconds: Option<f64>,
+    /// The least time if all operations overlapped; of the peak roof only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_optimistic: Option<f64>,
     /// Predicted rate of matmul FLOPs, 10⁹ per second.
     pub gflop_per_s: f64,
     /// Tokens per second, all sequences together: taken in (prefill), given (decode), given from end to end (generation).
@@ -121,11 +144,27 @@ pub struct PhaseResult {
     pub decode_tokens_per_s: Option<f64>,
     /// `tokens_per_s` with all ceilings at the lower, and at the upper, end of their 95 % intervals.
     pub tokens_per_s_interval: [f64; 2],
-    /// Where it stands under the roofline of the weights' arithmetic.
-    #[serde(flatten)]
-    pub potential: Potential,
-    /// Its operations.
-    pub ops: Vec<OpResult>,
+}
+
+/// Which ceilings a prediction goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RoofKind {
+    /// Peak arithmetic and main memory: `max(F/π, Q/β)` for each operation. No kernel is faster.
+    Peak,
+    /// What the device's kernels were measured to do, per operation, tensor type and number of tokens, and what starting
+    /// them costs.
+    Achieved,
+}
+
+impl RoofKind {
+    /// The word on the command line and in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RoofKind::Peak => "peak",
+            RoofKind::Achieved => "achieved",
+        }
+    }
 }
 
 /// One operation of a phase, all its repeats together.

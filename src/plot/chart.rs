@@ -244,9 +244,9 @@ fn points(model: usize, evaluation: &Evaluation) -> impl Iterator<Item = Point> 
         model,
         phase: phase.phase,
         intensity: phase.oi,
-        performance: phase.gflop_per_s,
-        tokens_per_s: phase.tokens_per_s,
-        tokens_per_s_interval: phase.tokens_per_s_interval,
+        performance: phase.speed.gflop_per_s,
+        tokens_per_s: phase.speed.tokens_per_s,
+        tokens_per_s_interval: phase.speed.tokens_per_s_interval,
         too_large,
     })
 }

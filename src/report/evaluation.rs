@@ -47,15 +47,15 @@ fn each_phase(evaluations: &[Evaluation], row: impl Fn(&Evaluation, &PhaseResult
 
 fn speeds(evaluations: &[Evaluation]) -> Table {
     let row = |result: &Evaluation, phase: &PhaseResult| {
-        let [low, high] = phase.tokens_per_s_interval;
+        let [low, high] = phase.speed.tokens_per_s_interval;
         vec![
             Cell::text(&result.model),
             Cell::text(&result.profile),
             Cell::text(phase.phase.name()),
             plain(phase.tokens),
-            Cell::text(phase.bound.name()),
-            Cell::number(phase.seconds * 1e3),
-            Cell::number(phase.tokens_per_s),
+            Cell::text(phase.speed.bound.name()),
+            Cell::number(phase.speed.seconds * 1e3),
+            Cell::number(phase.speed.tokens_per_s),
             Cell::number(low),
             Cell::number(high),
             Cell::number(phase.potential.phi),
@@ -201,7 +201,7 @@ fn flat(evaluations: &[Evaluation]) -> Table {
         "regime",
     ];
     let row = |result: &Evaluation, phase: &PhaseResult| {
-        let [low, high] = phase.tokens_per_s_interval;
+        let [low, high] = phase.speed.tokens_per_s_interval;
         vec![
             Cell::text(&result.model),
             Cell::text(&result.profile),
@@ -224,12 +224,12 @@ fn flat(evaluations: &[Evaluation]) -> Table {
             plain(phase.act_bytes),
             Cell::number(phase.oi),
             Cell::number(phase.oi_with_activations),
-            Cell::text(phase.bound.name()),
-            phase.bound_by.as_ref().map_or(Cell::Empty, Cell::text),
-            Cell::number(phase.memory_bound_share),
-            Cell::number(phase.seconds),
-            Cell::number(phase.seconds_optimistic),
-            Cell::number(phase.tokens_per_s),
+            Cell::text(phase.speed.bound.name()),
+            phase.speed.bound_by.as_ref().map_or(Cell::Empty, Cell::text),
+            Cell::number(phase.speed.memory_bound_share),
+            Cell::number(phase.speed.seconds),
+            Cell::number(phase.speed.seconds_optimistic),
+            Cell::number(phase.speed.tokens_per_s),
             Cell::number(low),
             Cell::number(high),
             Cell::number(phase.potential.phi),
