@@ -305,10 +305,10 @@ struct Timed<'a> {
     pass: Pass,
     step: &'a Step,
     bytes: u128,
-    bound: Bound,
+    bound: Bound<'a>,
 }
 
-fn timed<'a>(pass: Pass, step: &'a Step, roofs: &Roofs) -> Result<Timed<'a>> {
+fn timed<'a>(pass: Pass, step: &'a Step, roofs: &Roofs<'a>) -> Result<Timed<'a>> {
     let (read, written) = (step.read_bytes()?, step.written_bytes()?);
     let load =
         Load { flops: Flops(step.total().flops as f64), read: Bytes(read as f64), written: Bytes(written as f64) };
@@ -391,8 +391,8 @@ fn op_result(timed: &Timed, whole: Seconds) -> Result<OpResult> {
         oi: (*bytes > 0).then(|| cost.flops as f64 / *bytes as f64),
         seconds: seconds.0,
         share: seconds / whole,
-        bound: bound.ceiling.as_ref().map(|_| bound.resource),
-        ceiling: bound.ceiling.clone(),
+        bound: bound.ceiling.map(|_| bound.resource),
+        ceiling: bound.ceiling.map(str::to_owned),
     })
 }
 
