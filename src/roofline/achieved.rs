@@ -1,0 +1,215 @@
+//! The achieved roof: what the profile's own kernels were measured to do, operation by operation.
+
+use super::attention::{Attentions, Measured};
+use super::demand::{Demand, Kernel};
+use super::ladder::{Interval, Ladders, Reading, measured};
+use super::{Bound, Resource};
+use crate::model::{Pass, TensorType};
+use crate::profile::{DeviceKind, Profile, Unit};
+use crate::units::Seconds;
+use std::fmt;
+
+/// The kernels of one profile, found once.
+#[derive(Clone, Debug)]
+pub struct Achieved<'a> {
+    pub(super) matmul: Ladders<'a>,
+    pub(super) attention: Attentions<'a>,
+    pub(super) launch: Launch,
+}
+
+/// What starting an operation costs.
+#[derive(Clone, Debug)]
+pub(super) struct Launch {
+    /// Seconds, from the shortest.
+    seconds: Interval,
+    pub(super) remarks: Vec<String>,
+}
+
+/// The measurements that a time comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct By<'a> {
+    /// The ceiling, or the lower of two that the rate lies between.
+    pub from: &'a str,
+    /// The upper one; the same where one ceiling tells.
+    pub to: &'a str,
+    /// Whether its FLOPs were divided by a compute rate or its bytes by a bandwidth.
+    pub counted: Resource,
+}
+
+impl fmt::Display for By<'_> {
+    /// `matmul.q4_0.m4`, and `matmul.q4_0.m4..m8` for what lies between two.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.from)?;
+        if self.from == self.to {
+            return Ok(());
+        }
+        let last = self.to.rsplit_once('.').map_or(self.to, |(_, last)| last);
+        write!(f, "..{last}")
+    }
+}
+
+/// The time that measured kernels take for one operation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AchievedBound<'a> {
+    /// All executions, and starting them.
+    pub seconds: Seconds,
+    /// The same were every measurement at the fast end of its interval.
+    pub fastest: Seconds,
+    /// The same at the slow end.
+    pub slowest: Seconds,
+    /// The part of `seconds` that starting takes.
+    pub overhead: Seconds,
+    /// The resource whose peak roof stands nearer.
+    pub resource: Resource,
+    /// Where the time comes from; none when only starting takes any.
+    pub by: Option<By<'a>>,
+}
+
+/// A time, from the shortest of its interval, and where it comes from.
+#[derive(Clone, Copy)]
+struct Timed<'a> {
+    seconds: Interval,
+    by: Option<By<'a>>,
+}
+
+impl<'a> Timed<'a> {
+    fn new(amount: f64, rate: Interval, by: By<'a>) -> Timed<'a> {
+        let by = (amount > 0.0).then_some(by);
+        Timed { seconds: [amount / rate[2], amount / rate[1], amount / rate[0]], by }
+    }
+
+    fn peak(bound: &Bound<'a>) -> Timed<'a> {
+        let by = bound.ceiling.map(|id| By { from: id, to: id, counted: bound.resource });
+        Timed { seconds: [bound.fastest.0, bound.seconds().0, bound.slowest.0], by }
+    }
+
+    /// Both have to be done, side by side.
+    fn slower(self, other: Timed<'a>) -> Timed<'a> {
+        let by = if other.seconds[1] > self.seconds[1] { other.by } else { self.by };
+        let later = |i: usize| self.seconds[i].max(other.seconds[i]);
+        Timed { seconds: [later(0), later(1), later(2)], by }
+    }
+}
+
+impl<'a> Achieved<'a> {
+    /// The kernels of `profile`, called `name` in messages.
+    ///
+    /// # Errors
+    /// The reason why none can be reckoned with: no matmul was measured.
+    pub fn of(profile: &'a Profile, name: &str) -> Result<Achieved<'a>, String> {
+        let matmul = Ladders::of(profile).map_err(|why| format!("{name}: {why}"))?;
+        Ok(Achieved { matmul, attention: Attentions::of(profile), launch: Launch::of(profile) })
+    }
+
+    /// The time of `demand`, whose bound under the peak roofs is `peak`: that is also the time of what no kernel was
+    /// measured for.
+    pub fn bound(&self, demand: &Demand, peak: &Bound<'a>) -> AchievedBound<'a> {
+        let Timed { seconds, by } = match demand.kernel {
+            Kernel::Matmul { tokens } => self.matmul(demand, tokens, peak),
+            Kernel::Attention { pass: Pass::Decode, .. } => self.decode(demand, peak),
+            Kernel::Attention { pass: Pass::Prefill, .. } => self.prefill(demand, peak),
+            Kernel::Other(_) => Timed::peak(peak),
+        };
+        let started = self.launch.seconds.map(|each| each * demand.launches);
+        let [fastest, value, slowest] = [0, 1, 2].map(|i| Seconds(seconds[i] + started[i]));
+        AchievedBound { seconds: value, fastest, slowest, overhead: Seconds(started[1]), resource: peak.resource, by }
+    }
+
+    fn matmul(&self, demand: &Demand, tokens: f64, peak: &Bound<'a>) -> Timed<'a> {
+        // A profile without any ladder has no achieved roof at all.
+        let Some(matmul) = self.matmul.of_type(demand.stored) else { return Timed::peak(peak) };
+        let Reading { rate, from, to } = matmul.ladder.at(tokens);
+        let by = By { from: from.id, to: to.id, counted: Resource::Compute };
+        let computed = Timed::new(demand.load.flops.0, rate, by);
+        // Where type and tokens are those measured, the bytes are in the rate.
+        if demand.stored == TensorType::from(matmul.dtype) && tokens >= matmul.ladder.first().at {
+            return computed;
+        }
+        let by = By { from: matmul.reading.id, to: matmul.reading.id, counted: Resource::Memory };
+        computed.slower(Timed::new(demand.load.read.0, matmul.reading.rate, by))
+    }
+
+    fn decode(&self, demand: &Demand, peak: &Bound<'a>) -> Timed<'a> {
+        match self.attention.decode(demand.stored) {
+            Some(measured) => reading(measured, demand, true),
+            None => Timed::peak(peak),
+        }
+    }
+
+    fn prefill(&self, demand: &Demand, peak: &Bound<'a>) -> Timed<'a> {
+        let computed = match (self.attention.prefill(demand.stored), demand.kernel) {
+            (Some(measured), Kernel::Attention { group, head_dim, context, .. }) => {
+                let (heads, rate) = measured.rate(group, head_dim, context);
+                let by = By { from: heads.id, to: heads.id, counted: Resource::Compute };
+                Timed::new(demand.load.flops.0, rate, by)
+            }
+            _ => Timed::peak(peak),
+        };
+        match self.attention.decode(demand.stored) {
+            Some(measured) => computed.slower(reading(measured, demand, false)),
+            None => computed.slower(Timed::peak(peak)),
+        }
+    }
+}
+
+/// The cache read at the rate of a decode step; `alone` where its arithmetic has no other rate.
+fn reading<'a>(measured: &Measured<'a>, demand: &Demand, alone: bool) -> Timed<'a> {
+    let Kernel::Attention { group, head_dim, uses, context, .. } = demand.kernel else {
+        return Timed { seconds: [0.0; 3], by: None };
+    };
+    let (heads, rate) = measured.rate(group, head_dim, context);
+    let excess = if alone { measured.excess(heads, group * uses) } else { 1.0 };
+    let counted = if excess > 1.0 { Resource::Compute } else { Resource::Memory };
+    Timed::new(demand.load.read.0 * excess, rate, By { from: heads.id, to: heads.id, counted })
+}
+
+impl Launch {
+    fn of(profile: &Profile) -> Launch {
+        let id = match profile.device.kind {
+            DeviceKind::Cpu => "overhead.barrier",
+            DeviceKind::Gpu => "overhead.dispatch",
+        };
+        let none = |why: String| Launch { seconds: [0.0; 3], remarks: vec![why] };
+        match profile.ceiling(id).map(|ceiling| measured(ceiling, Unit::Us)) {
+            None => none(format!("no {id}: launches take no time here")),
+            Some(Err(why)) => none(format!("{why}: launches take no time here")),
+            Some(Ok((micros, remarks))) => Launch { seconds: micros.map(|us| us / 1e6), remarks },
+        }
+    }
+}
+
+/// The achieved time of a list of operations, one after another.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct AchievedSpan {
+    /// The sum of their times.
+    pub seconds: Seconds,
+    /// As `seconds`, were every measurement at the fast end of its interval.
+    pub fastest: Seconds,
+    /// As `seconds`, at the slow end.
+    pub slowest: Seconds,
+    /// The part of `seconds` that starting operations takes.
+    pub overhead: Seconds,
+    /// The part of `seconds` in operations that stand nearer to the roof of memory.
+    pub memory_bound: Seconds,
+}
+
+impl AchievedSpan {
+    /// One more operation, behind the others.
+    pub fn add(&mut self, bound: &AchievedBound) {
+        self.seconds = self.seconds + bound.seconds;
+        self.fastest = self.fastest + bound.fastest;
+        self.slowest = self.slowest + bound.slowest;
+        self.overhead = self.overhead + bound.overhead;
+        if bound.resource == Resource::Memory {
+            self.memory_bound = self.memory_bound + bound.seconds;
+        }
+    }
+}
+
+impl<'b, 'a: 'b> FromIterator<&'b AchievedBound<'a>> for AchievedSpan {
+    fn from_iter<I: IntoIterator<Item = &'b AchievedBound<'a>>>(bounds: I) -> AchievedSpan {
+        let mut span = AchievedSpan::default();
+        bounds.into_iter().for_each(|bound| span.add(bound));
+        span
+    }
+}

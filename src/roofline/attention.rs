@@ -1,0 +1,164 @@
+//! Measured rates of attention, by the heads that share a cached row, the size of heads, and the context.
+
+use super::ladder::{Interval, Ladder, measured};
+use super::roofs::reason;
+use crate::model::TensorType;
+use crate::profile::{Profile, Unit};
+use roofprobe_kernels::Dtype;
+
+/// A ceiling of attention with the extents that it was measured at.
+#[derive(Clone, Debug)]
+pub(super) struct Heads<'a> {
+    pub(super) id: &'a str,
+    /// Query heads per key/value head.
+    pub(super) group: f64,
+    pub(super) head_dim: f64,
+    /// Cached tokens.
+    pub(super) context: f64,
+    /// Per second: bytes of cache in a decode step, FLOPs in a prompt.
+    pub(super) rate: Interval,
+    pub(super) remarks: Vec<String>,
+}
+
+/// What was measured of one kind of pass, of one type of cache; never empty.
+#[derive(Clone, Debug)]
+pub(super) struct Measured<'a> {
+    pub(super) dtype: Dtype,
+    variants: Vec<Heads<'a>>,
+    /// The rate along the context, and its value at the context of each variant.
+    curve: Option<(Ladder<'a>, Vec<f64>)>,
+    /// The most query heads that shared a row.
+    most: f64,
+    /// What was left out.
+    pub(super) remarks: Vec<String>,
+}
+
+impl<'a> Measured<'a> {
+    fn of(profile: &'a Profile, dtype: Dtype, word: &str, unit: Unit) -> Option<Measured<'a>> {
+        let (mut variants, mut remarks) = (Vec::new(), Vec::new());
+        let name = format!("attention.{}.{word}", dtype.name());
+        for ceiling in &profile.ceiling {
+            let rest = ceiling.id.strip_prefix(&name);
+            if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(".g")) {
+                continue;
+            }
+            let (rate, doubts) = match measured(ceiling, unit) {
+                Ok(found) => found,
+                Err(why) => {
+                    remarks.push(format!("{why}, and left out"));
+                    continue;
+                }
+            };
+            let extents = ceiling.variant.as_ref().and_then(|v| Some((v.heads?, v.kv_heads?, v.head_dim?, v.context?)));
+            let Some((heads, kv_heads, head_dim, context)) = extents.filter(|&(h, k, d, c)| h.min(k).min(d).min(c) > 0)
+            else {
+                remarks.push(format!("{} does not say its heads, and is left out", ceiling.id));
+                continue;
+            };
+            variants.push(Heads {
+                id: &ceiling.id,
+                group: heads as f64 / kv_heads as f64,
+                head_dim: head_dim as f64,
+                context: context as f64,
+                rate: rate.map(|giga| giga * 1e9),
+                remarks: doubts,
+            });
+        }
+        let most = variants.iter().map(|heads| heads.group).fold(0.0, f64::max);
+        let curve = profile.curve(&format!("{name}.context")).and_then(Ladder::along).map(|curve| {
+            let own = variants.iter().map(|heads| curve.at(heads.context).rate[1]).collect();
+            (curve, own)
+        });
+        (!variants.is_empty()).then_some(Measured { dtype, variants, curve, most, remarks })
+    }
+
+    /// The variant nearest in octaves of sharing and of size; of two that are as near, the first.
+    fn nearest(&self, group: f64, head_dim: f64) -> usize {
+        if let Some(exact) = self.variants.iter().position(|v| v.group == group && v.head_dim == head_dim) {
+            return exact;
+        }
+        let distance = |v: &Heads| (group / v.group).log2().abs() + (head_dim / v.head_dim).log2().abs();
+        let mut best = (0, f64::INFINITY);
+        for (place, variant) in self.variants.iter().enumerate() {
+            let here = distance(variant);
+            if here < best.1 {
+                best = (place, here);
+            }
+        }
+        best.0
+    }
+
+    /// The variant that answers for such heads, and its rate at that context.
+    ///
+    /// The interval is the wider one, in proportion, of the ceiling and of the curve there.
+    pub(super) fn rate(&self, group: f64, head_dim: f64, context: f64) -> (&Heads<'a>, Interval) {
+        let place = self.nearest(group, head_dim);
+        let heads = &self.variants[place];
+        let Some((curve, own)) = &self.curve else { return (heads, heads.rate) };
+        let [low, here, high] = curve.at(context).rate;
+        let value = heads.rate[1] * (here / own[place]);
+        let lowest = (heads.rate[0] / heads.rate[1]).min(low / here);
+        let highest = (heads.rate[2] / heads.rate[1]).max(high / here);
+        (heads, [value * lowest, value, value * highest])
+    }
+
+    /// How many times longer a decode step takes than its bytes tell, where more heads share a row than were measured:
+    /// arithmetic then runs at the rate that the variant had.
+    pub(super) fn excess(&self, heads: &Heads, group: f64) -> f64 {
+        if group > self.most { group / heads.group } else { 1.0 }
+    }
+
+    /// Whether a curve says how the rate changes with the context.
+    pub(super) fn has_curve(&self) -> bool {
+        self.curve.is_some()
+    }
+}
+
+/// What was measured of attention.
+#[derive(Clone, Debug)]
+pub(super) struct Attentions<'a> {
+    /// By `Dtype as usize`.
+    decode: [Option<Measured<'a>>; Dtype::ALL.len()],
+    prefill: [Option<Measured<'a>>; Dtype::ALL.len()],
+    /// What to say where there is nothing.
+    missing: [String; 2],
+}
+
+impl<'a> Attentions<'a> {
+    pub(super) fn of(profile: &'a Profile) -> Attentions<'a> {
+        let all = |word: &str, unit| {
+            let mut placed: [Option<Measured>; Dtype::ALL.len()] = Default::default();
+            for dtype in Dtype::ALL {
+                placed[dtype as usize] = Measured::of(profile, dtype, word, unit);
+            }
+            placed
+        };
+        let missing = ["decode", "prefill"].map(|word| {
+            let id = format!("attention.f16.{word}");
+            match profile.ceiling(&id) {
+                Some(ceiling) => format!("{id} is {} ({})", ceiling.status, reason(ceiling)),
+                None => format!("{id} is not in the profile"),
+            }
+        });
+        Attentions { decode: all("decode", Unit::GbPerS), prefill: all("prefill", Unit::GflopPerS), missing }
+    }
+
+    /// What answers for decode steps over a cache of that type: its nearest type's, else f16's.
+    pub(super) fn decode(&self, stored: TensorType) -> Option<&Measured<'a>> {
+        of_type(&self.decode, stored)
+    }
+
+    /// What answers for prompts.
+    pub(super) fn prefill(&self, stored: TensorType) -> Option<&Measured<'a>> {
+        of_type(&self.prefill, stored)
+    }
+
+    /// Why nothing answers for decode steps, and for prompts.
+    pub(super) fn missing(&self) -> [&str; 2] {
+        [&self.missing[0], &self.missing[1]]
+    }
+}
+
+fn of_type<'m, 'a>(measured: &'m [Option<Measured<'a>>], stored: TensorType) -> Option<&'m Measured<'a>> {
+    measured[stored.nearest() as usize].as_ref().or(measured[Dtype::F16 as usize].as_ref())
+}

@@ -1,0 +1,181 @@
+//! Measured rates along one quantity, and what lies between them.
+
+use super::roofs::reason;
+use crate::model::TensorType;
+use crate::profile::{Ceiling, Curve, Profile, Status, Unit};
+use roofprobe_kernels::Dtype;
+use std::cmp::Ordering;
+
+/// A quantity with its 95 % interval: the lower end, itself, the upper end.
+pub(super) type Interval = [f64; 3];
+
+/// One measured rate.
+#[derive(Clone, Debug)]
+pub(super) struct Rung<'a> {
+    pub(super) id: &'a str,
+    pub(super) at: f64,
+    pub(super) rate: Interval,
+    ln_at: f64,
+    ln_rate: Interval,
+    /// Doubts about it.
+    pub(super) remarks: Vec<String>,
+}
+
+impl<'a> Rung<'a> {
+    fn new(id: &'a str, at: f64, rate: Interval, remarks: Vec<String>) -> Rung<'a> {
+        Rung { id, at, rate, ln_at: at.ln(), ln_rate: rate.map(f64::ln), remarks }
+    }
+}
+
+/// Rates along one quantity, its smallest first; never empty.
+#[derive(Clone, Debug)]
+pub(super) struct Ladder<'a> {
+    pub(super) rungs: Vec<Rung<'a>>,
+    /// What was left out.
+    pub(super) remarks: Vec<String>,
+}
+
+/// A rate read off a ladder, and the rungs it lies between; the same one twice where it is a rung's own.
+pub(super) struct Reading<'l, 'a> {
+    pub(super) rate: Interval,
+    pub(super) from: &'l Rung<'a>,
+    pub(super) to: &'l Rung<'a>,
+}
+
+impl<'a> Ladder<'a> {
+    fn new(mut rungs: Vec<Rung<'a>>, remarks: Vec<String>) -> Option<Ladder<'a>> {
+        rungs.sort_by(|a, b| a.at.total_cmp(&b.at));
+        (!rungs.is_empty()).then_some(Ladder { rungs, remarks })
+    }
+
+    /// A curve with values, along its own axis.
+    pub(super) fn along(curve: &'a Curve) -> Option<Ladder<'a>> {
+        let ((_, places), (values, _)) = (curve.axis()?, curve.values()?);
+        let rung = |(place, (&at, &value)): (usize, (&u64, &f64))| {
+            let end = |ends: &[f64]| ends.get(place).copied().unwrap_or(value);
+            let rate = [end(&curve.low).min(value), value, end(&curve.high).max(value)];
+            Rung::new(&curve.id, at as f64, rate, Vec::new())
+        };
+        Ladder::new(places.iter().zip(values).enumerate().map(rung).collect(), Vec::new())
+    }
+
+    pub(super) fn first(&self) -> &Rung<'a> {
+        &self.rungs[0]
+    }
+
+    /// The rate at `x`: straight between measured rungs in logarithms of both, beyond the ends the end's.
+    pub(super) fn at(&self, x: f64) -> Reading<'_, 'a> {
+        let last = self.rungs.len() - 1;
+        let above = self.rungs.iter().position(|rung| rung.at >= x).unwrap_or(last);
+        let to = &self.rungs[above];
+        if above == 0 || to.at <= x {
+            return Reading { rate: to.rate, from: to, to };
+        }
+        let from = &self.rungs[above - 1];
+        let part = (x.ln() - from.ln_at) / (to.ln_at - from.ln_at);
+        let between = |i: usize| (from.ln_rate[i] + part * (to.ln_rate[i] - from.ln_rate[i])).exp();
+        Reading { rate: [between(0), between(1), between(2)], from, to }
+    }
+}
+
+/// The rate of a ceiling in 1 per second (of `unit`'s 10⁹) with its interval, and its doubts; or why there is none.
+pub(super) fn measured(ceiling: &Ceiling, unit: Unit) -> Result<(Interval, Vec<String>), String> {
+    let id = &ceiling.id;
+    let Some(value) = ceiling.figure(unit).filter(|_| ceiling.status.has_value()) else {
+        return Err(format!("{id} is {} ({})", ceiling.status, reason(ceiling)));
+    };
+    let mut remarks = Vec::new();
+    match ceiling.status {
+        Status::Suspect => remarks.push(format!("{id} is suspect ({}), and used all the same", reason(ceiling))),
+        Status::Quoted => remarks.push(format!("{id} is quoted, not measured")),
+        _ => {}
+    }
+    if ceiling.ci95.is_none() {
+        remarks.push(format!("{id} has no interval in the profile; it enters intervals as a point"));
+    }
+    let [low, high] = ceiling.ci95.unwrap_or([value, value]);
+    Ok(([low.min(value), value, high.max(value)], remarks))
+}
+
+/// The matmul ladders of a profile.
+#[derive(Clone, Debug)]
+pub(super) struct Ladders<'a> {
+    /// By `Dtype as usize`.
+    own: [Option<Matmul<'a>>; Dtype::ALL.len()],
+}
+
+/// The ladder of one type.
+#[derive(Clone, Debug)]
+pub(super) struct Matmul<'a> {
+    pub(super) dtype: Dtype,
+    /// FLOP/s over tokens.
+    pub(super) ladder: Ladder<'a>,
+    /// The fastest that weights were read on any rung, byte/s; `at` is its tokens.
+    pub(super) reading: Rung<'a>,
+}
+
+impl<'a> Ladders<'a> {
+    /// Those of `profile` with a value.
+    ///
+    /// # Errors
+    /// The reason why there are none.
+    pub(super) fn of(profile: &'a Profile) -> Result<Ladders<'a>, String> {
+        let own = Dtype::ALL.map(|dtype| matmul(profile, dtype));
+        let mut placed: [Option<Matmul>; Dtype::ALL.len()] = Default::default();
+        for found in own.into_iter().flatten() {
+            let place = found.dtype as usize;
+            placed[place] = Some(found);
+        }
+        if placed.iter().all(Option::is_none) {
+            let without = profile.ceiling.iter().find(|ceiling| ceiling.id.starts_with("matmul."));
+            return Err(without.map_or_else(
+                || "no matmul ceiling is in the profile".to_owned(),
+                |ceiling| {
+                    format!("no matmul ceiling has a value: {} is {} ({})", ceiling.id, ceiling.status, reason(ceiling))
+                },
+            ));
+        }
+        Ok(Ladders { own: placed })
+    }
+
+    /// The ladder for weights of `stored`: that of its nearest type; where there is none, the one with the closest bits
+    /// not fewer than its own, else the closest below.
+    pub(super) fn of_type(&self, stored: TensorType) -> Option<&Matmul<'a>> {
+        let nearest = stored.nearest();
+        if let Some(own) = &self.own[nearest as usize] {
+            return Some(own);
+        }
+        let bits = stored.block().map_or(nearest.bits_per_element(), |b| 8.0 * b.bytes as f64 / b.elements as f64);
+        let distance = |matmul: &&Matmul| {
+            let more = matmul.dtype.bits_per_element() - bits;
+            (more < 0.0, more.abs())
+        };
+        let closer = |a: &&Matmul, b: &&Matmul| distance(a).partial_cmp(&distance(b)).unwrap_or(Ordering::Equal);
+        self.own.iter().flatten().min_by(closer)
+    }
+}
+
+fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
+    let (mut rungs, mut left_out) = (Vec::new(), Vec::new());
+    for ceiling in &profile.ceiling {
+        let Some(tokens) = tokens_of(&ceiling.id, dtype) else { continue };
+        match measured(ceiling, Unit::GflopPerS) {
+            Ok((rate, remarks)) => {
+                rungs.push(Rung::new(&ceiling.id, tokens as f64, rate.map(|giga| giga * 1e9), remarks));
+            }
+            Err(why) => left_out.push(format!("{why}, and left out")),
+        }
+    }
+    let ladder = Ladder::new(rungs, left_out)?;
+    // Bytes of one element over its FLOPs: the same passes counted in bytes of weights.
+    let bytes = |rung: &Rung| rung.rate.map(|rate| rate * dtype.bits_per_element() / 8.0 / (2.0 * rung.at));
+    let fastest = ladder.rungs.iter().max_by(|a, b| bytes(a)[1].total_cmp(&bytes(b)[1]))?;
+    let reading = Rung::new(fastest.id, fastest.at, bytes(fastest), fastest.remarks.clone());
+    Some(Matmul { dtype, ladder, reading })
+}
+
+/// The tokens of `matmul.<dtype>.m<tokens>`.
+fn tokens_of(id: &str, dtype: Dtype) -> Option<u64> {
+    let tokens = id.strip_prefix("matmul.")?.strip_prefix(dtype.name())?.strip_prefix(".m")?;
+    tokens.parse().ok().filter(|&tokens| tokens > 0)
+}

@@ -1,0 +1,144 @@
+//! The ceilings of a profile as roofs: found once, with their intervals and what has to be said of them.
+
+use super::{Arithmetic, Bound, Load};
+use crate::error::{Error, Result};
+use crate::profile::{Ceiling, DeviceKind, Profile, Status};
+use crate::units::{BytesPerSecond, FlopsPerSecond};
+
+/// A ceiling in use: its rate with its interval, and what has to be said about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Roof<'a, Rate> {
+    /// The id of the ceiling, which may stand in for the one wanted.
+    pub id: &'a str,
+    /// The rate.
+    pub rate: Rate,
+    /// The lower end of its 95 % interval; the rate itself where the profile gives none.
+    pub low: Rate,
+    /// The upper end.
+    pub high: Rate,
+    /// Remarks: what it stands in for and why, a doubt, a missing interval.
+    pub remarks: Vec<String>,
+}
+
+/// The ceilings of one profile that a model runs under, found once.
+#[derive(Clone, Debug)]
+pub struct Roofs<'a> {
+    /// Reading weights and cache.
+    pub read: Roof<'a, BytesPerSecond>,
+    /// Writing the cache.
+    pub write: Roof<'a, BytesPerSecond>,
+    /// One per [`Arithmetic`]; what it lacks is an error only where it is asked for.
+    compute: [Result<Roof<'a, FlopsPerSecond>>; Arithmetic::ALL.len()],
+}
+
+/// A unit of rate that a ceiling's value, in 10⁹ per second, can be expressed in.
+trait FromGiga: Copy {
+    fn from_giga(value: f64) -> Self;
+    fn of(ceiling: &Ceiling) -> Option<f64>;
+}
+
+impl FromGiga for BytesPerSecond {
+    fn from_giga(value: f64) -> Self {
+        BytesPerSecond::from_giga(value)
+    }
+    fn of(ceiling: &Ceiling) -> Option<f64> {
+        ceiling.gb_per_s
+    }
+}
+
+impl FromGiga for FlopsPerSecond {
+    fn from_giga(value: f64) -> Self {
+        FlopsPerSecond::from_giga(value)
+    }
+    fn of(ceiling: &Ceiling) -> Option<f64> {
+        ceiling.gflop_per_s
+    }
+}
+
+impl<'a> Roofs<'a> {
+    /// The ceilings of `profile`, called `name` in messages.
+    ///
+    /// # Errors
+    /// Misuse, naming the profile and the ceiling, when it has no bandwidth of main (on a GPU: video) memory.
+    pub fn of(profile: &'a Profile, name: &str) -> Result<Roofs<'a>> {
+        // A quoted GPU profile may call its memory by either name.
+        let memories = [profile.device.kind, DeviceKind::Cpu].map(DeviceKind::main_memory);
+        let ids = |accesses: &[&str]| -> Vec<String> {
+            accesses.iter().flat_map(|access| memories.map(|level| format!("memory.{level}.{access}"))).collect()
+        };
+        let (reads, writes) = (ids(&["read"]), ids(&["write", "read"]));
+        let [reads, writes] = [&reads, &writes].map(|ids| ids.iter().map(String::as_str).collect::<Vec<_>>());
+        let remedy = reads[0];
+        let (read, write) = (first(profile, name, &reads, remedy)?, first(profile, name, &writes, remedy)?);
+        let stand_in = Arithmetic::F32.ceiling_id();
+        let compute =
+            Arithmetic::ALL.map(|arithmetic| first(profile, name, &[arithmetic.ceiling_id(), stand_in], stand_in));
+        Ok(Roofs { read, write, compute })
+    }
+
+    /// The compute ceiling of an arithmetic; where it has no value, `compute.f32` stands in, and the remarks say so.
+    ///
+    /// # Errors
+    /// Misuse, naming the profile and the ceilings, when `compute.f32` has no value either.
+    pub fn compute(&self, arithmetic: Arithmetic) -> Result<&Roof<'a, FlopsPerSecond>> {
+        self.compute[arithmetic as usize].as_ref().map_err(Clone::clone)
+    }
+
+    /// The least time of `load`, and what binds it. Without FLOPs no compute ceiling is needed.
+    ///
+    /// # Errors
+    /// As [`Roofs::compute`].
+    pub fn bound(&self, load: &Load, arithmetic: Arithmetic) -> Result<Bound<'a>> {
+        let compute = if load.flops.0 > 0.0 { Some(self.compute(arithmetic)?) } else { None };
+        Ok(Bound::of(load, compute, &self.read, &self.write))
+    }
+}
+
+/// The first ceiling of `ids` that has a value; without any, `remedy` is the one to measure.
+fn first<'a, Rate: FromGiga>(profile: &'a Profile, name: &str, ids: &[&str], remedy: &str) -> Result<Roof<'a, Rate>> {
+    let mut missed: Vec<String> = Vec::new();
+    for (place, id) in ids.iter().enumerate() {
+        // An arithmetic, or a memory, may be its own stand-in.
+        if ids[..place].contains(id) {
+            continue;
+        }
+        match profile.ceiling(id).map(|ceiling| (ceiling, Rate::of(ceiling))) {
+            Some((ceiling, Some(value))) => return Ok(roof(ceiling, value, &missed)),
+            Some((ceiling, None)) => {
+                missed.push(format!("{id} is {} ({})", ceiling.status, reason(ceiling)));
+            }
+            None => missed.push(format!("{id} is not in the profile")),
+        }
+    }
+    let device = match profile.device.kind {
+        DeviceKind::Cpu => "",
+        DeviceKind::Gpu => " --device gpu",
+    };
+    Err(Error::misuse(format!(
+        "{name}: {remedy} has no value to reckon with: {}; `roofprobe measure{device}` measures all",
+        missed.join(", ")
+    )))
+}
+
+fn roof<'a, Rate: FromGiga>(ceiling: &'a Ceiling, value: f64, missed: &[String]) -> Roof<'a, Rate> {
+    let id = ceiling.id.as_str();
+    let mut remarks = Vec::new();
+    if !missed.is_empty() {
+        remarks.push(format!("{}, so {id} stands in for it", missed.join(", ")));
+    }
+    if ceiling.status == Status::Suspect {
+        remarks.push(format!("{id} is suspect ({}), and used all the same", reason(ceiling)));
+    }
+    if ceiling.ci95.is_none() {
+        remarks.push(format!("{id} has no interval in the profile; it enters the interval of tokens/s as a point"));
+    }
+    // A best-of value may lie outside the interval of its resamples: the interval given contains both.
+    let [low, high] = ceiling.ci95.unwrap_or([value, value]);
+    let [rate, low, high] = [value, low.min(value), high.max(value)].map(Rate::from_giga);
+    Roof { id, rate, low, high, remarks }
+}
+
+/// The reason of a status, on one line.
+pub(super) fn reason(ceiling: &Ceiling) -> String {
+    ceiling.reason.as_deref().unwrap_or("no reason given").replace('\n', " ")
+}
