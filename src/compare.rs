@@ -8,7 +8,7 @@
 //! Pure: the same input gives the same record. The record's field names are a contract with other tools.
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, PhaseResult, evaluate};
+use crate::evaluate::{Evaluation, PhaseResult, Question, RoofKind, common_roof, evaluate};
 use crate::model::{Architecture, Phase, Workload};
 use crate::profile::{Ceiling, DeviceKind, Effort, GpuClass, Grade, Profile, Status, Unit, Variant};
 use crate::roofline::Resource;
@@ -179,6 +179,8 @@ pub struct ModelComparison {
     pub kv: String,
     /// Sequences processed together.
     pub batch: u64,
+    /// The roof that speeds go by, the same for every profile.
+    pub roof: RoofKind,
     /// The phases.
     pub phases: Vec<PhaseComparison>,
     /// What has to be said about each profile's results.
@@ -213,17 +215,24 @@ pub struct Speed {
     pub ratio: Option<Ratio>,
 }
 
-/// Sets `profiles`, each with its name, side by side, and what each of `models` used as `workload` can hope for on them.
+/// Sets `profiles`, each with its name, side by side, and what each of `models` used as `workload` can hope for on them:
+/// all under the same roof, by default the achieved one where every profile has it.
 ///
 /// # Errors
 /// Misuse with fewer than two profiles, and as [`evaluate`].
-pub fn compare(profiles: &[(&str, &Profile)], models: &[Architecture], workload: &Workload) -> Result<Comparison> {
+pub fn compare(
+    profiles: &[(&str, &Profile)],
+    models: &[Architecture],
+    workload: &Workload,
+    roof: Option<RoofKind>,
+) -> Result<Comparison> {
     if profiles.len() < 2 {
         return Err(Error::misuse(
             "compare needs at least two profiles, and the first one is the reference; `roofprobe profiles` lists some",
         ));
     }
-    let models = models.iter().map(|model| model_comparison(profiles, model, workload)).collect::<Result<_>>()?;
+    let roof = roof.unwrap_or_else(|| common_roof(profiles));
+    let models = models.iter().map(|model| model_comparison(profiles, model, workload, roof)).collect::<Result<_>>()?;
     Ok(Comparison {
         profiles: profiles.iter().map(|(name, profile)| compared(name, profile)).collect(),
         quantities: quantities(profiles),
@@ -355,15 +364,18 @@ fn model_comparison(
     profiles: &[(&str, &Profile)],
     model: &Architecture,
     workload: &Workload,
+    roof: RoofKind,
 ) -> Result<ModelComparison> {
-    let results: Vec<Evaluation> =
-        profiles.iter().map(|(name, profile)| evaluate(model, workload, profile, name)).collect::<Result<_>>()?;
+    let question = Question { roof: Some(roof), ..Question::default() };
+    let evaluated = |(name, profile): &(&str, &Profile)| evaluate(model, workload, profile, name, question);
+    let results: Vec<Evaluation> = profiles.iter().map(evaluated).collect::<Result<_>>()?;
     let phases = workload.phases().into_iter().filter_map(|phase| phase_comparison(phase, &results)).collect();
     Ok(ModelComparison {
         model: model.name.clone(),
         weights: results.first().map_or_else(String::new, |result| result.weights.clone()),
         kv: workload.kv.to_string(),
         batch: workload.batch,
+        roof,
         phases,
         notes: results.into_iter().map(|result| result.notes).collect(),
     })

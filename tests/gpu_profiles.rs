@@ -1,7 +1,7 @@
 //! Profiles of graphics processors: the same bytes after loading and saving, what only one kind of device may say, and
 //! software never taken for hardware.
 
-use roofprobe::evaluate::{Evaluation, evaluate};
+use roofprobe::evaluate::{Evaluation, Question, evaluate};
 use roofprobe::model::{Phase, Workload, find};
 use roofprobe::profile::{self, Ceiling, Profile, Status, Unit};
 use roofprobe::report::{self, Format};
@@ -30,7 +30,7 @@ fn shown(profile: &Profile) -> String {
 }
 
 fn evaluated(profile: &Profile) -> Evaluation {
-    evaluate(&find("qwen2.5-0.5b").unwrap(), &Workload::default(), profile, "test").unwrap()
+    evaluate(&find("qwen2.5-0.5b").unwrap(), &Workload::default(), profile, "test", Question::default()).unwrap()
 }
 
 /// The table of that name and what belongs to it, up to the next one.
@@ -143,7 +143,7 @@ fn each_kind_of_device_says_what_it_must_and_no_more() {
 fn a_model_runs_from_video_memory() {
     let result = evaluated(&gpu());
     let decode = result.phases.iter().find(|phase| phase.phase == Phase::Decode).unwrap();
-    assert_eq!(decode.bound_by.as_deref(), Some("memory.vram.read"));
+    assert_eq!(decode.speed.bound_by.as_deref(), Some("memory.vram.read"));
     assert_eq!((result.fits, result.memory_bytes, result.ridge_flop_per_byte), (Some(true), Some(16 << 30), 80.0));
     assert!(result.notes.is_empty(), "{:?}", result.notes);
 }

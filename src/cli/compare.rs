@@ -1,7 +1,7 @@
 //! `roofprobe compare`.
 
 use super::wanted::globs;
-use super::workload::{WorkloadOptions, find_model};
+use super::workload::{RoofOption, WorkloadOptions, find_model};
 use crate::compare::{Comparison, compare};
 use crate::error::{Error, Result};
 use crate::model::Architecture;
@@ -42,6 +42,9 @@ pub(super) struct Compare {
     #[command(flatten)]
     workload: WorkloadOptions,
 
+    #[command(flatten)]
+    roof: RoofOption,
+
     /// Show every quantity, not only those that people ask for first. JSON and CSV have every one anyway.
     #[arg(long)]
     all: bool,
@@ -57,7 +60,7 @@ impl Compare {
         let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
         let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
         let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
-        let mut comparison = compare(&profiles, &models, &workload)?;
+        let mut comparison = compare(&profiles, &models, &workload, self.roof.kind())?;
         self.restrict(&mut comparison)?;
         // What was asked for by name is shown, whoever else would want it.
         let shown = if self.all || !self.only.is_empty() { Shown::All } else { Shown::Main };

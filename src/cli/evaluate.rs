@@ -1,10 +1,10 @@
 //! `roofprobe evaluate`.
 
 use super::say;
-use super::workload::{WorkloadOptions, find_model};
+use super::workload::{RoofOption, WorkloadOptions, find_model};
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
-use crate::evaluate::evaluate;
+use crate::evaluate::{Question, evaluate};
 use crate::model::Architecture;
 use crate::profile::Profile;
 use crate::report::{self, Format};
@@ -39,6 +39,13 @@ pub(super) struct Evaluate {
 
     #[command(flatten)]
     workload: WorkloadOptions,
+
+    #[command(flatten)]
+    roof: RoofOption,
+
+    /// Print the formulas of every operation with their values.
+    #[arg(long)]
+    explain: bool,
 }
 
 impl Evaluate {
@@ -49,11 +56,12 @@ impl Evaluate {
             [] => vec![newest_here()?],
             names => names.iter().map(|name| store::find(name)).collect::<Result<_>>()?,
         };
+        let question = Question { roof: self.roof.kind(), explain: self.explain, advise: true };
         let mut evaluations = Vec::new();
         for named in &profiles {
             for (model, asked) in models.iter().zip(&self.models) {
                 let evaluation =
-                    evaluate(model, &workload, &named.profile, &named.name).map_err(|e| e.within(asked))?;
+                    evaluate(model, &workload, &named.profile, &named.name, question).map_err(|e| e.within(asked))?;
                 evaluations.push(evaluation);
             }
         }

@@ -1,12 +1,13 @@
 //! `roofprobe plot`.
 
 use super::say;
-use super::workload::{WorkloadOptions, find_model};
+use super::workload::{RoofOption, WorkloadOptions, find_model};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::{Evaluation, Question, common_roof, evaluate};
 use crate::file::{self, Durability};
 use crate::model::Architecture;
 use crate::plot::{self, Chart, Drawing, Subject, Theme};
+use crate::profile::Profile;
 use crate::store::{self, Named};
 use clap::{Args, ValueEnum};
 use std::path::Path;
@@ -42,6 +43,9 @@ pub(super) struct Plot {
     #[command(flatten)]
     workload: WorkloadOptions,
 
+    #[command(flatten)]
+    roof: RoofOption,
+
     /// Where to write the picture; '-' is standard output. A picture that roofprobe drew is written over, nothing else.
     #[arg(short, long, value_name = "FILE", default_value = "roofline.svg")]
     output: String,
@@ -76,11 +80,14 @@ impl Plot {
         let workload = self.workload.workload()?;
         let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
         let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
+        let roof = self.roof.kind().unwrap_or_else(|| common_roof(&profiles));
+        let question = Question { roof: Some(roof), ..Question::default() };
         let evaluate = |named: &Named| -> Result<Vec<Evaluation>> {
             let with_names = models.iter().zip(&self.models);
             with_names
                 .map(|(model, asked)| {
-                    evaluate(model, &workload, &named.profile, &named.name).map_err(|e| e.within(asked))
+                    evaluate(model, &workload, &named.profile, &named.name, question).map_err(|e| e.within(asked))
                 })
                 .collect()
         };

@@ -1,8 +1,9 @@
 //! How a model is named and used: what the verbs that evaluate models have in common.
 
 use crate::error::Result;
+use crate::evaluate::RoofKind;
 use crate::model::{self, Architecture, Runtime, TensorType, Weights, Workload};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::Path;
 
 /// How a model is used. The verb's argument `models` says which.
@@ -58,6 +59,8 @@ impl WorkloadOptions {
             kv: self.kv,
             cached: self.cached,
             runtime: self.runtime,
+            micro_batch: None,
+            prune_last_layer: false,
         };
         workload.validate()?;
         Ok(workload)
@@ -67,6 +70,32 @@ impl WorkloadOptions {
 fn cache_type(word: &str) -> std::result::Result<TensorType, String> {
     let known = || Workload::CACHES.map(|kind| kind.to_string()).join(", ");
     TensorType::of_name(word).ok_or_else(|| format!("unknown type {word:?}; known: {}", known()))
+}
+
+/// Which ceilings predictions go by.
+#[derive(Debug, Args)]
+pub(super) struct RoofOption {
+    /// The ceilings that speeds go by; as a rule achieved, where every profile has measured matmuls.
+    #[arg(long, value_enum, value_name = "ROOF", requires = "models")]
+    roof: Option<RoofName>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RoofName {
+    /// Peak arithmetic and main memory, max(F/π, Q/β) for each operation: an upper bound.
+    Peak,
+    /// What kernels were measured to do with such tensors and so many tokens, and what starting them costs.
+    Achieved,
+}
+
+impl RoofOption {
+    /// The roof asked for.
+    pub(super) fn kind(&self) -> Option<RoofKind> {
+        self.roof.map(|name| match name {
+            RoofName::Peak => RoofKind::Peak,
+            RoofName::Achieved => RoofKind::Achieved,
+        })
+    }
 }
 
 /// A model by name or by path.

@@ -1,7 +1,106 @@
 //! How the numbers of one operation came about: its formulas with their values, line by line.
 
-use crate::model::Step;
+use super::Evaluator;
+use super::evaluator::Placed;
+use crate::model::{Pass, Step};
+use crate::roofline::{Bound, Kernel, Resource};
 use roofprobe_kernels::Shape;
+
+/// Everything that led to the time of one operation, under every roof that there is.
+pub(super) fn lines(placed: &Placed, evaluator: &Evaluator) -> Vec<String> {
+    let step = &placed.counted.step;
+    let mut lines = vec![extent(placed)];
+    lines.extend(work(step));
+    let (read, written) = (placed.counted.read_bytes(), placed.counted.written_bytes());
+    if read + written > 0 {
+        lines.push(format!("Q = {read} B read + {written} B written"));
+    }
+    lines.extend(peak(placed, evaluator));
+    lines.extend(achieved(placed));
+    lines
+}
+
+fn extent(placed: &Placed) -> String {
+    let step = &placed.counted.step;
+    let Shape { m, n, k, pairs, shared } = step.shape;
+    let attention = if pairs > 0 { format!(", pairs {pairs}, shared {shared}") } else { String::new() };
+    let pass = match placed.pass {
+        Pass::Prefill => "prefill",
+        Pass::Decode => "decode",
+    };
+    format!("{} ({pass}): {}, m {m}, n {n}, k {k}{attention}, {} times", step.name, step.op, step.repeat)
+}
+
+/// `max(F/π, Q/β)` with its values.
+fn peak(placed: &Placed, evaluator: &Evaluator) -> Option<String> {
+    let Bound { compute, resource, ceiling, .. } = placed.peak;
+    ceiling?;
+    let roofs = &evaluator.roofs;
+    let load = placed.task.load;
+    let mut sides = Vec::new();
+    if load.flops.0 > 0.0 {
+        let roof = roofs.compute(placed.task.arithmetic()).ok()?;
+        sides.push(format!(
+            "F/π = {:.4e} / {:.4e} FLOP/s ({}) = {}",
+            load.flops.0,
+            roof.rate.0,
+            roof.id,
+            time(compute.0)
+        ));
+    }
+    for (bytes, roof) in [(load.read, &roofs.read), (load.written, &roofs.write)] {
+        if bytes.0 > 0.0 {
+            let seconds = (bytes / roof.rate).0;
+            sides.push(format!("Q/β = {:.4e} / {:.4e} B/s ({}) = {}", bytes.0, roof.rate.0, roof.id, time(seconds)));
+        }
+    }
+    let side = match resource {
+        Resource::Memory => "Q/β",
+        Resource::Compute => "F/π",
+    };
+    let doubt = if placed.peak.undecided() { ", undecided: the intervals overlap" } else { "" };
+    let seconds = time(placed.peak.seconds().0);
+    Some(format!("peak: {}; the longer is {side}: {seconds}{doubt}", sides.join(", ")))
+}
+
+/// Amount over measured rate, and starting.
+fn achieved(placed: &Placed) -> Option<String> {
+    let bound = placed.achieved?;
+    if bound.seconds.0 == 0.0 {
+        return None;
+    }
+    let mut parts = Vec::new();
+    if let Some(by) = bound.by {
+        let alone = bound.seconds.0 - bound.overhead.0;
+        let load = placed.task.load;
+        let (amount, unit) = match by.counted {
+            Resource::Compute => (load.flops.0, "FLOP"),
+            Resource::Memory => (load.read.0 + load.written.0, "B"),
+        };
+        let tokens = match placed.task.kernel {
+            Kernel::Matmul { tokens } if tokens.fract() == 0.0 => format!(" at {tokens} tokens"),
+            Kernel::Matmul { tokens } => format!(" at {tokens:.2} tokens per expert"),
+            Kernel::Attention { context, .. } => format!(" over {context:.0} tokens"),
+            Kernel::Other(_) => String::new(),
+        };
+        parts.push(format!("{amount:.4e} {unit} / {:.4e} {unit}/s ({by}{tokens}) = {}", amount / alone, time(alone)));
+    }
+    if bound.overhead.0 > 0.0 {
+        let each = bound.overhead.0 / placed.task.launches;
+        parts.push(format!("started {} times × {} = {}", placed.task.launches, time(each), time(bound.overhead.0)));
+    }
+    Some(format!("achieved: {}: {}", parts.join(" + "), time(bound.seconds.0)))
+}
+
+fn time(seconds: f64) -> String {
+    if seconds >= 1.0 {
+        format!("{seconds:.4} s")
+    } else if seconds >= 1e-3 {
+        format!("{:.4} ms", seconds * 1e3)
+    } else {
+        format!("{:.4} µs", seconds * 1e6)
+    }
+}
 
 /// A formula of [`Op::formula`](roofprobe_kernels::Op::formula) with the values of `shape` in place of the names.
 fn substituted(formula: &str, shape: Shape) -> String {
@@ -25,7 +124,7 @@ fn substituted(formula: &str, shape: Shape) -> String {
 }
 
 /// The work of a step: FLOPs and elements, each as formula, values and result.
-pub(super) fn work(step: &Step) -> Vec<String> {
+fn work(step: &Step) -> Vec<String> {
     let formula = step.op.formula();
     let times = match step.repeat {
         1 => String::new(),

@@ -1,8 +1,8 @@
 //! What must be held at once.
 
-use super::exact;
+use super::{Evaluator, exact};
 use crate::error::{Error, Result};
-use crate::model::{Architecture, Pass, Phase, Step, TensorTypes, Workload};
+use crate::model::{Demand, Pass, Phase, Step, Workload};
 use roofprobe_kernels::Dtype;
 
 /// Tokens that engines process at once in a long prefill: the default micro-batch of llama.cpp. It limits the memory
@@ -18,7 +18,9 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn of(model: &Architecture, workload: &Workload, types: &TensorTypes) -> Result<Memory> {
+    pub(super) fn of(evaluator: &Evaluator, workload: &Workload) -> Result<Memory> {
+        let demand = evaluator.demand();
+        let model = demand.model();
         let latents = workload.runtime.latents(model, Pass::Decode);
         let sequences = u128::from(workload.batch);
         let cached = u128::from(model.cached_elements(workload.longest(), latents)?) * sequences;
@@ -26,18 +28,25 @@ impl Memory {
         // Rows were found to be whole blocks when the steps were made.
         let cache =
             workload.kv.bytes(cached, 1, 1).ok_or_else(|| Error::misuse("--kv: rows are no whole number of blocks"))?;
-        let micro = Workload { prompt: workload.prompt.min(MICRO_BATCH), ..*workload };
-        let mut widest = 0;
-        for run in micro.runs(model, Phase::Prefill)? {
+        let activations = exact(Memory::widest(demand, workload)? * u128::from(Dtype::F32.block().bytes))?;
+        Ok(Memory { weights: demand.types().bytes, cache: exact(cache + state)?, activations })
+    }
+
+    /// Activation elements of the operation with the most.
+    fn widest(demand: &Demand, workload: &Workload) -> Result<u128> {
+        let at_once = workload.micro_batch.map_or(MICRO_BATCH, |tokens| tokens / workload.batch);
+        let chunk = Workload { prompt: workload.prompt.min(at_once), micro_batch: None, ..*workload };
+        let (mut widest, mut steps) = (0, Vec::new());
+        for (_, forward) in chunk.forwards(demand.model(), Phase::Prefill)? {
+            demand.steps_into(&forward, &mut steps)?;
             // Logits are kept for one token of each sequence; attention reads its queries, not the cache, from here.
             let elements = |step: &Step| {
                 let cost = step.op.cost(step.shape);
                 cost.input_read + cost.output_written
             };
-            widest = run.steps.iter().map(elements).fold(widest, u128::max);
+            widest = steps.iter().map(elements).fold(widest, u128::max);
         }
-        let activations = exact(widest * u128::from(Dtype::F32.block().bytes))?;
-        Ok(Memory { weights: types.bytes, cache: exact(cache + state)?, activations })
+        Ok(widest)
     }
 
     pub(super) fn total(&self) -> Result<u64> {

@@ -1,15 +1,42 @@
 //! What has to be said about a result.
 
-use super::PhaseResult;
+use super::memory::Memory;
+use super::{Evaluator, PhaseResult};
 use crate::error::Result;
-use crate::model::{Architecture, Phase, TensorTypes, Workload};
+use crate::model::{Architecture, Phase, Workload};
 use crate::profile::{GpuClass, Profile};
-use crate::roofline::{Arithmetic, Roofs};
+use crate::roofline::{Arithmetic, Demand as Task};
 use roofprobe_kernels::Op;
 
+/// All of it, the most important first.
+pub(super) fn all(
+    evaluator: &Evaluator,
+    workload: &Workload,
+    profile: &Profile,
+    phases: &[PhaseResult],
+    tasks: &[Task],
+    memory: &Memory,
+) -> Result<Vec<String>> {
+    let model = evaluator.demand.model();
+    let mut notes: Vec<String> = software_note(profile).into_iter().collect();
+    notes.extend(roof_notes(evaluator, workload)?);
+    match &evaluator.achieved {
+        Ok(achieved) => notes.extend(achieved.remarks(tasks)),
+        Err(why) => notes.push(format!("no achieved roof: {why}")),
+    }
+    notes.extend(model.remarks.iter().cloned());
+    notes.extend(phases.iter().filter_map(expert_note));
+    notes.extend(context_note(model, workload));
+    notes.extend(cache_note(profile, memory.weights));
+    notes.extend(phases.iter().filter(|phase| phase.potential.above_roof).map(above_roof_note));
+    notes.extend(memory_note(memory.total()?, profile.device.memory_bytes));
+    Ok(notes)
+}
+
 /// The remarks of every roof that the workload touches, each once.
-pub(super) fn roof_notes(roofs: &Roofs, workload: &Workload, types: &TensorTypes) -> Result<Vec<String>> {
-    let matmul = roofs.compute(Arithmetic::of(Op::Matmul, types.main.nearest()))?;
+fn roof_notes(evaluator: &Evaluator, workload: &Workload) -> Result<Vec<String>> {
+    let roofs = &evaluator.roofs;
+    let matmul = roofs.compute(Arithmetic::of(Op::Matmul, evaluator.demand.types().main.nearest()))?;
     let attention = roofs.compute(Arithmetic::of(Op::Attention, workload.kv.nearest()))?;
     let mut notes: Vec<String> = Vec::new();
     let remarks = [&roofs.read.remarks, &roofs.write.remarks, &matmul.remarks, &attention.remarks];
@@ -22,13 +49,13 @@ pub(super) fn roof_notes(roofs: &Roofs, workload: &Workload, types: &TensorTypes
 }
 
 /// A GPU that is none must not be taken for one.
-pub(super) fn software_note(profile: &Profile) -> Option<String> {
+fn software_note(profile: &Profile) -> Option<String> {
     let device = &profile.device;
     let software = device.gpu.as_ref().is_some_and(|gpu| gpu.class == GpuClass::Software);
     software.then(|| format!("{} is a software adapter: these are no ceilings of a GPU", device.name))
 }
 
-pub(super) fn memory_note(needed: u64, has: Option<u64>) -> Option<String> {
+fn memory_note(needed: u64, has: Option<u64>) -> Option<String> {
     match has {
         None => Some(format!("needs {}; it is unknown how much memory the device has", mib(needed))),
         Some(has) => {
@@ -37,13 +64,13 @@ pub(super) fn memory_note(needed: u64, has: Option<u64>) -> Option<String> {
     }
 }
 
-pub(super) fn context_note(model: &Architecture, workload: &Workload) -> Option<String> {
+fn context_note(model: &Architecture, workload: &Workload) -> Option<String> {
     let (made_for, asked) = (model.max_positions?, workload.longest());
     (asked > made_for).then(|| format!("{asked} tokens are asked for; the model was made for {made_for}"))
 }
 
 /// Where a cache holds all weights, main memory need not be the roof.
-pub(super) fn cache_note(profile: &Profile, weights: u64) -> Option<String> {
+fn cache_note(profile: &Profile, weights: u64) -> Option<String> {
     let largest = profile.device.caches.iter().map(|c| c.bytes.saturating_mul(u64::from(c.instances))).max()?;
     (weights <= largest).then(|| {
         let (weights, largest) = (mib(weights), mib(largest));
@@ -52,7 +79,7 @@ pub(super) fn cache_note(profile: &Profile, weights: u64) -> Option<String> {
 }
 
 /// How many different experts a pass reads: an expectation, and its bounds.
-pub(super) fn expert_note(phase: &PhaseResult) -> Option<String> {
+fn expert_note(phase: &PhaseResult) -> Option<String> {
     if phase.phase == Phase::Generation {
         return None;
     }
@@ -63,7 +90,7 @@ pub(super) fn expert_note(phase: &PhaseResult) -> Option<String> {
     ))
 }
 
-pub(super) fn above_roof_note(phase: &PhaseResult) -> String {
+fn above_roof_note(phase: &PhaseResult) -> String {
     format!(
         "{}: the point lies {:.2} octaves above the roof of the weights' arithmetic; other operations run under higher ones",
         phase.phase.name(),
@@ -71,6 +98,6 @@ pub(super) fn above_roof_note(phase: &PhaseResult) -> String {
     )
 }
 
-pub(super) fn mib(bytes: u64) -> String {
+fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }

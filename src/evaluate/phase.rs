@@ -1,58 +1,45 @@
-//! One phase under the roofs.
+//! One phase, with its operations.
 
-use super::{ClassCounts, OpResult, PhaseResult, exact};
+use super::evaluator::{Evaluator, Extent, Figures, Placed};
+use super::{ClassCounts, OpResult, PhaseResult, RoofKind, exact, explain};
 use crate::error::Result;
-use crate::model::{Class, Pass, Phase, Run, Step, Totals, Workload};
-use crate::potential::{Point, Potential};
-use crate::roofline::{Arithmetic, Bound, Load, Ridge, Roofs, Span};
-use crate::units::{Bytes, Flops, Seconds};
+use crate::model::{Class, Counted, Phase, Workload};
+use crate::potential::Potential;
+use crate::roofline::{Demand as Task, Resource};
+use crate::units::{Bytes, Seconds};
 use roofprobe_kernels::Dtype;
 
-/// A step under the roofs.
-struct Timed<'a> {
-    pass: Pass,
-    step: &'a Step,
-    bytes: u128,
-    bound: Bound,
-}
-
-fn timed<'a>(pass: Pass, step: &'a Step, roofs: &Roofs) -> Result<Timed<'a>> {
-    let (read, written) = (step.read_bytes()?, step.written_bytes()?);
-    let load =
-        Load { flops: Flops(step.total().flops as f64), read: Bytes(read as f64), written: Bytes(written as f64) };
-    let bound = roofs.bound(&load, Arithmetic::of(step.op, step.operand.nearest()))?;
-    Ok(Timed { pass, step, bytes: read + written, bound })
+/// A phase and the tasks it sets, whose remarks have to be made.
+pub(super) struct Told {
+    pub(super) result: PhaseResult,
+    pub(super) tasks: Vec<Task>,
 }
 
 pub(super) fn phase_result(
     phase: Phase,
-    runs: &[Run],
-    roofs: &Roofs,
-    ridge: Ridge,
+    evaluator: &Evaluator,
     workload: &Workload,
-) -> Result<PhaseResult> {
-    let steps = runs.iter().flat_map(|run| run.steps.iter().map(|step| (run.pass, step)));
-    let timed: Vec<Timed> = steps.map(|(pass, step)| timed(pass, step, roofs)).collect::<Result<_>>()?;
-    let span = Span::of(timed.iter().map(|t| &t.bound));
-    let decoding = Span::of(timed.iter().filter(|t| t.pass == Pass::Decode).map(|t| &t.bound));
-    let totals = Totals::of(timed.iter().map(|t| t.step))?;
-    let (flops, bytes) = (Flops(totals.flops.total() as f64), Bytes(totals.memory_bytes() as f64));
+    roof: RoofKind,
+    explained: bool,
+) -> Result<Told> {
+    let (mut figures, mut placed, mut counted) = (Figures::default(), Vec::new(), Vec::<Counted>::new());
+    for (pass, forward) in workload.forwards(evaluator.demand.model(), phase)? {
+        evaluator.add(pass, &forward, &mut counted, &mut figures, |step| placed.push(step))?;
+    }
+    let totals = &figures.totals;
     let act_bytes = totals.act_elements * u128::from(Dtype::F32.block().bytes);
-    let point = Point { intensity: flops / bytes, rate: flops / span.seconds };
-    let (tokens, context) = match phase {
-        Phase::Prefill => (workload.prompt, workload.filled()),
-        Phase::Decode => (1, workload.decode_context()),
-        Phase::Generation => {
-            let generate = workload.generate.unwrap_or(1);
-            (generate, workload.filled() + generate - 1)
-        }
-    };
-    let rate = |seconds: Seconds| (workload.batch * tokens) as f64 / seconds.0;
-    Ok(PhaseResult {
+    let Extent { tokens, context } = Extent::of(workload, phase);
+    let speeds =
+        evaluator.roof_kinds().iter().map(|&kind| figures.speed(kind, phase, workload, longest(&placed, kind)));
+    let roofs: Vec<_> = speeds.collect();
+    let speed = figures.speed(roof, phase, workload, longest(&placed, roof));
+    let point = figures.point(roof);
+    let whole = figures.seconds(roof);
+    let result = PhaseResult {
         phase,
         tokens,
         context,
-        forward_passes: runs.iter().map(|run| run.forward.passes).sum(),
+        forward_passes: figures.passes,
         flops: ClassCounts::of(&totals.flops, Class::computes)?.with_total(totals.flops.total())?,
         vector_flops: exact(totals.vector_flops)?,
         weight_elements: ClassCounts::of(&totals.weight_elements, Class::weighs)?
@@ -68,26 +55,55 @@ pub(super) fn phase_result(
         state_write_bytes: exact(totals.state_write_bytes)?,
         act_bytes: exact(act_bytes)?,
         oi: point.intensity.0,
-        oi_with_activations: (flops / (bytes + Bytes(act_bytes as f64))).0,
-        bound: span.resource(),
-        bound_by: span.ceiling().map(str::to_owned),
-        memory_bound_share: span.memory_bound_share(),
-        seconds: span.seconds.0,
-        seconds_optimistic: span.optimistic.0,
-        gflop_per_s: point.rate.giga(),
-        tokens_per_s: rate(span.seconds),
-        decode_tokens_per_s: (phase == Phase::Generation && tokens > 1)
-            .then(|| (workload.batch * (tokens - 1)) as f64 / decoding.seconds.0),
-        tokens_per_s_interval: [rate(span.slowest), rate(span.fastest)],
-        potential: Potential::of(point, ridge),
-        ops: timed.iter().map(|t| op_result(t, span.seconds)).collect::<Result<_>>()?,
-    })
+        oi_with_activations: (figures.flops() / (figures.bytes() + Bytes(act_bytes as f64))).0,
+        speed,
+        roofs,
+        potential: Potential::of(point, evaluator.ridge()),
+        ops: placed
+            .iter()
+            .map(|step| op_result(step, roof, whole, explained.then_some(evaluator)))
+            .collect::<Result<_>>()?,
+    };
+    Ok(Told { result, tasks: placed.into_iter().map(|step| step.task).collect() })
 }
 
-fn op_result(timed: &Timed, whole: Seconds) -> Result<OpResult> {
-    let Timed { pass, step, bytes, bound } = timed;
-    let cost = step.total();
-    let seconds = bound.seconds();
+/// What one operation takes under `roof`, why, and the measurement or ceiling that says so.
+fn time(placed: &Placed, roof: RoofKind) -> (Seconds, Resource, Option<String>) {
+    match (roof, &placed.achieved) {
+        (RoofKind::Achieved, Some(achieved)) => {
+            (achieved.seconds, achieved.resource, achieved.by.map(|by| by.to_string()))
+        }
+        _ => (placed.peak.seconds(), placed.peak.resource, placed.peak.ceiling.map(str::to_owned)),
+    }
+}
+
+/// The measurement that takes longest among those of the resource that binds for the larger share of the time.
+fn longest(placed: &[Placed], roof: RoofKind) -> Option<String> {
+    let mut charged: Vec<(String, Resource, f64)> = Vec::new();
+    let mut shares = [0.0, 0.0];
+    for step in placed {
+        let (seconds, resource, by) = time(step, roof);
+        shares[resource as usize] += seconds.0;
+        let Some(by) = by else { continue };
+        match charged.iter_mut().find(|(known, kind, _)| (known, *kind) == (&by, resource)) {
+            Some((.., sum)) => *sum += seconds.0,
+            None => charged.push((by, resource, seconds.0)),
+        }
+    }
+    let binding = if shares[Resource::Memory as usize] > shares[Resource::Compute as usize] {
+        Resource::Memory
+    } else {
+        Resource::Compute
+    };
+    let of_it = charged.into_iter().filter(|(_, resource, _)| *resource == binding);
+    of_it.max_by(|a, b| a.2.total_cmp(&b.2)).map(|(by, ..)| by)
+}
+
+fn op_result(placed: &Placed, roof: RoofKind, whole: Seconds, explained: Option<&Evaluator>) -> Result<OpResult> {
+    let Placed { pass, counted, .. } = placed;
+    let step = &counted.step;
+    let bytes = counted.read_bytes() + counted.written_bytes();
+    let (seconds, resource, by) = time(placed, roof);
     Ok(OpResult {
         pass: *pass,
         op: step.name,
@@ -99,13 +115,17 @@ fn op_result(timed: &Timed, whole: Seconds) -> Result<OpResult> {
         k: step.shape.k,
         repeat: step.repeat,
         experts: step.experts(),
-        flops: exact(cost.flops)?,
-        vector_flops: exact(cost.vector_flops)?,
-        bytes: exact(*bytes)?,
-        oi: (*bytes > 0).then(|| cost.flops as f64 / *bytes as f64),
+        flops: exact(counted.cost.flops)?,
+        vector_flops: exact(counted.cost.vector_flops)?,
+        bytes: exact(bytes)?,
+        oi: (bytes > 0).then(|| counted.cost.flops as f64 / bytes as f64),
         seconds: seconds.0,
         share: seconds / whole,
-        bound: bound.ceiling.as_ref().map(|_| bound.resource),
-        ceiling: bound.ceiling.clone(),
+        seconds_peak: placed.peak.seconds().0,
+        seconds_achieved: placed.achieved.map(|achieved| achieved.seconds.0),
+        bound: by.as_ref().map(|_| resource),
+        undecided: placed.peak.undecided(),
+        ceiling: by,
+        explanation: explained.map(|evaluator| explain::lines(placed, evaluator)).unwrap_or_default(),
     })
 }

@@ -1,6 +1,6 @@
 //! The record of an evaluation: field names are a contract with other tools.
 
-use super::ClassCounts;
+use super::{Advice, ClassCounts};
 use crate::model::{Pass, Phase, Runtime};
 use crate::potential::Potential;
 use crate::roofline::Resource;
@@ -41,6 +41,19 @@ pub struct Evaluation {
     pub generate: Option<u64>,
     /// Sequences processed together.
     pub batch: u64,
+    /// Tokens that a prefill takes in at once, all sequences together; none for the whole prompt.
+    pub micro_batch: Option<u64>,
+    /// Whether a prefill goes on, behind the last layer's mixer, with the rows whose logits are needed.
+    pub prune_last_layer: bool,
+    /// The roof that the record goes by.
+    pub roof: RoofKind,
+    /// Why the profile has no achieved roof, where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_achieved_roof: Option<String>,
+    /// Time to first token: that of the prefill.
+    pub ttft_seconds: f64,
+    /// Time per output token: that of a decode step at this context.
+    pub tpot_seconds: f64,
     /// Bytes of all weights.
     pub weight_bytes_total: u64,
     /// Bytes of all tensors of the GGUF file, or of the one that would be made of this shape; beside weights it may keep
@@ -59,6 +72,9 @@ pub struct Evaluation {
     pub notes: Vec<String>,
     /// The phases.
     pub phases: Vec<PhaseResult>,
+    /// What comes almost free here, and which weights are fastest, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
 }
 
 /// One phase of a workload: exact counts, and the bound of its time.
@@ -199,12 +215,22 @@ pub struct OpResult {
     pub bytes: u64,
     /// FLOPs per byte; none without bytes.
     pub oi: Option<f64>,
-    /// The least time.
+    /// The least time, under the roof that the record goes by.
     pub seconds: f64,
     /// Its share of the phase's time.
     pub share: f64,
+    /// The time under the peak roof.
+    pub seconds_peak: f64,
+    /// The time under the achieved roof, starting included; none where the profile has no such roof.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_achieved: Option<f64>,
     /// The resource that binds; none when it takes no time under these roofs.
     pub bound: Option<Resource>,
-    /// The ceiling that binds.
+    /// Whether the intervals of the ceilings leave open which resource binds.
+    pub undecided: bool,
+    /// The ceiling that binds, or the measurement that the time comes from.
     pub ceiling: Option<String>,
+    /// The formulas with their values, line by line, where they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub explanation: Vec<String>,
 }

@@ -1,17 +1,30 @@
 //! Evaluations, read aloud: speeds first, then what was asked for, where that stands under the roof, and the decode step
 //! operation by operation.
 
-use super::{Cell, Report, Table};
+use super::{Cell, Report, Table, advice};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, OpResult, PhaseResult};
+use crate::evaluate::{Evaluation, OpResult, PhaseResult, RoofKind, Speed};
 use crate::model::Phase;
 
 /// How to read the first table.
-const SPEED_NOTES: [&str; 3] = [
-    "These are upper bounds: every operation at the profile's ceilings, one after another. Real engines reach less.",
+const SPEED_NOTES: [&str; 4] = [
+    "ms: of the prefill the time to first token, of decode the time per token at that context. tokens/s: taken in (prefill),",
+    "given (decode), given from end to end (generation). at peak: by peak arithmetic and memory alone, an upper bound.",
     "bound: the resource that binds for most of the time. low, high: all ceilings at the ends of their 95 % intervals.",
-    "tokens/s: taken in (prefill), given (decode), given from end to end (generation). Φ: distance to the ridge, below.",
+    "Φ: distance to the ridge, below.",
 ];
+
+/// What the speeds go by.
+const fn roof_note(roof: RoofKind) -> &'static str {
+    match roof {
+        RoofKind::Peak => {
+            "Speeds by peak arithmetic and memory, one operation after another: upper bounds. Real engines reach less."
+        }
+        RoofKind::Achieved => {
+            "Speeds by what this device's kernels were measured to do, one operation after another, starting them included."
+        }
+    }
+}
 
 /// How to read the second table.
 const DEMAND_NOTES: [&str; 2] = [
@@ -37,7 +50,12 @@ pub fn report(evaluations: &[Evaluation]) -> Result<Report> {
     let results = serde_json::to_value(evaluations)
         .map_err(|e| Error::failure(format!("the evaluation cannot be written as JSON: {e}")))?;
     let mut tables = vec![speeds(evaluations), demands(evaluations), potentials(evaluations)];
-    tables.extend(evaluations.iter().filter_map(operations));
+    for evaluation in evaluations {
+        tables.extend(operations(evaluation));
+        tables.extend(evaluation.advice.as_ref().map(|advice| advice::free(evaluation, advice)));
+        tables.extend(evaluation.advice.as_ref().map(|advice| advice::formats(evaluation, advice)));
+        tables.extend(explanations(evaluation));
+    }
     Ok(Report { tables, flat: Some(flat(evaluations)), json: serde_json::json!({ "results": results }) })
 }
 
@@ -58,15 +76,30 @@ fn speeds(evaluations: &[Evaluation]) -> Table {
             Cell::number(phase.speed.tokens_per_s),
             Cell::number(low),
             Cell::number(high),
+            under(phase, RoofKind::Peak).map_or(Cell::Empty, |speed| Cell::number(speed.tokens_per_s)),
             Cell::number(phase.potential.phi),
         ]
     };
+    let mut notes: Vec<String> = Vec::new();
+    for evaluation in evaluations {
+        let note = roof_note(evaluation.roof);
+        if !notes.iter().any(|said| said == note) {
+            notes.push(note.to_owned());
+        }
+    }
+    notes.extend(SPEED_NOTES.map(str::to_owned));
+    let names = ["model", "profile", "phase", "tokens", "bound", "ms", "tokens/s", "low", "high", "at peak", "Φ"];
     Table {
         title: "What the model can hope for".to_owned(),
-        columns: columns(&["model", "profile", "phase", "tokens", "bound", "ms", "tokens/s", "low", "high", "Φ"]),
+        columns: columns(&names),
         rows: each_phase(evaluations, row),
-        notes: SPEED_NOTES.map(str::to_owned).to_vec(),
+        notes,
     }
+}
+
+/// The speed under that roof, where the profile has it.
+fn under(phase: &PhaseResult, roof: RoofKind) -> Option<&Speed> {
+    phase.roofs.iter().find(|speed| speed.roof == roof)
 }
 
 fn demands(evaluations: &[Evaluation]) -> Table {
@@ -124,7 +157,11 @@ fn operations(result: &Evaluation) -> Option<Table> {
             Cell::maybe(op.oi),
             Cell::number(op.seconds * 1e3),
             Cell::number(op.share * 100.0),
-            op.bound.map_or(Cell::Empty, |bound| Cell::text(bound.name())),
+            match op.bound {
+                None => Cell::Empty,
+                Some(_) if op.undecided => Cell::text("undecided"),
+                Some(bound) => Cell::text(bound.name()),
+            },
             op.ceiling.as_ref().map_or(Cell::Empty, Cell::text),
         ]
     };
@@ -143,7 +180,7 @@ fn operations(result: &Evaluation) -> Option<Table> {
                 None => "may or may not fit",
             },
         ),
-        "Operations below 0.1 % are left out; those on activations alone take no time under these roofs.".to_owned(),
+        "Operations below 0.1 % are left out. undecided: within the intervals of the ceilings either resource may bind.".to_owned(),
     ];
     notes.extend(result.notes.iter().map(|note| format!("Note: {note}.")));
     Some(Table {
@@ -152,6 +189,23 @@ fn operations(result: &Evaluation) -> Option<Table> {
         rows: telling.map(row).collect(),
         notes,
     })
+}
+
+/// The formulas of every operation, phase by phase, where they were asked for.
+fn explanations(result: &Evaluation) -> Vec<Table> {
+    let explained = result.phases.iter().filter(|phase| phase.ops.iter().any(|op| !op.explanation.is_empty()));
+    let lines = |op: &OpResult| {
+        let mut lines = op.explanation.clone();
+        lines.iter_mut().skip(1).for_each(|line| line.insert_str(0, "    "));
+        lines
+    };
+    explained
+        .map(|phase| Table {
+            title: format!("{} on {}, {}: every operation", result.model, result.profile, phase.phase.name()),
+            notes: phase.ops.iter().flat_map(lines).collect(),
+            ..Table::default()
+        })
+        .collect()
 }
 
 /// An operation's name, and how its tensor is stored where layers differ in that.
@@ -199,6 +253,11 @@ fn flat(evaluations: &[Evaluation]) -> Table {
         "reach_log2",
         "region_area",
         "regime",
+        "roof",
+        "overhead_seconds",
+        "undecided_share",
+        "tokens_per_s_peak",
+        "tokens_per_s_achieved",
     ];
     let row = |result: &Evaluation, phase: &PhaseResult| {
         let [low, high] = phase.speed.tokens_per_s_interval;
@@ -228,7 +287,7 @@ fn flat(evaluations: &[Evaluation]) -> Table {
             phase.speed.bound_by.as_ref().map_or(Cell::Empty, Cell::text),
             Cell::number(phase.speed.memory_bound_share),
             Cell::number(phase.speed.seconds),
-            Cell::number(phase.speed.seconds_optimistic),
+            Cell::maybe(under(phase, RoofKind::Peak).and_then(|speed| speed.seconds_optimistic)),
             Cell::number(phase.speed.tokens_per_s),
             Cell::number(low),
             Cell::number(high),
@@ -239,6 +298,11 @@ fn flat(evaluations: &[Evaluation]) -> Table {
             Cell::number(phase.potential.reach_log2),
             Cell::number(phase.potential.region_area),
             Cell::text(phase.potential.regime.regime()),
+            Cell::text(phase.speed.roof.name()),
+            Cell::maybe(phase.speed.overhead_seconds),
+            Cell::number(phase.speed.undecided_share),
+            Cell::maybe(under(phase, RoofKind::Peak).map(|speed| speed.tokens_per_s)),
+            Cell::maybe(under(phase, RoofKind::Achieved).map(|speed| speed.tokens_per_s)),
         ]
     };
     Table { columns: columns(&names), rows: each_phase(evaluations, row), ..Table::default() }

@@ -3,6 +3,7 @@
 //! A [`Report`] holds tables of [`Cell`]s and the JSON of the record behind them. What is shown is decided by the makers
 //! of reports; this module only writes. Formats state their differences, the sameness stands in [`Table`].
 
+mod advice;
 pub mod compare;
 pub mod evaluation;
 mod machine;

@@ -1,0 +1,98 @@
+//! The advice for one model and workload.
+
+use super::advice::{Advice, FormatSpeed, Free, because};
+use super::{Evaluator, RoofKind, memory::Memory};
+use crate::error::Result;
+use crate::model::weights::recipe::Recipe;
+use crate::model::{Architecture, BATCH_MAX, Counted, Phase, TensorType, Weights, Workload};
+use crate::profile::Profile;
+
+/// Batches and drafts are searched up to here: beyond what any cache of a small device holds.
+const MOST: u64 = 1 << 12;
+
+/// The formats that are set side by side: those whose kernels are measured, as checkpoints come in them.
+const FORMATS: [Weights; 6] = [
+    Weights::Every(TensorType::F16),
+    Weights::Every(TensorType::Bf16),
+    Weights::Mixture(Recipe::Q8_0),
+    Weights::Mixture(Recipe::Q6K),
+    Weights::Mixture(Recipe::Q4KM),
+    Weights::Mixture(Recipe::Q4_0),
+];
+
+pub(super) fn advice(
+    evaluator: &Evaluator,
+    workload: &Workload,
+    profile: &Profile,
+    name: &str,
+    roof: RoofKind,
+) -> Result<Advice> {
+    let mut counted = Vec::<Counted>::new();
+    let model = evaluator.demand().model();
+    let batch = Free::find(MOST, 1, |batch| {
+        let workload = Workload { batch, micro_batch: None, ..*workload };
+        Ok(evaluator.seconds(&workload.verification(model, 1)?, roof, &mut counted)?.0)
+    })?;
+    let draft = Free::find(MOST, workload.batch, |tokens| {
+        Ok(evaluator.seconds(&workload.verification(model, tokens)?, roof, &mut counted)?.0)
+    })?;
+    let mut formats = formats(model, workload, profile, name, roof)?;
+    formats.sort_by(|a, b| b.decode_tokens_per_s.total_cmp(&a.decode_tokens_per_s));
+    Ok(Advice {
+        tolerance: super::TOLERANCE,
+        batch,
+        draft,
+        fitting_batch: fitting_batch(evaluator, workload, profile)?,
+        fastest_because: because(&formats),
+        formats,
+    })
+}
+
+/// Weights once, caches for each sequence.
+fn fitting_batch(evaluator: &Evaluator, workload: &Workload, profile: &Profile) -> Result<Option<u64>> {
+    let Some(has) = profile.device.memory_bytes else { return Ok(None) };
+    let fits = |batch: u64| -> Result<bool> {
+        let workload =
+            Workload { batch, micro_batch: workload.micro_batch.map(|tokens| tokens.max(batch)), ..*workload };
+        Ok(Memory::of(evaluator, &workload)?.total()? <= has)
+    };
+    let (mut low, mut high) = (0, BATCH_MAX + 1);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if fits(middle)? { low = middle } else { high = middle }
+    }
+    Ok((low > 0).then_some(low))
+}
+
+/// The same shape in every format that its rows allow.
+fn formats(
+    model: &Architecture,
+    workload: &Workload,
+    profile: &Profile,
+    name: &str,
+    roof: RoofKind,
+) -> Result<Vec<FormatSpeed>> {
+    // Of a file's model the shape is asked about, not the file.
+    let shape = Architecture { stored: None, ..model.clone() };
+    let mut speeds = Vec::new();
+    for weights in FORMATS {
+        let workload = Workload { weights: Some(weights), ..*workload };
+        // A format whose blocks its rows do not fill is none for this model.
+        let Ok(evaluator) = Evaluator::new(&shape, workload.weights, workload.kv, profile, name) else { continue };
+        let mut counted = Vec::new();
+        let mut phase = |phase| evaluator.figures(&workload, phase, &mut counted);
+        let (prefill, decode) = (phase(Phase::Prefill)?, phase(Phase::Decode)?);
+        let memory_needed_bytes = Memory::of(&evaluator, &workload)?.total()?;
+        let seconds = decode.seconds(roof);
+        speeds.push(FormatSpeed {
+            weights: weights.to_string(),
+            bytes_per_token: super::exact(decode.totals.weight_bytes.total())?,
+            gb_per_s: (decode.bytes() / seconds).giga(),
+            decode_tokens_per_s: workload.batch as f64 / seconds.0,
+            prefill_tokens_per_s: (workload.batch * workload.prompt) as f64 / prefill.seconds(roof).0,
+            memory_needed_bytes,
+            fits: profile.device.memory_bytes.map(|has| memory_needed_bytes <= has),
+        });
+    }
+    Ok(speeds)
+}
