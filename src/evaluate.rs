@@ -8,7 +8,7 @@
 //! Pure: the same input gives the same record. The record's field names are a contract with other tools.
 
 use crate::error::{Error, Result};
-use crate::model::{Architecture, ByClass, Class, Pass, Phase, Run, Runtime, Step, TensorTypes, Totals, Workload};
+use crate::model::{Architecture, ByClass, Class, Counted, Pass, Phase, Run, Runtime, Step, TensorTypes, Totals, Workload};
 use crate::potential::{Point, Potential};
 use crate::profile::{GpuClass, Profile};
 use crate::roofline::{Arithmetic, Bound, Load, Resource, Ridge, Roofs, Span};
@@ -309,9 +309,10 @@ struct Timed<'a> {
 }
 
 fn timed<'a>(pass: Pass, step: &'a Step, roofs: &Roofs) -> Result<Timed<'a>> {
-    let (read, written) = (step.read_bytes()?, step.written_bytes()?);
+    let counted = Counted::of(step)?;
+    let (read, written) = (counted.read_bytes(), counted.written_bytes());
     let load =
-        Load { flops: Flops(step.total().flops as f64), read: Bytes(read as f64), written: Bytes(written as f64) };
+        Load { flops: Flops(counted.cost.flops as f64), read: Bytes(read as f64), written: Bytes(written as f64) };
     let bound = roofs.bound(&load, Arithmetic::of(step.op, step.operand.nearest()))?;
     Ok(Timed { pass, step, bytes: read + written, bound })
 }
