@@ -306,7 +306,8 @@ fn what_cannot_be_compared_is_refused() {
     assert!(message.ends_with("; `roofprobe measure` measures all"), "{message}");
     let mut forgetful = gpu();
     forgetful.ceiling.retain(|ceiling| !ceiling.id.starts_with("memory.vram"));
-    let message = compare(&[("one", &plain), ("gpu.toml", &forgetful)], &models(), &workload, None).unwrap_err().to_string();
+    let message =
+        compare(&[("one", &plain), ("gpu.toml", &forgetful)], &models(), &workload, None).unwrap_err().to_string();
     assert!(message.contains("memory.vram.read has no value"), "{message}");
     assert!(message.ends_with("; `roofprobe measure --device gpu` measures all"), "{message}");
 }

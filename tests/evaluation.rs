@@ -46,12 +46,12 @@ fn a_decode_step_counted_on_paper() {
     let attention = 2 * 4 * (16 + 16) * 10;
     assert_eq!(decode.flops.get("total"), Some(2 * matrices + attention));
     let bytes = (decode.weight_bytes + decode.kv_read_bytes) as f64 / 20e9 + decode.kv_write_bytes as f64 / 10e9;
-    assert!(close(decode.seconds, bytes), "everything is bound by memory: {} {bytes}", decode.seconds);
-    assert_eq!((decode.bound, decode.memory_bound_share), (Resource::Memory, 1.0));
-    assert_eq!(decode.bound_by.as_deref(), Some("memory.dram.read"));
-    assert!(close(decode.tokens_per_s, 1.0 / bytes));
+    assert!(close(decode.speed.seconds, bytes), "everything is bound by memory: {} {bytes}", decode.speed.seconds);
+    assert_eq!((decode.speed.bound, decode.speed.memory_bound_share), (Resource::Memory, 1.0));
+    assert_eq!(decode.speed.bound_by.as_deref(), Some("memory.dram.read"));
+    assert!(close(decode.speed.tokens_per_s, 1.0 / bytes));
     // All rates move together by 20 % down, 25 % up.
-    let [low, high] = decode.tokens_per_s_interval;
+    let [low, high] = decode.speed.tokens_per_s_interval;
     assert!(close(low, 0.8 / bytes) && close(high, 1.25 / bytes));
     let all_bytes = decode.weight_bytes + decode.kv_read_bytes + decode.kv_write_bytes;
     assert!(close(decode.oi, (2 * matrices + attention) as f64 / all_bytes as f64));
@@ -85,11 +85,11 @@ fn every_shipped_model_can_be_evaluated_in_every_storage_type() {
                 };
                 for p in &result.phases {
                     let name = format!("{} {weights:?} {kv} {:?}", model.name, p.phase);
-                    let [low, high] = p.tokens_per_s_interval;
-                    assert!(low <= p.tokens_per_s && p.tokens_per_s <= high && low > 0.0, "{name}");
-                    assert!(p.seconds_optimistic <= p.seconds && p.seconds <= 2.0 * p.seconds_optimistic, "{name}");
+                    let [low, high] = p.speed.tokens_per_s_interval;
+                    assert!(low <= p.speed.tokens_per_s && p.speed.tokens_per_s <= high && low > 0.0, "{name}");
+                    assert!(p.speed.seconds_optimistic.unwrap() <= p.speed.seconds && p.speed.seconds <= 2.0 * p.speed.seconds_optimistic.unwrap(), "{name}");
                     assert!(p.oi_with_activations < p.oi, "{name}");
-                    assert!(close(p.ops.iter().map(|op| op.seconds).sum(), p.seconds), "{name}");
+                    assert!(close(p.ops.iter().map(|op| op.seconds).sum(), p.speed.seconds), "{name}");
                     assert!(close(p.ops.iter().map(|op| op.share).sum(), 1.0), "{name}");
                     assert_eq!(p.ops.iter().map(|op| op.flops).sum::<u64>(), p.flops.get("total").unwrap(), "{name}");
                     let state = p.state_read_bytes + p.state_write_bytes;
@@ -105,7 +105,7 @@ fn every_shipped_model_can_be_evaluated_in_every_storage_type() {
 fn fewer_bits_make_decode_faster() {
     let speed = |weights| {
         let workload = Workload { weights: Some(Weights::from(weights)), generate: None, ..Workload::default() };
-        phase(&run("qwen2.5-1.5b", &workload), Phase::Decode).tokens_per_s
+        phase(&run("qwen2.5-1.5b", &workload), Phase::Decode).speed.tokens_per_s
     };
     let speeds = [Dtype::F32, Dtype::F16, Dtype::Q8_0, Dtype::Q4_0].map(speed);
     assert!(speeds.windows(2).all(|pair| pair[0] < pair[1]), "{speeds:?}");
@@ -115,12 +115,12 @@ fn fewer_bits_make_decode_faster() {
 fn prefill_is_bound_by_compute_and_decode_by_memory() {
     let result = run("llama-3.2-1b", &Workload::default());
     let (prefill, decode) = (phase(&result, Phase::Prefill), phase(&result, Phase::Decode));
-    assert_eq!((prefill.bound, prefill.bound_by.as_deref()), (Resource::Compute, Some("compute.f16")));
+    assert_eq!((prefill.speed.bound, prefill.speed.bound_by.as_deref()), (Resource::Compute, Some("compute.f16")));
     assert_eq!(
         (prefill.potential.regime.regime(), decode.potential.regime.regime()),
         ("compute-bound", "memory-bound")
     );
-    assert_eq!((decode.bound, decode.bound_by.as_deref()), (Resource::Memory, Some("memory.dram.read")));
+    assert_eq!((decode.speed.bound, decode.speed.bound_by.as_deref()), (Resource::Memory, Some("memory.dram.read")));
     assert_eq!(result.ridge_flop_per_byte, 20.0);
     assert!(
         !prefill.potential.above_roof && !decode.potential.above_roof && result.notes.is_empty(),
@@ -134,19 +134,19 @@ fn a_generation_takes_the_time_of_its_parts() {
     let workload = Workload { prompt: 20, generate: Some(6), batch: 2, ..Workload::default() };
     let result = run("smollm2-135m", &workload);
     let whole = phase(&result, Phase::Generation);
-    let prefill = phase(&result, Phase::Prefill).seconds;
+    let prefill = phase(&result, Phase::Prefill).speed.seconds;
     let steps: f64 = (21..26)
-        .map(|n| phase(&run("smollm2-135m", &Workload { context: Some(n), ..workload }), Phase::Decode).seconds)
+        .map(|n| phase(&run("smollm2-135m", &Workload { context: Some(n), ..workload }), Phase::Decode).speed.seconds)
         .sum();
-    assert!(close(whole.seconds, prefill + steps), "{} {}", whole.seconds, prefill + steps);
-    assert!(close(whole.tokens_per_s, 12.0 / (prefill + steps)));
-    assert!(close(whole.decode_tokens_per_s.unwrap(), 10.0 / steps));
+    assert!(close(whole.speed.seconds, prefill + steps), "{} {}", whole.speed.seconds, prefill + steps);
+    assert!(close(whole.speed.tokens_per_s, 12.0 / (prefill + steps)));
+    assert!(close(whole.speed.decode_tokens_per_s.unwrap(), 10.0 / steps));
     assert_eq!((whole.tokens, whole.context, whole.forward_passes), (6, 25, 6));
 
     let single = run("smollm2-135m", &Workload { generate: Some(1), ..workload });
     let single = phase(&single, Phase::Generation);
-    assert_eq!((single.decode_tokens_per_s, single.forward_passes), (None, 1));
-    assert!(close(single.seconds, prefill));
+    assert_eq!((single.speed.decode_tokens_per_s, single.forward_passes), (None, 1));
+    assert!(close(single.speed.seconds, prefill));
 }
 
 #[test]

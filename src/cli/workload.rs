@@ -9,7 +9,7 @@ use std::path::Path;
 /// How a model is used. The verb's argument `models` says which.
 #[derive(Debug, Args)]
 pub(super) struct WorkloadOptions {
-    /// Tokens of the prompt: the prefill takes them in at once, with logits for the last one.
+    /// Tokens of the prompt: the prefill gives logits for the last one.
     #[arg(long, value_name = "N", default_value_t = 512, requires = "models")]
     prompt: u64,
 
@@ -42,6 +42,15 @@ pub(super) struct WorkloadOptions {
     /// How multi-head latent attention is done: llama.cpp, vllm or hf (Hugging Face transformers).
     #[arg(long, value_name = "NAME", default_value_t = Runtime::default(), requires = "models")]
     runtime: Runtime,
+
+    /// Tokens that a prefill takes in at once, all sequences together; as a rule the whole prompt, and 512 is llama.cpp's
+    /// habit. Each such pass reads all weights again.
+    #[arg(long, value_name = "N", requires = "models")]
+    micro_batch: Option<u64>,
+
+    /// Behind the last layer's attention, a prefill goes on with the rows whose logits are needed, as llama.cpp does.
+    #[arg(long, requires = "models")]
+    prune_last_layer: bool,
 }
 
 impl WorkloadOptions {
@@ -59,8 +68,8 @@ impl WorkloadOptions {
             kv: self.kv,
             cached: self.cached,
             runtime: self.runtime,
-            micro_batch: None,
-            prune_last_layer: false,
+            micro_batch: self.micro_batch,
+            prune_last_layer: self.prune_last_layer,
         };
         workload.validate()?;
         Ok(workload)

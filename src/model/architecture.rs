@@ -136,6 +136,12 @@ impl Architecture {
         self.layers.iter().map(Layer::count).sum()
     }
 
+    /// The entry of [`Architecture::layers`] that the last layer is of.
+    pub(super) fn last_layer(&self) -> Option<usize> {
+        let last = self.layer_count().checked_sub(1)?;
+        self.layers.iter().position(|layer| layer.places.last() == Some(&last))
+    }
+
     /// Holds an architecture, however it was made, to the limits of configurations.
     pub(super) fn validate(&self) -> Result<()> {
         let beyond = |what: &str| Err(Error::misuse(format!("{}: {what} is zero or beyond any model's", self.name)));

@@ -2,14 +2,14 @@
 
 use super::architecture::Architecture;
 use super::gguf::Gguf;
-use super::layer::{FeedForward, Latent, Mixer};
+use super::layer::{FeedForward, Mixer};
 use super::layout::{Layout, Tensor, tensors};
-use super::steps::{Forward, Latents, Step};
+use super::steps::{Among, Forward, Latents, Step};
 use super::tensor_type::TensorType;
+use super::typing::Typing;
 use super::weights::recipe::{self, Recipe};
 use super::weights::{self, Wanted, Weights};
 use crate::error::{Error, Result};
-use roofprobe_kernels::{Op, Shape};
 use std::collections::BTreeMap;
 
 /// How the tensors of a GGUF file are stored.
@@ -48,14 +48,44 @@ fn format(gguf: &Gguf) -> Result<String> {
     Ok(name.unwrap_or("gguf").to_owned())
 }
 
-/// Types, each with the number of layers whose tensor has it.
-type Counted = Vec<(TensorType, u64)>;
+/// The types of one tensor of alike layers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Kinds {
+    /// Each with the number of layers whose tensor has it.
+    counted: Vec<(TensorType, u64)>,
+    /// That of the model's last layer, where it is among them.
+    last: Option<TensorType>,
+}
+
+impl Kinds {
+    fn count(&mut self, kind: TensorType, last: bool) {
+        match self.counted.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, count)) => *count += 1,
+            None => self.counted.push((kind, 1)),
+        }
+        if last {
+            self.last = Some(kind);
+        }
+    }
+
+    fn among(&self, among: Among) -> Option<Vec<(TensorType, u64)>> {
+        match (among, self.last) {
+            (Among::All, _) => Some(self.counted.clone()),
+            (Among::Last, last) => Some(vec![(last?, 1)]),
+            (Among::Earlier, last) => {
+                let last = last?;
+                let others = self.counted.iter().map(|&(kind, count)| (kind, count - u64::from(kind == last)));
+                Some(others.filter(|(_, count)| *count > 0).collect())
+            }
+        }
+    }
+}
 
 /// The type of every tensor of one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorTypes {
     /// By the layer's kind and the step's name.
-    of: BTreeMap<(Option<usize>, &'static str), Counted>,
+    of: BTreeMap<(Option<usize>, &'static str), Kinds>,
     /// Bytes of all weights.
     pub bytes: u64,
     /// Bytes of all tensors of a GGUF file: of weights, and of factors of the rotary embedding. None for a checkpoint's
@@ -92,11 +122,12 @@ impl TensorTypes {
             (Some(stored), None) => tensors.iter().map(|tensor| stored.kind(&tensor.full())).collect::<Result<_>>()?,
             (None, _) => formatted(model, format, &tensors)?,
         };
-        let mut of: BTreeMap<_, Counted> = BTreeMap::new();
+        let mut of: BTreeMap<_, Kinds> = BTreeMap::new();
+        let last = model.layer_count().checked_sub(1);
         let (mut bytes, mut by_type) = (0_u128, BTreeMap::new());
         for (tensor, kind) in tensors.iter().zip(types) {
             for reader in &tensor.readers {
-                count(of.entry(*reader).or_default(), kind);
+                of.entry(*reader).or_default().count(kind, tensor.block.is_some() && tensor.block == last);
             }
             let size = bytes_of(tensor, kind)?;
             bytes += size;
@@ -123,46 +154,31 @@ impl TensorTypes {
     }
 
     /// The steps of `forward` with every tensor, and the cache, as it is stored. Where layers that are otherwise alike
-    /// store a tensor in several types, each has a step of its own.
+    /// store a tensor in several types, each has a step of its own. For many forwards, ask a [`Demand`](super::Demand).
     ///
     /// # Errors
     /// As [`Architecture::forward`]; misuse when rows of the cache are no whole number of blocks.
     pub fn steps(&self, model: &Architecture, forward: &Forward, cache: TensorType) -> Result<Vec<Step>> {
-        check_cache(model, forward.latents, cache)?;
+        model.validate()?;
+        let typing = Typing::of(model, self, forward.latents, forward.prunes(), cache)?;
         let mut steps = Vec::new();
-        for step in model.forward(forward)? {
-            if matches!(step.op, Op::Attention | Op::Append | Op::Fetch) {
-                steps.push(Step { operand: cache, ..step });
-            } else if step.total().weights_read == 0 {
-                steps.push(step);
-            } else {
-                self.typed(model, step, &mut steps)?;
-            }
-        }
+        model.each_step(forward, |place, step| typing.each(place, step, |typed| steps.push(*typed)))?;
         Ok(steps)
     }
 
-    fn typed(&self, model: &Architecture, step: Step, steps: &mut Vec<Step>) -> Result<()> {
-        if let Some(types) = self.of.get(&(step.kind, step.name)) {
-            return by_type(step, types, steps);
-        }
-        let mixer = step.kind.map(|kind| &model.layers[kind].mixer);
-        let (Some(Mixer::Latent(latent)), expansion) = (mixer, self.of.get(&(step.kind, EXPANSION))) else {
-            return Err(step_of_no_type(step.name));
-        };
-        match (expansion, self.apart) {
-            // Engines expand what they take apart.
-            (Some(types), Some(kind)) => by_type(step, &[(kind, layers_of(types))], steps),
-            (Some(types), None) => by_type(step, types, steps),
-            // Stored apart, and expanded from both.
-            (None, _) => {
-                for part in parted(step, latent) {
-                    let types = self.of.get(&(part.kind, part.name)).ok_or_else(|| step_of_no_type(part.name))?;
-                    by_type(part, types, steps)?;
-                }
-                Ok(())
-            }
-        }
+    /// The types of a step of some of the layers of a kind; none where no tensor of that name was found.
+    pub(super) fn within(
+        &self,
+        kind: Option<usize>,
+        name: &'static str,
+        among: Among,
+    ) -> Option<Vec<(TensorType, u64)>> {
+        self.of.get(&(kind, name)).and_then(|kinds| kinds.among(among))
+    }
+
+    /// The type in which engines keep an expansion of latents that they take apart; none where it is as in the file.
+    pub(super) fn apart(&self) -> Option<TensorType> {
+        self.apart
     }
 }
 
@@ -179,46 +195,10 @@ impl Architecture {
 /// The names of the steps that a tied head joins.
 const EMBEDDING: &str = "token_embd";
 const HEAD: &str = "output";
-/// The matrix that expands latents, and its two parts.
-const EXPANSION: &str = "attn_kv_b";
-const PARTS: [&str; 2] = ["attn_k_b", "attn_v_b"];
 /// What weights are taken to be where nothing is said.
 const DEFAULT: Weights = Weights::Every(TensorType::F16);
 
-fn count(types: &mut Counted, kind: TensorType) {
-    match types.iter_mut().find(|(known, _)| *known == kind) {
-        Some((_, count)) => *count += 1,
-        None => types.push((kind, 1)),
-    }
-}
-
-fn layers_of(types: &[(TensorType, u64)]) -> u64 {
-    types.iter().map(|(_, count)| count).sum()
-}
-
-/// A step for each type.
-fn by_type(step: Step, types: &[(TensorType, u64)], steps: &mut Vec<Step>) -> Result<()> {
-    let layers = layers_of(types);
-    if layers == 0 || !step.repeat.is_multiple_of(layers) {
-        return Err(step_of_no_type(step.name));
-    }
-    let executions = step.repeat / layers;
-    steps.extend(types.iter().map(|&(operand, count)| Step {
-        operand,
-        repeat: count * executions,
-        reads: step.reads.share(count, layers),
-        ..step
-    }));
-    Ok(())
-}
-
-/// An expansion of latents, keys and values apart.
-fn parted(step: Step, latent: &Latent) -> [Step; 2] {
-    let of = [latent.plain_dim, latent.value_dim].map(|size| latent.heads * size);
-    [0, 1].map(|part| Step { name: PARTS[part], shape: Shape { n: of[part], ..step.shape }, stored: None, ..step })
-}
-
-fn step_of_no_type(name: &str) -> Error {
+pub(super) fn step_of_no_type(name: &str) -> Error {
     Error::misuse(format!("{name}: is stored in no known type"))
 }
 
@@ -274,7 +254,7 @@ fn traits(model: &Architecture) -> recipe::Model {
 }
 
 /// Blocks of the cache lie within what is kept of a head, or of the latent.
-fn check_cache(model: &Architecture, latents: Latents, cache: TensorType) -> Result<()> {
+pub(super) fn check_cache(model: &Architecture, latents: Latents, cache: TensorType) -> Result<()> {
     let block = cache.block().map_or(1, |block| block.elements);
     let whole = |key: &str, row: u64| {
         if row.is_multiple_of(block) {

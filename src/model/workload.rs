@@ -1,8 +1,8 @@
 //! How a model is used: prompt, context, generation, batch, and the types its operands are stored in.
 
 use super::architecture::Architecture;
+use super::demand::Demand;
 use super::steps::{Forward, Latents, Step};
-use super::stored::TensorTypes;
 use super::tensor_type::TensorType;
 use super::weights::Weights;
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use serde::Serialize;
 /// 16 Mi tokens: beyond any context window published (10 million tokens), and small enough for exact sums.
 pub(super) const TOKENS_MAX: u64 = 1 << 24;
 /// Sequences served at once: beyond any server.
-pub(super) const BATCH_MAX: u64 = 1 << 16;
+pub const BATCH_MAX: u64 = 1 << 16;
 
 /// How a model is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,10 @@ pub struct Workload {
     pub cached: u64,
     /// Whose way of doing latent attention is counted.
     pub runtime: Runtime,
+    /// Tokens that a prefill takes in at once, all sequences together; none for the whole prompt.
+    pub micro_batch: Option<u64>,
+    /// Whether a prefill goes on, behind the last layer's mixer, with the rows whose logits are needed, as llama.cpp does.
+    pub prune_last_layer: bool,
 }
 
 /// An inference engine, as far as its choices change what is counted: today, how it does multi-head latent attention.
@@ -103,6 +107,8 @@ impl Default for Workload {
             kv: TensorType::F16,
             cached: 0,
             runtime: Runtime::default(),
+            micro_batch: None,
+            prune_last_layer: false,
         }
     }
 }
@@ -111,7 +117,7 @@ impl Default for Workload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// The whole prompt in one pass; logits for the last token of each sequence only.
+    /// The whole prompt, in one pass or in micro-batches; logits for the last token of each sequence only.
     Prefill,
     /// One more token, given the context.
     Decode,
@@ -191,41 +197,85 @@ impl Workload {
     /// Checks every number against its limits.
     ///
     /// # Errors
-    /// Misuse, naming the option: no tokens, no sequences, more than 2²⁴ tokens or 2¹⁶ sequences, or a type in which no
-    /// weights or caches are stored.
+    /// Misuse, naming the option: no tokens, no sequences, more than 2²⁴ tokens or 2¹⁶ sequences, a micro-batch that is
+    /// less than a token of each sequence, or a type in which no weights or caches are stored.
     pub fn validate(&self) -> Result<()> {
         within("--prompt", self.prompt, TOKENS_MAX)?;
         within("--cached and --prompt together", self.filled(), TOKENS_MAX)?;
         within("--context", self.decode_context(), TOKENS_MAX + 1)?;
         within("--generate", self.generate.unwrap_or(1), TOKENS_MAX)?;
         within("--batch", self.batch, BATCH_MAX)?;
+        if self.micro_batch.is_some_and(|tokens| tokens < self.batch) {
+            return Err(Error::misuse(
+                "--micro-batch: must have a token for each sequence; raise it, or lower --batch",
+            ));
+        }
         self.weights.map_or(Ok(()), Weights::validate)?;
         storable("--kv", self.kv)
     }
 
-    /// The runs of one phase, each with its steps. A generation of `G` tokens is a prefill and `G − 1` decode steps.
+    /// The passes of one phase. A generation of `G` tokens is a prefill and `G − 1` decode steps.
     ///
     /// # Errors
-    /// As [`Workload::validate`], [`TensorTypes::of`] and [`TensorTypes::steps`].
+    /// As [`Workload::validate`].
+    pub fn forwards(
+        &self,
+        model: &Architecture,
+        phase: Phase,
+    ) -> Result<impl Iterator<Item = (Pass, Forward)> + use<>> {
+        self.validate()?;
+        let [earlier, last] = match phase {
+            Phase::Prefill | Phase::Generation => self.prefill(model),
+            Phase::Decode => [None, None],
+        };
+        let decode = match phase {
+            Phase::Prefill => None,
+            Phase::Decode => Some(self.decode(model, 1)),
+            Phase::Generation => {
+                let more = self.generate.unwrap_or(1) - 1;
+                (more > 0).then(|| Forward { past: self.filled(), passes: more, ..self.decode(model, 1) })
+            }
+        };
+        let prefill = [earlier, last].map(|forward| forward.map(|forward| (Pass::Prefill, forward)));
+        Ok(prefill.into_iter().flatten().chain(decode.map(|forward| (Pass::Decode, forward))))
+    }
+
+    /// One pass over the context of the decode step that judges `tokens` tokens of each sequence at once, its own among
+    /// them: the draft of another model is verified so.
+    ///
+    /// # Errors
+    /// As [`Workload::validate`].
+    pub fn verification(&self, model: &Architecture, tokens: u64) -> Result<Forward> {
+        self.validate()?;
+        within("tokens to verify", tokens, TOKENS_MAX)?;
+        Ok(self.decode(model, tokens))
+    }
+
+    fn decode(&self, model: &Architecture, tokens: u64) -> Forward {
+        let latents = self.runtime.latents(model, Pass::Decode);
+        let past = self.decode_context() - 1;
+        Forward { tokens, past, batch: self.batch, logits: tokens, latents, ..Forward::ONE_TOKEN }
+    }
+
+    /// Full chunks that others follow, and the last one, full or not, whose last tokens get logits.
+    fn prefill(&self, model: &Architecture) -> [Option<Forward>; 2] {
+        let Workload { prompt, batch, cached, prune_last_layer: pruned, .. } = *self;
+        let latents = self.runtime.latents(model, Pass::Prefill);
+        let chunk = self.micro_batch.map_or(prompt, |tokens| (tokens / batch).min(prompt));
+        let earlier = (prompt - 1) / chunk;
+        let past = cached + earlier * chunk;
+        let last = Forward { tokens: prompt - earlier * chunk, past, batch, pruned, latents, ..Forward::ONE_TOKEN };
+        let others = Forward { tokens: chunk, past: cached, passes: earlier, logits: 0, ..last };
+        [(earlier > 0).then_some(others), Some(last)]
+    }
+
+    /// The runs of one phase, each with its steps; a [`Demand`] answers for many workloads at less cost.
+    ///
+    /// # Errors
+    /// As [`Demand::new`] and [`Demand::runs`].
     pub fn runs(&self, model: &Architecture, phase: Phase) -> Result<Vec<Run>> {
         self.validate()?;
-        let Workload { prompt, batch, kv, cached, runtime, .. } = *self;
-        let types = TensorTypes::of(model, self.weights)?;
-        let like = |pass| {
-            let latents = runtime.latents(model, pass);
-            Forward { past: cached, batch, latents, ..Forward::ONE_TOKEN }
-        };
-        let prefill = Forward { tokens: prompt, ..like(Pass::Prefill) };
-        let decode = |past, passes| Forward { past, passes, ..like(Pass::Decode) };
-        let run = |pass, forward| Ok(Run { pass, forward, steps: types.steps(model, &forward, kv)? });
-        match phase {
-            Phase::Prefill => Ok(vec![run(Pass::Prefill, prefill)?]),
-            Phase::Decode => Ok(vec![run(Pass::Decode, decode(self.decode_context() - 1, 1))?]),
-            Phase::Generation => match self.generate.unwrap_or(1) - 1 {
-                0 => Ok(vec![run(Pass::Prefill, prefill)?]),
-                more => Ok(vec![run(Pass::Prefill, prefill)?, run(Pass::Decode, decode(self.filled(), more))?]),
-            },
-        }
+        Demand::new(model, self.weights, self.kv)?.runs(self, phase)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::super::layer::{Biases, GroupedQuery, HeadNorm};
 use super::super::visible::{keys_read, visible_pairs};
-use super::{Class, Forward, Plan, product, widen};
+use super::{Class, Forward, Plan, Step, product, widen};
 use crate::error::Result;
 use roofprobe_kernels::{Op, Shape};
 
-impl Plan<'_> {
+impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     pub(super) fn grouped_query(&mut self, attention: &GroupedQuery) -> Result<()> {
         let GroupedQuery { heads, kv_heads, head_dim, rotary, biases, .. } = *attention;
         let (queries, keys) = (product(&[heads, head_dim])?, product(&[kv_heads, head_dim])?);

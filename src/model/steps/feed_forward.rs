@@ -1,7 +1,7 @@
 //! Dense feed-forwards and mixtures of experts.
 
 use super::super::layer::{Activation, Dense, FeedForward, Mixture, Shared};
-use super::{Class, Plan, Reads, product};
+use super::{Class, Plan, Reads, Step, product};
 use crate::error::Result;
 use roofprobe_kernels::{Op, Shape};
 
@@ -27,7 +27,7 @@ const EXPERTS: Names = Names {
     down: ("ffn_down_exps", "ffn_down_exps.bias"),
 };
 
-impl Plan<'_> {
+impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     pub(super) fn feed_forward(&mut self, feed_forward: &FeedForward) -> Result<()> {
         match feed_forward {
             FeedForward::Dense(dense) => self.dense(Class::Ffn, dense, &DENSE),
@@ -39,8 +39,8 @@ impl Plan<'_> {
         let Dense { width, gated, bias, .. } = *dense;
         let hidden = self.hidden;
         let named = |(name, with): (&'static str, &'static str)| (name, bias.then_some(with));
-        let into = if gated { vec![names.gate, names.up] } else { vec![names.up] };
-        for (name, bias) in into.into_iter().map(named) {
+        let into = [gated.then_some(names.gate), Some(names.up)];
+        for (name, bias) in into.into_iter().flatten().map(named) {
             self.linear(class, name, bias, width, hidden);
         }
         self.activation(class, dense, self.rows);
@@ -77,30 +77,30 @@ impl Plan<'_> {
         let Mixture { used, expert, .. } = *mixture;
         let Dense { width, gated, .. } = expert;
         let visits = product(&[self.rows, used])?;
+        let reads = Reads::experts(mixture.experts, used, self.rows).times(self.layers * self.forward.passes);
         if gated {
-            self.routed(mixture, EXPERTS.gate, visits, width, self.hidden)?;
+            self.routed(mixture, EXPERTS.gate, reads, visits, [width, self.hidden])?;
         }
-        self.routed(mixture, EXPERTS.up, visits, width, self.hidden)?;
+        self.routed(mixture, EXPERTS.up, reads, visits, [width, self.hidden])?;
         self.activation(Class::Expert, &expert, visits);
-        self.routed(mixture, EXPERTS.down, visits, self.hidden, width)
+        self.routed(mixture, EXPERTS.down, reads, visits, [self.hidden, width])
     }
 
     fn routed(
         &mut self,
         mixture: &Mixture,
         (name, bias): (&'static str, &'static str),
+        reads: Reads,
         visits: u64,
-        out: u64,
-        inner: u64,
+        [out, inner]: [u64; 2],
     ) -> Result<()> {
-        let Mixture { experts, used, expert, .. } = *mixture;
-        let reads = Reads::experts(experts, used, self.rows).times(self.layers * self.forward.passes);
+        let Mixture { experts, expert, .. } = *mixture;
         let all = product(&[experts, out])?;
-        let step = self.push(name, Class::Expert, Op::Matmul, Shape::matmul(visits, out, inner));
-        (step.stored, step.reads) = (Some(Shape::matmul(1, all, inner)), reads);
+        let step = self.step(name, Class::Expert, Op::Matmul, Shape::matmul(visits, out, inner));
+        self.add(Step { stored: Some(Shape::matmul(1, all, inner)), reads, ..step });
         if expert.bias {
-            let step = self.push(bias, Class::Norm, Op::Bias, Shape::rows(visits, out));
-            (step.stored, step.reads) = (Some(Shape::rows(1, all)), reads);
+            let step = self.step(bias, Class::Norm, Op::Bias, Shape::rows(visits, out));
+            self.add(Step { stored: Some(Shape::rows(1, all)), reads, ..step });
         }
         Ok(())
     }

@@ -2,11 +2,11 @@
 
 use super::super::layer::Latent;
 use super::super::visible::{keys_read, visible_pairs};
-use super::{Class, Forward, Latents, Plan, product, widen};
+use super::{Class, Forward, Latents, Plan, Step, product, widen};
 use crate::error::Result;
 use roofprobe_kernels::{Op, Shape};
 
-impl Plan<'_> {
+impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     pub(super) fn latent(&mut self, attention: &Latent) -> Result<()> {
         let Latent { heads, rank, plain_dim, rotary_dim, value_dim, bias, .. } = *attention;
         let latents = self.forward.latents;

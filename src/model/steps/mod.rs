@@ -7,11 +7,13 @@
 
 mod attention;
 mod class;
+mod counted;
 mod feed_forward;
 mod latent;
 mod recurrent;
 mod step;
 mod totals;
+mod unit;
 
 use super::architecture::Architecture;
 use super::layer::{Layer, Mixer, Norm};
@@ -19,9 +21,11 @@ use super::tensor_type::TensorType;
 use super::workload::{BATCH_MAX, TOKENS_MAX};
 use crate::error::{Error, Result};
 pub use class::Class;
+pub use counted::Counted;
 use roofprobe_kernels::{Op, Shape};
 pub use step::{Reads, Step, WeightBytes};
 pub use totals::{ByClass, Totals};
+pub(super) use unit::Unit;
 
 /// What multi-head latent attention keeps, and how it attends: runtimes differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +38,16 @@ pub enum Latents {
     Absorbed,
 }
 
+impl Latents {
+    /// All ways, in the order of their declaration.
+    pub(super) const ALL: [Latents; 3] = [Latents::Expanded, Latents::Naive, Latents::Absorbed];
+}
+
 /// Like forward passes in a row: `tokens` new tokens for each of `batch` sequences, `passes` times.
 ///
 /// The first pass finds `past` tokens in the cache of each sequence, every later one finds what the one before left. A
-/// prefill is one pass of many tokens, a decode step one pass of one token, a generation many passes of one token.
+/// prefill is one pass of many tokens, or several where it is done in chunks; a decode step is one pass of one token, a
+/// generation many passes of one token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forward {
     /// New tokens per sequence and pass.
@@ -48,8 +58,11 @@ pub struct Forward {
     pub passes: u64,
     /// Sequences.
     pub batch: u64,
-    /// Rows of logits per sequence and pass: 1 to go on from the last token, `tokens` to judge all of them.
+    /// Rows of logits per sequence and pass: 1 to go on from the last token, `tokens` to judge all of them, 0 in a chunk
+    /// that others follow: then there is no head.
     pub logits: u64,
+    /// Whether the last layer, behind its mixer, goes on with the rows whose logits are needed.
+    pub pruned: bool,
     /// How latent attention is done.
     pub latents: Latents,
 }
@@ -57,7 +70,7 @@ pub struct Forward {
 impl Forward {
     /// One token into an empty cache: reads each weight of a dense model once.
     pub const ONE_TOKEN: Forward =
-        Forward { tokens: 1, past: 0, passes: 1, batch: 1, logits: 1, latents: Latents::Naive };
+        Forward { tokens: 1, past: 0, passes: 1, batch: 1, logits: 1, pruned: false, latents: Latents::Naive };
 
     /// With these limits and those of [`Architecture`], no sum of costs leaves 128 bits.
     fn validate(&self) -> Result<()> {
@@ -67,11 +80,27 @@ impl Forward {
             .all(|(count, most)| (1..=most).contains(&count));
         if fits && self.past <= 2 * TOKENS_MAX && self.logits <= self.tokens { Ok(()) } else { Err(too_large()) }
     }
+
+    /// Whether rows are left out in the last layer.
+    pub(super) fn prunes(&self) -> bool {
+        self.pruned && self.logits < self.tokens
+    }
+}
+
+/// Which of the layers of a kind a step stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    /// All of them.
+    All,
+    /// All but the model's last layer.
+    Earlier,
+    /// The model's last layer.
+    Last,
 }
 
 impl Architecture {
     /// The operations of `forward`, in the order of a pass, alike layers counted together, every operand taken for f32:
-    /// [`TensorTypes`](super::TensorTypes) know how they are stored.
+    /// [`Demand`](super::Demand) knows how they are stored.
     ///
     /// Counts are exact sums over all passes. Each pass reads every weight matrix once, of routed experts those that are
     /// expected to be visited; attention reads each visible cached key and value once per pass and sequence.
@@ -80,23 +109,32 @@ impl Architecture {
     /// Misuse when a number lies beyond the limits of configurations and workloads, or when an extent does not fit 64
     /// bits.
     pub fn forward(&self, forward: &Forward) -> Result<Vec<Step>> {
-        forward.validate()?;
         self.validate()?;
+        let mut steps = Vec::new();
+        self.each_step(forward, |_, step| steps.push(*step))?;
+        Ok(steps)
+    }
+
+    /// Gives each operation of `forward` to `take`, with its place in the plan. Places depend on the model, on how latent
+    /// attention is done and on whether rows are left out, on nothing else. The architecture must be valid.
+    pub(super) fn each_step(&self, forward: &Forward, take: impl FnMut(usize, &Step)) -> Result<()> {
+        forward.validate()?;
         let rows = product(&[forward.batch, forward.tokens])?;
-        let mut plan = Plan { forward, hidden: self.hidden, rows, layers: 1, kind: None, steps: Vec::new() };
+        let (kind, among) = (None, Among::All);
+        let mut plan = Plan { forward, hidden: self.hidden, rows, layers: 1, kind, among, place: 0, take };
         plan.embedding(self)?;
+        let last = forward.prunes().then(|| self.last_layer()).flatten();
         for (kind, layer) in self.layers.iter().enumerate() {
             plan.kind = Some(kind);
-            plan.layer(layer)?;
+            plan.layer(layer, last == Some(kind))?;
         }
         (plan.layers, plan.kind) = (1, None);
-        plan.head(self)?;
-        Ok(plan.steps)
+        plan.head(self)
     }
 }
 
-/// Steps in the making.
-struct Plan<'a> {
+/// A forward pass laid out.
+struct Plan<'a, Take> {
     forward: &'a Forward,
     hidden: u64,
     /// Tokens of one pass, all sequences together.
@@ -104,24 +142,38 @@ struct Plan<'a> {
     /// Alike layers that the next steps stand for, and which entry of the architecture they are.
     layers: u64,
     kind: Option<usize>,
-    steps: Vec<Step>,
+    among: Among,
+    /// Steps so far, those without rows included.
+    place: usize,
+    take: Take,
 }
 
-impl Plan<'_> {
-    fn push(&mut self, name: &'static str, class: Class, op: Op, shape: Shape) -> &mut Step {
-        let stored = (op.cost(shape).weights_read > 0).then_some(shape);
+impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
+    /// A step in every pass and layer.
+    fn step(&self, name: &'static str, class: Class, op: Op, shape: Shape) -> Step {
+        let stored = step::weighs(op).then_some(shape);
         let repeat = self.layers * self.forward.passes;
-        let (operand, kind, reads) = (TensorType::F32, self.kind, Reads::exactly(repeat));
-        let step = Step { name, class, op, shape, stored, operand, kind, repeat, reads };
-        let last = self.steps.len();
-        self.steps.push(step);
-        &mut self.steps[last]
+        let (operand, unit) = (TensorType::F32, Unit::F32);
+        let (kind, among, reads) = (self.kind, self.among, Reads::exactly(repeat));
+        Step { name, class, op, shape, stored, operand, unit, kind, among, repeat, reads }
+    }
+
+    /// Gives a step away; without rows it is none.
+    fn add(&mut self, step: Step) {
+        let place = self.place;
+        self.place += 1;
+        if step.shape.m > 0 {
+            (self.take)(place, &step);
+        }
+    }
+
+    fn push(&mut self, name: &'static str, class: Class, op: Op, shape: Shape) {
+        self.add(self.step(name, class, op, shape));
     }
 
     /// Executions of all passes are in the shape already: only layers repeat, though weights are read in every pass.
     fn push_summed(&mut self, name: &'static str, class: Class, op: Op, shape: Shape) {
-        let layers = self.layers;
-        self.push(name, class, op, shape).repeat = layers;
+        self.add(Step { repeat: self.layers, ..self.step(name, class, op, shape) });
     }
 
     fn embedding(&mut self, model: &Architecture) -> Result<()> {
@@ -129,7 +181,7 @@ impl Plan<'_> {
         let width = model.embedding_width.unwrap_or(self.hidden);
         let shape = Shape::gather(self.rows, width, vocabulary);
         let table = Shape::gather(vocabulary, width, vocabulary);
-        self.push("token_embd", Class::Embed, Op::Gather, shape).stored = Some(table);
+        self.add(Step { stored: Some(table), ..self.step("token_embd", Class::Embed, Op::Gather, shape) });
         if model.embedding_width.is_some() {
             self.linear(Class::AttnProj, "project_in", None, self.hidden, width);
         }
@@ -137,22 +189,38 @@ impl Plan<'_> {
             // All sequences of a batch look at the same rows.
             let shape = Shape::gather(self.forward.tokens, self.hidden, positions);
             let table = Shape::gather(positions, self.hidden, positions);
-            self.push("position_embd", Class::Norm, Op::Gather, shape).stored = Some(table);
+            self.add(Step { stored: Some(table), ..self.step("position_embd", Class::Norm, Op::Gather, shape) });
             self.residual();
         }
         Ok(())
     }
 
-    fn layer(&mut self, layer: &Layer) -> Result<()> {
+    /// All layers of a kind; `ends` where the model's last one is among them, and leaves rows out.
+    fn layer(&mut self, layer: &Layer, ends: bool) -> Result<()> {
         self.layers = layer.count();
-        let norms = layer.norms;
-        self.norm_if(norms.before_mixer, "attn_norm", norms.kind);
+        self.norm_if(layer.norms.before_mixer, "attn_norm", layer.norms.kind);
         match &layer.mixer {
             Mixer::GroupedQuery(attention) => self.grouped_query(attention)?,
             Mixer::Latent(attention) => self.latent(attention)?,
             Mixer::ShortConvolution(convolution) => self.short_convolution(convolution)?,
             Mixer::Mamba2(mamba) => self.mamba2(mamba)?,
         }
+        if !ends {
+            return self.behind_mixer(layer);
+        }
+        let (layers, rows) = (self.layers, self.rows);
+        if layers > 1 {
+            (self.layers, self.among) = (layers - 1, Among::Earlier);
+            self.behind_mixer(layer)?;
+        }
+        (self.layers, self.among, self.rows) = (1, Among::Last, self.logit_rows()?);
+        self.behind_mixer(layer)?;
+        (self.layers, self.among, self.rows) = (layers, Among::All, rows);
+        Ok(())
+    }
+
+    fn behind_mixer(&mut self, layer: &Layer) -> Result<()> {
+        let norms = layer.norms;
         self.norm_if(norms.after_mixer, "post_attention_norm", norms.kind);
         self.residual();
         if let Some(feed_forward) = &layer.feed_forward {
@@ -165,21 +233,19 @@ impl Plan<'_> {
     }
 
     fn head(&mut self, model: &Architecture) -> Result<()> {
+        let rows = self.logit_rows()?;
         if let Some(norm) = model.final_norm {
-            self.norm("output_norm", norm, self.rows, self.hidden);
+            let normed = if self.forward.prunes() { rows } else { self.rows };
+            self.norm("output_norm", norm, normed, self.hidden);
         }
         let vocabulary = model.vocabulary;
-        let rows = product(&[self.forward.batch, self.forward.logits])?;
         let width = model.embedding_width.unwrap_or(self.hidden);
         if model.embedding_width.is_some() {
             let shape = Shape::matmul(rows, width, self.hidden);
             self.push("project_out", Class::AttnProj, Op::Matmul, shape);
         }
-        let shape = Shape::matmul(rows, vocabulary, width);
-        let head = self.push("output", Class::LmHead, Op::Matmul, shape);
-        if model.tied {
-            head.stored = None;
-        }
+        let head = self.step("output", Class::LmHead, Op::Matmul, Shape::matmul(rows, vocabulary, width));
+        self.add(Step { stored: head.stored.filter(|_| !model.tied), ..head });
         if model.head_bias {
             self.push("output.bias", Class::Norm, Op::Bias, Shape::rows(rows, vocabulary));
         }
@@ -187,6 +253,11 @@ impl Plan<'_> {
             self.push("logit_cap", Class::LmHead, Op::SoftCap, Shape::rows(rows, vocabulary));
         }
         Ok(())
+    }
+
+    /// Rows of one pass whose logits are needed, all sequences together.
+    fn logit_rows(&self) -> Result<u64> {
+        product(&[self.forward.batch, self.forward.logits])
     }
 
     /// Every token through a matrix, and its bias where that has a name.

@@ -4,11 +4,11 @@
 //! written once per pass and sequence, in f32, whatever the context.
 
 use super::super::layer::{Mamba2, ShortConvolution};
-use super::{Class, Plan, product};
+use super::{Class, Plan, Step, product};
 use crate::error::Result;
 use roofprobe_kernels::{Op, Shape};
 
-impl Plan<'_> {
+impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     pub(super) fn short_convolution(&mut self, convolution: &ShortConvolution) -> Result<()> {
         let ShortConvolution { taps, bias } = *convolution;
         let (rows, hidden) = (self.rows, self.hidden);

@@ -1,7 +1,7 @@
 //! One operation with its exact shape and its traffic.
 
 use super::super::tensor_type::TensorType;
-use super::Class;
+use super::{Among, Class, Unit};
 use crate::error::{Error, Result};
 use roofprobe_kernels::{Cost, Op, Shape};
 
@@ -21,9 +21,12 @@ pub struct Step {
     pub stored: Option<Shape>,
     /// How its weights, its cache rows or its state are stored.
     pub operand: TensorType,
+    pub(in super::super) unit: Unit,
     /// The entry of [`Architecture::layers`](super::super::Architecture::layers) that it belongs to; none for what
     /// stands before and behind them.
     pub kind: Option<usize>,
+    /// Which of the layers of that entry it stands for.
+    pub among: Among,
     /// How often it is executed.
     pub repeat: u64,
     /// How often the weights of `shape` are read, in all executions together.
@@ -95,7 +98,11 @@ impl Step {
     /// No overflow: [`Architecture::forward`](super::super::Architecture::forward) holds every number to limits that keep
     /// sums within 128 bits.
     pub fn total(&self) -> Cost {
-        let cost = self.op.cost(self.shape);
+        self.all(&self.op.cost(self.shape))
+    }
+
+    /// All executions, where one costs `cost`.
+    pub(super) fn all(&self, cost: &Cost) -> Cost {
         let times = u128::from(self.repeat);
         Cost {
             flops: cost.flops * times,
@@ -108,11 +115,6 @@ impl Step {
             input_read: cost.input_read * times,
             output_written: cost.output_written * times,
         }
-    }
-
-    /// Weight elements that are expected to be read, with their fraction.
-    pub fn expected_elements(&self) -> f64 {
-        self.op.cost(self.shape).weights_read as f64 * self.reads.expected
     }
 
     /// Weight elements that a pass of one token involves: the experts that it visits, but tables as a whole.
@@ -144,52 +146,40 @@ impl Step {
         }
     }
 
-    /// Weight bytes read.
-    ///
-    /// # Errors
-    /// As [`Step::bytes`].
-    pub fn weight_bytes(&self) -> Result<WeightBytes> {
-        let once = self.bytes(self.op.cost(self.shape).weights_read)?;
-        let [least, most] = [self.reads.least, self.reads.most].map(|times| once * u128::from(times));
-        Ok(WeightBytes { least, expected: expected(once, self.reads), most })
-    }
-
-    /// Bytes read from memory: weights, cache and state.
-    ///
-    /// # Errors
-    /// As [`Step::bytes`].
-    pub fn read_bytes(&self) -> Result<u128> {
-        let cost = self.total();
-        Ok(self.weight_bytes()?.expected + self.bytes(cost.cache_read + cost.state_read)?)
-    }
-
-    /// Bytes written to memory: cache and state.
-    ///
-    /// # Errors
-    /// As [`Step::bytes`].
-    pub fn written_bytes(&self) -> Result<u128> {
-        let cost = self.total();
-        self.bytes(cost.cache_written + cost.state_written)
-    }
-
     /// Bytes of `elements` of its stored operand.
     ///
     /// # Errors
     /// Misuse when they are no whole number of blocks; [`TensorTypes`](super::super::TensorTypes) have checked every row
     /// before.
     pub fn bytes(&self, elements: u128) -> Result<u128> {
-        let (rows, row) = self.matrix();
-        self.operand.bytes(elements, rows, row).ok_or_else(|| {
+        self.unit.bytes_of(elements).ok_or_else(|| {
             Error::misuse(format!("{}: {elements} elements are no whole number of {} blocks", self.name, self.operand))
         })
     }
 }
 
+/// Whether a routine reads weights.
+pub(super) const fn weighs(op: Op) -> bool {
+    matches!(op, Op::Matmul | Op::Gather | Op::RmsNorm | Op::LayerNorm | Op::GatedNorm | Op::Bias | Op::Conv)
+}
+
 /// Exact where the number of reads is certain.
-fn expected(once: u128, reads: Reads) -> u128 {
+pub(super) fn expected(once: u128, reads: Reads) -> u128 {
     if reads.least == reads.most {
         once * u128::from(reads.most)
     } else {
         (once as f64 * reads.expected).round() as u128
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routines_with_weights_are_known() {
+        for op in Op::ALL {
+            assert_eq!(weighs(op), op.cost(Shape::matmul(1, 1, 1)).weights_read > 0, "{op}");
+        }
     }
 }

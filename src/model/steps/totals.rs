@@ -1,6 +1,6 @@
 //! What a list of steps adds up to.
 
-use super::{Class, Step};
+use super::{Class, Counted, Step};
 use crate::error::Result;
 
 /// An exact count for each [`Class`].
@@ -20,6 +20,10 @@ impl ByClass {
 
     fn add(&mut self, class: Class, count: u128) {
         self.0[class as usize] += count;
+    }
+
+    fn set(&mut self, class: Class, count: u128) {
+        self.0[class as usize] = count;
     }
 }
 
@@ -64,28 +68,34 @@ impl Totals {
     pub fn of<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Result<Totals> {
         let mut totals = Totals::default();
         for step in steps {
-            let cost = step.total();
-            totals.flops.add(step.class, cost.flops);
-            totals.vector_flops += cost.vector_flops;
-            match step.class {
-                // Summed with its fraction: an expectation has one.
-                Class::Expert => totals.expert_elements += step.expected_elements(),
-                class => totals.weight_elements.add(class, cost.weights_read),
-            }
-            let bytes = step.weight_bytes()?;
-            totals.weight_bytes.add(step.class, bytes.expected);
-            totals.weight_bytes_least += bytes.least;
-            totals.weight_bytes_most += bytes.most;
-            totals.kv_read_elements += cost.cache_read;
-            totals.kv_write_elements += cost.cache_written;
-            totals.kv_read_bytes += step.bytes(cost.cache_read)?;
-            totals.kv_write_bytes += step.bytes(cost.cache_written)?;
-            totals.state_read_bytes += step.bytes(cost.state_read)?;
-            totals.state_write_bytes += step.bytes(cost.state_written)?;
-            totals.act_elements += cost.input_read + cost.output_written;
+            totals.add(&Counted::of(step)?);
         }
-        totals.weight_elements.add(Class::Expert, totals.expert_elements.round() as u128);
         Ok(totals)
+    }
+
+    /// Adds one more.
+    pub fn add(&mut self, counted: &Counted) {
+        let Counted { step, cost, weight_bytes, .. } = counted;
+        self.flops.add(step.class, cost.flops);
+        self.vector_flops += cost.vector_flops;
+        match step.class {
+            // Summed with its fraction: an expectation has one.
+            Class::Expert => {
+                self.expert_elements += counted.expected_elements;
+                self.weight_elements.set(Class::Expert, self.expert_elements.round() as u128);
+            }
+            class => self.weight_elements.add(class, cost.weights_read),
+        }
+        self.weight_bytes.add(step.class, weight_bytes.expected);
+        self.weight_bytes_least += weight_bytes.least;
+        self.weight_bytes_most += weight_bytes.most;
+        self.kv_read_elements += cost.cache_read;
+        self.kv_write_elements += cost.cache_written;
+        self.kv_read_bytes += counted.kv_read_bytes;
+        self.kv_write_bytes += counted.kv_write_bytes;
+        self.state_read_bytes += counted.state_read_bytes;
+        self.state_write_bytes += counted.state_write_bytes;
+        self.act_elements += cost.input_read + cost.output_written;
     }
 
     /// Bytes that come from and go to memory: weights, cache and state, not activations.

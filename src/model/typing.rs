@@ -1,0 +1,144 @@
+//! Types of a plan's steps, looked up once: the steps of one model have the same names in the same order in every pass.
+
+use super::architecture::Architecture;
+use super::layer::Mixer;
+use super::steps::{Forward, Latents, Step, Unit};
+use super::stored::{TensorTypes, check_cache, step_of_no_type};
+use super::tensor_type::TensorType;
+use crate::error::Result;
+use roofprobe_kernels::{Op, Shape};
+use std::ops::Range;
+
+/// The types of every step of one model, for one way of doing latent attention, with or without rows left out.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Typing {
+    /// By the step's place in the plan: its name, and its parts.
+    places: Vec<(&'static str, Range<usize>)>,
+    parts: Vec<Part>,
+}
+
+/// What is stored in one type, of all that a step of the plan stands for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Part {
+    operand: TensorType,
+    unit: Unit,
+    /// So many layers.
+    layers: u64,
+    /// Of so many.
+    of: u64,
+    /// The name and the rows of its matrix, where that is stored in two.
+    half: Option<(&'static str, u64)>,
+}
+
+/// The matrix that expands latents, and its two parts.
+const EXPANSION: &str = "attn_kv_b";
+const PARTS: [&str; 2] = ["attn_k_b", "attn_v_b"];
+
+impl Typing {
+    /// Looks up the types of every step, those of the cache included.
+    ///
+    /// # Errors
+    /// As [`Architecture::forward`]; misuse when a step has no type, or rows of the cache are no whole number of blocks.
+    pub(super) fn of(
+        model: &Architecture,
+        types: &TensorTypes,
+        latents: Latents,
+        prunes: bool,
+        cache: TensorType,
+    ) -> Result<Typing> {
+        check_cache(model, latents, cache)?;
+        let mut typing = Typing { places: Vec::new(), parts: Vec::new() };
+        let mut plan = Vec::new();
+        // Two tokens, and logits for one, so that no step is without rows.
+        let forward = Forward { tokens: 2, pruned: prunes, latents, ..Forward::ONE_TOKEN };
+        model.each_step(&forward, |_, step| plan.push(*step))?;
+        for step in plan {
+            let first = typing.parts.len();
+            if matches!(step.op, Op::Attention | Op::Append | Op::Fetch) {
+                typing.add(step, &[(cache, 1)], 1, None)?;
+            } else if step.op.cost(step.shape).weights_read == 0 {
+                typing.add(step, &[(step.operand, 1)], 1, None)?;
+            } else {
+                typing.weights(model, types, step)?;
+            }
+            typing.places.push((step.name, first..typing.parts.len()));
+        }
+        Ok(typing)
+    }
+
+    fn weights(&mut self, model: &Architecture, types: &TensorTypes, step: Step) -> Result<()> {
+        let found = |name| types.within(step.kind, name, step.among);
+        if let Some(kinds) = found(step.name) {
+            return self.by_type(step, &kinds, None);
+        }
+        let mixer = step.kind.map(|kind| &model.layers[kind].mixer);
+        let (Some(Mixer::Latent(latent)), expansion) = (mixer, found(EXPANSION)) else {
+            return Err(step_of_no_type(step.name));
+        };
+        match (expansion, types.apart()) {
+            // Engines expand what they take apart.
+            (Some(kinds), Some(kind)) => self.by_type(step, &[(kind, layers_of(&kinds))], None),
+            (Some(kinds), None) => self.by_type(step, &kinds, None),
+            // Stored apart, and expanded from both.
+            (None, _) => {
+                for (name, size) in PARTS.into_iter().zip([latent.plain_dim, latent.value_dim]) {
+                    let kinds = found(name).ok_or_else(|| step_of_no_type(name))?;
+                    self.by_type(step, &kinds, Some((name, latent.heads * size)))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A part for each type of a step's layers.
+    fn by_type(&mut self, step: Step, kinds: &[(TensorType, u64)], half: Option<(&'static str, u64)>) -> Result<()> {
+        let layers = layers_of(kinds);
+        if layers == 0 || !step.repeat.is_multiple_of(layers) {
+            return Err(step_of_no_type(step.name));
+        }
+        self.add(step, kinds, layers, half)
+    }
+
+    fn add(
+        &mut self,
+        step: Step,
+        kinds: &[(TensorType, u64)],
+        of: u64,
+        half: Option<(&'static str, u64)>,
+    ) -> Result<()> {
+        let step = half.map_or(step, |half| halved(step, half));
+        for &(operand, layers) in kinds {
+            let unit = Unit::of(operand, step.matrix()).ok_or_else(|| step_of_no_type(step.name))?;
+            self.parts.push(Part { operand, unit, layers, of, half });
+        }
+        Ok(())
+    }
+
+    /// A step with its types: one for each of them. A plan's place has the name that it had when types were looked up.
+    pub(super) fn each(&self, place: usize, step: &Step, mut take: impl FnMut(&Step)) {
+        let (name, range) = &self.places[place];
+        debug_assert_eq!(*name, step.name);
+        let mut typed = *step;
+        for part in &self.parts[range.clone()] {
+            (typed.operand, typed.unit) = (part.operand, part.unit);
+            if part.layers != part.of {
+                typed.repeat = step.repeat / part.of * part.layers;
+                typed.reads = step.reads.share(part.layers, part.of);
+            }
+            if let Some(half) = part.half {
+                typed = halved(typed, half);
+            }
+            take(&typed);
+        }
+    }
+}
+
+/// One of the two matrices in which an expansion of latents is stored.
+fn halved(step: Step, (name, rows): (&'static str, u64)) -> Step {
+    let shape = Shape { n: rows, ..step.shape };
+    Step { name, shape, stored: None, ..step }
+}
+
+fn layers_of(kinds: &[(TensorType, u64)]) -> u64 {
+    kinds.iter().map(|(_, layers)| layers).sum()
+}
