@@ -24,5 +24,6 @@ pub mod sample;
 pub mod simulate;
 pub mod stats;
 pub mod store;
+pub mod sweep;
 pub mod units;
 pub mod work;

@@ -1,14 +1,10 @@
 //! `roofprobe evaluate`.
 
-use super::say;
-use super::workload::{RoofOption, WorkloadOptions, find_model};
-use crate::device::cpu::Cpu;
-use crate::error::{Error, Result};
+use super::workload::{RoofOption, WorkloadOptions, find_model, find_profiles};
+use crate::error::Result;
 use crate::evaluate::{Question, evaluate};
 use crate::model::Architecture;
-use crate::profile::Profile;
 use crate::report::{self, Format};
-use crate::store::{self, Named};
 use clap::Args;
 
 const EXAMPLES: &str = "\
@@ -52,10 +48,7 @@ impl Evaluate {
     pub(super) fn run(&self, format: Format) -> Result<()> {
         let workload = self.workload.workload()?;
         let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
-        let profiles = match self.profiles.as_slice() {
-            [] => vec![newest_here()?],
-            names => names.iter().map(|name| store::find(name)).collect::<Result<_>>()?,
-        };
+        let profiles = find_profiles(&self.profiles)?;
         let question = Question { roof: self.roof.kind(), explain: self.explain, advise: true };
         let mut evaluations = Vec::new();
         for named in &profiles {
@@ -67,20 +60,4 @@ impl Evaluate {
         }
         super::print_report(&report::evaluation::report(&evaluations)?, format)
     }
-}
-
-/// The newest profile measured on this machine.
-fn newest_here() -> Result<Named> {
-    let device = Cpu::describe()?.device.name;
-    let whole = |profile: &Profile| profile.provenance.complete && profile.provenance.only.is_empty();
-    let Some((path, profile)) = store::newest(&device, whole) else {
-        return Err(Error::misuse(format!(
-            "no complete profile of this machine ({device}) in {}; measure it with `roofprobe measure`, or name one with -p \
-             (`roofprobe profiles` lists them)",
-            store::folder().display()
-        )));
-    };
-    say(&format!("using the newest profile of this machine, {}", path.display()));
-    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-    Ok(Named { name, profile })
 }

@@ -9,6 +9,7 @@ pub mod evaluation;
 mod machine;
 pub mod models;
 pub mod profile;
+pub mod sweep;
 
 use crate::error::{Error, Result};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle, presets};
