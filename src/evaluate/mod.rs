@@ -67,7 +67,7 @@ pub fn evaluate(
     let memory = Memory::of(&evaluator, workload)?;
     let memory_bytes = profile.device.memory_bytes;
     let needed = memory.total()?;
-    let notes = notes::all(&evaluator, workload, profile, &phases, &tasks, &memory)?;
+    let notes = notes::all(&evaluator, roof, workload, profile, &phases, &tasks, &memory)?;
     let seconds = |wanted| phases.iter().find(|phase| phase.phase == wanted).map_or(0.0, |phase| phase.speed.seconds);
     let types = evaluator.demand().types();
     Ok(Evaluation {
