@@ -255,8 +255,12 @@ fn model(model: &ModelComparison) -> Table {
     notes.extend(remarks(&model.notes));
     Table {
         title: format!(
-            "What {} can hope for: {} weights, {} cache, batch {}",
-            model.model, model.weights, model.kv, model.batch
+            "What {} can hope for: {} weights, {} cache, batch {}, {} roof",
+            model.model,
+            model.weights,
+            model.kv,
+            model.batch,
+            model.roof.name()
         ),
         columns: columns(&["phase", ""], profiles),
         rows,
