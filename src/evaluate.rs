@@ -8,7 +8,9 @@
 //! Pure: the same input gives the same record. The record's field names are a contract with other tools.
 
 use crate::error::{Error, Result};
-use crate::model::{Architecture, ByClass, Class, Counted, Pass, Phase, Run, Runtime, Step, TensorTypes, Totals, Workload};
+use crate::model::{
+    Architecture, ByClass, Class, Counted, Pass, Phase, Run, Runtime, Step, TensorTypes, Totals, Workload,
+};
 use crate::potential::{Point, Potential};
 use crate::profile::{GpuClass, Profile};
 use crate::roofline::{Arithmetic, Bound, Load, Resource, Ridge, Roofs, Span};

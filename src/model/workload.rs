@@ -206,7 +206,9 @@ impl Workload {
         within("--generate", self.generate.unwrap_or(1), TOKENS_MAX)?;
         within("--batch", self.batch, BATCH_MAX)?;
         if self.micro_batch.is_some_and(|tokens| tokens < self.batch) {
-            return Err(Error::misuse("--micro-batch: must have a token for each sequence; raise it, or lower --batch"));
+            return Err(Error::misuse(
+                "--micro-batch: must have a token for each sequence; raise it, or lower --batch",
+            ));
         }
         self.weights.map_or(Ok(()), Weights::validate)?;
         storable("--kv", self.kv)
@@ -216,7 +218,11 @@ impl Workload {
     ///
     /// # Errors
     /// As [`Workload::validate`].
-    pub fn forwards(&self, model: &Architecture, phase: Phase) -> Result<impl Iterator<Item = (Pass, Forward)> + use<>> {
+    pub fn forwards(
+        &self,
+        model: &Architecture,
+        phase: Phase,
+    ) -> Result<impl Iterator<Item = (Pass, Forward)> + use<>> {
         self.validate()?;
         let [earlier, last] = match phase {
             Phase::Prefill | Phase::Generation => self.prefill(model),

@@ -24,8 +24,8 @@ pub use class::Class;
 pub use counted::Counted;
 use roofprobe_kernels::{Op, Shape};
 pub use step::{Reads, Step, WeightBytes};
-pub(super) use unit::Unit;
 pub use totals::{ByClass, Totals};
+pub(super) use unit::Unit;
 
 /// What multi-head latent attention keeps, and how it attends: runtimes differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

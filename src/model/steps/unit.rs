@@ -23,6 +23,7 @@ impl Unit {
     }
 
     /// Bytes of so many elements; none where they are no whole number of units.
+    #[inline(always)]
     pub(super) fn bytes_of(self, elements: u128) -> Option<u128> {
         let Unit { elements: each, bytes } = self;
         // Almost always; and a division of 128 bits takes as long as all the rest of a step.
@@ -45,7 +46,8 @@ mod tests {
     #[test]
     fn units_count_as_their_types_do() {
         let grouped = |scheme| TensorType::Grouped(Grouped { scheme, bits: 4, group: 64 });
-        let kinds = [TensorType::F32, TensorType::Q4_0, TensorType::Q6K, grouped(Scheme::Awq), grouped(Scheme::Nf4Double)];
+        let kinds =
+            [TensorType::F32, TensorType::Q4_0, TensorType::Q6K, grouped(Scheme::Awq), grouped(Scheme::Nf4Double)];
         for kind in kinds {
             let unit = Unit::of(kind, (64, 512)).unwrap();
             for elements in [0, 1, 32, 256, 64 * 512, 3 * 64 * 512 + 256, 1 << 64, (1 << 90) + 1] {
