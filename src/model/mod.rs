@@ -16,6 +16,7 @@
 mod architecture;
 mod config;
 mod demand;
+mod depth;
 mod family;
 pub mod gguf;
 mod keys;
