@@ -74,8 +74,10 @@ impl Achieved<'_> {
                 let (heads, _) = measured.rate(group, head_dim, 1.0);
                 if pass == Pass::Decode && measured.excess(heads, group * uses) > 1.0 {
                     said.push(format!(
-                        "{:.0} multiplications share a cached element; beyond those of {} attention is timed by its GFLOP/s",
+                        "{:.0} multiplications share a cached element, {:.0} are the most that were measured: beyond {} time grows with \
+                         their number",
                         group * uses,
+                        measured.most(),
                         heads.id
                     ));
                 }
