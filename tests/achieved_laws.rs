@@ -1,10 +1,10 @@
 //! Laws of the achieved roof: what measured kernels are taken to do between, beyond and instead of what was measured.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use roofprobe::model::{Forward, Latents, Pass, TensorType, Workload, find};
+use roofprobe::model::{Counted, Forward, Latents, Pass, TensorType, Workload, find};
 use roofprobe::profile::{Axis, Ceiling, Curve, DeviceKind, Profile, Status, Unit, Variant, parse};
 use roofprobe::roofline::{
-    Achieved, AchievedBound, AchievedSpan, Arithmetic, Bound, Demand, Kernel, Load, Resource, Roofs,
+    Achieved, AchievedBound, AchievedSpan, Arithmetic, Bound, Kernel, Load, Resource, Roofs, Task,
 };
 use roofprobe::units::{Bytes, Flops, Seconds};
 use roofprobe_kernels::{Dtype, Op};
@@ -44,34 +44,34 @@ fn with_attention(mut profile: Profile, id: &str, (heads, head_dim): (u64, u64),
 }
 
 /// `tokens` tokens through `elements` weights.
-fn matmul(stored: TensorType, tokens: f64, elements: f64) -> Demand {
+fn matmul(stored: TensorType, tokens: f64, elements: f64) -> Task {
     let block = stored.block().unwrap();
     let bytes = elements * block.bytes as f64 / block.elements as f64;
     let load = Load { flops: Flops(2.0 * tokens * elements), read: Bytes(bytes), written: Bytes(0.0) };
-    Demand { kernel: Kernel::Matmul { tokens }, stored, load, launches: 0.0 }
+    Task { kernel: Kernel::Matmul { tokens }, stored, load, launches: 0.0 }
 }
 
 /// A step of `group` query heads to each of `bytes` of f16 cache.
-fn decode(group: f64, head_dim: f64, context: f64, bytes: f64) -> Demand {
+fn decode(group: f64, head_dim: f64, context: f64, bytes: f64) -> Task {
     let kernel = Kernel::Attention { pass: Pass::Decode, group, head_dim, uses: 1.0, context };
     let load = Load { flops: Flops(group * bytes), read: Bytes(bytes), written: Bytes(0.0) };
-    Demand { kernel, stored: TensorType::F16, load, launches: 0.0 }
+    Task { kernel, stored: TensorType::F16, load, launches: 0.0 }
 }
 
 /// Whatever is asked, as the profile answers it: what it says, and what it remarks.
-fn ask<T>(profile: &Profile, demand: &Demand, see: impl FnOnce(AchievedBound, Bound) -> T) -> (T, Vec<String>) {
+fn ask<T>(profile: &Profile, task: &Task, see: impl FnOnce(AchievedBound, Bound) -> T) -> (T, Vec<String>) {
     let roofs = Roofs::of(profile, "test").unwrap();
     let achieved = Achieved::of(profile, "test").unwrap();
-    let peak = roofs.bound(&demand.load, demand.arithmetic()).unwrap();
-    (see(achieved.bound(demand, &peak), peak), achieved.remarks([demand]))
+    let peak = roofs.bound(&task.load, task.arithmetic()).unwrap();
+    (see(achieved.bound(task, &peak), peak), achieved.remarks([task]))
 }
 
-fn seconds(profile: &Profile, demand: &Demand) -> f64 {
-    ask(profile, demand, |bound, _| bound.seconds.0).0
+fn seconds(profile: &Profile, task: &Task) -> f64 {
+    ask(profile, task, |bound, _| bound.seconds.0).0
 }
 
-fn said_by(profile: &Profile, demand: &Demand) -> (String, Vec<String>) {
-    ask(profile, demand, |bound, _| bound.by.unwrap().to_string())
+fn said_by(profile: &Profile, task: &Task) -> (String, Vec<String>) {
+    ask(profile, task, |bound, _| bound.by.unwrap().to_string())
 }
 
 fn close(a: f64, b: f64) {
@@ -102,16 +102,16 @@ const RUNGS: [(u64, f64); 4] = [(1, 100.0), (4, 300.0), (8, 250.0), (512, 700.0)
 fn rungs_are_met_exactly_and_between_them_rates_lie_between() {
     let profile = with_ladder(plain(), Dtype::Q4_0, &RUNGS);
     for (tokens, rate) in RUNGS {
-        let demand = matmul(TensorType::Q4_0, tokens as f64, 3e6);
-        let (bound, _) = ask(&profile, &demand, |bound, _| (bound.seconds, bound.fastest, bound.slowest));
-        assert_eq!(bound.0, Seconds(demand.load.flops.0 / (rate * 1e9)));
+        let task = matmul(TensorType::Q4_0, tokens as f64, 3e6);
+        let (bound, _) = ask(&profile, &task, |bound, _| (bound.seconds, bound.fastest, bound.slowest));
+        assert_eq!(bound.0, Seconds(task.load.flops.0 / (rate * 1e9)));
         close(bound.1.0 * 1.2, bound.0.0);
         close(bound.2.0 * 0.9, bound.0.0);
-        assert_eq!(said_by(&profile, &demand), (format!("matmul.q4_0.m{tokens}"), Vec::new()));
+        assert_eq!(said_by(&profile, &task), (format!("matmul.q4_0.m{tokens}"), Vec::new()));
     }
     let rate = |tokens: f64| {
-        let demand = matmul(TensorType::Q4_0, tokens, 3e6);
-        demand.load.flops.0 / seconds(&profile, &demand) / 1e9
+        let task = matmul(TensorType::Q4_0, tokens, 3e6);
+        task.load.flops.0 / seconds(&profile, &task) / 1e9
     };
     // Two tokens lie in the middle of one and four: the geometric mean.
     close(rate(2.0), 30_000_f64.sqrt());
@@ -157,23 +157,23 @@ fn times_grow_with_work_and_lie_in_their_intervals() {
             read: Bytes(awkward.octaves(0.0, 40.0)),
             written: Bytes(awkward.octaves(0.0, 30.0)),
         };
-        let demand = Demand { kernel, stored, load, launches: (awkward.unit() * 100.0).floor() };
-        let time = |demand: &Demand| {
-            let peak = roofs.bound(&demand.load, demand.arithmetic()).unwrap();
-            achieved.bound(demand, &peak)
+        let task = Task { kernel, stored, load, launches: (awkward.unit() * 100.0).floor() };
+        let time = |task: &Task| {
+            let peak = roofs.bound(&task.load, task.arithmetic()).unwrap();
+            achieved.bound(task, &peak)
         };
-        let here = time(&demand);
-        assert!(here.fastest <= here.seconds && here.seconds <= here.slowest, "{demand:?} {here:?}");
-        assert!(here.seconds.0 > 0.0 && here.seconds.0.is_finite() && here.overhead <= here.seconds, "{demand:?}");
+        let here = time(&task);
+        assert!(here.fastest <= here.seconds && here.seconds <= here.slowest, "{task:?} {here:?}");
+        assert!(here.seconds.0 > 0.0 && here.seconds.0.is_finite() && here.overhead <= here.seconds, "{task:?}");
         let more = [
             Load { flops: load.flops * 2.0, ..load },
             Load { read: load.read * 2.0, ..load },
             Load { written: load.written * 2.0, ..load },
         ];
         for load in more {
-            assert!(time(&Demand { load, ..demand }).seconds >= here.seconds, "{demand:?}");
+            assert!(time(&Task { load, ..task }).seconds >= here.seconds, "{task:?}");
         }
-        assert!(time(&Demand { launches: demand.launches + 1.0, ..demand }).seconds > here.seconds);
+        assert!(time(&Task { launches: task.launches + 1.0, ..task }).seconds > here.seconds);
     }
 }
 
@@ -190,10 +190,9 @@ fn kernels_at_the_peak_take_the_peaks_time() {
         let rungs: Vec<(u64, f64)> = [1, 2, 4, 8, 16, 32, 64, 128, 512].map(|m| (m, rate(m))).into();
         let profile = with_ladder(plain(), dtype, &rungs);
         for (tokens, _) in rungs.into_iter().chain([(1 << 13, 0.0)]) {
-            let demand = matmul(dtype.into(), tokens as f64, 1.7e7);
-            let ((achieved, peak), _) = ask(&profile, &demand, |bound, peak| {
-                ((bound.seconds, bound.resource), (peak.seconds(), peak.resource))
-            });
+            let task = matmul(dtype.into(), tokens as f64, 1.7e7);
+            let ((achieved, peak), _) =
+                ask(&profile, &task, |bound, peak| ((bound.seconds, bound.resource), (peak.seconds(), peak.resource)));
             close(achieved.0.0, peak.0.0);
             assert_eq!(achieved.1, peak.1);
         }
@@ -264,22 +263,22 @@ fn without_matmuls_there_is_a_reason_and_no_roof() {
 
 #[test]
 fn launches_cost_what_was_measured_or_are_said_to_cost_nothing() {
-    let demand = Demand { launches: 7.0, ..matmul(TensorType::F16, 1.0, 1e6) };
+    let task = Task { launches: 7.0, ..matmul(TensorType::F16, 1.0, 1e6) };
     for (kind, id) in [(DeviceKind::Cpu, "overhead.barrier"), (DeviceKind::Gpu, "overhead.dispatch")] {
         let mut profile = with_ladder(plain(), Dtype::F16, &[(1, 30.0)]);
         profile.device.kind = kind;
-        let bare = ask(&profile, &demand, |bound, _| (bound.seconds, bound.overhead));
+        let bare = ask(&profile, &task, |bound, _| (bound.seconds, bound.overhead));
         assert_eq!(bare.0.1, Seconds(0.0));
         remarked(&bare.1, &[&format!("no {id}: launches take no time here")]);
         profile.ceiling.push(measured(id, Unit::Us, 5.0));
-        let (times, remarks) = ask(&profile, &demand, |bound, _| [bound.seconds, bound.overhead, bound.fastest]);
+        let (times, remarks) = ask(&profile, &task, |bound, _| [bound.seconds, bound.overhead, bound.fastest]);
         close(times[1].0, 35e-6);
         close(times[0].0, bare.0.0.0 + 35e-6);
         close(times[2].0, bare.0.0.0 / 1.2 + 35e-6 * 0.9);
         assert!(remarks.is_empty(), "{remarks:?}");
         profile.ceiling.pop();
         profile.ceiling.push(Ceiling::without_value(id, Status::Skipped, "no clock"));
-        remarked(&ask(&profile, &demand, |_, _| ()).1, &[id, "no clock", "launches take no time"]);
+        remarked(&ask(&profile, &task, |_, _| ()).1, &[id, "no clock", "launches take no time"]);
     }
 }
 
@@ -305,9 +304,9 @@ fn decode_attention_is_read_like_the_nearest_heads_measured() {
         (1.0, 96.0, "attention.f16.decode.g1d64", 30e9),
         (8.0, 256.0, "attention.f16.decode.g8d128", 22e9),
     ] {
-        let demand = decode(group, head_dim, 4096.0, 1e8);
-        assert_eq!(seconds(&profile, &demand), 1e8 / rate, "{group} {head_dim}");
-        assert_eq!(said_by(&profile, &demand).0, by);
+        let task = decode(group, head_dim, 4096.0, 1e8);
+        assert_eq!(seconds(&profile, &task), 1e8 / rate, "{group} {head_dim}");
+        assert_eq!(said_by(&profile, &task).0, by);
     }
     // More heads on one row than were measured: what each adds is arithmetic.
     let [eight, many] = [8.0, 32.0].map(|group| decode(group, 128.0, 4096.0, 1e8));
@@ -316,7 +315,7 @@ fn decode_attention_is_read_like_the_nearest_heads_measured() {
     // Latents are multiplied twice, by all heads.
     let Kernel::Attention { pass, group, context, .. } = many.kernel else { unreachable!() };
     let kernel = Kernel::Attention { pass, group, head_dim: 576.0, uses: 1.5, context };
-    let latent = Demand { kernel, ..many };
+    let latent = Task { kernel, ..many };
     close(seconds(&profile, &latent), 6.0 * seconds(&profile, &eight));
     remarked(&said_by(&profile, &latent).1, &["latents", "g8d128 stands in"]);
 }
@@ -331,8 +330,8 @@ fn the_context_scales_what_was_measured_at_one() {
     (curve.low, curve.high) = (vec![10.0, 39.0, 9.9], vec![20.5, 41.0, 10.1]);
     profile.curve.push(curve);
     let at = |context: f64| {
-        let demand = decode(8.0, 64.0, context, 1e8);
-        ask(&profile, &demand, |bound, _| (bound.seconds.0, bound.slowest.0)).0
+        let task = decode(8.0, 64.0, context, 1e8);
+        ask(&profile, &task, |bound, _| (bound.seconds.0, bound.slowest.0)).0
     };
     close(at(4096.0).0, 1e8 / 21e9);
     close(at(1024.0).0, 2.0 * at(4096.0).0);
@@ -347,13 +346,13 @@ fn the_context_scales_what_was_measured_at_one() {
 #[test]
 fn other_caches_and_prompts_are_answered_by_what_is_nearest_or_the_peak() {
     let mut profile = with_variants();
-    let quantised = Demand { stored: TensorType::Q8_0, ..decode(4.0, 128.0, 4096.0, 1e8) };
+    let quantised = Task { stored: TensorType::Q8_0, ..decode(4.0, 128.0, 4096.0, 1e8) };
     assert_eq!(seconds(&profile, &quantised), 1e8 / 32e9);
     remarked(&said_by(&profile, &quantised).1, &["q8_0", "attention.f16.decode stands in", "by bytes"]);
     let prompt = |flops: f64, bytes: f64| {
         let kernel = Kernel::Attention { pass: Pass::Prefill, group: 4.0, head_dim: 128.0, uses: 1.0, context: 256.0 };
         let load = Load { flops: Flops(flops), read: Bytes(bytes), written: Bytes(0.0) };
-        Demand { kernel, stored: TensorType::F16, load, launches: 0.0 }
+        Task { kernel, stored: TensorType::F16, load, launches: 0.0 }
     };
     let (times, remarks) = ask(&profile, &prompt(1e12, 1e6), |bound, peak| (bound.seconds, peak.seconds()));
     assert_eq!(times.0, times.1);
@@ -367,20 +366,20 @@ fn other_caches_and_prompts_are_answered_by_what_is_nearest_or_the_peak() {
         ask(&profile, &decode(4.0, 128.0, 4096.0, 1e8), |bound, peak| (bound.seconds, peak.seconds()));
     assert_eq!(times.0, times.1);
     remarked(&remarks, &["attention.f16.decode is not in the profile", "peak roof"]);
-    remarked(&ask(&profile, &Demand { kernel: Kernel::Other(Op::Scan), ..prompt(1.0, 1.0) }, |_, _| ()).1, &["scan"]);
+    remarked(&ask(&profile, &Task { kernel: Kernel::Other(Op::Scan), ..prompt(1.0, 1.0) }, |_, _| ()).1, &["scan"]);
 }
 
 #[test]
 fn a_measured_gpu_says_what_it_lacks() {
     let profile = parse(SOFTWARE_GPU).unwrap();
-    let demand = |pass| {
+    let task = |pass| {
         let Kernel::Attention { group, head_dim, uses, context, .. } = decode(4.0, 128.0, 600.0, 1e6).kernel else {
             unreachable!()
         };
         let kernel = Kernel::Attention { pass, group, head_dim, uses, context };
-        Demand { kernel, launches: 1.0, ..decode(4.0, 128.0, 600.0, 1e6) }
+        Task { kernel, launches: 1.0, ..decode(4.0, 128.0, 600.0, 1e6) }
     };
-    let (overhead, remarks) = ask(&profile, &demand(Pass::Prefill), |bound, _| bound.overhead);
+    let (overhead, remarks) = ask(&profile, &task(Pass::Prefill), |bound, _| bound.overhead);
     close(overhead.0, 26.58e-6);
     remarked(&remarks, &["attention.f16.prefill is unsupported", "no WGSL prefill", "peak roof"]);
     remarked(&remarks, &["overhead.dispatch is suspect"]);
@@ -389,33 +388,33 @@ fn a_measured_gpu_says_what_it_lacks() {
     remarked(&remarks, &["no matmul of bf16", "matmul.q8_0 stands in"]);
 }
 
-/// The demands of some passes of a zoo model.
-fn demands(model: &str, forward: Forward, pass: Pass) -> Vec<(&'static str, Demand)> {
+/// The tasks of some passes of a zoo model.
+fn tasks(model: &str, forward: Forward, pass: Pass) -> Vec<(&'static str, Task)> {
     let model = find(model).unwrap();
     let steps = model.forward(&forward).unwrap();
-    let demand = |step: &roofprobe::model::Step| {
+    let task = |step: &roofprobe::model::Step| {
         let load = Load { flops: Flops(step.total().flops as f64), ..Load::default() };
-        (step.name, Demand::of(step, pass, &model, load))
+        (step.name, Task::of(step, pass, &model, load))
     };
-    steps.iter().map(demand).collect()
+    steps.iter().map(task).collect()
 }
 
-fn named(demands: &[(&'static str, Demand)], name: &str) -> Demand {
-    demands.iter().find(|(known, _)| *known == name).unwrap().1
+fn named(tasks: &[(&'static str, Task)], name: &str) -> Task {
+    tasks.iter().find(|(known, _)| *known == name).unwrap().1
 }
 
 #[test]
 fn heads_and_contexts_are_those_of_the_model_in_every_pass() {
-    let attention = |demand: Demand| match demand.kernel {
+    let attention = |task: Task| match task.kernel {
         Kernel::Attention { group, head_dim, uses, context, .. } => [group, head_dim, uses, context],
         other => panic!("{other:?}"),
     };
     let prompt = Forward { tokens: 7, past: 100, batch: 3, ..Forward::ONE_TOKEN };
     let generation = Forward { passes: 5, past: 100, batch: 3, ..Forward::ONE_TOKEN };
-    let there = demands("llama-3.2-1b", prompt, Pass::Prefill);
+    let there = tasks("llama-3.2-1b", prompt, Pass::Prefill);
     assert_eq!(attention(named(&there, "attention")), [4.0, 64.0, 1.0, 104.0]);
     assert_eq!(named(&there, "attn_q").kernel, Kernel::Matmul { tokens: 21.0 });
-    let there = demands("llama-3.2-1b", generation, Pass::Decode);
+    let there = tasks("llama-3.2-1b", generation, Pass::Decode);
     assert_eq!(attention(named(&there, "attention")), [4.0, 64.0, 1.0, 103.0]);
     assert_eq!(named(&there, "attn_q").kernel, Kernel::Matmul { tokens: 3.0 });
     // Every pass starts every operation of every layer, but what is a part of its neighbour.
@@ -428,15 +427,15 @@ fn heads_and_contexts_are_those_of_the_model_in_every_pass() {
 #[test]
 fn latents_and_experts_share_what_they_read() {
     let latent = |latents| Forward { passes: 5, past: 100, latents, ..Forward::ONE_TOKEN };
-    let there = demands("deepseek-v2-lite", latent(Latents::Absorbed), Pass::Decode);
+    let there = tasks("deepseek-v2-lite", latent(Latents::Absorbed), Pass::Decode);
     let Kernel::Attention { group, head_dim, uses, context, .. } = named(&there, "attention").kernel else { panic!() };
     assert_eq!([group, head_dim, uses, context], [16.0, 576.0, 1.0 + 512.0 / 576.0, 103.0]);
     // Five passes expand 101 to 105 latents, each with one reading of the matrix.
-    let there = demands("deepseek-v2-lite", latent(Latents::Naive), Pass::Decode);
+    let there = tasks("deepseek-v2-lite", latent(Latents::Naive), Pass::Decode);
     let Kernel::Matmul { tokens } = named(&there, "attn_kv_b").kernel else { panic!() };
     close(tokens, 103.0);
     assert_eq!(named(&there, "attn_kv_b").launches, named(&there, "attention").launches);
-    let there = demands("mixtral-8x7b-v0.1", Forward { tokens: 3, ..Forward::ONE_TOKEN }, Pass::Prefill);
+    let there = tasks("mixtral-8x7b-v0.1", Forward { tokens: 3, ..Forward::ONE_TOKEN }, Pass::Prefill);
     let expert = named(&there, "ffn_up_exps");
     let Kernel::Matmul { tokens } = expert.kernel else { panic!() };
     close(tokens, 6.0 / (8.0 - 8.0 * 0.75_f64.powi(3)));
@@ -455,10 +454,11 @@ fn sums_are_sums() {
             .steps
             .iter()
             .map(|step| {
-                let [read, written] = [step.read_bytes(), step.written_bytes()].map(|b| Bytes(b.unwrap() as f64));
-                let load = Load { flops: Flops(step.total().flops as f64), read, written };
-                let demand = Demand::of(step, run.pass, &model, load);
-                achieved.bound(&demand, &roofs.bound(&load, demand.arithmetic()).unwrap())
+                let counted = Counted::of(*step).unwrap();
+                let [read, written] = [counted.read_bytes(), counted.written_bytes()].map(|b| Bytes(b as f64));
+                let load = Load { flops: Flops(counted.cost.flops as f64), read, written };
+                let task = Task::of(step, run.pass, &model, load);
+                achieved.bound(&task, &roofs.bound(&load, task.arithmetic()).unwrap())
             })
             .collect();
         let span: AchievedSpan = bounds.iter().collect();

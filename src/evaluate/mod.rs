@@ -20,7 +20,7 @@ mod record;
 use crate::error::{Error, Result};
 use crate::model::{Architecture, Pass, Phase, Workload};
 use crate::profile::Profile;
-use crate::roofline::{Achieved, Demand as Task};
+use crate::roofline::{Achieved, Task};
 pub use advice::{Advice, FormatSpeed, Free, TOLERANCE};
 pub use counts::ClassCounts;
 pub use evaluator::{Evaluator, Extent, Figures};

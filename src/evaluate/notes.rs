@@ -5,7 +5,7 @@ use super::{Evaluator, PhaseResult, RoofKind};
 use crate::error::Result;
 use crate::model::{Architecture, Phase, Workload};
 use crate::profile::{GpuClass, Profile};
-use crate::roofline::{Arithmetic, Demand as Task};
+use crate::roofline::{Arithmetic, Task};
 use roofprobe_kernels::Op;
 
 /// All of it, the most important first.
