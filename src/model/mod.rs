@@ -43,4 +43,4 @@ pub use tensor_type::{Grouped, Scheme, TensorType};
 pub use visible::{keys_read, visible_pairs};
 pub use weights::Weights;
 pub use workload::{Pass, Phase, Run, Runtime, Workload};
-pub use zoo::{find, names, zoo};
+pub use zoo::{find, names, parse_zoo, zoo};

@@ -151,10 +151,15 @@ pub fn find(name: &str) -> Result<Architecture> {
 }
 
 fn read(name: &str, text: &str) -> Result<Architecture> {
-    parse(name, text).map_err(|e| e.within(format!("zoo/{name}.toml")))
+    parse_zoo(text, name).map_err(|e| e.within(format!("zoo/{name}.toml")))
 }
 
-fn parse(name: &str, text: &str) -> Result<Architecture> {
+/// Reads the text of a zoo file as the model `name`.
+///
+/// # Errors
+/// Misuse, naming the key: not TOML, another name in it, a key that nothing asks for, or what
+/// [`parse_config`](super::parse_config) refuses.
+pub fn parse_zoo(text: &str, name: &str) -> Result<Architecture> {
     let wrong = |e: &dyn std::fmt::Display| Error::misuse(e.to_string().trim_end().replace('\n', " "));
     let File { model, config } = toml::from_str(text).map_err(|e| wrong(&e.message()))?;
     if model.name != name {
@@ -211,7 +216,7 @@ mod tests {
     #[test]
     fn a_slip_in_a_shipped_file_is_named() {
         let (name, text) = FILES.into_iter().find(|(name, _)| *name == "smollm2-135m").unwrap();
-        let error = |text: String| parse(name, &text).unwrap_err().to_string();
+        let error = |text: String| parse_zoo(&text, name).unwrap_err().to_string();
         assert!(error(format!("{text}hiden_size = 1\n")).contains("hiden_size: "));
         assert!(error(text.replace("params_total", "parameters")).contains("parameters"));
         assert!(error(text.replace(name, "other")).contains("model.name"));
