@@ -146,8 +146,9 @@ fn an_unknown_model_type_is_named_with_what_is_known() {
 fn features_that_change_a_count_are_refused_and_not_ignored() {
     let features = [
         ("text_config", json!({"hidden_size": 64}), "multimodal"),
-        ("quantization_config", json!({"quant_method": "gptq", "bits": 4}), "quantised"),
-        ("quantization", json!({"bits": 4}), "quantised"),
+        ("quantization_config", json!({"quant_method": "hqq", "bits": 4}), "quant"),
+        ("quantization", json!({"bits": 4}), "quant"),
+        ("compression_config", json!({"format": "x"}), "quantised"),
         ("num_local_experts", json!(8), "mixture of experts"),
         ("num_experts", json!(60), "mixture of experts"),
         ("n_routed_experts", json!(64), "mixture of experts"),

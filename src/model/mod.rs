@@ -42,5 +42,6 @@ pub use stored::{Stored, TensorTypes};
 pub use tensor_type::{Grouped, Scheme, TensorType};
 pub use visible::{keys_read, visible_pairs};
 pub use weights::Weights;
+pub use weights::checkpoint::Checkpoint;
 pub use workload::{Pass, Phase, Run, Runtime, Workload};
 pub use zoo::{find, names, parse_zoo, zoo};

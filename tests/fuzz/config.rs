@@ -75,8 +75,21 @@ pub(crate) fn computes(model: &Architecture, dice: &mut Dice) -> usize {
         assert!(all >= active && all > inner && active > 0, "{all} {active} {inner}");
     }
     drop(model.state_elements());
-    let formats = ["f16", "q4_k_m", "q2_k", "q8_0", "pure:q4_0", "awq", "gptq-3bit-g32", "mlx", "nf4-double", "fp8-block",
-        "mxfp4", "nvfp4", "iq3_xs"];
+    let formats = [
+        "f16",
+        "q4_k_m",
+        "q2_k",
+        "q8_0",
+        "pure:q4_0",
+        "awq",
+        "gptq-3bit-g32",
+        "mlx",
+        "nf4-double",
+        "fp8-block",
+        "mxfp4",
+        "nvfp4",
+        "iq3_xs",
+    ];
     let format = (dice.roll(3) > 0).then(|| dice.one(&formats).parse().unwrap());
     let workload = Workload {
         weights: format,
@@ -90,7 +103,8 @@ pub(crate) fn computes(model: &Architecture, dice: &mut Dice) -> usize {
     let Ok(evaluation) = evaluate(model, &workload, &PROFILE, "plain") else { return 1 };
     for phase in &evaluation.phases {
         let [low, high] = phase.tokens_per_s_interval;
-        let whole = phase.seconds.is_finite() && phase.seconds > 0.0 && low <= phase.tokens_per_s && phase.tokens_per_s <= high;
+        let whole =
+            phase.seconds.is_finite() && phase.seconds > 0.0 && low <= phase.tokens_per_s && phase.tokens_per_s <= high;
         assert!(whole && phase.oi.is_finite(), "{phase:?}");
     }
     assert!(serde_json::to_string(&evaluation).unwrap().len() > 1000);

@@ -65,7 +65,8 @@ impl Kind {
     /// With the files of the folder that `FUZZ_SEEDS` names, where it does.
     pub(crate) fn with_seeds_by_hand(mut self) -> Kind {
         if let Some(folder) = std::env::var_os("FUZZ_SEEDS") {
-            let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+            let mut paths: Vec<PathBuf> =
+                std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
             paths.sort();
             let texts = paths.iter().filter(|path| path.is_file()).map(|path| std::fs::read(path).unwrap());
             self.seeds.extend(texts.filter(|text| text.len() < FILE_BYTES / 2));

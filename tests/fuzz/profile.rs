@@ -87,7 +87,8 @@ fn survives(bytes: &[u8], dice: &mut Dice) -> usize {
         replayed(&profile);
     }
     let model = dice.one(&MODELS);
-    let workload = Workload { weights: Some(dice.one(&["f16", "q8_0", "q4_k_m"]).parse().unwrap()), ..Workload::default() };
+    let workload =
+        Workload { weights: Some(dice.one(&["f16", "q8_0", "q4_k_m"]).parse().unwrap()), ..Workload::default() };
     let both = [("damaged", &profile), ("again", &profile)];
     if let Ok(comparison) = compare(&both, std::slice::from_ref(model), &workload) {
         report::compare::report(&comparison, report::compare::Shown::All).unwrap().render(format).unwrap();

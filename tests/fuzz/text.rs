@@ -25,7 +25,8 @@ pub(crate) fn damage(text: &[u8], dice: &mut Dice) -> Vec<u8> {
                 number_at(&mut bytes, at, &number);
             }
             5 => {
-                let word = *dice.one(&["-1", "1e308", "nan", "1e400", "0", "9223372036854775808", "0x7f", "true", "\"\""]);
+                let word =
+                    *dice.one(&["-1", "1e308", "nan", "1e400", "0", "9223372036854775808", "0x7f", "true", "\"\""]);
                 number_at(&mut bytes, at, word);
             }
             6 => {
@@ -41,7 +42,9 @@ pub(crate) fn damage(text: &[u8], dice: &mut Dice) -> Vec<u8> {
                 }
             }
             7 => {
-                let many = dice.one(&[&b"["[..], b"{\"a\":", b"[[", b"a.", b"{a=", b"\"", b"\\u0000", b"(", b"9"]).repeat(1 << dice.roll(16));
+                let many = dice
+                    .one(&[&b"["[..], b"{\"a\":", b"[[", b"a.", b"{a=", b"\"", b"\\u0000", b"(", b"9"])
+                    .repeat(1 << dice.roll(16));
                 bytes.splice(at..at, many);
             }
             _ => bytes.truncate(at),

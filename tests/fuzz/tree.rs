@@ -26,9 +26,11 @@ pub(crate) fn to_toml(tree: &Value) -> Option<Vec<u8>> {
 
 fn without_nulls(tree: &Value) -> Value {
     match tree {
-        Value::Object(map) => {
-            map.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), without_nulls(value))).collect()
-        }
+        Value::Object(map) => map
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key.clone(), without_nulls(value)))
+            .collect(),
         Value::Array(items) => items.iter().filter(|item| !item.is_null()).map(without_nulls).collect(),
         other => other.clone(),
     }
@@ -140,7 +142,9 @@ fn value(old: &Value, borrowed: Value, words: &[String], dice: &mut Dice) -> Val
             (0..dice.roll(deep)).fold(old.clone(), |inner, _| json!({ "text_config": inner }))
         }
         12 => borrowed,
-        13 | 14 => old.as_u64().map_or(Value::Null, |count| json!(count.wrapping_add(number % 3).wrapping_mul(1 << dice.roll(3)))),
+        13 | 14 => old
+            .as_u64()
+            .map_or(Value::Null, |count| json!(count.wrapping_add(number % 3).wrapping_mul(1 << dice.roll(3)))),
         _ => json!(-1),
     }
 }

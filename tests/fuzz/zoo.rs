@@ -33,7 +33,8 @@ fn damage(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
     if dice.roll(3) > 0
         && let Some(mut file) = parsed
     {
-        let words = ["null_keys", "hidden_size", "source", "rounded_to", "model", "config", "model_type", "gemma2", "x"];
+        let words =
+            ["null_keys", "hidden_size", "source", "rounded_to", "model", "config", "model_type", "gemma2", "x"];
         tree::damage(&mut file, &words.map(str::to_owned), dice);
         if let Some(bytes) = tree::to_toml(&file).filter(|bytes| bytes.len() < 1 << 20) {
             return bytes;

@@ -6,7 +6,6 @@
 use super::super::family::Family;
 use super::super::keys::{Keys, is_on, quoted, shown};
 use crate::error::{Error, Result};
-use serde_json::Value;
 
 /// Keys that announce kinds of models, for families that do not have them.
 const ANNOUNCEMENTS: [(&str, &str); 18] = [
@@ -180,13 +179,6 @@ fn obstacle(keys: &Keys) -> String {
 /// What has to be said of keys that are understood, and whose counts are taken without them.
 pub(super) fn remarks(keys: &Keys, family: Family) -> Result<Vec<String>> {
     let mut remarks = Vec::new();
-    if let Some(Value::Object(quantisation)) = keys.peek("quantization_config")
-        && let Some(method @ ("mxfp4" | "fp8")) = quantisation.get("quant_method").and_then(Value::as_str)
-    {
-        // These change how matrices are stored, not which ones there are.
-        keys.get("quantization_config");
-        remarks.push(format!("the checkpoint is stored as {method}; counted as stored as --weights says"));
-    }
     if family.name() == "deepseek_v3" {
         for key in ["num_nextn_predict_layers", "num_mtp_layers"] {
             if keys.is_on(key) {

@@ -6,6 +6,7 @@
 mod attention;
 mod feed_forward;
 mod foreign;
+mod quantised;
 mod recurrent;
 mod wrapper;
 
@@ -111,12 +112,20 @@ fn architecture(keys: &Keys, name: &str) -> Result<Architecture> {
         head_soft_cap: caps("final_logit_softcapping")?,
         rope_factors: super::rope::factors(keys, family, &layers),
         stored: None,
+        checkpoint: None,
         layers,
         remarks: Vec::new(),
     };
+    let quantised = quantised::checkpoint(keys, family)?;
     foreign::refuse(keys, family)?;
+    let mut checkpoint = None;
+    if let Some((read, notes)) = quantised {
+        remarks.extend(notes);
+        remarks.extend(quantised::idle(&read, &model)?);
+        checkpoint = Some(read);
+    }
     remarks.extend(keys.remarks());
-    Ok(Architecture { remarks, ..model })
+    Ok(Architecture { checkpoint, remarks, ..model })
 }
 
 /// What all layers have in common.
