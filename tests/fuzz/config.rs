@@ -42,6 +42,14 @@ fn seeds() -> Vec<Vec<u8>> {
     };
     let layers = json!({"model_type": "qwen3", "use_sliding_window": true, "sliding_window": 16, "layer_types":
         ["full_attention", "sliding_attention", "full_attention", "sliding_attention"]});
+    let quantised = [
+        json!({"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": false, "lm_head": true}),
+        json!({"quant_method": "awq", "bits": 4, "group_size": 64, "modules_to_not_convert": ["model.layers.1.mlp"]}),
+        json!({"quant_method": "bitsandbytes", "load_in_4bit": true, "llm_int8_skip_modules": ["lm_head"]}),
+        json!({"quant_method": "fp8", "weight_block_size": [128, 128], "ignored_layers": ["q_proj"]}),
+        json!({"group_size": 64, "bits": 4, "model.layers.0.mlp.down_proj": {"group_size": 32, "bits": 8}}),
+    ];
+    seeds.extend(quantised.map(|block| tiny(json!({ "quantization_config": block })).to_string().into_bytes()));
     seeds.extend([wrapped, tiny(layers)].map(|keys| keys.to_string().into_bytes()));
     seeds
 }
@@ -117,7 +125,7 @@ fn kind() -> Kind {
 
 #[test]
 fn damaged_configs() {
-    kind().briefly(3000);
+    kind().briefly(1500);
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn kind() -> Kind {
 
 #[test]
 fn damaged_profiles() {
-    kind().briefly(600);
+    kind().briefly(300);
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn kind() -> Kind {
 
 #[test]
 fn damaged_zoo_files() {
-    kind().briefly(3000);
+    kind().briefly(1000);
 }
 
 #[test]

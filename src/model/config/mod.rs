@@ -38,7 +38,8 @@ pub fn read_config(path: &Path) -> Result<Architecture> {
 /// # Errors
 /// As [`read_config`], without the file's name.
 pub fn parse_config(text: &str, name: &str) -> Result<Architecture> {
-    let value: Value = serde_json::from_str(text).map_err(|e| {
+    let parsed = serde_json::from_str(text).or_else(|e| serde_json::from_str(&finite(text)).map_err(|_| e));
+    let value: Value = parsed.map_err(|e| {
         Error::misuse(format!("{e}; not a Hugging Face config.json: is the file truncated, or not JSON?"))
     })?;
     let Value::Object(map) = &value else {
@@ -52,6 +53,23 @@ pub fn parse_config(text: &str, name: &str) -> Result<Architecture> {
             Ok(model)
         }
     }
+}
+
+/// Python writes numbers that JSON has not: they become words, for none of them is counted.
+fn finite(text: &str) -> String {
+    let mut parts = text.split('"').map(str::to_owned).collect::<Vec<_>>();
+    let mut quoted = false;
+    for at in 0..parts.len() {
+        if !quoted {
+            for word in ["Infinity", "NaN"] {
+                parts[at] = parts[at].replace(&format!("-{word}"), word).replace(word, &format!("\"{word}\""));
+            }
+        }
+        // A quote behind an odd number of backslashes ends nothing.
+        let escaped = quoted && parts[at].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
+        quoted = quoted == escaped;
+    }
+    parts.join("\"")
 }
 
 /// As [`architecture`], for files of our own: a key that nothing asks for is an error.
