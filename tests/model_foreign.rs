@@ -107,9 +107,33 @@ fn what_is_harmless_stays_so() {
         "bos_token_id": 1, "eos_token_id": [1, 2], "pretraining_tp": 1, "use_cache": true, "transformers_version": "5.0",
         "_name_or_path": "x", "attention_dropout": 0.1, "num_beams": 4, "is_llama_config": true, "rope_interleaved": false,
         "original_max_position_embeddings": 8192, "auto_map": {"AutoModel": "x"}, "unsloth_fixed": true, "unheard_of": "x",
-        "rope_ratio": 500, "_attn_implementation_autoset": true, "max_length": 4096, "do_sample": true, "top_k": 50,
+        "_attn_implementation_autoset": true, "max_length": 4096, "do_sample": true, "top_k": 50,
         "task_specific_params": {"text-generation": {"max_length": 50}}, "summary_use_proj": true, "strange": 1.5});
     assert_eq!(parse_config(&llama(keys.clone()).to_string(), "m").unwrap(), plain);
+    // What real files of these families hold beside.
+    for (family, keys) in [
+        ("stablelm", json!({"num_heads": 4, "norm_eps": 1e-5, "rope_pct": 0.25})),
+        ("lfm2", json!({"theta": 1_000_000, "num_heads": 4, "use_pos_enc": true})),
+        ("phi3", json!({"interpolate_factor": 1, "lm_head_bias": false, "full_attn_mod": 1, "embd_pdrop": 0.0})),
+        ("minicpm", json!({"mup_denominator": 32, "scale_emb": 12, "rope_scaling": {"short_factor": [1.0]}})),
+        (
+            "deepseek_v2",
+            json!({"seq_aux": true, "aux_loss_alpha": 0.001, "ep_size": 1, "routed_scaling_factor": 16.0,
+            "num_experts_per_tok": 6, "norm_topk_prob": true, "pretraining_tp": 1}),
+        ),
+        ("smollm3", json!({"pretraining_tp": 2, "transformers.js_config": {"kv_cache_dtype": {"fp16": "float16"}}})),
+        ("falcon", json!({"ff_factor": 4, "apply_residual_connection_post_layernorm": false})),
+        ("gemma3_text", json!({"query_pre_attn_scalar": 168, "use_bidirectional_attention": false})),
+    ] {
+        let mut more = keys.as_object().unwrap().clone();
+        more.insert("num_key_value_heads".to_owned(), json!(4));
+        more.insert("model_type".to_owned(), json!(family));
+        assert!(parse_config(&llama(Value::Object(more.clone())).to_string(), "m").is_ok(), "{more:?}");
+    }
+    let gpt2 =
+        json!({"model_type": "gpt2", "n_special": 0, "predict_special_tokens": true, "output_past": true, "n_ctx": 9});
+    assert!(parse_config(&gpt2.to_string(), "m").is_ok());
+    assert!(refusal(llama(json!({"num_heads": 8}))).starts_with("num_heads: 8 disagrees with num_attention_heads 4"));
     // As Python writes it, in no string.
     let text =
         llama(keys).to_string().replace("1.5", "[0.0, Infinity, -Infinity, NaN]").replace("strange", "time_step_limit");

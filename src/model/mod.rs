@@ -44,4 +44,4 @@ pub use visible::{keys_read, visible_pairs};
 pub use weights::Weights;
 pub use weights::checkpoint::Checkpoint;
 pub use workload::{Pass, Phase, Run, Runtime, Workload};
-pub use zoo::{find, names, parse_zoo, zoo};
+pub use zoo::{MOBILE_TIER, PI_TIER, find, names, parse_zoo, zoo};

@@ -157,7 +157,7 @@ const HARMLESS: [&str; 18] = [
 
 /// Names that do not sound like a shape, whose values could be one, and are none: those of generation, training,
 /// bookkeeping and numerics.
-const INNOCENT: [&str; 62] = [
+const INNOCENT: [&str; 65] = [
     "add_prefix_space",
     "attention_multiplier",
     "auto_map",
@@ -187,11 +187,13 @@ const INNOCENT: [&str; 62] = [
     "metadata",
     "min_length",
     "model_max_length",
-    "mup_scale",
+    "mup_denominator",
     "norm_topk_prob",
     "output_attentions",
+    "output_past",
     "output_router_logits",
     "output_scores",
+    "predict_special_tokens",
     "pretraining_tp",
     "quantization_method",
     "query_pre_attn_scalar",
@@ -209,6 +211,7 @@ const INNOCENT: [&str; 62] = [
     "tags",
     "task_specific_params",
     "tensor_parallel",
+    "theta",
     "tokenizer",
     "top_k",
     "torchscript",
@@ -231,7 +234,7 @@ const INNOCENT_STARTS: [&str; 13] = [
     "router_",
     "summary_",
     "time_step_",
-    "transformers_",
+    "transformers",
     "unsloth_",
     "use_flash_",
     "yarn_",

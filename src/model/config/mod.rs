@@ -156,11 +156,20 @@ struct Shape {
 impl Shape {
     fn read(keys: &Keys, family: Family) -> Result<Shape> {
         let Facts { keys: names, defaults, .. } = family.facts();
-        Ok(Shape {
+        let shape = Shape {
             hidden: keys.shape(names.hidden, limits::HIDDEN, &family, defaults.of(defaults.hidden))?,
             layers: keys.shape(names.layers, limits::LAYERS, &family, defaults.of(defaults.layers))?,
             heads: keys.shape(names.heads, limits::HEADS, &family, defaults.of(defaults.heads))?,
-        })
+        };
+        // Some files say it twice.
+        if !names.heads.contains(&"num_heads")
+            && let Given::Value(again) = keys.given("num_heads", limits::HEADS)?
+            && again != shape.heads
+        {
+            let usual = names.heads.first().copied().unwrap_or_default();
+            return Err(Error::misuse(format!("num_heads: {again} disagrees with {usual} {}; remove it", shape.heads)));
+        }
+        Ok(shape)
     }
 }
 
