@@ -454,7 +454,7 @@ fn sums_are_sums() {
             .steps
             .iter()
             .map(|step| {
-                let counted = Counted::of(*step).unwrap();
+                let counted = Counted::of(step).unwrap();
                 let [read, written] = [counted.read_bytes(), counted.written_bytes()].map(|b| Bytes(b as f64));
                 let load = Load { flops: Flops(counted.cost.flops as f64), read, written };
                 let task = Task::of(step, run.pass, &model, load);
