@@ -149,7 +149,7 @@ fn a_real_measurement_of_one_ceiling_is_kept_and_found_again() {
     let ceiling = profile.ceiling("compute.f32").unwrap();
     assert!(ceiling.value().is_some_and(|(value, _)| value > 0.0));
     assert_eq!(ceiling.samples, Some(ceiling.sample_values.len() as u32));
-    let environment = &profile.environment;
+    let environment = profile.environment.as_ref().unwrap();
     assert_eq!(environment.core_scaling, None, "one thread has no other to be set against");
     let (grade, reasons) = roofprobe::probe::grade(&profile.device, environment, ceiling.samples.unwrap().into());
     assert_eq!((environment.grade, &environment.grade_reasons), (Some(grade), &reasons));

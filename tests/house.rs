@@ -25,7 +25,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("compare", &["error", "evaluate", "model", "profile", "roofline"]),
     ("plot", &["error", "evaluate", "model", "profile", "roofline", "units"]),
     // The bridge, and the way out.
-    ("simulate", &["device", "job", "probe", "profile", "units", "work"]),
+    ("simulate", &["device", "error", "job", "probe", "profile", "units", "work"]),
     ("store", &["error", "profile"]),
     ("report", &["compare", "error", "evaluate", "model", "profile", "units"]),
 ];
