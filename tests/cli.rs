@@ -231,6 +231,28 @@ fn bad_requests_are_named_with_the_option() {
 }
 
 #[test]
+fn measured_rates_stand_under_the_roofs() {
+    let place = Place::new();
+    const QUOTED: &str = "apple-m1-pro-rooflinebench";
+    let rates = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/paper-rates.csv");
+    let arguments = ["evaluate", "qwen2.5-1.5b", "-p", QUOTED, "--measured", rates];
+    let text = place.succeeds(&arguments);
+    assert!(text.contains("above the roof: decode streams 135.3 … 154.5 GB/s under memory.vram.read 120.03"), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_str(&place.succeeds(&[&arguments[..], &["--format", "json"]].concat())).unwrap();
+    assert_eq!(json["results"].as_array().unwrap().len(), 1);
+    assert_eq!(json["measured"].as_array().unwrap().len(), 24);
+    assert_eq!(json["roofs_broken"][0]["points"], 4);
+    let csv = place.succeeds(&[&arguments[..], &["--format", "csv"]].concat());
+    assert_eq!(csv.lines().count(), 25);
+    place.fails(2, &["evaluate", "gpt2", "-p", QUOTED, "--measured", rates], &["paper-rates.csv", "plm-1.8b on Apple"]);
+    place.fails(2, &["evaluate", "gpt2", "-p", QUOTED, "--measured", "none.json"], &["none.json: no such file"]);
+    place.fails(2, &["measure", "--simulate", QUOTED, "-o", "-"], &[QUOTED, "was quoted, not measured"]);
+    assert!(place.succeeds(&["show", QUOTED]).contains("counted as two streams"));
+    assert!(place.succeeds(&["profiles"]).contains("quoted, 2026-03"));
+}
+
+#[test]
 fn devices_are_compared_or_refused_with_the_reason() {
     let place = Place::new();
     const OTHER: &str = "amd-epyc-zen4-2c";
