@@ -22,12 +22,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("roofline", &["error", "model", "profile", "units", "work"]),
     ("potential", &["roofline", "units"]),
     ("evaluate", &["error", "model", "potential", "profile", "roofline", "units", "work"]),
+    ("measured", &["error", "model", "potential", "profile", "roofline", "units"]),
     ("compare", &["error", "evaluate", "model", "profile", "roofline"]),
     ("plot", &["error", "evaluate", "model", "profile", "roofline", "units"]),
     // The bridge, and the way out.
-    ("simulate", &["device", "job", "probe", "profile", "units", "work"]),
+    ("simulate", &["device", "error", "job", "probe", "profile", "units", "work"]),
     ("store", &["error", "profile"]),
-    ("report", &["compare", "error", "evaluate", "model", "profile", "units"]),
+    ("report", &["compare", "error", "evaluate", "measured", "model", "profile", "units"]),
 ];
 
 /// Modules that give the same bytes for the same input: no clock, no environment, no thread.
@@ -43,6 +44,7 @@ const PURE: &[&str] = &[
     "roofline",
     "potential",
     "evaluate",
+    "measured",
     "compare",
     "plot",
     "report",
@@ -123,7 +125,7 @@ fn arrows_only_go_down() {
 fn the_wings_meet_only_in_the_profile() {
     let of = |module: &str| IMPORTS.iter().find(|(name, _)| *name == module).unwrap().1;
     for supply in ["job", "device", "probe", "sample"] {
-        for demand in ["model", "roofline", "potential", "evaluate", "compare", "plot"] {
+        for demand in ["model", "roofline", "potential", "evaluate", "measured", "compare", "plot"] {
             assert!(!of(supply).contains(&demand) && !of(demand).contains(&supply));
         }
     }

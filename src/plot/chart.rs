@@ -193,10 +193,15 @@ fn panel(subject: &Subject) -> Result<Panel> {
 }
 
 fn facts(name: &str, profile: &Profile) -> String {
-    let grade = profile.environment.grade.map_or_else(|| "no grade".to_owned(), |grade| format!("grade {grade}"));
+    let graded = profile.environment.as_ref().map(|environment| environment.grade);
+    let grade = match graded {
+        None => "quoted".to_owned(),
+        Some(grade) => grade.map_or_else(|| "no grade".to_owned(), |grade| format!("grade {grade}")),
+    };
     let provenance = &profile.provenance;
     let date: String = provenance.date.chars().take(10).collect();
-    let mut facts = vec![grade, date, provenance.effort.name().to_owned()];
+    let mut facts = vec![grade, date];
+    facts.extend(provenance.effort.map(|effort| effort.name().to_owned()));
     if !provenance.complete {
         facts.push("incomplete".to_owned());
     }

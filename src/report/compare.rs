@@ -65,7 +65,7 @@ fn profiles(comparison: &Comparison) -> Table {
             Cell::text(&profile.profile),
             Cell::text(device(profile)),
             Cell::text(profile.grade.map_or("none".to_owned(), |grade| grade.to_string())),
-            Cell::text(profile.effort.name()),
+            profile.effort.map_or(Cell::Empty, |effort| Cell::text(effort.name())),
             // The day is enough for people.
             Cell::text(profile.date.split('T').next().unwrap_or_default()),
         ]);

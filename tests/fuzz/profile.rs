@@ -114,9 +114,9 @@ fn survives(bytes: &[u8], dice: &mut Dice) -> usize {
 
 /// Measured again, as a device that has exactly these ceilings.
 fn replayed(profile: &Profile) {
-    let mut device = Simulated::new(profile.clone());
-    let pace = Pace::of_replay(profile.provenance.effort);
-    let effort = profile.provenance.effort;
+    // What was quoted has neither an effort nor a machine that could be asked.
+    let (Some(effort), Ok(mut device)) = (profile.provenance.effort, Simulated::new(profile.clone())) else { return };
+    let pace = Pace::of_replay(effort);
     let mut survey = probe::survey(&device.machine(), effort);
     survey.retain(|question| profile.curve(&question.id).is_some());
     sample::survey(&mut device, &survey, pace, &[], &mut Patient).unwrap();
