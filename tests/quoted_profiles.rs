@@ -66,8 +66,9 @@ fn who_measures_must_say_how() {
     assert!(!text.contains("[environment]"));
     let measured = |text: &str| text.replacen("status = \"quoted\"", "status = \"measured\"", 1);
     let refusal = |text: &str| roofprobe::profile::parse(text).unwrap_err().to_string();
-    assert!(refusal(&measured(&text)).contains("is missing"));
-    let with_memory = measured(&text).replace("cores = 4\n\n", "cores = 4\nmemory_bytes = 4294967296\n\n");
-    assert!(refusal(&with_memory).contains("environment: is missing"), "{}", refusal(&with_memory));
+    assert!(refusal(&measured(&text)).contains("environment: is missing"));
+    let environment = "[environment]\nos = \"x\"\nthreads = 1\nmemory_available_bytes = 1\ntimer_ns = 1.0\n\n[summary]";
+    let there = text.replacen("[summary]", environment, 1);
+    assert!(refusal(&there).contains("device.memory_bytes: is missing"), "{}", refusal(&there));
     assert!(roofprobe::simulate::Simulated::new(quoted).is_err());
 }

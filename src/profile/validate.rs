@@ -120,7 +120,8 @@ impl Profile {
                     ("device.cores", device.cores.is_some()),
                     ("device.memory_bytes", device.memory_bytes.is_some()),
                 ] {
-                    if !known && !self.is_quoted() {
+                    // Who was there can tell; a source need not.
+                    if !known && self.environment.is_some() {
                         return Err(Error::misuse(format!("{key}: is missing; every CPU has it")));
                     }
                 }
