@@ -228,6 +228,9 @@ fn bad_requests_are_named_with_the_option() {
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--weights", "q9"], &["--help"]);
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--weights", "i8"], &["--help"]);
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--context", "99999999999"], &["--context"]);
+    place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--batch", "2", "--micro-batch", "1"], &["--micro-batch"]);
+    let chunks = ["evaluate", MODEL, "-p", SHIPPED, "--micro-batch", "200", "--prune-last-layer", "--format", "json"];
+    assert!(place.succeeds(&chunks).contains("\"forward_passes\": 3"));
 }
 
 #[test]
