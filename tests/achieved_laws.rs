@@ -216,12 +216,12 @@ fn a_type_without_kernels_takes_the_slower_of_flops_and_bytes() {
 #[test]
 fn the_closest_type_not_smaller_stands_in_and_else_the_closest_below() {
     let mut profile = with_ladder(plain(), Dtype::Q4_0, &[(1, 100.0)]);
-    profile = with_ladder(profile, Dtype::Q8_0, &[(1, 60.0)]);
+    profile = with_ladder(profile, Dtype::F16, &[(1, 60.0)]);
     for (stored, stand_in) in [
-        (TensorType::Q6K, "matmul.q8_0"),
+        (TensorType::Q6K, "matmul.f16"),
         (TensorType::Q3K, "matmul.q4_0"),
         (TensorType::Q4K, "matmul.q4_0"),
-        (TensorType::Bf16, "matmul.q8_0"),
+        (TensorType::F32, "matmul.f16"),
     ] {
         let (by, remarks) = said_by(&profile, &matmul(stored, 1.0, 1e6));
         assert_eq!(by, format!("{stand_in}.m1"), "{stored}");
