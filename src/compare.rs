@@ -39,7 +39,7 @@ pub struct Compared {
     /// The grade of the circumstances.
     pub grade: Option<Grade>,
     /// How much time the measurement was given.
-    pub effort: Effort,
+    pub effort: Option<Effort>,
     /// When it began.
     pub date: String,
     /// Whether every ceiling asked for has its answer.
@@ -247,7 +247,7 @@ fn compared(name: &str, profile: &Profile) -> Compared {
         device: profile.device.name.clone(),
         kind: profile.device.kind,
         class: profile.device.gpu.as_ref().map(|gpu| gpu.class),
-        grade: profile.environment.grade,
+        grade: profile.environment.as_ref().and_then(|environment| environment.grade),
         effort: provenance.effort,
         date: provenance.date.clone(),
         complete: provenance.complete,

@@ -13,6 +13,7 @@ pub mod error;
 pub mod evaluate;
 pub mod file;
 pub mod job;
+pub mod measured;
 pub mod model;
 pub mod plot;
 pub mod potential;

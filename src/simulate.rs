@@ -5,6 +5,7 @@
 //! statistics, conclusions and TOML together, without hardware and without a clock.
 
 use crate::device::{Device, Pass, Purpose, Refusal, SAID};
+use crate::error::Error;
 use crate::job::Job;
 use crate::probe::Question;
 use crate::profile::{Ceiling, Curve, Machine, Profile, Status, Unit};
@@ -15,14 +16,23 @@ use std::collections::HashMap;
 /// A device that replays a profile.
 pub struct Simulated {
     profile: Profile,
+    machine: Machine,
     /// Samples already replayed.
     replayed: HashMap<Job, usize>,
 }
 
 impl Simulated {
     /// A device that has exactly the ceilings of `profile`.
-    pub fn new(profile: Profile) -> Simulated {
-        Simulated { profile, replayed: HashMap::new() }
+    ///
+    /// # Errors
+    /// Misuse when it has no environment: nothing was measured that could be replayed.
+    pub fn new(profile: Profile) -> crate::error::Result<Simulated> {
+        let machine = profile.machine().ok_or_else(|| {
+            Error::misuse(
+                "was quoted, not measured: there is no environment and no sample to replay; name a measured profile",
+            )
+        })?;
+        Ok(Simulated { profile, machine, replayed: HashMap::new() })
     }
 
     fn ceiling(&self, job: &Job) -> Result<&Ceiling, Refusal> {
@@ -103,7 +113,7 @@ pub fn as_asked(profile: &Profile, mut questions: Vec<Question>) -> Vec<Question
 
 impl Device for Simulated {
     fn machine(&self) -> Machine {
-        Machine { device: self.profile.device.clone(), environment: self.profile.environment.clone() }
+        self.machine.clone()
     }
 
     fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Pass, Refusal> {

@@ -17,6 +17,34 @@ pub struct Shipped {
 pub const SHIPPED: &[Shipped] = &[
     Shipped { name: "amd-epyc-zen3-2c", toml: include_str!("../profiles/amd-epyc-zen3-2c.toml") },
     Shipped { name: "amd-epyc-zen4-2c", toml: include_str!("../profiles/amd-epyc-zen4-2c.toml") },
+    Shipped { name: "nvidia-rtx-3090-datasheet", toml: include_str!("../profiles/nvidia-rtx-3090-datasheet.toml") },
+    Shipped {
+        name: "nvidia-rtx-3090-rooflinebench",
+        toml: include_str!("../profiles/nvidia-rtx-3090-rooflinebench.toml"),
+    },
+    Shipped {
+        name: "nvidia-rtx-3070-ti-laptop-datasheet",
+        toml: include_str!("../profiles/nvidia-rtx-3070-ti-laptop-datasheet.toml"),
+    },
+    Shipped {
+        name: "nvidia-rtx-3070-ti-laptop-rooflinebench",
+        toml: include_str!("../profiles/nvidia-rtx-3070-ti-laptop-rooflinebench.toml"),
+    },
+    Shipped { name: "apple-m1-pro-datasheet", toml: include_str!("../profiles/apple-m1-pro-datasheet.toml") },
+    Shipped { name: "apple-m1-pro-rooflinebench", toml: include_str!("../profiles/apple-m1-pro-rooflinebench.toml") },
+    Shipped {
+        name: "nvidia-jetson-orin-nano-super-datasheet",
+        toml: include_str!("../profiles/nvidia-jetson-orin-nano-super-datasheet.toml"),
+    },
+    Shipped {
+        name: "nvidia-jetson-orin-nano-super-rooflinebench",
+        toml: include_str!("../profiles/nvidia-jetson-orin-nano-super-rooflinebench.toml"),
+    },
+    Shipped { name: "raspberry-pi-5-datasheet", toml: include_str!("../profiles/raspberry-pi-5-datasheet.toml") },
+    Shipped {
+        name: "raspberry-pi-5-rooflinebench",
+        toml: include_str!("../profiles/raspberry-pi-5-rooflinebench.toml"),
+    },
 ];
 
 impl Shipped {

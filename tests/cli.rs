@@ -149,7 +149,7 @@ fn a_real_measurement_of_one_ceiling_is_kept_and_found_again() {
     let ceiling = profile.ceiling("compute.f32").unwrap();
     assert!(ceiling.value().is_some_and(|(value, _)| value > 0.0));
     assert_eq!(ceiling.samples, Some(ceiling.sample_values.len() as u32));
-    let environment = &profile.environment;
+    let environment = profile.environment.as_ref().unwrap();
     assert_eq!(environment.core_scaling, None, "one thread has no other to be set against");
     let (grade, reasons) = roofprobe::probe::grade(&profile.device, environment, ceiling.samples.unwrap().into());
     assert_eq!((environment.grade, &environment.grade_reasons), (Some(grade), &reasons));
@@ -228,6 +228,31 @@ fn bad_requests_are_named_with_the_option() {
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--weights", "q9"], &["--help"]);
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--weights", "i8"], &["--help"]);
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--context", "99999999999"], &["--context"]);
+    place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--batch", "2", "--micro-batch", "1"], &["--micro-batch"]);
+    let chunks = ["evaluate", MODEL, "-p", SHIPPED, "--micro-batch", "200", "--prune-last-layer", "--format", "json"];
+    assert!(place.succeeds(&chunks).contains("\"forward_passes\": 3"));
+}
+
+#[test]
+fn measured_rates_stand_under_the_roofs() {
+    let place = Place::new();
+    const QUOTED: &str = "apple-m1-pro-rooflinebench";
+    let rates = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/paper-rates.csv");
+    let arguments = ["evaluate", "qwen2.5-1.5b", "-p", QUOTED, "--measured", rates];
+    let text = place.succeeds(&arguments);
+    assert!(text.contains("above the roof: decode streams 135.3 … 154.5 GB/s under memory.vram.read 120.03"), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_str(&place.succeeds(&[&arguments[..], &["--format", "json"]].concat())).unwrap();
+    assert_eq!(json["results"].as_array().unwrap().len(), 1);
+    assert_eq!(json["measured"].as_array().unwrap().len(), 24);
+    assert_eq!(json["roofs_broken"][0]["points"], 4);
+    let csv = place.succeeds(&[&arguments[..], &["--format", "csv"]].concat());
+    assert_eq!(csv.lines().count(), 25);
+    place.fails(2, &["evaluate", "gpt2", "-p", QUOTED, "--measured", rates], &["paper-rates.csv", "plm-1.8b on Apple"]);
+    place.fails(2, &["evaluate", "gpt2", "-p", QUOTED, "--measured", "none.json"], &["none.json: no such file"]);
+    place.fails(2, &["measure", "--simulate", QUOTED, "-o", "-"], &[QUOTED, "was quoted, not measured"]);
+    assert!(place.succeeds(&["show", QUOTED]).contains("counted as two streams"));
+    assert!(place.succeeds(&["profiles"]).contains("quoted, 2026-03"));
 }
 
 #[test]

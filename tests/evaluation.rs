@@ -87,7 +87,11 @@ fn every_shipped_model_can_be_evaluated_in_every_storage_type() {
                     let name = format!("{} {weights:?} {kv} {:?}", model.name, p.phase);
                     let [low, high] = p.speed.tokens_per_s_interval;
                     assert!(low <= p.speed.tokens_per_s && p.speed.tokens_per_s <= high && low > 0.0, "{name}");
-                    assert!(p.speed.seconds_optimistic.unwrap() <= p.speed.seconds && p.speed.seconds <= 2.0 * p.speed.seconds_optimistic.unwrap(), "{name}");
+                    assert!(
+                        p.speed.seconds_optimistic.unwrap() <= p.speed.seconds
+                            && p.speed.seconds <= 2.0 * p.speed.seconds_optimistic.unwrap(),
+                        "{name}"
+                    );
                     assert!(p.oi_with_activations < p.oi, "{name}");
                     assert!(close(p.ops.iter().map(|op| op.seconds).sum(), p.speed.seconds), "{name}");
                     assert!(close(p.ops.iter().map(|op| op.share).sum(), 1.0), "{name}");

@@ -417,3 +417,11 @@ fn split_files_are_read_as_one_model() {
     std::fs::remove_file(path(3)).unwrap();
     contains(&refused(&path(1)), &["m-00003-of-00003.gguf", "no such file", "part 3 of 3"]);
 }
+
+#[test]
+fn a_file_has_the_layers_that_it_has() {
+    let read = read(&model("llama")).unwrap();
+    let layers = read.layer_count();
+    assert_eq!(read.with_layers(layers).unwrap(), read);
+    contains(&read.with_layers(layers + 1).unwrap_err().to_string(), &["depth: ", "GGUF file", "tensors"]);
+}

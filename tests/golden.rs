@@ -55,6 +55,15 @@ fn evaluate() {
 }
 
 #[test]
+fn evaluate_explained() {
+    let arguments = ["evaluate", "smollm2-135m", "-p", "amd-epyc-zen4-2c", "--weights", "q4_k_m", "--prompt", "700"];
+    check(
+        "evaluate_explained",
+        &[&arguments[..], &["--micro-batch", "512", "--prune-last-layer", "--explain"]].concat(),
+    );
+}
+
+#[test]
 fn compare() {
     let other = "tests/data/other-cpu.toml";
     let arguments = [

@@ -238,7 +238,7 @@ fn disturbed_passes_are_counted() {
     let profile = place.measured(&["compute.f32", "overhead.submit"]);
     let samples: u32 = profile.ceiling.iter().filter_map(|ceiling| ceiling.samples).sum();
     assert!(samples > 0);
-    assert_eq!(profile.environment.disturbed_samples, Some(samples));
+    assert_eq!(profile.environment.unwrap().disturbed_samples, Some(samples));
 }
 
 #[test]

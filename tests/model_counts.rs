@@ -1,9 +1,12 @@
 //! Exact counts of shipped models against numbers from an independent implementation.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use roofprobe::model::{Class, Forward, Latents, Phase, TensorTypes, Totals, Weights, Workload, find, names, zoo};
+use roofprobe::model::{
+    Class, Forward, Latents, Phase, TensorTypes, Totals, Weights, Workload, find, names, parse_config, zoo,
+};
 use roofprobe_kernels::{Dtype, Op};
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 const FORWARD: &str = include_str!("data/forward-counts.tsv");
 const GENERATION: &str = include_str!("data/generation-counts.tsv");
@@ -143,5 +146,32 @@ fn every_name_is_found_and_every_model_named() {
     for model in zoo().unwrap() {
         assert!(model.source.as_deref().is_some_and(|source| source.starts_with("huggingface: ")), "{}", model.name);
         assert_eq!(find(&model.name), Ok(model));
+    }
+}
+
+/// Sizes of known families that are not shipped, by their published totals: what a reader of configurations meets.
+#[test]
+fn other_sizes_have_their_published_parameters() {
+    let mut families = BTreeSet::new();
+    for line in include_str!("data/other-sizes.jsonl").lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let model = parse_config(&row["config"].to_string(), row["name"].as_str().unwrap()).unwrap();
+        assert_eq!(Some(model.parameters().unwrap()), row["total"].as_u64(), "{}", model.name);
+        families.insert(model.family.name());
+    }
+    assert!(families.len() >= 15, "{families:?}");
+}
+
+/// What is published rounded is counted in full, as by an independent implementation.
+#[test]
+fn rounded_totals_in_full() {
+    for (name, total) in [
+        ("plm-1.8b", 1_825_458_176),
+        ("minicpm3-4b", 4_073_875_968),
+        ("starcoder2-7b", 7_173_923_840),
+        ("deepseek-v3", 671_026_419_200),
+        ("fox-1-1.6b", 1_665_271_808),
+    ] {
+        assert_eq!(find(name).unwrap().parameters().unwrap(), total, "{name}");
     }
 }

@@ -87,14 +87,59 @@ fn known_families_with_something_else_inside() {
     assert!(refusal(dense_family).starts_with("num_experts: announces a mixture of experts"));
 }
 
+/// Names that sound like nothing: their values could be extents, switches, or whole structures.
+#[test]
+fn unknown_keys_that_may_be_a_shape() {
+    for value in [json!(2), json!(-1), json!(4096), json!(u64::MAX), json!(true), json!([1]), json!({"a": 1})] {
+        let message = refusal(llama(json!({"ngram": value, "use_cache": true, "thinker": 7})));
+        assert!(message.starts_with("ngram: is ") && message.contains("not understood either: thinker"), "{message}");
+    }
+    for value in [json!(1), json!(0), json!("x"), json!(0.5), json!(false), json!(null), json!([]), json!({})] {
+        assert!(parse_config(&llama(json!({ "ngram": value })).to_string(), "m").is_ok(), "{value}");
+    }
+    assert!(refusal(llama(json!({"hiddenSize": 4096}))).starts_with("hiddenSize: "));
+}
+
 #[test]
 fn what_is_harmless_stays_so() {
     let plain = parse_config(&llama(json!({})).to_string(), "m").unwrap();
     let keys = json!({"initializer_range": 0.02, "rms_norm_eps": 1e-5, "rope_theta": 1e4, "rope_scaling": {"factor": 8.0},
         "bos_token_id": 1, "eos_token_id": [1, 2], "pretraining_tp": 1, "use_cache": true, "transformers_version": "5.0",
         "_name_or_path": "x", "attention_dropout": 0.1, "num_beams": 4, "is_llama_config": true, "rope_interleaved": false,
-        "original_max_position_embeddings": 8192, "unheard_of": {"a": 1}, "auto_map": {"AutoModel": "x"}});
-    assert_eq!(parse_config(&llama(keys).to_string(), "m").unwrap(), plain);
+        "original_max_position_embeddings": 8192, "auto_map": {"AutoModel": "x"}, "unsloth_fixed": true, "unheard_of": "x",
+        "_attn_implementation_autoset": true, "max_length": 4096, "do_sample": true, "top_k": 50,
+        "task_specific_params": {"text-generation": {"max_length": 50}}, "summary_use_proj": true, "strange": 1.5});
+    assert_eq!(parse_config(&llama(keys.clone()).to_string(), "m").unwrap(), plain);
+    // What real files of these families hold beside.
+    for (family, keys) in [
+        ("stablelm", json!({"num_heads": 4, "norm_eps": 1e-5, "rope_pct": 0.25})),
+        ("lfm2", json!({"theta": 1_000_000, "num_heads": 4, "use_pos_enc": true})),
+        ("phi3", json!({"interpolate_factor": 1, "lm_head_bias": false, "full_attn_mod": 1, "embd_pdrop": 0.0})),
+        ("minicpm", json!({"mup_denominator": 32, "scale_emb": 12, "rope_scaling": {"short_factor": [1.0]}})),
+        (
+            "deepseek_v2",
+            json!({"seq_aux": true, "aux_loss_alpha": 0.001, "ep_size": 1, "routed_scaling_factor": 16.0,
+            "num_experts_per_tok": 6, "norm_topk_prob": true, "pretraining_tp": 1}),
+        ),
+        ("smollm3", json!({"pretraining_tp": 2, "transformers.js_config": {"kv_cache_dtype": {"fp16": "float16"}}})),
+        ("falcon", json!({"ff_factor": 4, "apply_residual_connection_post_layernorm": false})),
+        ("gemma3_text", json!({"query_pre_attn_scalar": 168, "use_bidirectional_attention": false})),
+    ] {
+        let mut more = keys.as_object().unwrap().clone();
+        more.insert("num_key_value_heads".to_owned(), json!(4));
+        more.insert("model_type".to_owned(), json!(family));
+        assert!(parse_config(&llama(Value::Object(more.clone())).to_string(), "m").is_ok(), "{more:?}");
+    }
+    let gpt2 =
+        json!({"model_type": "gpt2", "n_special": 0, "predict_special_tokens": true, "output_past": true, "n_ctx": 9});
+    assert!(parse_config(&gpt2.to_string(), "m").is_ok());
+    assert!(refusal(llama(json!({"num_heads": 8}))).starts_with("num_heads: 8 disagrees with num_attention_heads 4"));
+    // As Python writes it, in no string.
+    let text =
+        llama(keys).to_string().replace("1.5", "[0.0, Infinity, -Infinity, NaN]").replace("strange", "time_step_limit");
+    let named = text.replace("\"x\"", r#""a \\\" NaN \\""#);
+    assert_eq!(parse_config(&named, "m").unwrap(), plain);
+    assert!(parse_config(&text.replace("NaN", "Nan"), "m").unwrap_err().to_string().contains("not JSON"));
 }
 
 #[test]

@@ -86,6 +86,39 @@ fn at_the_ridge_both_resources_bind() {
 }
 
 #[test]
+fn where_the_intervals_of_both_times_meet_nothing_is_decided() {
+    // π 400 ± 10 %, β 20 from 18 to 25: the ridge may lie anywhere from 14.4 to 24.4.
+    let compute =
+        Roof { low: FlopsPerSecond(360.0), high: FlopsPerSecond(440.0), ..roof("compute", FlopsPerSecond(400.0)) };
+    let read = Roof { low: BytesPerSecond(18.0), high: BytesPerSecond(25.0), ..roof("read", BytesPerSecond(20.0)) };
+    let at = |flops: f64, bytes: f64| {
+        let load = Load { flops: Flops(flops), read: Bytes(bytes), ..Load::default() };
+        Bound::of(&load, Some(&compute), &read, &roof("write", BytesPerSecond(20.0)))
+    };
+    for (flops, undecided) in [(143.0, false), (145.0, true), (200.0, true), (244.0, true), (245.0, false)] {
+        assert_eq!(at(flops, 10.0).undecided(), undecided, "{flops}");
+    }
+    // One resource alone leaves no doubt.
+    assert!(!at(0.0, 10.0).undecided() && !at(10.0, 0.0).undecided() && !at(0.0, 0.0).undecided());
+    let span = Span::of(&[at(200.0, 10.0), at(145.0, 10.0), at(4000.0, 10.0)]);
+    assert_eq!(span.undecided.0, 1.0);
+    assert!((span.undecided_share() - 1.0 / 11.0).abs() < 1e-12);
+    assert_eq!(Span::default().undecided_share(), 0.0);
+}
+
+#[test]
+fn any_number_of_ceilings_is_charged() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let bounds = names.map(|name| {
+        let load = Load { read: Bytes(1.0), ..Load::default() };
+        Bound::of(&load, None, &roof(name, BytesPerSecond(1.0)), &roof("write", BytesPerSecond(1.0)))
+    });
+    let span = Span::of(bounds.iter().chain(&bounds));
+    let charged: Vec<(&str, f64)> = span.by_ceiling().map(|(name, _, seconds)| (name, seconds.0)).collect();
+    assert_eq!(charged, names.map(|name| (name, 2.0)));
+}
+
+#[test]
 fn nothing_to_do_takes_no_time_and_no_ceiling() {
     let idle = bound(0.0, 0.0, 0.0, [1.0; 3]);
     assert_eq!((idle.seconds().0, idle.ceiling), (0.0, None));

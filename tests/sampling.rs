@@ -47,7 +47,7 @@ struct Liar {
 impl Device for Liar {
     fn machine(&self) -> Machine {
         let profile = SHIPPED[0].profile().unwrap();
-        Machine { device: profile.device, environment: profile.environment }
+        profile.machine().unwrap()
     }
 
     fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> std::result::Result<Pass, Refusal> {

@@ -22,7 +22,7 @@ struct Hot {
 impl Hot {
     fn new() -> Hot {
         let profile = SHIPPED[0].profile().unwrap();
-        let machine = Machine { device: profile.device, environment: profile.environment };
+        let machine = profile.machine().unwrap();
         Hot { machine, samples: 0, variants: Vec::new() }
     }
 }
@@ -127,6 +127,6 @@ fn a_simulation_holds_what_its_profile_held() {
     let mut hot = Hot::new();
     let finished = held(&mut hot, usize::MAX, &[]);
     let profile = Profile { ceiling: finished.ceilings.clone(), ..SHIPPED[0].profile().unwrap() };
-    let replayed = held(&mut Simulated::new(profile), usize::MAX, &[]);
+    let replayed = held(&mut Simulated::new(profile).unwrap(), usize::MAX, &[]);
     assert_eq!(replayed.ceilings, finished.ceilings);
 }

@@ -280,7 +280,7 @@ impl Op {
     /// norm 6, RoPE 3, softmax 5 (per visible pair; per expert), gated SiLU or GELU 5, gated ReLU 2, GELU 8, SiLU 4,
     /// squared ReLU 2, soft cap 2, and 1 for ReLU, gate, residual and bias. A scan is 6 per state (decay 1, outer product
     /// and addition 3, read-out 2) and counted as matmul FLOPs, as the recurrence is what the layer is about.
-    #[inline]
+    #[inline(always)]
     pub fn cost(self, shape: Shape) -> Cost {
         let (m, n, k) = (u128::from(shape.m), u128::from(shape.n), u128::from(shape.k));
         let pairs = u128::from(shape.pairs);

@@ -3,9 +3,12 @@
 use super::workload::{RoofOption, WorkloadOptions, find_model, find_profiles};
 use crate::error::Result;
 use crate::evaluate::{Question, evaluate};
+use crate::file;
+use crate::measured::{self, Joined};
 use crate::model::Architecture;
 use crate::report::{self, Format};
 use clap::Args;
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -13,6 +16,8 @@ Examples:
   roofprobe evaluate qwen3-0.6b llama-3.2-1b -p a.toml -p b.toml   two models on two devices
   roofprobe evaluate config.json --prompt 4096 --generate 256 --weights q4_k_m --format csv
   roofprobe evaluate model-Q4_K_M.gguf                             a file's own tensor types
+  llama-bench -m m.gguf -o json > m.json; roofprobe evaluate m.gguf --measured m.json
+                                                                   where a real run stands
 
 How to read it: FLOP/B is the work per byte that memory must deliver. Below the device's ridge point
 memory binds, and tokens per second are bandwidth over bytes; beyond it compute binds.";
@@ -32,6 +37,11 @@ pub(super) struct Evaluate {
     /// Hardware profiles: files or shipped names. As a rule the newest one measured on this machine.
     #[arg(short, long = "profile", value_name = "PROFILE")]
     profiles: Vec<String>,
+
+    /// Measured rates to set under the roofs: what llama-bench wrote (-o json, jsonl or csv), or a table of rates, whose
+    /// columns METHODOLOGY.md names. Adds tables; JSON has them as "measured", and CSV has nothing else.
+    #[arg(long, value_name = "FILE")]
+    measured: Option<PathBuf>,
 
     #[command(flatten)]
     workload: WorkloadOptions,
@@ -58,6 +68,22 @@ impl Evaluate {
                 evaluations.push(evaluation);
             }
         }
-        super::print_report(&report::evaluation::report(&evaluations)?, format)
+        let mut report = report::evaluation::report(&evaluations)?;
+        if let Some(path) = &self.measured {
+            let joined = self.join(path, &models, &profiles)?;
+            report.append(report::measured::report(&joined)?);
+        }
+        super::print_report(&report, format)
+    }
+}
+
+impl Evaluate {
+    /// The measured rates of `path` that belong to these models and profiles.
+    fn join(&self, path: &Path, models: &[Architecture], profiles: &[Named]) -> Result<Joined> {
+        let name = path.display().to_string();
+        let measured = measured::parse(&name, &file::read_text(path)?)?;
+        let models: Vec<(&str, &Architecture)> = self.models.iter().map(String::as_str).zip(models).collect();
+        let profiles: Vec<_> = profiles.iter().map(|named| (named.name.as_str(), &named.profile)).collect();
+        measured::join_all(&measured, &models, &profiles).map_err(|e| e.within(name))
     }
 }

@@ -168,7 +168,8 @@ impl Measure {
             Some(earlier) => Provenance { complete: false, ..earlier.profile.provenance.clone() },
             None => Provenance { gpu: provenance, ..self.provenance(simulated.as_ref()) },
         };
-        let wanted = Wanted::new(&provenance.only, &machine, provenance.effort, simulated.as_ref())?;
+        let effort = provenance.effort.unwrap_or(Effort::Standard);
+        let wanted = Wanted::new(&provenance.only, &machine, effort, simulated.as_ref())?;
         let target = self.target(earlier.as_ref(), &machine.device.name, &provenance.date)?;
         let (ceilings, curves) = earlier.map(|e| (e.profile.ceiling, e.profile.curve)).unwrap_or_default();
 
@@ -176,7 +177,6 @@ impl Measure {
         // What was measured before stays in the file until there is more.
         recorder.profile.ceiling.clone_from(&ceilings);
         recorder.profile.curve.clone_from(&curves);
-        let effort = recorder.profile.provenance.effort;
         let pace = match (simulated.is_some(), machine.device.kind) {
             (true, _) => Pace::of_replay(effort),
             (false, DeviceKind::Cpu) => Pace::of(effort),
@@ -228,14 +228,14 @@ impl Measure {
     }
 
     fn provenance(&self, simulated: Option<&store::Named>) -> Provenance {
-        let of_simulated = simulated.map(|named| named.profile.provenance.effort);
+        let of_simulated = simulated.and_then(|named| named.profile.provenance.effort);
         Provenance {
             tool: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: env!("ROOFPROBE_COMMIT").to_owned(),
-            compiler: env!("ROOFPROBE_COMPILER").to_owned(),
+            commit: Some(env!("ROOFPROBE_COMMIT").to_owned()),
+            compiler: Some(env!("ROOFPROBE_COMPILER").to_owned()),
             date: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            effort: self.effort.map(Effort::from).or(of_simulated).unwrap_or(Effort::Standard),
+            effort: self.effort.map(Effort::from).or(of_simulated).or(Some(Effort::Standard)),
             complete: false,
             only: self.only.clone(),
             simulated: simulated.map(|named| named.name.clone()),

@@ -44,7 +44,7 @@ fn add(name: &str, from: &str, profile: &Profile, rows: &mut Vec<Vec<Cell>>, jso
         Cell::maybe(summary.dram_read_gb_per_s.or(summary.vram_read_gb_per_s)),
         Cell::maybe(summary.f32_gflop_per_s),
         Cell::maybe(summary.i8_gflop_per_s),
-        Cell::text(provenance.date.clone()),
+        Cell::text(if profile.is_quoted() { format!("quoted, {}", provenance.date) } else { provenance.date.clone() }),
         Cell::text(if provenance.complete { "yes" } else { "no" }),
     ]);
     json.push(serde_json::json!({
@@ -54,6 +54,7 @@ fn add(name: &str, from: &str, profile: &Profile, rows: &mut Vec<Vec<Cell>>, jso
         "summary": summary,
         "date": provenance.date,
         "effort": provenance.effort,
+        "quoted": profile.is_quoted(),
         "complete": provenance.complete,
     }));
 }

@@ -138,7 +138,7 @@ impl<'a> Recorder<'a> {
         let profile = Profile {
             schema: profile::SCHEMA,
             device: machine.device.clone(),
-            environment: machine.environment.clone(),
+            environment: Some(machine.environment.clone()),
             summary: profile::Summary::default(),
             ceiling: Vec::new(),
             curve: Vec::new(),
@@ -154,7 +154,7 @@ impl<'a> Recorder<'a> {
             "{} {} {how}, effort {}",
             if profile.provenance.simulated.is_some() { "simulating" } else { "measuring" },
             machine.device.name,
-            profile.provenance.effort.name()
+            profile.provenance.effort.map_or("unknown", profile::Effort::name)
         ));
         Recorder { target, machine, profile, begun: Instant::now(), terminal, shown: None }
     }
@@ -166,7 +166,7 @@ impl<'a> Recorder<'a> {
         let of_curves: usize = self.profile.curve.iter().flat_map(|curve| &curve.sample_values).map(Vec::len).sum();
         let of_ceilings: u64 = ceilings.iter().filter_map(|ceiling| ceiling.samples).map(u64::from).sum();
         let samples = of_ceilings + of_curves as u64;
-        let environment = &mut self.profile.environment;
+        let environment = self.profile.environment.get_or_insert_with(|| self.machine.environment.clone());
         let (grade, reasons) = probe::grade(&self.profile.device, environment, samples);
         (environment.grade, environment.grade_reasons) = (Some(grade), reasons);
     }
@@ -179,17 +179,17 @@ impl<'a> Recorder<'a> {
         if self.terminal {
             let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
         }
-        let planned = &self.profile.environment;
+        let planned = self.profile.environment.as_ref().unwrap_or(&self.machine.environment);
         let disturbed = planned.disturbed_samples.unwrap_or(0) + finished.disturbed_samples;
         // What was seen during the measurement is new; what the plan rested on stays as it was.
-        self.profile.environment = Environment {
+        self.profile.environment = Some(Environment {
             memory_available_bytes: planned.memory_available_bytes,
             timer_ns: planned.timer_ns,
             // Of a resumed measurement's two beginnings the busier one counts.
             load_average: planned.load_average.into_iter().chain(machine.environment.load_average).reduce(f64::max),
             disturbed_samples: (disturbed > 0).then_some(disturbed),
             ..machine.environment
-        };
+        });
         self.record(&finished.ceilings);
         self.profile.provenance.complete = finished.complete;
         self.target.write(&self.profile, Durability::Synced)

@@ -54,11 +54,13 @@ impl Earlier {
         if profile.provenance.version != env!("CARGO_PKG_VERSION") {
             return Err(self.refusal(format!("was begun by roofprobe {}", profile.provenance.version)));
         }
-        let begun = Machine { device: now.device, environment: profile.environment.clone() };
+        let (Some(environment), Some(effort)) = (profile.environment.clone(), profile.provenance.effort) else {
+            return Err(self.refusal("was quoted, not measured"));
+        };
+        let begun = Machine { device: now.device, environment };
         let mut tighter = begun.clone();
         let available = &mut tighter.environment.memory_available_bytes;
         *available = now.environment.memory_available_bytes.min(*available);
-        let effort = profile.provenance.effort;
         let same_plan = probe::survey(&begun, effort) == probe::survey(&tighter, effort)
             && probe::plan(&begun, &profile.curve, effort) == probe::plan(&tighter, &profile.curve, effort);
         if !same_plan {

@@ -40,7 +40,7 @@ impl Subject {
     /// Misuse when there is no such profile.
     pub(super) fn simulated(name: &str) -> Result<Subject> {
         let named = store::find(name)?;
-        let device = Box::new(Simulated::new(named.profile.clone()));
+        let device = Box::new(Simulated::new(named.profile.clone()).map_err(|e| e.within(name))?);
         // A replay has no driver but the one that was recorded.
         let provenance = named.profile.provenance.gpu.clone();
         Ok(Subject { machine: device.machine(), device, provenance, simulated: Some(named) })

@@ -6,9 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::{Architecture, Counted, Demand, Forward, Pass, Phase, TensorType, Totals, Weights, Workload};
 use crate::potential::Point;
 use crate::profile::Profile;
-use crate::roofline::{
-    Achieved, AchievedBound, AchievedSpan, Arithmetic, Bound, Demand as Task, Load, Ridge, Roofs, Span,
-};
+use crate::roofline::{Achieved, AchievedBound, AchievedSpan, Arithmetic, Bound, Load, Ridge, Roofs, Span, Task};
 use crate::units::{Bytes, Flops, Seconds};
 use roofprobe_kernels::Op;
 

@@ -20,7 +20,7 @@ mod record;
 use crate::error::{Error, Result};
 use crate::model::{Architecture, Pass, Phase, Workload};
 use crate::profile::Profile;
-use crate::roofline::{Achieved, Demand as Task};
+use crate::roofline::{Achieved, Task};
 pub use advice::{Advice, FormatSpeed, Free, TOLERANCE};
 pub use counts::ClassCounts;
 pub use evaluator::{Evaluator, Extent, Figures};
@@ -67,7 +67,7 @@ pub fn evaluate(
     let memory = Memory::of(&evaluator, workload)?;
     let memory_bytes = profile.device.memory_bytes;
     let needed = memory.total()?;
-    let notes = notes::all(&evaluator, workload, profile, &phases, &tasks, &memory)?;
+    let notes = notes::all(&evaluator, roof, workload, profile, &phases, &tasks, &memory)?;
     let seconds = |wanted| phases.iter().find(|phase| phase.phase == wanted).map_or(0.0, |phase| phase.speed.seconds);
     let types = evaluator.demand().types();
     Ok(Evaluation {

@@ -1,16 +1,17 @@
 //! What has to be said about a result.
 
 use super::memory::Memory;
-use super::{Evaluator, PhaseResult};
+use super::{Evaluator, PhaseResult, RoofKind};
 use crate::error::Result;
 use crate::model::{Architecture, Phase, Workload};
 use crate::profile::{GpuClass, Profile};
-use crate::roofline::{Arithmetic, Demand as Task};
+use crate::roofline::{Arithmetic, Task};
 use roofprobe_kernels::Op;
 
 /// All of it, the most important first.
 pub(super) fn all(
     evaluator: &Evaluator,
+    roof: RoofKind,
     workload: &Workload,
     profile: &Profile,
     phases: &[PhaseResult],
@@ -20,9 +21,8 @@ pub(super) fn all(
     let model = evaluator.demand.model();
     let mut notes: Vec<String> = software_note(profile).into_iter().collect();
     notes.extend(roof_notes(evaluator, workload)?);
-    match &evaluator.achieved {
-        Ok(achieved) => notes.extend(achieved.remarks(tasks)),
-        Err(why) => notes.push(format!("no achieved roof: {why}")),
+    if roof == RoofKind::Achieved {
+        notes.extend(evaluator.achieved.iter().flat_map(|achieved| achieved.remarks(tasks)));
     }
     notes.extend(model.remarks.iter().cloned());
     notes.extend(phases.iter().filter_map(expert_note));

@@ -5,7 +5,7 @@ use super::{ClassCounts, OpResult, PhaseResult, RoofKind, exact, explain};
 use crate::error::Result;
 use crate::model::{Class, Counted, Phase, Workload};
 use crate::potential::Potential;
-use crate::roofline::{Demand as Task, Resource};
+use crate::roofline::{Resource, Task};
 use crate::units::{Bytes, Seconds};
 use roofprobe_kernels::Dtype;
 

@@ -68,7 +68,7 @@ pub struct Evaluation {
     pub fits: Option<bool>,
     /// π/β for the arithmetic of the weights.
     pub ridge_flop_per_byte: f64,
-    /// What has to be said about this result.
+    /// What has to be said about this result, by the roof that it goes by.
     pub notes: Vec<String>,
     /// The phases.
     pub phases: Vec<PhaseResult>,

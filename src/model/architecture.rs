@@ -4,6 +4,7 @@ use super::family::Family;
 use super::layer::{Layer, Norm};
 use super::steps::{Class, Forward, Latents, Step};
 use super::stored::Stored;
+use super::weights::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use roofprobe_kernels::Dtype;
 
@@ -70,6 +71,8 @@ pub struct Architecture {
     pub rope_factors: u64,
     /// How its tensors are stored, where it was read from a GGUF file; none for a mere shape.
     pub stored: Option<Stored>,
+    /// How its published checkpoint is quantised, where its configuration says so.
+    pub checkpoint: Option<Checkpoint>,
     /// What has to be said about how its configuration was read.
     pub remarks: Vec<String>,
 }

@@ -90,7 +90,13 @@ impl<'a> Demand<'a> {
     /// As [`Demand::steps_into`].
     pub fn counted_into(&self, forward: &Forward, counted: &mut Vec<Counted>) -> Result<()> {
         counted.clear();
-        self.each_counted(forward, |step| counted.push(*step))
+        // Not by way of `each_counted`: what is counted is large, and is written where it stays.
+        let mut wrong = None;
+        self.each(forward, |step| match Counted::of(step) {
+            Ok(step) => counted.push(step),
+            Err(error) => wrong = Some(error),
+        })?;
+        wrong.map_or(Ok(()), Err)
     }
 
     /// Gives each step of `forward`, counted, to `take`: for whoever keeps nothing of them but sums.

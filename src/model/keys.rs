@@ -40,11 +40,6 @@ impl<'a> Keys<'a> {
         self.map.get(key)
     }
 
-    /// The same without asking for it.
-    pub(super) fn peek(&self, key: &str) -> Option<&'a Value> {
-        self.map.get(key)
-    }
-
     /// Whether something stands there that [`is_on`].
     pub(super) fn is_on(&self, key: &'static str) -> bool {
         self.get(key).is_some_and(is_on)

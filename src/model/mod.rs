@@ -16,6 +16,7 @@
 mod architecture;
 mod config;
 mod demand;
+mod depth;
 mod family;
 pub mod gguf;
 mod keys;
@@ -46,5 +47,6 @@ pub use stored::{Stored, TensorTypes};
 pub use tensor_type::{Grouped, Scheme, TensorType};
 pub use visible::{keys_read, visible_pairs};
 pub use weights::Weights;
+pub use weights::checkpoint::Checkpoint;
 pub use workload::{BATCH_MAX, Pass, Phase, Run, Runtime, Workload};
-pub use zoo::{find, names, zoo};
+pub use zoo::{MOBILE_TIER, PI_TIER, find, names, parse_zoo, zoo};

@@ -105,7 +105,8 @@ impl TensorTypes {
     /// # Errors
     /// Misuse when both a file and `weights` tell, when a row fits no block, or when a number does not fit 64 bits.
     pub fn of(model: &Architecture, weights: Option<Weights>) -> Result<TensorTypes> {
-        let format = weights.unwrap_or(DEFAULT);
+        let own = model.checkpoint.as_ref().filter(|_| weights.is_none());
+        let format = weights.or(own.map(|own| own.layout)).unwrap_or(DEFAULT);
         let layout = match &model.stored {
             Some(stored) => stored.layout,
             None if format.is_checkpoint() => Layout::of_checkpoint(model.family),
@@ -120,7 +121,10 @@ impl TensorTypes {
                 )));
             }
             (Some(stored), None) => tensors.iter().map(|tensor| stored.kind(&tensor.full())).collect::<Result<_>>()?,
-            (None, _) => formatted(model, format, &tensors)?,
+            (None, _) => match own {
+                Some(own) => own.types(traits(model), &Wanted::of(&tensors))?,
+                None => format.types(traits(model), &Wanted::of(&tensors))?,
+            },
         };
         let mut of: BTreeMap<_, Kinds> = BTreeMap::new();
         let last = model.layer_count().checked_sub(1);
@@ -210,19 +214,6 @@ fn bytes_of(tensor: &Tensor, kind: TensorType) -> Result<u128> {
         ))
     })?;
     Ok(each * u128::from(tensor.stack))
-}
-
-fn formatted(model: &Architecture, weights: Weights, tensors: &[Tensor]) -> Result<Vec<TensorType>> {
-    let wanted: Vec<Wanted> = tensors
-        .iter()
-        .map(|tensor| Wanted {
-            name: &tensor.name,
-            block: tensor.block,
-            row: tensor.row,
-            dimensions: tensor.dimensions,
-        })
-        .collect();
-    weights.types(traits(model), &wanted)
 }
 
 /// What the rules of llama-quantize look at.

@@ -229,9 +229,14 @@ pub enum Scheme {
     Fp8Square,
     /// 4-bit floating point with an 8-bit scale per 16, and an f32 scale per matrix.
     Nvfp4,
+    /// bitsandbytes: 8-bit integers, an f32 maximum per output feature.
+    Int8,
 }
 
 impl Grouped {
+    /// The group of a layout with one scale for a row, however long.
+    pub const WHOLE_ROW: u32 = u32::MAX;
+
     fn matrix_bytes(self, rows: u64, row: u64) -> u128 {
         let (bits, group) = (u128::from(self.bits), u128::from(self.group.max(1)));
         let (rows, row) = (u128::from(rows), u128::from(row));
@@ -247,6 +252,7 @@ impl Grouped {
             Scheme::Fp8Matrix => rows * row + 4,
             Scheme::Fp8Square => rows * row + 4 * rows.div_ceil(group) * groups,
             Scheme::Nvfp4 => rows * row.div_ceil(2) + rows * groups + 4,
+            Scheme::Int8 => rows * row + 4 * rows,
         }
     }
 }
@@ -254,15 +260,20 @@ impl Grouped {
 impl fmt::Display for Grouped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Grouped { bits, group, .. } = self;
+        let mut grouped = |name| match *group {
+            Grouped::WHOLE_ROW => write!(f, "{name}-{bits}bit-channel"),
+            group => write!(f, "{name}-{bits}bit-g{group}"),
+        };
         match self.scheme {
-            Scheme::Awq => write!(f, "awq-{bits}bit-g{group}"),
-            Scheme::Gptq => write!(f, "gptq-{bits}bit-g{group}"),
-            Scheme::Mlx => write!(f, "mlx-{bits}bit-g{group}"),
+            Scheme::Awq => grouped("awq"),
+            Scheme::Gptq => grouped("gptq"),
+            Scheme::Mlx => grouped("mlx"),
             Scheme::Nf4 => f.write_str("nf4"),
             Scheme::Nf4Double => f.write_str("nf4-double"),
             Scheme::Fp8Matrix => f.write_str("fp8"),
             Scheme::Fp8Square => f.write_str("fp8-block"),
             Scheme::Nvfp4 => f.write_str("nvfp4"),
+            Scheme::Int8 => f.write_str("int8"),
         }
     }
 }

@@ -1,8 +1,7 @@
 //! The models that are shipped: one TOML file each, read by the reader of configurations.
 //!
 //! A file has a `[model]` header (`name`, `source`, `params_total` as published, `rounded_to` where that is no exact
-//! number) and a `[config]` table with the keys
-//! of a Hugging Face configuration. TOML has no null, and null is not absent: keys that are null in the published
+//! number, `total_source` for where the number is from) and a `[config]` table with the keys of a Hugging Face configuration. TOML has no null, and null is not absent: keys that are null in the published
 //! configuration are listed in `null_keys`. To add a model of a known family, add a file and its line below.
 
 use super::architecture::{Architecture, Published};
@@ -117,9 +116,30 @@ struct Header {
     params_total: u64,
     /// What the published number was rounded to.
     rounded_to: Option<u64>,
+    total_source: TotalSource,
     #[serde(default)]
     null_keys: Vec<String>,
 }
+
+/// Where a total is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum TotalSource {
+    /// The exact number is quoted in public: by the hub of the checkpoint, by model cards, by programs that loaded it.
+    Quoted,
+    /// Its makers state it rounded, and no more.
+    Rounded,
+    /// It has the shape of another release of its makers, whose number is quoted.
+    Sibling,
+    /// No exact number was found: it is counted by hand from the published shapes.
+    Shapes,
+}
+
+/// The models that arXiv 2602.11506 runs on phones and laptops.
+pub const MOBILE_TIER: [&str; 6] =
+    ["qwen2.5-1.5b", "llama-3.2-1b", "qwen3-0.6b", "fox-1-1.6b", "smollm2-1.7b", "plm-1.8b"];
+/// The models that it runs on a Raspberry Pi.
+pub const PI_TIER: [&str; 5] = ["pythia-160m", "pythia-410m", "qwen2.5-0.5b", "smollm2-135m", "smollm2-360m"];
 
 /// The names of the shipped models, smallest first.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -151,14 +171,22 @@ pub fn find(name: &str) -> Result<Architecture> {
 }
 
 fn read(name: &str, text: &str) -> Result<Architecture> {
-    parse(name, text).map_err(|e| e.within(format!("zoo/{name}.toml")))
+    parse_zoo(text, name).map_err(|e| e.within(format!("zoo/{name}.toml")))
 }
 
-fn parse(name: &str, text: &str) -> Result<Architecture> {
+/// Reads the text of a zoo file as the model `name`.
+///
+/// # Errors
+/// Misuse, naming the key: not TOML, another name in it, a key that nothing asks for, or what
+/// [`parse_config`](super::parse_config) refuses.
+pub fn parse_zoo(text: &str, name: &str) -> Result<Architecture> {
     let wrong = |e: &dyn std::fmt::Display| Error::misuse(e.to_string().trim_end().replace('\n', " "));
     let File { model, config } = toml::from_str(text).map_err(|e| wrong(&e.message()))?;
     if model.name != name {
         return Err(Error::misuse(format!("model.name: is \"{}\"; name the file and the model alike", model.name)));
+    }
+    if model.rounded_to.is_some() != (model.total_source == TotalSource::Rounded) {
+        return Err(Error::misuse("model.total_source: a total has rounded_to where it is rounded, and only there"));
     }
     let Value::Object(mut map) = serde_json::to_value(config).map_err(|e| wrong(&e))? else {
         return Err(Error::misuse("config: must be a table"));
@@ -209,13 +237,24 @@ mod tests {
     }
 
     #[test]
+    fn the_papers_tiers_are_shipped() {
+        let counted = |names: &[&str]| -> Vec<u64> {
+            names.iter().map(|name| find(name).unwrap().parameters().unwrap() / 1_000_000).collect()
+        };
+        assert_eq!(counted(&MOBILE_TIER), [1543, 1235, 596, 1665, 1711, 1825]);
+        assert_eq!(counted(&PI_TIER), [162, 405, 494, 134, 361]);
+    }
+
+    #[test]
     fn a_slip_in_a_shipped_file_is_named() {
         let (name, text) = FILES.into_iter().find(|(name, _)| *name == "smollm2-135m").unwrap();
-        let error = |text: String| parse(name, &text).unwrap_err().to_string();
+        let error = |text: String| parse_zoo(&text, name).unwrap_err().to_string();
         assert!(error(format!("{text}hiden_size = 1\n")).contains("hiden_size: "));
         assert!(error(text.replace("params_total", "parameters")).contains("parameters"));
         assert!(error(text.replace(name, "other")).contains("model.name"));
-        assert!(error(text.replace("source", "null_keys = [\"hidden_size\"]\nsource")).contains("null_keys"));
+        assert!(error(text.replace("quoted", "rounded")).contains("total_source"));
+        assert!(error(text.replace("quoted", "guessed")).contains("guessed"));
+        assert!(error(text.replace("\nsource", "\nnull_keys = [\"hidden_size\"]\nsource")).contains("null_keys"));
         assert!(error(format!("{text}\n[")).lines().count() == 1);
     }
 

@@ -151,11 +151,15 @@ impl Chart {
         let panels: Vec<Panel> = subjects.iter().map(panel).collect::<Result<_>>()?;
         let models = first.evaluations.iter().map(|evaluation| text::clean(&evaluation.model)).collect();
         let phases = first.evaluations.first().map_or_else(Vec::new, |e| e.phases.iter().map(phase_key).collect());
-        let workload =
-            first.evaluations.first().map(|e| format!("{} weights, {} cache, batch {}", e.weights, e.kv, e.batch));
+        let workload = first.evaluations.first().map(workload);
         let (intensity, performance) = axes(&panels);
         Ok(Chart { panels, models, phases, workload, intensity, performance })
     }
+}
+
+/// How the models are used, and what their speeds go by.
+fn workload(e: &Evaluation) -> String {
+    format!("{} weights, {} cache, batch {}, {} roof", e.weights, e.kv, e.batch, e.roof.name())
 }
 
 fn phase_key(result: &PhaseResult) -> PhaseKey {
@@ -189,10 +193,15 @@ fn panel(subject: &Subject) -> Result<Panel> {
 }
 
 fn facts(name: &str, profile: &Profile) -> String {
-    let grade = profile.environment.grade.map_or_else(|| "no grade".to_owned(), |grade| format!("grade {grade}"));
+    let graded = profile.environment.as_ref().map(|environment| environment.grade);
+    let grade = match graded {
+        None => "quoted".to_owned(),
+        Some(grade) => grade.map_or_else(|| "no grade".to_owned(), |grade| format!("grade {grade}")),
+    };
     let provenance = &profile.provenance;
     let date: String = provenance.date.chars().take(10).collect();
-    let mut facts = vec![grade, date, provenance.effort.name().to_owned()];
+    let mut facts = vec![grade, date];
+    facts.extend(provenance.effort.map(|effort| effort.name().to_owned()));
     if !provenance.complete {
         facts.push("incomplete".to_owned());
     }

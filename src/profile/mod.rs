@@ -35,8 +35,9 @@ pub struct Profile {
     pub schema: u32,
     /// What was measured.
     pub device: DeviceInfo,
-    /// Under which circumstances.
-    pub environment: Environment,
+    /// Under which circumstances. A profile of quoted ceilings alone may have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
     /// The handful of numbers that most readers want; each repeats a ceiling.
     #[serde(default)]
     pub summary: Summary,
@@ -99,15 +100,15 @@ pub struct DeviceInfo {
     /// Instruction sets that roofprobe has kernels for and this device runs.
     #[serde(default)]
     pub isas: Vec<String>,
-    /// Logical CPUs present; every CPU has them.
+    /// Logical CPUs present; every CPU that was measured has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub logical_cpus: Option<u32>,
-    /// Physical cores present, as the topology tells; every CPU has them.
+    /// Physical cores present, as the topology tells; every CPU that was measured has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub cores: Option<u32>,
-    /// Installed memory, bytes. Every CPU has it; of a GPU's nobody may tell.
+    /// Installed memory, bytes. Every CPU that was measured has it; of a GPU's nobody may tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub memory_bytes: Option<u64>,
@@ -214,18 +215,21 @@ impl Effort {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provenance {
-    /// The tool: `roofprobe`, or the author of a quoted profile.
+    /// The tool: `roofprobe`, or where a quoted profile is from.
     pub tool: String,
     /// Its version.
     pub version: String,
-    /// The commit it was built from; `unknown` outside a checkout.
-    pub commit: String,
-    /// The compiler that built it.
-    pub compiler: String,
-    /// When the measurement began, RFC 3339, UTC.
+    /// The commit it was built from; `unknown` outside a checkout; none of a quoted profile's source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The compiler that built it; none of a quoted profile's source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiler: Option<String>,
+    /// When the measurement began, RFC 3339, UTC; of quoted figures as much as is known of the date of their source.
     pub date: String,
-    /// How much time it was given.
-    pub effort: Effort,
+    /// How much time it was given; a profile of quoted ceilings alone may have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effort: Option<Effort>,
     /// Whether every ceiling asked for has its answer; an incomplete profile can be resumed.
     pub complete: bool,
     /// The globs it was restricted to; empty when everything was asked.
@@ -258,6 +262,18 @@ impl Profile {
     /// The compute rate of that id, where the profile has one.
     pub fn compute(&self, id: &str) -> Option<FlopsPerSecond> {
         self.ceiling(id)?.gflop_per_s.map(FlopsPerSecond::from_giga)
+    }
+
+    /// What is known of the machine before anything is timed; none where nothing was measured.
+    pub fn machine(&self) -> Option<Machine> {
+        let environment = self.environment.clone()?;
+        Some(Machine { device: self.device.clone(), environment })
+    }
+
+    /// Whether nothing in it was measured by this tool: every ceiling and curve is copied from a source.
+    pub fn is_quoted(&self) -> bool {
+        let statuses = self.ceiling.iter().map(|c| c.status).chain(self.curve.iter().map(|c| c.status));
+        statuses.into_iter().all(|status| status == Status::Quoted)
     }
 
     /// Recomputes the summary from the ceilings.

@@ -1,6 +1,6 @@
 //! What a profile must satisfy beyond its types: numbers that can be, statuses with their evidence, ids once.
 
-use super::{Axis, Ceiling, Curve, DeviceKind, GpuInfo, GpuProvenance, Profile, Status, Summary, Unit};
+use super::{Axis, Ceiling, Curve, DeviceKind, Environment, GpuInfo, GpuProvenance, Profile, Status, Summary, Unit};
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 
@@ -47,17 +47,17 @@ impl Profile {
 
     fn validate_machine(&self) -> Result<()> {
         let device = &self.device;
-        let environment = &self.environment;
         for (key, name) in
             [("device.name", &device.name), ("device.vendor", &device.vendor), ("device.model", &device.model)]
         {
             named(key, name)?;
         }
         self.validate_kind()?;
+        self.validate_circumstances()?;
         for (key, count) in [
             ("device.logical_cpus", device.logical_cpus),
             ("device.cores", device.cores),
-            ("environment.threads", Some(environment.threads)),
+            ("environment.threads", self.environment.as_ref().map(|environment| environment.threads)),
         ] {
             if let Some(count) = count.filter(|&count| count == 0 || count > CPUS_MAX) {
                 return Err(Error::misuse(format!("{key}: must lie in 1..={CPUS_MAX}, is {count}")));
@@ -65,7 +65,10 @@ impl Profile {
         }
         for (key, bytes) in [
             ("device.memory_bytes", device.memory_bytes),
-            ("environment.memory_available_bytes", Some(environment.memory_available_bytes)),
+            (
+                "environment.memory_available_bytes",
+                self.environment.as_ref().map(|environment| environment.memory_available_bytes),
+            ),
         ] {
             if let Some(bytes) = bytes.filter(|&bytes| bytes == 0 || bytes > MEMORY_BYTES_MAX) {
                 return Err(Error::misuse(format!("{key}: must lie in 1..={MEMORY_BYTES_MAX}, is {bytes}")));
@@ -86,7 +89,25 @@ impl Profile {
                 )));
             }
         }
-        environment.validate()
+        self.environment.as_ref().map_or(Ok(()), Environment::validate)
+    }
+
+    /// Who measures must say under which circumstances, and with what.
+    fn validate_circumstances(&self) -> Result<()> {
+        let provenance = &self.provenance;
+        for (key, known) in [
+            ("environment", self.environment.is_some()),
+            ("provenance.commit", provenance.commit.is_some()),
+            ("provenance.compiler", provenance.compiler.is_some()),
+            ("provenance.effort", provenance.effort.is_some()),
+        ] {
+            if !known && !self.is_quoted() {
+                return Err(Error::misuse(format!(
+                    "{key}: is missing; only a profile of quoted ceilings alone can do without"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// What one kind of device must say, and the other cannot.
@@ -99,7 +120,8 @@ impl Profile {
                     ("device.cores", device.cores.is_some()),
                     ("device.memory_bytes", device.memory_bytes.is_some()),
                 ] {
-                    if !known {
+                    // Who was there can tell; a source need not.
+                    if !known && self.environment.is_some() {
                         return Err(Error::misuse(format!("{key}: is missing; every CPU has it")));
                     }
                 }
@@ -110,10 +132,7 @@ impl Profile {
                 }
             }
             DeviceKind::Gpu => {
-                let quoted = |status: Status| status == Status::Quoted;
-                let all_quoted =
-                    self.ceiling.iter().all(|c| quoted(c.status)) && self.curve.iter().all(|c| quoted(c.status));
-                if device.gpu.is_none() && !all_quoted {
+                if device.gpu.is_none() && !self.is_quoted() {
                     return Err(Error::misuse(
                         "device.gpu: is missing; only a GPU profile of quoted ceilings alone can do without",
                     ));

@@ -22,7 +22,9 @@ pub fn to_toml(profile: &Profile) -> Result<String> {
     let mut document = DocumentMut::new();
     document.insert("schema", toml_edit::value(i64::from(profile.schema)));
     document.insert("device", Item::Table(section(&profile.device)?));
-    document.insert("environment", Item::Table(section(&profile.environment)?));
+    if let Some(environment) = &profile.environment {
+        document.insert("environment", Item::Table(section(environment)?));
+    }
     document.insert("summary", Item::Table(section(&profile.summary)?));
     sections(&mut document, "ceiling", &profile.ceiling)?;
     sections(&mut document, "curve", &profile.curve)?;

@@ -65,7 +65,7 @@ fn profiles(comparison: &Comparison) -> Table {
             Cell::text(&profile.profile),
             Cell::text(device(profile)),
             Cell::text(profile.grade.map_or("none".to_owned(), |grade| grade.to_string())),
-            Cell::text(profile.effort.name()),
+            profile.effort.map_or(Cell::Empty, |effort| Cell::text(effort.name())),
             // The day is enough for people.
             Cell::text(profile.date.split('T').next().unwrap_or_default()),
         ]);
@@ -255,8 +255,12 @@ fn model(model: &ModelComparison) -> Table {
     notes.extend(remarks(&model.notes));
     Table {
         title: format!(
-            "What {} can hope for: {} weights, {} cache, batch {}",
-            model.model, model.weights, model.kv, model.batch
+            "What {} can hope for: {} weights, {} cache, batch {}, {} roof",
+            model.model,
+            model.weights,
+            model.kv,
+            model.batch,
+            model.roof.name()
         ),
         columns: columns(&["phase", ""], profiles),
         rows,

@@ -182,6 +182,7 @@ fn operations(result: &Evaluation) -> Option<Table> {
         ),
         "Operations below 0.1 % are left out. undecided: within the intervals of the ceilings either resource may bind.".to_owned(),
     ];
+    notes.extend(result.no_achieved_roof.iter().map(|why| format!("No achieved roof: {why}.")));
     notes.extend(result.notes.iter().map(|note| format!("Note: {note}.")));
     Some(Table {
         title: format!("{} on {}: one decode step at context {}", result.model, result.profile, result.context),

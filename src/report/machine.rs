@@ -1,35 +1,47 @@
 //! The machine and its circumstances, as a table.
 
 use super::{Cell, Table, significant};
-use crate::profile::{DeviceInfo, DeviceKind, Environment, GpuClass, GpuInfo, GpuProvenance, Profile};
+use crate::profile::{DeviceInfo, DeviceKind, Environment, GpuClass, GpuInfo, GpuProvenance, Profile, Provenance};
 
 /// What was measured, under which circumstances, and the grade that they earn with its reasons.
 pub(super) fn table(profile: &Profile) -> Table {
-    let (device, environment, provenance) = (&profile.device, &profile.environment, &profile.provenance);
+    let (device, provenance) = (&profile.device, &profile.provenance);
     let memory = device.memory_bytes.map_or_else(unknown, mib);
     let mut rows = vec![("device", device.name.clone())];
     rows.extend(match device.kind {
         DeviceKind::Cpu => processor(device),
         DeviceKind::Gpu => adapter(device, provenance.gpu.as_ref()),
     });
-    rows.extend([
-        ("memory", format!("{memory}, {} available", mib(environment.memory_available_bytes))),
-        ("system", format!("{} {}", environment.os, environment.kernel.clone().unwrap_or_default())),
-    ]);
-    rows.extend(circumstances(environment, device.kind));
-    rows.extend([
-        ("measured", format!("{}, effort {}", provenance.date, provenance.effort.name())),
-        ("by", format!("{} {} ({}), {}", provenance.tool, provenance.version, provenance.commit, provenance.compiler)),
-    ]);
+    match &profile.environment {
+        Some(environment) => {
+            rows.extend([
+                ("memory", format!("{memory}, {} available", mib(environment.memory_available_bytes))),
+                ("system", format!("{} {}", environment.os, environment.kernel.clone().unwrap_or_default())),
+            ]);
+            rows.extend(circumstances(environment, device.kind));
+        }
+        None => rows.push(("memory", memory)),
+    }
+    rows.extend(origin(provenance));
     Table {
         title: "Machine and circumstances".to_owned(),
         columns: vec!["what".to_owned(), "value".to_owned()],
         rows: rows.into_iter().map(|(what, value)| vec![Cell::text(what), Cell::text(value)]).collect(),
-        notes: grade_notes(environment),
+        notes: profile.environment.as_ref().map_or_else(Vec::new, grade_notes),
     }
 }
 
 type Row = (&'static str, String);
+
+/// Who measured, when and with what; of quoted figures, where they are from.
+fn origin(provenance: &Provenance) -> [Row; 2] {
+    let when = if provenance.effort.is_some() { "measured" } else { "quoted, source of" };
+    let effort = provenance.effort.map_or_else(String::new, |effort| format!(", effort {}", effort.name()));
+    let commit = provenance.commit.as_ref().map_or_else(String::new, |commit| format!(" ({commit})"));
+    let compiler = provenance.compiler.as_ref().map_or_else(String::new, |compiler| format!(", {compiler}"));
+    let by = format!("{} {}{commit}{compiler}", provenance.tool, provenance.version);
+    [(when, format!("{}{effort}", provenance.date)), (if provenance.effort.is_some() { "by" } else { "from" }, by)]
+}
 
 fn unknown() -> String {
     "unknown".to_owned()
@@ -46,10 +58,15 @@ fn size(bytes: u64) -> String {
 fn processor(device: &DeviceInfo) -> Vec<Row> {
     let caches = device.caches.iter().map(|c| format!("L{} {} × {}", c.level, c.instances, size(c.bytes)));
     let unchecked = || "unknown: operations per cycle are not held against its pipes".to_owned();
+    let architecture = match device.isas.as_slice() {
+        [] => device.architecture.clone(),
+        isas => format!("{}; {}", device.architecture, isas.join(", ")),
+    };
+    let caches = caches.collect::<Vec<_>>();
     vec![
-        ("architecture", format!("{}; {}", device.architecture, device.isas.join(", "))),
+        ("architecture", architecture),
         ("core design", device.microarchitecture.clone().unwrap_or_else(unchecked)),
-        ("caches", caches.collect::<Vec<_>>().join(", ")),
+        ("caches", if caches.is_empty() { unknown() } else { caches.join(", ") }),
     ]
 }
 

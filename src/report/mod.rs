@@ -7,6 +7,7 @@ mod advice;
 pub mod compare;
 pub mod evaluation;
 mod machine;
+pub mod measured;
 pub mod models;
 pub mod profile;
 pub mod sweep;
@@ -136,6 +137,16 @@ fn thousands(value: u128) -> String {
 }
 
 impl Report {
+    /// Puts another report behind this one: its tables behind the tables, its record's keys behind the keys. CSV has one
+    /// table, which becomes the other's.
+    pub fn append(&mut self, other: Report) {
+        self.tables.extend(other.tables);
+        self.flat = other.flat.or(self.flat.take());
+        if let (Value::Object(here), Value::Object(there)) = (&mut self.json, other.json) {
+            here.extend(there);
+        }
+    }
+
     /// The report in `format`, ending with a line feed.
     ///
     /// # Errors

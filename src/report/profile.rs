@@ -70,8 +70,10 @@ fn ceilings(profile: &Profile) -> Table {
 fn means(profile: &Profile) -> String {
     match profile.device.kind {
         DeviceKind::Cpu => {
-            let threads = profile.environment.threads;
-            format!(", measured with {threads} thread{}", if threads == 1 { "" } else { "s" })
+            let threads = profile.environment.as_ref().map(|environment| environment.threads);
+            threads.map_or_else(String::new, |threads| {
+                format!(", measured with {threads} thread{}", if threads == 1 { "" } else { "s" })
+            })
         }
         DeviceKind::Gpu => {
             let class = profile.device.gpu.as_ref().map(|gpu| gpu.class);

@@ -1,8 +1,8 @@
 //! The achieved roof: what the profile's own kernels were measured to do, operation by operation.
 
 use super::attention::{Attentions, Measured};
-use super::demand::{Demand, Kernel};
 use super::ladder::{Interval, Ladders, Reading, measured};
+use super::task::{Kernel, Task};
 use super::{Bound, Resource};
 use crate::model::{Pass, TensorType};
 use crate::profile::{DeviceKind, Profile, Unit};
@@ -101,66 +101,66 @@ impl<'a> Achieved<'a> {
         Ok(Achieved { matmul, attention: Attentions::of(profile), launch: Launch::of(profile) })
     }
 
-    /// The time of `demand`, whose bound under the peak roofs is `peak`: that is also the time of what no kernel was
+    /// The time of `task`, whose bound under the peak roofs is `peak`: that is also the time of what no kernel was
     /// measured for.
-    pub fn bound(&self, demand: &Demand, peak: &Bound<'a>) -> AchievedBound<'a> {
-        let Timed { seconds, by } = match demand.kernel {
-            Kernel::Matmul { tokens } => self.matmul(demand, tokens, peak),
-            Kernel::Attention { pass: Pass::Decode, .. } => self.decode(demand, peak),
-            Kernel::Attention { pass: Pass::Prefill, .. } => self.prefill(demand, peak),
+    pub fn bound(&self, task: &Task, peak: &Bound<'a>) -> AchievedBound<'a> {
+        let Timed { seconds, by } = match task.kernel {
+            Kernel::Matmul { tokens } => self.matmul(task, tokens, peak),
+            Kernel::Attention { pass: Pass::Decode, .. } => self.decode(task, peak),
+            Kernel::Attention { pass: Pass::Prefill, .. } => self.prefill(task, peak),
             Kernel::Other(_) => Timed::peak(peak),
         };
-        let started = self.launch.seconds.map(|each| each * demand.launches);
+        let started = self.launch.seconds.map(|each| each * task.launches);
         let [fastest, value, slowest] = [0, 1, 2].map(|i| Seconds(seconds[i] + started[i]));
         AchievedBound { seconds: value, fastest, slowest, overhead: Seconds(started[1]), resource: peak.resource, by }
     }
 
-    fn matmul(&self, demand: &Demand, tokens: f64, peak: &Bound<'a>) -> Timed<'a> {
+    fn matmul(&self, task: &Task, tokens: f64, peak: &Bound<'a>) -> Timed<'a> {
         // A profile without any ladder has no achieved roof at all.
-        let Some(matmul) = self.matmul.of_type(demand.stored) else { return Timed::peak(peak) };
+        let Some(matmul) = self.matmul.of_type(task.stored) else { return Timed::peak(peak) };
         let Reading { rate, from, to } = matmul.ladder.at(tokens);
         let by = By { from: from.id, to: to.id, counted: Resource::Compute };
-        let computed = Timed::new(demand.load.flops.0, rate, by);
+        let computed = Timed::new(task.load.flops.0, rate, by);
         // Where type and tokens are those measured, the bytes are in the rate.
-        if demand.stored == TensorType::from(matmul.dtype) && tokens >= matmul.ladder.first().at {
+        if task.stored == TensorType::from(matmul.dtype) && tokens >= matmul.ladder.first().at {
             return computed;
         }
         let by = By { from: matmul.reading.id, to: matmul.reading.id, counted: Resource::Memory };
-        computed.slower(Timed::new(demand.load.read.0, matmul.reading.rate, by))
+        computed.slower(Timed::new(task.load.read.0, matmul.reading.rate, by))
     }
 
-    fn decode(&self, demand: &Demand, peak: &Bound<'a>) -> Timed<'a> {
-        match self.attention.decode(demand.stored) {
-            Some(measured) => reading(measured, demand, true),
+    fn decode(&self, task: &Task, peak: &Bound<'a>) -> Timed<'a> {
+        match self.attention.decode(task.stored) {
+            Some(measured) => reading(measured, task, true),
             None => Timed::peak(peak),
         }
     }
 
-    fn prefill(&self, demand: &Demand, peak: &Bound<'a>) -> Timed<'a> {
-        let computed = match (self.attention.prefill(demand.stored), demand.kernel) {
+    fn prefill(&self, task: &Task, peak: &Bound<'a>) -> Timed<'a> {
+        let computed = match (self.attention.prefill(task.stored), task.kernel) {
             (Some(measured), Kernel::Attention { group, head_dim, context, .. }) => {
                 let (heads, rate) = measured.rate(group, head_dim, context);
                 let by = By { from: heads.id, to: heads.id, counted: Resource::Compute };
-                Timed::new(demand.load.flops.0, rate, by)
+                Timed::new(task.load.flops.0, rate, by)
             }
             _ => Timed::peak(peak),
         };
-        match self.attention.decode(demand.stored) {
-            Some(measured) => computed.slower(reading(measured, demand, false)),
+        match self.attention.decode(task.stored) {
+            Some(measured) => computed.slower(reading(measured, task, false)),
             None => computed.slower(Timed::peak(peak)),
         }
     }
 }
 
 /// The cache read at the rate of a decode step; `alone` where its arithmetic has no other rate.
-fn reading<'a>(measured: &Measured<'a>, demand: &Demand, alone: bool) -> Timed<'a> {
-    let Kernel::Attention { group, head_dim, uses, context, .. } = demand.kernel else {
+fn reading<'a>(measured: &Measured<'a>, task: &Task, alone: bool) -> Timed<'a> {
+    let Kernel::Attention { group, head_dim, uses, context, .. } = task.kernel else {
         return Timed { seconds: [0.0; 3], by: None };
     };
     let (heads, rate) = measured.rate(group, head_dim, context);
     let excess = if alone { measured.excess(heads, group * uses) } else { 1.0 };
     let counted = if excess > 1.0 { Resource::Compute } else { Resource::Memory };
-    Timed::new(demand.load.read.0 * excess, rate, By { from: heads.id, to: heads.id, counted })
+    Timed::new(task.load.read.0 * excess, rate, By { from: heads.id, to: heads.id, counted })
 }
 
 impl Launch {

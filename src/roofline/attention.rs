@@ -102,8 +102,13 @@ impl<'a> Measured<'a> {
         (heads, [value * lowest, value, value * highest])
     }
 
+    /// The most query heads that shared a row.
+    pub(super) fn most(&self) -> f64 {
+        self.most
+    }
+
     /// How many times longer a decode step takes than its bytes tell, where more heads share a row than were measured:
-    /// arithmetic then runs at the rate that the variant had.
+    /// each adds arithmetic at the rate that the variant had.
     pub(super) fn excess(&self, heads: &Heads, group: f64) -> f64 {
         if group > self.most { group / heads.group } else { 1.0 }
     }

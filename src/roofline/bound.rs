@@ -71,39 +71,34 @@ pub struct Bound<'r> {
 
 impl<'r> Bound<'r> {
     /// The bound of `load` under the given roofs; without a compute roof its FLOPs take no time.
+    #[inline]
     pub fn of(
         load: &Load,
         compute: Option<&Roof<'r, FlopsPerSecond>>,
         read: &Roof<'r, BytesPerSecond>,
         write: &Roof<'r, BytesPerSecond>,
     ) -> Bound<'r> {
-        let arithmetic = |rate: fn(&Roof<'r, FlopsPerSecond>) -> FlopsPerSecond| {
-            compute.map_or(Seconds(0.0), |roof| load.flops / rate(roof))
-        };
-        let traffic = |rate: fn(&Roof<'r, BytesPerSecond>) -> BytesPerSecond| {
-            [load.read / rate(read), load.written / rate(write)]
-        };
-        let sum = |[a, b]: [Seconds; 2]| a + b;
-        let [reading, writing] = traffic(|roof| roof.rate);
-        let (time, memory) = (arithmetic(|roof| roof.rate), reading + writing);
-        let resource = if time.0 > 0.0 && time >= memory { Resource::Compute } else { Resource::Memory };
+        let computes = compute.map_or([0.0; 3], |roof| over(load.flops.0, [roof.high.0, roof.rate.0, roof.low.0]));
+        let reads = over(load.read.0, [read.high.0, read.rate.0, read.low.0]);
+        let writes = over(load.written.0, [write.high.0, write.rate.0, write.low.0]);
+        let moves = [0, 1, 2].map(|i| reads[i] + writes[i]);
+        let (time, memory) = (computes[1], moves[1]);
+        let resource = if time > 0.0 && time >= memory { Resource::Compute } else { Resource::Memory };
         let ceiling = match resource {
-            _ if later(time, memory).0 == 0.0 => None,
+            _ if time.max(memory) == 0.0 => None,
             Resource::Compute => compute.map(|roof| roof.id),
-            Resource::Memory if writing > reading => Some(write.id),
+            Resource::Memory if writes[1] > reads[1] => Some(write.id),
             Resource::Memory => Some(read.id),
         };
-        let (computes_fast, computes_slow) = (arithmetic(|roof| roof.high), arithmetic(|roof| roof.low));
-        let (moves_fast, moves_slow) = (sum(traffic(|roof| roof.high)), sum(traffic(|roof| roof.low)));
-        let both = time.0 > 0.0 && memory.0 > 0.0;
+        let both = time > 0.0 && memory > 0.0;
         Bound {
-            compute: time,
-            memory,
-            fastest: later(computes_fast, moves_fast),
-            slowest: later(computes_slow, moves_slow),
+            compute: Seconds(time),
+            memory: Seconds(memory),
+            fastest: Seconds(computes[0].max(moves[0])),
+            slowest: Seconds(computes[2].max(moves[2])),
             resource,
             ceiling,
-            undecided: both && computes_fast <= moves_slow && moves_fast <= computes_slow,
+            undecided: both && computes[0] <= moves[2] && moves[0] <= computes[2],
         }
     }
 
@@ -117,6 +112,11 @@ impl<'r> Bound<'r> {
     pub fn undecided(&self) -> bool {
         self.undecided
     }
+}
+
+/// The time of an amount at three rates, the shortest first. Much of what is asked for is nothing, and not divided.
+fn over(amount: f64, rates: [f64; 3]) -> [f64; 3] {
+    if amount > 0.0 { rates.map(|rate| amount / rate) } else { [0.0; 3] }
 }
 
 pub(super) fn later(a: Seconds, b: Seconds) -> Seconds {

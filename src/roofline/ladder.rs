@@ -30,6 +30,8 @@ impl<'a> Rung<'a> {
 /// Rates along one quantity, its smallest first; never empty.
 #[derive(Clone, Debug)]
 pub(super) struct Ladder<'a> {
+    /// Where the rungs are, side by side to be searched.
+    places: Vec<f64>,
     pub(super) rungs: Vec<Rung<'a>>,
     /// What was left out.
     pub(super) remarks: Vec<String>,
@@ -45,7 +47,8 @@ pub(super) struct Reading<'l, 'a> {
 impl<'a> Ladder<'a> {
     fn new(mut rungs: Vec<Rung<'a>>, remarks: Vec<String>) -> Option<Ladder<'a>> {
         rungs.sort_by(|a, b| a.at.total_cmp(&b.at));
-        (!rungs.is_empty()).then_some(Ladder { rungs, remarks })
+        let places = rungs.iter().map(|rung| rung.at).collect();
+        (!rungs.is_empty()).then_some(Ladder { places, rungs, remarks })
     }
 
     /// A curve with values, along its own axis.
@@ -66,7 +69,7 @@ impl<'a> Ladder<'a> {
     /// The rate at `x`: straight between measured rungs in logarithms of both, beyond the ends the end's.
     pub(super) fn at(&self, x: f64) -> Reading<'_, 'a> {
         let last = self.rungs.len() - 1;
-        let above = self.rungs.iter().position(|rung| rung.at >= x).unwrap_or(last);
+        let above = self.places.iter().position(|&place| place >= x).unwrap_or(last);
         let to = &self.rungs[above];
         if above == 0 || to.at <= x {
             return Reading { rate: to.rate, from: to, to };

@@ -15,15 +15,15 @@ mod achieved;
 mod arithmetic;
 mod attention;
 mod bound;
-mod demand;
 mod ladder;
 mod remarks;
 mod roofs;
 mod span;
+mod task;
 
 pub use achieved::{Achieved, AchievedBound, AchievedSpan, By};
 pub use arithmetic::Arithmetic;
 pub use bound::{Bound, Load, Resource, Ridge};
-pub use demand::{Demand, Kernel};
 pub use roofs::{Roof, Roofs};
 pub use span::Span;
+pub use task::{Kernel, Task};

@@ -2,21 +2,21 @@
 
 use super::achieved::Achieved;
 use super::attention::Measured;
-use super::demand::{Demand, Kernel};
+use super::task::{Kernel, Task};
 use crate::model::{Pass, TensorType};
 
 impl Achieved<'_> {
-    /// The remarks of every measurement that `demands` are answered by, each once.
-    pub fn remarks<'d>(&self, demands: impl IntoIterator<Item = &'d Demand>) -> Vec<String> {
+    /// The remarks of every measurement that `tasks` are answered by, each once.
+    pub fn remarks<'d>(&self, tasks: impl IntoIterator<Item = &'d Task>) -> Vec<String> {
         let mut said: Vec<String> = Vec::new();
-        for demand in demands {
-            let (mut here, launched) = (Vec::new(), demand.launches > 0.0);
-            match demand.kernel {
-                Kernel::Matmul { tokens } => self.matmul_remarks(demand.stored, tokens, &mut here),
+        for task in tasks {
+            let (mut here, launched) = (Vec::new(), task.launches > 0.0);
+            match task.kernel {
+                Kernel::Matmul { tokens } => self.matmul_remarks(task.stored, tokens, &mut here),
                 Kernel::Attention { pass, group, head_dim, uses, .. } => {
-                    self.attention_remarks(demand.stored, pass, (group, head_dim, uses), &mut here);
+                    self.attention_remarks(task.stored, pass, (group, head_dim, uses), &mut here);
                 }
-                Kernel::Other(op) if demand.load.flops.0 > 0.0 => {
+                Kernel::Other(op) if task.load.flops.0 > 0.0 => {
                     here.push(format!("no kernel was measured for {op}: it runs under the peak roof"));
                 }
                 Kernel::Other(_) => {}
@@ -74,8 +74,10 @@ impl Achieved<'_> {
                 let (heads, _) = measured.rate(group, head_dim, 1.0);
                 if pass == Pass::Decode && measured.excess(heads, group * uses) > 1.0 {
                     said.push(format!(
-                        "{:.0} multiplications share a cached element; beyond those of {} attention is timed by its GFLOP/s",
+                        "{:.0} multiplications share a cached element, {:.0} are the most that were measured: beyond {} time grows with \
+                         their number",
                         group * uses,
+                        measured.most(),
                         heads.id
                     ));
                 }

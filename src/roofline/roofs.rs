@@ -88,6 +88,7 @@ impl<'a> Roofs<'a> {
     ///
     /// # Errors
     /// As [`Roofs::compute`].
+    #[inline]
     pub fn bound(&self, load: &Load, arithmetic: Arithmetic) -> Result<Bound<'a>> {
         let compute = if load.flops.0 > 0.0 { Some(self.compute(arithmetic)?) } else { None };
         Ok(Bound::of(load, compute, &self.read, &self.write))

@@ -43,6 +43,7 @@ impl<'r> Span<'r> {
     }
 
     /// One more operation, behind the others.
+    #[inline]
     pub fn add(&mut self, bound: &Bound<'r>) {
         let seconds = bound.seconds();
         self.seconds = self.seconds + seconds;

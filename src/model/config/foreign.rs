@@ -1,7 +1,7 @@
 //! What a configuration holds beside what is understood: which families, which features, which keys.
 //!
-//! A key that nobody asked for is harmless if it is switched off, if it is listed as such, or if its name does not sound
-//! like a part of a shape. All others are refused by name: a wrong count is worse than none.
+//! A key that nobody asked for is harmless if it is switched off, if it is listed as such, or if neither its name sounds
+//! like a part of a shape nor its value could be one. All others are refused by name: a wrong count is worse than none.
 
 use super::super::family::Family;
 use super::super::keys::{Keys, is_on, quoted, shown};
@@ -155,6 +155,94 @@ const HARMLESS: [&str; 18] = [
     "tie_encoder_decoder",
 ];
 
+/// Names that do not sound like a shape, whose values could be one, and are none: those of generation, training,
+/// bookkeeping and numerics.
+const INNOCENT: [&str; 65] = [
+    "add_prefix_space",
+    "attention_multiplier",
+    "auto_map",
+    "bad_words",
+    "begin_suppress_tokens",
+    "custom_pipelines",
+    "dataset",
+    "datasets",
+    "do_sample",
+    "early_stopping",
+    "embedding_multiplier",
+    "eos_token",
+    "generation_config",
+    "gradient_checkpointing",
+    "is_causal",
+    "is_decoder",
+    "is_llama_config",
+    "language",
+    "languages",
+    "logits_scaling",
+    "logn_attn",
+    "max_length",
+    "max_new_tokens",
+    "max_sequence_length",
+    "max_seq_len",
+    "max_seq_length",
+    "metadata",
+    "min_length",
+    "model_max_length",
+    "mup_denominator",
+    "norm_topk_prob",
+    "output_attentions",
+    "output_past",
+    "output_router_logits",
+    "output_scores",
+    "predict_special_tokens",
+    "pretraining_tp",
+    "quantization_method",
+    "query_pre_attn_scalar",
+    "reorder_and_upcast_attn",
+    "return_dict",
+    "return_dict_in_generate",
+    "routed_scaling_factor",
+    "scale_attn_weights",
+    "scale_emb",
+    "scale_depth",
+    "seed",
+    "seq_aux",
+    "suppress_tokens",
+    "swiglu_limit",
+    "tags",
+    "task_specific_params",
+    "tensor_parallel",
+    "theta",
+    "tokenizer",
+    "top_k",
+    "torchscript",
+    "upcast_attn",
+    "use_bfloat16",
+    "use_cache",
+    "use_dynamic_ntk",
+    "use_logn_attn",
+    "use_mambapy",
+    "use_return_dict",
+    "use_scaled_rope",
+];
+const INNOCENT_STARTS: [&str; 13] = [
+    "_",
+    "flash_",
+    "fuse_",
+    "fused_",
+    "rope_",
+    "rotary_",
+    "router_",
+    "summary_",
+    "time_step_",
+    "transformers",
+    "unsloth_",
+    "use_flash_",
+    "yarn_",
+];
+
+/// How many keys beside the first are listed in a message.
+const LISTED: usize = 8;
+
 /// The family, once it is known; an unknown one is named with what announces it and with the keys found.
 pub(super) fn family(keys: &Keys) -> Result<Family> {
     // A gemma3 is a wrapper around a gemma3_text, see wrapper.rs.
@@ -180,13 +268,6 @@ fn obstacle(keys: &Keys) -> String {
 /// What has to be said of keys that are understood, and whose counts are taken without them.
 pub(super) fn remarks(keys: &Keys, family: Family) -> Result<Vec<String>> {
     let mut remarks = Vec::new();
-    if let Some(Value::Object(quantisation)) = keys.peek("quantization_config")
-        && let Some(method @ ("mxfp4" | "fp8")) = quantisation.get("quant_method").and_then(Value::as_str)
-    {
-        // These change how matrices are stored, not which ones there are.
-        keys.get("quantization_config");
-        remarks.push(format!("the checkpoint is stored as {method}; counted as stored as --weights says"));
-    }
     if family.name() == "deepseek_v3" {
         for key in ["num_nextn_predict_layers", "num_mtp_layers"] {
             if keys.is_on(key) {
@@ -197,8 +278,9 @@ pub(super) fn remarks(keys: &Keys, family: Family) -> Result<Vec<String>> {
     Ok(remarks)
 }
 
-/// Refuses the first key that nobody asked for and that may change a count.
+/// Refuses the keys that nobody asked for and that may change a count: all of them in one message.
 pub(super) fn refuse(keys: &Keys, family: Family) -> Result<()> {
+    let mut unknown = Vec::new();
     for (key, value) in keys.unasked() {
         if !is_on(value) || is_harmless(key, family) {
             continue;
@@ -208,16 +290,36 @@ pub(super) fn refuse(keys: &Keys, family: Family) -> Result<()> {
                 "{key}: announces {what}, which is not supported for {family}; is model_type right?"
             )));
         }
-        if sounds_like_a_shape(key) {
-            let value = shown(value);
-            return Err(Error::misuse(format!(
-                "{}: is {value}, which is not understood for {family} and may change what is counted; remove it if it \
-                 does not, or correct model_type",
-                quoted(key).trim_matches('"')
-            )));
+        if sounds_like_a_shape(key) || (may_be_a_shape(value) && !is_innocent(key)) {
+            unknown.push((key, value));
         }
     }
-    Ok(())
+    let Some(((key, value), more)) = unknown.split_first() else { return Ok(()) };
+    let bare = |key: &str| quoted(key).trim_matches('"').to_owned();
+    let more = match more.iter().take(LISTED).map(|(key, _)| bare(key)).collect::<Vec<_>>().join(", ") {
+        more if more.is_empty() => String::new(),
+        more => format!("; not understood either: {more}"),
+    };
+    let (key, value) = (bare(key), shown(value));
+    Err(Error::misuse(format!(
+        "{key}: is {value}, which is not understood for {family} and may change what is counted; remove it if it does \
+         not, or correct model_type{more}"
+    )))
+}
+
+/// A number that could be an extent, a switch, or something with more inside.
+fn may_be_a_shape(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::String(_) => false,
+        Value::Bool(on) => *on,
+        Value::Number(number) => number.as_u64().is_some_and(|count| count > 1) || number.is_i64() && !number.is_u64(),
+        Value::Array(_) | Value::Object(_) => true,
+    }
+}
+
+/// Whether a name that does not sound like a shape is known to be none.
+fn is_innocent(key: &str) -> bool {
+    INNOCENT.contains(&key) || INNOCENT_STARTS.iter().any(|start| key.starts_with(start))
 }
 
 fn is_harmless(key: &str, family: Family) -> bool {

@@ -6,6 +6,7 @@
 mod attention;
 mod feed_forward;
 mod foreign;
+mod quantised;
 mod recurrent;
 mod wrapper;
 
@@ -37,7 +38,8 @@ pub fn read_config(path: &Path) -> Result<Architecture> {
 /// # Errors
 /// As [`read_config`], without the file's name.
 pub fn parse_config(text: &str, name: &str) -> Result<Architecture> {
-    let value: Value = serde_json::from_str(text).map_err(|e| {
+    let parsed = serde_json::from_str(text).or_else(|e| serde_json::from_str(&finite(text)).map_err(|_| e));
+    let value: Value = parsed.map_err(|e| {
         Error::misuse(format!("{e}; not a Hugging Face config.json: is the file truncated, or not JSON?"))
     })?;
     let Value::Object(map) = &value else {
@@ -51,6 +53,23 @@ pub fn parse_config(text: &str, name: &str) -> Result<Architecture> {
             Ok(model)
         }
     }
+}
+
+/// Python writes numbers that JSON has not: they become words, for none of them is counted.
+fn finite(text: &str) -> String {
+    let mut parts = text.split('"').map(str::to_owned).collect::<Vec<_>>();
+    let mut quoted = false;
+    for at in 0..parts.len() {
+        if !quoted {
+            for word in ["Infinity", "NaN"] {
+                parts[at] = parts[at].replace(&format!("-{word}"), word).replace(word, &format!("\"{word}\""));
+            }
+        }
+        // A quote behind an odd number of backslashes ends nothing.
+        let escaped = quoted && parts[at].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
+        quoted = quoted == escaped;
+    }
+    parts.join("\"")
 }
 
 /// As [`architecture`], for files of our own: a key that nothing asks for is an error.
@@ -111,12 +130,20 @@ fn architecture(keys: &Keys, name: &str) -> Result<Architecture> {
         head_soft_cap: caps("final_logit_softcapping")?,
         rope_factors: super::rope::factors(keys, family, &layers),
         stored: None,
+        checkpoint: None,
         layers,
         remarks: Vec::new(),
     };
+    let quantised = quantised::checkpoint(keys, family)?;
     foreign::refuse(keys, family)?;
+    let mut checkpoint = None;
+    if let Some((read, notes)) = quantised {
+        remarks.extend(notes);
+        remarks.extend(quantised::idle(&read, &model)?);
+        checkpoint = Some(read);
+    }
     remarks.extend(keys.remarks());
-    Ok(Architecture { remarks, ..model })
+    Ok(Architecture { checkpoint, remarks, ..model })
 }
 
 /// What all layers have in common.
@@ -129,11 +156,20 @@ struct Shape {
 impl Shape {
     fn read(keys: &Keys, family: Family) -> Result<Shape> {
         let Facts { keys: names, defaults, .. } = family.facts();
-        Ok(Shape {
+        let shape = Shape {
             hidden: keys.shape(names.hidden, limits::HIDDEN, &family, defaults.of(defaults.hidden))?,
             layers: keys.shape(names.layers, limits::LAYERS, &family, defaults.of(defaults.layers))?,
             heads: keys.shape(names.heads, limits::HEADS, &family, defaults.of(defaults.heads))?,
-        })
+        };
+        // Some files say it twice.
+        if !names.heads.contains(&"num_heads")
+            && let Given::Value(again) = keys.given("num_heads", limits::HEADS)?
+            && again != shape.heads
+        {
+            let usual = names.heads.first().copied().unwrap_or_default();
+            return Err(Error::misuse(format!("num_heads: {again} disagrees with {usual} {}; remove it", shape.heads)));
+        }
+        Ok(shape)
     }
 }
 

@@ -34,10 +34,6 @@ pub(super) fn short_convolution(keys: &Keys, shape: &Shape) -> Result<ShortConvo
             _ => {}
         }
     }
-    let heads = keys.given("num_heads", limits::HEADS)?;
-    if !matches!(heads, Given::Absent | Given::Null) && heads != Given::Value(shape.heads) {
-        return Err(Error::misuse("num_heads: disagrees with num_attention_heads; remove it"));
-    }
     if !keys.flag("block_use_swiglu", true)? {
         return Err(Error::misuse("block_use_swiglu: false is not supported (true is)"));
     }

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
 /// Keys of the wrapper that speak of the language model, too, where its own configuration does not have them.
-const HANDED_DOWN: [&str; 4] = ["tie_word_embeddings", "torch_dtype", "dtype", "quantization_config"];
+const HANDED_DOWN: [&str; 5] = ["tie_word_embeddings", "torch_dtype", "dtype", "quantization_config", "quantization"];
 
 /// The configuration of the language model inside a `gemma3`, and what has to be said about that; none for a
 /// configuration that is no such wrapper. Wrappers of other families are refused like any unknown family.

@@ -103,6 +103,8 @@ pub(super) const FAMILIES: &[Facts] = &[
         attention_bias: BiasRule::Switch("bias", false, Biases::All),
         mlp_bias: MlpBias::Switch("bias", false),
         rotary: RotaryRule::UnlessAlibi,
+        // Of Falcon2, which states the width too; the code reads that.
+        harmless: &["ff_factor"],
         keys: KeyNames {
             hidden: &["n_embed", "hidden_size"],
             layers: &["num_hidden_layers", "n_layer"],

@@ -60,6 +60,7 @@ pub fn architecture(gguf: &Gguf, name: &str) -> Result<Architecture> {
         layers: layers(&blocks)?,
         rope_factors: table.rotary,
         stored: Some(Stored::of(gguf, layout)?),
+        checkpoint: None,
         remarks: Vec::new(),
     };
     model.validate()?;

@@ -31,6 +31,8 @@ impl Counted {
     ///
     /// # Errors
     /// As [`Step::bytes`].
+    // Most of what is counted goes unused by most callers: inlined, it is not even computed.
+    #[inline(always)]
     pub fn of(step: &Step) -> Result<Counted> {
         let once = step.op.cost(step.shape);
         let cost = step.all(&once);
@@ -53,17 +55,23 @@ impl Counted {
     }
 
     /// Bytes read from memory: weights, cache and state.
+    #[inline(always)]
     pub fn read_bytes(&self) -> u128 {
         self.weight_bytes.expected + self.kv_read_bytes + self.state_read_bytes
     }
 
     /// Bytes written to memory: cache and state.
+    #[inline(always)]
     pub fn written_bytes(&self) -> u128 {
         self.kv_write_bytes + self.state_write_bytes
     }
 }
 
 /// The same number; of 128 bits that takes a call.
+#[inline(always)]
 fn float(count: u128) -> f64 {
-    u64::try_from(count).map_or(count as f64, |count| count as f64)
+    match u64::try_from(count) {
+        Ok(count) => count as f64,
+        Err(_) => count as f64,
+    }
 }

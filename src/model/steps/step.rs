@@ -46,6 +46,7 @@ pub struct Reads {
 
 impl Reads {
     /// So often and no other.
+    #[inline(always)]
     pub fn exactly(times: u64) -> Reads {
         Reads { least: times, expected: times as f64, most: times }
     }
@@ -102,6 +103,7 @@ impl Step {
     }
 
     /// All executions, where one costs `cost`.
+    #[inline(always)]
     pub(super) fn all(&self, cost: &Cost) -> Cost {
         let times = u128::from(self.repeat);
         Cost {
@@ -151,6 +153,7 @@ impl Step {
     /// # Errors
     /// Misuse when they are no whole number of blocks; [`TensorTypes`](super::super::TensorTypes) have checked every row
     /// before.
+    #[inline(always)]
     pub fn bytes(&self, elements: u128) -> Result<u128> {
         self.unit.bytes_of(elements).ok_or_else(|| {
             Error::misuse(format!("{}: {elements} elements are no whole number of {} blocks", self.name, self.operand))
@@ -163,13 +166,15 @@ pub(super) const fn weighs(op: Op) -> bool {
     matches!(op, Op::Matmul | Op::Gather | Op::RmsNorm | Op::LayerNorm | Op::GatedNorm | Op::Bias | Op::Conv)
 }
 
+#[inline(never)]
+fn rounded(once: u128, times: f64) -> u128 {
+    (once as f64 * times).round() as u128
+}
+
 /// Exact where the number of reads is certain.
+#[inline(always)]
 pub(super) fn expected(once: u128, reads: Reads) -> u128 {
-    if reads.least == reads.most {
-        once * u128::from(reads.most)
-    } else {
-        (once as f64 * reads.expected).round() as u128
-    }
+    if reads.least == reads.most { once * u128::from(reads.most) } else { rounded(once, reads.expected) }
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ impl Unit {
     }
 
     /// Bytes of so many elements; none where they are no whole number of units.
+    #[inline(always)]
     pub(super) fn bytes_of(self, elements: u128) -> Option<u128> {
         let Unit { elements: each, bytes } = self;
         // Almost always; and a division of 128 bits takes as long as all the rest of a step.

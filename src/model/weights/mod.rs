@@ -1,7 +1,9 @@
 //! How the weights of a model are stored: one word on the command line, one type for every tensor.
 
+pub mod checkpoint;
 pub mod recipe;
 
+use super::layout::Tensor;
 use super::tensor_type::{Grouped, Scheme, TensorType};
 use crate::error::{Error, Result};
 use recipe::{Matrix, Recipe};
@@ -35,11 +37,23 @@ pub(super) struct Wanted<'a> {
     pub(super) dimensions: usize,
 }
 
+impl Wanted<'_> {
+    pub(super) fn of(tensors: &[Tensor]) -> Vec<Wanted<'_>> {
+        tensors
+            .iter()
+            .map(|tensor| {
+                let Tensor { name, block, row, dimensions, .. } = tensor;
+                Wanted { name, block: *block, row: *row, dimensions: *dimensions }
+            })
+            .collect()
+    }
+}
+
 /// The 16-bit type of what a quantised checkpoint leaves alone.
 pub(super) const HALF: TensorType = TensorType::F16;
 
 /// Words for layouts of checkpoints with their usual parameters.
-const CHECKPOINTS: [(&str, Scheme, u8, u32); 8] = [
+const CHECKPOINTS: [(&str, Scheme, u8, u32); 9] = [
     ("awq", Scheme::Awq, 4, 128),
     ("gptq", Scheme::Gptq, 4, 128),
     ("mlx", Scheme::Mlx, 4, 64),
@@ -48,6 +62,7 @@ const CHECKPOINTS: [(&str, Scheme, u8, u32); 8] = [
     ("fp8", Scheme::Fp8Matrix, 8, 1),
     ("fp8-block", Scheme::Fp8Square, 8, 128),
     ("nvfp4", Scheme::Nvfp4, 4, 16),
+    ("int8", Scheme::Int8, 8, Grouped::WHOLE_ROW),
 ];
 
 impl Weights {
@@ -195,7 +210,7 @@ fn stores_weights(kind: TensorType) -> bool {
     !matches!(kind, I8 | I16 | I32 | I64 | F64 | Q8_1 | Q8K)
 }
 
-/// `awq`, `gptq-3bit-g32`, `mlx-8bit`: a layout, with its bits and its group where they are not the usual ones.
+/// `awq`, `gptq-3bit-g32`, `gptq-channel`, `mlx-8bit`: a layout, with its bits and its group where they are not the usual ones.
 fn checkpoint(word: &str) -> Option<Weights> {
     let exact = CHECKPOINTS.iter().find(|(name, ..)| *name == word);
     let ((_, scheme, bits, group), rest) = match exact {
@@ -209,6 +224,8 @@ fn checkpoint(word: &str) -> Option<Weights> {
     for part in rest.split('-').filter(|part| !part.is_empty()) {
         if let Some(bits) = part.strip_suffix("bit") {
             layout.bits = bits.parse().ok().filter(|bits| (2..=8).contains(bits) && *bits != 7)?;
+        } else if part == "channel" {
+            layout.group = Grouped::WHOLE_ROW;
         } else {
             layout.group = part.strip_prefix('g')?.parse().ok().filter(|group| (8..=1 << 16).contains(group))?;
         }

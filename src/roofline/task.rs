@@ -32,7 +32,7 @@ pub enum Kernel {
 
 /// What one step asks of kernels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Demand {
+pub struct Task {
     /// Which kernel, and at which size.
     pub kernel: Kernel,
     /// How its weights, its cache rows or its state are stored.
@@ -43,9 +43,9 @@ pub struct Demand {
     pub launches: f64,
 }
 
-impl Demand {
+impl Task {
     /// What `step` of `model` asks in a pass of that kind, `load` being its FLOPs and bytes.
-    pub fn of(step: &Step, pass: Pass, model: &Architecture, load: Load) -> Demand {
+    pub fn of(step: &Step, pass: Pass, model: &Architecture, load: Load) -> Task {
         let executions = match step.class {
             // Experts of one layer are one launch, however many there are.
             Class::Expert => step.repeat,
@@ -53,7 +53,7 @@ impl Demand {
             _ => step.reads.most,
         };
         let launches = if is_fused(step.op) { 0.0 } else { executions as f64 };
-        Demand { kernel: kernel(step, pass, model), stored: step.operand, load, launches }
+        Task { kernel: kernel(step, pass, model), stored: step.operand, load, launches }
     }
 
     /// The arithmetic of its peak roof.

@@ -1,0 +1,40 @@
+//! The same model, shallower or deeper.
+
+use super::architecture::{Architecture, limits};
+use super::layer::Layer;
+use crate::error::{Error, Result};
+
+impl Architecture {
+    /// The same model cut or repeated to `layers` layers: each is as the one whose place is the remainder by the old number,
+    /// so that patterns go on. No published number of parameters applies to it.
+    ///
+    /// # Errors
+    /// Misuse for no layers, for more than any model has, and for a GGUF file's model, whose tensors are those of its layers.
+    pub fn with_layers(&self, layers: u64) -> Result<Architecture> {
+        let old = self.layer_count();
+        if !(1..=limits::LAYERS).contains(&layers) {
+            return Err(Error::misuse(format!("depth: must lie in 1..={}, is {layers}", limits::LAYERS)));
+        }
+        if layers == old {
+            return Ok(self.clone());
+        }
+        if self.stored.is_some() {
+            return Err(Error::misuse(format!(
+                "depth: {} is a GGUF file with the tensors of {old} layers, no more and no fewer; give a config.json or a name from `roofprobe models`",
+                self.name
+            )));
+        }
+        self.validate()?;
+        let kept = |layer: &Layer| {
+            let again = |place: &u64| (*place..layers).step_by(old as usize);
+            let mut places: Vec<u64> = layer.places.iter().flat_map(again).collect();
+            places.sort_unstable();
+            Layer { places, ..layer.clone() }
+        };
+        let kinds = self.layers.iter().map(kept).filter(|layer| !layer.places.is_empty()).collect();
+        let done = if layers < old { "cut" } else { "repeated" };
+        let mut remarks = self.remarks.clone();
+        remarks.push(format!("{}: its {old} layers are {done} to {layers}", self.name));
+        Ok(Architecture { layers: kinds, published: None, remarks, ..self.clone() })
+    }
+}

@@ -1,0 +1,118 @@
+//! How a quantised checkpoint stores its tensors: one layout, and the modules that it leaves out.
+
+use super::{HALF, Wanted, Weights, linear, recipe};
+use crate::error::Result;
+use crate::model::tensor_type::TensorType;
+use std::fmt;
+
+/// How a quantised checkpoint stores its tensors, as its configuration says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The layout of most matrices.
+    pub layout: Weights,
+    /// Modules that are stored otherwise; the last one that speaks of a tensor wins.
+    pub(in crate::model) exceptions: Vec<Exception>,
+}
+
+/// Modules by name, and how their matrices are stored: not quantised, unless a type is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::model) struct Exception {
+    pub(in crate::model) modules: Modules,
+    pub(in crate::model) kind: Option<TensorType>,
+}
+
+/// A name such as `model.layers.3.mlp` or `lm_head`: it speaks of every module in whose path it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::model) struct Modules(Vec<String>);
+
+impl Modules {
+    pub(in crate::model) fn of(name: &str) -> Modules {
+        const ROOTS: [&str; 5] = ["model", "language_model", "transformer", "backbone", "decoder"];
+        let parts = name.split('.').skip_while(|part| ROOTS.contains(part));
+        Modules(parts.filter(|part| !part.is_empty()).map(str::to_owned).collect())
+    }
+
+    /// Whether it is that of one expert among many, which are one tensor here.
+    pub(in crate::model) fn is_one_expert(&self) -> bool {
+        self.0.windows(2).any(|pair| pair[0] == "experts" && pair[1].bytes().all(|byte| byte.is_ascii_digit()))
+    }
+
+    fn speak_of(&self, tensor: &Wanted) -> bool {
+        let path = path(tensor);
+        let same = |(part, names): (&String, &Vec<String>)| part == "*" || names.iter().any(|name| name == part);
+        !self.0.is_empty() && path.windows(self.0.len()).any(|run| self.0.iter().zip(run).all(same))
+    }
+}
+
+impl fmt::Display for Modules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("."))
+    }
+}
+
+impl Checkpoint {
+    /// The type of each of `tensors`.
+    ///
+    /// # Errors
+    /// As [`Weights::types`].
+    pub(in crate::model) fn types(&self, model: recipe::Model, tensors: &[Wanted]) -> Result<Vec<TensorType>> {
+        let usual = self.layout.types(model, tensors)?;
+        let of = |(tensor, usual): (&Wanted, TensorType)| {
+            let exception = self.exceptions.iter().rfind(|exception| exception.modules.speak_of(tensor));
+            match exception {
+                Some(_) if tensor.dimensions < 2 => usual,
+                Some(Exception { kind: None, .. }) => HALF,
+                Some(Exception { kind: Some(kind), .. }) => linear(*kind, &Wanted { name: "weight", ..*tensor }, true),
+                None => usual,
+            }
+        };
+        Ok(tensors.iter().zip(usual).map(of).collect())
+    }
+
+    /// The exceptions that no tensor is one of.
+    pub(in crate::model) fn idle(&self, tensors: &[Wanted]) -> impl Iterator<Item = &Modules> {
+        let speaks = |modules: &Modules| tensors.iter().any(|tensor| modules.speak_of(tensor));
+        self.exceptions.iter().map(|exception| &exception.modules).filter(move |modules| !speaks(modules))
+    }
+}
+
+/// The path of the module that a tensor belongs to, with the names that each step of it goes by.
+fn path(tensor: &Wanted) -> Vec<Vec<String>> {
+    let stem = tensor.name.rsplit_once('.').map_or(tensor.name, |(stem, _)| stem);
+    let names = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let modules = MODULES.iter().find(|(known, _)| *known == stem).map_or(stem, |(_, modules)| *modules);
+    let inner = modules.split(" / ").map(names);
+    match tensor.block {
+        None => inner.collect(),
+        Some(block) => [names("layers h"), vec![block.to_string()]].into_iter().chain(inner).collect(),
+    }
+}
+
+/// Modules by the stem of a tensor's name: steps of the path apart by ` / `, each with its names in one family or another.
+const MODULES: &[(&str, &str)] = &[
+    ("token_embd", "embed_tokens wte word_embeddings embed_in embeddings tok_embeddings"),
+    ("output", "lm_head embed_out output"),
+    ("attn_q", "self_attn attn attention / q_proj wq"),
+    ("attn_k", "self_attn attn attention / k_proj wk"),
+    ("attn_v", "self_attn attn attention / v_proj wv"),
+    ("attn_qkv", "self_attn attn attention self_attention / qkv_proj c_attn query_key_value Wqkv"),
+    ("attn_output", "self_attn attn attention self_attention / o_proj out_proj dense c_proj wo"),
+    ("attn_q_a", "self_attn / q_a_proj"),
+    ("attn_q_b", "self_attn / q_b_proj"),
+    ("attn_kv_a_mqa", "self_attn / kv_a_proj_with_mqa"),
+    ("attn_kv_b", "self_attn / kv_b_proj"),
+    ("ffn_gate", "mlp feed_forward / gate_proj w1"),
+    ("ffn_up", "mlp feed_forward / up_proj gate_up_proj fc1 c_fc dense_h_to_4h w3"),
+    ("ffn_down", "mlp feed_forward / down_proj fc2 c_proj dense_4h_to_h w2"),
+    ("ffn_gate_inp", "mlp block_sparse_moe / gate router"),
+    ("ffn_gate_exps", "mlp block_sparse_moe / experts switch_mlp / gate_proj w1 gate_up_proj"),
+    ("ffn_up_exps", "mlp block_sparse_moe / experts switch_mlp / up_proj w3 gate_up_proj"),
+    ("ffn_down_exps", "mlp block_sparse_moe / experts switch_mlp / down_proj w2"),
+    ("ffn_gate_shexp", "mlp / shared_expert shared_experts / gate_proj"),
+    ("ffn_up_shexp", "mlp / shared_expert shared_experts / up_proj"),
+    ("ffn_down_shexp", "mlp / shared_expert shared_experts / down_proj"),
+    ("shortconv.in_proj", "conv / in_proj"),
+    ("shortconv.out_proj", "conv / out_proj"),
+    ("ssm_in", "mixer / in_proj"),
+    ("ssm_out", "mixer / out_proj"),
+];

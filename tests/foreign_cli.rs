@@ -1,0 +1,96 @@
+//! Configurations of architectures that are not known, given to the program: each is refused with the family and the keys
+//! in one line, and no number is printed.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn evaluate(config: &Value) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("foreign.json");
+    std::fs::write(&path, config.to_string()).unwrap();
+    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/plain-cpu.toml");
+    let program = env!("CARGO_BIN_EXE_roofprobe");
+    Command::new(program).arg("evaluate").arg(path).arg("-p").arg(profile).output().unwrap()
+}
+
+fn refused(config: &Value, words: &[&str]) {
+    let output = evaluate(config);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{config}: {said}");
+    assert!(said.lines().count() == 1 && words.iter().all(|word| said.contains(word)), "{words:?}: {said}");
+}
+
+/// The usual shape, and more.
+fn decoder(model_type: &str, more: Value) -> Value {
+    let mut keys = json!({"model_type": model_type, "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 4,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 32000, "rms_norm_eps": 1e-5, "hidden_act": "silu"});
+    keys.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    keys
+}
+
+#[test]
+fn families_that_are_not_known() {
+    for (model_type, more) in [
+        // Vision and language, flat and wrapped.
+        ("qwen2_5_vl", json!({"vision_config": {"depth": 32, "hidden_size": 1280}, "vision_start_token_id": 151_652})),
+        ("llava_next", json!({"text_config": {"model_type": "mistral"}, "vision_config": {"hidden_size": 1024}})),
+        (
+            "llama4",
+            json!({"text_config": {"model_type": "llama4_text", "num_local_experts": 16}, "boi_token_index": 1}),
+        ),
+        ("gemma3n", json!({"text_config": {"model_type": "gemma3n_text", "altup_num_inputs": 4}})),
+        // State spaces or linear attention beside attention.
+        ("jamba", json!({"attn_layer_offset": 4, "attn_layer_period": 8, "mamba_d_state": 16, "num_experts": 16})),
+        ("nemotron_h", json!({"hybrid_override_pattern": "M-M*", "mamba_num_heads": 128, "ssm_state_size": 128})),
+        ("qwen3_next", json!({"full_attention_interval": 4, "linear_num_key_heads": 16, "num_experts": 512})),
+        ("falcon_h1", json!({"mamba_d_ssm": 3072, "mamba_n_heads": 24, "attention_in_multiplier": 0.9})),
+        ("rwkv", json!({"attention_hidden_size": 2048, "rescale_every": 6})),
+        // Mixtures of experts.
+        ("lfm2_moe", json!({"num_experts": 32, "num_dense_layers": 2, "conv_L_cache": 3})),
+        ("kimi_k2", json!({"n_routed_experts": 384, "kv_lora_rank": 512, "first_k_dense_replace": 1})),
+        ("granitemoe", json!({"num_local_experts": 40, "num_experts_per_tok": 8})),
+        // Encoders.
+        ("t5", json!({"d_model": 512, "d_ff": 2048, "is_encoder_decoder": true, "relative_attention_num_buckets": 32})),
+        ("whisper", json!({"d_model": 512, "encoder_layers": 6, "decoder_layers": 6, "num_mel_bins": 80})),
+        ("bert", json!({"type_vocab_size": 2, "position_embedding_type": "absolute"})),
+        ("phi3small", json!({"blocksparse_block_size": 64, "ff_intermediate_size": 14336})),
+    ] {
+        let last = more.as_object().unwrap().keys().next_back().unwrap().clone();
+        let word = format!("\"{model_type}\" is not supported");
+        refused(&decoder(model_type, more), &["model_type: ", &word, "supported: llama", "keys found", &last]);
+    }
+}
+
+/// A known name for something else: the key that betrays it is named.
+#[test]
+fn known_families_with_foreign_parts() {
+    for (model_type, key, value) in [
+        ("minicpm", "sparse_config", json!({"topk": 64, "block_size": 64})),
+        ("deepseek_v3", "index_topk", json!(2048)),
+        ("mamba2", "attn_layer_idx", json!([9, 18])),
+        ("qwen3", "attn_output_gate", json!(true)),
+        ("mistral", "thinker", json!({"layers": 2})),
+        ("llama", "moe", json!({"num_experts": 8})),
+        ("llama", "skip_every", json!(4)),
+        ("gemma2", "ple", json!(256)),
+        ("phi3", "embd_layer", json!({"embedding_cls": "image"})),
+    ] {
+        let mut config = decoder(model_type, json!({ key: value }));
+        if model_type == "mamba2" {
+            config =
+                json!({"model_type": "mamba2", "hidden_size": 64, "num_heads": 2, "num_hidden_layers": 4, key: value});
+        }
+        if model_type == "deepseek_v3" {
+            config["num_key_value_heads"] = json!(32);
+        }
+        refused(&config, &["foreign.json: ", &format!("{key}: "), model_type]);
+    }
+}
+
+#[test]
+fn what_is_known_is_answered() {
+    let output = evaluate(&decoder("llama", json!({"_attn_implementation_autoset": true, "rope_theta": 500_000.0})));
+    assert!(output.status.success() && !output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,141 @@
+//! Damaged profiles: shown, evaluated, compared, drawn, and replayed.
+
+use crate::harness::{Dice, Kind};
+use crate::{text, tree};
+use roofprobe::compare::compare;
+use roofprobe::device::Device;
+use roofprobe::error::Result;
+use roofprobe::evaluate::{Question, evaluate};
+use roofprobe::model::{Architecture, Workload, find};
+use roofprobe::plot::{Chart, Drawing, Subject, Theme, svg};
+use roofprobe::probe;
+use roofprobe::profile::{Ceiling, Curve, Profile, parse, to_toml};
+use roofprobe::report::{self, Format};
+use roofprobe::sample::{self, Pace, Watcher};
+use roofprobe::simulate::{Simulated, as_asked};
+use roofprobe::store::SHIPPED;
+use serde_json::Value;
+use std::sync::LazyLock;
+
+static MODELS: LazyLock<Vec<Architecture>> =
+    LazyLock::new(|| ["smollm2-135m", "olmoe-1b-7b"].map(|name| find(name).unwrap()).into());
+static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let files = [
+        include_str!("../data/plain-cpu.toml"),
+        include_str!("../data/plain-levels.toml"),
+        include_str!("../data/other-cpu.toml"),
+        include_str!("../data/plain-gpu.toml"),
+        include_str!("../data/measured-levels.toml"),
+        include_str!("../data/measured-software-gpu.toml"),
+    ];
+    files.into_iter().chain(SHIPPED.iter().map(|shipped| shipped.toml)).map(|text| text.as_bytes().to_vec()).collect()
+});
+static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let mut words = Vec::new();
+    for seed in SEEDS.iter() {
+        let text = std::str::from_utf8(seed).unwrap();
+        words.extend(text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').map(str::to_owned));
+    }
+    words.retain(|word| word.len() > 1);
+    words.sort();
+    words.dedup();
+    words
+});
+
+fn damage(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
+    let parsed = || std::str::from_utf8(seed).ok().and_then(|text| toml::from_str::<Value>(text).ok());
+    if dice.roll(2) > 0
+        && let Some(mut file) = parsed()
+    {
+        tree::damage(&mut file, &WORDS, dice);
+        if let Some(bytes) = tree::to_toml(&file).filter(|bytes| bytes.len() < 1 << 20) {
+            return bytes;
+        }
+    }
+    text::damage(seed, dice)
+}
+
+struct Patient;
+
+impl Watcher for Patient {
+    fn progress(&mut self, _: usize, _: usize, _: &str) {}
+    fn save(&mut self, _: &[Ceiling]) -> Result<()> {
+        Ok(())
+    }
+    fn surveyed(&mut self, _: &[Curve]) -> Result<()> {
+        Ok(())
+    }
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+fn survives(bytes: &[u8], dice: &mut Dice) -> usize {
+    let Ok(text) = std::str::from_utf8(bytes) else { return 0 };
+    let profile = match parse(text) {
+        Ok(profile) => profile,
+        Err(refusal) => {
+            assert_eq!(refusal.to_string().lines().count(), 1, "{refusal}");
+            return 0;
+        }
+    };
+    let written = to_toml(&profile).unwrap();
+    assert_eq!(to_toml(&parse(&written).unwrap()).unwrap(), written);
+    let format = *dice.one(&[Format::Text, Format::Json, Format::Csv, Format::Markdown]);
+    report::profile::report(&profile).unwrap().render(format).unwrap();
+    if dice.roll(4) == 0 {
+        replayed(&profile);
+    }
+    let model = dice.one(&MODELS);
+    let workload =
+        Workload { weights: Some(dice.one(&["f16", "q8_0", "q4_k_m"]).parse().unwrap()), ..Workload::default() };
+    let both = [("damaged", &profile), ("again", &profile)];
+    if let Ok(comparison) = compare(&both, std::slice::from_ref(model), &workload, None) {
+        report::compare::report(&comparison, report::compare::Shown::All).unwrap().render(format).unwrap();
+    }
+    let Ok(evaluation) =
+        evaluate(model, &workload, &profile, "damaged", Question { explain: true, ..Question::default() })
+    else {
+        return 1;
+    };
+    assert!(
+        evaluation.phases.iter().all(|phase| phase.speed.seconds.is_finite() && phase.speed.seconds > 0.0),
+        "{evaluation:?}"
+    );
+    report::evaluation::report(std::slice::from_ref(&evaluation)).unwrap().render(format).unwrap();
+    let subject = Subject { name: "damaged", profile: &profile, evaluations: &[evaluation] };
+    if let Ok(chart) = Chart::of(&[subject]) {
+        let picture = svg(&Drawing::of(&chart), Theme::Light);
+        let strange = |word: &str| matches!(word, "NaN" | "inf");
+        assert!(!picture.split(|c: char| !c.is_alphanumeric()).any(strange), "{picture}");
+    }
+    2
+}
+
+/// Measured again, as a device that has exactly these ceilings.
+fn replayed(profile: &Profile) {
+    // What was quoted has neither an effort nor a machine that could be asked.
+    let (Some(effort), Ok(mut device)) = (profile.provenance.effort, Simulated::new(profile.clone())) else { return };
+    let pace = Pace::of_replay(effort);
+    let mut survey = probe::survey(&device.machine(), effort);
+    survey.retain(|question| profile.curve(&question.id).is_some());
+    sample::survey(&mut device, &survey, pace, &[], &mut Patient).unwrap();
+    let questions = as_asked(profile, probe::plan(&device.machine(), &profile.curve, effort));
+    let mut finished = sample::measure(&mut device, &questions, pace, &[], &mut Patient).unwrap();
+    probe::judge(&mut finished.ceilings, &device.machine());
+}
+
+fn kind() -> Kind {
+    Kind { name: "profile", seeds: SEEDS.clone(), damage, survives }
+}
+
+#[test]
+fn damaged_profiles() {
+    kind().briefly(300);
+}
+
+#[test]
+#[ignore = "takes ten minutes"]
+fn profile_at_length() {
+    kind().at_length();
+}
