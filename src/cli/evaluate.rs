@@ -7,6 +7,7 @@ use crate::file;
 use crate::measured::{self, Joined};
 use crate::model::Architecture;
 use crate::report::{self, Format};
+use crate::store::Named;
 use clap::Args;
 use std::path::{Path, PathBuf};
 

@@ -13,7 +13,7 @@ mod values;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluator, RoofKind};
-use crate::model::{Architecture, Counted, Phase, Workload};
+use crate::model::{Architecture, Counted, Phase, TensorTypes, Workload};
 use crate::profile::Profile;
 pub use axis::{Axis, Over};
 use row::Names;
@@ -133,11 +133,7 @@ impl<'a> Sweep<'a> {
             let evaluator = Evaluator::new(shape, workload.weights, workload.kv, profile, profile_name)?;
             evaluator.roof(Some(self.roof)).map(|_| evaluator)
         });
-        let weights = match (&evaluator, workload.weights) {
-            (Ok(evaluator), _) => evaluator.demand().types().format.clone(),
-            (Err(_), Some(weights)) => weights.to_string(),
-            (Err(_), None) => model.stored.as_ref().map_or_else(String::new, |stored| stored.format.clone()),
-        };
+        let weights = TensorTypes::word(model, workload.weights);
         let (kv, layers) = (workload.kv.to_string(), depth.unwrap_or_else(|| model.layer_count()));
         let names = Names { model: &model.name, profile: profile_name, weights: &weights, kv: &kv, layers };
         answer(&Case { sweep: self, names, workload, memory_bytes: profile.device.memory_bytes, evaluator })
