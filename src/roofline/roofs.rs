@@ -73,10 +73,16 @@ impl<'a> Roofs<'a> {
         let stand_in = Arithmetic::F32.ceiling_id();
         let compute =
             Arithmetic::ALL.map(|arithmetic| first(profile, name, &[arithmetic.ceiling_id(), stand_in], stand_in));
+        let single = compute[Arithmetic::F32 as usize].clone();
+        let compute = compute.map(|roof| match &single {
+            Ok(single) => roof.map(|roof| at_least(roof, single)),
+            Err(_) => roof,
+        });
         Ok(Roofs { read, write, compute })
     }
 
-    /// The compute ceiling of an arithmetic; where it has no value, `compute.f32` stands in, and the remarks say so.
+    /// The compute ceiling of an arithmetic. `compute.f32` stands in where it has no value, or a lower one; the remarks say
+    /// so.
     ///
     /// # Errors
     /// Misuse, naming the profile and the ceilings, when `compute.f32` has no value either.
@@ -93,6 +99,25 @@ impl<'a> Roofs<'a> {
         let compute = if load.flops.0 > 0.0 { Some(self.compute(arithmetic)?) } else { None };
         Ok(Bound::of(load, compute, &self.read, &self.write))
     }
+}
+
+/// Products of narrower types are exact in f32, too: where that is the faster arithmetic, it is their roof.
+fn at_least<'a>(roof: Roof<'a, FlopsPerSecond>, single: &Roof<'a, FlopsPerSecond>) -> Roof<'a, FlopsPerSecond> {
+    if roof.rate >= single.rate {
+        return roof;
+    }
+    let mut widened = single.clone();
+    widened.remarks.insert(
+        0,
+        format!(
+            "{} ({} GFLOP/s) is below {} ({}), in which its products can be done, so that is the roof",
+            roof.id,
+            roof.rate.giga(),
+            single.id,
+            single.rate.giga()
+        ),
+    );
+    widened
 }
 
 /// The first ceiling of `ids` that has a value; without any, `remedy` is the one to measure.

@@ -47,6 +47,12 @@ fn damage(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
     if dice.roll(2) > 0
         && let Some(mut file) = parsed()
     {
+        // It is derived, and contradicts whatever is changed below it.
+        if dice.roll(4) > 0
+            && let Value::Object(map) = &mut file
+        {
+            map.remove("summary");
+        }
         tree::damage(&mut file, &WORDS, dice);
         if let Some(bytes) = tree::to_toml(&file).filter(|bytes| bytes.len() < 1 << 20) {
             return bytes;

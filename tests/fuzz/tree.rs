@@ -6,7 +6,10 @@ use serde_json::{Map, Value, json};
 /// Around text that is to stand in the file as it is, such as numbers that no number type holds.
 const RAW: &str = "@raw@";
 
-fn raw(token: &str) -> Value {
+const FLOATS: &[&str] = &["1e308", "-1e308", "1e-308", "0.0", "-0.0", "0.5", "1.5", "1e400"];
+const NO_NUMBERS: &[&str] = &["nan", "inf", "-inf", "NaN", "18446744073709551616", "-9223372036854775809"];
+
+fn raw(token: impl std::fmt::Display) -> Value {
     Value::String(format!("{RAW}{token}{RAW}"))
 }
 
@@ -66,9 +69,9 @@ fn at(tree: &mut Value, place: usize) -> Option<&mut Value> {
     None
 }
 
-/// One to four wounds; half of them stay small.
+/// One to four wounds; one more often than not.
 pub(crate) fn damage(tree: &mut Value, words: &[String], dice: &mut Dice) {
-    for _ in 0..=dice.roll(4) {
+    for _ in 0..=dice.roll(4) * dice.roll(2) {
         let place = dice.roll(places(tree));
         let other = dice.roll(places(tree));
         let borrowed = at(tree, other).cloned().unwrap_or(Value::Null);
@@ -130,8 +133,8 @@ fn value(old: &Value, borrowed: Value, words: &[String], dice: &mut Dice) -> Val
         1 => json!(dice.roll(2) == 0),
         2 => json!(number),
         3 => json!(number as i64),
-        4 => raw(*dice.one(&["1e308", "-1e308", "1e-308", "0.0", "-0.0", "0.5", "1.5", "1e400"])),
-        5 => raw(*dice.one(&["nan", "inf", "-inf", "NaN", "18446744073709551616", "-9223372036854775809"])),
+        4 => raw(dice.one(FLOATS)),
+        5 => raw(dice.one(NO_NUMBERS)),
         6 => json!("x".repeat(1 << dice.roll(18))),
         7 => json!(dice.one(words)),
         8 => json!([old]),

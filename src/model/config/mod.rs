@@ -57,16 +57,16 @@ pub fn parse_config(text: &str, name: &str) -> Result<Architecture> {
 
 /// Python writes numbers that JSON has not: they become words, for none of them is counted.
 fn finite(text: &str) -> String {
-    let mut parts = text.split('"').map(str::to_owned).collect::<Vec<_>>();
     let mut quoted = false;
-    for at in 0..parts.len() {
+    let mut parts: Vec<String> = text.split('"').map(str::to_owned).collect();
+    for part in &mut parts {
         if !quoted {
             for word in ["Infinity", "NaN"] {
-                parts[at] = parts[at].replace(&format!("-{word}"), word).replace(word, &format!("\"{word}\""));
+                *part = part.replace(&format!("-{word}"), word).replace(word, &format!("\"{word}\""));
             }
         }
         // A quote behind an odd number of backslashes ends nothing.
-        let escaped = quoted && parts[at].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
+        let escaped = quoted && part.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
         quoted = quoted == escaped;
     }
     parts.join("\"")
