@@ -176,8 +176,6 @@ impl<'a> Evaluator<'a> {
 }
 
 impl<'a> Figures<'a> {
-    // Inlined, that of all that is counted only the sums are kept.
-    #[inline(always)]
     fn add(&mut self, pass: Pass, counted: &Counted, peak: &Bound<'a>, achieved: Option<&AchievedBound>) {
         self.totals.add(counted);
         self.peak.add(peak);
