@@ -471,3 +471,25 @@ fn sums_are_sums() {
         assert!(span.overhead.0 > 0.0 && span.fastest < span.seconds && span.seconds < span.slowest);
     }
 }
+
+#[test]
+fn a_smaller_type_takes_a_share_of_its_stand_in_s_time_and_never_beats_its_best() {
+    let profile = parse(include_str!("../profiles/amd-epyc-zen4-2c.toml")).unwrap();
+    let roofs = Roofs::of(&profile, "zen4").unwrap();
+    let achieved = Achieved::of(&profile, "zen4").unwrap();
+    let seconds = |stored: TensorType, tokens: u64| {
+        let elements = 1 << 24;
+        let flops = Flops((2 * tokens * elements) as f64);
+        let bytes = stored.bytes(elements.into(), 4096, 4096).unwrap() as f64;
+        let load = Load { flops, read: Bytes(bytes), written: Bytes(0.0) };
+        let task = Task { kernel: Kernel::Matmul { tokens: tokens as f64 }, stored, load, launches: 0.0 };
+        achieved.bound(&task, &roofs.bound(&load, task.arithmetic()).unwrap()).seconds.0
+    };
+    let share = (17.0 / 32.0) / (18.0 / 32.0);
+    let [own, smaller] = [TensorType::Q4_0, TensorType::Mxfp4].map(|stored| seconds(stored, 1));
+    close(smaller / own, share);
+    let best = profile.ceiling.iter().filter(|c| c.id.starts_with("matmul.q4_0.m")).filter_map(|c| c.gflop_per_s);
+    let floor = 2.0 * 512.0 * f64::from(1 << 24) / (best.fold(0.0, f64::max) * 1e9);
+    close(seconds(TensorType::Mxfp4, 512), floor);
+    assert!(seconds(TensorType::Q5_0, 1) > own, "a larger type takes longer");
+}

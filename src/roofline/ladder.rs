@@ -115,6 +115,8 @@ pub(super) struct Matmul<'a> {
     pub(super) ladder: Ladder<'a>,
     /// The fastest that weights were read on any rung, byte/s; `at` is its tokens.
     pub(super) reading: Rung<'a>,
+    /// The rung with the most FLOP/s.
+    pub(super) computing: Rung<'a>,
 }
 
 impl<'a> Ladders<'a> {
@@ -174,7 +176,8 @@ fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
     let bytes = |rung: &Rung| rung.rate.map(|rate| rate * dtype.bits_per_element() / 8.0 / (2.0 * rung.at));
     let fastest = ladder.rungs.iter().max_by(|a, b| bytes(a)[1].total_cmp(&bytes(b)[1]))?;
     let reading = Rung::new(fastest.id, fastest.at, bytes(fastest), fastest.remarks.clone());
-    Some(Matmul { dtype, ladder, reading })
+    let computing = ladder.rungs.iter().max_by(|a, b| a.rate[1].total_cmp(&b.rate[1]))?.clone();
+    Some(Matmul { dtype, ladder, reading, computing })
 }
 
 /// The tokens of `matmul.<dtype>.m<tokens>`.
