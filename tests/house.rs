@@ -22,13 +22,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("roofline", &["error", "model", "profile", "units", "work"]),
     ("potential", &["roofline", "units"]),
     ("evaluate", &["error", "model", "potential", "profile", "roofline", "units", "work"]),
+    ("sweep", &["error", "evaluate", "model", "potential", "profile", "roofline"]),
     ("measured", &["error", "model", "potential", "profile", "roofline", "units"]),
     ("compare", &["error", "evaluate", "model", "profile", "roofline"]),
     ("plot", &["error", "evaluate", "model", "profile", "roofline", "units"]),
     // The bridge, and the way out.
     ("simulate", &["device", "error", "job", "probe", "profile", "units", "work"]),
     ("store", &["error", "profile"]),
-    ("report", &["compare", "error", "evaluate", "measured", "model", "profile", "units"]),
+    ("report", &["compare", "error", "evaluate", "measured", "model", "profile", "sweep", "units"]),
 ];
 
 /// Modules that give the same bytes for the same input: no clock, no environment, no thread.
@@ -44,6 +45,7 @@ const PURE: &[&str] = &[
     "roofline",
     "potential",
     "evaluate",
+    "sweep",
     "measured",
     "compare",
     "plot",
@@ -125,7 +127,7 @@ fn arrows_only_go_down() {
 fn the_wings_meet_only_in_the_profile() {
     let of = |module: &str| IMPORTS.iter().find(|(name, _)| *name == module).unwrap().1;
     for supply in ["job", "device", "probe", "sample"] {
-        for demand in ["model", "roofline", "potential", "evaluate", "measured", "compare", "plot"] {
+        for demand in ["model", "roofline", "potential", "evaluate", "sweep", "measured", "compare", "plot"] {
             assert!(!of(supply).contains(&demand) && !of(demand).contains(&supply));
         }
     }
@@ -138,7 +140,7 @@ fn pure_modules_see_no_clock_environment_or_thread() {
             continue;
         }
         for (path, code) in files {
-            for word in ["std::time", "std::thread", "std::env::var", "std::process", "Instant", "jiff"] {
+            for word in ["std::time", "std::thread", "rayon", "std::env::var", "std::process", "Instant", "jiff"] {
                 assert!(!code.contains(word), "{}: {word} in a pure module", path.display());
             }
         }

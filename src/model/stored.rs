@@ -155,9 +155,19 @@ impl TensorTypes {
                 None => (!format.is_checkpoint()).then_some(with_tables),
             },
             main,
-            format: model.stored.as_ref().map_or_else(|| format.to_string(), |stored| stored.format.clone()),
+            format: TensorTypes::word(model, weights),
             apart: format.is_checkpoint().then_some(weights::HALF),
         })
+    }
+
+    /// The word for how the weights of `model` are asked to be stored: `weights`, else what its file says, else f16.
+    pub fn word(model: &Architecture, weights: Option<Weights>) -> String {
+        let layout = model.checkpoint.as_ref().map(|own| own.layout);
+        match (weights, &model.stored) {
+            (Some(weights), _) => weights.to_string(),
+            (None, Some(stored)) => stored.format.clone(),
+            (None, None) => layout.unwrap_or(DEFAULT).to_string(),
+        }
     }
 
     /// The steps of `forward` with every tensor, and the cache, as it is stored. Where layers that are otherwise alike
