@@ -1,4 +1,4 @@
-//! What the program writes for a fixed profile, byte by byte: `show`, `evaluate` and `compare` in every format.
+//! What the program writes for a fixed profile, byte by byte: `show`, `evaluate`, `sweep` and `compare` in every format.
 //!
 //! After a change that is meant, `UPDATE_GOLDEN=1 cargo test --test golden` writes the files anew; the diff is then
 //! part of the change to be read.
@@ -93,6 +93,16 @@ fn compare_three() {
 #[test]
 fn compare_gpu() {
     check("compare_gpu", &["compare", "tests/data/plain-levels.toml", "tests/data/plain-gpu.toml"]);
+}
+
+/// A grid with points that cannot be: rows of 896 are no whole number of super-blocks, and nothing has no layers.
+#[test]
+fn sweep() {
+    let grid = ["--over", "context=256..1024*2", "--over", "depth=0,24"];
+    check("sweep", &[&["sweep", "qwen2.5-0.5b", "-p", PROFILE, "--phase", "decode"][..], &grid].concat());
+    let profiles = ["-p", PROFILE, "-p", "tests/data/plain-gpu.toml"];
+    let words = ["--over", "weights=q8_0,awq", "--over", "generate=1,128", "--batch", "4"];
+    check("sweep_words", &[&["sweep", "qwen2.5-0.5b", "gpt2"][..], &profiles, &words].concat());
 }
 
 #[test]

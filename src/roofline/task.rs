@@ -45,6 +45,7 @@ pub struct Task {
 
 impl Task {
     /// What `step` of `model` asks in a pass of that kind, `load` being its FLOPs and bytes.
+    #[inline(always)]
     pub fn of(step: &Step, pass: Pass, model: &Architecture, load: Load) -> Task {
         let executions = match step.class {
             // Experts of one layer are one launch, however many there are.

@@ -13,7 +13,7 @@ mod values;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluator, RoofKind};
-use crate::model::{Architecture, Counted, Phase, TensorTypes, Workload};
+use crate::model::{Architecture, Phase, TensorTypes, Workload};
 use crate::profile::Profile;
 pub use axis::{Axis, Over};
 use row::Names;
@@ -143,13 +143,12 @@ impl<'a> Sweep<'a> {
 impl Case<'_> {
     /// Gives each row of the settings at `places` to `take`.
     pub fn each_row(&self, places: Range<u64>, mut take: impl FnMut(&Row)) {
-        let mut counted = Vec::new();
         for place in places {
             let mut workload = self.workload;
             set(&self.sweep.using, place, &mut workload, &mut None);
             let memory = self.memory(&workload);
             for &phase in &self.sweep.phases {
-                self.row(&workload, phase, &memory, &mut counted, &mut take);
+                self.row(&workload, phase, &memory, &mut take);
             }
         }
     }
@@ -159,14 +158,13 @@ impl Case<'_> {
         workload: &Workload,
         phase: Phase,
         memory: &Result<(u64, Option<bool>)>,
-        counted: &mut Vec<Counted>,
         take: &mut impl FnMut(&Row),
     ) {
         let asked = Row::asked(&self.names, workload, phase, self.sweep.roof);
-        let mut answered = || {
+        let answered = || {
             let evaluator = self.evaluator.as_ref().map_err(Error::clone)?;
             let memory = memory.clone()?;
-            let figures = evaluator.figures(workload, phase, counted)?;
+            let figures = evaluator.figures(workload, phase)?;
             asked.evaluated(evaluator, &figures, memory)
         };
         match answered() {

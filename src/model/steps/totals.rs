@@ -74,6 +74,7 @@ impl Totals {
     }
 
     /// Adds one more.
+    #[inline(always)]
     pub fn add(&mut self, counted: &Counted) {
         let Counted { step, cost, weight_bytes, .. } = counted;
         self.flops.add(step.class, cost.flops);
