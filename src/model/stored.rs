@@ -91,7 +91,7 @@ pub struct TensorTypes {
     /// Bytes of all tensors of a GGUF file: of weights, and of factors of the rotary embedding. None for a checkpoint's
     /// layout.
     pub tensor_bytes: Option<u64>,
-    /// The type with the most bytes.
+    /// The type with the most bytes in the layers.
     pub main: TensorType,
     /// The word for it all.
     pub format: String,
@@ -135,7 +135,10 @@ impl TensorTypes {
             }
             let size = bytes_of(tensor, kind)?;
             bytes += size;
-            *by_type.entry(kind).or_insert(0_u128) += size;
+            // Embedding and head are stored by rules of their own, and a large vocabulary would hide all layers.
+            if tensor.block.is_some() {
+                *by_type.entry(kind).or_insert(0_u128) += size;
+            }
         }
         // A tied head is the embedding, read again.
         if let Some(embedding) = of.get(&(None, EMBEDDING)).cloned() {
