@@ -95,7 +95,7 @@ fn compare_gpu() {
     check("compare_gpu", &["compare", "tests/data/plain-levels.toml", "tests/data/plain-gpu.toml"]);
 }
 
-/// A grid with points that cannot be: rows of 896 are no whole number of super-blocks, and nothing has no layers.
+/// A grid with points that cannot be, as no model has no layers; words, models and profiles.
 #[test]
 fn sweep() {
     let grid = ["--over", "context=256..1024*2", "--over", "depth=0,24"];

@@ -183,7 +183,12 @@ fn title(sweep: &Sweep) -> String {
     let settled: Vec<String> =
         settled.filter_map(|(axis, value)| Some(format!("{} {}", axis.name(), value?))).collect();
     let over = swept.iter().map(|axis| axis.name()).collect::<Vec<_>>().join(" × ");
-    format!("Over {over}; {}; speeds by the {} roof", settled.join(", "), sweep.roof().name())
+    // Several profiles have a column.
+    let on = match sweep.profiles() {
+        [(name, _)] => format!(" on {name}"),
+        _ => String::new(),
+    };
+    format!("Over {over}{on}; {}; speeds by the {} roof", settled.join(", "), sweep.roof().name())
 }
 
 fn columns(sweep: &Sweep) -> Vec<Column> {
