@@ -311,11 +311,12 @@ fn decode_attention_is_read_like_the_nearest_heads_measured() {
     // More heads on one row than were measured: what each adds is arithmetic.
     let [eight, many] = [8.0, 32.0].map(|group| decode(group, 128.0, 4096.0, 1e8));
     close(seconds(&profile, &many), 4.0 * seconds(&profile, &eight));
-    remarked(&said_by(&profile, &many).1, &["32 multiplications", "8 are the most", "g8d128"]);
+    remarked(&said_by(&profile, &many).1, &["32 multiplications", "8 are the most", "by its FLOPs"]);
     // Latents are multiplied twice, by all heads.
     let Kernel::Attention { pass, group, context, .. } = many.kernel else { unreachable!() };
     let kernel = Kernel::Attention { pass, group, head_dim: 576.0, uses: 1.5, context };
-    let latent = Task { kernel, ..many };
+    let load = Load { flops: many.load.flops * 1.5, ..many.load };
+    let latent = Task { kernel, load, ..many };
     close(seconds(&profile, &latent), 6.0 * seconds(&profile, &eight));
     remarked(&said_by(&profile, &latent).1, &["latents", "g8d128 stands in"]);
 }

@@ -34,7 +34,7 @@ impl Memory {
 
     /// Activation elements of the operation with the most.
     fn widest(demand: &Demand, workload: &Workload) -> Result<u128> {
-        let at_once = workload.micro_batch.map_or(MICRO_BATCH, |tokens| tokens / workload.batch);
+        let at_once = (workload.micro_batch.unwrap_or(MICRO_BATCH) / workload.batch).max(1);
         let chunk = Workload { prompt: workload.prompt.min(at_once), micro_batch: None, ..*workload };
         let mut widest = 0;
         for (_, forward) in chunk.forwards(demand.model(), Phase::Prefill)? {

@@ -181,9 +181,7 @@ pub fn join(measured: &Measured, model: &Architecture, profile: &Profile, profil
     let roof = roofs.compute(arithmetic)?;
     let ridge = Ridge { compute: roof.rate, bandwidth: roofs.read.rate };
     let (roof_id, read_id) = (roof.id.to_string(), roofs.read.id.to_string());
-    if roof_id != arithmetic.ceiling_id() {
-        notes.push(format!("{} has no value, so {roof_id} stands in for it", arithmetic.ceiling_id()));
-    }
+    notes.extend(roof.remarks.iter().cloned());
     let passes = measured.passes;
     let seconds = Seconds(passes.tokens() as f64 / measured.tokens_per_s);
     let (flops, bytes) = (Flops(totals.flops.total() as f64), Bytes(totals.memory_bytes() as f64));

@@ -1,6 +1,6 @@
 //! The achieved roof: what the profile's own kernels were measured to do, operation by operation.
 
-use super::attention::{Attentions, Measured};
+use super::attention::{Attentions, Heads, Measured};
 use super::ladder::{Interval, Ladders, Reading, measured};
 use super::task::{Kernel, Task};
 use super::{Bound, Resource};
@@ -140,10 +140,28 @@ impl<'a> Achieved<'a> {
     }
 
     fn decode(&self, task: &Task, peak: &Bound<'a>) -> Timed<'a> {
-        match self.attention.decode(task.stored) {
-            Some(measured) => reading(measured, task, true),
-            None => Timed::peak(peak),
-        }
+        let Some(measured) = self.attention.decode(task.stored) else { return Timed::peak(peak) };
+        let read = reading(measured, task);
+        // Up to the sharing that was measured, the bytes have the arithmetic in their rate.
+        read.slower(self.computing(measured, task))
+    }
+
+    /// The FLOPs of attention at the best FLOP/s that was measured: a decode step's, counted from its bytes, or a prompt's.
+    fn computing(&self, measured: &Measured<'a>, task: &Task) -> Timed<'a> {
+        let Kernel::Attention { group, head_dim, context, .. } = task.kernel else {
+            return Timed { seconds: [0.0; 3], by: None };
+        };
+        let timed = |(heads, rate): (&Heads<'a>, Interval), flops_per_byte: f64| {
+            let by = By { from: heads.id, to: heads.id, counted: Resource::Compute };
+            Timed::new(task.load.flops.0, rate.map(|rate| rate * flops_per_byte), by)
+        };
+        let bytes = measured.dtype.bits_per_element() / 8.0;
+        let own = measured.computing(context);
+        let own = timed(own, 2.0 * own.0.group / bytes);
+        let prompt =
+            self.attention.prefill(task.stored).map(|prompt| timed(prompt.rate(group, head_dim, context), 1.0));
+        let faster = |prompt: &Timed| prompt.seconds[1] < own.seconds[1];
+        prompt.filter(faster).unwrap_or(own)
     }
 
     fn prefill(&self, task: &Task, peak: &Bound<'a>) -> Timed<'a> {
@@ -156,21 +174,19 @@ impl<'a> Achieved<'a> {
             _ => Timed::peak(peak),
         };
         match self.attention.decode(task.stored) {
-            Some(measured) => computed.slower(reading(measured, task, false)),
+            Some(measured) => computed.slower(reading(measured, task)),
             None => computed.slower(Timed::peak(peak)),
         }
     }
 }
 
-/// The cache read at the rate of a decode step; `alone` where its arithmetic has no other rate.
-fn reading<'a>(measured: &Measured<'a>, task: &Task, alone: bool) -> Timed<'a> {
-    let Kernel::Attention { group, head_dim, uses, context, .. } = task.kernel else {
+/// The cache read at the rate of a decode step.
+fn reading<'a>(measured: &Measured<'a>, task: &Task) -> Timed<'a> {
+    let Kernel::Attention { group, head_dim, context, .. } = task.kernel else {
         return Timed { seconds: [0.0; 3], by: None };
     };
     let (heads, rate) = measured.rate(group, head_dim, context);
-    let excess = if alone { measured.excess(heads, group * uses) } else { 1.0 };
-    let counted = if excess > 1.0 { Resource::Compute } else { Resource::Memory };
-    Timed::new(task.load.read.0 * excess, rate, By { from: heads.id, to: heads.id, counted })
+    Timed::new(task.load.read.0, rate, By { from: heads.id, to: heads.id, counted: Resource::Memory })
 }
 
 impl Launch {

@@ -1,7 +1,6 @@
 //! Measured rates of attention, by the heads that share a cached row, the size of heads, and the context.
 
 use super::ladder::{Interval, Ladder, measured};
-use super::roofs::reason;
 use crate::model::TensorType;
 use crate::profile::{Profile, Unit};
 use roofprobe_kernels::Dtype;
@@ -29,12 +28,15 @@ pub(super) struct Measured<'a> {
     curve: Option<(Ladder<'a>, Vec<f64>)>,
     /// The most query heads that shared a row.
     most: f64,
+    /// The variant with the most multiplications per second, where rates are bytes read.
+    fastest: usize,
     /// What was left out.
     pub(super) remarks: Vec<String>,
 }
 
 impl<'a> Measured<'a> {
-    fn of(profile: &'a Profile, dtype: Dtype, word: &str, unit: Unit) -> Option<Measured<'a>> {
+    /// What `profile` has; without any, why what is there was left out.
+    fn of(profile: &'a Profile, dtype: Dtype, word: &str, unit: Unit) -> Result<Measured<'a>, Vec<String>> {
         let (mut variants, mut remarks) = (Vec::new(), Vec::new());
         let name = format!("attention.{}.{word}", dtype.name());
         for ceiling in &profile.ceiling {
@@ -64,12 +66,14 @@ impl<'a> Measured<'a> {
                 remarks: doubts,
             });
         }
+        let speed = |place: &usize| variants[*place].group * variants[*place].rate[1];
+        let fastest = (0..variants.len()).max_by(|a, b| speed(a).total_cmp(&speed(b))).unwrap_or_default();
         let most = variants.iter().map(|heads| heads.group).fold(0.0, f64::max);
         let curve = profile.curve(&format!("{name}.context")).and_then(Ladder::along).map(|curve| {
             let own = variants.iter().map(|heads| curve.at(heads.context).rate[1]).collect();
             (curve, own)
         });
-        (!variants.is_empty()).then_some(Measured { dtype, variants, curve, most, remarks })
+        if variants.is_empty() { Err(remarks) } else { Ok(Measured { dtype, variants, curve, most, fastest, remarks }) }
     }
 
     /// The variant nearest in octaves of sharing and of size; of two that are as near, the first.
@@ -92,7 +96,15 @@ impl<'a> Measured<'a> {
     ///
     /// The interval is the wider one, in proportion, of the ceiling and of the curve there.
     pub(super) fn rate(&self, group: f64, head_dim: f64, context: f64) -> (&Heads<'a>, Interval) {
-        let place = self.nearest(group, head_dim);
+        self.at(self.nearest(group, head_dim), context)
+    }
+
+    /// The variant that multiplies fastest, and its rate at that context.
+    pub(super) fn computing(&self, context: f64) -> (&Heads<'a>, Interval) {
+        self.at(self.fastest, context)
+    }
+
+    fn at(&self, place: usize, context: f64) -> (&Heads<'a>, Interval) {
         let heads = &self.variants[place];
         let Some((curve, own)) = &self.curve else { return (heads, heads.rate) };
         let [low, here, high] = curve.at(context).rate;
@@ -105,12 +117,6 @@ impl<'a> Measured<'a> {
     /// The most query heads that shared a row.
     pub(super) fn most(&self) -> f64 {
         self.most
-    }
-
-    /// How many times longer a decode step takes than its bytes tell, where more heads share a row than were measured:
-    /// each adds arithmetic at the rate that the variant had.
-    pub(super) fn excess(&self, heads: &Heads, group: f64) -> f64 {
-        if group > self.most { group / heads.group } else { 1.0 }
     }
 
     /// Whether a curve says how the rate changes with the context.
@@ -134,15 +140,16 @@ impl<'a> Attentions<'a> {
         let all = |word: &str, unit| {
             let mut placed: [Option<Measured>; Dtype::ALL.len()] = Default::default();
             for dtype in Dtype::ALL {
-                placed[dtype as usize] = Measured::of(profile, dtype, word, unit);
+                placed[dtype as usize] = Measured::of(profile, dtype, word, unit).ok();
             }
             placed
         };
-        let missing = ["decode", "prefill"].map(|word| {
-            let id = format!("attention.f16.{word}");
-            match profile.ceiling(&id) {
-                Some(ceiling) => format!("{id} is {} ({})", ceiling.status, reason(ceiling)),
-                None => format!("{id} is not in the profile"),
+        let missing = [("decode", Unit::GbPerS), ("prefill", Unit::GflopPerS)].map(|(word, unit)| {
+            let left_out = Measured::of(profile, Dtype::F16, word, unit).err().unwrap_or_default();
+            if left_out.is_empty() {
+                format!("attention.f16.{word} is not in the profile")
+            } else {
+                left_out.join("; ")
             }
         });
         Attentions { decode: all("decode", Unit::GbPerS), prefill: all("prefill", Unit::GflopPerS), missing }

@@ -184,6 +184,8 @@ fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
 }
 
 /// The tokens of `matmul.<dtype>.m<tokens>`.
+///
+/// No other spelling of the number: two rungs cannot stand at one place.
 fn tokens_of(id: &str, dtype: Dtype) -> Option<u64> {
     let tokens = id.strip_prefix("matmul.")?.strip_prefix(dtype.name())?.strip_prefix(".m")?;
     tokens.parse().ok().filter(|&tokens| tokens > 0)

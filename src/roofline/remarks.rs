@@ -14,7 +14,7 @@ impl Achieved<'_> {
             match task.kernel {
                 Kernel::Matmul { tokens } => self.matmul_remarks(task.stored, tokens, &mut here),
                 Kernel::Attention { pass, group, head_dim, uses, .. } => {
-                    self.attention_remarks(task.stored, pass, (group, head_dim, uses), &mut here);
+                    self.attention_remarks(task, pass, (group, head_dim, uses), &mut here);
                 }
                 Kernel::Other(op) if task.load.flops.0 > 0.0 => {
                     here.push(format!("no kernel was measured for {op}: it runs under the peak roof"));
@@ -56,11 +56,12 @@ impl Achieved<'_> {
 
     fn attention_remarks(
         &self,
-        stored: TensorType,
+        task: &Task,
         pass: Pass,
         (group, head_dim, uses): (f64, f64, f64),
         said: &mut Vec<String>,
     ) {
+        let (stored, sharing) = (task.stored, task.sharing());
         let [no_decode, no_prefill] = self.attention.missing();
         if pass == Pass::Prefill {
             match self.attention.prefill(stored) {
@@ -72,13 +73,16 @@ impl Achieved<'_> {
             Some(measured) => {
                 variant_remarks(measured, "decode", stored, (group, head_dim, uses), said);
                 let (heads, _) = measured.rate(group, head_dim, 1.0);
-                if pass == Pass::Decode && measured.excess(heads, group * uses) > 1.0 {
+                if pass == Pass::Decode && sharing > measured.most() {
+                    let shared = if sharing.is_finite() {
+                        format!("{sharing:.0} multiplications share a cached element")
+                    } else {
+                        "attention reads what was just expanded, not the cache".to_owned()
+                    };
                     said.push(format!(
-                        "{:.0} multiplications share a cached element, {:.0} are the most that were measured: beyond {} time grows with \
-                         their number",
-                        group * uses,
+                        "{shared}; {:.0} are the most that were measured of one, so that it is timed by its FLOPs, at the best rate of \
+                         attention measured",
                         measured.most(),
-                        heads.id
                     ));
                 }
                 if !measured.has_curve() {

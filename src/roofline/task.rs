@@ -56,6 +56,12 @@ impl Task {
         Task { kernel: kernel(step, pass, model), stored: step.operand, load, launches }
     }
 
+    /// Of attention, how many multiplications share one element of the cache that is read; without end where none is.
+    pub fn sharing(&self) -> f64 {
+        let bytes = self.stored.block().map_or(2.0, |block| block.bytes as f64 / block.elements as f64);
+        self.load.flops.0 / (2.0 * self.load.read.0 / bytes)
+    }
+
     /// The arithmetic of its peak roof.
     pub fn arithmetic(&self) -> Arithmetic {
         let op = match self.kernel {
