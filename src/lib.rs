@@ -25,5 +25,6 @@ pub mod sample;
 pub mod simulate;
 pub mod stats;
 pub mod store;
+pub mod study;
 pub mod units;
 pub mod work;

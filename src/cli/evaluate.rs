@@ -96,7 +96,7 @@ impl Evaluate {
 }
 
 /// The newest profile measured on this machine.
-fn newest_here() -> Result<Named> {
+pub(super) fn newest_here() -> Result<Named> {
     let device = Cpu::describe()?.device.name;
     let whole = |profile: &Profile| profile.provenance.complete && profile.provenance.only.is_empty();
     let Some((path, profile)) = store::newest(&device, whole) else {

@@ -24,6 +24,7 @@ mod resume;
 mod schema;
 mod selection;
 mod show;
+mod study;
 mod subject;
 mod wanted;
 mod workload;
@@ -43,6 +44,7 @@ Examples:
   roofprobe evaluate path/to/config.json --format json
   roofprobe compare there.toml here.toml --model llama-3.2-1b
   roofprobe plot here.toml --model llama-3.2-1b -o roofline.svg
+  roofprobe study sequence -p here.toml              the studies of the RooflineBench paper
 
 Results go to standard output, progress to standard error.
 Exit code 0: done; 1: could not be done; 2: the request or an input file is wrong.";
@@ -70,6 +72,7 @@ enum Verb {
     Evaluate(evaluate::Evaluate),
     Compare(compare::Compare),
     Plot(plot::Plot),
+    Study(study::Study),
     Models(models::Models),
     Profiles(profiles::Profiles),
     Schema(schema::Schema),
@@ -114,6 +117,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Evaluate(verb)) => verb.run(format),
         Some(Verb::Compare(verb)) => verb.run(format),
         Some(Verb::Plot(verb)) => verb.run(),
+        Some(Verb::Study(verb)) => verb.run(format),
         Some(Verb::Models(verb)) => verb.run(format),
         Some(Verb::Profiles(verb)) => verb.run(format),
         Some(Verb::Schema(verb)) => verb.run(),

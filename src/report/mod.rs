@@ -10,6 +10,7 @@ mod machine;
 pub mod measured;
 pub mod models;
 pub mod profile;
+pub mod study;
 
 use crate::error::{Error, Result};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle, presets};

@@ -1,0 +1,117 @@
+//! How the lengths of prompt and answer move a model under the roofline.
+
+use super::finding::{Finding, Holds, Tally, above, range, short, tallied};
+use super::{Case, NamedProfile, Regime, Setting, Study, groups, named, plain};
+use crate::error::Result;
+use crate::model::Architecture;
+
+/// The scenarios of every model on every profile: which stands nearest the ridge, which deepest below it.
+///
+/// # Errors
+/// As [`evaluate`](crate::evaluate::evaluate).
+pub fn sequence(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
+    let study = plain("sequence", models, profiles, setting)?;
+    let pairs = groups(&study.cases, |case| (&case.profile, &case.model));
+    let findings =
+        [nearest(&pairs), deepest(&pairs), fastest(&pairs, setting), matters(&study.cases, &pairs)];
+    let findings = findings.into_iter().flatten().collect();
+    Ok(study.with(findings))
+}
+
+const PAIRS: &str = "pairs of model and profile";
+
+/// The case with the least or the greatest distance from the ridge, in octaves; none where the ridge's interval leaves that
+/// open. Of points on a line the nearest and the farthest are the same for all places between two of one answer.
+fn by_distance<'a>(group: &[&'a Case], sign: f64) -> Option<&'a Case> {
+    let at = |ridge: f64| {
+        let distance = |case: &&&Case| sign * (case.whole().oi / ridge).ln().abs();
+        group.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).copied()
+    };
+    let [low, high] = group.first()?.ridge_interval.map(at);
+    low.filter(|case| high.is_some_and(|other| std::ptr::eq(*case, other)))
+}
+
+fn nearest(pairs: &[Vec<&Case>]) -> Option<Finding> {
+    let pairs: Vec<_> = pairs.iter().filter(|pair| pair.len() > 1 && named(pair, "LISO").is_some()).collect();
+    let found: Vec<Option<&Case>> = pairs.iter().map(|pair| by_distance(pair, 1.0)).collect();
+    let is = |case: &Option<&Case>| match case {
+        Some(case) => Holds::of(case.scenario == "LISO", true),
+        None => Holds::Undecided,
+    };
+    let octaves = |name: &str| {
+        let of = pairs.iter().filter_map(|pair| named(pair, name));
+        range(of.map(|case| (case.whole().oi / case.ridge_flop_per_byte).log2()))
+    };
+    let evidence = format!(
+        "nearest: {}; octaves from the ridge (below 0: memory-bound): LISO {}, LILO {}",
+        tallied(found.iter().map(|case| case.map_or("undecided", |case| case.scenario.as_str()))),
+        octaves("LISO"),
+        octaves("LILO"),
+    );
+    (!pairs.is_empty()).then(|| Tally::of(found.iter().map(is)).every("LISO stands nearest the ridge", PAIRS, evidence))
+}
+
+fn deepest(pairs: &[Vec<&Case>]) -> Option<Finding> {
+    let pairs: Vec<_> = pairs.iter().filter(|pair| pair.len() > 1 && named(pair, "SILO").is_some()).collect();
+    let least = |pair: &&Vec<&Case>| pair.iter().map(|case| case.whole().oi).fold(f64::INFINITY, f64::min);
+    let is = |pair: &&Vec<&Case>| {
+        let Some(silo) = named(pair, "SILO") else { return Holds::Undecided };
+        let whole = silo.whole();
+        let lowest = whole.oi <= least(pair);
+        Holds::of(
+            lowest && whole.regime_decided == Some(Regime::Memory),
+            !lowest || whole.regime_decided == Some(Regime::Compute),
+        )
+    };
+    let octaves = pairs.iter().filter_map(|pair| named(pair, "SILO"));
+    let evidence = format!(
+        "OI {} FLOP/B, {} octaves below the ridge",
+        range(octaves.clone().map(|case| case.whole().oi)),
+        range(octaves.map(|case| (case.ridge_flop_per_byte / case.whole().oi).log2())),
+    );
+    (!pairs.is_empty()).then(|| {
+        let claim = "SILO stands deepest in the memory-bound region";
+        Tally::of(pairs.iter().map(is)).every(claim, PAIRS, evidence)
+    })
+}
+
+fn fastest(pairs: &[Vec<&Case>], setting: &Setting) -> Option<Finding> {
+    let pairs: Vec<_> = pairs.iter().filter(|pair| pair.len() > 1 && named(pair, "LISO").is_some()).collect();
+    let rate = |case: &Case| case.whole().under(setting.roof).gflop_per_s_interval;
+    let is = |pair: &&Vec<&Case>| {
+        let Some(liso) = named(pair, "LISO") else { return Holds::Undecided };
+        let others = pair.iter().filter(|case| case.scenario != "LISO");
+        let verdicts: Vec<Holds> = others.map(|other| above(rate(liso), rate(other))).collect();
+        Holds::of(verdicts.iter().all(|v| *v == Holds::True), verdicts.contains(&Holds::False))
+    };
+    let of = |name: &str| {
+        let of = pairs.iter().filter_map(|pair| named(pair, name));
+        range(of.map(|case| case.whole().under(setting.roof).gflop_per_s))
+    };
+    let evidence = format!("GFLOP/s, {} roof: LISO {}, SILO {}", setting.roof.name(), of("LISO"), of("SILO"));
+    (!pairs.is_empty())
+        .then(|| Tally::of(pairs.iter().map(is)).every("LISO has the highest FLOP/s", PAIRS, evidence))
+}
+
+/// The factor between scenarios of one model against that between models in one scenario; OI knows no profile.
+fn matters(cases: &[Case], pairs: &[Vec<&Case>]) -> Option<Finding> {
+    let profile = &cases.first()?.profile;
+    let factor = |group: &Vec<&Case>| {
+        let oi = group.iter().map(|case| case.whole().oi);
+        oi.clone().fold(0.0, f64::max) / oi.fold(f64::INFINITY, f64::min)
+    };
+    let of_scenarios: Vec<f64> = pairs.iter().filter(|pair| pair[0].profile == *profile).map(factor).collect();
+    let here = cases.iter().filter(|case| case.profile == *profile);
+    let of_models: Vec<f64> = groups(here, |case| &case.scenario).iter().map(factor).collect();
+    if of_scenarios.len() < 2 || of_models.len() < 2 {
+        return None;
+    }
+    let most = of_models.iter().copied().fold(0.0, f64::max);
+    let verdicts = of_scenarios.iter().map(|factor| Holds::of(*factor > most, *factor <= most));
+    let evidence = format!(
+        "from scenario to scenario OI changes by a factor of {}, from model to model by at most {}",
+        range(of_scenarios.iter().copied()),
+        short(most)
+    );
+    Some(Tally::of(verdicts).every("OI depends on the lengths more than on the model", "models", evidence))
+}
