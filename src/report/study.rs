@@ -3,7 +3,7 @@
 use super::{Cell, Report, Table};
 use crate::error::{Error, Result};
 use crate::evaluate::RoofKind;
-use crate::study::{Case, Finding, Part, PartKind, Regime, RidgePoint, Standing, Study};
+use crate::study::{Attention, Case, Finding, Part, PartKind, Regime, RidgePoint, Standing, Study};
 
 /// The report of a study; its record is the study.
 ///
@@ -26,7 +26,10 @@ pub fn report(study: &Study) -> Result<Report> {
 fn variant(study: &Study) -> (&'static str, fn(&Case) -> Cell) {
     match study.study {
         "attention" => {
-            ("attention", |case: &Case| Cell::text(format!("{} {}", case.attention.name(), case.runtime)))
+            ("attention", |case: &Case| match case.attention {
+                Attention::Latent => Cell::text(format!("MLA, {}", case.runtime)),
+                other => Cell::text(other.name()),
+            })
         }
         _ => ("weights", |case: &Case| Cell::text(&case.weights)),
     }
@@ -137,12 +140,12 @@ fn regime(part: &Part) -> &'static str {
     }
 }
 
-/// The scenarios, in the order of their first case.
-fn scenarios(study: &Study) -> Vec<&str> {
+/// What the cases are called, each once, in the order of the cases.
+fn each_once(study: &Study, name: fn(&Case) -> &str) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
-    for case in &study.cases {
-        if !names.contains(&case.scenario.as_str()) {
-            names.push(&case.scenario);
+    for name in study.cases.iter().map(name) {
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
     names
@@ -150,7 +153,7 @@ fn scenarios(study: &Study) -> Vec<&str> {
 
 /// One row for each depth of each model: OI knows no profile, so the first one's cases say all.
 fn depths(study: &Study) -> Table {
-    let scenarios = scenarios(study);
+    let scenarios = each_once(study, |case| &case.scenario);
     let profile = study.cases.first().map(|case| case.profile.as_str());
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     let here: Vec<&Case> = study.cases.iter().filter(|case| Some(case.profile.as_str()) == profile).collect();
@@ -183,10 +186,8 @@ fn depths(study: &Study) -> Table {
 
 /// One row for each part of each model's scenarios, one column for each profile.
 fn regimes(study: &Study) -> Table {
-    let mut profiles: Vec<&str> = study.cases.iter().map(|case| case.profile.as_str()).collect();
-    profiles.sort_unstable();
-    profiles.dedup();
-    let first = study.cases.first().map(|case| case.profile.as_str());
+    let profiles = each_once(study, |case| &case.profile);
+    let first = profiles.first().copied();
     let mut rows = Vec::new();
     for case in study.cases.iter().filter(|case| Some(case.profile.as_str()) == first) {
         for part in &case.parts {

@@ -200,16 +200,20 @@ fn runtime_matters(cases: &[Case]) -> Option<Finding> {
     let latent = cases.iter().filter(|case| case.profile == *profile && case.attention == Attention::Latent);
     let (mut verdicts, mut words) = (Vec::new(), Vec::new());
     for group in groups(latent, |case| (&case.model, &case.scenario)).iter().filter(|group| group.len() > 1) {
-        let oi = |case: &&Case| case.whole().oi;
-        let (least, most) = (group.iter().map(oi).fold(f64::INFINITY, f64::min), group.iter().map(oi).fold(0.0, f64::max));
-        verdicts.push(Holds::of(most > least, most <= least));
-        let each = group.iter().map(|case| {
-            format!("{} {} ({} elements cached a token)", case.runtime, short(case.whole().oi), case.kv_elements_per_token)
-        });
-        words.push(format!("{} in {}: {}", group[0].model, group[0].scenario, each.collect::<Vec<_>>().join(", ")));
+        let differ = group.iter().any(|case| case.whole().oi != group[0].whole().oi);
+        verdicts.push(Holds::of(differ, !differ));
+        let each = |of: &dyn Fn(&Case) -> String| {
+            group.iter().map(|case| format!("{} {}", case.runtime, of(case))).collect::<Vec<_>>().join(", ")
+        };
+        // A model's cache is the same in all scenarios.
+        if !words.iter().any(|(model, _): &(&str, String)| *model == group[0].model) {
+            let kept = each(&|case| case.kv_elements_per_token.to_string());
+            words.push((&group[0].model, format!("{} caches elements per token: {kept}", group[0].model)));
+        }
+        let oi = each(&|case| short(case.whole().oi));
+        words.push((&group[0].model, format!("{} FLOP/B: {oi}", group[0].scenario)));
     }
-    (!verdicts.is_empty()).then(|| {
-        let of = "pairs of model and scenario";
-        Tally::of(verdicts).every("the runtime changes the OI of MLA", of, format!("FLOP/B: {}", words.join("; ")))
-    })
+    let evidence = words.into_iter().map(|(_, words)| words).collect::<Vec<_>>().join("; ");
+    (!verdicts.is_empty())
+        .then(|| Tally::of(verdicts).every("the runtime changes the OI of MLA", "pairs of model and scenario", evidence))
 }

@@ -170,6 +170,7 @@ pub(super) fn cases(
 ) -> Result<Vec<Case>> {
     let evaluator = Evaluator::new(model, workload.weights, workload.kv, profile, name)
         .map_err(|e| e.within(&model.name))?;
+    evaluator.roof(Some(setting.roof)).map_err(|e| e.within(name))?;
     let mut counted = Vec::new();
     let one = |scenario| case(&evaluator, (name, profile), setting, workload, scenario, &mut counted);
     setting.scenarios.iter().map(one).collect()

@@ -16,6 +16,10 @@ pub fn depth(models: &[Architecture], profiles: &[NamedProfile], setting: &Setti
     if layers.is_empty() || !layers.is_sorted_by(|a, b| a < b) {
         return Err(Error::misuse("--layers: must rise from each to the next, as in 2,4,8"));
     }
+    // The shallowest and the deepest tell before any work is done whether all can be.
+    for (model, at) in models.iter().flat_map(|model| [0, layers.len() - 1].map(|at| (model, at))) {
+        model.with_layers(layers[at]).map_err(|e| e.within("--layers"))?;
+    }
     let (mut ridges, mut all) = (Vec::new(), Vec::new());
     for &profile in profiles {
         for model in models {
@@ -55,6 +59,13 @@ impl Course<'_> {
         (of(f64::max) / of(f64::min) - 1.0) * 100.0
     }
 
+    /// Whether OI rises, or falls, from each depth to the next.
+    fn one_way(&self) -> Holds {
+        let steps = || self.points.windows(2).map(|pair| pair[1].1.total_cmp(&pair[0].1));
+        let one_way = steps().all(std::cmp::Ordering::is_ge) || steps().all(std::cmp::Ordering::is_le);
+        Holds::of(one_way, !one_way)
+    }
+
     /// Whether OI is highest at 3 to 5 layers: asked only where such depths, and others on both sides, were tried.
     fn peaks_early(&self) -> Holds {
         let tried = |wanted: fn(u64) -> bool| self.points.iter().any(|point| wanted(point.0));
@@ -85,6 +96,12 @@ fn findings(cases: &[Case]) -> Vec<Finding> {
                 evidence,
             ),
         );
+        let of_layers = range(courses.iter().flat_map(|c| c.points.iter().map(|point| point.0 as f64)));
+        findings.push(Tally::of(courses.iter().map(Course::one_way)).every(
+            format!("{what} has no peak between the ends: it rises or falls all the way"),
+            of,
+            format!("from {} layers", of_layers.replace('…', "to")),
+        ));
         let flat = |course: &Course| {
             let spread = course.spread_percent();
             Holds::of(spread < FLAT_PERCENT, spread >= FLAT_PERCENT)

@@ -20,35 +20,36 @@ pub fn sequence(models: &[Architecture], profiles: &[NamedProfile], setting: &Se
 
 const PAIRS: &str = "pairs of model and profile";
 
-/// The case with the least or the greatest distance from the ridge, in octaves; none where the ridge's interval leaves that
-/// open. Of points on a line the nearest and the farthest are the same for all places between two of one answer.
-fn by_distance<'a>(group: &[&'a Case], sign: f64) -> Option<&'a Case> {
-    let at = |ridge: f64| {
-        let distance = |case: &&&Case| sign * (case.whole().oi / ridge).ln().abs();
-        group.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).copied()
-    };
-    let [low, high] = group.first()?.ridge_interval.map(at);
-    low.filter(|case| high.is_some_and(|other| std::ptr::eq(*case, other)))
+/// Octaves from the ridge, below 0 where memory binds.
+fn octaves(case: &Case) -> f64 {
+    (case.whole().oi / case.ridge_flop_per_byte).log2()
+}
+
+/// Whether the case is the nearest to the ridge of its group, in octaves. It is for ridges between those halfway to the next
+/// lower and the next higher OI; so the ridge's interval lies within, without, or leaves that open.
+fn is_nearest(case: &Case, group: &[&Case]) -> Holds {
+    let oi = case.whole().oi;
+    let halfway = |other: &f64| (other * oi).sqrt();
+    let others: Vec<f64> = group.iter().map(|other| other.whole().oi).filter(|other| *other != oi).collect();
+    let low = others.iter().filter(|other| **other < oi).map(halfway).fold(0.0, f64::max);
+    let high = others.iter().filter(|other| **other > oi).map(halfway).fold(f64::INFINITY, f64::min);
+    let [least, most] = case.ridge_interval;
+    Holds::of(low < least && most < high, most < low || high < least)
 }
 
 fn nearest(pairs: &[Vec<&Case>]) -> Option<Finding> {
     let pairs: Vec<_> = pairs.iter().filter(|pair| pair.len() > 1 && named(pair, "LISO").is_some()).collect();
-    let found: Vec<Option<&Case>> = pairs.iter().map(|pair| by_distance(pair, 1.0)).collect();
-    let is = |case: &Option<&Case>| match case {
-        Some(case) => Holds::of(case.scenario == "LISO", true),
-        None => Holds::Undecided,
-    };
-    let octaves = |name: &str| {
-        let of = pairs.iter().filter_map(|pair| named(pair, name));
-        range(of.map(|case| (case.whole().oi / case.ridge_flop_per_byte).log2()))
-    };
+    let is = |pair: &&Vec<&Case>| named(pair, "LISO").map_or(Holds::Undecided, |case| is_nearest(case, pair));
+    let distance = |case: &Case| octaves(case).abs();
+    let found = pairs.iter().filter_map(|pair| pair.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))));
+    let of = |name: &str| range(pairs.iter().filter_map(|pair| named(pair, name)).map(octaves));
     let evidence = format!(
         "nearest: {}; octaves from the ridge (below 0: memory-bound): LISO {}, LILO {}",
-        tallied(found.iter().map(|case| case.map_or("undecided", |case| case.scenario.as_str()))),
-        octaves("LISO"),
-        octaves("LILO"),
+        tallied(found.map(|case| case.scenario.as_str())),
+        of("LISO"),
+        of("LILO"),
     );
-    (!pairs.is_empty()).then(|| Tally::of(found.iter().map(is)).every("LISO stands nearest the ridge", PAIRS, evidence))
+    (!pairs.is_empty()).then(|| Tally::of(pairs.iter().map(is)).every("LISO stands nearest the ridge", PAIRS, evidence))
 }
 
 fn deepest(pairs: &[Vec<&Case>]) -> Option<Finding> {
@@ -63,11 +64,11 @@ fn deepest(pairs: &[Vec<&Case>]) -> Option<Finding> {
             !lowest || whole.regime_decided == Some(Regime::Compute),
         )
     };
-    let octaves = pairs.iter().filter_map(|pair| named(pair, "SILO"));
+    let silo = pairs.iter().filter_map(|pair| named(pair, "SILO"));
     let evidence = format!(
         "OI {} FLOP/B, {} octaves below the ridge",
-        range(octaves.clone().map(|case| case.whole().oi)),
-        range(octaves.map(|case| (case.ridge_flop_per_byte / case.whole().oi).log2())),
+        range(silo.clone().map(|case| case.whole().oi)),
+        range(silo.map(|case| -octaves(case))),
     );
     (!pairs.is_empty()).then(|| {
         let claim = "SILO stands deepest in the memory-bound region";
