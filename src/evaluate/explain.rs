@@ -131,7 +131,7 @@ fn work(step: &Step) -> Vec<String> {
         repeat => format!(" × {repeat}"),
     };
     let reads = match step.reads.expected {
-        reads if reads == 1.0 => String::new(),
+        1.0 => String::new(),
         reads if reads.fract() == 0.0 => format!(" × {reads} reads"),
         reads => format!(" × {reads:.2} expected reads"),
     };

@@ -10,8 +10,8 @@ use crate::study::{Attention, Case, Finding, Part, PartKind, Regime, RidgePoint,
 /// # Errors
 /// Failure when the record cannot be expressed as JSON.
 pub fn report(study: &Study) -> Result<Report> {
-    let json = serde_json::to_value(study)
-        .map_err(|e| Error::failure(format!("the study cannot be written as JSON: {e}")))?;
+    let json =
+        serde_json::to_value(study).map_err(|e| Error::failure(format!("the study cannot be written as JSON: {e}")))?;
     let mut tables = match study.study {
         "depth" => vec![depths(study)],
         "hardware" => vec![regimes(study)],
@@ -25,12 +25,10 @@ pub fn report(study: &Study) -> Result<Report> {
 /// What tells the cases of a study apart, beside model, profile and scenario.
 fn variant(study: &Study) -> (&'static str, fn(&Case) -> Cell) {
     match study.study {
-        "attention" => {
-            ("attention", |case: &Case| match case.attention {
-                Attention::Latent => Cell::text(format!("MLA, {}", case.runtime)),
-                other => Cell::text(other.name()),
-            })
-        }
+        "attention" => ("attention", |case: &Case| match case.attention {
+            Attention::Latent => Cell::text(format!("MLA, {}", case.runtime)),
+            other => Cell::text(other.name()),
+        }),
         _ => ("weights", |case: &Case| Cell::text(&case.weights)),
     }
 }
@@ -95,7 +93,8 @@ fn roof_note(study: &Study) -> String {
     match study.roof {
         RoofKind::Peak => "Speeds by peak arithmetic and memory: upper bounds.".to_owned(),
         RoofKind::Achieved => {
-            "Speeds by what the devices' kernels were measured to do; at peak: by peak arithmetic and memory.".to_owned()
+            "Speeds by what the devices' kernels were measured to do; at peak: by peak arithmetic and memory."
+                .to_owned()
         }
     }
 }
@@ -201,9 +200,7 @@ fn regimes(study: &Study) -> Table {
             for profile in &profiles {
                 let there = study.cases.iter().filter(same).find(|other| other.profile == *profile);
                 let there = there.and_then(|other| other.part(part.part));
-                row.push(there.map_or(Cell::Empty, |part| {
-                    Cell::text(regime(part).trim_end_matches("-bound"))
-                }));
+                row.push(there.map_or(Cell::Empty, |part| Cell::text(regime(part).trim_end_matches("-bound"))));
             }
             rows.push(row);
         }
@@ -214,7 +211,10 @@ fn regimes(study: &Study) -> Table {
         title: title(study),
         columns,
         rows,
-        notes: vec!["What binds there: memory left of the ridge, compute right of it; undecided within its interval.".to_owned()],
+        notes: vec![
+            "What binds there: memory left of the ridge, compute right of it; undecided within its interval."
+                .to_owned(),
+        ],
     }
 }
 

@@ -121,9 +121,7 @@ fn findings(cases: &[Case], setting: &Setting) -> Vec<Finding> {
 
 /// Whether each kind lies above the next; none where one of them is not there.
 fn in_order(group: &[&Case], quantity: Quantity) -> Option<Holds> {
-    let of = |kind: Attention| -> Vec<&Case> {
-        group.iter().filter(|case| case.attention == kind).copied().collect()
-    };
+    let of = |kind: Attention| -> Vec<&Case> { group.iter().filter(|case| case.attention == kind).copied().collect() };
     let kinds = ORDER.map(of);
     if kinds.iter().any(Vec::is_empty) {
         return None;
@@ -152,7 +150,8 @@ fn by_kind(groups: &[Vec<&Case>], what: &str, roof: RoofKind) -> String {
     };
     // OI is the same on every profile.
     let profile = groups.first().and_then(|group| group.first()).map(|case| case.profile.clone());
-    let here = groups.iter().filter(|group| what != "OI" || group.first().map(|case| &case.profile) == profile.as_ref());
+    let here =
+        groups.iter().filter(|group| what != "OI" || group.first().map(|case| &case.profile) == profile.as_ref());
     let unit = match what {
         "OI" => "FLOP/B".to_owned(),
         "FLOP/s" => format!("GFLOP/s, {} roof", roof.name()),
@@ -214,6 +213,7 @@ fn runtime_matters(cases: &[Case]) -> Option<Finding> {
         words.push((&group[0].model, format!("{} FLOP/B: {oi}", group[0].scenario)));
     }
     let evidence = words.into_iter().map(|(_, words)| words).collect::<Vec<_>>().join("; ");
-    (!verdicts.is_empty())
-        .then(|| Tally::of(verdicts).every("the runtime changes the OI of MLA", "pairs of model and scenario", evidence))
+    (!verdicts.is_empty()).then(|| {
+        Tally::of(verdicts).every("the runtime changes the OI of MLA", "pairs of model and scenario", evidence)
+    })
 }

@@ -168,8 +168,8 @@ pub(super) fn cases(
     setting: &Setting,
     workload: Workload,
 ) -> Result<Vec<Case>> {
-    let evaluator = Evaluator::new(model, workload.weights, workload.kv, profile, name)
-        .map_err(|e| e.within(&model.name))?;
+    let evaluator =
+        Evaluator::new(model, workload.weights, workload.kv, profile, name).map_err(|e| e.within(&model.name))?;
     evaluator.roof(Some(setting.roof)).map_err(|e| e.within(name))?;
     let mut counted = Vec::new();
     let one = |scenario| case(&evaluator, (name, profile), setting, workload, scenario, &mut counted);

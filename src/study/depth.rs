@@ -89,13 +89,11 @@ fn findings(cases: &[Case]) -> Vec<Finding> {
         }
         let summits: Vec<String> = courses.iter().map(|c| format!("at {} layers in", c.summit())).collect();
         let evidence = format!("highest {}", tallied(summits.iter().map(String::as_str)));
-        findings.push(
-            Tally::of(courses.iter().map(Course::peaks_early)).every(
-                format!("{what} peaks at 3 to 5 layers"),
-                of,
-                evidence,
-            ),
-        );
+        findings.push(Tally::of(courses.iter().map(Course::peaks_early)).every(
+            format!("{what} peaks at 3 to 5 layers"),
+            of,
+            evidence,
+        ));
         let of_layers = range(courses.iter().flat_map(|c| c.points.iter().map(|point| point.0 as f64)));
         findings.push(Tally::of(courses.iter().map(Course::one_way)).every(
             format!("{what} has no peak between the ends: it rises or falls all the way"),

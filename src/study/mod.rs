@@ -102,12 +102,7 @@ impl Study {
 }
 
 /// Every model on every profile in every scenario.
-fn plain(
-    study: &'static str,
-    models: &[Architecture],
-    profiles: &[NamedProfile],
-    setting: &Setting,
-) -> Result<Study> {
+fn plain(study: &'static str, models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
     let (mut ridges, mut all) = (Vec::new(), Vec::new());
     for &profile in profiles {
         for model in models {
@@ -125,8 +120,8 @@ fn add_ridge(
     (name, profile): NamedProfile,
     workload: &Workload,
 ) -> Result<()> {
-    let evaluator = Evaluator::new(model, workload.weights, workload.kv, profile, name)
-        .map_err(|e| e.within(&model.name))?;
+    let evaluator =
+        Evaluator::new(model, workload.weights, workload.kv, profile, name).map_err(|e| e.within(&model.name))?;
     let weights = &evaluator.demand().types().format;
     if ridges.iter().any(|known| known.profile == name && known.weights == *weights) {
         return Ok(());

@@ -55,10 +55,8 @@ fn compare(case: &mut Case, reference: &Case) {
 fn findings<'a>(cases: impl Iterator<Item = &'a Case>, roof: RoofKind) -> Vec<Finding> {
     let triples = groups(cases, |case| (&case.profile, &case.model, &case.weights));
     let triples: Vec<Vec<&Case>> = triples.into_iter().filter(|group| group.len() > 1).collect();
-    let claims: [(&str, &str, f64); 2] = [
-        ("SILO", "quantisation speeds SILO up most", 1.0),
-        ("LISO", "quantisation speeds LISO up least", -1.0),
-    ];
+    let claims: [(&str, &str, f64); 2] =
+        [("SILO", "quantisation speeds SILO up most", 1.0), ("LISO", "quantisation speeds LISO up least", -1.0)];
     let mut findings: Vec<Finding> =
         claims.iter().filter_map(|&(name, claim, sign)| extreme(&triples, roof, name, claim, sign)).collect();
     findings.extend(more_in_silo(&triples, roof));
@@ -109,15 +107,14 @@ fn extreme(triples: &[Vec<&Case>], roof: RoofKind, name: &str, claim: &str, sign
 }
 
 fn more_in_silo(triples: &[Vec<&Case>], roof: RoofKind) -> Option<Finding> {
-    let both = |group: &Vec<&Case>| Some((interval(named(group, "SILO")?, roof), interval(named(group, "LISO")?, roof)));
+    let both =
+        |group: &Vec<&Case>| Some((interval(named(group, "SILO")?, roof), interval(named(group, "LISO")?, roof)));
     let pairs: Vec<([f64; 2], [f64; 2])> = triples.iter().filter_map(both).collect();
     let ratio = |group: &Vec<&Case>| {
         let of = |name| standing(named(group, name)?, roof).speedup;
         Some(of("SILO")? / of("LISO")?)
     };
-    let evidence =
-        format!("SILO's speed-up over LISO's: {}", range(triples.iter().filter_map(ratio)));
+    let evidence = format!("SILO's speed-up over LISO's: {}", range(triples.iter().filter_map(ratio)));
     let verdicts = pairs.iter().map(|(silo, liso)| above(*silo, *liso));
-    (!pairs.is_empty())
-        .then(|| Tally::of(verdicts).every("quantisation speeds SILO up more than LISO", OF, evidence))
+    (!pairs.is_empty()).then(|| Tally::of(verdicts).every("quantisation speeds SILO up more than LISO", OF, evidence))
 }

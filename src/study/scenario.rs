@@ -46,7 +46,8 @@ impl FromStr for Scenario {
         match lengths {
             Some((prompt, generate)) => Ok(Scenario { name: word.to_owned(), prompt, generate }),
             None => {
-                Err("must be SISO, LISO, SILO, LILO, or two numbers of tokens, PROMPT/GENERATE, as in 512/128".to_owned())
+                Err("must be SISO, LISO, SILO, LILO, or two numbers of tokens, PROMPT/GENERATE, as in 512/128"
+                    .to_owned())
             }
         }
     }
@@ -105,9 +106,8 @@ impl Engine {
             }
             Engine::LlamaBench => {
                 let alone = |prompt, decode| {
-                    let run = |(pass, forward)| {
-                        (pass, Forward { latents: workload.runtime.latents(model, pass), ..forward })
-                    };
+                    let run =
+                        |(pass, forward)| (pass, Forward { latents: workload.runtime.latents(model, pass), ..forward });
                     Passes::of_llama_bench(prompt, decode).forwards().into_iter().map(run).collect()
                 };
                 Ok([alone(workload.prompt, 0), alone(0, workload.generate.unwrap_or(0))])
@@ -116,11 +116,7 @@ impl Engine {
     }
 
     /// The passes were every token of the answer decoded, the first one too.
-    pub(super) fn with_all_decoded(
-        self,
-        model: &Architecture,
-        workload: &Workload,
-    ) -> Result<Vec<(Pass, Forward)>> {
+    pub(super) fn with_all_decoded(self, model: &Architecture, workload: &Workload) -> Result<Vec<(Pass, Forward)>> {
         let [mut passes, decode] = self.passes(model, workload)?;
         if self == Engine::LlamaBench {
             passes.extend(decode);

@@ -12,8 +12,7 @@ use crate::model::Architecture;
 pub fn sequence(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
     let study = plain("sequence", models, profiles, setting)?;
     let pairs = groups(&study.cases, |case| (&case.profile, &case.model));
-    let findings =
-        [nearest(&pairs), deepest(&pairs), fastest(&pairs, setting), matters(&study.cases, &pairs)];
+    let findings = [nearest(&pairs), deepest(&pairs), fastest(&pairs, setting), matters(&study.cases, &pairs)];
     let findings = findings.into_iter().flatten().collect();
     Ok(study.with(findings))
 }
@@ -90,8 +89,7 @@ fn fastest(pairs: &[Vec<&Case>], setting: &Setting) -> Option<Finding> {
         range(of.map(|case| case.whole().under(setting.roof).gflop_per_s))
     };
     let evidence = format!("GFLOP/s, {} roof: LISO {}, SILO {}", setting.roof.name(), of("LISO"), of("SILO"));
-    (!pairs.is_empty())
-        .then(|| Tally::of(pairs.iter().map(is)).every("LISO has the highest FLOP/s", PAIRS, evidence))
+    (!pairs.is_empty()).then(|| Tally::of(pairs.iter().map(is)).every("LISO has the highest FLOP/s", PAIRS, evidence))
 }
 
 /// The factor between scenarios of one model against that between models in one scenario; OI knows no profile.
