@@ -26,5 +26,6 @@ pub mod simulate;
 pub mod stats;
 pub mod store;
 pub mod study;
+pub mod sweep;
 pub mod units;
 pub mod work;

@@ -82,6 +82,34 @@ impl Mul<BytesPerSecond> for FlopsPerByte {
     }
 }
 
+impl Flops {
+    /// From an exact count.
+    pub fn exactly(count: u128) -> Flops {
+        Flops(float(count))
+    }
+}
+
+impl Bytes {
+    /// From an exact count.
+    pub fn exactly(count: u128) -> Bytes {
+        Bytes(float(count))
+    }
+}
+
+/// The nearest f64. Almost every count has 64 bits, and of 128 it takes a call: kept apart, that it is not made for all.
+#[inline(always)]
+pub(crate) fn float(count: u128) -> f64 {
+    #[cold]
+    #[inline(never)]
+    fn wide(count: u128) -> f64 {
+        count as f64
+    }
+    match u64::try_from(count) {
+        Ok(count) => count as f64,
+        Err(_) => wide(count),
+    }
+}
+
 impl FlopsPerSecond {
     /// From GFLOP/s (10⁹).
     pub fn from_giga(value: f64) -> Self {

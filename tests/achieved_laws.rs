@@ -113,8 +113,8 @@ fn rungs_are_met_exactly_and_between_them_rates_lie_between() {
         let task = matmul(TensorType::Q4_0, tokens, 3e6);
         task.load.flops.0 / seconds(&profile, &task) / 1e9
     };
-    // Two tokens lie in the middle of one and four: the geometric mean.
-    close(rate(2.0), 30_000_f64.sqrt());
+    // A pass of one takes 1/100 of a unit, one of four 4/300; of two a third of the way between, 1/90.
+    close(rate(2.0), 180.0);
     let mut awkward = Awkward(1);
     for _ in 0..200 {
         let tokens = awkward.octaves(0.0, 9.0);
@@ -470,4 +470,26 @@ fn sums_are_sums() {
         assert_eq!(span.memory_bound, near_memory.map(|bound| bound.seconds).sum());
         assert!(span.overhead.0 > 0.0 && span.fastest < span.seconds && span.seconds < span.slowest);
     }
+}
+
+#[test]
+fn a_smaller_type_takes_a_share_of_its_stand_in_s_time_and_never_beats_its_best() {
+    let profile = parse(include_str!("../profiles/amd-epyc-zen4-2c.toml")).unwrap();
+    let roofs = Roofs::of(&profile, "zen4").unwrap();
+    let achieved = Achieved::of(&profile, "zen4").unwrap();
+    let seconds = |stored: TensorType, tokens: u64| {
+        let elements = 1 << 24;
+        let flops = Flops((2 * tokens * elements) as f64);
+        let bytes = stored.bytes(elements.into(), 4096, 4096).unwrap() as f64;
+        let load = Load { flops, read: Bytes(bytes), written: Bytes(0.0) };
+        let task = Task { kernel: Kernel::Matmul { tokens: tokens as f64 }, stored, load, launches: 0.0 };
+        achieved.bound(&task, &roofs.bound(&load, task.arithmetic()).unwrap()).seconds.0
+    };
+    let share = (17.0 / 32.0) / (18.0 / 32.0);
+    let [own, smaller] = [TensorType::Q4_0, TensorType::Mxfp4].map(|stored| seconds(stored, 1));
+    close(smaller / own, share);
+    let best = profile.ceiling.iter().filter(|c| c.id.starts_with("matmul.q4_0.m")).filter_map(|c| c.gflop_per_s);
+    let floor = 2.0 * 512.0 * f64::from(1 << 24) / (best.fold(0.0, f64::max) * 1e9);
+    close(seconds(TensorType::Mxfp4, 512), floor);
+    assert!(seconds(TensorType::Q5_0, 1) > own, "a larger type takes longer");
 }

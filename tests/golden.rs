@@ -1,4 +1,5 @@
-//! What the program writes for a fixed profile, byte by byte: `show`, `evaluate`, `compare` and `study` in every format.
+//! What the program writes for a fixed profile, byte by byte: `show`, `evaluate`, `sweep`, `compare` and `study` in every
+//! format.
 //!
 //! After a change that is meant, `UPDATE_GOLDEN=1 cargo test --test golden` writes the files anew; the diff is then
 //! part of the change to be read.
@@ -93,6 +94,16 @@ fn compare_three() {
 #[test]
 fn compare_gpu() {
     check("compare_gpu", &["compare", "tests/data/plain-levels.toml", "tests/data/plain-gpu.toml"]);
+}
+
+/// A grid with points that cannot be, as no model has no layers; words, models and profiles.
+#[test]
+fn sweep() {
+    let grid = ["--over", "context=256..1024*2", "--over", "depth=0,24"];
+    check("sweep", &[&["sweep", "qwen2.5-0.5b", "-p", PROFILE, "--phase", "decode"][..], &grid].concat());
+    let profiles = ["-p", PROFILE, "-p", "tests/data/plain-gpu.toml"];
+    let words = ["--over", "weights=q8_0,awq", "--over", "generate=1,128", "--batch", "4"];
+    check("sweep_words", &[&["sweep", "qwen2.5-0.5b", "gpt2"][..], &profiles, &words].concat());
 }
 
 #[test]

@@ -22,6 +22,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("roofline", &["error", "model", "profile", "units", "work"]),
     ("potential", &["roofline", "units"]),
     ("evaluate", &["error", "model", "potential", "profile", "roofline", "units", "work"]),
+    ("sweep", &["error", "evaluate", "model", "potential", "profile", "roofline"]),
     ("measured", &["error", "model", "potential", "profile", "roofline", "units"]),
     ("compare", &["error", "evaluate", "model", "profile", "roofline"]),
     ("plot", &["error", "evaluate", "model", "profile", "roofline", "units"]),
@@ -29,7 +30,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // The bridge, and the way out.
     ("simulate", &["device", "error", "job", "probe", "profile", "units", "work"]),
     ("store", &["error", "profile"]),
-    ("report", &["compare", "error", "evaluate", "measured", "model", "profile", "study", "units"]),
+    ("report", &["compare", "error", "evaluate", "measured", "model", "profile", "study", "sweep", "units"]),
 ];
 
 /// Modules that give the same bytes for the same input: no clock, no environment, no thread.
@@ -45,6 +46,7 @@ const PURE: &[&str] = &[
     "roofline",
     "potential",
     "evaluate",
+    "sweep",
     "measured",
     "compare",
     "plot",
@@ -127,7 +129,7 @@ fn arrows_only_go_down() {
 fn the_wings_meet_only_in_the_profile() {
     let of = |module: &str| IMPORTS.iter().find(|(name, _)| *name == module).unwrap().1;
     for supply in ["job", "device", "probe", "sample"] {
-        for demand in ["model", "roofline", "potential", "evaluate", "measured", "compare", "plot", "study"] {
+        for demand in ["model", "roofline", "potential", "evaluate", "sweep", "measured", "compare", "plot", "study"] {
             assert!(!of(supply).contains(&demand) && !of(demand).contains(&supply));
         }
     }
@@ -140,7 +142,7 @@ fn pure_modules_see_no_clock_environment_or_thread() {
             continue;
         }
         for (path, code) in files {
-            for word in ["std::time", "std::thread", "std::env::var", "std::process", "Instant", "jiff"] {
+            for word in ["std::time", "std::thread", "rayon", "std::env::var", "std::process", "Instant", "jiff"] {
                 assert!(!code.contains(word), "{}: {word} in a pure module", path.display());
             }
         }

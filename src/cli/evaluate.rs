@@ -1,16 +1,13 @@
 //! `roofprobe evaluate`.
 
-use super::say;
-use super::workload::{RoofOption, WorkloadOptions, find_model};
-use crate::device::cpu::Cpu;
-use crate::error::{Error, Result};
+use super::workload::{RoofOption, WorkloadOptions, find_model, find_profiles};
+use crate::error::Result;
 use crate::evaluate::{Question, evaluate};
 use crate::file;
 use crate::measured::{self, Joined};
 use crate::model::Architecture;
-use crate::profile::Profile;
 use crate::report::{self, Format};
-use crate::store::{self, Named};
+use crate::store::Named;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -62,10 +59,7 @@ impl Evaluate {
     pub(super) fn run(&self, format: Format) -> Result<()> {
         let workload = self.workload.workload()?;
         let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
-        let profiles = match self.profiles.as_slice() {
-            [] => vec![newest_here()?],
-            names => names.iter().map(|name| store::find(name)).collect::<Result<_>>()?,
-        };
+        let profiles = find_profiles(&self.profiles)?;
         let question = Question { roof: self.roof.kind(), explain: self.explain, advise: true };
         let mut evaluations = Vec::new();
         for named in &profiles {
@@ -93,20 +87,4 @@ impl Evaluate {
         let profiles: Vec<_> = profiles.iter().map(|named| (named.name.as_str(), &named.profile)).collect();
         measured::join_all(&measured, &models, &profiles).map_err(|e| e.within(name))
     }
-}
-
-/// The newest profile measured on this machine.
-pub(super) fn newest_here() -> Result<Named> {
-    let device = Cpu::describe()?.device.name;
-    let whole = |profile: &Profile| profile.provenance.complete && profile.provenance.only.is_empty();
-    let Some((path, profile)) = store::newest(&device, whole) else {
-        return Err(Error::misuse(format!(
-            "no complete profile of this machine ({device}) in {}; measure it with `roofprobe measure`, or name one with -p \
-             (`roofprobe profiles` lists them)",
-            store::folder().display()
-        )));
-    };
-    say(&format!("using the newest profile of this machine, {}", path.display()));
-    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-    Ok(Named { name, profile })
 }

@@ -26,6 +26,7 @@ mod selection;
 mod show;
 mod study;
 mod subject;
+mod sweep;
 mod wanted;
 mod workload;
 
@@ -42,6 +43,7 @@ Examples:
   roofprobe show here.toml                           read it aloud
   roofprobe evaluate llama-3.2-1b -p here.toml --prompt 512 --generate 128 --weights q4_0
   roofprobe evaluate path/to/config.json --format json
+  roofprobe sweep llama-3.2-1b -p here.toml --over context=128..32768*2 --over batch=1,4,16
   roofprobe compare there.toml here.toml --model llama-3.2-1b
   roofprobe plot here.toml --model llama-3.2-1b -o roofline.svg
   roofprobe study sequence -p here.toml              the studies of the RooflineBench paper
@@ -70,6 +72,7 @@ enum Verb {
     Devices(devices::Devices),
     Show(show::Show),
     Evaluate(evaluate::Evaluate),
+    Sweep(sweep::Sweep),
     Compare(compare::Compare),
     Plot(plot::Plot),
     Study(study::Study),
@@ -115,6 +118,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Devices(verb)) => verb.run(format),
         Some(Verb::Show(verb)) => verb.run(format),
         Some(Verb::Evaluate(verb)) => verb.run(format),
+        Some(Verb::Sweep(verb)) => verb.run(format),
         Some(Verb::Compare(verb)) => verb.run(format),
         Some(Verb::Plot(verb)) => verb.run(),
         Some(Verb::Study(verb)) => verb.run(format),

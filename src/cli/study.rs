@@ -1,7 +1,6 @@
 //! `roofprobe study`.
 
-use super::evaluate::newest_here;
-use super::workload::{RoofName, cache_type, find_model};
+use super::workload::{RoofName, cache_type, find_model, find_profiles};
 use crate::error::{Error, Result};
 use crate::evaluate::common_roof;
 use crate::model::{Architecture, MOBILE_TIER, Runtime, TensorType, Weights, Workload};
@@ -188,8 +187,7 @@ impl Which {
         let named = self.asked().0.profiles.as_slice();
         match (named, self) {
             ([], Which::Hardware(_)) => DEVICES.iter().map(|name| store::find(name)).collect(),
-            ([], _) => Ok(vec![newest_here()?]),
-            (names, _) => names.iter().map(|name| store::find(name)).collect(),
+            (names, _) => find_profiles(names),
         }
     }
 }

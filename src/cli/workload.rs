@@ -1,8 +1,12 @@
 //! How a model is named and used: what the verbs that evaluate models have in common.
 
-use crate::error::Result;
+use super::say;
+use crate::device::cpu::Cpu;
+use crate::error::{Error, Result};
 use crate::evaluate::RoofKind;
 use crate::model::{self, Architecture, Runtime, TensorType, Weights, Workload};
+use crate::profile::Profile;
+use crate::store::{self, Named};
 use clap::{Args, ValueEnum};
 use std::path::Path;
 
@@ -120,4 +124,28 @@ pub(super) fn find_model(name: &str) -> Result<Architecture> {
     let ending = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
     let looks_like_a_path = path.components().count() > 1 || ending("json") || ending("gguf");
     if looks_like_a_path || path.is_dir() || path.is_file() { model::read_model(path) } else { model::find(name) }
+}
+
+/// Profiles by name or by path; where none is named, the newest one of this machine.
+pub(super) fn find_profiles(names: &[String]) -> Result<Vec<Named>> {
+    match names {
+        [] => Ok(vec![newest_here()?]),
+        names => names.iter().map(|name| store::find(name)).collect(),
+    }
+}
+
+/// The newest profile measured on this machine.
+fn newest_here() -> Result<Named> {
+    let device = Cpu::describe()?.device.name;
+    let whole = |profile: &Profile| profile.provenance.complete && profile.provenance.only.is_empty();
+    let Some((path, profile)) = store::newest(&device, whole) else {
+        return Err(Error::misuse(format!(
+            "no complete profile of this machine ({device}) in {}; measure it with `roofprobe measure`, or name one with -p \
+             (`roofprobe profiles` lists them)",
+            store::folder().display()
+        )));
+    };
+    say(&format!("using the newest profile of this machine, {}", path.display()));
+    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    Ok(Named { name, profile })
 }

@@ -1,5 +1,6 @@
 //! A model and a profile joined once, and asked many times: what sweeps and evaluations have in common.
 
+use super::memory::Memory;
 use super::{RoofKind, Speed};
 use crate::error::{Error, Result};
 use crate::model::{Architecture, Counted, Demand, Forward, Pass, Phase, TensorType, Totals, Weights, Workload};
@@ -60,7 +61,7 @@ impl Extent {
             Phase::Decode => Extent { tokens: 1, context: workload.decode_context() },
             Phase::Generation => {
                 let tokens = workload.generate.unwrap_or(1);
-                Extent { tokens, context: workload.filled() + tokens - 1 }
+                Extent { tokens, context: workload.filled().saturating_add(tokens).saturating_sub(1) }
             }
         }
     }
@@ -123,36 +124,41 @@ impl<'a> Evaluator<'a> {
         if self.achieved.is_ok() { &[RoofKind::Peak, RoofKind::Achieved] } else { &[RoofKind::Peak] }
     }
 
-    /// One phase of `workload`, added up. `counted` is a place to work in.
+    /// One phase of `workload`, added up.
     ///
     /// # Errors
     /// Misuse for a workload beyond its limits, or whose types are others than this evaluator's.
-    pub fn figures(&self, workload: &Workload, phase: Phase, counted: &mut Vec<Counted>) -> Result<Figures<'a>> {
+    pub fn figures(&self, workload: &Workload, phase: Phase) -> Result<Figures<'a>> {
         self.demand.check(workload)?;
-        self.figures_of(workload.forwards(self.demand.model(), phase)?, counted)
+        self.figures_of(workload.forwards(self.demand.model(), phase)?)
     }
 
     /// Any passes, added up.
     ///
     /// # Errors
     /// As [`Demand::counted_into`].
-    pub fn figures_of(
-        &self,
-        passes: impl IntoIterator<Item = (Pass, Forward)>,
-        counted: &mut Vec<Counted>,
-    ) -> Result<Figures<'a>> {
+    pub fn figures_of(&self, passes: impl IntoIterator<Item = (Pass, Forward)>) -> Result<Figures<'a>> {
         let mut figures = Figures::default();
         for (pass, forward) in passes {
-            self.add(pass, &forward, counted, &mut figures, |_| {})?;
+            self.add(pass, &forward, &mut figures, |_| {})?;
         }
         Ok(figures)
     }
 
+    /// Bytes of weights, of the cache at its longest, and of activations.
+    ///
+    /// # Errors
+    /// Misuse for a workload beyond its limits, and when the number exceeds 64 bits.
+    pub fn memory_needed(&self, workload: &Workload) -> Result<u64> {
+        workload.validate()?;
+        Memory::of(self, workload)?.total()
+    }
+
     /// The time of one forward of decode steps, or of a draft's verification.
-    pub(super) fn seconds(&self, forward: &Forward, roof: RoofKind, counted: &mut Vec<Counted>) -> Result<Seconds> {
+    pub(super) fn seconds(&self, forward: &Forward, roof: RoofKind) -> Result<Seconds> {
         let mut figures = Figures::default();
         // A few tokens of each sequence over its cache: attention reads as a decode step's does.
-        self.add(Pass::Decode, forward, counted, &mut figures, |_| {})?;
+        self.add(Pass::Decode, forward, &mut figures, |_| {})?;
         Ok(figures.seconds(roof))
     }
 
@@ -161,46 +167,44 @@ impl<'a> Evaluator<'a> {
         &self,
         pass: Pass,
         forward: &Forward,
-        counted: &mut Vec<Counted>,
         figures: &mut Figures<'a>,
         mut see: impl FnMut(Placed<'a>),
     ) -> Result<()> {
-        self.demand.counted_into(forward, counted)?;
+        let mut wrong = None;
         figures.passes += forward.passes;
-        for counted in counted.iter() {
-            let placed = self.place(pass, counted)?;
-            figures.add(&placed);
-            see(placed);
-        }
-        Ok(())
-    }
-
-    fn place(&self, pass: Pass, counted: &Counted) -> Result<Placed<'a>> {
-        let load = Load {
-            flops: Flops(counted.cost.flops as f64),
-            read: Bytes(counted.read_bytes() as f64),
-            written: Bytes(counted.written_bytes() as f64),
-        };
-        let task = Task::of(&counted.step, pass, self.demand.model(), load);
-        let peak = self.roofs.bound(&load, task.arithmetic())?;
-        let achieved = self.achieved.as_ref().ok().map(|achieved| achieved.bound(&task, &peak));
-        Ok(Placed { pass, counted: *counted, task, peak, achieved })
+        self.demand.each_counted(forward, |counted| {
+            let load = Load {
+                flops: Flops::exactly(counted.cost.flops),
+                read: Bytes::exactly(counted.read_bytes()),
+                written: Bytes::exactly(counted.written_bytes()),
+            };
+            let task = Task::of(&counted.step, pass, self.demand.model(), load);
+            let peak = match self.roofs.bound(&load, task.arithmetic()) {
+                Ok(peak) => peak,
+                Err(error) => return wrong = Some(error),
+            };
+            let achieved = self.achieved.as_ref().ok().map(|achieved| achieved.bound(&task, &peak));
+            figures.add(pass, counted, &peak, achieved.as_ref());
+            // Where nobody looks, nothing is copied.
+            see(Placed { pass, counted: *counted, task, peak, achieved });
+        })?;
+        wrong.map_or(Ok(()), Err)
     }
 }
 
 impl<'a> Figures<'a> {
-    fn add(&mut self, placed: &Placed<'a>) {
-        self.totals.add(&placed.counted);
-        self.peak.add(&placed.peak);
-        let mut times = [placed.peak.seconds(), Seconds(0.0)];
-        if let Some(achieved) = &placed.achieved {
+    fn add(&mut self, pass: Pass, counted: &Counted, peak: &Bound<'a>, achieved: Option<&AchievedBound>) {
+        self.totals.add(counted);
+        self.peak.add(peak);
+        let mut times = [peak.seconds(), Seconds(0.0)];
+        if let Some(achieved) = achieved {
             self.achieved.add(achieved);
             times[1] = achieved.seconds;
-            if placed.peak.undecided() {
+            if peak.undecided() {
                 self.undecided = self.undecided + achieved.seconds;
             }
         }
-        if placed.pass == Pass::Decode {
+        if pass == Pass::Decode {
             self.decoding = [self.decoding[0] + times[0], self.decoding[1] + times[1]];
         }
     }
@@ -236,12 +240,12 @@ impl<'a> Figures<'a> {
 
     /// Matmul FLOPs.
     pub fn flops(&self) -> Flops {
-        Flops(self.totals.flops.total() as f64)
+        Flops::exactly(self.totals.flops.total())
     }
 
     /// Bytes of weights, cache and state.
     pub fn bytes(&self) -> Bytes {
-        Bytes(self.totals.memory_bytes() as f64)
+        Bytes::exactly(self.totals.memory_bytes())
     }
 
     /// Where it stands, its rate predicted under `roof`.

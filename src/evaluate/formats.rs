@@ -4,7 +4,7 @@ use super::advice::{Advice, FormatSpeed, Free, because};
 use super::{Evaluator, RoofKind, memory::Memory};
 use crate::error::Result;
 use crate::model::weights::recipe::Recipe;
-use crate::model::{Architecture, BATCH_MAX, Counted, Phase, TensorType, Weights, Workload};
+use crate::model::{Architecture, BATCH_MAX, Phase, TensorType, Weights, Workload};
 use crate::profile::Profile;
 
 /// Batches and drafts are searched up to here: beyond what any cache of a small device holds.
@@ -27,14 +27,13 @@ pub(super) fn advice(
     name: &str,
     roof: RoofKind,
 ) -> Result<Advice> {
-    let mut counted = Vec::<Counted>::new();
     let model = evaluator.demand().model();
     let batch = Free::find(MOST, 1, |batch| {
         let workload = Workload { batch, micro_batch: None, ..*workload };
-        Ok(evaluator.seconds(&workload.verification(model, 1)?, roof, &mut counted)?.0)
+        Ok(evaluator.seconds(&workload.verification(model, 1)?, roof)?.0)
     })?;
     let draft = Free::find(MOST, workload.batch, |tokens| {
-        Ok(evaluator.seconds(&workload.verification(model, tokens)?, roof, &mut counted)?.0)
+        Ok(evaluator.seconds(&workload.verification(model, tokens)?, roof)?.0)
     })?;
     let mut formats = formats(model, workload, profile, name, roof)?;
     formats.sort_by(|a, b| b.decode_tokens_per_s.total_cmp(&a.decode_tokens_per_s));
@@ -79,8 +78,7 @@ fn formats(
         let workload = Workload { weights: Some(weights), ..*workload };
         // A format whose blocks its rows do not fill is none for this model.
         let Ok(evaluator) = Evaluator::new(&shape, workload.weights, workload.kv, profile, name) else { continue };
-        let mut counted = Vec::new();
-        let mut phase = |phase| evaluator.figures(&workload, phase, &mut counted);
+        let phase = |phase| evaluator.figures(&workload, phase);
         let (prefill, decode) = (phase(Phase::Prefill)?, phase(Phase::Decode)?);
         let memory_needed_bytes = Memory::of(&evaluator, &workload)?.total()?;
         let seconds = decode.seconds(roof);

@@ -2,7 +2,7 @@
 
 use super::{Evaluator, exact};
 use crate::error::{Error, Result};
-use crate::model::{Demand, Pass, Phase, Step, Workload};
+use crate::model::{Demand, Pass, Phase, Workload};
 use roofprobe_kernels::Dtype;
 
 /// Tokens that engines process at once in a long prefill: the default micro-batch of llama.cpp. It limits the memory
@@ -36,15 +36,13 @@ impl Memory {
     fn widest(demand: &Demand, workload: &Workload) -> Result<u128> {
         let at_once = workload.micro_batch.map_or(MICRO_BATCH, |tokens| tokens / workload.batch);
         let chunk = Workload { prompt: workload.prompt.min(at_once), micro_batch: None, ..*workload };
-        let (mut widest, mut steps) = (0, Vec::new());
+        let mut widest = 0;
         for (_, forward) in chunk.forwards(demand.model(), Phase::Prefill)? {
-            demand.steps_into(&forward, &mut steps)?;
             // Logits are kept for one token of each sequence; attention reads its queries, not the cache, from here.
-            let elements = |step: &Step| {
+            demand.each_step(&forward, |step| {
                 let cost = step.op.cost(step.shape);
-                cost.input_read + cost.output_written
-            };
-            widest = steps.iter().map(elements).fold(widest, u128::max);
+                widest = widest.max(cost.input_read + cost.output_written);
+            })?;
         }
         Ok(widest)
     }

@@ -108,7 +108,11 @@ pub fn evaluate(
     })
 }
 
-fn exact(count: u128) -> Result<u64> {
+/// A count in 64 bits.
+///
+/// # Errors
+/// Misuse when it exceeds them.
+pub(crate) fn exact(count: u128) -> Result<u64> {
     u64::try_from(count)
         .map_err(|_| Error::misuse("a count exceeds 64 bits; lower --prompt, --context, --generate or --batch"))
 }

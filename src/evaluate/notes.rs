@@ -8,6 +8,9 @@ use crate::profile::{GpuClass, Profile};
 use crate::roofline::{Arithmetic, Task};
 use roofprobe_kernels::Op;
 
+/// Modes of memory further apart than this factor make comparisons doubtful.
+const MODES_APART: f64 = 1.2;
+
 /// All of it, the most important first.
 pub(super) fn all(
     evaluator: &Evaluator,
@@ -21,6 +24,7 @@ pub(super) fn all(
     let model = evaluator.demand.model();
     let mut notes: Vec<String> = software_note(profile).into_iter().collect();
     notes.extend(roof_notes(evaluator, workload)?);
+    notes.extend(modes_note(evaluator, profile));
     if roof == RoofKind::Achieved {
         notes.extend(evaluator.achieved.iter().flat_map(|achieved| achieved.remarks(tasks)));
     }
@@ -46,6 +50,23 @@ fn roof_notes(evaluator: &Evaluator, workload: &Workload) -> Result<Vec<String>>
         }
     }
     Ok(notes)
+}
+
+/// Memory with moods: what was measured minutes apart may have met different ones.
+fn modes_note(evaluator: &Evaluator, profile: &Profile) -> Option<String> {
+    let id = evaluator.roofs.read.id;
+    let modes = &profile.ceiling(id)?.modes;
+    let (slow, fast) = (modes.first()?, modes.last()?);
+    (fast.value > MODES_APART * slow.value).then(|| {
+        format!(
+            "{id} had modes of {:.1} ({:.0} % of the samples) and {:.1} GB/s ({:.0} %): the peak roof is the fast one, and each \
+             kernel met the one or the other, so that formats are compared with care",
+            slow.value,
+            slow.share * 100.0,
+            fast.value,
+            fast.share * 100.0
+        )
+    })
 }
 
 /// A GPU that is none must not be taken for one.

@@ -3,7 +3,7 @@
 use super::evaluator::{Evaluator, Extent, Figures, Placed};
 use super::{ClassCounts, OpResult, PhaseResult, RoofKind, exact, explain};
 use crate::error::Result;
-use crate::model::{Class, Counted, Phase, Workload};
+use crate::model::{Class, Phase, Workload};
 use crate::potential::Potential;
 use crate::roofline::{Resource, Task};
 use crate::units::{Bytes, Seconds};
@@ -22,9 +22,9 @@ pub(super) fn phase_result(
     roof: RoofKind,
     explained: bool,
 ) -> Result<Told> {
-    let (mut figures, mut placed, mut counted) = (Figures::default(), Vec::new(), Vec::<Counted>::new());
+    let (mut figures, mut placed) = (Figures::default(), Vec::new());
     for (pass, forward) in workload.forwards(evaluator.demand.model(), phase)? {
-        evaluator.add(pass, &forward, &mut counted, &mut figures, |step| placed.push(step))?;
+        evaluator.add(pass, &forward, &mut figures, |step| placed.push(step))?;
     }
     let totals = &figures.totals;
     let act_bytes = totals.act_elements * u128::from(Dtype::F32.block().bytes);

@@ -120,8 +120,11 @@ impl Architecture {
     /// # Errors
     /// As [`Architecture::parameters`].
     pub fn cached_elements(&self, tokens: u64, latents: Latents) -> Result<u64> {
-        let steps = self.forward(&Forward { past: tokens.saturating_sub(1), latents, ..Forward::ONE_TOKEN })?;
-        narrow(Some(steps.iter().map(|step| step.total().cache_read).sum()), &self.name, "cache elements")
+        self.validate()?;
+        let mut elements = 0;
+        let forward = Forward { past: tokens.saturating_sub(1), latents, ..Forward::ONE_TOKEN };
+        self.each_step(&forward, |_, step| elements += step.total().cache_read)?;
+        narrow(Some(elements), &self.name, "cache elements")
     }
 
     /// Elements that recurrent layers keep of one sequence, however long it is.

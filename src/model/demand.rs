@@ -81,22 +81,7 @@ impl<'a> Demand<'a> {
     /// As [`Architecture::forward`]; misuse when rows of the cache are no whole number of blocks.
     pub fn steps_into(&self, forward: &Forward, steps: &mut Vec<Step>) -> Result<()> {
         steps.clear();
-        self.each(forward, |step| steps.push(*step))
-    }
-
-    /// The same, counted.
-    ///
-    /// # Errors
-    /// As [`Demand::steps_into`].
-    pub fn counted_into(&self, forward: &Forward, counted: &mut Vec<Counted>) -> Result<()> {
-        counted.clear();
-        // Not by way of `each_counted`: what is counted is large, and is written where it stays.
-        let mut wrong = None;
-        self.each(forward, |step| match Counted::of(step) {
-            Ok(step) => counted.push(step),
-            Err(error) => wrong = Some(error),
-        })?;
-        wrong.map_or(Ok(()), Err)
+        self.each_step(forward, |step| steps.push(*step))
     }
 
     /// Gives each step of `forward`, counted, to `take`: for whoever keeps nothing of them but sums.
@@ -105,14 +90,18 @@ impl<'a> Demand<'a> {
     /// As [`Demand::steps_into`]; some steps may have been given away before.
     pub fn each_counted(&self, forward: &Forward, mut take: impl FnMut(&Counted)) -> Result<()> {
         let mut wrong = None;
-        self.each(forward, |step| match Counted::of(step) {
+        self.each_step(forward, |step| match Counted::of(step) {
             Ok(counted) => take(&counted),
             Err(error) => wrong = Some(error),
         })?;
         wrong.map_or(Ok(()), Err)
     }
 
-    fn each(&self, forward: &Forward, mut take: impl FnMut(&Step)) -> Result<()> {
+    /// Gives each step of `forward` to `take`.
+    ///
+    /// # Errors
+    /// As [`Demand::steps_into`].
+    pub fn each_step(&self, forward: &Forward, mut take: impl FnMut(&Step)) -> Result<()> {
         // In the order of `Latents::ALL`, without and with rows left out.
         let typing = self.typings[2 * forward.latents as usize + usize::from(forward.prunes())].as_ref();
         let typing = typing.map_err(Error::clone)?;

@@ -91,7 +91,7 @@ pub struct TensorTypes {
     /// Bytes of all tensors of a GGUF file: of weights, and of factors of the rotary embedding. None for a checkpoint's
     /// layout.
     pub tensor_bytes: Option<u64>,
-    /// The type with the most bytes.
+    /// The type with the most bytes in the layers.
     pub main: TensorType,
     /// The word for it all.
     pub format: String,
@@ -135,7 +135,10 @@ impl TensorTypes {
             }
             let size = bytes_of(tensor, kind)?;
             bytes += size;
-            *by_type.entry(kind).or_insert(0_u128) += size;
+            // Embedding and head are stored by rules of their own, and a large vocabulary would hide all layers.
+            if tensor.block.is_some() {
+                *by_type.entry(kind).or_insert(0_u128) += size;
+            }
         }
         // A tied head is the embedding, read again.
         if let Some(embedding) = of.get(&(None, EMBEDDING)).cloned() {
@@ -152,9 +155,19 @@ impl TensorTypes {
                 None => (!format.is_checkpoint()).then_some(with_tables),
             },
             main,
-            format: model.stored.as_ref().map_or_else(|| format.to_string(), |stored| stored.format.clone()),
+            format: TensorTypes::word(model, weights),
             apart: format.is_checkpoint().then_some(weights::HALF),
         })
+    }
+
+    /// The word for how the weights of `model` are asked to be stored: `weights`, else what its file says, else f16.
+    pub fn word(model: &Architecture, weights: Option<Weights>) -> String {
+        let layout = model.checkpoint.as_ref().map(|own| own.layout);
+        match (weights, &model.stored) {
+            (Some(weights), _) => weights.to_string(),
+            (None, Some(stored)) => stored.format.clone(),
+            (None, None) => layout.unwrap_or(DEFAULT).to_string(),
+        }
     }
 
     /// The steps of `forward` with every tensor, and the cache, as it is stored. Where layers that are otherwise alike

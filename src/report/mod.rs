@@ -11,6 +11,7 @@ pub mod measured;
 pub mod models;
 pub mod profile;
 pub mod study;
+pub mod sweep;
 
 use crate::error::{Error, Result};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle, presets};

@@ -83,6 +83,10 @@ impl<'a> Timed<'a> {
         Timed { seconds: [bound.fastest.0, bound.seconds().0, bound.slowest.0], by }
     }
 
+    fn times(self, factor: f64) -> Timed<'a> {
+        Timed { seconds: self.seconds.map(|seconds| seconds * factor), ..self }
+    }
+
     /// Both have to be done, side by side.
     fn slower(self, other: Timed<'a>) -> Timed<'a> {
         let by = if other.seconds[1] > self.seconds[1] { other.by } else { self.by };
@@ -125,8 +129,14 @@ impl<'a> Achieved<'a> {
         if task.stored == TensorType::from(matmul.dtype) && tokens >= matmul.ladder.first().at {
             return computed;
         }
+        // A smaller type than the stand-in takes less time in proportion, but the stand-in's arithmetic is not exceeded.
+        let elements = task.load.flops.0 / (2.0 * tokens);
+        let share = task.load.read.0 / (elements * matmul.dtype.bits_per_element() / 8.0);
+        let scaled = computed.times(share.min(1.0));
+        let by = By { from: matmul.computing.id, to: matmul.computing.id, counted: Resource::Compute };
+        let computing = Timed::new(task.load.flops.0, matmul.computing.rate, by);
         let by = By { from: matmul.reading.id, to: matmul.reading.id, counted: Resource::Memory };
-        computed.slower(Timed::new(task.load.read.0, matmul.reading.rate, by))
+        scaled.slower(computing).slower(Timed::new(task.load.read.0, matmul.reading.rate, by))
     }
 
     fn decode(&self, task: &Task, peak: &Bound<'a>) -> Timed<'a> {

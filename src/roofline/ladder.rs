@@ -15,15 +15,15 @@ pub(super) struct Rung<'a> {
     pub(super) id: &'a str,
     pub(super) at: f64,
     pub(super) rate: Interval,
-    ln_at: f64,
-    ln_rate: Interval,
+    /// Of `at` together, in units of one: `at / rate`.
+    time: Interval,
     /// Doubts about it.
     pub(super) remarks: Vec<String>,
 }
 
 impl<'a> Rung<'a> {
     fn new(id: &'a str, at: f64, rate: Interval, remarks: Vec<String>) -> Rung<'a> {
-        Rung { id, at, rate, ln_at: at.ln(), ln_rate: rate.map(f64::ln), remarks }
+        Rung { id, at, rate, time: rate.map(|rate| at / rate), remarks }
     }
 }
 
@@ -66,7 +66,10 @@ impl<'a> Ladder<'a> {
         &self.rungs[0]
     }
 
-    /// The rate at `x`: straight between measured rungs in logarithms of both, beyond the ends the end's.
+    /// The rate at `x`: between measured rungs that of a time which is straight in `x`, beyond the ends the end's.
+    ///
+    /// The time of a pass is about the longer of reading, which is the same for any number of tokens, and of arithmetic, which
+    /// grows with it: a curve that bends upwards, so that a straight line lies at it or above.
     pub(super) fn at(&self, x: f64) -> Reading<'_, 'a> {
         let last = self.rungs.len() - 1;
         let above = self.places.iter().position(|&place| place >= x).unwrap_or(last);
@@ -75,8 +78,8 @@ impl<'a> Ladder<'a> {
             return Reading { rate: to.rate, from: to, to };
         }
         let from = &self.rungs[above - 1];
-        let part = (x.ln() - from.ln_at) / (to.ln_at - from.ln_at);
-        let between = |i: usize| (from.ln_rate[i] + part * (to.ln_rate[i] - from.ln_rate[i])).exp();
+        let part = (x - from.at) / (to.at - from.at);
+        let between = |i: usize| x / (from.time[i] + part * (to.time[i] - from.time[i]));
         Reading { rate: [between(0), between(1), between(2)], from, to }
     }
 }
@@ -115,6 +118,8 @@ pub(super) struct Matmul<'a> {
     pub(super) ladder: Ladder<'a>,
     /// The fastest that weights were read on any rung, byte/s; `at` is its tokens.
     pub(super) reading: Rung<'a>,
+    /// The rung with the most FLOP/s.
+    pub(super) computing: Rung<'a>,
 }
 
 impl<'a> Ladders<'a> {
@@ -174,7 +179,8 @@ fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
     let bytes = |rung: &Rung| rung.rate.map(|rate| rate * dtype.bits_per_element() / 8.0 / (2.0 * rung.at));
     let fastest = ladder.rungs.iter().max_by(|a, b| bytes(a)[1].total_cmp(&bytes(b)[1]))?;
     let reading = Rung::new(fastest.id, fastest.at, bytes(fastest), fastest.remarks.clone());
-    Some(Matmul { dtype, ladder, reading })
+    let computing = ladder.rungs.iter().max_by(|a, b| a.rate[1].total_cmp(&b.rate[1]))?.clone();
+    Some(Matmul { dtype, ladder, reading, computing })
 }
 
 /// The tokens of `matmul.<dtype>.m<tokens>`.

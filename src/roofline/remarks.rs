@@ -36,9 +36,9 @@ impl Achieved<'_> {
         let (name, ladder) = (matmul.dtype.name(), &matmul.ladder);
         if stored != TensorType::from(matmul.dtype) {
             said.push(format!(
-                "no matmul of {stored} was measured: matmul.{name} stands in for it, its GFLOP/s or, where that takes longer, the \
-                 bytes at the GB/s of {}",
-                matmul.reading.id
+                "no matmul of {stored} was measured: matmul.{name} stands in for it, in proportion to the bytes, no faster than \
+                 the GFLOP/s of {} and the GB/s of {}",
+                matmul.computing.id, matmul.reading.id
             ));
         }
         if tokens < ladder.first().at {

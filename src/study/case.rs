@@ -3,7 +3,7 @@
 use super::{Attention, Scenario, Setting};
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluator, Figures, RoofKind};
-use crate::model::{Architecture, Counted, Pass, Runtime, Workload};
+use crate::model::{Architecture, Pass, Runtime, Workload};
 use crate::potential::Potential;
 use crate::profile::Profile;
 use crate::roofline::Resource;
@@ -171,8 +171,7 @@ pub(super) fn cases(
     let evaluator =
         Evaluator::new(model, workload.weights, workload.kv, profile, name).map_err(|e| e.within(&model.name))?;
     evaluator.roof(Some(setting.roof)).map_err(|e| e.within(name))?;
-    let mut counted = Vec::new();
-    let one = |scenario| case(&evaluator, (name, profile), setting, workload, scenario, &mut counted);
+    let one = |scenario| case(&evaluator, (name, profile), setting, workload, scenario);
     setting.scenarios.iter().map(one).collect()
 }
 
@@ -182,7 +181,6 @@ fn case(
     setting: &Setting,
     workload: Workload,
     scenario: &Scenario,
-    counted: &mut Vec<Counted>,
 ) -> Result<Case> {
     let model = evaluator.demand().model();
     let place = |e: Error| e.within(format!("--scenario {scenario}"));
@@ -199,10 +197,10 @@ fn case(
         if passes.is_empty() {
             continue;
         }
-        let figures = evaluator.figures_of(passes.iter().copied(), counted)?;
+        let figures = evaluator.figures_of(passes.iter().copied())?;
         parts.push(part(kind, &figures, evaluator, ridge_interval, workload.batch * tokens)?);
     }
-    let every = evaluator.figures_of(setting.engine.with_all_decoded(model, &workload)?, counted)?;
+    let every = evaluator.figures_of(setting.engine.with_all_decoded(model, &workload)?)?;
     let types = evaluator.demand().types();
     Ok(Case {
         model: model.name.clone(),

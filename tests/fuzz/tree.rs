@@ -128,7 +128,7 @@ fn wound_list(items: &mut Vec<Value>, borrowed: Value, dice: &mut Dice) {
 /// Something else to stand where `old` does.
 fn value(old: &Value, borrowed: Value, words: &[String], dice: &mut Dice) -> Value {
     let number = dice.number(1000);
-    match dice.roll(16) {
+    match dice.roll(22) {
         0 => Value::Null,
         1 => json!(dice.roll(2) == 0),
         2 => json!(number),
@@ -148,6 +148,7 @@ fn value(old: &Value, borrowed: Value, words: &[String], dice: &mut Dice) -> Val
         13 | 14 => old
             .as_u64()
             .map_or(Value::Null, |count| json!(count.wrapping_add(number % 3).wrapping_mul(1 << dice.roll(3)))),
-        _ => json!(-1),
+        15 => json!(-1),
+        _ => json!(number),
     }
 }

@@ -3,6 +3,7 @@
 use super::step::expected;
 use super::{Step, WeightBytes};
 use crate::error::Result;
+use crate::units::float;
 use roofprobe_kernels::Cost;
 
 /// A step, and what all its executions together cost.
@@ -64,14 +65,5 @@ impl Counted {
     #[inline(always)]
     pub fn written_bytes(&self) -> u128 {
         self.kv_write_bytes + self.state_write_bytes
-    }
-}
-
-/// The same number; of 128 bits that takes a call.
-#[inline(always)]
-fn float(count: u128) -> f64 {
-    match u64::try_from(count) {
-        Ok(count) => count as f64,
-        Err(_) => count as f64,
     }
 }

@@ -1,0 +1,256 @@
+//! `roofprobe sweep`.
+
+use super::workload::{RoofOption, WorkloadOptions, find_model, find_profiles};
+use crate::error::{Error, Result};
+use crate::evaluate::common_roof;
+use crate::model::{Architecture, Phase, Workload};
+use crate::profile::Profile;
+use crate::report::Format;
+use crate::report::sweep::Sheet;
+use crate::sweep::{self, Axis, Over, Status};
+use clap::{Args, ValueEnum};
+use rayon::prelude::*;
+use std::io::{ErrorKind, IsTerminal, Stdout, Write};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+const EXAMPLES: &str = "\
+Examples:
+  roofprobe sweep qwen2.5-0.5b -p here.toml --over context=128..32768*2
+  roofprobe sweep llama-3.2-1b -p a.toml -p b.toml --over weights=f16,q8_0,q4_k_m --over batch=1..64
+  roofprobe sweep qwen3-0.6b --over depth=2..64 --phase decode --format csv > depth.csv
+  roofprobe sweep config.json --over prompt=0..8192+512 --generate 128 --format json
+
+VALUES: a list (512,1024,2048), ranges with both ends (2..64, 0..4096+512 in steps, 128..32768*2 by
+factors), or lists of ranges; for weights and kv the words of those options. Axes: depth (layers),
+weights, kv, prompt, generate, cached, context (keys that the decode step sees), batch, micro-batch.
+
+Rows come in the order of models, profiles, axes (those that change the model before those that
+change its use; the last one goes fastest) and phases, and are written as they are made. JSON is one
+object per line. A point that cannot be is a row with its reason.";
+
+/// Evaluate models along axes: context, depth, batch, weights and others, one row per point and phase.
+///
+/// Each row says what `evaluate` says for the same settings.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Sweep {
+    /// Models: names that `roofprobe models` lists, or paths of Hugging Face config.json files (or of the folders
+    /// that they are in) or of GGUF files (of the first part of several).
+    #[arg(required = true, value_name = "MODEL")]
+    models: Vec<String>,
+
+    /// Hardware profiles: files or shipped names. As a rule the newest one measured on this machine.
+    #[arg(short, long = "profile", value_name = "PROFILE")]
+    profiles: Vec<String>,
+
+    /// An axis and the values along it. May be repeated: several axes make a grid.
+    #[arg(long, required = true, value_name = "AXIS=VALUES")]
+    over: Vec<String>,
+
+    /// Phases to show. May be repeated; as a rule prefill and decode, and generation where its length is given.
+    #[arg(long = "phase", value_enum, value_name = "PHASE")]
+    phases: Vec<PhaseName>,
+
+    #[command(flatten)]
+    workload: WorkloadOptions,
+
+    #[command(flatten)]
+    roof: RoofOption,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PhaseName {
+    /// The whole prompt.
+    Prefill,
+    /// One more token.
+    Decode,
+    /// Prefill and all further tokens.
+    Generation,
+}
+
+/// Settings that a thread works at before it looks for more: long enough to hide that, short enough for its rows to stay
+/// in caches.
+const BLOCK: u64 = 256;
+/// Settings whose rows are held before they are written.
+const BATCH: u64 = 64 * BLOCK;
+/// Whoever waits longer wants to know how long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The settings of a case that are worked at together.
+type Share = (u64, Range<u64>);
+
+impl Sweep {
+    pub(super) fn run(&self, format: Format) -> Result<()> {
+        let workload = self.workload.workload()?;
+        let axes = self.axes(&workload)?;
+        let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let named = find_profiles(&self.profiles)?;
+        let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
+        let roof = self.roof.kind().unwrap_or_else(|| common_roof(&profiles));
+        let phases = self.phases(&workload, &axes);
+        let sweep = sweep::Sweep::new(&models, &profiles, workload, axes, phases, roof)?;
+        possible(&sweep)?;
+        let sheet = Sheet::new(&sweep, format);
+        let mut out = Out::new(&sweep);
+        out.write(&sheet.head()?)?;
+        for batch in batches(sweep.cases(), sweep.settings()) {
+            let settings: u64 = batch.iter().map(|(_, places)| places.end - places.start).sum();
+            let texts: Vec<Vec<Vec<u8>>> =
+                batch.into_par_iter().map(|share| rows(&sweep, &sheet, share)).collect::<Result<_>>()?;
+            for text in texts.iter().flatten() {
+                out.write(text)?;
+            }
+            if out.closed {
+                return Ok(());
+            }
+            out.advance(settings);
+        }
+        out.write(&sheet.foot())?;
+        out.end()
+    }
+
+    fn axes(&self, workload: &Workload) -> Result<Vec<Over>> {
+        let parse = |text: &String| text.parse().map_err(|why| Error::misuse(format!("--over {why}")));
+        let axes: Vec<Over> = self.over.iter().map(parse).collect::<Result<_>>()?;
+        let usual = Workload { generate: None, ..Workload::default() };
+        for over in &axes {
+            let set = match over.axis {
+                Axis::Depth => false,
+                Axis::Weights => workload.weights != usual.weights,
+                Axis::Kv => workload.kv != usual.kv,
+                Axis::Prompt => workload.prompt != usual.prompt,
+                Axis::Generate => workload.generate != usual.generate,
+                Axis::Cached => workload.cached != usual.cached,
+                Axis::Context => workload.context != usual.context,
+                Axis::Batch => workload.batch != usual.batch,
+                Axis::MicroBatch => workload.micro_batch != usual.micro_batch,
+            };
+            if set {
+                let name = over.axis.name();
+                return Err(Error::misuse(format!("--{name}: --over {name} gives its values; leave one of them out")));
+            }
+        }
+        Ok(axes)
+    }
+
+    fn phases(&self, workload: &Workload, axes: &[Over]) -> Vec<Phase> {
+        let mut phases = Vec::new();
+        for name in &self.phases {
+            let phase = match name {
+                PhaseName::Prefill => Phase::Prefill,
+                PhaseName::Decode => Phase::Decode,
+                PhaseName::Generation => Phase::Generation,
+            };
+            if !phases.contains(&phase) {
+                phases.push(phase);
+            }
+        }
+        if phases.is_empty() {
+            phases.extend([Phase::Prefill, Phase::Decode]);
+            if workload.generate.is_some() || axes.iter().any(|over| over.axis == Axis::Generate) {
+                phases.push(Phase::Generation);
+            }
+        }
+        phases
+    }
+}
+
+/// That some row has an answer.
+///
+/// # Errors
+/// Misuse, with the first row's reason, where none has.
+fn possible(sweep: &sweep::Sweep) -> Result<()> {
+    let mut first = None;
+    for share in batches(sweep.cases(), sweep.settings()).flatten() {
+        let (case, places) = share;
+        let found = sweep.with_case(case, |case| {
+            places.into_iter().any(|place| {
+                let mut found = false;
+                case.each_row(place..place + 1, |row| {
+                    found |= row.status == Status::Evaluated;
+                    first.get_or_insert_with(|| format!("{}: {}", row.model, row.reason.unwrap_or_default()));
+                });
+                found
+            })
+        });
+        if found {
+            return Ok(());
+        }
+    }
+    Err(Error::misuse(first.unwrap_or_default()))
+}
+
+/// All settings of all cases in their order, so many at a time as are worked at before any is written.
+fn batches(cases: u64, settings: u64) -> impl Iterator<Item = Vec<Share>> {
+    let (mut case, mut next) = (0, 0);
+    std::iter::from_fn(move || {
+        let (mut batch, mut room) = (Vec::new(), BATCH);
+        while case < cases && room > 0 {
+            let end = settings.min(next + room);
+            batch.push((case, next..end));
+            room -= end - next;
+            (case, next) = if end == settings { (case + 1, 0) } else { (case, end) };
+        }
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+/// The rows of a share as text, block by block.
+fn rows(sweep: &sweep::Sweep, sheet: &Sheet, (case, places): Share) -> Result<Vec<Vec<u8>>> {
+    let blocks = (places.end - places.start).div_ceil(BLOCK);
+    let block = |place: u64| {
+        let start = places.start + place * BLOCK;
+        start..places.end.min(start + BLOCK)
+    };
+    sweep.with_case(case, |case| (0..blocks).into_par_iter().map(|place| sheet.rows(case, block(place))).collect())
+}
+
+/// Standard output, and how far it is.
+struct Out {
+    to: Stdout,
+    /// Whether the reader has gone away: it has seen enough, which is no error.
+    closed: bool,
+    all: u64,
+    done: u64,
+    began: Instant,
+    told: bool,
+}
+
+impl Out {
+    fn new(sweep: &sweep::Sweep) -> Out {
+        let all = sweep.cases() * sweep.settings();
+        Out { to: std::io::stdout(), closed: false, all, done: 0, began: Instant::now(), told: false }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        match self.to.write_all(bytes) {
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => self.closed = true,
+            Err(e) => return Err(Error::failure(format!("standard output cannot be written: {e}"))),
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+
+    /// So many points more. Whoever waits is told, unless the rows are before their eyes.
+    fn advance(&mut self, points: u64) {
+        self.done += points;
+        let mut to = std::io::stderr();
+        if self.began.elapsed() > PATIENCE && to.is_terminal() && !self.to.is_terminal() {
+            self.told = true;
+            let _ = write!(to, "\r{} of {} points", self.done, self.all);
+        }
+    }
+
+    fn end(mut self) -> Result<()> {
+        if self.told {
+            let _ = writeln!(std::io::stderr());
+        }
+        match self.to.flush() {
+            Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+                Err(Error::failure(format!("standard output cannot be written: {e}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Sweeps: each row is what an evaluation says, in an order that no thread changes; what cannot be is told.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use roofprobe::evaluate::{Evaluation, PhaseResult, Question, RoofKind, Speed, evaluate};
+use roofprobe::model::{Architecture, Phase, TensorType, Weights, Workload, find};
+use roofprobe::profile::{Profile, parse};
+use roofprobe::report::{Format, sweep::Sheet};
+use roofprobe::store;
+use roofprobe::sweep::{Axis, Over, Row, Status, Sweep};
+use serde_json::Value;
+use std::process::{Command, Output, Stdio};
+
+fn over(texts: &[&str]) -> Vec<Over> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn plain() -> Profile {
+    parse(include_str!("data/plain-cpu.toml")).unwrap()
+}
+
+fn each(sweep: &Sweep, mut take: impl FnMut(&Row)) {
+    (0..sweep.cases()).for_each(|place| sweep.with_case(place, |case| case.each_row(0..sweep.settings(), &mut take)));
+}
+
+const PHASES: [Phase; 3] = [Phase::Prefill, Phase::Decode, Phase::Generation];
+
+/// The settings of a row as a workload, and its depth as a model.
+fn asked(row: &Row, models: &[Architecture], base: &Workload) -> (Architecture, Workload) {
+    let model = models.iter().find(|model| model.name == row.model).unwrap();
+    let workload = Workload {
+        prompt: row.prompt,
+        context: Some(row.context),
+        generate: row.generate,
+        batch: row.batch,
+        weights: Some(row.weights.parse::<Weights>().unwrap()),
+        kv: TensorType::of_name(row.kv).unwrap(),
+        cached: row.cached,
+        micro_batch: row.micro_batch,
+        ..*base
+    };
+    (model.with_layers(row.layers).unwrap(), workload)
+}
+
+fn agrees(row: &Row, evaluation: &Evaluation, phase: &PhaseResult) {
+    let speed = |roof| phase.roofs.iter().find(|speed: &&Speed| speed.roof == roof).map(|speed| speed.tokens_per_s);
+    let [low, high] = phase.speed.tokens_per_s_interval;
+    let potential = &phase.potential;
+    let expected = Row {
+        model: &evaluation.model,
+        profile: &evaluation.profile,
+        weights: &evaluation.weights,
+        kv: &evaluation.kv,
+        layers: row.layers,
+        batch: evaluation.batch,
+        micro_batch: evaluation.micro_batch,
+        cached: evaluation.cached,
+        prompt: evaluation.prompt,
+        context: evaluation.context,
+        generate: evaluation.generate,
+        phase: phase.phase,
+        roof: evaluation.roof,
+        tokens: phase.tokens,
+        flops: phase.flops.get("total"),
+        weight_bytes: Some(phase.weight_bytes),
+        kv_bytes: Some(phase.kv_read_bytes + phase.kv_write_bytes),
+        oi: Some(phase.oi),
+        bound: Some(phase.speed.bound),
+        seconds: Some(phase.speed.seconds),
+        tokens_per_s: Some(phase.speed.tokens_per_s),
+        tokens_per_s_low: Some(low),
+        tokens_per_s_high: Some(high),
+        gflop_per_s: Some(phase.speed.gflop_per_s),
+        regime: Some(potential.regime.regime()),
+        headroom_log2: Some(potential.headroom_log2),
+        reach_log2: Some(potential.reach_log2),
+        phi: Some(potential.phi),
+        phi_log2: Some(potential.phi_log2),
+        phi_paper: Some(potential.phi_paper),
+        region_area: Some(potential.region_area),
+        memory_needed_bytes: Some(evaluation.memory_needed_bytes),
+        fits: evaluation.fits,
+        tokens_per_s_peak: speed(RoofKind::Peak),
+        tokens_per_s_achieved: speed(RoofKind::Achieved),
+        status: Status::Evaluated,
+        reason: None,
+    };
+    assert_eq!(*row, expected);
+}
+
+/// Dense, experts, latent attention, windows, and a hybrid, on a measured CPU, a made-up one and a made-up GPU.
+#[test]
+fn a_row_says_what_evaluate_says() {
+    let names = ["qwen2.5-0.5b", "qwen3-30b-a3b", "deepseek-v2-lite", "gemma-3-1b", "lfm2-1.2b", "mamba2-2.7b"];
+    let models = names.map(|name| find(name).unwrap());
+    let (here, plain) = (store::find("amd-epyc-zen4-2c").unwrap().profile, plain());
+    let gpu = parse(include_str!("data/plain-gpu.toml")).unwrap();
+    let profiles = [("here", &here), ("plain", &plain), ("gpu", &gpu)];
+    let grids: [&[&str]; 3] = [
+        &["context=1,700,8192", "batch=1,3"],
+        &["depth=2..6+3", "weights=q8_0,q4_k_m", "cached=0,100"],
+        &["kv=f16,q8_0", "prompt=64,513", "generate=1,65", "micro-batch=33,512"],
+    ];
+    let mut compared = 0;
+    for grid in grids {
+        for (at, roof) in [(0, RoofKind::Achieved), (0, RoofKind::Peak), (1, RoofKind::Peak), (2, RoofKind::Peak)] {
+            let base = Workload { weights: Some(Weights::Every(TensorType::F16)), ..Workload::default() };
+            let sweep = Sweep::new(&models, &profiles[at..=at], base, over(grid), PHASES.to_vec(), roof).unwrap();
+            each(&sweep, |row| {
+                let (model, workload) = asked(row, &models, &base);
+                let question = Question { roof: Some(roof), ..Question::default() };
+                match evaluate(&model, &workload, profiles[at].1, profiles[at].0, question) {
+                    Ok(evaluation) => {
+                        let phase = evaluation.phases.iter().find(|phase| phase.phase == row.phase).unwrap();
+                        agrees(row, &evaluation, phase);
+                        compared += 1;
+                    }
+                    Err(why) => {
+                        assert_eq!((row.status, row.reason), (Status::Unsupported, Some(why.to_string().as_str())));
+                        assert_eq!((row.seconds, row.flops, row.fits), (None, None, None));
+                    }
+                }
+            });
+        }
+    }
+    assert!(compared > 1000, "{compared}");
+}
+
+/// The default cache and weights are those of `evaluate`.
+#[test]
+fn what_is_not_swept_is_as_it_was_asked() {
+    let (models, plain) = ([find("smollm2-135m").unwrap()], plain());
+    let profiles = [("plain", &plain)];
+    let base = Workload { cached: 7, prune_last_layer: true, ..Workload::default() };
+    let sweep =
+        Sweep::new(&models, &profiles, base, over(&["prompt=5"]), vec![Phase::Prefill], RoofKind::Peak).unwrap();
+    assert_eq!((sweep.cases(), sweep.settings(), sweep.rows()), (1, 1, 1));
+    each(&sweep, |row| {
+        let workload = Workload { prompt: 5, ..base };
+        let evaluation = evaluate(&models[0], &workload, &plain, "plain", Question::default()).unwrap();
+        agrees(row, &evaluation, &evaluation.phases[0]);
+        assert_eq!((row.weights, row.kv, row.context, row.layers), ("f16", "f16", 13, 30));
+    });
+}
+
+#[test]
+fn rows_come_in_the_order_of_the_grid() {
+    let (models, plain) = ([find("gpt2").unwrap(), find("opt-125m").unwrap()], plain());
+    let profiles = [("a", &plain), ("b", &plain)];
+    let axes = over(&["batch=2,1", "depth=3,2", "context=9..10"]);
+    let sweep =
+        Sweep::new(&models, &profiles, Workload::default(), axes, PHASES[..2].to_vec(), RoofKind::Peak).unwrap();
+    let mut seen = Vec::new();
+    each(&sweep, |row| {
+        seen.push(format!(
+            "{} {} {} {} {} {}",
+            row.model,
+            row.profile,
+            row.layers,
+            row.batch,
+            row.context,
+            row.phase.name()
+        ))
+    });
+    let mut expected = Vec::new();
+    for model in ["gpt2", "opt-125m"] {
+        for profile in ["a", "b"] {
+            for depth in [3, 2] {
+                for (batch, context) in [(2, 9), (2, 10), (1, 9), (1, 10)] {
+                    for phase in ["prefill", "decode"] {
+                        expected.push(format!("{model} {profile} {depth} {batch} {context} {phase}"));
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(seen, expected);
+    assert_eq!(sweep.rows(), expected.len() as u64);
+    // The change of the model goes slower than that of its use, whichever was given first.
+    assert_eq!(sweep.axes().map(|over| over.axis).collect::<Vec<_>>(), [Axis::Depth, Axis::Batch, Axis::Context]);
+}
+
+/// Whole or in pieces: the same bytes.
+#[test]
+fn any_part_can_be_had_by_itself() {
+    let (models, plain) = ([find("gpt2").unwrap()], plain());
+    let profiles = [("plain", &plain)];
+    let axes = over(&["context=1..20", "batch=0,1"]);
+    let sweep = Sweep::new(&models, &profiles, Workload::default(), axes, PHASES.to_vec(), RoofKind::Peak).unwrap();
+    for format in [Format::Text, Format::Json, Format::Csv, Format::Markdown] {
+        let sheet = Sheet::new(&sweep, format);
+        sweep.with_case(0, |case| {
+            let whole = sheet.rows(case, 0..40).unwrap();
+            let pieces = [0..7, 7..8, 8..40].map(|places| sheet.rows(case, places).unwrap());
+            assert_eq!(whole, pieces.concat());
+        });
+    }
+}
+
+/// A value of every size, on every axis: a row with its reason, no panic.
+#[test]
+fn absurd_values_are_rows_with_reasons() {
+    let (models, plain) = ([find("qwen3-30b-a3b").unwrap()], plain());
+    let profiles = [("plain", &plain)];
+    let most = u64::MAX;
+    for axis in ["prompt", "generate", "cached", "context", "batch", "micro-batch", "depth"] {
+        let axes = over(&[&format!("{axis}=0,16777217,{most}")]);
+        let sweep = Sweep::new(&models, &profiles, Workload::default(), axes, PHASES.to_vec(), RoofKind::Peak).unwrap();
+        let mut refused = 0;
+        each(&sweep, |row| {
+            if row.status == Status::Unsupported {
+                let reason = row.reason.unwrap();
+                assert!(reason.contains(axis) && !reason.contains('\n'), "{axis}: {reason}");
+                refused += 1;
+            }
+        });
+        let allowed = match axis {
+            "cached" => 3,
+            "context" => 3,
+            "micro-batch" => 6,
+            _ => 0,
+        };
+        assert_eq!(refused, 9 - allowed, "{axis}");
+    }
+}
+
+fn run(arguments: &[&str], threads: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_roofprobe"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("RAYON_NUM_THREADS", threads)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+const P: &str = "tests/data/plain-cpu.toml";
+
+/// The program's bytes are those of its parts made one after another, however many threads share them out.
+#[test]
+fn bytes_do_not_depend_on_threads() {
+    let (models, plain) = (["gpt2", "lfm2-350m"].map(|name| find(name).unwrap()), plain());
+    let profiles = [(P, &plain)];
+    let base = Workload { generate: None, ..Workload::default() };
+    let axes = over(&["depth=1,0,3", "context=1..600", "batch=1,0,5"]);
+    let sweep = Sweep::new(&models, &profiles, base, axes, PHASES[..2].to_vec(), RoofKind::Peak).unwrap();
+    let grid = ["--over", "depth=1,0,3", "--over", "context=1..600", "--over", "batch=1,0,5"];
+    let formats = [Format::Text, Format::Json, Format::Csv, Format::Markdown];
+    for (format, written) in ["text", "json", "csv", "markdown"].into_iter().zip(formats) {
+        let arguments = [&["sweep", "gpt2", "lfm2-350m", "-p", P, "--format", format][..], &grid].concat();
+        let [one, three] = ["1", "3"].map(|threads| run(&arguments, threads));
+        assert!(one.status.success() && one.stderr.is_empty(), "{}", String::from_utf8_lossy(&one.stderr));
+        assert!(one.stdout == three.stdout, "{format}");
+        let sheet = Sheet::new(&sweep, written);
+        let mut expected = sheet.head().unwrap();
+        for place in 0..sweep.cases() {
+            expected.extend(sweep.with_case(place, |case| sheet.rows(case, 0..sweep.settings()).unwrap()));
+        }
+        expected.extend(sheet.foot());
+        assert!(one.stdout == expected, "{format}");
+    }
+}
+
+#[test]
+fn programs_can_read_every_row() {
+    let arguments =
+        ["sweep", "gpt2", "-p", P, "--over", "weights=f16,q8_0,iq1_s", "--over", "generate=0,2", "--format"];
+    let csv = run(&[&arguments[..], &["csv"]].concat(), "2");
+    let mut reader = csv::Reader::from_reader(csv.stdout.as_slice());
+    let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let json = String::from_utf8(run(&[&arguments[..], &["json"]].concat(), "2").stdout).unwrap();
+    let rows: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((records.len(), rows.len()), (18, 18));
+    for (record, row) in records.iter().zip(&rows) {
+        assert_eq!(row.as_object().unwrap().keys().collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
+        for (name, cell) in names.iter().zip(record) {
+            match &row[name] {
+                Value::Null => assert_eq!(cell, "", "{name}"),
+                // The test's reader of JSON rounds the last bit.
+                Value::Number(number) => {
+                    let (csv, json) = (cell.parse::<f64>().unwrap(), number.as_f64().unwrap());
+                    assert!((csv - json).abs() <= 1e-15 * csv.abs(), "{name}: {csv} {json}");
+                }
+                Value::Bool(truth) => assert_eq!(cell, truth.to_string(), "{name}"),
+                other => assert_eq!(cell, other.as_str().unwrap(), "{name}"),
+            }
+        }
+        let evaluated = row["generate"] == 2;
+        assert_eq!(row["status"], if evaluated { "evaluated" } else { "unsupported" });
+        assert_eq!(row["reason"].is_null(), evaluated);
+        assert_eq!(row["tokens_per_s"].is_number(), evaluated);
+    }
+}
+
+#[test]
+fn misuse_is_named_in_one_line() {
+    let cases: [(&[&str], &[&str]); 19] = [
+        (&["--over", "context"], &["--over", "\"context\"", "AXIS=VALUES", "depth"]),
+        (&["--over", "mood=1"], &["--over", "\"mood\" is no axis", "context", "micro-batch"]),
+        (&["--over", "context=1,x"], &["--over context", "\"x\" is no whole number", "128..32768*2"]),
+        (&["--over", "context="], &["--over context", "\"\" is no whole number"]),
+        (&["--over", "depth=9..2"], &["--over depth", "\"9..2\" is empty"]),
+        (&["--over", "batch=1..9+0"], &["--over batch", "goes nowhere"]),
+        (&["--over", "batch=1..9*1"], &["--over batch", "multiply by 2"]),
+        (&["--over", "prompt=99999999999999999999"], &["--over prompt", "64 bits"]),
+        (&["--over", "prompt=0..18446744073709551615"], &["--over prompt", "64 bits"]),
+        (&["--over", "weights=q9"], &["--over weights", "q9", "q4_k_m"]),
+        (&["--over", "kv=f16,mxfp4"], &["--over kv", "\"mxfp4\"", "q8_0"]),
+        (&["--over", "batch=1", "--over", "batch=2"], &["--over batch", "twice"]),
+        (&["--over", "batch=1,2", "--batch", "3"], &["--batch", "--over batch", "leave one"]),
+        (&["--over", "weights=f16", "--weights", "f16"], &["--weights", "--over weights"]),
+        (&["--over", "batch=1", "--phase", "generation"], &["--phase generation", "--generate"]),
+        (&["--over", "batch=1..4294967296", "--over", "prompt=1..4294967296"], &["--over", "points", "64 bits"]),
+        (&["--over", "batch=1", "--roof", "achieved"], &["gpt2", "--roof achieved", "no matmul ceiling"]),
+        (&["--over", "context=0,99999999"], &["gpt2", "--context: must lie in", "is 0"]),
+        (&["--over", "depth=5000..6000"], &["gpt2", "depth", "is 5000"]),
+    ];
+    for (arguments, words) in cases {
+        let output = run(&[&["sweep", "gpt2", "-p", P][..], arguments].concat(), "2");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+        assert!(output.stdout.is_empty() && message.lines().count() == 1, "{arguments:?}: {message}");
+        for word in words {
+            assert!(message.contains(word), "{arguments:?}: {word:?} is not in {message}");
+        }
+    }
+    for missing in [&["sweep", "gpt2", "-p", P][..], &["sweep", "--over", "batch=1"]] {
+        assert_eq!(run(missing, "1").status.code(), Some(2));
+    }
+}
+
+/// Some points cannot be; the others are told all the same.
+#[test]
+fn one_point_is_enough() {
+    let output = run(&["sweep", "gpt2", "-p", P, "--over", "context=0,1024", "--phase", "decode"], "1");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success() && text.contains("--context: must lie in 1..=") && text.contains("memory"),
+        "{text}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_ends_the_sweep() {
+    // More rows than anybody waits for: that this ends at all says that the writer noticed.
+    let program = env!("CARGO_BIN_EXE_roofprobe");
+    let script = format!(
+        "set -o pipefail; '{program}' sweep gpt2 -p {P} --over context=1..16777216 --over batch=1..65536 --format csv | head -1; echo ${{PIPESTATUS[0]}}"
+    );
+    let output = Command::new("bash").args(["-c", &script]).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("model,profile,") && text.ends_with("\n0\n"), "{text}");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
