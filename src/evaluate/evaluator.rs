@@ -136,7 +136,7 @@ impl<'a> Evaluator<'a> {
     /// Any passes, added up.
     ///
     /// # Errors
-    /// As [`Demand::counted_into`].
+    /// As [`Demand::each_counted`].
     pub fn figures_of(&self, passes: impl IntoIterator<Item = (Pass, Forward)>) -> Result<Figures<'a>> {
         let mut figures = Figures::default();
         for (pass, forward) in passes {

@@ -2,7 +2,7 @@
 //! attention, hardware.
 //!
 //! A study is a set of [`Case`]s, each a [`Scenario`] of a model on a profile, counted and timed by
-//! [`Evaluator`](crate::evaluate::Evaluator), and [`Finding`]s: claims, most of them the paper's, held against every case.
+//! [`Evaluator`], and [`Finding`]s: claims, most of them the paper's, held against every case.
 //! OI is that of the printed definition: W/Q, with W counted exactly and Q the weights and the cache that the passes of the
 //! scenario must move.
 //!
