@@ -25,6 +25,7 @@ pub mod sample;
 pub mod simulate;
 pub mod stats;
 pub mod store;
+pub mod study;
 pub mod sweep;
 pub mod units;
 pub mod work;

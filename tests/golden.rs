@@ -1,4 +1,5 @@
-//! What the program writes for a fixed profile, byte by byte: `show`, `evaluate`, `sweep` and `compare` in every format.
+//! What the program writes for a fixed profile, byte by byte: `show`, `evaluate`, `sweep`, `compare` and `study` in every
+//! format.
 //!
 //! After a change that is meant, `UPDATE_GOLDEN=1 cargo test --test golden` writes the files anew; the diff is then
 //! part of the change to be read.
@@ -108,4 +109,33 @@ fn sweep() {
 #[test]
 fn models() {
     check("models", &["models"]);
+}
+
+#[test]
+fn study_sequence() {
+    let scenarios = ["--scenario", "SISO", "--scenario", "LISO"];
+    check("study_sequence", &[&["study", "sequence", "qwen2.5-0.5b", "-p", PROFILE][..], &scenarios].concat());
+}
+
+#[test]
+fn study_depth() {
+    let layers = ["--layers", "2,4,16", "--scenario", "SISO", "--engine", "llama-bench"];
+    check("study_depth", &[&["study", "depth", "qwen2.5-0.5b", "-p", PROFILE][..], &layers].concat());
+}
+
+#[test]
+fn study_precision() {
+    let arguments = ["study", "precision", "qwen2.5-0.5b", "-p", "amd-epyc-zen4-2c", "--weights", "f16,q8_0"];
+    check("study_precision", &[&arguments[..], &["--scenario", "LISO", "--scenario", "SILO"]].concat());
+}
+
+#[test]
+fn study_attention() {
+    check("study_attention", &["study", "attention", "-p", PROFILE, "--scenario", "256/32"]);
+}
+
+#[test]
+fn study_hardware() {
+    let profiles = ["-p", PROFILE, "-p", "tests/data/other-cpu.toml"];
+    check("study_hardware", &[&["study", "hardware", "qwen2.5-0.5b", "--scenario", "LISO"][..], &profiles].concat());
 }

@@ -26,10 +26,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("measured", &["error", "model", "potential", "profile", "roofline", "units"]),
     ("compare", &["error", "evaluate", "model", "profile", "roofline"]),
     ("plot", &["error", "evaluate", "model", "profile", "roofline", "units"]),
+    ("study", &["error", "evaluate", "measured", "model", "potential", "profile", "roofline", "units"]),
     // The bridge, and the way out.
     ("simulate", &["device", "error", "job", "probe", "profile", "units", "work"]),
     ("store", &["error", "profile"]),
-    ("report", &["compare", "error", "evaluate", "measured", "model", "profile", "sweep", "units"]),
+    ("report", &["compare", "error", "evaluate", "measured", "model", "profile", "study", "sweep", "units"]),
 ];
 
 /// Modules that give the same bytes for the same input: no clock, no environment, no thread.
@@ -49,6 +50,7 @@ const PURE: &[&str] = &[
     "measured",
     "compare",
     "plot",
+    "study",
     "report",
 ];
 
@@ -127,7 +129,7 @@ fn arrows_only_go_down() {
 fn the_wings_meet_only_in_the_profile() {
     let of = |module: &str| IMPORTS.iter().find(|(name, _)| *name == module).unwrap().1;
     for supply in ["job", "device", "probe", "sample"] {
-        for demand in ["model", "roofline", "potential", "evaluate", "sweep", "measured", "compare", "plot"] {
+        for demand in ["model", "roofline", "potential", "evaluate", "sweep", "measured", "compare", "plot", "study"] {
             assert!(!of(supply).contains(&demand) && !of(demand).contains(&supply));
         }
     }

@@ -75,7 +75,8 @@ fn what_was_run_is_counted_exactly() {
     let points = join_all(&measured, &[("tiny", &tiny)], &[("zen", &zen)]).unwrap().points;
     assert_eq!(points.len(), 6);
     let flops = |tokens, past, passes| {
-        let forward = Forward { tokens, past, passes, ..Forward::ONE_TOKEN };
+        // llama.cpp leaves out rows that need no logits in the last layer; of one token there are none.
+        let forward = Forward { tokens, past, passes, pruned: true, ..Forward::ONE_TOKEN };
         Totals::of(&tiny.forward(&forward).unwrap()).unwrap().flops.total()
     };
     // Generated tokens see 1 to 4 keys, or 33 to 36; together with a prompt they see that too.
@@ -113,9 +114,12 @@ fn a_long_prompt_reads_its_weights_once_a_micro_batch() {
     };
     let (whole, cut) = (bytes(""), bytes("llama-bench"));
     assert_eq!((whole.forward_passes, cut.forward_passes), (1, 2));
-    assert_eq!(whole.flops, cut.flops);
-    // The head, 1024 × 256, and its norm's input are needed for the last token only; embedding rows are read once each way.
-    let layers = (1_705_216 - 2 * 1024 * 256 - 5 * 256) * 2 + 5 * 256 * 4;
+    // Behind the attention of the last layer, its output matrix included, llama.cpp goes on with the last token alone.
+    let behind = 3 * 256 * 512;
+    assert_eq!(whole.flops - cut.flops, 2 * behind * 1023);
+    // The head, 1024 × 256, is needed for the last token only, as is what lies behind that attention, with its norm and the last
+    // one; embedding rows are read once each way.
+    let layers = (1_705_216 - 2 * 1024 * 256 - 5 * 256 - behind) * 2 + 3 * 256 * 4;
     assert_eq!(cut.weight_bytes - whole.weight_bytes, layers);
 }
 
@@ -151,7 +155,7 @@ fn the_paper_breaks_its_own_roofs_on_the_raspberry_pi() {
         assert!(point.memory.broken && point.potential.above_roof);
     }
     for point in of(&joined.points, "prefill", "q8_0").iter().filter(|p| p.prompt == 128) {
-        assert!((24.9..27.6).contains(&point.gflop_per_s), "{}: {}", point.model, point.gflop_per_s);
+        assert!((24.3..27.6).contains(&point.gflop_per_s), "{}: {}", point.model, point.gflop_per_s);
         // f32 stands in for the missing i8, and holds; the f16 "peak" does not.
         assert_eq!((point.compute.ceiling.as_str(), point.compute.broken), ("compute.f32", false));
         assert_eq!(point.exceeds[0].ceiling, "compute.f16");

@@ -24,6 +24,7 @@ mod resume;
 mod schema;
 mod selection;
 mod show;
+mod study;
 mod subject;
 mod sweep;
 mod wanted;
@@ -45,6 +46,7 @@ Examples:
   roofprobe sweep llama-3.2-1b -p here.toml --over context=128..32768*2 --over batch=1,4,16
   roofprobe compare there.toml here.toml --model llama-3.2-1b
   roofprobe plot here.toml --model llama-3.2-1b -o roofline.svg
+  roofprobe study sequence -p here.toml              the studies of the RooflineBench paper
 
 Results go to standard output, progress to standard error.
 Exit code 0: done; 1: could not be done; 2: the request or an input file is wrong.";
@@ -73,6 +75,7 @@ enum Verb {
     Sweep(sweep::Sweep),
     Compare(compare::Compare),
     Plot(plot::Plot),
+    Study(study::Study),
     Models(models::Models),
     Profiles(profiles::Profiles),
     Schema(schema::Schema),
@@ -118,6 +121,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Sweep(verb)) => verb.run(format),
         Some(Verb::Compare(verb)) => verb.run(format),
         Some(Verb::Plot(verb)) => verb.run(),
+        Some(Verb::Study(verb)) => verb.run(format),
         Some(Verb::Models(verb)) => verb.run(format),
         Some(Verb::Profiles(verb)) => verb.run(format),
         Some(Verb::Schema(verb)) => verb.run(),

@@ -80,7 +80,7 @@ impl WorkloadOptions {
     }
 }
 
-fn cache_type(word: &str) -> std::result::Result<TensorType, String> {
+pub(super) fn cache_type(word: &str) -> std::result::Result<TensorType, String> {
     let known = || Workload::CACHES.map(|kind| kind.to_string()).join(", ");
     TensorType::of_name(word).ok_or_else(|| format!("unknown type {word:?}; known: {}", known()))
 }
@@ -94,7 +94,7 @@ pub(super) struct RoofOption {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum RoofName {
+pub(super) enum RoofName {
     /// Peak arithmetic and main memory, max(F/π, Q/β) for each operation: an upper bound.
     Peak,
     /// What kernels were measured to do with such tensors and so many tokens, and what starting them costs.
@@ -104,10 +104,17 @@ enum RoofName {
 impl RoofOption {
     /// The roof asked for.
     pub(super) fn kind(&self) -> Option<RoofKind> {
-        self.roof.map(|name| match name {
+        self.roof.map(RoofName::kind)
+    }
+}
+
+impl RoofName {
+    /// The roof that it names.
+    pub(super) fn kind(self) -> RoofKind {
+        match self {
             RoofName::Peak => RoofKind::Peak,
             RoofName::Achieved => RoofKind::Achieved,
-        })
+        }
     }
 }
 

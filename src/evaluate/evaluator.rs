@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::model::{Architecture, Counted, Demand, Forward, Pass, Phase, TensorType, Totals, Weights, Workload};
 use crate::potential::Point;
 use crate::profile::Profile;
-use crate::roofline::{Achieved, AchievedBound, AchievedSpan, Arithmetic, Bound, Load, Ridge, Roofs, Span, Task};
-use crate::units::{Bytes, Flops, Seconds};
+use crate::roofline::{Achieved, AchievedBound, AchievedSpan, Arithmetic, Bound, Load, Ridge, Roof, Roofs, Span, Task};
+use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Seconds};
 use roofprobe_kernels::Op;
 
 /// A model, stored in certain types, under the roofs of one profile. Asking allocates nothing.
@@ -92,6 +92,15 @@ impl<'a> Evaluator<'a> {
         self.ridge
     }
 
+    /// The ceilings that π and β are, with their intervals and what has to be said of them.
+    ///
+    /// # Errors
+    /// As [`Evaluator::new`].
+    pub fn ridge_roofs(&self) -> Result<(&Roof<'a, FlopsPerSecond>, &Roof<'a, BytesPerSecond>)> {
+        let arithmetic = Arithmetic::of(Op::Matmul, self.demand.types().main.nearest());
+        Ok((self.roofs.compute(arithmetic)?, &self.roofs.read))
+    }
+
     /// What the model asks for.
     pub fn demand(&self) -> &Demand<'a> {
         &self.demand
@@ -121,8 +130,16 @@ impl<'a> Evaluator<'a> {
     /// Misuse for a workload beyond its limits, or whose types are others than this evaluator's.
     pub fn figures(&self, workload: &Workload, phase: Phase) -> Result<Figures<'a>> {
         self.demand.check(workload)?;
+        self.figures_of(workload.forwards(self.demand.model(), phase)?)
+    }
+
+    /// Any passes, added up.
+    ///
+    /// # Errors
+    /// As [`Demand::each_counted`].
+    pub fn figures_of(&self, passes: impl IntoIterator<Item = (Pass, Forward)>) -> Result<Figures<'a>> {
         let mut figures = Figures::default();
-        for (pass, forward) in workload.forwards(self.demand.model(), phase)? {
+        for (pass, forward) in passes {
             self.add(pass, &forward, &mut figures, |_| {})?;
         }
         Ok(figures)

@@ -15,9 +15,6 @@ pub(super) const RATE: &str = "avg_ts";
 
 pub(super) const ENGINE: &str = "llama-bench";
 
-/// Its defaults, where a table does not tell: `-b` and `-ub`.
-pub(super) const CHUNKS: Chunks = Chunks { batch: 2048, micro_batch: 512 };
-
 pub(super) fn measured(records: Vec<Record>) -> Result<Vec<Measured>> {
     records.iter().map(one).collect()
 }

@@ -20,7 +20,8 @@ pub struct Passes {
     pub chunks: Option<Chunks>,
 }
 
-/// How an engine cuts a prompt. Weights are read once for each micro-batch, and logits computed once for each batch.
+/// How llama.cpp cuts a prompt. Weights are read once for each micro-batch, and logits computed once for each batch; the last
+/// layer goes on, behind its mixer, with the rows whose logits are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunks {
     /// Tokens of a batch.
@@ -29,7 +30,15 @@ pub struct Chunks {
     pub micro_batch: u64,
 }
 
+/// The defaults of llama-bench, `-b` and `-ub`.
+pub(super) const LLAMA_BENCH: Chunks = Chunks { batch: 2048, micro_batch: 512 };
+
 impl Passes {
+    /// What llama-bench times by its defaults: `-p` alone, `-n` alone, each from an empty context, or `-pg`.
+    pub const fn of_llama_bench(prompt: u64, decode: u64) -> Passes {
+        Passes { past: 0, prompt, decode, chunks: Some(LLAMA_BENCH) }
+    }
+
     /// The name of the phase, or phases, that it covers.
     pub const fn phase(&self) -> &'static str {
         match (self.prompt, self.decode) {
@@ -52,7 +61,7 @@ impl Passes {
     }
 
     /// The passes, in their order. How latent attention is done is left to the caller.
-    pub(super) fn forwards(&self) -> Vec<(Pass, Forward)> {
+    pub fn forwards(&self) -> Vec<(Pass, Forward)> {
         let mut forwards = Vec::new();
         let Chunks { batch, micro_batch } =
             self.chunks.unwrap_or(Chunks { batch: self.prompt, micro_batch: self.prompt });
@@ -62,7 +71,10 @@ impl Passes {
             let tokens = of_batch.min(micro_batch);
             // Only the last micro-batch of a batch goes on to the head.
             let logits = u64::from(tokens == of_batch);
-            forwards.push((Pass::Prefill, Forward { tokens, past: self.past + done, logits, ..Forward::ONE_TOKEN }));
+            // llama.cpp, which cuts, also leaves rows out in the last layer.
+            let pruned = self.chunks.is_some();
+            let past = self.past + done;
+            forwards.push((Pass::Prefill, Forward { tokens, past, logits, pruned, ..Forward::ONE_TOKEN }));
             done += tokens;
         }
         if self.decode > 0 {

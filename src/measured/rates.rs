@@ -8,7 +8,7 @@
 use super::Measured;
 use super::fields::Record;
 use super::llama_bench;
-use super::passes::Passes;
+use super::passes::{LLAMA_BENCH, Passes};
 use crate::error::{Error, Result};
 use crate::model::{Runtime, TensorType};
 
@@ -45,7 +45,7 @@ fn row(record: &Record, measured: &mut Vec<Measured>) -> Result<()> {
     let (prompt, cached) = (record.maybe_count("prompt")?, record.maybe_count("cached")?.unwrap_or(0));
     let shared = shared(record)?;
     let of_its_own = shared.engine == llama_bench::ENGINE;
-    let none = Passes { past: cached, prompt: 0, decode: 0, chunks: of_its_own.then_some(llama_bench::CHUNKS) };
+    let none = Passes { past: cached, prompt: 0, decode: 0, chunks: of_its_own.then_some(LLAMA_BENCH) };
     if let Some(rate) = prefill {
         let prompt = some(record, "prompt", prompt, 1)?;
         measured.push(Measured { passes: Passes { prompt, ..none }, tokens_per_s: rate, ..shared.clone() });

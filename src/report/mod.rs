@@ -10,6 +10,7 @@ mod machine;
 pub mod measured;
 pub mod models;
 pub mod profile;
+pub mod study;
 pub mod sweep;
 
 use crate::error::{Error, Result};

@@ -1,0 +1,219 @@
+//! Models that attend in different ways.
+
+use super::finding::{Finding, Holds, Tally, above, range, short};
+use super::{Case, Engine, NamedProfile, Setting, Study, add_ridge, cases, groups};
+use crate::error::Result;
+use crate::evaluate::RoofKind;
+use crate::model::{Architecture, Mixer, Runtime, Workload};
+use serde::Serialize;
+
+/// The models that the paper compares, cut to about one and a half billion parameters: names and layers.
+pub const PAPER_MODELS: [(&str, u64); 3] = [("smollm2-1.7b", 21), ("qwen2.5-1.5b", 28), ("plm-1.8b", 26)];
+
+/// A kind of attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Attention {
+    /// As many key/value heads as query heads.
+    #[serde(rename = "MHA")]
+    MultiHead,
+    /// Fewer of them, but more than one.
+    #[serde(rename = "GQA")]
+    GroupedQuery,
+    /// One of them.
+    #[serde(rename = "MQA")]
+    MultiQuery,
+    /// Keys and values made of a latent.
+    #[serde(rename = "MLA")]
+    Latent,
+    /// Layers that differ in this, or do not attend at all.
+    #[serde(rename = "mixed")]
+    Mixed,
+}
+
+impl Attention {
+    /// The name in reports and records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Attention::MultiHead => "MHA",
+            Attention::GroupedQuery => "GQA",
+            Attention::MultiQuery => "MQA",
+            Attention::Latent => "MLA",
+            Attention::Mixed => "mixed",
+        }
+    }
+
+    /// That of a model.
+    pub fn of(model: &Architecture) -> Attention {
+        let kind = |mixer: &Mixer| match mixer {
+            Mixer::GroupedQuery(attention) if attention.kv_heads == attention.heads => Attention::MultiHead,
+            Mixer::GroupedQuery(attention) if attention.kv_heads == 1 => Attention::MultiQuery,
+            Mixer::GroupedQuery(_) => Attention::GroupedQuery,
+            Mixer::Latent(_) => Attention::Latent,
+            Mixer::ShortConvolution(_) | Mixer::Mamba2(_) => Attention::Mixed,
+        };
+        let mut kinds = model.layers.iter().map(|layer| kind(&layer.mixer));
+        let first = kinds.next().unwrap_or(Attention::Mixed);
+        if kinds.all(|other| other == first) { first } else { Attention::Mixed }
+    }
+}
+
+/// Every model, those with latent attention in the way of each runtime: the order of OI and of speed.
+///
+/// # Errors
+/// As [`evaluate`](crate::evaluate::evaluate).
+pub fn attention(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
+    let (mut ridges, mut all) = (Vec::new(), Vec::new());
+    for &profile in profiles {
+        for model in models {
+            add_ridge(&mut ridges, model, profile, &setting.workload)?;
+            for runtime in runtimes(model, setting) {
+                all.extend(cases(model, profile, setting, Workload { runtime, ..setting.workload })?);
+            }
+        }
+    }
+    let study = Study::of("attention", setting, ridges, all);
+    let findings = findings(&study.cases, setting);
+    Ok(study.with(findings))
+}
+
+/// The runtime asked for, and behind it the others where they differ.
+fn runtimes(model: &Architecture, setting: &Setting) -> Vec<Runtime> {
+    let asked = setting.workload.runtime;
+    let mut runtimes = vec![asked];
+    let latent = model.layers.iter().any(|layer| matches!(layer.mixer, Mixer::Latent(_)));
+    if latent && setting.engine == Engine::Definition {
+        runtimes.extend(Runtime::ALL.into_iter().filter(|runtime| *runtime != asked));
+    }
+    runtimes
+}
+
+/// The order that the paper states.
+const ORDER: [Attention; 3] = [Attention::Latent, Attention::MultiHead, Attention::GroupedQuery];
+
+/// A quantity of a case, with its interval.
+type Quantity<'a> = &'a dyn Fn(&Case) -> [f64; 2];
+
+fn findings(cases: &[Case], setting: &Setting) -> Vec<Finding> {
+    let roof = setting.roof;
+    let asked = cases.iter().filter(|case| case.runtime == setting.workload.runtime);
+    let of = "pairs of profile and scenario";
+    let oi = |case: &Case| [case.whole().oi; 2];
+    let flops = |case: &Case| case.whole().under(roof).gflop_per_s_interval;
+    let tokens = |case: &Case| case.whole().under(roof).tokens_per_s_interval;
+    let quantities: [(&str, Quantity); 3] = [("OI", &oi), ("FLOP/s", &flops), ("tokens/s", &tokens)];
+    let groups = groups(asked, |case| (&case.profile, &case.scenario));
+    let mut findings = Vec::new();
+    for (what, quantity) in quantities {
+        let verdicts: Vec<Holds> = groups.iter().filter_map(|group| in_order(group, quantity)).collect();
+        if verdicts.is_empty() {
+            continue;
+        }
+        findings.push(Tally::of(verdicts).every(
+            format!("MLA > MHA > GQA in {what}"),
+            of,
+            by_kind(&groups, what, roof),
+        ));
+    }
+    findings.extend(carries_over(&groups, &flops, roof));
+    findings.extend(runtime_matters(cases));
+    findings
+}
+
+/// Whether each kind lies above the next; none where one of them is not there.
+fn in_order(group: &[&Case], quantity: Quantity) -> Option<Holds> {
+    let of = |kind: Attention| -> Vec<&Case> { group.iter().filter(|case| case.attention == kind).copied().collect() };
+    let kinds = ORDER.map(of);
+    if kinds.iter().any(Vec::is_empty) {
+        return None;
+    }
+    let mut verdicts = Vec::new();
+    for pair in kinds.windows(2) {
+        let each = pair[0].iter().flat_map(|a| pair[1].iter().map(|b| above(quantity(a), quantity(b))));
+        verdicts.extend(each);
+    }
+    all_of(&verdicts)
+}
+
+fn by_kind(groups: &[Vec<&Case>], what: &str, roof: RoofKind) -> String {
+    let value = |case: &Case| match what {
+        "OI" => case.whole().oi,
+        "FLOP/s" => case.whole().under(roof).gflop_per_s,
+        _ => case.whole().under(roof).tokens_per_s,
+    };
+    let each = |group: &Vec<&Case>| {
+        let of = |kind: Attention| {
+            let all = group.iter().filter(|case| case.attention == kind);
+            format!("{} {}", kind.name(), range(all.map(|case| value(case))))
+        };
+        let place = group.first().map_or(String::new(), |case| format!("{} on {}", case.scenario, case.profile));
+        format!("{place}: {}", ORDER.map(of).join(", "))
+    };
+    // OI is the same on every profile.
+    let profile = groups.first().and_then(|group| group.first()).map(|case| case.profile.clone());
+    let here =
+        groups.iter().filter(|group| what != "OI" || group.first().map(|case| &case.profile) == profile.as_ref());
+    let unit = match what {
+        "OI" => "FLOP/B".to_owned(),
+        "FLOP/s" => format!("GFLOP/s, {} roof", roof.name()),
+        _ => format!("tokens/s end to end, {} roof", roof.name()),
+    };
+    format!("{unit}: {}", here.map(each).collect::<Vec<_>>().join("; "))
+}
+
+/// Whether MLA has the highest rate of FLOPs on every profile.
+fn carries_over(groups: &[Vec<&Case>], flops: Quantity, roof: RoofKind) -> Option<Finding> {
+    let verdicts: Vec<(&str, Holds)> = groups
+        .iter()
+        .filter_map(|group| Some((group.first()?.profile.as_str(), leads(group, Attention::Latent, flops)?)))
+        .collect();
+    let mut profiles: Vec<&str> = verdicts.iter().map(|(profile, _)| *profile).collect();
+    profiles.dedup();
+    if profiles.len() < 2 {
+        return None;
+    }
+    let each = profiles.iter().map(|profile| {
+        let tally = Tally::of(verdicts.iter().filter(|(known, _)| known == profile).map(|(_, holds)| *holds));
+        format!("{} of {} scenarios on {profile}", tally.yes, tally.yes + tally.no + tally.open)
+    });
+    let evidence = format!("first in {}, {} roof", each.collect::<Vec<_>>().join(", "), roof.name());
+    let all = Tally::of(verdicts.iter().map(|(_, holds)| *holds));
+    Some(all.every("MLA has the highest FLOP/s on every profile", "pairs of profile and scenario", evidence))
+}
+
+/// Whether a kind lies above all others; none where it, or all others, are not there.
+fn leads(group: &[&Case], kind: Attention, quantity: Quantity) -> Option<Holds> {
+    let (of_it, others): (Vec<&Case>, Vec<&Case>) = group.iter().partition(|case| case.attention == kind);
+    let each = of_it.iter().flat_map(|a| others.iter().map(|b| above(quantity(a), quantity(b))));
+    all_of(&each.collect::<Vec<Holds>>())
+}
+
+/// Whether every one holds; none of none.
+fn all_of(verdicts: &[Holds]) -> Option<Holds> {
+    let all = verdicts.iter().all(|holds| *holds == Holds::True);
+    (!verdicts.is_empty()).then(|| Holds::of(all, verdicts.contains(&Holds::False)))
+}
+
+/// What a runtime's way of latent attention changes; on one profile, as neither OI nor the cache knows it.
+fn runtime_matters(cases: &[Case]) -> Option<Finding> {
+    let profile = &cases.first()?.profile;
+    let latent = cases.iter().filter(|case| case.profile == *profile && case.attention == Attention::Latent);
+    let (mut verdicts, mut words) = (Vec::new(), Vec::new());
+    for group in groups(latent, |case| (&case.model, &case.scenario)).iter().filter(|group| group.len() > 1) {
+        let differ = group.iter().any(|case| case.whole().oi != group[0].whole().oi);
+        verdicts.push(Holds::of(differ, !differ));
+        let each = |of: &dyn Fn(&Case) -> String| {
+            group.iter().map(|case| format!("{} {}", case.runtime, of(case))).collect::<Vec<_>>().join(", ")
+        };
+        // A model's cache is the same in all scenarios.
+        if !words.iter().any(|(model, _): &(&str, String)| *model == group[0].model) {
+            let kept = each(&|case| case.kv_elements_per_token.to_string());
+            words.push((&group[0].model, format!("{} caches elements per token: {kept}", group[0].model)));
+        }
+        let oi = each(&|case| short(case.whole().oi));
+        words.push((&group[0].model, format!("{} FLOP/B: {oi}", group[0].scenario)));
+    }
+    let evidence = words.into_iter().map(|(_, words)| words).collect::<Vec<_>>().join("; ");
+    (!verdicts.is_empty()).then(|| {
+        Tally::of(verdicts).every("the runtime changes the OI of MLA", "pairs of model and scenario", evidence)
+    })
+}

@@ -1,0 +1,164 @@
+//! The five studies of arXiv 2602.11506 ("RooflineBench"), for any model and profile: length of the sequence, depth, precision,
+//! attention, hardware.
+//!
+//! A study is a set of [`Case`]s, each a [`Scenario`] of a model on a profile, counted and timed by
+//! [`Evaluator`], and [`Finding`]s: claims, most of them the paper's, held against every case.
+//! OI is that of the printed definition: W/Q, with W counted exactly and Q the weights and the cache that the passes of the
+//! scenario must move.
+//!
+//! Pure: the same input gives the same record. The record's field names are a contract with other tools.
+
+mod attention;
+mod case;
+mod depth;
+mod finding;
+mod hardware;
+mod precision;
+mod scenario;
+mod sequence;
+
+use crate::error::Result;
+use crate::evaluate::{Evaluator, RoofKind};
+use crate::model::{Architecture, Workload};
+use crate::profile::Profile;
+use case::cases;
+use serde::Serialize;
+
+pub use attention::{Attention, PAPER_MODELS, attention};
+pub use case::{Case, Part, PartKind, Regime, Standing};
+pub use depth::{FLAT_PERCENT, depth};
+pub use finding::{Finding, Holds};
+pub use hardware::hardware;
+pub use precision::precision;
+pub use scenario::{Engine, Scenario};
+pub use sequence::sequence;
+
+/// What all cases of a study have in common.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// The scenarios.
+    pub scenarios: Vec<Scenario>,
+    /// How they are run.
+    pub engine: Engine,
+    /// Everything else about the use of the models; its prompt and its answer are those of the scenarios.
+    pub workload: Workload,
+    /// The roof that findings go by.
+    pub roof: RoofKind,
+}
+
+/// A study: its cases, and what they say.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Study {
+    /// Which one.
+    pub study: &'static str,
+    /// How the scenarios are run.
+    pub engine: Engine,
+    /// The roof that findings go by.
+    pub roof: RoofKind,
+    /// Where memory and compute meet, for the weights of the study on each profile.
+    pub ridges: Vec<RidgePoint>,
+    /// The cases.
+    pub cases: Vec<Case>,
+    /// What they say.
+    pub findings: Vec<Finding>,
+}
+
+/// The ridge of one profile for the arithmetic of some weights.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RidgePoint {
+    /// The profile's name.
+    pub profile: String,
+    /// The device's name.
+    pub device: String,
+    /// The weights.
+    pub weights: String,
+    /// The ceiling that is π.
+    pub compute_ceiling: String,
+    /// π.
+    pub gflop_per_s: f64,
+    /// The ceiling that is β.
+    pub memory_ceiling: String,
+    /// β.
+    pub gb_per_s: f64,
+    /// π/β.
+    pub ridge_flop_per_byte: f64,
+    /// What their intervals allow it to be.
+    pub ridge_interval: [f64; 2],
+    /// What has to be said about the two ceilings.
+    pub notes: Vec<String>,
+}
+
+/// A profile with the name it was asked for by.
+pub type NamedProfile<'a> = (&'a str, &'a Profile);
+
+impl Study {
+    fn of(study: &'static str, setting: &Setting, ridges: Vec<RidgePoint>, cases: Vec<Case>) -> Study {
+        Study { study, engine: setting.engine, roof: setting.roof, ridges, cases, findings: Vec::new() }
+    }
+
+    fn with(self, findings: Vec<Finding>) -> Study {
+        Study { findings, ..self }
+    }
+}
+
+/// Every model on every profile in every scenario.
+fn plain(study: &'static str, models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
+    let (mut ridges, mut all) = (Vec::new(), Vec::new());
+    for &profile in profiles {
+        for model in models {
+            add_ridge(&mut ridges, model, profile, &setting.workload)?;
+            all.extend(cases(model, profile, setting, setting.workload)?);
+        }
+    }
+    Ok(Study::of(study, setting, ridges, all))
+}
+
+/// The ridge of a profile, once for each format of weights.
+fn add_ridge(
+    ridges: &mut Vec<RidgePoint>,
+    model: &Architecture,
+    (name, profile): NamedProfile,
+    workload: &Workload,
+) -> Result<()> {
+    let evaluator =
+        Evaluator::new(model, workload.weights, workload.kv, profile, name).map_err(|e| e.within(&model.name))?;
+    let weights = &evaluator.demand().types().format;
+    if ridges.iter().any(|known| known.profile == name && known.weights == *weights) {
+        return Ok(());
+    }
+    let (compute, read) = evaluator.ridge_roofs()?;
+    ridges.push(RidgePoint {
+        profile: name.to_owned(),
+        device: profile.device.name.clone(),
+        weights: weights.clone(),
+        compute_ceiling: compute.id.to_owned(),
+        gflop_per_s: compute.rate.giga(),
+        memory_ceiling: read.id.to_owned(),
+        gb_per_s: read.rate.giga(),
+        ridge_flop_per_byte: evaluator.ridge().intensity().0,
+        ridge_interval: [(compute.low / read.high).0, (compute.high / read.low).0],
+        notes: compute.remarks.iter().chain(&read.remarks).cloned().collect(),
+    });
+    Ok(())
+}
+
+/// The cases that agree in `key`, in the order of their first.
+fn groups<'a, Key: PartialEq>(
+    cases: impl IntoIterator<Item = &'a Case>,
+    key: impl Fn(&'a Case) -> Key,
+) -> Vec<Vec<&'a Case>> {
+    let mut groups: Vec<(Key, Vec<&Case>)> = Vec::new();
+    for case in cases {
+        let key = key(case);
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, group)) => group.push(case),
+            None => groups.push((key, vec![case])),
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+/// The case of a scenario.
+fn named<'a>(group: &[&'a Case], scenario: &str) -> Option<&'a Case> {
+    group.iter().find(|case| case.scenario == scenario).copied()
+}

@@ -1,0 +1,120 @@
+//! The same model in several formats of weights.
+
+use super::finding::{Finding, Holds, Tally, above, range, tallied};
+use super::{Case, NamedProfile, Setting, Standing, Study, add_ridge, cases, groups, named};
+use crate::error::{Error, Result};
+use crate::evaluate::RoofKind;
+use crate::model::{Architecture, Weights, Workload};
+
+/// Every model in each of `weights`: how much faster than in the first of them, in which scenario most.
+///
+/// # Errors
+/// As [`evaluate`](crate::evaluate::evaluate); misuse for fewer than two formats.
+pub fn precision(
+    models: &[Architecture],
+    profiles: &[NamedProfile],
+    setting: &Setting,
+    weights: &[Weights],
+) -> Result<Study> {
+    if weights.len() < 2 {
+        return Err(Error::misuse("--weights: needs two formats or more, and the first is the reference: f16,q8_0"));
+    }
+    let (mut ridges, mut all) = (Vec::new(), Vec::<Case>::new());
+    for &profile in profiles {
+        for model in models {
+            let mut reference: Vec<Case> = Vec::new();
+            for (place, &weights) in weights.iter().enumerate() {
+                let workload = Workload { weights: Some(weights), ..setting.workload };
+                add_ridge(&mut ridges, model, profile, &workload)?;
+                let mut some = cases(model, profile, setting, workload)?;
+                if place == 0 {
+                    reference.clone_from(&some);
+                }
+                some.iter_mut().zip(&reference).for_each(|(case, reference)| compare(case, reference));
+                all.extend(some);
+            }
+        }
+    }
+    let study = Study::of("precision", setting, ridges, all);
+    let first = weights[0].to_string();
+    let others = study.cases.iter().filter(|case| case.weights != first);
+    let findings = findings(others, setting.roof);
+    Ok(study.with(findings))
+}
+
+fn compare(case: &mut Case, reference: &Case) {
+    for (part, reference) in case.parts.iter_mut().zip(&reference.parts) {
+        for (standing, reference) in part.roofs.iter_mut().zip(&reference.roofs) {
+            let ([low, high], [slow, fast]) = (standing.tokens_per_s_interval, reference.tokens_per_s_interval);
+            standing.speedup = Some(standing.tokens_per_s / reference.tokens_per_s);
+            standing.speedup_interval = Some([low / fast, high / slow]);
+        }
+    }
+}
+
+fn findings<'a>(cases: impl Iterator<Item = &'a Case>, roof: RoofKind) -> Vec<Finding> {
+    let triples = groups(cases, |case| (&case.profile, &case.model, &case.weights));
+    let triples: Vec<Vec<&Case>> = triples.into_iter().filter(|group| group.len() > 1).collect();
+    let claims: [(&str, &str, f64); 2] =
+        [("SILO", "quantisation speeds SILO up most", 1.0), ("LISO", "quantisation speeds LISO up least", -1.0)];
+    let mut findings: Vec<Finding> =
+        claims.iter().filter_map(|&(name, claim, sign)| extreme(&triples, roof, name, claim, sign)).collect();
+    findings.extend(more_in_silo(&triples, roof));
+    findings
+}
+
+const OF: &str = "triples of model, profile and format";
+
+fn standing(case: &Case, roof: RoofKind) -> &Standing {
+    case.whole().under(roof)
+}
+
+fn interval(case: &Case, roof: RoofKind) -> [f64; 2] {
+    standing(case, roof).speedup_interval.unwrap_or([1.0, 1.0])
+}
+
+/// A scenario of which it is claimed that its speed-up is the greatest (`sign` 1) or the least (−1).
+fn extreme(triples: &[Vec<&Case>], roof: RoofKind, name: &str, claim: &str, sign: f64) -> Option<Finding> {
+    let with: Vec<&Vec<&Case>> = triples.iter().filter(|group| named(group, name).is_some()).collect();
+    let is = |group: &&Vec<&Case>| {
+        let Some(it) = named(group, name) else { return Holds::Undecided };
+        let others = group.iter().filter(|case| case.scenario != name);
+        let verdicts: Vec<Holds> = others
+            .map(|other| {
+                let (a, b) = (interval(it, roof), interval(other, roof));
+                if sign > 0.0 { above(a, b) } else { above(b, a) }
+            })
+            .collect();
+        Holds::of(verdicts.iter().all(|v| *v == Holds::True), verdicts.contains(&Holds::False))
+    };
+    let speedup = |case: &Case| sign * standing(case, roof).speedup.unwrap_or(1.0);
+    let winners = with.iter().filter_map(|group| group.iter().max_by(|a, b| speedup(a).total_cmp(&speedup(b))));
+    let of = |name: &str| {
+        let of = triples.iter().filter_map(|group| named(group, name));
+        range(of.filter_map(|case| standing(case, roof).speedup))
+    };
+    let most = if sign > 0.0 { "most" } else { "least" };
+    let evidence = format!(
+        "{most}: {}; times as fast end to end, {} roof: SISO {}, LISO {}, SILO {}, LILO {}",
+        tallied(winners.map(|case| case.scenario.as_str())),
+        roof.name(),
+        of("SISO"),
+        of("LISO"),
+        of("SILO"),
+        of("LILO"),
+    );
+    (!with.is_empty()).then(|| Tally::of(with.iter().map(is)).every(claim, OF, evidence))
+}
+
+fn more_in_silo(triples: &[Vec<&Case>], roof: RoofKind) -> Option<Finding> {
+    let both =
+        |group: &Vec<&Case>| Some((interval(named(group, "SILO")?, roof), interval(named(group, "LISO")?, roof)));
+    let pairs: Vec<([f64; 2], [f64; 2])> = triples.iter().filter_map(both).collect();
+    let ratio = |group: &Vec<&Case>| {
+        let of = |name| standing(named(group, name)?, roof).speedup;
+        Some(of("SILO")? / of("LISO")?)
+    };
+    let evidence = format!("SILO's speed-up over LISO's: {}", range(triples.iter().filter_map(ratio)));
+    let verdicts = pairs.iter().map(|(silo, liso)| above(*silo, *liso));
+    (!pairs.is_empty()).then(|| Tally::of(verdicts).every("quantisation speeds SILO up more than LISO", OF, evidence))
+}
