@@ -231,7 +231,9 @@ fn the_closest_type_not_smaller_stands_in_and_else_the_closest_below() {
 
 #[test]
 fn rungs_without_value_are_left_out_and_doubtful_ones_named() {
-    let mut profile = with_ladder(plain(), Dtype::F32, &[(4, 10.0), (64, 40.0)]);
+    // Without any product with one token there would be no achieved roof.
+    let mut profile = with_ladder(plain(), Dtype::Q8_0, &[(1, 10.0)]);
+    profile = with_ladder(profile, Dtype::F32, &[(4, 10.0), (64, 40.0)]);
     for (status, tokens) in [(Status::Unsupported, 8), (Status::Rejected, 16), (Status::Skipped, 32)] {
         let id = format!("matmul.f32.m{tokens}");
         profile.ceiling.push(Ceiling::without_value(&id, status, "it was wrong"));
@@ -259,6 +261,9 @@ fn without_matmuls_there_is_a_reason_and_no_roof() {
     profile.ceiling.push(Ceiling::without_value("matmul.q8_0.m1", Status::Skipped, "too little memory"));
     let message = Achieved::of(&profile, "plain").unwrap_err();
     assert!(message.contains("matmul.q8_0.m1 is skipped (too little memory)"), "{message}");
+    let profile = with_ladder(plain(), Dtype::F32, &[(4, 10.0), (64, 40.0)]);
+    let message = Achieved::of(&profile, "plain").unwrap_err();
+    assert!(message.contains("no matmul of one token has a value"), "{message}");
 }
 
 #[test]

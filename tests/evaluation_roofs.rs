@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::evaluate::{Evaluation, PhaseResult, Question, RoofKind, TOLERANCE, evaluate};
-use roofprobe::model::{Phase, Workload, find};
+use roofprobe::model::{Phase, Runtime, Workload, find};
 use roofprobe::profile::{Profile, parse};
 
 /// A profile with measured matmuls and attention.
@@ -152,4 +152,30 @@ fn advice_holds_when_it_is_followed() {
         }
         assert!(advice.fastest_because.starts_with(&advice.formats[0].weights));
     }
+}
+
+#[test]
+fn no_arithmetic_is_free_because_nothing_is_read() {
+    for runtime in Runtime::ALL {
+        let workload = Workload { context: Some(100_000), runtime, ..Workload::default() };
+        let result = run("deepseek-v2-lite", &workload, Question::default());
+        for op in result.phases.iter().flat_map(|phase| &phase.ops).filter(|op| op.flops > 0) {
+            // Modes of memory apart, no kernel beats the peak.
+            assert!(op.seconds_achieved.unwrap() > 0.5 * op.seconds_peak, "{runtime} {op:?}");
+        }
+    }
+    // Each token of a draft attends to the whole cache.
+    let workload = Workload { context: Some(131_072), weights: Some("q4_0".parse().unwrap()), ..Workload::default() };
+    let result = run("llama-3.1-8b", &workload, Question { advise: true, ..Question::default() });
+    assert_eq!(result.advice.unwrap().draft.count, 1);
+}
+
+#[test]
+fn activations_are_of_512_tokens_in_all() {
+    let needed = |micro_batch| {
+        let workload = Workload { batch: 64, micro_batch, ..Workload::default() };
+        run("llama-3.1-8b", &workload, Question::default()).memory_needed_bytes
+    };
+    assert_eq!(needed(None), needed(Some(512)));
+    assert!(needed(Some(1024)) > needed(None));
 }

@@ -120,7 +120,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Evaluate(verb)) => verb.run(format),
         Some(Verb::Sweep(verb)) => verb.run(format),
         Some(Verb::Compare(verb)) => verb.run(format),
-        Some(Verb::Plot(verb)) => verb.run(),
+        Some(Verb::Plot(verb)) => verb.run(format),
         Some(Verb::Study(verb)) => verb.run(format),
         Some(Verb::Models(verb)) => verb.run(format),
         Some(Verb::Profiles(verb)) => verb.run(format),

@@ -8,6 +8,7 @@ use crate::file::{self, Durability};
 use crate::model::Architecture;
 use crate::plot::{self, Chart, Drawing, Subject, Theme};
 use crate::profile::Profile;
+use crate::report::Format;
 use crate::store::{self, Named};
 use clap::{Args, ValueEnum};
 use std::path::Path;
@@ -76,7 +77,10 @@ impl From<ThemeName> for Theme {
 }
 
 impl Plot {
-    pub(super) fn run(&self) -> Result<()> {
+    pub(super) fn run(&self, format: Format) -> Result<()> {
+        if format != Format::Text {
+            return Err(Error::misuse("--format: a picture is SVG; leave the option out"));
+        }
         let workload = self.workload.workload()?;
         let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
         let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;

@@ -19,8 +19,8 @@ pub struct Advice {
     /// The largest number of sequences whose caches, with the weights, fit the device's memory; none where that is not
     /// known, or where not even one fits.
     pub fitting_batch: Option<u64>,
-    /// The same model with its weights in formats that this device's kernels were measured for (under the peak roof: in
-    /// common formats), the fastest at decoding first.
+    /// The model with its weights as asked for, and in the common formats whose kernels this tool measures, the fastest at
+    /// decoding first.
     pub formats: Vec<FormatSpeed>,
     /// Why the first of them is the fastest.
     pub fastest_because: String,
@@ -96,7 +96,7 @@ pub(super) fn because(formats: &[FormatSpeed]) -> String {
     };
     let fewest = formats.iter().min_by_key(|format| format.bytes_per_token).unwrap_or(first);
     if fewest.bytes_per_token == first.bytes_per_token {
-        return format!("{}; no other reads fewer bytes", told(first));
+        return format!("{}; none of these reads fewer bytes", told(first));
     }
     format!("{}; {}: its kernels lose more than its bytes save", told(first), told(fewest))
 }

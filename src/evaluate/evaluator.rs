@@ -5,7 +5,7 @@ use super::{RoofKind, Speed};
 use crate::error::{Error, Result};
 use crate::model::{Architecture, Counted, Demand, Forward, Pass, Phase, TensorType, Totals, Weights, Workload};
 use crate::potential::Point;
-use crate::profile::Profile;
+use crate::profile::{Profile, Status};
 use crate::roofline::{Achieved, AchievedBound, AchievedSpan, Arithmetic, Bound, Load, Ridge, Roof, Roofs, Span, Task};
 use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Seconds};
 use roofprobe_kernels::Op;
@@ -99,6 +99,14 @@ impl<'a> Evaluator<'a> {
     pub fn ridge_roofs(&self) -> Result<(&Roof<'a, FlopsPerSecond>, &Roof<'a, BytesPerSecond>)> {
         let arithmetic = Arithmetic::of(Op::Matmul, self.demand.types().main.nearest());
         Ok((self.roofs.compute(arithmetic)?, &self.roofs.read))
+    }
+
+    /// Whether the ridge stands on a quoted ceiling of `profile`, the one that this was made for.
+    pub(super) fn is_quoted(&self, profile: &Profile) -> bool {
+        let compute = self.roofs.compute(Arithmetic::of(Op::Matmul, self.demand.types().main.nearest()));
+        let ids = [Some(self.roofs.read.id), compute.ok().map(|roof| roof.id)];
+        let quoted = |id: &str| profile.ceiling(id).is_some_and(|ceiling| ceiling.status == Status::Quoted);
+        ids.into_iter().flatten().any(quoted)
     }
 
     /// What the model asks for.

@@ -35,7 +35,7 @@ pub(super) fn advice(
     let draft = Free::find(MOST, workload.batch, |tokens| {
         Ok(evaluator.seconds(&workload.verification(model, tokens)?, roof)?.0)
     })?;
-    let mut formats = formats(model, workload, profile, name, roof)?;
+    let mut formats = formats(evaluator, workload, profile, name, roof)?;
     formats.sort_by(|a, b| b.decode_tokens_per_s.total_cmp(&a.decode_tokens_per_s));
     Ok(Advice {
         tolerance: super::TOLERANCE,
@@ -63,34 +63,39 @@ fn fitting_batch(evaluator: &Evaluator, workload: &Workload, profile: &Profile) 
     Ok((low > 0).then_some(low))
 }
 
-/// The same shape in every format that its rows allow.
+/// What was asked about, then the same shape in every format that its rows allow.
 fn formats(
-    model: &Architecture,
+    asked: &Evaluator,
     workload: &Workload,
     profile: &Profile,
     name: &str,
     roof: RoofKind,
 ) -> Result<Vec<FormatSpeed>> {
+    let mut speeds = vec![speed(asked, workload, profile, roof)?];
     // Of a file's model the shape is asked about, not the file.
-    let shape = Architecture { stored: None, ..model.clone() };
-    let mut speeds = Vec::new();
-    for weights in FORMATS {
+    let shape = Architecture { stored: None, ..asked.demand().model().clone() };
+    let own = speeds[0].weights.clone();
+    for weights in FORMATS.into_iter().filter(|weights| weights.to_string() != own) {
         let workload = Workload { weights: Some(weights), ..*workload };
         // A format whose blocks its rows do not fill is none for this model.
         let Ok(evaluator) = Evaluator::new(&shape, workload.weights, workload.kv, profile, name) else { continue };
-        let phase = |phase| evaluator.figures(&workload, phase);
-        let (prefill, decode) = (phase(Phase::Prefill)?, phase(Phase::Decode)?);
-        let memory_needed_bytes = Memory::of(&evaluator, &workload)?.total()?;
-        let seconds = decode.seconds(roof);
-        speeds.push(FormatSpeed {
-            weights: weights.to_string(),
-            bytes_per_token: super::exact(decode.totals.weight_bytes.total())?,
-            gb_per_s: (decode.bytes() / seconds).giga(),
-            decode_tokens_per_s: workload.batch as f64 / seconds.0,
-            prefill_tokens_per_s: (workload.batch * workload.prompt) as f64 / prefill.seconds(roof).0,
-            memory_needed_bytes,
-            fits: profile.device.memory_bytes.map(|has| memory_needed_bytes <= has),
-        });
+        speeds.push(speed(&evaluator, &workload, profile, roof)?);
     }
     Ok(speeds)
+}
+
+fn speed(evaluator: &Evaluator, workload: &Workload, profile: &Profile, roof: RoofKind) -> Result<FormatSpeed> {
+    let phase = |phase| evaluator.figures(workload, phase);
+    let (prefill, decode) = (phase(Phase::Prefill)?, phase(Phase::Decode)?);
+    let memory_needed_bytes = Memory::of(evaluator, workload)?.total()?;
+    let seconds = decode.seconds(roof);
+    Ok(FormatSpeed {
+        weights: evaluator.demand().types().format.clone(),
+        bytes_per_token: super::exact(decode.totals.weight_bytes.total())?,
+        gb_per_s: (decode.bytes() / seconds).giga(),
+        decode_tokens_per_s: workload.batch as f64 / seconds.0,
+        prefill_tokens_per_s: (workload.batch * workload.prompt) as f64 / prefill.seconds(roof).0,
+        memory_needed_bytes,
+        fits: profile.device.memory_bytes.map(|has| memory_needed_bytes <= has),
+    })
 }

@@ -90,6 +90,7 @@ pub fn evaluate(
         micro_batch: workload.micro_batch,
         prune_last_layer: workload.prune_last_layer,
         roof,
+        quoted: evaluator.is_quoted(profile),
         no_achieved_roof: evaluator.achieved.as_ref().err().cloned(),
         ttft_seconds: seconds(Phase::Prefill),
         tpot_seconds: seconds(Phase::Decode),

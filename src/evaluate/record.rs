@@ -47,6 +47,9 @@ pub struct Evaluation {
     pub prune_last_layer: bool,
     /// The roof that the record goes by.
     pub roof: RoofKind,
+    /// Whether a ceiling of the peak roof is quoted, so that the roof is as good as its source.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub quoted: bool,
     /// Why the profile has no achieved roof, where it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_achieved_roof: Option<String>,

@@ -9,14 +9,17 @@ use crate::model::Phase;
 /// How to read the first table.
 const SPEED_NOTES: [&str; 4] = [
     "ms: of the prefill the time to first token, of decode the time per token at that context. tokens/s: taken in (prefill),",
-    "given (decode), given from end to end (generation). at peak: by peak arithmetic and memory alone, an upper bound.",
+    "given (decode), given from end to end (generation). at peak: by peak arithmetic and memory alone.",
     "bound: the resource that binds for most of the time. low, high: all ceilings at the ends of their 95 % intervals.",
     "Φ: distance to the ridge, below.",
 ];
 
 /// What the speeds go by.
-const fn roof_note(roof: RoofKind) -> &'static str {
-    match roof {
+const fn roof_note(evaluation: &Evaluation) -> &'static str {
+    match evaluation.roof {
+        RoofKind::Peak if evaluation.quoted => {
+            "Speeds by quoted peaks of arithmetic and memory, one operation after another: as good as their source."
+        }
         RoofKind::Peak => {
             "Speeds by peak arithmetic and memory, one operation after another: upper bounds. Real engines reach less."
         }
@@ -82,7 +85,7 @@ fn speeds(evaluations: &[Evaluation]) -> Table {
     };
     let mut notes: Vec<String> = Vec::new();
     for evaluation in evaluations {
-        let note = roof_note(evaluation.roof);
+        let note = roof_note(evaluation);
         if !notes.iter().any(|said| said == note) {
             notes.push(note.to_owned());
         }

@@ -143,6 +143,10 @@ impl<'a> Ladders<'a> {
                 },
             ));
         }
+        // Decode steps are products with one token: without any, most of what is asked would be guessed.
+        if placed.iter().flatten().all(|matmul| matmul.ladder.first().at > 1.0) {
+            return Err("no matmul of one token has a value".to_owned());
+        }
         Ok(Ladders { own: placed })
     }
 
@@ -188,5 +192,5 @@ fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
 /// No other spelling of the number: two rungs cannot stand at one place.
 fn tokens_of(id: &str, dtype: Dtype) -> Option<u64> {
     let tokens = id.strip_prefix("matmul.")?.strip_prefix(dtype.name())?.strip_prefix(".m")?;
-    tokens.parse().ok().filter(|&tokens| tokens > 0)
+    tokens.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == tokens)
 }

@@ -71,8 +71,16 @@ impl<'a> Roofs<'a> {
         let remedy = reads[0];
         let (read, write) = (first(profile, name, &reads, remedy)?, first(profile, name, &writes, remedy)?);
         let stand_in = Arithmetic::F32.ceiling_id();
-        let compute =
-            Arithmetic::ALL.map(|arithmetic| first(profile, name, &[arithmetic.ceiling_id(), stand_in], stand_in));
+        let compute = Arithmetic::ALL.map(|arithmetic| {
+            let half = Arithmetic::F16.ceiling_id();
+            let faster = || value(profile, half) > value(profile, stand_in);
+            let mut ids = vec![arithmetic.ceiling_id(), stand_in];
+            // Where integers have no rate, engines widen them to either.
+            if arithmetic == Arithmetic::I8 && faster() {
+                ids.insert(1, half);
+            }
+            first(profile, name, &ids, stand_in)
+        });
         let single = compute[Arithmetic::F32 as usize].clone();
         let compute = compute.map(|roof| match &single {
             Ok(single) => roof.map(|roof| at_least(roof, single)),
@@ -99,6 +107,11 @@ impl<'a> Roofs<'a> {
         let compute = if load.flops.0 > 0.0 { Some(self.compute(arithmetic)?) } else { None };
         Ok(Bound::of(load, compute, &self.read, &self.write))
     }
+}
+
+/// The rate of a compute ceiling, where it has one.
+fn value(profile: &Profile, id: &str) -> Option<f64> {
+    profile.ceiling(id).filter(|ceiling| ceiling.status.has_value()).and_then(|ceiling| ceiling.gflop_per_s)
 }
 
 /// Products of narrower types are exact in f32, too: where that is the faster arithmetic, it is their roof.
