@@ -78,6 +78,7 @@ fn achieved(placed: &Placed) -> Option<String> {
             Resource::Memory => (load.read.0 + load.written.0, "B"),
         };
         let tokens = match placed.task.kernel {
+            Kernel::Matmul { tokens: 1.0 } => " at 1 token".to_owned(),
             Kernel::Matmul { tokens } if tokens.fract() == 0.0 => format!(" at {tokens} tokens"),
             Kernel::Matmul { tokens } => format!(" at {tokens:.2} tokens per expert"),
             Kernel::Attention { context, .. } => format!(" over {context:.0} tokens"),
