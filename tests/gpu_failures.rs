@@ -2,8 +2,7 @@
 //! profile whose rows have values or reasons, and a selection that cannot be with a message. Where there is no adapter, tests
 //! that need one say so and pass, unless `ROOFPROBE_REQUIRE_GPU` is set.
 #![cfg(feature = "gpu")]
-// A test that is skipped has to say so.
-#![allow(clippy::print_stderr)]
+#![allow(clippy::print_stderr, reason = "a test that is skipped has to say so")]
 
 use roofprobe::profile::{self, Profile, Status};
 use std::io::{BufRead, BufReader, Write};

@@ -25,8 +25,9 @@ memory binds, and tokens per second are bandwidth over bytes; beyond it compute 
 
 /// Tell what a model can hope for on a device: work, intensity, what binds, tokens per second, potential.
 ///
-/// The work is counted exactly from the architecture; the roofs are the profile's measured ceilings. The answer is an
-/// upper bound: an engine that reaches it leaves nothing on the table.
+/// The work is counted exactly from the architecture. Speeds go by what this device's kernels were measured to do, where
+/// its profile tells, and beside that by peak arithmetic and memory alone, which nothing exceeds. It also tells how many
+/// sequences, or tokens of a draft, come almost free, and which weights are fastest here.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Evaluate {

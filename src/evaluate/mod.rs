@@ -1,7 +1,7 @@
 //! What a model can hope for on a device: architecture × workload × profile, joined.
 //!
 //! Every operation of the workload is put under the profile's ceilings ([`roofline`](crate::roofline)); their times add
-//! up, one operation after another. Two roofs answer side by side: the peak, an upper bound of the speed, and the achieved
+//! up, one operation after another. Two roofs answer side by side: the peak, which no kernel exceeds, and the achieved
 //! one, what kernels were measured to do. Traffic is what memory must deliver once: weights once per pass, visible keys and
 //! values once per pass and sequence; activations are taken to stay in caches, and are reported apart.
 //!

@@ -9,7 +9,7 @@ use std::ops::Range;
 /// How to read the columns.
 const NOTES: [&str; 3] = [
     "tokens/s: taken in (prefill), given (decode), given from end to end (generation). low, high: all ceilings at the ends",
-    "of their 95 % intervals. at peak: by peak arithmetic and memory alone, an upper bound. FLOP/B counts weights and cache.",
+    "of their 95 % intervals. at peak: by peak arithmetic and memory alone. FLOP/B counts weights and cache.",
     "Φ: distance to the ridge, comparable within one device and one side of the ridge. MiB: weights, cache and activations.",
 ];
 

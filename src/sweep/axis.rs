@@ -130,6 +130,10 @@ impl FromStr for Over {
         let axis = Axis::ALL.into_iter().find(|axis| axis.name() == name);
         let axis = axis.ok_or_else(|| format!("{name:?} is no axis; choose one of {}", known()))?;
         let words = || values.split(',').map(str::trim);
+        let twice = words().enumerate().find(|(place, word)| words().take(*place).any(|other| other == *word));
+        if let (Axis::Weights | Axis::Kv, Some((_, word))) = (axis, twice) {
+            return Err(format!("{name}: {word} is there twice; name it once"));
+        }
         let values = match axis {
             Axis::Weights => words()
                 .map(|word| word.parse::<Weights>().map_err(|e| e.to_string()))

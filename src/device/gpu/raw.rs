@@ -2,7 +2,7 @@
 //!
 //! Shaders without run-time checks, since a ceiling is not to be lowered by checks that no engine's shaders carry; the
 //! token without which wgpu refuses experimental features; and the sizes of a Vulkan device's memory heaps.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "the one room for what wgpu offers no safe call for")]
 
 use wgpu::{Adapter, Device, ExperimentalFeatures, ShaderModule, ShaderModuleDescriptor, ShaderRuntimeChecks};
 

@@ -63,6 +63,8 @@ pub(super) const FAMILIES: &[Facts] = &[
         norms: NormsRule::Both,
         window: WindowRule::Alternate(4096),
         caps: Caps::Absent(true),
+        // Beside `sliding_window`, which is what the family's code reads.
+        harmless: &["sliding_window_size"],
         ..GEMMA
     },
     // The 4B configuration leaves out heads, their size and the vocabulary.
