@@ -112,10 +112,16 @@ fn expert_note(phase: &PhaseResult) -> Option<String> {
 }
 
 fn above_roof_note(phase: &PhaseResult) -> String {
+    let why = match phase.speed.roof {
+        RoofKind::Peak => "other operations run under higher ones",
+        RoofKind::Achieved => {
+            "kernels met a faster mode of memory than its ceiling has, or other operations run under higher ones"
+        }
+    };
+    let above = -phase.potential.headroom_log2;
     format!(
-        "{}: the point lies {:.2} octaves above the roof of the weights' arithmetic; other operations run under higher ones",
-        phase.phase.name(),
-        -phase.potential.headroom_log2
+        "{}: the point lies {above:.2} octaves above the roof of the weights' arithmetic; {why}",
+        phase.phase.name()
     )
 }
 
