@@ -1,7 +1,7 @@
 //! Output that a document quotes, held against what is written.
 
 /// Whether the quoted lines stand in `written` in their order, next to each other but for `…`.
-pub fn stands_in(quoted: &[&str], written: &str) -> Result<(), String> {
+pub(crate) fn stands_in(quoted: &[&str], written: &str) -> Result<(), String> {
     let lines: Vec<&str> = written.lines().collect();
     let (mut at, mut gap) = (0, true);
     for line in quoted {
