@@ -183,6 +183,7 @@ fn decoding_is_flat_in_depth_and_nothing_peaks_early() {
     // Too few depths to ask for a peak.
     let few = study::depth(&models, &[("here", &m1)], &setting(), &[8, 16]).unwrap();
     assert_eq!(finding(&few, "OI of the scenario peaks at 3 to 5").holds, Holds::Undecided);
+    assert!(!few.findings.iter().any(|finding| finding.claim.contains("between the ends")));
 }
 
 /// A finding goes the way of the rows: the same model under a high ridge, a low one, and one that is not known.
@@ -213,6 +214,26 @@ fn findings_follow_from_the_rows() {
     assert_eq!(decided(&low, "LISO"), Some(Regime::Compute));
 }
 
+/// Two models of one name are two models: a configuration is called by its folder.
+#[test]
+fn namesakes_are_kept_apart() {
+    let m1 = shipped("apple-m1-pro-datasheet");
+    let models = [find("qwen3-0.6b"), Architecture { name: "qwen3-0.6b".to_owned(), ..find("llama-3.2-1b") }];
+    let study = study::sequence(&models, &[("here", &m1)], &setting()).unwrap();
+    let nearest = finding(&study, "LISO stands nearest");
+    assert_eq!(nearest.cases_for + nearest.cases_against + nearest.cases_undecided, 2);
+    assert_eq!((study.cases[0].model.as_str(), study.cases[4].model.as_str()), ("qwen3-0.6b", "qwen3-0.6b (2)"));
+}
+
+#[test]
+fn what_is_not_asked_for_is_not_in_the_evidence() {
+    let scenarios = ["LISO", "5/6"].map(|word| word.parse().unwrap()).to_vec();
+    let study = sequence("gpt2", &shipped("apple-m1-pro-datasheet"), &Setting { scenarios, ..setting() });
+    let evidence = &finding(&study, "LISO has the highest FLOP/s").evidence;
+    assert!(evidence.contains("LISO") && !evidence.contains("SILO"), "{evidence}");
+    assert_eq!(study.notes, ["gpt2: 4224 tokens are asked for; the model was made for 1024"]);
+}
+
 #[test]
 fn precision_is_told_against_the_first_format() {
     let m1 = shipped("apple-m1-pro-datasheet");
@@ -230,6 +251,12 @@ fn precision_is_told_against_the_first_format() {
         }
     }
     assert_eq!(finding(&study, "SILO up more than LISO").holds, Holds::True);
+    // What needs no fewer bytes than the first is no quantisation of it.
+    for up in [["f16", "f32"], ["q8_0", "f16"]] {
+        let formats = up.map(|word| word.parse().unwrap());
+        let study = study::precision(&models, &[("here", &m1)], &setting(), &formats).unwrap();
+        assert!(study.cases.len() == 8 && study.findings.is_empty(), "{up:?}");
+    }
     let one = study::precision(&models, &[("here", &m1)], &setting(), &formats[..1]);
     assert!(one.unwrap_err().to_string().contains("two formats"));
 }
@@ -342,6 +369,13 @@ fn bad_requests_are_refused_with_a_remedy() {
         (&["study", "precision", "-p", m1, "--weights", "f16"], &["--weights", "f16,q8_0"]),
         (&["study", "precision", "-p", m1, "--weights", "f16,q9"], &["q9"]),
         (&["study", "hardware", "-p", m1], &["-p", "two profiles"]),
+        (&["study", "sequence", "-p", m1, "-p", m1], &["-p apple-m1-pro-datasheet", "twice"]),
+        (&["study", "sequence", "-p", m1, "gpt2", "gpt2"], &["MODEL gpt2", "twice"]),
+        (
+            &["study", "sequence", "-p", m1, "--scenario", "SISO", "--scenario", "128/128"],
+            &["--scenario 128/128", "twice"],
+        ),
+        (&["study", "precision", "-p", m1, "--weights", "f16,q8_0,q8_0"], &["--weights q8_0", "twice"]),
         (&["study", "weather"], &["weather"]),
     ] {
         let output = run(arguments);

@@ -17,6 +17,7 @@ pub fn report(study: &Study) -> Result<Report> {
         "hardware" => vec![regimes(study)],
         _ => vec![speeds(study), standings(study)],
     };
+    tables[0].notes.extend(study.notes.iter().map(|note| format!("Note: {note}.")));
     tables.push(ridges(study));
     tables.push(findings(&study.findings));
     Ok(Report { tables, flat: Some(flat(study)), json })
@@ -266,7 +267,7 @@ fn findings(findings: &[Finding]) -> Table {
             finding.evidence,
         )
     };
-    let none = "None: the models, profiles and scenarios chosen leave nothing to compare.".to_owned();
+    let none = "None: the models, profiles, scenarios and formats chosen leave nothing to compare.".to_owned();
     let lines = if findings.is_empty() { vec![none] } else { findings.iter().map(line).collect() };
     Table { title: "Findings".to_owned(), notes: lines, ..Table::default() }
 }

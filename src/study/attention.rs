@@ -1,7 +1,7 @@
 //! Models that attend in different ways.
 
 use super::finding::{Finding, Holds, Tally, above, range, short};
-use super::{Case, Engine, NamedProfile, Setting, Study, add_ridge, cases, groups};
+use super::{Case, Engine, NamedProfile, Setting, Study, add_ridge, cases, checked, groups};
 use crate::error::Result;
 use crate::evaluate::RoofKind;
 use crate::model::{Architecture, Mixer, Runtime, Workload};
@@ -62,6 +62,7 @@ impl Attention {
 /// # Errors
 /// As [`evaluate`](crate::evaluate::evaluate).
 pub fn attention(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
+    let models = &checked(models, profiles, setting)?;
     let (mut ridges, mut all) = (Vec::new(), Vec::new());
     for &profile in profiles {
         for model in models {
@@ -71,7 +72,7 @@ pub fn attention(models: &[Architecture], profiles: &[NamedProfile], setting: &S
             }
         }
     }
-    let study = Study::of("attention", setting, ridges, all);
+    let study = Study::of("attention", setting, models, ridges, all);
     let findings = findings(&study.cases, setting);
     Ok(study.with(findings))
 }

@@ -170,7 +170,8 @@ pub(super) fn cases(
 ) -> Result<Vec<Case>> {
     let evaluator =
         Evaluator::new(model, workload.weights, workload.kv, profile, name).map_err(|e| e.within(&model.name))?;
-    evaluator.roof(Some(setting.roof)).map_err(|e| e.within(name))?;
+    let remedy = "measure one with `roofprobe measure`, or leave --roof out";
+    evaluator.roof(Some(setting.roof)).map_err(|e| Error::misuse(format!("{e}; {remedy}")))?;
     let one = |scenario| case(&evaluator, (name, profile), setting, workload, scenario);
     setting.scenarios.iter().map(one).collect()
 }

@@ -1,7 +1,7 @@
 //! The same model with fewer and with more layers.
 
 use super::finding::{Finding, Holds, Tally, range, tallied};
-use super::{Case, NamedProfile, PartKind, Setting, Study, add_ridge, cases, groups};
+use super::{Case, NamedProfile, PartKind, Setting, Study, add_ridge, cases, checked, groups};
 use crate::error::{Error, Result};
 use crate::model::Architecture;
 
@@ -16,6 +16,7 @@ pub fn depth(models: &[Architecture], profiles: &[NamedProfile], setting: &Setti
     if layers.is_empty() || !layers.is_sorted_by(|a, b| a < b) {
         return Err(Error::misuse("--layers: must rise from each to the next, as in 2,4,8"));
     }
+    let models = &checked(models, profiles, setting)?;
     // The shallowest and the deepest tell before any work is done whether all can be.
     for (model, at) in models.iter().flat_map(|model| [0, layers.len() - 1].map(|at| (model, at))) {
         model.with_layers(layers[at]).map_err(|e| e.within("--layers"))?;
@@ -30,7 +31,7 @@ pub fn depth(models: &[Architecture], profiles: &[NamedProfile], setting: &Setti
             }
         }
     }
-    let study = Study::of("depth", setting, ridges, all);
+    let study = Study::of("depth", setting, models, ridges, all);
     let findings = findings(&study.cases);
     Ok(study.with(findings))
 }
@@ -95,11 +96,14 @@ fn findings(cases: &[Case]) -> Vec<Finding> {
             evidence,
         ));
         let of_layers = range(courses.iter().flat_map(|c| c.points.iter().map(|point| point.0 as f64)));
-        findings.push(Tally::of(courses.iter().map(Course::one_way)).every(
-            format!("{what} has no peak between the ends: it rises or falls all the way"),
-            of,
-            format!("from {} layers", of_layers.replace('…', "to")),
-        ));
+        // Two depths have nothing between them.
+        if courses.iter().all(|course| course.points.len() > 2) {
+            findings.push(Tally::of(courses.iter().map(Course::one_way)).every(
+                format!("{what} has no peak between the ends: it rises or falls all the way"),
+                of,
+                format!("from {} layers", of_layers.replace('…', "to")),
+            ));
+        }
         let flat = |course: &Course| {
             let spread = course.spread_percent();
             Holds::of(spread < FLAT_PERCENT, spread >= FLAT_PERCENT)

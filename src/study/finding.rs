@@ -127,6 +127,12 @@ pub(super) fn range(values: impl IntoIterator<Item = f64>) -> String {
     if least == most { least } else { format!("{least} … {most}") }
 }
 
+/// The range of what each of `names` has; those that have nothing are left out.
+pub(super) fn ranges(names: &[&str], of: impl Fn(&str) -> Vec<f64>) -> String {
+    let each = names.iter().map(|name| (name, of(name))).filter(|(_, values)| !values.is_empty());
+    each.map(|(name, values)| format!("{name} {}", range(values))).collect::<Vec<_>>().join(", ")
+}
+
 /// How often each word comes, the most frequent first.
 pub(super) fn tallied<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();

@@ -17,7 +17,7 @@ mod precision;
 mod scenario;
 mod sequence;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::{Evaluator, RoofKind};
 use crate::model::{Architecture, Workload};
 use crate::profile::Profile;
@@ -61,6 +61,9 @@ pub struct Study {
     pub cases: Vec<Case>,
     /// What they say.
     pub findings: Vec<Finding>,
+    /// What has to be said about models and scenarios.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// The ridge of one profile for the arithmetic of some weights.
@@ -92,8 +95,15 @@ pub struct RidgePoint {
 pub type NamedProfile<'a> = (&'a str, &'a Profile);
 
 impl Study {
-    fn of(study: &'static str, setting: &Setting, ridges: Vec<RidgePoint>, cases: Vec<Case>) -> Study {
-        Study { study, engine: setting.engine, roof: setting.roof, ridges, cases, findings: Vec::new() }
+    fn of(
+        study: &'static str,
+        setting: &Setting,
+        models: &[Architecture],
+        ridges: Vec<RidgePoint>,
+        cases: Vec<Case>,
+    ) -> Study {
+        let notes = models.iter().filter_map(|model| too_long(model, setting)).collect();
+        Study { study, engine: setting.engine, roof: setting.roof, ridges, cases, findings: Vec::new(), notes }
     }
 
     fn with(self, findings: Vec<Finding>) -> Study {
@@ -101,8 +111,53 @@ impl Study {
     }
 }
 
+/// A longest scenario beyond the context that a model was made for.
+fn too_long(model: &Architecture, setting: &Setting) -> Option<String> {
+    // llama-bench's two tests have a context each.
+    let length = |scenario: &Scenario| match setting.engine {
+        Engine::Definition => scenario.prompt + scenario.generate,
+        Engine::LlamaBench => scenario.prompt.max(scenario.generate),
+    };
+    let (asked, made_for) = (setting.scenarios.iter().map(length).max()?, model.max_positions?);
+    let name = &model.name;
+    (asked > made_for).then(|| format!("{name}: {asked} tokens are asked for; the model was made for {made_for}"))
+}
+
+/// The models under names that tell them apart, once nothing is asked for twice and all else about their use is sound.
+fn checked(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Vec<Architecture>> {
+    let twice = |what: String| Err(Error::misuse(format!("{what}: is asked for twice; leave one out")));
+    // Lengths are checked with their scenario; what else is wrong is not the scenario's.
+    setting.engine.check(&Workload { prompt: 1, generate: Some(1), ..setting.workload })?;
+    for (at, scenario) in setting.scenarios.iter().enumerate() {
+        let same = |other: &Scenario| (other.prompt, other.generate) == (scenario.prompt, scenario.generate);
+        if setting.scenarios[..at].iter().any(same) {
+            return twice(format!("--scenario {scenario}"));
+        }
+    }
+    for (at, (name, _)) in profiles.iter().enumerate() {
+        if profiles[..at].iter().any(|(other, _)| other == name) {
+            return twice(format!("-p {name}"));
+        }
+    }
+    let mut distinct: Vec<Architecture> = Vec::new();
+    for (at, model) in models.iter().enumerate() {
+        if models[..at].contains(model) {
+            return twice(format!("MODEL {}", model.name));
+        }
+        // Configurations are called by their folders, and two folders may have one name.
+        let mut model = model.clone();
+        let namesakes = models[..at].iter().filter(|other| other.name == model.name).count();
+        if namesakes > 0 {
+            model.name = format!("{} ({})", model.name, namesakes + 1);
+        }
+        distinct.push(model);
+    }
+    Ok(distinct)
+}
+
 /// Every model on every profile in every scenario.
 fn plain(study: &'static str, models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
+    let models = &checked(models, profiles, setting)?;
     let (mut ridges, mut all) = (Vec::new(), Vec::new());
     for &profile in profiles {
         for model in models {
@@ -110,7 +165,7 @@ fn plain(study: &'static str, models: &[Architecture], profiles: &[NamedProfile]
             all.extend(cases(model, profile, setting, setting.workload)?);
         }
     }
-    Ok(Study::of(study, setting, ridges, all))
+    Ok(Study::of(study, setting, models, ridges, all))
 }
 
 /// The ridge of a profile, once for each format of weights.

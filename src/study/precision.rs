@@ -1,7 +1,7 @@
 //! The same model in several formats of weights.
 
-use super::finding::{Finding, Holds, Tally, above, range, tallied};
-use super::{Case, NamedProfile, Setting, Standing, Study, add_ridge, cases, groups, named};
+use super::finding::{Finding, Holds, Tally, above, range, ranges, tallied};
+use super::{Case, NamedProfile, Setting, Standing, Study, add_ridge, cases, checked, groups, named};
 use crate::error::{Error, Result};
 use crate::evaluate::RoofKind;
 use crate::model::{Architecture, Weights, Workload};
@@ -19,6 +19,12 @@ pub fn precision(
     if weights.len() < 2 {
         return Err(Error::misuse("--weights: needs two formats or more, and the first is the reference: f16,q8_0"));
     }
+    for (at, format) in weights.iter().enumerate() {
+        if weights[..at].contains(format) {
+            return Err(Error::misuse(format!("--weights {format}: is asked for twice; leave one out")));
+        }
+    }
+    let models = &checked(models, profiles, setting)?;
     let (mut ridges, mut all) = (Vec::new(), Vec::<Case>::new());
     for &profile in profiles {
         for model in models {
@@ -35,9 +41,14 @@ pub fn precision(
             }
         }
     }
-    let study = Study::of("precision", setting, ridges, all);
+    let study = Study::of("precision", setting, models, ridges, all);
     let first = weights[0].to_string();
-    let others = study.cases.iter().filter(|case| case.weights != first);
+    // A format that needs as many bytes as the reference, or more, is no quantisation of it.
+    let reference = |case: &Case| {
+        let same = |other: &&Case| (&other.model, &other.weights) == (&case.model, &first);
+        study.cases.iter().find(same).map(|other| other.weight_bytes_total)
+    };
+    let others = study.cases.iter().filter(|case| reference(case).is_some_and(|bytes| case.weight_bytes_total < bytes));
     let findings = findings(others, setting.roof);
     Ok(study.with(findings))
 }
@@ -91,17 +102,14 @@ fn extreme(triples: &[Vec<&Case>], roof: RoofKind, name: &str, claim: &str, sign
     let winners = with.iter().filter_map(|group| group.iter().max_by(|a, b| speedup(a).total_cmp(&speedup(b))));
     let of = |name: &str| {
         let of = triples.iter().filter_map(|group| named(group, name));
-        range(of.filter_map(|case| standing(case, roof).speedup))
+        of.filter_map(|case| standing(case, roof).speedup).collect()
     };
     let most = if sign > 0.0 { "most" } else { "least" };
     let evidence = format!(
-        "{most}: {}; times as fast end to end, {} roof: SISO {}, LISO {}, SILO {}, LILO {}",
+        "{most}: {}; times as fast end to end, {} roof: {}",
         tallied(winners.map(|case| case.scenario.as_str())),
         roof.name(),
-        of("SISO"),
-        of("LISO"),
-        of("SILO"),
-        of("LILO"),
+        ranges(&["SISO", "LISO", "SILO", "LILO"], of),
     );
     (!with.is_empty()).then(|| Tally::of(with.iter().map(is)).every(claim, OF, evidence))
 }

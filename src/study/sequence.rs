@@ -1,6 +1,6 @@
 //! How the lengths of prompt and answer move a model under the roofline.
 
-use super::finding::{Finding, Holds, Tally, above, range, short, tallied};
+use super::finding::{Finding, Holds, Tally, above, range, ranges, short, tallied};
 use super::{Case, NamedProfile, Regime, Setting, Study, groups, named, plain};
 use crate::error::Result;
 use crate::model::Architecture;
@@ -41,12 +41,11 @@ fn nearest(pairs: &[Vec<&Case>]) -> Option<Finding> {
     let is = |pair: &&Vec<&Case>| named(pair, "LISO").map_or(Holds::Undecided, |case| is_nearest(case, pair));
     let distance = |case: &Case| octaves(case).abs();
     let found = pairs.iter().filter_map(|pair| pair.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))));
-    let of = |name: &str| range(pairs.iter().filter_map(|pair| named(pair, name)).map(octaves));
+    let of = |name: &str| pairs.iter().filter_map(|pair| named(pair, name)).map(octaves).collect();
     let evidence = format!(
-        "nearest: {}; octaves from the ridge (below 0: memory-bound): LISO {}, LILO {}",
+        "nearest: {}; octaves from the ridge (below 0: memory-bound): {}",
         tallied(found.map(|case| case.scenario.as_str())),
-        of("LISO"),
-        of("LILO"),
+        ranges(&["LISO", "LILO"], of),
     );
     (!pairs.is_empty()).then(|| Tally::of(pairs.iter().map(is)).every("LISO stands nearest the ridge", PAIRS, evidence))
 }
@@ -65,14 +64,25 @@ fn deepest(pairs: &[Vec<&Case>]) -> Option<Finding> {
     };
     let silo = pairs.iter().filter_map(|pair| named(pair, "SILO"));
     let evidence = format!(
-        "OI {} FLOP/B, {} octaves below the ridge",
+        "OI {} FLOP/B, {}",
         range(silo.clone().map(|case| case.whole().oi)),
-        range(silo.map(|case| -octaves(case))),
+        from_ridge(&silo.map(octaves).collect::<Vec<f64>>()),
     );
     (!pairs.is_empty()).then(|| {
         let claim = "SILO stands deepest in the memory-bound region";
         Tally::of(pairs.iter().map(is)).every(claim, PAIRS, evidence)
     })
+}
+
+/// Where those octaves are, as a person says it: below, above, or on both sides.
+fn from_ridge(octaves: &[f64]) -> String {
+    if octaves.iter().all(|octave| *octave <= 0.0) {
+        format!("{} octaves below the ridge", range(octaves.iter().map(|octave| -octave)))
+    } else if octaves.iter().all(|octave| *octave >= 0.0) {
+        format!("{} octaves above the ridge", range(octaves.iter().copied()))
+    } else {
+        format!("{} octaves from the ridge (below 0: memory-bound)", range(octaves.iter().copied()))
+    }
 }
 
 fn fastest(pairs: &[Vec<&Case>], setting: &Setting) -> Option<Finding> {
@@ -86,9 +96,9 @@ fn fastest(pairs: &[Vec<&Case>], setting: &Setting) -> Option<Finding> {
     };
     let of = |name: &str| {
         let of = pairs.iter().filter_map(|pair| named(pair, name));
-        range(of.map(|case| case.whole().under(setting.roof).gflop_per_s))
+        of.map(|case| case.whole().under(setting.roof).gflop_per_s).collect()
     };
-    let evidence = format!("GFLOP/s, {} roof: LISO {}, SILO {}", setting.roof.name(), of("LISO"), of("SILO"));
+    let evidence = format!("GFLOP/s, {} roof: {}", setting.roof.name(), ranges(&["LISO", "SILO"], of));
     (!pairs.is_empty()).then(|| Tally::of(pairs.iter().map(is)).every("LISO has the highest FLOP/s", PAIRS, evidence))
 }
 
