@@ -1,6 +1,8 @@
 //! docs/PAPER.md tells the truth: each of its console blocks is a command, and lines of what that command writes.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod quoted;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -18,24 +20,6 @@ fn blocks() -> Vec<(Vec<&'static str>, Vec<&'static str>)> {
         .collect()
 }
 
-/// Whether the quoted lines stand in `written` in their order, next to each other but for `…`; the last line stands last.
-fn is_quoted(quoted: &[&str], written: &str) -> Result<(), String> {
-    let lines: Vec<&str> = written.lines().collect();
-    let (mut at, mut gap) = (0, false);
-    for line in quoted {
-        if *line == "…" {
-            gap = true;
-            continue;
-        }
-        let skipped = lines[at..].iter().position(|written| written == line).ok_or(format!("is not there: {line}"))?;
-        if skipped > 0 && !gap {
-            return Err(format!("lines are missing before: {line}"));
-        }
-        (at, gap) = (at + skipped + 1, false);
-    }
-    if gap || at == lines.len() { Ok(()) } else { Err(format!("goes on: {}", lines[at])) }
-}
-
 #[test]
 fn every_quoted_output_is_what_is_written() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -46,7 +30,7 @@ fn every_quoted_output_is_what_is_written() {
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         let written = String::from_utf8(output.stdout).unwrap();
         assert!(quoted.iter().any(|line| *line != "…"), "{words:?}");
-        if let Err(why) = is_quoted(&quoted, &written) {
+        if let Err(why) = quoted::stands_in(&quoted, &written) {
             panic!("{}: {why}\n{written}", words.join(" "));
         }
     }
@@ -151,10 +135,10 @@ fn the_summary_stands_on_findings() {
 fn quotations_are_held_to_the_line() {
     let written = "a\nb\nc\nd\n";
     for quoted in [&["a", "b", "c", "d"][..], &["…", "b", "…"], &["a", "…", "d"], &["…", "d"]] {
-        assert_eq!(is_quoted(quoted, written), Ok(()), "{quoted:?}");
+        assert_eq!(quoted::stands_in(quoted, written), Ok(()), "{quoted:?}");
     }
     for quoted in [&["b", "…"][..], &["a", "c", "…"], &["…", "e", "…"], &["…", "c"], &["…", "c", "b", "…"]]
     {
-        assert!(is_quoted(quoted, written).is_err(), "{quoted:?}");
+        assert!(quoted::stands_in(quoted, written).is_err(), "{quoted:?}");
     }
 }

@@ -47,5 +47,6 @@ fn formulas_are_those_of_the_command_above_them() {
     let end = lines.iter().position(|line| *line == "```").unwrap();
     let arguments = ["evaluate", "llama-3.2-1b", "-p", "amd-epyc-zen4-2c", "--weights", "q4_k_m", "--explain"];
     let output = Command::new(env!("CARGO_BIN_EXE_roofprobe")).args(arguments).output().unwrap();
-    quoted::stands_in(&lines[..end], &String::from_utf8(output.stdout).unwrap()).unwrap();
+    let somewhere = [&["…"], &lines[..end], &["…"]].concat();
+    quoted::stands_in(&somewhere, &String::from_utf8(output.stdout).unwrap()).unwrap();
 }

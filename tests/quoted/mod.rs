@@ -1,9 +1,9 @@
 //! Output that a document quotes, held against what is written.
 
-/// Whether the quoted lines stand in `written` in their order, next to each other but for `…`.
+/// Whether the quoted lines stand in `written` in their order, next to each other but for `…`; the last line stands last.
 pub(crate) fn stands_in(quoted: &[&str], written: &str) -> Result<(), String> {
     let lines: Vec<&str> = written.lines().collect();
-    let (mut at, mut gap) = (0, true);
+    let (mut at, mut gap) = (0, false);
     for line in quoted {
         if *line == "…" {
             gap = true;
@@ -15,5 +15,5 @@ pub(crate) fn stands_in(quoted: &[&str], written: &str) -> Result<(), String> {
         }
         (at, gap) = (at + skipped + 1, false);
     }
-    Ok(())
+    if gap || at == lines.len() { Ok(()) } else { Err(format!("goes on: {}", lines[at])) }
 }
