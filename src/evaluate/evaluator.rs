@@ -6,7 +6,9 @@ use crate::error::{Error, Result};
 use crate::model::{Architecture, Counted, Demand, Forward, Pass, Phase, TensorType, Totals, Weights, Workload};
 use crate::potential::Point;
 use crate::profile::{Profile, Status};
-use crate::roofline::{Achieved, AchievedBound, AchievedSpan, Arithmetic, Bound, Load, Ridge, Roof, Roofs, Span, Task};
+use crate::roofline::{
+    Achieved, AchievedBound, AchievedSpan, Arithmetic, Bound, Load, Resource, Ridge, Roof, Roofs, Span, Task,
+};
 use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Seconds};
 use roofprobe_kernels::Op;
 
@@ -103,10 +105,8 @@ impl<'a> Evaluator<'a> {
 
     /// Whether the ridge stands on a quoted ceiling of `profile`, the one that this was made for.
     pub(super) fn is_quoted(&self, profile: &Profile) -> bool {
-        let compute = self.roofs.compute(Arithmetic::of(Op::Matmul, self.demand.types().main.nearest()));
-        let ids = [Some(self.roofs.read.id), compute.ok().map(|roof| roof.id)];
         let quoted = |id: &str| profile.ceiling(id).is_some_and(|ceiling| ceiling.status == Status::Quoted);
-        ids.into_iter().flatten().any(quoted)
+        self.ridge_roofs().is_ok_and(|(compute, read)| quoted(compute.id) || quoted(read.id))
     }
 
     /// What the model asks for.
@@ -164,10 +164,8 @@ impl<'a> Evaluator<'a> {
 
     /// The time of one forward of decode steps, or of a draft's verification.
     pub(super) fn seconds(&self, forward: &Forward, roof: RoofKind) -> Result<Seconds> {
-        let mut figures = Figures::default();
         // A few tokens of each sequence over its cache: attention reads as a decode step's does.
-        self.add(Pass::Decode, forward, &mut figures, |_| {})?;
-        Ok(figures.seconds(roof))
+        Ok(self.figures_of([(Pass::Decode, *forward)])?.seconds(roof))
     }
 
     /// Adds the steps of `forward` to `figures`, and shows each to `see`.
@@ -226,9 +224,8 @@ impl<'a> Figures<'a> {
     }
 
     /// The resource that binds for the larger share of the time.
-    pub fn bound(&self, roof: RoofKind) -> crate::roofline::Resource {
-        use crate::roofline::Resource::{Compute, Memory};
-        if self.memory_bound_share(roof) > 0.5 { Memory } else { Compute }
+    pub fn bound(&self, roof: RoofKind) -> Resource {
+        if self.memory_bound_share(roof) > 0.5 { Resource::Memory } else { Resource::Compute }
     }
 
     fn memory_bound_share(&self, roof: RoofKind) -> f64 {
