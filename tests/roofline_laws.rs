@@ -292,3 +292,22 @@ fn a_point_above_the_roof_is_flagged_and_not_clamped() {
     }
     assert!(potential(2.0, 2.0).phi < 0.0);
 }
+
+#[test]
+fn products_are_done_in_the_fastest_arithmetic_that_can_do_them() {
+    let roof = |toml: &str, arithmetic: Arithmetic| {
+        let profile = parse(toml).unwrap();
+        let roofs = Roofs::of(&profile, "quoted").unwrap();
+        let roof = roofs.compute(arithmetic).unwrap();
+        (roof.id.to_owned(), roof.rate.giga(), roof.remarks.join("; "))
+    };
+    let pi = include_str!("../profiles/raspberry-pi-5-rooflinebench.toml");
+    let (id, rate, remarks) = roof(pi, Arithmetic::F16);
+    assert_eq!((id.as_str(), rate), ("compute.f32", 78.56), "f16 is slower there");
+    assert!(remarks.contains("compute.f16") && remarks.contains("1.48"), "{remarks}");
+    assert_eq!(roof(pi, Arithmetic::I8).0, "compute.f32");
+    let jetson = include_str!("../profiles/nvidia-jetson-orin-nano-super-rooflinebench.toml");
+    let (id, rate, remarks) = roof(jetson, Arithmetic::I8);
+    assert_eq!((id.as_str(), rate), ("compute.f16", 9560.0), "no i8 there, and f16 is the faster one");
+    assert!(remarks.contains("compute.i8 is not in the profile"), "{remarks}");
+}
