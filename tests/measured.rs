@@ -128,7 +128,7 @@ fn the_paper_breaks_its_own_roofs_on_the_m1_pro() {
     let models = ["qwen2.5-1.5b", "llama-3.2-1b", "qwen3-0.6b", "fox-1-1.6b", "smollm2-1.7b", "plm-1.8b"];
     let joined = paper("apple-m1-pro-rooflinebench", &models);
     assert_eq!(joined.points.len(), 2 * 4 * 3 * 6);
-    // From an empty context: 146 to 161 GB/s for the four models of more than a billion parameters that PAPER.md names.
+    // From an empty context: 146 to 161 GB/s for the four models of more than a billion parameters that docs/paper.md names.
     for point in of(&joined.points, "decode", "f16").iter().filter(|p| p.decode_passes == 128) {
         if ["qwen2.5-1.5b", "llama-3.2-1b", "plm-1.8b"].contains(&point.model.as_str()) {
             assert!((146.0..162.0).contains(&point.gb_per_s), "{}: {}", point.model, point.gb_per_s);

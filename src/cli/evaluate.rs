@@ -41,7 +41,7 @@ pub(super) struct Evaluate {
     profiles: Vec<String>,
 
     /// Measured rates to set under the roofs: what llama-bench wrote (-o json, jsonl or csv), or a table of rates, whose
-    /// columns METHODOLOGY.md names. Adds tables; JSON has them as "measured", and CSV has nothing else.
+    /// columns docs/methodology.md names. Adds tables; JSON has them as "measured", and CSV has nothing else.
     #[arg(long, value_name = "FILE")]
     measured: Option<PathBuf>,
 

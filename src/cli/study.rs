@@ -19,7 +19,7 @@ Examples:
   roofprobe study hardware --format csv                     on the paper's devices
 
 A study ends with findings: claims, most of them the paper's, with whether they hold for what was chosen,
-and the numbers that decide it. docs/PAPER.md has what comes of the paper's own choice.";
+and the numbers that decide it. docs/paper.md has what comes of the paper's own choice.";
 
 /// Ask what the RooflineBench paper (arXiv 2602.11506) asks, of any model and device: how lengths, depth, precision,
 /// attention and hardware move a model under the roofline.
