@@ -5,13 +5,13 @@ use super::resume::Earlier;
 use super::say;
 use super::subject::Subject;
 use crate::device::Device;
-use crate::device::gpu::{self, Adapter, Gpu, Listed};
+use crate::device::gpu::{self, Adapter, AdapterList, Gpu};
 use crate::error::Result;
 use crate::profile::GpuProvenance;
 
 /// Every adapter, and what is to be said about the list.
 pub(super) fn list() -> (Vec<serde_json::Value>, Vec<String>) {
-    let Listed { adapters, mut notes } = match gpu::adapters(interrupted) {
+    let AdapterList { adapters, mut notes } = match gpu::adapters(interrupted) {
         Ok(listed) => listed,
         Err(error) => return (Vec::new(), vec![error.to_string()]),
     };
