@@ -54,6 +54,7 @@ fn what_others_hold_goes_before_something_large_is_made_ready() {
         let stream = |vectors: u64| Variant {
             workgroup_size: Some(32),
             workgroups: Some(4),
+            layout: Some(Layout::Strided),
             footprint_bytes: Some(vectors * 16),
             ..Variant::default()
         };
