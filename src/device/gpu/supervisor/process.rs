@@ -136,13 +136,13 @@ impl Process {
             }
             Err(e) => format!("cannot be watched: {e}"),
         };
-        let stderr = self.last_stderr();
+        let stderr = self.last_output();
         let stderr = if stderr.is_empty() { stderr } else { format!(", saying: {stderr}") };
         format!("the GPU's process {end}{stderr}")
     }
 
     /// The end of its standard error, as one line.
-    fn last_stderr(&self) -> String {
+    fn last_output(&self) -> String {
         // The last bytes may still be on their way. All are there when the reading thread has ended.
         let begun = Instant::now();
         while Arc::strong_count(&self.stderr) > 1 && begun.elapsed() < END_MAX / 10 {
