@@ -1,7 +1,7 @@
 //! Measured rates of other engines: read from what they write, counted exactly, set under the roofs, never clamped.
 
 use roofprobe::measured::{self, Joined, Measured, MeasuredPoint, broken, join_all};
-use roofprobe::model::{self, Architecture, Forward, Totals};
+use roofprobe::model::{self, Forward, Model, Totals};
 use roofprobe::profile::Profile;
 use roofprobe::store;
 
@@ -14,7 +14,7 @@ const TINY: &str = r#"{"model_type":"llama","hidden_size":256,"num_hidden_layers
 /// Tables 3 to 5 of arXiv 2602.11506 v3.
 const PAPER: &str = include_str!("../docs/paper-rates.csv");
 
-fn tiny() -> Architecture {
+fn tiny() -> Model {
     model::parse_config(TINY, "tiny").unwrap()
 }
 
@@ -29,8 +29,8 @@ fn refusal(text: &str) -> String {
 /// The rows of the paper for one device, joined with these models.
 fn paper(profile_name: &str, models: &[&str]) -> Joined {
     let measured = measured::parse("paper-rates.csv", PAPER).unwrap();
-    let found: Vec<Architecture> = models.iter().map(|name| model::find(name).unwrap()).collect();
-    let models: Vec<(&str, &Architecture)> = models.iter().copied().zip(&found).collect();
+    let found: Vec<Model> = models.iter().map(|name| model::find(name).unwrap()).collect();
+    let models: Vec<(&str, &Model)> = models.iter().copied().zip(&found).collect();
     join_all(&measured, &models, &[(profile_name, &profile(profile_name))]).unwrap()
 }
 

@@ -3,7 +3,7 @@
 use super::workload::{RoofName, cache_type, find_model, find_profiles};
 use crate::error::{Error, Result};
 use crate::evaluate::common_roof;
-use crate::model::{Architecture, MOBILE_TIER, Runtime, TensorType, Weights, Workload};
+use crate::model::{MOBILE_TIER, Model, Runtime, TensorType, Weights, Workload};
 use crate::profile::Profile;
 use crate::report::{self, Format};
 use crate::store::{self, Named};
@@ -172,7 +172,7 @@ impl Which {
         }
     }
 
-    fn models(&self) -> Result<Vec<Architecture>> {
+    fn models(&self) -> Result<Vec<Model>> {
         let named = self.asked().0.models.as_slice();
         match (named, self) {
             ([], Which::Attention(_)) => {
