@@ -3,7 +3,7 @@
 use super::measure::Measure;
 use super::say;
 use crate::error::{Error, Result};
-use crate::evaluate::{Question, evaluate};
+use crate::evaluate::evaluate;
 use crate::model::weights::recipe::Recipe;
 use crate::model::{self, Weights, Workload};
 use crate::report::{self, Format, Report};
@@ -19,7 +19,7 @@ pub(super) fn run(format: Format) -> Result<()> {
     let workload = Workload { weights: Some(WEIGHTS), ..Workload::default() };
     let roofline = report::profile::report(&measured.profile)?;
     let evaluation =
-        match evaluate(&model::find(MODEL)?, &workload, &measured.profile, "this machine", Question::default()) {
+        match evaluate(&model::find(MODEL)?, &workload.into(), &measured.profile, "this machine") {
             Ok(evaluation) => evaluation,
             Err(error) => {
                 // What was found is shown all the same; the ceilings' own reasons say why it was not enough.

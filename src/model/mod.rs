@@ -48,5 +48,5 @@ pub use tensor_type::{Grouped, Scheme, TensorType};
 pub use visible::{keys_read, visible_pairs};
 pub use weights::Weights;
 pub use weights::checkpoint::Checkpoint;
-pub use workload::{BATCH_MAX, Pass, Phase, Run, Runtime, Workload};
+pub use workload::{BATCH_MAX, Knob, Pass, Phase, Run, Runtime, Workload};
 pub use zoo::{MOBILE_TIER, PI_TIER, find, names, parse_zoo, zoo};
