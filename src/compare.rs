@@ -220,11 +220,7 @@ pub struct Speed {
 ///
 /// # Errors
 /// Misuse with fewer than two profiles, and as [`evaluate`].
-pub fn compare(
-    profiles: &[NamedProfile],
-    models: &[Architecture],
-    query: &Query,
-) -> Result<Comparison> {
+pub fn compare(profiles: &[NamedProfile], models: &[Architecture], query: &Query) -> Result<Comparison> {
     if profiles.len() < 2 {
         return Err(Error::misuse(
             "compare needs at least two profiles, and the first one is the reference; `roofprobe profiles` lists some",

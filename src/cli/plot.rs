@@ -86,9 +86,7 @@ impl Plot {
         let evaluate = |named: &Named| -> Result<Vec<Evaluation>> {
             let with_names = models.iter().zip(&self.models);
             with_names
-                .map(|(model, asked)| {
-                    evaluate(model, &query, &named.profile, &named.name).map_err(|e| e.within(asked))
-                })
+                .map(|(model, asked)| evaluate(model, &query, &named.profile, &named.name).map_err(|e| e.within(asked)))
                 .collect()
         };
         let evaluations: Vec<Vec<Evaluation>> = named.iter().map(evaluate).collect::<Result<_>>()?;

@@ -29,9 +29,8 @@ pub(super) fn advice(evaluator: &Evaluator) -> Result<Advice> {
         let workload = Workload { batch, micro_batch: None, ..*workload };
         Ok(evaluator.seconds(&workload.verification(model, 1)?)?.0)
     })?;
-    let draft = Free::find(MOST, workload.batch, |tokens| {
-        Ok(evaluator.seconds(&workload.verification(model, tokens)?)?.0)
-    })?;
+    let draft =
+        Free::find(MOST, workload.batch, |tokens| Ok(evaluator.seconds(&workload.verification(model, tokens)?)?.0))?;
     let mut formats = formats(evaluator)?;
     formats.sort_by(|a, b| b.decode_tokens_per_s.total_cmp(&a.decode_tokens_per_s));
     Ok(Advice {

@@ -24,8 +24,7 @@ pub(super) fn phase_outcome(phase: Phase, evaluator: &Evaluator) -> Result<Phase
     let totals = &figures.totals;
     let act_bytes = totals.act_elements * u128::from(Dtype::F32.block().bytes);
     let Extent { tokens, context } = Extent::of(workload, phase);
-    let speeds =
-        evaluator.roof_kinds().iter().map(|&kind| figures.speed(kind, phase, workload, longest(&steps, kind)));
+    let speeds = evaluator.roof_kinds().iter().map(|&kind| figures.speed(kind, phase, workload, longest(&steps, kind)));
     let roofs: Vec<_> = speeds.collect();
     let speed = figures.speed(roof, phase, workload, longest(&steps, roof));
     let point = figures.point(roof);

@@ -56,11 +56,9 @@ pub struct Knob {
 
 impl Knob {
     /// Tokens of the prompt.
-    pub const PROMPT: Knob =
-        Knob { name: "prompt", key: "prompt", get: |w| Some(w.prompt), set: |w, n| w.prompt = n };
+    pub const PROMPT: Knob = Knob { name: "prompt", key: "prompt", get: |w| Some(w.prompt), set: |w, n| w.prompt = n };
     /// Tokens in the cache before the prompt.
-    pub const CACHED: Knob =
-        Knob { name: "cached", key: "cached", get: |w| Some(w.cached), set: |w, n| w.cached = n };
+    pub const CACHED: Knob = Knob { name: "cached", key: "cached", get: |w| Some(w.cached), set: |w, n| w.cached = n };
     /// Keys that the decode step sees.
     pub const CONTEXT: Knob =
         Knob { name: "context", key: "context", get: |w| w.context, set: |w, n| w.context = Some(n) };
@@ -70,12 +68,8 @@ impl Knob {
     /// Sequences.
     pub const BATCH: Knob = Knob { name: "batch", key: "batch", get: |w| Some(w.batch), set: |w, n| w.batch = n };
     /// Tokens that a prefill takes in at once.
-    pub const MICRO_BATCH: Knob = Knob {
-        name: "micro-batch",
-        key: "micro_batch",
-        get: |w| w.micro_batch,
-        set: |w, n| w.micro_batch = Some(n),
-    };
+    pub const MICRO_BATCH: Knob =
+        Knob { name: "micro-batch", key: "micro_batch", get: |w| w.micro_batch, set: |w, n| w.micro_batch = Some(n) };
 
     /// All of them, in the order of records.
     pub const ALL: [Knob; 6] =

@@ -188,7 +188,12 @@ fn operations(result: &Evaluation) -> Option<Table> {
     notes.extend(result.no_achieved_roof.iter().map(|why| format!("No achieved roof: {why}.")));
     notes.extend(result.notes.iter().map(|note| format!("Note: {note}.")));
     Some(Table {
-        title: format!("{} on {}: one decode step at context {}", result.model, result.profile, result.workload.decode_context()),
+        title: format!(
+            "{} on {}: one decode step at context {}",
+            result.model,
+            result.profile,
+            result.workload.decode_context()
+        ),
         columns: columns(&["operation", "class", "m×n×k", "repeat", "FLOP/B", "ms", "%", "bound", "ceiling"]),
         rows: telling.map(row).collect(),
         notes,

@@ -185,8 +185,7 @@ fn title(sweep: &Sweep) -> String {
         let shown = |count: &u64| knob != Knob::CACHED || *count > 0;
         (Axis::Knob(knob), (knob.get)(workload).filter(shown).map(|count| count.to_string()))
     });
-    let settings =
-        [(Axis::Weights, Some(weights)), (Axis::Kv, Some(workload.kv.to_string()))].into_iter().chain(knobs);
+    let settings = [(Axis::Weights, Some(weights)), (Axis::Kv, Some(workload.kv.to_string()))].into_iter().chain(knobs);
     let swept: Vec<Axis> = sweep.axes().map(|over| over.axis).collect();
     let settled = settings.filter(|(axis, _)| !swept.contains(axis));
     let settled: Vec<String> =
@@ -244,7 +243,9 @@ fn columns(sweep: &Sweep) -> Vec<Column> {
         right("at peak", NUMBER, |row, out| number(row, |answer| Some(answer.tokens_per_s_peak), out)),
         right("FLOP/B", NUMBER, |row, out| number(row, |answer| Some(answer.oi), out)),
         right("Φ", NUMBER, |row, out| number(row, |answer| Some(answer.potential.phi), out)),
-        right("MiB", NUMBER, |row, out| count(row.outcome.ok().map(|answer| answer.memory_needed_bytes.div_ceil(1 << 20)), out)),
+        right("MiB", NUMBER, |row, out| {
+            count(row.outcome.ok().map(|answer| answer.memory_needed_bytes.div_ceil(1 << 20)), out)
+        }),
         left("note", 0, note),
     ]);
     columns

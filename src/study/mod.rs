@@ -177,8 +177,7 @@ fn add_ridge(
     (name, profile): NamedProfile,
     query: &Query,
 ) -> Result<()> {
-    let evaluator =
-        Evaluator::new(model, query, profile, name).map_err(|e| e.within(&model.name))?;
+    let evaluator = Evaluator::new(model, query, profile, name).map_err(|e| e.within(&model.name))?;
     let weights = &evaluator.demand().types().format;
     if ridges.iter().any(|known| known.profile == name && known.weights == *weights) {
         return Ok(());

@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Evaluator, Extent, NamedProfile, Query, RoofKind, common_roof};
 use crate::model::{Architecture, Knob, Phase, TensorTypes, Workload};
 pub use axis::{Axis, Over};
-pub use row::{Answer, Column, Names, Row, Value};
 use row::answer;
+pub use row::{Answer, Column, Names, Row, Value};
 use std::ops::Range;
 pub use values::Numbers;
 
