@@ -28,7 +28,7 @@ asked at different extents, which has no verdict.";
 /// Main memory of a CPU (memory.dram) and of a GPU (memory.vram) is one quantity, memory.main; all else is compared by
 /// the ceiling's id. What a profile does not have stays empty.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLES, mut_group("QueryOptions", |group| group.requires("models")))]
+#[command(after_long_help = EXAMPLES, mut_group("LengthOptions", |group| group.requires("models")))]
 #[command(mut_group("UsageOptions", |group| group.requires("models")))]
 pub(super) struct Compare {
     /// Two or more hardware profiles: files, or shipped names that `roofprobe profiles` lists. The first is the reference.

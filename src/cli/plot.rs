@@ -29,7 +29,7 @@ point tells its numbers.";
 /// Several devices are drawn side by side, on the same axes. What a gate did not believe is dashed, what was quoted is
 /// dotted.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLES, mut_group("QueryOptions", |group| group.requires("models")))]
+#[command(after_long_help = EXAMPLES, mut_group("LengthOptions", |group| group.requires("models")))]
 #[command(mut_group("UsageOptions", |group| group.requires("models")))]
 pub(super) struct Plot {
     /// Hardware profiles: files, or shipped names that `roofprobe profiles` lists.

@@ -13,6 +13,16 @@ use std::path::Path;
 /// What is asked of models. The verb's argument `models` says of which.
 #[derive(Debug, Args)]
 pub(super) struct QueryOptions {
+    #[command(flatten)]
+    lengths: LengthOptions,
+
+    #[command(flatten)]
+    usage: UsageOptions,
+}
+
+/// What studies have options of their own for.
+#[derive(Debug, Args)]
+struct LengthOptions {
     /// Tokens of the prompt: the prefill gives logits for the last one.
     #[arg(long, value_name = "N", default_value_t = 512)]
     prompt: u64,
@@ -35,12 +45,9 @@ pub(super) struct QueryOptions {
     /// layout (awq, gptq-3bit-g64, mlx, nf4, fp8, mxfp4 …).
     #[arg(long, value_name = "FORMAT")]
     weights: Option<Weights>,
-
-    #[command(flatten)]
-    usage: UsageOptions,
 }
 
-/// What also studies can be asked, whose lengths and weights have options of their own.
+/// What studies can be asked, too.
 #[derive(Debug, Args)]
 pub(super) struct UsageOptions {
     /// Sequences processed together.
@@ -76,14 +83,9 @@ impl QueryOptions {
     /// # Errors
     /// Misuse for a workload beyond its limits.
     pub(super) fn query(&self) -> Result<Query> {
-        let query = self.usage.query(Workload {
-            prompt: self.prompt,
-            context: self.context,
-            generate: self.generate,
-            weights: self.weights,
-            cached: self.cached,
-            ..Workload::default()
-        });
+        let &LengthOptions { prompt, generate, context, cached, weights } = &self.lengths;
+        let workload = Workload { prompt, context, generate, weights, cached, ..Workload::default() };
+        let query = self.usage.query(workload);
         query.workload.validate()?;
         Ok(query)
     }
