@@ -9,7 +9,7 @@
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, NamedProfile, PhaseResult, Query, RoofKind, common_roof, evaluate};
-use crate::model::{Architecture, Phase};
+use crate::model::{Model, Phase};
 use crate::profile::{Ceiling, DeviceKind, Effort, GpuClass, Grade, Profile, Status, Unit, Variant};
 use crate::roofline::Resource;
 use serde::Serialize;
@@ -220,7 +220,7 @@ pub struct Speed {
 ///
 /// # Errors
 /// Misuse with fewer than two profiles, and as [`evaluate`].
-pub fn compare(profiles: &[NamedProfile], models: &[Architecture], query: &Query) -> Result<Comparison> {
+pub fn compare(profiles: &[NamedProfile], models: &[Model], query: &Query) -> Result<Comparison> {
     if profiles.len() < 2 {
         return Err(Error::misuse(
             "compare needs at least two profiles, and the first one is the reference; `roofprobe profiles` lists some",
@@ -357,7 +357,7 @@ impl Ratio {
 
 fn model_comparison(
     profiles: &[NamedProfile],
-    model: &Architecture,
+    model: &Model,
     query: &Query,
     roof: RoofKind,
 ) -> Result<ModelComparison> {
@@ -366,7 +366,7 @@ fn model_comparison(
     let results: Vec<Evaluation> = profiles.iter().map(evaluated).collect::<Result<_>>()?;
     let phases = workload.phases().into_iter().filter_map(|phase| phase_comparison(phase, &results)).collect();
     Ok(ModelComparison {
-        model: model.name.clone(),
+        model: model.name().to_owned(),
         weights: results.first().map_or_else(String::new, |result| result.weights.clone()),
         kv: workload.kv.to_string(),
         batch: workload.batch,

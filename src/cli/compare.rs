@@ -5,7 +5,7 @@ use super::workload::{QueryOptions, find_model};
 use crate::compare::{Comparison, compare};
 use crate::error::{Error, Result};
 use crate::evaluate::NamedProfile;
-use crate::model::Architecture;
+use crate::model::Model;
 use crate::report::compare::Shown;
 use crate::report::{self, Format};
 use crate::store::{self, Named};
@@ -56,7 +56,7 @@ impl Compare {
     pub(super) fn run(&self, format: Format) -> Result<()> {
         let query = self.query.query()?;
         let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
-        let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
         let profiles: Vec<NamedProfile> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
         let mut comparison = compare(&profiles, &models, &query)?;
         self.restrict(&mut comparison)?;

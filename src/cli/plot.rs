@@ -5,7 +5,7 @@ use super::workload::{QueryOptions, find_model};
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, NamedProfile, common_roof, evaluate};
 use crate::file::{self, Durability};
-use crate::model::Architecture;
+use crate::model::Model;
 use crate::plot::{self, Chart, Drawing, Subject, Theme};
 use crate::report::Format;
 use crate::store::{self, Named};
@@ -80,7 +80,7 @@ impl Plot {
         }
         let query = self.query.query()?;
         let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
-        let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
         let profiles: Vec<NamedProfile> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
         let query = query.by(query.roof.unwrap_or_else(|| common_roof(&profiles)));
         let evaluate = |named: &Named| -> Result<Vec<Evaluation>> {

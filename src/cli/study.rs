@@ -3,7 +3,7 @@
 use super::workload::{UsageOptions, find_model, find_profiles};
 use crate::error::{Error, Result};
 use crate::evaluate::{NamedProfile, common_roof};
-use crate::model::{Architecture, MOBILE_TIER, Runtime, Weights, Workload};
+use crate::model::{MOBILE_TIER, Model, Runtime, Weights, Workload};
 use crate::report::{self, Format};
 use crate::store::{self, Named};
 use crate::study::{self, PAPER_MODELS, Scenario, Setting};
@@ -18,7 +18,7 @@ Examples:
   roofprobe study hardware --format csv                     on the paper's devices
 
 A study ends with findings: claims, most of them the paper's, with whether they hold for what was chosen,
-and the numbers that decide it. docs/PAPER.md has what comes of the paper's own choice.";
+and the numbers that decide it. docs/paper.md has what comes of the paper's own choice.";
 
 /// Ask what the RooflineBench paper (arXiv 2602.11506) asks, of any model and device: how lengths, depth, precision,
 /// attention and hardware move a model under the roofline.
@@ -150,7 +150,7 @@ impl Which {
         }
     }
 
-    fn models(&self) -> Result<Vec<Architecture>> {
+    fn models(&self) -> Result<Vec<Model>> {
         let named = self.asked().0.models.as_slice();
         match (named, self) {
             ([], Which::Attention(_)) => {

@@ -4,7 +4,7 @@ use super::figures::{Figures, TimedStep};
 use super::memory::Memory;
 use super::{Query, RoofKind};
 use crate::error::{Error, Result};
-use crate::model::{Architecture, Demand, Forward, Pass, Phase, Workload};
+use crate::model::{Demand, Forward, Model, Pass, Phase, Workload};
 use crate::profile::{Profile, Status};
 use crate::roofline::{Achieved, Arithmetic, Load, Ridge, Roof, Roofs, Task};
 use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Seconds};
@@ -29,7 +29,7 @@ impl<'a> Evaluator<'a> {
     /// # Errors
     /// Misuse: as [`Demand::new`]; for a profile without a bandwidth of its memory or any peak of arithmetic; when the
     /// achieved roof is asked for and the profile has none, with the reason.
-    pub fn new(model: &'a Architecture, query: &Query, profile: &'a Profile, name: &'a str) -> Result<Evaluator<'a>> {
+    pub fn new(model: &'a Model, query: &Query, profile: &'a Profile, name: &'a str) -> Result<Evaluator<'a>> {
         let demand = Demand::new(model, query.workload.weights, query.workload.kv)?;
         let roofs = Roofs::of(profile, name)?;
         // π of the roofline as a whole is that of the matmuls, which do most of the arithmetic.

@@ -3,7 +3,7 @@
 use super::phase::{PhaseOutcome, phase_outcome};
 use super::{Evaluation, Evaluator, PhaseResult, Query, formats, memory::Memory, notes};
 use crate::error::Result;
-use crate::model::{Architecture, Pass, Phase};
+use crate::model::{Model, Pass, Phase};
 use crate::profile::Profile;
 use crate::roofline::Task;
 
@@ -12,7 +12,7 @@ use crate::roofline::Task;
 /// # Errors
 /// Misuse: a workload beyond its limits, a row that is no whole number of blocks, a profile without a usable ceiling or
 /// without the roof asked for, or a count beyond 64 bits. The message names the option, the key or the ceiling.
-pub fn evaluate(model: &Architecture, query: &Query, profile: &Profile, name: &str) -> Result<Evaluation> {
+pub fn evaluate(model: &Model, query: &Query, profile: &Profile, name: &str) -> Result<Evaluation> {
     let workload = &query.workload;
     workload.validate()?;
     let evaluator = Evaluator::new(model, query, profile, name)?;
@@ -27,10 +27,14 @@ pub fn evaluate(model: &Architecture, query: &Query, profile: &Profile, name: &s
     let seconds = |phase| phases.iter().find(|result| result.phase == phase).map_or(0.0, |found| found.speed.seconds);
     let types = evaluator.demand().types();
     Ok(Evaluation {
-        model: model.name.clone(),
+        model: model.name().to_owned(),
         profile: name.to_owned(),
         device: profile.device.name.clone(),
-        params_total: model.stored.as_ref().map_or_else(|| model.parameters(), |stored| Ok(stored.params_total))?,
+        params_total: model
+            .storage
+            .gguf
+            .as_ref()
+            .map_or_else(|| model.parameters(), |stored| Ok(stored.params_total))?,
         params_active: model.parameters_active()?,
         params_non_embedding: model.parameters_non_embedding()?,
         kv_elements_per_token: model.kv_elements_per_token(workload.runtime.latents(model, Pass::Decode))?,
