@@ -36,7 +36,7 @@ pub(super) fn free(result: &Evaluation, advice: &Advice) -> Table {
         title: format!(
             "{} on {}: what comes almost free at context {}",
             result.model,
-            result.profile,
+            result.on.profile,
             result.workload.decode_context()
         ),
         columns: ["", "up to", "ms of one", "ms of all", "tokens/s"].map(str::to_owned).to_vec(),
@@ -64,7 +64,7 @@ pub(super) fn formats(result: &Evaluation, advice: &Advice) -> Table {
     };
     let columns = ["weights", "MB per token", "GB/s", "decode tokens/s", "prefill tokens/s", "MiB needed", "fits"];
     Table {
-        title: format!("{} on {}: which weights are fastest", result.model, result.profile),
+        title: format!("{} on {}: which weights are fastest", result.model, result.on.profile),
         columns: columns.map(str::to_owned).to_vec(),
         rows: advice.formats.iter().map(row).collect(),
         notes: vec![format!("{}.", advice.fastest_because)],

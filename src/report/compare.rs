@@ -1,12 +1,12 @@
 //! Devices side by side, read aloud: who is compared, what they reach, and what each model can hope for on them.
 
 use super::{Cell, Report, Table};
-use crate::compare::{
-    Compared, Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict,
-};
+use crate::compare::{Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict};
 use crate::error::{Error, Result};
+use crate::evaluate::ProfileFacts;
 use crate::model::Phase;
 use crate::profile::{GpuClass, Status};
+use crate::roofline::Note;
 use roofprobe_kernels::Isa;
 
 /// Which quantities people are shown.
@@ -81,7 +81,7 @@ fn profiles(comparison: &Comparison) -> Table {
 }
 
 /// The device's name; where the host's cores play the GPU, nobody shall take it for one.
-fn device(profile: &Compared) -> String {
+fn device(profile: &ProfileFacts) -> String {
     let warning = if profile.class == Some(GpuClass::Software) { ", software, no GPU" } else { "" };
     format!("{}{warning}", profile.device)
 }
@@ -283,11 +283,11 @@ fn phase(phase: &PhaseComparison) -> [Vec<Cell>; 2] {
 }
 
 /// Remarks, each once, with the profiles that it is about.
-fn remarks(notes: &[Vec<String>]) -> Vec<String> {
-    let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
+fn remarks(notes: &[Vec<Note>]) -> Vec<String> {
+    let mut groups: Vec<(&Note, Vec<String>)> = Vec::new();
     for (place, notes) in notes.iter().enumerate() {
         for note in notes {
-            match groups.iter_mut().find(|(known, _)| known == note) {
+            match groups.iter_mut().find(|(known, _)| *known == note) {
                 Some((_, labels)) => labels.push(label(place)),
                 None => groups.push((note, vec![label(place)])),
             }

@@ -71,7 +71,7 @@ fn speeds(evaluations: &[Evaluation]) -> Table {
         let [low, high] = ends(phase.speed.tokens_per_s_interval);
         vec![
             Cell::text(&result.model),
-            Cell::text(&result.profile),
+            Cell::text(&result.on.profile),
             Cell::text(phase.phase.name()),
             plain(phase.tokens),
             Cell::text(phase.speed.bound.name()),
@@ -191,7 +191,7 @@ fn operations(result: &Evaluation) -> Option<Table> {
         title: format!(
             "{} on {}: one decode step at context {}",
             result.model,
-            result.profile,
+            result.on.profile,
             result.workload.decode_context()
         ),
         columns: columns(&["operation", "class", "m×n×k", "repeat", "FLOP/B", "ms", "%", "bound", "ceiling"]),
@@ -210,7 +210,7 @@ fn explanations(result: &Evaluation) -> Vec<Table> {
     };
     explained
         .map(|phase| Table {
-            title: format!("{} on {}, {}: every operation", result.model, result.profile, phase.phase.name()),
+            title: format!("{} on {}, {}: every operation", result.model, result.on.profile, phase.phase.name()),
             notes: phase.ops.iter().flat_map(lines).collect(),
             ..Table::default()
         })
@@ -272,7 +272,7 @@ fn flat(evaluations: &[Evaluation]) -> Table {
         let [low, high] = ends(phase.speed.tokens_per_s_interval);
         vec![
             Cell::text(&result.model),
-            Cell::text(&result.profile),
+            Cell::text(&result.on.profile),
             Cell::text(&result.weights),
             Cell::text(result.workload.kv.to_string()),
             plain(result.workload.batch),

@@ -3,6 +3,7 @@
 use super::{Cell, Report, Table};
 use crate::error::{Error, Result};
 use crate::evaluate::RoofKind;
+use crate::roofline::Note;
 use crate::study::{Attention, Case, Finding, Part, PartKind, Regime, RidgePoint, Standing, Study};
 
 /// The report of a study; its record is the study.
@@ -236,9 +237,9 @@ fn ridges(study: &Study) -> Table {
     };
     let columns = ["profile", "weights", "π", "GFLOP/s", "β", "GB/s", "ridge FLOP/B", "low", "high"];
     // What holds for several profiles is said once.
-    let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut said: Vec<(&Note, Vec<&str>)> = Vec::new();
     for (ridge, note) in study.ridges.iter().flat_map(|ridge| ridge.notes.iter().map(move |note| (ridge, note))) {
-        match said.iter_mut().find(|(known, _)| known == note) {
+        match said.iter_mut().find(|(known, _)| *known == note) {
             Some((_, profiles)) if profiles.contains(&ridge.profile.as_str()) => {}
             Some((_, profiles)) => profiles.push(&ridge.profile),
             None => said.push((note, vec![&ridge.profile])),
