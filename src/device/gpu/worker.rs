@@ -132,7 +132,7 @@ impl Worker {
 impl PreparedJob {
     fn time(&mut self, context: &Context, job: &Job, repetitions: u64, limit: f64, software: bool) -> GpuResult<Pass> {
         // Repetitions within a dispatch take another way than those of several.
-        let fold = self.timer.fold(self.routine.as_ref(), limit);
+        let fold = self.timer.fold(self.routine.fold_max(), limit);
         let verifies = self.routine.verifies_every_pass() || fold > self.verified_fold;
         if verifies {
             self.routine.prepare(context)?;

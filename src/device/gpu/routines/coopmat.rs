@@ -1,6 +1,6 @@
 //! Chains of cooperative matrices: the peak of a GPU's matrix units.
 
-use super::{Dispatch, Routine, SharedBuffers, named, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, named, slots};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
