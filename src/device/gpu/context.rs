@@ -61,7 +61,7 @@ impl Context {
     /// Opens `adapter` with all of its limits.
     ///
     /// # Errors
-    /// What the driver says.
+    /// The driver's message.
     pub(super) fn open(adapter: &wgpu::Adapter, hooks: Hooks) -> Result<Context, String> {
         let features = adapter.features() & used_features() & !hooks.without_features();
         let mut limits = adapter.limits();
@@ -85,7 +85,7 @@ impl Context {
         let lost = Arc::new(Mutex::new(None));
         let (noticed, objected) = (lost.clone(), lost.clone());
         device.set_device_lost_callback(move |reason, message| note(&noticed, format!("{reason:?} {message}")));
-        // Nothing should come here, since all calls are made within scopes. If it does, the device is not to be trusted.
+        // All calls are made within error scopes, so nothing should arrive here. If something does, the device is not trusted.
         device.on_uncaptured_error(Arc::new(move |error| note(&objected, error.to_string())));
         let has_timestamps = features.contains(wgpu::Features::TIMESTAMP_QUERY);
         let timestamps = has_timestamps.then(|| Timestamps::new(&device, &queue)).flatten();

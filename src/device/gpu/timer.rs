@@ -70,7 +70,7 @@ impl Timer {
     ) -> GpuResult<Elapsed> {
         let mut executed = 0;
         if self.each_s.is_none() {
-            // The first dispatch may compile the shader, and would tell nothing.
+            // The first dispatch may compile the shader, so its time means nothing.
             for _ in 0..2 {
                 let readings = context.time(|pass| (what.encode)(pass, 1, 1))?;
                 self.each_s = Some(readings.timestamps.unwrap_or(readings.wall));
@@ -108,7 +108,7 @@ impl Timer {
             self.by_difference = Some("there are no timestamps");
             return false;
         }
-        // Timestamps that do not advance are as wrong as those that tell another time. Short passes say nothing.
+        // Timestamps that do not advance are wrong too. Short passes prove nothing.
         let apart =
             readings.wall >= CHECKED_FROM_S && readings.timestamps.is_none_or(|seconds| apart(readings.wall, seconds));
         self.apart = if apart { self.apart + 1 } else { 0 };

@@ -53,7 +53,7 @@ impl Worker {
     /// Opens `adapter`.
     ///
     /// # Errors
-    /// What the driver says.
+    /// The driver's message.
     pub(super) fn open(adapter: &wgpu::Adapter, hooks: Hooks) -> Result<Worker, String> {
         let context = Context::open(adapter, hooks.clone())?;
         let software = adapter.get_info().device_type == wgpu::DeviceType::Cpu;
@@ -76,7 +76,7 @@ impl Worker {
     /// usual, 1 or less.
     ///
     /// # Errors
-    /// Refused: the job; fatal: the device is gone.
+    /// Refused when only the job is impossible; fatal when the device is lost.
     pub(super) fn time(&mut self, job: &Job, repetitions: u64, limit: f64) -> GpuResult<Pass> {
         self.asked += 1;
         if self.hooks.die_at == Some(self.asked) {

@@ -243,7 +243,7 @@ pub(super) struct AttentionRoutine {
 }
 
 impl AttentionRoutine {
-    /// What a query head must come to by the last repetition.
+    /// The output of a query head that the last repetition must have written.
     fn oracle(&self, head: u64) -> Vec<f64> {
         let Head { head_dim, group, context } = self.spec.head;
         let copies = self.dispatches.len() as u64;

@@ -194,7 +194,7 @@ fn subgroups(context: &Context, pipeline: &Pipeline, operands: &[wgpu::Buffer; 2
     match one.counts(context)?[..] {
         [count] if (1..=most).contains(&count) => Ok(count),
         ref other => {
-            let reason = format!("a workgroup says that it has {other:?} subgroups, and at most {most} are possible");
+            let reason = format!("a workgroup reports {other:?} subgroups, and at most {most} are possible");
             Err(Refusal::Unsupported(reason).into())
         }
     }

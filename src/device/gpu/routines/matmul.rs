@@ -123,7 +123,7 @@ impl Plan {
             return Err(skipped(&format!("{k} elements are no whole blocks of {}", job.dtype)));
         }
         if n * k.next_multiple_of(8) >= 1 << 32 || m * n.max(k) >= 1 << 32 {
-            return Err(skipped("an operand has more elements than 32 bits can tell apart"));
+            return Err(skipped("an operand has more elements than 32 bits can number"));
         }
         let size = variant.workgroup_size.filter(|size| (1..=1 << 16).contains(size));
         let size = size.ok_or_else(|| skipped("the job names no workgroup size"))?;
@@ -212,7 +212,7 @@ impl Plan {
     }
 }
 
-/// What tells the program with subgroups from the one without: a shader that names them is valid only where they are.
+/// The lines of the program with subgroups. A shader that names them is valid only on an adapter that has them.
 const SUBGROUP_LINES: [(&str, &str); 5] = [
     (
         "struct Lane { @builtin(local_invocation_index) index: u32 }",

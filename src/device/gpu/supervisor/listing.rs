@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 pub struct AdapterList {
     /// Each GPU once.
     pub adapters: Vec<Adapter>,
-    /// Which backends could not be asked, and why: GPUs that only they know are missing.
+    /// Which backends could not be asked, and why: GPUs that only they support are missing.
     pub notes: Vec<String>,
 }
 
