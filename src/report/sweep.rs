@@ -205,7 +205,7 @@ fn columns(sweep: &Sweep) -> Vec<Column> {
         aligned: Aligned::Right,
         cell,
     };
-    let models = widest(&mut sweep.models().iter().map(|model| model.name.chars().count()));
+    let models = widest(&mut sweep.models().iter().map(|model| model.name().chars().count()));
     let mut columns = vec![left("model", models, |row, out| out.push_str(row.model))];
     if sweep.profiles().len() > 1 {
         let profiles = widest(&mut sweep.profiles().iter().map(|(name, _)| name.chars().count()));
