@@ -20,8 +20,12 @@ pub use ceiling::{Ceiling, Layout, Mode, Pages, Reduction, Status, Stores, Trial
 pub use curve::{Axis, Curve};
 pub use environment::{Environment, Grade};
 pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
-pub use read::{load, parse};
-pub use write::{save, to_toml};
+#[cfg(feature = "cli")]
+pub use read::load;
+pub use read::parse;
+#[cfg(feature = "cli")]
+pub use write::save;
+pub use write::to_toml;
 
 /// The schema version that this build reads and writes.
 pub const SCHEMA: u32 = 1;
