@@ -6,8 +6,7 @@ use crate::compare::{Comparison, compare};
 use crate::error::{Error, Result};
 use crate::model::Architecture;
 use crate::profile::Profile;
-use crate::report::compare::Shown;
-use crate::report::{self, Format};
+use crate::report::{self, Format, Shown};
 use crate::store::{self, Named};
 use clap::Args;
 
@@ -34,7 +33,7 @@ pub(super) struct Compare {
     #[arg(required = true, value_name = "PROFILE")]
     profiles: Vec<String>,
 
-    /// Compare what this model can hope for, too: a name that `roofprobe models` lists, or the path of a Hugging Face
+    /// Compare the predicted performance of this model, too: a name that `roofprobe models` lists, or the path of a Hugging Face
     /// config.json (or of its folder) or of a GGUF file. May be repeated.
     #[arg(short, long = "model", value_name = "MODEL")]
     models: Vec<String>,

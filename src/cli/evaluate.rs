@@ -6,7 +6,7 @@ use crate::evaluate::{Question, evaluate};
 use crate::file;
 use crate::measured::{self, Joined};
 use crate::model::Architecture;
-use crate::report::{self, Format};
+use crate::report::{self, Format, Shown};
 use crate::store::Named;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ Examples:
 How to read it: FLOP/B is the work per byte that memory must deliver. Below the device's ridge point
 memory binds, and tokens per second are bandwidth over bytes; beyond it compute binds.";
 
-/// Tell what a model can hope for on a device: work, intensity, what binds, tokens per second, potential.
+/// Predict how fast models run on a device: tokens per second, time to first token, memory, what binds.
 ///
 /// The work is counted exactly from the architecture. Speeds go by what this device's kernels were measured to do, where
 /// its profile tells, and beside that by peak arithmetic and memory alone, which nothing exceeds. It also tells how many
@@ -51,6 +51,10 @@ pub(super) struct Evaluate {
     #[command(flatten)]
     roof: RoofOption,
 
+    /// Print the tables behind the answer, too: work, potential, operations, formats. JSON has all of it anyway.
+    #[arg(long)]
+    details: bool,
+
     /// Print the formulas of every operation with their values.
     #[arg(long)]
     explain: bool,
@@ -70,7 +74,7 @@ impl Evaluate {
                 evaluations.push(evaluation);
             }
         }
-        let mut report = report::evaluation::report(&evaluations)?;
+        let mut report = report::evaluation::report(&evaluations, self.shown())?;
         if let Some(path) = &self.measured {
             let joined = self.join(path, &models, &profiles)?;
             report.append(report::measured::report(&joined)?);
@@ -80,6 +84,10 @@ impl Evaluate {
 }
 
 impl Evaluate {
+    fn shown(&self) -> Shown {
+        if self.details { Shown::All } else { Shown::Main }
+    }
+
     /// The measured rates of `path` that belong to these models and profiles.
     fn join(&self, path: &Path, models: &[Architecture], profiles: &[Named]) -> Result<Joined> {
         let name = path.display().to_string();

@@ -1,7 +1,7 @@
 //! Advice: what comes almost free, and which weights are fastest.
 
 use super::cell::{Cell, digits};
-use super::table::{Table, column};
+use super::table::{Column, Table, column};
 use crate::evaluate::{Advice, Evaluation, FormatSpeed, Free};
 
 /// The advice in two lines.
@@ -35,24 +35,27 @@ fn longest(result: &Evaluation) -> u64 {
     result.context.max(result.cached + result.prompt + result.generate.unwrap_or(0))
 }
 
+/// What is more of, and how many come almost free.
+type Gain<'r> = (&'r str, &'r Free);
+
 /// Batches and drafts; weights side by side.
 pub(super) fn tables(result: &Evaluation, advice: &Advice) -> [Table; 2] {
     let count = |free: &Free| if free.at_least { format!("≥ {}", free.count) } else { free.count.to_string() };
-    let free = [
-        column("what", "", |(what, _): &(&str, &Free)| Cell::text(*what)),
-        column("up to", "up to", move |(_, free)| Cell::text(count(free))),
-        column("one", "ms of one", |(_, free)| Cell::scaled(free.seconds_of_one, 1e3)),
-        column("all", "ms of all", |(_, free)| Cell::scaled(free.seconds, 1e3)),
-        column("rate", "tokens/s", |(_, free)| Cell::number(free.tokens_per_s)),
+    let free: [Column<Gain>; 5] = [
+        column("what", "", |(what, _): &Gain| Cell::text(*what)),
+        column("up to", "up to", move |(_, free): &Gain| Cell::text(count(free))),
+        column("one", "ms of one", |(_, free): &Gain| Cell::scaled(free.seconds_of_one, 1e3)),
+        column("all", "ms of all", |(_, free): &Gain| Cell::scaled(free.seconds, 1e3)),
+        column("rate", "tokens/s", |(_, free): &Gain| Cell::number(free.tokens_per_s)),
     ];
-    let formats = [
+    let formats: [Column<FormatSpeed>; 7] = [
         column("weights", "weights", |format: &FormatSpeed| Cell::text(&format.weights)),
-        column("bytes", "MB per token", |format| Cell::amount(format.bytes_per_token, 1e6)),
-        column("bandwidth", "GB/s", |format| Cell::number(format.gb_per_s)),
-        column("decode", "decode tokens/s", |format| Cell::number(format.decode_tokens_per_s)),
-        column("prefill", "prefill tokens/s", |format| Cell::number(format.prefill_tokens_per_s)),
-        column("needs", "MiB needed", |format| Cell::amount(format.memory_needed_bytes, f64::from(1 << 20))),
-        column("fits", "fits", |format| Cell::words(format.fits.map(|fits| if fits { "yes" } else { "no" }))),
+        column("bytes", "MB per token", |format: &FormatSpeed| Cell::amount(format.bytes_per_token, 1e6)),
+        column("bandwidth", "GB/s", |format: &FormatSpeed| Cell::number(format.gb_per_s)),
+        column("decode", "decode tokens/s", |format: &FormatSpeed| Cell::number(format.decode_tokens_per_s)),
+        column("prefill", "prefill tokens/s", |format: &FormatSpeed| Cell::number(format.prefill_tokens_per_s)),
+        column("needs", "MiB needed", |format: &FormatSpeed| Cell::amount(format.memory_needed_bytes, f64::from(1 << 20))),
+        column("fits", "fits", |format: &FormatSpeed| Cell::words(format.fits.map(|fits| if fits { "yes" } else { "no" }))),
     ];
     let on = format!("{} on {}", result.model, result.profile);
     let rows = [("sequences (batch)", &advice.batch), ("tokens to verify (draft)", &advice.draft)];

@@ -55,7 +55,7 @@ pub fn report(evaluations: &[Evaluation], shown: Shown) -> Result<Report> {
 }
 
 /// One model on one profile: a headline, what it needs, and its phases.
-fn answer(result: &Evaluation, columns: &[Column<Row>], rows: &[Row]) -> Table {
+fn answer<'r>(result: &Evaluation, columns: &[Column<Row<'r>>], rows: &[Row<'r>]) -> Table {
     let mut view = vec!["phase", "tokens", "context?", "seconds", "tokens_per_s"];
     if !result.quoted {
         view.extend(["tokens_per_s_low", "tokens_per_s_high"]);
@@ -192,7 +192,7 @@ fn rate(result: &Evaluation, speed: &Speed) -> Cell {
 }
 
 /// The tables behind the answer.
-fn details(evaluations: &[Evaluation], columns: &[Column<Row>], rows: &[Row]) -> Vec<Table> {
+fn details<'r>(evaluations: &[Evaluation], columns: &[Column<Row<'r>>], rows: &[Row<'r>]) -> Vec<Table> {
     let names = |view: &[&'static str]| -> Vec<&'static str> {
         // Where several profiles meet, each row names its own.
         let several = evaluations.iter().any(|other| other.profile != evaluations[0].profile);

@@ -1,6 +1,6 @@
 //! A profile: what the device reaches and how far to trust that; where everything is asked for, all ceilings and the machine.
 
-use super::cell::{Cell, digits, significant};
+use super::cell::{digits, significant};
 use super::ceilings::{Rank, Row, columns, columns_for_people, ordered};
 use super::machine;
 use super::table::{Report, Shown, Table, grouped};
@@ -48,7 +48,8 @@ fn headline(profile: &Profile) -> String {
     let figures = [
         (summary.dram_read_gb_per_s.or(summary.vram_read_gb_per_s), "reads", "GB/s"),
         (summary.f32_gflop_per_s, "f32", "GFLOP/s"),
-        (summary.bf16_gflop_per_s.or(summary.f16_coopmat_gflop_per_s), "16-bit", "GFLOP/s"),
+        (summary.bf16_gflop_per_s, "bf16", "GFLOP/s"),
+        (summary.f16_coopmat_gflop_per_s, "f16 matrices", "GFLOP/s"),
         (summary.i8_gflop_per_s, "i8", "GFLOP/s"),
     ];
     let words = figures.into_iter().filter_map(|(value, what, unit)| Some(format!("{what} {} {unit}", digits(value?, 3))));
@@ -92,16 +93,25 @@ fn means(profile: &Profile) -> String {
 /// What was not simply measured: one line for each cause, with the worst and all names.
 fn folded(profile: &Profile) -> Vec<String> {
     let doubtful = profile.ceiling.iter().filter(|c| !matches!(c.status, Status::Measured | Status::Quoted));
-    let groups = grouped(doubtful.map(|c| ((c.status, cause(c.reason.as_deref().unwrap_or_default())), c)));
+    let groups = grouped(doubtful.map(|c| ((c.status, why(c)), c)));
     let line = |((status, cause), ceilings): ((Status, &str), Vec<&Ceiling>)| {
         let ids = ceilings.iter().map(|c| c.id.as_str()).collect::<Vec<_>>().join(", ");
         let spread = |c: &&Ceiling| c.value().zip(c.ci95).map(|((value, _), [low, high])| (high - low) / (2.0 * value));
         let worst = ceilings.iter().filter_map(|c| Some((spread(&c)?, &c.id))).max_by(|a, b| a.0.total_cmp(&b.0));
         let worst = worst.filter(|_| ceilings.len() > 1 && status == Status::Suspect);
         let worst = worst.map_or_else(String::new, |(spread, id)| format!("; worst {id} ±{:.0} %", spread * 100.0));
-        format!("{} {status}: {cause}{worst}: {ids}", ceilings.len())
+        let colon = if status == Status::Unsupported { "" } else { ":" };
+        format!("{} {status}{colon} {cause}{worst}: {ids}", ceilings.len())
     };
     groups.into_iter().map(line).collect()
+}
+
+/// The cause of a doubt. Each instruction set that is missing has a reason of its own; --all shows them.
+fn why(ceiling: &Ceiling) -> &str {
+    match ceiling.status {
+        Status::Unsupported => "by this device",
+        _ => cause(ceiling.reason.as_deref().unwrap_or_default()),
+    }
 }
 
 /// From which intensity on arithmetic binds.

@@ -133,6 +133,7 @@ fn depths(study: &Study) -> Table {
             "FLOP/B of each scenario, and of its decode steps alone. The same on every profile; JSON and CSV have the speeds."
                 .to_owned(),
         ],
+        ..Table::default()
     }
 }
 
@@ -168,20 +169,21 @@ fn regimes(study: &Study) -> Table {
             "What binds there: memory left of the ridge, compute right of it; undecided within its interval."
                 .to_owned(),
         ],
+        ..Table::default()
     }
 }
 
 fn ridges(study: &Study) -> Table {
-    let columns = [
+    let columns: [Column<RidgePoint>; 9] = [
         column("profile", "profile", |r: &RidgePoint| Cell::text(&r.profile)),
-        column("weights", "weights", |r| Cell::text(&r.weights)),
-        column("compute_ceiling", "π", |r| Cell::text(&r.compute_ceiling)),
-        column("gflop_per_s", "GFLOP/s", |r| Cell::number(r.gflop_per_s)),
-        column("memory_ceiling", "β", |r| Cell::text(&r.memory_ceiling)),
-        column("gb_per_s", "GB/s", |r| Cell::number(r.gb_per_s)),
-        column("ridge", "ridge FLOP/B", |r| Cell::number(r.ridge_flop_per_byte)),
-        column("low", "low", |r| Cell::number(r.ridge_interval[0])),
-        column("high", "high", |r| Cell::number(r.ridge_interval[1])),
+        column("weights", "weights", |r: &RidgePoint| Cell::text(&r.weights)),
+        column("compute_ceiling", "π", |r: &RidgePoint| Cell::text(&r.compute_ceiling)),
+        column("gflop_per_s", "GFLOP/s", |r: &RidgePoint| Cell::number(r.gflop_per_s)),
+        column("memory_ceiling", "β", |r: &RidgePoint| Cell::text(&r.memory_ceiling)),
+        column("gb_per_s", "GB/s", |r: &RidgePoint| Cell::number(r.gb_per_s)),
+        column("ridge", "ridge FLOP/B", |r: &RidgePoint| Cell::number(r.ridge_flop_per_byte)),
+        column("low", "low", |r: &RidgePoint| Cell::number(r.ridge_interval[0])),
+        column("high", "high", |r: &RidgePoint| Cell::number(r.ridge_interval[1])),
     ];
     let view =
         ["profile", "weights", "compute_ceiling?", "gflop_per_s", "memory_ceiling?", "gb_per_s", "ridge", "low", "high"];

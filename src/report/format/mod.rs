@@ -1,4 +1,4 @@
-//! The formats of results. A new one is a file in this folder and its word in the list below.
+//! The formats of results. A new one is a file in this folder and its two words below.
 
 use super::sweep::Sheet;
 use super::table::Report;
@@ -8,15 +8,13 @@ use crate::sweep::Case;
 use std::fmt;
 use std::ops::Range;
 
-macro_rules! formats {
-    ($($format:ident),*) => {
-        $(mod $format;)*
-        /// Every format, the usual one first.
-        static WRITERS: &[&dyn Writer] = &[$(&$format::Format),*];
-    };
-}
+mod csv;
+mod json;
+mod markdown;
+mod text;
 
-formats!(text, json, csv, markdown);
+/// Every format, the usual one first.
+static WRITERS: &[&dyn Writer] = &[&text::Format, &json::Format, &csv::Format, &markdown::Format];
 
 /// A format, and the style of the place that it is shown at.
 #[derive(Clone, Copy)]
