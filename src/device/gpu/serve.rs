@@ -1,26 +1,26 @@
-//! The worker's end of the conversation: reads requests, does them, answers.
+//! The worker's side of the protocol: reads requests, does them, answers.
 
 use super::adapter::{self, Adapter};
-use super::context::{Context, Trouble};
+use super::context::{Context, GpuError};
 use super::hooks::Hooks;
-use super::wire::{self, Answer, Opened, Request, Task};
+use super::protocol::{self, Answer, Opened, Request, Task};
 use super::worker::Worker;
 use crate::error::{Error, Result};
 use crate::profile::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 use crate::units::four_digits;
 use std::io::Write;
 
-/// Answers `requests`, line by line, until there are no more or the device is not usable any more. For a process that may
-/// die of it; after a return it should exit at once, as a driver that hangs cannot be closed.
+/// Answers `requests`, line by line, until there are no more or the device is lost. It runs in a process of its own, because a
+/// driver may crash it; after a return that process should exit at once, since closing a driver that hangs would wait for it.
 ///
 /// # Errors
 /// Failure when a request is not understood or an answer cannot be written.
 pub fn serve(requests: impl Iterator<Item = String>, mut answers: impl Write) -> Result<()> {
     let mut service = Service { hooks: Hooks::of_environment(), worker: None };
     for line in requests {
-        let Some(request) = wire::read(&line) else { continue };
+        let Some(request) = protocol::read(&line) else { continue };
         let answer = service.answer(request.map_err(Error::failure)?);
-        let line = wire::line(&answer).map_err(Error::failure)?;
+        let line = protocol::line(&answer).map_err(Error::failure)?;
         let written = answers.write_all(line.as_bytes()).and_then(|()| answers.flush());
         written.map_err(|e| Error::failure(format!("an answer cannot be written: {e}")))?;
         if matches!(answer, Answer::Fatal(_)) {
@@ -70,8 +70,8 @@ impl Service {
         };
         match worker.time(&job, task.repetitions, task.limit) {
             Ok(pass) => Answer::Timed(pass.into()),
-            Err(Trouble::Refused(refusal)) => refusal.into(),
-            Err(Trouble::Fatal(reason)) => Answer::Fatal(reason),
+            Err(GpuError::Refused(refusal)) => refusal.into(),
+            Err(GpuError::Fatal(reason)) => Answer::Fatal(reason),
         }
     }
 }
@@ -87,11 +87,11 @@ fn list(backend: &str, hooks: &Hooks) -> Vec<(Adapter, wgpu::Adapter)> {
     adapters
 }
 
-fn open(wanted: &Adapter, hooks: &Hooks) -> std::result::Result<(Worker, Opened), String> {
-    let listed = list(&wanted.backend, hooks);
-    let found = listed.iter().find(|(adapter, _)| adapter.place == wanted.place && adapter.is(wanted));
-    let found = found.or_else(|| listed.iter().find(|(adapter, _)| adapter.is(wanted)));
-    let (described, adapter) = found.ok_or_else(|| format!("{} is not there any more", wanted.name))?;
+fn open(asked: &Adapter, hooks: &Hooks) -> std::result::Result<(Worker, Opened), String> {
+    let listed = list(&asked.backend, hooks);
+    let found = listed.iter().find(|(adapter, _)| adapter.place == asked.place && adapter.is(asked));
+    let found = found.or_else(|| listed.iter().find(|(adapter, _)| adapter.is(asked)));
+    let (described, adapter) = found.ok_or_else(|| format!("{} is not there any more", asked.name))?;
     let worker = Worker::open(adapter, hooks.clone())?;
     let context = worker.context();
     let opened = Opened { gpu: info(described, adapter, context)?, provenance: provenance(described, context, hooks) };
@@ -180,8 +180,8 @@ mod tests {
             (done.is_ok(), String::from_utf8(answers).unwrap())
         };
         assert_eq!(said(&["", "chatter"]), (true, String::new()));
-        let renew = wire::line(&Request::Renew).unwrap();
-        assert_eq!(said(&[renew.trim()]), (true, wire::line(&Answer::Done).unwrap()));
+        let renew = protocol::line(&Request::Renew).unwrap();
+        assert_eq!(said(&[renew.trim()]), (true, protocol::line(&Answer::Done).unwrap()));
         assert!(!said(&[&renew.trim()[..renew.trim().len() - 1]]).0);
     }
 

@@ -38,18 +38,6 @@ macro_rules! shader {
 }
 pub(super) use shader;
 
-/// Every file.
-#[cfg(test)]
-pub(super) const SHADERS: &[Shader] = &[
-    super::attention::ATTENTION,
-    super::chain::CHAIN,
-    super::coopmat::COOPMAT,
-    super::matmul::MATMUL,
-    super::overhead::EMPTY,
-    super::stream::STREAM,
-    super::stream::WORKGROUP,
-];
-
 /// A shader, specialised: what a pipeline is built from.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Program {
@@ -87,6 +75,11 @@ impl Program {
     pub(super) fn key(&self) -> String {
         format!("{}:{}:{:?}:{:?}", self.shader.name, self.entry, self.lines, self.constants)
     }
+}
+
+/// The line that `line` makes for each of `chains` chains.
+pub(super) fn each_chain(chains: u32, line: &dyn Fn(u32) -> String) -> String {
+    (0..chains).map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// What a specialised shader takes.

@@ -1,8 +1,7 @@
 //! Chains of every type, vector and number.
 
 use super::*;
-use crate::device::gpu::coopmat::Coopmat;
-use crate::device::gpu::routine::Routine;
+use crate::device::gpu::routines::coopmat::Coopmat;
 
 fn chain(dtype: Dtype, vector: u32, chains: u32, size: u32, groups: u32) -> Job {
     let variant = Variant {
@@ -88,7 +87,7 @@ fn subgroups_smaller_than_listed_are_all_counted_and_verified() {
         }
         assert!(matches!(
             worker.time(&tiles(chains, listed + real, groups), 1, 1.0),
-            Err(Trouble::Refused(Refusal::Unsupported(_)))
+            Err(GpuError::Refused(Refusal::Unsupported(_)))
         ));
     });
 }
@@ -114,7 +113,7 @@ fn wrong_sums_of_matrices_are_noticed_at_every_pass() {
         }
         let job = tiles(2, worker.context().subgroup_max, 9);
         let context = worker.context_mut();
-        let mut fresh = Coopmat::new(context, &job).unwrap();
+        let mut fresh = Coopmat::new(context, &mut SharedBuffers::default(), &job).unwrap();
         let run = |chains: &mut Coopmat, repetitions: u64| {
             chains.prepare(context).unwrap();
             context.pass(|pass| chains.encode(pass, 3, 1)).unwrap();
@@ -124,7 +123,7 @@ fn wrong_sums_of_matrices_are_noticed_at_every_pass() {
         assert_eq!([4, 3, 4, 3].map(|repetitions| run(&mut fresh, repetitions)), [false, true, false, true].map(Ok));
         fresh.prepare(context).unwrap();
         let refused = fresh.verify(context, 3);
-        assert!(matches!(refused, Err(Trouble::Refused(Refusal::Unsupported(_)))), "nothing ran: {refused:?}");
+        assert!(matches!(refused, Err(GpuError::Refused(Refusal::Unsupported(_)))), "nothing ran: {refused:?}");
     });
 }
 
@@ -133,7 +132,7 @@ fn what_shaders_cannot_compute_is_unsupported() {
     on_every_adapter(|worker| {
         for (dtype, vector) in [(Dtype::F64, 1), (Dtype::Bf16, 1), (Dtype::I8, 4), (Dtype::F32, 3)] {
             let refused = worker.time(&chain(dtype, vector, 4, 32, 1), 1, 1.0);
-            assert!(matches!(refused, Err(Trouble::Refused(Refusal::Unsupported(_)))), "{refused:?}");
+            assert!(matches!(refused, Err(GpuError::Refused(Refusal::Unsupported(_)))), "{refused:?}");
         }
     });
 }

@@ -8,10 +8,11 @@ mod overheads;
 mod shaders;
 mod streams;
 
-use super::adapter;
-use super::context::Trouble;
-use super::hooks::Hooks;
-use super::worker::Worker;
+use super::{Routine, SharedBuffers};
+use crate::device::gpu::adapter;
+use crate::device::gpu::context::GpuError;
+use crate::device::gpu::hooks::Hooks;
+use crate::device::gpu::worker::Worker;
 use crate::device::{Pass, Refusal};
 use crate::job::Job;
 use crate::profile::Variant;
@@ -49,7 +50,7 @@ fn job(ceiling: &str, op: Op, dtype: Dtype, variant: Variant) -> Job {
 fn timed(worker: &mut Worker, job: &Job, repetitions: u64) -> Option<Pass> {
     match worker.time(job, repetitions, 1.0) {
         Ok(pass) => Some(pass),
-        Err(Trouble::Refused(Refusal::Unsupported(reason))) => {
+        Err(GpuError::Refused(Refusal::Unsupported(reason))) => {
             eprintln!("unsupported: {job}: {reason}");
             None
         }

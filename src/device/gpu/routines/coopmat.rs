@@ -1,15 +1,15 @@
 //! Chains of cooperative matrices: the peak of a GPU's matrix units.
 
-use super::context::{Bound, Context, Outcome, Part, Pipeline};
-use super::params::params;
-use super::routine::{Routine, folded, named};
-use super::shader::{Access, Program, Shader, shader};
+use super::{Dispatch, Routine, SharedBuffers, named, slots};
 use crate::device::Refusal;
+use crate::device::gpu::context::{Context, GpuResult};
+use crate::device::gpu::params::params;
+use crate::device::gpu::pipeline::{BufferSlice, Pipeline};
+use crate::device::gpu::shader::{Access, Program, Shader, each_chain, shader};
 use crate::job::Job;
 use crate::work::Work;
 use roofprobe_kernels::reference::gpu_tiles::GpuTiles;
 use roofprobe_kernels::{Dtype, Op, Shape};
-use std::fmt::Write;
 
 params! {
     /// `Params` of `coopmat.wgsl`.
@@ -23,8 +23,8 @@ params! {
     }
 }
 
-/// The chains of matrices.
-pub(super) const COOPMAT: Shader = shader!("coopmat.wgsl", CoopmatParams);
+/// Chains of matrices.
+const COOPMAT: Shader = shader!("coopmat.wgsl", CoopmatParams);
 
 const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Write, Access::Write];
 /// Pairs of steps of a round, as in the shader.
@@ -40,7 +40,7 @@ const SCATTER: u64 = 2_654_435_761;
 
 /// What a job asks for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Wanted {
+struct Spec {
     /// Rows of a square tile.
     side: u32,
     chains: u32,
@@ -48,8 +48,8 @@ struct Wanted {
     groups: u32,
 }
 
-impl Wanted {
-    fn of(job: &Job) -> Result<Wanted, Refusal> {
+impl Spec {
+    fn of(job: &Job) -> Result<Spec, Refusal> {
         let variant = &job.variant;
         let side = match variant.tile.as_deref() {
             Some("8x8x8") => 8,
@@ -68,40 +68,18 @@ impl Wanted {
                 job.dtype
             )));
         }
-        Ok(Wanted { side, chains, size, groups })
+        Ok(Spec { side, chains, size, groups })
     }
 
     fn program(self) -> Program {
-        let each = |line: &dyn Fn(u32, &mut String) -> std::fmt::Result| {
-            let mut text = String::new();
-            // Writing to a string does not fail.
-            let _ = (0..self.chains).try_for_each(|chain| line(chain, &mut text));
-            text.trim_end().to_owned()
-        };
+        let each = |line: &'static str| (line, each_chain(self.chains, &|n| line.replace('0', &n.to_string())));
         let mut lines = vec![
             ("const CHAINS: u32 = 1u;", format!("const CHAINS: u32 = {}u;", self.chains)),
-            (
-                "    let a0 = coopLoadT<left>(&lefts[0u * TILE * TILE], TILE);",
-                each(&|n, to| writeln!(to, "    let a{n} = coopLoadT<left>(&lefts[{n}u * TILE * TILE], TILE);")),
-            ),
-            (
-                "    var c0 = coopLoadT<result>(&sums[first + 0u * TILE * TILE], TILE);",
-                each(&|n, to| {
-                    writeln!(to, "    var c{n} = coopLoadT<result>(&sums[first + {n}u * TILE * TILE], TILE);")
-                }),
-            ),
-            (
-                "            c0 = coopMultiplyAdd(a0, there, c0);",
-                each(&|n, to| writeln!(to, "            c{n} = coopMultiplyAdd(a{n}, there, c{n});")),
-            ),
-            (
-                "            c0 = coopMultiplyAdd(a0, back, c0);",
-                each(&|n, to| writeln!(to, "            c{n} = coopMultiplyAdd(a{n}, back, c{n});")),
-            ),
-            (
-                "    coopStoreT(c0, &sums[first + 0u * TILE * TILE], TILE);",
-                each(&|n, to| writeln!(to, "    coopStoreT(c{n}, &sums[first + {n}u * TILE * TILE], TILE);")),
-            ),
+            each("    let a0 = coopLoadT<left>(&lefts[0u * TILE * TILE], TILE);"),
+            each("    var c0 = coopLoadT<result>(&sums[first + 0u * TILE * TILE], TILE);"),
+            each("            c0 = coopMultiplyAdd(a0, there, c0);"),
+            each("            c0 = coopMultiplyAdd(a0, back, c0);"),
+            each("    coopStoreT(c0, &sums[first + 0u * TILE * TILE], TILE);"),
         ];
         if self.side != 8 {
             let side = self.side;
@@ -127,14 +105,6 @@ impl Wanted {
     }
 }
 
-/// The programs that `job` runs.
-///
-/// # Errors
-/// When there is none for it.
-pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
-    Ok(vec![Wanted::of(job)?.program()])
-}
-
 /// What the chains leave behind.
 struct Results {
     groups: u32,
@@ -143,7 +113,7 @@ struct Results {
     sums: wgpu::Buffer,
     /// How many subgroups each workgroup had.
     counts: wgpu::Buffer,
-    bound: Bound,
+    dispatch: Dispatch,
 }
 
 impl Results {
@@ -154,32 +124,25 @@ impl Results {
         operands: &[wgpu::Buffer; 2],
         bytes: u64,
         (groups, subgroups): (u32, u32),
-    ) -> Outcome<Results> {
+    ) -> GpuResult<Results> {
         // Behind them the tiles of subgroups that there is no room for.
         let sums = context.buffer((u64::from(groups) * u64::from(subgroups) + 1) * bytes)?;
         let counts = context.buffer(u64::from(groups) * 4)?;
-        let slot = |slot: u32| CoopmatParams { rounds: 1 << slot, subgroups, ..CoopmatParams::default() };
-        let slots: Vec<CoopmatParams> = (0..=FOLD_MAX.ilog2()).map(slot).collect();
-        let parts = [&operands[0], &operands[1], &sums, &counts].map(Part::whole);
-        let bound = context.bind(pipeline, &slots, &parts)?;
-        Ok(Results { groups, subgroups, sums, counts, bound })
+        let slots = slots(FOLD_MAX, |rounds| CoopmatParams { rounds, subgroups, ..CoopmatParams::default() });
+        let buffers = [&operands[0], &operands[1], &sums, &counts].map(BufferSlice::whole);
+        let bindings = context.bind(pipeline, &slots, &buffers)?;
+        let dispatch = Dispatch { pipeline: pipeline.clone(), bindings, groups: [groups, 1, 1] };
+        Ok(Results { groups, subgroups, sums, counts, dispatch })
     }
 
-    fn dispatch(&self, pass: &mut wgpu::ComputePass, slot: u32) {
-        self.bound.set(pass, slot);
-        pass.dispatch_workgroups(self.groups, 1, 1);
-    }
-
-    fn counts(&self, context: &Context) -> Outcome<Vec<u32>> {
-        let bytes = context.download(&self.counts, u64::from(self.groups) * 4)?;
-        Ok(bytemuck::cast_slice(&bytes).to_vec())
+    fn counts(&self, context: &Context) -> GpuResult<Vec<u32>> {
+        context.words(&self.counts, self.groups.into())
     }
 }
 
 /// A chain of matrices made ready.
 pub(super) struct Coopmat {
-    wanted: Wanted,
-    pipeline: Pipeline,
+    spec: Spec,
     results: Results,
     tiles: GpuTiles,
     /// Workgroups compared since all of them were; `None` before.
@@ -187,35 +150,13 @@ pub(super) struct Coopmat {
 }
 
 impl Coopmat {
-    /// Makes `job` ready.
-    ///
-    /// # Errors
-    /// When the adapter lists no such matrices, or lacks something else that it needs.
-    pub(super) fn new(context: &mut Context, job: &Job) -> Outcome<Coopmat> {
-        let wanted = Wanted::of(job)?;
-        possible(context, wanted)?;
-        let pipeline = context.pipeline(&programs(job)?[0])?;
-        let tiles = GpuTiles::new(wanted.side as usize, wanted.chains as usize, 17);
-        let lefts = context.filled(bytemuck::cast_slice(&tiles.lefts))?;
-        let rights = context.filled(bytemuck::cast_slice(&tiles.rights))?;
-        let operands = [lefts, rights];
-        let bytes = wanted.elements() * 4;
-        let subgroups = subgroups(context, &pipeline, &operands, wanted)?;
-        // No more workgroups than a binding has room for.
-        let room = (context.binding_bytes() / bytes).saturating_sub(1) / u64::from(subgroups);
-        let most = context.limits.max_compute_workgroups_per_dimension;
-        let groups = wanted.groups.min(most).min(room.clamp(1, u64::from(most)) as u32);
-        let results = Results::new(context, &pipeline, &operands, bytes, (groups, subgroups))?;
-        Ok(Coopmat { wanted, pipeline, results, tiles, sampled: None })
-    }
-
     /// Elements of the sums of a workgroup.
     fn elements(&self) -> u64 {
-        u64::from(self.results.subgroups) * self.wanted.elements()
+        u64::from(self.results.subgroups) * self.spec.elements()
     }
 
     /// Whether the sums of `count` workgroups from `first` on are right.
-    fn agree(&self, context: &Context, first: u32, count: u32, pairs: u64) -> Outcome<bool> {
+    fn agree(&self, context: &Context, first: u32, count: u32, pairs: u64) -> GpuResult<bool> {
         let [offset, bytes] = [first, count].map(|groups| u64::from(groups) * self.elements() * 4);
         let mut right = true;
         context.look(&self.results.sums, offset, bytes, |at, part| {
@@ -227,9 +168,9 @@ impl Coopmat {
 
 /// # Errors
 /// When the adapter has no such matrices for such workgroups.
-fn possible(context: &Context, wanted: Wanted) -> Result<(), Refusal> {
+fn possible(context: &Context, spec: Spec) -> Result<(), Refusal> {
     use wgpu::CooperativeScalarType::{F16, F32};
-    let Wanted { side, size, .. } = wanted;
+    let Spec { side, size, .. } = spec;
     let listed = context.matrices.iter().any(|listed| {
         [listed.m_size, listed.n_size, listed.k_size] == [side; 3] && (listed.ab_type, listed.cr_type) == (F16, F32)
     });
@@ -246,13 +187,10 @@ fn possible(context: &Context, wanted: Wanted) -> Result<(), Refusal> {
 }
 
 /// How many subgroups the driver makes of a workgroup: what it lists are bounds, and it may choose anew for each pipeline.
-fn subgroups(context: &Context, pipeline: &Pipeline, operands: &[wgpu::Buffer; 2], wanted: Wanted) -> Outcome<u32> {
-    let most = (wanted.size / context.subgroup_min.max(1)).max(1);
-    let one = Results::new(context, pipeline, operands, wanted.elements() * 4, (1, most))?;
-    context.pass(|pass| {
-        pass.set_pipeline(&pipeline.pipeline);
-        one.dispatch(pass, 0);
-    })?;
+fn subgroups(context: &Context, pipeline: &Pipeline, operands: &[wgpu::Buffer; 2], spec: Spec) -> GpuResult<u32> {
+    let most = (spec.size / context.subgroup_min.max(1)).max(1);
+    let one = Results::new(context, pipeline, operands, spec.elements() * 4, (1, most))?;
+    context.pass(|pass| one.dispatch.encode_folded(pass, 1, 1))?;
     match one.counts(context)?[..] {
         [count] if (1..=most).contains(&count) => Ok(count),
         ref other => {
@@ -268,9 +206,35 @@ fn scattered(at: u64, groups: u32) -> u32 {
 }
 
 impl Routine for Coopmat {
+    fn takes(job: &Job) -> bool {
+        job.op == Op::Chain && job.variant.tile.is_some()
+    }
+
+    fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
+        Ok(vec![Spec::of(job)?.program()])
+    }
+
+    fn new(context: &mut Context, _: &mut SharedBuffers, job: &Job) -> GpuResult<Coopmat> {
+        let spec = Spec::of(job)?;
+        possible(context, spec)?;
+        let pipeline = context.pipeline(&Self::programs(job)?[0])?;
+        let tiles = GpuTiles::new(spec.side as usize, spec.chains as usize, 17);
+        let lefts = context.filled(bytemuck::cast_slice(&tiles.lefts))?;
+        let rights = context.filled(bytemuck::cast_slice(&tiles.rights))?;
+        let operands = [lefts, rights];
+        let bytes = spec.elements() * 4;
+        let subgroups = subgroups(context, &pipeline, &operands, spec)?;
+        // No more workgroups than a binding has room for.
+        let room = (context.binding_bytes() / bytes).saturating_sub(1) / u64::from(subgroups);
+        let most = context.limits.max_compute_workgroups_per_dimension;
+        let groups = spec.groups.min(most).min(room.clamp(1, u64::from(most)) as u32);
+        let results = Results::new(context, &pipeline, &operands, bytes, (groups, subgroups))?;
+        Ok(Coopmat { spec, results, tiles, sampled: None })
+    }
+
     fn work(&self) -> Work {
         // Each element of a sum takes a row and a column.
-        let width = u64::from(self.results.groups) * self.elements() * u64::from(self.wanted.side);
+        let width = u64::from(self.results.groups) * self.elements() * u64::from(self.spec.side);
         Work::of_kernel(Op::Chain.cost(Shape::chain(width, 0, 2 * PAIRS)), Dtype::F16)
     }
 
@@ -279,17 +243,16 @@ impl Routine for Coopmat {
     }
 
     fn encode(&self, pass: &mut wgpu::ComputePass, repetitions: u64, fold: u32) {
-        pass.set_pipeline(&self.pipeline.pipeline);
-        folded(repetitions, fold, |slot| self.results.dispatch(pass, slot));
+        self.results.dispatch.encode_folded(pass, repetitions, fold);
     }
 
-    fn prepare(&mut self, context: &Context) -> Outcome<()> {
+    fn prepare(&mut self, context: &Context) -> GpuResult<()> {
         context.clear(&self.results.counts)?;
         context.clear(&self.results.sums)
     }
 
     /// All sums the first time, afterwards those of some workgroups, others at each pass.
-    fn verify(&mut self, context: &Context, repetitions: u64) -> Outcome<bool> {
+    fn verify(&mut self, context: &Context, repetitions: u64) -> GpuResult<bool> {
         let pairs = repetitions * PAIRS;
         if pairs > self.tiles.pairs_max() {
             let reason = format!("after {repetitions} repetitions its sums are too large to be exact");
@@ -315,7 +278,7 @@ impl Routine for Coopmat {
         Ok(true)
     }
 
-    fn verifies_at_once(&self) -> bool {
+    fn verifies_every_pass(&self) -> bool {
         true
     }
 }

@@ -1,7 +1,7 @@
 //! Matmul: every format in every way, of whole and of awkward extents.
 
 use super::*;
-use crate::device::gpu::matmul::programs;
+use crate::device::gpu::routines::matmul::Matmul;
 use crate::profile::{Layout, Reduction};
 
 const FORMATS: [Dtype; 5] = [Dtype::F32, Dtype::F16, Dtype::Q8_0, Dtype::Q4_0, Dtype::Q4K];
@@ -90,12 +90,10 @@ fn fewer_rows_are_slices_of_the_weights_that_are_there() {
 
 #[test]
 fn wrong_products_are_noticed() {
-    use crate::device::gpu::matmul::Matmul;
-    use crate::device::gpu::routine::Routine;
     on_every_adapter(|worker| {
         let way = Variant { layout: Some(Layout::Contiguous), ..variant("1x1", 8) };
-        let (context, mut weights) = (worker.context_mut(), None);
-        let mut matmul = Matmul::new(context, &mut weights, &sized(Dtype::Q4_0, way, [2, 40, 64], 1)).unwrap();
+        let (context, mut shared) = (worker.context_mut(), SharedBuffers::default());
+        let mut matmul = Matmul::new(context, &mut shared, &sized(Dtype::Q4_0, way, [2, 40, 64], 1)).unwrap();
         matmul.prepare(context).unwrap();
         assert!(!matmul.verify(context, 1).unwrap(), "nothing was written");
         context.time(|pass| matmul.encode(pass, 1, 1)).unwrap();
@@ -105,7 +103,7 @@ fn wrong_products_are_noticed() {
 
 #[test]
 fn what_is_no_matmul_is_refused_with_a_reason() {
-    let of = |dtype, variant, k| programs(&sized(dtype, variant, [2, 3, k], 1));
+    let of = |dtype, variant, k| Matmul::programs(&sized(dtype, variant, [2, 3, k], 1));
     let contiguous = |tile| Variant { layout: Some(Layout::Contiguous), ..variant(tile, 8) };
     assert!(matches!(of(Dtype::Bf16, contiguous("1x1"), 32), Err(Refusal::Unsupported(_))));
     for (variant, k, word) in [

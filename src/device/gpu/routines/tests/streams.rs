@@ -54,6 +54,7 @@ fn what_others_hold_goes_before_something_large_is_made_ready() {
         let stream = |vectors: u64| Variant {
             workgroup_size: Some(32),
             workgroups: Some(4),
+            layout: Some(Layout::Strided),
             footprint_bytes: Some(vectors * 16),
             ..Variant::default()
         };
@@ -68,7 +69,7 @@ fn what_others_hold_goes_before_something_large_is_made_ready() {
             workgroup_size: Some(8),
             ..Variant::default()
         };
-        let held = |worker: &Worker| worker.ready().map(|job| job.to_string()).collect::<Vec<_>>();
+        let held = |worker: &Worker| worker.prepared().map(|job| job.to_string()).collect::<Vec<_>>();
         let read = |vectors| job("memory.vram.read", Op::Read, Dtype::F32, stream(vectors));
         for vectors in [100, 50, 200] {
             timed(worker, &read(vectors), 1).unwrap();
@@ -77,7 +78,7 @@ fn what_others_hold_goes_before_something_large_is_made_ready() {
         let [first, second] = [Dtype::Q8_0, Dtype::F16].map(|dtype| job("matmul.m1", Op::Matmul, dtype, matmul()));
         timed(worker, &first, 1).unwrap();
         timed(worker, &second, 1).unwrap();
-        assert_eq!(worker.ready().filter(|job| job.op == Op::Matmul).collect::<Vec<_>>(), [&second]);
-        assert!(worker.ready().any(|job| *job == read(200)), "streams are asked for between all others");
+        assert_eq!(worker.prepared().filter(|job| job.op == Op::Matmul).collect::<Vec<_>>(), [&second]);
+        assert!(worker.prepared().any(|job| *job == read(200)), "streams are asked for between all others");
     });
 }

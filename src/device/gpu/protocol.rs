@@ -1,5 +1,5 @@
-//! What the measuring process and its worker say to each other: one line each, JSON behind a mark, since drivers print what
-//! they please.
+//! The messages between the measuring process and its worker. Each is one line of JSON behind a mark, because drivers print
+//! lines of their own.
 
 use super::adapter::Adapter;
 use crate::device::{Pass, Refusal};
@@ -11,24 +11,24 @@ use roofprobe_kernels::{Dtype, Op};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// How a line of the worker begins.
+/// The beginning of each line that is a message.
 const MARK: &str = "roofprobe-gpu-worker ";
 
-/// What the worker is asked for.
+/// What the measuring process asks for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Request {
-    /// Which adapters a backend has: [`Answer::Adapters`].
+    /// List the adapters of a backend: [`Answer::Adapters`].
     List { backend: String },
-    /// To open one of them: [`Answer::Opened`] or [`Answer::Failed`].
+    /// Open one of them: [`Answer::Opened`] or [`Answer::Failed`].
     Open { adapter: Adapter },
-    /// To time a job on it: [`Answer::Timed`], a refusal, or [`Answer::Fatal`].
+    /// Time a job on it: [`Answer::Timed`], a refusal, or [`Answer::Fatal`].
     Time(Task),
-    /// To give up all memory: [`Answer::Done`].
+    /// Give up all memory: [`Answer::Done`].
     Renew,
 }
 
-/// A job with routine and type by name, and how it is to be timed.
+/// A job, with its routine and type by name, and how to time it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Task {
     ceiling: String,
@@ -36,7 +36,7 @@ pub(super) struct Task {
     dtype: String,
     variant: Variant,
     pub(super) repetitions: u64,
-    /// No submission is planned longer than this share of the usual.
+    /// The length of one submission, as a share of the usual: 0 to 1.
     pub(super) limit: f64,
 }
 
@@ -48,27 +48,28 @@ pub(super) enum Answer {
     Adapters(Vec<Adapter>),
     /// What was opened.
     Opened(Box<Opened>),
-    /// How long it took.
+    /// How long the job took.
     Timed(Timed),
     /// The refusals of a job.
     Unsupported(String),
     Rejected(String),
     Skipped(String),
-    /// The device is not usable any more, nor is the process.
+    /// Neither the device nor the process is usable any more.
     Fatal(String),
-    /// The request could not be done.
+    /// The request failed.
     Failed(String),
+    /// The request is done.
     Done,
 }
 
-/// An opened GPU in the words of the profile.
+/// An opened GPU, as the profile describes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Opened {
     pub(super) gpu: GpuInfo,
     pub(super) provenance: GpuProvenance,
 }
 
-/// A [`Pass`] as far as a GPU has one.
+/// The fields of a [`Pass`] that a GPU fills.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Timed {
     seconds: f64,
@@ -95,7 +96,7 @@ impl Task {
     /// The job.
     ///
     /// # Errors
-    /// The name that is unknown.
+    /// Which name is unknown.
     pub(super) fn job(&self) -> Result<Job, String> {
         let op: Op = self.op.parse().map_err(|_| format!("\"{}\" is no routine", self.op))?;
         let dtype: Dtype = self.dtype.parse().map_err(|_| format!("\"{}\" is no data type", self.dtype))?;
@@ -130,30 +131,42 @@ impl From<Timed> for Pass {
     }
 }
 
+impl Answer {
+    /// The refusal that an answer other than [`Answer::Timed`] stands for.
+    pub(super) fn into_refusal(self) -> Refusal {
+        match self {
+            Answer::Unsupported(reason) => Refusal::Unsupported(reason),
+            Answer::Rejected(reason) => Refusal::Rejected(reason),
+            Answer::Skipped(reason) | Answer::Failed(reason) => Refusal::Skipped(reason),
+            other => Refusal::Skipped(format!("the GPU's process answered {other:?}")),
+        }
+    }
+}
+
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Answer {
         match refusal {
             Refusal::Unsupported(reason) => Answer::Unsupported(reason),
             Refusal::Rejected(reason) => Answer::Rejected(reason),
             Refusal::Skipped(reason) => Answer::Skipped(reason),
-            // Only a record can be exhausted.
+            // Only a simulated device can be exhausted.
             Refusal::Exhausted => Answer::Failed("the worker has nothing to replay".to_owned()),
         }
     }
 }
 
-/// The line that says it. It begins on a line of its own, whatever a driver left unfinished.
+/// The line for a message. It starts with a line break, because a driver may have left a line unfinished.
 ///
 /// # Errors
-/// What cannot be written as JSON.
+/// Why it cannot be written as JSON.
 pub(super) fn line(message: &impl Serialize) -> Result<String, String> {
     serde_json::to_string(message).map(|json| format!("\n{MARK}{json}\n")).map_err(|e| e.to_string())
 }
 
-/// What a line says; `None` for one that somebody else printed.
+/// The message of a line; `None` for a line that a driver printed.
 ///
 /// # Errors
-/// When it has the mark and is not understood.
+/// When the line has the mark and is not understood.
 pub(super) fn read<T: DeserializeOwned>(line: &str) -> Option<Result<T, String>> {
     let json = line.trim_end().strip_prefix(MARK)?;
     Some(serde_json::from_str(json).map_err(|e| e.to_string()))

@@ -2,11 +2,12 @@
 //!
 //! A copy of the cache stands for a layer: every repetition reads the next one, so that no cache of the GPU holds it.
 
-use super::context::{Bound, Context, Outcome, Part, Pipeline};
-use super::params::params;
-use super::routine::Routine;
-use super::shader::{Access, Program, Shader, shader};
+use super::{Dispatch, Routine, SharedBuffers, is_shared};
 use crate::device::Refusal;
+use crate::device::gpu::context::{Context, GpuResult};
+use crate::device::gpu::params::params;
+use crate::device::gpu::pipeline::{BufferSlice, Pipeline};
+use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
 use crate::profile::Layout;
 use crate::units::{Bytes, Flops};
@@ -31,7 +32,7 @@ params! {
 }
 
 /// Attention to a cache.
-pub(super) const ATTENTION: Shader = shader!("attention.wgsl", AttentionParams);
+const ATTENTION: Shader = shader!("attention.wgsl", AttentionParams);
 
 const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write, Access::Write];
 /// Halves of a vector of four words.
@@ -50,7 +51,7 @@ const TOLERANCE: f64 = 1e-4;
 
 /// What a job asks for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Wanted {
+struct Spec {
     head: Head,
     kv_heads: u64,
     copies: u64,
@@ -61,8 +62,8 @@ struct Wanted {
     groups: u32,
 }
 
-impl Wanted {
-    fn of(job: &Job) -> Result<Wanted, Refusal> {
+impl Spec {
+    fn of(job: &Job) -> Result<Spec, Refusal> {
         let missing = |what: &str| Refusal::Skipped(format!("the job names no {what}"));
         let extent = |value: Option<u64>, what: &str| {
             value.filter(|&n| n > 0 && u32::try_from(n).is_ok()).ok_or_else(|| missing(what))
@@ -77,7 +78,7 @@ impl Wanted {
         if variant.m.is_some_and(|tokens| tokens != 1) {
             return Err(Refusal::Unsupported("there is no shader for the attention of several tokens".to_owned()));
         }
-        let wanted = Wanted {
+        let spec = Spec {
             head: Head {
                 head_dim: extent(variant.head_dim, "head_dim")? as usize,
                 group: (heads / kv_heads) as usize,
@@ -90,7 +91,7 @@ impl Wanted {
             size: count(variant.workgroup_size, "workgroup size")?,
             groups: count(variant.workgroups, "number of workgroups")?,
         };
-        let Wanted { head, vector, size, layout, .. } = wanted;
+        let Spec { head, vector, size, layout, .. } = spec;
         let lanes = head.head_dim as u32 / vector.max(1);
         let whole = [64, 128, 256].contains(&head.head_dim)
             && [8, 16, 32].contains(&vector)
@@ -103,7 +104,7 @@ impl Wanted {
                 "there is no shader for {group} query heads of {head_dim}, {vector} halves held by each of {size} invocations"
             )));
         }
-        Ok(wanted)
+        Ok(spec)
     }
 
     /// Bytes of the keys of one copy, or of its values, up to the next one's place.
@@ -125,8 +126,8 @@ impl Wanted {
     fn splits(&self) -> (u32, u32) {
         let context = self.head.context as u32;
         let least = self.size / self.lanes();
-        let wanted = (self.groups / self.kv_heads as u32).clamp(1, context.div_ceil(least));
-        let tokens = context.div_ceil(wanted);
+        let spec = (self.groups / self.kv_heads as u32).clamp(1, context.div_ceil(least));
+        let tokens = context.div_ceil(spec);
         (tokens, context.div_ceil(tokens))
     }
 
@@ -154,16 +155,8 @@ impl Wanted {
     }
 }
 
-/// The programs that `job` runs.
-///
-/// # Errors
-/// When there is none for it.
-pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
-    Ok(Wanted::of(job)?.programs())
-}
-
 /// Keys and values of one cache after another: any stretch of them is a cache.
-pub(super) struct Caches {
+pub(super) struct CacheBuffers {
     /// Keys and values side by side.
     chunks: Vec<[wgpu::Buffer; 2]>,
     chunk_bytes: u64,
@@ -171,9 +164,9 @@ pub(super) struct Caches {
     stretches: [Vec<u16>; 2],
 }
 
-impl Caches {
-    fn new(context: &Context, wanted: &Wanted) -> Outcome<Caches> {
-        let (layer, copies) = (wanted.layer_bytes(), wanted.copies);
+impl CacheBuffers {
+    fn new(context: &Context, spec: &Spec) -> GpuResult<CacheBuffers> {
+        let (layer, copies) = (spec.layer_bytes(), spec.copies);
         let most = context.binding_bytes();
         if layer > most {
             let reason = format!("{} MiB of keys exceed the adapter's limit of {} MiB", layer >> 20, most >> 20);
@@ -193,25 +186,25 @@ impl Caches {
             }
             context.filled(bytemuck::cast_slice(&halves))
         };
-        let chunks: Outcome<Vec<_>> =
+        let chunks: GpuResult<Vec<_>> =
             (0..copies.div_ceil(each)).map(|chunk| Ok([filled(0, chunk)?, filled(1, chunk)?])).collect();
-        Ok(Caches { chunks: chunks?, chunk_bytes, stretches })
+        Ok(CacheBuffers { chunks: chunks?, chunk_bytes, stretches })
     }
 
-    /// How many copies of `wanted` there are.
-    fn copies(&self, wanted: &Wanted) -> u64 {
-        self.chunk_bytes / wanted.layer_bytes() * self.chunks.len() as u64
+    /// How many copies of `spec` there are.
+    fn copies(&self, spec: &Spec) -> u64 {
+        self.chunk_bytes / spec.layer_bytes() * self.chunks.len() as u64
     }
 
     /// Whether there is enough for `job`.
-    pub(super) fn suffice(&self, job: &Job) -> bool {
-        Wanted::of(job).is_ok_and(|wanted| self.copies(&wanted) >= wanted.copies)
+    fn suffice(&self, job: &Job) -> bool {
+        Spec::of(job).is_ok_and(|spec| self.copies(&spec) >= spec.copies)
     }
 
     /// The chunk and the first byte of a copy.
-    fn place(&self, wanted: &Wanted, copy: u64) -> (u64, u64) {
-        let each = self.chunk_bytes / wanted.layer_bytes();
-        (copy / each, copy % each * wanted.layer_bytes())
+    fn place(&self, spec: &Spec, copy: u64) -> (u64, u64) {
+        let each = self.chunk_bytes / spec.layer_bytes();
+        (copy / each, copy % each * spec.layer_bytes())
     }
 }
 
@@ -220,73 +213,41 @@ fn first_half(chunk: u64) -> usize {
     (chunk * 4799 % STRETCH_HALVES as u64) as usize
 }
 
+/// # Errors
+/// When the adapter lacks the subgroups that `spec` needs.
+fn possible(context: &Context, spec: &Spec) -> Result<(), Refusal> {
+    if spec.layout != Layout::Strided {
+        return Ok(());
+    }
+    if !context.features.contains(wgpu::Features::SUBGROUP) {
+        return Err(Refusal::Unsupported("this GPU has no subgroup operations".to_owned()));
+    }
+    let (lanes, subgroup) = (spec.lanes(), context.subgroup_min);
+    if lanes > subgroup {
+        let reason = format!("a row is shared by {lanes} invocations, and a subgroup may have {subgroup}");
+        return Err(Refusal::Unsupported(reason));
+    }
+    Ok(())
+}
+
 /// Attention made ready.
-pub(super) struct Attention {
-    wanted: Wanted,
-    caches: Rc<Caches>,
-    /// What attends, and what merges.
-    pipelines: Vec<Pipeline>,
-    /// For each copy, their buffers.
-    bound: Vec<Vec<Bound>>,
-    workgroups: u32,
+pub(super) struct AttentionRoutine {
+    spec: Spec,
+    caches: Rc<CacheBuffers>,
+    /// For each copy, what attends and what merges.
+    dispatches: Vec<Vec<Dispatch>>,
     queries: Vec<f32>,
     out: wgpu::Buffer,
     /// The copy that the next repetition reads.
     next: Cell<u64>,
 }
 
-impl Attention {
-    /// Makes `job` ready; `caches` are what is there of them, and are made where there are none.
-    ///
-    /// # Errors
-    /// When the adapter lacks something that it needs, or memory.
-    pub(super) fn new(context: &mut Context, caches: &mut Option<Rc<Caches>>, job: &Job) -> Outcome<Attention> {
-        let wanted = Wanted::of(job)?;
-        if wanted.layout == Layout::Strided {
-            if !context.features.contains(wgpu::Features::SUBGROUP) {
-                return Err(Refusal::Unsupported("this GPU has no subgroup operations".to_owned()).into());
-            }
-            let (lanes, subgroup) = (wanted.lanes(), context.subgroup_min);
-            if lanes > subgroup {
-                let reason = format!("a row is shared by {lanes} invocations, and a subgroup may have {subgroup}");
-                return Err(Refusal::Unsupported(reason).into());
-            }
-        }
-        let pipelines: Outcome<Vec<Pipeline>> =
-            programs(job)?.iter().map(|program| context.pipeline(program)).collect();
-        let pipelines = pipelines?;
-        let caches = match caches {
-            Some(there) => there.clone(),
-            None => caches.insert(Rc::new(Caches::new(context, &wanted)?)).clone(),
-        };
-        let (tokens, splits) = wanted.splits();
-        let dim = wanted.head.head_dim as u64;
-        let mut random = Random::new(23);
-        let queries: Vec<f32> = (0..wanted.heads() * dim).map(|_| (QUERY_MAX * random.signed_unit()) as f32).collect();
-        let asked = context.filled(bytemuck::cast_slice(&queries))?;
-        let peaks = context.buffer(wanted.heads() * u64::from(splits) * 8)?;
-        let parts = context.buffer(wanted.heads() * u64::from(splits) * dim * 4)?;
-        let out = context.buffer(wanted.heads() * dim * 4)?;
-        let scale = (std::f64::consts::LOG2_E / (dim as f64).sqrt()) as f32;
-        let params = AttentionParams { context: wanted.head.context as u32, tokens, splits, scale };
-        let bind = |copy: u64| {
-            let (chunk, offset) = caches.place(&wanted, copy);
-            let [keys, values] = &caches.chunks[chunk as usize];
-            let layer = |buffer| Part { buffer, offset, size: Some(wanted.layer_bytes()) };
-            let [asked, peaks, parts, out] = [&asked, &peaks, &parts, &out].map(Part::whole);
-            let all = [asked, layer(keys), layer(values), peaks, parts, out];
-            pipelines.iter().map(|pipeline| context.bind(pipeline, &[params], &all)).collect()
-        };
-        let bound: Outcome<Vec<_>> = (0..wanted.copies).map(bind).collect();
-        let workgroups = wanted.kv_heads as u32 * splits;
-        Ok(Attention { wanted, bound: bound?, caches, pipelines, workgroups, queries, out, next: Cell::new(0) })
-    }
-
+impl AttentionRoutine {
     /// What a query head must come to by the last repetition.
     fn oracle(&self, head: u64) -> Vec<f64> {
-        let Head { head_dim, group, context } = self.wanted.head;
-        let copies = self.bound.len() as u64;
-        let (chunk, offset) = self.caches.place(&self.wanted, (self.next.get() + copies - 1) % copies);
+        let Head { head_dim, group, context } = self.spec.head;
+        let copies = self.dispatches.len() as u64;
+        let (chunk, offset) = self.caches.place(&self.spec, (self.next.get() + copies - 1) % copies);
         let kv = head as usize / group;
         let origin = first_half(chunk) + offset as usize / 2 + kv * context * head_dim;
         let half = |which: usize| {
@@ -298,36 +259,88 @@ impl Attention {
     }
 }
 
-impl Routine for Attention {
+impl Routine for AttentionRoutine {
+    fn takes(job: &Job) -> bool {
+        job.op == Op::Attention
+    }
+
+    fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
+        Ok(Spec::of(job)?.programs())
+    }
+
+    /// Beside the arrays of streams either weights or caches are there, of one kind.
+    fn make_room(shared: &mut SharedBuffers, job: &Job) {
+        shared.weights = None;
+        shared.caches.take_if(|caches| !caches.suffice(job));
+    }
+
+    fn new(context: &mut Context, shared: &mut SharedBuffers, job: &Job) -> GpuResult<AttentionRoutine> {
+        let spec = Spec::of(job)?;
+        possible(context, &spec)?;
+        let programs = Self::programs(job)?;
+        let pipelines = programs.iter().map(|program| context.pipeline(program)).collect::<GpuResult<Vec<_>>>()?;
+        let caches = match &shared.caches {
+            Some(caches) => caches.clone(),
+            None => shared.caches.insert(Rc::new(CacheBuffers::new(context, &spec)?)).clone(),
+        };
+        let dim = spec.head.head_dim as u64;
+        let mut random = Random::new(23);
+        let queries: Vec<f32> = (0..spec.heads() * dim).map(|_| (QUERY_MAX * random.signed_unit()) as f32).collect();
+        let asked = context.filled(bytemuck::cast_slice(&queries))?;
+        let (tokens, splits) = spec.splits();
+        let peaks = context.buffer(spec.heads() * u64::from(splits) * 8)?;
+        let parts = context.buffer(spec.heads() * u64::from(splits) * dim * 4)?;
+        let out = context.buffer(spec.heads() * dim * 4)?;
+        let scale = (std::f64::consts::LOG2_E / (dim as f64).sqrt()) as f32;
+        let params = AttentionParams { context: spec.head.context as u32, tokens, splits, scale };
+        let groups = [spec.kv_heads as u32 * splits, spec.heads() as u32];
+        let dispatches = |copy: u64| {
+            let (chunk, offset) = caches.place(&spec, copy);
+            let [keys, values] = &caches.chunks[chunk as usize];
+            let layer = |buffer| BufferSlice { buffer, offset, size: Some(spec.layer_bytes()) };
+            let [asked, peaks, parts, out] = [&asked, &peaks, &parts, &out].map(BufferSlice::whole);
+            let all = [asked, layer(keys), layer(values), peaks, parts, out];
+            let dispatch = |(pipeline, groups): (&Pipeline, u32)| {
+                let bindings = context.bind(pipeline, &[params], &all)?;
+                Ok(Dispatch { pipeline: pipeline.clone(), bindings, groups: [groups, 1, 1] })
+            };
+            pipelines.iter().zip(groups).map(dispatch).collect()
+        };
+        let dispatches = (0..spec.copies).map(dispatches).collect::<GpuResult<Vec<_>>>()?;
+        Ok(AttentionRoutine { spec, dispatches, caches, queries, out, next: Cell::new(0) })
+    }
+
+    fn is_current(&self, shared: &SharedBuffers) -> bool {
+        is_shared(shared.caches.as_ref(), &self.caches)
+    }
+
     fn work(&self) -> Work {
-        let cost = Op::Attention.cost(self.wanted.head.shape(1));
-        let heads = self.wanted.kv_heads as f64;
+        let cost = Op::Attention.cost(self.spec.head.shape(1));
+        let heads = self.spec.kv_heads as f64;
         Work { flops: Flops(cost.flops as f64 * heads), bytes: Bytes(cost.cache_read as f64 * 2.0 * heads) }
     }
 
     fn encode(&self, pass: &mut wgpu::ComputePass, repetitions: u64, _: u32) {
         for _ in 0..repetitions {
             let copy = self.next.get();
-            let groups = [self.workgroups, self.wanted.heads() as u32];
-            for ((pipeline, bound), groups) in self.pipelines.iter().zip(&self.bound[copy as usize]).zip(groups) {
-                pass.set_pipeline(&pipeline.pipeline);
-                bound.set(pass, 0);
-                pass.dispatch_workgroups(groups, 1, 1);
+            for dispatch in &self.dispatches[copy as usize] {
+                dispatch.pipeline.set(pass);
+                dispatch.encode(pass, 0);
             }
-            self.next.set((copy + 1) % self.bound.len() as u64);
+            self.next.set((copy + 1) % self.dispatches.len() as u64);
         }
     }
 
-    fn prepare(&mut self, context: &Context) -> Outcome<()> {
+    fn prepare(&mut self, context: &Context) -> GpuResult<()> {
         context.upload(&self.out, bytemuck::cast_slice(&vec![f32::NAN; self.queries.len()]))
     }
 
-    fn verify(&mut self, context: &Context, _: u64) -> Outcome<bool> {
+    fn verify(&mut self, context: &Context, _: u64) -> GpuResult<bool> {
         let out = context.download(&self.out, self.queries.len() as u64 * 4)?;
         let got: &[f32] = bytemuck::cast_slice(&out);
-        let dim = self.wanted.head.head_dim;
-        let heads = self.wanted.heads();
-        let group = self.wanted.head.group as u64;
+        let dim = self.spec.head.head_dim;
+        let heads = self.spec.heads();
+        let group = self.spec.head.group as u64;
         // Every element was written, and all heads that share the first and the last keys are right.
         let mut right = got.iter().all(|value| value.is_finite());
         for head in (0..group).chain(heads - group..heads) {

@@ -3,8 +3,8 @@
 
 use crate::device::Refusal;
 use crate::device::gpu::params::params;
-use crate::device::gpu::shader::{Access, Program, SHADERS, Shader, compiled};
-use crate::device::gpu::worker::programs;
+use crate::device::gpu::routines::{entry_of, overhead, stream, workgroup};
+use crate::device::gpu::shader::{Access, Program, Shader, compiled};
 use crate::probe::gpu::tests::machine;
 use crate::probe::{plan, survey};
 use crate::profile::{Effort, GpuClass};
@@ -20,16 +20,19 @@ fn parsed(shader: &Shader) -> naga::Module {
         .unwrap_or_else(|e| panic!("{}: {}", shader.name, e.emit_to_string(shader.text)))
 }
 
+/// Every shader that a program comes from.
+fn all_shaders() -> BTreeMap<&'static str, Shader> {
+    all_programs().into_values().map(|program| (program.shader.name, program.shader)).collect()
+}
+
 #[test]
-fn every_file_is_listed_and_valid_alone() {
+fn every_file_is_used_and_valid_alone() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     let mut files: Vec<String> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     files.sort();
-    let mut listed: Vec<&str> = SHADERS.iter().map(|shader| shader.name).collect();
-    listed.sort();
-    assert_eq!(files, listed);
-    for shader in SHADERS {
+    assert_eq!(files, all_shaders().into_keys().collect::<Vec<_>>());
+    for shader in all_shaders().values() {
         let mut validator = Validator::new(ValidationFlags::all(), Capabilities::all());
         validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
         validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
@@ -39,22 +42,10 @@ fn every_file_is_listed_and_valid_alone() {
 
 #[test]
 fn entry_points_are_named_as_routines() {
-    let routines = [
-        Op::Read,
-        Op::Write,
-        Op::Copy,
-        Op::Scale,
-        Op::Add,
-        Op::Triad,
-        Op::Chain,
-        Op::Matmul,
-        Op::Attention,
-        Op::Dispatch,
-    ];
-    for shader in SHADERS {
+    for shader in all_shaders().values() {
         for entry in parsed(shader).entry_points {
-            let named = routines.iter().any(|op| entry.name == op.name() || entry.name.starts_with(&format!("{op}_")));
-            assert!(named, "{}: {}", shader.name, entry.name);
+            let first = entry.name.split('_').next().unwrap();
+            assert!(first == "stream" || first.parse::<Op>().is_ok(), "{}: {}", shader.name, entry.name);
         }
     }
 }
@@ -89,7 +80,7 @@ fn twin(shader: &Shader) -> Vec<(String, String, u32)> {
 
 #[test]
 fn parameters_are_those_of_the_rust_structs() {
-    for shader in SHADERS {
+    for shader in all_shaders().values() {
         assert_eq!(members(shader), twin(shader), "{}", shader.name);
     }
 }
@@ -104,7 +95,7 @@ params! {
 
 #[test]
 fn other_parameters_would_be_found_out() {
-    let other = Shader { params: Other::FIELDS, ..crate::device::gpu::overhead::EMPTY };
+    let other = Shader { params: Other::FIELDS, ..overhead::EMPTY };
     assert_ne!(members(&other), twin(&other));
     assert_eq!(Other { step: 1.0 }.step, 1.0);
 }
@@ -117,7 +108,7 @@ fn all_programs() -> BTreeMap<String, Program> {
             let machine = machine(class);
             let jobs = plan(&machine, &[], effort).into_iter().flat_map(|question| question.candidates);
             for job in jobs.chain(survey(&machine, effort).into_iter().flat_map(|curve| curve.points)) {
-                match programs(&job) {
+                match entry_of(&job).and_then(|entry| (entry.programs)(&job)) {
                     Ok(programs) => all.extend(programs.into_iter().map(|program| (program.key(), program))),
                     Err(Refusal::Unsupported(reason) | Refusal::Skipped(reason)) => panic!("{job}: {reason}"),
                     Err(other) => panic!("{job}: {other:?}"),
@@ -199,10 +190,10 @@ fn every_variant_is_translated_for_every_system() {
 fn what_exceeds_an_adapter_is_refused_with_both_numbers() {
     let limits = wgpu::Limits { max_compute_invocations_per_workgroup: 256, ..wgpu::Limits::default() };
     let size = |program: Program| compiled(&program).unwrap().size;
-    let stream = |size: u32| crate::device::gpu::stream::program(Op::Read, size, true);
+    let stream = |size: u32| stream::program(Op::Read, size, true);
     assert_eq!(size(stream(256)).within(&limits), Ok(()));
     let reason = size(stream(1024)).within(&limits).unwrap_err();
     assert!(reason.contains("1024") && reason.contains("256"), "{reason}");
-    let memory = size(crate::device::gpu::stream::workgroup_program(64, 4096)).within(&limits).unwrap_err();
+    let memory = size(workgroup::program(64, 4096)).within(&limits).unwrap_err();
     assert!(memory.contains("65536 bytes of workgroup memory"), "{memory}");
 }

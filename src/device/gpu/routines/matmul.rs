@@ -3,11 +3,12 @@
 //! Every repetition multiplies all tokens with one copy of the weights, and the next repetition takes the next copy, so that
 //! no cache holds them.
 
-use super::context::{Bound, Context, Outcome, Part, Pipeline};
-use super::params::params;
-use super::routine::Routine;
-use super::shader::{Access, Program, Shader, shader};
+use super::{Dispatch, Routine, SharedBuffers, is_shared, skipped};
 use crate::device::Refusal;
+use crate::device::gpu::context::{Context, GpuResult};
+use crate::device::gpu::params::params;
+use crate::device::gpu::pipeline::BufferSlice;
+use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
 use crate::profile::{Layout, Reduction};
 use crate::units::{Bytes, Flops};
@@ -38,7 +39,7 @@ params! {
 }
 
 /// Matmul with every weight format.
-pub(super) const MATMUL: Shader = shader!("matmul.wgsl", MatmulParams);
+const MATMUL: Shader = shader!("matmul.wgsl", MatmulParams);
 
 const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Write];
 /// Rows and columns of a tile at most: more than any register file holds.
@@ -196,6 +197,15 @@ impl Plan {
         }
     }
 
+    /// The parameters for rows of weights of `row` bytes.
+    fn params(&self, row: u64) -> MatmulParams {
+        let [m, n, _] = self.extents;
+        let token = self.token_elements();
+        let [m, n, units, row, token] =
+            [m, n, token / self.format.elements(), row / 2, token / 4].map(|extent| extent as u32);
+        MatmulParams { m, n, units, row, token, ..MatmulParams::default() }
+    }
+
     /// Elements of a token with the zeros that follow it.
     fn token_elements(&self) -> u64 {
         self.extents[2].next_multiple_of(self.format.elements())
@@ -215,15 +225,6 @@ const SUBGROUP_LINES: [(&str, &str); 5] = [
     ("fn together(sum: f32) -> f32 { return sum; }", "fn together(sum: f32) -> f32 { return subgroupAdd(sum); }"),
 ];
 
-/// The programs of `job`.
-///
-/// # Errors
-/// When there is no such variant.
-#[cfg(test)]
-pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
-    Plan::of(job).map(|plan| vec![plan.program()])
-}
-
 fn tile(text: &str) -> Result<[u32; 2], Refusal> {
     let side = |text: &str| text.parse().ok().filter(|side| (1..=TILE_SIDE_MAX).contains(side));
     let sides = text.split_once('x').and_then(|(rows, columns)| Some([side(rows)?, side(columns)?]));
@@ -231,7 +232,7 @@ fn tile(text: &str) -> Result<[u32; 2], Refusal> {
 }
 
 /// Weights in the GPU's memory: copies of `rows` rows, each in a buffer of its own.
-pub(super) struct Weights {
+pub(super) struct WeightBuffers {
     dtype: Dtype,
     k: u64,
     rows: u64,
@@ -240,8 +241,8 @@ pub(super) struct Weights {
     copies: Vec<wgpu::Buffer>,
 }
 
-impl Weights {
-    fn new(context: &Context, dtype: Dtype, [n, k]: [u64; 2], copies: u64) -> Outcome<Weights> {
+impl WeightBuffers {
+    fn new(context: &Context, dtype: Dtype, [n, k]: [u64; 2], copies: u64) -> GpuResult<WeightBuffers> {
         let row = row_bytes(dtype, k);
         let made_up = (MADE_UP_BYTES / row as usize).clamp(1, n as usize);
         let stored = oracle::weights(dtype, made_up, k as usize, 0x3e1);
@@ -252,29 +253,14 @@ impl Weights {
             context.upload(&buffer, &data)?;
             Ok(buffer)
         };
-        let copies = (0..copies).map(copy).collect::<Outcome<_>>()?;
-        Ok(Weights { dtype, k, rows: n, stored, copies })
+        let copies = (0..copies).map(copy).collect::<GpuResult<_>>()?;
+        Ok(WeightBuffers { dtype, k, rows: n, stored, copies })
     }
 
-    /// `weights`, or others in their place, that hold `copies` times `n` rows of `k`.
-    fn at_least(
-        context: &Context,
-        weights: &mut Option<Rc<Weights>>,
-        dtype: Dtype,
-        [n, k]: [u64; 2],
-        copies: u64,
-    ) -> Outcome<Rc<Weights>> {
-        let fits = |there: &&Rc<Weights>| {
-            (there.dtype, there.k) == (dtype, k) && there.slices(n) * there.copies.len() as u64 >= copies
-        };
-        if let Some(there) = weights.as_ref().filter(fits) {
-            return Ok(there.clone());
-        }
-        // The old ones go first: both may not fit.
-        *weights = None;
-        let made = Rc::new(Weights::new(context, dtype, [n, k], copies)?);
-        *weights = Some(made.clone());
-        Ok(made)
+    /// Whether `plan` finds its weights here.
+    fn suffice(&self, plan: &Plan, job: &Job) -> bool {
+        let [_, n, k] = plan.extents;
+        (self.dtype, self.k) == (job.dtype, k) && self.slices(n) * self.copies.len() as u64 >= copies(job)
     }
 
     /// How often `n` rows can be had from one copy: each time from another place, where bindings may begin there.
@@ -300,53 +286,18 @@ fn row_bytes(dtype: Dtype, k: u64) -> u64 {
 /// A matmul made ready.
 pub(super) struct Matmul {
     plan: Plan,
-    weights: Rc<Weights>,
+    weights: Rc<WeightBuffers>,
     tokens: Vec<f32>,
-    pipeline: Pipeline,
     /// One for each copy, with the row of the weights that it begins with.
-    bound: Vec<(Bound, u64)>,
-    groups: [u32; 3],
+    dispatches: Vec<(Dispatch, u64)>,
     product: wgpu::Buffer,
     /// Repetitions so far.
-    turn: Cell<u64>,
+    repetitions: Cell<u64>,
 }
 
-impl Matmul {
-    /// Makes `job` ready; `weights` are shared by all of one format.
-    pub(super) fn new(context: &mut Context, weights: &mut Option<Rc<Weights>>, job: &Job) -> Outcome<Matmul> {
-        let plan = Plan::of(job)?;
-        let [m, n, k] = plan.extents;
-        if plan.way == (Way::Strided { subgroups: true }) && !context.features.contains(wgpu::Features::SUBGROUP) {
-            return Err(Refusal::Unsupported("the adapter has no subgroup operations".to_owned()).into());
-        }
-        let pipeline = context.pipeline(&plan.program())?;
-        let copies = u64::from(job.variant.copies.unwrap_or(1).max(1));
-        let row = row_bytes(job.dtype, k);
-        // Whole words and more beyond the last row, within the slack of the buffer.
-        let bytes = (n * row).next_multiple_of(SLACK_BYTES) + SLACK_BYTES;
-        if bytes > context.binding_bytes() {
-            let most = context.binding_bytes() >> 20;
-            return Err(skipped(&format!("{} MiB of weights exceed a binding of {most} MiB", bytes >> 20)).into());
-        }
-        let weights = Weights::at_least(context, weights, job.dtype, [n, k], copies)?;
-        let tokens = oracle::tokens(m as usize, k as usize, 0x70c);
-        let a = context.filled(bytemuck::cast_slice(&padded(&tokens, k, plan.token_elements())))?;
-        let product = context.buffer(m * n * 4)?;
-        let [m, n, units, row_halves, token] =
-            [m, n, plan.token_elements() / plan.format.elements(), row / 2, plan.token_elements() / 4]
-                .map(|extent| extent as u32);
-        let params = MatmulParams { m, n, units, row: row_halves, token, ..MatmulParams::default() };
-        let slices = weights.slices(n.into());
-        let bind = |copy: u64| {
-            let first = copy % slices * u64::from(n);
-            let buffer = &weights.copies[(copy / slices) as usize];
-            let part = Part { buffer, offset: first * row, size: Some(bytes) };
-            Ok((context.bind(&pipeline, &[params], &[Part::whole(&a), part, Part::whole(&product)])?, first))
-        };
-        let bound = (0..copies).map(bind).collect::<Outcome<Vec<_>>>()?;
-        let groups = plan.groups(context.limits.max_compute_workgroups_per_dimension);
-        Ok(Matmul { plan, weights, tokens, pipeline, bound, groups, product, turn: Cell::new(0) })
-    }
+/// Copies of the weights that `job` reads one after another.
+fn copies(job: &Job) -> u64 {
+    u64::from(job.variant.copies.unwrap_or(1).max(1))
 }
 
 /// Each token followed by zeros up to `elements`.
@@ -356,6 +307,64 @@ fn padded(tokens: &[f32], k: u64, elements: u64) -> Vec<f32> {
 }
 
 impl Routine for Matmul {
+    fn takes(job: &Job) -> bool {
+        job.op == Op::Matmul
+    }
+
+    fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
+        Plan::of(job).map(|plan| vec![plan.program()])
+    }
+
+    /// Beside the arrays of streams either weights or caches are there, of one kind.
+    fn make_room(shared: &mut SharedBuffers, job: &Job) {
+        shared.caches = None;
+        let suffice = |weights: &WeightBuffers| Plan::of(job).is_ok_and(|plan| weights.suffice(&plan, job));
+        shared.weights.take_if(|weights| !suffice(weights));
+    }
+
+    fn new(context: &mut Context, shared: &mut SharedBuffers, job: &Job) -> GpuResult<Matmul> {
+        let plan = Plan::of(job)?;
+        let [m, n, k] = plan.extents;
+        if plan.way == (Way::Strided { subgroups: true }) && !context.features.contains(wgpu::Features::SUBGROUP) {
+            return Err(Refusal::Unsupported("the adapter has no subgroup operations".to_owned()).into());
+        }
+        let pipeline = context.pipeline(&plan.program())?;
+        let row = row_bytes(job.dtype, k);
+        // Whole words and more beyond the last row, within the slack of the buffer.
+        let bytes = (n * row).next_multiple_of(SLACK_BYTES) + SLACK_BYTES;
+        if bytes > context.binding_bytes() {
+            let most = context.binding_bytes() >> 20;
+            return Err(skipped(&format!("{} MiB of weights exceed a binding of {most} MiB", bytes >> 20)).into());
+        }
+        let weights = match &shared.weights {
+            Some(weights) => weights.clone(),
+            None => {
+                let made = WeightBuffers::new(context, job.dtype, [n, k], copies(job))?;
+                shared.weights.insert(Rc::new(made)).clone()
+            }
+        };
+        let tokens = oracle::tokens(m as usize, k as usize, 0x70c);
+        let a = context.filled(bytemuck::cast_slice(&padded(&tokens, k, plan.token_elements())))?;
+        let product = context.buffer(m * n * 4)?;
+        let params = plan.params(row);
+        let groups = plan.groups(context.limits.max_compute_workgroups_per_dimension);
+        let slices = weights.slices(n);
+        let dispatch = |copy: u64| {
+            let first = copy % slices * n;
+            let buffer = &weights.copies[(copy / slices) as usize];
+            let part = BufferSlice { buffer, offset: first * row, size: Some(bytes) };
+            let [a, product] = [&a, &product].map(BufferSlice::whole);
+            let bindings = context.bind(&pipeline, &[params], &[a, part, product])?;
+            Ok((Dispatch { pipeline: pipeline.clone(), bindings, groups }, first))
+        };
+        let dispatches = (0..copies(job)).map(dispatch).collect::<GpuResult<Vec<_>>>()?;
+        Ok(Matmul { plan, weights, tokens, dispatches, product, repetitions: Cell::new(0) })
+    }
+
+    fn is_current(&self, shared: &SharedBuffers) -> bool {
+        is_shared(shared.weights.as_ref(), &self.weights)
+    }
+
     /// The arithmetic, and the bytes of the weights as they are stored.
     fn work(&self) -> Work {
         let [m, n, k] = self.plan.extents;
@@ -365,27 +374,24 @@ impl Routine for Matmul {
     }
 
     fn encode(&self, pass: &mut wgpu::ComputePass, repetitions: u64, _: u32) {
-        pass.set_pipeline(&self.pipeline.pipeline);
-        let [x, y, z] = self.groups;
+        self.dispatches[0].0.pipeline.set(pass);
         for _ in 0..repetitions {
-            let turn = self.turn.get();
-            self.bound[(turn % self.bound.len() as u64) as usize].0.set(pass, 0);
-            pass.dispatch_workgroups(x, y, z);
-            self.turn.set(turn + 1);
+            let done = self.repetitions.get();
+            self.dispatches[(done % self.dispatches.len() as u64) as usize].0.encode(pass, 0);
+            self.repetitions.set(done + 1);
         }
     }
 
-    fn prepare(&mut self, context: &Context) -> Outcome<()> {
+    fn prepare(&mut self, context: &Context) -> GpuResult<()> {
         let [m, n, _] = self.plan.extents;
         context.upload(&self.product, bytemuck::cast_slice(&vec![SPOILT; (m * n) as usize]))
     }
 
-    fn verify(&mut self, context: &Context, _: u64) -> Outcome<bool> {
+    fn verify(&mut self, context: &Context, _: u64) -> GpuResult<bool> {
         let [m, n, k] = self.plan.extents;
-        let bytes = context.download(&self.product, m * n * 4)?;
-        let got: &[u32] = bytemuck::cast_slice(&bytes);
-        let last = self.turn.get().saturating_sub(1) % self.bound.len() as u64;
-        let first = self.bound[last as usize].1;
+        let got = context.words(&self.product, m * n)?;
+        let last = self.repetitions.get().saturating_sub(1) % self.dispatches.len() as u64;
+        let first = self.dispatches[last as usize].1;
         let agrees = |at: u64| {
             let (row, column) = (at / n, at % n);
             let weights = oracle::widened(self.weights.dtype, self.weights.stored_row(first + column));
@@ -406,8 +412,4 @@ fn checked(m: u64, n: u64) -> Vec<u64> {
     let mut random = Random::new(all);
     let corners = [0, n - 1, all - n, all - 1];
     corners.into_iter().chain((0..CHECKED).map(|_| random.bits() % all)).collect()
-}
-
-fn skipped(reason: &str) -> Refusal {
-    Refusal::Skipped(reason.to_owned())
 }

@@ -1,16 +1,16 @@
 //! Multiply-accumulate chains in registers: the peaks of a GPU's arithmetic.
 
-use super::context::{Bound, Context, Outcome, Part, Pipeline};
-use super::params::params;
-use super::routine::{Routine, folded, named};
-use super::shader::{Access, Program, Shader, shader};
+use super::{Dispatch, Routine, SharedBuffers, folded, named, slots};
 use crate::device::Refusal;
+use crate::device::gpu::context::{Context, GpuResult};
+use crate::device::gpu::params::params;
+use crate::device::gpu::pipeline::BufferSlice;
+use crate::device::gpu::shader::{Access, Program, Shader, each_chain, shader};
 use crate::job::Job;
 use crate::work::Work;
 use roofprobe_kernels::reference::gpu_chain::{CONSTANTS, GpuChains, LANES, Rounding};
 use roofprobe_kernels::{Dtype, Op, Shape};
 use std::cell::Cell;
-use std::fmt::Write;
 
 params! {
     /// `Params` of `chain.wgsl`.
@@ -18,29 +18,29 @@ params! {
         /// Rounds of all chains.
         rounds: u32,
         /// How far the next round's constant lies from this one's.
-        turn: u32,
+        rotation: u32,
         unused_1: u32,
         unused_2: u32,
     }
 }
 
 /// The chains.
-pub(super) const CHAIN: Shader = shader!("chain.wgsl", ChainParams);
+const CHAIN: Shader = shader!("chain.wgsl", ChainParams);
 
 const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Write];
-/// Steps of a round, and of one turn of its loop. Longer turns gain little and take drivers long to compile.
+/// Steps of a round, and of one iteration of its loop. Longer iterations gain little and take drivers long to compile.
 const STEPS: u32 = 128;
 const UNROLL: u32 = 16;
 /// Chains that anybody may ask for: beyond, registers run out everywhere.
 const CHAINS_MAX: u32 = 64;
-/// Odd, so that every constant has its turn.
-const TURN: u32 = 3;
+/// Odd, so that every constant is used.
+const ROTATION: u32 = 3;
 /// Rounds within one dispatch, a power of two.
 const FOLD_MAX: u32 = 1 << 15;
 
 /// What a job asks for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Wanted {
+struct Spec {
     dtype: Dtype,
     vector: u32,
     chains: u32,
@@ -48,10 +48,10 @@ struct Wanted {
     groups: u32,
 }
 
-impl Wanted {
-    fn of(job: &Job) -> Result<Wanted, Refusal> {
+impl Spec {
+    fn of(job: &Job) -> Result<Spec, Refusal> {
         let variant = &job.variant;
-        let wanted = Wanted {
+        let spec = Spec {
             dtype: job.dtype,
             vector: variant.vector.unwrap_or(1),
             chains: named(variant.chains, "chains")?,
@@ -63,11 +63,16 @@ impl Wanted {
             Dtype::I8 => &[1],
             other => return Err(Refusal::Unsupported(format!("WGSL has no {other} arithmetic"))),
         };
-        if !possible.contains(&wanted.vector) || wanted.chains > CHAINS_MAX {
-            let Wanted { dtype, vector, chains, .. } = wanted;
+        if !possible.contains(&spec.vector) || spec.chains > CHAINS_MAX {
+            let Spec { dtype, vector, chains, .. } = spec;
             return Err(Refusal::Unsupported(format!("there is no {dtype} shader of {chains} chains of vec{vector}")));
         }
-        Ok(wanted)
+        Ok(spec)
+    }
+
+    /// Invocations of all workgroups.
+    fn invocations(self) -> u64 {
+        u64::from(self.size) * u64::from(self.groups)
     }
 
     /// Elements of all chains of an invocation.
@@ -88,27 +93,20 @@ impl Wanted {
         }
     }
 
-    /// One line for each chain, and for each step of a turn: named variables stay in registers, arrays need not.
+    /// One line for each chain, and for each step of an iteration: named variables stay in registers, arrays need not.
     fn chain_lines(self) -> [(&'static str, String); 4] {
-        let each = |line: &dyn Fn(u32, &mut String) -> std::fmt::Result| {
-            let mut text = String::new();
-            // Writing to a string does not fail.
-            let _ = (0..self.chains).try_for_each(|chain| line(chain, &mut text));
-            text.trim_end().to_owned()
-        };
+        let each = |line: &dyn Fn(u32) -> String| each_chain(self.chains, line);
         let vector = self.vector;
+        // The chains side by side, step after step: a processor sees no further than some hundred instructions.
+        let steps = vec![each(&|n| format!("            x{n} = next(x{n}, c);")); UNROLL as usize].join("\n");
         [
             (
                 "    let start0 = start(lane, 0u);",
-                each(&|n, text| writeln!(text, "    let start{n} = start(lane, {}u);", n * vector)),
+                each(&|n| format!("    let start{n} = start(lane, {}u);", n * vector)),
             ),
-            ("        var x0 = start0;", each(&|n, text| writeln!(text, "        var x{n} = start{n};"))),
-            (
-                "            x0 = next(x0, c);",
-                // The chains side by side, step after step: a processor sees no further than some hundred instructions.
-                vec![each(&|n, text| writeln!(text, "            x{n} = next(x{n}, c);")); UNROLL as usize].join("\n"),
-            ),
-            ("        sum += bits(x0);", each(&|n, text| writeln!(text, "        sum += bits(x{n});"))),
+            ("        var x0 = start0;", each(&|n| format!("        var x{n} = start{n};"))),
+            ("            x0 = next(x0, c);", steps),
+            ("        sum += bits(x0);", each(&|n| format!("        sum += bits(x{n});"))),
         ]
     }
 
@@ -157,19 +155,10 @@ const BITS_OF_FOUR_HALVES: &str =
     let c = select(b, vec4<u32>(), (b & vec4<u32>(0x7c00u)) == vec4<u32>());
     return (c.x + c.y) + (c.z + c.w);";
 
-/// The programs that `job` runs.
-///
-/// # Errors
-/// When there is none for it.
-pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
-    Ok(vec![Wanted::of(job)?.program()])
-}
-
 /// A chain job made ready.
 pub(super) struct Chain {
-    wanted: Wanted,
-    pipeline: Pipeline,
-    bound: Bound,
+    spec: Spec,
+    dispatch: Dispatch,
     sums: wgpu::Buffer,
     inputs: GpuChains,
     /// For each lawful rounding, what one round adds to the sums of each lane with each constant; made when first needed.
@@ -179,35 +168,13 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// Makes `job` ready.
-    ///
-    /// # Errors
-    /// When the adapter lacks the type, or something else that it needs.
-    pub(super) fn new(context: &mut Context, job: &Job) -> Outcome<Chain> {
-        let mut wanted = Wanted::of(job)?;
-        wanted.groups = wanted.groups.min(context.limits.max_compute_workgroups_per_dimension);
-        if wanted.dtype == Dtype::F16 && !context.features.contains(wgpu::Features::SHADER_F16) {
-            return Err(Refusal::Unsupported("this GPU computes no f16 in shaders".to_owned()).into());
-        }
-        let none = || Refusal::Unsupported(format!("there is no {} chain", wanted.dtype));
-        let inputs = GpuChains::new(wanted.dtype, wanted.elements() as usize, 13).ok_or_else(none)?;
-        let pipeline = context.pipeline(&programs(job)?[0])?;
-        let starts = context.filled(bytemuck::cast_slice(&inputs.starts))?;
-        let constants = context.filled(bytemuck::cast_slice(&inputs.constants))?;
-        let sums = context.buffer(u64::from(wanted.size) * u64::from(wanted.groups) * 4)?;
-        let slot = |slot: u32| ChainParams { rounds: 1 << slot, turn: TURN, ..ChainParams::default() };
-        let slots: Vec<ChainParams> = (0..=FOLD_MAX.ilog2()).map(slot).collect();
-        let parts = [Part::whole(&starts), Part::whole(&constants), Part::whole(&sums)];
-        let bound = context.bind(&pipeline, &slots, &parts)?;
-        Ok(Chain { wanted, pipeline, bound, sums, inputs, lawful: Vec::new(), rounds: Cell::default() })
-    }
-
     fn count(&self, slot: u32) {
         let mut rounds = self.rounds.get();
         match slot {
             0 => rounds[0] = rounds[0].wrapping_add(1),
             1 => {
-                (rounds[0], rounds[TURN as usize]) = (rounds[0].wrapping_add(1), rounds[TURN as usize].wrapping_add(1))
+                (rounds[0], rounds[ROTATION as usize]) =
+                    (rounds[0].wrapping_add(1), rounds[ROTATION as usize].wrapping_add(1))
             }
             _ => rounds = rounds.map(|times| times.wrapping_add((1 << slot) / CONSTANTS as u32)),
         }
@@ -216,12 +183,37 @@ impl Chain {
 }
 
 impl Routine for Chain {
+    fn takes(job: &Job) -> bool {
+        job.op == Op::Chain && job.variant.tile.is_none()
+    }
+
+    fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
+        Ok(vec![Spec::of(job)?.program()])
+    }
+
+    fn new(context: &mut Context, _: &mut SharedBuffers, job: &Job) -> GpuResult<Chain> {
+        let mut spec = Spec::of(job)?;
+        spec.groups = spec.groups.min(context.limits.max_compute_workgroups_per_dimension);
+        if spec.dtype == Dtype::F16 && !context.features.contains(wgpu::Features::SHADER_F16) {
+            return Err(Refusal::Unsupported("this GPU computes no f16 in shaders".to_owned()).into());
+        }
+        let none = || Refusal::Unsupported(format!("there is no {} chain", spec.dtype));
+        let inputs = GpuChains::new(spec.dtype, spec.elements() as usize, 13).ok_or_else(none)?;
+        let pipeline = context.pipeline(&Self::programs(job)?[0])?;
+        let starts = context.filled(bytemuck::cast_slice(&inputs.starts))?;
+        let constants = context.filled(bytemuck::cast_slice(&inputs.constants))?;
+        let sums = context.buffer(spec.invocations() * 4)?;
+        let slots = slots(FOLD_MAX, |rounds| ChainParams { rounds, rotation: ROTATION, ..ChainParams::default() });
+        let bindings = context.bind(&pipeline, &slots, &[&starts, &constants, &sums].map(BufferSlice::whole))?;
+        let dispatch = Dispatch { pipeline, bindings, groups: [spec.groups, 1, 1] };
+        Ok(Chain { spec, dispatch, sums, inputs, lawful: Vec::new(), rounds: Cell::default() })
+    }
+
     fn work(&self) -> Work {
-        let Wanted { dtype, size, groups, .. } = self.wanted;
         // A dot product of bytes is four multiply-accumulates.
-        let each = if dtype == Dtype::I8 { 4 } else { 1 };
-        let width = u64::from(size) * u64::from(groups) * u64::from(self.wanted.elements()) * each;
-        Work::of_kernel(Op::Chain.cost(Shape::chain(width, 0, STEPS.into())), dtype)
+        let each = if self.spec.dtype == Dtype::I8 { 4 } else { 1 };
+        let width = self.spec.invocations() * u64::from(self.spec.elements()) * each;
+        Work::of_kernel(Op::Chain.cost(Shape::chain(width, 0, STEPS.into())), self.spec.dtype)
     }
 
     fn fold_max(&self) -> u32 {
@@ -229,27 +221,25 @@ impl Routine for Chain {
     }
 
     fn encode(&self, pass: &mut wgpu::ComputePass, repetitions: u64, fold: u32) {
-        pass.set_pipeline(&self.pipeline.pipeline);
+        self.dispatch.pipeline.set(pass);
         folded(repetitions, fold, |slot| {
-            self.bound.set(pass, slot);
-            pass.dispatch_workgroups(self.wanted.groups, 1, 1);
+            self.dispatch.encode(pass, slot);
             self.count(slot);
         });
     }
 
-    fn prepare(&mut self, context: &Context) -> Outcome<()> {
+    fn prepare(&mut self, context: &Context) -> GpuResult<()> {
         self.rounds.set([0; CONSTANTS]);
         context.clear(&self.sums)
     }
 
-    fn verify(&mut self, context: &Context, _: u64) -> Outcome<bool> {
+    fn verify(&mut self, context: &Context, _: u64) -> GpuResult<bool> {
         if self.lawful.is_empty() {
             let of = |&rounding| (rounding, self.inputs.sums(STEPS, rounding));
-            self.lawful = Rounding::lawful(self.wanted.dtype).iter().map(of).collect();
+            self.lawful = Rounding::lawful(self.spec.dtype).iter().map(of).collect();
         }
         let rounds = self.rounds.get();
-        let sums = context.download(&self.sums, u64::from(self.wanted.size) * u64::from(self.wanted.groups) * 4)?;
-        let got: &[u32] = bytemuck::cast_slice(&sums);
+        let got = context.words(&self.sums, self.spec.invocations())?;
         let whole = |once: &[u32; CONSTANTS]| {
             once.iter().zip(rounds).fold(0_u32, |sum, (once, times)| sum.wrapping_add(once.wrapping_mul(times)))
         };
@@ -261,7 +251,7 @@ impl Routine for Chain {
         Ok(!self.lawful.is_empty())
     }
 
-    fn verifies_at_once(&self) -> bool {
+    fn verifies_every_pass(&self) -> bool {
         true
     }
 }
