@@ -8,6 +8,9 @@ use std::process::Command;
 
 const PAGE: &str = include_str!("../docs/PAPER.md");
 
+/// Columns of a terminal that no line is too long for.
+const WIDE: &str = "1000";
+
 /// The words behind `$ roofprobe`, and the lines quoted.
 fn blocks() -> Vec<(Vec<&'static str>, Vec<&'static str>)> {
     let blocks = PAGE.split("```console\n").skip(1).map(|rest| rest.split_once("\n```").unwrap().0);
@@ -26,7 +29,7 @@ fn every_quoted_output_is_what_is_written() {
     let blocks = blocks();
     assert!(blocks.len() > 15, "{}", blocks.len());
     for (words, quoted) in blocks {
-        let output = Command::new(env!("CARGO_BIN_EXE_roofprobe")).args(&words).current_dir(root).output().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_roofprobe")).args(&words).current_dir(root).env("COLUMNS", WIDE).output().unwrap();
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         let written = String::from_utf8(output.stdout).unwrap();
         assert!(quoted.iter().any(|line| *line != "…"), "{words:?}");
