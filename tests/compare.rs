@@ -227,7 +227,9 @@ fn different_extents_have_a_ratio_and_no_verdict() {
     }
     // How the work was done is no extent of it.
     let comparison = pair(&whole, &resized(|v| (v.copies, v.workgroups) = (Some(7), Some(9))));
-    assert!(comparison.quantities.iter().all(|q| q.same_extents) && !text(&comparison, Format::default()).contains('≠'));
+    assert!(
+        comparison.quantities.iter().all(|q| q.same_extents) && !text(&comparison, Format::default()).contains('≠')
+    );
     // Where only one tells, nobody knows; where none tells, nothing differs.
     let untold = resized(|v| *v = Variant::default());
     let comparison = pair(&untold, &whole);

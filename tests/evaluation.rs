@@ -232,8 +232,9 @@ fn the_record_has_the_promised_keys() {
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
-    let render =
-        |format| evaluation::report(&[run("qwen3-0.6b", &Workload::default())], Shown::All).unwrap().render(format).unwrap();
+    let render = |format| {
+        evaluation::report(&[run("qwen3-0.6b", &Workload::default())], Shown::All).unwrap().render(format).unwrap()
+    };
     for format in Format::all() {
         assert_eq!(render(format), render(format));
     }

@@ -29,7 +29,12 @@ fn every_quoted_output_is_what_is_written() {
     let blocks = blocks();
     assert!(blocks.len() > 15, "{}", blocks.len());
     for (words, quoted) in blocks {
-        let output = Command::new(env!("CARGO_BIN_EXE_roofprobe")).args(&words).current_dir(root).env("COLUMNS", WIDE).output().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_roofprobe"))
+            .args(&words)
+            .current_dir(root)
+            .env("COLUMNS", WIDE)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         let written = String::from_utf8(output.stdout).unwrap();
         assert!(quoted.iter().any(|line| *line != "…"), "{words:?}");

@@ -17,12 +17,17 @@ pub(super) fn run(format: Format) -> Result<()> {
     let measured = Measure::quick().measure()?;
     let workload = Workload { weights: Some(WEIGHTS), ..Workload::default() };
     let model = model::find(MODEL)?;
-    let (evaluation, failed) =
-        match evaluate(&model, &workload, &measured.profile, "this machine", Question { advise: true, ..Question::default() }) {
-            Ok(evaluation) => (Some(evaluation), None),
-            // What was found is shown all the same; the ceilings' own reasons say why it was not enough.
-            Err(error) => (None, Some(Error::failure(format!("{MODEL} cannot be evaluated: {error}")))),
-        };
+    let (evaluation, failed) = match evaluate(
+        &model,
+        &workload,
+        &measured.profile,
+        "this machine",
+        Question { advise: true, ..Question::default() },
+    ) {
+        Ok(evaluation) => (Some(evaluation), None),
+        // What was found is shown all the same; the ceilings' own reasons say why it was not enough.
+        Err(error) => (None, Some(Error::failure(format!("{MODEL} cannot be evaluated: {error}")))),
+    };
     super::print_report(&report::first_minute::report(&measured.profile, evaluation, &measured.place)?, format)?;
     failed.map_or(Ok(()), Err)
 }

@@ -29,7 +29,9 @@ impl Profiles {
             column("f32 GFLOP/s", "f32 GFLOP/s", |(.., p): &Row| Cell::maybe(p.summary.f32_gflop_per_s)),
             column("i8 GFLOP/s", "i8 GFLOP/s", |(.., p): &Row| Cell::maybe(p.summary.i8_gflop_per_s)),
             column("measured", "measured", |(.., p): &Row| Cell::text(date(p))),
-            column("complete", "complete", |(.., p): &Row| Cell::text(if p.provenance.complete { "yes" } else { "no" })),
+            column("complete", "complete", |(.., p): &Row| {
+                Cell::text(if p.provenance.complete { "yes" } else { "no" })
+            }),
         ];
         let graded = column("grade", "grade", |(.., p): &Row| grade(p));
         let flat = Table::flat(&columns, &rows);

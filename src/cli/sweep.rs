@@ -203,7 +203,9 @@ fn rows(sweep: &sweep::Sweep, (format, sheet): (Format, &Sheet), (case, places):
         let start = places.start + place * BLOCK;
         start..places.end.min(start + BLOCK)
     };
-    sweep.with_case(case, |case| (0..blocks).into_par_iter().map(|place| format.rows(sheet, case, block(place))).collect())
+    sweep.with_case(case, |case| {
+        (0..blocks).into_par_iter().map(|place| format.rows(sheet, case, block(place))).collect()
+    })
 }
 
 /// Standard output, and how far it is.

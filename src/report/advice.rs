@@ -54,8 +54,12 @@ pub(super) fn tables(result: &Evaluation, advice: &Advice) -> [Table; 2] {
         column("bandwidth", "GB/s", |format: &FormatSpeed| Cell::number(format.gb_per_s)),
         column("decode", "decode tokens/s", |format: &FormatSpeed| Cell::number(format.decode_tokens_per_s)),
         column("prefill", "prefill tokens/s", |format: &FormatSpeed| Cell::number(format.prefill_tokens_per_s)),
-        column("needs", "MiB needed", |format: &FormatSpeed| Cell::amount(format.memory_needed_bytes, f64::from(1 << 20))),
-        column("fits", "fits", |format: &FormatSpeed| Cell::words(format.fits.map(|fits| if fits { "yes" } else { "no" }))),
+        column("needs", "MiB needed", |format: &FormatSpeed| {
+            Cell::amount(format.memory_needed_bytes, f64::from(1 << 20))
+        }),
+        column("fits", "fits", |format: &FormatSpeed| {
+            Cell::words(format.fits.map(|fits| if fits { "yes" } else { "no" }))
+        }),
     ];
     let on = format!("{} on {}", result.model, result.profile);
     let rows = [("sequences (batch)", &advice.batch), ("tokens to verify (draft)", &advice.draft)];

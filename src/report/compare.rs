@@ -304,9 +304,7 @@ fn lines(comparison: &Comparison) -> Vec<Line<'_>> {
 
 fn flat_columns<'r>() -> Vec<Column<Line<'r>>> {
     let verdict = |l: &Line| Cell::words(l.ratio().and_then(|r| r.verdict).map(Verdict::name));
-    let reason = |l: &Line| {
-        Cell::words(l.entry.and_then(|(entry, _)| entry.reason.as_ref().or(entry.source.as_ref())))
-    };
+    let reason = |l: &Line| Cell::words(l.entry.and_then(|(entry, _)| entry.reason.as_ref().or(entry.source.as_ref())));
     let mut columns = vec![
         column("model", "", |l: &Line| Cell::words(l.model)),
         column("quantity", "", |l: &Line| Cell::text(l.quantity)),
@@ -329,7 +327,9 @@ fn flat_columns<'r>() -> Vec<Column<Line<'r>>> {
         column("same_extents", "", |l: &Line| Cell::words(l.entry.map(|(_, same)| same))),
     ];
     let extent = |at: usize| {
-        move |l: &Line| Cell::small(l.entry.and_then(|(entry, _)| entry.extents).and_then(|extents| extents.values()[at]))
+        move |l: &Line| {
+            Cell::small(l.entry.and_then(|(entry, _)| entry.extents).and_then(|extents| extents.values()[at]))
+        }
     };
     columns.extend(Extents::NAMES.iter().enumerate().map(|(at, name)| column(name, "", extent(at))));
     columns

@@ -84,8 +84,8 @@ pub(super) fn headline(result: &Evaluation) -> String {
     });
     let first = phase(Phase::Prefill)
         .map(|prefill| format!("first token of {} after {}", prefill.tokens, seconds(prefill.speed.seconds)));
-    let whole = phase(Phase::Generation)
-        .map(|whole| format!("{} tokens in {}", whole.tokens, seconds(whole.speed.seconds)));
+    let whole =
+        phase(Phase::Generation).map(|whole| format!("{} tokens in {}", whole.tokens, seconds(whole.speed.seconds)));
     let parts: Vec<String> = [decode, first, whole].into_iter().flatten().collect();
     format!("{} on {}: {}", result.model, result.profile, parts.join(", "))
 }
@@ -158,9 +158,8 @@ fn answers(results: &[Evaluation]) -> Table {
     let decode_bound = |result: &&Evaluation| {
         Cell::words(result.phases.iter().find(|one| one.phase == Phase::Decode).map(|one| one.speed.bound.name()))
     };
-    let fits = |result: &&Evaluation| {
-        result.fits.map_or(Cell::Empty, |fits| Cell::text(if fits { "yes" } else { "no" }))
-    };
+    let fits =
+        |result: &&Evaluation| result.fits.map_or(Cell::Empty, |fits| Cell::text(if fits { "yes" } else { "no" }));
     let columns: Vec<Column<&Evaluation>> = vec![
         column("model", "model", |result: &&Evaluation| Cell::text(&result.model)),
         column("profile", "profile", |result: &&Evaluation| Cell::text(&result.profile)),
@@ -174,10 +173,12 @@ fn answers(results: &[Evaluation]) -> Table {
         column("needs", "MiB", |result: &&Evaluation| Cell::plain(result.memory_needed_bytes.div_ceil(1 << 20))),
         column("fits", "fits", fits),
     ];
-    let view = ["model", "profile", "weights?", "ttft?", "decode", "low", "high", "bound", "prefill?", "needs?", "fits"];
+    let view =
+        ["model", "profile", "weights?", "ttft?", "decode", "low", "high", "bound", "prefill?", "needs?", "fits"];
     let results: Vec<&Evaluation> = results.iter().collect();
     let mut table = Table::view("Predicted performance", &columns, &view, &results);
-    table.lead = grouped(results.iter().map(|result| (roof_note(result), ()))).iter().map(|(n, _)| (*n).to_owned()).collect();
+    table.lead =
+        grouped(results.iter().map(|result| (roof_note(result), ()))).iter().map(|(n, _)| (*n).to_owned()).collect();
     let read = "decode: tokens/s given, with all ceilings at the ends of their 95 % intervals; prefill: tokens/s taken in. \
                 ≤: by quoted figures. MiB: weights, cache and activations.";
     table.with_notes([read]).with_notes(notes(results.iter().copied()))
@@ -201,10 +202,8 @@ fn details<'r>(evaluations: &[Evaluation], columns: &[Column<Row<'r>>], rows: &[
     };
     let speeds = ["phase", "tokens", "bound", "seconds", "tokens_per_s", "tokens_per_s_low", "tokens_per_s_high"];
     let speeds = [&speeds[..], &["tokens_per_s_peak?"]].concat();
-    let demands =
-        ["phase", "context", "flops", "weight_bytes", "kv_read_bytes", "oi", "oi_with_activations"];
-    let standing =
-        ["phase", "regime", "headroom_log2", "reach_log2", "region_area", "phi", "phi_log2", "phi_paper"];
+    let demands = ["phase", "context", "flops", "weight_bytes", "kv_read_bytes", "oi", "oi_with_activations"];
+    let standing = ["phase", "regime", "headroom_log2", "reach_log2", "region_area", "phi", "phi_log2", "phi_paper"];
     let table = |title: &str, view: &[&'static str]| Table::view(title, columns, &names(view), rows);
     let mut tables = vec![
         table("Speeds", &speeds).with_notes(SPEED_NOTES),

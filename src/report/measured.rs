@@ -30,7 +30,8 @@ pub fn report(joined: &Joined) -> Result<Report> {
     let cases = ["model", "weights", "label", "phase", "profile"];
     let rates = ["cached?", "prompt", "decode_passes", "tokens_per_s", "oi?", "gflop_per_s", "compute_share"];
     let rates = [&cases[..], &rates, &["gb_per_s", "memory_share"]].concat();
-    let standing = ["regime", "above_roof", "headroom_log2", "reach_log2?", "region_area?", "phi", "phi_log2?", "phi_paper?"];
+    let standing =
+        ["regime", "above_roof", "headroom_log2", "reach_log2?", "region_area?", "phi", "phi_log2?", "phi_paper?"];
     let standing = [&cases[..], &standing].concat();
     let mut notes: Vec<String> = Vec::new();
     for note in points.iter().flat_map(|point| &point.notes).map(|note| format!("Note: {note}.")) {

@@ -1,7 +1,7 @@
 //! A profile: what the device reaches and how far to trust that; where everything is asked for, all ceilings and the machine.
 
-use super::cell::{digits, significant};
 use super::ceilings::{Rank, Row, columns, columns_for_people, ordered};
+use super::cell::{digits, significant};
 use super::machine;
 use super::table::{Report, Shown, Table, grouped};
 use crate::error::{Error, Result};
@@ -18,7 +18,9 @@ pub fn report(profile: &Profile, shown: Shown) -> Result<Report> {
     let json = serde_json::to_value(profile)
         .map_err(|e| Error::failure(format!("the profile cannot be written as JSON: {e}")))?;
     let tables = match shown {
-        Shown::Main => vec![summary(profile, Rank::Summary).with_notes(["--all: every ceiling, curve and circumstance."])],
+        Shown::Main => {
+            vec![summary(profile, Rank::Summary).with_notes(["--all: every ceiling, curve and circumstance."])]
+        }
         Shown::All => vec![everything(profile), machine::table(profile)],
     };
     Ok(Report { tables, flat: Some(Table::flat(&columns(), &ordered(profile))), json })
@@ -52,7 +54,8 @@ fn headline(profile: &Profile) -> String {
         (summary.f16_coopmat_gflop_per_s, "f16 matrices", "GFLOP/s"),
         (summary.i8_gflop_per_s, "i8", "GFLOP/s"),
     ];
-    let words = figures.into_iter().filter_map(|(value, what, unit)| Some(format!("{what} {} {unit}", digits(value?, 3))));
+    let words =
+        figures.into_iter().filter_map(|(value, what, unit)| Some(format!("{what} {} {unit}", digits(value?, 3))));
     let words = words.collect::<Vec<_>>().join(", ");
     let software = profile.device.gpu.as_ref().is_some_and(|gpu| gpu.class == GpuClass::Software);
     let warning = if software { " (software adapter, no GPU)" } else { "" };
@@ -127,7 +130,8 @@ fn ridges(profile: &Profile) -> Option<String> {
         ridges.into_iter().filter_map(|(dtype, ridge)| Some(format!("{dtype} {}", significant(ridge?)))).collect();
     let memory = if summary.dram_read_gb_per_s.is_some() { DeviceKind::Cpu } else { DeviceKind::Gpu };
     let memory = memory.main_memory().to_uppercase();
-    let line = || format!("Ridge points, FLOP per byte of {memory} read: {}. Below them memory binds.", words.join(", "));
+    let line =
+        || format!("Ridge points, FLOP per byte of {memory} read: {}. Below them memory binds.", words.join(", "));
     (!words.is_empty()).then(line)
 }
 

@@ -55,11 +55,13 @@ fn cases(study: &Study) -> Vec<Table> {
     let variant = if study.study == "attention" { "attention" } else { "weights" };
     let first = ["model", "layers?", variant, "profile", "scenario"];
     let (both, gain) = (study.roof != RoofKind::Peak, study.study == "precision");
-    let mut speeds = [&first[..], &["flops?", "bytes?", "kv_bytes?", "oi", "oi_g_steps?", "gflop_per_s", "tokens_per_s"]].concat();
+    let mut speeds =
+        [&first[..], &["flops?", "bytes?", "kv_bytes?", "oi", "oi_g_steps?", "gflop_per_s", "tokens_per_s"]].concat();
     speeds.extend(gain.then_some("speedup"));
     speeds.extend(both.then_some(["peak_gflop_per_s?", "peak_tokens_per_s?"]).into_iter().flatten());
     speeds.extend((both && gain).then_some("peak_speedup?"));
-    let standing = ["regime_decided", "oi", "ridge_flop_per_byte", "reach_log2?", "headroom_log2?", "region_area?", "phi"];
+    let standing =
+        ["regime_decided", "oi", "ridge_flop_per_byte", "reach_log2?", "headroom_log2?", "region_area?", "phi"];
     let standing = [&first[..], &standing, &["phi_log2?", "phi_paper?"]].concat();
     vec![
         Table::view(title(study), &columns, &speeds, &rows)
@@ -185,8 +187,17 @@ fn ridges(study: &Study) -> Table {
         column("low", "low", |r: &RidgePoint| Cell::number(r.ridge_interval[0])),
         column("high", "high", |r: &RidgePoint| Cell::number(r.ridge_interval[1])),
     ];
-    let view =
-        ["profile", "weights", "compute_ceiling?", "gflop_per_s", "memory_ceiling?", "gb_per_s", "ridge", "low", "high"];
+    let view = [
+        "profile",
+        "weights",
+        "compute_ceiling?",
+        "gflop_per_s",
+        "memory_ceiling?",
+        "gb_per_s",
+        "ridge",
+        "low",
+        "high",
+    ];
     // What holds for several profiles is said once.
     let notes = study.ridges.iter().flat_map(|r| r.notes.iter().map(move |note| (note, r.profile.as_str())));
     let notes = grouped(notes).into_iter().map(|(note, names)| format!("Note: {}: {note}.", names.join(", ")));
