@@ -6,7 +6,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
 use roofprobe::evaluate::RoofKind;
-use roofprobe::model::{self, Architecture, Phase, Workload};
+use roofprobe::model::{self, Model, Phase, Workload};
 use roofprobe::profile::Profile;
 use roofprobe::report::{Format, Style, sweep::Sheet};
 use roofprobe::store;
@@ -20,7 +20,7 @@ const MODELS: [&str; 3] = ["qwen2.5-1.5b", "qwen3-30b-a3b", "lfm2-1.2b"];
 /// It has every matmul and attention that the achieved roof asks for.
 const PROFILE: &str = "amd-epyc-zen4-2c";
 
-fn sweep<'a>(models: &'a [Architecture], profiles: &'a [(&'a str, &'a Profile)], phases: &[Phase]) -> Sweep<'a> {
+fn sweep<'a>(models: &'a [Model], profiles: &'a [(&'a str, &'a Profile)], phases: &[Phase]) -> Sweep<'a> {
     let axes: Vec<Over> =
         ["context=256..65536+256", "batch=1..32"].iter().map(|over| over.parse().expect("an axis")).collect();
     let workload = Workload { generate: Some(128), ..Workload::default() };

@@ -9,7 +9,7 @@
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, PhaseResult, Question, RoofKind, common_roof, evaluate};
-use crate::model::{Architecture, Phase, Workload};
+use crate::model::{Model, Phase, Workload};
 use crate::profile::{Ceiling, DeviceKind, Effort, GpuClass, Grade, Profile, Status, Unit, Variant};
 use crate::roofline::Resource;
 use serde::Serialize;
@@ -222,7 +222,7 @@ pub struct Speed {
 /// Misuse with fewer than two profiles, and as [`evaluate`].
 pub fn compare(
     profiles: &[(&str, &Profile)],
-    models: &[Architecture],
+    models: &[Model],
     workload: &Workload,
     roof: Option<RoofKind>,
 ) -> Result<Comparison> {
@@ -362,7 +362,7 @@ impl Ratio {
 
 fn model_comparison(
     profiles: &[(&str, &Profile)],
-    model: &Architecture,
+    model: &Model,
     workload: &Workload,
     roof: RoofKind,
 ) -> Result<ModelComparison> {
@@ -371,7 +371,7 @@ fn model_comparison(
     let results: Vec<Evaluation> = profiles.iter().map(evaluated).collect::<Result<_>>()?;
     let phases = workload.phases().into_iter().filter_map(|phase| phase_comparison(phase, &results)).collect();
     Ok(ModelComparison {
-        model: model.name.clone(),
+        model: model.name().to_owned(),
         weights: results.first().map_or_else(String::new, |result| result.weights.clone()),
         kv: workload.kv.to_string(),
         batch: workload.batch,

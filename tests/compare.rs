@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::compare::{Comparison, Entry, Extents, Quantity, Ratio, Verdict, compare};
-use roofprobe::model::{Architecture, Workload, find};
+use roofprobe::model::{Model, Workload, find};
 use roofprobe::profile::{DeviceKind, GpuClass, Profile, Status, Variant, parse};
 use roofprobe::report::{Format, Shown, Style, compare as report};
 use roofprobe::store::SHIPPED;
@@ -42,7 +42,7 @@ fn text(comparison: &Comparison, format: Format) -> String {
     report::report(comparison, Shown::Main).unwrap().render(format.styled(wide)).unwrap()
 }
 
-fn models() -> Vec<Architecture> {
+fn models() -> Vec<Model> {
     vec![find("qwen2.5-0.5b").unwrap(), find("llama-3.2-1b").unwrap()]
 }
 

@@ -79,12 +79,12 @@ fn every_shipped_model_can_be_evaluated_in_every_storage_type() {
                     Err(refused) => {
                         // Rows of a cache, or of a matrix, that are no whole number of blocks.
                         let message = refused.to_string();
-                        assert!(message.contains("no whole number of") && ragged.contains(&&*model.name), "{message}");
+                        assert!(message.contains("no whole number of") && ragged.contains(&model.name()), "{message}");
                         continue;
                     }
                 };
                 for p in &result.phases {
-                    let name = format!("{} {weights:?} {kv} {:?}", model.name, p.phase);
+                    let name = format!("{} {weights:?} {kv} {:?}", model.name(), p.phase);
                     let [low, high] = p.speed.tokens_per_s_interval;
                     assert!(low <= p.speed.tokens_per_s && p.speed.tokens_per_s <= high && low > 0.0, "{name}");
                     assert!(
@@ -196,7 +196,7 @@ fn a_point_above_the_roof_of_the_weights_is_kept_and_flagged() {
 
 #[test]
 fn the_record_has_the_promised_keys() {
-    let report = evaluation::report(&[run("qwen2.5-0.5b", &Workload::default())]).unwrap();
+    let report = evaluation::report(&[run("qwen2.5-0.5b", &Workload::default())], Shown::All).unwrap();
     let result = &report.json["results"][0];
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     for key in words(

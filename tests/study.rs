@@ -3,7 +3,7 @@
 
 use roofprobe::evaluate::{Question, RoofKind, common_roof, evaluate};
 use roofprobe::measured;
-use roofprobe::model::{self, Architecture, MOBILE_TIER, Phase, Runtime, Workload};
+use roofprobe::model::{self, MOBILE_TIER, Model, Phase, Runtime, Workload};
 use roofprobe::profile::{self, Profile};
 use roofprobe::store;
 use roofprobe::study::{
@@ -12,7 +12,7 @@ use roofprobe::study::{
 
 const PLAIN: &str = include_str!("data/plain-cpu.toml");
 
-fn find(name: &str) -> Architecture {
+fn find(name: &str) -> Model {
     model::find(name).unwrap()
 }
 
@@ -156,7 +156,7 @@ fn the_published_depth_is_the_model_itself() {
 #[test]
 fn decoding_is_flat_in_depth_and_nothing_peaks_early() {
     let m1 = shipped("apple-m1-pro-datasheet");
-    let models: Vec<Architecture> = MOBILE_TIER.iter().map(|name| find(name)).collect();
+    let models: Vec<Model> = MOBILE_TIER.iter().map(|name| find(name)).collect();
     let layers: Vec<u64> = (2..=64).collect();
     let study = study::depth(&models, &[("here", &m1)], &setting(), &layers).unwrap();
     assert_eq!(study.cases.len(), 6 * 63 * 4);
@@ -218,7 +218,8 @@ fn findings_follow_from_the_rows() {
 #[test]
 fn namesakes_are_kept_apart() {
     let m1 = shipped("apple-m1-pro-datasheet");
-    let models = [find("qwen3-0.6b"), Architecture { name: "qwen3-0.6b".to_owned(), ..find("llama-3.2-1b") }];
+    let mut models = [find("qwen3-0.6b"), find("llama-3.2-1b")];
+    models[1].source.name = "qwen3-0.6b".to_owned();
     let study = study::sequence(&models, &[("here", &m1)], &setting()).unwrap();
     let nearest = finding(&study, "LISO stands nearest");
     assert_eq!(nearest.cases_for + nearest.cases_against + nearest.cases_undecided, 2);
@@ -264,7 +265,7 @@ fn precision_is_told_against_the_first_format() {
 #[test]
 fn attention_depends_on_the_runtime() {
     let m1 = shipped("apple-m1-pro-datasheet");
-    let models: Vec<Architecture> =
+    let models: Vec<Model> =
         study::PAPER_MODELS.iter().map(|&(name, layers)| find(name).with_layers(layers).unwrap()).collect();
     let study = |runtime| {
         let workload = Workload { runtime, ..setting().workload };

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::evaluate::{Evaluation, PhaseResult, Question, RoofKind, Speed, evaluate};
-use roofprobe::model::{Architecture, Phase, TensorType, Weights, Workload, find};
+use roofprobe::model::{Model, Phase, TensorType, Weights, Workload, find};
 use roofprobe::profile::{Profile, parse};
 use roofprobe::report::{Format, Style, sweep::Sheet};
 use roofprobe::store;
@@ -25,8 +25,8 @@ fn each(sweep: &Sweep, mut take: impl FnMut(&Row)) {
 const PHASES: [Phase; 3] = [Phase::Prefill, Phase::Decode, Phase::Generation];
 
 /// The settings of a row as a workload, and its depth as a model.
-fn asked(row: &Row, models: &[Architecture], base: &Workload) -> (Architecture, Workload) {
-    let model = models.iter().find(|model| model.name == row.model).unwrap();
+fn asked(row: &Row, models: &[Model], base: &Workload) -> (Model, Workload) {
+    let model = models.iter().find(|model| model.name() == row.model).unwrap();
     let workload = Workload {
         prompt: row.prompt,
         context: Some(row.context),

@@ -4,7 +4,7 @@ use super::wanted::globs;
 use super::workload::{RoofOption, WorkloadOptions, find_model};
 use crate::compare::{Comparison, compare};
 use crate::error::{Error, Result};
-use crate::model::Architecture;
+use crate::model::Model;
 use crate::profile::Profile;
 use crate::report::{self, Format, Shown};
 use crate::store::{self, Named};
@@ -57,7 +57,7 @@ impl Compare {
     pub(super) fn run(&self, format: Format) -> Result<()> {
         let workload = self.workload.workload()?;
         let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
-        let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
         let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
         let mut comparison = compare(&profiles, &models, &workload, self.roof.kind())?;
         self.restrict(&mut comparison)?;

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::evaluate::{Question, evaluate};
 use crate::file;
 use crate::measured::{self, Joined};
-use crate::model::Architecture;
+use crate::model::Model;
 use crate::report::{self, Format, Shown};
 use crate::store::Named;
 use clap::Args;
@@ -41,7 +41,7 @@ pub(super) struct Evaluate {
     profiles: Vec<String>,
 
     /// Measured rates to set under the roofs: what llama-bench wrote (-o json, jsonl or csv), or a table of rates, whose
-    /// columns METHODOLOGY.md names. Adds tables; JSON has them as "measured", and CSV has nothing else.
+    /// columns docs/methodology.md names. Adds tables; JSON has them as "measured", and CSV has nothing else.
     #[arg(long, value_name = "FILE")]
     measured: Option<PathBuf>,
 
@@ -63,7 +63,7 @@ pub(super) struct Evaluate {
 impl Evaluate {
     pub(super) fn run(&self, format: Format) -> Result<()> {
         let workload = self.workload.workload()?;
-        let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
         let profiles = find_profiles(&self.profiles)?;
         let question = Question { roof: self.roof.kind(), explain: self.explain, advise: true };
         let mut evaluations = Vec::new();
@@ -89,10 +89,10 @@ impl Evaluate {
     }
 
     /// The measured rates of `path` that belong to these models and profiles.
-    fn join(&self, path: &Path, models: &[Architecture], profiles: &[Named]) -> Result<Joined> {
+    fn join(&self, path: &Path, models: &[Model], profiles: &[Named]) -> Result<Joined> {
         let name = path.display().to_string();
         let measured = measured::parse(&name, &file::read_text(path)?)?;
-        let models: Vec<(&str, &Architecture)> = self.models.iter().map(String::as_str).zip(models).collect();
+        let models: Vec<(&str, &Model)> = self.models.iter().map(String::as_str).zip(models).collect();
         let profiles: Vec<_> = profiles.iter().map(|named| (named.name.as_str(), &named.profile)).collect();
         measured::join_all(&measured, &models, &profiles).map_err(|e| e.within(name))
     }

@@ -5,7 +5,7 @@ use super::workload::{RoofOption, WorkloadOptions, find_model};
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, Question, common_roof, evaluate};
 use crate::file::{self, Durability};
-use crate::model::Architecture;
+use crate::model::Model;
 use crate::plot::{self, Chart, Drawing, Subject, Theme};
 use crate::profile::Profile;
 use crate::report::Format;
@@ -83,7 +83,7 @@ impl Plot {
         }
         let workload = self.workload.workload()?;
         let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
-        let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
         let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
         let roof = self.roof.kind().unwrap_or_else(|| common_roof(&profiles));
         let question = Question { roof: Some(roof), ..Question::default() };

@@ -3,7 +3,7 @@
 use super::workload::{RoofName, cache_type, find_model, find_profiles};
 use crate::error::{Error, Result};
 use crate::evaluate::common_roof;
-use crate::model::{Architecture, MOBILE_TIER, Runtime, TensorType, Weights, Workload};
+use crate::model::{MOBILE_TIER, Model, Runtime, TensorType, Weights, Workload};
 use crate::profile::Profile;
 use crate::report::{self, Format};
 use crate::store::{self, Named};
@@ -19,7 +19,7 @@ Examples:
   roofprobe study hardware --format csv                     on the paper's devices
 
 A study ends with findings: claims, most of them the paper's, with whether they hold for what was chosen,
-and the numbers that decide it. docs/PAPER.md has what comes of the paper's own choice.";
+and the numbers that decide it. docs/paper.md has what comes of the paper's own choice.";
 
 /// Ask what the RooflineBench paper (arXiv 2602.11506) asks, of any model and device: how lengths, depth, precision,
 /// attention and hardware move a model under the roofline.
@@ -172,7 +172,7 @@ impl Which {
         }
     }
 
-    fn models(&self) -> Result<Vec<Architecture>> {
+    fn models(&self) -> Result<Vec<Model>> {
         let named = self.asked().0.models.as_slice();
         match (named, self) {
             ([], Which::Attention(_)) => {

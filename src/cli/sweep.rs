@@ -3,7 +3,7 @@
 use super::workload::{RoofOption, WorkloadOptions, find_model, find_profiles};
 use crate::error::{Error, Result};
 use crate::evaluate::common_roof;
-use crate::model::{Architecture, Phase, Workload};
+use crate::model::{Model, Phase, Workload};
 use crate::profile::Profile;
 use crate::report::Format;
 use crate::report::sweep::Sheet;
@@ -84,7 +84,7 @@ impl Sweep {
     pub(super) fn run(&self, format: Format) -> Result<()> {
         let workload = self.workload.workload()?;
         let axes = self.axes(&workload)?;
-        let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
         let named = find_profiles(&self.profiles)?;
         let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
         let roof = self.roof.kind().unwrap_or_else(|| common_roof(&profiles));

@@ -4,7 +4,7 @@ use super::say;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::evaluate::RoofKind;
-use crate::model::{self, Architecture, Runtime, TensorType, Weights, Workload};
+use crate::model::{self, Model, Runtime, TensorType, Weights, Workload};
 use crate::profile::Profile;
 use crate::store::{self, Named};
 use clap::{Args, ValueEnum};
@@ -119,7 +119,7 @@ impl RoofName {
 }
 
 /// A model by name or by path.
-pub(super) fn find_model(name: &str) -> Result<Architecture> {
+pub(super) fn find_model(name: &str) -> Result<Model> {
     let path = Path::new(name);
     let ending = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
     let looks_like_a_path = path.components().count() > 1 || ending("json") || ending("gguf");

@@ -3,7 +3,7 @@
 use super::memory::Memory;
 use super::{RoofKind, Speed};
 use crate::error::{Error, Result};
-use crate::model::{Architecture, Counted, Demand, Forward, Pass, Phase, TensorType, Totals, Weights, Workload};
+use crate::model::{Counted, Demand, Forward, Model, Pass, Phase, TensorType, Totals, Weights, Workload};
 use crate::potential::Point;
 use crate::profile::{Profile, Status};
 use crate::roofline::{
@@ -75,7 +75,7 @@ impl<'a> Evaluator<'a> {
     /// # Errors
     /// Misuse: as [`Demand::new`], and for a profile without a bandwidth of its memory or any peak of arithmetic.
     pub fn new(
-        model: &'a Architecture,
+        model: &'a Model,
         weights: Option<Weights>,
         kv: TensorType,
         profile: &'a Profile,

@@ -4,7 +4,7 @@ use super::advice::{Advice, FormatSpeed, Free, because};
 use super::{Evaluator, RoofKind, memory::Memory};
 use crate::error::Result;
 use crate::model::weights::recipe::Recipe;
-use crate::model::{Architecture, BATCH_MAX, Phase, TensorType, Weights, Workload};
+use crate::model::{BATCH_MAX, Phase, TensorType, Weights, Workload};
 use crate::profile::Profile;
 
 /// Batches and drafts are searched up to here: beyond what any cache of a small device holds.
@@ -73,7 +73,7 @@ fn formats(
 ) -> Result<Vec<FormatSpeed>> {
     let mut speeds = vec![speed(asked, workload, profile, roof)?];
     // Of a file's model the shape is asked about, not the file.
-    let shape = Architecture { stored: None, ..asked.demand().model().clone() };
+    let shape = asked.demand().model().without_tensors();
     let own = speeds[0].weights.clone();
     for weights in FORMATS.into_iter().filter(|weights| weights.to_string() != own) {
         let workload = Workload { weights: Some(weights), ..*workload };

@@ -18,7 +18,7 @@ mod phase;
 mod record;
 
 use crate::error::{Error, Result};
-use crate::model::{Architecture, Pass, Phase, Workload};
+use crate::model::{Model, Pass, Phase, Workload};
 use crate::profile::Profile;
 use crate::roofline::{Achieved, Task};
 pub use advice::{Advice, FormatSpeed, Free, TOLERANCE};
@@ -51,7 +51,7 @@ pub fn common_roof(profiles: &[(&str, &Profile)]) -> RoofKind {
 /// Misuse: a workload beyond its limits, a row that is no whole number of blocks, a profile without a usable ceiling or
 /// without the roof asked for, or a count beyond 64 bits. The message names the option, the key or the ceiling.
 pub fn evaluate(
-    model: &Architecture,
+    model: &Model,
     workload: &Workload,
     profile: &Profile,
     profile_name: &str,
@@ -71,10 +71,14 @@ pub fn evaluate(
     let seconds = |wanted| phases.iter().find(|phase| phase.phase == wanted).map_or(0.0, |phase| phase.speed.seconds);
     let types = evaluator.demand().types();
     Ok(Evaluation {
-        model: model.name.clone(),
+        model: model.name().to_owned(),
         profile: profile_name.to_owned(),
         device: profile.device.name.clone(),
-        params_total: model.stored.as_ref().map_or_else(|| model.parameters(), |stored| Ok(stored.params_total))?,
+        params_total: model
+            .storage
+            .gguf
+            .as_ref()
+            .map_or_else(|| model.parameters(), |stored| Ok(stored.params_total))?,
         params_active: model.parameters_active()?,
         params_non_embedding: model.parameters_non_embedding()?,
         kv_elements_per_token: model.kv_elements_per_token(workload.runtime.latents(model, Pass::Decode))?,

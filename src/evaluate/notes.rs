@@ -3,7 +3,7 @@
 use super::memory::Memory;
 use super::{Evaluator, PhaseResult, RoofKind};
 use crate::error::Result;
-use crate::model::{Architecture, Phase, Workload};
+use crate::model::{Model, Phase, Workload};
 use crate::profile::{GpuClass, Profile};
 use crate::roofline::{Arithmetic, Task};
 use roofprobe_kernels::Op;
@@ -28,7 +28,7 @@ pub(super) fn all(
     if roof == RoofKind::Achieved {
         notes.extend(evaluator.achieved.iter().flat_map(|achieved| achieved.remarks(tasks)));
     }
-    notes.extend(model.remarks.iter().cloned());
+    notes.extend(model.source.remarks.iter().cloned());
     notes.extend(phases.iter().filter_map(expert_note));
     notes.extend(context_note(model, workload));
     notes.extend(cache_note(profile, memory.weights));
@@ -85,8 +85,8 @@ fn memory_note(needed: u64, has: Option<u64>) -> Option<String> {
     }
 }
 
-fn context_note(model: &Architecture, workload: &Workload) -> Option<String> {
-    let (made_for, asked) = (model.max_positions?, workload.longest());
+fn context_note(model: &Model, workload: &Workload) -> Option<String> {
+    let (made_for, asked) = (model.source.max_positions?, workload.longest());
     (asked > made_for).then(|| format!("{asked} tokens are asked for; the model was made for {made_for}"))
 }
 

@@ -1,17 +1,13 @@
 //! How a model is used: prompt, context, generation, batch, and the types its operands are stored in.
 
-use super::architecture::Architecture;
-use super::demand::Demand;
-use super::steps::{Forward, Latents, Step};
+use super::language_model::Model;
+use super::layer::Latents;
+use super::limits::{self, BATCH_MAX};
+use super::steps::Forward;
 use super::tensor_type::TensorType;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use serde::Serialize;
-
-/// 16 Mi tokens: beyond any context window published (10 million tokens), and small enough for exact sums.
-pub(super) const TOKENS_MAX: u64 = 1 << 24;
-/// Sequences served at once: beyond any server.
-pub const BATCH_MAX: u64 = 1 << 16;
 
 /// How a model is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,9 +65,9 @@ impl Runtime {
     }
 
     /// How it does latent attention in this model and kind of pass.
-    pub fn latents(self, model: &Architecture, pass: Pass) -> Latents {
+    pub fn latents(self, model: &Model, pass: Pass) -> Latents {
         match (self, pass) {
-            (Runtime::LlamaCpp, _) if model.family.latents_in_llama_cpp() => Latents::Absorbed,
+            (Runtime::LlamaCpp, _) if model.family().latents_in_llama_cpp() => Latents::Absorbed,
             (Runtime::LlamaCpp, _) => Latents::Expanded,
             (Runtime::Vllm, Pass::Decode) => Latents::Absorbed,
             (Runtime::Vllm, Pass::Prefill) | (Runtime::HuggingFace, _) => Latents::Naive,
@@ -146,17 +142,6 @@ pub enum Pass {
     Decode,
 }
 
-/// Like passes in a row, with their steps.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Run {
-    /// Which kind of pass.
-    pub pass: Pass,
-    /// The passes.
-    pub forward: Forward,
-    /// What they take, all passes together.
-    pub steps: Vec<Step>,
-}
-
 impl Workload {
     /// The types that a cache can be stored in.
     pub const CACHES: [TensorType; 10] = [
@@ -200,10 +185,10 @@ impl Workload {
     /// Misuse, naming the option: no tokens, no sequences, more than 2²⁴ tokens or 2¹⁶ sequences, a micro-batch that is
     /// less than a token of each sequence, or a type in which no weights or caches are stored.
     pub fn validate(&self) -> Result<()> {
-        within("--prompt", self.prompt, TOKENS_MAX)?;
-        within("--cached and --prompt together", self.filled(), TOKENS_MAX)?;
-        within("--context", self.decode_context(), TOKENS_MAX + 1)?;
-        within("--generate", self.generate.unwrap_or(1), TOKENS_MAX)?;
+        within("--prompt", self.prompt, limits::TOKENS)?;
+        within("--cached and --prompt together", self.filled(), limits::TOKENS)?;
+        within("--context", self.decode_context(), limits::TOKENS + 1)?;
+        within("--generate", self.generate.unwrap_or(1), limits::TOKENS)?;
         within("--batch", self.batch, BATCH_MAX)?;
         if self.micro_batch.is_some_and(|tokens| tokens < self.batch) {
             return Err(Error::misuse(
@@ -218,11 +203,7 @@ impl Workload {
     ///
     /// # Errors
     /// As [`Workload::validate`].
-    pub fn forwards(
-        &self,
-        model: &Architecture,
-        phase: Phase,
-    ) -> Result<impl Iterator<Item = (Pass, Forward)> + use<>> {
+    pub fn forwards(&self, model: &Model, phase: Phase) -> Result<impl Iterator<Item = (Pass, Forward)> + use<>> {
         self.validate()?;
         let [earlier, last] = match phase {
             Phase::Prefill | Phase::Generation => self.prefill(model),
@@ -245,20 +226,20 @@ impl Workload {
     ///
     /// # Errors
     /// As [`Workload::validate`].
-    pub fn verification(&self, model: &Architecture, tokens: u64) -> Result<Forward> {
+    pub fn verification(&self, model: &Model, tokens: u64) -> Result<Forward> {
         self.validate()?;
-        within("tokens to verify", tokens, TOKENS_MAX)?;
+        within("tokens to verify", tokens, limits::TOKENS)?;
         Ok(self.decode(model, tokens))
     }
 
-    fn decode(&self, model: &Architecture, tokens: u64) -> Forward {
+    fn decode(&self, model: &Model, tokens: u64) -> Forward {
         let latents = self.runtime.latents(model, Pass::Decode);
         let past = self.decode_context() - 1;
         Forward { tokens, past, batch: self.batch, logits: tokens, latents, ..Forward::ONE_TOKEN }
     }
 
     /// Full chunks that others follow, and the last one, full or not, whose last tokens get logits.
-    fn prefill(&self, model: &Architecture) -> [Option<Forward>; 2] {
+    fn prefill(&self, model: &Model) -> [Option<Forward>; 2] {
         let Workload { prompt, batch, cached, prune_last_layer: pruned, .. } = *self;
         let latents = self.runtime.latents(model, Pass::Prefill);
         let chunk = self.micro_batch.map_or(prompt, |tokens| (tokens / batch).min(prompt));
@@ -267,15 +248,6 @@ impl Workload {
         let last = Forward { tokens: prompt - earlier * chunk, past, batch, pruned, latents, ..Forward::ONE_TOKEN };
         let others = Forward { tokens: chunk, past: cached, passes: earlier, logits: 0, ..last };
         [(earlier > 0).then_some(others), Some(last)]
-    }
-
-    /// The runs of one phase, each with its steps; a [`Demand`] answers for many workloads at less cost.
-    ///
-    /// # Errors
-    /// As [`Demand::new`] and [`Demand::runs`].
-    pub fn runs(&self, model: &Architecture, phase: Phase) -> Result<Vec<Run>> {
-        self.validate()?;
-        Demand::new(model, self.weights, self.kv)?.runs(self, phase)
     }
 }
 

@@ -118,7 +118,7 @@ fn title(sweep: &Sweep) -> String {
     let over = swept.iter().map(|axis| axis.name()).collect::<Vec<_>>().join(" × ");
     // Several models or profiles have a column.
     let of = match sweep.models() {
-        [model] => format!("{} over", model.name),
+        [model] => format!("{} over", model.name()),
         _ => "Over".to_owned(),
     };
     let on = match sweep.profiles() {
@@ -133,7 +133,7 @@ fn columns(sweep: &Sweep) -> Vec<SheetColumn> {
     let mut columns = Vec::new();
     // What all rows have in common stands in the title.
     if sweep.models().len() > 1 {
-        let models = widest(&mut sweep.models().iter().map(|model| model.name.chars().count()));
+        let models = widest(&mut sweep.models().iter().map(|model| model.name().chars().count()));
         columns.push(left("model", models, |row, out| out.push_str(row.model)));
     }
     if sweep.profiles().len() > 1 {

@@ -19,7 +19,7 @@ mod sequence;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluator, RoofKind};
-use crate::model::{Architecture, Workload};
+use crate::model::{Model, Workload};
 use crate::profile::Profile;
 use case::cases;
 use serde::Serialize;
@@ -98,7 +98,7 @@ impl Study {
     fn of(
         study: &'static str,
         setting: &Setting,
-        models: &[Architecture],
+        models: &[Model],
         ridges: Vec<RidgePoint>,
         cases: Vec<Case>,
     ) -> Study {
@@ -112,19 +112,19 @@ impl Study {
 }
 
 /// A longest scenario beyond the context that a model was made for.
-fn too_long(model: &Architecture, setting: &Setting) -> Option<String> {
+fn too_long(model: &Model, setting: &Setting) -> Option<String> {
     // llama-bench's two tests have a context each.
     let length = |scenario: &Scenario| match setting.engine {
         Engine::Definition => scenario.prompt + scenario.generate,
         Engine::LlamaBench => scenario.prompt.max(scenario.generate),
     };
-    let (asked, made_for) = (setting.scenarios.iter().map(length).max()?, model.max_positions?);
-    let name = &model.name;
+    let (asked, made_for) = (setting.scenarios.iter().map(length).max()?, model.source.max_positions?);
+    let name = model.name();
     (asked > made_for).then(|| format!("{name}: {asked} tokens are asked for; the model was made for {made_for}"))
 }
 
 /// The models under names that tell them apart, once nothing is asked for twice and all else about their use is sound.
-fn checked(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Vec<Architecture>> {
+fn checked(models: &[Model], profiles: &[NamedProfile], setting: &Setting) -> Result<Vec<Model>> {
     let twice = |what: String| Err(Error::misuse(format!("{what}: is asked for twice; leave one out")));
     // Lengths are checked with their scenario; what else is wrong is not the scenario's.
     setting.engine.check(&Workload { prompt: 1, generate: Some(1), ..setting.workload })?;
@@ -139,16 +139,16 @@ fn checked(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting
             return twice(format!("-p {name}"));
         }
     }
-    let mut distinct: Vec<Architecture> = Vec::new();
+    let mut distinct: Vec<Model> = Vec::new();
     for (at, model) in models.iter().enumerate() {
         if models[..at].contains(model) {
-            return twice(format!("MODEL {}", model.name));
+            return twice(format!("MODEL {}", model.name()));
         }
         // Configurations are called by their folders, and two folders may have one name.
         let mut model = model.clone();
-        let namesakes = models[..at].iter().filter(|other| other.name == model.name).count();
+        let namesakes = models[..at].iter().filter(|other| other.name() == model.name()).count();
         if namesakes > 0 {
-            model.name = format!("{} ({})", model.name, namesakes + 1);
+            model.source.name = format!("{} ({})", model.name(), namesakes + 1);
         }
         distinct.push(model);
     }
@@ -156,7 +156,7 @@ fn checked(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting
 }
 
 /// Every model on every profile in every scenario.
-fn plain(study: &'static str, models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
+fn plain(study: &'static str, models: &[Model], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
     let models = &checked(models, profiles, setting)?;
     let (mut ridges, mut all) = (Vec::new(), Vec::new());
     for &profile in profiles {
@@ -171,12 +171,12 @@ fn plain(study: &'static str, models: &[Architecture], profiles: &[NamedProfile]
 /// The ridge of a profile, once for each format of weights.
 fn add_ridge(
     ridges: &mut Vec<RidgePoint>,
-    model: &Architecture,
+    model: &Model,
     (name, profile): NamedProfile,
     workload: &Workload,
 ) -> Result<()> {
     let evaluator =
-        Evaluator::new(model, workload.weights, workload.kv, profile, name).map_err(|e| e.within(&model.name))?;
+        Evaluator::new(model, workload.weights, workload.kv, profile, name).map_err(|e| e.within(model.name()))?;
     let weights = &evaluator.demand().types().format;
     if ridges.iter().any(|known| known.profile == name && known.weights == *weights) {
         return Ok(());

@@ -4,18 +4,13 @@ use super::finding::{Finding, Holds, Tally, above, range, ranges, tallied};
 use super::{Case, NamedProfile, Setting, Standing, Study, add_ridge, cases, checked, groups, named};
 use crate::error::{Error, Result};
 use crate::evaluate::RoofKind;
-use crate::model::{Architecture, Weights, Workload};
+use crate::model::{Model, Weights, Workload};
 
 /// Every model in each of `weights`: how much faster than in the first of them, in which scenario most.
 ///
 /// # Errors
 /// As [`evaluate`](crate::evaluate::evaluate); misuse for fewer than two formats.
-pub fn precision(
-    models: &[Architecture],
-    profiles: &[NamedProfile],
-    setting: &Setting,
-    weights: &[Weights],
-) -> Result<Study> {
+pub fn precision(models: &[Model], profiles: &[NamedProfile], setting: &Setting, weights: &[Weights]) -> Result<Study> {
     if weights.len() < 2 {
         return Err(Error::misuse("--weights: needs two formats or more, and the first is the reference: f16,q8_0"));
     }

@@ -3,13 +3,13 @@
 use super::finding::{Finding, Holds, Tally, above, range, ranges, short, tallied};
 use super::{Case, NamedProfile, Regime, Setting, Study, groups, named, plain};
 use crate::error::Result;
-use crate::model::Architecture;
+use crate::model::Model;
 
 /// The scenarios of every model on every profile: which stands nearest the ridge, which deepest below it.
 ///
 /// # Errors
 /// As [`evaluate`](crate::evaluate::evaluate).
-pub fn sequence(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
+pub fn sequence(models: &[Model], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
     let study = plain("sequence", models, profiles, setting)?;
     let pairs = groups(&study.cases, |case| (&case.profile, &case.model));
     let findings = [nearest(&pairs), deepest(&pairs), fastest(&pairs, setting), matters(&study.cases, &pairs)];

@@ -13,7 +13,7 @@ mod values;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluator, RoofKind};
-use crate::model::{Architecture, Phase, TensorTypes, Workload};
+use crate::model::{Model, Phase, TensorTypes, Workload};
 use crate::profile::Profile;
 pub use axis::{Axis, Over};
 use row::Names;
@@ -24,7 +24,7 @@ pub use values::Numbers;
 /// What is to be evaluated.
 #[derive(Clone, Debug)]
 pub struct Sweep<'a> {
-    models: &'a [Architecture],
+    models: &'a [Model],
     profiles: &'a [(&'a str, &'a Profile)],
     workload: Workload,
     roof: RoofKind,
@@ -54,7 +54,7 @@ impl<'a> Sweep<'a> {
     /// Misuse for an axis that is given twice or whose option is set too, for a generation of no known length, and for more
     /// rows than 64 bits can count.
     pub fn new(
-        models: &'a [Architecture],
+        models: &'a [Model],
         profiles: &'a [(&'a str, &'a Profile)],
         workload: Workload,
         axes: Vec<Over>,
@@ -96,7 +96,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// The models.
-    pub fn models(&self) -> &'a [Architecture] {
+    pub fn models(&self) -> &'a [Model] {
         self.models
     }
 
@@ -135,7 +135,7 @@ impl<'a> Sweep<'a> {
         });
         let weights = TensorTypes::word(model, workload.weights);
         let (kv, layers) = (workload.kv.to_string(), depth.unwrap_or_else(|| model.layer_count()));
-        let names = Names { model: &model.name, profile: profile_name, weights: &weights, kv: &kv, layers };
+        let names = Names { model: model.name(), profile: profile_name, weights: &weights, kv: &kv, layers };
         answer(&Case { sweep: self, names, workload, memory_bytes: profile.device.memory_bytes, evaluator })
     }
 }

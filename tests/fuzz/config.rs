@@ -3,7 +3,7 @@
 use crate::harness::{Dice, Kind};
 use crate::{text, tree, zoo};
 use roofprobe::evaluate::{Question, evaluate};
-use roofprobe::model::{Architecture, Runtime, Workload, parse_config};
+use roofprobe::model::{Model, Runtime, Workload, parse_config};
 use roofprobe::profile::{Profile, parse};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
@@ -77,7 +77,7 @@ fn survives(bytes: &[u8], dice: &mut Dice) -> usize {
 }
 
 /// Everything that can be computed of a model, in one of many ways of using it: 2, or 1 where that was refused.
-pub(crate) fn computes(model: &Architecture, dice: &mut Dice) -> usize {
+pub(crate) fn computes(model: &Model, dice: &mut Dice) -> usize {
     let counted = (model.parameters(), model.parameters_active(), model.parameters_non_embedding());
     if let (Ok(all), Ok(active), Ok(inner)) = counted {
         assert!(all >= active && all > inner && active > 0, "{all} {active} {inner}");

@@ -6,7 +6,7 @@ use roofprobe::compare::compare;
 use roofprobe::device::Device;
 use roofprobe::error::Result;
 use roofprobe::evaluate::{Question, evaluate};
-use roofprobe::model::{Architecture, Workload, find};
+use roofprobe::model::{Model, Workload, find};
 use roofprobe::plot::{Chart, Drawing, Subject, Theme, svg};
 use roofprobe::probe;
 use roofprobe::profile::{Ceiling, Curve, Profile, parse, to_toml};
@@ -17,7 +17,7 @@ use roofprobe::store::SHIPPED;
 use serde_json::Value;
 use std::sync::LazyLock;
 
-static MODELS: LazyLock<Vec<Architecture>> =
+static MODELS: LazyLock<Vec<Model>> =
     LazyLock::new(|| ["smollm2-135m", "olmoe-1b-7b"].map(|name| find(name).unwrap()).into());
 static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let files = [
