@@ -2,7 +2,7 @@
 
 use super::measure::Measure;
 use crate::error::{Error, Result};
-use crate::evaluate::{Question, evaluate};
+use crate::evaluate::{Query, evaluate};
 use crate::model::weights::recipe::Recipe;
 use crate::model::{self, Weights, Workload};
 use crate::report::{self, Format};
@@ -17,13 +17,8 @@ pub(super) fn run(format: Format) -> Result<()> {
     let measured = Measure::quick().measure()?;
     let workload = Workload { weights: Some(WEIGHTS), ..Workload::default() };
     let model = model::find(MODEL)?;
-    let (evaluation, failed) = match evaluate(
-        &model,
-        &workload,
-        &measured.profile,
-        "this machine",
-        Question { advise: true, ..Question::default() },
-    ) {
+    let query = Query { advise: true, ..workload.into() };
+    let (evaluation, failed) = match evaluate(&model, &query, &measured.profile, "this machine") {
         Ok(evaluation) => (Some(evaluation), None),
         // What was found is shown all the same; the ceilings' own reasons say why it was not enough.
         Err(error) => (None, Some(Error::failure(format!("{MODEL} cannot be evaluated: {error}")))),

@@ -52,7 +52,7 @@ Examples:
 Results go to standard output, progress to standard error.
 Exit code 0: done; 1: could not be done; 2: the request or an input file is wrong.";
 
-/// Measures what this device can really do, and predicts how fast a language model runs on it.
+/// Measures what a CPU or GPU can do, and predicts how fast a language model runs on it.
 ///
 /// Without a command, roofprobe measures this machine quickly, keeps the profile, and evaluates a small language model
 /// on it.

@@ -23,16 +23,12 @@ pub(super) fn lines(result: &Evaluation, advice: &Advice) -> Vec<String> {
 
 fn fitting(result: &Evaluation, advice: &Advice) -> String {
     match (advice.fitting_batch, result.memory_bytes) {
-        (Some(batch), _) => format!("{batch} sequences of {} tokens fit in memory.", longest(result)),
+        (Some(batch), _) => format!("{batch} sequences of {} tokens fit in memory.", result.workload.longest()),
         (None, Some(_)) => "Not even one sequence fits in memory.".to_owned(),
         (None, None) => {
             "How many sequences fit is unknown: the profile does not say how much memory there is.".to_owned()
         }
     }
-}
-
-fn longest(result: &Evaluation) -> u64 {
-    result.context.max(result.cached + result.prompt + result.generate.unwrap_or(0))
 }
 
 /// What is more of, and how many come almost free.
@@ -66,12 +62,17 @@ pub(super) fn tables(result: &Evaluation, advice: &Advice) -> [Table; 2] {
     let view = ["what", "up to", "one", "all", "rate"];
     let tolerance = (advice.tolerance - 1.0) * 100.0;
     [
-        Table::view(format!("{on}: what comes almost free at context {}", result.context), &free, &view, &rows)
-            .with_notes([
-                format!("Up to these numbers a step takes at most {tolerance:.0} % longer than one of one."),
-                "tokens to verify: a draft of one token less, and the last token known, judged in one pass.".to_owned(),
-                fitting(result, advice),
-            ]),
+        Table::view(
+            format!("{on}: what comes almost free at context {}", result.workload.decode_context()),
+            &free,
+            &view,
+            &rows,
+        )
+        .with_notes([
+            format!("Up to these numbers a step takes at most {tolerance:.0} % longer than one of one."),
+            "tokens to verify: a draft of one token less, and the last token known, judged in one pass.".to_owned(),
+            fitting(result, advice),
+        ]),
         Table::view(
             format!("{on}: which weights are fastest"),
             &formats,

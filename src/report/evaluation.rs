@@ -74,12 +74,13 @@ fn answer<'r>(result: &Evaluation, columns: &[Column<Row<'r>>], rows: &[Row<'r>]
 pub(super) fn headline(result: &Evaluation) -> String {
     let phase = |wanted| result.phases.iter().find(|phase| phase.phase == wanted);
     let decode = phase(Phase::Decode).map(|decode| {
-        let [low, high] = decode.speed.tokens_per_s_interval.map(|rate| digits(rate, 3));
+        let ends = decode.speed.tokens_per_s_interval.map(|ends| ends.map(|rate| digits(rate, 3)));
+        let range = ends.map_or_else(String::new, |[low, high]| format!(" ({low}–{high})"));
         let rate = digits(decode.speed.tokens_per_s, 3);
         match (result.quoted, result.roof) {
             (true, _) => format!("at most {rate} tokens/s by quoted figures"),
-            (_, RoofKind::Peak) => format!("at most {rate} tokens/s ({low}–{high})"),
-            (_, RoofKind::Achieved) => format!("about {rate} tokens/s ({low}–{high})"),
+            (_, RoofKind::Peak) => format!("at most {rate} tokens/s{range}"),
+            (_, RoofKind::Achieved) => format!("about {rate} tokens/s{range}"),
         }
     });
     let first = phase(Phase::Prefill)
@@ -106,8 +107,8 @@ fn means(result: &Evaluation) -> String {
     format!(
         "{} weights, {} cache, batch {}: needs {}; {room}.",
         result.weights,
-        result.kv,
-        result.batch,
+        result.workload.kv,
+        result.workload.batch,
         mib(result.memory_needed_bytes)
     )
 }
@@ -152,7 +153,7 @@ fn answers(results: &[Evaluation]) -> Table {
     let end = |at: usize| {
         move |result: &&Evaluation| {
             let decode = result.phases.iter().find(|one| one.phase == Phase::Decode).filter(|_| !result.quoted);
-            Cell::maybe(decode.map(|decode| decode.speed.tokens_per_s_interval[at]))
+            Cell::maybe(decode.and_then(|decode| decode.speed.tokens_per_s_interval).map(|ends| ends[at]))
         }
     };
     let decode_bound = |result: &&Evaluation| {
@@ -237,8 +238,8 @@ fn columns<'r>() -> Vec<Column<Row<'r>>> {
         column("model", "model", |(e, _): &Row| Cell::text(&e.model)),
         column("profile", "profile", |(e, _): &Row| Cell::text(&e.profile)),
         column("weights", "weights", |(e, _): &Row| Cell::text(&e.weights)),
-        column("kv", "cache", |(e, _): &Row| Cell::text(&e.kv)),
-        column("batch", "batch", |(e, _): &Row| Cell::plain(e.batch)),
+        column("kv", "cache", |(e, _): &Row| Cell::words(Some(e.workload.kv))),
+        column("batch", "batch", |(e, _): &Row| Cell::plain(e.workload.batch)),
         column("params_total", "", |(e, _): &Row| Cell::plain(e.params_total)),
         column("memory_needed_bytes", "", |(e, _): &Row| Cell::plain(e.memory_needed_bytes)),
         column("fits", "", |(e, _): &Row| Cell::words(e.fits)),
@@ -263,8 +264,12 @@ fn columns<'r>() -> Vec<Column<Row<'r>>> {
             Cell::maybe(under(p, RoofKind::Peak).and_then(|speed| speed.seconds_optimistic))
         }),
         column("tokens_per_s", "tokens/s", |(e, p): &Row| rate(e, &p.speed)),
-        column("tokens_per_s_low", "low", |(_, p): &Row| Cell::number(p.speed.tokens_per_s_interval[0])),
-        column("tokens_per_s_high", "high", |(_, p): &Row| Cell::number(p.speed.tokens_per_s_interval[1])),
+        column("tokens_per_s_low", "low", |(_, p): &Row| {
+            Cell::maybe(p.speed.tokens_per_s_interval.map(|[low, _]| low))
+        }),
+        column("tokens_per_s_high", "high", |(_, p): &Row| {
+            Cell::maybe(p.speed.tokens_per_s_interval.map(|[_, high]| high))
+        }),
         column("phi", "Φ", |(_, p): &Row| Cell::number(p.potential.phi)),
         column("phi_log2", "Φ log2", |(_, p): &Row| Cell::number(p.potential.phi_log2)),
         column("phi_paper", "Φ GFLOP/s", |(_, p): &Row| Cell::number(p.potential.phi_paper)),

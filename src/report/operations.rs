@@ -14,7 +14,12 @@ const NOTE: &str = "Operations below 0.1 % are left out. undecided: within the i
 /// The decode step of one result: where the time of a token goes.
 pub(super) fn decode_step(result: &Evaluation) -> Option<Table> {
     let decode = result.phases.iter().find(|phase| phase.phase == Phase::Decode)?;
-    let title = format!("{} on {}: one decode step at context {}", result.model, result.profile, result.context);
+    let title = format!(
+        "{} on {}: one decode step at context {}",
+        result.model,
+        result.profile,
+        result.workload.decode_context()
+    );
     // An operation, and whether its layers differ in how they store its tensor.
     let differs = |op: &OpResult| decode.ops.iter().any(|other| other.op == op.op && other.stored_as != op.stored_as);
     let rows: Vec<(&OpResult, bool)> =

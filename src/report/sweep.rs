@@ -2,8 +2,8 @@
 
 use super::cell::significant;
 use super::writer::Style;
-use crate::sweep::{Axis, Row, Status, Sweep};
-use std::fmt::Write;
+use crate::model::Knob;
+use crate::sweep::{Axis, Row, Sweep, Value};
 
 /// How to read the columns.
 const NOTES: [&str; 2] = [
@@ -43,8 +43,23 @@ pub struct SheetColumn {
     pub width: usize,
     /// The side that cells stand at.
     pub aligned: Aligned,
+    value: for<'r> fn(&Row<'r>) -> Value<'r>,
+    /// How many of the heading's units one of the record's is.
+    scale: f64,
+}
+
+impl SheetColumn {
     /// Appends the cell of a row.
-    pub cell: fn(&Row, &mut String),
+    pub fn write(&self, row: &Row, out: &mut String) {
+        match (self.value)(row) {
+            Value::Text(text) => out.push_str(text),
+            Value::Count(count) if self.scale == 1.0 => out.push_str(&count.to_string()),
+            Value::Count(count) => out.push_str(&format!("{:.0}", (count as f64 * self.scale).ceil())),
+            Value::Number(number) => out.push_str(&significant(number * self.scale)),
+            Value::Truth(truth) => out.push_str(&truth.to_string()),
+            Value::Empty => {}
+        }
+    }
 }
 
 /// The side of a column that its cells stand at.
@@ -100,19 +115,13 @@ impl Sheet {
 fn title(sweep: &Sweep) -> String {
     let workload = sweep.workload();
     let weights = workload.weights.map_or("as the model has them".to_owned(), |weights| weights.to_string());
-    let number = |count: u64| Some(count.to_string());
-    let settings = [
-        (Axis::Weights, Some(weights)),
-        (Axis::Kv, Some(workload.kv.to_string())),
-        (Axis::Prompt, number(workload.prompt)),
-        (Axis::Cached, number(workload.cached).filter(|_| workload.cached > 0)),
-        (Axis::Context, workload.context.and_then(number)),
-        (Axis::Generate, workload.generate.and_then(number)),
-        (Axis::Batch, number(workload.batch)),
-        (Axis::MicroBatch, workload.micro_batch.and_then(number)),
-    ];
+    let knobs = Knob::ALL.into_iter().map(|knob| {
+        let shown = |count: &u64| knob != Knob::CACHED || *count > 0;
+        (Axis::Knob(knob), (knob.get)(workload).filter(shown).map(|count| count.to_string()))
+    });
+    let settings = [(Axis::Weights, Some(weights)), (Axis::Kv, Some(workload.kv.to_string()))].into_iter().chain(knobs);
     let swept: Vec<Axis> = sweep.axes().map(|over| over.axis).collect();
-    let settled = settings.into_iter().filter(|(axis, _)| !swept.contains(axis));
+    let settled = settings.filter(|(axis, _)| !swept.contains(axis));
     let settled: Vec<String> =
         settled.filter_map(|(axis, value)| Some(format!("{} {}", axis.name(), value?))).collect();
     let over = swept.iter().map(|axis| axis.name()).collect::<Vec<_>>().join(" × ");
@@ -128,72 +137,59 @@ fn title(sweep: &Sweep) -> String {
     format!("{of} {over}{on}; {}; speeds by the {} roof", settled.join(", "), sweep.roof().name())
 }
 
+/// What people see of every row: the column's name in the record, its heading, its width, the units.
+const VIEW: [(&str, &str, usize, f64); 10] = [
+    ("phase", "phase", 10, 1.0),
+    ("bound", "bound", 7, 1.0),
+    ("seconds", "ms", NUMBER, 1e3),
+    ("tokens_per_s", "tokens/s", NUMBER, 1.0),
+    ("tokens_per_s_low", "low", NUMBER, 1.0),
+    ("tokens_per_s_high", "high", NUMBER, 1.0),
+    ("tokens_per_s_peak", "at peak", NUMBER, 1.0),
+    ("oi", "FLOP/B", NUMBER, 1.0),
+    ("phi", "Φ", NUMBER, 1.0),
+    ("memory_needed_bytes", "MiB", NUMBER, 1.0 / 1_048_576.0),
+];
+
 fn columns(sweep: &Sweep) -> Vec<SheetColumn> {
     let widest = |names: &mut dyn Iterator<Item = usize>| names.max().unwrap_or(0);
     let mut columns = Vec::new();
     // What all rows have in common stands in the title.
     if sweep.models().len() > 1 {
         let models = widest(&mut sweep.models().iter().map(|model| model.name().chars().count()));
-        columns.push(left("model", models, |row, out| out.push_str(row.model)));
+        columns.extend(column("model", "model", models, 1.0));
     }
     if sweep.profiles().len() > 1 {
         let profiles = widest(&mut sweep.profiles().iter().map(|(name, _)| name.chars().count()));
-        columns.push(left("profile", profiles, |row, out| out.push_str(row.profile)));
+        columns.extend(column("profile", "profile", profiles, 1.0));
     }
     for over in sweep.axes() {
         let words = widest(&mut over.words().map(|word| word.len()));
-        columns.push(match over.axis {
-            Axis::Weights => left("weights", words, |row, out| out.push_str(row.weights)),
-            Axis::Kv => left("kv", words, |row, out| out.push_str(row.kv)),
-            Axis::Depth => right("depth", COUNT, |row, out| count(Some(row.layers), out)),
-            Axis::Prompt => right("prompt", COUNT, |row, out| count(Some(row.prompt), out)),
-            Axis::Generate => right("generate", COUNT, |row, out| count(row.generate, out)),
-            Axis::Cached => right("cached", COUNT, |row, out| count(Some(row.cached), out)),
-            Axis::Context => right("context", COUNT, |row, out| count(Some(row.context), out)),
-            Axis::Batch => right("batch", COUNT, |row, out| count(Some(row.batch), out)),
-            Axis::MicroBatch => right("micro-batch", COUNT, |row, out| count(row.micro_batch, out)),
+        columns.extend(match over.axis {
+            Axis::Weights => column("weights", "weights", words, 1.0),
+            Axis::Kv => column("kv", "kv", words, 1.0),
+            Axis::Depth => column("layers", "depth", COUNT, 1.0),
+            Axis::Knob(knob) => column(knob.key, knob.name, COUNT, 1.0),
         });
     }
-    columns.extend([
-        left("phase", "generation".len(), |row, out| out.push_str(row.phase.name())),
-        left("bound", "compute".len(), |row, out| out.push_str(row.bound.map_or("", |bound| bound.name()))),
-        right("ms", NUMBER, |row, out| number(row.seconds.map(|seconds| seconds * 1e3), out)),
-        right("tokens/s", NUMBER, |row, out| number(row.tokens_per_s, out)),
-        right("low", NUMBER, |row, out| number(row.tokens_per_s_low, out)),
-        right("high", NUMBER, |row, out| number(row.tokens_per_s_high, out)),
-        right("at peak", NUMBER, |row, out| number(row.tokens_per_s_peak, out)),
-        right("FLOP/B", NUMBER, |row, out| number(row.oi, out)),
-        right("Φ", NUMBER, |row, out| number(row.phi, out)),
-        right("MiB", NUMBER, |row, out| count(row.memory_needed_bytes.map(|bytes| bytes.div_ceil(1 << 20)), out)),
-        left("note", NOTE, note),
-    ]);
+    columns.extend(VIEW.into_iter().filter_map(|(name, head, width, scale)| column(name, head, width, scale)));
+    columns.push(SheetColumn { head: "note", width: NOTE, aligned: Aligned::Left, value: note, scale: 1.0 });
     columns
 }
 
-fn left(head: &'static str, width: usize, cell: fn(&Row, &mut String)) -> SheetColumn {
-    SheetColumn { head, width: width.max(head.len()), aligned: Aligned::Left, cell }
+/// A column of the record for people.
+fn column(name: &str, head: &'static str, width: usize, scale: f64) -> Option<SheetColumn> {
+    let (_, value) = Row::COLUMNS.into_iter().find(|(known, _)| *known == name)?;
+    // Words have the width of the longest, numbers room for any.
+    let words = ["model", "profile", "weights", "kv", "phase", "bound"].contains(&name);
+    let aligned = if words { Aligned::Left } else { Aligned::Right };
+    Some(SheetColumn { head, width: width.max(head.chars().count()), aligned, value, scale })
 }
 
-fn right(head: &'static str, width: usize, cell: fn(&Row, &mut String)) -> SheetColumn {
-    SheetColumn { aligned: Aligned::Right, ..left(head, width, cell) }
-}
-
-fn note(row: &Row, out: &mut String) {
-    match (row.status, row.fits) {
-        (Status::Unsupported, _) => out.push_str(row.reason.unwrap_or_default()),
-        (Status::Evaluated, Some(false)) => out.push_str("does not fit"),
-        (Status::Evaluated, _) => {}
-    }
-}
-
-fn count(value: Option<u64>, out: &mut String) {
-    if let Some(value) = value {
-        let _ = write!(out, "{value}");
-    }
-}
-
-fn number(value: Option<f64>, out: &mut String) {
-    if let Some(value) = value {
-        out.push_str(&significant(value));
+fn note<'r>(row: &Row<'r>) -> Value<'r> {
+    match &row.outcome {
+        Err(reason) => Value::Text(reason),
+        Ok(answer) if answer.fits == Some(false) => Value::Text("does not fit"),
+        Ok(_) => Value::Empty,
     }
 }

@@ -26,11 +26,8 @@ impl Writer for Format {
 
     fn head(&self, _: &Sheet) -> Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.serialize(Row::EMPTY).map_err(unwritten)?;
-        let mut bytes = writer.into_inner().map_err(unwritten)?;
-        let end = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| end + 1);
-        bytes.truncate(end);
-        Ok(bytes)
+        writer.write_record(Row::COLUMNS.map(|(name, _)| name)).map_err(unwritten)?;
+        writer.into_inner().map_err(unwritten)
     }
 
     fn rows(&self, _: &Sheet, case: &Case, places: Range<u64>) -> Result<Vec<u8>> {
