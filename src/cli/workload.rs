@@ -107,8 +107,8 @@ impl UsageOptions {
 }
 
 fn cache_type(word: &str) -> std::result::Result<TensorType, String> {
-    let known = || Workload::CACHES.map(|kind| kind.to_string()).join(", ");
-    TensorType::of_name(word).ok_or_else(|| format!("unknown type {word:?}; known: {}", known()))
+    let choices = || Workload::CACHES.map(|kind| kind.to_string()).join(", ");
+    TensorType::of_name(word).ok_or_else(|| format!("unknown type {word:?}; known: {}", choices()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -132,7 +132,7 @@ impl RoofName {
 /// A model by name or by path.
 pub(super) fn find_model(name: &str) -> Result<Model> {
     let path = Path::new(name);
-    let ending = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
+    let ending = |of: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(of));
     let looks_like_a_path = path.components().count() > 1 || ending("json") || ending("gguf");
     if looks_like_a_path || path.is_dir() || path.is_file() { model::read_model(path) } else { model::find(name) }
 }
