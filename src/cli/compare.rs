@@ -1,7 +1,7 @@
 //! `roofprobe compare`.
 
 use super::wanted::globs;
-use super::workload::{RoofOption, WorkloadOptions, find_model};
+use super::workload::{RoofOption, WorkloadOptions};
 use crate::compare::{Comparison, compare};
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -58,7 +58,8 @@ impl Compare {
     pub(super) fn run(&self, format: Format) -> Result<()> {
         let workload = self.workload.workload()?;
         let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
-        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let models: Vec<Model> =
+            self.models.iter().map(|name| self.workload.find_model(name)).collect::<Result<_>>()?;
         let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
         let mut comparison = compare(&profiles, &models, &workload, self.roof.kind())?;
         self.restrict(&mut comparison)?;

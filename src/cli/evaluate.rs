@@ -1,6 +1,6 @@
 //! `roofprobe evaluate`.
 
-use super::workload::{RoofOption, WorkloadOptions, find_model, find_profiles};
+use super::workload::{RoofOption, WorkloadOptions, find_profiles};
 use crate::error::Result;
 use crate::evaluate::{Question, evaluate};
 use crate::file;
@@ -59,7 +59,8 @@ pub(super) struct Evaluate {
 impl Evaluate {
     pub(super) fn run(&self, format: Format) -> Result<()> {
         let workload = self.workload.workload()?;
-        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let models: Vec<Model> =
+            self.models.iter().map(|name| self.workload.find_model(name)).collect::<Result<_>>()?;
         let profiles = find_profiles(&self.profiles)?;
         let question = Question { roof: self.roof.kind(), explain: self.explain, advise: true };
         let mut evaluations = Vec::new();

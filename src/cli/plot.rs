@@ -1,7 +1,7 @@
 //! `roofprobe plot`.
 
 use super::say;
-use super::workload::{RoofOption, WorkloadOptions, find_model};
+use super::workload::{RoofOption, WorkloadOptions};
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, Question, common_roof, evaluate};
 use crate::file::{self, Durability};
@@ -83,7 +83,8 @@ impl Plot {
         }
         let workload = self.workload.workload()?;
         let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
-        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let models: Vec<Model> =
+            self.models.iter().map(|name| self.workload.find_model(name)).collect::<Result<_>>()?;
         let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
         let roof = self.roof.kind().unwrap_or_else(|| common_roof(&profiles));
         let question = Question { roof: Some(roof), ..Question::default() };

@@ -1,6 +1,6 @@
 //! `roofprobe study`.
 
-use super::workload::{RoofName, cache_type, find_model, find_profiles};
+use super::workload::{ReadingOption, RoofName, cache_type, find_profiles};
 use crate::error::{Error, Result};
 use crate::evaluate::common_roof;
 use crate::model::{MOBILE_TIER, Model, Runtime, TensorType, Weights, Workload};
@@ -50,6 +50,9 @@ struct Common {
     /// Models: names that `roofprobe models` lists, or paths as for `evaluate`; by default the paper's.
     #[arg(value_name = "MODEL")]
     models: Vec<String>,
+
+    #[command(flatten)]
+    reading: ReadingOption,
 
     /// Hardware profiles: files or shipped names; by default the newest one measured on this machine, and for `hardware` the
     /// data sheets of the paper's five devices.
@@ -173,13 +176,14 @@ impl Which {
     }
 
     fn models(&self) -> Result<Vec<Model>> {
-        let named = self.asked().0.models.as_slice();
+        let common = self.asked().0;
+        let (named, find) = (common.models.as_slice(), |name| common.reading.find(name));
         match (named, self) {
             ([], Which::Attention(_)) => {
-                PAPER_MODELS.iter().map(|&(name, layers)| find_model(name)?.with_layers(layers)).collect()
+                PAPER_MODELS.iter().map(|&(name, layers)| find(name)?.with_layers(layers)).collect()
             }
-            ([], _) => MOBILE_TIER.iter().map(|name| find_model(name)).collect(),
-            (names, _) => names.iter().map(|name| find_model(name)).collect(),
+            ([], _) => MOBILE_TIER.iter().map(|name| find(name)).collect(),
+            (names, _) => names.iter().map(|name| find(name)).collect(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! `roofprobe sweep`.
 
-use super::workload::{RoofOption, WorkloadOptions, find_model, find_profiles};
+use super::workload::{RoofOption, WorkloadOptions, find_profiles};
 use crate::error::{Error, Result};
 use crate::evaluate::common_roof;
 use crate::model::{Model, Phase, Workload};
@@ -84,7 +84,8 @@ impl Sweep {
     pub(super) fn run(&self, format: Format) -> Result<()> {
         let workload = self.workload.workload()?;
         let axes = self.axes(&workload)?;
-        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let models: Vec<Model> =
+            self.models.iter().map(|name| self.workload.find_model(name)).collect::<Result<_>>()?;
         let named = find_profiles(&self.profiles)?;
         let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
         let roof = self.roof.kind().unwrap_or_else(|| common_roof(&profiles));

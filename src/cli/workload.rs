@@ -4,7 +4,7 @@ use super::say;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::evaluate::RoofKind;
-use crate::model::{self, Model, Runtime, TensorType, Weights, Workload};
+use crate::model::{self, Model, Runtime, Strictness, TensorType, Weights, Workload};
 use crate::profile::Profile;
 use crate::store::{self, Named};
 use clap::{Args, ValueEnum};
@@ -55,9 +55,41 @@ pub(super) struct WorkloadOptions {
     /// Behind the last layer's attention, a prefill goes on with the rows whose logits are needed, as llama.cpp does.
     #[arg(long, requires = "models")]
     prune_last_layer: bool,
+
+    #[command(flatten)]
+    reading: ReadingOption,
+}
+
+/// How models are read.
+#[derive(Debug, Args)]
+pub(super) struct ReadingOption {
+    /// Refuse a config.json with a key that is not understood and may change a count; as a rule a note names it.
+    #[arg(long, requires = "models")]
+    strict: bool,
+}
+
+impl ReadingOption {
+    /// A model by name or by path. What is no path that exists, and none by its ending, is a name:
+    /// `meta-llama/Llama-3.2-1B` is one.
+    pub(super) fn find(&self, name: &str) -> Result<Model> {
+        let path = Path::new(name);
+        let ending = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
+        let written_as_path =
+            ending("json") || ending("gguf") || name.starts_with(['.', '/']) || path.components().count() > 2;
+        if written_as_path || path.exists() {
+            let strictness = if self.strict { Strictness::Strict } else { Strictness::Lenient };
+            return model::read_model(path, strictness);
+        }
+        model::find(name)
+    }
 }
 
 impl WorkloadOptions {
+    /// A model by name or by path, read as asked.
+    pub(super) fn find_model(&self, name: &str) -> Result<Model> {
+        self.reading.find(name)
+    }
+
     /// The workload asked for.
     ///
     /// # Errors
@@ -116,14 +148,6 @@ impl RoofName {
             RoofName::Achieved => RoofKind::Achieved,
         }
     }
-}
-
-/// A model by name or by path.
-pub(super) fn find_model(name: &str) -> Result<Model> {
-    let path = Path::new(name);
-    let ending = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
-    let looks_like_a_path = path.components().count() > 1 || ending("json") || ending("gguf");
-    if looks_like_a_path || path.is_dir() || path.is_file() { model::read_model(path) } else { model::find(name) }
 }
 
 /// Profiles by name or by path; where none is named, the newest one of this machine.
