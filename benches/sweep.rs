@@ -5,7 +5,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
-use roofprobe::evaluate::RoofKind;
+use roofprobe::evaluate::{Query, RoofKind};
 use roofprobe::model::{self, Model, Phase, Workload};
 use roofprobe::profile::Profile;
 use roofprobe::report::{Format, sweep::Sheet};
@@ -24,7 +24,7 @@ fn sweep<'a>(models: &'a [Model], profiles: &'a [(&'a str, &'a Profile)], phases
     let axes: Vec<Over> =
         ["context=256..65536+256", "batch=1..32"].iter().map(|over| over.parse().expect("an axis")).collect();
     let workload = Workload { generate: Some(128), ..Workload::default() };
-    Sweep::new(models, profiles, workload, axes, phases.to_vec(), RoofKind::Achieved).expect("a sweep")
+    Sweep::new(models, profiles, Query::from(workload).by(RoofKind::Achieved), axes, phases.to_vec()).expect("a sweep")
 }
 
 /// All rows, block by block, each given to `take` with its number in the block.

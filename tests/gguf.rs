@@ -4,7 +4,7 @@
 mod gguf_files;
 
 use gguf_files::{F16, F32, File, Q4_K, Q6_K, Q8_0, Value, model};
-use roofprobe::evaluate::{Question, evaluate};
+use roofprobe::evaluate::evaluate;
 use roofprobe::model::gguf::{Value as Read, parse_gguf};
 use roofprobe::model::{
     Biases, GroupedQuery, HeadNorm, Latents, Mixer, Model, Norm, Phase, Strictness, TensorType, Workload, parse_config,
@@ -323,7 +323,7 @@ fn every_operation_reads_its_tensors_as_they_are_stored() {
     }
     let model = read(&file).unwrap();
     let profile = roofprobe::profile::parse(include_str!("data/plain-cpu.toml")).unwrap();
-    let result = evaluate(&model, &Workload::default(), &profile, "plain", Question::default()).unwrap();
+    let result = evaluate(&model, &Workload::default().into(), &profile, "plain").unwrap();
     assert_eq!((result.weights.as_str(), result.model.as_str()), ("q4_k_m", "small"));
     assert_eq!(result.tensor_bytes, Some(file.tensors.iter().map(|tensor| tensor.bytes).sum()));
     assert_eq!(result.weight_bytes_total, result.tensor_bytes.unwrap());
@@ -350,10 +350,7 @@ fn every_operation_reads_its_tensors_as_they_are_stored() {
     contains(&text, &["ffn_down (q6_k)", "ffn_down (q4_k)", " output "]);
 
     let other = Workload { weights: Some(TensorType::F16.into()), ..Workload::default() };
-    contains(
-        &evaluate(&model, &other, &profile, "plain", Question::default()).unwrap_err().to_string(),
-        &["--weights", "small"],
-    );
+    contains(&evaluate(&model, &other.into(), &profile, "plain").unwrap_err().to_string(), &["--weights", "small"]);
 }
 
 #[test]

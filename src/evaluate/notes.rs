@@ -14,18 +14,15 @@ const MODES_APART: f64 = 1.2;
 /// All of it, the most important first.
 pub(super) fn all(
     evaluator: &Evaluator,
-    roof: RoofKind,
-    workload: &Workload,
-    profile: &Profile,
     phases: &[PhaseResult],
     tasks: &[Task],
     memory: &Memory,
 ) -> Result<Vec<String>> {
-    let model = evaluator.demand.model();
+    let (model, profile, workload) = (evaluator.demand.model(), evaluator.profile, &evaluator.query.workload);
     let mut notes: Vec<String> = software_note(profile).into_iter().collect();
     notes.extend(roof_notes(evaluator, workload)?);
     notes.extend(modes_note(evaluator, profile));
-    if roof == RoofKind::Achieved {
+    if evaluator.roof() == RoofKind::Achieved {
         notes.extend(evaluator.achieved.iter().flat_map(|achieved| achieved.remarks(tasks)));
     }
     notes.extend(model.source.remarks.iter().cloned());

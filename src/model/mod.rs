@@ -57,5 +57,5 @@ pub use tensor_types::TensorTypes;
 pub use visible::{keys_read, visible_pairs};
 pub use weights::Weights;
 pub use weights::checkpoint::Checkpoint;
-pub use workload::{Pass, Phase, Runtime, Workload};
+pub use workload::{Knob, Pass, Phase, Runtime, Workload};
 pub use zoo::{MOBILE_TIER, PI_TIER, find, names, parse_zoo, zoo};

@@ -66,9 +66,9 @@ pub fn attention(models: &[Model], profiles: &[NamedProfile], setting: &Setting)
     let (mut ridges, mut all) = (Vec::new(), Vec::new());
     for &profile in profiles {
         for model in models {
-            add_ridge(&mut ridges, model, profile, &setting.workload)?;
+            add_ridge(&mut ridges, model, profile, &setting.query)?;
             for runtime in runtimes(model, setting) {
-                all.extend(cases(model, profile, setting, Workload { runtime, ..setting.workload })?);
+                all.extend(cases(model, profile, setting, Workload { runtime, ..setting.query.workload })?);
             }
         }
     }
@@ -79,7 +79,7 @@ pub fn attention(models: &[Model], profiles: &[NamedProfile], setting: &Setting)
 
 /// The runtime asked for, and behind it the others where they differ.
 fn runtimes(model: &Model, setting: &Setting) -> Vec<Runtime> {
-    let asked = setting.workload.runtime;
+    let asked = setting.query.workload.runtime;
     let mut runtimes = vec![asked];
     let latent = model.shape.layers.iter().any(|layer| matches!(layer.mixer, Mixer::Latent(_)));
     if latent && setting.engine == Engine::Definition {
@@ -95,8 +95,8 @@ const ORDER: [Attention; 3] = [Attention::Latent, Attention::MultiHead, Attentio
 type Quantity<'a> = &'a dyn Fn(&Case) -> [f64; 2];
 
 fn findings(cases: &[Case], setting: &Setting) -> Vec<Finding> {
-    let roof = setting.roof;
-    let asked = cases.iter().filter(|case| case.runtime == setting.workload.runtime);
+    let roof = setting.roof();
+    let asked = cases.iter().filter(|case| case.runtime == setting.query.workload.runtime);
     let of = "pairs of profile and scenario";
     let oi = |case: &Case| [case.whole().oi; 2];
     let flops = |case: &Case| case.whole().under(roof).gflop_per_s_interval;

@@ -169,9 +169,7 @@ pub(super) fn cases(
     workload: Workload,
 ) -> Result<Vec<Case>> {
     let evaluator =
-        Evaluator::new(model, workload.weights, workload.kv, profile, name).map_err(|e| e.within(model.name()))?;
-    let remedy = "measure one with `roofprobe measure`, or leave --roof out";
-    evaluator.roof(Some(setting.roof)).map_err(|e| Error::misuse(format!("{e}; {remedy}")))?;
+        Evaluator::new(model, &setting.query.with(workload), profile, name).map_err(|e| e.within(model.name()))?;
     let one = |scenario| case(&evaluator, (name, profile), setting, workload, scenario);
     setting.scenarios.iter().map(one).collect()
 }

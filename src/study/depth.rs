@@ -24,10 +24,10 @@ pub fn depth(models: &[Model], profiles: &[NamedProfile], setting: &Setting, lay
     let (mut ridges, mut all) = (Vec::new(), Vec::new());
     for &profile in profiles {
         for model in models {
-            add_ridge(&mut ridges, model, profile, &setting.workload)?;
+            add_ridge(&mut ridges, model, profile, &setting.query)?;
             for &layers in layers {
                 let model = model.with_layers(layers).map_err(|e| e.within("--layers"))?;
-                all.extend(cases(&model, profile, setting, setting.workload)?);
+                all.extend(cases(&model, profile, setting, setting.query.workload)?);
             }
         }
     }

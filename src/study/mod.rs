@@ -18,9 +18,8 @@ mod scenario;
 mod sequence;
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluator, RoofKind};
+use crate::evaluate::{Evaluator, NamedProfile, Query, RoofKind};
 use crate::model::{Model, Workload};
-use crate::profile::Profile;
 use case::cases;
 use serde::Serialize;
 
@@ -40,10 +39,16 @@ pub struct Setting {
     pub scenarios: Vec<Scenario>,
     /// How they are run.
     pub engine: Engine,
-    /// Everything else about the use of the models; its prompt and its answer are those of the scenarios.
-    pub workload: Workload,
+    /// Everything else that is asked; its prompt and its answer are those of the scenarios, and its roof, by default the peak,
+    /// is what findings go by.
+    pub query: Query,
+}
+
+impl Setting {
     /// The roof that findings go by.
-    pub roof: RoofKind,
+    pub fn roof(&self) -> RoofKind {
+        self.query.roof.unwrap_or(RoofKind::Peak)
+    }
 }
 
 /// A study: its cases, and what they say.
@@ -91,9 +96,6 @@ pub struct RidgePoint {
     pub notes: Vec<String>,
 }
 
-/// A profile with the name it was asked for by.
-pub type NamedProfile<'a> = (&'a str, &'a Profile);
-
 impl Study {
     fn of(
         study: &'static str,
@@ -103,7 +105,7 @@ impl Study {
         cases: Vec<Case>,
     ) -> Study {
         let notes = models.iter().filter_map(|model| too_long(model, setting)).collect();
-        Study { study, engine: setting.engine, roof: setting.roof, ridges, cases, findings: Vec::new(), notes }
+        Study { study, engine: setting.engine, roof: setting.roof(), ridges, cases, findings: Vec::new(), notes }
     }
 
     fn with(self, findings: Vec<Finding>) -> Study {
@@ -127,7 +129,7 @@ fn too_long(model: &Model, setting: &Setting) -> Option<String> {
 fn checked(models: &[Model], profiles: &[NamedProfile], setting: &Setting) -> Result<Vec<Model>> {
     let twice = |what: String| Err(Error::misuse(format!("{what}: is asked for twice; leave one out")));
     // Lengths are checked with their scenario; what else is wrong is not the scenario's.
-    setting.engine.check(&Workload { prompt: 1, generate: Some(1), ..setting.workload })?;
+    setting.engine.check(&Workload { prompt: 1, generate: Some(1), ..setting.query.workload })?;
     for (at, scenario) in setting.scenarios.iter().enumerate() {
         let same = |other: &Scenario| (other.prompt, other.generate) == (scenario.prompt, scenario.generate);
         if setting.scenarios[..at].iter().any(same) {
@@ -161,22 +163,16 @@ fn plain(study: &'static str, models: &[Model], profiles: &[NamedProfile], setti
     let (mut ridges, mut all) = (Vec::new(), Vec::new());
     for &profile in profiles {
         for model in models {
-            add_ridge(&mut ridges, model, profile, &setting.workload)?;
-            all.extend(cases(model, profile, setting, setting.workload)?);
+            add_ridge(&mut ridges, model, profile, &setting.query)?;
+            all.extend(cases(model, profile, setting, setting.query.workload)?);
         }
     }
     Ok(Study::of(study, setting, models, ridges, all))
 }
 
 /// The ridge of a profile, once for each format of weights.
-fn add_ridge(
-    ridges: &mut Vec<RidgePoint>,
-    model: &Model,
-    (name, profile): NamedProfile,
-    workload: &Workload,
-) -> Result<()> {
-    let evaluator =
-        Evaluator::new(model, workload.weights, workload.kv, profile, name).map_err(|e| e.within(model.name()))?;
+fn add_ridge(ridges: &mut Vec<RidgePoint>, model: &Model, (name, profile): NamedProfile, query: &Query) -> Result<()> {
+    let evaluator = Evaluator::new(model, query, profile, name).map_err(|e| e.within(model.name()))?;
     let weights = &evaluator.demand().types().format;
     if ridges.iter().any(|known| known.profile == name && known.weights == *weights) {
         return Ok(());

@@ -25,8 +25,8 @@ pub fn precision(models: &[Model], profiles: &[NamedProfile], setting: &Setting,
         for model in models {
             let mut reference: Vec<Case> = Vec::new();
             for (place, &weights) in weights.iter().enumerate() {
-                let workload = Workload { weights: Some(weights), ..setting.workload };
-                add_ridge(&mut ridges, model, profile, &workload)?;
+                let workload = Workload { weights: Some(weights), ..setting.query.workload };
+                add_ridge(&mut ridges, model, profile, &setting.query.with(workload))?;
                 let mut some = cases(model, profile, setting, workload)?;
                 if place == 0 {
                     reference.clone_from(&some);
@@ -44,7 +44,7 @@ pub fn precision(models: &[Model], profiles: &[NamedProfile], setting: &Setting,
         study.cases.iter().find(same).map(|other| other.weight_bytes_total)
     };
     let others = study.cases.iter().filter(|case| reference(case).is_some_and(|bytes| case.weight_bytes_total < bytes));
-    let findings = findings(others, setting.roof);
+    let findings = findings(others, setting.roof());
     Ok(study.with(findings))
 }
 

@@ -87,7 +87,7 @@ fn from_ridge(octaves: &[f64]) -> String {
 
 fn fastest(pairs: &[Vec<&Case>], setting: &Setting) -> Option<Finding> {
     let pairs: Vec<_> = pairs.iter().filter(|pair| pair.len() > 1 && named(pair, "LISO").is_some()).collect();
-    let rate = |case: &Case| case.whole().under(setting.roof).gflop_per_s_interval;
+    let rate = |case: &Case| case.whole().under(setting.roof()).gflop_per_s_interval;
     let is = |pair: &&Vec<&Case>| {
         let Some(liso) = named(pair, "LISO") else { return Holds::Undecided };
         let others = pair.iter().filter(|case| case.scenario != "LISO");
@@ -96,9 +96,9 @@ fn fastest(pairs: &[Vec<&Case>], setting: &Setting) -> Option<Finding> {
     };
     let of = |name: &str| {
         let of = pairs.iter().filter_map(|pair| named(pair, name));
-        of.map(|case| case.whole().under(setting.roof).gflop_per_s).collect()
+        of.map(|case| case.whole().under(setting.roof()).gflop_per_s).collect()
     };
-    let evidence = format!("GFLOP/s, {} roof: {}", setting.roof.name(), ranges(&["LISO", "SILO"], of));
+    let evidence = format!("GFLOP/s, {} roof: {}", setting.roof().name(), ranges(&["LISO", "SILO"], of));
     (!pairs.is_empty()).then(|| Tally::of(pairs.iter().map(is)).every("LISO has the highest FLOP/s", PAIRS, evidence))
 }
 

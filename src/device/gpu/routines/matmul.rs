@@ -3,7 +3,7 @@
 //! Every repetition multiplies all tokens with one copy of the weights, and the next repetition takes the next copy, so that
 //! no cache holds them.
 
-use super::{Dispatch, Routine, SharedBuffers, is_shared, skipped};
+use super::routine::{Dispatch, Routine, SharedBuffers, skipped};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
@@ -123,7 +123,7 @@ impl Plan {
             return Err(skipped(&format!("{k} elements are no whole blocks of {}", job.dtype)));
         }
         if n * k.next_multiple_of(8) >= 1 << 32 || m * n.max(k) >= 1 << 32 {
-            return Err(skipped("an operand has more elements than 32 bits can tell apart"));
+            return Err(skipped("an operand has more elements than 32 bits can number"));
         }
         let size = variant.workgroup_size.filter(|size| (1..=1 << 16).contains(size));
         let size = size.ok_or_else(|| skipped("the job names no workgroup size"))?;
@@ -212,7 +212,7 @@ impl Plan {
     }
 }
 
-/// What tells the program with subgroups from the one without: a shader that names them is valid only where they are.
+/// The lines of the program with subgroups. A shader that names them is valid only on an adapter that has them.
 const SUBGROUP_LINES: [(&str, &str); 5] = [
     (
         "struct Lane { @builtin(local_invocation_index) index: u32 }",
@@ -315,11 +315,9 @@ impl Routine for Matmul {
         Plan::of(job).map(|plan| vec![plan.program()])
     }
 
-    /// Beside the arrays of streams either weights or caches are there, of one kind.
     fn make_room(shared: &mut SharedBuffers, job: &Job) {
-        shared.caches = None;
         let suffice = |weights: &WeightBuffers| Plan::of(job).is_ok_and(|plan| weights.suffice(&plan, job));
-        shared.weights.take_if(|weights| !suffice(weights));
+        shared.operands.keep_if(suffice);
     }
 
     fn new(context: &mut Context, shared: &mut SharedBuffers, job: &Job) -> GpuResult<Matmul> {
@@ -336,13 +334,8 @@ impl Routine for Matmul {
             let most = context.binding_bytes() >> 20;
             return Err(skipped(&format!("{} MiB of weights exceed a binding of {most} MiB", bytes >> 20)).into());
         }
-        let weights = match &shared.weights {
-            Some(weights) => weights.clone(),
-            None => {
-                let made = WeightBuffers::new(context, job.dtype, [n, k], copies(job))?;
-                shared.weights.insert(Rc::new(made)).clone()
-            }
-        };
+        let make = || WeightBuffers::new(context, job.dtype, [n, k], copies(job));
+        let weights = shared.operands.get_or_make(make)?;
         let tokens = oracle::tokens(m as usize, k as usize, 0x70c);
         let a = context.filled(bytemuck::cast_slice(&padded(&tokens, k, plan.token_elements())))?;
         let product = context.buffer(m * n * 4)?;
@@ -362,7 +355,7 @@ impl Routine for Matmul {
     }
 
     fn is_current(&self, shared: &SharedBuffers) -> bool {
-        is_shared(shared.weights.as_ref(), &self.weights)
+        shared.operands.holds(&self.weights)
     }
 
     /// The arithmetic, and the bytes of the weights as they are stored.

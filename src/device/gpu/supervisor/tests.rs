@@ -7,6 +7,7 @@ use crate::units::Seconds;
 use crate::work::Work;
 use roofprobe_kernels::{Dtype, Op};
 use std::cell::Cell;
+use std::process::Command;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -8,7 +8,7 @@ mod overheads;
 mod shaders;
 mod streams;
 
-use super::{Routine, SharedBuffers};
+use super::routine::{Routine, SharedBuffers};
 use crate::device::gpu::adapter;
 use crate::device::gpu::context::GpuError;
 use crate::device::gpu::hooks::Hooks;
