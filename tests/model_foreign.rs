@@ -100,8 +100,8 @@ fn known_families_with_something_else_inside() {
 #[test]
 fn unknown_keys_that_may_be_a_shape() {
     for value in [json!(2), json!(-1), json!(4096), json!(u64::MAX), json!(true), json!([1]), json!({"a": 1})] {
-        let message = strict_refusal(llama(json!({"ngram": value, "use_cache": true, "thinker": 7})));
-        assert!(message.starts_with("ngram: is ") && message.contains("not understood either: thinker"), "{message}");
+        let message = strict_refusal(llama(json!({"ngram": value, "use_cache": true, "tinker": 7})));
+        assert!(message.starts_with("ngram: is ") && message.contains("not understood either: tinker"), "{message}");
     }
     for value in [json!(1), json!(0), json!("x"), json!(0.5), json!(false), json!(null), json!([]), json!({})] {
         assert!(parse_config(&llama(json!({ "ngram": value })).to_string(), "m").is_ok(), "{value}");
