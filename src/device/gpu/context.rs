@@ -364,7 +364,7 @@ impl Context {
         if let Some(error) = errors.into_iter().find_map(pollster::block_on) {
             self.notice_loss()?;
             return Err(match error {
-                wgpu::Error::OutOfMemory { .. } => Refusal::Skipped(format!("{OUT_OF_MEMORY}: {error}")).into(),
+                wgpu::Error::OutOfMemory { .. } => out_of_memory(&error),
                 _ => refused(&error.to_string()),
             });
         }
@@ -372,8 +372,10 @@ impl Context {
     }
 }
 
-/// How the reason begins when memory ran out.
-pub(super) const OUT_OF_MEMORY: &str = "out of GPU memory";
+/// The refusal of what does not fit.
+pub(super) fn out_of_memory(what: &impl std::fmt::Display) -> Trouble {
+    Refusal::OutOfMemory(format!("out of GPU memory: {what}")).into()
+}
 
 /// Something that wgpu or the driver does not accept: the device cannot do it.
 fn refused(reason: &str) -> Trouble {

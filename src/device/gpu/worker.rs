@@ -2,7 +2,7 @@
 
 use super::attention::{Attention, Caches};
 use super::chain::Chain;
-use super::context::{Context, OUT_OF_MEMORY, Outcome, Trouble};
+use super::context::{Context, Outcome, Trouble};
 use super::coopmat::Coopmat;
 use super::hooks::Hooks;
 use super::matmul::{Matmul, Weights};
@@ -17,6 +17,7 @@ use super::{attention, chain, coopmat, matmul, overhead, stream};
 use crate::device::cpu::{Taken, all_waited_s};
 use crate::device::{Pass, Refusal};
 use crate::job::Job;
+use crate::profile::MemoryLevel;
 use crate::units::Seconds;
 use crate::work::Work;
 use roofprobe_kernels::Op;
@@ -197,7 +198,7 @@ impl Worker {
         self.make_room(job);
         let first = self.routine(job);
         let routine = match first {
-            Err(Trouble::Refused(Refusal::Skipped(reason))) if reason.starts_with(OUT_OF_MEMORY) => {
+            Err(Trouble::Refused(Refusal::OutOfMemory(_))) => {
                 self.renew();
                 self.routine(job)?
             }
@@ -209,7 +210,9 @@ impl Worker {
     fn routine(&mut self, job: &Job) -> Outcome<Box<dyn Routine>> {
         let context = &mut self.context;
         Ok(match job.op {
-            Op::Read if job.ceiling.starts_with("memory.workgroup.") => Box::new(WorkgroupRead::new(context, job)?),
+            Op::Read if job.ceiling.level() == Some(MemoryLevel::Workgroup) => {
+                Box::new(WorkgroupRead::new(context, job)?)
+            }
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => {
                 Box::new(Stream::new(context, &mut self.arena, job)?)
             }
@@ -230,7 +233,7 @@ impl Worker {
 #[cfg(test)]
 pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
     match job.op {
-        Op::Read if job.ceiling.starts_with("memory.workgroup.") => stream::workgroup_programs(job),
+        Op::Read if job.ceiling.level() == Some(MemoryLevel::Workgroup) => stream::workgroup_programs(job),
         Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => stream::programs(job),
         Op::Chain if job.variant.tile.is_some() => coopmat::programs(job),
         Op::Chain => chain::programs(job),
