@@ -6,24 +6,32 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod compare;
+#[cfg(feature = "cli")]
 pub mod device;
 pub mod error;
 pub mod evaluate;
+#[cfg(feature = "cli")]
 pub mod file;
+#[cfg(feature = "cli")]
 pub mod job;
 pub mod measured;
 pub mod model;
 pub mod plot;
 pub mod potential;
+#[cfg(feature = "cli")]
 pub mod probe;
 pub mod profile;
 pub mod report;
 pub mod roofline;
+#[cfg(feature = "cli")]
 pub mod sample;
+#[cfg(feature = "cli")]
 pub mod simulate;
 pub mod stats;
+#[cfg(feature = "cli")]
 pub mod store;
 pub mod study;
 pub mod sweep;

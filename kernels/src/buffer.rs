@@ -1,14 +1,16 @@
 //! Memory for the arrays: aligned, page-policy-aware, owned by the thread that touches it first.
 
+use crate::named::named_enum;
 use std::io;
 
-/// The page size asked of the operating system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Pages {
-    /// The smallest pages.
-    Base,
-    /// Transparent huge pages, where the system has them.
-    Huge,
+named_enum! {
+    /// The page size asked of the operating system.
+    pub enum Pages: "page size" {
+        /// The smallest pages.
+        Base = "base",
+        /// Transparent huge pages, where the system has them.
+        Huge = "huge",
+    }
 }
 
 /// An array of f64, zeroed by the operating system and not yet backed by memory until first touched.

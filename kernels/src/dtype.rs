@@ -4,30 +4,30 @@
 //! (elements, bytes) and never as a rounded fraction. Layouts follow the ggml definitions: `Q8_0` is 32 signed bytes and
 //! one f16 scale (34 bytes), `Q4_0` is 32 nibbles and one f16 scale (18 bytes), `Q4_K` and `Q6_K` are super-blocks of 256.
 
-use std::fmt;
-use std::str::FromStr;
+use crate::named::named_enum;
 
-/// The type of one element of an operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dtype {
-    /// IEEE 754 binary64.
-    F64,
-    /// IEEE 754 binary32.
-    F32,
-    /// IEEE 754 binary16.
-    F16,
-    /// bfloat16: the upper half of a binary32.
-    Bf16,
-    /// Signed 8-bit integer without a scale.
-    I8,
-    /// ggml block of 32 signed bytes with one f16 scale.
-    Q8_0,
-    /// ggml block of 32 nibbles with one f16 scale.
-    Q4_0,
-    /// ggml super-block of 256 nibbles: eight 6-bit scales and minima, two f16 scales of those.
-    Q4K,
-    /// ggml super-block of 256 6-bit values: sixteen 8-bit scales, one f16 scale of those.
-    Q6K,
+named_enum! {
+    /// The type of one element of an operand.
+    pub enum Dtype: "data type" {
+        /// IEEE 754 binary64.
+        F64 = "f64",
+        /// IEEE 754 binary32.
+        F32 = "f32",
+        /// IEEE 754 binary16.
+        F16 = "f16",
+        /// bfloat16: the upper half of a binary32.
+        Bf16 = "bf16",
+        /// Signed 8-bit integer without a scale.
+        I8 = "i8",
+        /// ggml block of 32 signed bytes with one f16 scale.
+        Q8_0 = "q8_0",
+        /// ggml super-block of 256 6-bit values: sixteen 8-bit scales, one f16 scale of those.
+        Q6K = "q6_k",
+        /// ggml super-block of 256 nibbles: eight 6-bit scales and minima, two f16 scales of those.
+        Q4K = "q4_k",
+        /// ggml block of 32 nibbles with one f16 scale.
+        Q4_0 = "q4_0",
+    }
 }
 
 /// The smallest unit in which a data type is stored.
@@ -40,25 +40,6 @@ pub struct Block {
 }
 
 impl Dtype {
-    /// Every data type, widest first.
-    pub const ALL: [Dtype; 9] =
-        [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8, Dtype::Q8_0, Dtype::Q6K, Dtype::Q4K, Dtype::Q4_0];
-
-    /// The name used in ceiling ids, on the command line and in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Dtype::F64 => "f64",
-            Dtype::F32 => "f32",
-            Dtype::F16 => "f16",
-            Dtype::Bf16 => "bf16",
-            Dtype::I8 => "i8",
-            Dtype::Q8_0 => "q8_0",
-            Dtype::Q4_0 => "q4_0",
-            Dtype::Q4K => "q4_k",
-            Dtype::Q6K => "q6_k",
-        }
-    }
-
     /// The block in which the type is stored; one element for plain types.
     pub const fn block(self) -> Block {
         let (elements, bytes) = match self {
@@ -88,34 +69,6 @@ impl Dtype {
     }
 }
 
-impl fmt::Display for Dtype {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// A name that is no data type; its message lists those that are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownDtype(pub String);
-
-impl fmt::Display for UnknownDtype {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = Dtype::ALL.map(Dtype::name).join(", ");
-        write!(f, "unknown data type \"{}\" (known: {known})", self.0)
-    }
-}
-
-impl std::error::Error for UnknownDtype {}
-
-impl FromStr for Dtype {
-    type Err = UnknownDtype;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let lower = name.to_ascii_lowercase();
-        Dtype::ALL.into_iter().find(|d| d.name() == lower).ok_or_else(|| UnknownDtype(name.to_owned()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,13 +82,5 @@ mod tests {
         assert_eq!(Dtype::Q4_0.bytes(64), Some(36));
         assert_eq!(Dtype::Q4_0.bytes(33), None);
         assert_eq!(Dtype::Bf16.bytes(33), Some(66));
-    }
-
-    #[test]
-    fn names_read_back() {
-        for dtype in Dtype::ALL {
-            assert_eq!(dtype.name().to_uppercase().parse(), Ok(dtype));
-        }
-        assert!("q9_9".parse::<Dtype>().is_err());
     }
 }

@@ -1,35 +1,7 @@
 //! Instruction sets: one line each, and which of them this CPU runs.
 
 use crate::dtype::Dtype;
-use std::fmt;
-
-macro_rules! isas {
-    ($($(#[$doc:meta])* $variant:ident, $name:literal, $architecture:expr, $detected:expr;)*) => {
-        /// An instruction set for which there are kernels.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Isa { $($(#[$doc])* $variant,)* }
-
-        impl Isa {
-            /// Every instruction set, also those of other architectures, in the order of preference within one.
-            pub const ALL: &[Isa] = &[$(Isa::$variant,)*];
-
-            /// The name used in ceiling ids.
-            pub const fn name(self) -> &'static str {
-                match self { $(Isa::$variant => $name,)* }
-            }
-
-            /// The architecture it belongs to, named as `std::env::consts::ARCH`; `None` for portable code.
-            pub const fn architecture(self) -> Option<&'static str> {
-                match self { $(Isa::$variant => $architecture,)* }
-            }
-
-            /// Whether this CPU, under this operating system, runs it.
-            pub fn available(self) -> bool {
-                match self { $(Isa::$variant => $detected,)* }
-            }
-        }
-    };
-}
+use crate::named::named_enum;
 
 /// Whether the CPU has every named feature; false on another architecture.
 macro_rules! x86 {
@@ -55,31 +27,58 @@ macro_rules! amx {
     }};
 }
 
-isas! {
-    /// Plain Rust, as the compiler vectorises it for the target's baseline.
-    Portable, "portable", None, true;
-    /// 128-bit vectors.
-    Sse2, "sse2", Some("x86_64"), x86!("sse2");
-    /// 256-bit vectors with fused multiply-add and conversion of binary16; no CPU has the first two without the third.
-    Avx2, "avx2", Some("x86_64"), x86!("avx2", "fma", "f16c");
-    // What follows is built upon the former, and so are its kernels: a feature brings along all that it implies.
-    /// 256-bit dot products of bytes.
-    AvxVnni, "avxvnni", Some("x86_64"), x86!("avx2", "fma", "f16c", "avxvnni");
-    /// 512-bit vectors, of bytes too (F and BW).
-    Avx512, "avx512", Some("x86_64"), x86!("avx2", "fma", "f16c", "avx512f", "avx512bw");
-    /// 512-bit dot products of bytes.
-    Avx512Vnni, "avx512vnni", Some("x86_64"), x86!("avx2", "fma", "f16c", "avx512f", "avx512vnni");
-    /// 512-bit dot products of bfloat16.
-    Avx512Bf16, "avx512bf16", Some("x86_64"), x86!("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512bf16");
-    /// 512-bit arithmetic in binary16.
-    Avx512Fp16, "avx512fp16", Some("x86_64"), x86!("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512fp16");
-    /// Products of tiles of bfloat16.
-    AmxBf16, "amxbf16", Some("x86_64"), amx!(bf16_available);
-    /// Products of tiles of bytes.
-    AmxInt8, "amxint8", Some("x86_64"), amx!(int8_available);
+named_enum! {
+    /// An instruction set for which there are kernels. Within an architecture the preferred ones come last.
+    pub enum Isa: "instruction set" {
+        /// Plain Rust, as the compiler vectorises it for the target's baseline.
+        Portable = "portable",
+        /// 128-bit vectors.
+        Sse2 = "sse2",
+        /// 256-bit vectors with fused multiply-add and conversion of binary16; no CPU has the first two without the third.
+        Avx2 = "avx2",
+        // What follows is built upon the former, and so are its kernels: a feature brings along all that it implies.
+        /// 256-bit dot products of bytes.
+        AvxVnni = "avxvnni",
+        /// 512-bit vectors, of bytes too (F and BW).
+        Avx512 = "avx512",
+        /// 512-bit dot products of bytes.
+        Avx512Vnni = "avx512vnni",
+        /// 512-bit dot products of bfloat16.
+        Avx512Bf16 = "avx512bf16",
+        /// 512-bit arithmetic in binary16.
+        Avx512Fp16 = "avx512fp16",
+        /// Products of tiles of bfloat16.
+        AmxBf16 = "amxbf16",
+        /// Products of tiles of bytes.
+        AmxInt8 = "amxint8",
+    }
 }
 
 impl Isa {
+    /// The architecture it belongs to, named as `std::env::consts::ARCH`; `None` for portable code.
+    pub const fn architecture(self) -> Option<&'static str> {
+        match self {
+            Isa::Portable => None,
+            _ => Some("x86_64"),
+        }
+    }
+
+    /// Whether this CPU, under this operating system, runs it.
+    pub fn available(self) -> bool {
+        match self {
+            Isa::Portable => true,
+            Isa::Sse2 => x86!("sse2"),
+            Isa::Avx2 => x86!("avx2", "fma", "f16c"),
+            Isa::AvxVnni => x86!("avx2", "fma", "f16c", "avxvnni"),
+            Isa::Avx512 => x86!("avx2", "fma", "f16c", "avx512f", "avx512bw"),
+            Isa::Avx512Vnni => x86!("avx2", "fma", "f16c", "avx512f", "avx512vnni"),
+            Isa::Avx512Bf16 => x86!("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512bf16"),
+            Isa::Avx512Fp16 => x86!("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512fp16"),
+            Isa::AmxBf16 => amx!(bf16_available),
+            Isa::AmxInt8 => amx!(int8_available),
+        }
+    }
+
     /// Whether there are stream kernels for it, on whatever CPU. The narrow dot products add none of their own.
     pub const fn has_streams(self) -> bool {
         matches!(self, Isa::Portable | Isa::Avx2 | Isa::Avx512)
@@ -135,11 +134,5 @@ impl Isa {
     /// other: to be tried in a process that may die.
     pub const fn risky(self) -> bool {
         matches!(self, Isa::AmxBf16 | Isa::AmxInt8)
-    }
-}
-
-impl fmt::Display for Isa {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
     }
 }

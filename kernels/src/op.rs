@@ -5,89 +5,92 @@
 //! multiply-accumulate is 2 FLOP, masked work is not counted, and a touched element is counted where the code names it
 //! (STREAM's convention: no write-allocate traffic).
 
-/// A routine, by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Op {
-    /// Sum of an array: `s = Σ a[i]`.
-    Read,
-    /// Fill: `c[i] = s`.
-    Write,
-    /// `c[i] = a[i]`.
-    Copy,
-    /// `b[i] = s·c[i]`.
-    Scale,
-    /// `c[i] = a[i] + b[i]`.
-    Add,
-    /// `a[i] = b[i] + s·c[i]`.
-    Triad,
-    /// Independent multiply-accumulate chains in registers.
-    Chain,
-    /// The same with independent additions beside them.
-    ChainAdd,
-    /// Dependent loads, each of the address of the next.
-    Chase,
-    /// One barrier of a spinning thread team.
-    Barrier,
-    /// One fork-join of sleeping threads: all of them woken, all of them waited for.
-    ForkJoin,
-    /// One sleeping thread woken.
-    Wakeup,
-    /// One dispatch of a GPU behind another one that it depends on.
-    Dispatch,
-    /// One submission to a GPU, its end awaited.
-    Submit,
-    /// Bytes copied from the host to a device.
-    Upload,
-    /// Bytes copied from a device to the host.
-    Download,
-    /// `C[m×n] = A[m×k] · B[n×k]ᵀ`, B being the weights.
-    Matmul,
-    /// Softmax(Q·Kᵀ)·V over a key/value cache, masked pairs not computed.
-    Attention,
-    /// Rows looked up in a table (token embedding).
-    Gather,
-    /// Rows appended to a key/value cache.
-    Append,
-    /// Rows of a key/value cache read by themselves (latents that are expanded before attention).
-    Fetch,
-    /// Whatever a recurrent layer keeps of a sequence, read and written back.
-    State,
-    /// Root-mean-square normalisation with a weight row.
-    RmsNorm,
-    /// Normalisation by mean and variance, with a weight row and as a rule a bias row.
-    LayerNorm,
-    /// Root-mean-square normalisation of a row multiplied by the SiLU of a gate row.
-    GatedNorm,
-    /// Rotary position embedding, fused with its neighbour.
-    Rope,
-    /// Bias row added, fused with its neighbour.
-    Bias,
-    /// `silu(gate) · up`, element by element.
-    SwiGlu,
-    /// `gelu(gate) · up`, element by element.
-    GeGlu,
-    /// `relu(gate) · up`, element by element.
-    ReGlu,
-    /// `silu(a[i])`.
-    Silu,
-    /// `gelu(a[i])`.
-    Gelu,
-    /// `max(a[i], 0)`.
-    Relu,
-    /// `max(a[i], 0)²`.
-    ReluSquared,
-    /// `a[i] · b[i]`: a gate without a function.
-    Gate,
-    /// `cap · tanh(a[i] / cap)`, fused with its neighbour.
-    SoftCap,
-    /// Softmax over the experts' scores and choice of the best.
-    Route,
-    /// Causal convolution along the sequence, each channel by itself.
-    Conv,
-    /// The recurrence of a state-space layer: decay, outer product, read-out.
-    Scan,
-    /// `a[i] += b[i]`, the residual stream.
-    Residual,
+use crate::named::named_enum;
+
+named_enum! {
+    /// A routine, by name.
+    pub enum Op: "routine" {
+        /// Sum of an array: `s = Σ a[i]`.
+        Read = "read",
+        /// Fill: `c[i] = s`.
+        Write = "write",
+        /// `c[i] = a[i]`.
+        Copy = "copy",
+        /// `b[i] = s·c[i]`.
+        Scale = "scale",
+        /// `c[i] = a[i] + b[i]`.
+        Add = "add",
+        /// `a[i] = b[i] + s·c[i]`.
+        Triad = "triad",
+        /// Independent multiply-accumulate chains in registers.
+        Chain = "chain",
+        /// The same with independent additions beside them.
+        ChainAdd = "chain_add",
+        /// Dependent loads, each of the address of the next.
+        Chase = "chase",
+        /// One barrier of a spinning thread team.
+        Barrier = "barrier",
+        /// One fork-join of sleeping threads: all of them woken, all of them waited for.
+        ForkJoin = "fork_join",
+        /// One sleeping thread woken.
+        Wakeup = "wakeup",
+        /// One dispatch of a GPU behind another one that it depends on.
+        Dispatch = "dispatch",
+        /// One submission to a GPU, its end awaited.
+        Submit = "submit",
+        /// Bytes copied from the host to a device.
+        Upload = "upload",
+        /// Bytes copied from a device to the host.
+        Download = "download",
+        /// `C[m×n] = A[m×k] · B[n×k]ᵀ`, B being the weights.
+        Matmul = "matmul",
+        /// Softmax(Q·Kᵀ)·V over a key/value cache, masked pairs not computed.
+        Attention = "attention",
+        /// Rows looked up in a table (token embedding).
+        Gather = "gather",
+        /// Rows appended to a key/value cache.
+        Append = "append",
+        /// Rows of a key/value cache read by themselves (latents that are expanded before attention).
+        Fetch = "fetch",
+        /// Whatever a recurrent layer keeps of a sequence, read and written back.
+        State = "state",
+        /// Root-mean-square normalisation with a weight row.
+        RmsNorm = "rms_norm",
+        /// Normalisation by mean and variance, with a weight row and as a rule a bias row.
+        LayerNorm = "layer_norm",
+        /// Root-mean-square normalisation of a row multiplied by the SiLU of a gate row.
+        GatedNorm = "gated_norm",
+        /// Rotary position embedding, fused with its neighbour.
+        Rope = "rope",
+        /// Bias row added, fused with its neighbour.
+        Bias = "bias",
+        /// `silu(gate) · up`, element by element.
+        SwiGlu = "swiglu",
+        /// `gelu(gate) · up`, element by element.
+        GeGlu = "geglu",
+        /// `relu(gate) · up`, element by element.
+        ReGlu = "reglu",
+        /// `silu(a[i])`.
+        Silu = "silu",
+        /// `gelu(a[i])`.
+        Gelu = "gelu",
+        /// `max(a[i], 0)`.
+        Relu = "relu",
+        /// `max(a[i], 0)²`.
+        ReluSquared = "relu_squared",
+        /// `a[i] · b[i]`: a gate without a function.
+        Gate = "gate",
+        /// `cap · tanh(a[i] / cap)`, fused with its neighbour.
+        SoftCap = "soft_cap",
+        /// Softmax over the experts' scores and choice of the best.
+        Route = "route",
+        /// Causal convolution along the sequence, each channel by itself.
+        Conv = "conv",
+        /// The recurrence of a state-space layer: decay, outer product, read-out.
+        Scan = "scan",
+        /// `a[i] += b[i]`, the residual stream.
+        Residual = "residual",
+    }
 }
 
 /// The extent of an operation. Fields that an operation does not use are 1 (`pairs`, `shared`: 0).
@@ -179,101 +182,6 @@ pub struct Cost {
 }
 
 impl Op {
-    /// Every routine, in the order of their declaration.
-    pub const ALL: [Op; 40] = [
-        Op::Read,
-        Op::Write,
-        Op::Copy,
-        Op::Scale,
-        Op::Add,
-        Op::Triad,
-        Op::Chain,
-        Op::ChainAdd,
-        Op::Chase,
-        Op::Barrier,
-        Op::ForkJoin,
-        Op::Wakeup,
-        Op::Dispatch,
-        Op::Submit,
-        Op::Upload,
-        Op::Download,
-        Op::Matmul,
-        Op::Attention,
-        Op::Gather,
-        Op::Append,
-        Op::Fetch,
-        Op::State,
-        Op::RmsNorm,
-        Op::LayerNorm,
-        Op::GatedNorm,
-        Op::Rope,
-        Op::Bias,
-        Op::SwiGlu,
-        Op::GeGlu,
-        Op::ReGlu,
-        Op::Silu,
-        Op::Gelu,
-        Op::Relu,
-        Op::ReluSquared,
-        Op::Gate,
-        Op::SoftCap,
-        Op::Route,
-        Op::Conv,
-        Op::Scan,
-        Op::Residual,
-    ];
-
-    /// The routine of that name.
-    pub fn named(name: &str) -> Option<Op> {
-        Op::ALL.into_iter().find(|op| op.name() == name)
-    }
-
-    /// The name used in job names and in per-operation tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Op::Read => "read",
-            Op::Write => "write",
-            Op::Copy => "copy",
-            Op::Scale => "scale",
-            Op::Add => "add",
-            Op::Triad => "triad",
-            Op::Chain => "chain",
-            Op::ChainAdd => "chain_add",
-            Op::Chase => "chase",
-            Op::Barrier => "barrier",
-            Op::ForkJoin => "fork_join",
-            Op::Wakeup => "wakeup",
-            Op::Dispatch => "dispatch",
-            Op::Submit => "submit",
-            Op::Upload => "upload",
-            Op::Download => "download",
-            Op::Matmul => "matmul",
-            Op::Attention => "attention",
-            Op::Gather => "gather",
-            Op::Append => "append",
-            Op::Fetch => "fetch",
-            Op::State => "state",
-            Op::RmsNorm => "rms_norm",
-            Op::LayerNorm => "layer_norm",
-            Op::GatedNorm => "gated_norm",
-            Op::Rope => "rope",
-            Op::Bias => "bias",
-            Op::SwiGlu => "swiglu",
-            Op::GeGlu => "geglu",
-            Op::ReGlu => "reglu",
-            Op::Silu => "silu",
-            Op::Gelu => "gelu",
-            Op::Relu => "relu",
-            Op::ReluSquared => "relu_squared",
-            Op::Gate => "gate",
-            Op::SoftCap => "soft_cap",
-            Op::Route => "route",
-            Op::Conv => "conv",
-            Op::Scan => "scan",
-            Op::Residual => "residual",
-        }
-    }
-
     /// The cost of the operation at `shape`. Products are taken in 128 bits, which no four 32-bit extents overflow.
     ///
     /// Elementwise counts per element follow the usual operation counts of decoder models: RMSNorm 4, LayerNorm 7, gated
@@ -352,23 +260,9 @@ fn joined(elements: u128) -> Cost {
     Cost { input_read: 2 * elements, output_written: elements, ..Cost::default() }
 }
 
-impl std::fmt::Display for Op {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.name())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_routine_is_found_by_its_name() {
-        for (place, op) in Op::ALL.into_iter().enumerate() {
-            assert_eq!((Op::named(op.name()), op as usize), (Some(op), place));
-        }
-        assert_eq!(Op::named("dance"), None);
-    }
 
     #[test]
     fn streams_count_the_words_the_code_names() {

@@ -4,7 +4,7 @@
 
 use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::chain::{ChainKernel, ChainShape, Halves, Recurrence, STEPS};
-use roofprobe_kernels::ops::chase::{Chase, Layout};
+use roofprobe_kernels::ops::chase::{Chase, ChasePattern};
 use roofprobe_kernels::ops::clock::dependent_adds;
 use roofprobe_kernels::ops::stream::{self, Stores, StreamKernel, Ways};
 use roofprobe_kernels::reference::{self, Random};
@@ -60,8 +60,8 @@ fn a_chase_visits_every_line_once_and_comes_back() {
         (99_999, 64, 4096),
         (1 << 17, 100, 1 << 30),
     ] {
-        let layout = Layout { bytes, stride_bytes, window_bytes, pages: Pages::Base };
-        let mut chase = Chase::new(layout, 7).unwrap();
+        let pattern = ChasePattern { bytes, stride_bytes, window_bytes, pages: Pages::Base };
+        let mut chase = Chase::new(pattern, 7).unwrap();
         let stride = stride_bytes.next_multiple_of(64);
         let lines = chase.lines();
         assert_eq!(lines, bytes / stride);
@@ -89,15 +89,15 @@ fn a_chase_visits_every_line_once_and_comes_back() {
             assert_eq!(chase.rank(), gone % lines as u64, "{lines} lines");
         }
     }
-    let none = Layout { bytes: 63, stride_bytes: 64, window_bytes: 64, pages: Pages::Base };
+    let none = ChasePattern { bytes: 63, stride_bytes: 64, window_bytes: 64, pages: Pages::Base };
     assert!(Chase::new(none, 1).is_err());
 }
 
 #[test]
 fn chases_are_random() {
-    let layout = Layout { bytes: 1 << 16, stride_bytes: 64, window_bytes: 1 << 14, pages: Pages::Base };
+    let pattern = ChasePattern { bytes: 1 << 16, stride_bytes: 64, window_bytes: 1 << 14, pages: Pages::Base };
     let words = |seed| {
-        let chase = Chase::new(layout, seed).unwrap();
+        let chase = Chase::new(pattern, seed).unwrap();
         let base = chase.buffer().as_words().as_ptr().addr() as u64;
         chase.buffer().as_words().chunks(8).map(|line| line[0] - base).collect::<Vec<_>>()
     };

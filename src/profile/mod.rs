@@ -24,8 +24,12 @@ pub use environment::{Environment, Grade};
 pub use flag::Flag;
 pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 pub use id::{AttentionExtents, AttentionPhase, CeilingId, Family, IdKind, Means, MemoryLevel, NotAnId, Word};
-pub use read::{load, parse};
-pub use write::{save, to_toml};
+#[cfg(feature = "cli")]
+pub use read::load;
+pub use read::parse;
+#[cfg(feature = "cli")]
+pub use write::save;
+pub use write::to_toml;
 
 /// The schema version that this build reads and writes.
 pub const SCHEMA: u32 = 1;

@@ -2,6 +2,7 @@
 
 use super::{Profile, SCHEMA};
 use crate::error::{Error, Result};
+#[cfg(feature = "cli")]
 use std::path::Path;
 
 /// Loads and validates a profile.
@@ -9,6 +10,7 @@ use std::path::Path;
 /// # Errors
 /// Misuse, naming the file and the key, when it is missing, not TOML, not a profile, of another schema version, has an
 /// unknown key, or a number that cannot be.
+#[cfg(feature = "cli")]
 pub fn load(path: &Path) -> Result<Profile> {
     let text = crate::file::read_text(path)?;
     parse(&text).map_err(|e| e.within(path.display()))

@@ -3,8 +3,10 @@
 
 use super::Profile;
 use crate::error::{Error, Result};
+#[cfg(feature = "cli")]
 use crate::file::Durability;
 use serde::Serialize;
+#[cfg(feature = "cli")]
 use std::path::Path;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
 
@@ -62,6 +64,7 @@ fn section<T: Serialize>(part: &T) -> Result<Table> {
 ///
 /// # Errors
 /// Failure when `path` cannot be written; what stood there before is untouched.
+#[cfg(feature = "cli")]
 pub fn save(profile: &Profile, path: &Path, durability: Durability) -> Result<()> {
     crate::file::write_atomically(path, &to_toml(profile)?, durability)
 }

@@ -17,9 +17,9 @@ use std::io;
 /// The least distance of two lines: a cache line.
 pub const LINE_BYTES: usize = 64;
 
-/// How a chase is laid out.
+/// The lines that a chase visits, and in what order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Layout {
+pub struct ChasePattern {
     /// Bytes of the whole array.
     pub bytes: usize,
     /// Bytes from one line to the next, rounded up to whole [`LINE_BYTES`]. Two lines keep out of the way of prefetchers
@@ -46,15 +46,15 @@ impl Chase {
     ///
     /// # Errors
     /// When there is no memory, or no room for a single line.
-    pub fn new(layout: Layout, seed: u64) -> io::Result<Chase> {
-        let stride = layout.stride_bytes.max(1).next_multiple_of(LINE_BYTES);
-        let lines = layout.bytes / stride;
+    pub fn new(pattern: ChasePattern, seed: u64) -> io::Result<Chase> {
+        let stride = pattern.stride_bytes.max(1).next_multiple_of(LINE_BYTES);
+        let lines = pattern.bytes / stride;
         if lines == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the array has no room for a line"));
         }
-        let mut buffer = Buffer::new(layout.bytes / size_of::<u64>(), layout.pages, 0)?;
+        let mut buffer = Buffer::new(pattern.bytes / size_of::<u64>(), pattern.pages, 0)?;
         let base = buffer.as_slice().as_ptr().addr();
-        let order = cycle(lines, (layout.window_bytes / stride).max(1), &mut Random::new(seed));
+        let order = cycle(lines, (pattern.window_bytes / stride).max(1), &mut Random::new(seed));
         let words = buffer.as_mut_words();
         for (rank, &line) in order.iter().enumerate() {
             let next = order[(rank + 1) % lines];

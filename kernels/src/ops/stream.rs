@@ -9,6 +9,7 @@
 //! exact in any order, so that the oracle can demand equality.
 
 use crate::isa::Isa;
+use crate::named::named_enum;
 use crate::op::{Cost, Op, Shape};
 use crate::vector::Vector;
 use std::hint::black_box;
@@ -16,13 +17,14 @@ use std::hint::black_box;
 /// The stream operations, in the order of the ceiling table.
 pub const OPS: [Op; 6] = [Op::Read, Op::Write, Op::Copy, Op::Scale, Op::Add, Op::Triad];
 
-/// Whether stores go through the cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stores {
-    /// Through the cache; a missing line is read first.
-    Ordinary,
-    /// Past the cache.
-    Nontemporal,
+named_enum! {
+    /// Whether stores go through the cache.
+    pub enum Stores: "kind of stores" {
+        /// Through the cache; a missing line is read first.
+        Ordinary = "ordinary",
+        /// Past the cache.
+        Nontemporal = "nontemporal",
+    }
 }
 
 /// How a stream goes about its work: what a probe tries, one way beside another.

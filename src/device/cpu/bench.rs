@@ -3,7 +3,7 @@
 use super::arena::{Arena, huge_share, policy};
 use crate::profile::Pages;
 use roofprobe_kernels::ops::chain::{ChainKernel, ChainState};
-use roofprobe_kernels::ops::chase::{Chase, LINE_BYTES, Layout};
+use roofprobe_kernels::ops::chase::{Chase, ChasePattern, LINE_BYTES};
 use roofprobe_kernels::ops::clock::dependent_adds;
 use roofprobe_kernels::{Dtype, Isa, Op};
 use std::collections::HashMap;
@@ -88,8 +88,8 @@ impl Bench {
             return Ok(Ready { fresh: false, huge_share });
         }
         let Cycle { bytes, stride_bytes, window_bytes, pages } = cycle;
-        let layout = Layout { bytes, stride_bytes, window_bytes, pages: policy(pages) };
-        let chase = Chase::new(layout, black_box(0xc4a5e + self.index as u64))
+        let pattern = ChasePattern { bytes, stride_bytes, window_bytes, pages: policy(pages) };
+        let chase = Chase::new(pattern, black_box(0xc4a5e + self.index as u64))
             .map_err(|e| format!("a chase over {} KiB could not be laid out: {e}", bytes >> 10))?;
         let huge_share = huge_share(chase.buffer());
         self.chases.insert(cycle, (chase, huge_share));

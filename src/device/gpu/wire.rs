@@ -97,7 +97,7 @@ impl Task {
     /// # Errors
     /// The name that is unknown.
     pub(super) fn job(&self) -> Result<Job, String> {
-        let op = Op::named(&self.op).ok_or_else(|| format!("\"{}\" is no routine", self.op))?;
+        let op: Op = self.op.parse().map_err(|_| format!("\"{}\" is no routine", self.op))?;
         let dtype: Dtype = self.dtype.parse().map_err(|_| format!("\"{}\" is no data type", self.dtype))?;
         Ok(Job { ceiling: self.ceiling.clone(), op, dtype, variant: self.variant.clone() })
     }
