@@ -4,6 +4,7 @@
 //! that words of another version are written back as they were.
 
 use super::Unit;
+use super::words::{AttentionExtents, AttentionPhase, Family, Means, MemoryLevel, Word, number};
 use roofprobe_kernels::{Dtype, Isa, Op};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
@@ -80,102 +81,6 @@ pub enum IdKind {
     Other(Family),
 }
 
-/// The first word of an id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Family {
-    /// Bandwidth of a level of memory.
-    Memory,
-    /// Peaks of arithmetic.
-    Compute,
-    /// Products with weights.
-    Matmul,
-    /// Attention over a cache of keys and values.
-    Attention,
-    /// Dependent loads.
-    Latency,
-    /// What it takes to begin work.
-    Overhead,
-    /// Copies between host and device.
-    Transfer,
-}
-
-/// A word of an id: one that this version knows, or another one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Word<T> {
-    /// One that is known.
-    Known(T),
-    /// Another one, as it is written.
-    Other(String),
-}
-
-/// A level of the memory hierarchy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum MemoryLevel {
-    /// `l1`, `l2`, …: a processor's cache.
-    Cache(u8),
-    /// `dram`: the host's memory.
-    Dram,
-    /// `workgroup`: a GPU's workgroup memory.
-    Workgroup,
-    /// `cache`: the caches of a GPU.
-    GpuCache,
-    /// `vram`: a GPU's memory.
-    Vram,
-    /// `main`: in comparisons, the main memory of whatever device.
-    Main,
-}
-
-/// By which means a peak of arithmetic is reached.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Means {
-    /// The best that the whole device has.
-    Best,
-    /// `single`: the best on one thread.
-    Single,
-    /// `sustained`: the best, held for half a minute.
-    Sustained,
-    /// `coopmat`: a GPU's cooperative matrices.
-    CooperativeMatrix,
-    /// `<isa>`, and `<isa>.fma_add` with an addition beside each multiply-accumulate.
-    Isa {
-        /// The instruction set.
-        isa: Word<Isa>,
-        /// With the additions.
-        fma_add: bool,
-    },
-    /// Words that this version does not know.
-    Other(String),
-}
-
-/// The two passes of attention.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum AttentionPhase {
-    /// One query token over a long cache.
-    Decode,
-    /// A whole prompt.
-    Prefill,
-    /// Another word.
-    Other(String),
-}
-
-/// Of which extents an attention is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum AttentionExtents {
-    /// Those that most models have.
-    Usual,
-    /// `g<group>d<head_dim>`: query heads per key/value head, and elements of a head.
-    Heads {
-        /// Query heads per key/value head.
-        group: u64,
-        /// Elements of a head.
-        head_dim: u64,
-    },
-    /// `context`: a curve over the cached tokens.
-    Context,
-    /// Words that this version does not know.
-    Other(String),
-}
-
 /// The streams that stand in ids.
 const STREAMS: [Op; 6] = [Op::Read, Op::Write, Op::Copy, Op::Scale, Op::Add, Op::Triad];
 /// What a GPU's copies are called in ids.
@@ -183,106 +88,24 @@ const TRANSFERS: [(&str, Op); 2] = [("h2d", Op::Upload), ("d2h", Op::Download)];
 /// How an access ends that is held for long.
 const SUSTAINED: &str = "_sustained";
 
-impl Family {
-    /// Every family.
-    pub const ALL: [Family; 7] = [
-        Family::Memory,
-        Family::Compute,
-        Family::Matmul,
-        Family::Attention,
-        Family::Latency,
-        Family::Overhead,
-        Family::Transfer,
-    ];
-
-    /// The word in ids.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Family::Memory => "memory",
-            Family::Compute => "compute",
-            Family::Matmul => "matmul",
-            Family::Attention => "attention",
-            Family::Latency => "latency",
-            Family::Overhead => "overhead",
-            Family::Transfer => "transfer",
-        }
-    }
-}
-
-impl<T: Copy> Word<T> {
-    /// What it means, where this version knows it.
-    pub fn known(&self) -> Option<T> {
-        match self {
-            Word::Known(known) => Some(*known),
-            Word::Other(_) => None,
-        }
-    }
-}
-
-impl<T> From<T> for Word<T> {
-    fn from(known: T) -> Word<T> {
-        Word::Known(known)
-    }
-}
-
-impl<T: fmt::Display> fmt::Display for Word<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Word::Known(known) => known.fmt(f),
-            Word::Other(text) => f.pad(text),
-        }
-    }
-}
-
-/// A word by the first of `all` that is written like it.
-fn word<T: Copy + fmt::Display>(text: &str, all: impl IntoIterator<Item = T>) -> Word<T> {
-    all.into_iter().find(|one| one.to_string() == text).map_or_else(|| Word::Other(text.to_owned()), Word::Known)
-}
-
-impl fmt::Display for MemoryLevel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MemoryLevel::Cache(level) => write!(f, "l{level}"),
-            MemoryLevel::Dram => f.pad("dram"),
-            MemoryLevel::Workgroup => f.pad("workgroup"),
-            MemoryLevel::GpuCache => f.pad("cache"),
-            MemoryLevel::Vram => f.pad("vram"),
-            MemoryLevel::Main => f.pad("main"),
-        }
-    }
-}
-
-/// The level of that name.
-fn level(text: &str) -> Word<MemoryLevel> {
-    use MemoryLevel::{Dram, GpuCache, Main, Vram, Workgroup};
-    let cache = text.strip_prefix('l').and_then(|number| number.parse().ok()).map(MemoryLevel::Cache);
-    word(text, [Dram, Workgroup, GpuCache, Vram, Main].into_iter().chain(cache))
-}
-
-/// The number behind `prefix`, in its only spelling.
-fn number(text: &str, prefix: &str) -> Option<u64> {
-    let digits = text.strip_prefix(prefix)?;
-    digits.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == digits)
-}
-
 impl IdKind {
     /// What the words behind `family` name.
     fn of(family: Family, words: &[&str]) -> IdKind {
         let found = match (family, words) {
             (Family::Memory, [first, second]) => Some(memory(first, second)),
             (Family::Compute, [dtype, means @ ..]) => {
-                Some(IdKind::Compute { dtype: word(dtype, Dtype::ALL), means: Means::of(means) })
+                Some(IdKind::Compute { dtype: Word::of(dtype), means: Means::of(means) })
             }
             (Family::Matmul, [weights, tokens]) => {
-                number(tokens, "m").map(|tokens| IdKind::Matmul { weights: word(weights, Dtype::ALL), tokens })
+                number(tokens, "m").map(|tokens| IdKind::Matmul { weights: Word::of(weights), tokens })
             }
             (Family::Attention, [cache, phase, extents @ ..]) => Some(IdKind::Attention {
-                cache: word(cache, Dtype::ALL),
+                cache: Word::of(cache),
                 phase: AttentionPhase::of(phase),
                 extents: AttentionExtents::of(extents),
             }),
-            (Family::Latency, [name]) => Some(IdKind::Latency { level: level(name) }),
-            (Family::Overhead, [op]) => Some(IdKind::Overhead { op: word(op, Op::ALL) }),
+            (Family::Latency, [name]) => Some(IdKind::Latency { level: Word::of(name) }),
+            (Family::Overhead, [op]) => Some(IdKind::Overhead { op: Word::of(op) }),
             (Family::Transfer, [name]) => {
                 TRANSFERS.iter().find(|(word, _)| word == name).map(|&(_, op)| IdKind::Transfer { op })
             }
@@ -308,86 +131,11 @@ impl IdKind {
 
 /// A ceiling's level comes first, a curve's access.
 fn memory(first: &str, second: &str) -> IdKind {
-    if let Word::Known(access) = word(first, STREAMS) {
+    if let Some(access) = STREAMS.into_iter().find(|access| access.name() == first) {
         return IdKind::MemoryCurve { access, along: second.to_owned() };
     }
     let (access, sustained) = second.strip_suffix(SUSTAINED).map_or((second, false), |access| (access, true));
-    IdKind::Memory { level: level(first), access: word(access, STREAMS), sustained }
-}
-
-impl Means {
-    fn of(words: &[&str]) -> Means {
-        match words {
-            [] => Means::Best,
-            ["single"] => Means::Single,
-            ["sustained"] => Means::Sustained,
-            ["coopmat"] => Means::CooperativeMatrix,
-            [isa] => Means::Isa { isa: word(isa, Isa::ALL.iter().copied()), fma_add: false },
-            [isa, "fma_add"] => Means::Isa { isa: word(isa, Isa::ALL.iter().copied()), fma_add: true },
-            _ => Means::Other(words.join(".")),
-        }
-    }
-}
-
-impl fmt::Display for Means {
-    /// What stands behind the type, its dot included.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Means::Best => Ok(()),
-            Means::Single => f.write_str(".single"),
-            Means::Sustained => f.write_str(".sustained"),
-            Means::CooperativeMatrix => f.write_str(".coopmat"),
-            Means::Isa { isa, fma_add } => write!(f, ".{isa}{}", if *fma_add { ".fma_add" } else { "" }),
-            Means::Other(words) => write!(f, ".{words}"),
-        }
-    }
-}
-
-impl AttentionPhase {
-    fn of(text: &str) -> AttentionPhase {
-        match text {
-            "decode" => AttentionPhase::Decode,
-            "prefill" => AttentionPhase::Prefill,
-            other => AttentionPhase::Other(other.to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for AttentionPhase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            AttentionPhase::Decode => "decode",
-            AttentionPhase::Prefill => "prefill",
-            AttentionPhase::Other(text) => text,
-        })
-    }
-}
-
-impl AttentionExtents {
-    fn of(words: &[&str]) -> AttentionExtents {
-        let heads = |text: &str| {
-            let (group, head_dim) = text.split_once('d')?;
-            Some(AttentionExtents::Heads { group: number(group, "g")?, head_dim: number(head_dim, "")? })
-        };
-        match words {
-            [] => AttentionExtents::Usual,
-            ["context"] => AttentionExtents::Context,
-            [one] => heads(one).unwrap_or_else(|| AttentionExtents::Other((*one).to_owned())),
-            _ => AttentionExtents::Other(words.join(".")),
-        }
-    }
-}
-
-impl fmt::Display for AttentionExtents {
-    /// What stands behind the phase, its dot included.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AttentionExtents::Usual => Ok(()),
-            AttentionExtents::Heads { group, head_dim } => write!(f, ".g{group}d{head_dim}"),
-            AttentionExtents::Context => f.write_str(".context"),
-            AttentionExtents::Other(words) => write!(f, ".{words}"),
-        }
-    }
+    IdKind::Memory { level: Word::of(first), access: Word::of(access), sustained }
 }
 
 impl From<IdKind> for CeilingId {

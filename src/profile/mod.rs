@@ -12,6 +12,7 @@ mod gpu;
 mod id;
 mod read;
 mod validate;
+mod words;
 mod write;
 
 use roofprobe_kernels::{Dtype, Op};
@@ -23,10 +24,11 @@ pub use curve::{Axis, Curve};
 pub use environment::{Environment, Grade};
 pub use flag::Flag;
 pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
-pub use id::{AttentionExtents, AttentionPhase, CeilingId, Family, IdKind, Means, MemoryLevel, NotAnId, Word};
+pub use id::{CeilingId, IdKind, NotAnId};
 #[cfg(feature = "cli")]
 pub use read::load;
 pub use read::parse;
+pub use words::{AttentionExtents, AttentionPhase, Family, Means, MemoryLevel, Word};
 #[cfg(feature = "cli")]
 pub use write::save;
 pub use write::to_toml;

@@ -227,7 +227,7 @@ fn tile(rows: u64, columns: u64, size: u32) -> Variant {
 mod tests {
     use super::*;
     use crate::probe::gpu::tests::machine;
-    use crate::profile::{CeilingId, GpuClass, Machine};
+    use crate::profile::{GpuClass, Machine};
 
     const CLASSES: [GpuClass; 3] = [GpuClass::Discrete, GpuClass::Integrated, GpuClass::Software];
 
