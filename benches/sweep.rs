@@ -5,8 +5,8 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
-use roofprobe::evaluate::RoofKind;
-use roofprobe::model::{self, Architecture, Phase, Workload};
+use roofprobe::evaluate::{Query, RoofKind};
+use roofprobe::model::{self, Model, Phase, Workload};
 use roofprobe::profile::Profile;
 use roofprobe::report::{Format, sweep::Sheet};
 use roofprobe::store;
@@ -20,11 +20,11 @@ const MODELS: [&str; 3] = ["qwen2.5-1.5b", "qwen3-30b-a3b", "lfm2-1.2b"];
 /// It has every matmul and attention that the achieved roof asks for.
 const PROFILE: &str = "amd-epyc-zen4-2c";
 
-fn sweep<'a>(models: &'a [Architecture], profiles: &'a [(&'a str, &'a Profile)], phases: &[Phase]) -> Sweep<'a> {
+fn sweep<'a>(models: &'a [Model], profiles: &'a [(&'a str, &'a Profile)], phases: &[Phase]) -> Sweep<'a> {
     let axes: Vec<Over> =
         ["context=256..65536+256", "batch=1..32"].iter().map(|over| over.parse().expect("an axis")).collect();
     let workload = Workload { generate: Some(128), ..Workload::default() };
-    Sweep::new(models, profiles, workload, axes, phases.to_vec(), RoofKind::Achieved).expect("a sweep")
+    Sweep::new(models, profiles, Query::from(workload).by(RoofKind::Achieved), axes, phases.to_vec()).expect("a sweep")
 }
 
 /// All rows, block by block, each given to `take` with its number in the block.

@@ -5,7 +5,7 @@ alias value = real;
 
 struct Params {
     rounds: u32,
-    turn: u32,
+    rotation: u32,
     unused_1: u32,
     unused_2: u32,
 }
@@ -13,12 +13,12 @@ struct Params {
 // Invocations of a workgroup.
 override SIZE: u32 = 64u;
 
-// Steps of a round, and how many of them one turn of the loop does.
+// Steps of a round, and how many of them one iteration of the loop does.
 const STEPS: u32 = 128u;
 const UNROLL: u32 = 1u;
 // Invocations that start from different values; the others repeat them.
 const LANES: u32 = 256u;
-// Constants that rounds take turns with, a power of two.
+// Constants that rounds use one after another, a power of two.
 const CONSTANTS: u32 = 4u;
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -51,16 +51,16 @@ fn chain(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
     let lane = index % LANES;
     let start0 = start(lane, 0u);
     var sum = 0u;
-    var turned = 0u;
-    // Rounds begin alike. Which constant a round takes only the run knows: nothing can be taken out of the loop.
+    var constant = 0u;
+    // Rounds begin alike. Which constant a round uses is known only at run time: nothing can be taken out of the loop.
     for (var round = 0u; round < p.rounds; round++) {
-        let c = element(constants[turned & (CONSTANTS - 1u)]);
+        let c = element(constants[constant & (CONSTANTS - 1u)]);
         var x0 = start0;
         for (var i = 0u; i < STEPS; i += UNROLL) {
             x0 = next(x0, c);
         }
         sum += bits(x0);
-        turned += p.turn;
+        constant += p.rotation;
     }
     sums[index] += sum;
 }

@@ -3,7 +3,7 @@
 struct Params {
     reads: u32,
     rounds: u32,
-    turn: u32,
+    rotation: u32,
     unused: u32,
 }
 
@@ -30,7 +30,7 @@ fn read(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var c = vec4<u32>();
     var d = vec4<u32>();
     var origin = lane;
-    // An odd turn origin round to round, which only the run knows: nothing can be taken out of the loop.
+    // Each round begins elsewhere, and where is known only at run time: nothing can be taken out of the loop.
     for (var round = 0u; round < p.rounds; round++) {
         var at = origin;
         for (var i = 0u; i < p.reads; i += 4u) {
@@ -40,7 +40,7 @@ fn read(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             d += shared_x[(at + 3u * SIZE) & (VECTORS - 1u)];
             at += 4u * SIZE;
         }
-        origin += p.turn;
+        origin += p.rotation;
     }
     let sum = (a + b) + (c + d);
     sums[group.x * SIZE + lane] += (sum.x + sum.y) + (sum.z + sum.w);

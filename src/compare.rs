@@ -2,14 +2,14 @@
 //!
 //! The first profile is the reference. A ratio is always one of speeds, so that above 1 means faster for rates and times
 //! alike. Its interval is as wide as both intervals allow; where that leaves 1 outside, the difference is decided. That
-//! speaks of these measurements alone: a machine's mood between them is in no interval. Figures of one name that were asked
+//! speaks of these measurements alone: that a machine's mode changes between them is in no interval. Figures of one name that were asked
 //! at different extents have their ratio, and no verdict: whether the device or the size of the work makes it, none can tell.
 //!
 //! Pure: the same input gives the same record. The record's field names are a contract with other tools.
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, PhaseResult, Question, RoofKind, common_roof, evaluate};
-use crate::model::{Architecture, Phase, Workload};
+use crate::evaluate::{Evaluation, NamedProfile, PhaseResult, Query, RoofKind, common_roof, evaluate};
+use crate::model::{Model, Phase};
 use crate::profile::{
     Ceiling, CeilingId, DeviceKind, Effort, Family, GpuClass, Grade, IdKind, MemoryLevel, Profile, Status, Unit,
     Variant,
@@ -24,7 +24,7 @@ pub struct Comparison {
     pub profiles: Vec<Compared>,
     /// Every quantity that some profile has a ceiling for.
     pub quantities: Vec<Quantity>,
-    /// What models can hope for.
+    /// The predicted performance of models.
     pub models: Vec<ModelComparison>,
 }
 
@@ -218,24 +218,19 @@ pub struct Speed {
     pub ratio: Option<Ratio>,
 }
 
-/// Sets `profiles`, each with its name, side by side, and what each of `models` used as `workload` can hope for on them:
-/// all under the same roof, by default the achieved one where every profile has it.
+/// Sets `profiles` side by side, and what `query` predicts of each of `models` on them: all under the same roof, by default the
+/// achieved one where every profile has it.
 ///
 /// # Errors
 /// Misuse with fewer than two profiles, and as [`evaluate`].
-pub fn compare(
-    profiles: &[(&str, &Profile)],
-    models: &[Architecture],
-    workload: &Workload,
-    roof: Option<RoofKind>,
-) -> Result<Comparison> {
+pub fn compare(profiles: &[NamedProfile], models: &[Model], query: &Query) -> Result<Comparison> {
     if profiles.len() < 2 {
         return Err(Error::misuse(
             "compare needs at least two profiles, and the first one is the reference; `roofprobe profiles` lists some",
         ));
     }
-    let roof = roof.unwrap_or_else(|| common_roof(profiles));
-    let models = models.iter().map(|model| model_comparison(profiles, model, workload, roof)).collect::<Result<_>>()?;
+    let roof = query.roof.unwrap_or_else(|| common_roof(profiles));
+    let models = models.iter().map(|model| model_comparison(profiles, model, query, roof)).collect::<Result<_>>()?;
     Ok(Comparison {
         profiles: profiles.iter().map(|(name, profile)| compared(name, profile)).collect(),
         quantities: quantities(profiles),
@@ -276,7 +271,7 @@ fn is_bandwidth_of(id: &CeilingId, level: MemoryLevel) -> bool {
     id.family() == Family::Memory && id.level() == Some(level)
 }
 
-fn quantities(profiles: &[(&str, &Profile)]) -> Vec<Quantity> {
+fn quantities(profiles: &[NamedProfile]) -> Vec<Quantity> {
     let named: Vec<Vec<(CeilingId, &Ceiling)>> = profiles
         .iter()
         .map(|(_, profile)| profile.ceiling.iter().map(|ceiling| (quantity(profile, &ceiling.id), ceiling)).collect())
@@ -368,17 +363,17 @@ impl Ratio {
 }
 
 fn model_comparison(
-    profiles: &[(&str, &Profile)],
-    model: &Architecture,
-    workload: &Workload,
+    profiles: &[NamedProfile],
+    model: &Model,
+    query: &Query,
     roof: RoofKind,
 ) -> Result<ModelComparison> {
-    let question = Question { roof: Some(roof), ..Question::default() };
-    let evaluated = |(name, profile): &(&str, &Profile)| evaluate(model, workload, profile, name, question);
+    let (query, workload) = (query.by(roof), &query.workload);
+    let evaluated = |(name, profile): &NamedProfile| evaluate(model, &query, profile, name);
     let results: Vec<Evaluation> = profiles.iter().map(evaluated).collect::<Result<_>>()?;
     let phases = workload.phases().into_iter().filter_map(|phase| phase_comparison(phase, &results)).collect();
     Ok(ModelComparison {
-        model: model.name.clone(),
+        model: model.name().to_owned(),
         weights: results.first().map_or_else(String::new, |result| result.weights.clone()),
         kv: workload.kv.to_string(),
         batch: workload.batch,
@@ -391,10 +386,9 @@ fn model_comparison(
 fn phase_comparison(phase: Phase, results: &[Evaluation]) -> Option<PhaseComparison> {
     let found: Vec<&PhaseResult> = results.iter().flat_map(|r| r.phases.iter().filter(|p| p.phase == phase)).collect();
     let first = *found.first()?;
-    let figure = |result: &PhaseResult| {
-        // Equal ends are those of ceilings without intervals.
-        let [low, high] = result.speed.tokens_per_s_interval;
-        Figure { value: result.speed.tokens_per_s, interval: (low < high).then_some([low, high]) }
+    let figure = |result: &PhaseResult| Figure {
+        value: result.speed.tokens_per_s,
+        interval: result.speed.tokens_per_s_interval,
     };
     let speed = |(place, result): (usize, &&PhaseResult)| Speed {
         tokens_per_s: result.speed.tokens_per_s,

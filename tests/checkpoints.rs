@@ -1,7 +1,7 @@
 //! Configurations of quantised checkpoints: bytes counted by hand, and what is not understood refused by name.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use roofprobe::model::{Architecture, TensorTypes, Weights, parse_config};
+use roofprobe::model::{Model, TensorTypes, Weights, parse_config};
 use serde_json::{Value, json};
 
 /// Two layers of 256 features, a vocabulary of 1000, head apart.
@@ -12,7 +12,7 @@ fn config(more: Value) -> Value {
     keys
 }
 
-fn model(more: Value) -> Architecture {
+fn model(more: Value) -> Model {
     parse_config(&config(more).to_string(), "m").unwrap()
 }
 
@@ -23,7 +23,7 @@ fn refusal(more: Value) -> String {
 }
 
 /// The word of the layout and its bytes.
-fn stored(model: &Architecture) -> (String, u64) {
+fn stored(model: &Model) -> (String, u64) {
     let types = TensorTypes::of(model, None).unwrap();
     (types.format, types.bytes)
 }
@@ -75,7 +75,7 @@ fn bytes_are_those_of_the_block() {
     assert_eq!(block(fp8), ("fp8-block".to_owned(), by_hand(|r, c| r * c + r / 128 * (c / 128) * 4)));
     let whole = json!({"quant_method": "fp8", "activation_scheme": "static", "ignored_layers": ["lm_head"]});
     assert_eq!(block(whole.clone()), ("fp8".to_owned(), by_hand(|r, c| r * c + 4)));
-    let remarks = model(json!({ "quantization_config": whole })).remarks;
+    let remarks = model(json!({ "quantization_config": whole })).source.remarks;
     assert!(remarks[0].contains("stored as fp8") && remarks[1].contains("activations"), "{remarks:?}");
 }
 
@@ -116,8 +116,8 @@ fn modules_that_are_left_out_keep_16_bits() {
     ] {
         let model = skipping(modules.clone());
         assert_eq!(stored(&model).1, all + saved(elements), "{modules}");
-        let strange = model.remarks.iter().any(|remark| remark.contains("layers.11"));
-        assert_eq!(strange, modules == json!(["layers.11"]), "{:?}", model.remarks);
+        let strange = model.source.remarks.iter().any(|remark| remark.contains("layers.11"));
+        assert_eq!(strange, modules == json!(["layers.11"]), "{:?}", model.source.remarks);
     }
 }
 
@@ -127,7 +127,12 @@ fn experts_are_stored_as_their_makers_do() {
         "num_local_experts": 4, "num_experts_per_tok": 2, "quantization_config": {"quant_method": "mxfp4",
         "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]}});
     let model = model(keys);
-    assert_eq!(model.remarks.iter().filter(|remark| remark.contains("mxfp4")).count(), 1, "{:?}", model.remarks);
+    assert_eq!(
+        model.source.remarks.iter().filter(|remark| remark.contains("mxfp4")).count(),
+        1,
+        "{:?}",
+        model.source.remarks
+    );
     let experts = 2 * 4 * 3 * 64 * 64;
     let half = TensorTypes::of(&model, Some("f16".parse().unwrap())).unwrap();
     let rest = model.parameters().unwrap() - experts;

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::compare::{Comparison, Entry, Extents, Quantity, Ratio, Verdict, compare};
-use roofprobe::model::{Architecture, Workload, find};
+use roofprobe::evaluate::Query;
+use roofprobe::model::{Model, Workload, find};
 use roofprobe::profile::{DeviceKind, GpuClass, Profile, Status, Variant, parse};
 use roofprobe::report::{Format, compare as report};
 use roofprobe::store::SHIPPED;
@@ -41,13 +42,13 @@ fn text(comparison: &Comparison, format: Format) -> String {
     report::report(comparison, report::Shown::Main).unwrap().render(format).unwrap()
 }
 
-fn models() -> Vec<Architecture> {
+fn models() -> Vec<Model> {
     vec![find("qwen2.5-0.5b").unwrap(), find("llama-3.2-1b").unwrap()]
 }
 
 fn pair(one: &Profile, two: &Profile) -> Comparison {
     let workload = Workload { generate: Some(16), ..Workload::default() };
-    compare(&[("one", one), ("two", two)], &models(), &workload, None).unwrap()
+    compare(&[("one", one), ("two", two)], &models(), &workload.into()).unwrap()
 }
 
 fn quantity<'a>(comparison: &'a Comparison, name: &str) -> &'a Quantity {
@@ -243,7 +244,7 @@ fn different_extents_have_a_ratio_and_no_verdict() {
 #[test]
 fn the_note_lists_what_differs_and_the_record_all_extents() {
     let (one, two) = (whole_gpu(), resized(|v| v.n = v.n.filter(|&n| n > 4096).map(|n| n / 4).or(v.n)));
-    let comparison = compare(&[("a", &one), ("b", &one), ("c", &two)], &[], &Workload::default(), None).unwrap();
+    let comparison = compare(&[("a", &one), ("b", &one), ("c", &two)], &[], &Query::default()).unwrap();
     let row = quantity(&comparison, "matmul.q4_0.m1");
     let verdict = |place: usize| row.entries[place].as_ref().unwrap().ratio.unwrap().verdict;
     assert_eq!((row.same_extents, verdict(1), verdict(2)), (false, Some(Verdict::Undecided), None));
@@ -273,8 +274,7 @@ fn the_note_lists_what_differs_and_the_record_all_extents() {
 fn a_software_adapter_is_marked() {
     let (gpu, mut software) = (whole_gpu(), whole_gpu());
     software.device.gpu.as_mut().unwrap().class = GpuClass::Software;
-    let comparison =
-        compare(&[("cpu", &plain()), ("gpu", &gpu), ("soft", &software)], &[], &Workload::default(), None).unwrap();
+    let comparison = compare(&[("cpu", &plain()), ("gpu", &gpu), ("soft", &software)], &[], &Query::default()).unwrap();
     for format in [Format::Text, Format::Markdown] {
         let text = text(&comparison, format);
         let marked: Vec<&str> = text.lines().filter(|line| line.contains("software")).collect();
@@ -303,19 +303,19 @@ fn what_only_one_has_keeps_its_neighbours() {
 #[test]
 fn what_cannot_be_compared_is_refused() {
     let (plain, workload) = (plain(), Workload::default());
-    let alone = compare(&[("one", &plain)], &[], &workload, None).unwrap_err().to_string();
+    let alone = compare(&[("one", &plain)], &[], &workload.into()).unwrap_err().to_string();
     assert!(alone.contains("at least two profiles"), "{alone}");
     let mut forgetful = other();
     forgetful.ceiling.retain(|ceiling| !ceiling.id.as_str().starts_with("memory.dram"));
     let profiles = [("one", &plain), ("two.toml", &forgetful)];
-    assert!(compare(&profiles, &[], &workload, None).is_ok(), "its other ceilings can be compared");
-    let message = compare(&profiles, &models(), &workload, None).unwrap_err().to_string();
+    assert!(compare(&profiles, &[], &workload.into()).is_ok(), "its other ceilings can be compared");
+    let message = compare(&profiles, &models(), &workload.into()).unwrap_err().to_string();
     assert!(message.contains("two.toml") && message.contains("memory.dram.read"), "{message}");
     assert!(message.ends_with("; `roofprobe measure` measures all"), "{message}");
     let mut forgetful = gpu();
     forgetful.ceiling.retain(|ceiling| !ceiling.id.as_str().starts_with("memory.vram"));
     let message =
-        compare(&[("one", &plain), ("gpu.toml", &forgetful)], &models(), &workload, None).unwrap_err().to_string();
+        compare(&[("one", &plain), ("gpu.toml", &forgetful)], &models(), &workload.into()).unwrap_err().to_string();
     assert!(message.contains("memory.vram.read has no value"), "{message}");
     assert!(message.ends_with("; `roofprobe measure --device gpu` measures all"), "{message}");
 }

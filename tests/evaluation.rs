@@ -1,7 +1,7 @@
 //! Evaluations from end to end on a made-up device: 20 GB/s read, 10 GB/s written, 200/400/400/800 GFLOP/s.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use roofprobe::evaluate::{Evaluation, PhaseResult, Question, evaluate};
+use roofprobe::evaluate::{Evaluation, PhaseResult, evaluate};
 use roofprobe::model::{Phase, Weights, Workload, find, parse_config, zoo};
 use roofprobe::profile::{Profile, parse};
 use roofprobe::report::{Format, evaluation, models};
@@ -14,7 +14,7 @@ fn plain() -> Profile {
 }
 
 fn run(name: &str, workload: &Workload) -> Evaluation {
-    evaluate(&find(name).unwrap(), workload, &plain(), "plain-cpu", Question::default()).unwrap()
+    evaluate(&find(name).unwrap(), &(*workload).into(), &plain(), "plain-cpu").unwrap()
 }
 
 fn phase(result: &Evaluation, phase: Phase) -> &PhaseResult {
@@ -33,7 +33,7 @@ const PAPER: &str = r#"{"model_type": "llama", "hidden_size": 64, "intermediate_
 fn a_decode_step_counted_on_paper() {
     let model = parse_config(PAPER, "paper").unwrap();
     let workload = Workload { prompt: 9, generate: None, ..Workload::default() };
-    let result = evaluate(&model, &workload, &plain(), "plain", Question::default()).unwrap();
+    let result = evaluate(&model, &workload.into(), &plain(), "plain").unwrap();
     let decode = phase(&result, Phase::Decode);
     // q and o 64×64, k and v 32×64 each, three 64×128, head 1000×64; one embedding row; three norms of 64 in f32.
     let matrices = 2 * 64 * 64 + 2 * 32 * 64 + 3 * 64 * 128 + 1000 * 64;
@@ -51,7 +51,7 @@ fn a_decode_step_counted_on_paper() {
     assert_eq!(decode.speed.bound_by.as_deref(), Some("memory.dram.read"));
     assert!(close(decode.speed.tokens_per_s, 1.0 / bytes));
     // All rates move together by 20 % down, 25 % up.
-    let [low, high] = decode.speed.tokens_per_s_interval;
+    let [low, high] = decode.speed.tokens_per_s_interval.unwrap();
     assert!(close(low, 0.8 / bytes) && close(high, 1.25 / bytes));
     let all_bytes = decode.weight_bytes + decode.kv_read_bytes + decode.kv_write_bytes;
     assert!(close(decode.oi, (2 * matrices + attention) as f64 / all_bytes as f64));
@@ -74,18 +74,18 @@ fn every_shipped_model_can_be_evaluated_in_every_storage_type() {
             for kv in STORED_AS {
                 let (weights, kv) = (Some(weights.into()), kv.into());
                 let workload = Workload { prompt: 100, generate: Some(10), weights, kv, ..Workload::default() };
-                let result = match evaluate(&model, &workload, &plain(), "plain", Question::default()) {
+                let result = match evaluate(&model, &workload.into(), &plain(), "plain") {
                     Ok(result) => result,
                     Err(refused) => {
                         // Rows of a cache, or of a matrix, that are no whole number of blocks.
                         let message = refused.to_string();
-                        assert!(message.contains("no whole number of") && ragged.contains(&&*model.name), "{message}");
+                        assert!(message.contains("no whole number of") && ragged.contains(&model.name()), "{message}");
                         continue;
                     }
                 };
                 for p in &result.phases {
-                    let name = format!("{} {weights:?} {kv} {:?}", model.name, p.phase);
-                    let [low, high] = p.speed.tokens_per_s_interval;
+                    let name = format!("{} {weights:?} {kv} {:?}", model.name(), p.phase);
+                    let [low, high] = p.speed.tokens_per_s_interval.unwrap();
                     assert!(low <= p.speed.tokens_per_s && p.speed.tokens_per_s <= high && low > 0.0, "{name}");
                     assert!(
                         p.speed.seconds_optimistic.unwrap() <= p.speed.seconds
@@ -162,7 +162,7 @@ fn what_has_to_be_said_is_said() {
     profile.device.memory_bytes = Some(1 << 30);
     let workload =
         Workload { prompt: 40_000, generate: None, weights: Some(Dtype::Q8_0.into()), ..Workload::default() };
-    let result = evaluate(&find("qwen2.5-1.5b").unwrap(), &workload, &profile, "plain", Question::default()).unwrap();
+    let result = evaluate(&find("qwen2.5-1.5b").unwrap(), &workload.into(), &profile, "plain").unwrap();
     let notes = result.notes.join("\n");
     for words in [
         "compute.i8 is not in the profile, so compute.f32 stands in",
@@ -178,8 +178,7 @@ fn what_has_to_be_said_is_said() {
 
     let mut profile = plain();
     profile.device.caches = vec![roofprobe::profile::Cache { level: 3, bytes: 512 << 20, instances: 1, shared_by: 4 }];
-    let small =
-        evaluate(&find("smollm2-135m").unwrap(), &Workload::default(), &profile, "plain", Question::default()).unwrap();
+    let small = evaluate(&find("smollm2-135m").unwrap(), &Workload::default().into(), &profile, "plain").unwrap();
     assert!(small.notes[0].contains("fit in a cache"), "{:?}", small.notes);
 }
 

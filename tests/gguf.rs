@@ -4,11 +4,10 @@
 mod gguf_files;
 
 use gguf_files::{F16, F32, File, Q4_K, Q6_K, Q8_0, Value, model};
-use roofprobe::evaluate::{Question, evaluate};
+use roofprobe::evaluate::evaluate;
 use roofprobe::model::gguf::{Value as Read, parse_gguf};
 use roofprobe::model::{
-    Architecture, Biases, GroupedQuery, HeadNorm, Latents, Mixer, Norm, Phase, TensorType, Workload, parse_config,
-    read_model,
+    Biases, GroupedQuery, HeadNorm, Latents, Mixer, Model, Norm, Phase, TensorType, Workload, parse_config, read_model,
 };
 use roofprobe::report::{Format, evaluation};
 use std::io::Cursor;
@@ -23,7 +22,7 @@ fn refusal(file: &File) -> String {
 }
 
 /// The model of a file, through the file system as the program meets it.
-fn read(file: &File) -> Result<Architecture, String> {
+fn read(file: &File) -> Result<Model, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.gguf");
     std::fs::write(&path, file.bytes()).unwrap();
@@ -183,7 +182,7 @@ fn the_datas_alignment_is_a_power_of_two() {
 }
 
 /// The same model as a configuration: every count must be the same.
-fn twin(arch: &str, tied: bool) -> Architecture {
+fn twin(arch: &str, tied: bool) -> Model {
     let [hidden, vocabulary, layers, heads, kv_heads, width] = gguf_files::SHAPE;
     let text = format!(
         r#"{{"model_type": "{arch}", "hidden_size": {hidden}, "vocab_size": {vocabulary}, "num_hidden_layers": {layers},
@@ -210,13 +209,13 @@ fn a_file_and_a_configuration_of_the_same_model_agree() {
             }
             let read = read(&file).unwrap();
             let twin = twin(arch, tied);
-            assert_eq!(Architecture { stored: None, ..read.clone() }, twin);
-            let stored = read.stored.unwrap();
+            assert_eq!(read.without_tensors(), twin);
+            let stored = read.storage.gguf.unwrap();
             assert_eq!(Ok(stored.params_total), twin.parameters());
             assert_eq!(Ok(stored.tensor_bytes), twin.stored_bytes(TensorType::F16));
         }
     }
-    let first = |arch| grouped_query(&read(&model(arch)).unwrap().layers[0].mixer).clone();
+    let first = |arch| grouped_query(&read(&model(arch)).unwrap().shape.layers[0].mixer).clone();
     assert_eq!(first("qwen2").biases, Biases::QueryKeyValue);
     assert_eq!(first("qwen3").head_norm, HeadNorm::PerHead(Norm::Rms));
 }
@@ -226,7 +225,7 @@ fn frequencies_are_bytes_and_elements_but_no_parameters() {
     let mut file = model("llama");
     file.tensor("rope_freqs.weight", &[16], F32);
     let read = read(&file).unwrap();
-    let stored = read.stored.clone().unwrap();
+    let stored = read.storage.gguf.clone().unwrap();
     assert_eq!(stored.params_total, read.parameters().unwrap() + 16);
     assert_eq!(stored.tensor_bytes, twin("llama", true).stored_bytes(TensorType::F16).unwrap() + 64);
 }
@@ -243,7 +242,7 @@ fn layers_may_differ_in_their_heads() {
         }
     }
     let read = read(&file).unwrap();
-    let kinds = read.layers.iter().map(|layer| (layer.places.clone(), grouped_query(&layer.mixer).kv_heads));
+    let kinds = read.shape.layers.iter().map(|layer| (layer.places.clone(), grouped_query(&layer.mixer).kv_heads));
     assert_eq!(kinds.collect::<Vec<_>>(), [(vec![0], 2), (vec![1, 2], 4)]);
     assert_eq!(read.kv_elements_per_token(Latents::Naive), Ok(2 * 32 * (2 + 4 + 4)));
 }
@@ -323,7 +322,7 @@ fn every_operation_reads_its_tensors_as_they_are_stored() {
     }
     let model = read(&file).unwrap();
     let profile = roofprobe::profile::parse(include_str!("data/plain-cpu.toml")).unwrap();
-    let result = evaluate(&model, &Workload::default(), &profile, "plain", Question::default()).unwrap();
+    let result = evaluate(&model, &Workload::default().into(), &profile, "plain").unwrap();
     assert_eq!((result.weights.as_str(), result.model.as_str()), ("q4_k_m", "small"));
     assert_eq!(result.tensor_bytes, Some(file.tensors.iter().map(|tensor| tensor.bytes).sum()));
     assert_eq!(result.weight_bytes_total, result.tensor_bytes.unwrap());
@@ -350,10 +349,7 @@ fn every_operation_reads_its_tensors_as_they_are_stored() {
     contains(&text, &["ffn_down (q6_k)", "ffn_down (q4_k)", " output "]);
 
     let other = Workload { weights: Some(TensorType::F16.into()), ..Workload::default() };
-    contains(
-        &evaluate(&model, &other, &profile, "plain", Question::default()).unwrap_err().to_string(),
-        &["--weights", "small"],
-    );
+    contains(&evaluate(&model, &other.into(), &profile, "plain").unwrap_err().to_string(), &["--weights", "small"]);
 }
 
 #[test]
@@ -400,8 +396,8 @@ fn split_files_are_read_as_one_model() {
     let refused = |path: &Path| read_model(path).unwrap_err().to_string();
     write(count);
     let read = read_model(&path(1)).unwrap();
-    assert_eq!((read.name.as_str(), read.parameters()), ("m", twin("llama", true).parameters()));
-    assert_eq!(read.stored.unwrap().tensor_bytes, whole.tensors.iter().map(|tensor| tensor.bytes).sum::<u64>());
+    assert_eq!((read.name(), read.parameters()), ("m", twin("llama", true).parameters()));
+    assert_eq!(read.storage.gguf.unwrap().tensor_bytes, whole.tensors.iter().map(|tensor| tensor.bytes).sum::<u64>());
 
     contains(&refused(&path(2)), &["m-00002-of-00003.gguf", "name that one"]);
     let elsewhere = folder.path().join("renamed.gguf");

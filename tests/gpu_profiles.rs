@@ -1,8 +1,8 @@
 //! Profiles of graphics processors: the same bytes after loading and saving, what only one kind of device may say, and
 //! software never taken for hardware.
 
-use roofprobe::evaluate::{Evaluation, Question, evaluate};
-use roofprobe::model::{Phase, Workload, find};
+use roofprobe::evaluate::{Evaluation, Query, evaluate};
+use roofprobe::model::{Phase, find};
 use roofprobe::profile::{self, Ceiling, Profile, Status};
 use roofprobe::report::{self, Format};
 
@@ -30,7 +30,7 @@ fn shown(profile: &Profile) -> String {
 }
 
 fn evaluated(profile: &Profile) -> Evaluation {
-    evaluate(&find("qwen2.5-0.5b").unwrap(), &Workload::default(), profile, "test", Question::default()).unwrap()
+    evaluate(&find("qwen2.5-0.5b").unwrap(), &Query::default(), profile, "test").unwrap()
 }
 
 /// The table of that name and what belongs to it, up to the next one.

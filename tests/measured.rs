@@ -1,7 +1,7 @@
 //! Measured rates of other engines: read from what they write, counted exactly, set under the roofs, never clamped.
 
 use roofprobe::measured::{self, Joined, Measured, MeasuredPoint, broken, join_all};
-use roofprobe::model::{self, Architecture, Forward, Totals};
+use roofprobe::model::{self, Forward, Model, Totals};
 use roofprobe::profile::Profile;
 use roofprobe::store;
 
@@ -14,7 +14,7 @@ const TINY: &str = r#"{"model_type":"llama","hidden_size":256,"num_hidden_layers
 /// Tables 3 to 5 of arXiv 2602.11506 v3.
 const PAPER: &str = include_str!("../docs/paper-rates.csv");
 
-fn tiny() -> Architecture {
+fn tiny() -> Model {
     model::parse_config(TINY, "tiny").unwrap()
 }
 
@@ -29,8 +29,8 @@ fn refusal(text: &str) -> String {
 /// The rows of the paper for one device, joined with these models.
 fn paper(profile_name: &str, models: &[&str]) -> Joined {
     let measured = measured::parse("paper-rates.csv", PAPER).unwrap();
-    let found: Vec<Architecture> = models.iter().map(|name| model::find(name).unwrap()).collect();
-    let models: Vec<(&str, &Architecture)> = models.iter().copied().zip(&found).collect();
+    let found: Vec<Model> = models.iter().map(|name| model::find(name).unwrap()).collect();
+    let models: Vec<(&str, &Model)> = models.iter().copied().zip(&found).collect();
     join_all(&measured, &models, &[(profile_name, &profile(profile_name))]).unwrap()
 }
 
@@ -128,7 +128,7 @@ fn the_paper_breaks_its_own_roofs_on_the_m1_pro() {
     let models = ["qwen2.5-1.5b", "llama-3.2-1b", "qwen3-0.6b", "fox-1-1.6b", "smollm2-1.7b", "plm-1.8b"];
     let joined = paper("apple-m1-pro-rooflinebench", &models);
     assert_eq!(joined.points.len(), 2 * 4 * 3 * 6);
-    // From an empty context: 146 to 161 GB/s for the four models of more than a billion parameters that PAPER.md names.
+    // From an empty context: 146 to 161 GB/s for the four models of more than a billion parameters that docs/paper.md names.
     for point in of(&joined.points, "decode", "f16").iter().filter(|p| p.decode_passes == 128) {
         if ["qwen2.5-1.5b", "llama-3.2-1b", "plm-1.8b"].contains(&point.model.as_str()) {
             assert!((146.0..162.0).contains(&point.gb_per_s), "{}: {}", point.model, point.gb_per_s);

@@ -37,7 +37,7 @@ fn refusal(text: &str) -> String {
 }
 
 fn attention(text: &str) -> GroupedQuery {
-    match parse_config(text, "test").unwrap().layers.remove(0).mixer {
+    match parse_config(text, "test").unwrap().shape.layers.remove(0).mixer {
         Mixer::GroupedQuery(attention) => attention,
         other => panic!("{other:?}"),
     }
@@ -212,6 +212,7 @@ fn layer_types_win_over_the_pattern() {
     );
     let model = parse_config(&text, "test").unwrap();
     let windows: Vec<_> = model
+        .shape
         .layers
         .iter()
         .map(|layer| {
@@ -240,9 +241,9 @@ fn both_generations_of_key_names_are_read() {
     let new = config("qwen3", json!({"dtype": "bfloat16", "rope_parameters": {"rope_theta": 1e6}}));
     let [old, new] = [old, new].map(|text| parse_config(&text, "test").unwrap());
     assert_eq!(old, new);
-    assert_eq!((old.published_dtype, old.family.name()), (Some(Dtype::Bf16), "qwen3"));
+    assert_eq!((old.storage.published_dtype, old.family().name()), (Some(Dtype::Bf16), "qwen3"));
     let strange = config("llama", json!({"torch_dtype": "float8_e4m3fn", "unheard_of": "x", "hidden_act": "swish"}));
-    assert_eq!(parse_config(&strange, "test").unwrap().published_dtype, None);
+    assert_eq!(parse_config(&strange, "test").unwrap().storage.published_dtype, None);
 }
 
 #[test]
@@ -253,8 +254,8 @@ fn files_are_named_in_messages_and_name_the_model() {
     let (plain, other) = (home.join("config.json"), home.join("tiny.json"));
     std::fs::write(&plain, config("llama", json!({}))).unwrap();
     std::fs::write(&other, config("llama", json!({}))).unwrap();
-    assert_eq!(read_config(&plain).unwrap().name, "My-Model");
-    assert_eq!(read_config(&other).unwrap().name, "tiny");
+    assert_eq!(read_config(&plain).unwrap().name(), "My-Model");
+    assert_eq!(read_config(&other).unwrap().name(), "tiny");
     std::fs::write(&other, config("llama", json!({"vocab_size": -5}))).unwrap();
     let message = read_config(&other).unwrap_err().to_string();
     assert!(message.contains("tiny.json: vocab_size: "), "{message}");

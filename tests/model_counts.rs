@@ -124,12 +124,12 @@ fn tensor_bytes_as_in_gguf_files() {
         let (model, weights) = (find(name).unwrap(), weights.parse::<Weights>().unwrap());
         let types = TensorTypes::of(&model, Some(weights)).unwrap();
         assert_eq!(types.tensor_bytes, Some(bytes), "{name} {weights}");
-        assert_eq!(types.bytes, bytes - 4 * model.rope_factors, "{name} {weights}");
+        assert_eq!(types.bytes, bytes - 4 * model.storage.rope_factors, "{name} {weights}");
         let workload = Workload { weights: Some(weights), ..Workload::default() };
         let mut counted = BTreeMap::new();
         for step in workload.runs(&model, Phase::Decode).unwrap().remove(0).steps {
             // A tied head is the embedding, which is there already.
-            let again = step.name == "output" && model.tied;
+            let again = step.name == "output" && model.shape.tied;
             if [Op::Matmul, Op::Gather].contains(&step.op) && !again {
                 *counted.entry(step.operand.to_string()).or_insert(0) += step.repeat;
             }
@@ -141,11 +141,15 @@ fn tensor_bytes_as_in_gguf_files() {
 
 #[test]
 fn every_name_is_found_and_every_model_named() {
-    let listed: Vec<String> = zoo().unwrap().into_iter().map(|model| model.name).collect();
+    let listed: Vec<String> = zoo().unwrap().into_iter().map(|model| model.source.name).collect();
     assert_eq!(listed, names().collect::<Vec<_>>());
     for model in zoo().unwrap() {
-        assert!(model.source.as_deref().is_some_and(|source| source.starts_with("huggingface: ")), "{}", model.name);
-        assert_eq!(find(&model.name), Ok(model));
+        assert!(
+            model.source.origin.as_deref().is_some_and(|source| source.starts_with("huggingface: ")),
+            "{}",
+            model.name()
+        );
+        assert_eq!(find(model.name()), Ok(model));
     }
 }
 
@@ -156,8 +160,8 @@ fn other_sizes_have_their_published_parameters() {
     for line in include_str!("data/other-sizes.jsonl").lines() {
         let row: Value = serde_json::from_str(line).unwrap();
         let model = parse_config(&row["config"].to_string(), row["name"].as_str().unwrap()).unwrap();
-        assert_eq!(Some(model.parameters().unwrap()), row["total"].as_u64(), "{}", model.name);
-        families.insert(model.family.name());
+        assert_eq!(Some(model.parameters().unwrap()), row["total"].as_u64(), "{}", model.name());
+        families.insert(model.family().name());
     }
     assert!(families.len() >= 15, "{families:?}");
 }

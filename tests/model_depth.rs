@@ -28,7 +28,7 @@ fn patterns_go_on() {
         let deep = model.with_layers(layers).unwrap();
         assert_eq!(deep.layer_count(), layers);
         let mut kinds: Vec<(u64, bool)> = Vec::new();
-        for layer in &deep.layers {
+        for layer in &deep.shape.layers {
             assert!(layer.places.is_sorted());
             kinds.extend(layer.places.iter().map(|&place| (place, matches!(layer.mixer, Mixer::GroupedQuery(_)))));
         }
@@ -48,9 +48,9 @@ fn patterns_go_on() {
 fn what_applied_to_the_old_depth_is_gone() {
     let model = find("llama-3.2-1b").unwrap();
     let (cut, repeated) = (model.with_layers(4).unwrap(), model.with_layers(20).unwrap());
-    assert_eq!((cut.name.as_str(), cut.published), ("llama-3.2-1b", None));
-    assert!(cut.remarks.last().unwrap().contains("16 layers are cut to 4"));
-    assert!(repeated.remarks.last().unwrap().contains("repeated to 20"));
+    assert_eq!((cut.name(), cut.source.published), ("llama-3.2-1b", None));
+    assert!(cut.source.remarks.last().unwrap().contains("16 layers are cut to 4"));
+    assert!(repeated.source.remarks.last().unwrap().contains("repeated to 20"));
     // q4_k_m favours the first and last eighth, and every third layer between: of 4 layers the last and the second,
     // as none is in the first eighth of four.
     let demand = Demand::new(&cut, Some("q4_k_m".parse().unwrap()), TensorType::F16).unwrap();

@@ -2,25 +2,25 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::model::{
-    Architecture, Class, Forward, Latents, Pass, Phase, Reads, Runtime, Step, TensorType, TensorTypes, Totals,
-    Workload, find, parse_config,
+    Class, Forward, Latents, Model, Pass, Phase, Reads, Runtime, Step, TensorType, TensorTypes, Totals, Workload, find,
+    parse_config,
 };
 use roofprobe_kernels::Dtype;
 use serde_json::{Value, json};
 
-fn model(keys: Value) -> Architecture {
+fn model(keys: Value) -> Model {
     parse_config(&keys.to_string(), "small").unwrap()
 }
 
-fn steps(model: &Architecture, forward: &Forward) -> Vec<Step> {
+fn steps(model: &Model, forward: &Forward) -> Vec<Step> {
     model.forward(forward).unwrap()
 }
 
-fn totals(model: &Architecture, forward: &Forward) -> Totals {
+fn totals(model: &Model, forward: &Forward) -> Totals {
     Totals::of(&steps(model, forward)).unwrap()
 }
 
-fn mixture(experts: u64, used: u64) -> Architecture {
+fn mixture(experts: u64, used: u64) -> Model {
     model(json!({
         "model_type": "mixtral", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 320, "num_local_experts": experts,
@@ -28,7 +28,7 @@ fn mixture(experts: u64, used: u64) -> Architecture {
     }))
 }
 
-fn latent(changes: &[(&str, Value)]) -> Architecture {
+fn latent(changes: &[(&str, Value)]) -> Model {
     let mut keys = json!({
         "model_type": "deepseek_v2", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3,
         "num_attention_heads": 4, "vocab_size": 320, "q_lora_rank": null, "kv_lora_rank": 32, "qk_nope_head_dim": 16,
@@ -104,16 +104,16 @@ fn all_experts_used_are_one_dense_layer_and_a_router() {
 #[test]
 fn dense_layers_come_first_and_shared_experts_are_always_read() {
     let model = latent(&[]);
-    assert_eq!(model.layers.iter().map(|layer| layer.places.clone()).collect::<Vec<_>>(), [vec![0], vec![1, 2]]);
+    assert_eq!(model.shape.layers.iter().map(|layer| layer.places.clone()).collect::<Vec<_>>(), [vec![0], vec![1, 2]]);
     let counts = totals(&model, &Forward { tokens: 5, ..Forward::ONE_TOKEN });
     assert_eq!(counts.weight_elements.get(Class::Ffn), 3 * 64 * 96);
     assert_eq!(counts.weight_elements.get(Class::Shared), 2 * 3 * 64 * 80);
     assert_eq!(counts.flops.get(Class::Expert), 5 * 2 * 2 * 2 * 3 * 64 * 40);
     // No experts at all, said by null.
     let dense = latent(&[("n_routed_experts", json!(null))]);
-    assert_eq!(dense.layers.len(), 1);
+    assert_eq!(dense.shape.layers.len(), 1);
     let kept = latent(&[("moe_layer_freq", json!(2))]);
-    assert_eq!(kept.layers.iter().map(|layer| layer.count()).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(kept.shape.layers.iter().map(|layer| layer.count()).collect::<Vec<_>>(), [2, 1]);
 }
 
 #[test]

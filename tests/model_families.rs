@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::model::{
-    Activation, Architecture, Biases, Class, FeedForward, Forward, GroupedQuery, HeadNorm, Mixer, Norm, Totals, find,
+    Activation, Biases, Class, FeedForward, Forward, GroupedQuery, HeadNorm, Mixer, Model, Norm, Totals, find,
     parse_config, visible_pairs,
 };
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ fn text(family: &str, changes: Value) -> String {
     keys.to_string()
 }
 
-fn small(family: &str, changes: Value) -> Architecture {
+fn small(family: &str, changes: Value) -> Model {
     parse_config(&text(family, changes), "small").unwrap()
 }
 
@@ -31,19 +31,19 @@ fn refusal(family: &str, changes: Value) -> String {
     parse_config(&text(family, changes), "small").unwrap_err().to_string()
 }
 
-fn attention(model: &Architecture, layer: u64) -> GroupedQuery {
-    let kind = model.layers.iter().find(|kind| kind.places.contains(&layer)).unwrap();
+fn attention(model: &Model, layer: u64) -> GroupedQuery {
+    let kind = model.shape.layers.iter().find(|kind| kind.places.contains(&layer)).unwrap();
     match &kind.mixer {
         Mixer::GroupedQuery(attention) => attention.clone(),
         other => panic!("{other:?}"),
     }
 }
 
-fn windows(model: &Architecture) -> Vec<Option<u64>> {
+fn windows(model: &Model) -> Vec<Option<u64>> {
     (0..model.layer_count()).map(|layer| attention(model, layer).window).collect()
 }
 
-fn totals(model: &Architecture, forward: &Forward) -> Totals {
+fn totals(model: &Model, forward: &Forward) -> Totals {
     Totals::of(&model.forward(forward).unwrap()).unwrap()
 }
 
@@ -148,9 +148,9 @@ fn absent_keys_take_the_defaults_of_the_family() {
         ("gpt_oss", false),
         ("qwen3", false),
     ] {
-        assert_eq!(without(family, "tie_word_embeddings").tied, tied, "{family}");
+        assert_eq!(without(family, "tie_word_embeddings").shape.tied, tied, "{family}");
     }
-    let experts = |family, changes| match &small(family, changes).layers[0].feed_forward {
+    let experts = |family, changes| match &small(family, changes).shape.layers[0].feed_forward {
         Some(FeedForward::Mixture(m)) => (m.experts, m.used, m.expert.width, m.shared.map(|s| (s.dense.width, s.gate))),
         other => panic!("{other:?}"),
     };
@@ -173,7 +173,7 @@ fn an_absent_shape_is_taken_from_the_family_and_said() {
         "architectures": ["Gemma3ForConditionalGeneration"], "mm_tokens_per_image": 256});
     let model = parse_config(&wrapper.to_string(), "gemma-3-4b").unwrap();
     assert_eq!(model.parameters(), Ok(3_880_263_168));
-    let remarks = model.remarks.join("\n");
+    let remarks = model.source.remarks.join("\n");
     assert!(
         remarks.contains("num_attention_heads is absent") && remarks.contains("vision tower is not counted"),
         "{remarks}"
@@ -186,7 +186,7 @@ fn an_absent_shape_is_taken_from_the_family_and_said() {
 
 #[test]
 fn a_rank_that_is_absent_and_one_that_is_null() {
-    let rank = |model: &Architecture| match &model.layers[0].mixer {
+    let rank = |model: &Model| match &model.shape.layers[0].mixer {
         Mixer::Latent(latent) => latent.query_rank,
         other => panic!("{other:?}"),
     };
@@ -198,7 +198,11 @@ fn a_rank_that_is_absent_and_one_that_is_null() {
     // Copies of DeepSeek-V2-Lite that drop the null: a rank of 1536 would make its projection larger.
     let lite = small("deepseek_v2", json!({"hidden_size": 2048, "num_attention_heads": 16, "num_experts_per_tok": 6}));
     assert_eq!(rank(&lite), None);
-    assert!(lite.remarks.iter().any(|remark| remark.contains("q_lora_rank is absent")), "{:?}", lite.remarks);
+    assert!(
+        lite.source.remarks.iter().any(|remark| remark.contains("q_lora_rank is absent")),
+        "{:?}",
+        lite.source.remarks
+    );
 }
 
 #[test]
@@ -280,7 +284,7 @@ fn falcon_has_three_shapes() {
             keys[key] = value.clone();
         }
         let model = parse_config(&keys.to_string(), "falcon").unwrap();
-        let norms = model.layers[0].norms;
+        let norms = model.shape.layers[0].norms;
         (attention(&model, 0).kv_heads, norms.before_feed_forward, attention(&model, 0).rotary)
     };
     assert_eq!(keys(json!({})), (1, false, 16));
@@ -300,7 +304,10 @@ fn tables_of_positions_and_narrow_embeddings() {
     assert_eq!(model.parameters(), Ok(320 * 64 + 100 * 64 + layer + 2 * 64));
     assert_eq!(model.parameters_active(), model.parameters(), "tables belong to every token");
     let opt = find("opt-350m").unwrap();
-    assert_eq!((opt.embedding_width, opt.position_rows, opt.final_norm), (Some(512), Some(2050), None));
+    assert_eq!(
+        (opt.shape.embedding_width, opt.shape.position_rows, opt.shape.final_norm),
+        (Some(512), Some(2050), None)
+    );
     let one = totals(&opt, &Forward::ONE_TOKEN);
     assert_eq!(one.flops.get(Class::LmHead), 2 * 50272 * 512);
 }
@@ -311,7 +318,7 @@ fn hybrids_by_layer() {
     let model = small("lfm2", keys.clone());
     let attends: Vec<bool> = (0..6)
         .map(|at| {
-            matches!(&model.layers.iter().find(|l| l.places.contains(&at)).unwrap().mixer, Mixer::GroupedQuery(_))
+            matches!(&model.shape.layers.iter().find(|l| l.places.contains(&at)).unwrap().mixer, Mixer::GroupedQuery(_))
         })
         .collect();
     assert_eq!(attends, [false, true, false, false, true, false]);
@@ -326,9 +333,9 @@ fn hybrids_by_layer() {
     }
     let listed = ["conv", "full_attention", "conv", "conv", "full_attention", "conv"];
     let same = small("lfm2", json!({"layer_types": listed, "block_auto_adjust_ff_dim": false}));
-    assert_eq!(same.layers, model.layers);
+    assert_eq!(same.shape.layers, model.shape.layers);
     // Two thirds of 96, up to a multiple of 256, unless told otherwise.
-    let width = |changes| match small("lfm2", changes).layers[0].feed_forward {
+    let width = |changes| match small("lfm2", changes).shape.layers[0].feed_forward {
         Some(FeedForward::Dense(dense)) => dense.width,
         ref other => panic!("{other:?}"),
     };
@@ -355,7 +362,7 @@ fn a_recurrence_counted_on_paper() {
 
 #[test]
 fn functions_between_matrices() {
-    let of = |family, changes| match small(family, changes).layers[0].feed_forward {
+    let of = |family, changes| match small(family, changes).shape.layers[0].feed_forward {
         Some(FeedForward::Dense(dense)) => (dense.gated, dense.activation),
         ref other => panic!("{other:?}"),
     };

@@ -2,28 +2,28 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::model::{
-    Architecture, Class, Forward, Latents, Phase, TensorType, TensorTypes, Totals, Workload, find, keys_read,
-    parse_config, visible_pairs, zoo,
+    Class, Forward, Latents, Model, Phase, TensorType, TensorTypes, Totals, Workload, find, keys_read, parse_config,
+    visible_pairs, zoo,
 };
 use roofprobe_kernels::{Dtype, Op};
 
-fn totals(model: &Architecture, forward: &Forward) -> Totals {
+fn totals(model: &Model, forward: &Forward) -> Totals {
     Totals::of(&model.forward(forward).unwrap()).unwrap()
 }
 
-fn phase(model: &Architecture, workload: &Workload, phase: Phase) -> Totals {
+fn phase(model: &Model, workload: &Workload, phase: Phase) -> Totals {
     let runs = workload.runs(model, phase).unwrap();
     Totals::of(runs.iter().flat_map(|run| &run.steps)).unwrap()
 }
 
 /// A small model; `more` adds or overrides keys.
-fn small(more: &str) -> Architecture {
+fn small(more: &str) -> Model {
     let keys = r#""hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 6, "num_attention_heads": 4,
         "vocab_size": 320, "num_key_value_heads": 2"#;
     parse_config(&format!("{{\"model_type\": \"llama\", {keys}, {more}}}"), "small").unwrap()
 }
 
-fn sliding(window: u64) -> Architecture {
+fn sliding(window: u64) -> Model {
     small(&format!(
         r#""model_type": "qwen2", "use_sliding_window": true, "max_window_layers": 2, "sliding_window": {window}"#
     ))
@@ -78,8 +78,8 @@ fn a_prefill_has_the_flops_of_its_chunks() {
         let whole = totals(&model, &whole);
         for class in Class::ALL {
             let sum: u128 = chunks.iter().map(|chunk| chunk.flops.get(class)).sum();
-            assert_eq!(whole.flops.get(class), sum, "{} {class:?}", model.name);
-            assert_eq!(sequence.flops.get(class), sum, "{} {class:?}", model.name);
+            assert_eq!(whole.flops.get(class), sum, "{} {class:?}", model.name());
+            assert_eq!(sequence.flops.get(class), sum, "{} {class:?}", model.name());
         }
         assert_eq!(whole.vector_flops, chunks.iter().map(|chunk| chunk.vector_flops).sum());
         assert_eq!(whole.kv_write_elements, chunks.iter().map(|chunk| chunk.kv_write_elements).sum());
@@ -120,14 +120,14 @@ fn flops_are_linear_in_the_batch_and_weight_bytes_constant() {
     for model in zoo().unwrap() {
         let one = totals(&model, &Forward { tokens: 7, past: 100, ..Forward::ONE_TOKEN });
         let many = totals(&model, &Forward { tokens: 7, past: 100, batch: 13, ..Forward::ONE_TOKEN });
-        assert_eq!(many.flops.total(), 13 * one.flops.total(), "{}", model.name);
-        assert_eq!(many.vector_flops, 13 * one.vector_flops, "{}", model.name);
-        assert_eq!(many.kv_read_bytes, 13 * one.kv_read_bytes, "{}", model.name);
+        assert_eq!(many.flops.total(), 13 * one.flops.total(), "{}", model.name());
+        assert_eq!(many.vector_flops, 13 * one.vector_flops, "{}", model.name());
+        assert_eq!(many.kv_read_bytes, 13 * one.kv_read_bytes, "{}", model.name());
         // Norms include the biases of experts, of which more tokens read more.
         let dense = one.expert_elements == 0.0;
         let classes = [Class::AttnProj, Class::Ffn, Class::Shared, Class::LmHead].into_iter();
         for class in classes.chain(dense.then_some(Class::Norm)) {
-            assert_eq!(many.weight_bytes.get(class), one.weight_bytes.get(class), "{} {class:?}", model.name);
+            assert_eq!(many.weight_bytes.get(class), one.weight_bytes.get(class), "{} {class:?}", model.name());
         }
     }
 }
@@ -170,7 +170,7 @@ fn a_window_as_long_as_the_context_is_no_window() {
 #[test]
 fn windows_bind_only_the_layers_that_slide() {
     let model = sliding(16);
-    assert_eq!(model.layers.iter().map(|layer| layer.count()).collect::<Vec<_>>(), [2, 4]);
+    assert_eq!(model.shape.layers.iter().map(|layer| layer.count()).collect::<Vec<_>>(), [2, 4]);
     let counts = totals(&model, &Forward { past: 99, ..Forward::ONE_TOKEN });
     assert_eq!(counts.flops.get(Class::AttnCore), (2 * 100 + 4 * 16) * 4 * 64);
     assert_eq!(model.cached_elements(100, Latents::Naive), Ok((2 * 100 + 4 * 16) * 2 * 32));
@@ -255,12 +255,12 @@ fn workloads_beyond_their_limits_name_the_option() {
 #[test]
 fn hand_made_architectures_are_held_to_the_limits_too() {
     let mut model = small(FULL);
-    model.layers[0].places = (0..5000).collect();
+    model.shape.layers[0].places = (0..5000).collect();
     assert!(model.parameters().is_err());
-    model.layers.clear();
+    model.shape.layers.clear();
     assert!(model.parameters().is_err());
     let mut model = small(FULL);
-    model.hidden = u64::MAX;
+    model.shape.hidden = u64::MAX;
     assert!(model.forward(&Forward::ONE_TOKEN).is_err());
 }
 

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::model::{
-    Among, Architecture, Class, Counted, Demand, Forward, Latents, Phase, Reads, Runtime, Step, TensorType,
-    TensorTypes, Totals, Weights, Workload, find, zoo,
+    Among, Class, Counted, Demand, Forward, Latents, Model, Phase, Reads, Runtime, Step, TensorType, TensorTypes,
+    Totals, Weights, Workload, find, zoo,
 };
 use roofprobe_kernels::Op;
 
@@ -14,15 +14,15 @@ const F16: TensorType = TensorType::F16;
 const MODELS: [&str; 7] =
     ["llama-3.2-1b", "gemma-3-1b", "olmoe-1b-7b", "gpt2", "lfm2-1.2b", "mamba2-2.7b", "deepseek-v2-lite"];
 
-fn steps(model: &Architecture, workload: &Workload) -> Vec<Step> {
+fn steps(model: &Model, workload: &Workload) -> Vec<Step> {
     workload.runs(model, Phase::Prefill).unwrap().into_iter().flat_map(|run| run.steps).collect()
 }
 
-fn prefill(model: &Architecture, workload: &Workload) -> Totals {
+fn prefill(model: &Model, workload: &Workload) -> Totals {
     Totals::of(&steps(model, workload)).unwrap()
 }
 
-fn passes(model: &Architecture, workload: &Workload) -> Vec<(u64, u64, u64, u64)> {
+fn passes(model: &Model, workload: &Workload) -> Vec<(u64, u64, u64, u64)> {
     let forwards = workload.forwards(model, Phase::Prefill).unwrap();
     forwards.map(|(_, f)| (f.tokens, f.past, f.passes, f.logits)).collect()
 }
@@ -247,10 +247,10 @@ fn a_demand_answers_as_its_parts_do() {
                     let forward =
                         Forward { tokens, logits, pruned, latents, past: 40, passes: 3, ..Forward::ONE_TOKEN };
                     demand.steps_into(&forward, &mut kept).unwrap();
-                    assert_eq!(kept, types.steps(&model, &forward, F16).unwrap(), "{} {word}", model.name);
+                    assert_eq!(kept, types.steps(&model, &forward, F16).unwrap(), "{} {word}", model.name());
                     let mut each = Totals::default();
                     demand.each_counted(&forward, |counted| each.add(counted)).unwrap();
-                    assert_eq!(each, Totals::of(&kept).unwrap(), "{} {word}", model.name);
+                    assert_eq!(each, Totals::of(&kept).unwrap(), "{} {word}", model.name());
                     types_are_whole(&model, &forward, &kept);
                 }
             }
@@ -259,7 +259,7 @@ fn a_demand_answers_as_its_parts_do() {
 }
 
 /// Types divide the executions of a step among them, and drop none.
-fn types_are_whole(model: &Architecture, forward: &Forward, typed: &[Step]) {
+fn types_are_whole(model: &Model, forward: &Forward, typed: &[Step]) {
     let executions = |steps: &[Step]| -> u64 {
         steps.iter().filter(|step| step.op == Op::Matmul && !step.name.starts_with("attn_k_b")).map(|s| s.repeat).sum()
     };
@@ -268,8 +268,8 @@ fn types_are_whole(model: &Architecture, forward: &Forward, typed: &[Step]) {
     let halves: u64 = typed.iter().filter(|step| step.name == "attn_v_b").map(|step| step.repeat).sum();
     let planned: u64 =
         plain.iter().filter(|step| step.name == "attn_v_b" || step.name == "attn_kv_b").map(|s| s.repeat).sum();
-    assert!(halves == 0 || halves == planned, "{}", model.name);
-    assert_eq!(executions(typed), executions(&plain), "{}", model.name);
+    assert!(halves == 0 || halves == planned, "{}", model.name());
+    assert_eq!(executions(typed), executions(&plain), "{}", model.name());
 }
 
 #[test]

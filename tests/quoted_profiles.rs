@@ -26,7 +26,7 @@ fn datasheets_have_the_ridges_that_the_paper_prints() {
 }
 
 /// The figures of the paper show 43.18, 35.83, 22.56 and 20.13 for the last four; only the third is a quotient of what its
-/// table prints. docs/PAPER.md has the search.
+/// table prints. docs/paper.md has the search.
 #[test]
 fn measured_columns_have_the_ridges_that_follow_from_them() {
     let ridges = DEVICES.map(|device| ridge(device, "rooflinebench"));

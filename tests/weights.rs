@@ -1,7 +1,7 @@
 //! Words for weight formats, and what they make of a model's tensors.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use roofprobe::model::{Architecture, Phase, Runtime, Step, TensorType, Weights, Workload, find, parse_config};
+use roofprobe::model::{Model, Phase, Runtime, Step, TensorType, Weights, Workload, find, parse_config};
 use std::collections::BTreeMap;
 
 fn weights(word: &str) -> Weights {
@@ -9,7 +9,7 @@ fn weights(word: &str) -> Weights {
 }
 
 /// The types of a tensor's layers, by name.
-fn types(model: &Architecture, word: &str) -> BTreeMap<&'static str, String> {
+fn types(model: &Model, word: &str) -> BTreeMap<&'static str, String> {
     let workload = Workload { weights: Some(weights(word)), ..Workload::default() };
     let mut types: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for step in workload.runs(model, Phase::Decode).unwrap().remove(0).steps {
@@ -20,7 +20,7 @@ fn types(model: &Architecture, word: &str) -> BTreeMap<&'static str, String> {
     types.into_iter().map(|(name, kinds)| (name, kinds.join(", "))).collect()
 }
 
-fn dense(hidden: u32, heads: u32, kv_heads: u32, layers: u32, width: u32) -> Architecture {
+fn dense(hidden: u32, heads: u32, kv_heads: u32, layers: u32, width: u32) -> Model {
     let text = format!(
         r#"{{"model_type": "llama", "hidden_size": {hidden}, "vocab_size": 1000, "num_hidden_layers": {layers},
             "num_attention_heads": {heads}, "num_key_value_heads": {kv_heads}, "intermediate_size": {width},
@@ -109,7 +109,7 @@ fn mixtures_choose_by_role_layer_and_shape() {
 }
 
 /// A model of 8 heads and 2 kv heads, 512 wide; `more` adds or overrides keys.
-fn small(more: &str) -> Architecture {
+fn small(more: &str) -> Model {
     let usual = r#""hidden_size": 512, "num_hidden_layers": 10, "num_attention_heads": 8, "num_key_value_heads": 2,
         "intermediate_size": 768, "vocab_size": 512"#;
     parse_config(&format!("{{{usual}, {more}}}"), "small").unwrap()

@@ -1,11 +1,11 @@
 //! `roofprobe evaluate`.
 
-use super::workload::{RoofOption, WorkloadOptions, find_model, find_profiles};
+use super::workload::{QueryOptions, find_model, find_profiles};
 use crate::error::Result;
-use crate::evaluate::{Question, evaluate};
+use crate::evaluate::{Query, evaluate};
 use crate::file;
 use crate::measured::{self, Joined};
-use crate::model::Architecture;
+use crate::model::Model;
 use crate::report::{self, Format};
 use crate::store::Named;
 use clap::Args;
@@ -23,10 +23,10 @@ Examples:
 How to read it: FLOP/B is the work per byte that memory must deliver. Below the device's ridge point
 memory binds, and tokens per second are bandwidth over bytes; beyond it compute binds.";
 
-/// Tell what a model can hope for on a device: work, intensity, what binds, tokens per second, potential.
+/// Predict the performance of a model on a device: tokens per second, what binds, memory, work, potential.
 ///
 /// The work is counted exactly from the architecture. Speeds go by what this device's kernels were measured to do, where
-/// its profile tells, and beside that by peak arithmetic and memory alone, which nothing exceeds. It also tells how many
+/// its profile has that, and beside that by peak arithmetic and memory alone, which nothing exceeds. It also shows how many
 /// sequences, or tokens of a draft, come almost free, and which weights are fastest here.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
@@ -41,15 +41,12 @@ pub(super) struct Evaluate {
     profiles: Vec<String>,
 
     /// Measured rates to set under the roofs: what llama-bench wrote (-o json, jsonl or csv), or a table of rates, whose
-    /// columns METHODOLOGY.md names. Adds tables; JSON has them as "measured", and CSV has nothing else.
+    /// columns docs/methodology.md names. Adds tables; JSON has them as "measured", and CSV has nothing else.
     #[arg(long, value_name = "FILE")]
     measured: Option<PathBuf>,
 
     #[command(flatten)]
-    workload: WorkloadOptions,
-
-    #[command(flatten)]
-    roof: RoofOption,
+    query: QueryOptions,
 
     /// Print the formulas of every operation with their values.
     #[arg(long)]
@@ -58,16 +55,14 @@ pub(super) struct Evaluate {
 
 impl Evaluate {
     pub(super) fn run(&self, format: Format) -> Result<()> {
-        let workload = self.workload.workload()?;
-        let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let query = Query { explain: self.explain, advise: true, ..self.query.query()? };
+        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
         let profiles = find_profiles(&self.profiles)?;
-        let question = Question { roof: self.roof.kind(), explain: self.explain, advise: true };
         let mut evaluations = Vec::new();
         for named in &profiles {
             for (model, asked) in models.iter().zip(&self.models) {
-                let evaluation =
-                    evaluate(model, &workload, &named.profile, &named.name, question).map_err(|e| e.within(asked))?;
-                evaluations.push(evaluation);
+                let evaluation = evaluate(model, &query, &named.profile, &named.name);
+                evaluations.push(evaluation.map_err(|e| e.within(asked))?);
             }
         }
         let mut report = report::evaluation::report(&evaluations)?;
@@ -81,10 +76,10 @@ impl Evaluate {
 
 impl Evaluate {
     /// The measured rates of `path` that belong to these models and profiles.
-    fn join(&self, path: &Path, models: &[Architecture], profiles: &[Named]) -> Result<Joined> {
+    fn join(&self, path: &Path, models: &[Model], profiles: &[Named]) -> Result<Joined> {
         let name = path.display().to_string();
         let measured = measured::parse(&name, &file::read_text(path)?)?;
-        let models: Vec<(&str, &Architecture)> = self.models.iter().map(String::as_str).zip(models).collect();
+        let models: Vec<(&str, &Model)> = self.models.iter().map(String::as_str).zip(models).collect();
         let profiles: Vec<_> = profiles.iter().map(|named| (named.name.as_str(), &named.profile)).collect();
         measured::join_all(&measured, &models, &profiles).map_err(|e| e.within(name))
     }

@@ -3,7 +3,7 @@
 use super::measure::Measure;
 use super::say;
 use crate::error::{Error, Result};
-use crate::evaluate::{Question, evaluate};
+use crate::evaluate::evaluate;
 use crate::model::weights::recipe::Recipe;
 use crate::model::{self, Weights, Workload};
 use crate::report::{self, Format, Report};
@@ -18,15 +18,14 @@ pub(super) fn run(format: Format) -> Result<()> {
     let measured = Measure::quick().measure()?;
     let workload = Workload { weights: Some(WEIGHTS), ..Workload::default() };
     let roofline = report::profile::report(&measured.profile)?;
-    let evaluation =
-        match evaluate(&model::find(MODEL)?, &workload, &measured.profile, "this machine", Question::default()) {
-            Ok(evaluation) => evaluation,
-            Err(error) => {
-                // What was found is shown all the same; the ceilings' own reasons say why it was not enough.
-                super::print_report(&roofline, format)?;
-                return Err(Error::failure(format!("{MODEL} cannot be evaluated: {error}")));
-            }
-        };
+    let evaluation = match evaluate(&model::find(MODEL)?, &workload.into(), &measured.profile, "this machine") {
+        Ok(evaluation) => evaluation,
+        Err(error) => {
+            // What was found is shown all the same; the ceilings' own reasons say why it was not enough.
+            super::print_report(&roofline, format)?;
+            return Err(Error::failure(format!("{MODEL} cannot be evaluated: {error}")));
+        }
+    };
     let hope = report::evaluation::report(&[evaluation])?;
     let json = serde_json::json!({ "profile": roofline.json, "evaluation": hope.json });
     // The machine's circumstances, the roofline's second table, are for `roofprobe show`.

@@ -1,17 +1,16 @@
-//! GPUs on the command line: listed, chosen, opened. `no_gpu.rs` says the same words in a build without them.
+//! GPUs on the command line: listed, chosen, opened. `no_gpu.rs` has the same functions for a build without them.
 
 use super::recorder::interrupted;
 use super::resume::Earlier;
 use super::say;
-use super::subject::Subject;
 use crate::device::Device;
-use crate::device::gpu::{self, Adapter, Gpu, Listed};
+use crate::device::gpu::{self, Adapter, AdapterList, Gpu};
 use crate::error::Result;
 use crate::profile::GpuProvenance;
 
-/// Every adapter, and what is to be said about the list.
+/// Every adapter, and notes about the list.
 pub(super) fn list() -> (Vec<serde_json::Value>, Vec<String>) {
-    let Listed { adapters, mut notes } = match gpu::adapters(interrupted) {
+    let AdapterList { adapters, mut notes } = match gpu::adapters(interrupted) {
         Ok(listed) => listed,
         Err(error) => return (Vec::new(), vec![error.to_string()]),
     };
@@ -32,22 +31,27 @@ pub(super) fn hardware() -> Result<(Vec<String>, Option<String>)> {
     Ok((names, none))
 }
 
-/// The name of the GPU that is meant.
+/// The name of the chosen GPU.
 pub(super) fn name(what: Option<&str>) -> Result<String> {
     Ok(chosen(what)?.name)
 }
 
-/// The GPU that is meant.
-pub(super) fn open(what: Option<&str>) -> Result<Subject> {
-    let adapter = chosen(what)?;
-    Gpu::open(&adapter, interrupted).map(subject)
+/// The chosen GPU, and how its numbers are got.
+///
+/// # Errors
+/// Misuse when `what` names none or several, failure when it cannot be opened.
+pub(super) fn open(what: Option<&str>) -> Result<(Box<dyn Device>, GpuProvenance)> {
+    Gpu::open(&chosen(what)?, interrupted).map(with_provenance)
 }
 
-/// The GPU of an earlier measurement.
-pub(super) fn reopen(earlier: &Earlier) -> Result<Subject> {
+/// The GPU of an earlier measurement, and how its numbers are got.
+///
+/// # Errors
+/// Misuse when it is not here, or has another driver.
+pub(super) fn reopen(earlier: &Earlier) -> Result<(Box<dyn Device>, GpuProvenance)> {
     let profile = &earlier.profile;
     let (Some(info), Some(asked)) = (&profile.device.gpu, &profile.provenance.gpu) else {
-        return Err(earlier.refusal("does not tell which GPU it is of"));
+        return Err(earlier.refusal("does not name its GPU"));
     };
     let (name, id, bus) = (&profile.device.name, info.pci_id.as_deref(), info.pci_bus.as_deref());
     let adapter = gpu::again(&adapters()?, name, id, bus, &asked.backend).map_err(|e| earlier.refusal(e))?;
@@ -57,10 +61,10 @@ pub(super) fn reopen(earlier: &Earlier) -> Result<Subject> {
             earlier.refusal(format!("was measured with another driver: {what} was \"{then}\", and is \"{now}\""))
         );
     }
-    Ok(subject(gpu))
+    Ok(with_provenance(gpu))
 }
 
-/// The first difference between two ways to ask a GPU that its numbers depend on: its name, then and now.
+/// The first difference between two provenances that numbers depend on: its name, the value then, the value now.
 fn difference(then: &GpuProvenance, now: &GpuProvenance) -> Option<(&'static str, String, String)> {
     let of = |p: &GpuProvenance| [&p.backend, &p.driver, &p.driver_info, &p.shader_checks].map(String::clone);
     let both = of(then).into_iter().zip(of(now));
@@ -68,7 +72,7 @@ fn difference(then: &GpuProvenance, now: &GpuProvenance) -> Option<(&'static str
     named.map(|(what, (then, now))| (what, then, now)).find(|(_, then, now)| then != now)
 }
 
-/// What there is; what there might be besides is said.
+/// Every adapter. Backends that could not be asked are reported.
 fn adapters() -> Result<Vec<Adapter>> {
     let listed = gpu::adapters(interrupted)?;
     listed.notes.iter().for_each(|note| say(note));
@@ -82,6 +86,7 @@ fn chosen(what: Option<&str>) -> Result<Adapter> {
     Ok(chosen.adapter)
 }
 
-fn subject(gpu: Gpu) -> Subject {
-    Subject { machine: gpu.machine(), provenance: Some(gpu.provenance()), simulated: None, device: Box::new(gpu) }
+fn with_provenance(gpu: Gpu) -> (Box<dyn Device>, GpuProvenance) {
+    let provenance = gpu.provenance();
+    (Box::new(gpu), provenance)
 }

@@ -1,8 +1,9 @@
-//! What a build without GPUs says where the others speak of them: see `gpu.rs`.
+//! The functions of `gpu.rs` in a build without GPU support.
 
 use super::resume::Earlier;
-use super::subject::Subject;
+use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::profile::GpuProvenance;
 
 const NONE: &str =
     "this build of roofprobe has no GPU support; build it with the feature gpu, as cargo does by default";
@@ -23,11 +24,11 @@ pub(super) fn name(_what: Option<&str>) -> Result<String> {
 }
 
 /// No GPU is opened here.
-pub(super) fn open(_what: Option<&str>) -> Result<Subject> {
+pub(super) fn open(_what: Option<&str>) -> Result<(Box<dyn Device>, GpuProvenance)> {
     Err(Error::failure(NONE))
 }
 
 /// Nor again.
-pub(super) fn reopen(earlier: &Earlier) -> Result<Subject> {
+pub(super) fn reopen(earlier: &Earlier) -> Result<(Box<dyn Device>, GpuProvenance)> {
     Err(earlier.refusal(NONE))
 }

@@ -1,13 +1,12 @@
 //! `roofprobe plot`.
 
 use super::say;
-use super::workload::{RoofOption, WorkloadOptions, find_model};
+use super::workload::{QueryOptions, find_model};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, Question, common_roof, evaluate};
+use crate::evaluate::{Evaluation, NamedProfile, common_roof, evaluate};
 use crate::file::{self, Durability};
-use crate::model::Architecture;
+use crate::model::Model;
 use crate::plot::{self, Chart, Drawing, Subject, Theme};
-use crate::profile::Profile;
 use crate::report::Format;
 use crate::store::{self, Named};
 use clap::{Args, ValueEnum};
@@ -30,7 +29,8 @@ point tells its numbers.";
 /// Several devices are drawn side by side, on the same axes. What a gate did not believe is dashed, what was quoted is
 /// dotted.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES, mut_group("LengthOptions", |group| group.requires("models")))]
+#[command(mut_group("UsageOptions", |group| group.requires("models")))]
 pub(super) struct Plot {
     /// Hardware profiles: files, or shipped names that `roofprobe profiles` lists.
     #[arg(required = true, value_name = "PROFILE")]
@@ -42,10 +42,7 @@ pub(super) struct Plot {
     models: Vec<String>,
 
     #[command(flatten)]
-    workload: WorkloadOptions,
-
-    #[command(flatten)]
-    roof: RoofOption,
+    query: QueryOptions,
 
     /// Where to write the picture; '-' is standard output. A picture that roofprobe drew is written over, nothing else.
     #[arg(short, long, value_name = "FILE", default_value = "roofline.svg")]
@@ -81,18 +78,15 @@ impl Plot {
         if format != Format::Text {
             return Err(Error::misuse("--format: a picture is SVG; leave the option out"));
         }
-        let workload = self.workload.workload()?;
+        let query = self.query.query()?;
         let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
-        let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
-        let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
-        let roof = self.roof.kind().unwrap_or_else(|| common_roof(&profiles));
-        let question = Question { roof: Some(roof), ..Question::default() };
+        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let profiles: Vec<NamedProfile> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
+        let query = query.by(query.roof.unwrap_or_else(|| common_roof(&profiles)));
         let evaluate = |named: &Named| -> Result<Vec<Evaluation>> {
             let with_names = models.iter().zip(&self.models);
             with_names
-                .map(|(model, asked)| {
-                    evaluate(model, &workload, &named.profile, &named.name, question).map_err(|e| e.within(asked))
-                })
+                .map(|(model, asked)| evaluate(model, &query, &named.profile, &named.name).map_err(|e| e.within(asked)))
                 .collect()
         };
         let evaluations: Vec<Vec<Evaluation>> = named.iter().map(evaluate).collect::<Result<_>>()?;

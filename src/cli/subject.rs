@@ -29,7 +29,7 @@ impl Subject {
     pub(super) fn open(selection: &Selection, threads: Option<usize>) -> Result<Subject> {
         match selection {
             Selection::Cpu => Cpu::new(threads).map(Subject::cpu),
-            Selection::Gpu(what) => gpu::open(what.as_deref()),
+            Selection::Gpu(what) => gpu::open(what.as_deref()).map(Subject::gpu),
             Selection::All => Err(Error::misuse("--device all: name one device")),
         }
     }
@@ -58,11 +58,15 @@ impl Subject {
                 Ok(Subject { machine, ..Subject::cpu(cpu) })
             }
             DeviceKind::Gpu => {
-                let subject = gpu::reopen(earlier)?;
+                let subject = Subject::gpu(gpu::reopen(earlier)?);
                 let machine = earlier.machine(subject.machine.clone())?;
                 Ok(Subject { machine, ..subject })
             }
         }
+    }
+
+    fn gpu((device, provenance): (Box<dyn Device>, GpuProvenance)) -> Subject {
+        Subject { machine: device.machine(), device, provenance: Some(provenance), simulated: None }
     }
 
     fn cpu(cpu: Cpu) -> Subject {

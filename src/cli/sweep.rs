@@ -1,13 +1,12 @@
 //! `roofprobe sweep`.
 
-use super::workload::{RoofOption, WorkloadOptions, find_model, find_profiles};
+use super::workload::{QueryOptions, find_model, find_profiles};
 use crate::error::{Error, Result};
-use crate::evaluate::common_roof;
-use crate::model::{Architecture, Phase, Workload};
-use crate::profile::Profile;
+use crate::evaluate::NamedProfile;
+use crate::model::{Knob, Model, Phase, Workload};
 use crate::report::Format;
 use crate::report::sweep::Sheet;
-use crate::sweep::{self, Axis, Over, Status};
+use crate::sweep::{self, Axis, Over};
 use clap::{Args, ValueEnum};
 use rayon::prelude::*;
 use std::io::{ErrorKind, IsTerminal, Stdout, Write};
@@ -53,10 +52,7 @@ pub(super) struct Sweep {
     phases: Vec<PhaseName>,
 
     #[command(flatten)]
-    workload: WorkloadOptions,
-
-    #[command(flatten)]
-    roof: RoofOption,
+    query: QueryOptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -82,14 +78,13 @@ type Share = (u64, Range<u64>);
 
 impl Sweep {
     pub(super) fn run(&self, format: Format) -> Result<()> {
-        let workload = self.workload.workload()?;
-        let axes = self.axes(&workload)?;
-        let models: Vec<Architecture> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let query = self.query.query()?;
+        let axes = self.axes(&query.workload)?;
+        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
         let named = find_profiles(&self.profiles)?;
-        let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
-        let roof = self.roof.kind().unwrap_or_else(|| common_roof(&profiles));
-        let phases = self.phases(&workload, &axes);
-        let sweep = sweep::Sweep::new(&models, &profiles, workload, axes, phases, roof)?;
+        let profiles: Vec<NamedProfile> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
+        let phases = self.phases(&query.workload, &axes);
+        let sweep = sweep::Sweep::new(&models, &profiles, query, axes, phases)?;
         possible(&sweep)?;
         let sheet = Sheet::new(&sweep, format);
         let mut out = Out::new(&sweep);
@@ -113,20 +108,8 @@ impl Sweep {
     fn axes(&self, workload: &Workload) -> Result<Vec<Over>> {
         let parse = |text: &String| text.parse().map_err(|why| Error::misuse(format!("--over {why}")));
         let axes: Vec<Over> = self.over.iter().map(parse).collect::<Result<_>>()?;
-        let usual = Workload { generate: None, ..Workload::default() };
         for over in &axes {
-            let set = match over.axis {
-                Axis::Depth => false,
-                Axis::Weights => workload.weights != usual.weights,
-                Axis::Kv => workload.kv != usual.kv,
-                Axis::Prompt => workload.prompt != usual.prompt,
-                Axis::Generate => workload.generate != usual.generate,
-                Axis::Cached => workload.cached != usual.cached,
-                Axis::Context => workload.context != usual.context,
-                Axis::Batch => workload.batch != usual.batch,
-                Axis::MicroBatch => workload.micro_batch != usual.micro_batch,
-            };
-            if set {
+            if over.axis.is_set_in(workload) {
                 let name = over.axis.name();
                 return Err(Error::misuse(format!("--{name}: --over {name} gives its values; leave one of them out")));
             }
@@ -148,7 +131,7 @@ impl Sweep {
         }
         if phases.is_empty() {
             phases.extend([Phase::Prefill, Phase::Decode]);
-            if workload.generate.is_some() || axes.iter().any(|over| over.axis == Axis::Generate) {
+            if workload.generate.is_some() || axes.iter().any(|over| over.axis == Axis::Knob(Knob::GENERATE)) {
                 phases.push(Phase::Generation);
             }
         }
@@ -168,8 +151,10 @@ fn possible(sweep: &sweep::Sweep) -> Result<()> {
             places.into_iter().any(|place| {
                 let mut found = false;
                 case.each_row(place..place + 1, |row| {
-                    found |= row.status == Status::Evaluated;
-                    first.get_or_insert_with(|| format!("{}: {}", row.model, row.reason.unwrap_or_default()));
+                    found |= row.outcome.is_ok();
+                    first.get_or_insert_with(|| {
+                        format!("{}: {}", row.names.model, row.outcome.err().unwrap_or_default())
+                    });
                 });
                 found
             })

@@ -1,7 +1,6 @@
 //! Exact counts by class.
 
-use super::exact;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{ByClass, Class};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -45,6 +44,15 @@ impl ClassCounts {
         }
         self
     }
+}
+
+/// A count in 64 bits.
+///
+/// # Errors
+/// Misuse when it exceeds them.
+pub(crate) fn exact(count: u128) -> Result<u64> {
+    u64::try_from(count)
+        .map_err(|_| Error::misuse("a count exceeds 64 bits; lower --prompt, --context, --generate or --batch"))
 }
 
 impl Serialize for ClassCounts {

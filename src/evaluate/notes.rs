@@ -3,7 +3,7 @@
 use super::memory::Memory;
 use super::{Evaluator, PhaseResult, RoofKind};
 use crate::error::Result;
-use crate::model::{Architecture, Phase, Workload};
+use crate::model::{Model, Phase, Workload};
 use crate::profile::{GpuClass, Profile};
 use crate::roofline::{Arithmetic, Task};
 use roofprobe_kernels::Op;
@@ -14,21 +14,18 @@ const MODES_APART: f64 = 1.2;
 /// All of it, the most important first.
 pub(super) fn all(
     evaluator: &Evaluator,
-    roof: RoofKind,
-    workload: &Workload,
-    profile: &Profile,
     phases: &[PhaseResult],
     tasks: &[Task],
     memory: &Memory,
 ) -> Result<Vec<String>> {
-    let model = evaluator.demand.model();
+    let (model, profile, workload) = (evaluator.demand.model(), evaluator.profile, &evaluator.query.workload);
     let mut notes: Vec<String> = software_note(profile).into_iter().collect();
     notes.extend(roof_notes(evaluator, workload)?);
     notes.extend(modes_note(evaluator, profile));
-    if roof == RoofKind::Achieved {
+    if evaluator.roof() == RoofKind::Achieved {
         notes.extend(evaluator.achieved.iter().flat_map(|achieved| achieved.remarks(tasks)));
     }
-    notes.extend(model.remarks.iter().cloned());
+    notes.extend(model.source.remarks.iter().cloned());
     notes.extend(phases.iter().filter_map(expert_note));
     notes.extend(context_note(model, workload));
     notes.extend(cache_note(profile, memory.weights));
@@ -85,8 +82,8 @@ fn memory_note(needed: u64, has: Option<u64>) -> Option<String> {
     }
 }
 
-fn context_note(model: &Architecture, workload: &Workload) -> Option<String> {
-    let (made_for, asked) = (model.max_positions?, workload.longest());
+fn context_note(model: &Model, workload: &Workload) -> Option<String> {
+    let (made_for, asked) = (model.source.max_positions?, workload.longest());
     (asked > made_for).then(|| format!("{asked} tokens are asked for; the model was made for {made_for}"))
 }
 

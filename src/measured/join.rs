@@ -2,7 +2,7 @@
 
 use super::{Measured, MeasuredPoint, join};
 use crate::error::{Error, Result};
-use crate::model::Architecture;
+use crate::model::Model;
 use crate::profile::Profile;
 
 /// What came of joining.
@@ -19,11 +19,7 @@ pub struct Joined {
 ///
 /// # Errors
 /// Misuse when nothing belongs together, listing what was measured; and as [`join`].
-pub fn join_all(
-    measured: &[Measured],
-    models: &[(&str, &Architecture)],
-    profiles: &[(&str, &Profile)],
-) -> Result<Joined> {
+pub fn join_all(measured: &[Measured], models: &[(&str, &Model)], profiles: &[(&str, &Profile)]) -> Result<Joined> {
     let mut joined = Joined::default();
     let mut used = vec![false; measured.len()];
     for (profile_name, profile) in profiles {

@@ -2,7 +2,7 @@
 
 use super::Measured;
 use crate::error::{Error, Result};
-use crate::model::{Architecture, Class, TensorTypes, Totals, Weights};
+use crate::model::{Class, Model, TensorTypes, Totals, Weights};
 use crate::potential::{Point, Potential};
 use crate::profile::{Family, Profile};
 use crate::roofline::{Arithmetic, Ridge, Roofs};
@@ -137,18 +137,19 @@ impl Measured {
     /// the model was asked for by.
     ///
     /// # Errors
-    /// As [`Architecture::parameters`].
-    pub fn is_of(&self, model: &Architecture, asked: &str) -> Result<bool> {
+    /// As [`Model::parameters`].
+    pub fn is_of(&self, model: &Model, asked: &str) -> Result<bool> {
         let Some(parameters) = self.parameters else {
-            return Ok([asked, &model.name].iter().any(|name| self.model.eq_ignore_ascii_case(name)));
+            return Ok([asked, model.name()].iter().any(|name| self.model.eq_ignore_ascii_case(name)));
         };
-        let counted = model.stored.as_ref().map_or_else(|| model.parameters(), |stored| Ok(stored.params_total))?;
+        let counted =
+            model.storage.gguf.as_ref().map_or_else(|| model.parameters(), |stored| Ok(stored.params_total))?;
         Ok(parameters.abs_diff(counted) as f64 <= parameters as f64 * PARAMETERS_DIFFER)
     }
 
     /// The weights to reckon with: a file's are as they are.
-    fn format(&self, model: &Architecture) -> Result<Option<Weights>> {
-        match (&model.stored, self.weights) {
+    fn format(&self, model: &Model) -> Result<Option<Weights>> {
+        match (&model.storage.gguf, self.weights) {
             (Some(_), _) => Ok(None),
             (None, Some(weights)) => Ok(Some(weights)),
             (None, None) if self.weights_named.is_empty() => Err(self.wrong("weights", "is missing")),
@@ -170,7 +171,7 @@ impl Measured {
 /// # Errors
 /// Misuse: a format that is not known, a GGUF file that has other bytes than the run's, a profile without roofs, or counts
 /// beyond their limits.
-pub fn join(measured: &Measured, model: &Architecture, profile: &Profile, profile_name: &str) -> Result<MeasuredPoint> {
+pub fn join(measured: &Measured, model: &Model, profile: &Profile, profile_name: &str) -> Result<MeasuredPoint> {
     let types = TensorTypes::of(model, measured.format(model)?).map_err(|e| e.within(&measured.record))?;
     let mut notes = Vec::new();
     notes.extend(check_bytes(measured, model, &types)?);
@@ -194,7 +195,7 @@ pub fn join(measured: &Measured, model: &Architecture, profile: &Profile, profil
     Ok(MeasuredPoint {
         record: measured.record.clone(),
         label: measured.label.clone(),
-        model: model.name.clone(),
+        model: model.name().to_owned(),
         measured_model: measured.model.clone(),
         profile: profile_name.to_owned(),
         device: profile.device.name.clone(),
@@ -228,7 +229,7 @@ pub fn join(measured: &Measured, model: &Architecture, profile: &Profile, profil
 }
 
 /// What all passes take together, and how many there are.
-fn counted(measured: &Measured, model: &Architecture, types: &TensorTypes) -> Result<(Totals, u64)> {
+fn counted(measured: &Measured, model: &Model, types: &TensorTypes) -> Result<(Totals, u64)> {
     let (mut steps, mut passes) = (Vec::new(), 0);
     for (pass, forward) in measured.passes.forwards() {
         let forward = crate::model::Forward { latents: measured.runtime.latents(model, pass), ..forward };
@@ -241,26 +242,26 @@ fn counted(measured: &Measured, model: &Architecture, types: &TensorTypes) -> Re
 }
 
 /// That the engine had the same bytes before it as are counted here.
-fn check_bytes(measured: &Measured, model: &Architecture, types: &TensorTypes) -> Result<Option<String>> {
+fn check_bytes(measured: &Measured, model: &Model, types: &TensorTypes) -> Result<Option<String>> {
     let (Some(ran), Some(counted)) = (measured.tensor_bytes, types.tensor_bytes) else { return Ok(None) };
     if ran == counted {
         return Ok(None);
     }
-    let differ = format!("ran {ran} bytes of tensors, and {} as {} has {counted}", model.name, types.format);
-    if model.stored.is_some() {
+    let differ = format!("ran {ran} bytes of tensors, and {} as {} has {counted}", model.name(), types.format);
+    if model.storage.gguf.is_some() {
         return Err(measured.wrong("model_size", format!("{differ}: another file")));
     }
     Ok(Some(format!("{differ}; name the GGUF file as the model to count its own")))
 }
 
 /// Where a cache holds all weights, main memory need not be the roof.
-fn cache_note(model: &Architecture, profile: &Profile, weights: u64) -> Option<String> {
+fn cache_note(model: &Model, profile: &Profile, weights: u64) -> Option<String> {
     let largest = profile.device.caches.iter().map(|c| c.bytes.saturating_mul(u64::from(c.instances))).max()?;
     let (mib, of) = (weights.div_ceil(1 << 20), largest >> 20);
     (weights <= largest).then(|| {
         format!(
             "the weights of {} ({mib} MiB) fit in a cache ({of} MiB); a run may exceed the roof of main memory",
-            model.name
+            model.name()
         )
     })
 }

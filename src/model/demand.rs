@@ -1,24 +1,37 @@
 //! What a model asks of a device: made once, asked for many passes.
 
-use super::architecture::Architecture;
-use super::steps::{Counted, Forward, Latents, Step};
-use super::stored::TensorTypes;
+use super::language_model::Model;
+use super::layer::Latents;
+use super::steps::{Counted, Forward, Step};
 use super::tensor_type::TensorType;
+use super::tensor_types::TensorTypes;
 use super::typing::Typing;
 use super::weights::Weights;
-use super::workload::{Phase, Run, Workload};
+use super::workload::{Pass, Phase, Workload};
 use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+
+/// Like passes in a row, with their steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Which kind of pass.
+    pub pass: Pass,
+    /// The passes.
+    pub forward: Forward,
+    /// What they take, all passes together.
+    pub steps: Vec<Step>,
+}
 
 /// A model with the type of everything that it reads: weights and cache. Lists of steps cost no look-up, and no allocation
 /// where one brings the place to write them to.
 #[derive(Clone, Debug)]
 pub struct Demand<'a> {
-    model: &'a Architecture,
+    model: &'a Model,
     weights: Option<Weights>,
     kv: TensorType,
     types: TensorTypes,
     /// For each way of doing latent attention, without and with rows left out in the last layer; or why it cannot be.
-    typings: [Result<Typing>; 6],
+    typings: BTreeMap<(Latents, bool), Result<Typing>>,
 }
 
 impl<'a> Demand<'a> {
@@ -26,16 +39,17 @@ impl<'a> Demand<'a> {
     ///
     /// # Errors
     /// As [`TensorTypes::of`]; misuse when the model lies beyond the limits of configurations.
-    pub fn new(model: &'a Architecture, weights: Option<Weights>, kv: TensorType) -> Result<Demand<'a>> {
+    pub fn new(model: &'a Model, weights: Option<Weights>, kv: TensorType) -> Result<Demand<'a>> {
         model.validate()?;
         let types = TensorTypes::of(model, weights)?;
-        let typing = |latents, prunes| Typing::of(model, &types, latents, prunes, kv);
-        let typings = std::array::from_fn(|place| typing(Latents::ALL[place / 2], place % 2 == 1));
+        let keys = Latents::ALL.into_iter().flat_map(|latents| [(latents, false), (latents, true)]);
+        let typing = |(latents, prunes)| Typing::of(&model.shape, &types, latents, prunes, kv);
+        let typings = keys.map(|key| (key, typing(key))).collect();
         Ok(Demand { model, weights, kv, types, typings })
     }
 
     /// The model.
-    pub fn model(&self) -> &'a Architecture {
+    pub fn model(&self) -> &'a Model {
         self.model
     }
 
@@ -78,7 +92,7 @@ impl<'a> Demand<'a> {
     /// that are otherwise alike store a tensor in several types, each has a step of its own.
     ///
     /// # Errors
-    /// As [`Architecture::forward`]; misuse when rows of the cache are no whole number of blocks.
+    /// As [`ModelShape::forward`]; misuse when rows of the cache are no whole number of blocks.
     pub fn steps_into(&self, forward: &Forward, steps: &mut Vec<Step>) -> Result<()> {
         steps.clear();
         self.each_step(forward, |step| steps.push(*step))
@@ -102,9 +116,18 @@ impl<'a> Demand<'a> {
     /// # Errors
     /// As [`Demand::steps_into`].
     pub fn each_step(&self, forward: &Forward, mut take: impl FnMut(&Step)) -> Result<()> {
-        // In the order of `Latents::ALL`, without and with rows left out.
-        let typing = self.typings[2 * forward.latents as usize + usize::from(forward.prunes())].as_ref();
-        let typing = typing.map_err(Error::clone)?;
-        self.model.each_step(forward, |place, step| typing.each(place, step, &mut take))
+        let typing = self.typings[&(forward.latents, forward.prunes())].as_ref().map_err(Error::clone)?;
+        self.model.shape.each_step(forward, |place, step| typing.each(place, step, &mut take))
+    }
+}
+
+impl Workload {
+    /// The runs of one phase, each with its steps; a [`Demand`] answers for many workloads at less cost.
+    ///
+    /// # Errors
+    /// As [`Demand::new`] and [`Demand::runs`].
+    pub fn runs(&self, model: &Model, phase: Phase) -> Result<Vec<Run>> {
+        self.validate()?;
+        Demand::new(model, self.weights, self.kv)?.runs(self, phase)
     }
 }

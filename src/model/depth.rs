@@ -1,16 +1,18 @@
 //! The same model, shallower or deeper.
 
-use super::architecture::{Architecture, limits};
+use super::language_model::{Model, Source};
 use super::layer::Layer;
+use super::limits;
+use super::shape::ModelShape;
 use crate::error::{Error, Result};
 
-impl Architecture {
+impl Model {
     /// The same model cut or repeated to `layers` layers: each is as the one whose place is the remainder by the old number,
     /// so that patterns go on. No published number of parameters applies to it.
     ///
     /// # Errors
     /// Misuse for no layers, for more than any model has, and for a GGUF file's model, whose tensors are those of its layers.
-    pub fn with_layers(&self, layers: u64) -> Result<Architecture> {
+    pub fn with_layers(&self, layers: u64) -> Result<Model> {
         let old = self.layer_count();
         if !(1..=limits::LAYERS).contains(&layers) {
             return Err(Error::misuse(format!("depth: must lie in 1..={}, is {layers}", limits::LAYERS)));
@@ -18,10 +20,10 @@ impl Architecture {
         if layers == old {
             return Ok(self.clone());
         }
-        if self.stored.is_some() {
+        if self.storage.gguf.is_some() {
             return Err(Error::misuse(format!(
                 "depth: {} is a GGUF file with the tensors of {old} layers, no more and no fewer; give a config.json or a name from `roofprobe models`",
-                self.name
+                self.name()
             )));
         }
         self.validate()?;
@@ -31,10 +33,14 @@ impl Architecture {
             places.sort_unstable();
             Layer { places, ..layer.clone() }
         };
-        let kinds = self.layers.iter().map(kept).filter(|layer| !layer.places.is_empty()).collect();
+        let kinds = self.shape.layers.iter().map(kept).filter(|layer| !layer.places.is_empty()).collect();
         let done = if layers < old { "cut" } else { "repeated" };
-        let mut remarks = self.remarks.clone();
-        remarks.push(format!("{}: its {old} layers are {done} to {layers}", self.name));
-        Ok(Architecture { layers: kinds, published: None, remarks, ..self.clone() })
+        let mut remarks = self.source.remarks.clone();
+        remarks.push(format!("{}: its {old} layers are {done} to {layers}", self.name()));
+        Ok(Model {
+            shape: ModelShape { layers: kinds, ..self.shape.clone() },
+            source: Source { published: None, remarks, ..self.source.clone() },
+            storage: self.storage.clone(),
+        })
     }
 }

@@ -1,6 +1,22 @@
 //! Kinds of layers: how tokens are mixed, what is done to each token, and what is normalised.
 
-use super::architecture::limits;
+use super::limits;
+
+/// What multi-head latent attention keeps, and how it attends: runtimes differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Latents {
+    /// Expanded keys and values are kept, and attended to head by head.
+    Expanded,
+    /// Latents are kept; every pass expands all that are visible, and attends head by head.
+    Naive,
+    /// Latents are kept and attended to: queries go into the space of latents, results come out of it.
+    Absorbed,
+}
+
+impl Latents {
+    /// All ways.
+    pub(super) const ALL: [Latents; 3] = [Latents::Expanded, Latents::Naive, Latents::Absorbed];
+}
 
 /// Alike layers: one mixer, one feed-forward, one way of normalising.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +142,7 @@ impl Mamba2 {
 
 impl Mixer {
     /// Cache elements that one token leaves in one such layer.
-    pub(super) fn cached_per_token(&self, latents: super::Latents) -> u64 {
+    pub(super) fn cached_per_token(&self, latents: Latents) -> u64 {
         match self {
             Mixer::GroupedQuery(a) => 2 * a.kv_heads * a.head_dim,
             Mixer::Latent(a) => a.cached(latents),
@@ -171,10 +187,10 @@ impl Latent {
         self.heads * (self.plain_dim + self.rotary_dim + self.value_dim)
     }
 
-    fn cached(&self, latents: super::Latents) -> u64 {
+    fn cached(&self, latents: Latents) -> u64 {
         match latents {
-            super::Latents::Expanded => self.expanded(),
-            super::Latents::Naive | super::Latents::Absorbed => self.row(),
+            Latents::Expanded => self.expanded(),
+            Latents::Naive | Latents::Absorbed => self.row(),
         }
     }
 }

@@ -1,16 +1,16 @@
 //! Which tensors hold a model's weights, and what they are called: steps are named alike in all families, files are not.
 
-use super::architecture::Architecture;
 use super::family::Family;
-use super::layer::{FeedForward, Mixer};
-use super::steps::{Forward, Latents, Step};
+use super::layer::{FeedForward, Latents, Mixer};
+use super::shape::ModelShape;
+use super::steps::{Forward, Step};
 use crate::error::Result;
 use roofprobe_kernels::Op;
 use std::collections::BTreeMap;
 
 /// Which matrices are stored as one, and which one as two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct TensorLayout {
     /// Queries, keys and values in `attn_qkv`.
     pub(super) fused_attention: bool,
     /// `ffn_gate` within `ffn_up`.
@@ -19,16 +19,16 @@ pub(super) struct Layout {
     pub(super) parted_latents: bool,
 }
 
-impl Layout {
+impl TensorLayout {
     /// As the makers of a family store it.
-    pub(super) const fn of_checkpoint(family: Family) -> Layout {
+    pub(super) const fn of_checkpoint(family: Family) -> TensorLayout {
         let facts = family.facts();
-        Layout { fused_attention: facts.fused_attention, fused_gate: facts.fused_gate, parted_latents: false }
+        TensorLayout { fused_attention: facts.fused_attention, fused_gate: facts.fused_gate, parted_latents: false }
     }
 
     /// As llama.cpp converts it.
-    pub(super) const fn of_gguf(family: Family) -> Layout {
-        Layout { parted_latents: family.latents_in_llama_cpp(), ..Layout::of_checkpoint(family) }
+    pub(super) const fn of_gguf(family: Family) -> TensorLayout {
+        TensorLayout { parted_latents: family.latents_in_llama_cpp(), ..TensorLayout::of_checkpoint(family) }
     }
 }
 
@@ -63,11 +63,11 @@ impl Tensor {
 }
 
 /// Every tensor of weights, by block and name.
-pub(super) fn tensors(model: &Architecture, layout: Layout) -> Result<Vec<Tensor>> {
+pub(super) fn tensors(model: &ModelShape, family: Family, layout: TensorLayout) -> Result<Vec<Tensor>> {
     let latents = if layout.parted_latents { Latents::Absorbed } else { Latents::Naive };
     let mut all: BTreeMap<(Option<u64>, String), Tensor> = BTreeMap::new();
     for step in model.forward(&Forward { latents, ..Forward::ONE_TOKEN })? {
-        for (part, read) in parts(model, layout, &step).into_iter().zip([true, false]) {
+        for (part, read) in stored_as(model, family, layout, &step).into_iter().zip([true, false]) {
             for index in 0..step.repeat {
                 let block = step.kind.map(|kind| model.layers[kind].places[index as usize]);
                 let tensor =
@@ -83,7 +83,7 @@ pub(super) fn tensors(model: &Architecture, layout: Layout) -> Result<Vec<Tensor
 }
 
 /// The tensors that one layer's step reads: a norm with a bias reads two, a tied head none of its own.
-fn parts(model: &Architecture, layout: Layout, step: &Step) -> Vec<Tensor> {
+fn stored_as(model: &ModelShape, family: Family, layout: TensorLayout, step: &Step) -> Vec<Tensor> {
     let Some(stored) = step.stored else { return Vec::new() };
     let stack = stack(model, step);
     let (rows, row, dimensions) = match step.op {
@@ -96,13 +96,13 @@ fn parts(model: &Architecture, layout: Layout, step: &Step) -> Vec<Tensor> {
     let tensor = |name| Tensor { name, block: None, rows, row, stack, dimensions, readers: Vec::new() };
     let normalises = matches!(step.op, Op::RmsNorm | Op::LayerNorm | Op::GatedNorm);
     if normalises && stored.k > 1 {
-        let name = renamed(model.family, step.name);
+        let name = renamed(family, step.name);
         return vec![tensor(format!("{name}.weight")), tensor(format!("{name}.bias"))];
     }
-    vec![tensor(name_of(model.family, layout, step.name))]
+    vec![tensor(name_of(family, layout, step.name))]
 }
 
-fn name_of(family: Family, layout: Layout, step: &str) -> String {
+fn name_of(family: Family, layout: TensorLayout, step: &str) -> String {
     // Two that files keep without an ending, and one that is a bias to them.
     match step {
         "ssm_a" | "ssm_d" => return step.to_owned(),
@@ -126,7 +126,7 @@ fn renamed(family: Family, name: &str) -> &str {
     other.map_or(name, |(_, own)| own)
 }
 
-fn stack(model: &Architecture, step: &Step) -> u64 {
+fn stack(model: &ModelShape, step: &Step) -> u64 {
     if step.op != Op::Matmul {
         return 1;
     }

@@ -1,31 +1,67 @@
-//! A model by its path, whatever kind of file stands there.
+//! Models by their path: the one place of this module that opens files.
 
-use super::architecture::Architecture;
-use super::config::read_config;
-use super::gguf;
-use crate::error::Result;
+use super::config::parse_config;
+use super::gguf::{self, Gguf, parse_gguf};
+use super::language_model::Model;
+use crate::error::{Error, Result};
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// Reads a model: a GGUF file by its ending or its first letters, the `config.json` of a folder, or any other file as a `config.json`.
 ///
 /// # Errors
-/// Misuse, naming the file and the key or tensor, as [`read_config`] and [`gguf::read_gguf`] say it.
-pub fn read_model(path: &Path) -> Result<Architecture> {
+/// Misuse, naming the file and the key or tensor, as [`read_config`] and [`read_gguf`] say it.
+pub fn read_model(path: &Path) -> Result<Model> {
     if path.is_dir() {
         return read_config(&path.join("config.json"));
     }
     if !is_gguf(path) {
         return read_config(path);
     }
-    let file = gguf::read_gguf(path)?;
-    gguf::architecture(&file, &name_of(path)).map_err(|e| e.within(path.display()))
+    gguf::model(&read_gguf(path)?, &gguf_name(path)).map_err(|e| e.within(path.display()))
+}
+
+/// Reads a Hugging Face `config.json`. The model is named after the file, or after its folder where the file is simply
+/// called `config.json`.
+///
+/// # Errors
+/// Misuse, naming the file and the key: not JSON, an unknown `model_type`, a missing key, a value of the wrong type or
+/// beyond its limit, a contradiction, or a feature that is not supported yet.
+pub fn read_config(path: &Path) -> Result<Model> {
+    let text = crate::file::read_text(path)?;
+    parse_config(&text, &config_name(path)).map_err(|e| e.within(path.display()))
+}
+
+/// Reads the head of a GGUF file, and of the other parts of a split one, which are looked for beside it.
+///
+/// # Errors
+/// Misuse, naming the file, the key or tensor, and the remedy: missing, not a GGUF file, big-endian, of another version,
+/// truncated, or contradicting itself.
+pub fn read_gguf(path: &Path) -> Result<Gguf> {
+    gguf::split::whole(path, parse_file(path)?, parse_file)
+}
+
+fn parse_file(path: &Path) -> Result<Gguf> {
+    let open = || -> std::io::Result<_> {
+        let about = std::fs::metadata(path)?;
+        if !about.is_file() {
+            return Ok(None);
+        }
+        Ok(Some((File::open(path)?, about.len())))
+    };
+    let place = path.display();
+    match open() {
+        Ok(Some((file, length))) => parse_gguf(file, length).map_err(|e| e.within(place)),
+        Ok(None) => Err(Error::misuse(format!("{place}: is no regular file; name a GGUF file"))),
+        Err(e) if e.kind() == ErrorKind::NotFound => Err(Error::misuse(format!("{place}: no such file"))),
+        Err(e) => Err(Error::misuse(format!("{place}: cannot be opened: {e}"))),
+    }
 }
 
 fn is_gguf(path: &Path) -> bool {
     let named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
-    // Stores of models name files by their digest. What cannot be read here is told of where it is read.
+    // Stores of models name files by their digest. What cannot be read here is reported where it is read.
     let begins = || {
         let mut magic = [0; 4];
         let read = path.is_file() && File::open(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok());
@@ -34,8 +70,17 @@ fn is_gguf(path: &Path) -> bool {
     named || begins()
 }
 
+fn config_name(path: &Path) -> String {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let folder = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    match folder {
+        Some(folder) if stem == "config" => folder,
+        _ => stem,
+    }
+}
+
 /// The file's name without its ending and without its part.
-fn name_of(path: &Path) -> String {
+fn gguf_name(path: &Path) -> String {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let part = stem.rsplit_once("-of-").and_then(|(rest, count)| {
         let (name, number) = rest.rsplit_once('-')?;

@@ -1,17 +1,14 @@
 //! How a model is used: prompt, context, generation, batch, and the types its operands are stored in.
 
-use super::architecture::Architecture;
-use super::demand::Demand;
-use super::steps::{Forward, Latents, Step};
+use super::language_model::Model;
+use super::layer::Latents;
+use super::limits::{self, BATCH_MAX};
+use super::steps::Forward;
 use super::tensor_type::TensorType;
 use super::weights::Weights;
 use crate::error::{Error, Result};
-use serde::Serialize;
-
-/// 16 Mi tokens: beyond any context window published (10 million tokens), and small enough for exact sums.
-pub(super) const TOKENS_MAX: u64 = 1 << 24;
-/// Sequences served at once: beyond any server.
-pub const BATCH_MAX: u64 = 1 << 16;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 /// How a model is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +34,66 @@ pub struct Workload {
     pub micro_batch: Option<u64>,
     /// Whether a prefill goes on, behind the last layer's mixer, with the rows whose logits are needed, as llama.cpp does.
     pub prune_last_layer: bool,
+}
+
+/// A whole number of a workload, as options, axes of sweeps and records name it. [`Knob::ALL`] is what all of them are made
+/// from.
+#[derive(Clone, Copy, Debug)]
+pub struct Knob {
+    /// The name of its option and of its axis.
+    pub name: &'static str,
+    /// Its key in records.
+    pub key: &'static str,
+    /// Its value; none where it is not given.
+    pub get: fn(&Workload) -> Option<u64>,
+    /// Gives it a value.
+    pub set: fn(&mut Workload, u64),
+}
+
+impl Knob {
+    /// Tokens of the prompt.
+    pub const PROMPT: Knob = Knob { name: "prompt", key: "prompt", get: |w| Some(w.prompt), set: |w, n| w.prompt = n };
+    /// Tokens in the cache before the prompt.
+    pub const CACHED: Knob = Knob { name: "cached", key: "cached", get: |w| Some(w.cached), set: |w, n| w.cached = n };
+    /// Keys that the decode step sees.
+    pub const CONTEXT: Knob =
+        Knob { name: "context", key: "context", get: |w| w.context, set: |w, n| w.context = Some(n) };
+    /// Tokens generated.
+    pub const GENERATE: Knob =
+        Knob { name: "generate", key: "generate", get: |w| w.generate, set: |w, n| w.generate = Some(n) };
+    /// Sequences.
+    pub const BATCH: Knob = Knob { name: "batch", key: "batch", get: |w| Some(w.batch), set: |w, n| w.batch = n };
+    /// Tokens that a prefill takes in at once.
+    pub const MICRO_BATCH: Knob =
+        Knob { name: "micro-batch", key: "micro_batch", get: |w| w.micro_batch, set: |w, n| w.micro_batch = Some(n) };
+
+    /// All of them, in the order of records.
+    pub const ALL: [Knob; 6] =
+        [Knob::PROMPT, Knob::CACHED, Knob::CONTEXT, Knob::GENERATE, Knob::BATCH, Knob::MICRO_BATCH];
+}
+
+impl PartialEq for Knob {
+    /// A key is one knob's.
+    fn eq(&self, other: &Knob) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Knob {}
+
+/// A workload as records write it: every knob under its key, the context as it follows from the others. The format of the
+/// weights is not there: a file's is only known with its model.
+impl Serialize for Workload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let settled = self.settled();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("kv", &self.kv.to_string())?;
+        for knob in Knob::ALL {
+            map.serialize_entry(knob.key, &(knob.get)(&settled))?;
+        }
+        map.serialize_entry("prune_last_layer", &self.prune_last_layer)?;
+        map.end()
+    }
 }
 
 /// An inference engine, as far as its choices change what is counted: today, how it does multi-head latent attention.
@@ -69,9 +126,9 @@ impl Runtime {
     }
 
     /// How it does latent attention in this model and kind of pass.
-    pub fn latents(self, model: &Architecture, pass: Pass) -> Latents {
+    pub fn latents(self, model: &Model, pass: Pass) -> Latents {
         match (self, pass) {
-            (Runtime::LlamaCpp, _) if model.family.latents_in_llama_cpp() => Latents::Absorbed,
+            (Runtime::LlamaCpp, _) if model.family().latents_in_llama_cpp() => Latents::Absorbed,
             (Runtime::LlamaCpp, _) => Latents::Expanded,
             (Runtime::Vllm, Pass::Decode) => Latents::Absorbed,
             (Runtime::Vllm, Pass::Prefill) | (Runtime::HuggingFace, _) => Latents::Naive,
@@ -146,17 +203,6 @@ pub enum Pass {
     Decode,
 }
 
-/// Like passes in a row, with their steps.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Run {
-    /// Which kind of pass.
-    pub pass: Pass,
-    /// The passes.
-    pub forward: Forward,
-    /// What they take, all passes together.
-    pub steps: Vec<Step>,
-}
-
 impl Workload {
     /// The types that a cache can be stored in.
     pub const CACHES: [TensorType; 10] = [
@@ -175,6 +221,11 @@ impl Workload {
     /// Keys that the token of a decode step sees, itself included.
     pub fn decode_context(&self) -> u64 {
         self.context.unwrap_or(self.filled().saturating_add(1))
+    }
+
+    /// The same workload with its context written out.
+    pub fn settled(&self) -> Workload {
+        Workload { context: Some(self.decode_context()), ..*self }
     }
 
     /// Tokens that the cache of one sequence must hold at the longest.
@@ -200,10 +251,10 @@ impl Workload {
     /// Misuse, naming the option: no tokens, no sequences, more than 2²⁴ tokens or 2¹⁶ sequences, a micro-batch that is
     /// less than a token of each sequence, or a type in which no weights or caches are stored.
     pub fn validate(&self) -> Result<()> {
-        within("--prompt", self.prompt, TOKENS_MAX)?;
-        within("--cached and --prompt together", self.filled(), TOKENS_MAX)?;
-        within("--context", self.decode_context(), TOKENS_MAX + 1)?;
-        within("--generate", self.generate.unwrap_or(1), TOKENS_MAX)?;
+        within("--prompt", self.prompt, limits::TOKENS)?;
+        within("--cached and --prompt together", self.filled(), limits::TOKENS)?;
+        within("--context", self.decode_context(), limits::TOKENS + 1)?;
+        within("--generate", self.generate.unwrap_or(1), limits::TOKENS)?;
         within("--batch", self.batch, BATCH_MAX)?;
         if self.micro_batch.is_some_and(|tokens| tokens < self.batch) {
             return Err(Error::misuse(
@@ -218,11 +269,7 @@ impl Workload {
     ///
     /// # Errors
     /// As [`Workload::validate`].
-    pub fn forwards(
-        &self,
-        model: &Architecture,
-        phase: Phase,
-    ) -> Result<impl Iterator<Item = (Pass, Forward)> + use<>> {
+    pub fn forwards(&self, model: &Model, phase: Phase) -> Result<impl Iterator<Item = (Pass, Forward)> + use<>> {
         self.validate()?;
         let [earlier, last] = match phase {
             Phase::Prefill | Phase::Generation => self.prefill(model),
@@ -245,20 +292,20 @@ impl Workload {
     ///
     /// # Errors
     /// As [`Workload::validate`].
-    pub fn verification(&self, model: &Architecture, tokens: u64) -> Result<Forward> {
+    pub fn verification(&self, model: &Model, tokens: u64) -> Result<Forward> {
         self.validate()?;
-        within("tokens to verify", tokens, TOKENS_MAX)?;
+        within("tokens to verify", tokens, limits::TOKENS)?;
         Ok(self.decode(model, tokens))
     }
 
-    fn decode(&self, model: &Architecture, tokens: u64) -> Forward {
+    fn decode(&self, model: &Model, tokens: u64) -> Forward {
         let latents = self.runtime.latents(model, Pass::Decode);
         let past = self.decode_context() - 1;
         Forward { tokens, past, batch: self.batch, logits: tokens, latents, ..Forward::ONE_TOKEN }
     }
 
     /// Full chunks that others follow, and the last one, full or not, whose last tokens get logits.
-    fn prefill(&self, model: &Architecture) -> [Option<Forward>; 2] {
+    fn prefill(&self, model: &Model) -> [Option<Forward>; 2] {
         let Workload { prompt, batch, cached, prune_last_layer: pruned, .. } = *self;
         let latents = self.runtime.latents(model, Pass::Prefill);
         let chunk = self.micro_batch.map_or(prompt, |tokens| (tokens / batch).min(prompt));
@@ -267,15 +314,6 @@ impl Workload {
         let last = Forward { tokens: prompt - earlier * chunk, past, batch, pruned, latents, ..Forward::ONE_TOKEN };
         let others = Forward { tokens: chunk, past: cached, passes: earlier, logits: 0, ..last };
         [(earlier > 0).then_some(others), Some(last)]
-    }
-
-    /// The runs of one phase, each with its steps; a [`Demand`] answers for many workloads at less cost.
-    ///
-    /// # Errors
-    /// As [`Demand::new`] and [`Demand::runs`].
-    pub fn runs(&self, model: &Architecture, phase: Phase) -> Result<Vec<Run>> {
-        self.validate()?;
-        Demand::new(model, self.weights, self.kv)?.runs(self, phase)
     }
 }
 

@@ -4,9 +4,9 @@
 //! number, `total_source` for where the number is from) and a `[config]` table with the keys of a Hugging Face configuration. TOML has no null, and null is not absent: keys that are null in the published
 //! configuration are listed in `null_keys`. To add a model of a known family, add a file and its line below.
 
-use super::architecture::{Architecture, Published};
-use super::config::strict_architecture;
+use super::config::closed_config;
 use super::keys::{Keys, quoted};
+use super::language_model::{Model, Published, Source};
 use crate::error::{Error, Result};
 use serde::Deserialize;
 use serde_json::Value;
@@ -150,7 +150,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 /// Misuse, naming the file and the key, when a shipped file is wrong; the tests read every one of them.
-pub fn zoo() -> Result<Vec<Architecture>> {
+pub fn zoo() -> Result<Vec<Model>> {
     FILES.into_iter().map(|(name, text)| read(name, text)).collect()
 }
 
@@ -158,7 +158,7 @@ pub fn zoo() -> Result<Vec<Architecture>> {
 ///
 /// # Errors
 /// Misuse when there is none; the message lists those that are.
-pub fn find(name: &str) -> Result<Architecture> {
+pub fn find(name: &str) -> Result<Model> {
     let wanted = name.to_ascii_lowercase();
     match FILES.into_iter().find(|(known, _)| *known == wanted) {
         Some((name, text)) => read(name, text),
@@ -170,7 +170,7 @@ pub fn find(name: &str) -> Result<Architecture> {
     }
 }
 
-fn read(name: &str, text: &str) -> Result<Architecture> {
+fn read(name: &str, text: &str) -> Result<Model> {
     parse_zoo(text, name).map_err(|e| e.within(format!("zoo/{name}.toml")))
 }
 
@@ -179,7 +179,7 @@ fn read(name: &str, text: &str) -> Result<Architecture> {
 /// # Errors
 /// Misuse, naming the key: not TOML, another name in it, a key that nothing asks for, or what
 /// [`parse_config`](super::parse_config) refuses.
-pub fn parse_zoo(text: &str, name: &str) -> Result<Architecture> {
+pub fn parse_zoo(text: &str, name: &str) -> Result<Model> {
     let wrong = |e: &dyn std::fmt::Display| Error::misuse(e.to_string().trim_end().replace('\n', " "));
     let File { model, config } = toml::from_str(text).map_err(|e| wrong(&e.message()))?;
     if model.name != name {
@@ -196,9 +196,10 @@ pub fn parse_zoo(text: &str, name: &str) -> Result<Architecture> {
             return Err(Error::misuse(format!("null_keys: \"{key}\" has a value in config; remove one")));
         }
     }
-    let read = strict_architecture(&Keys::new(&map), name)?;
+    let read = closed_config(&Keys::new(&map), name)?;
     let published = Published { parameters: model.params_total, rounded_to: model.rounded_to.unwrap_or(1) };
-    Ok(Architecture { source: Some(model.source), published: Some(published), ..read })
+    let source = Source { origin: Some(model.source), published: Some(published), ..read.source };
+    Ok(Model { source, ..read })
 }
 
 #[cfg(test)]
@@ -211,10 +212,10 @@ mod tests {
         let mut rounded = Vec::new();
         for model in zoo().unwrap() {
             let (counted, Published { parameters, rounded_to }) =
-                (model.parameters().unwrap(), model.published.unwrap());
-            assert!(2 * counted.abs_diff(parameters) < rounded_to, "{}: {counted} {parameters}", model.name);
+                (model.parameters().unwrap(), model.source.published.unwrap());
+            assert!(2 * counted.abs_diff(parameters) < rounded_to, "{}: {counted} {parameters}", model.name());
             if rounded_to > 1 {
-                rounded.push(model.name);
+                rounded.push(model.source.name);
             }
         }
         // All others are exact.
@@ -224,14 +225,14 @@ mod tests {
     #[test]
     fn the_smallest_come_first_and_nothing_had_to_be_assumed() {
         let models = zoo().unwrap();
-        let sizes: Vec<u64> = models.iter().map(|model| model.published.unwrap().parameters).collect();
+        let sizes: Vec<u64> = models.iter().map(|model| model.source.published.unwrap().parameters).collect();
         assert!(sizes.is_sorted() && models.len() >= 40, "{sizes:?}");
         for model in models {
             assert!(
-                model.remarks.iter().all(|remark| !remark.contains("absent")),
+                model.source.remarks.iter().all(|remark| !remark.contains("absent")),
                 "{}: {:?}",
-                model.name,
-                model.remarks
+                model.name(),
+                model.source.remarks
             );
         }
     }
@@ -260,7 +261,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
-        assert_eq!(find("Qwen2.5-0.5B").unwrap().name, "qwen2.5-0.5b");
+        assert_eq!(find("Qwen2.5-0.5B").unwrap().name(), "qwen2.5-0.5b");
         let message = find("gpt-5").unwrap_err().to_string();
         assert!(message.contains("gpt-5") && message.contains("smollm2-135m"), "{message}");
     }

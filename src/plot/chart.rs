@@ -111,8 +111,8 @@ pub struct Point {
     pub performance: f64,
     /// Tokens per second.
     pub tokens_per_s: f64,
-    /// Its 95 % interval.
-    pub tokens_per_s_interval: [f64; 2],
+    /// Its 95 % interval, where there is one.
+    pub tokens_per_s_interval: Option<[f64; 2]>,
     /// Whether the model is known not to fit in the device's memory.
     pub too_large: bool,
 }
@@ -160,7 +160,7 @@ impl Chart {
 
 /// How the models are used, and what their speeds go by.
 fn workload(e: &Evaluation) -> String {
-    format!("{} weights, {} cache, batch {}, {} roof", e.weights, e.kv, e.batch, e.roof.name())
+    format!("{} weights, {} cache, batch {}, {} roof", e.weights, e.workload.kv, e.workload.batch, e.roof.name())
 }
 
 fn phase_key(result: &PhaseResult) -> PhaseKey {

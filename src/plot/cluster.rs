@@ -118,7 +118,7 @@ mod tests {
             intensity,
             performance,
             tokens_per_s,
-            tokens_per_s_interval: [60.0, 65.0],
+            tokens_per_s_interval: Some([60.0, 65.0]),
             too_large: false,
         }
     }

@@ -1,6 +1,6 @@
 //! The grade of a measurement's circumstances: a step down for each of them that may have cost speed, with its reason.
 //!
-//! METHODOLOGY.md has the same table for people.
+//! docs/methodology.md has the same table for people.
 
 use crate::profile::{DeviceInfo, DeviceKind, Environment, GpuClass, Grade};
 

@@ -10,7 +10,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Environment {
-    /// How far the circumstances can be trusted, A (nothing stood in the way) to F; METHODOLOGY.md has the table.
+    /// How far the circumstances can be trusted, A (nothing stood in the way) to F; docs/methodology.md has the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grade: Option<Grade>,
     /// What cost the grade its steps.

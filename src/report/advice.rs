@@ -16,7 +16,9 @@ pub(super) fn free(result: &Evaluation, advice: &Advice) -> Table {
         ]
     };
     let fitting = match (advice.fitting_batch, result.memory_bytes) {
-        (Some(batch), _) => format!("So many sequences fit in memory, {} tokens each: {batch}.", longest(result)),
+        (Some(batch), _) => {
+            format!("So many sequences fit in memory, {} tokens each: {batch}.", result.workload.longest())
+        }
         (None, Some(_)) => "Not even one sequence fits in memory.".to_owned(),
         (None, None) => {
             "How many sequences fit cannot be told: the profile does not say how much memory there is.".to_owned()
@@ -31,15 +33,16 @@ pub(super) fn free(result: &Evaluation, advice: &Advice) -> Table {
         fitting,
     ];
     Table {
-        title: format!("{} on {}: what comes almost free at context {}", result.model, result.profile, result.context),
+        title: format!(
+            "{} on {}: what comes almost free at context {}",
+            result.model,
+            result.profile,
+            result.workload.decode_context()
+        ),
         columns: ["", "up to", "ms of one", "ms of all", "tokens/s"].map(str::to_owned).to_vec(),
         rows: vec![row("sequences (batch)", &advice.batch), row("tokens to verify (draft)", &advice.draft)],
         notes,
     }
-}
-
-fn longest(result: &Evaluation) -> u64 {
-    result.context.max(result.cached + result.prompt + result.generate.unwrap_or(0))
 }
 
 /// Weights side by side.

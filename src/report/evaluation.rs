@@ -68,7 +68,7 @@ fn each_phase(evaluations: &[Evaluation], row: impl Fn(&Evaluation, &PhaseResult
 
 fn speeds(evaluations: &[Evaluation]) -> Table {
     let row = |result: &Evaluation, phase: &PhaseResult| {
-        let [low, high] = phase.speed.tokens_per_s_interval;
+        let [low, high] = ends(phase.speed.tokens_per_s_interval);
         vec![
             Cell::text(&result.model),
             Cell::text(&result.profile),
@@ -77,8 +77,8 @@ fn speeds(evaluations: &[Evaluation]) -> Table {
             Cell::text(phase.speed.bound.name()),
             Cell::number(phase.speed.seconds * 1e3),
             Cell::number(phase.speed.tokens_per_s),
-            Cell::number(low),
-            Cell::number(high),
+            low,
+            high,
             under(phase, RoofKind::Peak).map_or(Cell::Empty, |speed| Cell::number(speed.tokens_per_s)),
             Cell::number(phase.potential.phi),
         ]
@@ -173,8 +173,8 @@ fn operations(result: &Evaluation) -> Option<Table> {
         format!(
             "{} weights, {} cache, batch {}: {} of memory needed, {} there: {}.",
             result.weights,
-            result.kv,
-            result.batch,
+            result.workload.kv,
+            result.workload.batch,
             mib(result.memory_needed_bytes),
             result.memory_bytes.map_or("an unknown amount".to_owned(), mib),
             match result.fits {
@@ -188,7 +188,12 @@ fn operations(result: &Evaluation) -> Option<Table> {
     notes.extend(result.no_achieved_roof.iter().map(|why| format!("No achieved roof: {why}.")));
     notes.extend(result.notes.iter().map(|note| format!("Note: {note}.")));
     Some(Table {
-        title: format!("{} on {}: one decode step at context {}", result.model, result.profile, result.context),
+        title: format!(
+            "{} on {}: one decode step at context {}",
+            result.model,
+            result.profile,
+            result.workload.decode_context()
+        ),
         columns: columns(&["operation", "class", "m×n×k", "repeat", "FLOP/B", "ms", "%", "bound", "ceiling"]),
         rows: telling.map(row).collect(),
         notes,
@@ -264,13 +269,13 @@ fn flat(evaluations: &[Evaluation]) -> Table {
         "tokens_per_s_achieved",
     ];
     let row = |result: &Evaluation, phase: &PhaseResult| {
-        let [low, high] = phase.speed.tokens_per_s_interval;
+        let [low, high] = ends(phase.speed.tokens_per_s_interval);
         vec![
             Cell::text(&result.model),
             Cell::text(&result.profile),
             Cell::text(&result.weights),
-            Cell::text(&result.kv),
-            plain(result.batch),
+            Cell::text(result.workload.kv.to_string()),
+            plain(result.workload.batch),
             plain(result.params_total),
             plain(result.memory_needed_bytes),
             result.fits.map_or(Cell::Empty, |fits| Cell::text(fits.to_string())),
@@ -293,8 +298,8 @@ fn flat(evaluations: &[Evaluation]) -> Table {
             Cell::number(phase.speed.seconds),
             Cell::maybe(under(phase, RoofKind::Peak).and_then(|speed| speed.seconds_optimistic)),
             Cell::number(phase.speed.tokens_per_s),
-            Cell::number(low),
-            Cell::number(high),
+            low,
+            high,
             Cell::number(phase.potential.phi),
             Cell::number(phase.potential.phi_log2),
             Cell::number(phase.potential.phi_paper),
@@ -310,6 +315,11 @@ fn flat(evaluations: &[Evaluation]) -> Table {
         ]
     };
     Table { columns: columns(&names), rows: each_phase(evaluations, row), ..Table::default() }
+}
+
+/// The ends of an interval; nothing where there is none.
+fn ends(interval: Option<[f64; 2]>) -> [Cell; 2] {
+    interval.map_or([Cell::Empty, Cell::Empty], |ends| ends.map(Cell::number))
 }
 
 fn columns(names: &[&str]) -> Vec<String> {

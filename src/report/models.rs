@@ -2,26 +2,26 @@
 
 use super::{Cell, Report, Table};
 use crate::error::Result;
-use crate::model::{Architecture, Mixer, Pass, Runtime};
+use crate::model::{Mixer, Model, Pass, Runtime};
 use roofprobe_kernels::Dtype;
 use serde_json::json;
 
 /// The report of `models`: one row each.
 ///
 /// # Errors
-/// As [`Architecture::parameters`].
-pub fn report(models: &[Architecture]) -> Result<Report> {
+/// As [`Model::parameters`].
+pub fn report(models: &[Model]) -> Result<Report> {
     let mut rows = Vec::with_capacity(models.len());
     let mut records = Vec::with_capacity(models.len());
     for model in models {
         let parameters = model.parameters()?;
         let kv_elements = model.kv_elements_per_token(Runtime::default().latents(model, Pass::Decode))?;
         let kv_bytes = u128::from(kv_elements) * u128::from(Dtype::F16.block().bytes);
-        let source = model.source.as_deref().unwrap_or_default();
+        let source = model.source.origin.as_deref().unwrap_or_default();
         let (heads, head_dims) = (distinct(model, heads_of), distinct(model, head_dim_of));
         rows.push(vec![
-            Cell::text(&model.name),
-            Cell::text(model.family.name()),
+            Cell::text(model.name()),
+            Cell::text(model.family().name()),
             Cell::count(u128::from(parameters)),
             Cell::count(u128::from(model.layer_count())),
             Cell::text(&heads),
@@ -29,21 +29,21 @@ pub fn report(models: &[Architecture]) -> Result<Report> {
             Cell::text(source.strip_prefix("huggingface: ").unwrap_or(source)),
         ]);
         records.push(json!({
-            "name": model.name,
-            "family": model.family.name(),
+            "name": model.name(),
+            "family": model.family().name(),
             "source": source,
             "params_total": parameters,
             "params_active": model.parameters_active()?,
             "params_non_embedding": model.parameters_non_embedding()?,
             "layers": model.layer_count(),
-            "hidden": model.hidden,
-            "vocabulary": model.vocabulary,
-            "tied": model.tied,
+            "hidden": model.shape.hidden,
+            "vocabulary": model.shape.vocabulary,
+            "tied": model.shape.tied,
             "heads": heads,
             "head_dim": head_dims,
             "kv_elements_per_token": kv_elements,
             "state_elements_per_sequence": model.state_elements()?,
-            "max_positions": model.max_positions,
+            "max_positions": model.source.max_positions,
         }));
     }
     let columns = ["name", "family", "parameters", "layers", "heads", "KV B", "Hugging Face model card"];
@@ -82,8 +82,8 @@ fn head_dim_of(mixer: &Mixer) -> Option<String> {
 }
 
 /// What the kinds of layers have, each value once.
-fn distinct(model: &Architecture, value: fn(&Mixer) -> Option<String>) -> String {
-    let mut values: Vec<String> = model.layers.iter().filter_map(|layer| value(&layer.mixer)).collect();
+fn distinct(model: &Model, value: fn(&Mixer) -> Option<String>) -> String {
+    let mut values: Vec<String> = model.shape.layers.iter().filter_map(|layer| value(&layer.mixer)).collect();
     values.dedup();
     values.join(", ")
 }

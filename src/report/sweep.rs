@@ -2,7 +2,8 @@
 
 use super::{Format, significant};
 use crate::error::{Error, Result};
-use crate::sweep::{Axis, Case, Row, Status, Sweep};
+use crate::model::Knob;
+use crate::sweep::{Answer, Axis, Case, Row, Sweep};
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -32,7 +33,23 @@ struct Column {
     name: &'static str,
     width: usize,
     aligned: Aligned,
-    cell: fn(&Row, &mut String),
+    cell: Content,
+}
+
+/// What a column shows of a row.
+#[derive(Clone, Copy, Debug)]
+enum Content {
+    Of(fn(&Row, &mut String)),
+    Knob(Knob),
+}
+
+impl Content {
+    fn write(self, row: &Row, out: &mut String) {
+        match self {
+            Content::Of(write) => write(row, out),
+            Content::Knob(knob) => count((knob.get)(&row.workload), out),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +121,7 @@ impl Sheet {
             }
             Format::Text | Format::Markdown => {
                 let mut out = String::new();
-                case.each_row(places, |row| self.line(&mut out, |column, out| (column.cell)(row, out)));
+                case.each_row(places, |row| self.line(&mut out, |column, out| column.cell.write(row, out)));
                 Ok(out.into_bytes())
             }
         }
@@ -152,11 +169,8 @@ impl Sheet {
 /// The names of a row's fields.
 fn header() -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.serialize(Row::EMPTY).map_err(|e| unwritten(&e))?;
-    let mut bytes = writer.into_inner().map_err(|e| unwritten(&e))?;
-    let end = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| end + 1);
-    bytes.truncate(end);
-    Ok(bytes)
+    writer.write_record(Row::COLUMNS.map(|(name, _)| name)).map_err(|e| unwritten(&e))?;
+    writer.into_inner().map_err(|e| unwritten(&e))
 }
 
 fn unwritten(error: &dyn std::fmt::Display) -> Error {
@@ -167,19 +181,13 @@ fn unwritten(error: &dyn std::fmt::Display) -> Error {
 fn title(sweep: &Sweep) -> String {
     let workload = sweep.workload();
     let weights = workload.weights.map_or("as the model has them".to_owned(), |weights| weights.to_string());
-    let number = |count: u64| Some(count.to_string());
-    let settings = [
-        (Axis::Weights, Some(weights)),
-        (Axis::Kv, Some(workload.kv.to_string())),
-        (Axis::Prompt, number(workload.prompt)),
-        (Axis::Cached, number(workload.cached).filter(|_| workload.cached > 0)),
-        (Axis::Context, workload.context.and_then(number)),
-        (Axis::Generate, workload.generate.and_then(number)),
-        (Axis::Batch, number(workload.batch)),
-        (Axis::MicroBatch, workload.micro_batch.and_then(number)),
-    ];
+    let knobs = Knob::ALL.into_iter().map(|knob| {
+        let shown = |count: &u64| knob != Knob::CACHED || *count > 0;
+        (Axis::Knob(knob), (knob.get)(workload).filter(shown).map(|count| count.to_string()))
+    });
+    let settings = [(Axis::Weights, Some(weights)), (Axis::Kv, Some(workload.kv.to_string()))].into_iter().chain(knobs);
     let swept: Vec<Axis> = sweep.axes().map(|over| over.axis).collect();
-    let settled = settings.into_iter().filter(|(axis, _)| !swept.contains(axis));
+    let settled = settings.filter(|(axis, _)| !swept.contains(axis));
     let settled: Vec<String> =
         settled.filter_map(|(axis, value)| Some(format!("{} {}", axis.name(), value?))).collect();
     let over = swept.iter().map(|axis| axis.name()).collect::<Vec<_>>().join(" × ");
@@ -197,55 +205,57 @@ fn columns(sweep: &Sweep) -> Vec<Column> {
         name,
         width: width.max(name.len()),
         aligned: Aligned::Left,
-        cell,
+        cell: Content::Of(cell),
     };
     let right = |name: &'static str, width: usize, cell| Column {
         name,
         width: width.max(name.len()),
         aligned: Aligned::Right,
-        cell,
+        cell: Content::Of(cell),
     };
-    let models = widest(&mut sweep.models().iter().map(|model| model.name.chars().count()));
-    let mut columns = vec![left("model", models, |row, out| out.push_str(row.model))];
+    let models = widest(&mut sweep.models().iter().map(|model| model.name().chars().count()));
+    let mut columns = vec![left("model", models, |row, out| out.push_str(row.names.model))];
     if sweep.profiles().len() > 1 {
         let profiles = widest(&mut sweep.profiles().iter().map(|(name, _)| name.chars().count()));
-        columns.push(left("profile", profiles, |row, out| out.push_str(row.profile)));
+        columns.push(left("profile", profiles, |row, out| out.push_str(row.names.profile)));
     }
     for over in sweep.axes() {
         let words = widest(&mut over.words().map(|word| word.len()));
         columns.push(match over.axis {
-            Axis::Weights => left("weights", words, |row, out| out.push_str(row.weights)),
-            Axis::Kv => left("kv", words, |row, out| out.push_str(row.kv)),
-            Axis::Depth => right("depth", COUNT, |row, out| count(Some(row.layers), out)),
-            Axis::Prompt => right("prompt", COUNT, |row, out| count(Some(row.prompt), out)),
-            Axis::Generate => right("generate", COUNT, |row, out| count(row.generate, out)),
-            Axis::Cached => right("cached", COUNT, |row, out| count(Some(row.cached), out)),
-            Axis::Context => right("context", COUNT, |row, out| count(Some(row.context), out)),
-            Axis::Batch => right("batch", COUNT, |row, out| count(Some(row.batch), out)),
-            Axis::MicroBatch => right("micro-batch", COUNT, |row, out| count(row.micro_batch, out)),
+            Axis::Weights => left("weights", words, |row, out| out.push_str(row.names.weights)),
+            Axis::Kv => left("kv", words, |row, out| out.push_str(row.names.kv)),
+            Axis::Depth => right("depth", COUNT, |row, out| count(Some(row.names.layers), out)),
+            Axis::Knob(knob) => Column {
+                name: knob.name,
+                width: COUNT.max(knob.name.len()),
+                aligned: Aligned::Right,
+                cell: Content::Knob(knob),
+            },
         });
     }
     columns.extend([
         left("phase", "generation".len(), |row, out| out.push_str(row.phase.name())),
-        left("bound", "compute".len(), |row, out| out.push_str(row.bound.map_or("", |bound| bound.name()))),
-        right("ms", NUMBER, |row, out| number(row.seconds.map(|seconds| seconds * 1e3), out)),
-        right("tokens/s", NUMBER, |row, out| number(row.tokens_per_s, out)),
-        right("low", NUMBER, |row, out| number(row.tokens_per_s_low, out)),
-        right("high", NUMBER, |row, out| number(row.tokens_per_s_high, out)),
-        right("at peak", NUMBER, |row, out| number(row.tokens_per_s_peak, out)),
-        right("FLOP/B", NUMBER, |row, out| number(row.oi, out)),
-        right("Φ", NUMBER, |row, out| number(row.phi, out)),
-        right("MiB", NUMBER, |row, out| count(row.memory_needed_bytes.map(|bytes| bytes.div_ceil(1 << 20)), out)),
+        left("bound", "compute".len(), |row, out| out.push_str(row.outcome.map_or("", |answer| answer.bound.name()))),
+        right("ms", NUMBER, |row, out| number(row, |answer| Some(answer.seconds * 1e3), out)),
+        right("tokens/s", NUMBER, |row, out| number(row, |answer| Some(answer.tokens_per_s), out)),
+        right("low", NUMBER, |row, out| number(row, |answer| answer.tokens_per_s_interval.map(|[low, _]| low), out)),
+        right("high", NUMBER, |row, out| number(row, |answer| answer.tokens_per_s_interval.map(|[_, high]| high), out)),
+        right("at peak", NUMBER, |row, out| number(row, |answer| Some(answer.tokens_per_s_peak), out)),
+        right("FLOP/B", NUMBER, |row, out| number(row, |answer| Some(answer.oi), out)),
+        right("Φ", NUMBER, |row, out| number(row, |answer| Some(answer.potential.phi), out)),
+        right("MiB", NUMBER, |row, out| {
+            count(row.outcome.ok().map(|answer| answer.memory_needed_bytes.div_ceil(1 << 20)), out)
+        }),
         left("note", 0, note),
     ]);
     columns
 }
 
 fn note(row: &Row, out: &mut String) {
-    match (row.status, row.fits) {
-        (Status::Unsupported, _) => out.push_str(row.reason.unwrap_or_default()),
-        (Status::Evaluated, Some(false)) => out.push_str("does not fit"),
-        (Status::Evaluated, _) => {}
+    match &row.outcome {
+        Err(reason) => out.push_str(reason),
+        Ok(answer) if answer.fits == Some(false) => out.push_str("does not fit"),
+        Ok(_) => {}
     }
 }
 
@@ -255,8 +265,8 @@ fn count(value: Option<u64>, out: &mut String) {
     }
 }
 
-fn number(value: Option<f64>, out: &mut String) {
-    if let Some(value) = value {
+fn number(row: &Row, of: impl Fn(&Answer) -> Option<f64>, out: &mut String) {
+    if let Some(value) = row.outcome.as_ref().ok().and_then(of) {
         out.push_str(&significant(value));
     }
 }

@@ -1,7 +1,7 @@
 //! What one step asks of kernels, in the numbers that their rates are looked up by.
 
 use super::{Arithmetic, Load};
-use crate::model::{Architecture, Class, Mixer, Pass, Step, TensorType};
+use crate::model::{Class, Mixer, Model, Pass, Step, TensorType};
 use roofprobe_kernels::Op;
 
 /// The kernel of a step.
@@ -45,7 +45,7 @@ pub struct Task {
 
 impl Task {
     /// What `step` of `model` asks in a pass of that kind, `load` being its FLOPs and bytes.
-    pub fn of(step: &Step, pass: Pass, model: &Architecture, load: Load) -> Task {
+    pub fn of(step: &Step, pass: Pass, model: &Model, load: Load) -> Task {
         let executions = match step.class {
             // Experts of one layer are one launch, however many there are.
             Class::Expert => step.repeat,
@@ -73,14 +73,14 @@ impl Task {
     }
 }
 
-fn kernel(step: &Step, pass: Pass, model: &Architecture) -> Kernel {
+fn kernel(step: &Step, pass: Pass, model: &Model) -> Kernel {
     let shape = step.shape;
     match step.op {
         // The shape's rows stand for all reads of its weights.
         Op::Matmul => Kernel::Matmul { tokens: shape.m as f64 * (step.repeat as f64 / step.reads.expected) },
         Op::Attention => {
             let (row, shared) = (shape.k as f64, shape.shared as f64);
-            let mixer = step.kind.and_then(|kind| model.layers.get(kind)).map(|layer| &layer.mixer);
+            let mixer = step.kind.and_then(|kind| model.shape.layers.get(kind)).map(|layer| &layer.mixer);
             let group = match mixer {
                 Some(Mixer::GroupedQuery(attention)) => attention.heads as f64 / attention.kv_heads as f64,
                 Some(Mixer::Latent(attention)) if shape.shared > 0 => attention.heads as f64,

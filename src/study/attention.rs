@@ -4,7 +4,7 @@ use super::finding::{Finding, Holds, Tally, above, range, short};
 use super::{Case, Engine, NamedProfile, Setting, Study, add_ridge, cases, checked, groups};
 use crate::error::Result;
 use crate::evaluate::RoofKind;
-use crate::model::{Architecture, Mixer, Runtime, Workload};
+use crate::model::{Mixer, Model, Runtime, Workload};
 use serde::Serialize;
 
 /// The models that the paper compares, cut to about one and a half billion parameters: names and layers.
@@ -43,7 +43,7 @@ impl Attention {
     }
 
     /// That of a model.
-    pub fn of(model: &Architecture) -> Attention {
+    pub fn of(model: &Model) -> Attention {
         let kind = |mixer: &Mixer| match mixer {
             Mixer::GroupedQuery(attention) if attention.kv_heads == attention.heads => Attention::MultiHead,
             Mixer::GroupedQuery(attention) if attention.kv_heads == 1 => Attention::MultiQuery,
@@ -51,7 +51,7 @@ impl Attention {
             Mixer::Latent(_) => Attention::Latent,
             Mixer::ShortConvolution(_) | Mixer::Mamba2(_) => Attention::Mixed,
         };
-        let mut kinds = model.layers.iter().map(|layer| kind(&layer.mixer));
+        let mut kinds = model.shape.layers.iter().map(|layer| kind(&layer.mixer));
         let first = kinds.next().unwrap_or(Attention::Mixed);
         if kinds.all(|other| other == first) { first } else { Attention::Mixed }
     }
@@ -61,14 +61,14 @@ impl Attention {
 ///
 /// # Errors
 /// As [`evaluate`](crate::evaluate::evaluate).
-pub fn attention(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
+pub fn attention(models: &[Model], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
     let models = &checked(models, profiles, setting)?;
     let (mut ridges, mut all) = (Vec::new(), Vec::new());
     for &profile in profiles {
         for model in models {
-            add_ridge(&mut ridges, model, profile, &setting.workload)?;
+            add_ridge(&mut ridges, model, profile, &setting.query)?;
             for runtime in runtimes(model, setting) {
-                all.extend(cases(model, profile, setting, Workload { runtime, ..setting.workload })?);
+                all.extend(cases(model, profile, setting, Workload { runtime, ..setting.query.workload })?);
             }
         }
     }
@@ -78,10 +78,10 @@ pub fn attention(models: &[Architecture], profiles: &[NamedProfile], setting: &S
 }
 
 /// The runtime asked for, and behind it the others where they differ.
-fn runtimes(model: &Architecture, setting: &Setting) -> Vec<Runtime> {
-    let asked = setting.workload.runtime;
+fn runtimes(model: &Model, setting: &Setting) -> Vec<Runtime> {
+    let asked = setting.query.workload.runtime;
     let mut runtimes = vec![asked];
-    let latent = model.layers.iter().any(|layer| matches!(layer.mixer, Mixer::Latent(_)));
+    let latent = model.shape.layers.iter().any(|layer| matches!(layer.mixer, Mixer::Latent(_)));
     if latent && setting.engine == Engine::Definition {
         runtimes.extend(Runtime::ALL.into_iter().filter(|runtime| *runtime != asked));
     }
@@ -95,8 +95,8 @@ const ORDER: [Attention; 3] = [Attention::Latent, Attention::MultiHead, Attentio
 type Quantity<'a> = &'a dyn Fn(&Case) -> [f64; 2];
 
 fn findings(cases: &[Case], setting: &Setting) -> Vec<Finding> {
-    let roof = setting.roof;
-    let asked = cases.iter().filter(|case| case.runtime == setting.workload.runtime);
+    let roof = setting.roof();
+    let asked = cases.iter().filter(|case| case.runtime == setting.query.workload.runtime);
     let of = "pairs of profile and scenario";
     let oi = |case: &Case| [case.whole().oi; 2];
     let flops = |case: &Case| case.whole().under(roof).gflop_per_s_interval;

@@ -3,7 +3,7 @@
 use super::{Attention, Scenario, Setting};
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluator, Figures, RoofKind};
-use crate::model::{Architecture, Pass, Runtime, Workload};
+use crate::model::{Model, Pass, Runtime, Workload};
 use crate::potential::Potential;
 use crate::profile::Profile;
 use crate::roofline::Resource;
@@ -163,15 +163,13 @@ impl Part {
 
 /// Every scenario of `model` on `profile`, used as `setting` says.
 pub(super) fn cases(
-    model: &Architecture,
+    model: &Model,
     (name, profile): (&str, &Profile),
     setting: &Setting,
     workload: Workload,
 ) -> Result<Vec<Case>> {
     let evaluator =
-        Evaluator::new(model, workload.weights, workload.kv, profile, name).map_err(|e| e.within(&model.name))?;
-    let remedy = "measure one with `roofprobe measure`, or leave --roof out";
-    evaluator.roof(Some(setting.roof)).map_err(|e| Error::misuse(format!("{e}; {remedy}")))?;
+        Evaluator::new(model, &setting.query.with(workload), profile, name).map_err(|e| e.within(model.name()))?;
     let one = |scenario| case(&evaluator, (name, profile), setting, workload, scenario);
     setting.scenarios.iter().map(one).collect()
 }
@@ -204,7 +202,7 @@ fn case(
     let every = evaluator.figures_of(setting.engine.with_all_decoded(model, &workload)?)?;
     let types = evaluator.demand().types();
     Ok(Case {
-        model: model.name.clone(),
+        model: model.name().to_owned(),
         layers: model.layer_count(),
         params_total: model.parameters()?,
         attention: Attention::of(model),

@@ -3,7 +3,7 @@
 use super::finding::{Finding, Holds, Tally, range, tallied};
 use super::{Case, NamedProfile, PartKind, Setting, Study, add_ridge, cases, checked, groups};
 use crate::error::{Error, Result};
-use crate::model::Architecture;
+use crate::model::Model;
 
 /// OI that changes by less than this, over all depths, is called flat.
 pub const FLAT_PERCENT: f64 = 10.0;
@@ -11,8 +11,8 @@ pub const FLAT_PERCENT: f64 = 10.0;
 /// Every model at each number of layers: where OI is greatest, and by how much it changes at all.
 ///
 /// # Errors
-/// As [`evaluate`](crate::evaluate::evaluate), and [`Architecture::with_layers`].
-pub fn depth(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting, layers: &[u64]) -> Result<Study> {
+/// As [`evaluate`](crate::evaluate::evaluate), and [`Model::with_layers`].
+pub fn depth(models: &[Model], profiles: &[NamedProfile], setting: &Setting, layers: &[u64]) -> Result<Study> {
     if layers.is_empty() || !layers.is_sorted_by(|a, b| a < b) {
         return Err(Error::misuse("--layers: must rise from each to the next, as in 2,4,8"));
     }
@@ -24,10 +24,10 @@ pub fn depth(models: &[Architecture], profiles: &[NamedProfile], setting: &Setti
     let (mut ridges, mut all) = (Vec::new(), Vec::new());
     for &profile in profiles {
         for model in models {
-            add_ridge(&mut ridges, model, profile, &setting.workload)?;
+            add_ridge(&mut ridges, model, profile, &setting.query)?;
             for &layers in layers {
                 let model = model.with_layers(layers).map_err(|e| e.within("--layers"))?;
-                all.extend(cases(&model, profile, setting, setting.workload)?);
+                all.extend(cases(&model, profile, setting, setting.query.workload)?);
             }
         }
     }

@@ -3,13 +3,13 @@
 use super::finding::{Finding, Holds, Tally, range, short};
 use super::{Case, NamedProfile, PartKind, Regime, RidgePoint, Setting, Study, groups, plain};
 use crate::error::{Error, Result};
-use crate::model::Architecture;
+use crate::model::Model;
 
 /// Every model on every profile: on which side of each ridge its parts fall.
 ///
 /// # Errors
 /// As [`evaluate`](crate::evaluate::evaluate); misuse for fewer than two profiles.
-pub fn hardware(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
+pub fn hardware(models: &[Model], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
     if profiles.len() < 2 {
         return Err(Error::misuse("-p: needs two profiles or more; `roofprobe profiles` lists some"));
     }

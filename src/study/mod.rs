@@ -18,9 +18,8 @@ mod scenario;
 mod sequence;
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluator, RoofKind};
-use crate::model::{Architecture, Workload};
-use crate::profile::Profile;
+use crate::evaluate::{Evaluator, NamedProfile, Query, RoofKind};
+use crate::model::{Model, Workload};
 use case::cases;
 use serde::Serialize;
 
@@ -40,10 +39,16 @@ pub struct Setting {
     pub scenarios: Vec<Scenario>,
     /// How they are run.
     pub engine: Engine,
-    /// Everything else about the use of the models; its prompt and its answer are those of the scenarios.
-    pub workload: Workload,
+    /// Everything else that is asked; its prompt and its answer are those of the scenarios, and its roof, by default the peak,
+    /// is what findings go by.
+    pub query: Query,
+}
+
+impl Setting {
     /// The roof that findings go by.
-    pub roof: RoofKind,
+    pub fn roof(&self) -> RoofKind {
+        self.query.roof.unwrap_or(RoofKind::Peak)
+    }
 }
 
 /// A study: its cases, and what they say.
@@ -91,19 +96,16 @@ pub struct RidgePoint {
     pub notes: Vec<String>,
 }
 
-/// A profile with the name it was asked for by.
-pub type NamedProfile<'a> = (&'a str, &'a Profile);
-
 impl Study {
     fn of(
         study: &'static str,
         setting: &Setting,
-        models: &[Architecture],
+        models: &[Model],
         ridges: Vec<RidgePoint>,
         cases: Vec<Case>,
     ) -> Study {
         let notes = models.iter().filter_map(|model| too_long(model, setting)).collect();
-        Study { study, engine: setting.engine, roof: setting.roof, ridges, cases, findings: Vec::new(), notes }
+        Study { study, engine: setting.engine, roof: setting.roof(), ridges, cases, findings: Vec::new(), notes }
     }
 
     fn with(self, findings: Vec<Finding>) -> Study {
@@ -112,22 +114,22 @@ impl Study {
 }
 
 /// A longest scenario beyond the context that a model was made for.
-fn too_long(model: &Architecture, setting: &Setting) -> Option<String> {
+fn too_long(model: &Model, setting: &Setting) -> Option<String> {
     // llama-bench's two tests have a context each.
     let length = |scenario: &Scenario| match setting.engine {
         Engine::Definition => scenario.prompt + scenario.generate,
         Engine::LlamaBench => scenario.prompt.max(scenario.generate),
     };
-    let (asked, made_for) = (setting.scenarios.iter().map(length).max()?, model.max_positions?);
-    let name = &model.name;
+    let (asked, made_for) = (setting.scenarios.iter().map(length).max()?, model.source.max_positions?);
+    let name = model.name();
     (asked > made_for).then(|| format!("{name}: {asked} tokens are asked for; the model was made for {made_for}"))
 }
 
 /// The models under names that tell them apart, once nothing is asked for twice and all else about their use is sound.
-fn checked(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Vec<Architecture>> {
+fn checked(models: &[Model], profiles: &[NamedProfile], setting: &Setting) -> Result<Vec<Model>> {
     let twice = |what: String| Err(Error::misuse(format!("{what}: is asked for twice; leave one out")));
     // Lengths are checked with their scenario; what else is wrong is not the scenario's.
-    setting.engine.check(&Workload { prompt: 1, generate: Some(1), ..setting.workload })?;
+    setting.engine.check(&Workload { prompt: 1, generate: Some(1), ..setting.query.workload })?;
     for (at, scenario) in setting.scenarios.iter().enumerate() {
         let same = |other: &Scenario| (other.prompt, other.generate) == (scenario.prompt, scenario.generate);
         if setting.scenarios[..at].iter().any(same) {
@@ -139,16 +141,16 @@ fn checked(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting
             return twice(format!("-p {name}"));
         }
     }
-    let mut distinct: Vec<Architecture> = Vec::new();
+    let mut distinct: Vec<Model> = Vec::new();
     for (at, model) in models.iter().enumerate() {
         if models[..at].contains(model) {
-            return twice(format!("MODEL {}", model.name));
+            return twice(format!("MODEL {}", model.name()));
         }
         // Configurations are called by their folders, and two folders may have one name.
         let mut model = model.clone();
-        let namesakes = models[..at].iter().filter(|other| other.name == model.name).count();
+        let namesakes = models[..at].iter().filter(|other| other.name() == model.name()).count();
         if namesakes > 0 {
-            model.name = format!("{} ({})", model.name, namesakes + 1);
+            model.source.name = format!("{} ({})", model.name(), namesakes + 1);
         }
         distinct.push(model);
     }
@@ -156,27 +158,21 @@ fn checked(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting
 }
 
 /// Every model on every profile in every scenario.
-fn plain(study: &'static str, models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
+fn plain(study: &'static str, models: &[Model], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
     let models = &checked(models, profiles, setting)?;
     let (mut ridges, mut all) = (Vec::new(), Vec::new());
     for &profile in profiles {
         for model in models {
-            add_ridge(&mut ridges, model, profile, &setting.workload)?;
-            all.extend(cases(model, profile, setting, setting.workload)?);
+            add_ridge(&mut ridges, model, profile, &setting.query)?;
+            all.extend(cases(model, profile, setting, setting.query.workload)?);
         }
     }
     Ok(Study::of(study, setting, models, ridges, all))
 }
 
 /// The ridge of a profile, once for each format of weights.
-fn add_ridge(
-    ridges: &mut Vec<RidgePoint>,
-    model: &Architecture,
-    (name, profile): NamedProfile,
-    workload: &Workload,
-) -> Result<()> {
-    let evaluator =
-        Evaluator::new(model, workload.weights, workload.kv, profile, name).map_err(|e| e.within(&model.name))?;
+fn add_ridge(ridges: &mut Vec<RidgePoint>, model: &Model, (name, profile): NamedProfile, query: &Query) -> Result<()> {
+    let evaluator = Evaluator::new(model, query, profile, name).map_err(|e| e.within(model.name()))?;
     let weights = &evaluator.demand().types().format;
     if ridges.iter().any(|known| known.profile == name && known.weights == *weights) {
         return Ok(());

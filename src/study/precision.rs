@@ -4,18 +4,13 @@ use super::finding::{Finding, Holds, Tally, above, range, ranges, tallied};
 use super::{Case, NamedProfile, Setting, Standing, Study, add_ridge, cases, checked, groups, named};
 use crate::error::{Error, Result};
 use crate::evaluate::RoofKind;
-use crate::model::{Architecture, Weights, Workload};
+use crate::model::{Model, Weights, Workload};
 
 /// Every model in each of `weights`: how much faster than in the first of them, in which scenario most.
 ///
 /// # Errors
 /// As [`evaluate`](crate::evaluate::evaluate); misuse for fewer than two formats.
-pub fn precision(
-    models: &[Architecture],
-    profiles: &[NamedProfile],
-    setting: &Setting,
-    weights: &[Weights],
-) -> Result<Study> {
+pub fn precision(models: &[Model], profiles: &[NamedProfile], setting: &Setting, weights: &[Weights]) -> Result<Study> {
     if weights.len() < 2 {
         return Err(Error::misuse("--weights: needs two formats or more, and the first is the reference: f16,q8_0"));
     }
@@ -30,8 +25,8 @@ pub fn precision(
         for model in models {
             let mut reference: Vec<Case> = Vec::new();
             for (place, &weights) in weights.iter().enumerate() {
-                let workload = Workload { weights: Some(weights), ..setting.workload };
-                add_ridge(&mut ridges, model, profile, &workload)?;
+                let workload = Workload { weights: Some(weights), ..setting.query.workload };
+                add_ridge(&mut ridges, model, profile, &setting.query.with(workload))?;
                 let mut some = cases(model, profile, setting, workload)?;
                 if place == 0 {
                     reference.clone_from(&some);
@@ -49,7 +44,7 @@ pub fn precision(
         study.cases.iter().find(same).map(|other| other.weight_bytes_total)
     };
     let others = study.cases.iter().filter(|case| reference(case).is_some_and(|bytes| case.weight_bytes_total < bytes));
-    let findings = findings(others, setting.roof);
+    let findings = findings(others, setting.roof());
     Ok(study.with(findings))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::measured::Passes;
-use crate::model::{Architecture, Forward, Pass, Phase, Runtime, Workload};
+use crate::model::{Forward, Model, Pass, Phase, Runtime, Workload};
 use serde::Serialize;
 use std::fmt;
 use std::str::FromStr;
@@ -98,7 +98,7 @@ impl Engine {
     }
 
     /// The passes of a scenario: of its prompt, and of its decode steps.
-    pub(super) fn passes(self, model: &Architecture, workload: &Workload) -> Result<[Vec<(Pass, Forward)>; 2]> {
+    pub(super) fn passes(self, model: &Model, workload: &Workload) -> Result<[Vec<(Pass, Forward)>; 2]> {
         match self {
             Engine::Definition => {
                 let all = workload.forwards(model, Phase::Generation)?;
@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// The passes were every token of the answer decoded, the first one too.
-    pub(super) fn with_all_decoded(self, model: &Architecture, workload: &Workload) -> Result<Vec<(Pass, Forward)>> {
+    pub(super) fn with_all_decoded(self, model: &Model, workload: &Workload) -> Result<Vec<(Pass, Forward)>> {
         let [mut passes, decode] = self.passes(model, workload)?;
         if self == Engine::LlamaBench {
             passes.extend(decode);

@@ -3,13 +3,13 @@
 use super::finding::{Finding, Holds, Tally, above, range, ranges, short, tallied};
 use super::{Case, NamedProfile, Regime, Setting, Study, groups, named, plain};
 use crate::error::Result;
-use crate::model::Architecture;
+use crate::model::Model;
 
 /// The scenarios of every model on every profile: which stands nearest the ridge, which deepest below it.
 ///
 /// # Errors
 /// As [`evaluate`](crate::evaluate::evaluate).
-pub fn sequence(models: &[Architecture], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
+pub fn sequence(models: &[Model], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
     let study = plain("sequence", models, profiles, setting)?;
     let pairs = groups(&study.cases, |case| (&case.profile, &case.model));
     let findings = [nearest(&pairs), deepest(&pairs), fastest(&pairs, setting), matters(&study.cases, &pairs)];
@@ -87,7 +87,7 @@ fn from_ridge(octaves: &[f64]) -> String {
 
 fn fastest(pairs: &[Vec<&Case>], setting: &Setting) -> Option<Finding> {
     let pairs: Vec<_> = pairs.iter().filter(|pair| pair.len() > 1 && named(pair, "LISO").is_some()).collect();
-    let rate = |case: &Case| case.whole().under(setting.roof).gflop_per_s_interval;
+    let rate = |case: &Case| case.whole().under(setting.roof()).gflop_per_s_interval;
     let is = |pair: &&Vec<&Case>| {
         let Some(liso) = named(pair, "LISO") else { return Holds::Undecided };
         let others = pair.iter().filter(|case| case.scenario != "LISO");
@@ -96,9 +96,9 @@ fn fastest(pairs: &[Vec<&Case>], setting: &Setting) -> Option<Finding> {
     };
     let of = |name: &str| {
         let of = pairs.iter().filter_map(|pair| named(pair, name));
-        of.map(|case| case.whole().under(setting.roof).gflop_per_s).collect()
+        of.map(|case| case.whole().under(setting.roof()).gflop_per_s).collect()
     };
-    let evidence = format!("GFLOP/s, {} roof: {}", setting.roof.name(), ranges(&["LISO", "SILO"], of));
+    let evidence = format!("GFLOP/s, {} roof: {}", setting.roof().name(), ranges(&["LISO", "SILO"], of));
     (!pairs.is_empty()).then(|| Tally::of(pairs.iter().map(is)).every("LISO has the highest FLOP/s", PAIRS, evidence))
 }
 

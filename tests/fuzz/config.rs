@@ -2,8 +2,8 @@
 
 use crate::harness::{Dice, Kind};
 use crate::{text, tree, zoo};
-use roofprobe::evaluate::{Question, evaluate};
-use roofprobe::model::{Architecture, Runtime, Workload, parse_config};
+use roofprobe::evaluate::{Query, evaluate};
+use roofprobe::model::{Model, Runtime, Workload, parse_config};
 use roofprobe::profile::{Profile, parse};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
@@ -77,7 +77,7 @@ fn survives(bytes: &[u8], dice: &mut Dice) -> usize {
 }
 
 /// Everything that can be computed of a model, in one of many ways of using it: 2, or 1 where that was refused.
-pub(crate) fn computes(model: &Architecture, dice: &mut Dice) -> usize {
+pub(crate) fn computes(model: &Model, dice: &mut Dice) -> usize {
     let counted = (model.parameters(), model.parameters_active(), model.parameters_non_embedding());
     if let (Ok(all), Ok(active), Ok(inner)) = counted {
         assert!(all >= active && all > inner && active > 0, "{all} {active} {inner}");
@@ -108,13 +108,11 @@ pub(crate) fn computes(model: &Architecture, dice: &mut Dice) -> usize {
         context: *dice.one(&[None, Some(1), Some(1 << 24)]),
         ..Workload::default()
     };
-    let Ok(evaluation) =
-        evaluate(model, &workload, &PROFILE, "plain", Question { explain: true, ..Question::default() })
-    else {
-        return 1;
-    };
+    let query = Query { explain: true, ..workload.into() };
+    let Ok(evaluation) = evaluate(model, &query, &PROFILE, "plain") else { return 1 };
     for phase in &evaluation.phases {
-        let [low, high] = phase.speed.tokens_per_s_interval;
+        let value = phase.speed.tokens_per_s;
+        let [low, high] = phase.speed.tokens_per_s_interval.unwrap_or([value; 2]);
         let whole = phase.speed.seconds.is_finite()
             && phase.speed.seconds > 0.0
             && low <= phase.speed.tokens_per_s

@@ -2,7 +2,7 @@
 
 use crate::gguf_files::{self, F32, IQ2_XXS, Q8_0, Value, families, model};
 use crate::harness::{Dice, Kind};
-use roofprobe::model::gguf::{architecture, parse_gguf};
+use roofprobe::model::gguf::{self, parse_gguf};
 use roofprobe::model::{Phase, Workload};
 use std::io::Cursor;
 
@@ -76,8 +76,8 @@ fn damage(file: &[u8], dice: &mut Dice) -> Vec<u8> {
 fn survives(bytes: &[u8], _: &mut Dice) -> usize {
     let Ok(file) = parse_gguf(Cursor::new(bytes), bytes.len() as u64) else { return 0 };
     assert!(file.tensor_bytes().unwrap() <= bytes.len() as u64, "tensors lie apart within the file");
-    let Ok(model) = architecture(&file, "damaged") else { return 1 };
-    assert_eq!(model.parameters().unwrap() + model.rope_factors, file.params_total().unwrap());
+    let Ok(model) = gguf::model(&file, "damaged") else { return 1 };
+    assert_eq!(model.parameters().unwrap() + model.storage.rope_factors, file.params_total().unwrap());
     for phase in [Phase::Prefill, Phase::Decode, Phase::Generation] {
         drop(Workload::default().runs(&model, phase));
     }

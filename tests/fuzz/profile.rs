@@ -5,8 +5,8 @@ use crate::{text, tree};
 use roofprobe::compare::compare;
 use roofprobe::device::Device;
 use roofprobe::error::Result;
-use roofprobe::evaluate::{Question, evaluate};
-use roofprobe::model::{Architecture, Workload, find};
+use roofprobe::evaluate::{Query, evaluate};
+use roofprobe::model::{Model, Workload, find};
 use roofprobe::plot::{Chart, Drawing, Subject, Theme, svg};
 use roofprobe::probe;
 use roofprobe::profile::{Ceiling, Curve, Profile, parse, to_toml};
@@ -17,7 +17,7 @@ use roofprobe::store::SHIPPED;
 use serde_json::Value;
 use std::sync::LazyLock;
 
-static MODELS: LazyLock<Vec<Architecture>> =
+static MODELS: LazyLock<Vec<Model>> =
     LazyLock::new(|| ["smollm2-135m", "olmoe-1b-7b"].map(|name| find(name).unwrap()).into());
 static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let files = [
@@ -96,14 +96,11 @@ fn survives(bytes: &[u8], dice: &mut Dice) -> usize {
     let workload =
         Workload { weights: Some(dice.one(&["f16", "q8_0", "q4_k_m"]).parse().unwrap()), ..Workload::default() };
     let both = [("damaged", &profile), ("again", &profile)];
-    if let Ok(comparison) = compare(&both, std::slice::from_ref(model), &workload, None) {
+    if let Ok(comparison) = compare(&both, std::slice::from_ref(model), &workload.into()) {
         report::compare::report(&comparison, report::compare::Shown::All).unwrap().render(format).unwrap();
     }
-    let Ok(evaluation) =
-        evaluate(model, &workload, &profile, "damaged", Question { explain: true, ..Question::default() })
-    else {
-        return 1;
-    };
+    let query = Query { explain: true, ..workload.into() };
+    let Ok(evaluation) = evaluate(model, &query, &profile, "damaged") else { return 1 };
     assert!(
         evaluation.phases.iter().all(|phase| phase.speed.seconds.is_finite() && phase.speed.seconds > 0.0),
         "{evaluation:?}"

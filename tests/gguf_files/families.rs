@@ -1,7 +1,7 @@
 //! Small files of every architecture that is read, with the configuration of the same model.
 
 use super::{F16, F32, File, Value};
-use roofprobe::model::{Architecture, parse_config};
+use roofprobe::model::{Model, parse_config};
 use serde_json::{Value as Json, json};
 
 /// One architecture: its name in files, its configuration beyond the usual shape, keys, and tensors as `name extents`,
@@ -311,7 +311,7 @@ fn merge(mut base: Json, more: Json) -> Json {
 }
 
 impl Case {
-    pub(crate) fn config(&self) -> Architecture {
+    pub(crate) fn config(&self) -> Model {
         let usual = json!({
             "hidden_size": 256, "vocab_size": 300, "num_hidden_layers": 2, "num_attention_heads": 8,
             "num_key_value_heads": 2, "intermediate_size": 512, "head_dim": 32, "max_position_embeddings": 4096,

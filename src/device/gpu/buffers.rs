@@ -1,6 +1,6 @@
-//! Buffers of an opened GPU: made within its limits, filled, copied, looked into.
+//! Buffers of an opened GPU: made within its limits, filled, copied, read.
 
-use super::context::{Context, Outcome, Trouble, out_of_memory};
+use super::context::{Context, GpuError, GpuResult, out_of_memory};
 use crate::device::Refusal;
 
 /// Bytes that are copied to or from the host at once.
@@ -8,29 +8,29 @@ const STAGING_BYTES: u64 = 16 << 20;
 
 impl Context {
     /// A storage buffer, zeroed.
-    pub(super) fn buffer(&self, bytes: u64) -> Outcome<wgpu::Buffer> {
+    pub(super) fn buffer(&self, bytes: u64) -> GpuResult<wgpu::Buffer> {
         use wgpu::BufferUsages as Usage;
         self.make(bytes, Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST)
     }
 
     /// A storage buffer that holds `data`, filled up to whole words.
-    pub(super) fn filled(&self, data: &[u8]) -> Outcome<wgpu::Buffer> {
+    pub(super) fn filled(&self, data: &[u8]) -> GpuResult<wgpu::Buffer> {
         let buffer = self.buffer((data.len() as u64).next_multiple_of(4).max(4))?;
         self.upload(&buffer, data)?;
         Ok(buffer)
     }
 
     /// A buffer that the host can map; see [`Context::buffer`] for the others.
-    pub(super) fn staging(&self, bytes: u64, to_host: bool) -> Outcome<wgpu::Buffer> {
+    pub(super) fn staging(&self, bytes: u64, to_host: bool) -> GpuResult<wgpu::Buffer> {
         use wgpu::BufferUsages as Usage;
         let usage = if to_host { Usage::MAP_READ | Usage::COPY_DST } else { Usage::MAP_WRITE | Usage::COPY_SRC };
         self.make(bytes, usage)
     }
 
-    fn make(&self, bytes: u64, usage: wgpu::BufferUsages) -> Outcome<wgpu::Buffer> {
+    fn make(&self, bytes: u64, usage: wgpu::BufferUsages) -> GpuResult<wgpu::Buffer> {
         if bytes > self.limits.max_buffer_size {
             let most = self.limits.max_buffer_size >> 20;
-            let reason = format!("a buffer of {} MiB is wanted, and the adapter's limit is {most} MiB", bytes >> 20);
+            let reason = format!("a buffer of {} MiB is needed, and the adapter's limit is {most} MiB", bytes >> 20);
             return Err(Refusal::Skipped(reason).into());
         }
         if self.hooks.memory_bytes.is_some_and(|most| bytes > most) {
@@ -47,7 +47,7 @@ impl Context {
     }
 
     /// Writes `data` to the beginning of `buffer`, zeros up to the next whole word.
-    pub(super) fn upload(&self, buffer: &wgpu::Buffer, data: &[u8]) -> Outcome<()> {
+    pub(super) fn upload(&self, buffer: &wgpu::Buffer, data: &[u8]) -> GpuResult<()> {
         let whole = data.len() / 4 * 4;
         let mut rest = [0; 4];
         rest[..data.len() - whole].copy_from_slice(&data[whole..]);
@@ -63,18 +63,18 @@ impl Context {
         self.finish(self.queue.submit([]))
     }
 
-    /// Writes `data` into a buffer that was made for being mapped.
-    pub(super) fn written(&self, staging: &wgpu::Buffer, data: &[u8]) -> Outcome<()> {
+    /// Writes `data` into a staging buffer.
+    pub(super) fn written(&self, staging: &wgpu::Buffer, data: &[u8]) -> GpuResult<()> {
         let whole = 0..data.len() as u64;
         self.scoped(|| staging.slice(whole.clone()).map_async(wgpu::MapMode::Write, |_| {}))?;
         self.wait(None)?;
         let written = staging.slice(whole).get_mapped_range_mut().map(|mut view| view.copy_from_slice(data));
         staging.unmap();
-        written.map_err(|e| Trouble::Fatal(format!("a buffer could not be mapped: {e}")))
+        written.map_err(|e| GpuError::Fatal(format!("a buffer could not be mapped: {e}")))
     }
 
     /// Copies the first `bytes` of one buffer to another, and waits for the end.
-    pub(super) fn copy(&self, source: &wgpu::Buffer, target: &wgpu::Buffer, bytes: u64) -> Outcome<()> {
+    pub(super) fn copy(&self, source: &wgpu::Buffer, target: &wgpu::Buffer, bytes: u64) -> GpuResult<()> {
         let commands = self.scoped(|| {
             let mut encoder = self.encoder();
             encoder.copy_buffer_to_buffer(source, 0, target, 0, bytes);
@@ -84,7 +84,7 @@ impl Context {
     }
 
     /// Sets all of `buffer` to zeros.
-    pub(super) fn clear(&self, buffer: &wgpu::Buffer) -> Outcome<()> {
+    pub(super) fn clear(&self, buffer: &wgpu::Buffer) -> GpuResult<()> {
         let commands = self.scoped(|| {
             let mut encoder = self.encoder();
             encoder.clear_buffer(buffer, 0, None);
@@ -93,14 +93,14 @@ impl Context {
         self.submit(commands).map(|_| ())
     }
 
-    /// Hands `bytes` of `buffer`, from `offset` on, to `look`, part by part, each with its offset from the first.
+    /// Passes `bytes` of `buffer`, from `offset` on, to `look`, part by part, each with its offset from the first.
     pub(super) fn look(
         &self,
         buffer: &wgpu::Buffer,
         offset: u64,
         bytes: u64,
         mut look: impl FnMut(u64, &[u8]),
-    ) -> Outcome<()> {
+    ) -> GpuResult<()> {
         let staging = self.staging(bytes.clamp(4, STAGING_BYTES).next_multiple_of(4), true)?;
         let mut done = 0;
         while done < bytes {
@@ -119,18 +119,23 @@ impl Context {
     }
 
     /// The first `bytes` of `buffer`.
-    pub(super) fn download(&self, buffer: &wgpu::Buffer, bytes: u64) -> Outcome<Vec<u8>> {
+    pub(super) fn download(&self, buffer: &wgpu::Buffer, bytes: u64) -> GpuResult<Vec<u8>> {
         let mut all = Vec::with_capacity(bytes as usize);
         self.look(buffer, 0, bytes, |_, part| all.extend_from_slice(part))?;
         Ok(all)
     }
 
-    /// Maps a buffer that was made for it, and shows its first `bytes`.
-    pub(super) fn mapped<T>(&self, staging: &wgpu::Buffer, bytes: u64, look: impl FnOnce(&[u8]) -> T) -> Outcome<T> {
+    /// The first `count` words of `buffer`.
+    pub(super) fn words(&self, buffer: &wgpu::Buffer, count: u64) -> GpuResult<Vec<u32>> {
+        Ok(bytemuck::pod_collect_to_vec(&self.download(buffer, count * 4)?))
+    }
+
+    /// Maps a staging buffer, and passes its first `bytes` to `look`.
+    pub(super) fn mapped<T>(&self, staging: &wgpu::Buffer, bytes: u64, look: impl FnOnce(&[u8]) -> T) -> GpuResult<T> {
         self.scoped(|| staging.slice(0..bytes).map_async(wgpu::MapMode::Read, |_| {}))?;
         self.wait(None)?;
         let seen = staging.slice(0..bytes).get_mapped_range().map(|view| look(&view));
         staging.unmap();
-        seen.map_err(|e| Trouble::Fatal(format!("a buffer could not be mapped: {e}")))
+        seen.map_err(|e| GpuError::Fatal(format!("a buffer could not be mapped: {e}")))
     }
 }

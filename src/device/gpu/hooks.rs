@@ -14,22 +14,22 @@ pub(super) struct Hooks {
     pub(super) memory_bytes: Option<u64>,
     /// `lose-at=N`: the device is lost at the N-th job of a process.
     pub(super) lose_at: Option<u64>,
-    /// `die-at=N`: the process dies at the N-th job; with 0 already when adapters are listed or opened.
+    /// `die-at=N`: the process crashes at the N-th job; with 0 already when adapters are listed or opened.
     pub(super) die_at: Option<u64>,
-    /// `die-of=BACKEND`: the process dies when that backend's adapters are listed.
+    /// `die-of=BACKEND`: the process crashes when that backend's adapters are listed.
     pub(super) die_of: Option<String>,
     /// `hang-at=N`: the process hangs at the N-th job.
     pub(super) hang_at: Option<u64>,
-    /// `answer-ms=N`: a process that does not answer a job for so long is given up.
-    pub(super) answer: Option<Duration>,
-    /// `as-hardware`: software is taken for something else, and chosen unnamed.
+    /// `answer-ms=N`: a process that does not answer a job within this time is ended.
+    pub(super) answer_timeout: Option<Duration>,
+    /// `as-hardware`: software is taken for hardware, and chosen when no GPU is named.
     pub(super) as_hardware: bool,
     /// `no-adapters`: none is found; `adapters-twice`: each is found twice.
     pub(super) no_adapters: bool,
     pub(super) adapters_twice: bool,
     /// `watchdog-ms=N`: submissions are given up after that time.
     pub(super) watchdog: Option<Duration>,
-    /// `disturbed`: every pass says that others came between.
+    /// `disturbed`: every pass is marked as disturbed.
     pub(super) disturbed: bool,
     /// `checked`: shaders keep their run-time checks.
     pub(super) checked: bool,
@@ -63,7 +63,7 @@ impl Hooks {
                 "die-at" => hooks.die_at = Some(number()?),
                 "die-of" => hooks.die_of = value.map(str::to_owned),
                 "hang-at" => hooks.hang_at = Some(number()?),
-                "answer-ms" => hooks.answer = Some(Duration::from_millis(number()?)),
+                "answer-ms" => hooks.answer_timeout = Some(Duration::from_millis(number()?)),
                 "as-hardware" => hooks.as_hardware = true,
                 "no-adapters" => hooks.no_adapters = true,
                 "adapters-twice" => hooks.adapters_twice = true,

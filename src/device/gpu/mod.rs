@@ -1,48 +1,43 @@
-//! GPUs through wgpu: WGSL compute shaders, timed by timestamps that are held against the wall clock.
+//! GPUs through wgpu: WGSL compute shaders, timed by timestamps that are compared with the wall clock.
 //!
-//! A driver's fault kills its process without a word, so all that touches one lives in a process of its own, the worker; here
-//! is who asks it, line by line, notices when it dies or hangs, and starts another one.
+//! A driver's fault kills its process without a message. So everything that touches a driver runs in a process of its own, the
+//! worker. In the measuring process: `supervisor`, which asks the worker, notices when it crashes or hangs, and starts another
+//! one. In the worker: `serve`, `worker`, and below them `routines` (what is timed), `timer` (how) and `context` (on what).
+//! `protocol` is what the two processes exchange.
 
 mod adapter;
-mod attention;
 mod buffers;
-mod chain;
 mod choose;
 mod context;
-mod coopmat;
 mod hooks;
-mod keeper;
-mod matmul;
-mod overhead;
 mod params;
-mod process;
+mod pipeline;
+mod protocol;
 mod raw;
-mod routine;
+mod routines;
 mod serve;
 mod shader;
-mod stream;
-#[cfg(test)]
-mod tests;
-mod wall;
-mod wire;
+mod supervisor;
+mod timer;
+mod timestamps;
 mod worker;
 
 pub use adapter::Adapter;
 pub use choose::{Chosen, again, best, hardware, named, no_hardware};
-pub(crate) use keeper::VERB;
-pub use keeper::{Listed, adapters};
 pub use serve::serve;
+pub(crate) use supervisor::VERB;
+pub use supervisor::{AdapterList, adapters};
 
 use super::cpu::{Cpu, Taken};
 use super::{Device, Pass, Purpose, Refusal};
 use crate::error::Result;
 use crate::job::Job;
 use crate::profile::{DeviceInfo, DeviceKind, Environment, GpuClass, GpuProvenance, Machine};
-use keeper::Keeper;
-use wire::Opened;
+use protocol::Opened;
+use supervisor::Supervisor;
 
-/// What a GPU is trusted to have where nobody tells.
-const UNTOLD_MEMORY_BYTES: u64 = 2 << 30;
+/// The memory that a GPU is taken to have where no backend reports it.
+const ASSUMED_MEMORY_BYTES: u64 = 2 << 30;
 
 /// A GPU, as the measuring process sees it: through its worker.
 pub struct Gpu {
@@ -50,34 +45,34 @@ pub struct Gpu {
     opened: Opened,
     host: Machine,
     taken_at_start: Taken,
-    keeper: Keeper,
+    supervisor: Supervisor,
 }
 
 impl Gpu {
-    /// Opens `adapter`, one of [`adapters`], in a process of its own. A driver that hangs is not waited for once `stop` says
-    /// that somebody wants it all to end.
+    /// Opens `adapter`, one of [`adapters`], in a process of its own. A driver that hangs is not waited for once `stop`
+    /// returns true.
     ///
     /// # Errors
     /// Failure when the driver does not open it.
     pub fn open(adapter: &Adapter, stop: fn() -> bool) -> Result<Gpu> {
         let host = Cpu::describe()?;
-        let (keeper, opened) = Keeper::open(adapter, stop)?;
-        Ok(Gpu { adapter: adapter.clone(), opened, host, taken_at_start: Taken::now(), keeper })
+        let (supervisor, opened) = Supervisor::open(adapter, stop)?;
+        Ok(Gpu { adapter: adapter.clone(), opened, host, taken_at_start: Taken::now(), supervisor })
     }
 
-    /// How it is asked.
+    /// Backend, driver and clock that its numbers depend on.
     pub fn provenance(&self) -> GpuProvenance {
         self.opened.provenance.clone()
     }
 
-    /// Memory that may be asked for: what the host has left where the GPU shares it, and never more than that, as data is
-    /// made and verified there; of a GPU with memory of its own no more than it has, and 2 GiB where that is not told.
+    /// Bytes of memory that a measurement may use. Never more than the host has left, because data is made and verified there.
+    /// Of a GPU with memory of its own no more than it has, or 2 GiB where that is not reported.
     fn memory_available_bytes(&self) -> u64 {
         let host = self.host.environment.memory_available_bytes;
         match self.opened.gpu.class {
             GpuClass::Software | GpuClass::Integrated => host,
             GpuClass::Discrete | GpuClass::Virtual | GpuClass::Other => {
-                host.min(self.adapter.memory_bytes.unwrap_or(UNTOLD_MEMORY_BYTES))
+                host.min(self.adapter.memory_bytes.unwrap_or(ASSUMED_MEMORY_BYTES))
             }
         }
     }
@@ -86,7 +81,7 @@ impl Gpu {
 impl Device for Gpu {
     fn machine(&self) -> Machine {
         let mut environment = Environment {
-            // One thread waits for the GPU; how the host's cores are built and clocked is no matter of its own.
+            // One thread waits for the GPU. How the host's cores are built and clocked does not matter.
             threads: 1,
             smt: None,
             core_scaling: None,
@@ -109,7 +104,7 @@ impl Device for Gpu {
             logical_cpus: None,
             cores: None,
             memory_bytes: self.adapter.memory_bytes.or(of_host.then_some(self.host.device.memory_bytes).flatten()),
-            // The processor's own serve a software adapter; those of a GPU nobody tells.
+            // A software adapter uses the processor's caches. No backend reports those of a GPU.
             caches: if class == GpuClass::Software { self.host.device.caches.clone() } else { Vec::new() },
             gpu: Some(self.opened.gpu.clone()),
         };
@@ -117,15 +112,15 @@ impl Device for Gpu {
     }
 
     fn time(&mut self, job: &Job, repetitions: u64, _purpose: Purpose) -> std::result::Result<Pass, Refusal> {
-        self.keeper.time(job, repetitions)
+        self.supervisor.time(job, repetitions)
     }
 
     fn renew(&mut self) {
-        self.keeper.renew();
+        self.supervisor.renew();
     }
 }
 
-/// Who made it, by the number on the bus, else by its name.
+/// The maker, by its PCI number, else by the adapter's name.
 fn vendor(pci_id: Option<&str>, name: &str) -> &'static str {
     const MAKERS: [(&str, &str); 11] = [
         ("10de", "NVIDIA"),

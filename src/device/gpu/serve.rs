@@ -1,26 +1,26 @@
-//! The worker's end of the conversation: reads requests, does them, answers.
+//! The worker's side of the protocol: reads requests, does them, answers.
 
 use super::adapter::{self, Adapter};
-use super::context::{Context, Trouble};
+use super::context::{Context, GpuError};
 use super::hooks::Hooks;
-use super::wire::{self, Answer, Opened, Request, Task};
+use super::protocol::{self, Answer, Opened, Request, Task};
 use super::worker::Worker;
 use crate::error::{Error, Result};
 use crate::profile::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 use crate::units::four_digits;
 use std::io::Write;
 
-/// Answers `requests`, line by line, until there are no more or the device is not usable any more. For a process that may
-/// die of it; after a return it should exit at once, as a driver that hangs cannot be closed.
+/// Answers `requests`, line by line, until there are no more or the device is lost. It runs in a process of its own, because a
+/// driver may crash it; after a return that process should exit at once, since closing a driver that hangs would wait for it.
 ///
 /// # Errors
 /// Failure when a request is not understood or an answer cannot be written.
 pub fn serve(requests: impl Iterator<Item = String>, mut answers: impl Write) -> Result<()> {
     let mut service = Service { hooks: Hooks::of_environment(), worker: None };
     for line in requests {
-        let Some(request) = wire::read(&line) else { continue };
+        let Some(request) = protocol::read(&line) else { continue };
         let answer = service.answer(request.map_err(Error::failure)?);
-        let line = wire::line(&answer).map_err(Error::failure)?;
+        let line = protocol::line(&answer).map_err(Error::failure)?;
         let written = answers.write_all(line.as_bytes()).and_then(|()| answers.flush());
         written.map_err(|e| Error::failure(format!("an answer cannot be written: {e}")))?;
         if matches!(answer, Answer::Fatal(_)) {
@@ -70,8 +70,8 @@ impl Service {
         };
         match worker.time(&job, task.repetitions, task.limit) {
             Ok(pass) => Answer::Timed(pass.into()),
-            Err(Trouble::Refused(refusal)) => refusal.into(),
-            Err(Trouble::Fatal(reason)) => Answer::Fatal(reason),
+            Err(GpuError::Refused(refusal)) => refusal.into(),
+            Err(GpuError::Fatal(reason)) => Answer::Fatal(reason),
         }
     }
 }
@@ -87,11 +87,11 @@ fn list(backend: &str, hooks: &Hooks) -> Vec<(Adapter, wgpu::Adapter)> {
     adapters
 }
 
-fn open(wanted: &Adapter, hooks: &Hooks) -> std::result::Result<(Worker, Opened), String> {
-    let listed = list(&wanted.backend, hooks);
-    let found = listed.iter().find(|(adapter, _)| adapter.place == wanted.place && adapter.is(wanted));
-    let found = found.or_else(|| listed.iter().find(|(adapter, _)| adapter.is(wanted)));
-    let (described, adapter) = found.ok_or_else(|| format!("{} is not there any more", wanted.name))?;
+fn open(asked: &Adapter, hooks: &Hooks) -> std::result::Result<(Worker, Opened), String> {
+    let listed = list(&asked.backend, hooks);
+    let found = listed.iter().find(|(adapter, _)| adapter.place == asked.place && adapter.is(asked));
+    let found = found.or_else(|| listed.iter().find(|(adapter, _)| adapter.is(asked)));
+    let (described, adapter) = found.ok_or_else(|| format!("{} is not there any more", asked.name))?;
     let worker = Worker::open(adapter, hooks.clone())?;
     let context = worker.context();
     let opened = Opened { gpu: info(described, adapter, context)?, provenance: provenance(described, context, hooks) };
@@ -111,7 +111,6 @@ fn info(described: &Adapter, adapter: &wgpu::Adapter, context: &Context) -> std:
         ("subgroups", context.features.contains(Features::SUBGROUP)),
         ("timestamps", context.features.contains(Features::TIMESTAMP_QUERY)),
         ("cooperative-matrix", !context.matrices.is_empty()),
-        // Every backend translates it; whether the hardware has an instruction for it is not told.
     ];
     Ok(GpuInfo {
         class: class(&described.class),
@@ -139,7 +138,7 @@ fn matrix(shape: &wgpu::CooperativeMatrixProperties) -> String {
 }
 
 fn limits(limits: &wgpu::Limits) -> GpuLimits {
-    // Where there is no limit the driver says 2⁶⁴ − 1, which a profile cannot hold.
+    // Where there is no limit the driver reports 2⁶⁴ − 1, which a profile cannot hold.
     let bytes = |bytes: u64| bytes.min(i64::MAX as u64);
     GpuLimits {
         binding_bytes: bytes(limits.max_storage_buffer_binding_size),
@@ -173,23 +172,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_lines_are_passed_over_and_a_broken_request_ends_the_service() {
-        let said = |lines: &[&str]| {
+    fn foreign_lines_are_skipped_and_a_broken_request_ends_the_service() {
+        let answers_to = |lines: &[&str]| {
             let mut answers = Vec::new();
             let done = serve(lines.iter().map(|line| (*line).to_owned()), &mut answers);
             (done.is_ok(), String::from_utf8(answers).unwrap())
         };
-        assert_eq!(said(&["", "chatter"]), (true, String::new()));
-        let renew = wire::line(&Request::Renew).unwrap();
-        assert_eq!(said(&[renew.trim()]), (true, wire::line(&Answer::Done).unwrap()));
-        assert!(!said(&[&renew.trim()[..renew.trim().len() - 1]]).0);
+        assert_eq!(answers_to(&["", "chatter"]), (true, String::new()));
+        let renew = protocol::line(&Request::Renew).unwrap();
+        assert_eq!(answers_to(&[renew.trim()]), (true, protocol::line(&Answer::Done).unwrap()));
+        assert!(!answers_to(&[&renew.trim()[..renew.trim().len() - 1]]).0);
     }
 
     #[test]
     fn every_class_is_known_by_its_word() {
-        for known in [GpuClass::Discrete, GpuClass::Integrated, GpuClass::Virtual, GpuClass::Software, GpuClass::Other]
+        for expected in
+            [GpuClass::Discrete, GpuClass::Integrated, GpuClass::Virtual, GpuClass::Software, GpuClass::Other]
         {
-            assert_eq!(class(known.name()), known);
+            assert_eq!(class(expected.name()), expected);
         }
     }
 }

@@ -38,18 +38,6 @@ macro_rules! shader {
 }
 pub(super) use shader;
 
-/// Every file.
-#[cfg(test)]
-pub(super) const SHADERS: &[Shader] = &[
-    super::attention::ATTENTION,
-    super::chain::CHAIN,
-    super::coopmat::COOPMAT,
-    super::matmul::MATMUL,
-    super::overhead::EMPTY,
-    super::stream::STREAM,
-    super::stream::WORKGROUP,
-];
-
 /// A shader, specialised: what a pipeline is built from.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Program {
@@ -69,7 +57,7 @@ impl Program {
     /// The text with its lines replaced.
     ///
     /// # Panics
-    /// In debug builds, when there is no such line: a slip in this program, which the tests of all variants would find.
+    /// In debug builds, when there is no such line: a mistake in this package, which the tests of all variants find.
     pub(super) fn source(&self) -> String {
         let mut text = String::with_capacity(self.shader.text.len() + 64);
         let mut replaced = 0;
@@ -83,10 +71,15 @@ impl Program {
         text
     }
 
-    /// What tells this program from every other one.
+    /// A name that no other program has.
     pub(super) fn key(&self) -> String {
         format!("{}:{}:{:?}:{:?}", self.shader.name, self.entry, self.lines, self.constants)
     }
+}
+
+/// The line that `line` makes for each of `chains` chains.
+pub(super) fn each_chain(chains: u32, line: &dyn Fn(u32) -> String) -> String {
+    (0..chains).map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// What a specialised shader takes.

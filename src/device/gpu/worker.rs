@@ -1,53 +1,39 @@
-//! The worker: what times jobs on one opened GPU, in the process that may die of it.
+//! The worker: what times jobs on one opened GPU, in a process that a driver may crash.
 
-use super::attention::{Attention, Caches};
-use super::chain::Chain;
-use super::context::{Context, Outcome, Trouble};
-use super::coopmat::Coopmat;
+use super::context::{Context, GpuError, GpuResult};
 use super::hooks::Hooks;
-use super::matmul::{Matmul, Weights};
-use super::overhead::Dispatches;
-use super::routine::{Pacing, Routine};
-#[cfg(test)]
-use super::shader::Program;
-use super::stream::{Arena, Stream, WorkgroupRead};
-use super::wall::Walled;
-#[cfg(test)]
-use super::{attention, chain, coopmat, matmul, overhead, stream};
+use super::routines::{Routine, SharedBuffers, entry_of};
+use super::timer::Timer;
 use crate::device::cpu::{Taken, all_waited_s};
 use crate::device::{Pass, Refusal};
 use crate::job::Job;
-use crate::profile::MemoryLevel;
 use crate::units::Seconds;
-use crate::work::Work;
-use roofprobe_kernels::Op;
 use std::collections::HashMap;
-use std::rc::Rc;
 
-/// Threads that wait for their cores longer than this share of a pass, all of them together, share them with somebody. The
-/// waking of those that slept before is in it.
+/// If all threads together wait for their cores longer than this share of a pass, other processes use the cores too. The share
+/// covers the waking of threads that slept before.
 const WAITED_SHARE_MAX: f64 = 0.05;
 
-/// Watches whether others have the processor while it plays the GPU.
-struct Watch(Option<(Taken, f64)>);
+/// Watches whether other processes use the processor while it runs the shaders.
+struct ContentionWatch(Option<(Taken, f64)>);
 
-impl Watch {
-    fn begin(software: bool) -> Watch {
-        Watch(software.then(|| (Taken::now(), all_waited_s())))
+impl ContentionWatch {
+    fn begin(software: bool) -> ContentionWatch {
+        ContentionWatch(software.then(|| (Taken::now(), all_waited_s())))
     }
 
-    /// Whether they had it, during a pass of so many seconds.
+    /// Whether they did, during a pass of so many seconds.
     fn disturbed(self, seconds: f64) -> bool {
         let waited = |before: f64| all_waited_s() - before > WAITED_SHARE_MAX * seconds;
         self.0.is_some_and(|(taken, waited_s)| waited(waited_s) || Taken::now().more_than(taken))
     }
 }
 
-/// A job made ready, and what is known of it.
-struct Ready {
+/// A job made ready, and what earlier passes of it showed.
+struct PreparedJob {
     routine: Box<dyn Routine>,
-    pacing: Pacing,
-    /// The most repetitions of one dispatch whose results were looked at.
+    timer: Timer,
+    /// The most repetitions of one dispatch whose results were verified.
     verified_fold: u32,
 }
 
@@ -55,14 +41,10 @@ struct Ready {
 pub(super) struct Worker {
     context: Context,
     hooks: Hooks,
-    /// Whether the processor plays the GPU.
+    /// Whether the processor runs the shaders.
     software: bool,
-    arena: Option<Rc<Arena>>,
-    caches: Option<Rc<Caches>>,
-    weights: Option<Rc<Weights>>,
-    ready: HashMap<Job, Ready>,
-    /// Jobs that only the host's clock sees.
-    walled: HashMap<Job, Walled>,
+    shared: SharedBuffers,
+    prepared: HashMap<Job, PreparedJob>,
     /// Jobs asked for so far.
     asked: u64,
 }
@@ -71,13 +53,12 @@ impl Worker {
     /// Opens `adapter`.
     ///
     /// # Errors
-    /// What the driver says.
+    /// The driver's message.
     pub(super) fn open(adapter: &wgpu::Adapter, hooks: Hooks) -> Result<Worker, String> {
         let context = Context::open(adapter, hooks.clone())?;
         let software = adapter.get_info().device_type == wgpu::DeviceType::Cpu;
-        let (ready, walled) = (HashMap::new(), HashMap::new());
-        let (arena, caches, weights) = (None, None, None);
-        Ok(Worker { context, hooks, software, arena, caches, weights, ready, walled, asked: 0 })
+        let (shared, prepared) = (SharedBuffers::default(), HashMap::new());
+        Ok(Worker { context, hooks, software, shared, prepared, asked: 0 })
     }
 
     /// What was opened.
@@ -95,8 +76,8 @@ impl Worker {
     /// usual, 1 or less.
     ///
     /// # Errors
-    /// Refused: the job; fatal: the device is gone.
-    pub(super) fn time(&mut self, job: &Job, repetitions: u64, limit: f64) -> Outcome<Pass> {
+    /// Refused when only the job is impossible; fatal when the device is lost.
+    pub(super) fn time(&mut self, job: &Job, repetitions: u64, limit: f64) -> GpuResult<Pass> {
         self.asked += 1;
         if self.hooks.die_at == Some(self.asked) {
             std::process::abort();
@@ -107,182 +88,74 @@ impl Worker {
         if self.hooks.lose_at == Some(self.asked) {
             self.context.lose();
         }
-        if let Some(timed) = self.walled(job, repetitions) {
-            return timed.map(|pass| self.marked(pass));
+        if !self.prepared.contains_key(job) {
+            let prepared = self.prepare(job)?;
+            self.prepared.insert(job.clone(), prepared);
         }
-        if !self.ready.contains_key(job) {
-            let ready = self.made_ready(job)?;
-            self.ready.insert(job.clone(), ready);
-        }
-        let Some(ready) = self.ready.get_mut(job) else { return Err(Refusal::Exhausted.into()) };
-        let timed = ready.time(&self.context, job, repetitions, limit, self.software);
+        let Some(prepared) = self.prepared.get_mut(job) else { return Err(Refusal::Exhausted.into()) };
+        let timed = prepared.time(&self.context, job, repetitions, limit, self.software);
         if timed.is_err() {
-            self.ready.remove(job);
+            self.prepared.remove(job);
         }
-        timed.map(|pass| self.marked(pass))
-    }
-
-    /// A pass that a hook marks as disturbed.
-    fn marked(&self, pass: Pass) -> Pass {
-        Pass { disturbed: pass.disturbed || self.hooks.disturbed, ..pass }
+        timed.map(|pass| Pass { disturbed: pass.disturbed || self.hooks.disturbed, ..pass })
     }
 
     /// The jobs that are ready.
     #[cfg(test)]
-    pub(super) fn ready(&self) -> impl Iterator<Item = &Job> {
-        self.ready.keys()
+    pub(super) fn prepared(&self) -> impl Iterator<Item = &Job> {
+        self.prepared.keys()
     }
 
     /// Gives up all memory.
     pub(super) fn renew(&mut self) {
-        self.ready.clear();
-        (self.arena, self.caches, self.weights) = (None, None, None);
-        self.walled.clear();
+        self.prepared.clear();
+        self.shared = SharedBuffers::default();
     }
 
-    /// Times a job that only the host's clock sees; `None` when it is no such job.
-    fn walled(&mut self, job: &Job, repetitions: u64) -> Option<Outcome<Pass>> {
-        let mut walled = match self.walled.remove(job) {
-            Some(ready) => ready,
-            None => match Walled::new(&mut self.context, job)? {
-                Ok(ready) => ready,
-                Err(trouble) => return Some(Err(trouble)),
-            },
-        };
-        let work = walled.work() * repetitions as f64;
-        let watch = Watch::begin(self.software);
-        let pass = |(seconds, right)| match right {
-            true => Ok(Pass { disturbed: watch.disturbed(seconds), ..pass(seconds, repetitions, work, None) }),
-            false => Err(rejected(job)),
-        };
-        let timed = walled.run(&self.context, repetitions).and_then(pass);
-        if timed.is_ok() {
-            self.walled.insert(job.clone(), walled);
-        }
-        Some(timed)
-    }
-
-    /// What others hold is given back before something large is made ready: beside the arrays of streams, which are asked for in
-    /// between all others, either weights or caches are there, of one kind.
-    fn make_room(&mut self, job: &Job) {
-        match job.op {
-            Op::Matmul => {
-                self.drop_where(|known| known.op == Op::Attention || known.op == Op::Matmul && !alike(known, job));
-                self.caches = None;
-                if !self.ready.keys().any(|known| known.op == Op::Matmul) {
-                    self.weights = None;
-                }
-            }
-            Op::Attention => {
-                let suffice = self.caches.as_ref().is_some_and(|caches| caches.suffice(job));
-                self.drop_where(|known| known.op == Op::Matmul || known.op == Op::Attention && !suffice);
-                self.weights = None;
-                if !suffice {
-                    self.caches = None;
-                }
-            }
-            op if is_stream(op) && !self.arena.as_ref().is_some_and(|arena| arena.suffices(job)) => {
-                self.drop_where(|known| is_stream(known.op));
-                self.arena = None;
-            }
-            _ => {}
-        }
-    }
-
-    fn drop_where(&mut self, goes: impl Fn(&Job) -> bool) {
-        self.ready.retain(|known, _| !goes(known));
-    }
-
-    /// Makes `job` ready; where memory does not suffice beside what is there, in its place.
-    fn made_ready(&mut self, job: &Job) -> Outcome<Ready> {
-        self.make_room(job);
-        let first = self.routine(job);
+    /// Makes `job` ready. Jobs whose shared buffers it cannot use go first; all go where memory does not suffice beside them.
+    fn prepare(&mut self, job: &Job) -> GpuResult<PreparedJob> {
+        let entry = entry_of(job)?;
+        (entry.make_room)(&mut self.shared, job);
+        self.prepared.retain(|_, prepared| prepared.routine.is_current(&self.shared));
+        let first = (entry.new)(&mut self.context, &mut self.shared, job);
         let routine = match first {
-            Err(Trouble::Refused(Refusal::OutOfMemory(_))) => {
+            Err(GpuError::Refused(Refusal::OutOfMemory(_))) => {
                 self.renew();
-                self.routine(job)?
+                (entry.new)(&mut self.context, &mut self.shared, job)?
             }
             other => other?,
         };
-        Ok(Ready { routine, pacing: Pacing::default(), verified_fold: 0 })
-    }
-
-    fn routine(&mut self, job: &Job) -> Outcome<Box<dyn Routine>> {
-        let context = &mut self.context;
-        Ok(match job.op {
-            Op::Read if job.ceiling.level() == Some(MemoryLevel::Workgroup) => {
-                Box::new(WorkgroupRead::new(context, job)?)
-            }
-            Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => {
-                Box::new(Stream::new(context, &mut self.arena, job)?)
-            }
-            Op::Attention => Box::new(Attention::new(context, &mut self.caches, job)?),
-            Op::Chain if job.variant.tile.is_some() => Box::new(Coopmat::new(context, job)?),
-            Op::Chain => Box::new(Chain::new(context, job)?),
-            Op::Dispatch => Box::new(Dispatches::new(context)?),
-            Op::Matmul => Box::new(Matmul::new(context, &mut self.weights, job)?),
-            other => return Err(Refusal::Unsupported(format!("there is no {other} shader")).into()),
-        })
+        Ok(PreparedJob { routine, timer: Timer::default(), verified_fold: 0 })
     }
 }
 
-/// Every program that `job` may need, whatever the adapter.
-///
-/// # Errors
-/// Refusals that need no adapter: a job that no shader does.
-#[cfg(test)]
-pub(super) fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
-    match job.op {
-        Op::Read if job.ceiling.level() == Some(MemoryLevel::Workgroup) => stream::workgroup_programs(job),
-        Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => stream::programs(job),
-        Op::Chain if job.variant.tile.is_some() => coopmat::programs(job),
-        Op::Chain => chain::programs(job),
-        Op::Matmul => matmul::programs(job),
-        Op::Attention => attention::programs(job),
-        Op::Dispatch | Op::Submit => Ok(vec![overhead::program()]),
-        Op::Upload | Op::Download => Ok(Vec::new()),
-        other => Err(Refusal::Unsupported(format!("there is no {other} shader"))),
-    }
-}
-
-/// Whether two matmuls share their weights.
-fn alike(one: &Job, other: &Job) -> bool {
-    one.dtype == other.dtype && one.variant.k == other.variant.k
-}
-
-/// Streams share their arrays.
-fn is_stream(op: Op) -> bool {
-    matches!(op, Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad)
-}
-
-impl Ready {
-    fn time(&mut self, context: &Context, job: &Job, repetitions: u64, limit: f64, software: bool) -> Outcome<Pass> {
+impl PreparedJob {
+    fn time(&mut self, context: &Context, job: &Job, repetitions: u64, limit: f64, software: bool) -> GpuResult<Pass> {
         // Repetitions within a dispatch take another way than those of several.
-        let fold = self.pacing.fold(self.routine.as_ref(), limit);
-        let verifies = self.routine.verifies_at_once() || fold > self.verified_fold;
+        let fold = self.timer.fold(self.routine.fold_max(), limit);
+        let verifies = self.routine.verifies_every_pass() || fold > self.verified_fold;
         if verifies {
             self.routine.prepare(context)?;
         }
-        // Making ready and verifying are no part of the pass, and whoever comes between does it no harm.
-        let watch = Watch::begin(software);
-        let timing = self.pacing.time(context, self.routine.as_ref(), repetitions, limit)?;
-        let disturbed = timing.disturbed || watch.disturbed(timing.seconds);
-        if verifies && !self.routine.verify(context, timing.executed)? {
-            return Err(rejected(job));
+        // Preparing and verifying are no part of the pass, so they are not watched.
+        let watch = ContentionWatch::begin(software);
+        let elapsed = self.routine.time(context, &mut self.timer, repetitions, limit)?;
+        let disturbed = elapsed.disturbed || watch.disturbed(elapsed.seconds);
+        if verifies && !self.routine.verify(context, elapsed.executed)? {
+            return Err(Refusal::Rejected(format!("the result of {job} differs from the oracle")).into());
         }
         self.verified_fold = self.verified_fold.max(fold);
         let wall_clock = |reason| format!("timed by the wall clock, by difference: {reason}");
-        let note = self.pacing.by_difference.map(wall_clock);
-        let work = self.routine.work() * timing.repetitions as f64;
-        Ok(Pass { disturbed, ..pass(timing.seconds, timing.repetitions, work, note) })
+        let note = self.timer.by_difference.map(wall_clock);
+        let work = self.routine.work() * elapsed.repetitions as f64;
+        Ok(Pass {
+            seconds: Seconds(elapsed.seconds),
+            repetitions: elapsed.repetitions,
+            work,
+            clock_hz: None,
+            huge_share: None,
+            disturbed,
+            note,
+        })
     }
-}
-
-fn pass(seconds: f64, repetitions: u64, work: Work, note: Option<String>) -> Pass {
-    let seconds = Seconds(seconds);
-    Pass { seconds, repetitions, work, clock_hz: None, huge_share: None, disturbed: false, note }
-}
-
-fn rejected(job: &Job) -> Trouble {
-    Refusal::Rejected(format!("the result of {job} differs from the oracle")).into()
 }

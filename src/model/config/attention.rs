@@ -1,12 +1,13 @@
 //! Mixers, layer by layer: heads, biases, norms, rotation, windows.
 
-use super::super::architecture::limits;
 use super::super::family::{
     BiasRule, Caps, Facts, Family, HeadNormRule, KvHeads, LatentRule, MixerRule, RotaryRule, WindowRule,
 };
-use super::super::keys::{Given, Keys, quoted, shown};
+use super::super::keys::{Given, Keys, shown};
 use super::super::layer::{Biases, GroupedQuery, HeadNorm, Latent, Mixer};
-use super::{Shape, recurrent};
+use super::super::limits;
+use super::common::{Shape, layer_types, soft_cap};
+use super::recurrent;
 use crate::error::{Error, Result};
 use serde_json::Value;
 
@@ -62,7 +63,7 @@ fn grouped_query(keys: &Keys, family: Family, shape: &Shape) -> Result<GroupedQu
         sinks: false,
         soft_cap: match *caps {
             Caps::Foreign => false,
-            Caps::Absent(on) => super::soft_cap(keys, "attn_logit_softcapping", on)?,
+            Caps::Absent(on) => soft_cap(keys, "attn_logit_softcapping", on)?,
         },
     })
 }
@@ -258,25 +259,6 @@ fn window(keys: &Keys, family: Family) -> Result<Option<u64>> {
     };
     let used = !switched || keys.flag("use_sliding_window", false)?;
     Ok(window.filter(|_| used))
-}
-
-/// `layer_types`, one word per layer, where it is given.
-pub(super) fn layer_types<'a>(keys: &Keys<'a>, layers: u64, known: &[&str]) -> Result<Option<Vec<&'a str>>> {
-    let Some(types) = keys.words("layer_types")? else { return Ok(None) };
-    if types.len() as u64 != layers {
-        return Err(Error::misuse(format!(
-            "layer_types: lists {} layers where num_hidden_layers is {layers}; correct one of them",
-            types.len()
-        )));
-    }
-    match types.iter().find(|kind| !known.contains(kind)) {
-        None => Ok(Some(types)),
-        Some(kind) => Err(Error::misuse(format!(
-            "layer_types: {} is not supported here ({} are)",
-            quoted(kind),
-            known.join(" and ")
-        ))),
-    }
 }
 
 fn latent(keys: &Keys, family: Family, rule: &LatentRule, shape: &Shape) -> Result<Latent> {

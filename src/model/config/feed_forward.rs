@@ -1,10 +1,11 @@
 //! Feed-forwards: dense ones and mixtures of experts, layer by layer.
 
-use super::super::architecture::limits;
 use super::super::family::{DenseLayers, Family, MixerRule, MixtureRule, MlpBias, SharedRule};
 use super::super::keys::{Given, Keys};
 use super::super::layer::{Dense, FeedForward, Mixture, Shared};
-use super::{Shape, activation, recurrent, width};
+use super::super::limits;
+use super::common::{Shape, activation, width};
+use super::recurrent;
 use crate::error::{Error, Result};
 
 /// The feed-forward of each layer.

@@ -1,43 +1,36 @@
-//! Hugging Face `config.json` to [`Architecture`].
+//! Hugging Face `config.json` to [`Model`].
 //!
 //! Keys that change no count are ignored, as in any such file. Keys that would change one and are not understood are
 //! refused by name: a wrong count is worse than none.
 
 mod attention;
+mod common;
 mod feed_forward;
 mod foreign;
 mod quantised;
 mod recurrent;
 mod wrapper;
 
-use super::architecture::{Architecture, limits};
-use super::family::{Caps, Facts, Family, NormsRule, Width};
+use super::family::{Caps, Facts, Family, NormsRule};
 use super::keys::{Given, Keys, quoted, shown};
-use super::layer::{Activation, Layer, Norms};
+use super::language_model::{Model, Source};
+use super::layer::{Layer, Norm, Norms};
+use super::limits;
+use super::shape::ModelShape;
+use super::storage::Storage;
 use crate::error::{Error, Result};
+use common::{Shape, soft_cap};
 use roofprobe_kernels::Dtype;
 use serde_json::Value;
-use std::path::Path;
 
 /// Keys that stand in a zoo file for the reader's sake and change no count.
 const REMARKS: [&str; 4] = ["rope_theta", "rope_scaling", "rms_norm_eps", "transformers_version"];
-
-/// Reads a Hugging Face `config.json`. The model is named after the file, or after its folder where the file is simply
-/// called `config.json`.
-///
-/// # Errors
-/// Misuse, naming the file and the key: not JSON, an unknown `model_type`, a missing key, a value of the wrong type or
-/// beyond its limit, a contradiction, or a feature that is not supported yet.
-pub fn read_config(path: &Path) -> Result<Architecture> {
-    let text = crate::file::read_text(path)?;
-    parse_config(&text, &name_of(path)).map_err(|e| e.within(path.display()))
-}
 
 /// Reads the text of a Hugging Face `config.json` as the model `name`.
 ///
 /// # Errors
 /// As [`read_config`], without the file's name.
-pub fn parse_config(text: &str, name: &str) -> Result<Architecture> {
+pub fn parse_config(text: &str, name: &str) -> Result<Model> {
     let parsed = serde_json::from_str(text).or_else(|e| serde_json::from_str(&finite(text)).map_err(|_| e));
     let value: Value = parsed.map_err(|e| {
         Error::misuse(format!("{e}; not a Hugging Face config.json: is the file truncated, or not JSON?"))
@@ -46,10 +39,10 @@ pub fn parse_config(text: &str, name: &str) -> Result<Architecture> {
         return Err(Error::misuse(format!("is {}, where a Hugging Face config.json is an object", shown(&value))));
     };
     match wrapper::text_part(map)? {
-        None => architecture(&Keys::new(map), name),
+        None => read_keys(&Keys::new(map), name),
         Some((inner, remark)) => {
-            let mut model = architecture(&Keys::new(&inner), name)?;
-            model.remarks.push(remark);
+            let mut model = read_keys(&Keys::new(&inner), name)?;
+            model.source.remarks.push(remark);
             Ok(model)
         }
     }
@@ -72,9 +65,9 @@ fn finite(text: &str) -> String {
     parts.join("\"")
 }
 
-/// As [`architecture`], for files of our own: a key that nothing asks for is an error.
-pub(super) fn strict_architecture(keys: &Keys, name: &str) -> Result<Architecture> {
-    let model = architecture(keys, name)?;
+/// As [`read_keys`], for files of our own: a key that nothing asks for is an error.
+pub(super) fn closed_config(keys: &Keys, name: &str) -> Result<Model> {
+    let model = read_keys(keys, name)?;
     for remark in REMARKS {
         keys.get(remark);
     }
@@ -86,91 +79,61 @@ pub(super) fn strict_architecture(keys: &Keys, name: &str) -> Result<Architectur
     }
 }
 
-fn architecture(keys: &Keys, name: &str) -> Result<Architecture> {
+fn read_keys(keys: &Keys, name: &str) -> Result<Model> {
     let family = foreign::family(keys)?;
-    let facts = family.facts();
     causal_head(keys)?;
-    let shape = Shape::read(keys, family)?;
-    let layers = layers(keys, family, &shape)?;
-    let caps = |key| match facts.caps {
-        Caps::Foreign => Ok(false),
-        Caps::Absent(on) => soft_cap(keys, key, on),
+    let shape = shape(keys, family)?;
+    let mut remarks = foreign::remarks(keys, family)?;
+    let storage = Storage {
+        published_dtype: published_dtype(keys)?,
+        rope_factors: super::rope::factors(keys, family, &shape.layers),
+        ..Storage::default()
     };
+    let max_positions = match keys.any(family.facts().keys.positions, limits::POSITIONS)?.1 {
+        Given::Value(positions) => Some(positions),
+        Given::Absent | Given::Null => None,
+    };
+    let checkpoint = quantised::checkpoint(keys, family)?;
+    foreign::refuse(keys, family)?;
+    let checkpoint = match checkpoint {
+        None => None,
+        Some((checkpoint, notes)) => {
+            remarks.extend(notes);
+            remarks.extend(quantised::idle(&checkpoint, &shape, family)?);
+            Some(checkpoint)
+        }
+    };
+    remarks.extend(keys.remarks());
+    let source = Source { name: name.to_owned(), family, origin: None, published: None, max_positions, remarks };
+    Ok(Model { shape, storage: Storage { checkpoint, ..storage }, source })
+}
+
+fn shape(keys: &Keys, family: Family) -> Result<ModelShape> {
+    let facts = family.facts();
+    let common = Shape::read(keys, family)?;
+    let layers = layers(keys, family, &common)?;
     let position_rows = match facts.position_rows {
         None => None,
         Some(more) => {
-            let given =
-                keys.shape(facts.keys.positions, limits::POSITION_ROWS, &family, Some(facts.defaults.positions))?;
-            Some(given + more)
+            let absent = Some(facts.defaults.positions);
+            Some(keys.shape(facts.keys.positions, limits::POSITION_ROWS, &family, absent)? + more)
         }
     };
-    let mut remarks = foreign::remarks(keys, family)?;
-    let model = Architecture {
-        name: name.to_owned(),
-        family,
-        source: None,
-        published: None,
-        published_dtype: published_dtype(keys)?,
-        max_positions: match keys.any(facts.keys.positions, limits::POSITIONS)?.1 {
-            Given::Value(positions) => Some(positions),
-            Given::Absent | Given::Null => None,
-        },
-        hidden: shape.hidden,
-        vocabulary: keys.shape(
-            &["vocab_size"],
-            limits::VOCABULARY,
-            &family,
-            facts.defaults.of(facts.defaults.vocabulary),
-        )?,
+    let vocabulary = facts.defaults.of(facts.defaults.vocabulary);
+    Ok(ModelShape {
+        hidden: common.hidden,
+        vocabulary: keys.shape(&["vocab_size"], limits::VOCABULARY, &family, vocabulary)?,
         tied: tied(keys, facts)?,
-        embedding_width: embedding_width(keys, facts, shape.hidden)?,
+        embedding_width: embedding_width(keys, facts, common.hidden)?,
         position_rows,
         final_norm: final_norm(keys, facts)?,
         head_bias: facts.head_bias,
-        head_soft_cap: caps("final_logit_softcapping")?,
-        rope_factors: super::rope::factors(keys, family, &layers),
-        stored: None,
-        checkpoint: None,
+        head_soft_cap: match facts.caps {
+            Caps::Foreign => false,
+            Caps::Absent(on) => soft_cap(keys, "final_logit_softcapping", on)?,
+        },
         layers,
-        remarks: Vec::new(),
-    };
-    let quantised = quantised::checkpoint(keys, family)?;
-    foreign::refuse(keys, family)?;
-    let mut checkpoint = None;
-    if let Some((read, notes)) = quantised {
-        remarks.extend(notes);
-        remarks.extend(quantised::idle(&read, &model)?);
-        checkpoint = Some(read);
-    }
-    remarks.extend(keys.remarks());
-    Ok(Architecture { checkpoint, remarks, ..model })
-}
-
-/// What all layers have in common.
-struct Shape {
-    hidden: u64,
-    layers: u64,
-    heads: u64,
-}
-
-impl Shape {
-    fn read(keys: &Keys, family: Family) -> Result<Shape> {
-        let Facts { keys: names, defaults, .. } = family.facts();
-        let shape = Shape {
-            hidden: keys.shape(names.hidden, limits::HIDDEN, &family, defaults.of(defaults.hidden))?,
-            layers: keys.shape(names.layers, limits::LAYERS, &family, defaults.of(defaults.layers))?,
-            heads: keys.shape(names.heads, limits::HEADS, &family, defaults.of(defaults.heads))?,
-        };
-        // Some files say it twice.
-        if !names.heads.contains(&"num_heads")
-            && let Given::Value(again) = keys.given("num_heads", limits::HEADS)?
-            && again != shape.heads
-        {
-            let usual = names.heads.first().copied().unwrap_or_default();
-            return Err(Error::misuse(format!("num_heads: {again} disagrees with {usual} {}; remove it", shape.heads)));
-        }
-        Ok(shape)
-    }
+    })
 }
 
 /// All layers, alike ones together, in order of first appearance.
@@ -222,7 +185,7 @@ fn falcon_shares_its_norm(keys: &Keys) -> Result<bool> {
     Ok(if new { norms == 1 } else { parallel })
 }
 
-fn final_norm(keys: &Keys, facts: &Facts) -> Result<Option<super::layer::Norm>> {
+fn final_norm(keys: &Keys, facts: &Facts) -> Result<Option<Norm>> {
     let there = match facts.norms {
         NormsRule::Opt => {
             if !keys.flag("layer_norm_elementwise_affine", true)? {
@@ -257,49 +220,6 @@ fn embedding_width(keys: &Keys, facts: &Facts, hidden: u64) -> Result<Option<u64
     }
 }
 
-/// A soft cap: a number, null for none, the family's default where it is absent.
-fn soft_cap(keys: &Keys, key: &'static str, absent: bool) -> Result<bool> {
-    match keys.get(key) {
-        None => Ok(absent),
-        Some(Value::Null) => Ok(false),
-        Some(Value::Number(cap)) => Ok(cap.as_f64() != Some(0.0)),
-        Some(other) => Err(Error::misuse(format!("{key}: must be a number, is {}", shown(other)))),
-    }
-}
-
-/// The width of the dense feed-forward.
-fn width(keys: &Keys, family: Family, hidden: u64) -> Result<u64> {
-    let facts = family.facts();
-    match facts.defaults.width {
-        Width::Of(default) => keys.shape(facts.keys.width, limits::WIDTH, &family, facts.defaults.of(default)),
-        Width::FourTimes => match keys.any(facts.keys.width, limits::WIDTH)?.1 {
-            Given::Value(width) => Ok(width),
-            Given::Absent | Given::Null => Ok(4 * hidden),
-        },
-    }
-}
-
-/// The function between the matrices, where a configuration names one.
-fn activation(keys: &Keys, family: Family) -> Result<Activation> {
-    let facts = family.facts();
-    let mut named = None;
-    for &key in facts.keys.activation {
-        let word = keys.word(key)?.map(|word| (key, word));
-        named = named.or(word);
-    }
-    let Some((key, word)) = named else { return Ok(facts.activation) };
-    let known = match word {
-        "silu" | "swish" => Some(Activation::Silu),
-        "relu" => Some(Activation::Relu),
-        "relu2" | "relu_squared" if !facts.gated => Some(Activation::ReluSquared),
-        _ if word.starts_with("gelu") || word == "quick_gelu" => Some(Activation::Gelu),
-        _ => None,
-    };
-    known.ok_or_else(|| {
-        Error::misuse(format!("{key}: {} is not supported for {family} (silu, gelu and relu are)", quoted(word)))
-    })
-}
-
 /// `architectures` names the class with its head: without a language-model head, the counts would be of another model.
 fn causal_head(keys: &Keys) -> Result<()> {
     let classes = match keys.get("architectures") {
@@ -330,13 +250,4 @@ fn published_dtype(keys: &Keys) -> Result<Option<Dtype>> {
         Some("bfloat16") => Some(Dtype::Bf16),
         _ => None,
     })
-}
-
-fn name_of(path: &Path) -> String {
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let folder = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-    match folder {
-        Some(folder) if stem == "config" => folder,
-        _ => stem,
-    }
 }

@@ -1,12 +1,12 @@
 //! Quantised checkpoints: what `quantization_config`, or MLX's `quantization`, says of how matrices are stored.
 
-use super::super::architecture::Architecture;
 use super::super::family::Family;
 use super::super::keys::{Keys, is_on, quoted, shown};
-use super::super::layout::{self, Layout};
+use super::super::layout::{self, TensorLayout};
+use super::super::shape::ModelShape;
 use super::super::tensor_type::{Grouped, Scheme, TensorType};
 use super::super::weights::checkpoint::{Checkpoint, Exception, Modules};
-use super::super::weights::{Wanted, Weights};
+use super::super::weights::{TensorOutline, Weights};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
@@ -55,10 +55,10 @@ pub(super) fn checkpoint(keys: &Keys, family: Family) -> Result<Option<(Checkpoi
 }
 
 /// What has to be said of modules that are left out, and are none that is counted; norms and other models' parts are none.
-pub(super) fn idle(checkpoint: &Checkpoint, model: &Architecture) -> Result<Option<String>> {
+pub(super) fn idle(checkpoint: &Checkpoint, model: &ModelShape, family: Family) -> Result<Option<String>> {
     const EXPECTED: [&str; 9] = ["norm", "gate", "router", "visual", "vision", "projector", "merger", "audio", "embed"];
-    let tensors = layout::tensors(model, Layout::of_checkpoint(model.family))?;
-    let wanted = Wanted::of(&tensors);
+    let tensors = layout::tensors(model, family, TensorLayout::of_checkpoint(family))?;
+    let wanted = TensorOutline::of(&tensors);
     let names: Vec<String> = checkpoint.idle(&wanted).map(Modules::to_string).collect();
     let strange: Vec<&String> = names.iter().filter(|name| !EXPECTED.iter().any(|word| name.contains(word))).collect();
     let Some(first) = strange.first() else { return Ok(None) };

@@ -1,16 +1,16 @@
 //! Short convolutions and Mamba-2.
 
-use super::super::architecture::limits;
 use super::super::family::Family;
 use super::super::keys::{Given, Keys, shown};
 use super::super::layer::{Mamba2, ShortConvolution};
-use super::Shape;
+use super::super::limits;
+use super::common::{Shape, activation, layer_types};
 use crate::error::{Error, Result};
 
 /// Which layers of an LFM2 attend: `layer_types` wins, else `full_attn_idxs`, else all do.
 pub(super) fn lfm2_attends(keys: &Keys, layers: u64) -> Result<Vec<bool>> {
     let listed = keys.indices("full_attn_idxs")?;
-    if let Some(types) = super::attention::layer_types(keys, layers, &["full_attention", "conv"])? {
+    if let Some(types) = layer_types(keys, layers, &["full_attention", "conv"])? {
         return Ok(types.into_iter().map(|kind| kind == "full_attention").collect());
     }
     match listed {
@@ -79,7 +79,7 @@ pub(super) fn mamba2(keys: &Keys, family: Family, shape: &Shape) -> Result<Mamba
     if !keys.flag("rms_norm", true)? {
         return Err(Error::misuse(format!("rms_norm: false is not supported for {family} (true is)")));
     }
-    super::activation(keys, family)?;
+    activation(keys, family)?;
     Ok(Mamba2 {
         heads: shape.heads,
         head_dim,

@@ -1,11 +1,12 @@
 //! Families with mixtures of experts.
 
-use super::{
-    BiasRule, Biases, DenseLayers, Facts, HeadNorm, HeadNormRule, KvHeads, LLAMA, LatentRule, MixerRule, MixtureRule,
-    MlpBias, Norm, SharedRule, WindowRule, shape,
+use super::super::layer::{Biases, HeadNorm, Norm};
+use super::facts::{
+    Alternatives, BiasRule, DenseLayers, Facts, HeadNormRule, KvHeads, LLAMA, LatentRule, MixerRule, MixtureRule,
+    MlpBias, SharedRule, WindowRule, shape,
 };
 
-const USED: super::Alternatives = &["num_experts_per_tok"];
+const USED: Alternatives = &["num_experts_per_tok"];
 
 /// Experts as wide as the family's feed-forward, in every layer.
 const PLAIN: MixtureRule = MixtureRule {
@@ -20,7 +21,7 @@ const PLAIN: MixtureRule = MixtureRule {
 };
 
 /// How experts are chosen, not how many.
-const DEEPSEEK: super::Alternatives = &["n_group", "topk_group", "topk_method", "ep_size", "num_key_value_heads"];
+const DEEPSEEK: Alternatives = &["n_group", "topk_group", "topk_method", "ep_size", "num_key_value_heads"];
 
 const LATENT: LatentRule = LatentRule {
     query_rank: Some(1536),

@@ -1,13 +1,14 @@
 //! Dense families with gated feed-forwards, and those that mix attention with recurrence or have nothing else.
 
-use super::{
-    Activation, BiasRule, Biases, Caps, Facts, HeadNorm, HeadNormRule, KeyNames, KvHeads, LLAMA, LatentRule, MixerRule,
-    MlpBias, Norm, NormsRule, RotaryRule, USUAL, WindowRule, required, shape,
+use super::super::layer::{Activation, Biases, HeadNorm, Norm};
+use super::facts::{
+    Alternatives, BiasRule, Caps, Facts, HeadNormRule, KeyNames, KvHeads, LLAMA, LatentRule, MixerRule, MlpBias,
+    NormsRule, RotaryRule, USUAL, WindowRule, required, shape,
 };
 
 const PER_HEAD: HeadNormRule = HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms));
 const WHOLE_ROW: HeadNormRule = HeadNormRule::Always(HeadNorm::Row(Norm::Rms));
-const MINICPM: super::Alternatives = &["scale_emb", "scale_depth", "dim_model_base"];
+const MINICPM: Alternatives = &["scale_emb", "scale_depth", "dim_model_base"];
 const NO_BIAS: BiasRule = BiasRule::Always(Biases::None);
 
 pub(super) const FAMILIES: &[Facts] = &[

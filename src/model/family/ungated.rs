@@ -1,8 +1,9 @@
 //! Families with two matrices in their feed-forward and with LayerNorm.
 
-use super::{
-    Activation, BiasRule, Biases, Defaults, Facts, HeadNorm, HeadNormRule, KeyNames, KvHeads, LLAMA, MlpBias, Norm,
-    NormsRule, RotaryRule, USUAL, Width, WindowRule, shape,
+use super::super::layer::{Activation, Biases, HeadNorm, Norm};
+use super::facts::{
+    BiasRule, Defaults, Facts, HeadNormRule, KeyNames, KvHeads, LLAMA, MlpBias, NormsRule, RotaryRule, USUAL, Width,
+    WindowRule, shape,
 };
 
 /// What these have in common.

@@ -1,31 +1,34 @@
-//! From metadata and tensor table to an [`Architecture`]: meaning from the keys, shapes from the table.
+//! From metadata and tensor table to a [`Model`]: meaning from the keys, shapes from the table.
 //!
 //! A model is made of what the keys say and of which tensors are there; then every tensor must be one of its own, of the
 //! extent that it has there: a file that says more than is understood here, or two things at once, is refused with the
 //! names of both.
 
-use super::Gguf;
+use super::file::Gguf;
 use super::keys::Keys;
 use super::layers::{Blocks, layers};
 use super::metadata::Metadata;
 use super::reader::quoted;
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::model::architecture::{Architecture, limits};
 use crate::model::family::{Caps, Facts, Family, MixerRule, WindowRule};
+use crate::model::language_model::{Model, Source};
 use crate::model::layer::{FeedForward, Layer};
-use crate::model::layout::Layout;
-use crate::model::stored::Stored;
+use crate::model::layout::TensorLayout;
+use crate::model::limits;
+use crate::model::shape::ModelShape;
+use crate::model::storage::{Storage, Stored};
+use crate::model::weights::recipe::Recipe;
 
 /// How many foreign keys are listed in a message.
 const LISTED_KEYS: usize = 24;
 
-/// The architecture of a file, which is called `name`.
+/// The model of a file, which is called `name`.
 ///
 /// # Errors
 /// Misuse, naming keys and tensors: an architecture or a tensor that is not known, a missing one, or metadata and table
 /// that contradict each other.
-pub fn architecture(gguf: &Gguf, name: &str) -> Result<Architecture> {
+pub fn model(gguf: &Gguf, name: &str) -> Result<Model> {
     let table = Table::of(gguf);
     let (arch, family) = family(&gguf.metadata, &table)?;
     let keys = Keys { metadata: &gguf.metadata, arch };
@@ -42,13 +45,7 @@ pub fn architecture(gguf: &Gguf, name: &str) -> Result<Architecture> {
     };
     let layout = layout(facts, &table);
     let blocks = Blocks { keys: &keys, table: &table, family, count, hidden };
-    let model = Architecture {
-        name: name.to_owned(),
-        family,
-        source: None,
-        published: None,
-        published_dtype: None,
-        max_positions: keys.count("context_length")?,
+    let shape = ModelShape {
         hidden,
         vocabulary,
         tied: !table.has("output.weight"),
@@ -58,14 +55,15 @@ pub fn architecture(gguf: &Gguf, name: &str) -> Result<Architecture> {
         head_bias: facts.head_bias,
         head_soft_cap: super::layers::soft_cap(&keys, "final_logit_softcapping", facts.caps),
         layers: layers(&blocks)?,
-        rope_factors: table.rotary,
-        stored: Some(Stored::of(gguf, layout)?),
-        checkpoint: None,
-        remarks: Vec::new(),
     };
+    let storage = Storage { gguf: Some(stored(gguf, layout)?), rope_factors: table.rotary, ..Storage::default() };
+    let max_positions = keys.count("context_length")?;
+    let name = name.to_owned();
+    let source = Source { name, family, origin: None, published: None, max_positions, remarks: Vec::new() };
+    let model = Model { shape, storage, source };
     model.validate()?;
     let is_mixture = |layer: &Layer| matches!(layer.feed_forward, Some(FeedForward::Mixture(_)));
-    if keys.metadata.is_on(&keys.named("expert_count")) && !model.layers.iter().any(is_mixture) {
+    if keys.metadata.is_on(&keys.named("expert_count")) && !model.shape.layers.iter().any(is_mixture) {
         return Err(Error::misuse(format!(
             "{}: announces a mixture of experts, and no block has one; the file contradicts itself",
             keys.named("expert_count")
@@ -76,21 +74,37 @@ pub fn architecture(gguf: &Gguf, name: &str) -> Result<Architecture> {
     Ok(model)
 }
 
+fn stored(gguf: &Gguf, layout: TensorLayout) -> Result<Stored> {
+    let types = gguf.tensors.iter().map(|tensor| (tensor.name.clone(), tensor.kind)).collect();
+    let (tensor_bytes, params_total) = (gguf.tensor_bytes()?, gguf.params_total()?);
+    Ok(Stored { tensor_bytes, params_total, format: format(gguf)?, layout, types })
+}
+
+/// `general.file_type` in words.
+fn format(gguf: &Gguf) -> Result<String> {
+    const GUESSED: u64 = 1024;
+    let plain = [(0, "f32"), (1, "f16"), (32, "bf16"), (39, "nvfp4")];
+    let id = gguf.metadata.count("general.file_type")?.map(|id| id & !GUESSED);
+    let recipe = |id| Recipe::ALL.iter().find(|(known, _)| *known == id).map(|(_, recipe)| recipe.name());
+    let name = id.and_then(|id| plain.iter().find(|(known, _)| *known == id).map(|(_, name)| *name).or(recipe(id)));
+    Ok(name.unwrap_or("gguf").to_owned())
+}
+
 /// What is counted is what the table holds, or something was misunderstood.
-fn adds_up(model: &Architecture, gguf: &Gguf) -> Result<()> {
-    let (counted, found) = (model.parameters()?, gguf.params_total()? - model.rope_factors);
+fn adds_up(model: &Model, gguf: &Gguf) -> Result<()> {
+    let (counted, found) = (model.parameters()?, gguf.params_total()? - model.storage.rope_factors);
     if counted == found {
         return Ok(());
     }
     Err(Error::misuse(format!(
         "general.architecture: as {} it would have {counted} parameters, and the tensor table has {found}",
-        model.family
+        model.family()
     )))
 }
 
-fn layout(facts: &Facts, table: &Table) -> Layout {
+fn layout(facts: &Facts, table: &Table) -> TensorLayout {
     let has = |name| table.has_in_some_block(name);
-    Layout {
+    TensorLayout {
         fused_attention: has("attn_qkv.weight"),
         fused_gate: facts.gated && has("ffn_up.weight") && !has("ffn_gate.weight"),
         parted_latents: has("attn_k_b.weight"),

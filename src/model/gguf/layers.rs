@@ -4,12 +4,12 @@ use super::keys::Keys;
 use super::metadata::Value;
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::model::architecture::limits;
 use crate::model::family::{Caps, Facts, Family, HeadNormRule, MixerRule, NormsRule, RotaryRule, WindowRule};
 use crate::model::layer::{
     Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Latent, Layer, Mamba2, Mixer, Mixture, Norm, Norms, Shared,
     ShortConvolution,
 };
+use crate::model::limits;
 
 /// What blocks are read from.
 pub(super) struct Blocks<'a> {
@@ -22,10 +22,10 @@ pub(super) struct Blocks<'a> {
 
 /// All layers, alike ones together.
 pub(super) fn layers(blocks: &Blocks) -> Result<Vec<Layer>> {
-    let told = Told::read(blocks)?;
+    let stated = LayerKeys::read(blocks)?;
     let mut layers: Vec<Layer> = Vec::new();
     for place in 0..blocks.count {
-        let block = Block { blocks, told: &told, place };
+        let block = Block { blocks, stated: &stated, place };
         let (mixer, feed_forward, norms) = (block.mixer()?, block.feed_forward()?, block.norms());
         let alike =
             |layer: &&mut Layer| layer.mixer == mixer && layer.feed_forward == feed_forward && layer.norms == norms;
@@ -48,7 +48,7 @@ pub(super) fn soft_cap(keys: &Keys, key: &str, caps: Caps) -> bool {
 }
 
 /// What the keys say of each layer.
-struct Told {
+struct LayerKeys {
     heads: Vec<u64>,
     kv_heads: Vec<u64>,
     widths: Option<Vec<u64>>,
@@ -56,8 +56,8 @@ struct Told {
     window: Option<u64>,
 }
 
-impl Told {
-    fn read(blocks: &Blocks) -> Result<Told> {
+impl LayerKeys {
+    fn read(blocks: &Blocks) -> Result<LayerKeys> {
         let Blocks { keys, family, count, .. } = *blocks;
         let recurrent = matches!(family.facts().mixer, MixerRule::Mamba2);
         let per_layer = |key: &str| keys.metadata.per_layer(&keys.named(key), count);
@@ -65,17 +65,17 @@ impl Told {
         let kv_heads = per_layer("attention.head_count_kv")?.unwrap_or_else(|| heads.clone());
         let window = keys.count("attention.sliding_window")?.filter(|window| *window != 0);
         let (window, slides) = windows(blocks, window)?;
-        Ok(Told { heads, kv_heads, widths: per_layer("feed_forward_length")?, slides, window })
+        Ok(LayerKeys { heads, kv_heads, widths: per_layer("feed_forward_length")?, slides, window })
     }
 }
 
 /// The window, and which layers have it: the file's own pattern, or that of llama.cpp for the family.
-fn windows(blocks: &Blocks, told: Option<u64>) -> Result<(Option<u64>, Vec<bool>)> {
+fn windows(blocks: &Blocks, stated: Option<u64>) -> Result<(Option<u64>, Vec<bool>)> {
     let Blocks { keys, family, count, .. } = *blocks;
     let (window, period) = match family.facts().window {
-        WindowRule::Every(_) => (told, 1),
-        WindowRule::Alternate(absent) => (told.or(Some(absent)), 2),
-        WindowRule::Period(_, period) => (told, period),
+        WindowRule::Every(_) => (stated, 1),
+        WindowRule::Alternate(absent) => (stated.or(Some(absent)), 2),
+        WindowRule::Period(_, period) => (stated, period),
         _ => return Ok((None, (0..count).map(|_| false).collect())),
     };
     let key = keys.named("attention.sliding_window_pattern");
@@ -89,8 +89,8 @@ fn windows(blocks: &Blocks, told: Option<u64>) -> Result<(Option<u64>, Vec<bool>
                 Value::Signed(number) => Some(*number != 0),
                 _ => None,
             };
-            let told: Option<Vec<bool>> = array.values.as_ref().and_then(|all| all.iter().map(on).collect());
-            told.filter(|told| told.len() as u64 == count).ok_or_else(|| {
+            let pattern: Option<Vec<bool>> = array.values.as_ref().and_then(|all| all.iter().map(on).collect());
+            pattern.filter(|pattern| pattern.len() as u64 == count).ok_or_else(|| {
                 Error::misuse(format!("{key}: must be a period, or say of each of {count} layers whether it slides"))
             })?
         }
@@ -102,7 +102,7 @@ fn windows(blocks: &Blocks, told: Option<u64>) -> Result<(Option<u64>, Vec<bool>
 /// One block.
 struct Block<'a> {
     blocks: &'a Blocks<'a>,
-    told: &'a Told,
+    stated: &'a LayerKeys,
     place: u64,
 }
 
@@ -148,7 +148,7 @@ impl Block<'_> {
                 Ok(Mixer::GroupedQuery(GroupedQuery { sinks, ..attention }))
             }
             MixerRule::Latent(_) => self.latent().map(Mixer::Latent),
-            MixerRule::Lfm2 if self.of_layer(&self.told.kv_heads) == 0 => {
+            MixerRule::Lfm2 if self.of_layer(&self.stated.kv_heads) == 0 => {
                 Ok(Mixer::ShortConvolution(ShortConvolution {
                     taps: self.size("shortconv.l_cache")?,
                     bias: self.has("shortconv.in_proj.bias"),
@@ -160,10 +160,10 @@ impl Block<'_> {
     }
 
     fn heads(&self) -> Result<u64> {
-        self.blocks.keys.within("attention.head_count", self.of_layer(&self.told.heads), limits::HEADS)
+        self.blocks.keys.within("attention.head_count", self.of_layer(&self.stated.heads), limits::HEADS)
     }
 
-    /// Where keys do not tell the size of a head.
+    /// Where keys do not state the size of a head.
     fn part_of_hidden(&self, heads: u64, key: &str) -> Result<u64> {
         let (hidden, keys) = (self.blocks.hidden, self.blocks.keys);
         if hidden.is_multiple_of(heads) {
@@ -180,7 +180,7 @@ impl Block<'_> {
     fn grouped_query(&self) -> Result<GroupedQuery> {
         let (keys, facts) = (self.blocks.keys, self.facts());
         let heads = self.heads()?;
-        let kv_heads = keys.within("attention.head_count_kv", self.of_layer(&self.told.kv_heads), limits::HEADS)?;
+        let kv_heads = keys.within("attention.head_count_kv", self.of_layer(&self.stated.kv_heads), limits::HEADS)?;
         if !heads.is_multiple_of(kv_heads) {
             return Err(Error::misuse(format!(
                 "{}: {kv_heads} does not divide {} {heads}; the file contradicts itself",
@@ -198,13 +198,13 @@ impl Block<'_> {
                 keys.arch
             )));
         }
-        let slides = self.told.slides.get(self.place as usize).copied().unwrap_or_default();
+        let slides = self.stated.slides.get(self.place as usize).copied().unwrap_or_default();
         Ok(GroupedQuery {
             heads,
             kv_heads,
             head_dim,
             rotary: self.rotary(head_dim)?,
-            window: self.told.window.filter(|_| slides),
+            window: self.stated.window.filter(|_| slides),
             biases: self.biases(),
             head_norm: self.head_norm(head_dim)?,
             sinks: false,
@@ -317,17 +317,17 @@ impl Block<'_> {
             return self.mixture().map(FeedForward::Mixture).map(Some);
         }
         let dense = self.dense("", self.facts().gated)?;
-        let told = self.told.widths.as_ref().map(|widths| self.of_layer(widths));
-        self.agrees("feed_forward_length", told, "ffn_down.weight", dense.width)?;
+        let stated = self.stated.widths.as_ref().map(|widths| self.of_layer(widths));
+        self.agrees("feed_forward_length", stated, "ffn_down.weight", dense.width)?;
         Ok(Some(FeedForward::Dense(dense)))
     }
 
     /// The width that a key states is that of the table.
-    fn agrees(&self, key: &str, told: Option<u64>, tensor: &str, width: u64) -> Result<()> {
-        match told.filter(|told| *told != width) {
+    fn agrees(&self, key: &str, stated: Option<u64>, tensor: &str, width: u64) -> Result<()> {
+        match stated.filter(|stated| *stated != width) {
             None => Ok(()),
-            Some(told) => Err(Error::misuse(format!(
-                "tensor {}: has rows of {width}, where {} is {told}; the file contradicts itself",
+            Some(stated) => Err(Error::misuse(format!(
+                "tensor {}: has rows of {width}, where {} is {stated}; the file contradicts itself",
                 self.full(tensor),
                 self.blocks.keys.named(key)
             ))),

@@ -1,6 +1,7 @@
 //! Models in several files: `NAME-00001-of-00003.gguf` and its siblings.
 
-use super::{Gguf, parse_file, tensors};
+use super::file::Gguf;
+use super::tensors;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -8,20 +9,21 @@ const COUNT: &str = "split.count";
 const NUMBER: &str = "split.no";
 const TENSORS: &str = "split.tensors.count";
 
-/// Reads a model from its first, or only, file.
-pub(super) fn read(path: &Path) -> Result<Gguf> {
-    let first = parse_file(path)?;
+/// The whole model, of whose parts `first` is the one at `path`; `parse` reads one of the others.
+///
+/// # Errors
+/// Misuse, naming the part: one that cannot be read, or that is of another model.
+pub(crate) fn whole(path: &Path, first: Gguf, parse: impl Fn(&Path) -> Result<Gguf>) -> Result<Gguf> {
     let count = first.metadata.count(COUNT).map_err(|e| e.within(path.display()))?.unwrap_or(1);
-    if count <= 1 { Ok(first) } else { whole(path, first, count) }
-}
-
-fn whole(path: &Path, first: Gguf, count: u64) -> Result<Gguf> {
+    if count <= 1 {
+        return Ok(first);
+    }
     let named = Parts::of(path, count).map_err(|e| e.within(path.display()))?;
     check_part(&first, 0, count).map_err(|e| e.within(path.display()))?;
     let mut model = first;
     for number in 1..count {
         let place = named.path(number);
-        let part = parse_file(&place)
+        let part = parse(&place)
             .map_err(|e| Error::misuse(format!("{e} (part {} of {count} of {})", number + 1, path.display())))?;
         check_part(&part, number, count).map_err(|e| e.within(place.display()))?;
         model.tensors.extend(part.tensors);

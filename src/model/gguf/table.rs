@@ -1,12 +1,13 @@
 //! The tensor table by name, held against what a model is made of.
 
-use super::Gguf;
+use super::file::Gguf;
 use super::keys::Keys;
 use super::reader::quoted;
 use super::tensors::Tensor;
 use crate::error::{Error, Result};
-use crate::model::architecture::{Architecture, limits};
-use crate::model::layout::{self, Layout, tensors};
+use crate::model::language_model::Model;
+use crate::model::layout::{self, TensorLayout, tensors};
+use crate::model::limits;
 use std::collections::BTreeMap;
 
 /// Tensors that hold no weights: frequencies of the rotary embedding.
@@ -56,8 +57,8 @@ impl<'a> Table<'a> {
     }
 
     /// Every tensor is one of the model's and has its extent, and the model has no other.
-    pub(super) fn holds(mut self, model: &Architecture, layout: Layout, keys: &Keys) -> Result<()> {
-        for wanted in tensors(model, layout)? {
+    pub(super) fn holds(mut self, model: &Model, layout: TensorLayout, keys: &Keys) -> Result<()> {
+        for wanted in tensors(&model.shape, model.family(), layout)? {
             let name = wanted.full();
             let Some(found) = self.tensors.remove(name.as_str()) else {
                 return Err(Error::misuse(format!("tensor {name}: is missing; the file is no complete model")));

@@ -2,7 +2,10 @@
 
 use super::super::layer::{Biases, GroupedQuery, HeadNorm};
 use super::super::visible::{keys_read, visible_pairs};
-use super::{Class, Forward, Plan, Step, product, widen};
+use super::class::Class;
+use super::forward::Forward;
+use super::plan::{Plan, product, widen};
+use super::step::Step;
 use crate::error::Result;
 use roofprobe_kernels::{Op, Shape};
 

@@ -1,7 +1,6 @@
 //! A step with what it costs, counted once.
 
-use super::step::expected;
-use super::{Step, WeightBytes};
+use super::step::{Step, WeightBytes, expected};
 use crate::error::Result;
 use crate::units::float;
 use roofprobe_kernels::Cost;

@@ -1,7 +1,9 @@
 //! Dense feed-forwards and mixtures of experts.
 
 use super::super::layer::{Activation, Dense, FeedForward, Mixture, Shared};
-use super::{Class, Plan, Reads, Step, product};
+use super::class::Class;
+use super::plan::{Plan, product};
+use super::step::{Reads, Step};
 use crate::error::Result;
 use roofprobe_kernels::{Op, Shape};
 

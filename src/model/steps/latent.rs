@@ -1,8 +1,11 @@
 //! Multi-head latent attention, in the three ways in which runtimes do it.
 
-use super::super::layer::Latent;
+use super::super::layer::{Latent, Latents, Norm};
 use super::super::visible::{keys_read, visible_pairs};
-use super::{Class, Forward, Latents, Plan, Step, product, widen};
+use super::class::Class;
+use super::forward::Forward;
+use super::plan::{Plan, product, widen};
+use super::step::Step;
 use crate::error::Result;
 use roofprobe_kernels::{Op, Shape};
 
@@ -18,7 +21,7 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
             attention.row(),
             self.hidden,
         );
-        self.norm("attn_kv_a_norm", super::Norm::Rms, self.rows, rank);
+        self.norm("attn_kv_a_norm", Norm::Rms, self.rows, rank);
         // The queries of all heads, and the one key that they share.
         self.push("rope", Class::AttnCore, Op::Rope, Shape::rows(self.rows, (heads + 1) * rotary_dim));
         let kept = match latents {
@@ -55,7 +58,7 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
             Some(rank) => {
                 let bias = attention.bias.then_some("attn_q_a.bias");
                 self.linear(Class::AttnProj, "attn_q_a", bias, rank, self.hidden);
-                self.norm("attn_q_a_norm", super::Norm::Rms, self.rows, rank);
+                self.norm("attn_q_a_norm", Norm::Rms, self.rows, rank);
                 self.linear(Class::AttnProj, "attn_q_b", None, queries, rank);
             }
         }

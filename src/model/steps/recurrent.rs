@@ -4,7 +4,9 @@
 //! written once per pass and sequence, in f32, whatever the context.
 
 use super::super::layer::{Mamba2, ShortConvolution};
-use super::{Class, Plan, Step, product};
+use super::class::Class;
+use super::plan::{Plan, product};
+use super::step::Step;
 use crate::error::Result;
 use roofprobe_kernels::{Op, Shape};
 

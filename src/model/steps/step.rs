@@ -1,7 +1,9 @@
 //! One operation with its exact shape and its traffic.
 
 use super::super::tensor_type::TensorType;
-use super::{Among, Class, Unit};
+use super::class::Class;
+use super::forward::Among;
+use super::unit::Unit;
 use crate::error::{Error, Result};
 use roofprobe_kernels::{Cost, Op, Shape};
 
@@ -21,8 +23,8 @@ pub struct Step {
     pub stored: Option<Shape>,
     /// How its weights, its cache rows or its state are stored.
     pub operand: TensorType,
-    pub(in super::super) unit: Unit,
-    /// The entry of [`Architecture::layers`](super::super::Architecture::layers) that it belongs to; none for what
+    pub(crate) unit: Unit,
+    /// The entry of [`ModelShape::layers`](super::super::ModelShape::layers) that it belongs to; none for what
     /// stands before and behind them.
     pub kind: Option<usize>,
     /// Which of the layers of that entry it stands for.
@@ -63,7 +65,7 @@ impl Reads {
     }
 
     /// The share of `part` of `whole` alike layers, whose reads these are.
-    pub(in super::super) fn share(self, part: u64, whole: u64) -> Reads {
+    pub(crate) fn share(self, part: u64, whole: u64) -> Reads {
         if part == whole {
             return self;
         }
@@ -96,7 +98,7 @@ pub struct WeightBytes {
 impl Step {
     /// What all executions together cost. Weights of routed experts are read as often as expected, rounded.
     ///
-    /// No overflow: [`Architecture::forward`](super::super::Architecture::forward) holds every number to limits that keep
+    /// No overflow: [`ModelShape::forward`](super::super::ModelShape::forward) holds every number to limits that keep
     /// sums within 128 bits.
     pub fn total(&self) -> Cost {
         self.all(&self.op.cost(self.shape))
@@ -120,7 +122,7 @@ impl Step {
     }
 
     /// Weight elements that a pass of one token involves: the experts that it visits, but tables as a whole.
-    pub(in super::super) fn visited_elements(&self) -> u128 {
+    pub(crate) fn visited_elements(&self) -> u128 {
         match self.op {
             Op::Gather => self.stored_elements(),
             _ => self.op.cost(self.shape).weights_read * u128::from(self.reads.most),

@@ -1,6 +1,8 @@
 //! What a list of steps adds up to.
 
-use super::{Class, Counted, Step};
+use super::class::Class;
+use super::counted::Counted;
+use super::step::Step;
 use crate::error::Result;
 
 /// An exact count for each [`Class`].

@@ -4,7 +4,7 @@ use super::super::tensor_type::TensorType;
 
 /// The smallest piece of an operand that is stored as a whole: a block, or a matrix whose scales belong to all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Unit {
+pub(crate) struct Unit {
     /// 1 at least.
     elements: u64,
     bytes: u64,
@@ -14,7 +14,7 @@ impl Unit {
     pub(super) const F32: Unit = Unit { elements: 1, bytes: 4 };
 
     /// That of matrices of `rows` rows of `row` elements; none where they have no size of their own in that type.
-    pub(in super::super) fn of(kind: TensorType, (rows, row): (u64, u64)) -> Option<Unit> {
+    pub(crate) fn of(kind: TensorType, (rows, row): (u64, u64)) -> Option<Unit> {
         if let Some(block) = kind.block() {
             return Some(Unit { elements: block.elements, bytes: block.bytes });
         }

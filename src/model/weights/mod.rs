@@ -26,7 +26,7 @@ pub enum Weights {
 
 /// A tensor whose type is asked for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted<'a> {
+pub(super) struct TensorOutline<'a> {
     /// Its name: within its block, if it is of one.
     pub(super) name: &'a str,
     /// Its block.
@@ -37,13 +37,13 @@ pub(super) struct Wanted<'a> {
     pub(super) dimensions: usize,
 }
 
-impl Wanted<'_> {
-    pub(super) fn of(tensors: &[Tensor]) -> Vec<Wanted<'_>> {
+impl TensorOutline<'_> {
+    pub(super) fn of(tensors: &[Tensor]) -> Vec<TensorOutline<'_>> {
         tensors
             .iter()
             .map(|tensor| {
                 let Tensor { name, block, row, dimensions, .. } = tensor;
-                Wanted { name, block: *block, row: *row, dimensions: *dimensions }
+                TensorOutline { name, block: *block, row: *row, dimensions: *dimensions }
             })
             .collect()
     }
@@ -88,13 +88,13 @@ impl Weights {
     ///
     /// # Errors
     /// Misuse, naming the tensor, when a row fits no block that is allowed.
-    pub(super) fn types(self, model: recipe::Model, tensors: &[Wanted]) -> Result<Vec<TensorType>> {
+    pub(super) fn types(self, model: recipe::Traits, tensors: &[TensorOutline]) -> Result<Vec<TensorType>> {
         match self {
             Weights::Every(kind) => tensors.iter().map(|tensor| every(kind, tensor)).collect(),
             Weights::Mixture(recipe) => mixture(recipe, model, tensors),
             // Of models with experts, only these are published so.
             Weights::Linear(kind @ TensorType::Mxfp4) if model.experts > 0 => {
-                let expert = |tensor: &&Wanted| tensor.dimensions > 2;
+                let expert = |tensor: &&TensorOutline| tensor.dimensions > 2;
                 Ok(tensors.iter().map(|t| if expert(&t) { linear(kind, t, false) } else { HALF }).collect())
             }
             Weights::Linear(kind) => Ok(tensors.iter().map(|tensor| linear(kind, tensor, false)).collect()),
@@ -103,15 +103,15 @@ impl Weights {
     }
 }
 
-fn every(kind: TensorType, tensor: &Wanted) -> Result<TensorType> {
+fn every(kind: TensorType, tensor: &TensorOutline) -> Result<TensorType> {
     if !recipe::is_quantised(tensor.name, tensor.dimensions) {
         return Ok(TensorType::F32);
     }
     recipe::fitting(kind, tensor.name, tensor.row)
 }
 
-fn mixture(recipe: Recipe, model: recipe::Model, tensors: &[Wanted]) -> Result<Vec<TensorType>> {
-    let quantised = |tensor: &&Wanted| recipe::is_quantised(tensor.name, tensor.dimensions);
+fn mixture(recipe: Recipe, model: recipe::Traits, tensors: &[TensorOutline]) -> Result<Vec<TensorType>> {
+    let quantised = |tensor: &&TensorOutline| recipe::is_quantised(tensor.name, tensor.dimensions);
     let matrices: Vec<Matrix> = tensors
         .iter()
         .filter(quantised)
@@ -123,14 +123,14 @@ fn mixture(recipe: Recipe, model: recipe::Model, tensors: &[Wanted]) -> Result<V
         })
         .collect();
     let mut types = recipe::types(recipe, model, &matrices)?.into_iter();
-    let kind = |tensor: &Wanted| {
+    let kind = |tensor: &TensorOutline| {
         let converted = recipe::is_quantised(tensor.name, tensor.dimensions);
         converted.then(|| types.next()).flatten().unwrap_or(TensorType::F32)
     };
     Ok(tensors.iter().map(kind).collect())
 }
 
-fn linear(kind: TensorType, tensor: &Wanted, embedding: bool) -> TensorType {
+fn linear(kind: TensorType, tensor: &TensorOutline, embedding: bool) -> TensorType {
     let ends = matches!(tensor.name, "token_embd.weight" | "output.weight" | "position_embd.weight");
     let divides = |elements: u64| tensor.row.is_multiple_of(elements.max(1));
     let fits = match kind {

@@ -172,7 +172,7 @@ pub struct Matrix<'a> {
 
 /// What the rules look at beside the tensor.
 #[derive(Clone, Copy, Debug)]
-pub struct Model {
+pub struct Traits {
     /// Layers.
     pub layers: u64,
     /// Query heads per key/value head, in the first layer.
@@ -213,7 +213,7 @@ impl Turn {
 ///
 /// # Errors
 /// Misuse when a row fits no block that the rules allow.
-pub fn types(recipe: Recipe, model: Model, matrices: &[Matrix]) -> Result<Vec<TensorType>> {
+pub fn types(recipe: Recipe, model: Traits, matrices: &[Matrix]) -> Result<Vec<TensorType>> {
     let tied = !matrices.iter().any(|matrix| Role::of(matrix.name) == Role::Output);
     let values = matrices.iter().filter(|matrix| Role::of(matrix.name) == Role::Value).count() as u64;
     let [mut value, mut down, mut gate, mut up] =
@@ -266,7 +266,7 @@ fn two_bits(recipe: Recipe) -> bool {
     matches!(recipe, Iq2Xxs | Iq2Xs | Iq1S | Iq2S | Iq2M | Iq1M)
 }
 
-fn output(recipe: Recipe, model: Model, row: u64) -> TensorType {
+fn output(recipe: Recipe, model: Traits, row: u64) -> TensorType {
     let main = recipe.main();
     let fits = main.block().is_some_and(|block| row.is_multiple_of(block.elements));
     if model.falcon || !fits || main == TensorType::Q8_0 {
@@ -287,7 +287,7 @@ fn embedding(recipe: Recipe) -> TensorType {
     }
 }
 
-fn low(recipe: Recipe, model: Model, role: Role, turn: &Turn) -> TensorType {
+fn low(recipe: Recipe, model: Traits, role: Role, turn: &Turn) -> TensorType {
     let better = matches!(recipe, Recipe::Iq2S | Recipe::Iq2M);
     let step_up = if better { TensorType::Iq3S } else { TensorType::Q2K };
     match role {
@@ -302,7 +302,7 @@ fn low(recipe: Recipe, model: Model, role: Role, turn: &Turn) -> TensorType {
     }
 }
 
-fn value_type(recipe: Recipe, model: Model, turn: &Turn) -> TensorType {
+fn value_type(recipe: Recipe, model: Traits, turn: &Turn) -> TensorType {
     use TensorType::{Iq3S, Q3K, Q4K, Q5K, Q6K, Q8_0};
     let grouped = model.group >= 4;
     let kind = match recipe {
@@ -342,9 +342,9 @@ fn value_type(recipe: Recipe, model: Model, turn: &Turn) -> TensorType {
     }
 }
 
-fn down_type(recipe: Recipe, model: Model, turn: &Turn) -> TensorType {
+fn down_type(recipe: Recipe, model: Traits, turn: &Turn) -> TensorType {
     use TensorType::{Q3K, Q4K, Q5K, Q6K};
-    let Model { falcon, experts, .. } = model;
+    let Traits { falcon, experts, .. } = model;
     match recipe {
         Recipe::Q2K => Q3K,
         Recipe::Q2KS if turn.early(8) => Q4K,
@@ -386,7 +386,7 @@ fn down_type(recipe: Recipe, model: Model, turn: &Turn) -> TensorType {
     }
 }
 
-fn other(recipe: Recipe, model: Model, role: Role, turn: &Turn) -> TensorType {
+fn other(recipe: Recipe, model: Traits, role: Role, turn: &Turn) -> TensorType {
     use TensorType::{Iq2S, Iq3S, Iq3Xxs, Q3K, Q4K, Q5K, Q8_0};
     match (role, recipe) {
         (Role::Key, _) if model.experts == 8 => Q8_0,

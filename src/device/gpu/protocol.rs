@@ -1,0 +1,227 @@
+//! The messages between the measuring process and its worker. Each is one line of JSON behind a mark, because drivers print
+//! lines of their own.
+
+use super::adapter::Adapter;
+use crate::device::{Pass, Refusal};
+use crate::job::Job;
+use crate::profile::{CeilingId, GpuInfo, GpuProvenance, Variant};
+use crate::units::{Bytes, Flops, Seconds};
+use crate::work::Work;
+use roofprobe_kernels::{Dtype, Op};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The beginning of each line that is a message.
+const MARK: &str = "roofprobe-gpu-worker ";
+
+/// What the measuring process asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Request {
+    /// List the adapters of a backend: [`Answer::Adapters`].
+    List { backend: String },
+    /// Open one of them: [`Answer::Opened`] or [`Answer::Failed`].
+    Open { adapter: Adapter },
+    /// Time a job on it: [`Answer::Timed`], a refusal, or [`Answer::Fatal`].
+    Time(Task),
+    /// Give up all memory: [`Answer::Done`].
+    Renew,
+}
+
+/// A job, with its routine and type by name, and how to time it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Task {
+    ceiling: CeilingId,
+    op: String,
+    dtype: String,
+    variant: Variant,
+    pub(super) repetitions: u64,
+    /// The length of one submission, as a share of the usual: 0 to 1.
+    pub(super) limit: f64,
+}
+
+/// What the worker answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Answer {
+    /// Every adapter of the backend.
+    Adapters(Vec<Adapter>),
+    /// What was opened.
+    Opened(Box<Opened>),
+    /// How long the job took.
+    Timed(Timed),
+    /// The refusals of a job.
+    Unsupported(String),
+    Rejected(String),
+    Skipped(String),
+    /// Neither the device nor the process is usable any more.
+    Fatal(String),
+    /// The request failed.
+    Failed(String),
+    /// The request is done.
+    Done,
+}
+
+/// An opened GPU, as the profile describes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Opened {
+    pub(super) gpu: GpuInfo,
+    pub(super) provenance: GpuProvenance,
+}
+
+/// The fields of a [`Pass`] that a GPU fills.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Timed {
+    seconds: f64,
+    repetitions: u64,
+    flops: f64,
+    bytes: f64,
+    disturbed: bool,
+    note: Option<String>,
+}
+
+impl Task {
+    /// `repetitions` of `job`.
+    pub(super) fn new(job: &Job, repetitions: u64, limit: f64) -> Task {
+        Task {
+            ceiling: job.ceiling.clone(),
+            op: job.op.name().to_owned(),
+            dtype: job.dtype.name().to_owned(),
+            variant: job.variant.clone(),
+            repetitions,
+            limit,
+        }
+    }
+
+    /// The job.
+    ///
+    /// # Errors
+    /// Which name is unknown.
+    pub(super) fn job(&self) -> Result<Job, String> {
+        let op: Op = self.op.parse().map_err(|_| format!("\"{}\" is no routine", self.op))?;
+        let dtype: Dtype = self.dtype.parse().map_err(|_| format!("\"{}\" is no data type", self.dtype))?;
+        Ok(Job { ceiling: self.ceiling.clone(), op, dtype, variant: self.variant.clone() })
+    }
+}
+
+impl From<Pass> for Timed {
+    fn from(pass: Pass) -> Timed {
+        Timed {
+            seconds: pass.seconds.0,
+            repetitions: pass.repetitions,
+            flops: pass.work.flops.0,
+            bytes: pass.work.bytes.0,
+            disturbed: pass.disturbed,
+            note: pass.note,
+        }
+    }
+}
+
+impl From<Timed> for Pass {
+    fn from(timed: Timed) -> Pass {
+        Pass {
+            seconds: Seconds(timed.seconds),
+            repetitions: timed.repetitions,
+            work: Work { flops: Flops(timed.flops), bytes: Bytes(timed.bytes) },
+            clock_hz: None,
+            huge_share: None,
+            disturbed: timed.disturbed,
+            note: timed.note,
+        }
+    }
+}
+
+impl Answer {
+    /// The refusal that an answer other than [`Answer::Timed`] stands for.
+    pub(super) fn into_refusal(self) -> Refusal {
+        match self {
+            Answer::Unsupported(reason) => Refusal::Unsupported(reason),
+            Answer::Rejected(reason) => Refusal::Rejected(reason),
+            Answer::Skipped(reason) | Answer::Failed(reason) => Refusal::Skipped(reason),
+            other => Refusal::Skipped(format!("the GPU's process answered {other:?}")),
+        }
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Answer {
+        match refusal {
+            Refusal::Unsupported(reason) => Answer::Unsupported(reason),
+            Refusal::Rejected(reason) => Answer::Rejected(reason),
+            Refusal::Skipped(reason) | Refusal::OutOfMemory(reason) => Answer::Skipped(reason),
+            // Only a simulated device can be exhausted.
+            Refusal::Exhausted => Answer::Failed("the worker has nothing to replay".to_owned()),
+        }
+    }
+}
+
+/// The line for a message. It starts with a line break, because a driver may have left a line unfinished.
+///
+/// # Errors
+/// Why it cannot be written as JSON.
+pub(super) fn line(message: &impl Serialize) -> Result<String, String> {
+    serde_json::to_string(message).map(|json| format!("\n{MARK}{json}\n")).map_err(|e| e.to_string())
+}
+
+/// The message of a line; `None` for a line that a driver printed.
+///
+/// # Errors
+/// When the line has the mark and is not understood.
+pub(super) fn read<T: DeserializeOwned>(line: &str) -> Option<Result<T, String>> {
+    let json = line.trim_end().strip_prefix(MARK)?;
+    Some(serde_json::from_str(json).map_err(|e| e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{Layout, MemoryLevel};
+
+    fn through<T: Serialize + DeserializeOwned>(message: &T) -> T {
+        let line = line(message).unwrap();
+        let [before, line, after]: [&str; 3] = line.split('\n').collect::<Vec<_>>().try_into().unwrap();
+        assert_eq!((before, after), ("", ""));
+        read(line).unwrap().unwrap()
+    }
+
+    #[test]
+    fn jobs_and_passes_arrive_as_they_were_sent() {
+        let variant = Variant { layout: Some(Layout::Blocked), footprint_bytes: Some(1 << 40), ..Variant::default() };
+        let job = Job {
+            ceiling: CeilingId::memory(MemoryLevel::Vram, Op::Read),
+            op: Op::ChainAdd,
+            dtype: Dtype::Q4K,
+            variant,
+        };
+        let request = Request::Time(Task::new(&job, u64::MAX, 0.25));
+        let Request::Time(task) = through(&request) else { panic!("another request") };
+        assert_eq!((task.job(), task.repetitions, task.limit), (Ok(job), u64::MAX, 0.25));
+        let timed = Timed {
+            seconds: 0.012,
+            repetitions: 7,
+            flops: 0.0,
+            bytes: 1e12,
+            disturbed: true,
+            note: Some("a \"note\"\n".into()),
+        };
+        let Answer::Timed(back) = through(&Answer::Timed(timed.clone())) else { panic!("another answer") };
+        assert_eq!(Timed::from(Pass::from(back)), timed);
+        for plain in [Request::List { backend: "gl".to_owned() }, Request::Renew] {
+            assert_eq!(through(&plain), plain);
+        }
+    }
+
+    #[test]
+    fn unknown_names_and_foreign_lines_are_told_apart() {
+        assert_eq!(read::<Request>("a driver's chatter"), None);
+        assert!(read::<Request>(&format!("{MARK}{{")).unwrap().is_err());
+        let task = Task { op: "dance".to_owned(), ..Task::new(&job(), 1, 1.0) };
+        assert!(task.job().unwrap_err().contains("dance"));
+        let task = Task { dtype: "f7".to_owned(), ..Task::new(&job(), 1, 1.0) };
+        assert!(task.job().unwrap_err().contains("f7"));
+    }
+
+    fn job() -> Job {
+        Job { ceiling: CeilingId::overhead(Op::Submit), op: Op::Read, dtype: Dtype::F32, variant: Variant::default() }
+    }
+}

@@ -1,0 +1,84 @@
+//! Streams, of whole and of awkward sizes, in every layout.
+
+use super::*;
+use crate::profile::Layout;
+
+#[test]
+fn streams_agree_with_the_oracle() {
+    on_every_adapter(|worker| {
+        for op in [Op::Read, Op::Write, Op::Copy, Op::Scale, Op::Add, Op::Triad] {
+            for layout in [Layout::Strided, Layout::Blocked, Layout::Contiguous] {
+                // One vector; awkward numbers of them; a whole division.
+                for (vectors, size, groups) in [(1, 64, 4), (1003, 32, 5), (4096, 64, 4), (65_537, 256, 16)] {
+                    let arrays = match op {
+                        Op::Read | Op::Write => 1,
+                        Op::Copy | Op::Scale => 2,
+                        _ => 3,
+                    };
+                    let variant = Variant {
+                        workgroup_size: Some(size),
+                        workgroups: Some(groups),
+                        layout: Some(layout),
+                        footprint_bytes: Some(vectors * 16 * arrays),
+                        ..Variant::default()
+                    };
+                    let job = job(&format!("memory.vram.{op}"), op, Dtype::F32, variant);
+                    let pass = timed(worker, &job, 5).unwrap();
+                    assert_eq!(pass.work.bytes.0, (vectors * 16 * arrays * pass.repetitions) as f64, "{job}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn workgroup_memory_is_read_as_often_as_counted() {
+    on_every_adapter(|worker| {
+        for (size, bytes) in [(32, 4096), (64, 16384), (256, 16384)] {
+            let variant = Variant {
+                workgroup_size: Some(size),
+                workgroups: Some(7),
+                footprint_bytes: Some(bytes),
+                ..Variant::default()
+            };
+            let job = job("memory.workgroup.read", Op::Read, Dtype::F32, variant);
+            let pass = timed(worker, &job, 11).unwrap();
+            assert!(pass.work.bytes.0 > 0.0);
+        }
+    });
+}
+
+#[test]
+fn what_others_hold_goes_before_something_large_is_made_ready() {
+    on_every_adapter(|worker| {
+        let stream = |vectors: u64| Variant {
+            workgroup_size: Some(32),
+            workgroups: Some(4),
+            layout: Some(Layout::Strided),
+            footprint_bytes: Some(vectors * 16),
+            ..Variant::default()
+        };
+        let matmul = || Variant {
+            m: Some(1),
+            n: Some(8),
+            k: Some(64),
+            copies: Some(1),
+            layout: Some(Layout::Contiguous),
+            reduction: Some(crate::profile::Reduction::Invocation),
+            tile: Some("1x1".to_owned()),
+            workgroup_size: Some(8),
+            ..Variant::default()
+        };
+        let held = |worker: &Worker| worker.prepared().map(|job| job.to_string()).collect::<Vec<_>>();
+        let read = |vectors| job("memory.vram.read", Op::Read, Dtype::F32, stream(vectors));
+        for vectors in [100, 50, 200] {
+            timed(worker, &read(vectors), 1).unwrap();
+        }
+        assert_eq!(held(worker), [read(200).to_string()], "the smaller arrays went before the larger ones came");
+        let [first, second] = [Dtype::Q8_0, Dtype::F16].map(|dtype| job("matmul.m1", Op::Matmul, dtype, matmul()));
+        timed(worker, &first, 1).unwrap();
+        timed(worker, &second, 1).unwrap();
+        assert_eq!(worker.prepared().filter(|job| job.op == Op::Matmul).collect::<Vec<_>>(), [&second]);
+        assert!(worker.prepared().any(|job| *job == read(200)), "streams are asked for between all others");
+    });
+}

@@ -1,0 +1,177 @@
+//! How the time of a routine is taken: in submissions of bounded length, by timestamps that are held against the host's clock.
+
+use super::context::{Context, GpuResult};
+use super::timestamps::ClockReadings;
+use std::time::Instant;
+
+/// A submission lasts no longer than this as planned: drivers reset a GPU after seconds, and a desktop wants to be drawn.
+const SUBMISSION_S: f64 = 0.1;
+/// And a dispatch no longer than this.
+const DISPATCH_S: f64 = 0.01;
+/// Timestamps must agree with the wall clock within this share,
+const STAMPS_SHARE: f64 = 0.15;
+/// or within so many seconds: submitting and noticing the end take that long.
+const STAMPS_SLACK_S: f64 = 0.5e-3;
+/// From so many seconds on they are held against each other.
+const CHECKED_FROM_S: f64 = 5e-3;
+/// After so many disagreements in a row they are not believed: one may be another process's doing.
+const APART_MAX: u32 = 3;
+/// N repetitions less N/2 are about half of N. A difference beyond this share of it is noise.
+const DIFFERENCE_SHARE: std::ops::Range<f64> = 0.35..0.75;
+
+/// What is timed.
+#[derive(Clone, Copy)]
+pub(super) struct Repeatable<'a> {
+    /// Encodes the first number of repetitions, at most the second one in one dispatch.
+    pub(super) encode: &'a dyn Fn(&mut wgpu::ComputePass, u64, u32),
+    /// How many repetitions one dispatch can do at most.
+    pub(super) fold_max: u32,
+}
+
+/// Times one job, and keeps what earlier passes of it showed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Timer {
+    /// Seconds of one repetition, as last seen.
+    each_s: Option<f64>,
+    /// Why the timestamps are not believed.
+    pub(super) by_difference: Option<&'static str>,
+    /// How often in a row they were apart from the wall clock.
+    apart: u32,
+}
+
+/// The time of some repetitions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Elapsed {
+    pub(super) seconds: f64,
+    /// The repetitions that took so long.
+    pub(super) repetitions: u64,
+    /// All that were executed, these included.
+    pub(super) executed: u64,
+    /// The two clocks were apart: something came between.
+    pub(super) disturbed: bool,
+}
+
+impl Elapsed {
+    /// What the host's clock shows of repetitions that began at `begun` and have just ended.
+    pub(super) fn on_host(begun: Instant, repetitions: u64) -> Elapsed {
+        let seconds = begun.elapsed().as_secs_f64();
+        Elapsed { seconds, repetitions, executed: repetitions, disturbed: false }
+    }
+}
+
+impl Timer {
+    /// Times `repetitions` of `what`, in submissions of bounded length; none is planned longer than `limit` of the usual.
+    pub(super) fn time(
+        &mut self,
+        context: &Context,
+        what: Repeatable,
+        repetitions: u64,
+        limit: f64,
+    ) -> GpuResult<Elapsed> {
+        let mut executed = 0;
+        if self.each_s.is_none() {
+            // The first dispatch may compile the shader, so its time means nothing.
+            for _ in 0..2 {
+                let readings = context.time(|pass| (what.encode)(pass, 1, 1))?;
+                self.each_s = Some(readings.timestamps.unwrap_or(readings.wall));
+                executed += 1;
+            }
+        }
+        let whole = self.run(context, what, repetitions, limit)?;
+        executed += repetitions;
+        let apart = self.judge(whole, context.timestamp_period_ns().is_some());
+        let timestamps = whole.timestamps.filter(|_| self.by_difference.is_none());
+        let (seconds, counted) = match timestamps {
+            // Of two clocks that are apart the slower one cannot make a rate that is not there.
+            Some(seconds) if apart => (seconds.max(whole.wall), repetitions),
+            Some(seconds) => (seconds, repetitions),
+            None if repetitions < 2 || self.by_difference.is_none() => (whole.wall, repetitions),
+            // What submitting and waiting cost is in both, and cancels.
+            None => {
+                let half = repetitions / 2;
+                let part = self.run(context, what, half, limit)?;
+                executed += half;
+                let difference = whole.wall - part.wall;
+                match DIFFERENCE_SHARE.contains(&(difference / whole.wall)) {
+                    true => (difference, repetitions - half),
+                    false => (whole.wall, repetitions),
+                }
+            }
+        };
+        self.each_s = Some(seconds / counted as f64);
+        Ok(Elapsed { seconds, repetitions: counted, executed, disturbed: apart && self.by_difference.is_none() })
+    }
+
+    /// Compares the two clocks. Returns whether they disagree; without timestamps there is only one.
+    fn judge(&mut self, readings: ClockReadings, has_timestamps: bool) -> bool {
+        if !has_timestamps {
+            self.by_difference = Some("there are no timestamps");
+            return false;
+        }
+        // Timestamps that do not advance are wrong too. Short passes prove nothing.
+        let apart =
+            readings.wall >= CHECKED_FROM_S && readings.timestamps.is_none_or(|seconds| apart(readings.wall, seconds));
+        self.apart = if apart { self.apart + 1 } else { 0 };
+        if self.apart >= APART_MAX {
+            self.by_difference = Some("the timestamps are apart from it by more than 15 %, again and again");
+        }
+        apart
+    }
+
+    fn run(&self, context: &Context, what: Repeatable, repetitions: u64, limit: f64) -> GpuResult<ClockReadings> {
+        let mut sum = ClockReadings { wall: 0.0, timestamps: Some(0.0) };
+        let mut left = repetitions;
+        while left > 0 {
+            let each_s = self.each_s.unwrap_or(SUBMISSION_S).max(1e-12);
+            let part = ((SUBMISSION_S * limit / each_s) as u64).clamp(1, left);
+            let fold = self.fold(what.fold_max, limit);
+            let readings = context.time(|pass| (what.encode)(pass, part, fold))?;
+            sum.wall += readings.wall;
+            sum.timestamps = sum.timestamps.zip(readings.timestamps).map(|(a, b)| a + b);
+            left -= part;
+        }
+        Ok(sum)
+    }
+
+    /// How many repetitions one dispatch may do.
+    pub(super) fn fold(&self, fold_max: u32, limit: f64) -> u32 {
+        let Some(each_s) = self.each_s else { return 1 };
+        let fits = (DISPATCH_S * limit / each_s.max(1e-12)).clamp(1.0, f64::from(fold_max));
+        1 << (fits as u32).ilog2()
+    }
+}
+
+/// Whether the timestamps are apart from the wall clock by more than what submitting and waiting take.
+fn apart(wall: f64, timestamps: f64) -> bool {
+    let apart = wall - timestamps;
+    let believed = apart <= (STAMPS_SHARE * wall).max(STAMPS_SLACK_S) && -apart <= STAMPS_SHARE * wall;
+    !believed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_are_believed_near_the_wall_clock_only() {
+        assert!(!apart(0.010, 0.0096));
+        assert!(apart(0.010, 0.005) && apart(0.010, 0.020));
+    }
+
+    #[test]
+    fn one_disagreement_is_a_disturbance_and_three_in_a_row_are_a_clock_that_lies() {
+        let times = |wall, timestamps| ClockReadings { wall, timestamps };
+        let (good, bad, none) = (times(0.010, Some(0.0099)), times(0.010, Some(0.005)), times(0.010, None));
+        let short = times(0.001, None);
+        let mut timer = Timer::default();
+        for (seen, is_apart) in [(bad, true), (none, true), (good, false), (bad, true), (short, false), (bad, true)] {
+            assert_eq!(timer.judge(seen, true), is_apart);
+            assert_eq!(timer.by_difference, None);
+        }
+        timer.judge(none, true);
+        timer.judge(bad, true);
+        assert!(timer.by_difference.unwrap().contains("15 %"));
+        let mut without = Timer::default();
+        assert!(!without.judge(none, false) && without.by_difference.is_some());
+    }
+}

@@ -1,0 +1,97 @@
+//! What attention, recurrence and feed-forwards read alike.
+
+use super::super::family::{Facts, Family, Width};
+use super::super::keys::{Given, Keys, quoted, shown};
+use super::super::layer::Activation;
+use super::super::limits;
+use crate::error::{Error, Result};
+use serde_json::Value;
+
+/// What all layers have in common.
+pub(super) struct Shape {
+    pub(super) hidden: u64,
+    pub(super) layers: u64,
+    pub(super) heads: u64,
+}
+
+impl Shape {
+    pub(super) fn read(keys: &Keys, family: Family) -> Result<Shape> {
+        let Facts { keys: names, defaults, .. } = family.facts();
+        let shape = Shape {
+            hidden: keys.shape(names.hidden, limits::HIDDEN, &family, defaults.of(defaults.hidden))?,
+            layers: keys.shape(names.layers, limits::LAYERS, &family, defaults.of(defaults.layers))?,
+            heads: keys.shape(names.heads, limits::HEADS, &family, defaults.of(defaults.heads))?,
+        };
+        // Some files say it twice.
+        if !names.heads.contains(&"num_heads")
+            && let Given::Value(again) = keys.given("num_heads", limits::HEADS)?
+            && again != shape.heads
+        {
+            let usual = names.heads.first().copied().unwrap_or_default();
+            return Err(Error::misuse(format!("num_heads: {again} disagrees with {usual} {}; remove it", shape.heads)));
+        }
+        Ok(shape)
+    }
+}
+
+/// A soft cap: a number, null for none, the family's default where it is absent.
+pub(super) fn soft_cap(keys: &Keys, key: &'static str, absent: bool) -> Result<bool> {
+    match keys.get(key) {
+        None => Ok(absent),
+        Some(Value::Null) => Ok(false),
+        Some(Value::Number(cap)) => Ok(cap.as_f64() != Some(0.0)),
+        Some(other) => Err(Error::misuse(format!("{key}: must be a number, is {}", shown(other)))),
+    }
+}
+
+/// The width of the dense feed-forward.
+pub(super) fn width(keys: &Keys, family: Family, hidden: u64) -> Result<u64> {
+    let facts = family.facts();
+    match facts.defaults.width {
+        Width::Of(default) => keys.shape(facts.keys.width, limits::WIDTH, &family, facts.defaults.of(default)),
+        Width::FourTimes => match keys.any(facts.keys.width, limits::WIDTH)?.1 {
+            Given::Value(width) => Ok(width),
+            Given::Absent | Given::Null => Ok(4 * hidden),
+        },
+    }
+}
+
+/// The function between the matrices, where a configuration names one.
+pub(super) fn activation(keys: &Keys, family: Family) -> Result<Activation> {
+    let facts = family.facts();
+    let mut named = None;
+    for &key in facts.keys.activation {
+        let word = keys.word(key)?.map(|word| (key, word));
+        named = named.or(word);
+    }
+    let Some((key, word)) = named else { return Ok(facts.activation) };
+    let known = match word {
+        "silu" | "swish" => Some(Activation::Silu),
+        "relu" => Some(Activation::Relu),
+        "relu2" | "relu_squared" if !facts.gated => Some(Activation::ReluSquared),
+        _ if word.starts_with("gelu") || word == "quick_gelu" => Some(Activation::Gelu),
+        _ => None,
+    };
+    known.ok_or_else(|| {
+        Error::misuse(format!("{key}: {} is not supported for {family} (silu, gelu and relu are)", quoted(word)))
+    })
+}
+
+/// `layer_types`, one word per layer, where it is given.
+pub(super) fn layer_types<'a>(keys: &Keys<'a>, layers: u64, known: &[&str]) -> Result<Option<Vec<&'a str>>> {
+    let Some(types) = keys.words("layer_types")? else { return Ok(None) };
+    if types.len() as u64 != layers {
+        return Err(Error::misuse(format!(
+            "layer_types: lists {} layers where num_hidden_layers is {layers}; correct one of them",
+            types.len()
+        )));
+    }
+    match types.iter().find(|kind| !known.contains(kind)) {
+        None => Ok(Some(types)),
+        Some(kind) => Err(Error::misuse(format!(
+            "layer_types: {} is not supported here ({} are)",
+            quoted(kind),
+            known.join(" and ")
+        ))),
+    }
+}

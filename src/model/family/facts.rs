@@ -1,0 +1,302 @@
+//! What can be stated of a family, and what most families share.
+
+use super::super::layer::{Activation, Biases, HeadNorm, Norm};
+
+/// Alternative names of one key, the usual one first.
+pub(crate) type Alternatives = &'static [&'static str];
+
+/// What is true of a family.
+pub(crate) struct Facts {
+    pub(crate) name: &'static str,
+    pub(crate) keys: KeyNames,
+    pub(crate) defaults: Defaults,
+    pub(crate) kv_heads: KvHeads,
+    /// `head_dim` where the key is absent; none derives it from the width.
+    pub(crate) head_dim: Option<u64>,
+    /// `tie_word_embeddings` where the key is absent.
+    pub(crate) tied: bool,
+    pub(crate) norm: Norm,
+    pub(crate) norms: NormsRule,
+    pub(crate) gated: bool,
+    pub(crate) activation: Activation,
+    pub(crate) attention_bias: BiasRule,
+    pub(crate) mlp_bias: MlpBias,
+    pub(crate) head_norm: HeadNormRule,
+    pub(crate) rotary: RotaryRule,
+    pub(crate) window: WindowRule,
+    pub(crate) caps: Caps,
+    pub(crate) mixer: MixerRule,
+    pub(crate) mixture: Option<MixtureRule>,
+    /// Learned positions: rows beyond those that the configuration states.
+    pub(crate) position_rows: Option<u64>,
+    pub(crate) head_bias: bool,
+    /// Whether query, key and value projections are stored as one matrix.
+    pub(crate) fused_attention: bool,
+    /// Whether the gate of the feed-forward is stored with `up`.
+    pub(crate) fused_gate: bool,
+    /// The word for it in GGUF files.
+    pub(crate) gguf: Option<&'static str>,
+    /// Steps whose tensors are not called after them in GGUF files.
+    pub(crate) tensors: &'static [(&'static str, &'static str)],
+    /// Keys that sound like a part of the shape and change no count in this family.
+    pub(crate) harmless: Alternatives,
+}
+
+/// What the keys of the shape are called.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyNames {
+    pub(crate) hidden: Alternatives,
+    pub(crate) layers: Alternatives,
+    pub(crate) heads: Alternatives,
+    pub(crate) kv_heads: Alternatives,
+    pub(crate) width: Alternatives,
+    pub(crate) positions: Alternatives,
+    pub(crate) activation: Alternatives,
+    pub(crate) tied: Alternatives,
+}
+
+/// The shape where its keys are absent.
+#[derive(Clone, Copy)]
+pub(crate) struct Defaults {
+    pub(crate) hidden: u64,
+    pub(crate) width: Width,
+    pub(crate) layers: u64,
+    pub(crate) heads: u64,
+    pub(crate) vocabulary: u64,
+    pub(crate) positions: u64,
+    /// Whether an absent key is an error all the same: models of many shapes share the family, and all state theirs.
+    pub(crate) required: bool,
+}
+
+impl Defaults {
+    /// A default, where this family has any.
+    pub(crate) fn of(&self, default: u64) -> Option<u64> {
+        (!self.required).then_some(default)
+    }
+}
+
+/// The width of the feed-forward where its key is absent (or, for `FourTimes`, null).
+#[derive(Clone, Copy)]
+pub(crate) enum Width {
+    Of(u64),
+    FourTimes,
+}
+
+/// Key/value heads where the key is absent. Null means as many as heads.
+#[derive(Clone, Copy)]
+pub(crate) enum KvHeads {
+    AsHeads,
+    Of(u64),
+    /// By the switches `new_decoder_architecture` and `multi_query`.
+    Falcon,
+}
+
+/// What layers normalise.
+#[derive(Clone, Copy)]
+pub(crate) enum NormsRule {
+    /// Both inputs.
+    Inputs,
+    /// Both outputs.
+    Outputs,
+    /// Inputs and outputs.
+    Both,
+    /// One input for both, which run in parallel.
+    One,
+    /// As `One` where the switch is on, else as `Inputs`.
+    OneIf(&'static str),
+    /// By `new_decoder_architecture`, `parallel_attn` and `num_ln_in_parallel_attn`.
+    Falcon,
+    /// By `do_layer_norm_before`.
+    Opt,
+}
+
+/// Biases of the attention projections.
+#[derive(Clone, Copy)]
+pub(crate) enum BiasRule {
+    /// Whatever stands in `attention_bias`, which must not contradict.
+    Always(Biases),
+    /// A switch and its default.
+    Switch(&'static str, bool, Biases),
+}
+
+/// Biases of the feed-forward.
+#[derive(Clone, Copy)]
+pub(crate) enum MlpBias {
+    Never,
+    Always,
+    /// A switch and its default.
+    Switch(&'static str, bool),
+}
+
+/// Normalisation of queries and keys.
+#[derive(Clone, Copy)]
+pub(crate) enum HeadNormRule {
+    Always(HeadNorm),
+    /// A switch, off where it is absent.
+    Switch(&'static str, HeadNorm),
+}
+
+/// The part of a head that is rotated.
+#[derive(Clone, Copy)]
+pub(crate) enum RotaryRule {
+    /// All of it, in every layer.
+    Whole,
+    /// All of it, but for the layers that `no_rope_layers` or `no_rope_layer_interval` names.
+    WholeExcept,
+    /// A factor, and its default.
+    Part(f64),
+    /// All of it, unless `alibi` is on.
+    UnlessAlibi,
+    /// Nothing.
+    Nothing,
+}
+
+/// Which layers see a window only. The numbers are windows where `sliding_window` is absent; `layer_types` wins.
+#[derive(Clone, Copy)]
+pub(crate) enum WindowRule {
+    Never,
+    /// Every layer.
+    Every(Option<u64>),
+    /// Every layer, if `use_sliding_window`.
+    EveryIfUsed(u64),
+    /// Layers from `max_window_layers` on, if `use_sliding_window`.
+    Later(u64),
+    /// Every other layer below `max_window_layers`, if `use_sliding_window`.
+    EarlierAlternate(u64),
+    /// Layers 0, 2, 4, …
+    Alternate(u64),
+    /// All but every `sliding_window_pattern`-th layer.
+    Period(u64, u64),
+    /// The layers that do not rotate, if `use_sliding_window`.
+    Unrotated,
+}
+
+/// Whether attention scores and logits are capped where the keys are absent; none: such keys are foreign here.
+#[derive(Clone, Copy)]
+pub(crate) enum Caps {
+    Foreign,
+    Absent(bool),
+}
+
+/// How tokens are mixed.
+#[derive(Clone, Copy)]
+pub(crate) enum MixerRule {
+    GroupedQuery {
+        sinks: bool,
+    },
+    Latent(LatentRule),
+    /// By `layer_types` or `full_attn_idxs`, short convolutions elsewhere.
+    Lfm2,
+    Mamba2,
+}
+
+/// Multi-head latent attention: sizes where their keys are absent.
+#[derive(Clone, Copy)]
+pub(crate) struct LatentRule {
+    pub(crate) query_rank: Option<u64>,
+    pub(crate) rank: u64,
+    pub(crate) plain_dim: u64,
+    pub(crate) rotary_dim: u64,
+    /// None: `hidden_size` over heads.
+    pub(crate) value_dim: Option<u64>,
+    pub(crate) latents_in_llama_cpp: bool,
+}
+
+/// A mixture of experts: its keys, and their values where they are absent.
+#[derive(Clone, Copy)]
+pub(crate) struct MixtureRule {
+    pub(crate) experts: (Alternatives, u64),
+    /// None: must be there.
+    pub(crate) used: (Alternatives, Option<u64>),
+    /// None: the experts have the width of the family's feed-forward.
+    pub(crate) width: Option<(&'static str, u64)>,
+    pub(crate) shared: SharedRule,
+    pub(crate) dense: DenseLayers,
+    pub(crate) router_bias: bool,
+    pub(crate) expert_bias: bool,
+    pub(crate) correction: bool,
+}
+
+/// Experts that every token visits.
+#[derive(Clone, Copy)]
+pub(crate) enum SharedRule {
+    None,
+    /// So many, each of the width of a routed one.
+    Count(&'static str, u64),
+    /// One of this width, behind a scalar gate.
+    Gated(&'static str, u64),
+}
+
+/// Which layers are dense all the same.
+#[derive(Clone, Copy)]
+pub(crate) enum DenseLayers {
+    None,
+    /// The first ones (`first_k_dense_replace`, its default), and by `moe_layer_freq`.
+    First(u64),
+    /// By `mlp_only_layers` and `decoder_sparse_step`.
+    Listed,
+}
+
+/// The names that most families use.
+pub(super) const USUAL: KeyNames = KeyNames {
+    hidden: &["hidden_size"],
+    layers: &["num_hidden_layers"],
+    heads: &["num_attention_heads"],
+    kv_heads: &["num_key_value_heads"],
+    width: &["intermediate_size"],
+    positions: &["max_position_embeddings"],
+    activation: &["hidden_act"],
+    tied: &["tie_word_embeddings"],
+};
+
+/// The decoder that most others vary: two root-mean-square norms, gated SiLU, grouped queries, whole heads rotated.
+pub(super) const LLAMA: Facts = Facts {
+    name: "llama",
+    keys: USUAL,
+    defaults: Defaults {
+        hidden: 4096,
+        width: Width::Of(11008),
+        layers: 32,
+        heads: 32,
+        vocabulary: 32000,
+        positions: 2048,
+        required: true,
+    },
+    kv_heads: KvHeads::AsHeads,
+    head_dim: None,
+    tied: false,
+    norm: Norm::Rms,
+    norms: NormsRule::Inputs,
+    gated: true,
+    activation: Activation::Silu,
+    attention_bias: BiasRule::Switch("attention_bias", false, Biases::All),
+    mlp_bias: MlpBias::Switch("mlp_bias", false),
+    head_norm: HeadNormRule::Always(HeadNorm::None),
+    rotary: RotaryRule::Whole,
+    window: WindowRule::Never,
+    caps: Caps::Foreign,
+    mixer: MixerRule::GroupedQuery { sinks: false },
+    mixture: None,
+    position_rows: None,
+    head_bias: false,
+    fused_attention: false,
+    fused_gate: false,
+    gguf: Some("llama"),
+    tensors: &[],
+    harmless: &[],
+};
+
+pub(super) const fn shape(
+    hidden: u64,
+    width: u64,
+    layers: u64,
+    heads: u64,
+    vocabulary: u64,
+    positions: u64,
+) -> Defaults {
+    Defaults { hidden, width: Width::Of(width), layers, heads, vocabulary, positions, required: false }
+}
+
+pub(super) const fn required(defaults: Defaults) -> Defaults {
+    Defaults { required: true, ..defaults }
+}

@@ -1,0 +1,62 @@
+//! The shape of a model: what arithmetic needs to know of it.
+
+use super::layer::{Layer, Norm};
+use super::limits;
+use crate::error::{Error, Result};
+
+/// A decoder-only language model in numbers: an embedding table, layers, a final norm and a head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelShape {
+    /// Width of the residual stream, elements.
+    pub hidden: u64,
+    /// Rows of the embedding table, and of the head.
+    pub vocabulary: u64,
+    /// Whether the head is the embedding table: stored once, read twice.
+    pub tied: bool,
+    /// Width of the embedding table and the head where it is not that of the residual stream; a matrix in front of the
+    /// layers and one behind them translate.
+    pub embedding_width: Option<u64>,
+    /// Rows of a table of learned positions, where there is one.
+    pub position_rows: Option<u64>,
+    /// The norm behind the last layer.
+    pub final_norm: Option<Norm>,
+    /// Whether the head adds a bias.
+    pub head_bias: bool,
+    /// Whether logits are capped by a tanh.
+    pub head_soft_cap: bool,
+    /// The layers, alike ones together. Their order does not change what they cost.
+    pub layers: Vec<Layer>,
+}
+
+impl ModelShape {
+    /// Layers, all kinds together.
+    pub fn layer_count(&self) -> u64 {
+        self.layers.iter().map(Layer::count).sum()
+    }
+
+    /// The entry of `layers` that the last layer belongs to.
+    pub(super) fn last_layer(&self) -> Option<usize> {
+        let last = self.layer_count().checked_sub(1)?;
+        self.layers.iter().position(|layer| layer.places.last() == Some(&last))
+    }
+
+    /// Checks every number against the limits of configurations.
+    pub(super) fn validate(&self) -> Result<()> {
+        let fits = |value: u64, most: u64| (1..=most).contains(&value);
+        let excess = if !fits(self.hidden, limits::HIDDEN) || !fits(self.vocabulary, limits::VOCABULARY) {
+            Some("the hidden size or the vocabulary")
+        } else if !fits(self.embedding_width.unwrap_or(1), limits::HIDDEN) {
+            Some("the width of the embedding")
+        } else if !fits(self.position_rows.unwrap_or(1), limits::POSITION_ROWS) {
+            Some("the number of learned positions")
+        } else if !fits(self.layer_count(), limits::LAYERS) {
+            Some("the number of layers")
+        } else {
+            self.layers.iter().find_map(Layer::excess)
+        };
+        match excess {
+            None => Ok(()),
+            Some(what) => Err(Error::misuse(format!("{what} is zero or beyond any model's"))),
+        }
+    }
+}
