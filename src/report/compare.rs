@@ -290,6 +290,7 @@ fn lines(comparison: &Comparison) -> Vec<Line<'_>> {
         for (profile, entry) in comparison.profiles.iter().zip(&quantity.entries) {
             let entry = entry.as_ref().map(|entry| (entry, quantity.same_extents));
             let (unit, quantity, profile) = (quantity.unit, &quantity.quantity, &profile.profile);
+            let quantity = quantity.as_str();
             lines.push(Line { model: None, quantity, unit, profile, entry, speed: None });
         }
     }
