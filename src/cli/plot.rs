@@ -122,6 +122,6 @@ impl Plot {
 /// What has to be said about a result; a picture has no room for it.
 fn tell(evaluation: &Evaluation) {
     for note in &evaluation.notes {
-        say(&format!("{} on {}: {note}", evaluation.model, evaluation.profile));
+        say(&format!("{} on {}: {note}", evaluation.model, evaluation.on.profile));
     }
 }
