@@ -2,6 +2,7 @@
 
 use super::ceilings::Rank;
 use super::cell::{Cell, significant};
+use super::evaluation::{day, standing};
 use super::table::{Column, Report, Shown, Table, column, grouped};
 use crate::compare::{Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict};
 use crate::error::{Error, Result};
@@ -56,10 +57,9 @@ fn profiles(comparison: &Comparison) -> Table {
             Cell::text(label(place)),
             Cell::text(&profile.profile),
             Cell::text(device(profile)),
-            Cell::text(profile.grade.map_or("none".to_owned(), |grade| grade.to_string())),
+            Cell::text(standing(profile)),
             profile.effort.map_or(Cell::Empty, |effort| Cell::text(effort.name())),
-            // The day is enough for people.
-            Cell::text(profile.date.split('T').next().unwrap_or_default()),
+            Cell::text(day(profile)),
         ]);
         if !profile.complete {
             notes.push(format!("{} is incomplete: some of its quantities were not measured yet", label(place)));

@@ -48,7 +48,9 @@ pub fn report(joined: &Joined) -> Result<Report> {
             .with_notes(RATE_NOTES)
             .with_notes(broken.iter().map(above))
             .with_notes(notes),
-        Table::view("Potential, measured", &columns, &standing, points).with_keys(cases.len()).with_notes(POTENTIAL_NOTES),
+        Table::view("Potential, measured", &columns, &standing, points)
+            .with_keys(cases.len())
+            .with_notes(POTENTIAL_NOTES),
     ];
     Ok(Report { tables, flat: Some(Table::flat(&columns, points)), json })
 }

@@ -69,7 +69,10 @@ fn cases(study: &Study) -> Vec<Table> {
             .with_notes([SCENARIO_NOTE])
             .with_notes(gain.then_some("× first: times as many tokens/s as with the first format."))
             .with_notes([roof_note(study)]),
-        Table::view("Potential", &columns, &standing, &rows).with_keys(first.len()).with_notes(POTENTIAL_NOTES).with_notes([UNDECIDED_NOTE]),
+        Table::view("Potential", &columns, &standing, &rows)
+            .with_keys(first.len())
+            .with_notes(POTENTIAL_NOTES)
+            .with_notes([UNDECIDED_NOTE]),
     ]
 }
 

@@ -101,13 +101,17 @@ fn fitting(table: &Table, width: usize) -> Vec<String> {
 fn paragraph(words: &str, style: Style, look: anstyle::Style, out: &mut String) {
     let indent = &words[..words.len() - words.trim_start_matches(' ').len()];
     let mut line = String::new();
-    for word in words[indent.len()..].split(' ') {
+    // A number keeps its unit of one character.
+    let mut words = words[indent.len()..].split(' ').peekable();
+    while let Some(word) = words.next() {
+        let unit = words.next_if(|unit| unit.starts_with('%')).map_or_else(String::new, |unit| format!(" {unit}"));
+        let word = format!("{word}{unit}");
         let length = line.chars().count() + 1 + word.chars().count();
         if line.is_empty() {
             line = format!("{indent}{word}");
-        } else if length <= style.width || word.starts_with('%') {
+        } else if length <= style.width {
             line.push(' ');
-            line.push_str(word);
+            line.push_str(&word);
         } else {
             styled(&line, style, look, out);
             line = format!("{indent}{INDENT}{word}");
