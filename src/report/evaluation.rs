@@ -4,9 +4,8 @@ use super::cell::{Cell, digits, mib};
 use super::table::{Column, Report, Shown, Table, column, grouped};
 use super::{advice, operations};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, PhaseResult, ProfileFacts, RoofKind, Speed};
+use crate::evaluate::{Evaluation, Note, PhaseResult, ProfileFacts, RoofKind, Speed};
 use crate::model::Phase;
-use crate::roofline::Note;
 
 /// How to read the table of speeds.
 const SPEED_NOTES: [&str; 2] = [

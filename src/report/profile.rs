@@ -5,7 +5,7 @@ use super::cell::{digits, significant};
 use super::machine;
 use super::table::{Report, Shown, Table, grouped};
 use crate::error::{Error, Result};
-use crate::profile::{Ceiling, Curve, DeviceKind, GpuClass, Profile, Status};
+use crate::profile::{Ceiling, Curve, DeviceKind, Flag, GpuClass, Profile, Status};
 
 /// Ceilings that a summary has at least, where the profile has them.
 const ENOUGH: usize = 6;
@@ -112,7 +112,7 @@ fn folded(profile: &Profile, names: usize) -> Vec<String> {
         ids.extend((ceilings.len() > names).then(|| format!("{} more", ceilings.len() - names)));
         let ids = ids.join(", ");
         let spread = |c: &&Ceiling| c.value().zip(c.ci95).map(|((value, _), [low, high])| (high - low) / (2.0 * value));
-        let worst = ceilings.iter().filter_map(|c| Some((spread(&c)?, &c.id))).max_by(|a, b| a.0.total_cmp(&b.0));
+        let worst = ceilings.iter().filter_map(|c| Some((spread(c)?, &c.id))).max_by(|a, b| a.0.total_cmp(&b.0));
         let worst = worst.filter(|_| ceilings.len() > 1 && status == Status::Suspect);
         let worst = worst.map_or_else(String::new, |(spread, id)| format!("; worst {id} ±{:.0} %", spread * 100.0));
         let colon = if status == Status::Unsupported { "" } else { ":" };
@@ -141,7 +141,7 @@ fn ridges(profile: &Profile) -> Option<String> {
     let words: Vec<String> =
         ridges.into_iter().filter_map(|(dtype, ridge)| Some(format!("{dtype} {}", significant(ridge?)))).collect();
     let memory = if summary.dram_read_gb_per_s.is_some() { DeviceKind::Cpu } else { DeviceKind::Gpu };
-    let memory = memory.main_memory().to_uppercase();
+    let memory = memory.main_memory().to_string().to_uppercase();
     let line =
         || format!("Ridge points, FLOP per byte of {memory} read: {}. Below them memory binds.", words.join(", "));
     (!words.is_empty()).then(line)
@@ -192,7 +192,7 @@ fn modes(ceiling: &Ceiling) -> Option<String> {
 /// Remarks of ceilings; those of one kind on one line. Modes have a line of their own.
 fn flags(rows: &[Row]) -> Vec<String> {
     let all = rows.iter().map(|row| row.ceiling).flat_map(|c| c.flags.iter().map(move |flag| (flag, c.id.to_string())));
-    let groups = grouped(all.filter(|(flag, _)| !flag.starts_with("more than one mode")));
+    let groups = grouped(all.filter(|(flag, _)| **flag != Flag::Modes));
     groups.into_iter().map(|(flag, ids)| format!("{flag}: {}", ids.join(", "))).collect()
 }
 
