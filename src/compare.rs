@@ -10,7 +10,10 @@
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, NamedProfile, PhaseResult, Query, RoofKind, common_roof, evaluate};
 use crate::model::{Model, Phase};
-use crate::profile::{Ceiling, DeviceKind, Effort, GpuClass, Grade, Profile, Status, Unit, Variant};
+use crate::profile::{
+    Ceiling, CeilingId, DeviceKind, Effort, Family, GpuClass, Grade, IdKind, MemoryLevel, Profile, Status, Unit,
+    Variant,
+};
 use crate::roofline::Resource;
 use serde::Serialize;
 
@@ -52,7 +55,7 @@ pub struct Compared {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Quantity {
     /// The ceiling's id; main memory, whose level has another name on a GPU, is `memory.main.<access>`.
-    pub quantity: String,
+    pub quantity: CeilingId,
     /// The unit of the values.
     pub unit: Option<&'static str>,
     /// Whether all values belong to work of the same extents; where no profile names any, they do.
@@ -73,7 +76,7 @@ impl Quantity {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
     /// Its id in the profile.
-    pub id: String,
+    pub id: CeilingId,
     /// What became of it.
     pub status: Status,
     /// Why it is not simply measured.
@@ -251,37 +254,41 @@ fn compared(name: &str, profile: &Profile) -> Compared {
 }
 
 /// The name under which ceilings of several devices meet: the id, or `memory.main.<access>`.
-fn quantity(profile: &Profile, id: &str) -> String {
-    let main = |level: &str| id.strip_prefix(level).map(|access| format!("memory.main.{access}"));
-    let found = match profile.device.kind {
-        DeviceKind::Cpu => main("memory.dram."),
-        // A quoted GPU profile may call its memory by either name; where it has both, only one can be its own.
-        DeviceKind::Gpu => main("memory.vram.").or_else(|| {
-            let own = profile.ceiling.iter().any(|ceiling| ceiling.id.starts_with("memory.vram."));
-            if own { None } else { main("memory.dram.") }
-        }),
-    };
-    found.unwrap_or_else(|| id.to_owned())
+fn quantity(profile: &Profile, id: &CeilingId) -> CeilingId {
+    let own = profile.device.kind.main_memory();
+    // A quoted GPU profile may call its memory by either name; where it has both, only one can be its own.
+    let either = || profile.ceiling.iter().all(|ceiling| !is_bandwidth_of(&ceiling.id, own));
+    let main = is_bandwidth_of(id, own) || is_bandwidth_of(id, MemoryLevel::Dram) && either();
+    match id.kind() {
+        IdKind::Memory { access, sustained, .. } if main => {
+            IdKind::Memory { level: MemoryLevel::Main.into(), access: access.clone(), sustained: *sustained }.into()
+        }
+        _ => id.clone(),
+    }
+}
+
+fn is_bandwidth_of(id: &CeilingId, level: MemoryLevel) -> bool {
+    id.family() == Family::Memory && id.level() == Some(level)
 }
 
 fn quantities(profiles: &[NamedProfile]) -> Vec<Quantity> {
-    let named: Vec<Vec<(String, &Ceiling)>> = profiles
+    let named: Vec<Vec<(CeilingId, &Ceiling)>> = profiles
         .iter()
         .map(|(_, profile)| profile.ceiling.iter().map(|ceiling| (quantity(profile, &ceiling.id), ceiling)).collect())
         .collect();
-    let row = |quantity: String| {
+    let row = |quantity: CeilingId| {
         let of =
-            |list: &Vec<(String, &Ceiling)>| list.iter().find(|(name, _)| *name == quantity).map(|(_, c)| entry(c));
-        let entries = with_ratios(named.iter().map(of).collect(), Unit::of(&quantity));
-        let unit = Unit::of(&quantity).map(Unit::symbol);
+            |list: &Vec<(CeilingId, &Ceiling)>| list.iter().find(|(name, _)| *name == quantity).map(|(_, c)| entry(c));
+        let entries = with_ratios(named.iter().map(of).collect(), quantity.unit());
+        let unit = Some(quantity.unit().symbol());
         Quantity { quantity, unit, same_extents: same_extents(&entries), entries }
     };
     merged(&named).into_iter().map(row).collect()
 }
 
 /// Every name once, in the first list's order; what only a later list has stands behind its neighbour there.
-fn merged(lists: &[Vec<(String, &Ceiling)>]) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
+fn merged(lists: &[Vec<(CeilingId, &Ceiling)>]) -> Vec<CeilingId> {
+    let mut all: Vec<CeilingId> = Vec::new();
     for list in lists {
         let mut next = 0;
         for (name, _) in list {
@@ -319,9 +326,9 @@ fn same_extents(entries: &[Option<Entry>]) -> bool {
     valued.all(|extents| Some(extents) == first)
 }
 
-fn with_ratios(mut entries: Vec<Option<Entry>>, unit: Option<Unit>) -> Vec<Option<Entry>> {
+fn with_ratios(mut entries: Vec<Option<Entry>>, unit: Unit) -> Vec<Option<Entry>> {
     let Some((Some(first), others)) = entries.split_first_mut() else { return entries };
-    let (Some(reference), Some(unit)) = (Figure::of(first), unit) else { return entries };
+    let Some(reference) = Figure::of(first) else { return entries };
     for other in others.iter_mut().flatten() {
         let same = other.extents == first.extents;
         other.ratio = Figure::of(other).map(|figure| {

@@ -4,7 +4,7 @@ use super::Measured;
 use crate::error::{Error, Result};
 use crate::model::{Class, Model, TensorTypes, Totals, Weights};
 use crate::potential::{Point, Potential};
-use crate::profile::Profile;
+use crate::profile::{Family, Profile};
 use crate::roofline::{Arithmetic, Ridge, Roofs};
 use crate::units::{Bytes, Flops, Seconds};
 use roofprobe_kernels::Op;
@@ -114,7 +114,7 @@ impl Against {
     /// The ceiling `id` against a rate of FLOPs and one of bytes, both in 10⁹ per second; none without a value.
     fn of(profile: &Profile, id: &str, gflop_per_s: f64, gb_per_s: f64) -> Option<Against> {
         let ceiling = profile.ceiling(id)?;
-        let (of_compute, of_memory) = match id.starts_with("compute.") {
+        let (of_compute, of_memory) = match ceiling.id.family() == Family::Compute {
             true => (ceiling.gflop_per_s, None),
             false => (None, ceiling.gb_per_s),
         };

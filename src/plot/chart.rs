@@ -6,9 +6,10 @@ use super::theme::MODELS_MAX;
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, PhaseResult};
 use crate::model::Phase;
-use crate::profile::{Ceiling, GpuClass, Profile, Status};
+use crate::profile::{Ceiling, GpuClass, IdKind, Means, MemoryLevel, Profile, Status, Word};
 use crate::roofline::{Resource, Roofs};
 use crate::units::FlopsPerByte;
+use roofprobe_kernels::Op;
 use std::path::Path;
 
 /// A device to be shown, and what models can hope for on it.
@@ -214,11 +215,14 @@ fn facts(name: &str, profile: &Profile) -> String {
 /// The line of a ceiling that a roofline shows: reads of every level, and of compute what the whole device reaches, not
 /// its single instruction sets.
 fn line(ceiling: &Ceiling) -> Option<Line> {
-    let segments: Vec<&str> = ceiling.id.split('.').collect();
-    let (resource, name, value) = match segments.as_slice() {
-        ["memory", level, "read"] => (Resource::Memory, level_name(level), ceiling.gb_per_s?),
-        ["compute", dtype] => (Resource::Compute, (*dtype).to_owned(), ceiling.gflop_per_s?),
-        ["compute", dtype, "coopmat"] => (Resource::Compute, format!("{dtype} coopmat"), ceiling.gflop_per_s?),
+    let (resource, name, value) = match ceiling.id.kind() {
+        IdKind::Memory { level, access: Word::Known(Op::Read), sustained: false } => {
+            (Resource::Memory, level_name(level), ceiling.gb_per_s?)
+        }
+        IdKind::Compute { dtype, means: Means::Best } => (Resource::Compute, dtype.to_string(), ceiling.gflop_per_s?),
+        IdKind::Compute { dtype, means: Means::CooperativeMatrix } => {
+            (Resource::Compute, format!("{dtype} coopmat"), ceiling.gflop_per_s?)
+        }
         _ => return None,
     };
     let trust = match ceiling.status {
@@ -228,7 +232,7 @@ fn line(ceiling: &Ceiling) -> Option<Line> {
         Status::Unsupported | Status::Rejected | Status::Skipped => return None,
     };
     Some(Line {
-        id: text::clean(&ceiling.id),
+        id: text::clean(ceiling.id.as_str()),
         name: text::clean(&name),
         resource,
         value,
@@ -239,11 +243,10 @@ fn line(ceiling: &Ceiling) -> Option<Line> {
     })
 }
 
-fn level_name(level: &str) -> String {
+fn level_name(level: &Word<MemoryLevel>) -> String {
     match level {
-        "dram" | "vram" => level.to_uppercase(),
-        cache if cache.starts_with('l') && cache[1..].parse::<u8>().is_ok() => cache.to_uppercase(),
-        other => other.to_owned(),
+        Word::Known(MemoryLevel::Dram | MemoryLevel::Vram | MemoryLevel::Cache(_)) => level.to_string().to_uppercase(),
+        _ => level.to_string(),
     }
 }
 

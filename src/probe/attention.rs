@@ -4,7 +4,7 @@ use super::curves::curve;
 use super::memory::{self, CACHE_MULTIPLE_MIN};
 use super::{CurveQuestion, Known, Question, Turn};
 use crate::job::Job;
-use crate::profile::{Axis, Effort, Machine, Status, Variant};
+use crate::profile::{AttentionExtents, AttentionPhase, Axis, CeilingId, Effort, Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// Key/value heads, as in most models of one to eight billion parameters.
@@ -25,19 +25,37 @@ const TURNS: [(u64, Turn); 2] = [(64, Turn::Staggered(1)), (128, Turn::Staggered
 
 /// `attention.f16.decode`, its corners `attention.f16.decode.g<group>d<head_dim>`, and `attention.f16.prefill`.
 pub(super) fn questions(known: Known) -> Vec<Question> {
-    let mut questions = vec![question(known, "attention.f16.decode".to_owned(), (GROUP, HEAD_DIM), 1, CONTEXT)];
+    let mut questions = vec![question(
+        known,
+        CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Usual),
+        (GROUP, HEAD_DIM),
+        1,
+        CONTEXT,
+    )];
     if known.effort != Effort::Quick {
         questions.extend(CORNERS.into_iter().map(|(group, head_dim)| {
-            question(known, format!("attention.f16.decode.g{group}d{head_dim}"), (group, head_dim), 1, CONTEXT)
+            question(
+                known,
+                CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Heads { group, head_dim }),
+                (group, head_dim),
+                1,
+                CONTEXT,
+            )
         }));
     }
-    questions.push(question(known, "attention.f16.prefill".to_owned(), (GROUP, HEAD_DIM), PROMPT, PROMPT));
+    questions.push(question(
+        known,
+        CeilingId::attention(Dtype::F16, AttentionPhase::Prefill, AttentionExtents::Usual),
+        (GROUP, HEAD_DIM),
+        PROMPT,
+        PROMPT,
+    ));
     questions
 }
 
 /// `attention.f16.decode.context`: along the length of the cache.
 pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
-    let id = "attention.f16.decode.context";
+    let id = CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Context);
     let variants = || {
         let isa = *isas(machine, Effort::Quick).first()?;
         let cache_bytes = memory::cache_bytes(machine);
@@ -56,7 +74,7 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
     }
 }
 
-fn question(known: Known, id: String, shape: (u64, u64), tokens: u64, context: u64) -> Question {
+fn question(known: Known, id: CeilingId, shape: (u64, u64), tokens: u64, context: u64) -> Question {
     let Known { machine, effort, .. } = known;
     // Twice the least where there is room, so that what the cache keeps is lost in the noise.
     let times = 2;

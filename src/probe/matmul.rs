@@ -3,7 +3,7 @@
 use super::memory::{self, CACHE_MULTIPLE_MIN};
 use super::{Known, Question, Turn};
 use crate::job::Job;
-use crate::profile::{Effort, Machine, Status, Variant};
+use crate::profile::{CeilingId, Effort, Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// Weight formats, in the order of the profile.
@@ -29,14 +29,13 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
 }
 
 /// Whether a ceiling is of a matmul with so few tokens that memory is what it waits for.
-pub(super) fn is_of_memory(id: &str) -> bool {
-    let tokens = id.strip_prefix("matmul.").and_then(|rest| rest.rsplit_once(".m")?.1.parse::<u64>().ok());
-    tokens.is_some_and(|tokens| tokens < MANY_TOKENS)
+pub(super) fn is_of_memory(id: &CeilingId) -> bool {
+    id.tokens().is_some_and(|tokens| tokens < MANY_TOKENS)
 }
 
 fn question(known: Known, weights: Dtype, m: u64) -> Question {
     let machine = known.machine;
-    let mut question = Question::new(format!("matmul.{weights}.m{m}"));
+    let mut question = Question::new(CeilingId::matmul(weights, m));
     // The weights take long to make ready, once for all token counts.
     question.turn = Turn::Staggered(FORMATS.iter().position(|known| *known == weights).unwrap_or(0) as u32);
     let n = if m < MANY_TOKENS { N_FEW } else { N_MANY };
@@ -99,9 +98,9 @@ mod tests {
 
     #[test]
     fn a_quick_look_asks_for_decode_and_prefill_of_every_format() {
-        let ids: Vec<String> = asked(&machine(), Effort::Quick).into_iter().map(|question| question.id).collect();
+        let ids: Vec<CeilingId> = asked(&machine(), Effort::Quick).into_iter().map(|question| question.id).collect();
         assert_eq!(ids.len(), 16);
-        assert!(ids.contains(&"matmul.q4_k.m1".to_owned()) && ids.contains(&"matmul.bf16.m512".to_owned()));
+        assert!(ids.contains(&CeilingId::matmul(Dtype::Q4K, 1)) && ids.contains(&CeilingId::matmul(Dtype::Bf16, 512)));
         assert_eq!(asked(&machine(), Effort::Standard).len(), 72);
     }
 

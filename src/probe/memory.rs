@@ -1,9 +1,9 @@
 //! Bandwidth and latency of each level: STREAM's kernels, a pure read, and a chase.
 
-use super::levels::{Level, Levels, levels};
+use super::levels::{Level, Levels, levels, resident_id};
 use super::{Known, Question, Turn};
 use crate::job::Job;
-use crate::profile::{Effort, Machine, Pages, Status, Stores, Variant};
+use crate::profile::{CeilingId, Effort, Flag, Machine, MemoryLevel, Pages, Status, Stores, Variant};
 use roofprobe_kernels::ops::stream::OPS;
 use roofprobe_kernels::{Dtype, Isa, Op, Shape};
 
@@ -38,14 +38,14 @@ const CHASE_WINDOW_BYTES: u64 = 256 << 10;
 /// `memory.<level>.<access>`.
 pub(super) fn questions(known: Known) -> Vec<Question> {
     let Known { machine, effort, .. } = known;
-    let levels = levels(known.curve("memory.read.resident"), &machine.device.caches, machine.environment.threads);
+    let levels = levels(known.curve(&resident_id()), &machine.device.caches, machine.environment.threads);
     let accesses = if effort == Effort::Quick { vec![Op::Read] } else { OPS.to_vec() };
     let cached = CACHE_LEVELS.flat_map(|n| accesses.iter().map(move |&op| (n, op)));
     let mut questions: Vec<Question> = cached.map(|(n, op)| of_cache(known, &levels, n, op)).collect();
     let pages = pages(machine, effort);
     let array = array_bytes(machine, levels.last_bytes, room(machine, pages.len() as u64));
     questions.extend(OPS.into_iter().map(|op| {
-        let mut question = Question::new(format!("memory.dram.{op}"));
+        let mut question = Question::new(CeilingId::memory(MemoryLevel::Dram, op));
         question.flags.clone_from(&levels.memory_flags);
         question.turn = Turn::Often;
         match &array {
@@ -60,9 +60,9 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
 /// `latency.<level>`: one thread, dependent loads.
 pub(super) fn latencies(known: Known) -> Vec<Question> {
     let machine = known.machine;
-    let levels = levels(known.curve("latency.resident"), &machine.device.caches, 1);
-    let question = |name: &str, footprint: Result<(u64, &[String]), (Status, String)>| {
-        let mut question = Question::new(format!("latency.{name}"));
+    let levels = levels(known.curve(&CeilingId::latency_curve()), &machine.device.caches, 1);
+    let question = |level: MemoryLevel, footprint: Result<(u64, &[Flag]), (Status, String)>| {
+        let mut question = Question::new(CeilingId::latency(level));
         match footprint {
             Ok((bytes, flags)) => {
                 // Laying out a cycle takes time.
@@ -78,7 +78,7 @@ pub(super) fn latencies(known: Known) -> Vec<Question> {
     };
     let cached = CACHE_LEVELS.map(|n| {
         let level = level(&levels, n).map(|level| (level.footprint_bytes, level.flags.as_slice()));
-        question(&format!("l{n}"), level)
+        question(MemoryLevel::Cache(n as u8), level)
     });
     // The least honest array: laying out a cycle takes longer than filling, and nothing of a cycle stays behind in a cache
     // that is a quarter of it.
@@ -86,7 +86,7 @@ pub(super) fn latencies(known: Known) -> Vec<Question> {
     let array = array_bytes(machine, Some(last), room(machine, 1)).map_err(|reason| (Status::Skipped, reason));
     let least = last.saturating_mul(CACHE_MULTIPLE_MIN).max(ARRAY_BYTES_MIN);
     let memory = array.map(|bytes| (bytes.min(least), levels.memory_flags.as_slice()));
-    cached.chain([question("dram", memory)]).collect()
+    cached.chain([question(MemoryLevel::Dram, memory)]).collect()
 }
 
 fn level(levels: &Levels, n: u32) -> Result<&Level, (Status, String)> {
@@ -98,7 +98,7 @@ fn level(levels: &Levels, n: u32) -> Result<&Level, (Status, String)> {
 }
 
 fn of_cache(known: Known, levels: &Levels, n: u32, op: Op) -> Question {
-    let mut question = Question::new(format!("memory.l{n}.{op}"));
+    let mut question = Question::new(CeilingId::memory(MemoryLevel::Cache(n as u8), op));
     match level(levels, n) {
         Ok(level) => {
             question.candidates = in_cache(&question.id, known, op, level.footprint_bytes);
@@ -110,7 +110,7 @@ fn of_cache(known: Known, levels: &Levels, n: u32, op: Op) -> Question {
 }
 
 /// Ordinary stores on the largest pages: non-temporal ones would leave the cache.
-fn in_cache(id: &str, known: Known, op: Op, level_bytes: u64) -> Vec<Job> {
+fn in_cache(id: &CeilingId, known: Known, op: Op, level_bytes: u64) -> Vec<Job> {
     let Known { machine, effort, .. } = known;
     let threads = u64::from(machine.environment.threads);
     let array = (level_bytes / arrays(op) / threads / ARRAY_GRAIN).max(1) * ARRAY_GRAIN;
@@ -127,12 +127,12 @@ fn in_cache(id: &str, known: Known, op: Op, level_bytes: u64) -> Vec<Job> {
     // fill the pipes of Zen 4, one of 512 bits does not quite.
     let isas = stream_isas(machine, if op == Op::Read { Effort::Standard } else { effort });
     let variants: Vec<Variant> = isas.iter().map(|&isa| variant(isa)).collect();
-    variants.into_iter().map(|variant| Job { ceiling: id.to_owned(), op, dtype: Dtype::F64, variant }).collect()
+    variants.into_iter().map(|variant| Job { ceiling: id.clone(), op, dtype: Dtype::F64, variant }).collect()
 }
 
-fn of_memory(id: &str, machine: &Machine, effort: Effort, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
+fn of_memory(id: &CeilingId, machine: &Machine, effort: Effort, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
     let job = |pages, isa: Isa, (stores, streams, prefetch_bytes)| Job {
-        ceiling: id.to_owned(),
+        ceiling: id.clone(),
         op,
         dtype: Dtype::F64,
         variant: Variant {
@@ -244,7 +244,7 @@ pub(super) fn room(machine: &Machine, page_kinds: u64) -> u64 {
 /// time.
 pub(super) fn last_cache_bytes(known: Known) -> u64 {
     let machine = known.machine;
-    let levels = levels(known.curve("memory.read.resident"), &machine.device.caches, machine.environment.threads);
+    let levels = levels(known.curve(&resident_id()), &machine.device.caches, machine.environment.threads);
     cache_bytes(machine).max(levels.last_bytes.unwrap_or(0))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Known, Question};
 use crate::job::Job;
-use crate::profile::{Status, Variant};
+use crate::profile::{CeilingId, Status, Variant};
 use roofprobe_kernels::{Dtype, Op};
 
 /// From the least that any fork-join costs to what one costs whose threads sleep in between: a barrier of threads that spin;
@@ -15,7 +15,7 @@ pub(super) fn questions(Known { machine, .. }: Known) -> Vec<Question> {
 }
 
 fn question(op: Op, threads: u32) -> Question {
-    let mut question = Question::new(format!("overhead.{op}"));
+    let mut question = Question::new(CeilingId::overhead(op));
     if threads < 2 {
         question.otherwise = (Status::Unsupported, "one thread has nobody to wait for".to_owned());
         return question;

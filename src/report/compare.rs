@@ -6,8 +6,10 @@ use crate::compare::{
 };
 use crate::error::{Error, Result};
 use crate::model::Phase;
-use crate::profile::{GpuClass, Status};
-use roofprobe_kernels::Isa;
+use crate::profile::{
+    AttentionExtents, AttentionPhase, CeilingId, Family, GpuClass, IdKind, MemoryLevel, Status, Word,
+};
+use roofprobe_kernels::Op;
 
 /// Which quantities people are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,14 +89,18 @@ fn device(profile: &Compared) -> String {
 }
 
 /// Whether most readers would ask for this quantity.
-fn is_main(quantity: &str) -> bool {
-    match quantity.split('.').collect::<Vec<_>>().as_slice() {
-        ["memory", "main", access] => ["read", "copy", "triad"].contains(access),
-        ["memory", _, "read"] | ["compute", _] | ["matmul", _, "m1" | "m512"] => true,
+fn is_main(quantity: &CeilingId) -> bool {
+    match quantity.kind() {
+        IdKind::Memory { level: Word::Known(MemoryLevel::Main), access, sustained: false } => {
+            [Op::Read, Op::Copy, Op::Triad].map(Some).contains(&access.known())
+        }
+        IdKind::Memory { access: Word::Known(Op::Read), sustained: false, .. } => true,
+        IdKind::Matmul { tokens, .. } => [1, 512].contains(tokens),
         // What one instruction set of several reaches is for those who write kernels.
-        ["compute", _, way, ..] => !Isa::ALL.iter().any(|isa| isa.name() == *way),
-        ["attention", _, "decode" | "prefill"] => true,
-        ["latency" | "overhead" | "transfer", ..] => true,
+        IdKind::Compute { .. } => quantity.isa().is_none(),
+        IdKind::Attention { phase, extents: AttentionExtents::Usual, .. } => !matches!(phase, AttentionPhase::Other(_)),
+        IdKind::Latency { .. } | IdKind::Overhead { .. } | IdKind::Transfer { .. } => true,
+        IdKind::Other(family) => [Family::Latency, Family::Overhead, Family::Transfer].contains(family),
         _ => false,
     }
 }
@@ -103,7 +109,7 @@ fn quantities(comparison: &Comparison, shown: Shown) -> Table {
     let chosen: Vec<&Quantity> =
         comparison.quantities.iter().filter(|q| shown == Shown::All || is_main(&q.quantity)).collect();
     let row = |quantity: &&Quantity| {
-        let head = vec![Cell::text(&quantity.quantity), quantity.unit.map_or(Cell::Empty, Cell::text)];
+        let head = vec![Cell::text(quantity.quantity.as_str()), quantity.unit.map_or(Cell::Empty, Cell::text)];
         let extents = quantity.entries[0].as_ref().map(|first| first.extents);
         let ratio = |entry: &Entry| {
             let differs = extents.is_some_and(|first| first != entry.extents);
@@ -199,8 +205,8 @@ fn different_extents(quantities: &[&Quantity]) -> Option<String> {
     for quantity in quantities.iter().filter(|quantity| !quantity.same_extents) {
         let what = differences(quantity);
         match groups.iter_mut().find(|(known, _)| *known == what) {
-            Some((_, names)) => names.push(&quantity.quantity),
-            None => groups.push((what, vec![&quantity.quantity])),
+            Some((_, names)) => names.push(quantity.quantity.as_str()),
+            None => groups.push((what, vec![quantity.quantity.as_str()])),
         }
     }
     let words: Vec<String> = groups.iter().map(|(what, names)| format!("{} ({what})", names.join(", "))).collect();
@@ -236,8 +242,8 @@ fn reasons(quantities: &[&Quantity]) -> Vec<String> {
             let reason = entry.reason.as_deref().or(entry.source.as_deref()).unwrap_or_default();
             match groups.iter_mut().find(|(p, status, known, _)| (*p, *status, *known) == (place, entry.status, reason))
             {
-                Some((.., names)) => names.push(&quantity.quantity),
-                None => groups.push((place, entry.status, reason, vec![&quantity.quantity])),
+                Some((.., names)) => names.push(quantity.quantity.as_str()),
+                None => groups.push((place, entry.status, reason, vec![quantity.quantity.as_str()])),
             }
         }
     }
@@ -324,7 +330,7 @@ fn flat(comparison: &Comparison) -> Table {
     for quantity in &comparison.quantities {
         for (profile, entry) in comparison.profiles.iter().zip(&quantity.entries) {
             let unit = quantity.unit.map_or(Cell::Empty, Cell::text);
-            let mut row = vec![Cell::Empty, Cell::text(&quantity.quantity), unit, Cell::text(&profile.profile)];
+            let mut row = vec![Cell::Empty, Cell::text(quantity.quantity.as_str()), unit, Cell::text(&profile.profile)];
             row.extend(entry.as_ref().map(|entry| flat_entry(entry, quantity.same_extents)).unwrap_or_default());
             row.resize(columns.len(), Cell::Empty);
             rows.push(row);
@@ -345,7 +351,7 @@ fn flat(comparison: &Comparison) -> Table {
 
 fn flat_entry(entry: &Entry, same_extents: bool) -> Vec<Cell> {
     let text = |words: Option<&str>| words.map_or(Cell::Empty, Cell::text);
-    let mut cells = vec![Cell::text(&entry.id), Cell::text(entry.status.name()), Cell::maybe(entry.value)];
+    let mut cells = vec![Cell::text(entry.id.as_str()), Cell::text(entry.status.name()), Cell::maybe(entry.value)];
     cells.extend(ends(entry.ci95));
     cells.extend([Cell::maybe(entry.second_value), text(entry.second_unit)]);
     cells.extend(flat_ratio(entry.ratio));

@@ -2,7 +2,9 @@
 
 use super::{Cell, Report, Table, significant};
 use crate::error::{Error, Result};
-use crate::profile::{Ceiling, Curve, DeviceKind, GpuClass, Profile, Status, Variant};
+use crate::profile::{
+    Ceiling, CeilingId, Curve, DeviceKind, Family, Flag, GpuClass, MemoryLevel, Profile, Status, Variant,
+};
 
 /// The whole profile: ceilings, then machine, then how to read them.
 ///
@@ -17,30 +19,30 @@ pub fn report(profile: &Profile) -> Result<Report> {
 /// The second figure stands right of the value's unit.
 const SECOND_COLUMN: usize = 3;
 
-/// Families of a GPU's ceilings in the order that people read them: from its memory inwards, then what it does with it,
-/// then what reaching it costs.
-const GPU_ORDER: [&str; 11] = [
-    "memory.vram",
-    "memory.dram",
-    "memory.cache",
-    "memory.workgroup",
-    "memory",
-    "latency",
-    "compute",
-    "matmul",
-    "attention",
-    "overhead",
-    "transfer",
-];
+/// The place of a GPU's ceiling in the order that people read them: from its memory inwards, then what it does with it, then
+/// what reaching it costs.
+fn gpu_place(id: &CeilingId) -> usize {
+    const LEVELS: [MemoryLevel; 4] =
+        [MemoryLevel::Vram, MemoryLevel::Dram, MemoryLevel::GpuCache, MemoryLevel::Workgroup];
+    const FAMILIES: [Family; 7] = [
+        Family::Memory,
+        Family::Latency,
+        Family::Compute,
+        Family::Matmul,
+        Family::Attention,
+        Family::Overhead,
+        Family::Transfer,
+    ];
+    let of_level = id.level().filter(|_| id.family() == Family::Memory);
+    let level = LEVELS.iter().position(|level| Some(*level) == of_level);
+    level.unwrap_or_else(|| LEVELS.len() + FAMILIES.iter().take_while(|family| **family != id.family()).count())
+}
 
 /// The ceilings in the order that they are shown in: a CPU's as they were measured, a GPU's by family.
 fn ordered(profile: &Profile) -> Vec<&Ceiling> {
     let mut ceilings: Vec<&Ceiling> = profile.ceiling.iter().collect();
     if profile.device.kind == DeviceKind::Gpu {
-        let belongs = |id: &str, family: &str| {
-            id.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        ceilings.sort_by_key(|c| GPU_ORDER.iter().position(|family| belongs(&c.id, family)));
+        ceilings.sort_by_key(|c| gpu_place(&c.id));
     }
     ceilings
 }
@@ -151,7 +153,7 @@ fn flat(profile: &Profile) -> Table {
         let text = |words: Option<String>| words.map_or(Cell::Empty, Cell::Text);
         let count = |n: Option<u64>| n.map_or(Cell::Empty, |n| Cell::count(u128::from(n)));
         vec![
-            Cell::text(&ceiling.id),
+            Cell::text(ceiling.id.as_str()),
             Cell::maybe(value.map(|(value, _)| value)),
             text(value.map(|(_, unit)| unit.symbol().to_owned())),
             Cell::maybe(second.map(|(value, _)| value)),
@@ -248,7 +250,7 @@ fn notes(profile: &Profile, ceilings: &[&Ceiling]) -> Vec<String> {
     let summary = &profile.summary;
     // As the summary has it.
     let memory = if summary.dram_read_gb_per_s.is_some() { DeviceKind::Cpu } else { DeviceKind::Gpu };
-    let memory = memory.main_memory().to_uppercase();
+    let memory = memory.main_memory().to_string().to_uppercase();
     for (dtype, ridge) in [
         ("f32", summary.ridge_f32_flop_per_byte),
         ("f16", summary.ridge_f16_flop_per_byte),
@@ -273,12 +275,12 @@ fn notes(profile: &Profile, ceilings: &[&Ceiling]) -> Vec<String> {
 
 /// Remarks of ceilings; those of one kind on one line. Modes have a line of their own.
 fn flags(ceilings: &[&Ceiling]) -> Vec<String> {
-    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut groups: Vec<(&Flag, Vec<&str>)> = Vec::new();
     for ceiling in ceilings {
-        for flag in ceiling.flags.iter().filter(|flag| !flag.starts_with("more than one mode")) {
-            match groups.iter_mut().find(|(known, _)| known == flag) {
-                Some((_, ids)) => ids.push(&ceiling.id),
-                None => groups.push((flag, vec![&ceiling.id])),
+        for flag in ceiling.flags.iter().filter(|flag| **flag != Flag::Modes) {
+            match groups.iter_mut().find(|(known, _)| *known == flag) {
+                Some((_, ids)) => ids.push(ceiling.id.as_str()),
+                None => groups.push((flag, vec![ceiling.id.as_str()])),
             }
         }
     }
@@ -322,8 +324,8 @@ fn reasons(ceilings: &[&Ceiling]) -> Vec<String> {
     for ceiling in ceilings.iter().filter(|c| c.status != Status::Measured) {
         let reason = ceiling.reason.as_deref().or(ceiling.source.as_deref()).unwrap_or_default();
         match groups.iter_mut().find(|(status, known, _)| (*status, *known) == (ceiling.status, reason)) {
-            Some((.., ids)) => ids.push(&ceiling.id),
-            None => groups.push((ceiling.status, reason, vec![&ceiling.id])),
+            Some((.., ids)) => ids.push(ceiling.id.as_str()),
+            None => groups.push((ceiling.status, reason, vec![ceiling.id.as_str()])),
         }
     }
     groups.into_iter().map(|(status, reason, ids)| format!("{}: {status}: {reason}", ids.join(", "))).collect()

@@ -3,7 +3,9 @@
 use super::is_quick;
 use crate::job::Job;
 use crate::probe::{Known, Question, Turn};
-use crate::profile::{Effort, GpuClass, GpuInfo, Layout, Reduction, Status, Variant};
+use crate::profile::{
+    AttentionExtents, AttentionPhase, CeilingId, Effort, GpuClass, GpuInfo, Layout, Reduction, Status, Variant,
+};
 use roofprobe_kernels::{Dtype, Op};
 
 /// Key/value heads, as in most models of one to eight billion parameters.
@@ -32,19 +34,32 @@ const VECTORS: [u32; 3] = [8, 16, 32];
 /// shader does.
 pub(super) fn questions(known: Known) -> Vec<Question> {
     let Some(gpu) = &known.machine.device.gpu else { return Vec::new() };
-    let mut questions = vec![question(known, gpu, "attention.f16.decode".to_owned(), (GROUP, HEAD_DIM))];
+    let mut questions = vec![question(
+        known,
+        gpu,
+        CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Usual),
+        (GROUP, HEAD_DIM),
+    )];
     if known.effort != Effort::Quick {
         questions.extend(CORNERS.into_iter().map(|(group, head_dim)| {
-            question(known, gpu, format!("attention.f16.decode.g{group}d{head_dim}"), (group, head_dim))
+            question(
+                known,
+                gpu,
+                CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Heads { group, head_dim }),
+                (group, head_dim),
+            )
         }));
     }
     let reason = "there is no WGSL prefill attention yet";
     let otherwise = (Status::Unsupported, reason.to_owned());
-    questions.push(Question { otherwise, ..Question::new("attention.f16.prefill") });
+    questions.push(Question {
+        otherwise,
+        ..Question::new(CeilingId::attention(Dtype::F16, AttentionPhase::Prefill, AttentionExtents::Usual))
+    });
     questions
 }
 
-fn question(known: Known, gpu: &GpuInfo, id: String, (group, head_dim): (u64, u64)) -> Question {
+fn question(known: Known, gpu: &GpuInfo, id: CeilingId, (group, head_dim): (u64, u64)) -> Question {
     let software = gpu.class == GpuClass::Software;
     let mut question = Question::new(id);
     // The cache takes long to make ready; a quick look has few rounds, and asks for one size.

@@ -2,7 +2,7 @@
 
 use crate::job::Job;
 use crate::probe::{Known, Question};
-use crate::profile::{Effort, GpuClass, GpuInfo, Status, Variant};
+use crate::profile::{CeilingId, Effort, GpuClass, GpuInfo, Means, Status, Variant};
 use roofprobe_kernels::{Dtype, Op};
 
 /// Invocations in flight: workgroups, and of how many. Hardware hides latencies by numbers.
@@ -31,7 +31,7 @@ const TILES: [u32; 3] = [4, 8, 2];
 pub(super) fn questions(known: Known) -> Vec<Question> {
     let none = |dtype: Dtype| {
         let otherwise = (Status::Unsupported, format!("shaders (WGSL) have no {dtype} arithmetic"));
-        Question { otherwise, ..Question::new(format!("compute.{dtype}")) }
+        Question { otherwise, ..Question::new(CeilingId::compute(dtype, Means::Best)) }
     };
     let Some(gpu) = &known.machine.device.gpu else { return Vec::new() };
     let software = gpu.class == GpuClass::Software;
@@ -53,7 +53,7 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
 
 fn chains(known: Known, dtype: Dtype, software: bool, ways: &[(u32, u32)]) -> Question {
     let (groups, size) = if software { SOFTWARE } else { HARDWARE };
-    let mut question = Question::new(format!("compute.{dtype}"));
+    let mut question = Question::new(CeilingId::compute(dtype, Means::Best));
     let way = |&(vector, chains): &(u32, u32)| Variant {
         vector: Some(vector),
         chains: Some(chains),
@@ -67,7 +67,7 @@ fn chains(known: Known, dtype: Dtype, software: bool, ways: &[(u32, u32)]) -> Qu
 
 /// Of every listed shape of f16 factors and f32 sums that there is a shader for.
 fn matrices(known: Known, gpu: &GpuInfo, software: bool) -> Question {
-    let mut question = Question::new("compute.f16.coopmat");
+    let mut question = Question::new(CeilingId::compute(Dtype::F16, Means::CooperativeMatrix));
     let listed = |tile: &&str| gpu.cooperative_matrices.contains(&format!("{tile} f16 f32"));
     let tiles: Vec<&str> = ["16x16x16", "8x8x8"].into_iter().filter(listed).collect();
     if tiles.is_empty() {

@@ -4,7 +4,7 @@ use super::{is_quick, is_software, limits};
 use crate::job::Job;
 use crate::probe::memory::{self, ARRAYS, CACHE_MULTIPLE_MIN};
 use crate::probe::{Known, Question, Turn};
-use crate::profile::{Effort, Layout, Reduction, Status, Variant};
+use crate::profile::{CeilingId, Effort, Layout, Reduction, Status, Variant};
 use roofprobe_kernels::{Dtype, Op};
 
 /// Weight formats, in the order of the profile.
@@ -47,7 +47,7 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
 }
 
 fn question(known: Known, weights: Dtype, m: u64) -> Question {
-    let mut question = Question::new(format!("matmul.{weights}.m{m}"));
+    let mut question = Question::new(CeilingId::matmul(weights, m));
     // The weights take long to make ready, once for all token counts. A quick look has few rounds, and each is a process of
     // its own with its own luck.
     if !is_quick(known) {
@@ -241,7 +241,7 @@ mod tests {
             let questions = asked(&machine(class), Effort::Quick);
             assert_eq!(questions.len(), 16);
             for question in questions {
-                let missing = ["bf16", "i8", "q6_k"].iter().any(|name| question.id.contains(&format!(".{name}.")));
+                let missing = [Dtype::Bf16, Dtype::I8, Dtype::Q6K].map(Some).contains(&question.id.dtype());
                 assert_eq!(question.candidates.is_empty(), missing, "{}", question.id);
                 assert!(!missing || question.otherwise.1.starts_with("there is no WGSL matmul"));
                 assert!(question.candidates.len() <= CANDIDATES_QUICK);

@@ -2,13 +2,13 @@
 
 use crate::job::Job;
 use crate::probe::{Known, Question};
-use crate::profile::Variant;
+use crate::profile::{CeilingId, Variant};
 use roofprobe_kernels::{Dtype, Op};
 
 /// `overhead.dispatch`, `overhead.submit`.
 pub(super) fn questions(_: Known) -> Vec<Question> {
     let question = |op: Op| {
-        let mut question = Question::new(format!("overhead.{op}"));
+        let mut question = Question::new(CeilingId::overhead(op));
         // They have no elements; the type is there because every job has one.
         let job = Job { ceiling: question.id.clone(), op, dtype: Dtype::I8, variant: Variant::default() };
         question.candidates = vec![job];
