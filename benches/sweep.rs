@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use roofprobe::evaluate::{Query, RoofKind};
 use roofprobe::model::{self, Model, Phase, Workload};
 use roofprobe::profile::Profile;
-use roofprobe::report::{Format, sweep::Sheet};
+use roofprobe::report::{Format, Style, sweep::Sheet};
 use roofprobe::store;
 use roofprobe::sweep::{Over, Sweep};
 use std::hint::black_box;
@@ -51,7 +51,8 @@ fn points(criterion: &mut Criterion) {
     for name in MODELS {
         let models = [model::find(name).expect("a model of the zoo")];
         let sweep = sweep(&models, &profiles, &usual);
-        let sheet = Sheet::new(&sweep, Format::Csv);
+        let sheet = Sheet::new(&sweep, Style::default());
+        let csv = Format::named("csv").expect("a format");
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Elements(sweep.rows())).sample_size(10);
         for threads in [1, 2] {
@@ -62,7 +63,7 @@ fn points(criterion: &mut Criterion) {
                 });
             };
             group.bench_function(format!("evaluated/{threads}"), |b| b.iter(|| all(&sweep, &pool, rows)));
-            let text = |case: &roofprobe::sweep::Case, places| sheet.rows(case, places).expect("text").len();
+            let text = |case: &roofprobe::sweep::Case, places| csv.rows(&sheet, case, places).expect("text").len();
             group.bench_function(format!("written/{threads}"), |b| b.iter(|| all(&sweep, &pool, text)));
         }
         group.finish();

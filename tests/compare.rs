@@ -5,7 +5,7 @@ use roofprobe::compare::{Comparison, Entry, Extents, Quantity, Ratio, Verdict, c
 use roofprobe::evaluate::Query;
 use roofprobe::model::{Model, Workload, find};
 use roofprobe::profile::{DeviceKind, GpuClass, Profile, Status, Variant, parse};
-use roofprobe::report::{Format, compare as report};
+use roofprobe::report::{Format, Shown, Style, compare as report};
 use roofprobe::store::SHIPPED;
 
 fn plain() -> Profile {
@@ -39,7 +39,8 @@ fn resized(change: impl Fn(&mut Variant)) -> Profile {
 }
 
 fn text(comparison: &Comparison, format: Format) -> String {
-    report::report(comparison, report::Shown::Main).unwrap().render(format).unwrap()
+    let wide = Style { width: 1000, colour: false };
+    report::report(comparison, Shown::Main).unwrap().render(format.styled(wide)).unwrap()
 }
 
 fn models() -> Vec<Model> {
@@ -176,7 +177,7 @@ fn a_difference_needs_intervals_to_be_decided() {
         let Some(ratio) = ratio else { continue };
         assert_eq!((ratio.interval, ratio.verdict), (None, None), "{name}");
     }
-    let text = text(&pair(&plain(), &bare), Format::Text);
+    let text = text(&pair(&plain(), &bare), Format::default());
     assert!(text.contains("?2.00") && text.contains("an interval is missing"), "{text}");
 }
 
@@ -227,17 +228,19 @@ fn different_extents_have_a_ratio_and_no_verdict() {
             assert!(ratio.value == 1.0 && ratio.interval.is_some(), "{name}: {}", quantity.quantity);
             assert_eq!(ratio.verdict.is_some(), quantity.same_extents, "{name}: {}", quantity.quantity);
         }
-        let text = text(&comparison, Format::Text);
+        let text = text(&comparison, Format::default());
         assert!(text.contains("≠1.00") && text.lines().filter(|line| line.starts_with('≠')).count() == 1, "{text}");
     }
     // How the work was done is no extent of it.
     let comparison = pair(&whole, &resized(|v| (v.copies, v.workgroups) = (Some(7), Some(9))));
-    assert!(comparison.quantities.iter().all(|q| q.same_extents) && !text(&comparison, Format::Text).contains('≠'));
+    assert!(
+        comparison.quantities.iter().all(|q| q.same_extents) && !text(&comparison, Format::default()).contains('≠')
+    );
     // Where only one tells, nobody knows; where none tells, nothing differs.
     let untold = resized(|v| *v = Variant::default());
     let comparison = pair(&untold, &whole);
     assert!(comparison.quantities.iter().all(|q| q.same_extents != is_sized(q.quantity.as_str())));
-    assert!(text(&comparison, Format::Text).contains("(P1 unknown, P2 m 1 n 12288 k 4096)"));
+    assert!(text(&comparison, Format::default()).contains("(P1 unknown, P2 m 1 n 12288 k 4096)"));
     assert!(pair(&untold, &untold).quantities.iter().all(|q| q.same_extents));
 }
 
@@ -248,7 +251,7 @@ fn the_note_lists_what_differs_and_the_record_all_extents() {
     let row = quantity(&comparison, "matmul.q4_0.m1");
     let verdict = |place: usize| row.entries[place].as_ref().unwrap().ratio.unwrap().verdict;
     assert_eq!((row.same_extents, verdict(1), verdict(2)), (false, Some(Verdict::Undecided), None));
-    let text = text(&comparison, Format::Text);
+    let text = text(&comparison, Format::default());
     let note = text.lines().find(|line| line.starts_with('≠')).unwrap();
     assert!(note.ends_with("matmul.q4_k.m1 (P1 n 12288, P2 n 12288, P3 n 3072)"), "{note}");
     assert!(!note.contains("m512") && !note.contains("attention"), "{note}");
@@ -275,7 +278,7 @@ fn a_software_adapter_is_marked() {
     let (gpu, mut software) = (whole_gpu(), whole_gpu());
     software.device.gpu.as_mut().unwrap().class = GpuClass::Software;
     let comparison = compare(&[("cpu", &plain()), ("gpu", &gpu), ("soft", &software)], &[], &Query::default()).unwrap();
-    for format in [Format::Text, Format::Markdown] {
+    for format in ["text", "markdown"].map(|name| Format::named(name).unwrap()) {
         let text = text(&comparison, format);
         let marked: Vec<&str> = text.lines().filter(|line| line.contains("software")).collect();
         assert!(marked.len() == 1 && marked[0].contains("test GPU, software, no GPU"), "{text}");

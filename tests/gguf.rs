@@ -9,7 +9,7 @@ use roofprobe::model::gguf::{Value as Read, parse_gguf};
 use roofprobe::model::{
     Biases, GroupedQuery, HeadNorm, Latents, Mixer, Model, Norm, Phase, TensorType, Workload, parse_config, read_model,
 };
-use roofprobe::report::{Format, evaluation};
+use roofprobe::report::{Format, Shown, evaluation};
 use std::io::Cursor;
 use std::path::Path;
 
@@ -345,7 +345,7 @@ fn every_operation_reads_its_tensors_as_they_are_stored() {
         ]
     );
 
-    let text = evaluation::report(&[result]).unwrap().render(Format::Text).unwrap();
+    let text = evaluation::report(&[result], Shown::All).unwrap().render(Format::default()).unwrap();
     contains(&text, &["ffn_down (q6_k)", "ffn_down (q4_k)", " output "]);
 
     let other = Workload { weights: Some(TensorType::F16.into()), ..Workload::default() };

@@ -4,7 +4,7 @@
 use roofprobe::evaluate::{Evaluation, Query, evaluate};
 use roofprobe::model::{Phase, find};
 use roofprobe::profile::{self, Ceiling, Profile, Status};
-use roofprobe::report::{self, Format};
+use roofprobe::report::{self, Format, Shown};
 
 const GPU: &str = include_str!("data/plain-gpu.toml");
 const CPU: &str = include_str!("data/plain-cpu.toml");
@@ -26,7 +26,7 @@ fn refusal(text: &str) -> String {
 }
 
 fn shown(profile: &Profile) -> String {
-    report::profile::report(profile).unwrap().render(Format::Text).unwrap()
+    report::profile::report(profile, Shown::All).unwrap().render(Format::default()).unwrap()
 }
 
 fn evaluated(profile: &Profile) -> Evaluation {
@@ -156,11 +156,11 @@ fn memory_that_nobody_tells_is_unknown() {
     let result = evaluated(&profile);
     assert_eq!((result.fits, result.memory_bytes), (None, None));
     assert!(result.notes.iter().any(|note| note.contains("unknown how much memory")), "{:?}", result.notes);
-    let report = report::evaluation::report(&[result]).unwrap();
+    let report = report::evaluation::report(&[result], Shown::Main).unwrap();
     let record = &report.json["results"][0];
     assert!(record["fits"].is_null() && record["memory_bytes"].is_null());
     assert!(record.as_object().unwrap().contains_key("fits"), "the key stays");
-    assert!(report.render(Format::Text).unwrap().contains("an unknown amount there: may or may not fit"));
+    assert!(report.render(Format::default()).unwrap().contains("how much the device has is unknown"));
     assert!(shown(&profile).contains("unknown, 8192 MiB available"));
 }
 

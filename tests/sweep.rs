@@ -4,7 +4,7 @@
 use roofprobe::evaluate::{Evaluation, PhaseResult, Query, RoofKind, Speed, evaluate};
 use roofprobe::model::{Knob, Model, Phase, TensorType, Weights, Workload, find};
 use roofprobe::profile::{Profile, parse};
-use roofprobe::report::{Format, sweep::Sheet};
+use roofprobe::report::{Format, Style, sweep::Sheet};
 use roofprobe::store;
 use roofprobe::sweep::{Answer, Axis, Names, Over, Row, Sweep};
 use serde_json::Value;
@@ -165,11 +165,11 @@ fn any_part_can_be_had_by_itself() {
     let profiles = [("plain", &plain)];
     let axes = over(&["context=1..20", "batch=0,1"]);
     let sweep = Sweep::new(&models, &profiles, Query::default().by(RoofKind::Peak), axes, PHASES.to_vec()).unwrap();
-    for format in [Format::Text, Format::Json, Format::Csv, Format::Markdown] {
-        let sheet = Sheet::new(&sweep, format);
+    let sheet = Sheet::new(&sweep, Style::default());
+    for format in Format::all() {
         sweep.with_case(0, |case| {
-            let whole = sheet.rows(case, 0..40).unwrap();
-            let pieces = [0..7, 7..8, 8..40].map(|places| sheet.rows(case, places).unwrap());
+            let whole = format.rows(&sheet, case, 0..40).unwrap();
+            let pieces = [0..7, 7..8, 8..40].map(|places| format.rows(&sheet, case, places).unwrap());
             assert_eq!(whole, pieces.concat());
         });
     }
@@ -223,19 +223,18 @@ fn bytes_do_not_depend_on_threads() {
     let sweep =
         Sweep::new(&models, &profiles, Query::from(base).by(RoofKind::Peak), axes, PHASES[..2].to_vec()).unwrap();
     let grid = ["--over", "depth=1,0,3", "--over", "context=1..600", "--over", "batch=1,0,5"];
-    let formats = [Format::Text, Format::Json, Format::Csv, Format::Markdown];
-    for (format, written) in ["text", "json", "csv", "markdown"].into_iter().zip(formats) {
-        let arguments = [&["sweep", "gpt2", "lfm2-350m", "-p", P, "--format", format][..], &grid].concat();
+    let sheet = Sheet::new(&sweep, Style::default());
+    for format in Format::all() {
+        let arguments = [&["sweep", "gpt2", "lfm2-350m", "-p", P, "--format", format.name()][..], &grid].concat();
         let [one, three] = ["1", "3"].map(|threads| run(&arguments, threads));
         assert!(one.status.success() && one.stderr.is_empty(), "{}", String::from_utf8_lossy(&one.stderr));
-        assert!(one.stdout == three.stdout, "{format}");
-        let sheet = Sheet::new(&sweep, written);
-        let mut expected = sheet.head().unwrap();
+        assert!(one.stdout == three.stdout, "{format:?}");
+        let mut expected = format.head(&sheet).unwrap();
         for place in 0..sweep.cases() {
-            expected.extend(sweep.with_case(place, |case| sheet.rows(case, 0..sweep.settings()).unwrap()));
+            expected.extend(sweep.with_case(place, |case| format.rows(&sheet, case, 0..sweep.settings()).unwrap()));
         }
-        expected.extend(sheet.foot());
-        assert!(one.stdout == expected, "{format}");
+        expected.extend(format.foot(&sheet));
+        assert!(one.stdout == expected, "{format:?}");
     }
 }
 

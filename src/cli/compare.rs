@@ -6,8 +6,7 @@ use crate::compare::{Comparison, compare};
 use crate::error::{Error, Result};
 use crate::evaluate::NamedProfile;
 use crate::model::Model;
-use crate::report::compare::Shown;
-use crate::report::{self, Format};
+use crate::report::{self, Format, Shown};
 use crate::store::{self, Named};
 use clap::Args;
 

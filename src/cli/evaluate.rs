@@ -6,7 +6,7 @@ use crate::evaluate::{Query, evaluate};
 use crate::file;
 use crate::measured::{self, Joined};
 use crate::model::Model;
-use crate::report::{self, Format};
+use crate::report::{self, Format, Shown};
 use crate::store::Named;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ Examples:
 How to read it: FLOP/B is the work per byte that memory must deliver. Below the device's ridge point
 memory binds, and tokens per second are bandwidth over bytes; beyond it compute binds.";
 
-/// Predict the performance of a model on a device: tokens per second, what binds, memory, work, potential.
+/// Predict how fast models run on a device: tokens per second, time to first token, memory, what binds.
 ///
 /// The work is counted exactly from the architecture. Speeds go by what this device's kernels were measured to do, where
 /// its profile has that, and beside that by peak arithmetic and memory alone, which nothing exceeds. It also shows how many
@@ -48,6 +48,10 @@ pub(super) struct Evaluate {
     #[command(flatten)]
     query: QueryOptions,
 
+    /// Print the tables behind the answer, too: work, potential, operations, formats. JSON has all of it anyway.
+    #[arg(long)]
+    details: bool,
+
     /// Print the formulas of every operation with their values.
     #[arg(long)]
     explain: bool,
@@ -65,7 +69,7 @@ impl Evaluate {
                 evaluations.push(evaluation.map_err(|e| e.within(asked))?);
             }
         }
-        let mut report = report::evaluation::report(&evaluations)?;
+        let mut report = report::evaluation::report(&evaluations, self.shown())?;
         if let Some(path) = &self.measured {
             let joined = self.join(path, &models, &profiles)?;
             report.append(report::measured::report(&joined)?);
@@ -75,6 +79,10 @@ impl Evaluate {
 }
 
 impl Evaluate {
+    fn shown(&self) -> Shown {
+        if self.details { Shown::All } else { Shown::Main }
+    }
+
     /// The measured rates of `path` that belong to these models and profiles.
     fn join(&self, path: &Path, models: &[Model], profiles: &[Named]) -> Result<Joined> {
         let name = path.display().to_string();

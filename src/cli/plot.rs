@@ -75,7 +75,7 @@ impl From<ThemeName> for Theme {
 
 impl Plot {
     pub(super) fn run(&self, format: Format) -> Result<()> {
-        if format != Format::Text {
+        if format != Format::default() {
             return Err(Error::misuse("--format: a picture is SVG; leave the option out"));
         }
         let query = self.query.query()?;

@@ -86,13 +86,13 @@ impl Sweep {
         let phases = self.phases(&query.workload, &axes);
         let sweep = sweep::Sweep::new(&models, &profiles, query, axes, phases)?;
         possible(&sweep)?;
-        let sheet = Sheet::new(&sweep, format);
+        let sheet = Sheet::new(&sweep, format.style);
         let mut out = Out::new(&sweep);
-        out.write(&sheet.head()?)?;
+        out.write(&format.head(&sheet)?)?;
         for batch in batches(sweep.cases(), sweep.settings()) {
             let settings: u64 = batch.iter().map(|(_, places)| places.end - places.start).sum();
             let texts: Vec<Vec<Vec<u8>>> =
-                batch.into_par_iter().map(|share| rows(&sweep, &sheet, share)).collect::<Result<_>>()?;
+                batch.into_par_iter().map(|share| rows(&sweep, (format, &sheet), share)).collect::<Result<_>>()?;
             for text in texts.iter().flatten() {
                 out.write(text)?;
             }
@@ -101,7 +101,7 @@ impl Sweep {
             }
             out.advance(settings);
         }
-        out.write(&sheet.foot())?;
+        out.write(&format.foot(&sheet))?;
         out.end()
     }
 
@@ -182,13 +182,15 @@ fn batches(cases: u64, settings: u64) -> impl Iterator<Item = Vec<Share>> {
 }
 
 /// The rows of a share as text, block by block.
-fn rows(sweep: &sweep::Sweep, sheet: &Sheet, (case, places): Share) -> Result<Vec<Vec<u8>>> {
+fn rows(sweep: &sweep::Sweep, (format, sheet): (Format, &Sheet), (case, places): Share) -> Result<Vec<Vec<u8>>> {
     let blocks = (places.end - places.start).div_ceil(BLOCK);
     let block = |place: u64| {
         let start = places.start + place * BLOCK;
         start..places.end.min(start + BLOCK)
     };
-    sweep.with_case(case, |case| (0..blocks).into_par_iter().map(|place| sheet.rows(case, block(place))).collect())
+    sweep.with_case(case, |case| {
+        (0..blocks).into_par_iter().map(|place| format.rows(sheet, case, block(place))).collect()
+    })
 }
 
 /// Standard output, and how far it is.

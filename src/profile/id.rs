@@ -380,6 +380,12 @@ impl From<CeilingId> for String {
     }
 }
 
+impl From<&CeilingId> for String {
+    fn from(id: &CeilingId) -> String {
+        id.text.clone()
+    }
+}
+
 impl PartialEq<str> for CeilingId {
     fn eq(&self, other: &str) -> bool {
         self.text == other
