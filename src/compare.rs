@@ -8,50 +8,24 @@
 //! Pure: the same input gives the same record. The record's field names are a contract with other tools.
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, NamedProfile, PhaseResult, Query, RoofKind, common_roof, evaluate};
+use crate::evaluate::{Evaluation, NamedProfile, PhaseResult, ProfileFacts, Query, RoofKind, common_roof, evaluate};
 use crate::model::{Model, Phase};
-use crate::profile::{
-    Ceiling, CeilingId, DeviceKind, Effort, Family, GpuClass, Grade, IdKind, MemoryLevel, Profile, Status, Unit,
-    Variant,
-};
-use crate::roofline::Resource;
+use crate::profile::{Ceiling, CeilingId, Family, IdKind, MemoryLevel, Profile, Status, Unit, Variant};
+use crate::roofline::{Note, Resource};
 use serde::Serialize;
 
 /// Several profiles side by side. Lists of entries are in the order of `profiles`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
     /// What is compared; the first one is the reference.
-    pub profiles: Vec<Compared>,
+    pub profiles: Vec<ProfileFacts>,
     /// Every quantity that some profile has a ceiling for.
     pub quantities: Vec<Quantity>,
     /// The predicted performance of models.
     pub models: Vec<ModelComparison>,
 }
 
-/// A profile by its name and circumstances.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Compared {
-    /// The name that it was asked for by.
-    pub profile: String,
-    /// The device's name in the profile.
-    pub device: String,
-    /// CPU or GPU.
-    pub kind: DeviceKind,
-    /// How a GPU is built in, software included; none for a CPU, and for a quoted GPU that does not tell.
-    pub class: Option<GpuClass>,
-    /// The grade of the circumstances.
-    pub grade: Option<Grade>,
-    /// How much time the measurement was given.
-    pub effort: Option<Effort>,
-    /// When it began.
-    pub date: String,
-    /// Whether every ceiling asked for has its answer.
-    pub complete: bool,
-    /// The profile that was simulated, when nothing was measured.
-    pub simulated: Option<String>,
-}
-
-/// One quantity and what each profile says of it.
+/// One quantity, and the ceiling that each profile has for it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Quantity {
     /// The ceiling's id; main memory, whose level has another name on a GPU, is `memory.main.<access>`.
@@ -187,7 +161,7 @@ pub struct ModelComparison {
     /// The phases.
     pub phases: Vec<PhaseComparison>,
     /// What has to be said about each profile's results.
-    pub notes: Vec<Vec<String>>,
+    pub notes: Vec<Vec<Note>>,
 }
 
 /// One phase on all profiles.
@@ -232,25 +206,10 @@ pub fn compare(profiles: &[NamedProfile], models: &[Model], query: &Query) -> Re
     let roof = query.roof.unwrap_or_else(|| common_roof(profiles));
     let models = models.iter().map(|model| model_comparison(profiles, model, query, roof)).collect::<Result<_>>()?;
     Ok(Comparison {
-        profiles: profiles.iter().map(|(name, profile)| compared(name, profile)).collect(),
+        profiles: profiles.iter().map(|(name, profile)| ProfileFacts::of(name, profile)).collect(),
         quantities: quantities(profiles),
         models,
     })
-}
-
-fn compared(name: &str, profile: &Profile) -> Compared {
-    let provenance = &profile.provenance;
-    Compared {
-        profile: name.to_owned(),
-        device: profile.device.name.clone(),
-        kind: profile.device.kind,
-        class: profile.device.gpu.as_ref().map(|gpu| gpu.class),
-        grade: profile.environment.as_ref().and_then(|environment| environment.grade),
-        effort: provenance.effort,
-        date: provenance.date.clone(),
-        complete: provenance.complete,
-        simulated: provenance.simulated.clone(),
-    }
 }
 
 /// The name under which ceilings of several devices meet: the id, or `memory.main.<access>`.

@@ -4,7 +4,7 @@
 use roofprobe::model::{Counted, Forward, Latents, Pass, TensorType, Workload, find};
 use roofprobe::profile::{Axis, Ceiling, Curve, DeviceKind, Family, Profile, Status, Variant, parse};
 use roofprobe::roofline::{
-    Achieved, AchievedBound, AchievedSpan, Arithmetic, Bound, Kernel, Load, Resource, Roofs, Task,
+    Achieved, AchievedBound, AchievedSpan, Arithmetic, Bound, Kernel, Load, Note, Resource, Roofs, Task,
 };
 use roofprobe::units::{Bytes, Flops, Seconds};
 use roofprobe_kernels::{Dtype, Op};
@@ -58,18 +58,18 @@ fn decode(group: f64, head_dim: f64, context: f64, bytes: f64) -> Task {
 }
 
 /// Whatever is asked, as the profile answers it: what it says, and what it remarks.
-fn ask<T>(profile: &Profile, task: &Task, see: impl FnOnce(AchievedBound, Bound) -> T) -> (T, Vec<String>) {
+fn ask<T>(profile: &Profile, task: &Task, see: impl FnOnce(AchievedBound, Bound) -> T) -> (T, Vec<Note>) {
     let roofs = Roofs::of(profile, "test").unwrap();
     let achieved = Achieved::of(profile, "test").unwrap();
     let peak = roofs.bound(&task.load, task.arithmetic()).unwrap();
-    (see(achieved.bound(task, &peak), peak), achieved.remarks([task]))
+    (see(achieved.bound(task, &peak), peak), achieved.notes([task]))
 }
 
 fn seconds(profile: &Profile, task: &Task) -> f64 {
     ask(profile, task, |bound, _| bound.seconds.0).0
 }
 
-fn said_by(profile: &Profile, task: &Task) -> (String, Vec<String>) {
+fn said_by(profile: &Profile, task: &Task) -> (String, Vec<Note>) {
     ask(profile, task, |bound, _| bound.by.unwrap().to_string())
 }
 
@@ -77,7 +77,8 @@ fn close(a: f64, b: f64) {
     assert!((a - b).abs() <= 1e-12 * a.abs().max(b.abs()), "{a} {b}");
 }
 
-fn remarked(remarks: &[String], words: &[&str]) {
+fn remarked(notes: &[Note], words: &[&str]) {
+    let remarks: Vec<String> = notes.iter().map(Note::to_string).collect();
     assert!(remarks.iter().any(|remark| words.iter().all(|word| remark.contains(word))), "{words:?}: {remarks:?}");
 }
 
@@ -249,7 +250,7 @@ fn rungs_without_value_are_left_out_and_doubtful_ones_named() {
     let [one, four] = [1.0, 4.0].map(|tokens| matmul(TensorType::F32, tokens, 1e6));
     close(seconds(&profile, &one), seconds(&profile, &four));
     remarked(&said_by(&profile, &one).1, &["measured from 4 tokens on"]);
-    assert!(!said_by(&profile, &four).1.iter().any(|remark| remark.contains("tokens on")));
+    assert!(!said_by(&profile, &four).1.iter().any(|remark| remark.to_string().contains("tokens on")));
 }
 
 #[test]

@@ -3,9 +3,9 @@
 
 use roofprobe::evaluate::{Evaluation, PhaseResult, evaluate};
 use roofprobe::model::{Phase, Weights, Workload, find, parse_config, zoo};
-use roofprobe::profile::{Profile, parse};
+use roofprobe::profile::{Profile, Status, parse};
 use roofprobe::report::{Format, Shown, evaluation, models};
-use roofprobe::roofline::Resource;
+use roofprobe::roofline::{NoteKind, Resource};
 use roofprobe_kernels::Dtype;
 use serde_json::Value;
 
@@ -126,11 +126,9 @@ fn prefill_is_bound_by_compute_and_decode_by_memory() {
     );
     assert_eq!((decode.speed.bound, decode.speed.bound_by.as_deref()), (Resource::Memory, Some("memory.dram.read")));
     assert_eq!(result.ridge_flop_per_byte, 20.0);
-    assert!(
-        !prefill.potential.above_roof && !decode.potential.above_roof && result.notes.is_empty(),
-        "{:?}",
-        result.notes
-    );
+    assert!(!prefill.potential.above_roof && !decode.potential.above_roof);
+    let kinds: Vec<NoteKind> = result.notes.iter().map(|note| note.kind).collect();
+    assert_eq!(kinds, [NoteKind::DefaultWeights, NoteKind::Quoted], "{:?}", result.notes);
 }
 
 #[test]
@@ -163,7 +161,7 @@ fn what_has_to_be_said_is_said() {
     let workload =
         Workload { prompt: 40_000, generate: None, weights: Some(Dtype::Q8_0.into()), ..Workload::default() };
     let result = evaluate(&find("qwen2.5-1.5b").unwrap(), &workload.into(), &profile, "plain").unwrap();
-    let notes = result.notes.join("\n");
+    let notes = result.notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     for words in [
         "compute.i8 is not in the profile, so compute.f32 stands in",
         "compute.f16 is not in the profile, so compute.f32 stands in",
@@ -179,7 +177,7 @@ fn what_has_to_be_said_is_said() {
     let mut profile = plain();
     profile.device.caches = vec![roofprobe::profile::Cache { level: 3, bytes: 512 << 20, instances: 1, shared_by: 4 }];
     let small = evaluate(&find("smollm2-135m").unwrap(), &Workload::default().into(), &profile, "plain").unwrap();
-    assert!(small.notes[0].contains("fit in a cache"), "{:?}", small.notes);
+    assert!(small.notes.iter().any(|note| note.to_string().contains("fit in a cache")), "{:?}", small.notes);
 }
 
 #[test]
@@ -190,7 +188,7 @@ fn a_point_above_the_roof_of_the_weights_is_kept_and_flagged() {
     let result = run("smollm2-135m", &workload);
     let prefill = phase(&result, Phase::Prefill);
     assert!(prefill.potential.above_roof && prefill.potential.headroom_log2 < 0.0 && prefill.potential.phi < 0.0);
-    assert!(result.notes.iter().any(|note| note.contains("above the roof")), "{:?}", result.notes);
+    assert!(result.notes.iter().any(|note| note.to_string().contains("above the roof")), "{:?}", result.notes);
 }
 
 #[test]
@@ -262,4 +260,34 @@ fn the_list_of_models_has_one_row_each() {
     let first = listed.iter().find(|model| model["name"] == "smollm2-135m").unwrap();
     assert_eq!(first["params_total"], 134_515_008);
     assert_eq!(first["kv_elements_per_token"], 11_520);
+}
+
+/// What a short query leaves open is said first; ceilings of one cause share a note.
+#[test]
+fn notes_that_matter_come_first_and_share_their_cause() {
+    let mut profile = plain();
+    for ceiling in &mut profile.ceiling {
+        ceiling.status = Status::Suspect;
+        ceiling.reason = Some("a busy machine".to_owned());
+        ceiling.ci95 = None;
+    }
+    let model = find("qwen2.5-0.5b").unwrap();
+    let workload = Workload { context: Some(8192), ..Workload::default() };
+    let notes = evaluate(&model, &workload.into(), &profile, "busy").unwrap().notes;
+    assert!(notes.is_sorted_by_key(|note| !note.kind.matters()), "{notes:?}");
+    let one = |kind| {
+        let found: Vec<String> = notes.iter().filter(|note| note.kind == kind).map(ToString::to_string).collect();
+        assert_eq!(found.len(), 1, "{kind:?}: {notes:?}");
+        found[0].clone()
+    };
+    assert!(one(NoteKind::DefaultWeights).contains("f16, the default"));
+    let alone = one(NoteKind::ContextAlone);
+    assert!(alone.contains("takes in 512 tokens") && alone.contains("--prompt 8191 makes"), "{alone}");
+    let suspect = one(NoteKind::Suspect);
+    assert!(suspect.contains("memory.dram.read, ") && suspect.contains(" are suspect (a busy machine)"), "{suspect}");
+    assert!(one(NoteKind::NoInterval).contains("they enter intervals as points"));
+
+    let whole = Workload { prompt: 8191, weights: Some(Dtype::F16.into()), ..workload };
+    let notes = evaluate(&model, &whole.into(), &plain(), "plain").unwrap().notes;
+    assert!(notes.iter().all(|note| note.kind == NoteKind::Quoted), "{notes:?}");
 }

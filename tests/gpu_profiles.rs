@@ -146,7 +146,8 @@ fn a_model_runs_from_video_memory() {
     let bound_by = |place: usize| decode.roofs[place].bound_by.as_deref();
     assert_eq!((bound_by(0), bound_by(1)), (Some("memory.vram.read"), Some("matmul.f16.m1")));
     assert_eq!((result.fits, result.memory_bytes, result.ridge_flop_per_byte), (Some(true), Some(16 << 30), 80.0));
-    assert!(result.notes.iter().all(|note| note.contains("attention")), "{:?}", result.notes);
+    let details = result.notes.iter().filter(|note| !note.kind.matters());
+    assert!(details.clone().count() > 0 && details.clone().all(|note| note.to_string().contains("attention")));
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn memory_that_nobody_tells_is_unknown() {
     profile.device.memory_bytes = None;
     let result = evaluated(&profile);
     assert_eq!((result.fits, result.memory_bytes), (None, None));
-    assert!(result.notes.iter().any(|note| note.contains("unknown how much memory")), "{:?}", result.notes);
+    assert!(result.notes.iter().any(|note| note.to_string().contains("unknown how much memory")), "{:?}", result.notes);
     let report = report::evaluation::report(&[result], Shown::Main).unwrap();
     let record = &report.json["results"][0];
     assert!(record["fits"].is_null() && record["memory_bytes"].is_null());
@@ -166,7 +167,9 @@ fn memory_that_nobody_tells_is_unknown() {
 
 #[test]
 fn software_is_never_taken_for_a_gpu() {
-    let says_so = |profile: &Profile| (shown(profile), evaluated(profile).notes.join("\n"));
+    let says_so = |profile: &Profile| {
+        (shown(profile), evaluated(profile).notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    };
     let (text, notes) = says_so(&gpu());
     assert!(!text.contains("software") && !notes.contains("software"));
     let software = profile::parse(&altered(GPU, "class = \"discrete\"", "class = \"software\"")).unwrap();

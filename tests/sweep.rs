@@ -53,7 +53,7 @@ fn agrees(row: &Row, evaluation: &Evaluation, phase: &PhaseResult) {
     assert_eq!(row.outcome, Ok(expected));
     let kv = evaluation.workload.kv.to_string();
     let (layers, names) = (row.names.layers, &row.names);
-    let (model, profile, weights) = (&*evaluation.model, &*evaluation.profile, &*evaluation.weights);
+    let (model, profile, weights) = (&*evaluation.model, &*evaluation.on.profile, &*evaluation.weights);
     assert_eq!(*names, Names { model, profile, weights, kv: &kv, layers });
     assert_eq!((row.phase, row.roof, row.tokens), (phase.phase, evaluation.roof, phase.tokens));
     for knob in Knob::ALL {

@@ -1,11 +1,10 @@
 //! `roofprobe compare`.
 
 use super::wanted::globs;
-use super::workload::{QueryOptions, find_model};
+use super::workload::QueryOptions;
 use crate::compare::{Comparison, compare};
 use crate::error::{Error, Result};
 use crate::evaluate::NamedProfile;
-use crate::model::Model;
 use crate::report::{self, Format, Shown};
 use crate::store::{self, Named};
 use clap::Args;
@@ -55,7 +54,7 @@ impl Compare {
     pub(super) fn run(&self, format: Format) -> Result<()> {
         let query = self.query.query()?;
         let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
-        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let models = self.query.models(&self.models)?;
         let profiles: Vec<NamedProfile> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
         let mut comparison = compare(&profiles, &models, &query)?;
         self.restrict(&mut comparison)?;

@@ -1,6 +1,6 @@
 //! `roofprobe evaluate`.
 
-use super::workload::{QueryOptions, find_model, find_profiles};
+use super::workload::{QueryOptions, find_profiles};
 use crate::error::Result;
 use crate::evaluate::{Query, evaluate};
 use crate::file;
@@ -60,7 +60,7 @@ pub(super) struct Evaluate {
 impl Evaluate {
     pub(super) fn run(&self, format: Format) -> Result<()> {
         let query = Query { explain: self.explain, advise: true, ..self.query.query()? };
-        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let models = self.query.models(&self.models)?;
         let profiles = find_profiles(&self.profiles)?;
         let mut evaluations = Vec::new();
         for named in &profiles {

@@ -1,11 +1,10 @@
 //! `roofprobe plot`.
 
 use super::say;
-use super::workload::{QueryOptions, find_model};
+use super::workload::QueryOptions;
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, NamedProfile, common_roof, evaluate};
 use crate::file::{self, Durability};
-use crate::model::Model;
 use crate::plot::{self, Chart, Drawing, Subject, Theme};
 use crate::report::Format;
 use crate::store::{self, Named};
@@ -80,7 +79,7 @@ impl Plot {
         }
         let query = self.query.query()?;
         let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
-        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let models = self.query.models(&self.models)?;
         let profiles: Vec<NamedProfile> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
         let query = query.by(query.roof.unwrap_or_else(|| common_roof(&profiles)));
         let evaluate = |named: &Named| -> Result<Vec<Evaluation>> {
@@ -122,6 +121,6 @@ impl Plot {
 /// What has to be said about a result; a picture has no room for it.
 fn tell(evaluation: &Evaluation) {
     for note in &evaluation.notes {
-        say(&format!("{} on {}: {note}", evaluation.model, evaluation.profile));
+        say(&format!("{} on {}: {note}", evaluation.model, evaluation.on.profile));
     }
 }

@@ -1,6 +1,6 @@
 //! `roofprobe study`.
 
-use super::workload::{UsageOptions, find_model, find_profiles};
+use super::workload::{UsageOptions, find_profiles};
 use crate::error::{Error, Result};
 use crate::evaluate::{NamedProfile, common_roof};
 use crate::model::{MOBILE_TIER, Model, Runtime, Weights, Workload};
@@ -151,13 +151,14 @@ impl Which {
     }
 
     fn models(&self) -> Result<Vec<Model>> {
-        let named = self.asked().0.models.as_slice();
-        match (named, self) {
+        let common = self.asked().0;
+        let find = |name| common.usage.model(name);
+        match (common.models.as_slice(), self) {
             ([], Which::Attention(_)) => {
-                PAPER_MODELS.iter().map(|&(name, layers)| find_model(name)?.with_layers(layers)).collect()
+                PAPER_MODELS.iter().map(|&(name, layers)| find(name)?.with_layers(layers)).collect()
             }
-            ([], _) => MOBILE_TIER.iter().map(|name| find_model(name)).collect(),
-            (names, _) => names.iter().map(|name| find_model(name)).collect(),
+            ([], _) => MOBILE_TIER.iter().map(|name| find(name)).collect(),
+            (names, _) => names.iter().map(|name| find(name)).collect(),
         }
     }
 

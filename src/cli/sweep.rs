@@ -1,9 +1,9 @@
 //! `roofprobe sweep`.
 
-use super::workload::{QueryOptions, find_model, find_profiles};
+use super::workload::{QueryOptions, find_profiles};
 use crate::error::{Error, Result};
 use crate::evaluate::NamedProfile;
-use crate::model::{Knob, Model, Phase, Workload};
+use crate::model::{Knob, Phase, Workload};
 use crate::report::Format;
 use crate::report::sweep::Sheet;
 use crate::sweep::{self, Axis, Over};
@@ -80,7 +80,7 @@ impl Sweep {
     pub(super) fn run(&self, format: Format) -> Result<()> {
         let query = self.query.query()?;
         let axes = self.axes(&query.workload)?;
-        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let models = self.query.models(&self.models)?;
         let named = find_profiles(&self.profiles)?;
         let profiles: Vec<NamedProfile> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
         let phases = self.phases(&query.workload, &axes);

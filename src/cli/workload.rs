@@ -4,7 +4,7 @@ use super::say;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::evaluate::{Query, RoofKind};
-use crate::model::{self, Model, Runtime, TensorType, Weights, Workload};
+use crate::model::{self, Model, Runtime, Strictness, TensorType, Weights, Workload};
 use crate::profile::Profile;
 use crate::store::{self, Named};
 use clap::{Args, ValueEnum};
@@ -75,9 +75,18 @@ pub(super) struct UsageOptions {
     /// The ceilings that speeds go by; as a rule achieved, where every profile has measured matmuls.
     #[arg(long, value_enum, value_name = "ROOF")]
     roof: Option<RoofName>,
+
+    /// Refuse a config.json with a key that is not understood and may change a count; as a rule a note names it.
+    #[arg(long)]
+    strict: bool,
 }
 
 impl QueryOptions {
+    /// The models of these names and paths.
+    pub(super) fn models(&self, names: &[String]) -> Result<Vec<Model>> {
+        names.iter().map(|name| self.usage.model(name)).collect()
+    }
+
     /// What is asked.
     ///
     /// # Errors
@@ -92,6 +101,20 @@ impl QueryOptions {
 }
 
 impl UsageOptions {
+    /// A model by name or by path. What is no path that exists, and is not written as one, is a name:
+    /// `meta-llama/Llama-3.2-1B` is one.
+    pub(super) fn model(&self, name: &str) -> Result<Model> {
+        let path = Path::new(name);
+        let ending = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
+        let written_as_path =
+            ending("json") || ending("gguf") || name.starts_with(['.', '/']) || path.components().count() > 2;
+        if written_as_path || path.exists() {
+            let strictness = if self.strict { Strictness::Strict } else { Strictness::Lenient };
+            return model::read_model(path, strictness);
+        }
+        model::find(name)
+    }
+
     /// What is asked, of the lengths, the weights and the usual runtime of `workload`.
     pub(super) fn query(&self, workload: Workload) -> Query {
         let workload = Workload {
@@ -127,14 +150,6 @@ impl RoofName {
             RoofName::Achieved => RoofKind::Achieved,
         }
     }
-}
-
-/// A model by name or by path.
-pub(super) fn find_model(name: &str) -> Result<Model> {
-    let path = Path::new(name);
-    let ending = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
-    let looks_like_a_path = path.components().count() > 1 || ending("json") || ending("gguf");
-    if looks_like_a_path || path.is_dir() || path.is_file() { model::read_model(path) } else { model::find(name) }
 }
 
 /// Profiles by name or by path; where none is named, the newest one of this machine.

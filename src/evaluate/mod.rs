@@ -27,5 +27,5 @@ pub(crate) use counts::exact;
 pub use evaluator::Evaluator;
 pub use figures::{Extent, Figures};
 pub use query::{NamedProfile, Query, RoofKind, common_roof};
-pub use record::{Evaluation, OpResult, PhaseResult, Speed};
+pub use record::{Evaluation, OpResult, PhaseResult, ProfileFacts, Speed};
 pub use result::evaluate;

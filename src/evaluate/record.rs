@@ -3,7 +3,8 @@
 use super::{Advice, ClassCounts, RoofKind};
 use crate::model::{Pass, Phase, Runtime, Workload};
 use crate::potential::Potential;
-use crate::roofline::Resource;
+use crate::profile::{DeviceKind, Effort, GpuClass, Grade, Profile};
+use crate::roofline::{Note, Resource};
 use serde::Serialize;
 
 /// One model on one profile.
@@ -11,10 +12,9 @@ use serde::Serialize;
 pub struct Evaluation {
     /// The model's name.
     pub model: String,
-    /// The profile's name.
-    pub profile: String,
-    /// The device's name in the profile.
-    pub device: String,
+    /// The profile that it was evaluated on.
+    #[serde(flatten)]
+    pub on: ProfileFacts,
     /// Parameters, a tied head counted once; of a GGUF file every element of its tensor table.
     pub params_total: u64,
     /// Parameters that take part in one token: all but the experts that it does not visit.
@@ -58,13 +58,54 @@ pub struct Evaluation {
     pub fits: Option<bool>,
     /// π/β for the arithmetic of the weights.
     pub ridge_flop_per_byte: f64,
-    /// What has to be said about this result, by the roof that it goes by.
-    pub notes: Vec<String>,
+    /// What has to be said about this result, what changes its meaning first.
+    pub notes: Vec<Note>,
     /// The phases.
     pub phases: Vec<PhaseResult>,
     /// What comes almost free here, and which weights are fastest, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<Advice>,
+}
+
+/// A profile by its name, and how far to trust it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProfileFacts {
+    /// The name that it was asked for by.
+    pub profile: String,
+    /// The device's name in the profile.
+    pub device: String,
+    /// CPU or GPU.
+    pub kind: DeviceKind,
+    /// How a GPU is built in, software included; none for a CPU, and for a quoted GPU whose class is not known.
+    pub class: Option<GpuClass>,
+    /// The grade of the circumstances; none for a quoted profile.
+    pub grade: Option<Grade>,
+    /// How much time the measurement was given.
+    pub effort: Option<Effort>,
+    /// When it began.
+    pub date: String,
+    /// Whether every ceiling asked for has its answer.
+    pub complete: bool,
+    /// The profile that was simulated, when nothing was measured.
+    pub simulated: Option<String>,
+}
+
+impl ProfileFacts {
+    /// Those of `profile`, called `name`.
+    pub fn of(name: &str, profile: &Profile) -> ProfileFacts {
+        let provenance = &profile.provenance;
+        ProfileFacts {
+            profile: name.to_owned(),
+            device: profile.device.name.clone(),
+            kind: profile.device.kind,
+            class: profile.device.gpu.as_ref().map(|gpu| gpu.class),
+            grade: profile.environment.as_ref().and_then(|environment| environment.grade),
+            effort: provenance.effort,
+            date: provenance.date.clone(),
+            complete: provenance.complete,
+            simulated: provenance.simulated.clone(),
+        }
+    }
 }
 
 /// One phase of a workload: exact counts, and the bound of its time.

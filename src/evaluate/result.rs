@@ -1,7 +1,7 @@
 //! One evaluation, written down.
 
 use super::phase::{PhaseOutcome, phase_outcome};
-use super::{Evaluation, Evaluator, PhaseResult, Query, formats, memory::Memory, notes};
+use super::{Evaluation, Evaluator, PhaseResult, ProfileFacts, Query, formats, memory::Memory, notes};
 use crate::error::Result;
 use crate::model::{Model, Pass, Phase};
 use crate::profile::Profile;
@@ -28,8 +28,7 @@ pub fn evaluate(model: &Model, query: &Query, profile: &Profile, name: &str) -> 
     let types = evaluator.demand().types();
     Ok(Evaluation {
         model: model.name().to_owned(),
-        profile: name.to_owned(),
-        device: profile.device.name.clone(),
+        on: ProfileFacts::of(name, profile),
         params_total: model
             .storage
             .gguf

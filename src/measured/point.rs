@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::model::{Class, Model, TensorTypes, Totals, Weights};
 use crate::potential::{Point, Potential};
 use crate::profile::{Family, Profile};
-use crate::roofline::{Arithmetic, Ridge, Roofs};
+use crate::roofline::{Arithmetic, Note, Ridge, Roofs};
 use crate::units::{Bytes, Flops, Seconds};
 use roofprobe_kernels::Op;
 use serde::Serialize;
@@ -182,7 +182,7 @@ pub fn join(measured: &Measured, model: &Model, profile: &Profile, profile_name:
     let roof = roofs.compute(arithmetic)?;
     let ridge = Ridge { compute: roof.rate, bandwidth: roofs.read.rate };
     let (roof_id, read_id) = (roof.id.to_string(), roofs.read.id.to_string());
-    notes.extend(roof.remarks.iter().cloned());
+    notes.extend(roof.notes.iter().map(Note::to_string));
     let passes = measured.passes;
     let seconds = Seconds(passes.tokens() as f64 / measured.tokens_per_s);
     let (flops, bytes) = (Flops(totals.flops.total() as f64), Bytes(totals.memory_bytes() as f64));

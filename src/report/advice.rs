@@ -57,7 +57,7 @@ pub(super) fn tables(result: &Evaluation, advice: &Advice) -> [Table; 2] {
             Cell::words(format.fits.map(|fits| if fits { "yes" } else { "no" }))
         }),
     ];
-    let on = format!("{} on {}", result.model, result.profile);
+    let on = format!("{} on {}", result.model, result.on.profile);
     let rows = [("sequences (batch)", &advice.batch), ("tokens to verify (draft)", &advice.draft)];
     let view = ["what", "up to", "one", "all", "rate"];
     let tolerance = (advice.tolerance - 1.0) * 100.0;

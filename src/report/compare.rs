@@ -3,12 +3,12 @@
 use super::ceilings::Rank;
 use super::cell::{Cell, significant};
 use super::table::{Column, Report, Shown, Table, column, grouped};
-use crate::compare::{
-    Compared, Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict,
-};
+use crate::compare::{Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict};
 use crate::error::{Error, Result};
+use crate::evaluate::ProfileFacts;
 use crate::model::Phase;
 use crate::profile::{GpuClass, Status};
+use crate::roofline::Note;
 
 /// How to read a ratio.
 const RATIO_NOTE: &str =
@@ -73,7 +73,7 @@ fn profiles(comparison: &Comparison) -> Table {
 }
 
 /// The device's name; where the host's cores play the GPU, nobody shall take it for one.
-fn device(profile: &Compared) -> String {
+fn device(profile: &ProfileFacts) -> String {
     let warning = if profile.class == Some(GpuClass::Software) { ", software, no GPU" } else { "" };
     format!("{}{warning}", profile.device)
 }
@@ -254,7 +254,7 @@ fn phase(phase: &PhaseComparison) -> [Vec<Cell>; 2] {
 }
 
 /// Remarks, each once, with the profiles that it is about.
-fn remarks(notes: &[Vec<String>]) -> Vec<String> {
+fn remarks(notes: &[Vec<Note>]) -> Vec<String> {
     let all = notes.iter().enumerate().flat_map(|(place, notes)| notes.iter().map(move |note| (note, label(place))));
     grouped(all).into_iter().map(|(note, labels)| format!("{}: {note}", labels.join(", "))).collect()
 }

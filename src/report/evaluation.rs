@@ -6,6 +6,7 @@ use super::{advice, operations};
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, PhaseResult, RoofKind, Speed};
 use crate::model::Phase;
+use crate::roofline::Note;
 
 /// How to read the table of speeds.
 const SPEED_NOTES: [&str; 2] = [
@@ -40,8 +41,8 @@ pub fn report(evaluations: &[Evaluation], shown: Shown) -> Result<Report> {
     let columns = columns();
     let rows: Vec<Row> = evaluations.iter().flat_map(|e| e.phases.iter().map(move |phase| (e, phase))).collect();
     let mut tables = match evaluations {
-        [one] => vec![answer(one, &columns, &rows)],
-        several => vec![answers(several)],
+        [one] => vec![answer(one, &columns, &rows, shown)],
+        several => vec![answers(several, shown)],
     };
     if shown == Shown::All {
         tables.extend(details(evaluations, &columns, &rows));
@@ -55,7 +56,7 @@ pub fn report(evaluations: &[Evaluation], shown: Shown) -> Result<Report> {
 }
 
 /// One model on one profile: a headline, what it needs, and its phases.
-fn answer<'r>(result: &Evaluation, columns: &[Column<Row<'r>>], rows: &[Row<'r>]) -> Table {
+fn answer<'r>(result: &Evaluation, columns: &[Column<Row<'r>>], rows: &[Row<'r>], shown: Shown) -> Table {
     let mut view = vec!["phase", "tokens", "context?", "seconds", "tokens_per_s"];
     if !result.quoted {
         view.extend(["tokens_per_s_low", "tokens_per_s_high"]);
@@ -67,7 +68,9 @@ fn answer<'r>(result: &Evaluation, columns: &[Column<Row<'r>>], rows: &[Row<'r>]
     view.push("bound_by?");
     let mut table = Table::view(headline(result), columns, &view, rows);
     table.lead = vec![means(result), roof_note(result).to_owned()];
-    table.with_notes(result.advice.iter().flat_map(|advice| advice::lines(result, advice))).with_notes(notes([result]))
+    table
+        .with_notes(result.advice.iter().flat_map(|advice| advice::lines(result, advice)))
+        .with_notes(notes([result], shown))
 }
 
 /// The speed, in words: `about 35.2 tokens/s (34.1–36.0), first token of 512 after 1.28 s`.
@@ -88,7 +91,7 @@ pub(super) fn headline(result: &Evaluation) -> String {
     let whole =
         phase(Phase::Generation).map(|whole| format!("{} tokens in {}", whole.tokens, seconds(whole.speed.seconds)));
     let parts: Vec<String> = [decode, first, whole].into_iter().flatten().collect();
-    format!("{} on {}: {}", result.model, result.profile, parts.join(", "))
+    format!("{} on {}: {}", result.model, result.on.profile, parts.join(", "))
 }
 
 /// A time in the unit that people use.
@@ -128,12 +131,13 @@ const fn roof_note(evaluation: &Evaluation) -> &'static str {
     }
 }
 
-/// What has to be said about results; what holds for several is said once, with their profiles.
-fn notes<'r>(results: impl IntoIterator<Item = &'r Evaluation> + Clone) -> Vec<String> {
+/// What has to be said about results, details only where all is shown; what holds for several is said once, with their profiles.
+fn notes<'r>(results: impl IntoIterator<Item = &'r Evaluation> + Clone, shown: Shown) -> Vec<String> {
     let several = results.clone().into_iter().count() > 1;
     let of = |result: &'r Evaluation| {
         let roofs = result.no_achieved_roof.iter().map(|why| format!("no achieved roof: {why}"));
-        roofs.chain(result.notes.iter().cloned()).map(move |note| (note, result.profile.as_str()))
+        let shown = result.notes.iter().filter(move |note| shown == Shown::All || note.kind.matters());
+        roofs.chain(shown.map(Note::to_string)).map(move |note| (note, result.on.profile.as_str()))
     };
     let line = |(note, profiles): (String, Vec<&str>)| match several {
         true => format!("Note: {}: {note}.", profiles.join(", ")),
@@ -143,7 +147,7 @@ fn notes<'r>(results: impl IntoIterator<Item = &'r Evaluation> + Clone) -> Vec<S
 }
 
 /// Several models or profiles: a line each.
-fn answers(results: &[Evaluation]) -> Table {
+fn answers(results: &[Evaluation], shown: Shown) -> Table {
     let speed = |phase: Phase| {
         move |result: &&Evaluation| {
             let found = result.phases.iter().find(|one| one.phase == phase);
@@ -163,7 +167,7 @@ fn answers(results: &[Evaluation]) -> Table {
         |result: &&Evaluation| result.fits.map_or(Cell::Empty, |fits| Cell::text(if fits { "yes" } else { "no" }));
     let columns: Vec<Column<&Evaluation>> = vec![
         column("model", "model", |result: &&Evaluation| Cell::text(&result.model)),
-        column("profile", "profile", |result: &&Evaluation| Cell::text(&result.profile)),
+        column("profile", "profile", |result: &&Evaluation| Cell::text(&result.on.profile)),
         column("weights", "weights", |result: &&Evaluation| Cell::text(&result.weights)),
         column("ttft", "first token ms", |result: &&Evaluation| Cell::scaled(result.ttft_seconds, 1e3)),
         column("prefill", "prefill tokens/s", speed(Phase::Prefill)),
@@ -182,7 +186,7 @@ fn answers(results: &[Evaluation]) -> Table {
         grouped(results.iter().map(|result| (roof_note(result), ()))).iter().map(|(n, _)| (*n).to_owned()).collect();
     let read = "decode: tokens/s given, with all ceilings at the ends of their 95 % intervals; prefill: tokens/s taken in. \
                 ≤: by quoted figures. MiB: weights, cache and activations.";
-    table.with_notes([read]).with_notes(notes(results.iter().copied()))
+    table.with_notes([read]).with_notes(notes(results.iter().copied(), shown))
 }
 
 /// A rate; of quoted ceilings only a bound.
@@ -197,7 +201,7 @@ fn rate(result: &Evaluation, speed: &Speed) -> Cell {
 fn details<'r>(evaluations: &[Evaluation], columns: &[Column<Row<'r>>], rows: &[Row<'r>]) -> Vec<Table> {
     let names = |view: &[&'static str]| -> Vec<&'static str> {
         // Where several profiles meet, each row names its own.
-        let several = evaluations.iter().any(|other| other.profile != evaluations[0].profile);
+        let several = evaluations.iter().any(|other| other.on.profile != evaluations[0].on.profile);
         let first = if several { vec!["model", "profile"] } else { vec!["model"] };
         first.into_iter().chain(view.iter().copied()).collect()
     };
@@ -236,7 +240,7 @@ fn columns<'r>() -> Vec<Column<Row<'r>>> {
     };
     vec![
         column("model", "model", |(e, _): &Row| Cell::text(&e.model)),
-        column("profile", "profile", |(e, _): &Row| Cell::text(&e.profile)),
+        column("profile", "profile", |(e, _): &Row| Cell::text(&e.on.profile)),
         column("weights", "weights", |(e, _): &Row| Cell::text(&e.weights)),
         column("kv", "cache", |(e, _): &Row| Cell::words(Some(e.workload.kv))),
         column("batch", "batch", |(e, _): &Row| Cell::plain(e.workload.batch)),

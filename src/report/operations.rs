@@ -17,7 +17,7 @@ pub(super) fn decode_step(result: &Evaluation) -> Option<Table> {
     let title = format!(
         "{} on {}: one decode step at context {}",
         result.model,
-        result.profile,
+        result.on.profile,
         result.workload.decode_context()
     );
     // An operation, and whether its layers differ in how they store its tensor.
@@ -61,7 +61,7 @@ pub(super) fn explanations(result: &Evaluation) -> Vec<Table> {
     };
     explained
         .map(|phase| Table {
-            title: format!("{} on {}, {}: every operation", result.model, result.profile, phase.phase.name()),
+            title: format!("{} on {}, {}: every operation", result.model, result.on.profile, phase.phase.name()),
             notes: phase.ops.iter().flat_map(lines).collect(),
             ..Table::default()
         })

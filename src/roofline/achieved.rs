@@ -1,9 +1,9 @@
 //! The achieved roof: what the profile's own kernels were measured to do, operation by operation.
 
-use super::attention::{Attentions, Heads, Measured};
+use super::attention::{AttentionRates, Attentions, Heads};
 use super::ladder::{Interval, Ladders, Reading, measured};
 use super::task::{Kernel, Task};
-use super::{Bound, Resource};
+use super::{Bound, Note, Resource};
 use crate::model::{Pass, TensorType};
 use crate::profile::{DeviceKind, Profile, Unit};
 use crate::units::Seconds;
@@ -22,7 +22,7 @@ pub struct Achieved<'a> {
 pub(super) struct Launch {
     /// Seconds, from the shortest.
     seconds: Interval,
-    pub(super) remarks: Vec<String>,
+    pub(super) notes: Vec<Note>,
 }
 
 /// The measurements that a time comes from.
@@ -147,7 +147,7 @@ impl<'a> Achieved<'a> {
     }
 
     /// The FLOPs of attention at the best FLOP/s that was measured: a decode step's, counted from its bytes, or a prompt's.
-    fn computing(&self, measured: &Measured<'a>, task: &Task) -> Timed<'a> {
+    fn computing(&self, measured: &AttentionRates<'a>, task: &Task) -> Timed<'a> {
         let Kernel::Attention { group, head_dim, context, .. } = task.kernel else {
             return Timed { seconds: [0.0; 3], by: None };
         };
@@ -181,7 +181,7 @@ impl<'a> Achieved<'a> {
 }
 
 /// The cache read at the rate of a decode step.
-fn reading<'a>(measured: &Measured<'a>, task: &Task) -> Timed<'a> {
+fn reading<'a>(measured: &AttentionRates<'a>, task: &Task) -> Timed<'a> {
     let Kernel::Attention { group, head_dim, context, .. } = task.kernel else {
         return Timed { seconds: [0.0; 3], by: None };
     };
@@ -195,11 +195,11 @@ impl Launch {
             DeviceKind::Cpu => "overhead.barrier",
             DeviceKind::Gpu => "overhead.dispatch",
         };
-        let none = |why: String| Launch { seconds: [0.0; 3], remarks: vec![why] };
+        let none = |why: String| Launch { seconds: [0.0; 3], notes: vec![Note::not_measured(why)] };
         match profile.ceiling(id).map(|ceiling| measured(ceiling, Unit::Us)) {
             None => none(format!("no {id}: launches take no time here")),
             Some(Err(why)) => none(format!("{why}: launches take no time here")),
-            Some(Ok((micros, remarks))) => Launch { seconds: micros.map(|us| us / 1e6), remarks },
+            Some(Ok((micros, notes))) => Launch { seconds: micros.map(|us| us / 1e6), notes },
         }
     }
 }

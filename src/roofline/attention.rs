@@ -1,5 +1,6 @@
-//! Measured rates of attention, by the heads that share a cached row, the size of heads, and the context.
+//! AttentionRates rates of attention, by the heads that share a cached row, the size of heads, and the context.
 
+use super::Note;
 use super::ladder::{Interval, Ladder, measured};
 use crate::model::TensorType;
 use crate::profile::{AttentionExtents, AttentionPhase, CeilingId, IdKind, Profile, Unit};
@@ -16,12 +17,12 @@ pub(super) struct Heads<'a> {
     pub(super) context: f64,
     /// Per second: bytes of cache in a decode step, FLOPs in a prompt.
     pub(super) rate: Interval,
-    pub(super) remarks: Vec<String>,
+    pub(super) notes: Vec<Note>,
 }
 
 /// What was measured of one kind of pass, of one type of cache; never empty.
 #[derive(Clone, Debug)]
-pub(super) struct Measured<'a> {
+pub(super) struct AttentionRates<'a> {
     pub(super) dtype: Dtype,
     variants: Vec<Heads<'a>>,
     /// The rate along the context, and its value at the context of each variant.
@@ -31,13 +32,18 @@ pub(super) struct Measured<'a> {
     /// The variant with the most multiplications per second, where rates are bytes read.
     fastest: usize,
     /// What was left out.
-    pub(super) remarks: Vec<String>,
+    pub(super) notes: Vec<Note>,
 }
 
-impl<'a> Measured<'a> {
+impl<'a> AttentionRates<'a> {
     /// What `profile` has; without any, why what is there was left out.
-    fn of(profile: &'a Profile, dtype: Dtype, pass: &AttentionPhase, unit: Unit) -> Result<Measured<'a>, Vec<String>> {
-        let (mut variants, mut remarks) = (Vec::new(), Vec::new());
+    fn of(
+        profile: &'a Profile,
+        dtype: Dtype,
+        pass: &AttentionPhase,
+        unit: Unit,
+    ) -> Result<AttentionRates<'a>, Vec<Note>> {
+        let (mut variants, mut notes) = (Vec::new(), Vec::new());
         let asked = |id: &CeilingId| match id.kind() {
             IdKind::Attention { cache, phase, extents: AttentionExtents::Usual | AttentionExtents::Heads { .. } } => {
                 cache.known() == Some(dtype) && phase == pass
@@ -48,14 +54,15 @@ impl<'a> Measured<'a> {
             let (rate, doubts) = match measured(ceiling, unit) {
                 Ok(found) => found,
                 Err(why) => {
-                    remarks.push(format!("{why}, and left out"));
+                    notes.push(Note::left_out(format!("{why}, and left out")));
                     continue;
                 }
             };
             let extents = ceiling.variant.as_ref().and_then(|v| Some((v.heads?, v.kv_heads?, v.head_dim?, v.context?)));
             let Some((heads, kv_heads, head_dim, context)) = extents.filter(|&(h, k, d, c)| h.min(k).min(d).min(c) > 0)
             else {
-                remarks.push(format!("{} does not say its heads, and is left out", ceiling.id));
+                let text = format!("{} does not say its heads, and is left out", ceiling.id);
+                notes.push(Note::left_out(text));
                 continue;
             };
             variants.push(Heads {
@@ -64,20 +71,22 @@ impl<'a> Measured<'a> {
                 head_dim: head_dim as f64,
                 context: context as f64,
                 rate: rate.map(|giga| giga * 1e9),
-                remarks: doubts,
+                notes: doubts,
             });
         }
         let speed = |place: &usize| variants[*place].group * variants[*place].rate[1];
         let fastest = (0..variants.len()).max_by(|a, b| speed(a).total_cmp(&speed(b))).unwrap_or_default();
         let most = variants.iter().map(|heads| heads.group).fold(0.0, f64::max);
-        let curve = profile
-            .curve(&CeilingId::attention(dtype, pass.clone(), AttentionExtents::Context))
-            .and_then(Ladder::along)
-            .map(|curve| {
-                let own = variants.iter().map(|heads| curve.at(heads.context).rate[1]).collect();
-                (curve, own)
-            });
-        if variants.is_empty() { Err(remarks) } else { Ok(Measured { dtype, variants, curve, most, fastest, remarks }) }
+        let context = CeilingId::attention(dtype, pass.clone(), AttentionExtents::Context);
+        let curve = profile.curve(&context).and_then(Ladder::along).map(|curve| {
+            let own = variants.iter().map(|heads| curve.at(heads.context).rate[1]).collect();
+            (curve, own)
+        });
+        if variants.is_empty() {
+            Err(notes)
+        } else {
+            Ok(AttentionRates { dtype, variants, curve, most, fastest, notes })
+        }
     }
 
     /// The variant nearest in octaves of sharing and of size; of two that are as near, the first.
@@ -133,8 +142,8 @@ impl<'a> Measured<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Attentions<'a> {
     /// By `Dtype as usize`.
-    decode: [Option<Measured<'a>>; Dtype::ALL.len()],
-    prefill: [Option<Measured<'a>>; Dtype::ALL.len()],
+    decode: [Option<AttentionRates<'a>>; Dtype::ALL.len()],
+    prefill: [Option<AttentionRates<'a>>; Dtype::ALL.len()],
     /// What to say where there is nothing.
     missing: [String; 2],
 }
@@ -142,19 +151,19 @@ pub(super) struct Attentions<'a> {
 impl<'a> Attentions<'a> {
     pub(super) fn of(profile: &'a Profile) -> Attentions<'a> {
         let all = |phase: &AttentionPhase, unit| {
-            let mut placed: [Option<Measured>; Dtype::ALL.len()] = Default::default();
+            let mut placed: [Option<AttentionRates>; Dtype::ALL.len()] = Default::default();
             for dtype in Dtype::ALL {
-                placed[dtype as usize] = Measured::of(profile, dtype, phase, unit).ok();
+                placed[dtype as usize] = AttentionRates::of(profile, dtype, phase, unit).ok();
             }
             placed
         };
         let passes = [(AttentionPhase::Decode, Unit::GbPerS), (AttentionPhase::Prefill, Unit::GflopPerS)];
         let missing = passes.each_ref().map(|(phase, unit)| {
-            let left_out = Measured::of(profile, Dtype::F16, phase, *unit).err().unwrap_or_default();
+            let left_out = AttentionRates::of(profile, Dtype::F16, phase, *unit).err().unwrap_or_default();
             if left_out.is_empty() {
                 format!("attention.f16.{phase} is not in the profile")
             } else {
-                left_out.join("; ")
+                left_out.iter().map(Note::to_string).collect::<Vec<_>>().join("; ")
             }
         });
         let [decode, prefill] = passes.each_ref().map(|(phase, unit)| all(phase, *unit));
@@ -162,12 +171,12 @@ impl<'a> Attentions<'a> {
     }
 
     /// What answers for decode steps over a cache of that type: its nearest type's, else f16's.
-    pub(super) fn decode(&self, stored: TensorType) -> Option<&Measured<'a>> {
+    pub(super) fn decode(&self, stored: TensorType) -> Option<&AttentionRates<'a>> {
         of_type(&self.decode, stored)
     }
 
     /// What answers for prompts.
-    pub(super) fn prefill(&self, stored: TensorType) -> Option<&Measured<'a>> {
+    pub(super) fn prefill(&self, stored: TensorType) -> Option<&AttentionRates<'a>> {
         of_type(&self.prefill, stored)
     }
 
@@ -177,6 +186,6 @@ impl<'a> Attentions<'a> {
     }
 }
 
-fn of_type<'m, 'a>(measured: &'m [Option<Measured<'a>>], stored: TensorType) -> Option<&'m Measured<'a>> {
+fn of_type<'m, 'a>(measured: &'m [Option<AttentionRates<'a>>], stored: TensorType) -> Option<&'m AttentionRates<'a>> {
     measured[stored.nearest() as usize].as_ref().or(measured[Dtype::F16 as usize].as_ref())
 }

@@ -1,8 +1,9 @@
 //! Measured rates along one quantity, and what lies between them.
 
-use super::roofs::reason;
+use super::Note;
+use super::roofs::{doubts, interval, reason};
 use crate::model::TensorType;
-use crate::profile::{Ceiling, Curve, Family, Profile, Status, Unit};
+use crate::profile::{Ceiling, Curve, Family, Profile, Unit};
 use roofprobe_kernels::Dtype;
 use std::cmp::Ordering;
 
@@ -18,12 +19,12 @@ pub(super) struct Rung<'a> {
     /// Of `at` together, in units of one: `at / rate`.
     time: Interval,
     /// Doubts about it.
-    pub(super) remarks: Vec<String>,
+    pub(super) notes: Vec<Note>,
 }
 
 impl<'a> Rung<'a> {
-    fn new(id: &'a str, at: f64, rate: Interval, remarks: Vec<String>) -> Rung<'a> {
-        Rung { id, at, rate, time: rate.map(|rate| at / rate), remarks }
+    fn new(id: &'a str, at: f64, rate: Interval, notes: Vec<Note>) -> Rung<'a> {
+        Rung { id, at, rate, time: rate.map(|rate| at / rate), notes }
     }
 }
 
@@ -34,7 +35,7 @@ pub(super) struct Ladder<'a> {
     places: Vec<f64>,
     pub(super) rungs: Vec<Rung<'a>>,
     /// What was left out.
-    pub(super) remarks: Vec<String>,
+    pub(super) notes: Vec<Note>,
 }
 
 /// A rate read off a ladder, and the rungs it lies between; the same one twice where it is a rung's own.
@@ -45,10 +46,10 @@ pub(super) struct Reading<'l, 'a> {
 }
 
 impl<'a> Ladder<'a> {
-    fn new(mut rungs: Vec<Rung<'a>>, remarks: Vec<String>) -> Option<Ladder<'a>> {
+    fn new(mut rungs: Vec<Rung<'a>>, notes: Vec<Note>) -> Option<Ladder<'a>> {
         rungs.sort_by(|a, b| a.at.total_cmp(&b.at));
         let places = rungs.iter().map(|rung| rung.at).collect();
-        (!rungs.is_empty()).then_some(Ladder { places, rungs, remarks })
+        (!rungs.is_empty()).then_some(Ladder { places, rungs, notes })
     }
 
     /// A curve with values, along its own axis.
@@ -85,22 +86,12 @@ impl<'a> Ladder<'a> {
 }
 
 /// The rate of a ceiling in 1 per second (of `unit`'s 10⁹) with its interval, and its doubts; or why there is none.
-pub(super) fn measured(ceiling: &Ceiling, unit: Unit) -> Result<(Interval, Vec<String>), String> {
+pub(super) fn measured(ceiling: &Ceiling, unit: Unit) -> Result<(Interval, Vec<Note>), String> {
     let id = &ceiling.id;
     let Some(value) = ceiling.figure(unit).filter(|_| ceiling.status.has_value()) else {
         return Err(format!("{id} is {} ({})", ceiling.status, reason(ceiling)));
     };
-    let mut remarks = Vec::new();
-    match ceiling.status {
-        Status::Suspect => remarks.push(format!("{id} is suspect ({}), and used all the same", reason(ceiling))),
-        Status::Quoted => remarks.push(format!("{id} is quoted, not measured")),
-        _ => {}
-    }
-    if ceiling.ci95.is_none() {
-        remarks.push(format!("{id} has no interval in the profile; it enters intervals as a point"));
-    }
-    let [low, high] = ceiling.ci95.unwrap_or([value, value]);
-    Ok(([low.min(value), value, high.max(value)], remarks))
+    Ok((interval(ceiling, value), doubts(ceiling)))
 }
 
 /// The matmul ladders of a profile.
@@ -172,17 +163,17 @@ fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
     for ceiling in &profile.ceiling {
         let Some(tokens) = ceiling.id.tokens().filter(|_| ceiling.id.dtype() == Some(dtype)) else { continue };
         match measured(ceiling, Unit::GflopPerS) {
-            Ok((rate, remarks)) => {
-                rungs.push(Rung::new(ceiling.id.as_str(), tokens as f64, rate.map(|giga| giga * 1e9), remarks));
+            Ok((rate, notes)) => {
+                rungs.push(Rung::new(ceiling.id.as_str(), tokens as f64, rate.map(|giga| giga * 1e9), notes));
             }
-            Err(why) => left_out.push(format!("{why}, and left out")),
+            Err(why) => left_out.push(Note::left_out(format!("{why}, and left out"))),
         }
     }
     let ladder = Ladder::new(rungs, left_out)?;
     // Bytes of one element over its FLOPs: the same passes counted in bytes of weights.
     let bytes = |rung: &Rung| rung.rate.map(|rate| rate * dtype.bits_per_element() / 8.0 / (2.0 * rung.at));
     let fastest = ladder.rungs.iter().max_by(|a, b| bytes(a)[1].total_cmp(&bytes(b)[1]))?;
-    let reading = Rung::new(fastest.id, fastest.at, bytes(fastest), fastest.remarks.clone());
+    let reading = Rung::new(fastest.id, fastest.at, bytes(fastest), fastest.notes.clone());
     let computing = ladder.rungs.iter().max_by(|a, b| a.rate[1].total_cmp(&b.rate[1]))?.clone();
     Some(Matmul { dtype, ladder, reading, computing })
 }

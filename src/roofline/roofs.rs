@@ -1,6 +1,6 @@
 //! The ceilings of a profile as roofs: found once, with their intervals and what has to be said of them.
 
-use super::{Arithmetic, Bound, Load};
+use super::{Arithmetic, Bound, Load, Note, NoteKind};
 use crate::error::{Error, Result};
 use crate::profile::{Ceiling, CeilingId, DeviceKind, Profile, Status};
 use crate::units::{BytesPerSecond, FlopsPerSecond};
@@ -17,8 +17,8 @@ pub struct Roof<'a, Rate> {
     pub low: Rate,
     /// The upper end.
     pub high: Rate,
-    /// Remarks: what it stands in for and why, a doubt, a missing interval.
-    pub remarks: Vec<String>,
+    /// Notes: what it stands in for and why, a doubt, a missing interval.
+    pub notes: Vec<Note>,
 }
 
 /// The ceilings of one profile that a model runs under, found once.
@@ -90,7 +90,7 @@ impl<'a> Roofs<'a> {
         Ok(Roofs { read, write, compute })
     }
 
-    /// The compute ceiling of an arithmetic. `compute.f32` stands in where it has no value, or a lower one; the remarks say
+    /// The compute ceiling of an arithmetic. `compute.f32` stands in where it has no value, or a lower one; the notes say
     /// so.
     ///
     /// # Errors
@@ -121,16 +121,14 @@ fn at_least<'a>(roof: Roof<'a, FlopsPerSecond>, single: &Roof<'a, FlopsPerSecond
         return roof;
     }
     let mut widened = single.clone();
-    widened.remarks.insert(
-        0,
-        format!(
-            "{} ({} GFLOP/s) is below {} ({}), in which its products can be done, so that is the roof",
-            roof.id,
-            roof.rate.giga(),
-            single.id,
-            single.rate.giga()
-        ),
+    let text = format!(
+        "{} ({} GFLOP/s) is below {} ({}), in which its products can be done, so that is the roof",
+        roof.id,
+        roof.rate.giga(),
+        single.id,
+        single.rate.giga()
     );
+    widened.notes.insert(0, Note::stand_in(text));
     widened
 }
 
@@ -162,20 +160,36 @@ fn first<'a, Rate: FromGiga>(profile: &'a Profile, name: &str, ids: &[&str], rem
 
 fn roof<'a, Rate: FromGiga>(ceiling: &'a Ceiling, value: f64, missed: &[String]) -> Roof<'a, Rate> {
     let id = ceiling.id.as_str();
-    let mut remarks = Vec::new();
+    let mut notes = Vec::new();
     if !missed.is_empty() {
-        remarks.push(format!("{}, so {id} stands in for it", missed.join(", ")));
+        let text = format!("{}, so {id} stands in for it", missed.join(", "));
+        notes.push(Note::stand_in(text));
     }
-    if ceiling.status == Status::Suspect {
-        remarks.push(format!("{id} is suspect ({}), and used all the same", reason(ceiling)));
-    }
-    if ceiling.ci95.is_none() {
-        remarks.push(format!("{id} has no interval in the profile; it enters the interval of tokens/s as a point"));
-    }
-    // A best-of value may lie outside the interval of its resamples: the interval given contains both.
+    notes.extend(doubts(ceiling));
+    let [low, rate, high] = interval(ceiling, value).map(Rate::from_giga);
+    Roof { id, rate, low, high, notes }
+}
+
+/// `value` between the ends of the ceiling's interval, which contains it: a best-of value may lie outside the interval of its
+/// resamples.
+pub(super) fn interval(ceiling: &Ceiling, value: f64) -> [f64; 3] {
     let [low, high] = ceiling.ci95.unwrap_or([value, value]);
-    let [rate, low, high] = [value, low.min(value), high.max(value)].map(Rate::from_giga);
-    Roof { id, rate, low, high, remarks }
+    [low.min(value), value, high.max(value)]
+}
+
+/// Why a ceiling that is used should be used with care.
+pub(super) fn doubts(ceiling: &Ceiling) -> Vec<Note> {
+    let (id, status) = (ceiling.id.as_str(), ceiling.status);
+    let mut notes = Vec::new();
+    if status == Status::Suspect {
+        notes.push(Note::of(NoteKind::Suspect, id, reason(ceiling)));
+    }
+    if status == Status::Quoted {
+        notes.push(Note::of(NoteKind::Quoted, id, "quoted, not measured"));
+    } else if ceiling.ci95.is_none() {
+        notes.push(Note::of(NoteKind::NoInterval, id, ""));
+    }
+    notes
 }
 
 /// The reason of a status, on one line.

@@ -20,6 +20,7 @@ mod sequence;
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluator, NamedProfile, Query, RoofKind};
 use crate::model::{Model, Workload};
+use crate::roofline::Note;
 use case::cases;
 use serde::Serialize;
 
@@ -93,7 +94,7 @@ pub struct RidgePoint {
     /// What their intervals allow it to be.
     pub ridge_interval: [f64; 2],
     /// What has to be said about the two ceilings.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 impl Study {
@@ -188,7 +189,7 @@ fn add_ridge(ridges: &mut Vec<RidgePoint>, model: &Model, (name, profile): Named
         gb_per_s: read.rate.giga(),
         ridge_flop_per_byte: evaluator.ridge().intensity().0,
         ridge_interval: [(compute.low / read.high).0, (compute.high / read.low).0],
-        notes: compute.remarks.iter().chain(&read.remarks).cloned().collect(),
+        notes: Note::folded(compute.notes.iter().chain(&read.notes)),
     });
     Ok(())
 }
