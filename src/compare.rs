@@ -3,7 +3,7 @@
 //! The first profile is the reference. A ratio is always one of speeds, so that above 1 means faster for rates and times
 //! alike. Its interval is as wide as both intervals allow; where that leaves 1 outside, the difference is decided. That
 //! speaks of these measurements alone: that a machine's mode changes between them is in no interval. Figures of one name that were asked
-//! at different extents have their ratio, and no verdict: whether the device or the size of the work makes it, none can tell.
+//! at different extents have their ratio, and no verdict: the device or the size of the work may be the cause.
 //!
 //! Pure: the same input gives the same record. The record's field names are a contract with other tools.
 
@@ -251,7 +251,7 @@ fn merged(lists: &[Vec<(CeilingId, &Ceiling)>]) -> Vec<CeilingId> {
     for list in lists {
         let mut next = 0;
         for (name, _) in list {
-            match all.iter().position(|known| known == name) {
+            match all.iter().position(|other| other == name) {
                 Some(place) => next = place + 1,
                 None => {
                     all.insert(next, name.clone());

@@ -5,10 +5,10 @@ use super::cell::{Cell, significant};
 use super::table::{Column, Report, Shown, Table, column, grouped};
 use crate::compare::{Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict};
 use crate::error::{Error, Result};
+use crate::evaluate::Note;
 use crate::evaluate::ProfileFacts;
 use crate::model::Phase;
 use crate::profile::{GpuClass, Status};
-use crate::roofline::Note;
 
 /// How to read a ratio.
 const RATIO_NOTE: &str =
