@@ -32,7 +32,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store", &["error", "profile"]),
     (
         "report",
-        &["compare", "error", "evaluate", "measured", "model", "profile", "roofline", "study", "sweep", "units"],
+        &["compare", "error", "evaluate", "measured", "model", "profile", "study", "sweep", "units"],
     ),
 ];
 
