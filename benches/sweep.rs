@@ -5,10 +5,10 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
-use roofprobe::evaluate::RoofKind;
+use roofprobe::evaluate::{Query, RoofKind};
 use roofprobe::model::{self, Model, Phase, Workload};
 use roofprobe::profile::Profile;
-use roofprobe::report::{Format, sweep::Sheet};
+use roofprobe::report::{Format, Style, sweep::Sheet};
 use roofprobe::store;
 use roofprobe::sweep::{Over, Sweep};
 use std::hint::black_box;
@@ -24,7 +24,7 @@ fn sweep<'a>(models: &'a [Model], profiles: &'a [(&'a str, &'a Profile)], phases
     let axes: Vec<Over> =
         ["context=256..65536+256", "batch=1..32"].iter().map(|over| over.parse().expect("an axis")).collect();
     let workload = Workload { generate: Some(128), ..Workload::default() };
-    Sweep::new(models, profiles, workload, axes, phases.to_vec(), RoofKind::Achieved).expect("a sweep")
+    Sweep::new(models, profiles, Query::from(workload).by(RoofKind::Achieved), axes, phases.to_vec()).expect("a sweep")
 }
 
 /// All rows, block by block, each given to `take` with its number in the block.
@@ -51,7 +51,8 @@ fn points(criterion: &mut Criterion) {
     for name in MODELS {
         let models = [model::find(name).expect("a model of the zoo")];
         let sweep = sweep(&models, &profiles, &usual);
-        let sheet = Sheet::new(&sweep, Format::Csv);
+        let sheet = Sheet::new(&sweep, Style::default());
+        let csv = Format::named("csv").expect("a format");
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Elements(sweep.rows())).sample_size(10);
         for threads in [1, 2] {
@@ -62,7 +63,7 @@ fn points(criterion: &mut Criterion) {
                 });
             };
             group.bench_function(format!("evaluated/{threads}"), |b| b.iter(|| all(&sweep, &pool, rows)));
-            let text = |case: &roofprobe::sweep::Case, places| sheet.rows(case, places).expect("text").len();
+            let text = |case: &roofprobe::sweep::Case, places| csv.rows(&sheet, case, places).expect("text").len();
             group.bench_function(format!("written/{threads}"), |b| b.iter(|| all(&sweep, &pool, text)));
         }
         group.finish();

@@ -1,5 +1,5 @@
 // Attention of one token to a cache of halves: softmax(q·Kᵀ/√d)·V, for all query heads of a key/value head at once, so that
-// keys and values are read once. A context is split over workgroups; `merge` joins what they come to (flash-decoding).
+// keys and values are read once. A context is split over workgroups; `attention_merge` joins their results (flash-decoding).
 
 struct Params {
     // Cached tokens, those of a split, and how many splits there are. No split is empty.
@@ -68,8 +68,8 @@ fn high(word: vec4<u32>) -> vec4<f32> {
     return vec4<f32>(unpack2x16float(word.z), unpack2x16float(word.w));
 }
 
-// What another lane of the stream holds. The shuffle stands here only where it is asked for: a GPU without subgroups takes no
-// shader that names it, used or not.
+// The value of another lane of the stream. The line is replaced by a shuffle where there are subgroups: a GPU without them
+// accepts no shader that names one, used or not.
 fn neighbour(x: f32, mask: u32) -> f32 {
     return x;
 }
@@ -99,7 +99,7 @@ fn weigh(g: u32, piece: u32, weight: f32, value: vec4<u32>) {
     acc[g][2u * piece + 1u] += weight * high(value);
 }
 
-// Joins the streams of a workgroup. Every lane of a stream knows its peak.
+// Joins the streams of a workgroup. Every lane of a stream has its peak.
 fn end(kv: u32, split: u32, stream: u32, lane: u32, local: u32) {
     if lane == 0u {
         for (var g = 0u; g < GROUP; g++) {

@@ -29,7 +29,7 @@ const CHAINS: u32 = 1u;
 // A tile, and its nearly opposite one: sums stay small integers, exact in every order.
 @group(0) @binding(2) var<storage> rights: array<f16>;
 @group(0) @binding(3) var<storage, read_write> sums: array<f32>;
-// How many subgroups each workgroup had: only the driver knows how large it makes them.
+// How many subgroups each workgroup had: the driver chooses how large it makes them.
 @group(0) @binding(4) var<storage, read_write> counts: array<u32>;
 
 @compute @workgroup_size(SIZE)
@@ -40,7 +40,7 @@ fn chain(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(num_subgroups) subgroups: u32,
 ) {
-    // Where there is no room they share tiles that nobody reads, since all have to take the same way; the count tells.
+    // Subgroups without room share tiles that are not read, since all must take the same path. The count shows that there were any.
     let place = select(groups.x * p.subgroups, group.x * p.subgroups + subgroup, subgroup < p.subgroups);
     let first = place * CHAINS * TILE * TILE;
     let there = coopLoadT<right>(&rights[0], TILE);

@@ -201,7 +201,7 @@ fn matmul_direct(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocat
     put(tile, sums(tile, 0u, 1u));
 }
 
-// What an invocation knows of its place; and how the sums of a subgroup come together, where there are subgroups.
+// The place of an invocation, and how the sums of a subgroup are added, where there are subgroups.
 struct Lane { @builtin(local_invocation_index) index: u32 }
 fn part(lane: Lane) -> u32 { return lane.index; }
 fn parts(lane: Lane) -> u32 { return WIDTH; }

@@ -2,57 +2,34 @@
 //!
 //! The first profile is the reference. A ratio is always one of speeds, so that above 1 means faster for rates and times
 //! alike. Its interval is as wide as both intervals allow; where that leaves 1 outside, the difference is decided. That
-//! speaks of these measurements alone: a machine's mood between them is in no interval. Figures of one name that were asked
-//! at different extents have their ratio, and no verdict: whether the device or the size of the work makes it, none can tell.
+//! speaks of these measurements alone: that a machine's mode changes between them is in no interval. Figures of one name that were asked
+//! at different extents have their ratio, and no verdict: the device or the size of the work may be the cause.
 //!
 //! Pure: the same input gives the same record. The record's field names are a contract with other tools.
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, PhaseResult, Question, RoofKind, common_roof, evaluate};
-use crate::model::{Model, Phase, Workload};
-use crate::profile::{Ceiling, DeviceKind, Effort, GpuClass, Grade, Profile, Status, Unit, Variant};
-use crate::roofline::Resource;
+use crate::evaluate::{Evaluation, NamedProfile, PhaseResult, ProfileFacts, Query, RoofKind, common_roof, evaluate};
+use crate::model::{Model, Phase};
+use crate::profile::{Ceiling, CeilingId, Family, IdKind, MemoryLevel, Profile, Status, Unit, Variant};
+use crate::roofline::{Note, Resource};
 use serde::Serialize;
 
 /// Several profiles side by side. Lists of entries are in the order of `profiles`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
     /// What is compared; the first one is the reference.
-    pub profiles: Vec<Compared>,
+    pub profiles: Vec<ProfileFacts>,
     /// Every quantity that some profile has a ceiling for.
     pub quantities: Vec<Quantity>,
-    /// What models can hope for.
+    /// The predicted performance of models.
     pub models: Vec<ModelComparison>,
 }
 
-/// A profile by its name and circumstances.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Compared {
-    /// The name that it was asked for by.
-    pub profile: String,
-    /// The device's name in the profile.
-    pub device: String,
-    /// CPU or GPU.
-    pub kind: DeviceKind,
-    /// How a GPU is built in, software included; none for a CPU, and for a quoted GPU that does not tell.
-    pub class: Option<GpuClass>,
-    /// The grade of the circumstances.
-    pub grade: Option<Grade>,
-    /// How much time the measurement was given.
-    pub effort: Option<Effort>,
-    /// When it began.
-    pub date: String,
-    /// Whether every ceiling asked for has its answer.
-    pub complete: bool,
-    /// The profile that was simulated, when nothing was measured.
-    pub simulated: Option<String>,
-}
-
-/// One quantity and what each profile says of it.
+/// One quantity, and the ceiling that each profile has for it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Quantity {
     /// The ceiling's id; main memory, whose level has another name on a GPU, is `memory.main.<access>`.
-    pub quantity: String,
+    pub quantity: CeilingId,
     /// The unit of the values.
     pub unit: Option<&'static str>,
     /// Whether all values belong to work of the same extents; where no profile names any, they do.
@@ -73,7 +50,7 @@ impl Quantity {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
     /// Its id in the profile.
-    pub id: String,
+    pub id: CeilingId,
     /// What became of it.
     pub status: Status,
     /// Why it is not simply measured.
@@ -184,7 +161,7 @@ pub struct ModelComparison {
     /// The phases.
     pub phases: Vec<PhaseComparison>,
     /// What has to be said about each profile's results.
-    pub notes: Vec<Vec<String>>,
+    pub notes: Vec<Vec<Note>>,
 }
 
 /// One phase on all profiles.
@@ -215,82 +192,66 @@ pub struct Speed {
     pub ratio: Option<Ratio>,
 }
 
-/// Sets `profiles`, each with its name, side by side, and what each of `models` used as `workload` can hope for on them:
-/// all under the same roof, by default the achieved one where every profile has it.
+/// Sets `profiles` side by side, and what `query` predicts of each of `models` on them: all under the same roof, by default the
+/// achieved one where every profile has it.
 ///
 /// # Errors
 /// Misuse with fewer than two profiles, and as [`evaluate`].
-pub fn compare(
-    profiles: &[(&str, &Profile)],
-    models: &[Model],
-    workload: &Workload,
-    roof: Option<RoofKind>,
-) -> Result<Comparison> {
+pub fn compare(profiles: &[NamedProfile], models: &[Model], query: &Query) -> Result<Comparison> {
     if profiles.len() < 2 {
         return Err(Error::misuse(
             "compare needs at least two profiles, and the first one is the reference; `roofprobe profiles` lists some",
         ));
     }
-    let roof = roof.unwrap_or_else(|| common_roof(profiles));
-    let models = models.iter().map(|model| model_comparison(profiles, model, workload, roof)).collect::<Result<_>>()?;
+    let roof = query.roof.unwrap_or_else(|| common_roof(profiles));
+    let models = models.iter().map(|model| model_comparison(profiles, model, query, roof)).collect::<Result<_>>()?;
     Ok(Comparison {
-        profiles: profiles.iter().map(|(name, profile)| compared(name, profile)).collect(),
+        profiles: profiles.iter().map(|(name, profile)| ProfileFacts::of(name, profile)).collect(),
         quantities: quantities(profiles),
         models,
     })
 }
 
-fn compared(name: &str, profile: &Profile) -> Compared {
-    let provenance = &profile.provenance;
-    Compared {
-        profile: name.to_owned(),
-        device: profile.device.name.clone(),
-        kind: profile.device.kind,
-        class: profile.device.gpu.as_ref().map(|gpu| gpu.class),
-        grade: profile.environment.as_ref().and_then(|environment| environment.grade),
-        effort: provenance.effort,
-        date: provenance.date.clone(),
-        complete: provenance.complete,
-        simulated: provenance.simulated.clone(),
+/// The name under which ceilings of several devices meet: the id, or `memory.main.<access>`.
+fn quantity(profile: &Profile, id: &CeilingId) -> CeilingId {
+    let own = profile.device.kind.main_memory();
+    // A quoted GPU profile may call its memory by either name; where it has both, only one can be its own.
+    let either = || profile.ceiling.iter().all(|ceiling| !is_bandwidth_of(&ceiling.id, own));
+    let main = is_bandwidth_of(id, own) || is_bandwidth_of(id, MemoryLevel::Dram) && either();
+    match id.kind() {
+        IdKind::Memory { access, sustained, .. } if main => {
+            IdKind::Memory { level: MemoryLevel::Main.into(), access: access.clone(), sustained: *sustained }.into()
+        }
+        _ => id.clone(),
     }
 }
 
-/// The name under which ceilings of several devices meet: the id, or `memory.main.<access>`.
-fn quantity(profile: &Profile, id: &str) -> String {
-    let main = |level: &str| id.strip_prefix(level).map(|access| format!("memory.main.{access}"));
-    let found = match profile.device.kind {
-        DeviceKind::Cpu => main("memory.dram."),
-        // A quoted GPU profile may call its memory by either name; where it has both, only one can be its own.
-        DeviceKind::Gpu => main("memory.vram.").or_else(|| {
-            let own = profile.ceiling.iter().any(|ceiling| ceiling.id.starts_with("memory.vram."));
-            if own { None } else { main("memory.dram.") }
-        }),
-    };
-    found.unwrap_or_else(|| id.to_owned())
+fn is_bandwidth_of(id: &CeilingId, level: MemoryLevel) -> bool {
+    id.family() == Family::Memory && id.level() == Some(level)
 }
 
-fn quantities(profiles: &[(&str, &Profile)]) -> Vec<Quantity> {
-    let named: Vec<Vec<(String, &Ceiling)>> = profiles
+fn quantities(profiles: &[NamedProfile]) -> Vec<Quantity> {
+    let named: Vec<Vec<(CeilingId, &Ceiling)>> = profiles
         .iter()
         .map(|(_, profile)| profile.ceiling.iter().map(|ceiling| (quantity(profile, &ceiling.id), ceiling)).collect())
         .collect();
-    let row = |quantity: String| {
+    let row = |quantity: CeilingId| {
         let of =
-            |list: &Vec<(String, &Ceiling)>| list.iter().find(|(name, _)| *name == quantity).map(|(_, c)| entry(c));
-        let entries = with_ratios(named.iter().map(of).collect(), Unit::of(&quantity));
-        let unit = Unit::of(&quantity).map(Unit::symbol);
+            |list: &Vec<(CeilingId, &Ceiling)>| list.iter().find(|(name, _)| *name == quantity).map(|(_, c)| entry(c));
+        let entries = with_ratios(named.iter().map(of).collect(), quantity.unit());
+        let unit = Some(quantity.unit().symbol());
         Quantity { quantity, unit, same_extents: same_extents(&entries), entries }
     };
     merged(&named).into_iter().map(row).collect()
 }
 
 /// Every name once, in the first list's order; what only a later list has stands behind its neighbour there.
-fn merged(lists: &[Vec<(String, &Ceiling)>]) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
+fn merged(lists: &[Vec<(CeilingId, &Ceiling)>]) -> Vec<CeilingId> {
+    let mut all: Vec<CeilingId> = Vec::new();
     for list in lists {
         let mut next = 0;
         for (name, _) in list {
-            match all.iter().position(|known| known == name) {
+            match all.iter().position(|other| other == name) {
                 Some(place) => next = place + 1,
                 None => {
                     all.insert(next, name.clone());
@@ -324,9 +285,9 @@ fn same_extents(entries: &[Option<Entry>]) -> bool {
     valued.all(|extents| Some(extents) == first)
 }
 
-fn with_ratios(mut entries: Vec<Option<Entry>>, unit: Option<Unit>) -> Vec<Option<Entry>> {
+fn with_ratios(mut entries: Vec<Option<Entry>>, unit: Unit) -> Vec<Option<Entry>> {
     let Some((Some(first), others)) = entries.split_first_mut() else { return entries };
-    let (Some(reference), Some(unit)) = (Figure::of(first), unit) else { return entries };
+    let Some(reference) = Figure::of(first) else { return entries };
     for other in others.iter_mut().flatten() {
         let same = other.extents == first.extents;
         other.ratio = Figure::of(other).map(|figure| {
@@ -361,13 +322,13 @@ impl Ratio {
 }
 
 fn model_comparison(
-    profiles: &[(&str, &Profile)],
+    profiles: &[NamedProfile],
     model: &Model,
-    workload: &Workload,
+    query: &Query,
     roof: RoofKind,
 ) -> Result<ModelComparison> {
-    let question = Question { roof: Some(roof), ..Question::default() };
-    let evaluated = |(name, profile): &(&str, &Profile)| evaluate(model, workload, profile, name, question);
+    let (query, workload) = (query.by(roof), &query.workload);
+    let evaluated = |(name, profile): &NamedProfile| evaluate(model, &query, profile, name);
     let results: Vec<Evaluation> = profiles.iter().map(evaluated).collect::<Result<_>>()?;
     let phases = workload.phases().into_iter().filter_map(|phase| phase_comparison(phase, &results)).collect();
     Ok(ModelComparison {
@@ -384,10 +345,9 @@ fn model_comparison(
 fn phase_comparison(phase: Phase, results: &[Evaluation]) -> Option<PhaseComparison> {
     let found: Vec<&PhaseResult> = results.iter().flat_map(|r| r.phases.iter().filter(|p| p.phase == phase)).collect();
     let first = *found.first()?;
-    let figure = |result: &PhaseResult| {
-        // Equal ends are those of ceilings without intervals.
-        let [low, high] = result.speed.tokens_per_s_interval;
-        Figure { value: result.speed.tokens_per_s, interval: (low < high).then_some([low, high]) }
+    let figure = |result: &PhaseResult| Figure {
+        value: result.speed.tokens_per_s,
+        interval: result.speed.tokens_per_s_interval,
     };
     let speed = |(place, result): (usize, &&PhaseResult)| Speed {
         tokens_per_s: result.speed.tokens_per_s,

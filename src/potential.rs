@@ -13,7 +13,8 @@ use crate::roofline::{Resource, Ridge};
 use crate::units::{FlopsPerByte, FlopsPerSecond};
 use serde::{Serialize, Serializer};
 
-/// Rounding of f64 sums stays far below this share of a rate: what exceeds it is above the roof indeed.
+/// A point this near to its roof, as a share of the rate, is at the roof: the same sums, taken in another order, differ by
+/// as much. A rate is a sum of at most some 10⁵ terms, each rounded to 2⁻⁵³, so that the sums differ by less than 10⁻¹⁰.
 const ROUNDING: f64 = 1e-9;
 
 /// A workload as a point under a roofline.
@@ -52,11 +53,13 @@ impl Potential {
     /// Where `point` stands under the roofline of `ridge`. Rates and intensities are positive.
     pub fn of(point: Point, ridge: Ridge) -> Potential {
         let goal = ridge.intensity();
-        let (o, p) = (point.intensity / goal, point.rate / ridge.compute);
         let roof = ridge.attainable(point.intensity);
-        let headroom_log2 = (roof / point.rate).log2();
-        let shortfall = ridge.compute.giga() - point.rate.giga();
-        let above_roof = point.rate.0 > roof.0 * (1.0 + ROUNDING);
+        let above = point.rate / roof - 1.0;
+        let rate = if above.abs() <= ROUNDING { roof } else { point.rate };
+        let (o, p) = (point.intensity / goal, rate / ridge.compute);
+        let headroom_log2 = (roof / rate).log2();
+        let shortfall = ridge.compute.giga() - rate.giga();
+        let above_roof = above > ROUNDING;
         if o < 1.0 {
             let reach_log2 = -o.log2();
             Potential {

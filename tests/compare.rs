@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::compare::{Comparison, Entry, Extents, Quantity, Ratio, Verdict, compare};
+use roofprobe::evaluate::Query;
 use roofprobe::model::{Model, Workload, find};
 use roofprobe::profile::{DeviceKind, GpuClass, Profile, Status, Variant, parse};
-use roofprobe::report::{Format, compare as report};
+use roofprobe::report::{Format, Shown, Style, compare as report};
 use roofprobe::store::SHIPPED;
 
 fn plain() -> Profile {
@@ -20,7 +21,7 @@ fn gpu() -> Profile {
     let mut profile = other();
     profile.device.kind = DeviceKind::Gpu;
     for ceiling in &mut profile.ceiling {
-        ceiling.id = ceiling.id.replace(".dram.", ".vram.");
+        ceiling.id = ceiling.id.as_str().replace(".dram.", ".vram.").parse().unwrap();
     }
     profile
 }
@@ -38,7 +39,8 @@ fn resized(change: impl Fn(&mut Variant)) -> Profile {
 }
 
 fn text(comparison: &Comparison, format: Format) -> String {
-    report::report(comparison, report::Shown::Main).unwrap().render(format).unwrap()
+    let wide = Style { width: 1000, colour: false };
+    report::report(comparison, Shown::Main).unwrap().render(format.styled(wide)).unwrap()
 }
 
 fn models() -> Vec<Model> {
@@ -47,7 +49,7 @@ fn models() -> Vec<Model> {
 
 fn pair(one: &Profile, two: &Profile) -> Comparison {
     let workload = Workload { generate: Some(16), ..Workload::default() };
-    compare(&[("one", one), ("two", two)], &models(), &workload, None).unwrap()
+    compare(&[("one", one), ("two", two)], &models(), &workload.into()).unwrap()
 }
 
 fn quantity<'a>(comparison: &'a Comparison, name: &str) -> &'a Quantity {
@@ -62,7 +64,7 @@ fn second(quantity: &Quantity) -> &Entry {
 fn ratios(comparison: &Comparison) -> Vec<(String, Option<Ratio>)> {
     let measured = comparison.quantities.iter().map(|q| {
         assert!(q.entries[0].as_ref().is_none_or(|first| first.ratio.is_none()), "the reference has no ratio");
-        (q.quantity.clone(), q.entries[1].as_ref().and_then(|entry| entry.ratio))
+        (q.quantity.to_string(), q.entries[1].as_ref().and_then(|entry| entry.ratio))
     });
     let hoped = comparison.models.iter().flat_map(|model| {
         let speeds = model.phases.iter().map(|p| (p.phase.name(), p.entries[1].ratio));
@@ -175,7 +177,7 @@ fn a_difference_needs_intervals_to_be_decided() {
         let Some(ratio) = ratio else { continue };
         assert_eq!((ratio.interval, ratio.verdict), (None, None), "{name}");
     }
-    let text = text(&pair(&plain(), &bare), Format::Text);
+    let text = text(&pair(&plain(), &bare), Format::default());
     assert!(text.contains("?2.00") && text.contains("an interval is missing"), "{text}");
 }
 
@@ -216,33 +218,40 @@ fn different_extents_have_a_ratio_and_no_verdict() {
         let comparison = pair(&whole, &resized(change));
         let family = if ["m", "n", "k"].contains(&name) { "matmul." } else { "attention." };
         for quantity in &comparison.quantities {
-            assert_eq!(quantity.same_extents, !quantity.quantity.starts_with(family), "{name}: {}", quantity.quantity);
+            assert_eq!(
+                quantity.same_extents,
+                !quantity.quantity.as_str().starts_with(family),
+                "{name}: {}",
+                quantity.quantity
+            );
             let Some(ratio) = second(quantity).ratio else { continue };
             assert!(ratio.value == 1.0 && ratio.interval.is_some(), "{name}: {}", quantity.quantity);
             assert_eq!(ratio.verdict.is_some(), quantity.same_extents, "{name}: {}", quantity.quantity);
         }
-        let text = text(&comparison, Format::Text);
+        let text = text(&comparison, Format::default());
         assert!(text.contains("≠1.00") && text.lines().filter(|line| line.starts_with('≠')).count() == 1, "{text}");
     }
     // How the work was done is no extent of it.
     let comparison = pair(&whole, &resized(|v| (v.copies, v.workgroups) = (Some(7), Some(9))));
-    assert!(comparison.quantities.iter().all(|q| q.same_extents) && !text(&comparison, Format::Text).contains('≠'));
+    assert!(
+        comparison.quantities.iter().all(|q| q.same_extents) && !text(&comparison, Format::default()).contains('≠')
+    );
     // Where only one tells, nobody knows; where none tells, nothing differs.
     let untold = resized(|v| *v = Variant::default());
     let comparison = pair(&untold, &whole);
-    assert!(comparison.quantities.iter().all(|q| q.same_extents != is_sized(&q.quantity)));
-    assert!(text(&comparison, Format::Text).contains("(P1 unknown, P2 m 1 n 12288 k 4096)"));
+    assert!(comparison.quantities.iter().all(|q| q.same_extents != is_sized(q.quantity.as_str())));
+    assert!(text(&comparison, Format::default()).contains("(P1 unknown, P2 m 1 n 12288 k 4096)"));
     assert!(pair(&untold, &untold).quantities.iter().all(|q| q.same_extents));
 }
 
 #[test]
 fn the_note_lists_what_differs_and_the_record_all_extents() {
     let (one, two) = (whole_gpu(), resized(|v| v.n = v.n.filter(|&n| n > 4096).map(|n| n / 4).or(v.n)));
-    let comparison = compare(&[("a", &one), ("b", &one), ("c", &two)], &[], &Workload::default(), None).unwrap();
+    let comparison = compare(&[("a", &one), ("b", &one), ("c", &two)], &[], &Query::default()).unwrap();
     let row = quantity(&comparison, "matmul.q4_0.m1");
     let verdict = |place: usize| row.entries[place].as_ref().unwrap().ratio.unwrap().verdict;
     assert_eq!((row.same_extents, verdict(1), verdict(2)), (false, Some(Verdict::Undecided), None));
-    let text = text(&comparison, Format::Text);
+    let text = text(&comparison, Format::default());
     let note = text.lines().find(|line| line.starts_with('≠')).unwrap();
     assert!(note.ends_with("matmul.q4_k.m1 (P1 n 12288, P2 n 12288, P3 n 3072)"), "{note}");
     assert!(!note.contains("m512") && !note.contains("attention"), "{note}");
@@ -255,8 +264,11 @@ fn the_note_lists_what_differs_and_the_record_all_extents() {
     let mut without = two;
     let variant = without.ceiling("matmul.q4_0.m1").unwrap().variant.clone();
     let place = without.ceiling.iter().position(|c| c.id == "matmul.q4_0.m1").unwrap();
-    without.ceiling[place] =
-        roofprobe::profile::Ceiling::without_value("matmul.q4_0.m1", Status::Skipped, "no time was left");
+    without.ceiling[place] = roofprobe::profile::Ceiling::without_value(
+        "matmul.q4_0.m1".parse().unwrap(),
+        Status::Skipped,
+        "no time was left",
+    );
     without.ceiling[place].variant = variant;
     assert!(quantity(&pair(&one, &without), "matmul.q4_0.m1").same_extents);
 }
@@ -265,9 +277,8 @@ fn the_note_lists_what_differs_and_the_record_all_extents() {
 fn a_software_adapter_is_marked() {
     let (gpu, mut software) = (whole_gpu(), whole_gpu());
     software.device.gpu.as_mut().unwrap().class = GpuClass::Software;
-    let comparison =
-        compare(&[("cpu", &plain()), ("gpu", &gpu), ("soft", &software)], &[], &Workload::default(), None).unwrap();
-    for format in [Format::Text, Format::Markdown] {
+    let comparison = compare(&[("cpu", &plain()), ("gpu", &gpu), ("soft", &software)], &[], &Query::default()).unwrap();
+    for format in ["text", "markdown"].map(|name| Format::named(name).unwrap()) {
         let text = text(&comparison, format);
         let marked: Vec<&str> = text.lines().filter(|line| line.contains("software")).collect();
         assert!(marked.len() == 1 && marked[0].contains("test GPU, software, no GPU"), "{text}");
@@ -295,19 +306,19 @@ fn what_only_one_has_keeps_its_neighbours() {
 #[test]
 fn what_cannot_be_compared_is_refused() {
     let (plain, workload) = (plain(), Workload::default());
-    let alone = compare(&[("one", &plain)], &[], &workload, None).unwrap_err().to_string();
+    let alone = compare(&[("one", &plain)], &[], &workload.into()).unwrap_err().to_string();
     assert!(alone.contains("at least two profiles"), "{alone}");
     let mut forgetful = other();
-    forgetful.ceiling.retain(|ceiling| !ceiling.id.starts_with("memory.dram"));
+    forgetful.ceiling.retain(|ceiling| !ceiling.id.as_str().starts_with("memory.dram"));
     let profiles = [("one", &plain), ("two.toml", &forgetful)];
-    assert!(compare(&profiles, &[], &workload, None).is_ok(), "its other ceilings can be compared");
-    let message = compare(&profiles, &models(), &workload, None).unwrap_err().to_string();
+    assert!(compare(&profiles, &[], &workload.into()).is_ok(), "its other ceilings can be compared");
+    let message = compare(&profiles, &models(), &workload.into()).unwrap_err().to_string();
     assert!(message.contains("two.toml") && message.contains("memory.dram.read"), "{message}");
     assert!(message.ends_with("; `roofprobe measure` measures all"), "{message}");
     let mut forgetful = gpu();
-    forgetful.ceiling.retain(|ceiling| !ceiling.id.starts_with("memory.vram"));
+    forgetful.ceiling.retain(|ceiling| !ceiling.id.as_str().starts_with("memory.vram"));
     let message =
-        compare(&[("one", &plain), ("gpu.toml", &forgetful)], &models(), &workload, None).unwrap_err().to_string();
+        compare(&[("one", &plain), ("gpu.toml", &forgetful)], &models(), &workload.into()).unwrap_err().to_string();
     assert!(message.contains("memory.vram.read has no value"), "{message}");
     assert!(message.ends_with("; `roofprobe measure --device gpu` measures all"), "{message}");
 }

@@ -1,11 +1,11 @@
 //! Evaluations from end to end on a made-up device: 20 GB/s read, 10 GB/s written, 200/400/400/800 GFLOP/s.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use roofprobe::evaluate::{Evaluation, PhaseResult, Question, evaluate};
+use roofprobe::evaluate::{Evaluation, PhaseResult, evaluate};
 use roofprobe::model::{Phase, Weights, Workload, find, parse_config, zoo};
-use roofprobe::profile::{Profile, parse};
-use roofprobe::report::{Format, evaluation, models};
-use roofprobe::roofline::Resource;
+use roofprobe::profile::{Profile, Status, parse};
+use roofprobe::report::{Format, Shown, evaluation, models};
+use roofprobe::roofline::{NoteKind, Resource};
 use roofprobe_kernels::Dtype;
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ fn plain() -> Profile {
 }
 
 fn run(name: &str, workload: &Workload) -> Evaluation {
-    evaluate(&find(name).unwrap(), workload, &plain(), "plain-cpu", Question::default()).unwrap()
+    evaluate(&find(name).unwrap(), &(*workload).into(), &plain(), "plain-cpu").unwrap()
 }
 
 fn phase(result: &Evaluation, phase: Phase) -> &PhaseResult {
@@ -33,7 +33,7 @@ const PAPER: &str = r#"{"model_type": "llama", "hidden_size": 64, "intermediate_
 fn a_decode_step_counted_on_paper() {
     let model = parse_config(PAPER, "paper").unwrap();
     let workload = Workload { prompt: 9, generate: None, ..Workload::default() };
-    let result = evaluate(&model, &workload, &plain(), "plain", Question::default()).unwrap();
+    let result = evaluate(&model, &workload.into(), &plain(), "plain").unwrap();
     let decode = phase(&result, Phase::Decode);
     // q and o 64×64, k and v 32×64 each, three 64×128, head 1000×64; one embedding row; three norms of 64 in f32.
     let matrices = 2 * 64 * 64 + 2 * 32 * 64 + 3 * 64 * 128 + 1000 * 64;
@@ -51,7 +51,7 @@ fn a_decode_step_counted_on_paper() {
     assert_eq!(decode.speed.bound_by.as_deref(), Some("memory.dram.read"));
     assert!(close(decode.speed.tokens_per_s, 1.0 / bytes));
     // All rates move together by 20 % down, 25 % up.
-    let [low, high] = decode.speed.tokens_per_s_interval;
+    let [low, high] = decode.speed.tokens_per_s_interval.unwrap();
     assert!(close(low, 0.8 / bytes) && close(high, 1.25 / bytes));
     let all_bytes = decode.weight_bytes + decode.kv_read_bytes + decode.kv_write_bytes;
     assert!(close(decode.oi, (2 * matrices + attention) as f64 / all_bytes as f64));
@@ -74,7 +74,7 @@ fn every_shipped_model_can_be_evaluated_in_every_storage_type() {
             for kv in STORED_AS {
                 let (weights, kv) = (Some(weights.into()), kv.into());
                 let workload = Workload { prompt: 100, generate: Some(10), weights, kv, ..Workload::default() };
-                let result = match evaluate(&model, &workload, &plain(), "plain", Question::default()) {
+                let result = match evaluate(&model, &workload.into(), &plain(), "plain") {
                     Ok(result) => result,
                     Err(refused) => {
                         // Rows of a cache, or of a matrix, that are no whole number of blocks.
@@ -85,7 +85,7 @@ fn every_shipped_model_can_be_evaluated_in_every_storage_type() {
                 };
                 for p in &result.phases {
                     let name = format!("{} {weights:?} {kv} {:?}", model.name(), p.phase);
-                    let [low, high] = p.speed.tokens_per_s_interval;
+                    let [low, high] = p.speed.tokens_per_s_interval.unwrap();
                     assert!(low <= p.speed.tokens_per_s && p.speed.tokens_per_s <= high && low > 0.0, "{name}");
                     assert!(
                         p.speed.seconds_optimistic.unwrap() <= p.speed.seconds
@@ -126,11 +126,9 @@ fn prefill_is_bound_by_compute_and_decode_by_memory() {
     );
     assert_eq!((decode.speed.bound, decode.speed.bound_by.as_deref()), (Resource::Memory, Some("memory.dram.read")));
     assert_eq!(result.ridge_flop_per_byte, 20.0);
-    assert!(
-        !prefill.potential.above_roof && !decode.potential.above_roof && result.notes.is_empty(),
-        "{:?}",
-        result.notes
-    );
+    assert!(!prefill.potential.above_roof && !decode.potential.above_roof);
+    let kinds: Vec<NoteKind> = result.notes.iter().map(|note| note.kind).collect();
+    assert_eq!(kinds, [NoteKind::DefaultWeights, NoteKind::Quoted], "{:?}", result.notes);
 }
 
 #[test]
@@ -162,8 +160,8 @@ fn what_has_to_be_said_is_said() {
     profile.device.memory_bytes = Some(1 << 30);
     let workload =
         Workload { prompt: 40_000, generate: None, weights: Some(Dtype::Q8_0.into()), ..Workload::default() };
-    let result = evaluate(&find("qwen2.5-1.5b").unwrap(), &workload, &profile, "plain", Question::default()).unwrap();
-    let notes = result.notes.join("\n");
+    let result = evaluate(&find("qwen2.5-1.5b").unwrap(), &workload.into(), &profile, "plain").unwrap();
+    let notes = result.notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     for words in [
         "compute.i8 is not in the profile, so compute.f32 stands in",
         "compute.f16 is not in the profile, so compute.f32 stands in",
@@ -178,9 +176,8 @@ fn what_has_to_be_said_is_said() {
 
     let mut profile = plain();
     profile.device.caches = vec![roofprobe::profile::Cache { level: 3, bytes: 512 << 20, instances: 1, shared_by: 4 }];
-    let small =
-        evaluate(&find("smollm2-135m").unwrap(), &Workload::default(), &profile, "plain", Question::default()).unwrap();
-    assert!(small.notes[0].contains("fit in a cache"), "{:?}", small.notes);
+    let small = evaluate(&find("smollm2-135m").unwrap(), &Workload::default().into(), &profile, "plain").unwrap();
+    assert!(small.notes.iter().any(|note| note.to_string().contains("fit in a cache")), "{:?}", small.notes);
 }
 
 #[test]
@@ -191,12 +188,12 @@ fn a_point_above_the_roof_of_the_weights_is_kept_and_flagged() {
     let result = run("smollm2-135m", &workload);
     let prefill = phase(&result, Phase::Prefill);
     assert!(prefill.potential.above_roof && prefill.potential.headroom_log2 < 0.0 && prefill.potential.phi < 0.0);
-    assert!(result.notes.iter().any(|note| note.contains("above the roof")), "{:?}", result.notes);
+    assert!(result.notes.iter().any(|note| note.to_string().contains("above the roof")), "{:?}", result.notes);
 }
 
 #[test]
 fn the_record_has_the_promised_keys() {
-    let report = evaluation::report(&[run("qwen2.5-0.5b", &Workload::default())]).unwrap();
+    let report = evaluation::report(&[run("qwen2.5-0.5b", &Workload::default())], Shown::All).unwrap();
     let result = &report.json["results"][0];
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     for key in words(
@@ -232,24 +229,25 @@ fn the_record_has_the_promised_keys() {
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
-    let render =
-        |format| evaluation::report(&[run("qwen3-0.6b", &Workload::default())]).unwrap().render(format).unwrap();
-    for format in [Format::Text, Format::Json, Format::Csv, Format::Markdown] {
+    let render = |format| {
+        evaluation::report(&[run("qwen3-0.6b", &Workload::default())], Shown::All).unwrap().render(format).unwrap()
+    };
+    for format in Format::all() {
         assert_eq!(render(format), render(format));
     }
-    let value: Value = serde_json::from_str(&render(Format::Json)).unwrap();
+    let value: Value = serde_json::from_str(&render(Format::named("json").unwrap())).unwrap();
     assert_eq!(value["results"].as_array().unwrap().len(), 1);
-    assert_eq!(render(Format::Csv).lines().count(), 4, "a header and three phases");
+    assert_eq!(render(Format::named("csv").unwrap()).lines().count(), 4, "a header and three phases");
 }
 
 #[test]
 fn text_stays_narrow() {
     let workload = Workload { prompt: 4096, generate: Some(4096), batch: 32, ..Workload::default() };
     let results: Vec<Evaluation> = ["tinyllama-1.1b", "mistral-7b-v0.3"].map(|name| run(name, &workload)).into();
-    let texts = [evaluation::report(&results), models::report(&zoo().unwrap())];
-    for text in texts.map(|report| report.unwrap().render(Format::Text).unwrap()) {
+    let texts = [evaluation::report(&results, Shown::All), models::report(&zoo().unwrap())];
+    for text in texts.map(|report| report.unwrap().render(Format::default()).unwrap()) {
         for line in text.lines() {
-            assert!(line.chars().count() <= 120, "{} columns: {line}", line.chars().count());
+            assert!(line.chars().count() <= 110, "{} columns: {line}", line.chars().count());
         }
     }
 }
@@ -262,4 +260,34 @@ fn the_list_of_models_has_one_row_each() {
     let first = listed.iter().find(|model| model["name"] == "smollm2-135m").unwrap();
     assert_eq!(first["params_total"], 134_515_008);
     assert_eq!(first["kv_elements_per_token"], 11_520);
+}
+
+/// What a short query leaves open is said first; ceilings of one cause share a note.
+#[test]
+fn notes_that_matter_come_first_and_share_their_cause() {
+    let mut profile = plain();
+    for ceiling in &mut profile.ceiling {
+        ceiling.status = Status::Suspect;
+        ceiling.reason = Some("a busy machine".to_owned());
+        ceiling.ci95 = None;
+    }
+    let model = find("qwen2.5-0.5b").unwrap();
+    let workload = Workload { context: Some(8192), ..Workload::default() };
+    let notes = evaluate(&model, &workload.into(), &profile, "busy").unwrap().notes;
+    assert!(notes.is_sorted_by_key(|note| !note.kind.matters()), "{notes:?}");
+    let one = |kind| {
+        let found: Vec<String> = notes.iter().filter(|note| note.kind == kind).map(ToString::to_string).collect();
+        assert_eq!(found.len(), 1, "{kind:?}: {notes:?}");
+        found[0].clone()
+    };
+    assert!(one(NoteKind::DefaultWeights).contains("f16, the default"));
+    let alone = one(NoteKind::ContextAlone);
+    assert!(alone.contains("takes in 512 tokens") && alone.contains("--prompt 8191 makes"), "{alone}");
+    let suspect = one(NoteKind::Suspect);
+    assert!(suspect.contains("memory.dram.read, ") && suspect.contains(" are suspect (a busy machine)"), "{suspect}");
+    assert!(one(NoteKind::NoInterval).contains("they enter intervals as points"));
+
+    let whole = Workload { prompt: 8191, weights: Some(Dtype::F16.into()), ..workload };
+    let notes = evaluate(&model, &whole.into(), &plain(), "plain").unwrap().notes;
+    assert!(notes.iter().all(|note| note.kind == NoteKind::Quoted), "{notes:?}");
 }

@@ -4,12 +4,13 @@
 mod gguf_files;
 
 use gguf_files::{F16, F32, File, Q4_K, Q6_K, Q8_0, Value, model};
-use roofprobe::evaluate::{Question, evaluate};
+use roofprobe::evaluate::evaluate;
 use roofprobe::model::gguf::{Value as Read, parse_gguf};
 use roofprobe::model::{
-    Biases, GroupedQuery, HeadNorm, Latents, Mixer, Model, Norm, Phase, TensorType, Workload, parse_config, read_model,
+    Biases, GroupedQuery, HeadNorm, Latents, Mixer, Model, Norm, Phase, Strictness, TensorType, Workload, parse_config,
+    read_model,
 };
-use roofprobe::report::{Format, evaluation};
+use roofprobe::report::{Format, Shown, evaluation};
 use std::io::Cursor;
 use std::path::Path;
 
@@ -26,7 +27,7 @@ fn read(file: &File) -> Result<Model, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.gguf");
     std::fs::write(&path, file.bytes()).unwrap();
-    read_model(&path).map_err(|e| e.to_string())
+    read_model(&path, Strictness::default()).map_err(|e| e.to_string())
 }
 
 fn contains(message: &str, words: &[&str]) {
@@ -322,7 +323,7 @@ fn every_operation_reads_its_tensors_as_they_are_stored() {
     }
     let model = read(&file).unwrap();
     let profile = roofprobe::profile::parse(include_str!("data/plain-cpu.toml")).unwrap();
-    let result = evaluate(&model, &Workload::default(), &profile, "plain", Question::default()).unwrap();
+    let result = evaluate(&model, &Workload::default().into(), &profile, "plain").unwrap();
     assert_eq!((result.weights.as_str(), result.model.as_str()), ("q4_k_m", "small"));
     assert_eq!(result.tensor_bytes, Some(file.tensors.iter().map(|tensor| tensor.bytes).sum()));
     assert_eq!(result.weight_bytes_total, result.tensor_bytes.unwrap());
@@ -345,14 +346,11 @@ fn every_operation_reads_its_tensors_as_they_are_stored() {
         ]
     );
 
-    let text = evaluation::report(&[result]).unwrap().render(Format::Text).unwrap();
+    let text = evaluation::report(&[result], Shown::All).unwrap().render(Format::default()).unwrap();
     contains(&text, &["ffn_down (q6_k)", "ffn_down (q4_k)", " output "]);
 
     let other = Workload { weights: Some(TensorType::F16.into()), ..Workload::default() };
-    contains(
-        &evaluate(&model, &other, &profile, "plain", Question::default()).unwrap_err().to_string(),
-        &["--weights", "small"],
-    );
+    contains(&evaluate(&model, &other.into(), &profile, "plain").unwrap_err().to_string(), &["--weights", "small"]);
 }
 
 #[test]
@@ -360,7 +358,7 @@ fn a_file_without_an_ending_is_known_by_its_first_letters() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sha256-0123");
     std::fs::write(&path, model("llama").bytes()).unwrap();
-    assert_eq!(read_model(&path).unwrap().parameters(), twin("llama", true).parameters());
+    assert_eq!(read_model(&path, Strictness::default()).unwrap().parameters(), twin("llama", true).parameters());
 }
 
 /// A million array values are kept, no more: 300 arrays of 4000 cost less than they could.
@@ -396,9 +394,9 @@ fn split_files_are_read_as_one_model() {
         part(1, &whole.tensors[5..20], total);
         part(2, &whole.tensors[20..], total);
     };
-    let refused = |path: &Path| read_model(path).unwrap_err().to_string();
+    let refused = |path: &Path| read_model(path, Strictness::default()).unwrap_err().to_string();
     write(count);
-    let read = read_model(&path(1)).unwrap();
+    let read = read_model(&path(1), Strictness::default()).unwrap();
     assert_eq!((read.name(), read.parameters()), ("m", twin("llama", true).parameters()));
     assert_eq!(read.storage.gguf.unwrap().tensor_bytes, whole.tensors.iter().map(|tensor| tensor.bytes).sum::<u64>());
 

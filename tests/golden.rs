@@ -11,12 +11,22 @@ use std::process::Command;
 const PROFILE: &str = "tests/data/plain-cpu.toml";
 
 fn check(name: &str, arguments: &[&str]) {
+    check_in(&[("text", "txt"), ("json", "json"), ("csv", "csv"), ("markdown", "md")], name, arguments);
+}
+
+fn check_text(name: &str, arguments: &[&str]) {
+    check_in(&[("text", "txt")], name, arguments);
+}
+
+fn check_in(formats: &[(&str, &str)], name: &str, arguments: &[&str]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for (format, extension) in [("text", "txt"), ("json", "json"), ("csv", "csv"), ("markdown", "md")] {
+    for (format, extension) in formats {
         let output = Command::new(env!("CARGO_BIN_EXE_roofprobe"))
             .args(arguments)
             .args(["--format", format])
             .current_dir(root)
+            .env_remove("COLUMNS")
+            .env_remove("CLICOLOR_FORCE")
             .output()
             .expect("the program starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -33,26 +43,47 @@ fn check(name: &str, arguments: &[&str]) {
 
 #[test]
 fn show() {
-    check("show", &["show", PROFILE]);
+    check("show", &["show", PROFILE, "--all"]);
+}
+
+/// The summaries: a measured profile, a GPU's, one of doubtful ceilings, and a data sheet.
+#[test]
+fn show_summaries() {
+    let gpu = "tests/data/plain-gpu.toml";
+    let profiles = [("cpu", "amd-epyc-zen4-2c"), ("gpu", gpu), ("doubtful", "tests/data/measured-levels.toml")];
+    for (name, profile) in profiles.into_iter().chain([("quoted", "raspberry-pi-5-datasheet")]) {
+        check_text(&format!("show_summary_{name}"), &["show", profile]);
+    }
 }
 
 /// Curves, shapes, and ceilings of two figures.
 #[test]
 fn show_levels() {
-    check("show_levels", &["show", "tests/data/plain-levels.toml"]);
+    check("show_levels", &["show", "tests/data/plain-levels.toml", "--all"]);
 }
 
 /// A GPU's ceilings in their order, and its own rows of circumstances.
 #[test]
 fn show_gpu() {
-    check("show_gpu", &["show", "tests/data/plain-gpu.toml"]);
+    check("show_gpu", &["show", "tests/data/plain-gpu.toml", "--all"]);
 }
 
 #[test]
 fn evaluate() {
     let arguments =
         ["evaluate", "qwen2.5-0.5b", "-p", PROFILE, "--prompt", "512", "--generate", "128", "--weights", "q8_0"];
-    check("evaluate", &arguments);
+    check("evaluate", &[&arguments[..], &["--details"]].concat());
+    check_text("evaluate_answer", &arguments);
+}
+
+/// An answer by measured kernels, one by a data sheet, and several of them.
+#[test]
+fn evaluate_answers() {
+    let measured = ["evaluate", "llama-3.2-1b", "--weights", "q4_k_m", "-p", "amd-epyc-zen4-2c"];
+    check_text("evaluate_measured", &measured);
+    let quoted = ["evaluate", "llama-3.2-1b", "--weights", "q4_k_m", "-p", "raspberry-pi-5-datasheet"];
+    check_text("evaluate_quoted", &quoted);
+    check_text("evaluate_several", &[&measured[..], &["qwen2.5-0.5b"], &quoted[4..]].concat());
 }
 
 #[test]

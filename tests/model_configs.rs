@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::error::Fault;
-use roofprobe::model::{Biases, GroupedQuery, Mixer, parse_config, read_config};
+use roofprobe::model::{Biases, GroupedQuery, Mixer, Strictness, parse_config, read_config};
 use roofprobe_kernels::Dtype;
 use serde_json::{Map, Value, json};
 
@@ -133,14 +133,15 @@ fn heads_that_do_not_divide() {
 #[test]
 fn an_unknown_model_type_is_named_with_what_is_known() {
     let message = refusal(&config("llama5", json!({})));
-    for word in ["\"llama5\"", "llama, mistral, qwen2, qwen3", "mamba2", "gpt2", "keys found", "num_hidden_layers"] {
-        assert!(message.contains(word), "{word}: {message}");
-    }
+    assert!(message.starts_with("model_type: \"llama5\" is not supported; did you mean llama"), "{message}");
     let long = refusal(&config(&"x\n".repeat(100_000), json!({})));
     assert!(long.contains("…"), "{long}");
     let many: Map<String, Value> = (0..10_000).map(|i| (format!("key{i}\n{}", "y".repeat(99)), json!(i))).collect();
     let many = parse_config(&Value::Object(many).to_string(), "test").unwrap_err().to_string();
-    assert!(many.contains("and 9976 more") && many.lines().count() == 1, "{many}");
+    assert!(many.starts_with("model_type: is missing") && many.lines().count() == 1, "{many}");
+    let keys: Map<String, Value> = (2..100).map(|i| (format!("key{i}"), json!(i))).collect();
+    let noted = parse_config(&config("llama", Value::Object(keys)), "test").unwrap().source.remarks.join("; ");
+    assert!(noted.contains("key2 (2), key3 (3)") && noted.contains("and 90 more"), "{noted}");
 }
 
 #[test]
@@ -158,6 +159,10 @@ fn features_that_change_a_count_are_refused_and_not_ignored() {
     ];
     for (key, value, words) in features {
         for family in ["llama", "other"] {
+            // That a model of an unknown family is quantised is not what it is refused for.
+            if family == "other" && words.starts_with("quant") {
+                continue;
+            }
             let message = refusal(&config(family, json!({ key: value })));
             assert!(message.contains(key) && message.contains(words), "{key}: {message}");
         }
@@ -171,7 +176,6 @@ fn features_that_change_a_count_are_refused_and_not_ignored() {
         ("qwen2", "attention_bias", false),
         ("qwen2", "mlp_bias", true),
         ("qwen3", "mlp_bias", true),
-        ("llama", "use_qk_norm", true),
         ("llama", "use_sliding_window", true),
     ] {
         let message = refusal(&config(family, json!({ key: value })));
@@ -254,11 +258,13 @@ fn files_are_named_in_messages_and_name_the_model() {
     let (plain, other) = (home.join("config.json"), home.join("tiny.json"));
     std::fs::write(&plain, config("llama", json!({}))).unwrap();
     std::fs::write(&other, config("llama", json!({}))).unwrap();
-    assert_eq!(read_config(&plain).unwrap().name(), "My-Model");
-    assert_eq!(read_config(&other).unwrap().name(), "tiny");
+    assert_eq!(read_config(&plain, Strictness::Lenient).unwrap().name(), "My-Model");
+    assert_eq!(read_config(&other, Strictness::Lenient).unwrap().name(), "tiny");
     std::fs::write(&other, config("llama", json!({"vocab_size": -5}))).unwrap();
-    let message = read_config(&other).unwrap_err().to_string();
+    let message = read_config(&other, Strictness::Lenient).unwrap_err().to_string();
     assert!(message.contains("tiny.json: vocab_size: "), "{message}");
-    assert!(read_config(&home.join("none.json")).unwrap_err().to_string().contains("no such file"));
-    assert!(read_config(&home).is_err());
+    assert!(
+        read_config(&home.join("none.json"), Strictness::Lenient).unwrap_err().to_string().contains("no such file")
+    );
+    assert!(read_config(&home, Strictness::Lenient).is_err());
 }

@@ -1,12 +1,12 @@
 //! Sweeps: each row is what an evaluation says, in an order that no thread changes; what cannot be is told.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use roofprobe::evaluate::{Evaluation, PhaseResult, Question, RoofKind, Speed, evaluate};
-use roofprobe::model::{Model, Phase, TensorType, Weights, Workload, find};
+use roofprobe::evaluate::{Evaluation, PhaseResult, Query, RoofKind, Speed, evaluate};
+use roofprobe::model::{Knob, Model, Phase, TensorType, Weights, Workload, find};
 use roofprobe::profile::{Profile, parse};
-use roofprobe::report::{Format, sweep::Sheet};
+use roofprobe::report::{Format, Style, sweep::Sheet};
 use roofprobe::store;
-use roofprobe::sweep::{Axis, Over, Row, Status, Sweep};
+use roofprobe::sweep::{Answer, Axis, Names, Over, Row, Sweep};
 use serde_json::Value;
 use std::process::{Command, Output, Stdio};
 
@@ -26,65 +26,39 @@ const PHASES: [Phase; 3] = [Phase::Prefill, Phase::Decode, Phase::Generation];
 
 /// The settings of a row as a workload, and its depth as a model.
 fn asked(row: &Row, models: &[Model], base: &Workload) -> (Model, Workload) {
-    let model = models.iter().find(|model| model.name() == row.model).unwrap();
-    let workload = Workload {
-        prompt: row.prompt,
-        context: Some(row.context),
-        generate: row.generate,
-        batch: row.batch,
-        weights: Some(row.weights.parse::<Weights>().unwrap()),
-        kv: TensorType::of_name(row.kv).unwrap(),
-        cached: row.cached,
-        micro_batch: row.micro_batch,
-        ..*base
-    };
-    (model.with_layers(row.layers).unwrap(), workload)
+    let model = models.iter().find(|model| model.name() == row.names.model).unwrap();
+    let weights = Some(row.names.weights.parse::<Weights>().unwrap());
+    let workload = Workload { weights, prune_last_layer: base.prune_last_layer, ..row.workload };
+    (model.with_layers(row.names.layers).unwrap(), workload)
 }
 
 fn agrees(row: &Row, evaluation: &Evaluation, phase: &PhaseResult) {
     let speed = |roof| phase.roofs.iter().find(|speed: &&Speed| speed.roof == roof).map(|speed| speed.tokens_per_s);
-    let [low, high] = phase.speed.tokens_per_s_interval;
-    let potential = &phase.potential;
-    let expected = Row {
-        model: &evaluation.model,
-        profile: &evaluation.profile,
-        weights: &evaluation.weights,
-        kv: &evaluation.kv,
-        layers: row.layers,
-        batch: evaluation.batch,
-        micro_batch: evaluation.micro_batch,
-        cached: evaluation.cached,
-        prompt: evaluation.prompt,
-        context: evaluation.context,
-        generate: evaluation.generate,
-        phase: phase.phase,
-        roof: evaluation.roof,
-        tokens: phase.tokens,
-        flops: phase.flops.get("total"),
-        weight_bytes: Some(phase.weight_bytes),
-        kv_bytes: Some(phase.kv_read_bytes + phase.kv_write_bytes),
-        oi: Some(phase.oi),
-        bound: Some(phase.speed.bound),
-        seconds: Some(phase.speed.seconds),
-        tokens_per_s: Some(phase.speed.tokens_per_s),
-        tokens_per_s_low: Some(low),
-        tokens_per_s_high: Some(high),
-        gflop_per_s: Some(phase.speed.gflop_per_s),
-        regime: Some(potential.regime.regime()),
-        headroom_log2: Some(potential.headroom_log2),
-        reach_log2: Some(potential.reach_log2),
-        phi: Some(potential.phi),
-        phi_log2: Some(potential.phi_log2),
-        phi_paper: Some(potential.phi_paper),
-        region_area: Some(potential.region_area),
-        memory_needed_bytes: Some(evaluation.memory_needed_bytes),
+    let expected = Answer {
+        flops: phase.flops.get("total").unwrap(),
+        weight_bytes: phase.weight_bytes,
+        kv_bytes: phase.kv_read_bytes + phase.kv_write_bytes,
+        oi: phase.oi,
+        bound: phase.speed.bound,
+        seconds: phase.speed.seconds,
+        tokens_per_s: phase.speed.tokens_per_s,
+        tokens_per_s_interval: phase.speed.tokens_per_s_interval,
+        gflop_per_s: phase.speed.gflop_per_s,
+        potential: phase.potential,
+        memory_needed_bytes: evaluation.memory_needed_bytes,
         fits: evaluation.fits,
-        tokens_per_s_peak: speed(RoofKind::Peak),
+        tokens_per_s_peak: speed(RoofKind::Peak).unwrap(),
         tokens_per_s_achieved: speed(RoofKind::Achieved),
-        status: Status::Evaluated,
-        reason: None,
     };
-    assert_eq!(*row, expected);
+    assert_eq!(row.outcome, Ok(expected));
+    let kv = evaluation.workload.kv.to_string();
+    let (layers, names) = (row.names.layers, &row.names);
+    let (model, profile, weights) = (&*evaluation.model, &*evaluation.on.profile, &*evaluation.weights);
+    assert_eq!(*names, Names { model, profile, weights, kv: &kv, layers });
+    assert_eq!((row.phase, row.roof, row.tokens), (phase.phase, evaluation.roof, phase.tokens));
+    for knob in Knob::ALL {
+        assert_eq!((knob.get)(&row.workload), (knob.get)(&evaluation.workload), "{}", knob.name);
+    }
 }
 
 /// Dense, experts, latent attention, windows, and a hybrid, on a measured CPU, a made-up one and a made-up GPU.
@@ -104,19 +78,19 @@ fn a_row_says_what_evaluate_says() {
     for grid in grids {
         for (at, roof) in [(0, RoofKind::Achieved), (0, RoofKind::Peak), (1, RoofKind::Peak), (2, RoofKind::Peak)] {
             let base = Workload { weights: Some(Weights::Every(TensorType::F16)), ..Workload::default() };
-            let sweep = Sweep::new(&models, &profiles[at..=at], base, over(grid), PHASES.to_vec(), roof).unwrap();
+            let sweep =
+                Sweep::new(&models, &profiles[at..=at], Query::from(base).by(roof), over(grid), PHASES.to_vec())
+                    .unwrap();
             each(&sweep, |row| {
                 let (model, workload) = asked(row, &models, &base);
-                let question = Question { roof: Some(roof), ..Question::default() };
-                match evaluate(&model, &workload, profiles[at].1, profiles[at].0, question) {
+                match evaluate(&model, &Query::from(workload).by(roof), profiles[at].1, profiles[at].0) {
                     Ok(evaluation) => {
                         let phase = evaluation.phases.iter().find(|phase| phase.phase == row.phase).unwrap();
                         agrees(row, &evaluation, phase);
                         compared += 1;
                     }
                     Err(why) => {
-                        assert_eq!((row.status, row.reason), (Status::Unsupported, Some(why.to_string().as_str())));
-                        assert_eq!((row.seconds, row.flops, row.fits), (None, None, None));
+                        assert_eq!(row.outcome, Err(why.to_string().as_str()));
                     }
                 }
             });
@@ -132,13 +106,15 @@ fn what_is_not_swept_is_as_it_was_asked() {
     let profiles = [("plain", &plain)];
     let base = Workload { cached: 7, prune_last_layer: true, ..Workload::default() };
     let sweep =
-        Sweep::new(&models, &profiles, base, over(&["prompt=5"]), vec![Phase::Prefill], RoofKind::Peak).unwrap();
+        Sweep::new(&models, &profiles, Query::from(base).by(RoofKind::Peak), over(&["prompt=5"]), vec![Phase::Prefill])
+            .unwrap();
     assert_eq!((sweep.cases(), sweep.settings(), sweep.rows()), (1, 1, 1));
     each(&sweep, |row| {
         let workload = Workload { prompt: 5, ..base };
-        let evaluation = evaluate(&models[0], &workload, &plain, "plain", Question::default()).unwrap();
+        let evaluation = evaluate(&models[0], &workload.into(), &plain, "plain").unwrap();
         agrees(row, &evaluation, &evaluation.phases[0]);
-        assert_eq!((row.weights, row.kv, row.context, row.layers), ("f16", "f16", 13, 30));
+        let Names { weights, kv, layers, .. } = row.names;
+        assert_eq!((weights, kv, row.workload.context, layers), ("f16", "f16", Some(13), 30));
     });
 }
 
@@ -148,16 +124,16 @@ fn rows_come_in_the_order_of_the_grid() {
     let profiles = [("a", &plain), ("b", &plain)];
     let axes = over(&["batch=2,1", "depth=3,2", "context=9..10"]);
     let sweep =
-        Sweep::new(&models, &profiles, Workload::default(), axes, PHASES[..2].to_vec(), RoofKind::Peak).unwrap();
+        Sweep::new(&models, &profiles, Query::default().by(RoofKind::Peak), axes, PHASES[..2].to_vec()).unwrap();
     let mut seen = Vec::new();
     each(&sweep, |row| {
         seen.push(format!(
             "{} {} {} {} {} {}",
-            row.model,
-            row.profile,
-            row.layers,
-            row.batch,
-            row.context,
+            row.names.model,
+            row.names.profile,
+            row.names.layers,
+            row.workload.batch,
+            row.workload.decode_context(),
             row.phase.name()
         ))
     });
@@ -176,7 +152,10 @@ fn rows_come_in_the_order_of_the_grid() {
     assert_eq!(seen, expected);
     assert_eq!(sweep.rows(), expected.len() as u64);
     // The change of the model goes slower than that of its use, whichever was given first.
-    assert_eq!(sweep.axes().map(|over| over.axis).collect::<Vec<_>>(), [Axis::Depth, Axis::Batch, Axis::Context]);
+    assert_eq!(
+        sweep.axes().map(|over| over.axis).collect::<Vec<_>>(),
+        [Axis::Depth, Axis::Knob(Knob::BATCH), Axis::Knob(Knob::CONTEXT)]
+    );
 }
 
 /// Whole or in pieces: the same bytes.
@@ -185,12 +164,12 @@ fn any_part_can_be_had_by_itself() {
     let (models, plain) = ([find("gpt2").unwrap()], plain());
     let profiles = [("plain", &plain)];
     let axes = over(&["context=1..20", "batch=0,1"]);
-    let sweep = Sweep::new(&models, &profiles, Workload::default(), axes, PHASES.to_vec(), RoofKind::Peak).unwrap();
-    for format in [Format::Text, Format::Json, Format::Csv, Format::Markdown] {
-        let sheet = Sheet::new(&sweep, format);
+    let sweep = Sweep::new(&models, &profiles, Query::default().by(RoofKind::Peak), axes, PHASES.to_vec()).unwrap();
+    let sheet = Sheet::new(&sweep, Style::default());
+    for format in Format::all() {
         sweep.with_case(0, |case| {
-            let whole = sheet.rows(case, 0..40).unwrap();
-            let pieces = [0..7, 7..8, 8..40].map(|places| sheet.rows(case, places).unwrap());
+            let whole = format.rows(&sheet, case, 0..40).unwrap();
+            let pieces = [0..7, 7..8, 8..40].map(|places| format.rows(&sheet, case, places).unwrap());
             assert_eq!(whole, pieces.concat());
         });
     }
@@ -204,11 +183,10 @@ fn absurd_values_are_rows_with_reasons() {
     let most = u64::MAX;
     for axis in ["prompt", "generate", "cached", "context", "batch", "micro-batch", "depth"] {
         let axes = over(&[&format!("{axis}=0,16777217,{most}")]);
-        let sweep = Sweep::new(&models, &profiles, Workload::default(), axes, PHASES.to_vec(), RoofKind::Peak).unwrap();
+        let sweep = Sweep::new(&models, &profiles, Query::default().by(RoofKind::Peak), axes, PHASES.to_vec()).unwrap();
         let mut refused = 0;
         each(&sweep, |row| {
-            if row.status == Status::Unsupported {
-                let reason = row.reason.unwrap();
+            if let Err(reason) = row.outcome {
                 assert!(reason.contains(axis) && !reason.contains('\n'), "{axis}: {reason}");
                 refused += 1;
             }
@@ -242,21 +220,21 @@ fn bytes_do_not_depend_on_threads() {
     let profiles = [(P, &plain)];
     let base = Workload { generate: None, ..Workload::default() };
     let axes = over(&["depth=1,0,3", "context=1..600", "batch=1,0,5"]);
-    let sweep = Sweep::new(&models, &profiles, base, axes, PHASES[..2].to_vec(), RoofKind::Peak).unwrap();
+    let sweep =
+        Sweep::new(&models, &profiles, Query::from(base).by(RoofKind::Peak), axes, PHASES[..2].to_vec()).unwrap();
     let grid = ["--over", "depth=1,0,3", "--over", "context=1..600", "--over", "batch=1,0,5"];
-    let formats = [Format::Text, Format::Json, Format::Csv, Format::Markdown];
-    for (format, written) in ["text", "json", "csv", "markdown"].into_iter().zip(formats) {
-        let arguments = [&["sweep", "gpt2", "lfm2-350m", "-p", P, "--format", format][..], &grid].concat();
+    let sheet = Sheet::new(&sweep, Style::default());
+    for format in Format::all() {
+        let arguments = [&["sweep", "gpt2", "lfm2-350m", "-p", P, "--format", format.name()][..], &grid].concat();
         let [one, three] = ["1", "3"].map(|threads| run(&arguments, threads));
         assert!(one.status.success() && one.stderr.is_empty(), "{}", String::from_utf8_lossy(&one.stderr));
-        assert!(one.stdout == three.stdout, "{format}");
-        let sheet = Sheet::new(&sweep, written);
-        let mut expected = sheet.head().unwrap();
+        assert!(one.stdout == three.stdout, "{format:?}");
+        let mut expected = format.head(&sheet).unwrap();
         for place in 0..sweep.cases() {
-            expected.extend(sweep.with_case(place, |case| sheet.rows(case, 0..sweep.settings()).unwrap()));
+            expected.extend(sweep.with_case(place, |case| format.rows(&sheet, case, 0..sweep.settings()).unwrap()));
         }
-        expected.extend(sheet.foot());
-        assert!(one.stdout == expected, "{format}");
+        expected.extend(format.foot(&sheet));
+        assert!(one.stdout == expected, "{format:?}");
     }
 }
 

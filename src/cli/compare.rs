@@ -1,13 +1,11 @@
 //! `roofprobe compare`.
 
 use super::wanted::globs;
-use super::workload::{RoofOption, WorkloadOptions, find_model};
+use super::workload::QueryOptions;
 use crate::compare::{Comparison, compare};
 use crate::error::{Error, Result};
-use crate::model::Model;
-use crate::profile::Profile;
-use crate::report::compare::Shown;
-use crate::report::{self, Format};
+use crate::evaluate::NamedProfile;
+use crate::report::{self, Format, Shown};
 use crate::store::{self, Named};
 use clap::Args;
 
@@ -28,22 +26,20 @@ asked at different extents, which has no verdict.";
 /// Main memory of a CPU (memory.dram) and of a GPU (memory.vram) is one quantity, memory.main; all else is compared by
 /// the ceiling's id. What a profile does not have stays empty.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES, mut_group("LengthOptions", |group| group.requires("models")))]
+#[command(mut_group("UsageOptions", |group| group.requires("models")))]
 pub(super) struct Compare {
     /// Two or more hardware profiles: files, or shipped names that `roofprobe profiles` lists. The first is the reference.
     #[arg(required = true, value_name = "PROFILE")]
     profiles: Vec<String>,
 
-    /// Compare what this model can hope for, too: a name that `roofprobe models` lists, or the path of a Hugging Face
+    /// Compare the predicted performance of this model, too: a name that `roofprobe models` lists, or the path of a Hugging Face
     /// config.json (or of its folder) or of a GGUF file. May be repeated.
     #[arg(short, long = "model", value_name = "MODEL")]
     models: Vec<String>,
 
     #[command(flatten)]
-    workload: WorkloadOptions,
-
-    #[command(flatten)]
-    roof: RoofOption,
+    query: QueryOptions,
 
     /// Show every quantity, not only those that people ask for first. JSON and CSV have every one anyway.
     #[arg(long)]
@@ -56,11 +52,11 @@ pub(super) struct Compare {
 
 impl Compare {
     pub(super) fn run(&self, format: Format) -> Result<()> {
-        let workload = self.workload.workload()?;
+        let query = self.query.query()?;
         let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
-        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
-        let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
-        let mut comparison = compare(&profiles, &models, &workload, self.roof.kind())?;
+        let models = self.query.models(&self.models)?;
+        let profiles: Vec<NamedProfile> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
+        let mut comparison = compare(&profiles, &models, &query)?;
         self.restrict(&mut comparison)?;
         // What was asked for by name is shown, whoever else would want it.
         let shown = if self.all || !self.only.is_empty() { Shown::All } else { Shown::Main };

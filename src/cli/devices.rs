@@ -41,6 +41,7 @@ impl Devices {
             notes: std::iter::once(format!("measure one with: roofprobe measure --device {example}"))
                 .chain(notes.iter().cloned())
                 .collect(),
+            ..Table::default()
         };
         let json = serde_json::json!({ "devices": devices, "notes": notes });
         super::print_report(&Report { tables: vec![table], flat: None, json }, format)

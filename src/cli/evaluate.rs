@@ -1,12 +1,12 @@
 //! `roofprobe evaluate`.
 
-use super::workload::{RoofOption, WorkloadOptions, find_model, find_profiles};
+use super::workload::{QueryOptions, find_profiles};
 use crate::error::Result;
-use crate::evaluate::{Question, evaluate};
+use crate::evaluate::{Query, evaluate};
 use crate::file;
 use crate::measured::{self, Joined};
 use crate::model::Model;
-use crate::report::{self, Format};
+use crate::report::{self, Format, Shown};
 use crate::store::Named;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -23,10 +23,10 @@ Examples:
 How to read it: FLOP/B is the work per byte that memory must deliver. Below the device's ridge point
 memory binds, and tokens per second are bandwidth over bytes; beyond it compute binds.";
 
-/// Tell what a model can hope for on a device: work, intensity, what binds, tokens per second, potential.
+/// Predict how fast models run on a device: tokens per second, time to first token, memory, what binds.
 ///
 /// The work is counted exactly from the architecture. Speeds go by what this device's kernels were measured to do, where
-/// its profile tells, and beside that by peak arithmetic and memory alone, which nothing exceeds. It also tells how many
+/// its profile has that, and beside that by peak arithmetic and memory alone, which nothing exceeds. It also shows how many
 /// sequences, or tokens of a draft, come almost free, and which weights are fastest here.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
@@ -46,10 +46,11 @@ pub(super) struct Evaluate {
     measured: Option<PathBuf>,
 
     #[command(flatten)]
-    workload: WorkloadOptions,
+    query: QueryOptions,
 
-    #[command(flatten)]
-    roof: RoofOption,
+    /// Print the tables behind the answer, too: work, potential, operations, formats. JSON has all of it anyway.
+    #[arg(long)]
+    details: bool,
 
     /// Print the formulas of every operation with their values.
     #[arg(long)]
@@ -58,19 +59,17 @@ pub(super) struct Evaluate {
 
 impl Evaluate {
     pub(super) fn run(&self, format: Format) -> Result<()> {
-        let workload = self.workload.workload()?;
-        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let query = Query { explain: self.explain, advise: true, ..self.query.query()? };
+        let models = self.query.models(&self.models)?;
         let profiles = find_profiles(&self.profiles)?;
-        let question = Question { roof: self.roof.kind(), explain: self.explain, advise: true };
         let mut evaluations = Vec::new();
         for named in &profiles {
             for (model, asked) in models.iter().zip(&self.models) {
-                let evaluation =
-                    evaluate(model, &workload, &named.profile, &named.name, question).map_err(|e| e.within(asked))?;
-                evaluations.push(evaluation);
+                let evaluation = evaluate(model, &query, &named.profile, &named.name);
+                evaluations.push(evaluation.map_err(|e| e.within(asked))?);
             }
         }
-        let mut report = report::evaluation::report(&evaluations)?;
+        let mut report = report::evaluation::report(&evaluations, self.shown())?;
         if let Some(path) = &self.measured {
             let joined = self.join(path, &models, &profiles)?;
             report.append(report::measured::report(&joined)?);
@@ -80,6 +79,10 @@ impl Evaluate {
 }
 
 impl Evaluate {
+    fn shown(&self) -> Shown {
+        if self.details { Shown::All } else { Shown::Main }
+    }
+
     /// The measured rates of `path` that belong to these models and profiles.
     fn join(&self, path: &Path, models: &[Model], profiles: &[Named]) -> Result<Joined> {
         let name = path.display().to_string();

@@ -31,15 +31,15 @@ pub(super) fn hardware() -> Result<(Vec<String>, Option<String>)> {
     Ok((names, none))
 }
 
-/// The name of the GPU that is meant.
+/// The name of the chosen GPU.
 pub(super) fn name(what: Option<&str>) -> Result<String> {
     Ok(chosen(what)?.name)
 }
 
-/// The GPU that is meant, and how its numbers are got.
+/// The chosen GPU, and how its numbers are got.
 ///
 /// # Errors
-/// Misuse when none or several are meant, failure when it cannot be opened.
+/// Misuse when `what` names none or several, failure when it cannot be opened.
 pub(super) fn open(what: Option<&str>) -> Result<(Box<dyn Device>, GpuProvenance)> {
     Gpu::open(&chosen(what)?, interrupted).map(with_provenance)
 }
@@ -51,7 +51,7 @@ pub(super) fn open(what: Option<&str>) -> Result<(Box<dyn Device>, GpuProvenance
 pub(super) fn reopen(earlier: &Earlier) -> Result<(Box<dyn Device>, GpuProvenance)> {
     let profile = &earlier.profile;
     let (Some(info), Some(asked)) = (&profile.device.gpu, &profile.provenance.gpu) else {
-        return Err(earlier.refusal("does not tell which GPU it is of"));
+        return Err(earlier.refusal("does not name its GPU"));
     };
     let (name, id, bus) = (&profile.device.name, info.pci_id.as_deref(), info.pci_bus.as_deref());
     let adapter = gpu::again(&adapters()?, name, id, bus, &asked.backend).map_err(|e| earlier.refusal(e))?;

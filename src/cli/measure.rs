@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::probe;
 use crate::profile::{self, DeviceKind, Effort, Profile, Provenance};
-use crate::report::{self, Format, Report};
+use crate::report::{self, Format, Report, Shown};
 use crate::sample::{self, Finished, Pace};
 use crate::simulate;
 use crate::store;
@@ -39,8 +39,8 @@ pub(super) struct Measure {
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: Selection,
 
-    /// How much time to take: quick is within 15 seconds on two cores, standard within 100, thorough several minutes; a GPU
-    /// takes up to twice as long.
+    /// How much time to take; as a rule standard. quick is within 15 seconds on two cores, standard within 100, thorough
+    /// several minutes; a GPU takes up to twice as long.
     /// More time means tighter intervals and a better chance to meet a shared machine's fast moments.
     #[arg(long, value_enum)]
     effort: Option<EffortName>,
@@ -117,7 +117,7 @@ impl Measure {
         if measured.place == "-" {
             super::print(&profile::to_toml(&measured.profile)?)
         } else {
-            super::print_report(&report::profile::report(&measured.profile)?, format)
+            super::print_report(&report::profile::report(&measured.profile, Shown::Main)?, format)
         }
     }
 
@@ -136,7 +136,7 @@ impl Measure {
             let name = device.to_string();
             let one = Measure { device, only: self.only.clone(), effort: self.effort, ..Measure::quick() };
             match one.measure() {
-                Ok(measured) => reports.push(report::profile::report(&measured.profile)?),
+                Ok(measured) => reports.push(report::profile::report(&measured.profile, Shown::Main)?),
                 Err(error) if interrupted() => return Err(error),
                 Err(error) => {
                     say(&format!("{name} was not measured: {error}"));

@@ -31,8 +31,9 @@ mod wanted;
 mod workload;
 
 use crate::error::{Error, Fault, Result};
-use crate::report::{Format, Report};
-use clap::{Parser, Subcommand, ValueEnum};
+use crate::report::{Format, Report, Style};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Parser, Subcommand};
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
@@ -40,7 +41,7 @@ const EXAMPLES: &str = "\
 Examples:
   roofprobe                                          measure quickly, evaluate a small model
   roofprobe measure --effort standard -o here.toml   a profile to rely on
-  roofprobe show here.toml                           read it aloud
+  roofprobe show here.toml                           what it says, and how far to trust it
   roofprobe evaluate llama-3.2-1b -p here.toml --prompt 512 --generate 128 --weights q4_0
   roofprobe evaluate path/to/config.json --format json
   roofprobe sweep llama-3.2-1b -p here.toml --over context=128..32768*2 --over batch=1,4,16
@@ -51,7 +52,7 @@ Examples:
 Results go to standard output, progress to standard error.
 Exit code 0: done; 1: could not be done; 2: the request or an input file is wrong.";
 
-/// Measures what this device can really do, and tells what a language model can hope for on it.
+/// Measures what a CPU or GPU can do, and predicts how fast a language model runs on it.
 ///
 /// Without a command, roofprobe measures this machine quickly, keeps the profile, and evaluates a small language model
 /// on it.
@@ -62,8 +63,8 @@ pub struct Arguments {
     verb: Option<Verb>,
 
     /// How results are written.
-    #[arg(long, value_enum, default_value_t = FormatName::Text, global = true)]
-    format: FormatName,
+    #[arg(long, value_parser = formats(), default_value = Format::default().name(), global = true)]
+    format: Format,
 }
 
 #[derive(Debug, Subcommand)]
@@ -86,32 +87,28 @@ enum Verb {
     GpuWorker(gpu_worker::GpuWorker),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FormatName {
-    /// Aligned columns for people.
-    Text,
-    /// The whole record, for programs.
-    Json,
-    /// The main table, numbers in full.
-    Csv,
-    /// Every table, for documents.
-    Markdown,
+/// The formats by name, with what each is for.
+fn formats() -> impl TypedValueParser<Value = Format> {
+    let values = Format::all().map(|format| PossibleValue::new(format.name()).help(format.about()));
+    PossibleValuesParser::new(values).map(|name| Format::named(&name).unwrap_or_default())
 }
 
-impl From<FormatName> for Format {
-    fn from(name: FormatName) -> Format {
-        match name {
-            FormatName::Text => Format::Text,
-            FormatName::Json => Format::Json,
-            FormatName::Csv => Format::Csv,
-            FormatName::Markdown => Format::Markdown,
-        }
-    }
+/// Width and colours of standard output: what a terminal has, where it is one and nobody asks otherwise (`NO_COLOR`,
+/// `CLICOLOR_FORCE`; `COLUMNS` is the width of any output).
+fn style() -> Style {
+    let out = std::io::stdout();
+    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = || Some(usize::from(terminal_size::terminal_size_of(&out)?.0.0));
+    let width = asked.or_else(terminal).map_or(Style::default().width, |width: usize| width.max(NARROWEST));
+    Style { width, colour: anstream::AutoStream::choice(&out) != anstream::ColorChoice::Never }
 }
+
+/// Narrower lines are not tried: hardly a word fits them.
+const NARROWEST: usize = 40;
 
 /// Runs the command line and returns the exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
-    let format = arguments.format.into();
+    let format = arguments.format.styled(style());
     let done = match arguments.verb {
         None => first_minute::run(format),
         Some(Verb::Measure(verb)) => verb.run(format),

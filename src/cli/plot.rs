@@ -1,13 +1,11 @@
 //! `roofprobe plot`.
 
 use super::say;
-use super::workload::{RoofOption, WorkloadOptions, find_model};
+use super::workload::QueryOptions;
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, Question, common_roof, evaluate};
+use crate::evaluate::{Evaluation, NamedProfile, common_roof, evaluate};
 use crate::file::{self, Durability};
-use crate::model::Model;
 use crate::plot::{self, Chart, Drawing, Subject, Theme};
-use crate::profile::Profile;
 use crate::report::Format;
 use crate::store::{self, Named};
 use clap::{Args, ValueEnum};
@@ -23,14 +21,15 @@ Examples:
 How to read it: both axes are logarithmic. Slopes are the bandwidths of memory, horizontals the peaks
 of arithmetic; nothing can lie above the lowest that holds for it. A model's point left of the ridge is
 bound by memory, right of it by compute; shaded is what there is left to gain. Pointing at a line or a
-point tells its numbers.";
+point shows its numbers.";
 
 /// Draw the roofline of devices, and where models stand under it, as SVG.
 ///
 /// Several devices are drawn side by side, on the same axes. What a gate did not believe is dashed, what was quoted is
 /// dotted.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES, mut_group("LengthOptions", |group| group.requires("models")))]
+#[command(mut_group("UsageOptions", |group| group.requires("models")))]
 pub(super) struct Plot {
     /// Hardware profiles: files, or shipped names that `roofprobe profiles` lists.
     #[arg(required = true, value_name = "PROFILE")]
@@ -42,10 +41,7 @@ pub(super) struct Plot {
     models: Vec<String>,
 
     #[command(flatten)]
-    workload: WorkloadOptions,
-
-    #[command(flatten)]
-    roof: RoofOption,
+    query: QueryOptions,
 
     /// Where to write the picture; '-' is standard output. A picture that roofprobe drew is written over, nothing else.
     #[arg(short, long, value_name = "FILE", default_value = "roofline.svg")]
@@ -78,21 +74,18 @@ impl From<ThemeName> for Theme {
 
 impl Plot {
     pub(super) fn run(&self, format: Format) -> Result<()> {
-        if format != Format::Text {
+        if format != Format::default() {
             return Err(Error::misuse("--format: a picture is SVG; leave the option out"));
         }
-        let workload = self.workload.workload()?;
+        let query = self.query.query()?;
         let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
-        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
-        let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
-        let roof = self.roof.kind().unwrap_or_else(|| common_roof(&profiles));
-        let question = Question { roof: Some(roof), ..Question::default() };
+        let models = self.query.models(&self.models)?;
+        let profiles: Vec<NamedProfile> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
+        let query = query.by(query.roof.unwrap_or_else(|| common_roof(&profiles)));
         let evaluate = |named: &Named| -> Result<Vec<Evaluation>> {
             let with_names = models.iter().zip(&self.models);
             with_names
-                .map(|(model, asked)| {
-                    evaluate(model, &workload, &named.profile, &named.name, question).map_err(|e| e.within(asked))
-                })
+                .map(|(model, asked)| evaluate(model, &query, &named.profile, &named.name).map_err(|e| e.within(asked)))
                 .collect()
         };
         let evaluations: Vec<Vec<Evaluation>> = named.iter().map(evaluate).collect::<Result<_>>()?;
@@ -103,7 +96,7 @@ impl Plot {
             .collect();
         let chart = Chart::of(&subjects)?;
         let text = plot::svg(&Drawing::of(&chart), self.theme.into());
-        evaluations.iter().flatten().for_each(tell);
+        evaluations.iter().flatten().for_each(say_notes);
         self.write(&text)
     }
 
@@ -126,8 +119,8 @@ impl Plot {
 }
 
 /// What has to be said about a result; a picture has no room for it.
-fn tell(evaluation: &Evaluation) {
+fn say_notes(evaluation: &Evaluation) {
     for note in &evaluation.notes {
-        say(&format!("{} on {}: {note}", evaluation.model, evaluation.profile));
+        say(&format!("{} on {}: {note}", evaluation.model, evaluation.on.profile));
     }
 }

@@ -2,59 +2,71 @@
 
 use crate::error::Result;
 use crate::profile::Profile;
-use crate::report::{Cell, Format, Report, Table};
+use crate::report::{Cell, Column, Format, Report, Table, column};
 use crate::store;
 use clap::Args;
+use serde_json::json;
 
 /// List the shipped hardware profiles, and those kept from measurements on this machine.
 #[derive(Debug, Args)]
 pub(super) struct Profiles {}
 
+/// A profile, the name to ask for it by, and where it is from.
+type Row = (String, &'static str, Profile);
+
 impl Profiles {
     pub(super) fn run(&self, format: Format) -> Result<()> {
-        let mut rows = Vec::new();
-        let mut json = Vec::new();
-        for shipped in store::SHIPPED {
-            add(shipped.name, "shipped", &shipped.profile()?, &mut rows, &mut json);
-        }
-        for (path, profile) in store::kept() {
-            add(&path.display().to_string(), "kept", &profile, &mut rows, &mut json);
-        }
-        let columns =
-            ["profile", "from", "device", "memory read GB/s", "f32 GFLOP/s", "i8 GFLOP/s", "measured", "complete"];
-        let table = Table {
-            title: "Hardware profiles".to_owned(),
-            columns: columns.map(String::from).to_vec(),
-            rows,
-            notes: vec![format!("measurements are kept in {}", store::folder().display())],
-        };
-        super::print_report(
-            &Report { tables: vec![table], flat: None, json: serde_json::json!({ "profiles": json }) },
-            format,
-        )
+        let shipped = store::SHIPPED.iter().map(|one| Ok((one.name.to_owned(), "shipped", one.profile()?)));
+        let kept = store::kept().into_iter().map(|(path, profile)| Ok((path.display().to_string(), "kept", profile)));
+        let rows: Vec<Row> = shipped.chain(kept).collect::<Result<_>>()?;
+        let columns: [Column<Row>; 8] = [
+            column("profile", "profile", |(name, ..): &Row| Cell::text(name)),
+            column("from", "from", |(_, from, _): &Row| Cell::text(*from)),
+            column("device", "device", |(.., p): &Row| Cell::text(&p.device.name)),
+            column("memory read GB/s", "read GB/s", |(.., p): &Row| {
+                Cell::maybe(p.summary.dram_read_gb_per_s.or(p.summary.vram_read_gb_per_s))
+            }),
+            column("f32 GFLOP/s", "f32 GFLOP/s", |(.., p): &Row| Cell::maybe(p.summary.f32_gflop_per_s)),
+            column("i8 GFLOP/s", "i8 GFLOP/s", |(.., p): &Row| Cell::maybe(p.summary.i8_gflop_per_s)),
+            column("measured", "measured", |(.., p): &Row| Cell::text(date(p))),
+            column("complete", "complete", |(.., p): &Row| {
+                Cell::text(if p.provenance.complete { "yes" } else { "no" })
+            }),
+        ];
+        let graded = column("grade", "grade", |(.., p): &Row| grade(p));
+        let flat = Table::flat(&columns, &rows);
+        let mut shown = columns.into_iter().collect::<Vec<_>>();
+        shown.push(graded);
+        let view = ["profile", "device?", "grade", "measured", "memory read GB/s", "f32 GFLOP/s", "i8 GFLOP/s?"];
+        let table = Table::view("Hardware profiles", &shown, &view, &rows)
+            .with_notes([format!("Measurements are kept in {}.", store::folder().display())]);
+        let json = json!({ "profiles": rows.iter().map(record).collect::<Vec<_>>() });
+        super::print_report(&Report { tables: vec![table], flat: Some(flat), json }, format)
     }
 }
 
-fn add(name: &str, from: &str, profile: &Profile, rows: &mut Vec<Vec<Cell>>, json: &mut Vec<serde_json::Value>) {
-    let (summary, provenance) = (&profile.summary, &profile.provenance);
-    rows.push(vec![
-        Cell::text(name),
-        Cell::text(from),
-        Cell::text(profile.device.name.clone()),
-        Cell::maybe(summary.dram_read_gb_per_s.or(summary.vram_read_gb_per_s)),
-        Cell::maybe(summary.f32_gflop_per_s),
-        Cell::maybe(summary.i8_gflop_per_s),
-        Cell::text(if profile.is_quoted() { format!("quoted, {}", provenance.date) } else { provenance.date.clone() }),
-        Cell::text(if provenance.complete { "yes" } else { "no" }),
-    ]);
-    json.push(serde_json::json!({
+fn grade(profile: &Profile) -> Cell {
+    match profile.environment.as_ref().and_then(|environment| environment.grade) {
+        _ if profile.is_quoted() => Cell::text("quoted"),
+        _ if !profile.provenance.complete => Cell::text("incomplete"),
+        grade => Cell::words(grade),
+    }
+}
+
+fn date(profile: &Profile) -> String {
+    let date = &profile.provenance.date;
+    if profile.is_quoted() { format!("quoted, {date}") } else { date.clone() }
+}
+
+fn record((name, from, profile): &Row) -> serde_json::Value {
+    json!({
         "name": name,
         "from": from,
         "device": profile.device.name,
-        "summary": summary,
-        "date": provenance.date,
-        "effort": provenance.effort,
+        "summary": profile.summary,
+        "date": profile.provenance.date,
+        "effort": profile.provenance.effort,
         "quoted": profile.is_quoted(),
-        "complete": provenance.complete,
-    }));
+        "complete": profile.provenance.complete,
+    })
 }

@@ -1,10 +1,9 @@
 //! `roofprobe study`.
 
-use super::workload::{RoofName, cache_type, find_model, find_profiles};
+use super::workload::{UsageOptions, find_profiles};
 use crate::error::{Error, Result};
-use crate::evaluate::common_roof;
-use crate::model::{MOBILE_TIER, Model, Runtime, TensorType, Weights, Workload};
-use crate::profile::Profile;
+use crate::evaluate::{NamedProfile, common_roof};
+use crate::model::{MOBILE_TIER, Model, Runtime, Weights, Workload};
 use crate::report::{self, Format};
 use crate::store::{self, Named};
 use crate::study::{self, PAPER_MODELS, Scenario, Setting};
@@ -65,29 +64,8 @@ struct Common {
     #[arg(long, value_enum, value_name = "NAME", default_value_t = EngineName::Definition)]
     engine: EngineName,
 
-    /// How the key/value cache is stored, as for `evaluate`.
-    #[arg(long, value_name = "TYPE", default_value_t = TensorType::F16, value_parser = cache_type)]
-    kv: TensorType,
-
-    /// Sequences processed together.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    batch: u64,
-
-    /// How multi-head latent attention is done: llama.cpp, vllm or hf.
-    #[arg(long, value_name = "NAME", default_value_t = Runtime::LlamaCpp)]
-    runtime: Runtime,
-
-    /// Tokens that a prefill takes in at once, as for `evaluate`.
-    #[arg(long, value_name = "N")]
-    micro_batch: Option<u64>,
-
-    /// Leave rows without logits out of a prefill's last layer, as for `evaluate`.
-    #[arg(long)]
-    prune_last_layer: bool,
-
-    /// The ceilings that speeds go by; as a rule achieved, where every profile has measured matmuls.
-    #[arg(long, value_enum, value_name = "ROOF")]
-    roof: Option<RoofName>,
+    #[command(flatten)]
+    usage: UsageOptions,
 }
 
 /// A study of one format of weights.
@@ -150,7 +128,7 @@ impl Study {
         let (common, weights) = self.which.asked();
         let models = self.which.models()?;
         let named = self.which.profiles()?;
-        let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
+        let profiles: Vec<NamedProfile> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
         let setting = common.setting(weights, &profiles);
         let study = match &self.which {
             Which::Sequence(_) => study::sequence(&models, &profiles, &setting),
@@ -173,13 +151,14 @@ impl Which {
     }
 
     fn models(&self) -> Result<Vec<Model>> {
-        let named = self.asked().0.models.as_slice();
-        match (named, self) {
+        let common = self.asked().0;
+        let find = |name| common.usage.model(name);
+        match (common.models.as_slice(), self) {
             ([], Which::Attention(_)) => {
-                PAPER_MODELS.iter().map(|&(name, layers)| find_model(name)?.with_layers(layers)).collect()
+                PAPER_MODELS.iter().map(|&(name, layers)| find(name)?.with_layers(layers)).collect()
             }
-            ([], _) => MOBILE_TIER.iter().map(|name| find_model(name)).collect(),
-            (names, _) => names.iter().map(|name| find_model(name)).collect(),
+            ([], _) => MOBILE_TIER.iter().map(|name| find(name)).collect(),
+            (names, _) => names.iter().map(|name| find(name)).collect(),
         }
     }
 
@@ -193,25 +172,14 @@ impl Which {
 }
 
 impl Common {
-    fn setting(&self, weights: Option<Weights>, profiles: &[(&str, &Profile)]) -> Setting {
+    fn setting(&self, weights: Option<Weights>, profiles: &[NamedProfile]) -> Setting {
         let scenarios = if self.scenarios.is_empty() { Scenario::all() } else { self.scenarios.clone() };
+        let workload = Workload { weights, runtime: Runtime::LlamaCpp, ..Workload::default() };
+        let query = self.usage.query(workload);
         Setting {
             scenarios,
             engine: self.engine.into(),
-            workload: self.workload(weights),
-            roof: self.roof.map_or_else(|| common_roof(profiles), RoofName::kind),
-        }
-    }
-
-    fn workload(&self, weights: Option<Weights>) -> Workload {
-        Workload {
-            batch: self.batch,
-            weights,
-            kv: self.kv,
-            runtime: self.runtime,
-            micro_batch: self.micro_batch,
-            prune_last_layer: self.prune_last_layer,
-            ..Workload::default()
+            query: query.by(query.roof.unwrap_or_else(|| common_roof(profiles))),
         }
     }
 }

@@ -1,13 +1,12 @@
 //! `roofprobe sweep`.
 
-use super::workload::{RoofOption, WorkloadOptions, find_model, find_profiles};
+use super::workload::{QueryOptions, find_profiles};
 use crate::error::{Error, Result};
-use crate::evaluate::common_roof;
-use crate::model::{Model, Phase, Workload};
-use crate::profile::Profile;
+use crate::evaluate::NamedProfile;
+use crate::model::{Knob, Phase, Workload};
 use crate::report::Format;
 use crate::report::sweep::Sheet;
-use crate::sweep::{self, Axis, Over, Status};
+use crate::sweep::{self, Axis, Over};
 use clap::{Args, ValueEnum};
 use rayon::prelude::*;
 use std::io::{ErrorKind, IsTerminal, Stdout, Write};
@@ -31,7 +30,7 @@ object per line. A point that cannot be is a row with its reason.";
 
 /// Evaluate models along axes: context, depth, batch, weights and others, one row per point and phase.
 ///
-/// Each row says what `evaluate` says for the same settings.
+/// Each row has the figures of `evaluate` for the same settings.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Sweep {
@@ -53,10 +52,7 @@ pub(super) struct Sweep {
     phases: Vec<PhaseName>,
 
     #[command(flatten)]
-    workload: WorkloadOptions,
-
-    #[command(flatten)]
-    roof: RoofOption,
+    query: QueryOptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -82,22 +78,21 @@ type Share = (u64, Range<u64>);
 
 impl Sweep {
     pub(super) fn run(&self, format: Format) -> Result<()> {
-        let workload = self.workload.workload()?;
-        let axes = self.axes(&workload)?;
-        let models: Vec<Model> = self.models.iter().map(|name| find_model(name)).collect::<Result<_>>()?;
+        let query = self.query.query()?;
+        let axes = self.axes(&query.workload)?;
+        let models = self.query.models(&self.models)?;
         let named = find_profiles(&self.profiles)?;
-        let profiles: Vec<(&str, &Profile)> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
-        let roof = self.roof.kind().unwrap_or_else(|| common_roof(&profiles));
-        let phases = self.phases(&workload, &axes);
-        let sweep = sweep::Sweep::new(&models, &profiles, workload, axes, phases, roof)?;
+        let profiles: Vec<NamedProfile> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
+        let phases = self.phases(&query.workload, &axes);
+        let sweep = sweep::Sweep::new(&models, &profiles, query, axes, phases)?;
         possible(&sweep)?;
-        let sheet = Sheet::new(&sweep, format);
+        let sheet = Sheet::new(&sweep, format.style);
         let mut out = Out::new(&sweep);
-        out.write(&sheet.head()?)?;
+        out.write(&format.head(&sheet)?)?;
         for batch in batches(sweep.cases(), sweep.settings()) {
             let settings: u64 = batch.iter().map(|(_, places)| places.end - places.start).sum();
             let texts: Vec<Vec<Vec<u8>>> =
-                batch.into_par_iter().map(|share| rows(&sweep, &sheet, share)).collect::<Result<_>>()?;
+                batch.into_par_iter().map(|share| rows(&sweep, (format, &sheet), share)).collect::<Result<_>>()?;
             for text in texts.iter().flatten() {
                 out.write(text)?;
             }
@@ -106,27 +101,15 @@ impl Sweep {
             }
             out.advance(settings);
         }
-        out.write(&sheet.foot())?;
+        out.write(&format.foot(&sheet))?;
         out.end()
     }
 
     fn axes(&self, workload: &Workload) -> Result<Vec<Over>> {
         let parse = |text: &String| text.parse().map_err(|why| Error::misuse(format!("--over {why}")));
         let axes: Vec<Over> = self.over.iter().map(parse).collect::<Result<_>>()?;
-        let usual = Workload { generate: None, ..Workload::default() };
         for over in &axes {
-            let set = match over.axis {
-                Axis::Depth => false,
-                Axis::Weights => workload.weights != usual.weights,
-                Axis::Kv => workload.kv != usual.kv,
-                Axis::Prompt => workload.prompt != usual.prompt,
-                Axis::Generate => workload.generate != usual.generate,
-                Axis::Cached => workload.cached != usual.cached,
-                Axis::Context => workload.context != usual.context,
-                Axis::Batch => workload.batch != usual.batch,
-                Axis::MicroBatch => workload.micro_batch != usual.micro_batch,
-            };
-            if set {
+            if over.axis.is_set_in(workload) {
                 let name = over.axis.name();
                 return Err(Error::misuse(format!("--{name}: --over {name} gives its values; leave one of them out")));
             }
@@ -148,7 +131,7 @@ impl Sweep {
         }
         if phases.is_empty() {
             phases.extend([Phase::Prefill, Phase::Decode]);
-            if workload.generate.is_some() || axes.iter().any(|over| over.axis == Axis::Generate) {
+            if workload.generate.is_some() || axes.iter().any(|over| over.axis == Axis::Knob(Knob::GENERATE)) {
                 phases.push(Phase::Generation);
             }
         }
@@ -168,8 +151,10 @@ fn possible(sweep: &sweep::Sweep) -> Result<()> {
             places.into_iter().any(|place| {
                 let mut found = false;
                 case.each_row(place..place + 1, |row| {
-                    found |= row.status == Status::Evaluated;
-                    first.get_or_insert_with(|| format!("{}: {}", row.model, row.reason.unwrap_or_default()));
+                    found |= row.outcome.is_ok();
+                    first.get_or_insert_with(|| {
+                        format!("{}: {}", row.names.model, row.outcome.err().unwrap_or_default())
+                    });
                 });
                 found
             })
@@ -197,13 +182,15 @@ fn batches(cases: u64, settings: u64) -> impl Iterator<Item = Vec<Share>> {
 }
 
 /// The rows of a share as text, block by block.
-fn rows(sweep: &sweep::Sweep, sheet: &Sheet, (case, places): Share) -> Result<Vec<Vec<u8>>> {
+fn rows(sweep: &sweep::Sweep, (format, sheet): (Format, &Sheet), (case, places): Share) -> Result<Vec<Vec<u8>>> {
     let blocks = (places.end - places.start).div_ceil(BLOCK);
     let block = |place: u64| {
         let start = places.start + place * BLOCK;
         start..places.end.min(start + BLOCK)
     };
-    sweep.with_case(case, |case| (0..blocks).into_par_iter().map(|place| sheet.rows(case, block(place))).collect())
+    sweep.with_case(case, |case| {
+        (0..blocks).into_par_iter().map(|place| format.rows(sheet, case, block(place))).collect()
+    })
 }
 
 /// Standard output, and how far it is.
@@ -214,13 +201,13 @@ struct Out {
     all: u64,
     done: u64,
     began: Instant,
-    told: bool,
+    reported: bool,
 }
 
 impl Out {
     fn new(sweep: &sweep::Sweep) -> Out {
         let all = sweep.cases() * sweep.settings();
-        Out { to: std::io::stdout(), closed: false, all, done: 0, began: Instant::now(), told: false }
+        Out { to: std::io::stdout(), closed: false, all, done: 0, began: Instant::now(), reported: false }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -232,18 +219,18 @@ impl Out {
         Ok(())
     }
 
-    /// So many points more. Whoever waits is told, unless the rows are before their eyes.
+    /// So many points more. Progress goes to the terminal, unless the rows go there themselves.
     fn advance(&mut self, points: u64) {
         self.done += points;
         let mut to = std::io::stderr();
         if self.began.elapsed() > PATIENCE && to.is_terminal() && !self.to.is_terminal() {
-            self.told = true;
+            self.reported = true;
             let _ = write!(to, "\r{} of {} points", self.done, self.all);
         }
     }
 
     fn end(mut self) -> Result<()> {
-        if self.told {
+        if self.reported {
             let _ = writeln!(std::io::stderr());
         }
         match self.to.flush() {

@@ -3,127 +3,153 @@
 use super::say;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
-use crate::evaluate::RoofKind;
-use crate::model::{self, Model, Runtime, TensorType, Weights, Workload};
+use crate::evaluate::{Query, RoofKind};
+use crate::model::{self, Model, Runtime, Strictness, TensorType, Weights, Workload};
 use crate::profile::Profile;
 use crate::store::{self, Named};
 use clap::{Args, ValueEnum};
 use std::path::Path;
 
-/// How a model is used. The verb's argument `models` says which.
+/// What is asked of models. The verb's argument `models` says of which.
 #[derive(Debug, Args)]
-pub(super) struct WorkloadOptions {
+pub(super) struct QueryOptions {
+    #[command(flatten)]
+    lengths: LengthOptions,
+
+    #[command(flatten)]
+    usage: UsageOptions,
+}
+
+/// What studies have options of their own for.
+#[derive(Debug, Args)]
+struct LengthOptions {
     /// Tokens of the prompt: the prefill gives logits for the last one.
-    #[arg(long, value_name = "N", default_value_t = 512, requires = "models")]
+    #[arg(long, value_name = "N", default_value_t = 512)]
     prompt: u64,
 
     /// Tokens to generate; adds the phase "generation", end to end.
-    #[arg(long, value_name = "N", requires = "models")]
+    #[arg(long, value_name = "N")]
     generate: Option<u64>,
 
-    /// Keys that the decode step sees, itself included; as a rule one more than the prompt.
-    #[arg(long, value_name = "N", requires = "models")]
+    /// Keys that the decode step sees, itself included; as a rule one more than the prompt. The prefill takes in the prompt all
+    /// the same.
+    #[arg(long, value_name = "N")]
     context: Option<u64>,
 
     /// Tokens in the cache of each sequence before the prompt comes.
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "models")]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     cached: u64,
-
-    /// Sequences processed together.
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "models")]
-    batch: u64,
 
     /// How weights are stored; as a rule f16, and in a GGUF file as they are. f32, f16, bf16; a file type of
     /// llama-quantize (q4_k_m, q4_0, q8_0 …) with its mixture, pure:q4_k for one type throughout; a checkpoint's
     /// layout (awq, gptq-3bit-g64, mlx, nf4, fp8, mxfp4 …).
-    #[arg(long, value_name = "FORMAT", requires = "models")]
+    #[arg(long, value_name = "FORMAT")]
     weights: Option<Weights>,
+}
+
+/// What studies can be asked, too.
+#[derive(Debug, Args)]
+pub(super) struct UsageOptions {
+    /// Sequences processed together.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    batch: u64,
 
     /// How the key/value cache is stored: f32, f16, bf16, fp8, q8_0, q4_0 …
-    #[arg(long, value_name = "TYPE", default_value_t = TensorType::F16, value_parser = cache_type, requires = "models")]
+    #[arg(long, value_name = "TYPE", default_value_t = TensorType::F16, value_parser = cache_type)]
     kv: TensorType,
 
-    /// How multi-head latent attention is done: llama.cpp, vllm or hf (Hugging Face transformers).
-    #[arg(long, value_name = "NAME", default_value_t = Runtime::default(), requires = "models")]
-    runtime: Runtime,
+    /// How multi-head latent attention is done: llama.cpp, vllm or hf (Hugging Face transformers). As a rule vllm, and in
+    /// studies llama.cpp.
+    #[arg(long, value_name = "NAME")]
+    runtime: Option<Runtime>,
 
     /// Tokens that a prefill takes in at once, all sequences together; as a rule the whole prompt, and 512 is llama.cpp's
     /// habit. Each such pass reads all weights again.
-    #[arg(long, value_name = "N", requires = "models")]
+    #[arg(long, value_name = "N")]
     micro_batch: Option<u64>,
 
     /// Behind the last layer's attention, a prefill goes on with the rows whose logits are needed, as llama.cpp does.
-    #[arg(long, requires = "models")]
+    #[arg(long)]
     prune_last_layer: bool,
+
+    /// The ceilings that speeds go by; as a rule achieved, where every profile has measured matmuls.
+    #[arg(long, value_enum, value_name = "ROOF")]
+    roof: Option<RoofName>,
+
+    /// Refuse a config.json with a key that is not understood and may change a count; as a rule a note names it.
+    #[arg(long)]
+    strict: bool,
 }
 
-impl WorkloadOptions {
-    /// The workload asked for.
+impl QueryOptions {
+    /// The models of these names and paths.
+    pub(super) fn models(&self, names: &[String]) -> Result<Vec<Model>> {
+        names.iter().map(|name| self.usage.model(name)).collect()
+    }
+
+    /// What is asked.
     ///
     /// # Errors
-    /// Misuse for one beyond its limits.
-    pub(super) fn workload(&self) -> Result<Workload> {
-        let workload = Workload {
-            prompt: self.prompt,
-            context: self.context,
-            generate: self.generate,
-            batch: self.batch,
-            weights: self.weights,
-            kv: self.kv,
-            cached: self.cached,
-            runtime: self.runtime,
-            micro_batch: self.micro_batch,
-            prune_last_layer: self.prune_last_layer,
-        };
-        workload.validate()?;
-        Ok(workload)
+    /// Misuse for a workload beyond its limits.
+    pub(super) fn query(&self) -> Result<Query> {
+        let &LengthOptions { prompt, generate, context, cached, weights } = &self.lengths;
+        let workload = Workload { prompt, context, generate, weights, cached, ..Workload::default() };
+        let query = self.usage.query(workload);
+        query.workload.validate()?;
+        Ok(query)
     }
 }
 
-pub(super) fn cache_type(word: &str) -> std::result::Result<TensorType, String> {
-    let known = || Workload::CACHES.map(|kind| kind.to_string()).join(", ");
-    TensorType::of_name(word).ok_or_else(|| format!("unknown type {word:?}; known: {}", known()))
+impl UsageOptions {
+    /// A model by name or by path. What is no path that exists, and is not written as one, is a name:
+    /// `meta-llama/Llama-3.2-1B` is one.
+    pub(super) fn model(&self, name: &str) -> Result<Model> {
+        let path = Path::new(name);
+        let ending = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
+        let written_as_path =
+            ending("json") || ending("gguf") || name.starts_with(['.', '/']) || path.components().count() > 2;
+        if written_as_path || path.exists() {
+            let strictness = if self.strict { Strictness::Strict } else { Strictness::Lenient };
+            return model::read_model(path, strictness);
+        }
+        model::find(name)
+    }
+
+    /// What is asked, of the lengths, the weights and the usual runtime of `workload`.
+    pub(super) fn query(&self, workload: Workload) -> Query {
+        let workload = Workload {
+            batch: self.batch,
+            kv: self.kv,
+            runtime: self.runtime.unwrap_or(workload.runtime),
+            micro_batch: self.micro_batch,
+            prune_last_layer: self.prune_last_layer,
+            ..workload
+        };
+        Query { roof: self.roof.map(RoofName::kind), ..workload.into() }
+    }
 }
 
-/// Which ceilings predictions go by.
-#[derive(Debug, Args)]
-pub(super) struct RoofOption {
-    /// The ceilings that speeds go by; as a rule achieved, where every profile has measured matmuls.
-    #[arg(long, value_enum, value_name = "ROOF", requires = "models")]
-    roof: Option<RoofName>,
+fn cache_type(word: &str) -> std::result::Result<TensorType, String> {
+    let choices = || Workload::CACHES.map(|kind| kind.to_string()).join(", ");
+    TensorType::of_name(word).ok_or_else(|| format!("unknown type {word:?}; known: {}", choices()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum RoofName {
+enum RoofName {
     /// Peak arithmetic and main memory, max(F/π, Q/β) for each operation: an upper bound.
     Peak,
     /// What kernels were measured to do with such tensors and so many tokens, and what starting them costs.
     Achieved,
 }
 
-impl RoofOption {
-    /// The roof asked for.
-    pub(super) fn kind(&self) -> Option<RoofKind> {
-        self.roof.map(RoofName::kind)
-    }
-}
-
 impl RoofName {
     /// The roof that it names.
-    pub(super) fn kind(self) -> RoofKind {
+    fn kind(self) -> RoofKind {
         match self {
             RoofName::Peak => RoofKind::Peak,
             RoofName::Achieved => RoofKind::Achieved,
         }
     }
-}
-
-/// A model by name or by path.
-pub(super) fn find_model(name: &str) -> Result<Model> {
-    let path = Path::new(name);
-    let ending = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
-    let looks_like_a_path = path.components().count() > 1 || ending("json") || ending("gguf");
-    if looks_like_a_path || path.is_dir() || path.is_file() { model::read_model(path) } else { model::find(name) }
 }
 
 /// Profiles by name or by path; where none is named, the newest one of this machine.

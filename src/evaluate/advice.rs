@@ -79,14 +79,14 @@ pub struct FormatSpeed {
     pub prefill_tokens_per_s: f64,
     /// Weights, cache and activations.
     pub memory_needed_bytes: u64,
-    /// Whether the device has enough, where that can be told.
+    /// Whether the device has enough, where that is known.
     pub fits: Option<bool>,
 }
 
 /// Why the first of `formats`, the fastest, is faster than the others.
 pub(super) fn because(formats: &[FormatSpeed]) -> String {
-    let Some(first) = formats.first() else { return "no format can be told".to_owned() };
-    let told = |format: &FormatSpeed| {
+    let Some(first) = formats.first() else { return "no format is known".to_owned() };
+    let in_words = |format: &FormatSpeed| {
         format!(
             "{} reads {:.0} MB of weights for a token, and all its traffic goes at {:.1} GB/s",
             format.weights,
@@ -96,9 +96,9 @@ pub(super) fn because(formats: &[FormatSpeed]) -> String {
     };
     let fewest = formats.iter().min_by_key(|format| format.bytes_per_token).unwrap_or(first);
     if fewest.bytes_per_token == first.bytes_per_token {
-        return format!("{}; none of these reads fewer bytes", told(first));
+        return format!("{}; none of these reads fewer bytes", in_words(first));
     }
-    format!("{}; {}: its kernels lose more than its bytes save", told(first), told(fewest))
+    format!("{}; {}: its kernels lose more than its bytes save", in_words(first), in_words(fewest))
 }
 
 #[cfg(test)]

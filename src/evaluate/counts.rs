@@ -1,7 +1,6 @@
 //! Exact counts by class.
 
-use super::exact;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{ByClass, Class};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -20,7 +19,7 @@ enum Count {
 impl ClassCounts {
     /// The count of that name (a class, or `total`); an expectation is rounded.
     pub fn get(&self, name: &str) -> Option<u64> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, count)| match *count {
+        self.0.iter().find(|(class, _)| *class == name).map(|(_, count)| match *count {
             Count::Whole(count) => count,
             Count::Expected(count) => count.round() as u64,
         })
@@ -45,6 +44,15 @@ impl ClassCounts {
         }
         self
     }
+}
+
+/// A count in 64 bits.
+///
+/// # Errors
+/// Misuse when it exceeds them.
+pub(crate) fn exact(count: u128) -> Result<u64> {
+    u64::try_from(count)
+        .map_err(|_| Error::misuse("a count exceeds 64 bits; lower --prompt, --context, --generate or --batch"))
 }
 
 impl Serialize for ClassCounts {

@@ -1,30 +1,30 @@
 //! How the numbers of one operation came about: its formulas with their values, line by line.
 
 use super::Evaluator;
-use super::evaluator::Placed;
+use super::figures::TimedStep;
 use crate::model::{Pass, Step};
 use crate::roofline::{Bound, Kernel, Resource};
 use roofprobe_kernels::Shape;
 
 /// Everything that led to the time of one operation, under every roof that there is.
-pub(super) fn lines(placed: &Placed, evaluator: &Evaluator) -> Vec<String> {
-    let step = &placed.counted.step;
-    let mut lines = vec![extent(placed)];
+pub(super) fn lines(timed: &TimedStep, evaluator: &Evaluator) -> Vec<String> {
+    let step = &timed.counted.step;
+    let mut lines = vec![extent(timed)];
     lines.extend(work(step));
-    let (read, written) = (placed.counted.read_bytes(), placed.counted.written_bytes());
+    let (read, written) = (timed.counted.read_bytes(), timed.counted.written_bytes());
     if read + written > 0 {
         lines.push(format!("Q = {read} B read + {written} B written"));
     }
-    lines.extend(peak(placed, evaluator));
-    lines.extend(achieved(placed));
+    lines.extend(peak(timed, evaluator));
+    lines.extend(achieved(timed));
     lines
 }
 
-fn extent(placed: &Placed) -> String {
-    let step = &placed.counted.step;
+fn extent(timed: &TimedStep) -> String {
+    let step = &timed.counted.step;
     let Shape { m, n, k, pairs, shared } = step.shape;
     let attention = if pairs > 0 { format!(", pairs {pairs}, shared {shared}") } else { String::new() };
-    let pass = match placed.pass {
+    let pass = match timed.pass {
         Pass::Prefill => "prefill",
         Pass::Decode => "decode",
     };
@@ -32,14 +32,14 @@ fn extent(placed: &Placed) -> String {
 }
 
 /// `max(F/π, Q/β)` with its values.
-fn peak(placed: &Placed, evaluator: &Evaluator) -> Option<String> {
-    let Bound { compute, resource, ceiling, .. } = placed.peak;
+fn peak(timed: &TimedStep, evaluator: &Evaluator) -> Option<String> {
+    let Bound { compute, resource, ceiling, .. } = timed.peak;
     ceiling?;
     let roofs = &evaluator.roofs;
-    let load = placed.task.load;
+    let load = timed.task.load;
     let mut sides = Vec::new();
     if load.flops.0 > 0.0 {
-        let roof = roofs.compute(placed.task.arithmetic()).ok()?;
+        let roof = roofs.compute(timed.task.arithmetic()).ok()?;
         sides.push(format!(
             "F/π = {:.4e} / {:.4e} FLOP/s ({}) = {}",
             load.flops.0,
@@ -58,26 +58,26 @@ fn peak(placed: &Placed, evaluator: &Evaluator) -> Option<String> {
         Resource::Memory => "Q/β",
         Resource::Compute => "F/π",
     };
-    let doubt = if placed.peak.undecided() { ", undecided: the intervals overlap" } else { "" };
-    let seconds = time(placed.peak.seconds().0);
+    let doubt = if timed.peak.undecided() { ", undecided: the intervals overlap" } else { "" };
+    let seconds = time(timed.peak.seconds().0);
     Some(format!("peak: {}; the longer is {side}: {seconds}{doubt}", sides.join(", ")))
 }
 
 /// Amount over measured rate, and starting.
-fn achieved(placed: &Placed) -> Option<String> {
-    let bound = placed.achieved?;
+fn achieved(timed: &TimedStep) -> Option<String> {
+    let bound = timed.achieved?;
     if bound.seconds.0 == 0.0 {
         return None;
     }
     let mut parts = Vec::new();
     if let Some(by) = bound.by {
         let alone = bound.seconds.0 - bound.overhead.0;
-        let load = placed.task.load;
+        let load = timed.task.load;
         let (amount, unit) = match by.counted {
             Resource::Compute => (load.flops.0, "FLOP"),
             Resource::Memory => (load.read.0 + load.written.0, "B"),
         };
-        let tokens = match placed.task.kernel {
+        let tokens = match timed.task.kernel {
             Kernel::Matmul { tokens: 1.0 } => " at 1 token".to_owned(),
             Kernel::Matmul { tokens } if tokens.fract() == 0.0 => format!(" at {tokens} tokens"),
             Kernel::Matmul { tokens } => format!(" at {tokens:.2} tokens per expert"),
@@ -87,8 +87,8 @@ fn achieved(placed: &Placed) -> Option<String> {
         parts.push(format!("{amount:.4e} {unit} / {:.4e} {unit}/s ({by}{tokens}) = {}", amount / alone, time(alone)));
     }
     if bound.overhead.0 > 0.0 {
-        let each = bound.overhead.0 / placed.task.launches;
-        parts.push(format!("started {} times × {} = {}", placed.task.launches, time(each), time(bound.overhead.0)));
+        let each = bound.overhead.0 / timed.task.launches;
+        parts.push(format!("started {} times × {} = {}", timed.task.launches, time(each), time(bound.overhead.0)));
     }
     Some(format!("achieved: {}: {}", parts.join(" + "), time(bound.seconds.0)))
 }

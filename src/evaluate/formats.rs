@@ -1,11 +1,10 @@
 //! The advice for one model and workload.
 
 use super::advice::{Advice, FormatSpeed, Free, because};
-use super::{Evaluator, RoofKind, memory::Memory};
+use super::{Evaluator, memory::Memory};
 use crate::error::Result;
 use crate::model::weights::recipe::Recipe;
 use crate::model::{BATCH_MAX, Phase, TensorType, Weights, Workload};
-use crate::profile::Profile;
 
 /// Batches and drafts are searched up to here: beyond what any cache of a small device holds.
 const MOST: u64 = 1 << 12;
@@ -20,36 +19,34 @@ const FORMATS: [Weights; 6] = [
     Weights::Mixture(Recipe::Q4_0),
 ];
 
-pub(super) fn advice(
-    evaluator: &Evaluator,
-    workload: &Workload,
-    profile: &Profile,
-    name: &str,
-    roof: RoofKind,
-) -> Result<Advice> {
-    let model = evaluator.demand().model();
+/// What follows from the speeds of what was asked about.
+///
+/// # Errors
+/// Misuse for a workload beyond its limits, and for a count beyond 64 bits.
+pub(super) fn advice(evaluator: &Evaluator) -> Result<Advice> {
+    let (model, workload) = (evaluator.demand().model(), &evaluator.query.workload);
     let batch = Free::find(MOST, 1, |batch| {
         let workload = Workload { batch, micro_batch: None, ..*workload };
-        Ok(evaluator.seconds(&workload.verification(model, 1)?, roof)?.0)
+        Ok(evaluator.seconds(&workload.verification(model, 1)?)?.0)
     })?;
-    let draft = Free::find(MOST, workload.batch, |tokens| {
-        Ok(evaluator.seconds(&workload.verification(model, tokens)?, roof)?.0)
-    })?;
-    let mut formats = formats(evaluator, workload, profile, name, roof)?;
+    let draft =
+        Free::find(MOST, workload.batch, |tokens| Ok(evaluator.seconds(&workload.verification(model, tokens)?)?.0))?;
+    let mut formats = formats(evaluator)?;
     formats.sort_by(|a, b| b.decode_tokens_per_s.total_cmp(&a.decode_tokens_per_s));
     Ok(Advice {
         tolerance: super::TOLERANCE,
         batch,
         draft,
-        fitting_batch: fitting_batch(evaluator, workload, profile)?,
+        fitting_batch: fitting_batch(evaluator)?,
         fastest_because: because(&formats),
         formats,
     })
 }
 
 /// Weights once, caches for each sequence.
-fn fitting_batch(evaluator: &Evaluator, workload: &Workload, profile: &Profile) -> Result<Option<u64>> {
-    let Some(has) = profile.device.memory_bytes else { return Ok(None) };
+fn fitting_batch(evaluator: &Evaluator) -> Result<Option<u64>> {
+    let Some(has) = evaluator.profile.device.memory_bytes else { return Ok(None) };
+    let workload = &evaluator.query.workload;
     let fits = |batch: u64| -> Result<bool> {
         let workload =
             Workload { batch, micro_batch: workload.micro_batch.map(|tokens| tokens.max(batch)), ..*workload };
@@ -64,27 +61,23 @@ fn fitting_batch(evaluator: &Evaluator, workload: &Workload, profile: &Profile) 
 }
 
 /// What was asked about, then the same shape in every format that its rows allow.
-fn formats(
-    asked: &Evaluator,
-    workload: &Workload,
-    profile: &Profile,
-    name: &str,
-    roof: RoofKind,
-) -> Result<Vec<FormatSpeed>> {
-    let mut speeds = vec![speed(asked, workload, profile, roof)?];
+fn formats(asked: &Evaluator) -> Result<Vec<FormatSpeed>> {
+    let mut speeds = vec![speed(asked)?];
     // Of a file's model the shape is asked about, not the file.
     let shape = asked.demand().model().without_tensors();
     let own = speeds[0].weights.clone();
     for weights in FORMATS.into_iter().filter(|weights| weights.to_string() != own) {
-        let workload = Workload { weights: Some(weights), ..*workload };
+        let workload = Workload { weights: Some(weights), ..asked.query.workload };
+        let query = asked.query.with(workload).by(asked.roof());
         // A format whose blocks its rows do not fill is none for this model.
-        let Ok(evaluator) = Evaluator::new(&shape, workload.weights, workload.kv, profile, name) else { continue };
-        speeds.push(speed(&evaluator, &workload, profile, roof)?);
+        let Ok(evaluator) = Evaluator::new(&shape, &query, asked.profile, asked.name) else { continue };
+        speeds.push(speed(&evaluator)?);
     }
     Ok(speeds)
 }
 
-fn speed(evaluator: &Evaluator, workload: &Workload, profile: &Profile, roof: RoofKind) -> Result<FormatSpeed> {
+fn speed(evaluator: &Evaluator) -> Result<FormatSpeed> {
+    let (workload, roof) = (&evaluator.query.workload, evaluator.roof());
     let phase = |phase| evaluator.figures(workload, phase);
     let (prefill, decode) = (phase(Phase::Prefill)?, phase(Phase::Decode)?);
     let memory_needed_bytes = Memory::of(evaluator, workload)?.total()?;
@@ -96,6 +89,6 @@ fn speed(evaluator: &Evaluator, workload: &Workload, profile: &Profile, roof: Ro
         decode_tokens_per_s: workload.batch as f64 / seconds.0,
         prefill_tokens_per_s: (workload.batch * workload.prompt) as f64 / prefill.seconds(roof).0,
         memory_needed_bytes,
-        fits: profile.device.memory_bytes.map(|has| memory_needed_bytes <= has),
+        fits: evaluator.profile.device.memory_bytes.map(|has| memory_needed_bytes <= has),
     })
 }

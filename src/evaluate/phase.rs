@@ -1,38 +1,32 @@
 //! One phase, with its operations.
 
-use super::evaluator::{Evaluator, Extent, Figures, Placed};
-use super::{ClassCounts, OpResult, PhaseResult, RoofKind, exact, explain};
+use super::figures::{Extent, Figures, TimedStep};
+use super::{ClassCounts, Evaluator, OpResult, PhaseResult, RoofKind, exact, explain};
 use crate::error::Result;
-use crate::model::{Class, Phase, Workload};
+use crate::model::{Class, Phase};
 use crate::potential::Potential;
 use crate::roofline::{Resource, Task};
 use crate::units::{Bytes, Seconds};
 use roofprobe_kernels::Dtype;
 
-/// A phase and the tasks it sets, whose remarks have to be made.
-pub(super) struct Told {
+/// A phase, and its tasks, which the notes are made from.
+pub(super) struct PhaseOutcome {
     pub(super) result: PhaseResult,
     pub(super) tasks: Vec<Task>,
 }
 
-pub(super) fn phase_result(
-    phase: Phase,
-    evaluator: &Evaluator,
-    workload: &Workload,
-    roof: RoofKind,
-    explained: bool,
-) -> Result<Told> {
-    let (mut figures, mut placed) = (Figures::default(), Vec::new());
+pub(super) fn phase_outcome(phase: Phase, evaluator: &Evaluator) -> Result<PhaseOutcome> {
+    let (workload, roof, explained) = (&evaluator.query.workload, evaluator.roof(), evaluator.query.explain);
+    let (mut figures, mut steps) = (Figures::default(), Vec::new());
     for (pass, forward) in workload.forwards(evaluator.demand.model(), phase)? {
-        evaluator.add(pass, &forward, &mut figures, |step| placed.push(step))?;
+        evaluator.add(pass, &forward, &mut figures, |step| steps.push(step))?;
     }
     let totals = &figures.totals;
     let act_bytes = totals.act_elements * u128::from(Dtype::F32.block().bytes);
     let Extent { tokens, context } = Extent::of(workload, phase);
-    let speeds =
-        evaluator.roof_kinds().iter().map(|&kind| figures.speed(kind, phase, workload, longest(&placed, kind)));
+    let speeds = evaluator.roof_kinds().iter().map(|&kind| figures.speed(kind, phase, workload, longest(&steps, kind)));
     let roofs: Vec<_> = speeds.collect();
-    let speed = figures.speed(roof, phase, workload, longest(&placed, roof));
+    let speed = figures.speed(roof, phase, workload, longest(&steps, roof));
     let point = figures.point(roof);
     let whole = figures.seconds(roof);
     let result = PhaseResult {
@@ -59,33 +53,33 @@ pub(super) fn phase_result(
         speed,
         roofs,
         potential: Potential::of(point, evaluator.ridge()),
-        ops: placed
+        ops: steps
             .iter()
             .map(|step| op_result(step, roof, whole, explained.then_some(evaluator)))
             .collect::<Result<_>>()?,
     };
-    Ok(Told { result, tasks: placed.into_iter().map(|step| step.task).collect() })
+    Ok(PhaseOutcome { result, tasks: steps.into_iter().map(|step| step.task).collect() })
 }
 
-/// What one operation takes under `roof`, why, and the measurement or ceiling that says so.
-fn time(placed: &Placed, roof: RoofKind) -> (Seconds, Resource, Option<String>) {
-    match (roof, &placed.achieved) {
+/// What one operation takes under `roof`, why, and the measurement or ceiling that it comes from.
+fn time(timed: &TimedStep, roof: RoofKind) -> (Seconds, Resource, Option<String>) {
+    match (roof, &timed.achieved) {
         (RoofKind::Achieved, Some(achieved)) => {
             (achieved.seconds, achieved.resource, achieved.by.map(|by| by.to_string()))
         }
-        _ => (placed.peak.seconds(), placed.peak.resource, placed.peak.ceiling.map(str::to_owned)),
+        _ => (timed.peak.seconds(), timed.peak.resource, timed.peak.ceiling.map(str::to_owned)),
     }
 }
 
 /// The measurement that takes longest among those of the resource that binds for the larger share of the time.
-fn longest(placed: &[Placed], roof: RoofKind) -> Option<String> {
+fn longest(steps: &[TimedStep], roof: RoofKind) -> Option<String> {
     let mut charged: Vec<(String, Resource, f64)> = Vec::new();
     let mut shares = [0.0, 0.0];
-    for step in placed {
+    for step in steps {
         let (seconds, resource, by) = time(step, roof);
         shares[resource as usize] += seconds.0;
         let Some(by) = by else { continue };
-        match charged.iter_mut().find(|(known, kind, _)| (known, *kind) == (&by, resource)) {
+        match charged.iter_mut().find(|(other, kind, _)| (other, *kind) == (&by, resource)) {
             Some((.., sum)) => *sum += seconds.0,
             None => charged.push((by, resource, seconds.0)),
         }
@@ -99,11 +93,11 @@ fn longest(placed: &[Placed], roof: RoofKind) -> Option<String> {
     of_it.max_by(|a, b| a.2.total_cmp(&b.2)).map(|(by, ..)| by)
 }
 
-fn op_result(placed: &Placed, roof: RoofKind, whole: Seconds, explained: Option<&Evaluator>) -> Result<OpResult> {
-    let Placed { pass, counted, .. } = placed;
+fn op_result(timed: &TimedStep, roof: RoofKind, whole: Seconds, explained: Option<&Evaluator>) -> Result<OpResult> {
+    let TimedStep { pass, counted, .. } = timed;
     let step = &counted.step;
     let bytes = counted.read_bytes() + counted.written_bytes();
-    let (seconds, resource, by) = time(placed, roof);
+    let (seconds, resource, by) = time(timed, roof);
     Ok(OpResult {
         pass: *pass,
         op: step.name,
@@ -121,11 +115,11 @@ fn op_result(placed: &Placed, roof: RoofKind, whole: Seconds, explained: Option<
         oi: (bytes > 0).then(|| counted.cost.flops as f64 / bytes as f64),
         seconds: seconds.0,
         share: seconds / whole,
-        seconds_peak: placed.peak.seconds().0,
-        seconds_achieved: placed.achieved.map(|achieved| achieved.seconds.0),
+        seconds_peak: timed.peak.seconds().0,
+        seconds_achieved: timed.achieved.map(|achieved| achieved.seconds.0),
         bound: by.as_ref().map(|_| resource),
-        undecided: placed.peak.undecided(),
+        undecided: timed.peak.undecided(),
         ceiling: by,
-        explanation: explained.map(|evaluator| explain::lines(placed, evaluator)).unwrap_or_default(),
+        explanation: explained.map(|evaluator| explain::lines(timed, evaluator)).unwrap_or_default(),
     })
 }

@@ -1,9 +1,10 @@
 //! The record of an evaluation: field names are a contract with other tools.
 
-use super::{Advice, ClassCounts};
-use crate::model::{Pass, Phase, Runtime};
+use super::{Advice, ClassCounts, RoofKind};
+use crate::model::{Pass, Phase, Runtime, Workload};
 use crate::potential::Potential;
-use crate::roofline::Resource;
+use crate::profile::{DeviceKind, Effort, GpuClass, Grade, Profile};
+use crate::roofline::{Note, Resource};
 use serde::Serialize;
 
 /// One model on one profile.
@@ -11,10 +12,9 @@ use serde::Serialize;
 pub struct Evaluation {
     /// The model's name.
     pub model: String,
-    /// The profile's name.
-    pub profile: String,
-    /// The device's name in the profile.
-    pub device: String,
+    /// The profile that it was evaluated on.
+    #[serde(flatten)]
+    pub on: ProfileFacts,
     /// Parameters, a tied head counted once; of a GGUF file every element of its tensor table.
     pub params_total: u64,
     /// Parameters that take part in one token: all but the experts that it does not visit.
@@ -29,22 +29,9 @@ pub struct Evaluation {
     pub runtime: Runtime,
     /// How weights are stored: the word of `--weights`, or of the file.
     pub weights: String,
-    /// How the cache is stored.
-    pub kv: String,
-    /// Tokens of the prompt of each sequence.
-    pub prompt: u64,
-    /// Tokens in the cache before the prompt.
-    pub cached: u64,
-    /// Keys that the decode step sees.
-    pub context: u64,
-    /// Tokens generated for each sequence.
-    pub generate: Option<u64>,
-    /// Sequences processed together.
-    pub batch: u64,
-    /// Tokens that a prefill takes in at once, all sequences together; none for the whole prompt.
-    pub micro_batch: Option<u64>,
-    /// Whether a prefill goes on, behind the last layer's mixer, with the rows whose logits are needed.
-    pub prune_last_layer: bool,
+    /// How the model is used.
+    #[serde(flatten)]
+    pub workload: Workload,
     /// The roof that the record goes by.
     pub roof: RoofKind,
     /// Whether a ceiling of the peak roof is quoted, so that the roof is as good as its source.
@@ -65,19 +52,60 @@ pub struct Evaluation {
     pub tensor_bytes: Option<u64>,
     /// Bytes of weights, of the cache at its longest, and of activations (f32, 512 tokens at a time).
     pub memory_needed_bytes: u64,
-    /// Bytes that the device has; none where the profile does not tell.
+    /// Bytes that the device has; none where the profile does not have that.
     pub memory_bytes: Option<u64>,
-    /// Whether it has enough, where that can be told.
+    /// Whether it has enough, where that is known.
     pub fits: Option<bool>,
     /// π/β for the arithmetic of the weights.
     pub ridge_flop_per_byte: f64,
-    /// What has to be said about this result, by the roof that it goes by.
-    pub notes: Vec<String>,
+    /// What has to be said about this result, what changes its meaning first.
+    pub notes: Vec<Note>,
     /// The phases.
     pub phases: Vec<PhaseResult>,
     /// What comes almost free here, and which weights are fastest, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<Advice>,
+}
+
+/// A profile by its name, and how far to trust it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProfileFacts {
+    /// The name that it was asked for by.
+    pub profile: String,
+    /// The device's name in the profile.
+    pub device: String,
+    /// CPU or GPU.
+    pub kind: DeviceKind,
+    /// How a GPU is built in, software included; none for a CPU, and for a quoted GPU whose class is not known.
+    pub class: Option<GpuClass>,
+    /// The grade of the circumstances; none for a quoted profile.
+    pub grade: Option<Grade>,
+    /// How much time the measurement was given.
+    pub effort: Option<Effort>,
+    /// When it began.
+    pub date: String,
+    /// Whether every ceiling asked for has its answer.
+    pub complete: bool,
+    /// The profile that was simulated, when nothing was measured.
+    pub simulated: Option<String>,
+}
+
+impl ProfileFacts {
+    /// Those of `profile`, called `name`.
+    pub fn of(name: &str, profile: &Profile) -> ProfileFacts {
+        let provenance = &profile.provenance;
+        ProfileFacts {
+            profile: name.to_owned(),
+            device: profile.device.name.clone(),
+            kind: profile.device.kind,
+            class: profile.device.gpu.as_ref().map(|gpu| gpu.class),
+            grade: profile.environment.as_ref().and_then(|environment| environment.grade),
+            effort: provenance.effort,
+            date: provenance.date.clone(),
+            complete: provenance.complete,
+            simulated: provenance.simulated.clone(),
+        }
+    }
 }
 
 /// One phase of a workload: exact counts, and the bound of its time.
@@ -144,7 +172,7 @@ pub struct Speed {
     pub bound_by: Option<String>,
     /// The share of the time in operations that memory binds.
     pub memory_bound_share: f64,
-    /// The share of the time in operations of which cannot be told what binds them: the intervals of their ceilings overlap.
+    /// The share of the time in operations whose binding resource is undecided: the intervals of their ceilings overlap.
     pub undecided_share: f64,
     /// The least time, one operation after another.
     pub seconds: f64,
@@ -161,29 +189,10 @@ pub struct Speed {
     /// Generation only: tokens per second after the first, prefill not counted; none for a single token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decode_tokens_per_s: Option<f64>,
-    /// `tokens_per_s` with all ceilings at the lower, and at the upper, end of their 95 % intervals.
-    pub tokens_per_s_interval: [f64; 2],
-}
-
-/// Which ceilings a prediction goes by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RoofKind {
-    /// Peak arithmetic and main memory: `max(F/π, Q/β)` for each operation. No kernel is faster.
-    Peak,
-    /// What the device's kernels were measured to do, per operation, tensor type and number of tokens, and what starting
-    /// them costs.
-    Achieved,
-}
-
-impl RoofKind {
-    /// The word on the command line and in records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            RoofKind::Peak => "peak",
-            RoofKind::Achieved => "achieved",
-        }
-    }
+    /// `tokens_per_s` with all ceilings at the lower, and at the upper, end of their 95 % intervals; none where the ceilings
+    /// that it goes by have no intervals, as quoted ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_s_interval: Option<[f64; 2]>,
 }
 
 /// One operation of a phase, all its repeats together.

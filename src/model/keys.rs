@@ -8,8 +8,6 @@ use std::fmt;
 
 /// How much of a foreign string is repeated in a message.
 const QUOTED_CHARS: usize = 40;
-/// How many foreign keys are listed in a message.
-const LISTED_KEYS: usize = 24;
 
 /// The keys of one configuration. It remembers which were asked for, so that the others can be named.
 pub(super) struct Keys<'a> {
@@ -89,10 +87,9 @@ impl<'a> Keys<'a> {
                 self.assume(name, family, default);
                 Ok(default)
             }
-            ((name, Given::Absent), None) => Err(Error::misuse(format!(
-                "{name}: is missing; add it, or give the model's own config.json (keys found: {})",
-                self.listed()
-            ))),
+            ((name, Given::Absent), None) => {
+                Err(Error::misuse(format!("{name}: is missing; add it, or give the model's own config.json")))
+            }
             ((name, Given::Null), _) => {
                 Err(Error::misuse(format!("{name}: is null; it must be an integer in 1..={most}")))
             }
@@ -177,18 +174,6 @@ impl<'a> Keys<'a> {
             .map(|(key, value)| (key.as_str(), value))
             .collect()
     }
-
-    /// The keys that are there, for a message.
-    pub(super) fn listed(&self) -> String {
-        let mut names: Vec<String> = self.map.keys().take(LISTED_KEYS).map(|key| clipped(key)).collect();
-        if names.is_empty() {
-            return "none".to_owned();
-        }
-        if self.map.len() > LISTED_KEYS {
-            names.push(format!("and {} more", self.map.len() - LISTED_KEYS));
-        }
-        names.join(", ")
-    }
 }
 
 /// Whether a value is not `null`, `false`, zero or empty.
@@ -224,7 +209,7 @@ pub(super) fn quoted(word: &str) -> String {
     format!("\"{}\"", clipped(word))
 }
 
-fn clipped(word: &str) -> String {
+pub(super) fn clipped(word: &str) -> String {
     let mut start: String = word.chars().take(QUOTED_CHARS).flat_map(char::escape_debug).collect();
     if word.chars().nth(QUOTED_CHARS).is_some() {
         start.push('…');

@@ -23,6 +23,8 @@ mod language_model;
 mod layer;
 mod layout;
 mod limits;
+mod nearest;
+#[cfg(feature = "cli")]
 mod read;
 mod rope;
 mod shape;
@@ -36,7 +38,7 @@ pub mod weights;
 mod workload;
 mod zoo;
 
-pub use config::parse_config;
+pub use config::{Strictness, parse_config, parse_config_as};
 pub use demand::{Demand, Run};
 pub use family::Family;
 pub use language_model::{Model, Published, Source};
@@ -45,6 +47,7 @@ pub use layer::{
     Norm, Norms, Shared, ShortConvolution,
 };
 pub use limits::BATCH_MAX;
+#[cfg(feature = "cli")]
 pub use read::{read_config, read_gguf, read_model};
 pub use shape::ModelShape;
 pub use steps::{Among, ByClass, Class, Counted, Forward, Reads, Step, Totals, WeightBytes};
@@ -54,5 +57,5 @@ pub use tensor_types::TensorTypes;
 pub use visible::{keys_read, visible_pairs};
 pub use weights::Weights;
 pub use weights::checkpoint::Checkpoint;
-pub use workload::{Pass, Phase, Runtime, Workload};
+pub use workload::{Knob, Pass, Phase, Runtime, Workload};
 pub use zoo::{MOBILE_TIER, PI_TIER, find, names, parse_zoo, zoo};

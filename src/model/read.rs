@@ -1,6 +1,6 @@
 //! Models by their path: the one place of this module that opens files.
 
-use super::config::parse_config;
+use super::config::{Strictness, parse_config_as};
 use super::gguf::{self, Gguf, parse_gguf};
 use super::language_model::Model;
 use crate::error::{Error, Result};
@@ -12,12 +12,12 @@ use std::path::Path;
 ///
 /// # Errors
 /// Misuse, naming the file and the key or tensor, as [`read_config`] and [`read_gguf`] say it.
-pub fn read_model(path: &Path) -> Result<Model> {
+pub fn read_model(path: &Path, strictness: Strictness) -> Result<Model> {
     if path.is_dir() {
-        return read_config(&path.join("config.json"));
+        return read_config(&path.join("config.json"), strictness);
     }
     if !is_gguf(path) {
-        return read_config(path);
+        return read_config(path, strictness);
     }
     gguf::model(&read_gguf(path)?, &gguf_name(path)).map_err(|e| e.within(path.display()))
 }
@@ -28,9 +28,9 @@ pub fn read_model(path: &Path) -> Result<Model> {
 /// # Errors
 /// Misuse, naming the file and the key: not JSON, an unknown `model_type`, a missing key, a value of the wrong type or
 /// beyond its limit, a contradiction, or a feature that is not supported yet.
-pub fn read_config(path: &Path) -> Result<Model> {
+pub fn read_config(path: &Path, strictness: Strictness) -> Result<Model> {
     let text = crate::file::read_text(path)?;
-    parse_config(&text, &config_name(path)).map_err(|e| e.within(path.display()))
+    parse_config_as(&text, &config_name(path), strictness).map_err(|e| e.within(path.display()))
 }
 
 /// Reads the head of a GGUF file, and of the other parts of a split one, which are looked for beside it.

@@ -5,9 +5,6 @@ use super::keys::Keys;
 use super::layer::{Layer, Mixer};
 use serde_json::Value;
 
-/// Families whose GGUF files keep the factors of long and of short contexts.
-const TWO_TABLES: [&str; 3] = ["phi3", "minicpm", "minicpm3"];
-
 /// How many f32 factors a GGUF file of this configuration has: one for each pair of a head's rotated elements where
 /// frequencies are scaled as in Llama 3, two for each where they are told for long and for short contexts.
 pub(super) fn factors(keys: &Keys, family: Family, layers: &[Layer]) -> u64 {
@@ -24,7 +21,7 @@ pub(super) fn factors(keys: &Keys, family: Family, layers: &[Layer]) -> u64 {
     let pairs = layers.iter().map(rotated).max().unwrap_or_default() / 2;
     match () {
         () if is(&["llama3"]) => pairs,
-        () if is(&["longrope", "su"]) && TWO_TABLES.contains(&family.name()) => 2 * pairs,
+        () if is(&["longrope", "su"]) && family.facts().two_rope_tables => 2 * pairs,
         () => 0,
     }
 }

@@ -7,7 +7,8 @@ use super::steps::Forward;
 use super::tensor_type::TensorType;
 use super::weights::Weights;
 use crate::error::{Error, Result};
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 /// How a model is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,66 @@ pub struct Workload {
     pub micro_batch: Option<u64>,
     /// Whether a prefill goes on, behind the last layer's mixer, with the rows whose logits are needed, as llama.cpp does.
     pub prune_last_layer: bool,
+}
+
+/// A whole number of a workload, as options, axes of sweeps and records name it. [`Knob::ALL`] is what all of them are made
+/// from.
+#[derive(Clone, Copy, Debug)]
+pub struct Knob {
+    /// The name of its option and of its axis.
+    pub name: &'static str,
+    /// Its key in records.
+    pub key: &'static str,
+    /// Its value; none where it is not given.
+    pub get: fn(&Workload) -> Option<u64>,
+    /// Gives it a value.
+    pub set: fn(&mut Workload, u64),
+}
+
+impl Knob {
+    /// Tokens of the prompt.
+    pub const PROMPT: Knob = Knob { name: "prompt", key: "prompt", get: |w| Some(w.prompt), set: |w, n| w.prompt = n };
+    /// Tokens in the cache before the prompt.
+    pub const CACHED: Knob = Knob { name: "cached", key: "cached", get: |w| Some(w.cached), set: |w, n| w.cached = n };
+    /// Keys that the decode step sees.
+    pub const CONTEXT: Knob =
+        Knob { name: "context", key: "context", get: |w| w.context, set: |w, n| w.context = Some(n) };
+    /// Tokens generated.
+    pub const GENERATE: Knob =
+        Knob { name: "generate", key: "generate", get: |w| w.generate, set: |w, n| w.generate = Some(n) };
+    /// Sequences.
+    pub const BATCH: Knob = Knob { name: "batch", key: "batch", get: |w| Some(w.batch), set: |w, n| w.batch = n };
+    /// Tokens that a prefill takes in at once.
+    pub const MICRO_BATCH: Knob =
+        Knob { name: "micro-batch", key: "micro_batch", get: |w| w.micro_batch, set: |w, n| w.micro_batch = Some(n) };
+
+    /// All of them, in the order of records.
+    pub const ALL: [Knob; 6] =
+        [Knob::PROMPT, Knob::CACHED, Knob::CONTEXT, Knob::GENERATE, Knob::BATCH, Knob::MICRO_BATCH];
+}
+
+impl PartialEq for Knob {
+    /// A key is one knob's.
+    fn eq(&self, other: &Knob) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Knob {}
+
+/// A workload as records write it: every knob under its key, the context as it follows from the others. The format of the
+/// weights is not there: a file's is only known with its model.
+impl Serialize for Workload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let settled = self.settled();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("kv", &self.kv.to_string())?;
+        for knob in Knob::ALL {
+            map.serialize_entry(knob.key, &(knob.get)(&settled))?;
+        }
+        map.serialize_entry("prune_last_layer", &self.prune_last_layer)?;
+        map.end()
+    }
 }
 
 /// An inference engine, as far as its choices change what is counted: today, how it does multi-head latent attention.
@@ -160,6 +221,11 @@ impl Workload {
     /// Keys that the token of a decode step sees, itself included.
     pub fn decode_context(&self) -> u64 {
         self.context.unwrap_or(self.filled().saturating_add(1))
+    }
+
+    /// The same workload with its context written out.
+    pub fn settled(&self) -> Workload {
+        Workload { context: Some(self.decode_context()), ..*self }
     }
 
     /// Tokens that the cache of one sequence must hold at the longest.

@@ -7,6 +7,7 @@
 use super::config::closed_config;
 use super::keys::{Keys, quoted};
 use super::language_model::{Model, Published, Source};
+use super::nearest;
 use crate::error::{Error, Result};
 use serde::Deserialize;
 use serde_json::Value;
@@ -154,20 +155,34 @@ pub fn zoo() -> Result<Vec<Model>> {
     FILES.into_iter().map(|(name, text)| read(name, text)).collect()
 }
 
-/// The shipped model of that name, upper and lower case alike.
+/// Words of names that tell how a model was tuned or packed, which changes no count.
+const TUNED: [&str; 8] = ["base", "chat", "deduped", "gguf", "hf", "instruct", "it", "meta"];
+
+/// The shipped model of that name as people write it: with or without its organisation, in any case, `_`, `.` and `-` alike,
+/// tuned or not (`Qwen/Qwen2.5-0.5B-Instruct`), or by the beginning of its name where only one model has it.
 ///
 /// # Errors
-/// Misuse when there is none; the message lists those that are.
+/// Misuse when there is none, or more than one; the message names the nearest.
 pub fn find(name: &str) -> Result<Model> {
-    let wanted = name.to_ascii_lowercase();
-    match FILES.into_iter().find(|(known, _)| *known == wanted) {
-        Some((name, text)) => read(name, text),
-        None => Err(Error::misuse(format!(
-            "no model {} is shipped; give the path of a config.json, or one of: {}",
-            quoted(name),
-            names().collect::<Vec<_>>().join(", ")
-        ))),
+    let asked = nearest::plain(name.rsplit('/').next().unwrap_or(name));
+    let shape: String = asked.split('-').filter(|word| !TUNED.contains(word)).collect::<Vec<_>>().join("-");
+    let is = |asked: &str| FILES.into_iter().find(|(known, _)| nearest::plain(known) == asked);
+    if let Some((name, text)) = is(&asked).or_else(|| is(&shape)) {
+        return read(name, text);
     }
+    let mut begun =
+        FILES.into_iter().filter(|(known, _)| !shape.is_empty() && nearest::plain(known).starts_with(&shape));
+    if let (Some((name, text)), None) = (begun.next(), begun.next()) {
+        return read(name, text);
+    }
+    let remedy = match nearest::names(&shape, names()).as_slice() {
+        [] => "`roofprobe models` lists them".to_owned(),
+        nearest => format!("did you mean: {}? `roofprobe models` lists all", nearest.join(", ")),
+    };
+    Err(Error::misuse(format!(
+        "no model {} is shipped; give the path of a config.json or GGUF file; {remedy}",
+        quoted(name)
+    )))
 }
 
 fn read(name: &str, text: &str) -> Result<Model> {
@@ -260,9 +275,26 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_lists_the_known_ones() {
+    fn names_are_taken_as_people_write_them() {
         assert_eq!(find("Qwen2.5-0.5B").unwrap().name(), "qwen2.5-0.5b");
-        let message = find("gpt-5").unwrap_err().to_string();
-        assert!(message.contains("gpt-5") && message.contains("smollm2-135m"), "{message}");
+        for (asked, name) in [
+            ("meta-llama/Llama-3.2-1B", "llama-3.2-1b"),
+            ("meta-llama/Meta-Llama-3.1-8B-Instruct", "llama-3.1-8b"),
+            ("Qwen/Qwen2.5-0.5B-Instruct", "qwen2.5-0.5b"),
+            ("google/gemma-2-2b-it", "gemma-2-2b"),
+            ("llama-3.2-1", "llama-3.2-1b"),
+            ("Llama_3_2_3B", "llama-3.2-3b"),
+            ("phi-4", "phi-4"),
+            ("tinyllama", "tinyllama-1.1b"),
+        ] {
+            assert_eq!(find(asked).map(|model| model.source.name), Ok(name.to_owned()), "{asked}");
+        }
+        let error = |asked: &str| find(asked).unwrap_err().to_string();
+        assert!(error("llama-3.2").contains("did you mean: llama-3.2-1b, llama-3.2-3b"), "{}", error("llama-3.2"));
+        assert!(error("lama-3.2-1b").contains("did you mean: llama-3.2-1b, "), "{}", error("lama-3.2-1b"));
+        for asked in ["gpt-5", "", "/", "instruct", "x"] {
+            let message = error(asked);
+            assert!(message.contains(&quoted(asked)) && message.len() < 300, "{message}");
+        }
     }
 }

@@ -2,9 +2,10 @@
 
 use super::chart::{Chart, Line, Panel, Point, Trust};
 use super::cluster::Cluster;
-use super::draw::{Frame, Shape, TEXT, TextAnchor};
+use super::frame::Frame;
 use super::geometry::{Quad, Spot, clipped};
 use super::label::{Canvas, Place, place};
+use super::shape::{Shape, TEXT, TextAnchor};
 use super::text;
 use crate::roofline::Resource;
 
@@ -217,9 +218,10 @@ fn words(line: &Line) -> String {
 fn marker(point: &Point, chart: &Chart, at: Spot) -> Shape {
     let model = chart.models.get(point.model).map_or("", String::as_str);
     let phase = chart.phases.iter().find(|key| key.phase == point.phase).map_or("", |key| key.name.as_str());
-    let [low, high] = point.tokens_per_s_interval.map(text::digits);
+    let interval = point.tokens_per_s_interval.map(|ends| ends.map(text::digits));
+    let interval = interval.map_or(String::new(), |[low, high]| format!(" ({low} … {high})"));
     let title = format!(
-        "{model}, {phase}: {} tokens/s ({low} … {high}), {} FLOP/byte, {} GFLOP/s{}",
+        "{model}, {phase}: {} tokens/s{interval}, {} FLOP/byte, {} GFLOP/s{}",
         text::digits(point.tokens_per_s),
         text::digits(point.intensity),
         text::digits(point.performance),

@@ -1,69 +1,86 @@
-//! Advice, read aloud: what comes almost free, and which weights are fastest.
+//! Advice: what comes almost free, and which weights are fastest.
 
-use super::{Cell, Table};
+use super::cell::{Cell, digits};
+use super::table::{Column, Table, column};
 use crate::evaluate::{Advice, Evaluation, FormatSpeed, Free};
 
-/// Batches and drafts.
-pub(super) fn free(result: &Evaluation, advice: &Advice) -> Table {
-    let row = |what: &str, free: &Free| {
-        let count = if free.at_least { format!("≥ {}", free.count) } else { free.count.to_string() };
-        vec![
-            Cell::text(what),
-            Cell::text(count),
-            Cell::number(free.seconds_of_one * 1e3),
-            Cell::number(free.seconds * 1e3),
-            Cell::number(free.tokens_per_s),
-        ]
+/// The advice in two lines.
+pub(super) fn lines(result: &Evaluation, advice: &Advice) -> [String; 2] {
+    let percent = (advice.tolerance - 1.0) * 100.0;
+    let upto = |free: &Free| format!("{}{}", if free.at_least { "at least " } else { "" }, free.count);
+    let free = match (advice.batch.count, advice.draft.count) {
+        (1, 1) => format!("A second sequence, or a second token to verify, takes more than {percent:.0} % longer."),
+        _ => format!(
+            "Batch {}, or a draft of {} tokens to verify, takes at most {percent:.0} % longer than one token.",
+            upto(&advice.batch),
+            upto(&advice.draft)
+        ),
     };
-    let fitting = match (advice.fitting_batch, result.memory_bytes) {
-        (Some(batch), _) => format!("So many sequences fit in memory, {} tokens each: {batch}.", longest(result)),
+    let fastest = advice
+        .formats
+        .first()
+        .map(|first| format!("Fastest weights: {}, {} tokens/s.", first.weights, digits(first.decode_tokens_per_s, 3)));
+    [free, [fitting(result, advice), fastest.unwrap_or_default()].join(" ").trim_end().to_owned()]
+}
+
+fn fitting(result: &Evaluation, advice: &Advice) -> String {
+    match (advice.fitting_batch, result.memory_bytes) {
+        (Some(batch), _) => format!("{batch} sequences of {} tokens fit in memory.", result.workload.longest()),
         (None, Some(_)) => "Not even one sequence fits in memory.".to_owned(),
         (None, None) => {
-            "How many sequences fit cannot be told: the profile does not say how much memory there is.".to_owned()
+            "How many sequences fit is unknown: the profile does not say how much memory there is.".to_owned()
         }
-    };
-    let notes = vec![
-        format!(
-            "Up to these numbers a step takes at most {:.0} % longer than one of one.",
-            (advice.tolerance - 1.0) * 100.0
-        ),
-        "tokens to verify: a draft of one token less, and the last token known, judged in one pass.".to_owned(),
-        fitting,
+    }
+}
+
+/// What is more of, and how many come almost free.
+type Gain<'r> = (&'r str, &'r Free);
+
+/// Batches and drafts; weights side by side.
+pub(super) fn tables(result: &Evaluation, advice: &Advice) -> [Table; 2] {
+    let count = |free: &Free| if free.at_least { format!("≥ {}", free.count) } else { free.count.to_string() };
+    let free: [Column<Gain>; 5] = [
+        column("what", "", |(what, _): &Gain| Cell::text(*what)),
+        column("up to", "up to", move |(_, free): &Gain| Cell::text(count(free))),
+        column("one", "ms of one", |(_, free): &Gain| Cell::scaled(free.seconds_of_one, 1e3)),
+        column("all", "ms of all", |(_, free): &Gain| Cell::scaled(free.seconds, 1e3)),
+        column("rate", "tokens/s", |(_, free): &Gain| Cell::number(free.tokens_per_s)),
     ];
-    Table {
-        title: format!("{} on {}: what comes almost free at context {}", result.model, result.profile, result.context),
-        columns: ["", "up to", "ms of one", "ms of all", "tokens/s"].map(str::to_owned).to_vec(),
-        rows: vec![row("sequences (batch)", &advice.batch), row("tokens to verify (draft)", &advice.draft)],
-        notes,
-    }
-}
-
-fn longest(result: &Evaluation) -> u64 {
-    result.context.max(result.cached + result.prompt + result.generate.unwrap_or(0))
-}
-
-/// Weights side by side.
-pub(super) fn formats(result: &Evaluation, advice: &Advice) -> Table {
-    let row = |format: &FormatSpeed| {
-        vec![
-            Cell::text(&format.weights),
-            Cell::number(format.bytes_per_token as f64 / 1e6),
-            Cell::number(format.gb_per_s),
-            Cell::number(format.decode_tokens_per_s),
-            Cell::number(format.prefill_tokens_per_s),
-            Cell::number(format.memory_needed_bytes as f64 / f64::from(1 << 20)),
-            match format.fits {
-                Some(true) => Cell::text("yes"),
-                Some(false) => Cell::text("no"),
-                None => Cell::Empty,
-            },
-        ]
-    };
-    let columns = ["weights", "MB per token", "GB/s", "decode tokens/s", "prefill tokens/s", "MiB needed", "fits"];
-    Table {
-        title: format!("{} on {}: which weights are fastest", result.model, result.profile),
-        columns: columns.map(str::to_owned).to_vec(),
-        rows: advice.formats.iter().map(row).collect(),
-        notes: vec![format!("{}.", advice.fastest_because)],
-    }
+    let formats: [Column<FormatSpeed>; 7] = [
+        column("weights", "weights", |format: &FormatSpeed| Cell::text(&format.weights)),
+        column("bytes", "MB per token", |format: &FormatSpeed| Cell::amount(format.bytes_per_token, 1e6)),
+        column("bandwidth", "GB/s", |format: &FormatSpeed| Cell::number(format.gb_per_s)),
+        column("decode", "decode tokens/s", |format: &FormatSpeed| Cell::number(format.decode_tokens_per_s)),
+        column("prefill", "prefill tokens/s", |format: &FormatSpeed| Cell::number(format.prefill_tokens_per_s)),
+        column("needs", "MiB needed", |format: &FormatSpeed| {
+            Cell::amount(format.memory_needed_bytes, f64::from(1 << 20))
+        }),
+        column("fits", "fits", |format: &FormatSpeed| {
+            Cell::words(format.fits.map(|fits| if fits { "yes" } else { "no" }))
+        }),
+    ];
+    let on = format!("{} on {}", result.model, result.on.profile);
+    let rows = [("sequences (batch)", &advice.batch), ("tokens to verify (draft)", &advice.draft)];
+    let view = ["what", "up to", "one", "all", "rate"];
+    let tolerance = (advice.tolerance - 1.0) * 100.0;
+    [
+        Table::view(
+            format!("{on}: what comes almost free at context {}", result.workload.decode_context()),
+            &free,
+            &view,
+            &rows,
+        )
+        .with_notes([
+            format!("Up to these numbers a step takes at most {tolerance:.0} % longer than one of one."),
+            "tokens to verify: a draft of one token less, and the last token known, judged in one pass.".to_owned(),
+            fitting(result, advice),
+        ]),
+        Table::view(
+            format!("{on}: which weights are fastest"),
+            &formats,
+            &["weights", "bytes", "bandwidth", "decode", "prefill", "needs?", "fits"],
+            &advice.formats,
+        )
+        .with_notes([format!("{}.", advice.fastest_because)]),
+    ]
 }

@@ -1,28 +1,21 @@
-//! Devices side by side, read aloud: who is compared, what they reach, and what each model can hope for on them.
+//! Devices side by side: who is compared, what they reach, and the predicted performance of models on them.
 
-use super::{Cell, Report, Table};
-use crate::compare::{
-    Compared, Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict,
-};
+use super::ceilings::Rank;
+use super::cell::{Cell, significant};
+use super::evaluation::{day, standing};
+use super::table::{Column, Report, Shown, Table, column, grouped};
+use crate::compare::{Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict};
 use crate::error::{Error, Result};
+use crate::evaluate::Note;
+use crate::evaluate::ProfileFacts;
 use crate::model::Phase;
 use crate::profile::{GpuClass, Status};
-use roofprobe_kernels::Isa;
-
-/// Which quantities people are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
-    /// Those that most readers ask for first.
-    Main,
-    /// Every one.
-    All,
-}
 
 /// How to read a ratio.
 const RATIO_NOTE: &str =
-    "× P1: times as fast as P1; above 1 is faster, for ns and µs too. low, high: what both intervals allow.";
+    "P2/P1: how many times as fast as P1; above 1 is faster, for ns and µs too. low, high: what both intervals allow.";
 /// The same where the interval has no columns.
-const RATIO_NOTE_NARROW: &str = "× P1: times as fast as P1; above 1 is faster, for ns and µs too.";
+const RATIO_NOTE_NARROW: &str = "P2/P1: how many times as fast as P1; above 1 is faster, for ns and µs too.";
 /// What stands before a value that was not simply measured, before a ratio that is not decided, and what it means.
 const MARKS: [(&str, &str); 5] = [
     (SUSPECT, "suspect: a gate did not believe this value"),
@@ -48,7 +41,7 @@ pub fn report(comparison: &Comparison, shown: Shown) -> Result<Report> {
         .map_err(|e| Error::failure(format!("the comparison cannot be written as JSON: {e}")))?;
     let mut tables = vec![profiles(comparison), quantities(comparison, shown)];
     tables.extend(comparison.models.iter().map(model));
-    Ok(Report { tables, flat: Some(flat(comparison)), json })
+    Ok(Report { tables, flat: Some(Table::flat(&flat_columns(), &lines(comparison))), json })
 }
 
 /// The short name of a profile in column heads: there is no room for its own.
@@ -64,10 +57,9 @@ fn profiles(comparison: &Comparison) -> Table {
             Cell::text(label(place)),
             Cell::text(&profile.profile),
             Cell::text(device(profile)),
-            Cell::text(profile.grade.map_or("none".to_owned(), |grade| grade.to_string())),
+            Cell::text(standing(profile)),
             profile.effort.map_or(Cell::Empty, |effort| Cell::text(effort.name())),
-            // The day is enough for people.
-            Cell::text(profile.date.split('T').next().unwrap_or_default()),
+            Cell::text(day(profile)),
         ]);
         if !profile.complete {
             notes.push(format!("{} is incomplete: some of its quantities were not measured yet", label(place)));
@@ -77,31 +69,18 @@ fn profiles(comparison: &Comparison) -> Table {
         }
     }
     let columns = ["", "profile", "device", "grade", "effort", "measured"].map(String::from).to_vec();
-    Table { title: "Devices side by side; P1 is the reference".to_owned(), columns, rows, notes }
+    Table { title: "Devices side by side; P1 is the reference".to_owned(), columns, rows, notes, ..Table::default() }
 }
 
 /// The device's name; where the host's cores play the GPU, nobody shall take it for one.
-fn device(profile: &Compared) -> String {
+fn device(profile: &ProfileFacts) -> String {
     let warning = if profile.class == Some(GpuClass::Software) { ", software, no GPU" } else { "" };
     format!("{}{warning}", profile.device)
 }
 
-/// Whether most readers would ask for this quantity.
-fn is_main(quantity: &str) -> bool {
-    match quantity.split('.').collect::<Vec<_>>().as_slice() {
-        ["memory", "main", access] => ["read", "copy", "triad"].contains(access),
-        ["memory", _, "read"] | ["compute", _] | ["matmul", _, "m1" | "m512"] => true,
-        // What one instruction set of several reaches is for those who write kernels.
-        ["compute", _, way, ..] => !Isa::ALL.iter().any(|isa| isa.name() == *way),
-        ["attention", _, "decode" | "prefill"] => true,
-        ["latency" | "overhead" | "transfer", ..] => true,
-        _ => false,
-    }
-}
-
 fn quantities(comparison: &Comparison, shown: Shown) -> Table {
     let chosen: Vec<&Quantity> =
-        comparison.quantities.iter().filter(|q| shown == Shown::All || is_main(&q.quantity)).collect();
+        comparison.quantities.iter().filter(|q| shown == Shown::All || Rank::of(&q.quantity) <= Rank::Main).collect();
     let row = |quantity: &&Quantity| {
         let head = vec![Cell::text(&quantity.quantity), quantity.unit.map_or(Cell::Empty, Cell::text)];
         let extents = quantity.entries[0].as_ref().map(|first| first.extents);
@@ -122,7 +101,7 @@ fn quantities(comparison: &Comparison, shown: Shown) -> Table {
         notes.push(format!("{hidden} more quantities: --all shows them"));
     }
     let columns = columns(&["quantity", "unit"], comparison.profiles.len());
-    Table { title: "What they reach".to_owned(), columns, rows, notes }
+    Table { title: "Ceilings".to_owned(), columns, rows, keys: 2, notes, ..Table::default() }
 }
 
 /// Column heads: one of values per profile, one of ratios per profile but the first; with two profiles there is room for
@@ -132,7 +111,7 @@ fn columns(first: &[&str], profiles: usize) -> Vec<String> {
     for place in 0..profiles {
         columns.push(label(place));
         if place > 0 {
-            columns.push("× P1".to_owned());
+            columns.push(format!("{}/{}", label(place), label(0)));
         }
     }
     if profiles == 2 {
@@ -167,7 +146,7 @@ fn value(entry: &Entry) -> Cell {
         _ => "",
     };
     match entry.value {
-        Some(value) => Cell::Number { exact: value.to_string(), shown: format!("{mark}{}", super::significant(value)) },
+        Some(value) => Cell::Number { exact: value.to_string(), shown: format!("{mark}{}", significant(value)) },
         None => Cell::text(NO_VALUE),
     }
 }
@@ -195,14 +174,8 @@ fn legend(rows: &[Vec<Cell>]) -> impl Iterator<Item = String> {
 
 /// Which rows were asked at different extents, and what differs; rows alike together.
 fn different_extents(quantities: &[&Quantity]) -> Option<String> {
-    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
-    for quantity in quantities.iter().filter(|quantity| !quantity.same_extents) {
-        let what = differences(quantity);
-        match groups.iter_mut().find(|(known, _)| *known == what) {
-            Some((_, names)) => names.push(&quantity.quantity),
-            None => groups.push((what, vec![&quantity.quantity])),
-        }
-    }
+    let differing = quantities.iter().filter(|quantity| !quantity.same_extents);
+    let groups = grouped(differing.map(|quantity| (differences(quantity), quantity.quantity.as_str())));
     let words: Vec<String> = groups.iter().map(|(what, names)| format!("{} ({what})", names.join(", "))).collect();
     let note =
         || format!("{DIFFERENT} asked at different or unknown extents, so there is no verdict: {}", words.join("; "));
@@ -229,21 +202,18 @@ fn differences(quantity: &Quantity) -> String {
 
 /// Why some values are not simply measured; those of one profile and reason on one line.
 fn reasons(quantities: &[&Quantity]) -> Vec<String> {
-    let mut groups: Vec<(usize, Status, &str, Vec<&str>)> = Vec::new();
-    for quantity in quantities {
-        for (place, entry) in quantity.entries.iter().enumerate() {
-            let Some(entry) = entry.as_ref().filter(|entry| entry.status != Status::Measured) else { continue };
-            let reason = entry.reason.as_deref().or(entry.source.as_deref()).unwrap_or_default();
-            match groups.iter_mut().find(|(p, status, known, _)| (*p, *status, *known) == (place, entry.status, reason))
-            {
-                Some((.., names)) => names.push(&quantity.quantity),
-                None => groups.push((place, entry.status, reason, vec![&quantity.quantity])),
-            }
-        }
-    }
-    groups.sort_by_key(|(place, ..)| *place);
-    let line = |(place, status, reason, names): (usize, Status, &str, Vec<&str>)| {
-        format!("{} {}: {status}: {reason}", label(place), names.join(", "))
+    let entries = quantities.iter().flat_map(|quantity| {
+        let entries = quantity.entries.iter().enumerate().filter_map(|(place, entry)| Some((place, entry.as_ref()?)));
+        entries.map(move |(place, entry)| (place, entry, quantity.quantity.as_str()))
+    });
+    let doubtful = entries.filter(|(_, entry, _)| entry.status != Status::Measured);
+    let mut groups = grouped(doubtful.map(|(place, entry, name)| {
+        let reason = entry.reason.as_deref().or(entry.source.as_deref()).unwrap_or_default();
+        ((place, entry.status, reason), name)
+    }));
+    groups.sort_by_key(|((place, ..), _)| *place);
+    let line = |((place, status, reason), names): ((usize, Status, &str), Vec<&str>)| {
+        format!("{} {status}: {reason}: {}", label(place), names.join(", "))
     };
     groups.into_iter().map(line).collect()
 }
@@ -255,7 +225,7 @@ fn model(model: &ModelComparison) -> Table {
     notes.extend(remarks(&model.notes));
     Table {
         title: format!(
-            "What {} can hope for: {} weights, {} cache, batch {}, {} roof",
+            "Predicted performance of {}: {} weights, {} cache, batch {}, {} roof",
             model.model,
             model.weights,
             model.kv,
@@ -264,7 +234,9 @@ fn model(model: &ModelComparison) -> Table {
         ),
         columns: columns(&["phase", ""], profiles),
         rows,
+        keys: 2,
         notes,
+        ..Table::default()
     }
 }
 
@@ -283,95 +255,84 @@ fn phase(phase: &PhaseComparison) -> [Vec<Cell>; 2] {
 }
 
 /// Remarks, each once, with the profiles that it is about.
-fn remarks(notes: &[Vec<String>]) -> Vec<String> {
-    let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
-    for (place, notes) in notes.iter().enumerate() {
-        for note in notes {
-            match groups.iter_mut().find(|(known, _)| known == note) {
-                Some((_, labels)) => labels.push(label(place)),
-                None => groups.push((note, vec![label(place)])),
-            }
-        }
-    }
-    groups.into_iter().map(|(note, labels)| format!("{}: {note}", labels.join(", "))).collect()
+fn remarks(notes: &[Vec<Note>]) -> Vec<String> {
+    let all = notes.iter().enumerate().flat_map(|(place, notes)| notes.iter().map(move |note| (note, label(place))));
+    grouped(all).into_iter().map(|(note, labels)| format!("{}: {note}", labels.join(", "))).collect()
 }
 
-/// Everything for CSV, one line per quantity and profile, then per model, phase and profile.
-fn flat(comparison: &Comparison) -> Table {
-    let mut columns = vec![
-        "model",
-        "quantity",
-        "unit",
-        "profile",
-        "id",
-        "status",
-        "value",
-        "ci95_low",
-        "ci95_high",
-        "second_value",
-        "second_unit",
-        "ratio",
-        "ratio_low",
-        "ratio_high",
-        "verdict",
-        "bound",
-        "bound_by",
-        "reason",
-        "same_extents",
-    ];
-    columns.extend(Extents::NAMES);
-    let mut rows = Vec::new();
+/// A line of CSV: a quantity of one profile, or a phase of a model on it.
+struct Line<'r> {
+    model: Option<&'r str>,
+    quantity: &'r str,
+    unit: Option<&'static str>,
+    profile: &'r str,
+    entry: Option<(&'r Entry, bool)>,
+    speed: Option<&'r Speed>,
+}
+
+impl Line<'_> {
+    fn ratio(&self) -> Option<Ratio> {
+        self.speed.map_or_else(|| self.entry.and_then(|(entry, _)| entry.ratio), |speed| speed.ratio)
+    }
+
+    fn interval(&self) -> Option<[f64; 2]> {
+        self.speed.map_or_else(|| self.entry.and_then(|(entry, _)| entry.ci95), |speed| speed.tokens_per_s_interval)
+    }
+
+    fn value(&self) -> Option<f64> {
+        self.speed.map_or_else(|| self.entry.and_then(|(entry, _)| entry.value), |speed| Some(speed.tokens_per_s))
+    }
+}
+
+/// Every quantity of every profile, then every phase of every model on it.
+fn lines(comparison: &Comparison) -> Vec<Line<'_>> {
+    let mut lines = Vec::new();
     for quantity in &comparison.quantities {
         for (profile, entry) in comparison.profiles.iter().zip(&quantity.entries) {
-            let unit = quantity.unit.map_or(Cell::Empty, Cell::text);
-            let mut row = vec![Cell::Empty, Cell::text(&quantity.quantity), unit, Cell::text(&profile.profile)];
-            row.extend(entry.as_ref().map(|entry| flat_entry(entry, quantity.same_extents)).unwrap_or_default());
-            row.resize(columns.len(), Cell::Empty);
-            rows.push(row);
+            let entry = entry.as_ref().map(|entry| (entry, quantity.same_extents));
+            let (unit, quantity, profile) = (quantity.unit, &quantity.quantity, &profile.profile);
+            let quantity = quantity.as_str();
+            lines.push(Line { model: None, quantity, unit, profile, entry, speed: None });
         }
     }
-    for model in &comparison.models {
-        for phase in &model.phases {
-            for (profile, speed) in comparison.profiles.iter().zip(&phase.entries) {
-                let head = [model.model.as_str(), phase.phase.name(), "tokens/s", profile.profile.as_str()];
-                let mut row: Vec<Cell> = head.into_iter().map(Cell::text).chain(flat_speed(speed)).collect();
-                row.resize(columns.len(), Cell::Empty);
-                rows.push(row);
-            }
+    for (model, phase) in comparison.models.iter().flat_map(|model| model.phases.iter().map(move |p| (model, p))) {
+        for (profile, speed) in comparison.profiles.iter().zip(&phase.entries) {
+            let (unit, quantity, profile) = (Some("tokens/s"), phase.phase.name(), &profile.profile);
+            lines.push(Line { model: Some(&model.model), quantity, unit, profile, entry: None, speed: Some(speed) });
         }
     }
-    Table { columns: columns.into_iter().map(String::from).collect(), rows, ..Table::default() }
+    lines
 }
 
-fn flat_entry(entry: &Entry, same_extents: bool) -> Vec<Cell> {
-    let text = |words: Option<&str>| words.map_or(Cell::Empty, Cell::text);
-    let mut cells = vec![Cell::text(&entry.id), Cell::text(entry.status.name()), Cell::maybe(entry.value)];
-    cells.extend(ends(entry.ci95));
-    cells.extend([Cell::maybe(entry.second_value), text(entry.second_unit)]);
-    cells.extend(flat_ratio(entry.ratio));
-    cells.extend([Cell::Empty, Cell::Empty, text(entry.reason.as_deref().or(entry.source.as_deref()))]);
-    cells.push(Cell::text(same_extents.to_string()));
-    let extents = entry.extents.unwrap_or_default().values();
-    cells.extend(extents.map(|extent| extent.map_or(Cell::Empty, |n| Cell::count(u128::from(n)))));
-    cells
-}
-
-fn flat_speed(speed: &Speed) -> Vec<Cell> {
-    let mut cells = vec![Cell::Empty, Cell::Empty, Cell::number(speed.tokens_per_s)];
-    cells.extend(ends(speed.tokens_per_s_interval));
-    cells.extend([Cell::Empty, Cell::Empty]);
-    cells.extend(flat_ratio(speed.ratio));
-    cells.extend([Cell::text(speed.bound.name()), speed.bound_by.as_ref().map_or(Cell::Empty, Cell::text)]);
-    cells
-}
-
-fn flat_ratio(ratio: Option<Ratio>) -> Vec<Cell> {
-    let mut cells = vec![Cell::maybe(ratio.map(|r| r.value))];
-    cells.extend(ends(ratio.and_then(|r| r.interval)));
-    cells.push(ratio.and_then(|r| r.verdict).map_or(Cell::Empty, |verdict| Cell::text(verdict.name())));
-    cells
-}
-
-fn ends(interval: Option<[f64; 2]>) -> [Cell; 2] {
-    [Cell::maybe(interval.map(|ends| ends[0])), Cell::maybe(interval.map(|ends| ends[1]))]
+fn flat_columns<'r>() -> Vec<Column<Line<'r>>> {
+    let verdict = |l: &Line| Cell::words(l.ratio().and_then(|r| r.verdict).map(Verdict::name));
+    let reason = |l: &Line| Cell::words(l.entry.and_then(|(entry, _)| entry.reason.as_ref().or(entry.source.as_ref())));
+    let mut columns = vec![
+        column("model", "", |l: &Line| Cell::words(l.model)),
+        column("quantity", "", |l: &Line| Cell::text(l.quantity)),
+        column("unit", "", |l: &Line| Cell::words(l.unit)),
+        column("profile", "", |l: &Line| Cell::text(l.profile)),
+        column("id", "", |l: &Line| Cell::words(l.entry.map(|(entry, _)| &entry.id))),
+        column("status", "", |l: &Line| Cell::words(l.entry.map(|(entry, _)| entry.status))),
+        column("value", "", |l: &Line| Cell::maybe(l.value())),
+        column("ci95_low", "", |l: &Line| Cell::maybe(l.interval().map(|[low, _]| low))),
+        column("ci95_high", "", |l: &Line| Cell::maybe(l.interval().map(|[_, high]| high))),
+        column("second_value", "", |l: &Line| Cell::maybe(l.entry.and_then(|(entry, _)| entry.second_value))),
+        column("second_unit", "", |l: &Line| Cell::words(l.entry.and_then(|(entry, _)| entry.second_unit))),
+        column("ratio", "", |l: &Line| Cell::maybe(l.ratio().map(|r| r.value))),
+        column("ratio_low", "", |l: &Line| Cell::maybe(l.ratio().and_then(|r| r.interval).map(|[low, _]| low))),
+        column("ratio_high", "", |l: &Line| Cell::maybe(l.ratio().and_then(|r| r.interval).map(|[_, high]| high))),
+        column("verdict", "", verdict),
+        column("bound", "", |l: &Line| Cell::words(l.speed.map(|speed| speed.bound.name()))),
+        column("bound_by", "", |l: &Line| Cell::words(l.speed.and_then(|speed| speed.bound_by.as_ref()))),
+        column("reason", "", reason),
+        column("same_extents", "", |l: &Line| Cell::words(l.entry.map(|(_, same)| same))),
+    ];
+    let extent = |at: usize| {
+        move |l: &Line| {
+            Cell::small(l.entry.and_then(|(entry, _)| entry.extents).and_then(|extents| extents.values()[at]))
+        }
+    };
+    columns.extend(Extents::NAMES.iter().enumerate().map(|(at, name)| column(name, "", extent(at))));
+    columns
 }

@@ -1,103 +1,257 @@
-//! Evaluations, read aloud: speeds first, then what was asked for, where that stands under the roof, and the decode step
-//! operation by operation.
+//! Evaluations: the answer first; then, where details are asked for, the work, its potential and its operations.
 
-use super::{Cell, Report, Table, advice};
+use super::cell::{Cell, digits, mib};
+use super::table::{Column, Report, Shown, Table, column, grouped};
+use super::{advice, operations};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, OpResult, PhaseResult, RoofKind, Speed};
+use crate::evaluate::{Evaluation, Note, PhaseResult, ProfileFacts, RoofKind, Speed};
 use crate::model::Phase;
 
-/// How to read the first table.
-const SPEED_NOTES: [&str; 4] = [
-    "ms: of the prefill the time to first token, of decode the time per token at that context. tokens/s: taken in (prefill),",
-    "given (decode), given from end to end (generation). at peak: by peak arithmetic and memory alone.",
+/// How to read the table of speeds.
+const SPEED_NOTES: [&str; 2] = [
+    "ms: of the prefill the time to first token, of decode the time per token at that context. tokens/s: taken in \
+     (prefill), given (decode), given from end to end (generation). at peak: by peak arithmetic and memory alone.",
     "bound: the resource that binds for most of the time. low, high: all ceilings at the ends of their 95 % intervals.",
-    "Φ: distance to the ridge, below.",
 ];
 
-/// What the speeds go by.
-const fn roof_note(evaluation: &Evaluation) -> &'static str {
-    match evaluation.roof {
-        RoofKind::Peak if evaluation.quoted => {
-            "Speeds by quoted peaks of arithmetic and memory, one operation after another: as good as their source."
-        }
-        RoofKind::Peak => {
-            "Speeds by peak arithmetic and memory, one operation after another: upper bounds. Real engines reach less."
-        }
-        RoofKind::Achieved => {
-            "Speeds by what this device's kernels were measured to do, one operation after another, starting them included."
-        }
-    }
-}
+/// How to read the table of work.
+const DEMAND_NOTE: &str = "MB = 10^6 bytes, all passes together. Weights are read once per pass, visible keys and values \
+     once per pass and sequence. FLOP/B counts weights and cache; activations are taken to stay in caches, and are counted \
+     in the last column.";
 
-/// How to read the second table.
-const DEMAND_NOTES: [&str; 2] = [
-    "MB = 10^6 bytes, all passes together. Weights are read once per pass, visible keys and values once per pass and",
-    "sequence. FLOP/B counts weights and cache; activations are taken to stay in caches, and are counted in the last column.",
+/// How to read the table of potential.
+pub(super) const POTENTIAL_NOTES: [&str; 2] = [
+    "headroom: how far the roof is above, as a power of two; reach: how much more reuse of bytes leads to the ridge, as a \
+     power of two; area: what lies between, their product at most.",
+    "Φ: distance to the ridge, 0 at best (arXiv 2602.11506): free of units, in octaves, and as printed in the paper. \
+     Compare Φ within one device and one regime only.",
 ];
 
-/// How to read the third table.
-const POTENTIAL_NOTES: [&str; 3] = [
-    "headroom: octaves up to the roof; reach: octaves of reuse to the ridge; area: what lies between, square octaves.",
-    "Φ: distance to the ridge, 0 at best (arXiv 2602.11506): free of units, in octaves, and as printed in the paper.",
-    "Compare Φ within one device and one regime only.",
-];
-
-/// Operations below this share of the decode step stay out of the table; the record has them all.
-const SHARE_MIN: f64 = 0.001;
+/// A phase of an evaluation.
+type Row<'r> = (&'r Evaluation, &'r PhaseResult);
 
 /// The report of `evaluations`; its record is `{"results": [...]}`.
 ///
 /// # Errors
 /// Failure when the record cannot be expressed as JSON.
-pub fn report(evaluations: &[Evaluation]) -> Result<Report> {
+pub fn report(evaluations: &[Evaluation], shown: Shown) -> Result<Report> {
     let results = serde_json::to_value(evaluations)
         .map_err(|e| Error::failure(format!("the evaluation cannot be written as JSON: {e}")))?;
-    let mut tables = vec![speeds(evaluations), demands(evaluations), potentials(evaluations)];
-    for evaluation in evaluations {
-        tables.extend(operations(evaluation));
-        tables.extend(evaluation.advice.as_ref().map(|advice| advice::free(evaluation, advice)));
-        tables.extend(evaluation.advice.as_ref().map(|advice| advice::formats(evaluation, advice)));
-        tables.extend(explanations(evaluation));
-    }
-    Ok(Report { tables, flat: Some(flat(evaluations)), json: serde_json::json!({ "results": results }) })
-}
-
-fn each_phase(evaluations: &[Evaluation], row: impl Fn(&Evaluation, &PhaseResult) -> Vec<Cell>) -> Vec<Vec<Cell>> {
-    evaluations.iter().flat_map(|result| result.phases.iter().map(|phase| row(result, phase))).collect()
-}
-
-fn speeds(evaluations: &[Evaluation]) -> Table {
-    let row = |result: &Evaluation, phase: &PhaseResult| {
-        let [low, high] = phase.speed.tokens_per_s_interval;
-        vec![
-            Cell::text(&result.model),
-            Cell::text(&result.profile),
-            Cell::text(phase.phase.name()),
-            plain(phase.tokens),
-            Cell::text(phase.speed.bound.name()),
-            Cell::number(phase.speed.seconds * 1e3),
-            Cell::number(phase.speed.tokens_per_s),
-            Cell::number(low),
-            Cell::number(high),
-            under(phase, RoofKind::Peak).map_or(Cell::Empty, |speed| Cell::number(speed.tokens_per_s)),
-            Cell::number(phase.potential.phi),
-        ]
+    let columns = columns();
+    let rows: Vec<Row> = evaluations.iter().flat_map(|e| e.phases.iter().map(move |phase| (e, phase))).collect();
+    let mut tables = match evaluations {
+        [one] => vec![answer(one, &columns, &rows, shown)],
+        several => vec![answers(several, shown)],
     };
-    let mut notes: Vec<String> = Vec::new();
-    for evaluation in evaluations {
-        let note = roof_note(evaluation);
-        if !notes.iter().any(|said| said == note) {
-            notes.push(note.to_owned());
+    if shown == Shown::All {
+        tables.extend(details(evaluations, &columns, &rows));
+    } else {
+        let hidden: usize =
+            evaluations.iter().map(|e| e.notes.iter().filter(|note| !note.kind.matters()).count()).sum();
+        let notes = match hidden {
+            0 => String::new(),
+            1 => ", one more note".to_owned(),
+            several => format!(", {several} more notes"),
+        };
+        tables[0]
+            .notes
+            .push(format!("--details: work, potential, operations and formats{notes}. --explain: formulas."));
+    }
+    tables.extend(evaluations.iter().flat_map(operations::explanations));
+    let flat = Some(Table::flat(&columns, &rows));
+    Ok(Report { tables, flat, json: serde_json::json!({ "results": results }) })
+}
+
+/// One model on one profile: a headline, what it needs, and its phases.
+fn answer<'r>(result: &Evaluation, columns: &[Column<Row<'r>>], rows: &[Row<'r>], shown: Shown) -> Table {
+    let mut view = vec!["phase", "tokens", "context?", "seconds", "tokens_per_s"];
+    if !result.quoted {
+        view.extend(["tokens_per_s_low", "tokens_per_s_high"]);
+    }
+    view.push("bound");
+    if result.roof == RoofKind::Achieved {
+        view.push("tokens_per_s_peak?");
+    }
+    view.push("bound_by?");
+    let mut table = Table::view(headline(result), columns, &view, rows);
+    table.lead = vec![means(result), format!("{} {}", trust(&result.on), roof_note(result))];
+    table
+        .with_notes(result.advice.iter().flat_map(|advice| advice::lines(result, advice)))
+        .with_notes(notes([result], shown))
+}
+
+/// The speed, in words: `about 35.2 tokens/s (34.1–36.0), first token of 512 after 1.28 s`.
+pub(super) fn headline(result: &Evaluation) -> String {
+    let phase = |wanted| result.phases.iter().find(|phase| phase.phase == wanted);
+    let decode = phase(Phase::Decode).map(|decode| {
+        let ends = decode.speed.tokens_per_s_interval.map(|ends| ends.map(|rate| digits(rate, 3)));
+        let range = ends.map_or_else(String::new, |[low, high]| format!(" ({low}–{high})"));
+        let rate = digits(decode.speed.tokens_per_s, 3);
+        match (result.quoted, result.roof) {
+            (true, _) => format!("at most {rate} tokens/s by quoted figures"),
+            (_, RoofKind::Peak) => format!("at most {rate} tokens/s{range}"),
+            (_, RoofKind::Achieved) => format!("about {rate} tokens/s{range}"),
         }
+    });
+    let first = phase(Phase::Prefill)
+        .map(|prefill| format!("first token of {} after {}", prefill.tokens, seconds(prefill.speed.seconds)));
+    let whole =
+        phase(Phase::Generation).map(|whole| format!("{} tokens in {}", whole.tokens, seconds(whole.speed.seconds)));
+    let parts: Vec<String> = [decode, first, whole].into_iter().flatten().collect();
+    format!("{} on {}: {}", result.model, result.on.profile, parts.join(", "))
+}
+
+/// A time in the unit that people use.
+fn seconds(seconds: f64) -> String {
+    if seconds < 0.1 { format!("{} ms", digits(seconds * 1e3, 3)) } else { format!("{} s", digits(seconds, 3)) }
+}
+
+/// What is asked for, and whether the device has room for it.
+fn means(result: &Evaluation) -> String {
+    let room = match (result.fits, result.memory_bytes) {
+        (Some(fits), Some(has)) => {
+            format!("the device has {}: {}", mib(has), if fits { "fits" } else { "does not fit" })
+        }
+        _ => "how much the device has is unknown".to_owned(),
+    };
+    format!(
+        "{} weights, {} cache, batch {}: needs {}; {room}.",
+        result.weights,
+        result.workload.kv,
+        result.workload.batch,
+        mib(result.memory_needed_bytes)
+    )
+}
+
+/// How far to trust the profile, and how old it is.
+fn trust(on: &ProfileFacts) -> String {
+    let effort = on.effort.map_or_else(String::new, |effort| format!(", {} effort", effort.name()));
+    let simulated = on.simulated.as_ref().map_or_else(String::new, |name| format!(", a simulation of {name}"));
+    let complete = if on.complete { "" } else { ", incomplete" };
+    let grade = match standing(on).as_str() {
+        "quoted" => "quoted figures".to_owned(),
+        "none" => "no grade".to_owned(),
+        grade => format!("grade {grade}"),
+    };
+    format!("Profile: {grade}, {}{effort}{complete}{simulated}.", day(on))
+}
+
+/// The grade, or why there is none.
+pub(super) fn standing(on: &ProfileFacts) -> String {
+    // A measurement always has an effort.
+    let none = if on.effort.is_some() { "none" } else { "quoted" };
+    on.grade.map_or(none.to_owned(), |grade| grade.to_string())
+}
+
+/// The day is enough for people.
+pub(super) fn day(on: &ProfileFacts) -> &str {
+    on.date.split('T').next().unwrap_or_default()
+}
+
+/// What the speeds go by.
+const fn roof_note(evaluation: &Evaluation) -> &'static str {
+    match evaluation.roof {
+        RoofKind::Peak if evaluation.quoted => {
+            "Speeds are bounds by quoted peaks of arithmetic and memory: as good as their source."
+        }
+        RoofKind::Peak => "Speeds are bounds by peak arithmetic and memory: real engines reach less.",
+        RoofKind::Achieved => "Speeds are those of the kernels measured on the device, starting them included.",
     }
-    notes.extend(SPEED_NOTES.map(str::to_owned));
-    let names = ["model", "profile", "phase", "tokens", "bound", "ms", "tokens/s", "low", "high", "at peak", "Φ"];
-    Table {
-        title: "What the model can hope for".to_owned(),
-        columns: columns(&names),
-        rows: each_phase(evaluations, row),
-        notes,
+}
+
+/// What has to be said about results, details only where all is shown; what holds for several is said once, with their profiles.
+fn notes<'r>(results: impl IntoIterator<Item = &'r Evaluation> + Clone, shown: Shown) -> Vec<String> {
+    let several = results.clone().into_iter().count() > 1;
+    let of = |result: &'r Evaluation| {
+        let roofs = result.no_achieved_roof.iter().filter(|_| !result.quoted || shown == Shown::All);
+        let roofs = roofs.map(|why| format!("no achieved roof: {why}"));
+        let shown = result.notes.iter().filter(move |note| shown == Shown::All || note.kind.matters());
+        roofs.chain(shown.map(Note::to_string)).map(move |note| (note, result.on.profile.as_str()))
+    };
+    let line = |(note, profiles): (String, Vec<&str>)| match several {
+        true => format!("Note: {}: {note}.", profiles.join(", ")),
+        false => format!("Note: {note}."),
+    };
+    grouped(results.into_iter().flat_map(of)).into_iter().map(line).collect()
+}
+
+/// Several models or profiles: a line each.
+fn answers(results: &[Evaluation], shown: Shown) -> Table {
+    let speed = |phase: Phase| {
+        move |result: &&Evaluation| {
+            let found = result.phases.iter().find(|one| one.phase == phase);
+            found.map_or(Cell::Empty, |found| rate(result, &found.speed))
+        }
+    };
+    let end = |at: usize| {
+        move |result: &&Evaluation| {
+            let decode = result.phases.iter().find(|one| one.phase == Phase::Decode).filter(|_| !result.quoted);
+            Cell::maybe(decode.and_then(|decode| decode.speed.tokens_per_s_interval).map(|ends| ends[at]))
+        }
+    };
+    let decode_bound = |result: &&Evaluation| {
+        Cell::words(result.phases.iter().find(|one| one.phase == Phase::Decode).map(|one| one.speed.bound.name()))
+    };
+    let fits =
+        |result: &&Evaluation| result.fits.map_or(Cell::Empty, |fits| Cell::text(if fits { "yes" } else { "no" }));
+    let columns: Vec<Column<&Evaluation>> = vec![
+        column("model", "model", |result: &&Evaluation| Cell::text(&result.model)),
+        column("profile", "profile", |result: &&Evaluation| Cell::text(&result.on.profile)),
+        column("weights", "weights", |result: &&Evaluation| Cell::text(&result.weights)),
+        column("grade", "grade", |result: &&Evaluation| Cell::text(standing(&result.on))),
+        column("measured", "measured", |result: &&Evaluation| Cell::text(day(&result.on))),
+        column("ttft", "first token ms", |result: &&Evaluation| Cell::scaled(result.ttft_seconds, 1e3)),
+        column("prefill", "prefill tokens/s", speed(Phase::Prefill)),
+        column("decode", "decode tokens/s", speed(Phase::Decode)),
+        column("low", "low", end(0)),
+        column("high", "high", end(1)),
+        column("bound", "bound", decode_bound),
+        column("needs", "MiB", |result: &&Evaluation| Cell::plain(result.memory_needed_bytes.div_ceil(1 << 20))),
+        column("fits", "fits", fits),
+    ];
+    let view = ["model", "profile", "grade", "decode", "low", "high", "bound", "fits", "weights?", "ttft?"];
+    let view = [&view[..], &["prefill?", "needs?", "measured?"]].concat();
+    let results: Vec<&Evaluation> = results.iter().collect();
+    let mut table = Table::view("Predicted performance", &columns, &view, &results);
+    table.keys = 2;
+    table.lead =
+        grouped(results.iter().map(|result| (roof_note(result), ()))).iter().map(|(n, _)| (*n).to_owned()).collect();
+    let read = "decode: tokens/s given, with all ceilings at the ends of their 95 % intervals; prefill: tokens/s taken in. \
+                ≤: by quoted figures. MiB: weights, cache and activations.";
+    table.with_notes([read]).with_notes(notes(results.iter().copied(), shown))
+}
+
+/// A rate; of quoted ceilings only a bound.
+fn rate(result: &Evaluation, speed: &Speed) -> Cell {
+    match Cell::number(speed.tokens_per_s) {
+        Cell::Number { exact, shown } if result.quoted => Cell::Number { exact, shown: format!("≤ {shown}") },
+        cell => cell,
     }
+}
+
+/// The tables behind the answer.
+fn details<'r>(evaluations: &[Evaluation], columns: &[Column<Row<'r>>], rows: &[Row<'r>]) -> Vec<Table> {
+    let names = |view: &[&'static str]| -> Vec<&'static str> {
+        // Where several profiles meet, each row names its own.
+        let several = evaluations.iter().any(|other| other.on.profile != evaluations[0].on.profile);
+        let first = if several { vec!["model", "profile"] } else { vec!["model"] };
+        first.into_iter().chain(view.iter().copied()).collect()
+    };
+    let speeds = ["phase", "tokens", "bound", "seconds", "tokens_per_s", "tokens_per_s_low", "tokens_per_s_high"];
+    let speeds = [&speeds[..], &["tokens_per_s_peak?"]].concat();
+    let demands = ["phase", "context", "flops", "weight_bytes", "kv_read_bytes", "oi", "oi_with_activations"];
+    let standing = ["phase", "regime", "headroom_log2", "reach_log2", "region_area", "phi", "phi_log2", "phi_paper"];
+    let table = |title: &str, view: &[&'static str]| Table::view(title, columns, &names(view), rows);
+    let mut tables = vec![
+        table("Speeds", &speeds).with_notes(SPEED_NOTES),
+        table("Work", &demands).with_notes([DEMAND_NOTE]),
+        table("Potential under the roof", &standing).with_notes(POTENTIAL_NOTES),
+    ];
+    for evaluation in evaluations {
+        tables.extend(operations::decode_step(evaluation));
+        tables.extend(evaluation.advice.iter().flat_map(|advice| advice::tables(evaluation, advice)));
+    }
+    tables
 }
 
 /// The speed under that roof, where the profile has it.
@@ -105,222 +259,68 @@ fn under(phase: &PhaseResult, roof: RoofKind) -> Option<&Speed> {
     phase.roofs.iter().find(|speed| speed.roof == roof)
 }
 
-fn demands(evaluations: &[Evaluation]) -> Table {
-    let row = |result: &Evaluation, phase: &PhaseResult| {
-        vec![
-            Cell::text(&result.model),
-            Cell::text(phase.phase.name()),
-            plain(phase.context),
-            Cell::number(phase.flops.get("total").unwrap_or_default() as f64 / 1e9),
-            Cell::number(phase.weight_bytes as f64 / 1e6),
-            Cell::number((phase.kv_read_bytes + phase.kv_write_bytes) as f64 / 1e6),
-            Cell::number(phase.oi),
-            Cell::number(phase.oi_with_activations),
-        ]
+/// Everything but the operations, under the names of the record.
+fn columns<'r>() -> Vec<Column<Row<'r>>> {
+    let total = |phase: &PhaseResult| phase.flops.get("total").unwrap_or_default();
+    let regime = |(_, p): &Row| match p.potential.above_roof {
+        true => Cell::phrase(p.potential.regime.regime(), "above the roof"),
+        false => Cell::text(p.potential.regime.regime()),
     };
-    Table {
-        title: "What it asks for".to_owned(),
-        columns: columns(&["model", "phase", "context", "GFLOP", "weights MB", "KV MB", "FLOP/B", "with activations"]),
-        rows: each_phase(evaluations, row),
-        notes: DEMAND_NOTES.map(str::to_owned).to_vec(),
-    }
-}
-
-fn potentials(evaluations: &[Evaluation]) -> Table {
-    let row = |result: &Evaluation, phase: &PhaseResult| {
-        vec![
-            Cell::text(&result.model),
-            Cell::text(phase.phase.name()),
-            Cell::text(if phase.potential.above_roof { "above the roof" } else { phase.potential.regime.regime() }),
-            Cell::number(phase.potential.headroom_log2),
-            Cell::number(phase.potential.reach_log2),
-            Cell::number(phase.potential.region_area),
-            Cell::number(phase.potential.phi),
-            Cell::number(phase.potential.phi_log2),
-            Cell::number(phase.potential.phi_paper),
-        ]
+    let cache = |(_, p): &Row| Cell::Number {
+        exact: p.kv_read_bytes.to_string(),
+        shown: super::significant((p.kv_read_bytes + p.kv_write_bytes) as f64 / 1e6),
     };
-    Table {
-        title: "Where that stands under the roof".to_owned(),
-        columns: columns(&["model", "phase", "regime", "headroom", "reach", "area", "Φ", "Φ log2", "Φ GFLOP/s"]),
-        rows: each_phase(evaluations, row),
-        notes: POTENTIAL_NOTES.map(str::to_owned).to_vec(),
-    }
-}
-
-/// The decode step of one result: where the time of a token goes.
-fn operations(result: &Evaluation) -> Option<Table> {
-    let decode = result.phases.iter().find(|phase| phase.phase == Phase::Decode)?;
-    let row = |op: &OpResult| {
-        vec![
-            Cell::text(named(op, &decode.ops)),
-            Cell::text(op.class),
-            Cell::text(format!("{}×{}×{}", op.m, op.n, op.k)),
-            plain(op.repeat),
-            Cell::maybe(op.oi),
-            Cell::number(op.seconds * 1e3),
-            Cell::number(op.share * 100.0),
-            match op.bound {
-                None => Cell::Empty,
-                Some(_) if op.undecided => Cell::text("undecided"),
-                Some(bound) => Cell::text(bound.name()),
-            },
-            op.ceiling.as_ref().map_or(Cell::Empty, Cell::text),
-        ]
-    };
-    let telling = decode.ops.iter().filter(|op| op.share >= SHARE_MIN);
-    let mut notes = vec![
-        format!(
-            "{} weights, {} cache, batch {}: {} of memory needed, {} there: {}.",
-            result.weights,
-            result.kv,
-            result.batch,
-            mib(result.memory_needed_bytes),
-            result.memory_bytes.map_or("an unknown amount".to_owned(), mib),
-            match result.fits {
-                Some(true) => "fits",
-                Some(false) => "does not fit",
-                None => "may or may not fit",
-            },
-        ),
-        "Operations below 0.1 % are left out. undecided: within the intervals of the ceilings either resource may bind.".to_owned(),
-    ];
-    notes.extend(result.no_achieved_roof.iter().map(|why| format!("No achieved roof: {why}.")));
-    notes.extend(result.notes.iter().map(|note| format!("Note: {note}.")));
-    Some(Table {
-        title: format!("{} on {}: one decode step at context {}", result.model, result.profile, result.context),
-        columns: columns(&["operation", "class", "m×n×k", "repeat", "FLOP/B", "ms", "%", "bound", "ceiling"]),
-        rows: telling.map(row).collect(),
-        notes,
-    })
-}
-
-/// The formulas of every operation, phase by phase, where they were asked for.
-fn explanations(result: &Evaluation) -> Vec<Table> {
-    let explained = result.phases.iter().filter(|phase| phase.ops.iter().any(|op| !op.explanation.is_empty()));
-    let lines = |op: &OpResult| {
-        let mut lines = op.explanation.clone();
-        lines.iter_mut().skip(1).for_each(|line| line.insert_str(0, "    "));
-        lines
-    };
-    explained
-        .map(|phase| Table {
-            title: format!("{} on {}, {}: every operation", result.model, result.profile, phase.phase.name()),
-            notes: phase.ops.iter().flat_map(lines).collect(),
-            ..Table::default()
-        })
-        .collect()
-}
-
-/// An operation's name, and how its tensor is stored where layers differ in that.
-fn named(op: &OpResult, all: &[OpResult]) -> String {
-    let differs = all.iter().any(|other| other.op == op.op && other.stored_as != op.stored_as);
-    if differs { format!("{} ({})", op.op, op.stored_as) } else { op.op.to_owned() }
-}
-
-/// Everything but the operations, one row per phase, under the names of the record.
-fn flat(evaluations: &[Evaluation]) -> Table {
-    let names = [
-        "model",
-        "profile",
-        "weights",
-        "kv",
-        "batch",
-        "params_total",
-        "memory_needed_bytes",
-        "fits",
-        "ridge_flop_per_byte",
-        "phase",
-        "tokens",
-        "context",
-        "forward_passes",
-        "flops",
-        "vector_flops",
-        "weight_bytes",
-        "kv_read_bytes",
-        "kv_write_bytes",
-        "act_bytes",
-        "oi",
-        "oi_with_activations",
-        "bound",
-        "bound_by",
-        "memory_bound_share",
-        "seconds",
-        "seconds_optimistic",
-        "tokens_per_s",
-        "tokens_per_s_low",
-        "tokens_per_s_high",
-        "phi",
-        "phi_log2",
-        "phi_paper",
-        "headroom_log2",
-        "reach_log2",
-        "region_area",
-        "regime",
-        "roof",
-        "overhead_seconds",
-        "undecided_share",
-        "tokens_per_s_peak",
-        "tokens_per_s_achieved",
-    ];
-    let row = |result: &Evaluation, phase: &PhaseResult| {
-        let [low, high] = phase.speed.tokens_per_s_interval;
-        vec![
-            Cell::text(&result.model),
-            Cell::text(&result.profile),
-            Cell::text(&result.weights),
-            Cell::text(&result.kv),
-            plain(result.batch),
-            plain(result.params_total),
-            plain(result.memory_needed_bytes),
-            result.fits.map_or(Cell::Empty, |fits| Cell::text(fits.to_string())),
-            Cell::number(result.ridge_flop_per_byte),
-            Cell::text(phase.phase.name()),
-            plain(phase.tokens),
-            plain(phase.context),
-            plain(phase.forward_passes),
-            plain(phase.flops.get("total").unwrap_or_default()),
-            plain(phase.vector_flops),
-            plain(phase.weight_bytes),
-            plain(phase.kv_read_bytes),
-            plain(phase.kv_write_bytes),
-            plain(phase.act_bytes),
-            Cell::number(phase.oi),
-            Cell::number(phase.oi_with_activations),
-            Cell::text(phase.speed.bound.name()),
-            phase.speed.bound_by.as_ref().map_or(Cell::Empty, Cell::text),
-            Cell::number(phase.speed.memory_bound_share),
-            Cell::number(phase.speed.seconds),
-            Cell::maybe(under(phase, RoofKind::Peak).and_then(|speed| speed.seconds_optimistic)),
-            Cell::number(phase.speed.tokens_per_s),
-            Cell::number(low),
-            Cell::number(high),
-            Cell::number(phase.potential.phi),
-            Cell::number(phase.potential.phi_log2),
-            Cell::number(phase.potential.phi_paper),
-            Cell::number(phase.potential.headroom_log2),
-            Cell::number(phase.potential.reach_log2),
-            Cell::number(phase.potential.region_area),
-            Cell::text(phase.potential.regime.regime()),
-            Cell::text(phase.speed.roof.name()),
-            Cell::maybe(phase.speed.overhead_seconds),
-            Cell::number(phase.speed.undecided_share),
-            Cell::maybe(under(phase, RoofKind::Peak).map(|speed| speed.tokens_per_s)),
-            Cell::maybe(under(phase, RoofKind::Achieved).map(|speed| speed.tokens_per_s)),
-        ]
-    };
-    Table { columns: columns(&names), rows: each_phase(evaluations, row), ..Table::default() }
-}
-
-fn columns(names: &[&str]) -> Vec<String> {
-    names.iter().map(|&name| name.to_owned()).collect()
-}
-
-/// A small count: the same for people and programs.
-fn plain(count: u64) -> Cell {
-    Cell::Number { exact: count.to_string(), shown: count.to_string() }
-}
-
-fn mib(bytes: u64) -> String {
-    format!("{} MiB", bytes.div_ceil(1 << 20))
+    vec![
+        column("model", "model", |(e, _): &Row| Cell::text(&e.model)),
+        column("profile", "profile", |(e, _): &Row| Cell::text(&e.on.profile)),
+        column("weights", "weights", |(e, _): &Row| Cell::text(&e.weights)),
+        column("kv", "cache", |(e, _): &Row| Cell::words(Some(e.workload.kv))),
+        column("batch", "batch", |(e, _): &Row| Cell::plain(e.workload.batch)),
+        column("params_total", "", |(e, _): &Row| Cell::plain(e.params_total)),
+        column("memory_needed_bytes", "", |(e, _): &Row| Cell::plain(e.memory_needed_bytes)),
+        column("fits", "", |(e, _): &Row| Cell::words(e.fits)),
+        column("ridge_flop_per_byte", "", |(e, _): &Row| Cell::number(e.ridge_flop_per_byte)),
+        column("phase", "phase", |(_, p): &Row| Cell::text(p.phase.name())),
+        column("tokens", "tokens", |(_, p): &Row| Cell::plain(p.tokens)),
+        column("context", "context", |(_, p): &Row| Cell::plain(p.context)),
+        column("forward_passes", "passes", |(_, p): &Row| Cell::plain(p.forward_passes)),
+        column("flops", "GFLOP", move |(_, p): &Row| Cell::amount(total(p), 1e9)),
+        column("vector_flops", "", |(_, p): &Row| Cell::plain(p.vector_flops)),
+        column("weight_bytes", "weights MB", |(_, p): &Row| Cell::amount(p.weight_bytes, 1e6)),
+        column("kv_read_bytes", "KV MB", cache),
+        column("kv_write_bytes", "", |(_, p): &Row| Cell::plain(p.kv_write_bytes)),
+        column("act_bytes", "", |(_, p): &Row| Cell::plain(p.act_bytes)),
+        column("oi", "FLOP/B", |(_, p): &Row| Cell::number(p.oi)),
+        column("oi_with_activations", "with activations", |(_, p): &Row| Cell::number(p.oi_with_activations)),
+        column("bound", "bound", |(_, p): &Row| Cell::text(p.speed.bound.name())),
+        column("bound_by", "by ceiling", |(_, p): &Row| Cell::words(p.speed.bound_by.as_ref())),
+        column("memory_bound_share", "", |(_, p): &Row| Cell::number(p.speed.memory_bound_share)),
+        column("seconds", "ms", |(_, p): &Row| Cell::scaled(p.speed.seconds, 1e3)),
+        column("seconds_optimistic", "", |(_, p): &Row| {
+            Cell::maybe(under(p, RoofKind::Peak).and_then(|speed| speed.seconds_optimistic))
+        }),
+        column("tokens_per_s", "tokens/s", |(e, p): &Row| rate(e, &p.speed)),
+        column("tokens_per_s_low", "low", |(_, p): &Row| {
+            Cell::maybe(p.speed.tokens_per_s_interval.map(|[low, _]| low))
+        }),
+        column("tokens_per_s_high", "high", |(_, p): &Row| {
+            Cell::maybe(p.speed.tokens_per_s_interval.map(|[_, high]| high))
+        }),
+        column("phi", "Φ", |(_, p): &Row| Cell::number(p.potential.phi)),
+        column("phi_log2", "Φ log2", |(_, p): &Row| Cell::number(p.potential.phi_log2)),
+        column("phi_paper", "Φ GFLOP/s", |(_, p): &Row| Cell::number(p.potential.phi_paper)),
+        column("headroom_log2", "headroom", |(_, p): &Row| Cell::number(p.potential.headroom_log2)),
+        column("reach_log2", "reach", |(_, p): &Row| Cell::number(p.potential.reach_log2)),
+        column("region_area", "area", |(_, p): &Row| Cell::number(p.potential.region_area)),
+        column("regime", "regime", regime),
+        column("roof", "roof", |(_, p): &Row| Cell::text(p.speed.roof.name())),
+        column("overhead_seconds", "", |(_, p): &Row| Cell::maybe(p.speed.overhead_seconds)),
+        column("undecided_share", "", |(_, p): &Row| Cell::number(p.speed.undecided_share)),
+        column("tokens_per_s_peak", "at peak", |(_, p): &Row| {
+            Cell::maybe(under(p, RoofKind::Peak).map(|speed| speed.tokens_per_s))
+        }),
+        column("tokens_per_s_achieved", "", |(_, p): &Row| {
+            Cell::maybe(under(p, RoofKind::Achieved).map(|speed| speed.tokens_per_s))
+        }),
+    ]
 }

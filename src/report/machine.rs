@@ -1,6 +1,7 @@
 //! The machine and its circumstances, as a table.
 
-use super::{Cell, Table, significant};
+use super::cell::significant;
+use super::table::Table;
 use crate::profile::{DeviceInfo, DeviceKind, Environment, GpuClass, GpuInfo, GpuProvenance, Profile, Provenance};
 
 /// What was measured, under which circumstances, and the grade that they earn with its reasons.
@@ -23,12 +24,8 @@ pub(super) fn table(profile: &Profile) -> Table {
         None => rows.push(("memory", memory)),
     }
     rows.extend(origin(provenance));
-    Table {
-        title: "Machine and circumstances".to_owned(),
-        columns: vec!["what".to_owned(), "value".to_owned()],
-        rows: rows.into_iter().map(|(what, value)| vec![Cell::text(what), Cell::text(value)]).collect(),
-        notes: profile.environment.as_ref().map_or_else(Vec::new, grade_notes),
-    }
+    let notes = profile.environment.as_ref().map_or_else(Vec::new, grade_notes);
+    Table::pairs("Machine and circumstances", rows).with_notes(notes)
 }
 
 type Row = (&'static str, String);

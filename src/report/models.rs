@@ -1,6 +1,7 @@
 //! The models that are shipped, as a table.
 
-use super::{Cell, Report, Table};
+use super::cell::Cell;
+use super::table::{Report, Table};
 use crate::error::Result;
 use crate::model::{Mixer, Model, Pass, Runtime};
 use roofprobe_kernels::Dtype;
@@ -52,11 +53,12 @@ pub fn report(models: &[Model]) -> Result<Report> {
         columns: columns.map(str::to_owned).to_vec(),
         rows,
         notes: vec![
-            "Parameters: a head tied to the embedding is counted once. heads: of queries/of keys and values; MLA: all share a"
+            "Parameters: a head tied to the embedding is counted once. heads: of queries/of keys and values; MLA: all share \
+             a latent, SSM: a state instead. KV B: bytes that a token leaves in a cache in f16, all layers together."
                 .to_owned(),
-            "latent, SSM: a state instead. KV B: bytes that a token leaves in a cache in f16, all layers together.".to_owned(),
             "The path of a Hugging Face config.json can stand wherever a name can.".to_owned(),
         ],
+        ..Table::default()
     };
     Ok(Report { tables: vec![table], flat: None, json: json!({ "models": records }) })
 }

@@ -1,288 +1,199 @@
-//! A profile, read aloud.
+//! A profile: what the device reaches and how far to trust that; where everything is asked for, all ceilings and the machine.
 
-use super::{Cell, Report, Table, significant};
+use super::ceilings::{Rank, Row, columns, columns_for_people, ordered};
+use super::cell::{digits, significant};
+use super::machine;
+use super::table::{Report, Shown, Table, grouped};
 use crate::error::{Error, Result};
-use crate::profile::{Ceiling, Curve, DeviceKind, GpuClass, Profile, Status, Variant};
+use crate::profile::{Ceiling, Curve, DeviceKind, Flag, GpuClass, Profile, Status};
 
-/// The whole profile: ceilings, then machine, then how to read them.
+/// Ceilings that a summary has at least, where the profile has them.
+const ENOUGH: usize = 6;
+
+/// Names of doubtful ceilings that the first minute lists of each cause.
+const FEW: usize = 3;
+/// More doubtful ceilings than one in so many, and a profile is not to be relied on.
+const DOUBTFUL: usize = 4;
+
+/// The profile: a summary, or all ceilings and the machine. CSV has all ceilings, and JSON everything.
 ///
 /// # Errors
 /// Failure when the profile cannot be written as JSON.
-pub fn report(profile: &Profile) -> Result<Report> {
+pub fn report(profile: &Profile, shown: Shown) -> Result<Report> {
     let json = serde_json::to_value(profile)
         .map_err(|e| Error::failure(format!("the profile cannot be written as JSON: {e}")))?;
-    Ok(Report { tables: vec![ceilings(profile), super::machine::table(profile)], flat: Some(flat(profile)), json })
-}
-
-/// The second figure stands right of the value's unit.
-const SECOND_COLUMN: usize = 3;
-
-/// Families of a GPU's ceilings in the order that people read them: from its memory inwards, then what it does with it,
-/// then what reaching it costs.
-const GPU_ORDER: [&str; 11] = [
-    "memory.vram",
-    "memory.dram",
-    "memory.cache",
-    "memory.workgroup",
-    "memory",
-    "latency",
-    "compute",
-    "matmul",
-    "attention",
-    "overhead",
-    "transfer",
-];
-
-/// The ceilings in the order that they are shown in: a CPU's as they were measured, a GPU's by family.
-fn ordered(profile: &Profile) -> Vec<&Ceiling> {
-    let mut ceilings: Vec<&Ceiling> = profile.ceiling.iter().collect();
-    if profile.device.kind == DeviceKind::Gpu {
-        let belongs = |id: &str, family: &str| {
-            id.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        ceilings.sort_by_key(|c| GPU_ORDER.iter().position(|family| belongs(&c.id, family)));
-    }
-    ceilings
-}
-
-fn ceilings(profile: &Profile) -> Table {
-    let ordered = ordered(profile);
-    let mut columns =
-        vec!["ceiling", "value", "unit", "95 % interval", "median", "samples", "per cycle", "variant", "status"];
-    let mut rows: Vec<Vec<Cell>> = ordered.iter().map(|ceiling| row(ceiling)).collect();
-    // Only where some ceiling carries two figures is there a column for the second.
-    if ordered.iter().any(|c| c.second().is_some()) {
-        columns.insert(SECOND_COLUMN, "that is");
-        for (row, ceiling) in rows.iter_mut().zip(&ordered) {
-            let second = ceiling.second().map(|(v, unit)| Cell::text(format!("{} {}", significant(v), unit.symbol())));
-            row.insert(SECOND_COLUMN, second.unwrap_or(Cell::Empty));
+    let tables = match shown {
+        Shown::Main => {
+            vec![summary(profile, Rank::Summary).with_notes(["--all: every ceiling, curve and circumstance."])]
         }
-    }
-    Table {
-        title: format!("Roofline of {}{}", profile.device.name, means(profile)),
-        columns: columns.into_iter().map(String::from).collect(),
-        rows,
-        notes: notes(profile, &ordered),
-    }
-}
-
-/// What the numbers were measured with: the rest of the title.
-fn means(profile: &Profile) -> String {
-    match profile.device.kind {
-        DeviceKind::Cpu => {
-            let threads = profile.environment.as_ref().map(|environment| environment.threads);
-            threads.map_or_else(String::new, |threads| {
-                format!(", measured with {threads} thread{}", if threads == 1 { "" } else { "s" })
-            })
-        }
-        DeviceKind::Gpu => {
-            let class = profile.device.gpu.as_ref().map(|gpu| gpu.class);
-            let warning = if class == Some(GpuClass::Software) { " (software adapter, no GPU)" } else { "" };
-            let backend = profile.provenance.gpu.as_ref().map(|gpu| format!(", measured through {}", gpu.backend));
-            format!("{warning}{}", backend.unwrap_or_default())
-        }
-    }
-}
-
-fn row(ceiling: &Ceiling) -> Vec<Cell> {
-    let (value, unit) = match ceiling.value() {
-        Some((value, unit)) => (Cell::number(value), Cell::text(unit.symbol())),
-        None => (Cell::Empty, Cell::Empty),
+        Shown::All => vec![everything(profile), machine::table(profile)],
     };
-    let interval = ceiling.ci95.map(|[low, high]| Cell::text(format!("{} … {}", significant(low), significant(high))));
-    vec![
-        Cell::text(ceiling.id.clone()),
-        value,
-        unit,
-        interval.unwrap_or(Cell::Empty),
-        Cell::maybe(ceiling.median),
-        ceiling.samples.map_or(Cell::Empty, |n| Cell::count(u128::from(n))),
-        Cell::maybe(ceiling.per_cycle),
-        ceiling.variant.as_ref().map_or(Cell::Empty, |v| Cell::text(words(v))),
-        Cell::text(ceiling.status.name()),
-    ]
+    Ok(Report { tables, flat: Some(Table::flat(&columns(), &ordered(profile))), json })
 }
 
-/// The ceilings for CSV, one fact per column.
-fn flat(profile: &Profile) -> Table {
-    let columns = [
-        "ceiling",
-        "value",
-        "unit",
-        "second_value",
-        "second_unit",
-        "ci95_low",
-        "ci95_high",
-        "median",
-        "samples",
-        "per_cycle",
-        "clock_ghz",
-        "isa",
-        "threads",
-        "stores",
-        "streams",
-        "pages",
-        "footprint_bytes",
-        "window_bytes",
-        "prefetch_bytes",
-        "stride_bytes",
-        "m",
-        "n",
-        "k",
-        "copies",
-        "heads",
-        "kv_heads",
-        "head_dim",
-        "context",
-        "tile",
-        "workgroup_size",
-        "workgroups",
-        "layout",
-        "vector",
-        "chains",
-        "reduction",
-        "staged",
-        "status",
-        "reason",
-    ];
-    let row = |ceiling: &Ceiling| {
-        let (value, second) = (ceiling.value(), ceiling.second());
-        let variant = ceiling.variant.clone().unwrap_or_default();
-        let text = |words: Option<String>| words.map_or(Cell::Empty, Cell::Text);
-        let count = |n: Option<u64>| n.map_or(Cell::Empty, |n| Cell::count(u128::from(n)));
-        vec![
-            Cell::text(&ceiling.id),
-            Cell::maybe(value.map(|(value, _)| value)),
-            text(value.map(|(_, unit)| unit.symbol().to_owned())),
-            Cell::maybe(second.map(|(value, _)| value)),
-            text(second.map(|(_, unit)| unit.symbol().to_owned())),
-            Cell::maybe(ceiling.ci95.map(|ci| ci[0])),
-            Cell::maybe(ceiling.ci95.map(|ci| ci[1])),
-            Cell::maybe(ceiling.median),
-            count(ceiling.samples.map(u64::from)),
-            Cell::maybe(ceiling.per_cycle),
-            Cell::maybe(ceiling.clock_ghz),
-            text(variant.isa),
-            count(variant.threads.map(u64::from)),
-            text(variant.stores.map(|stores| stores.name().to_owned())),
-            count(variant.streams.map(u64::from)),
-            text(variant.pages.map(|pages| pages.name().to_owned())),
-            count(variant.footprint_bytes),
-            count(variant.window_bytes),
-            count(variant.prefetch_bytes.map(u64::from)),
-            count(variant.stride_bytes.map(u64::from)),
-            count(variant.m),
-            count(variant.n),
-            count(variant.k),
-            count(variant.copies.map(u64::from)),
-            count(variant.heads),
-            count(variant.kv_heads),
-            count(variant.head_dim),
-            count(variant.context),
-            text(variant.tile),
-            count(variant.workgroup_size.map(u64::from)),
-            count(variant.workgroups.map(u64::from)),
-            text(variant.layout.map(|layout| layout.name().to_owned())),
-            count(variant.vector.map(u64::from)),
-            count(variant.chains.map(u64::from)),
-            text(variant.reduction.map(|reduction| reduction.name().to_owned())),
-            text(variant.staged.map(|staged| staged.to_string())),
-            Cell::text(ceiling.status.name()),
-            text(ceiling.reason.clone()),
-        ]
-    };
-    Table {
-        columns: columns.map(String::from).to_vec(),
-        rows: ordered(profile).into_iter().map(row).collect(),
-        ..Table::default()
+/// What the device is and reaches, how far to trust it, and the ceilings up to that rank.
+pub(super) fn summary(profile: &Profile, rank: Rank) -> Table {
+    let (mut rows, mut rank) = (ordered(profile), rank);
+    let upto = |rank: Rank| profile.ceiling.iter().filter(|c| Rank::of(&c.id) <= rank).count();
+    while rank < Rank::Rest && upto(rank) < ENOUGH.min(profile.ceiling.len()) {
+        rank = if rank < Rank::Main { Rank::Main } else { Rank::Rest };
     }
+    rows.retain(|row| Rank::of(&row.ceiling.id) <= rank && row.ceiling.status.has_value());
+    let mut all = columns();
+    all.extend(columns_for_people());
+    let mut view = vec!["ceiling", "value", "unit"];
+    view.extend(rows.iter().any(|row| row.ceiling.ci95.is_some()).then_some("interval"));
+    view.extend(rows.iter().any(|row| row.ceiling.status != Status::Measured).then_some("doubt"));
+    let mut table = Table::view(headline(profile), &all, &view, &rows);
+    table.lead = trust(profile);
+    let names = if rank == Rank::First { FEW } else { usize::MAX };
+    table.with_notes(folded(profile, names)).with_notes(ridges(profile)).with_notes(circumstances(profile))
 }
 
-/// What only a GPU's variant says: `8 × 128 blocked, 8 chains of 4`.
-fn of_gpu(variant: &Variant) -> Vec<String> {
-    let (size, groups) = (variant.workgroup_size, variant.workgroups);
-    let division =
-        [size.map(|n| n.to_string()), groups.map(|n| format!("× {n}")), variant.layout.map(|l| l.name().into())];
-    let division = division.into_iter().flatten().collect::<Vec<_>>().join(" ");
-    let width = variant.vector.filter(|&n| n > 1).map_or(String::new(), |n| format!(" of {n}"));
-    let mut words: Vec<String> = Some(division).filter(|words| !words.is_empty()).into_iter().collect();
-    words.extend(variant.chains.map(|n| format!("{n} chains{width}")));
-    words.extend(variant.reduction.map(|reduction| format!("{} sums", reduction.name())));
-    words.extend(variant.staged.filter(|&staged| staged).map(|_| "staged".to_owned()));
-    words
-}
-
-/// A variant in few words. The threads stand in the title.
-fn words(variant: &Variant) -> String {
-    let mut words: Vec<String> = variant.isa.iter().cloned().collect();
-    words.extend(variant.stores.map(|stores| stores.name().to_owned()));
-    words.extend(variant.tile.as_ref().map(|tile| format!("tile {tile}")));
-    words.extend(variant.streams.map(|n| format!("{n} streams")));
-    words.extend(variant.prefetch_bytes.map(|bytes| format!("{bytes} B ahead")));
-    words.extend(variant.stride_bytes.map(|bytes| format!("stride {bytes} B")));
-    words.extend(variant.pages.map(|pages| format!("{} pages", pages.name())));
-    words.extend(of_gpu(variant));
-    let shape: Vec<String> = [variant.m, variant.n, variant.k].iter().flatten().map(u64::to_string).collect();
-    words.extend((!shape.is_empty()).then(|| shape.join("×")));
-    if let Some(heads) = variant.heads {
-        let shared = variant.kv_heads.map_or(String::new(), |kv_heads| format!("/{kv_heads}"));
-        let width = variant.head_dim.map_or(String::new(), |elements| format!(" of {elements}"));
-        words.push(format!("{heads}{shared} heads{width}"));
-    }
-    words.extend(variant.context.map(|tokens| format!("context {tokens}")));
-    words.extend(variant.copies.map(|copies| format!("{copies} copies")));
-    words.join(", ")
-}
-
-fn notes(profile: &Profile, ceilings: &[&Ceiling]) -> Vec<String> {
-    let mut notes = reasons(ceilings);
-    for ceiling in ceilings {
-        if ceiling.modes.len() > 1 {
-            let modes = ceiling.modes.iter().map(|m| format!("{} ({:.0} %)", significant(m.value), m.share * 100.0));
-            let list = modes.collect::<Vec<_>>().join(", ");
-            notes.push(format!("{}: modes {list} of the samples; the value is of the fastest one", ceiling.id));
-        }
-    }
-    notes.extend(flags(ceilings));
-    notes.extend(profile.curve.iter().map(curve));
+/// The device and its most asked figures.
+fn headline(profile: &Profile) -> String {
     let summary = &profile.summary;
-    // As the summary has it.
-    let memory = if summary.dram_read_gb_per_s.is_some() { DeviceKind::Cpu } else { DeviceKind::Gpu };
-    let memory = memory.main_memory().to_uppercase();
-    for (dtype, ridge) in [
+    let figures = [
+        (summary.dram_read_gb_per_s.or(summary.vram_read_gb_per_s), "reads", "GB/s"),
+        (summary.f32_gflop_per_s, "f32", "GFLOP/s"),
+        (summary.bf16_gflop_per_s, "bf16", "GFLOP/s"),
+        (summary.f16_coopmat_gflop_per_s, "f16 matrices", "GFLOP/s"),
+        (summary.i8_gflop_per_s, "i8", "GFLOP/s"),
+    ];
+    let words =
+        figures.into_iter().filter_map(|(value, what, unit)| Some(format!("{what} {} {unit}", digits(value?, 3))));
+    let words = words.collect::<Vec<_>>().join(", ");
+    let software = profile.device.gpu.as_ref().is_some_and(|gpu| gpu.class == GpuClass::Software);
+    let warning = if software { " (software adapter, no GPU)" } else { "" };
+    format!("{}{warning}{}{words}", profile.device.name, if words.is_empty() { "" } else { ": " })
+}
+
+/// How far to trust the numbers, and where they are from.
+fn trust(profile: &Profile) -> Vec<String> {
+    let provenance = &profile.provenance;
+    let day = provenance.date.split('T').next().unwrap_or_default();
+    if profile.is_quoted() {
+        return vec![format!("Quoted from {} ({day}): nothing was measured.", provenance.tool)];
+    }
+    let grade = profile.environment.as_ref().and_then(|environment| {
+        let reasons: Vec<&str> = environment.grade_reasons.iter().map(|reason| cause(reason)).collect();
+        let why = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
+        Some(format!("Grade {} of A to F{why}.", environment.grade?))
+    });
+    let grade = grade.unwrap_or_else(|| "No grade: the circumstances are not known.".to_owned());
+    let effort = provenance.effort.map_or_else(String::new, |effort| format!(", {} effort", effort.name()));
+    let (suspect, all) =
+        (profile.ceiling.iter().filter(|c| c.status == Status::Suspect).count(), profile.ceiling.len());
+    let doubt = format!("{suspect} of {all} ceilings are suspect: do not rely on these numbers.");
+    let doubt = (suspect * DOUBTFUL > all).then_some(doubt);
+    std::iter::once(format!("{grade} Measured {day}{}{effort}.", means(profile))).chain(doubt).collect()
+}
+
+/// A reason without its numbers: no points taken off in front, no details behind.
+fn cause(reason: &str) -> &str {
+    let reason = reason.split_once(": ").filter(|(points, _)| points.starts_with('−')).map_or(reason, |(_, rest)| rest);
+    reason.split([':', ';']).next().unwrap_or(reason)
+}
+
+/// What the numbers were measured with.
+fn means(profile: &Profile) -> String {
+    let threads = profile.environment.as_ref().filter(|_| profile.device.kind == DeviceKind::Cpu).map(|e| e.threads);
+    let threads = threads.map(|n| format!(" with {n} thread{}", if n == 1 { "" } else { "s" }));
+    let backend = profile.provenance.gpu.as_ref().map(|gpu| format!(" through {}", gpu.backend));
+    [threads, backend].into_iter().flatten().collect()
+}
+
+/// What was not simply measured: one line for each cause, with the worst and at most so many names.
+fn folded(profile: &Profile, names: usize) -> Vec<String> {
+    let doubtful = profile.ceiling.iter().filter(|c| !matches!(c.status, Status::Measured | Status::Quoted));
+    let groups = grouped(doubtful.map(|c| ((c.status, why(c)), c)));
+    let line = |((status, cause), ceilings): ((Status, &str), Vec<&Ceiling>)| {
+        let mut ids: Vec<String> = ceilings.iter().take(names).map(|c| c.id.to_string()).collect();
+        ids.extend((ceilings.len() > names).then(|| format!("{} more", ceilings.len() - names)));
+        let ids = ids.join(", ");
+        let spread = |c: &&Ceiling| c.value().zip(c.ci95).map(|((value, _), [low, high])| (high - low) / (2.0 * value));
+        let worst = ceilings.iter().filter_map(|c| Some((spread(c)?, &c.id))).max_by(|a, b| a.0.total_cmp(&b.0));
+        let worst = worst.filter(|_| ceilings.len() > 1 && status == Status::Suspect);
+        let worst = worst.map_or_else(String::new, |(spread, id)| format!("; worst {id} ±{:.0} %", spread * 100.0));
+        let colon = if status == Status::Unsupported { "" } else { ":" };
+        format!("{} {status}{colon} {cause}{worst}: {ids}", ceilings.len())
+    };
+    groups.into_iter().map(line).collect()
+}
+
+/// The cause of a doubt. Each instruction set that is missing has a reason of its own; --all shows them.
+fn why(ceiling: &Ceiling) -> &str {
+    match ceiling.status {
+        Status::Unsupported => "by this device",
+        _ => cause(ceiling.reason.as_deref().unwrap_or_default()),
+    }
+}
+
+/// From which intensity on arithmetic binds.
+fn ridges(profile: &Profile) -> Option<String> {
+    let summary = &profile.summary;
+    let ridges = [
         ("f32", summary.ridge_f32_flop_per_byte),
         ("f16", summary.ridge_f16_flop_per_byte),
         ("bf16", summary.ridge_bf16_flop_per_byte),
         ("i8", summary.ridge_i8_flop_per_byte),
-    ] {
-        if let Some(ridge) = ridge {
-            let ridge = significant(ridge);
-            notes.push(format!(
-                "ridge point {dtype}: {ridge} FLOP per byte of {memory} read; work of lower intensity is bound by memory"
-            ));
-        }
-    }
-    if !profile.provenance.complete {
-        notes.push("this profile is incomplete; `roofprobe measure --resume -o FILE` completes it".to_owned());
-    }
-    if let Some(name) = &profile.provenance.simulated {
-        notes.push(format!("nothing was measured: this is a simulation of {name}"));
-    }
-    notes
+    ];
+    let words: Vec<String> =
+        ridges.into_iter().filter_map(|(dtype, ridge)| Some(format!("{dtype} {}", significant(ridge?)))).collect();
+    let memory = if summary.dram_read_gb_per_s.is_some() { DeviceKind::Cpu } else { DeviceKind::Gpu };
+    let memory = memory.main_memory().to_string().to_uppercase();
+    let line =
+        || format!("Ridge points, FLOP per byte of {memory} read: {}. Below them memory binds.", words.join(", "));
+    (!words.is_empty()).then(line)
+}
+
+fn circumstances(profile: &Profile) -> Vec<String> {
+    let incomplete = "this profile is incomplete; `roofprobe measure --resume -o FILE` completes it";
+    let simulated = profile.provenance.simulated.as_ref();
+    let simulated = simulated.map(|name| format!("nothing was measured: this is a simulation of {name}"));
+    (!profile.provenance.complete).then(|| incomplete.to_owned()).into_iter().chain(simulated).collect()
+}
+
+/// Every ceiling with its variant.
+fn everything(profile: &Profile) -> Table {
+    let rows = ordered(profile);
+    let mut all = columns();
+    all.extend(columns_for_people());
+    let mut view = vec!["ceiling", "value", "unit"];
+    // Only where some ceiling carries two figures is there a column for the second.
+    view.extend(rows.iter().any(|row| row.ceiling.second().is_some()).then_some("weights?"));
+    view.extend(["interval", "variant", "status", "per_cycle?", "samples?", "median?"]);
+    let mut table = Table::view(headline(profile), &all, &view, &rows);
+    table.lead = trust(profile);
+    table
+        .with_notes(reasons(&rows))
+        .with_notes(rows.iter().filter_map(|row| modes(row.ceiling)))
+        .with_notes(flags(&rows))
+        .with_notes(profile.curve.iter().map(curve))
+        .with_notes(ridges(profile))
+        .with_notes(circumstances(profile))
+}
+
+/// Why some ceilings are not simply measured; those of one reason on one line.
+fn reasons(rows: &[Row]) -> Vec<String> {
+    let doubtful = rows.iter().map(|row| row.ceiling).filter(|c| c.status != Status::Measured);
+    let reason = |c: &'_ Ceiling| c.reason.clone().or(c.source.clone()).unwrap_or_default();
+    let groups = grouped(doubtful.map(|c| ((c.status, reason(c)), c.id.to_string())));
+    groups.into_iter().map(|((status, reason), ids)| format!("{status}: {reason}: {}", ids.join(", "))).collect()
+}
+
+fn modes(ceiling: &Ceiling) -> Option<String> {
+    let modes = ceiling.modes.iter().map(|m| format!("{} ({:.0} %)", significant(m.value), m.share * 100.0));
+    let list = modes.collect::<Vec<_>>().join(", ");
+    let line = || format!("{}: modes {list} of the samples; the value is of the fastest one", ceiling.id);
+    (ceiling.modes.len() > 1).then(line)
 }
 
 /// Remarks of ceilings; those of one kind on one line. Modes have a line of their own.
-fn flags(ceilings: &[&Ceiling]) -> Vec<String> {
-    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
-    for ceiling in ceilings {
-        for flag in ceiling.flags.iter().filter(|flag| !flag.starts_with("more than one mode")) {
-            match groups.iter_mut().find(|(known, _)| known == flag) {
-                Some((_, ids)) => ids.push(&ceiling.id),
-                None => groups.push((flag, vec![&ceiling.id])),
-            }
-        }
-    }
-    groups.into_iter().map(|(flag, ids)| format!("{}: {flag}", ids.join(", "))).collect()
+fn flags(rows: &[Row]) -> Vec<String> {
+    let all = rows.iter().map(|row| row.ceiling).flat_map(|c| c.flags.iter().map(move |flag| (flag, c.id.to_string())));
+    let groups = grouped(all.filter(|(flag, _)| **flag != Flag::Modes));
+    groups.into_iter().map(|(flag, ids)| format!("{flag}: {}", ids.join(", "))).collect()
 }
 
 /// A curve in one line: how many points, and what it comes to from where to where.
@@ -314,17 +225,4 @@ fn binary(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     let whole = units.into_iter().find(|(shift, _)| bytes > 0 && bytes.is_multiple_of(1 << shift));
     whole.map_or(format!("{bytes} B"), |(shift, unit)| format!("{} {unit}", bytes >> shift))
-}
-
-/// Why some ceilings are not simply measured; those of one reason on one line.
-fn reasons(ceilings: &[&Ceiling]) -> Vec<String> {
-    let mut groups: Vec<(Status, &str, Vec<&str>)> = Vec::new();
-    for ceiling in ceilings.iter().filter(|c| c.status != Status::Measured) {
-        let reason = ceiling.reason.as_deref().or(ceiling.source.as_deref()).unwrap_or_default();
-        match groups.iter_mut().find(|(status, known, _)| (*status, *known) == (ceiling.status, reason)) {
-            Some((.., ids)) => ids.push(&ceiling.id),
-            None => groups.push((ceiling.status, reason, vec![&ceiling.id])),
-        }
-    }
-    groups.into_iter().map(|(status, reason, ids)| format!("{}: {status}: {reason}", ids.join(", "))).collect()
 }

@@ -1,9 +1,23 @@
-//! Studies, read aloud: what was asked and reached, where that stands, where the ridges are, what it all says.
+//! Studies: what was asked and reached, where that stands, where the ridges are, what comes of it all.
 
-use super::{Cell, Report, Table};
+use super::cell::Cell;
+use super::evaluation::POTENTIAL_NOTES;
+use super::table::{Column, Report, Table, column, grouped};
 use crate::error::{Error, Result};
 use crate::evaluate::RoofKind;
-use crate::study::{Attention, Case, Finding, Part, PartKind, Regime, RidgePoint, Standing, Study};
+use crate::study::{AttentionKind, Finding, PartKind, PartResult, Regime, RidgePoint, ScenarioResult, Standing, Study};
+
+const SCENARIO_NOTE: &str = "A scenario is its prompt and its answer. FLOP/B: all matmul FLOPs over all bytes of weights and \
+     cache. G steps: the same were the answer's first token decoded, too. tokens/s: of the answer, from end to end.";
+const UNDECIDED_NOTE: &str = "undecided: the interval of the ridge contains the point's FLOP/B.";
+
+/// A part of a case under one roof.
+struct Row<'r> {
+    study: &'r Study,
+    case: &'r ScenarioResult,
+    part: &'r PartResult,
+    standing: &'r Standing,
+}
 
 /// The report of a study; its record is the study.
 ///
@@ -12,127 +26,71 @@ use crate::study::{Attention, Case, Finding, Part, PartKind, Regime, RidgePoint,
 pub fn report(study: &Study) -> Result<Report> {
     let json =
         serde_json::to_value(study).map_err(|e| Error::failure(format!("the study cannot be written as JSON: {e}")))?;
+    let parts = study.cases.iter().flat_map(|case| case.parts.iter().map(move |part| (case, part)));
+    let row = |(case, part, standing)| Row { study, case, part, standing };
+    let rows = parts.flat_map(|(case, part)| part.roofs.iter().map(move |standing| (case, part, standing)));
+    let rows: Vec<Row> = rows.map(row).collect();
+    let flat = Some(Table::flat(&columns(), &rows));
     let mut tables = match study.study {
         "depth" => vec![depths(study)],
         "hardware" => vec![regimes(study)],
-        _ => vec![speeds(study), standings(study)],
+        _ => cases(study),
     };
     tables[0].notes.extend(study.notes.iter().map(|note| format!("Note: {note}.")));
     tables.push(ridges(study));
     tables.push(findings(&study.findings));
-    Ok(Report { tables, flat: Some(flat(study)), json })
+    Ok(Report { tables, flat, json })
 }
 
-/// What tells the cases of a study apart, beside model, profile and scenario.
-fn variant(study: &Study) -> (&'static str, fn(&Case) -> Cell) {
-    match study.study {
-        "attention" => ("attention", |case: &Case| match case.attention {
-            Attention::Latent => Cell::text(format!("MLA, {}", case.runtime)),
-            other => Cell::text(other.name()),
-        }),
-        _ => ("weights", |case: &Case| Cell::text(&case.weights)),
-    }
-}
-
-fn head(case: &Case, variant: fn(&Case) -> Cell) -> Vec<Cell> {
-    vec![
-        Cell::text(&case.model),
-        plain(case.layers),
-        variant(case),
-        Cell::text(&case.profile),
-        Cell::text(&case.scenario),
-    ]
-}
-
-fn names(variant: &str, more: &[&str]) -> Vec<String> {
-    ["model", "layers", variant, "profile", "scenario"].iter().chain(more).map(|&name| name.to_owned()).collect()
-}
-
-fn speeds(study: &Study) -> Table {
-    let (name, variant) = variant(study);
-    let both = study.roof != RoofKind::Peak;
-    let gain = study.study == "precision";
-    let row = |case: &Case| {
-        let (mut cells, whole) = (head(case, variant), case.whole());
-        let (here, peak) = (whole.under(study.roof), whole.under(RoofKind::Peak));
-        cells.extend([
-            Cell::number(whole.flops as f64 / 1e9),
-            Cell::number(whole.bytes as f64 / 1e9),
-            Cell::number(whole.kv_bytes as f64 / 1e9),
-            Cell::number(whole.oi),
-            Cell::number(case.oi_g_steps),
-            Cell::number(here.gflop_per_s),
-            Cell::number(here.tokens_per_s),
-        ]);
-        cells.extend(gain.then(|| Cell::maybe(here.speedup)));
-        if both {
-            cells.extend([Cell::number(peak.gflop_per_s), Cell::number(peak.tokens_per_s)]);
-            cells.extend(gain.then(|| Cell::maybe(peak.speedup)));
-        }
-        cells
+/// Each case as a whole: its speeds, and where it stands.
+fn cases(study: &Study) -> Vec<Table> {
+    let row = |case| {
+        let part = ScenarioResult::whole(case);
+        Row { study, case, part, standing: part.under(study.roof) }
     };
-    let mut more = vec!["GFLOP", "GB", "KV GB", "FLOP/B", "G steps", "GFLOP/s", "tokens/s"];
-    more.extend(gain.then_some("× first"));
-    if both {
-        more.extend(["GFLOP/s at peak", "at peak"]);
-        more.extend(gain.then_some("× at peak"));
-    }
-    let mut notes = vec![
-        "A scenario is its prompt and its answer. FLOP/B: all matmul FLOPs over all bytes of weights and cache. G steps: the same".to_owned(),
-        "were the answer's first token decoded, too. tokens/s: of the answer, from end to end.".to_owned(),
-    ];
-    notes.extend(gain.then(|| "× first: times as many tokens/s as with the first format.".to_owned()));
-    notes.push(roof_note(study));
-    Table { title: title(study), columns: names(name, &more), rows: study.cases.iter().map(row).collect(), notes }
+    let rows: Vec<Row> = study.cases.iter().map(row).collect();
+    let mut columns = columns();
+    columns.extend(at_peak());
+    // What tells the cases of a study apart, beside model, profile and scenario.
+    let variant = if study.study == "attention" { "attention" } else { "weights" };
+    let first = ["model", "layers?", variant, "profile", "scenario"];
+    let (both, gain) = (study.roof != RoofKind::Peak, study.study == "precision");
+    let mut speeds =
+        [&first[..], &["flops?", "bytes?", "kv_bytes?", "oi", "oi_g_steps?", "gflop_per_s", "tokens_per_s"]].concat();
+    speeds.extend(gain.then_some("speedup"));
+    speeds.extend(both.then_some(["peak_gflop_per_s?", "peak_tokens_per_s?"]).into_iter().flatten());
+    speeds.extend((both && gain).then_some("peak_speedup?"));
+    let standing =
+        ["regime_decided", "oi", "ridge_flop_per_byte", "reach_log2?", "headroom_log2?", "region_area?", "phi"];
+    let standing = [&first[..], &standing, &["phi_log2?", "phi_paper?"]].concat();
+    vec![
+        Table::view(title(study), &columns, &speeds, &rows)
+            .with_keys(first.len())
+            .with_notes([SCENARIO_NOTE])
+            .with_notes(gain.then_some("× first: times as many tokens/s as with the first format."))
+            .with_notes([roof_note(study)]),
+        Table::view("Potential", &columns, &standing, &rows)
+            .with_keys(first.len())
+            .with_notes(POTENTIAL_NOTES)
+            .with_notes([UNDECIDED_NOTE]),
+    ]
 }
 
 fn title(study: &Study) -> String {
     format!("Study of {}, scenarios as of {}", study.study, study.engine.name())
 }
 
-fn roof_note(study: &Study) -> String {
+const fn roof_note(study: &Study) -> &'static str {
     match study.roof {
-        RoofKind::Peak => "Speeds by peak arithmetic and memory: upper bounds.".to_owned(),
+        RoofKind::Peak => "Speeds by peak arithmetic and memory: upper bounds.",
         RoofKind::Achieved => {
             "Speeds by what the devices' kernels were measured to do; at peak: by peak arithmetic and memory."
-                .to_owned()
         }
     }
 }
 
-fn standings(study: &Study) -> Table {
-    let (name, variant) = variant(study);
-    let row = |case: &Case| {
-        let (mut cells, whole) = (head(case, variant), case.whole());
-        let potential = &whole.under(study.roof).potential;
-        cells.extend([
-            Cell::text(regime(whole)),
-            Cell::number(whole.oi),
-            Cell::number(case.ridge_flop_per_byte),
-            Cell::number(potential.reach_log2),
-            Cell::number(potential.headroom_log2),
-            Cell::number(potential.region_area),
-            Cell::number(potential.phi),
-            Cell::number(potential.phi_log2),
-            Cell::number(potential.phi_paper),
-        ]);
-        cells
-    };
-    let more = ["regime", "FLOP/B", "ridge", "reach", "headroom", "area", "Φ", "Φ log2", "Φ GFLOP/s"];
-    Table {
-        title: "Where that stands".to_owned(),
-        columns: names(name, &more),
-        rows: study.cases.iter().map(row).collect(),
-        notes: vec![
-            "reach: octaves of reuse to the ridge; headroom: octaves up to the roof; area: what lies between, square octaves.".to_owned(),
-            "Φ: distance to the ridge, 0 at best: free of units, in octaves, and as printed in the paper. Compare Φ within one device and".to_owned(),
-            "one regime only. undecided: the interval of the ridge contains the point's FLOP/B.".to_owned(),
-        ],
-    }
-}
-
 /// The side of the ridge, where it is decided.
-fn regime(part: &Part) -> &'static str {
+fn regime(part: &PartResult) -> &'static str {
     match part.regime_decided {
         Some(Regime::Memory) => "memory-bound",
         Some(Regime::Compute) => "compute-bound",
@@ -141,7 +99,7 @@ fn regime(part: &Part) -> &'static str {
 }
 
 /// What the cases are called, each once, in the order of the cases.
-fn each_once(study: &Study, name: fn(&Case) -> &str) -> Vec<&str> {
+fn each_once(study: &Study, name: fn(&ScenarioResult) -> &str) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for name in study.cases.iter().map(name) {
         if !names.contains(&name) {
@@ -156,12 +114,12 @@ fn depths(study: &Study) -> Table {
     let scenarios = each_once(study, |case| &case.scenario);
     let profile = study.cases.first().map(|case| case.profile.as_str());
     let mut rows: Vec<Vec<Cell>> = Vec::new();
-    let here: Vec<&Case> = study.cases.iter().filter(|case| Some(case.profile.as_str()) == profile).collect();
+    let here: Vec<&ScenarioResult> = study.cases.iter().filter(|case| Some(case.profile.as_str()) == profile).collect();
     for cases in here.chunk_by(|a, b| (&a.model, a.layers) == (&b.model, b.layers)) {
         let first = cases[0];
         let mut row = vec![
             Cell::text(&first.model),
-            plain(first.layers),
+            Cell::plain(first.layers),
             Cell::number(first.params_total as f64 / 1e6),
             Cell::number(first.weight_bytes_total as f64 / 1e6),
         ];
@@ -181,6 +139,7 @@ fn depths(study: &Study) -> Table {
             "FLOP/B of each scenario, and of its decode steps alone. The same on every profile; JSON and CSV have the speeds."
                 .to_owned(),
         ],
+        ..Table::default()
     }
 }
 
@@ -197,7 +156,7 @@ fn regimes(study: &Study) -> Table {
                 Cell::text(part.part.name()),
                 Cell::number(part.oi),
             ];
-            let same = |other: &&Case| (&other.model, &other.scenario) == (&case.model, &case.scenario);
+            let same = |other: &&ScenarioResult| (&other.model, &other.scenario) == (&case.model, &case.scenario);
             for profile in &profiles {
                 let there = study.cases.iter().filter(same).find(|other| other.profile == *profile);
                 let there = there.and_then(|other| other.part(part.part));
@@ -207,50 +166,51 @@ fn regimes(study: &Study) -> Table {
         }
     }
     let mut columns: Vec<String> = ["model", "scenario", "part", "FLOP/B"].map(str::to_owned).to_vec();
-    columns.extend(profiles.iter().map(|&name| name.to_owned()));
+    // There is no room for the names of several profiles.
+    let labels = profiles.iter().enumerate().map(|(place, name)| (format!("P{}", place + 1), *name));
+    columns.extend(labels.clone().map(|(label, _)| label));
+    let names: Vec<String> = labels.map(|(label, name)| format!("{label} {name}")).collect();
     Table {
         title: title(study),
         columns,
         rows,
         notes: vec![
+            format!("{}.", names.join(", ")),
             "What binds there: memory left of the ridge, compute right of it; undecided within its interval."
                 .to_owned(),
         ],
+        keys: 4,
+        ..Table::default()
     }
 }
 
 fn ridges(study: &Study) -> Table {
-    let row = |ridge: &RidgePoint| {
-        let [low, high] = ridge.ridge_interval;
-        vec![
-            Cell::text(&ridge.profile),
-            Cell::text(&ridge.weights),
-            Cell::text(&ridge.compute_ceiling),
-            Cell::number(ridge.gflop_per_s),
-            Cell::text(&ridge.memory_ceiling),
-            Cell::number(ridge.gb_per_s),
-            Cell::number(ridge.ridge_flop_per_byte),
-            Cell::number(low),
-            Cell::number(high),
-        ]
-    };
-    let columns = ["profile", "weights", "π", "GFLOP/s", "β", "GB/s", "ridge FLOP/B", "low", "high"];
+    let columns: [Column<RidgePoint>; 9] = [
+        column("profile", "profile", |r: &RidgePoint| Cell::text(&r.profile)),
+        column("weights", "weights", |r: &RidgePoint| Cell::text(&r.weights)),
+        column("compute_ceiling", "π", |r: &RidgePoint| Cell::text(&r.compute_ceiling)),
+        column("gflop_per_s", "GFLOP/s", |r: &RidgePoint| Cell::number(r.gflop_per_s)),
+        column("memory_ceiling", "β", |r: &RidgePoint| Cell::text(&r.memory_ceiling)),
+        column("gb_per_s", "GB/s", |r: &RidgePoint| Cell::number(r.gb_per_s)),
+        column("ridge", "ridge FLOP/B", |r: &RidgePoint| Cell::number(r.ridge_flop_per_byte)),
+        column("low", "low", |r: &RidgePoint| Cell::number(r.ridge_interval[0])),
+        column("high", "high", |r: &RidgePoint| Cell::number(r.ridge_interval[1])),
+    ];
+    let view = [
+        "profile",
+        "weights",
+        "compute_ceiling?",
+        "gflop_per_s",
+        "memory_ceiling?",
+        "gb_per_s",
+        "ridge",
+        "low",
+        "high",
+    ];
     // What holds for several profiles is said once.
-    let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
-    for (ridge, note) in study.ridges.iter().flat_map(|ridge| ridge.notes.iter().map(move |note| (ridge, note))) {
-        match said.iter_mut().find(|(known, _)| known == note) {
-            Some((_, profiles)) if profiles.contains(&ridge.profile.as_str()) => {}
-            Some((_, profiles)) => profiles.push(&ridge.profile),
-            None => said.push((note, vec![&ridge.profile])),
-        }
-    }
-    let notes = said.iter().map(|(note, profiles)| format!("Note: {}: {note}.", profiles.join(", "))).collect();
-    Table {
-        title: "The ridges".to_owned(),
-        columns: columns.map(str::to_owned).to_vec(),
-        rows: study.ridges.iter().map(row).collect(),
-        notes,
-    }
+    let notes = study.ridges.iter().flat_map(|r| r.notes.iter().map(move |note| (note, r.profile.as_str())));
+    let notes = grouped(notes).into_iter().map(|(note, names)| format!("Note: {}: {note}.", names.join(", ")));
+    Table::view("The ridges", &columns, &view, &study.ridges).with_notes(notes)
 }
 
 /// One line for each: sentences are too long for columns.
@@ -272,127 +232,72 @@ fn findings(findings: &[Finding]) -> Table {
     Table { title: "Findings".to_owned(), notes: lines, ..Table::default() }
 }
 
-/// One row for each part of each case, under the names of the record.
-fn flat(study: &Study) -> Table {
-    let columns = [
-        "study",
-        "engine",
-        "model",
-        "layers",
-        "params_total",
-        "attention",
-        "profile",
-        "device",
-        "weights",
-        "kv",
-        "runtime",
-        "batch",
-        "scenario",
-        "prompt",
-        "generate",
-        "kv_elements_per_token",
-        "weight_bytes_total",
-        "ridge_flop_per_byte",
-        "ridge_low",
-        "ridge_high",
-        "oi_g_steps",
-        "part",
-        "forward_passes",
-        "flops",
-        "weight_bytes",
-        "kv_bytes",
-        "state_bytes",
-        "bytes",
-        "oi",
-        "regime_decided",
-        "roof",
-        "seconds",
-        "gflop_per_s",
-        "gflop_per_s_low",
-        "gflop_per_s_high",
-        "tokens_per_s",
-        "tokens_per_s_low",
-        "tokens_per_s_high",
-        "bound",
-        "regime",
-        "above_roof",
-        "reach_log2",
-        "headroom_log2",
-        "region_area",
-        "phi",
-        "phi_log2",
-        "phi_paper",
-        "speedup",
-        "speedup_low",
-        "speedup_high",
-    ];
-    let mut rows = Vec::new();
-    for case in &study.cases {
-        for part in &case.parts {
-            rows.extend(part.roofs.iter().map(|standing| flat_row(study, case, part, standing)));
-        }
-    }
-    Table { columns: columns.map(str::to_owned).to_vec(), rows, ..Table::default() }
-}
-
-fn flat_row(study: &Study, case: &Case, part: &Part, standing: &Standing) -> Vec<Cell> {
-    let potential = &standing.potential;
-    let speedup = |at: usize| Cell::maybe(standing.speedup_interval.map(|interval| interval[at]));
-    vec![
-        Cell::text(study.study),
-        Cell::text(study.engine.name()),
-        Cell::text(&case.model),
-        plain(case.layers),
-        plain(case.params_total),
-        Cell::text(case.attention.name()),
-        Cell::text(&case.profile),
-        Cell::text(&case.device),
-        Cell::text(&case.weights),
-        Cell::text(&case.kv),
-        Cell::text(case.runtime.name()),
-        plain(case.batch),
-        Cell::text(&case.scenario),
-        plain(case.prompt),
-        plain(case.generate),
-        plain(case.kv_elements_per_token),
-        plain(case.weight_bytes_total),
-        Cell::number(case.ridge_flop_per_byte),
-        Cell::number(case.ridge_interval[0]),
-        Cell::number(case.ridge_interval[1]),
-        Cell::number(case.oi_g_steps),
-        Cell::text(part.part.name()),
-        plain(part.forward_passes),
-        plain(part.flops),
-        plain(part.weight_bytes),
-        plain(part.kv_bytes),
-        plain(part.state_bytes),
-        plain(part.bytes),
-        Cell::number(part.oi),
-        Cell::text(regime(part)),
-        Cell::text(standing.roof.name()),
-        Cell::number(standing.seconds),
-        Cell::number(standing.gflop_per_s),
-        Cell::number(standing.gflop_per_s_interval[0]),
-        Cell::number(standing.gflop_per_s_interval[1]),
-        Cell::number(standing.tokens_per_s),
-        Cell::number(standing.tokens_per_s_interval[0]),
-        Cell::number(standing.tokens_per_s_interval[1]),
-        Cell::text(standing.bound.name()),
-        Cell::text(potential.regime.regime()),
-        Cell::text(potential.above_roof.to_string()),
-        Cell::number(potential.reach_log2),
-        Cell::number(potential.headroom_log2),
-        Cell::number(potential.region_area),
-        Cell::number(potential.phi),
-        Cell::number(potential.phi_log2),
-        Cell::number(potential.phi_paper),
-        Cell::maybe(standing.speedup),
-        speedup(0),
-        speedup(1),
+/// What a case reaches under the peak roof, where it goes by another.
+fn at_peak<'r>() -> [Column<Row<'r>>; 3] {
+    let peak = |r: &Row<'r>| r.part.under(RoofKind::Peak);
+    [
+        column("peak_gflop_per_s", "GFLOP/s at peak", move |r| Cell::number(peak(r).gflop_per_s)),
+        column("peak_tokens_per_s", "at peak", move |r| Cell::number(peak(r).tokens_per_s)),
+        column("peak_speedup", "× at peak", move |r| Cell::maybe(peak(r).speedup)),
     ]
 }
 
-/// A small count: the same for people and programs.
-fn plain(count: u64) -> Cell {
-    Cell::Number { exact: count.to_string(), shown: count.to_string() }
+/// A part of a case under one roof, under the names of the record.
+fn columns<'r>() -> Vec<Column<Row<'r>>> {
+    let attention = |r: &Row| match r.case.attention {
+        AttentionKind::Latent => Cell::phrase(r.case.attention.name(), format!("MLA, {}", r.case.runtime)),
+        other => Cell::text(other.name()),
+    };
+    vec![
+        column("study", "", |r: &Row| Cell::text(r.study.study)),
+        column("engine", "", |r: &Row| Cell::text(r.study.engine.name())),
+        column("model", "model", |r: &Row| Cell::text(&r.case.model)),
+        column("layers", "layers", |r: &Row| Cell::plain(r.case.layers)),
+        column("params_total", "10^6 parameters", |r: &Row| Cell::amount(r.case.params_total, 1e6)),
+        column("attention", "attention", attention),
+        column("profile", "profile", |r: &Row| Cell::text(&r.case.profile)),
+        column("device", "", |r: &Row| Cell::text(&r.case.device)),
+        column("weights", "weights", |r: &Row| Cell::text(&r.case.weights)),
+        column("kv", "", |r: &Row| Cell::text(&r.case.kv)),
+        column("runtime", "", |r: &Row| Cell::text(r.case.runtime.name())),
+        column("batch", "", |r: &Row| Cell::plain(r.case.batch)),
+        column("scenario", "scenario", |r: &Row| Cell::text(&r.case.scenario)),
+        column("prompt", "", |r: &Row| Cell::plain(r.case.prompt)),
+        column("generate", "", |r: &Row| Cell::plain(r.case.generate)),
+        column("kv_elements_per_token", "", |r: &Row| Cell::plain(r.case.kv_elements_per_token)),
+        column("weight_bytes_total", "MB", |r: &Row| Cell::amount(r.case.weight_bytes_total, 1e6)),
+        column("ridge_flop_per_byte", "ridge", |r: &Row| Cell::number(r.case.ridge_flop_per_byte)),
+        column("ridge_low", "", |r: &Row| Cell::number(r.case.ridge_interval[0])),
+        column("ridge_high", "", |r: &Row| Cell::number(r.case.ridge_interval[1])),
+        column("oi_g_steps", "G steps", |r: &Row| Cell::number(r.case.oi_g_steps)),
+        column("part", "part", |r: &Row| Cell::text(r.part.part.name())),
+        column("forward_passes", "", |r: &Row| Cell::plain(r.part.forward_passes)),
+        column("flops", "GFLOP", |r: &Row| Cell::amount(r.part.flops, 1e9)),
+        column("weight_bytes", "", |r: &Row| Cell::plain(r.part.weight_bytes)),
+        column("kv_bytes", "KV GB", |r: &Row| Cell::amount(r.part.kv_bytes, 1e9)),
+        column("state_bytes", "", |r: &Row| Cell::plain(r.part.state_bytes)),
+        column("bytes", "GB", |r: &Row| Cell::amount(r.part.bytes, 1e9)),
+        column("oi", "FLOP/B", |r: &Row| Cell::number(r.part.oi)),
+        column("regime_decided", "regime", |r: &Row| Cell::text(regime(r.part))),
+        column("roof", "", |r: &Row| Cell::text(r.standing.roof.name())),
+        column("seconds", "", |r: &Row| Cell::number(r.standing.seconds)),
+        column("gflop_per_s", "GFLOP/s", |r: &Row| Cell::number(r.standing.gflop_per_s)),
+        column("gflop_per_s_low", "", |r: &Row| Cell::number(r.standing.gflop_per_s_interval[0])),
+        column("gflop_per_s_high", "", |r: &Row| Cell::number(r.standing.gflop_per_s_interval[1])),
+        column("tokens_per_s", "tokens/s", |r: &Row| Cell::number(r.standing.tokens_per_s)),
+        column("tokens_per_s_low", "", |r: &Row| Cell::number(r.standing.tokens_per_s_interval[0])),
+        column("tokens_per_s_high", "", |r: &Row| Cell::number(r.standing.tokens_per_s_interval[1])),
+        column("bound", "", |r: &Row| Cell::text(r.standing.bound.name())),
+        column("regime", "", |r: &Row| Cell::text(r.standing.potential.regime.regime())),
+        column("above_roof", "", |r: &Row| Cell::text(r.standing.potential.above_roof.to_string())),
+        column("reach_log2", "reach", |r: &Row| Cell::number(r.standing.potential.reach_log2)),
+        column("headroom_log2", "headroom", |r: &Row| Cell::number(r.standing.potential.headroom_log2)),
+        column("region_area", "area", |r: &Row| Cell::number(r.standing.potential.region_area)),
+        column("phi", "Φ", |r: &Row| Cell::number(r.standing.potential.phi)),
+        column("phi_log2", "Φ log2", |r: &Row| Cell::number(r.standing.potential.phi_log2)),
+        column("phi_paper", "Φ GFLOP/s", |r: &Row| Cell::number(r.standing.potential.phi_paper)),
+        column("speedup", "× first", |r: &Row| Cell::maybe(r.standing.speedup)),
+        column("speedup_low", "", |r: &Row| Cell::maybe(r.standing.speedup_interval.map(|interval| interval[0]))),
+        column("speedup_high", "", |r: &Row| Cell::maybe(r.standing.speedup_interval.map(|interval| interval[1]))),
+    ]
 }

@@ -1,15 +1,14 @@
 //! Rows of a sweep, written one after another: no table has to be held.
 
-use super::{Format, significant};
-use crate::error::{Error, Result};
-use crate::sweep::{Axis, Case, Row, Status, Sweep};
-use std::fmt::Write;
-use std::ops::Range;
+use super::cell::significant;
+use super::writer::Style;
+use crate::model::Knob;
+use crate::sweep::{Axis, Row, Sweep, Value};
 
 /// How to read the columns.
-const NOTES: [&str; 3] = [
-    "tokens/s: taken in (prefill), given (decode), given from end to end (generation). low, high: all ceilings at the ends",
-    "of their 95 % intervals. at peak: by peak arithmetic and memory alone. FLOP/B counts weights and cache.",
+const NOTES: [&str; 2] = [
+    "tokens/s: taken in (prefill), given (decode), given from end to end (generation). low, high: all ceilings at the ends \
+     of their 95 % intervals. at peak: by peak arithmetic and memory alone. FLOP/B counts weights and cache.",
     "Φ: distance to the ridge, comparable within one device and one side of the ridge. MiB: weights, cache and activations.",
 ];
 
@@ -17,246 +16,180 @@ const NOTES: [&str; 3] = [
 const COUNT: usize = 9;
 /// Room of a number with four significant digits.
 const NUMBER: usize = 9;
+/// Room of a reason.
+const NOTE: usize = 12;
+/// What people can do without where the line is too short, the first one first.
+const SPARE: [&str; 7] = ["Φ", "FLOP/B", "at peak", "ms", "MiB", "low", "high"];
 
-/// How the rows of one sweep are written.
+/// How the rows of one sweep are written for people.
 #[derive(Clone, Debug)]
 pub struct Sheet {
-    format: Format,
-    title: String,
-    columns: Vec<Column>,
+    /// What all rows have in common.
+    pub title: String,
+    /// The columns that differ between rows, and those that answer.
+    pub columns: Vec<SheetColumn>,
+    /// How to read them.
+    pub notes: &'static [&'static str],
+    /// Where they are shown.
+    pub style: Style,
 }
 
-/// One column for people.
+/// One column for people. Its width is known before its cells are.
 #[derive(Clone, Copy, Debug)]
-struct Column {
-    name: &'static str,
-    width: usize,
-    aligned: Aligned,
-    cell: fn(&Row, &mut String),
+pub struct SheetColumn {
+    /// The heading, with the unit.
+    pub head: &'static str,
+    /// Characters.
+    pub width: usize,
+    /// The side that cells stand at.
+    pub aligned: Aligned,
+    value: for<'r> fn(&Row<'r>) -> Value<'r>,
+    /// How many of the heading's units one of the record's is.
+    scale: f64,
 }
 
+impl SheetColumn {
+    /// Appends the cell of a row.
+    pub fn write(&self, row: &Row, out: &mut String) {
+        match (self.value)(row) {
+            Value::Text(text) => out.push_str(text),
+            Value::Count(count) if self.scale == 1.0 => out.push_str(&count.to_string()),
+            Value::Count(count) => out.push_str(&format!("{:.0}", (count as f64 * self.scale).ceil())),
+            Value::Number(number) => out.push_str(&significant(number * self.scale)),
+            Value::Truth(truth) => out.push_str(&truth.to_string()),
+            Value::Empty => {}
+        }
+    }
+}
+
+/// The side of a column that its cells stand at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Aligned {
+pub enum Aligned {
+    /// Words.
     Left,
+    /// Numbers.
     Right,
 }
 
 impl Sheet {
-    /// The rows of `sweep` in `format`. Columns for people are what differs between rows, and what answers.
-    pub fn new(sweep: &Sweep, format: Format) -> Sheet {
-        Sheet { format, title: title(sweep), columns: columns(sweep) }
-    }
-
-    /// What stands before the rows.
-    ///
-    /// # Errors
-    /// Failure when it cannot be written.
-    pub fn head(&self) -> Result<Vec<u8>> {
-        let mut out = String::new();
-        match self.format {
-            Format::Json => {}
-            Format::Csv => return header(),
-            Format::Text => {
-                out.push_str(&self.title);
-                out.push('\n');
-                self.line(&mut out, |column, out| out.push_str(column.name));
-                let width = self.columns.iter().map(|column| column.width + 2).sum::<usize>();
-                let _ = writeln!(out, "{}", "─".repeat(width - 2));
-            }
-            Format::Markdown => {
-                let _ = writeln!(out, "### {}\n", self.title);
-                self.line(&mut out, |column, out| out.push_str(column.name));
-                out.push('|');
-                for Column { width, aligned, .. } in &self.columns {
-                    let (dashes, end) = ("-".repeat(width + 1), if *aligned == Aligned::Right { ":" } else { "-" });
-                    let _ = write!(out, "{dashes}{end}|");
-                }
-                out.push('\n');
+    /// The rows of `sweep`, shown in that style.
+    pub fn new(sweep: &Sweep, style: Style) -> Sheet {
+        let mut sheet = Sheet { title: title(sweep), columns: columns(sweep), notes: &NOTES, style };
+        for spare in SPARE {
+            if sheet.width() > style.width {
+                sheet.columns.retain(|column| column.head != spare);
             }
         }
-        Ok(out.into_bytes())
+        sheet
     }
 
-    /// The rows of a case's settings at `places`.
-    ///
-    /// # Errors
-    /// Failure when one cannot be written.
-    pub fn rows(&self, case: &Case, places: Range<u64>) -> Result<Vec<u8>> {
-        match self.format {
-            Format::Csv => {
-                let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-                let mut done = Ok(());
-                case.each_row(places, |row| {
-                    done = std::mem::replace(&mut done, Ok(())).and_then(|()| writer.serialize(row))
-                });
-                done.map_err(|e| unwritten(&e))?;
-                writer.into_inner().map_err(|e| unwritten(&e))
-            }
-            Format::Json => {
-                let (mut out, mut done) = (Vec::new(), Ok(()));
-                case.each_row(places, |row| {
-                    if let Err(error) = serde_json::to_writer(&mut out, row) {
-                        done = Err(unwritten(&error));
-                    }
-                    out.push(b'\n');
-                });
-                done.map(|()| out)
-            }
-            Format::Text | Format::Markdown => {
-                let mut out = String::new();
-                case.each_row(places, |row| self.line(&mut out, |column, out| (column.cell)(row, out)));
-                Ok(out.into_bytes())
-            }
-        }
+    /// Characters of a line of text.
+    pub fn width(&self) -> usize {
+        self.columns.iter().map(|column| column.width + 2).sum::<usize>() - 2
     }
 
-    /// What stands behind the rows.
-    pub fn foot(&self) -> Vec<u8> {
-        let before = match self.format {
-            Format::Csv | Format::Json => return Vec::new(),
-            Format::Text => "",
-            Format::Markdown => "\n",
-        };
-        NOTES.iter().flat_map(|note| format!("{before}{note}\n").into_bytes()).collect()
-    }
-
-    fn line(&self, out: &mut String, cell: impl Fn(&Column, &mut String)) {
-        let framed = self.format == Format::Markdown;
+    /// Appends a line of cells, with what stands before, between and behind them.
+    pub fn line(
+        &self,
+        out: &mut String,
+        [before, between, behind]: [&str; 3],
+        cell: impl Fn(&SheetColumn, &mut String),
+    ) {
         let mut text = String::new();
         for (place, column) in self.columns.iter().enumerate() {
             text.clear();
             cell(column, &mut text);
-            out.push_str(if framed {
-                "| "
-            } else if place > 0 {
-                "  "
-            } else {
-                ""
-            });
+            out.push_str(if place > 0 { between } else { before });
             let room = " ".repeat(column.width.saturating_sub(text.chars().count()));
             match column.aligned {
                 Aligned::Left => out.extend([text.as_str(), &room]),
                 Aligned::Right => out.extend([room.as_str(), &text]),
             }
-            out.push_str(if framed { " " } else { "" });
         }
-        if framed {
-            out.push('|');
-        } else {
-            out.truncate(out.trim_end_matches(' ').len());
-        }
+        out.push_str(behind);
+        out.truncate(out.trim_end_matches(' ').len());
         out.push('\n');
     }
 }
-
-/// The names of a row's fields.
-fn header() -> Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.serialize(Row::EMPTY).map_err(|e| unwritten(&e))?;
-    let mut bytes = writer.into_inner().map_err(|e| unwritten(&e))?;
-    let end = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| end + 1);
-    bytes.truncate(end);
-    Ok(bytes)
-}
-
-fn unwritten(error: &dyn std::fmt::Display) -> Error {
-    Error::failure(format!("a row cannot be written: {error}"))
-}
-
 /// What all rows have in common.
 fn title(sweep: &Sweep) -> String {
     let workload = sweep.workload();
     let weights = workload.weights.map_or("as the model has them".to_owned(), |weights| weights.to_string());
-    let number = |count: u64| Some(count.to_string());
-    let settings = [
-        (Axis::Weights, Some(weights)),
-        (Axis::Kv, Some(workload.kv.to_string())),
-        (Axis::Prompt, number(workload.prompt)),
-        (Axis::Cached, number(workload.cached).filter(|_| workload.cached > 0)),
-        (Axis::Context, workload.context.and_then(number)),
-        (Axis::Generate, workload.generate.and_then(number)),
-        (Axis::Batch, number(workload.batch)),
-        (Axis::MicroBatch, workload.micro_batch.and_then(number)),
-    ];
+    let knobs = Knob::ALL.into_iter().map(|knob| {
+        let shown = |count: &u64| knob != Knob::CACHED || *count > 0;
+        (Axis::Knob(knob), (knob.get)(workload).filter(shown).map(|count| count.to_string()))
+    });
+    let settings = [(Axis::Weights, Some(weights)), (Axis::Kv, Some(workload.kv.to_string()))].into_iter().chain(knobs);
     let swept: Vec<Axis> = sweep.axes().map(|over| over.axis).collect();
-    let settled = settings.into_iter().filter(|(axis, _)| !swept.contains(axis));
+    let settled = settings.filter(|(axis, _)| !swept.contains(axis));
     let settled: Vec<String> =
         settled.filter_map(|(axis, value)| Some(format!("{} {}", axis.name(), value?))).collect();
     let over = swept.iter().map(|axis| axis.name()).collect::<Vec<_>>().join(" × ");
-    // Several profiles have a column.
+    // Several models or profiles have a column.
+    let of = match sweep.models() {
+        [model] => format!("{} over", model.name()),
+        _ => "Over".to_owned(),
+    };
     let on = match sweep.profiles() {
         [(name, _)] => format!(" on {name}"),
         _ => String::new(),
     };
-    format!("Over {over}{on}; {}; speeds by the {} roof", settled.join(", "), sweep.roof().name())
+    format!("{of} {over}{on}; {}; speeds by the {} roof", settled.join(", "), sweep.roof().name())
 }
 
-fn columns(sweep: &Sweep) -> Vec<Column> {
+/// What people see of every row: the column's name in the record, its heading, its width, the units.
+const VIEW: [(&str, &str, usize, f64); 10] = [
+    ("phase", "phase", 10, 1.0),
+    ("bound", "bound", 7, 1.0),
+    ("seconds", "ms", NUMBER, 1e3),
+    ("tokens_per_s", "tokens/s", NUMBER, 1.0),
+    ("tokens_per_s_low", "low", NUMBER, 1.0),
+    ("tokens_per_s_high", "high", NUMBER, 1.0),
+    ("tokens_per_s_peak", "at peak", NUMBER, 1.0),
+    ("oi", "FLOP/B", NUMBER, 1.0),
+    ("phi", "Φ", NUMBER, 1.0),
+    ("memory_needed_bytes", "MiB", NUMBER, 1.0 / 1_048_576.0),
+];
+
+fn columns(sweep: &Sweep) -> Vec<SheetColumn> {
     let widest = |names: &mut dyn Iterator<Item = usize>| names.max().unwrap_or(0);
-    let left = |name: &'static str, width: usize, cell| Column {
-        name,
-        width: width.max(name.len()),
-        aligned: Aligned::Left,
-        cell,
-    };
-    let right = |name: &'static str, width: usize, cell| Column {
-        name,
-        width: width.max(name.len()),
-        aligned: Aligned::Right,
-        cell,
-    };
-    let models = widest(&mut sweep.models().iter().map(|model| model.name().chars().count()));
-    let mut columns = vec![left("model", models, |row, out| out.push_str(row.model))];
+    let mut columns = Vec::new();
+    // What all rows have in common stands in the title.
+    if sweep.models().len() > 1 {
+        let models = widest(&mut sweep.models().iter().map(|model| model.name().chars().count()));
+        columns.extend(column("model", "model", models, 1.0));
+    }
     if sweep.profiles().len() > 1 {
         let profiles = widest(&mut sweep.profiles().iter().map(|(name, _)| name.chars().count()));
-        columns.push(left("profile", profiles, |row, out| out.push_str(row.profile)));
+        columns.extend(column("profile", "profile", profiles, 1.0));
     }
     for over in sweep.axes() {
         let words = widest(&mut over.words().map(|word| word.len()));
-        columns.push(match over.axis {
-            Axis::Weights => left("weights", words, |row, out| out.push_str(row.weights)),
-            Axis::Kv => left("kv", words, |row, out| out.push_str(row.kv)),
-            Axis::Depth => right("depth", COUNT, |row, out| count(Some(row.layers), out)),
-            Axis::Prompt => right("prompt", COUNT, |row, out| count(Some(row.prompt), out)),
-            Axis::Generate => right("generate", COUNT, |row, out| count(row.generate, out)),
-            Axis::Cached => right("cached", COUNT, |row, out| count(Some(row.cached), out)),
-            Axis::Context => right("context", COUNT, |row, out| count(Some(row.context), out)),
-            Axis::Batch => right("batch", COUNT, |row, out| count(Some(row.batch), out)),
-            Axis::MicroBatch => right("micro-batch", COUNT, |row, out| count(row.micro_batch, out)),
+        columns.extend(match over.axis {
+            Axis::Weights => column("weights", "weights", words, 1.0),
+            Axis::Kv => column("kv", "kv", words, 1.0),
+            Axis::Depth => column("layers", "depth", COUNT, 1.0),
+            Axis::Knob(knob) => column(knob.key, knob.name, COUNT, 1.0),
         });
     }
-    columns.extend([
-        left("phase", "generation".len(), |row, out| out.push_str(row.phase.name())),
-        left("bound", "compute".len(), |row, out| out.push_str(row.bound.map_or("", |bound| bound.name()))),
-        right("ms", NUMBER, |row, out| number(row.seconds.map(|seconds| seconds * 1e3), out)),
-        right("tokens/s", NUMBER, |row, out| number(row.tokens_per_s, out)),
-        right("low", NUMBER, |row, out| number(row.tokens_per_s_low, out)),
-        right("high", NUMBER, |row, out| number(row.tokens_per_s_high, out)),
-        right("at peak", NUMBER, |row, out| number(row.tokens_per_s_peak, out)),
-        right("FLOP/B", NUMBER, |row, out| number(row.oi, out)),
-        right("Φ", NUMBER, |row, out| number(row.phi, out)),
-        right("MiB", NUMBER, |row, out| count(row.memory_needed_bytes.map(|bytes| bytes.div_ceil(1 << 20)), out)),
-        left("note", 0, note),
-    ]);
+    columns.extend(VIEW.into_iter().filter_map(|(name, head, width, scale)| column(name, head, width, scale)));
+    columns.push(SheetColumn { head: "note", width: NOTE, aligned: Aligned::Left, value: note, scale: 1.0 });
     columns
 }
 
-fn note(row: &Row, out: &mut String) {
-    match (row.status, row.fits) {
-        (Status::Unsupported, _) => out.push_str(row.reason.unwrap_or_default()),
-        (Status::Evaluated, Some(false)) => out.push_str("does not fit"),
-        (Status::Evaluated, _) => {}
-    }
+/// A column of the record for people.
+fn column(name: &str, head: &'static str, width: usize, scale: f64) -> Option<SheetColumn> {
+    let (_, value) = Row::COLUMNS.into_iter().find(|(known, _)| *known == name)?;
+    // Words have the width of the longest, numbers room for any.
+    let words = ["model", "profile", "weights", "kv", "phase", "bound"].contains(&name);
+    let aligned = if words { Aligned::Left } else { Aligned::Right };
+    Some(SheetColumn { head, width: width.max(head.chars().count()), aligned, value, scale })
 }
 
-fn count(value: Option<u64>, out: &mut String) {
-    if let Some(value) = value {
-        let _ = write!(out, "{value}");
-    }
-}
-
-fn number(value: Option<f64>, out: &mut String) {
-    if let Some(value) = value {
-        out.push_str(&significant(value));
+fn note<'r>(row: &Row<'r>) -> Value<'r> {
+    match &row.outcome {
+        Err(reason) => Value::Text(reason),
+        Ok(answer) if answer.fits == Some(false) => Value::Text("does not fit"),
+        Ok(_) => Value::Empty,
     }
 }

@@ -1,8 +1,9 @@
 //! Measured rates of attention, by the heads that share a cached row, the size of heads, and the context.
 
+use super::Note;
 use super::ladder::{Interval, Ladder, measured};
 use crate::model::TensorType;
-use crate::profile::{Profile, Unit};
+use crate::profile::{AttentionExtents, AttentionPhase, CeilingId, IdKind, Profile, Unit};
 use roofprobe_kernels::Dtype;
 
 /// A ceiling of attention with the extents that it was measured at.
@@ -16,12 +17,12 @@ pub(super) struct Heads<'a> {
     pub(super) context: f64,
     /// Per second: bytes of cache in a decode step, FLOPs in a prompt.
     pub(super) rate: Interval,
-    pub(super) remarks: Vec<String>,
+    pub(super) notes: Vec<Note>,
 }
 
 /// What was measured of one kind of pass, of one type of cache; never empty.
 #[derive(Clone, Debug)]
-pub(super) struct Measured<'a> {
+pub(super) struct AttentionRates<'a> {
     pub(super) dtype: Dtype,
     variants: Vec<Heads<'a>>,
     /// The rate along the context, and its value at the context of each variant.
@@ -31,49 +32,61 @@ pub(super) struct Measured<'a> {
     /// The variant with the most multiplications per second, where rates are bytes read.
     fastest: usize,
     /// What was left out.
-    pub(super) remarks: Vec<String>,
+    pub(super) notes: Vec<Note>,
 }
 
-impl<'a> Measured<'a> {
+impl<'a> AttentionRates<'a> {
     /// What `profile` has; without any, why what is there was left out.
-    fn of(profile: &'a Profile, dtype: Dtype, word: &str, unit: Unit) -> Result<Measured<'a>, Vec<String>> {
-        let (mut variants, mut remarks) = (Vec::new(), Vec::new());
-        let name = format!("attention.{}.{word}", dtype.name());
-        for ceiling in &profile.ceiling {
-            let rest = ceiling.id.strip_prefix(&name);
-            if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(".g")) {
-                continue;
+    fn of(
+        profile: &'a Profile,
+        dtype: Dtype,
+        pass: &AttentionPhase,
+        unit: Unit,
+    ) -> Result<AttentionRates<'a>, Vec<Note>> {
+        let (mut variants, mut notes) = (Vec::new(), Vec::new());
+        let asked = |id: &CeilingId| match id.kind() {
+            IdKind::Attention { cache, phase, extents: AttentionExtents::Usual | AttentionExtents::Heads { .. } } => {
+                cache.known() == Some(dtype) && phase == pass
             }
+            _ => false,
+        };
+        for ceiling in profile.ceiling.iter().filter(|ceiling| asked(&ceiling.id)) {
             let (rate, doubts) = match measured(ceiling, unit) {
                 Ok(found) => found,
                 Err(why) => {
-                    remarks.push(format!("{why}, and left out"));
+                    notes.push(Note::left_out(format!("{why}, and left out")));
                     continue;
                 }
             };
             let extents = ceiling.variant.as_ref().and_then(|v| Some((v.heads?, v.kv_heads?, v.head_dim?, v.context?)));
             let Some((heads, kv_heads, head_dim, context)) = extents.filter(|&(h, k, d, c)| h.min(k).min(d).min(c) > 0)
             else {
-                remarks.push(format!("{} does not say its heads, and is left out", ceiling.id));
+                let text = format!("{} does not say its heads, and is left out", ceiling.id);
+                notes.push(Note::left_out(text));
                 continue;
             };
             variants.push(Heads {
-                id: &ceiling.id,
+                id: ceiling.id.as_str(),
                 group: heads as f64 / kv_heads as f64,
                 head_dim: head_dim as f64,
                 context: context as f64,
                 rate: rate.map(|giga| giga * 1e9),
-                remarks: doubts,
+                notes: doubts,
             });
         }
         let speed = |place: &usize| variants[*place].group * variants[*place].rate[1];
         let fastest = (0..variants.len()).max_by(|a, b| speed(a).total_cmp(&speed(b))).unwrap_or_default();
         let most = variants.iter().map(|heads| heads.group).fold(0.0, f64::max);
-        let curve = profile.curve(&format!("{name}.context")).and_then(Ladder::along).map(|curve| {
+        let context = CeilingId::attention(dtype, pass.clone(), AttentionExtents::Context);
+        let curve = profile.curve(&context).and_then(Ladder::along).map(|curve| {
             let own = variants.iter().map(|heads| curve.at(heads.context).rate[1]).collect();
             (curve, own)
         });
-        if variants.is_empty() { Err(remarks) } else { Ok(Measured { dtype, variants, curve, most, fastest, remarks }) }
+        if variants.is_empty() {
+            Err(notes)
+        } else {
+            Ok(AttentionRates { dtype, variants, curve, most, fastest, notes })
+        }
     }
 
     /// The variant nearest in octaves of sharing and of size; of two that are as near, the first.
@@ -129,39 +142,41 @@ impl<'a> Measured<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Attentions<'a> {
     /// By `Dtype as usize`.
-    decode: [Option<Measured<'a>>; Dtype::ALL.len()],
-    prefill: [Option<Measured<'a>>; Dtype::ALL.len()],
+    decode: [Option<AttentionRates<'a>>; Dtype::ALL.len()],
+    prefill: [Option<AttentionRates<'a>>; Dtype::ALL.len()],
     /// What to say where there is nothing.
     missing: [String; 2],
 }
 
 impl<'a> Attentions<'a> {
     pub(super) fn of(profile: &'a Profile) -> Attentions<'a> {
-        let all = |word: &str, unit| {
-            let mut placed: [Option<Measured>; Dtype::ALL.len()] = Default::default();
+        let all = |phase: &AttentionPhase, unit| {
+            let mut rates: [Option<AttentionRates>; Dtype::ALL.len()] = Default::default();
             for dtype in Dtype::ALL {
-                placed[dtype as usize] = Measured::of(profile, dtype, word, unit).ok();
+                rates[dtype as usize] = AttentionRates::of(profile, dtype, phase, unit).ok();
             }
-            placed
+            rates
         };
-        let missing = [("decode", Unit::GbPerS), ("prefill", Unit::GflopPerS)].map(|(word, unit)| {
-            let left_out = Measured::of(profile, Dtype::F16, word, unit).err().unwrap_or_default();
+        let passes = [(AttentionPhase::Decode, Unit::GbPerS), (AttentionPhase::Prefill, Unit::GflopPerS)];
+        let missing = passes.each_ref().map(|(phase, unit)| {
+            let left_out = AttentionRates::of(profile, Dtype::F16, phase, *unit).err().unwrap_or_default();
             if left_out.is_empty() {
-                format!("attention.f16.{word} is not in the profile")
+                format!("attention.f16.{phase} is not in the profile")
             } else {
-                left_out.join("; ")
+                left_out.iter().map(Note::to_string).collect::<Vec<_>>().join("; ")
             }
         });
-        Attentions { decode: all("decode", Unit::GbPerS), prefill: all("prefill", Unit::GflopPerS), missing }
+        let [decode, prefill] = passes.each_ref().map(|(phase, unit)| all(phase, *unit));
+        Attentions { decode, prefill, missing }
     }
 
     /// What answers for decode steps over a cache of that type: its nearest type's, else f16's.
-    pub(super) fn decode(&self, stored: TensorType) -> Option<&Measured<'a>> {
+    pub(super) fn decode(&self, stored: TensorType) -> Option<&AttentionRates<'a>> {
         of_type(&self.decode, stored)
     }
 
     /// What answers for prompts.
-    pub(super) fn prefill(&self, stored: TensorType) -> Option<&Measured<'a>> {
+    pub(super) fn prefill(&self, stored: TensorType) -> Option<&AttentionRates<'a>> {
         of_type(&self.prefill, stored)
     }
 
@@ -171,6 +186,6 @@ impl<'a> Attentions<'a> {
     }
 }
 
-fn of_type<'m, 'a>(measured: &'m [Option<Measured<'a>>], stored: TensorType) -> Option<&'m Measured<'a>> {
+fn of_type<'m, 'a>(measured: &'m [Option<AttentionRates<'a>>], stored: TensorType) -> Option<&'m AttentionRates<'a>> {
     measured[stored.nearest() as usize].as_ref().or(measured[Dtype::F16 as usize].as_ref())
 }

@@ -1,8 +1,9 @@
 //! Measured rates along one quantity, and what lies between them.
 
-use super::roofs::reason;
+use super::Note;
+use super::roofs::{doubts, interval, reason};
 use crate::model::TensorType;
-use crate::profile::{Ceiling, Curve, Profile, Status, Unit};
+use crate::profile::{Ceiling, Curve, Family, Profile, Unit};
 use roofprobe_kernels::Dtype;
 use std::cmp::Ordering;
 
@@ -18,12 +19,12 @@ pub(super) struct Rung<'a> {
     /// Of `at` together, in units of one: `at / rate`.
     time: Interval,
     /// Doubts about it.
-    pub(super) remarks: Vec<String>,
+    pub(super) notes: Vec<Note>,
 }
 
 impl<'a> Rung<'a> {
-    fn new(id: &'a str, at: f64, rate: Interval, remarks: Vec<String>) -> Rung<'a> {
-        Rung { id, at, rate, time: rate.map(|rate| at / rate), remarks }
+    fn new(id: &'a str, at: f64, rate: Interval, notes: Vec<Note>) -> Rung<'a> {
+        Rung { id, at, rate, time: rate.map(|rate| at / rate), notes }
     }
 }
 
@@ -34,7 +35,7 @@ pub(super) struct Ladder<'a> {
     places: Vec<f64>,
     pub(super) rungs: Vec<Rung<'a>>,
     /// What was left out.
-    pub(super) remarks: Vec<String>,
+    pub(super) notes: Vec<Note>,
 }
 
 /// A rate read off a ladder, and the rungs it lies between; the same one twice where it is a rung's own.
@@ -45,10 +46,10 @@ pub(super) struct Reading<'l, 'a> {
 }
 
 impl<'a> Ladder<'a> {
-    fn new(mut rungs: Vec<Rung<'a>>, remarks: Vec<String>) -> Option<Ladder<'a>> {
+    fn new(mut rungs: Vec<Rung<'a>>, notes: Vec<Note>) -> Option<Ladder<'a>> {
         rungs.sort_by(|a, b| a.at.total_cmp(&b.at));
         let places = rungs.iter().map(|rung| rung.at).collect();
-        (!rungs.is_empty()).then_some(Ladder { places, rungs, remarks })
+        (!rungs.is_empty()).then_some(Ladder { places, rungs, notes })
     }
 
     /// A curve with values, along its own axis.
@@ -57,7 +58,7 @@ impl<'a> Ladder<'a> {
         let rung = |(place, (&at, &value)): (usize, (&u64, &f64))| {
             let end = |ends: &[f64]| ends.get(place).copied().unwrap_or(value);
             let rate = [end(&curve.low).min(value), value, end(&curve.high).max(value)];
-            Rung::new(&curve.id, at as f64, rate, Vec::new())
+            Rung::new(curve.id.as_str(), at as f64, rate, Vec::new())
         };
         Ladder::new(places.iter().zip(values).enumerate().map(rung).collect(), Vec::new())
     }
@@ -85,22 +86,12 @@ impl<'a> Ladder<'a> {
 }
 
 /// The rate of a ceiling in 1 per second (of `unit`'s 10⁹) with its interval, and its doubts; or why there is none.
-pub(super) fn measured(ceiling: &Ceiling, unit: Unit) -> Result<(Interval, Vec<String>), String> {
+pub(super) fn measured(ceiling: &Ceiling, unit: Unit) -> Result<(Interval, Vec<Note>), String> {
     let id = &ceiling.id;
     let Some(value) = ceiling.figure(unit).filter(|_| ceiling.status.has_value()) else {
         return Err(format!("{id} is {} ({})", ceiling.status, reason(ceiling)));
     };
-    let mut remarks = Vec::new();
-    match ceiling.status {
-        Status::Suspect => remarks.push(format!("{id} is suspect ({}), and used all the same", reason(ceiling))),
-        Status::Quoted => remarks.push(format!("{id} is quoted, not measured")),
-        _ => {}
-    }
-    if ceiling.ci95.is_none() {
-        remarks.push(format!("{id} has no interval in the profile; it enters intervals as a point"));
-    }
-    let [low, high] = ceiling.ci95.unwrap_or([value, value]);
-    Ok(([low.min(value), value, high.max(value)], remarks))
+    Ok((interval(ceiling, value), doubts(ceiling)))
 }
 
 /// The matmul ladders of a profile.
@@ -128,14 +119,14 @@ impl<'a> Ladders<'a> {
     /// # Errors
     /// The reason why there are none.
     pub(super) fn of(profile: &'a Profile) -> Result<Ladders<'a>, String> {
-        let own = Dtype::ALL.map(|dtype| matmul(profile, dtype));
-        let mut placed: [Option<Matmul>; Dtype::ALL.len()] = Default::default();
-        for found in own.into_iter().flatten() {
+        let measured = Dtype::ALL.map(|dtype| matmul(profile, dtype));
+        let mut own: [Option<Matmul>; Dtype::ALL.len()] = Default::default();
+        for found in measured.into_iter().flatten() {
             let place = found.dtype as usize;
-            placed[place] = Some(found);
+            own[place] = Some(found);
         }
-        if placed.iter().all(Option::is_none) {
-            let without = profile.ceiling.iter().find(|ceiling| ceiling.id.starts_with("matmul."));
+        if own.iter().all(Option::is_none) {
+            let without = profile.ceiling.iter().find(|ceiling| ceiling.id.family() == Family::Matmul);
             return Err(without.map_or_else(
                 || "no matmul ceiling is in the profile".to_owned(),
                 |ceiling| {
@@ -144,10 +135,10 @@ impl<'a> Ladders<'a> {
             ));
         }
         // Decode steps are products with one token: without any, most of what is asked would be guessed.
-        if placed.iter().flatten().all(|matmul| matmul.ladder.first().at > 1.0) {
+        if own.iter().flatten().all(|matmul| matmul.ladder.first().at > 1.0) {
             return Err("no matmul of one token has a value".to_owned());
         }
-        Ok(Ladders { own: placed })
+        Ok(Ladders { own })
     }
 
     /// The ladder for weights of `stored`: that of its nearest type; where there is none, the one with the closest bits
@@ -170,27 +161,19 @@ impl<'a> Ladders<'a> {
 fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
     let (mut rungs, mut left_out) = (Vec::new(), Vec::new());
     for ceiling in &profile.ceiling {
-        let Some(tokens) = tokens_of(&ceiling.id, dtype) else { continue };
+        let Some(tokens) = ceiling.id.tokens().filter(|_| ceiling.id.dtype() == Some(dtype)) else { continue };
         match measured(ceiling, Unit::GflopPerS) {
-            Ok((rate, remarks)) => {
-                rungs.push(Rung::new(&ceiling.id, tokens as f64, rate.map(|giga| giga * 1e9), remarks));
+            Ok((rate, notes)) => {
+                rungs.push(Rung::new(ceiling.id.as_str(), tokens as f64, rate.map(|giga| giga * 1e9), notes));
             }
-            Err(why) => left_out.push(format!("{why}, and left out")),
+            Err(why) => left_out.push(Note::left_out(format!("{why}, and left out"))),
         }
     }
     let ladder = Ladder::new(rungs, left_out)?;
     // Bytes of one element over its FLOPs: the same passes counted in bytes of weights.
     let bytes = |rung: &Rung| rung.rate.map(|rate| rate * dtype.bits_per_element() / 8.0 / (2.0 * rung.at));
     let fastest = ladder.rungs.iter().max_by(|a, b| bytes(a)[1].total_cmp(&bytes(b)[1]))?;
-    let reading = Rung::new(fastest.id, fastest.at, bytes(fastest), fastest.remarks.clone());
+    let reading = Rung::new(fastest.id, fastest.at, bytes(fastest), fastest.notes.clone());
     let computing = ladder.rungs.iter().max_by(|a, b| a.rate[1].total_cmp(&b.rate[1]))?.clone();
     Some(Matmul { dtype, ladder, reading, computing })
-}
-
-/// The tokens of `matmul.<dtype>.m<tokens>`.
-///
-/// No other spelling of the number: two rungs cannot stand at one place.
-fn tokens_of(id: &str, dtype: Dtype) -> Option<u64> {
-    let tokens = id.strip_prefix("matmul.")?.strip_prefix(dtype.name())?.strip_prefix(".m")?;
-    tokens.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == tokens)
 }

@@ -12,11 +12,12 @@
 //! what was found, and allocates nothing.
 
 mod achieved;
+mod achieved_notes;
 mod arithmetic;
 mod attention;
 mod bound;
 mod ladder;
-mod remarks;
+mod note;
 mod roofs;
 mod span;
 mod task;
@@ -24,6 +25,7 @@ mod task;
 pub use achieved::{Achieved, AchievedBound, AchievedSpan, By};
 pub use arithmetic::Arithmetic;
 pub use bound::{Bound, Load, Resource, Ridge};
+pub use note::{Note, NoteKind};
 pub use roofs::{Roof, Roofs};
 pub use span::Span;
 pub use task::{Kernel, Task};

@@ -1,9 +1,10 @@
 //! The ceilings of a profile as roofs: found once, with their intervals and what has to be said of them.
 
-use super::{Arithmetic, Bound, Load};
+use super::{Arithmetic, Bound, Load, Note, NoteKind};
 use crate::error::{Error, Result};
-use crate::profile::{Ceiling, DeviceKind, Profile, Status};
+use crate::profile::{Ceiling, CeilingId, DeviceKind, Profile, Status};
 use crate::units::{BytesPerSecond, FlopsPerSecond};
+use roofprobe_kernels::{Dtype, Op};
 
 /// A ceiling in use: its rate with its interval, and what has to be said about it.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,8 +17,8 @@ pub struct Roof<'a, Rate> {
     pub low: Rate,
     /// The upper end.
     pub high: Rate,
-    /// Remarks: what it stands in for and why, a doubt, a missing interval.
-    pub remarks: Vec<String>,
+    /// Notes: what it stands in for and why, a doubt, a missing interval.
+    pub notes: Vec<Note>,
 }
 
 /// The ceilings of one profile that a model runs under, found once.
@@ -27,8 +28,8 @@ pub struct Roofs<'a> {
     pub read: Roof<'a, BytesPerSecond>,
     /// Writing the cache.
     pub write: Roof<'a, BytesPerSecond>,
-    /// One per [`Arithmetic`]; what it lacks is an error only where it is asked for.
-    compute: [Result<Roof<'a, FlopsPerSecond>>; Arithmetic::ALL.len()],
+    /// By the type of each [`Arithmetic`]; what it lacks is an error only where it is asked for.
+    compute: [Result<Roof<'a, FlopsPerSecond>>; Dtype::ALL.len()],
 }
 
 /// A unit of rate that a ceiling's value, in 10⁹ per second, can be expressed in.
@@ -63,39 +64,36 @@ impl<'a> Roofs<'a> {
     pub fn of(profile: &'a Profile, name: &str) -> Result<Roofs<'a>> {
         // A quoted GPU profile may call its memory by either name.
         let memories = [profile.device.kind, DeviceKind::Cpu].map(DeviceKind::main_memory);
-        let ids = |accesses: &[&str]| -> Vec<String> {
-            accesses.iter().flat_map(|access| memories.map(|level| format!("memory.{level}.{access}"))).collect()
+        let ids = |accesses: &[Op]| -> Vec<CeilingId> {
+            accesses.iter().flat_map(|&access| memories.map(|level| CeilingId::memory(level, access))).collect()
         };
-        let (reads, writes) = (ids(&["read"]), ids(&["write", "read"]));
-        let [reads, writes] = [&reads, &writes].map(|ids| ids.iter().map(String::as_str).collect::<Vec<_>>());
-        let remedy = reads[0];
-        let (read, write) = (first(profile, name, &reads, remedy)?, first(profile, name, &writes, remedy)?);
-        let stand_in = Arithmetic::F32.ceiling_id();
-        let compute = Arithmetic::ALL.map(|arithmetic| {
-            let half = Arithmetic::F16.ceiling_id();
-            let faster = || value(profile, half) > value(profile, stand_in);
-            let mut ids = vec![arithmetic.ceiling_id(), stand_in];
+        let (reads, writes) = (ids(&[Op::Read]), ids(&[Op::Write, Op::Read]));
+        let (read, write) = (first(profile, name, &reads, &reads[0])?, first(profile, name, &writes, &reads[0])?);
+        let [stand_in, half] = [Arithmetic::F32, Arithmetic::F16].map(Arithmetic::ceiling_id);
+        let single = first(profile, name, std::slice::from_ref(&stand_in), &stand_in);
+        let mut compute = Dtype::ALL.map(|_| single.clone());
+        for arithmetic in Arithmetic::all() {
+            let mut ids = vec![arithmetic.ceiling_id(), stand_in.clone()];
             // Where integers have no rate, engines widen them to either.
-            if arithmetic == Arithmetic::I8 && faster() {
-                ids.insert(1, half);
+            if arithmetic == Arithmetic::I8 && value(profile, &half) > value(profile, &stand_in) {
+                ids.insert(1, half.clone());
             }
-            first(profile, name, &ids, stand_in)
-        });
-        let single = compute[Arithmetic::F32 as usize].clone();
-        let compute = compute.map(|roof| match &single {
-            Ok(single) => roof.map(|roof| at_least(roof, single)),
-            Err(_) => roof,
-        });
+            let own = first(profile, name, &ids, &stand_in);
+            compute[arithmetic.dtype() as usize] = match &single {
+                Ok(single) => own.map(|roof| at_least(roof, single)),
+                Err(_) => own,
+            };
+        }
         Ok(Roofs { read, write, compute })
     }
 
-    /// The compute ceiling of an arithmetic. `compute.f32` stands in where it has no value, or a lower one; the remarks say
+    /// The compute ceiling of an arithmetic. `compute.f32` stands in where it has no value, or a lower one; the notes say
     /// so.
     ///
     /// # Errors
     /// Misuse, naming the profile and the ceilings, when `compute.f32` has no value either.
     pub fn compute(&self, arithmetic: Arithmetic) -> Result<&Roof<'a, FlopsPerSecond>> {
-        self.compute[arithmetic as usize].as_ref().map_err(Clone::clone)
+        self.compute[arithmetic.dtype() as usize].as_ref().map_err(Clone::clone)
     }
 
     /// The least time of `load`, and what binds it. Without FLOPs no compute ceiling is needed.
@@ -110,7 +108,7 @@ impl<'a> Roofs<'a> {
 }
 
 /// The rate of a compute ceiling, where it has one.
-fn value(profile: &Profile, id: &str) -> Option<f64> {
+fn value(profile: &Profile, id: &CeilingId) -> Option<f64> {
     profile.ceiling(id).filter(|ceiling| ceiling.status.has_value()).and_then(|ceiling| ceiling.gflop_per_s)
 }
 
@@ -120,21 +118,24 @@ fn at_least<'a>(roof: Roof<'a, FlopsPerSecond>, single: &Roof<'a, FlopsPerSecond
         return roof;
     }
     let mut widened = single.clone();
-    widened.remarks.insert(
-        0,
-        format!(
-            "{} ({} GFLOP/s) is below {} ({}), in which its products can be done, so that is the roof",
-            roof.id,
-            roof.rate.giga(),
-            single.id,
-            single.rate.giga()
-        ),
+    let text = format!(
+        "{} ({} GFLOP/s) is below {} ({}), in which its products can be done, so that is the roof",
+        roof.id,
+        roof.rate.giga(),
+        single.id,
+        single.rate.giga()
     );
+    widened.notes.insert(0, Note::stand_in(text));
     widened
 }
 
 /// The first ceiling of `ids` that has a value; without any, `remedy` is the one to measure.
-fn first<'a, Rate: FromGiga>(profile: &'a Profile, name: &str, ids: &[&str], remedy: &str) -> Result<Roof<'a, Rate>> {
+fn first<'a, Rate: FromGiga>(
+    profile: &'a Profile,
+    name: &str,
+    ids: &[CeilingId],
+    remedy: &CeilingId,
+) -> Result<Roof<'a, Rate>> {
     let mut missed: Vec<String> = Vec::new();
     for (place, id) in ids.iter().enumerate() {
         // An arithmetic, or a memory, may be its own stand-in.
@@ -161,20 +162,36 @@ fn first<'a, Rate: FromGiga>(profile: &'a Profile, name: &str, ids: &[&str], rem
 
 fn roof<'a, Rate: FromGiga>(ceiling: &'a Ceiling, value: f64, missed: &[String]) -> Roof<'a, Rate> {
     let id = ceiling.id.as_str();
-    let mut remarks = Vec::new();
+    let mut notes = Vec::new();
     if !missed.is_empty() {
-        remarks.push(format!("{}, so {id} stands in for it", missed.join(", ")));
+        let text = format!("{}, so {id} stands in for it", missed.join(", "));
+        notes.push(Note::stand_in(text));
     }
-    if ceiling.status == Status::Suspect {
-        remarks.push(format!("{id} is suspect ({}), and used all the same", reason(ceiling)));
-    }
-    if ceiling.ci95.is_none() {
-        remarks.push(format!("{id} has no interval in the profile; it enters the interval of tokens/s as a point"));
-    }
-    // A best-of value may lie outside the interval of its resamples: the interval given contains both.
+    notes.extend(doubts(ceiling));
+    let [low, rate, high] = interval(ceiling, value).map(Rate::from_giga);
+    Roof { id, rate, low, high, notes }
+}
+
+/// `value` between the ends of the ceiling's interval, which contains it: a best-of value may lie outside the interval of its
+/// resamples.
+pub(super) fn interval(ceiling: &Ceiling, value: f64) -> [f64; 3] {
     let [low, high] = ceiling.ci95.unwrap_or([value, value]);
-    let [rate, low, high] = [value, low.min(value), high.max(value)].map(Rate::from_giga);
-    Roof { id, rate, low, high, remarks }
+    [low.min(value), value, high.max(value)]
+}
+
+/// Why a ceiling that is used should be used with care.
+pub(super) fn doubts(ceiling: &Ceiling) -> Vec<Note> {
+    let (id, status) = (ceiling.id.as_str(), ceiling.status);
+    let mut notes = Vec::new();
+    if status == Status::Suspect {
+        notes.push(Note::of(NoteKind::Suspect, id, reason(ceiling)));
+    }
+    if status == Status::Quoted {
+        notes.push(Note::of(NoteKind::Quoted, id, "quoted, not measured"));
+    } else if ceiling.ci95.is_none() {
+        notes.push(Note::of(NoteKind::NoInterval, id, ""));
+    }
+    notes
 }
 
 /// The reason of a status, on one line.

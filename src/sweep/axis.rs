@@ -1,7 +1,7 @@
 //! What a sweep goes along.
 
 use super::values::Numbers;
-use crate::model::{TensorType, Weights, Workload};
+use crate::model::{Knob, TensorType, Weights, Workload};
 use std::str::FromStr;
 
 /// A quantity that a sweep goes along.
@@ -13,33 +13,15 @@ pub enum Axis {
     Weights,
     /// How the cache is stored.
     Kv,
-    /// Tokens of the prompt.
-    Prompt,
-    /// Tokens generated.
-    Generate,
-    /// Tokens in the cache before the prompt.
-    Cached,
-    /// Keys that the decode step sees.
-    Context,
-    /// Sequences.
-    Batch,
-    /// Tokens that a prefill takes in at once.
-    MicroBatch,
+    /// A number of the workload.
+    Knob(Knob),
 }
 
 impl Axis {
-    /// All of them.
-    pub const ALL: [Axis; 9] = [
-        Axis::Depth,
-        Axis::Weights,
-        Axis::Kv,
-        Axis::Prompt,
-        Axis::Generate,
-        Axis::Cached,
-        Axis::Context,
-        Axis::Batch,
-        Axis::MicroBatch,
-    ];
+    /// All of them: those that change the model, then every knob of a workload.
+    pub fn all() -> impl Iterator<Item = Axis> {
+        [Axis::Depth, Axis::Weights, Axis::Kv].into_iter().chain(Knob::ALL.map(Axis::Knob))
+    }
 
     /// The name on the command line: that of the option, where there is one.
     pub const fn name(self) -> &'static str {
@@ -47,12 +29,18 @@ impl Axis {
             Axis::Depth => "depth",
             Axis::Weights => "weights",
             Axis::Kv => "kv",
-            Axis::Prompt => "prompt",
-            Axis::Generate => "generate",
-            Axis::Cached => "cached",
-            Axis::Context => "context",
-            Axis::Batch => "batch",
-            Axis::MicroBatch => "micro-batch",
+            Axis::Knob(knob) => knob.name,
+        }
+    }
+
+    /// Whether the options that made `workload` set it too.
+    pub fn is_set_in(self, workload: &Workload) -> bool {
+        let usual = Workload { generate: None, ..Workload::default() };
+        match self {
+            Axis::Depth => false,
+            Axis::Weights => workload.weights != usual.weights,
+            Axis::Kv => workload.kv != usual.kv,
+            Axis::Knob(knob) => (knob.get)(workload) != (knob.get)(&usual),
         }
     }
 
@@ -106,12 +94,7 @@ impl Over {
         };
         match self.axis {
             Axis::Depth => *depth = Some(number),
-            Axis::Prompt => workload.prompt = number,
-            Axis::Generate => workload.generate = Some(number),
-            Axis::Cached => workload.cached = number,
-            Axis::Context => workload.context = Some(number),
-            Axis::Batch => workload.batch = number,
-            Axis::MicroBatch => workload.micro_batch = Some(number),
+            Axis::Knob(knob) => (knob.set)(workload, number),
             // Words, above.
             Axis::Weights | Axis::Kv => {}
         }
@@ -123,12 +106,12 @@ impl FromStr for Over {
 
     /// `AXIS=VALUES`.
     fn from_str(text: &str) -> Result<Over, String> {
-        let known = || Axis::ALL.map(Axis::name).join(", ");
+        let choices = || Axis::all().map(Axis::name).collect::<Vec<_>>().join(", ");
         let Some((name, values)) = text.split_once('=') else {
-            return Err(format!("{text:?} is no AXIS=VALUES, such as context=512,1024; axes: {}", known()));
+            return Err(format!("{text:?} is no AXIS=VALUES, such as context=512,1024; axes: {}", choices()));
         };
-        let axis = Axis::ALL.into_iter().find(|axis| axis.name() == name);
-        let axis = axis.ok_or_else(|| format!("{name:?} is no axis; choose one of {}", known()))?;
+        let axis = Axis::all().find(|axis| axis.name() == name);
+        let axis = axis.ok_or_else(|| format!("{name:?} is no axis; choose one of {}", choices()))?;
         let words = || values.split(',').map(str::trim);
         let twice = words().enumerate().find(|(place, word)| words().take(*place).any(|other| other == *word));
         if let (Axis::Weights | Axis::Kv, Some((_, word))) = (axis, twice) {
@@ -148,6 +131,6 @@ impl FromStr for Over {
 
 fn cache(word: &str) -> Result<TensorType, String> {
     let found = Workload::CACHES.into_iter().find(|kind| TensorType::of_name(word) == Some(*kind));
-    let known = || Workload::CACHES.map(|kind| kind.to_string()).join(", ");
-    found.ok_or_else(|| format!("no cache is stored as {word:?}; choose one of {}", known()))
+    let choices = || Workload::CACHES.map(|kind| kind.to_string()).join(", ");
+    found.ok_or_else(|| format!("no cache is stored as {word:?}; choose one of {}", choices()))
 }

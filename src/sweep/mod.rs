@@ -12,12 +12,11 @@ mod row;
 mod values;
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluator, RoofKind};
-use crate::model::{Model, Phase, TensorTypes, Workload};
-use crate::profile::Profile;
+use crate::evaluate::{Evaluator, Extent, NamedProfile, Query, RoofKind, common_roof};
+use crate::model::{Knob, Model, Phase, TensorTypes, Workload};
 pub use axis::{Axis, Over};
-use row::Names;
-pub use row::{Row, Status};
+use row::answer;
+pub use row::{Answer, Column, Names, Row, Value};
 use std::ops::Range;
 pub use values::Numbers;
 
@@ -25,8 +24,8 @@ pub use values::Numbers;
 #[derive(Clone, Debug)]
 pub struct Sweep<'a> {
     models: &'a [Model],
-    profiles: &'a [(&'a str, &'a Profile)],
-    workload: Workload,
+    profiles: &'a [NamedProfile<'a>],
+    query: Query,
     roof: RoofKind,
     phases: Vec<Phase>,
     /// Axes that make cases.
@@ -48,18 +47,17 @@ pub struct Case<'c> {
 }
 
 impl<'a> Sweep<'a> {
-    /// A sweep over `axes` around `workload`, of `phases`, by `roof`.
+    /// A sweep over `axes` around `query`, of `phases`; without a roof, by the one that all profiles have.
     ///
     /// # Errors
     /// Misuse for an axis that is given twice or whose option is set too, for a generation of no known length, and for more
     /// rows than 64 bits can count.
     pub fn new(
         models: &'a [Model],
-        profiles: &'a [(&'a str, &'a Profile)],
-        workload: Workload,
+        profiles: &'a [NamedProfile<'a>],
+        query: Query,
         axes: Vec<Over>,
         phases: Vec<Phase>,
-        roof: RoofKind,
     ) -> Result<Sweep<'a>> {
         for (place, over) in axes.iter().enumerate() {
             if axes[..place].iter().any(|other| other.axis == over.axis) {
@@ -67,7 +65,8 @@ impl<'a> Sweep<'a> {
                 return Err(Error::misuse(format!("--over {name}: is given twice; write all its values in one list")));
             }
         }
-        let lengths = workload.generate.is_some() || axes.iter().any(|over| over.axis == Axis::Generate);
+        let lengths =
+            query.workload.generate.is_some() || axes.iter().any(|over| over.axis == Axis::Knob(Knob::GENERATE));
         if phases.contains(&Phase::Generation) && !lengths {
             return Err(Error::misuse("--phase generation: say how long with --generate N, or --over generate=VALUES"));
         }
@@ -77,7 +76,8 @@ impl<'a> Sweep<'a> {
         let cases = shaping.iter().try_fold((models.len() * profiles.len()) as u64, times)?;
         let settings = using.iter().try_fold(1, times)?;
         cases.checked_mul(settings).and_then(|all| all.checked_mul(phases.len() as u64)).ok_or_else(beyond)?;
-        Ok(Sweep { models, profiles, workload, roof, phases, shaping, using, cases, settings })
+        let roof = query.roof.unwrap_or_else(|| common_roof(profiles));
+        Ok(Sweep { models, profiles, query: query.by(roof), roof, phases, shaping, using, cases, settings })
     }
 
     /// Cases: models × profiles × values of the axes that change the model.
@@ -101,13 +101,13 @@ impl<'a> Sweep<'a> {
     }
 
     /// The profiles, each with its name.
-    pub fn profiles(&self) -> &'a [(&'a str, &'a Profile)] {
+    pub fn profiles(&self) -> &'a [NamedProfile<'a>] {
         self.profiles
     }
 
     /// What the axes do not change.
     pub fn workload(&self) -> &Workload {
-        &self.workload
+        &self.query.workload
     }
 
     /// The roof that rows go by.
@@ -122,7 +122,7 @@ impl<'a> Sweep<'a> {
 
     /// Makes the case at `place`, less than [`Sweep::cases`], for as long as `answer` needs it.
     pub fn with_case<Answer>(&self, place: u64, answer: impl FnOnce(&Case) -> Answer) -> Answer {
-        let (mut workload, mut depth) = (self.workload, None);
+        let (mut workload, mut depth) = (self.query.workload, None);
         let rest = set(&self.shaping, place, &mut workload, &mut depth);
         let profiles = self.profiles.len() as u64;
         let model = &self.models[(rest / profiles) as usize];
@@ -130,8 +130,7 @@ impl<'a> Sweep<'a> {
         let shape = depth.map(|layers| model.with_layers(layers)).transpose();
         let evaluator = shape.as_ref().map_err(Clone::clone).and_then(|shape| {
             let shape = shape.as_ref().unwrap_or(model);
-            let evaluator = Evaluator::new(shape, workload.weights, workload.kv, profile, profile_name)?;
-            evaluator.roof(Some(self.roof)).map(|_| evaluator)
+            Evaluator::new(shape, &self.query.with(workload), profile, profile_name)
         });
         let weights = TensorTypes::word(model, workload.weights);
         let (kv, layers) = (workload.kv.to_string(), depth.unwrap_or_else(|| model.layer_count()));
@@ -160,16 +159,16 @@ impl Case<'_> {
         memory: &Result<(u64, Option<bool>)>,
         take: &mut impl FnMut(&Row),
     ) {
-        let asked = Row::asked(&self.names, workload, phase, self.sweep.roof);
+        let asked = Row::asked(self.names, workload, phase, self.sweep.roof);
         let answered = || {
             let evaluator = self.evaluator.as_ref().map_err(Error::clone)?;
             let memory = memory.clone()?;
-            let figures = evaluator.figures(workload, phase)?;
-            asked.evaluated(evaluator, &figures, memory)
+            let tokens = workload.batch * Extent::of(workload, phase).tokens;
+            answer(evaluator, &evaluator.figures(workload, phase)?, tokens, memory)
         };
         match answered() {
-            Ok(row) => take(&row),
-            Err(error) => take(&Row { reason: Some(&error.to_string()), ..asked }),
+            Ok(answer) => take(&Row { outcome: Ok(answer), ..asked }),
+            Err(error) => take(&Row { outcome: Err(&error.to_string()), ..asked }),
         }
     }
 

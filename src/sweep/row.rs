@@ -1,15 +1,36 @@
-//! One row of a sweep. Its field names are those of an evaluation's record and table: a contract with other tools.
+//! One row of a sweep. Its columns are named as in an evaluation's record: a contract with other tools.
 
 use crate::error::Result;
 use crate::evaluate::{Evaluator, Extent, Figures, RoofKind, exact};
-use crate::model::{Phase, Workload};
+use crate::model::{Knob, Phase, Workload};
 use crate::potential::Potential;
 use crate::roofline::Resource;
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
-/// One phase of one model, used in one way, on one profile. Figures are missing where the status is not `evaluated`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+/// One phase of one model, used in one way, on one profile.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row<'r> {
+    /// Which model, profile and storage.
+    pub names: Names<'r>,
+    /// How the model is used, its context written out.
+    pub workload: Workload,
+    /// Which phase.
+    pub phase: Phase,
+    /// The roof that speeds and potential go by.
+    pub roof: RoofKind,
+    /// Tokens per sequence that the phase takes in or gives.
+    pub tokens: u64,
+    /// The figures.
+    ///
+    /// # Errors
+    /// Why there are none: such a model, or such a use of it, cannot be, or the profile has no roof for it.
+    pub outcome: std::result::Result<Answer, &'r str>,
+}
+
+/// What the rows of one case have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Names<'r> {
     /// The model's name.
     pub model: &'r str,
     /// The profile's name.
@@ -20,197 +41,178 @@ pub struct Row<'r> {
     pub kv: &'r str,
     /// Layers.
     pub layers: u64,
-    /// Sequences processed together.
-    pub batch: u64,
-    /// Tokens that a prefill takes in at once, all sequences together; none for the whole prompt.
-    pub micro_batch: Option<u64>,
-    /// Tokens in the cache before the prompt.
-    pub cached: u64,
-    /// Tokens of the prompt of each sequence.
-    pub prompt: u64,
-    /// Keys that the decode step sees, whichever phase the row is of.
-    pub context: u64,
-    /// Tokens generated for each sequence.
-    pub generate: Option<u64>,
-    /// Which phase.
-    pub phase: Phase,
-    /// The roof that speeds and potential go by.
-    pub roof: RoofKind,
-    /// Tokens per sequence that the phase takes in or gives.
-    pub tokens: u64,
+}
+
+/// The figures of a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Answer {
     /// Matmul FLOPs.
-    pub flops: Option<u64>,
+    pub flops: u64,
     /// Weight bytes read; of routed experts, as expected.
-    pub weight_bytes: Option<u64>,
+    pub weight_bytes: u64,
     /// Cache bytes read and written.
-    pub kv_bytes: Option<u64>,
+    pub kv_bytes: u64,
     /// Matmul FLOPs per byte of weights, cache and state.
-    pub oi: Option<f64>,
+    pub oi: f64,
     /// The resource that binds for the larger share of the time.
-    pub bound: Option<Resource>,
+    pub bound: Resource,
     /// The least time.
-    pub seconds: Option<f64>,
+    pub seconds: f64,
     /// Tokens per second, all sequences together.
-    pub tokens_per_s: Option<f64>,
-    /// The same with all ceilings at the lower ends of their intervals.
-    pub tokens_per_s_low: Option<f64>,
-    /// The same at the upper ends.
-    pub tokens_per_s_high: Option<f64>,
+    pub tokens_per_s: f64,
+    /// The same with all ceilings at the lower, and at the upper, ends of their intervals; none where they have none.
+    pub tokens_per_s_interval: Option<[f64; 2]>,
     /// Rate of matmul FLOPs, 10⁹ per second.
-    pub gflop_per_s: Option<f64>,
-    /// The side of the ridge.
-    pub regime: Option<&'static str>,
-    /// As [`Potential::headroom_log2`].
-    pub headroom_log2: Option<f64>,
-    /// As [`Potential::reach_log2`].
-    pub reach_log2: Option<f64>,
-    /// As [`Potential::phi`].
-    pub phi: Option<f64>,
-    /// As [`Potential::phi_log2`].
-    pub phi_log2: Option<f64>,
-    /// As [`Potential::phi_paper`].
-    pub phi_paper: Option<f64>,
-    /// As [`Potential::region_area`].
-    pub region_area: Option<f64>,
+    pub gflop_per_s: f64,
+    /// Where it stands under the roofline of the weights' arithmetic.
+    pub potential: Potential,
     /// Bytes of weights, of the cache at its longest, and of activations.
-    pub memory_needed_bytes: Option<u64>,
-    /// Whether the device has enough, where that can be told.
+    pub memory_needed_bytes: u64,
+    /// Whether the device has enough, where that is known.
     pub fits: Option<bool>,
     /// Tokens per second under the peak roof.
-    pub tokens_per_s_peak: Option<f64>,
+    pub tokens_per_s_peak: f64,
     /// Tokens per second under the achieved roof, where the profile has it.
     pub tokens_per_s_achieved: Option<f64>,
-    /// Whether there is an answer.
-    pub status: Status,
-    /// Why there is none.
-    pub reason: Option<&'r str>,
 }
 
-/// Whether a row has figures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// It has.
-    Evaluated,
-    /// Such a model, or such a use of it, cannot be, or the profile has no roof for it.
-    Unsupported,
+/// A value of a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'r> {
+    /// A word.
+    Text(&'r str),
+    /// A whole number.
+    Count(u64),
+    /// A measure.
+    Number(f64),
+    /// Yes or no.
+    Truth(bool),
+    /// Nothing is known, or does not apply.
+    Empty,
 }
 
-/// What the rows of one case have in common.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Names<'r> {
-    pub(super) model: &'r str,
-    pub(super) profile: &'r str,
-    pub(super) weights: &'r str,
-    pub(super) kv: &'r str,
-    pub(super) layers: u64,
-}
-
-impl<'r> Row<'r> {
-    /// Nothing asked, nothing answered.
-    pub const EMPTY: Row<'static> = Row {
-        model: "",
-        profile: "",
-        weights: "",
-        kv: "",
-        layers: 0,
-        batch: 0,
-        micro_batch: None,
-        cached: 0,
-        prompt: 0,
-        context: 0,
-        generate: None,
-        phase: Phase::Prefill,
-        roof: RoofKind::Peak,
-        tokens: 0,
-        flops: None,
-        weight_bytes: None,
-        kv_bytes: None,
-        oi: None,
-        bound: None,
-        seconds: None,
-        tokens_per_s: None,
-        tokens_per_s_low: None,
-        tokens_per_s_high: None,
-        gflop_per_s: None,
-        regime: None,
-        headroom_log2: None,
-        reach_log2: None,
-        phi: None,
-        phi_log2: None,
-        phi_paper: None,
-        region_area: None,
-        memory_needed_bytes: None,
-        fits: None,
-        tokens_per_s_peak: None,
-        tokens_per_s_achieved: None,
-        status: Status::Unsupported,
-        reason: None,
-    };
-
-    /// What was asked, without an answer as yet.
-    pub(super) fn asked(names: &Names<'r>, workload: &Workload, phase: Phase, roof: RoofKind) -> Row<'r> {
-        let &Names { model, profile, weights, kv, layers } = names;
-        Row {
-            model,
-            profile,
-            weights,
-            kv,
-            layers,
-            batch: workload.batch,
-            micro_batch: workload.micro_batch,
-            cached: workload.cached,
-            prompt: workload.prompt,
-            context: workload.decode_context(),
-            generate: workload.generate,
-            phase,
-            roof,
-            tokens: Extent::of(workload, phase).tokens,
-            ..Row::EMPTY
+impl Serialize for Value<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match *self {
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::Count(count) => serializer.serialize_u64(count),
+            Value::Number(number) => serializer.serialize_f64(number),
+            Value::Truth(truth) => serializer.serialize_bool(truth),
+            Value::Empty => serializer.serialize_none(),
         }
     }
+}
 
-    /// With the figures of a phase.
-    ///
-    /// # Errors
-    /// Misuse when a count exceeds 64 bits.
-    pub(super) fn evaluated(
-        self,
-        evaluator: &Evaluator,
-        figures: &Figures,
-        memory: (u64, Option<bool>),
-    ) -> Result<Row<'r>> {
-        let (roof, totals) = (self.roof, &figures.totals);
-        let tokens = (self.batch * self.tokens) as f64;
-        let [fastest, slowest] = figures.extremes(roof);
-        let point = figures.point(roof);
-        let potential = Potential::of(point, evaluator.ridge());
-        let under = |kind: RoofKind| evaluator.roof_kinds().contains(&kind).then(|| tokens / figures.seconds(kind).0);
-        let seconds = figures.seconds(roof).0;
-        Ok(Row {
-            flops: Some(exact(totals.flops.total())?),
-            weight_bytes: Some(exact(totals.weight_bytes.total())?),
-            kv_bytes: Some(exact(totals.kv_read_bytes + totals.kv_write_bytes)?),
-            oi: Some(point.intensity.0),
-            bound: Some(figures.bound(roof)),
-            seconds: Some(seconds),
-            tokens_per_s: Some(tokens / seconds),
-            tokens_per_s_low: Some(tokens / slowest.0),
-            tokens_per_s_high: Some(tokens / fastest.0),
-            gflop_per_s: Some(point.rate.giga()),
-            regime: Some(potential.regime.regime()),
-            headroom_log2: Some(potential.headroom_log2),
-            reach_log2: Some(potential.reach_log2),
-            phi: Some(potential.phi),
-            phi_log2: Some(potential.phi_log2),
-            phi_paper: Some(potential.phi_paper),
-            region_area: Some(potential.region_area),
-            memory_needed_bytes: Some(memory.0),
-            fits: memory.1,
-            tokens_per_s_peak: under(RoofKind::Peak),
-            tokens_per_s_achieved: under(RoofKind::Achieved),
-            status: Status::Evaluated,
-            ..self
-        })
+/// A column: its name, and its value in a row.
+pub type Column = (&'static str, for<'r> fn(&Row<'r>) -> Value<'r>);
+
+impl<'r> Row<'r> {
+    /// The columns, in the order of every format.
+    pub const COLUMNS: [Column; 37] = [
+        ("model", |row| Value::Text(row.names.model)),
+        ("profile", |row| Value::Text(row.names.profile)),
+        ("weights", |row| Value::Text(row.names.weights)),
+        ("kv", |row| Value::Text(row.names.kv)),
+        ("layers", |row| Value::Count(row.names.layers)),
+        (Knob::BATCH.key, |row| row.knob(Knob::BATCH)),
+        (Knob::MICRO_BATCH.key, |row| row.knob(Knob::MICRO_BATCH)),
+        (Knob::CACHED.key, |row| row.knob(Knob::CACHED)),
+        (Knob::PROMPT.key, |row| row.knob(Knob::PROMPT)),
+        (Knob::CONTEXT.key, |row| row.knob(Knob::CONTEXT)),
+        (Knob::GENERATE.key, |row| row.knob(Knob::GENERATE)),
+        ("phase", |row| Value::Text(row.phase.name())),
+        ("roof", |row| Value::Text(row.roof.name())),
+        ("tokens", |row| Value::Count(row.tokens)),
+        ("flops", |row| row.count(|a| a.flops)),
+        ("weight_bytes", |row| row.count(|a| a.weight_bytes)),
+        ("kv_bytes", |row| row.count(|a| a.kv_bytes)),
+        ("oi", |row| row.number(|a| a.oi)),
+        ("bound", |row| row.text(|a| a.bound.name())),
+        ("seconds", |row| row.number(|a| a.seconds)),
+        ("tokens_per_s", |row| row.number(|a| a.tokens_per_s)),
+        ("tokens_per_s_low", |row| row.maybe(|a| a.tokens_per_s_interval.map(|[low, _]| low))),
+        ("tokens_per_s_high", |row| row.maybe(|a| a.tokens_per_s_interval.map(|[_, high]| high))),
+        ("gflop_per_s", |row| row.number(|a| a.gflop_per_s)),
+        ("regime", |row| row.text(|a| a.potential.regime.regime())),
+        ("headroom_log2", |row| row.number(|a| a.potential.headroom_log2)),
+        ("reach_log2", |row| row.number(|a| a.potential.reach_log2)),
+        ("phi", |row| row.number(|a| a.potential.phi)),
+        ("phi_log2", |row| row.number(|a| a.potential.phi_log2)),
+        ("phi_paper", |row| row.number(|a| a.potential.phi_paper)),
+        ("region_area", |row| row.number(|a| a.potential.region_area)),
+        ("memory_needed_bytes", |row| row.count(|a| a.memory_needed_bytes)),
+        ("fits", |row| row.outcome.ok().and_then(|a| a.fits).map_or(Value::Empty, Value::Truth)),
+        ("tokens_per_s_peak", |row| row.number(|a| a.tokens_per_s_peak)),
+        ("tokens_per_s_achieved", |row| row.maybe(|a| a.tokens_per_s_achieved)),
+        ("status", |row| Value::Text(if row.outcome.is_ok() { "evaluated" } else { "unsupported" })),
+        ("reason", |row| row.outcome.err().map_or(Value::Empty, Value::Text)),
+    ];
+
+    /// What was asked; there is no answer as yet.
+    pub(super) fn asked(names: Names<'r>, workload: &Workload, phase: Phase, roof: RoofKind) -> Row<'r> {
+        let tokens = Extent::of(workload, phase).tokens;
+        Row { names, workload: workload.settled(), phase, roof, tokens, outcome: Err("") }
     }
+
+    fn knob(&self, knob: Knob) -> Value<'static> {
+        (knob.get)(&self.workload).map_or(Value::Empty, Value::Count)
+    }
+
+    fn count(&self, of: fn(&Answer) -> u64) -> Value<'static> {
+        self.outcome.as_ref().map_or(Value::Empty, |answer| Value::Count(of(answer)))
+    }
+
+    fn number(&self, of: fn(&Answer) -> f64) -> Value<'static> {
+        self.outcome.as_ref().map_or(Value::Empty, |answer| Value::Number(of(answer)))
+    }
+
+    fn maybe(&self, of: fn(&Answer) -> Option<f64>) -> Value<'static> {
+        self.outcome.as_ref().ok().and_then(of).map_or(Value::Empty, Value::Number)
+    }
+
+    fn text(&self, of: fn(&Answer) -> &'static str) -> Value<'static> {
+        self.outcome.as_ref().map_or(Value::Empty, |answer| Value::Text(of(answer)))
+    }
+}
+
+impl Serialize for Row<'_> {
+    /// Every column; what is not known is null.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Row", Row::COLUMNS.len())?;
+        for (name, value) in Row::COLUMNS {
+            fields.serialize_field(name, &value(self))?;
+        }
+        fields.end()
+    }
+}
+
+/// The figures of a phase of `workload` under `roof`; `memory` is what must be held, and whether it fits.
+///
+/// # Errors
+/// Misuse when a count exceeds 64 bits.
+pub(super) fn answer(
+    evaluator: &Evaluator,
+    figures: &Figures,
+    tokens: u64,
+    (memory_needed_bytes, fits): (u64, Option<bool>),
+) -> Result<Answer> {
+    let (roof, totals, tokens) = (evaluator.roof(), &figures.totals, tokens as f64);
+    let under = |kind: RoofKind| tokens / figures.seconds(kind).0;
+    let point = figures.point(roof);
+    Ok(Answer {
+        flops: exact(totals.flops.total())?,
+        weight_bytes: exact(totals.weight_bytes.total())?,
+        kv_bytes: exact(totals.kv_read_bytes + totals.kv_write_bytes)?,
+        oi: point.intensity.0,
+        bound: figures.bound(roof),
+        seconds: figures.seconds(roof).0,
+        tokens_per_s: under(roof),
+        tokens_per_s_interval: figures.interval(roof, tokens),
+        gflop_per_s: point.rate.giga(),
+        potential: Potential::of(point, evaluator.ridge()),
+        memory_needed_bytes,
+        fits,
+        tokens_per_s_peak: under(RoofKind::Peak),
+        tokens_per_s_achieved: evaluator.roof_kinds().contains(&RoofKind::Achieved).then(|| under(RoofKind::Achieved)),
+    })
 }

@@ -2,7 +2,7 @@
 
 use crate::harness::{Dice, Kind};
 use crate::{text, tree, zoo};
-use roofprobe::evaluate::{Question, evaluate};
+use roofprobe::evaluate::{Query, evaluate};
 use roofprobe::model::{Model, Runtime, Workload, parse_config};
 use roofprobe::profile::{Profile, parse};
 use serde_json::{Value, json};
@@ -108,13 +108,11 @@ pub(crate) fn computes(model: &Model, dice: &mut Dice) -> usize {
         context: *dice.one(&[None, Some(1), Some(1 << 24)]),
         ..Workload::default()
     };
-    let Ok(evaluation) =
-        evaluate(model, &workload, &PROFILE, "plain", Question { explain: true, ..Question::default() })
-    else {
-        return 1;
-    };
+    let query = Query { explain: true, ..workload.into() };
+    let Ok(evaluation) = evaluate(model, &query, &PROFILE, "plain") else { return 1 };
     for phase in &evaluation.phases {
-        let [low, high] = phase.speed.tokens_per_s_interval;
+        let value = phase.speed.tokens_per_s;
+        let [low, high] = phase.speed.tokens_per_s_interval.unwrap_or([value; 2]);
         let whole = phase.speed.seconds.is_finite()
             && phase.speed.seconds > 0.0
             && low <= phase.speed.tokens_per_s

@@ -5,12 +5,12 @@ use crate::{text, tree};
 use roofprobe::compare::compare;
 use roofprobe::device::Device;
 use roofprobe::error::Result;
-use roofprobe::evaluate::{Question, evaluate};
+use roofprobe::evaluate::{Query, evaluate};
 use roofprobe::model::{Model, Workload, find};
 use roofprobe::plot::{Chart, Drawing, Subject, Theme, svg};
 use roofprobe::probe;
 use roofprobe::profile::{Ceiling, Curve, Profile, parse, to_toml};
-use roofprobe::report::{self, Format};
+use roofprobe::report::{self, Format, Shown};
 use roofprobe::sample::{self, Pace, Watcher};
 use roofprobe::simulate::{Simulated, as_asked};
 use roofprobe::store::SHIPPED;
@@ -87,8 +87,9 @@ fn survives(bytes: &[u8], dice: &mut Dice) -> usize {
     };
     let written = to_toml(&profile).unwrap();
     assert_eq!(to_toml(&parse(&written).unwrap()).unwrap(), written);
-    let format = *dice.one(&[Format::Text, Format::Json, Format::Csv, Format::Markdown]);
-    report::profile::report(&profile).unwrap().render(format).unwrap();
+    let format = *dice.one(&Format::all().collect::<Vec<_>>());
+    let shown = *dice.one(&[Shown::Main, Shown::All]);
+    report::profile::report(&profile, shown).unwrap().render(format).unwrap();
     if dice.roll(4) == 0 {
         replayed(&profile);
     }
@@ -96,19 +97,16 @@ fn survives(bytes: &[u8], dice: &mut Dice) -> usize {
     let workload =
         Workload { weights: Some(dice.one(&["f16", "q8_0", "q4_k_m"]).parse().unwrap()), ..Workload::default() };
     let both = [("damaged", &profile), ("again", &profile)];
-    if let Ok(comparison) = compare(&both, std::slice::from_ref(model), &workload, None) {
-        report::compare::report(&comparison, report::compare::Shown::All).unwrap().render(format).unwrap();
+    if let Ok(comparison) = compare(&both, std::slice::from_ref(model), &workload.into()) {
+        report::compare::report(&comparison, shown).unwrap().render(format).unwrap();
     }
-    let Ok(evaluation) =
-        evaluate(model, &workload, &profile, "damaged", Question { explain: true, ..Question::default() })
-    else {
-        return 1;
-    };
+    let query = Query { explain: true, ..workload.into() };
+    let Ok(evaluation) = evaluate(model, &query, &profile, "damaged") else { return 1 };
     assert!(
         evaluation.phases.iter().all(|phase| phase.speed.seconds.is_finite() && phase.speed.seconds > 0.0),
         "{evaluation:?}"
     );
-    report::evaluation::report(std::slice::from_ref(&evaluation)).unwrap().render(format).unwrap();
+    report::evaluation::report(std::slice::from_ref(&evaluation), shown).unwrap().render(format).unwrap();
     let subject = Subject { name: "damaged", profile: &profile, evaluations: &[evaluation] };
     if let Ok(chart) = Chart::of(&[subject]) {
         let picture = svg(&Drawing::of(&chart), Theme::Light);

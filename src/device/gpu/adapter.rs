@@ -8,7 +8,7 @@ use wgpu::{Backend, Backends, DeviceType};
 pub struct Adapter {
     /// Its place in the list.
     pub index: usize,
-    /// Its place in the list of its backend alone: equal cards are told apart by nothing else where no bus is known.
+    /// Its place in the list of its backend: where no bus is reported, nothing else distinguishes equal cards.
     pub place: usize,
     /// The driver's name for it.
     pub name: String,
@@ -16,7 +16,7 @@ pub struct Adapter {
     pub class: String,
     /// `vulkan`, `metal`, `dx12` or `gl`.
     pub backend: String,
-    /// Vendor and device, hexadecimal, such as `10de:2684`; none where the backend does not tell.
+    /// Vendor and device, hexadecimal, such as `10de:2684`; none where the backend does not report them.
     pub pci_id: Option<String>,
     /// Its place on the bus, such as `0000:01:00.0`.
     pub pci_bus: Option<String>,
@@ -24,7 +24,7 @@ pub struct Adapter {
     pub driver: String,
     /// Its version, in its own words.
     pub driver_info: String,
-    /// Bytes of memory of its own; none where the backend does not tell, or the memory is the host's.
+    /// Bytes of memory of its own; none where the backend does not report it, or the memory is the host's.
     pub memory_bytes: Option<u64>,
 }
 
@@ -44,7 +44,7 @@ impl Adapter {
         identity(self) == identity(other)
     }
 
-    /// Whether the processor plays the GPU.
+    /// Whether it is software: the processor runs the shaders.
     pub fn is_software(&self) -> bool {
         self.class == "software"
     }
@@ -63,7 +63,7 @@ pub(super) fn backends() -> Vec<&'static str> {
 pub(super) fn of(backend: &str) -> Vec<(Adapter, wgpu::Adapter)> {
     // Drivers are asked for nothing but what is needed: no debug output, no validation layers, no window.
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    let asked = BACKENDS.into_iter().find(|known| known.to_str() == backend);
+    let asked = BACKENDS.into_iter().find(|listed| listed.to_str() == backend);
     descriptor.backends = asked.map_or(Backends::empty(), Backends::from);
     descriptor.flags = wgpu::InstanceFlags::empty();
     let backends = descriptor.backends;
@@ -83,7 +83,7 @@ pub(super) fn all() -> Vec<(Adapter, wgpu::Adapter)> {
 pub(super) fn each_once<T>(found: Vec<(Adapter, T)>) -> Vec<(Adapter, T)> {
     let mut listed: Vec<(Adapter, T)> = Vec::new();
     for (described, adapter) in found {
-        if !listed.iter().any(|(known, _)| same(known, &described)) {
+        if !listed.iter().any(|(earlier, _)| same(earlier, &described)) {
             listed.push((described, adapter));
         }
     }
@@ -103,21 +103,21 @@ fn describe(adapter: &wgpu::Adapter) -> Adapter {
         DeviceType::Cpu => "software",
         DeviceType::Other => "other",
     };
-    let known = |text: &str| Some(line(text)).filter(|text| !text.is_empty());
+    let present = |text: &str| Some(line(text)).filter(|text| !text.is_empty());
     let memory = matches!(info.device_type, DeviceType::DiscreteGpu | DeviceType::VirtualGpu)
         .then(|| super::raw::device_memory_bytes(adapter))
         .flatten();
     Adapter {
         index: 0,
         place: 0,
-        name: known(&info.name).unwrap_or_else(|| "a GPU without a name".to_owned()),
+        name: present(&info.name).unwrap_or_else(|| "a GPU without a name".to_owned()),
         class: class.to_owned(),
         backend: info.backend.to_str().to_owned(),
-        // GL guesses the vendor by its name, and knows no device.
+        // GL guesses the vendor by its name, and reports no device.
         pci_id: (info.vendor != 0 && info.backend != Backend::Gl)
             .then(|| format!("{:04x}:{:04x}", info.vendor, info.device)),
-        // For DX12 wgpu looks for some card of that vendor and device: of two equal ones it tells the same place.
-        pci_bus: known(&info.device_pci_bus_id).filter(|_| info.backend != Backend::Dx12),
+        // For DX12 wgpu looks for any card of that vendor and device: for two equal cards it reports the same place.
+        pci_bus: present(&info.device_pci_bus_id).filter(|_| info.backend != Backend::Dx12),
         driver: line(&info.driver),
         driver_info: line(&info.driver_info),
         memory_bytes: memory,
@@ -126,25 +126,25 @@ fn describe(adapter: &wgpu::Adapter) -> Adapter {
 
 /// Whether two entries are the same GPU, seen by two backends, or by two drivers of one. Two equal cards stand in the list of
 /// one backend, and stay two.
-fn same(known: &Adapter, other: &Adapter) -> bool {
-    if known.is_software() != other.is_software() {
+fn same(one: &Adapter, other: &Adapter) -> bool {
+    if one.is_software() != other.is_software() {
         return false;
     }
-    if let (Some(a), Some(b)) = (&known.pci_bus, &other.pci_bus) {
+    if let (Some(a), Some(b)) = (&one.pci_bus, &other.pci_bus) {
         return a == b;
     }
-    if known.backend == other.backend {
+    if one.backend == other.backend {
         return false;
     }
-    if let (Some(a), Some(b)) = (&known.pci_id, &other.pci_id) {
+    if let (Some(a), Some(b)) = (&one.pci_id, &other.pci_id) {
         return a == b;
     }
-    // GL knows no numbers, and decorates the name that Vulkan gives.
-    let [a, b] = [known, other].map(|adapter| plain_name(&adapter.name));
+    // GL reports no numbers, and adds to the name that Vulkan reports.
+    let [a, b] = [one, other].map(|adapter| plain_name(&adapter.name));
     !a.is_empty() && !b.is_empty() && (a.contains(&b) || b.contains(&a))
 }
 
-/// The model alone, without what drivers add about themselves.
+/// The name of the model, without what drivers add.
 fn plain_name(name: &str) -> String {
     let name = name.to_lowercase().replace("(r)", "").replace("(tm)", "");
     name.split(['(', '/']).next().unwrap_or_default().trim().to_owned()
@@ -156,7 +156,7 @@ fn line(words: &str) -> String {
     words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(TEXT_MAX).collect()
 }
 
-/// Characters of a text; drivers are brief.
+/// Characters of a text at most.
 const TEXT_MAX: usize = 200;
 
 #[cfg(test)]
@@ -235,7 +235,7 @@ mod tests {
         let (second, second_again) = (at("43", "vulkan", radv, "1002:73bf"), at("43", "vulkan", amdvlk, "1002:73bf"));
         let cards = listed(vec![one.clone(), second, again, second_again]);
         assert_eq!(cards, [format!("0 vulkan {radv}"), format!("1 vulkan {radv}")]);
-        // Equal cards at different places are two, whoever tells.
+        // Equal cards at different places are two, whichever backend reports them.
         assert_eq!(listed(vec![one.clone(), at("04", "metal", radv, "1002:73bf")]).len(), 2);
         // Where one of them has no place, the numbers decide.
         assert_eq!(listed(vec![one, adapter("dx12", amdvlk, Some("1002:73bf"))]).len(), 1);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_drivers_say_becomes_a_line() {
+    fn a_driver_s_text_becomes_one_line() {
         assert_eq!(line(" a\u{7}driver\nof  two lines "), "a driver of two lines");
         assert_eq!(line(&"x".repeat(5000)).len(), TEXT_MAX);
     }

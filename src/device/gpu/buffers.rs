@@ -1,6 +1,6 @@
-//! Buffers of an opened GPU: made within its limits, filled, copied, looked into.
+//! Buffers of an opened GPU: made within its limits, filled, copied, read.
 
-use super::context::{Context, GpuError, GpuResult, OUT_OF_MEMORY};
+use super::context::{Context, GpuError, GpuResult, out_of_memory};
 use crate::device::Refusal;
 
 /// Bytes that are copied to or from the host at once.
@@ -30,11 +30,11 @@ impl Context {
     fn make(&self, bytes: u64, usage: wgpu::BufferUsages) -> GpuResult<wgpu::Buffer> {
         if bytes > self.limits.max_buffer_size {
             let most = self.limits.max_buffer_size >> 20;
-            let reason = format!("a buffer of {} MiB is wanted, and the adapter's limit is {most} MiB", bytes >> 20);
+            let reason = format!("a buffer of {} MiB is needed, and the adapter's limit is {most} MiB", bytes >> 20);
             return Err(Refusal::Skipped(reason).into());
         }
         if self.hooks.memory_bytes.is_some_and(|most| bytes > most) {
-            return Err(Refusal::Skipped(format!("{OUT_OF_MEMORY}: {} MiB", bytes >> 20)).into());
+            return Err(out_of_memory(&format_args!("{} MiB", bytes >> 20)));
         }
         self.scoped(|| {
             self.device.create_buffer(&wgpu::BufferDescriptor {
@@ -63,7 +63,7 @@ impl Context {
         self.finish(self.queue.submit([]))
     }
 
-    /// Writes `data` into a buffer that was made for being mapped.
+    /// Writes `data` into a staging buffer.
     pub(super) fn written(&self, staging: &wgpu::Buffer, data: &[u8]) -> GpuResult<()> {
         let whole = 0..data.len() as u64;
         self.scoped(|| staging.slice(whole.clone()).map_async(wgpu::MapMode::Write, |_| {}))?;
@@ -93,7 +93,7 @@ impl Context {
         self.submit(commands).map(|_| ())
     }
 
-    /// Hands `bytes` of `buffer`, from `offset` on, to `look`, part by part, each with its offset from the first.
+    /// Passes `bytes` of `buffer`, from `offset` on, to `look`, part by part, each with its offset from the first.
     pub(super) fn look(
         &self,
         buffer: &wgpu::Buffer,
@@ -130,7 +130,7 @@ impl Context {
         Ok(bytemuck::pod_collect_to_vec(&self.download(buffer, count * 4)?))
     }
 
-    /// Maps a buffer that was made for it, and shows its first `bytes`.
+    /// Maps a staging buffer, and passes its first `bytes` to `look`.
     pub(super) fn mapped<T>(&self, staging: &wgpu::Buffer, bytes: u64, look: impl FnOnce(&[u8]) -> T) -> GpuResult<T> {
         self.scoped(|| staging.slice(0..bytes).map_async(wgpu::MapMode::Read, |_| {}))?;
         self.wait(None)?;

@@ -1,4 +1,4 @@
-//! Which of the adapters is meant.
+//! Chooses one of the adapters.
 
 use super::adapter::Adapter;
 use crate::error::{Error, Result};
@@ -6,12 +6,12 @@ use crate::error::{Error, Result};
 /// What to do where there is no GPU.
 const REMEDY: &str = "install the driver of the GPU's maker (on Linux also the Vulkan loader, libvulkan1)";
 
-/// The adapter that is meant, and what there is to say about the choice.
+/// The chosen adapter, and a remark about the choice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chosen {
     /// The adapter.
     pub adapter: Adapter,
-    /// Why this one, where that is not plain.
+    /// Why it was chosen, where there were others.
     pub remark: Option<String>,
 }
 
@@ -23,7 +23,7 @@ pub fn hardware(adapters: &[Adapter]) -> impl Iterator<Item = &Adapter> {
 /// Why there is no hardware among `adapters`, and what helps.
 pub fn no_hardware(adapters: &[Adapter]) -> String {
     if adapters.is_empty() {
-        return format!("there is no GPU here that a driver knows: {REMEDY}");
+        return format!("there is no GPU here that a driver supports: {REMEDY}");
     }
     format!(
         "there is no GPU here, only software that the processor runs ({}): {REMEDY}, or measure the software by name, \
@@ -32,7 +32,7 @@ pub fn no_hardware(adapters: &[Adapter]) -> String {
     )
 }
 
-/// The GPU that is meant when none is named: the only one that is hardware, or the only one of the best class.
+/// The GPU that is measured when none is named: the only one that is hardware, or the only one of the best class.
 ///
 /// # Errors
 /// Failure when there is none, misuse when there are several as good.
@@ -70,11 +70,11 @@ pub fn named(adapters: &[Adapter], what: &str) -> Result<Chosen> {
     if adapters.is_empty() {
         return Err(Error::failure(no_hardware(adapters)));
     }
-    let wanted = what.to_lowercase();
+    let name = what.to_lowercase();
     let ways: [&dyn Fn(&Adapter) -> bool; 3] = [
-        &|adapter| adapter.index.to_string() == wanted,
-        &|adapter| [&adapter.pci_id, &adapter.pci_bus].into_iter().flatten().any(|id| id.to_lowercase() == wanted),
-        &|adapter| adapter.name.to_lowercase().contains(&wanted),
+        &|adapter| adapter.index.to_string() == name,
+        &|adapter| [&adapter.pci_id, &adapter.pci_bus].into_iter().flatten().any(|id| id.to_lowercase() == name),
+        &|adapter| adapter.name.to_lowercase().contains(&name),
     ];
     let found = ways.iter().map(|way| adapters.iter().filter(|adapter| way(adapter)).collect::<Vec<_>>());
     match found.into_iter().find(|found| !found.is_empty()).as_deref() {
@@ -143,7 +143,7 @@ mod tests {
     const SOFTWARE: (&str, &str, &str) = ("llvmpipe (LLVM 15.0.6, 256 bits)", "software", "10005:0000");
 
     #[test]
-    fn without_a_name_the_best_hardware_is_meant() {
+    fn without_a_name_the_best_hardware_is_chosen() {
         let chosen = best(&machine(&[CHIP, SOFTWARE])).unwrap();
         assert_eq!((chosen.adapter.index, chosen.remark), (0, None));
         let chosen = best(&machine(&[CARD, CHIP, SOFTWARE])).unwrap();
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn software_is_never_chosen_unasked() {
+    fn software_is_chosen_only_by_name() {
         for (adapters, word) in [(machine(&[SOFTWARE]), "llvmpipe"), (Vec::new(), "no GPU")] {
             let none = best(&adapters).unwrap_err();
             assert_eq!(none.fault(), Fault::Failure);

@@ -1,12 +1,13 @@
-//! One opened GPU: submissions, and how long they took. `pipeline.rs` has its programs, `buffers.rs` its memory.
+//! One opened GPU: submissions, and how long they took. `buffers.rs` has its memory.
 //!
 //! Every call that can fail is made within error scopes, so that an error of the driver or of wgpu becomes a [`Refusal`]
 //! of one job. A lost device, and work that does not end in time, are [`GpuError::Fatal`]: the process that holds it has to end.
 
 use super::hooks::Hooks;
-use super::pipeline::Pipeline;
+use super::pipeline::{Bindings, BufferSlice, Pipeline};
 use super::raw;
-use super::timestamps::{ClockReadings, Timestamps};
+use super::shader::{self, Program};
+use super::timestamps::{self, ClockReadings, Timestamps};
 use crate::device::Refusal;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,8 +47,8 @@ pub(super) struct Context {
     pub(super) hooks: Hooks,
     timestamps: Option<Timestamps>,
     lost: Arc<Mutex<Option<String>>>,
-    /// Those built so far, by [`super::shader::Program::key`].
-    pub(super) pipelines: HashMap<String, Pipeline>,
+    /// Those built so far, by [`Program::key`].
+    pipelines: HashMap<String, Pipeline>,
 }
 
 /// The features that are used where an adapter has them.
@@ -60,7 +61,7 @@ impl Context {
     /// Opens `adapter` with all of its limits.
     ///
     /// # Errors
-    /// What the driver says.
+    /// The driver's message.
     pub(super) fn open(adapter: &wgpu::Adapter, hooks: Hooks) -> Result<Context, String> {
         let features = adapter.features() & used_features() & !hooks.without_features();
         let mut limits = adapter.limits();
@@ -84,7 +85,7 @@ impl Context {
         let lost = Arc::new(Mutex::new(None));
         let (noticed, objected) = (lost.clone(), lost.clone());
         device.set_device_lost_callback(move |reason, message| note(&noticed, format!("{reason:?} {message}")));
-        // Nothing should come here, since all calls are made within scopes. If it does, the device is not to be trusted.
+        // All calls are made within error scopes, so nothing should arrive here. If something does, the device is not trusted.
         device.on_uncaptured_error(Arc::new(move |error| note(&objected, error.to_string())));
         let has_timestamps = features.contains(wgpu::Features::TIMESTAMP_QUERY);
         let timestamps = has_timestamps.then(|| Timestamps::new(&device, &queue)).flatten();
@@ -130,6 +131,45 @@ impl Context {
         self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
     }
 
+    /// The pipeline of `program`, built once.
+    ///
+    /// # Errors
+    /// Refused when the adapter lacks what it needs, its limits do not allow it, or the driver rejects it.
+    pub(super) fn pipeline(&mut self, program: &Program) -> GpuResult<Pipeline> {
+        let key = program.key();
+        if let Some(built) = self.pipelines.get(&key) {
+            return Ok(built.clone());
+        }
+        let source = program.source();
+        let size = shader::specialised(program).map_err(|e| refused(&e))?;
+        size.within(&self.limits).map_err(Refusal::Unsupported)?;
+        let descriptor = || wgpu::ShaderModuleDescriptor {
+            label: Some(program.entry),
+            source: wgpu::ShaderSource::Wgsl(source.as_str().into()),
+        };
+        let module = self.scoped(|| match self.hooks.checked {
+            false => raw::unchecked_module(&self.device, descriptor()),
+            true => self.device.create_shader_module(descriptor()),
+        })?;
+        let built = self.scoped(|| Pipeline::new(&self.device, &module, program))?;
+        self.pipelines.insert(key, built.clone());
+        Ok(built)
+    }
+
+    /// Binds one set of parameters for each of `slots`, and `buffers` in the order of the program's bindings.
+    ///
+    /// # Errors
+    /// Refused when the driver rejects it.
+    pub(super) fn bind<P: bytemuck::Pod>(
+        &self,
+        pipeline: &Pipeline,
+        slots: &[P],
+        buffers: &[BufferSlice],
+    ) -> GpuResult<Bindings> {
+        let align = self.limits.min_uniform_buffer_offset_alignment.max(16) as usize;
+        self.scoped(|| Bindings::new(&self.device, pipeline, slots, align, buffers))
+    }
+
     /// Submits one compute pass without timestamps, and waits for its end.
     pub(super) fn pass(&self, encode: impl FnOnce(&mut wgpu::ComputePass)) -> GpuResult<()> {
         let commands = self.scoped(|| {
@@ -153,7 +193,7 @@ impl Context {
         })?;
         let wall = self.submit(commands)?;
         let timestamps = match &self.timestamps {
-            Some(timestamps) => timestamps.seconds(self)?,
+            Some(timestamps) => self.mapped(&timestamps.read, timestamps::BYTES, |view| timestamps.seconds(view))?,
             None => None,
         };
         Ok(ClockReadings { wall, timestamps })
@@ -213,7 +253,7 @@ impl Context {
         if let Some(error) = errors.into_iter().find_map(pollster::block_on) {
             self.notice_loss()?;
             return Err(match error {
-                wgpu::Error::OutOfMemory { .. } => Refusal::Skipped(format!("{OUT_OF_MEMORY}: {error}")).into(),
+                wgpu::Error::OutOfMemory { .. } => out_of_memory(&error),
                 _ => refused(&error.to_string()),
             });
         }
@@ -221,11 +261,13 @@ impl Context {
     }
 }
 
-/// How the reason begins when memory ran out.
-pub(super) const OUT_OF_MEMORY: &str = "out of GPU memory";
+/// The refusal of what does not fit.
+pub(super) fn out_of_memory(what: &impl std::fmt::Display) -> GpuError {
+    Refusal::OutOfMemory(format!("out of GPU memory: {what}")).into()
+}
 
 /// The refusal of something that wgpu or the driver does not accept: the device cannot do it.
-pub(super) fn refused(reason: &str) -> GpuError {
+fn refused(reason: &str) -> GpuError {
     let line = reason.split_whitespace().collect::<Vec<_>>().join(" ");
     Refusal::Unsupported(format!("the driver does not accept it: {line}")).into()
 }

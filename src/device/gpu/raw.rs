@@ -2,7 +2,7 @@
 //!
 //! Shaders without run-time checks, since a ceiling is not to be lowered by checks that no engine's shaders carry; the
 //! token without which wgpu refuses experimental features; and the sizes of a Vulkan device's memory heaps.
-#![allow(unsafe_code, reason = "the one room for what wgpu offers no safe call for")]
+#![allow(unsafe_code, reason = "wgpu offers no safe call for it")]
 
 use wgpu::{Adapter, Device, ExperimentalFeatures, ShaderModule, ShaderModuleDescriptor, ShaderRuntimeChecks};
 
@@ -21,7 +21,7 @@ pub(super) fn experimental_features() -> ExperimentalFeatures {
     unsafe { ExperimentalFeatures::enabled() }
 }
 
-/// Bytes of the largest device-local heap; `None` where the backend does not tell.
+/// Bytes of the largest device-local heap; `None` where the backend does not report it.
 pub(super) fn device_memory_bytes(adapter: &Adapter) -> Option<u64> {
     /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`.
     #[cfg(not(target_vendor = "apple"))]

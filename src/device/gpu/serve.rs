@@ -111,7 +111,6 @@ fn info(described: &Adapter, adapter: &wgpu::Adapter, context: &Context) -> std:
         ("subgroups", context.features.contains(Features::SUBGROUP)),
         ("timestamps", context.features.contains(Features::TIMESTAMP_QUERY)),
         ("cooperative-matrix", !context.matrices.is_empty()),
-        // Every backend translates it; whether the hardware has an instruction for it is not told.
     ];
     Ok(GpuInfo {
         class: class(&described.class),
@@ -139,7 +138,7 @@ fn matrix(shape: &wgpu::CooperativeMatrixProperties) -> String {
 }
 
 fn limits(limits: &wgpu::Limits) -> GpuLimits {
-    // Where there is no limit the driver says 2⁶⁴ − 1, which a profile cannot hold.
+    // Where there is no limit the driver reports 2⁶⁴ − 1, which a profile cannot hold.
     let bytes = |bytes: u64| bytes.min(i64::MAX as u64);
     GpuLimits {
         binding_bytes: bytes(limits.max_storage_buffer_binding_size),
@@ -173,23 +172,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_lines_are_passed_over_and_a_broken_request_ends_the_service() {
-        let said = |lines: &[&str]| {
+    fn foreign_lines_are_skipped_and_a_broken_request_ends_the_service() {
+        let answers_to = |lines: &[&str]| {
             let mut answers = Vec::new();
             let done = serve(lines.iter().map(|line| (*line).to_owned()), &mut answers);
             (done.is_ok(), String::from_utf8(answers).unwrap())
         };
-        assert_eq!(said(&["", "chatter"]), (true, String::new()));
+        assert_eq!(answers_to(&["", "chatter"]), (true, String::new()));
         let renew = protocol::line(&Request::Renew).unwrap();
-        assert_eq!(said(&[renew.trim()]), (true, protocol::line(&Answer::Done).unwrap()));
-        assert!(!said(&[&renew.trim()[..renew.trim().len() - 1]]).0);
+        assert_eq!(answers_to(&[renew.trim()]), (true, protocol::line(&Answer::Done).unwrap()));
+        assert!(!answers_to(&[&renew.trim()[..renew.trim().len() - 1]]).0);
     }
 
     #[test]
     fn every_class_is_known_by_its_word() {
-        for known in [GpuClass::Discrete, GpuClass::Integrated, GpuClass::Virtual, GpuClass::Software, GpuClass::Other]
+        for expected in
+            [GpuClass::Discrete, GpuClass::Integrated, GpuClass::Virtual, GpuClass::Software, GpuClass::Other]
         {
-            assert_eq!(class(known.name()), known);
+            assert_eq!(class(expected.name()), expected);
         }
     }
 }

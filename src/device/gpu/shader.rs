@@ -57,7 +57,7 @@ impl Program {
     /// The text with its lines replaced.
     ///
     /// # Panics
-    /// In debug builds, when there is no such line: a slip in this program, which the tests of all variants would find.
+    /// In debug builds, when there is no such line: a mistake in this package, which the tests of all variants find.
     pub(super) fn source(&self) -> String {
         let mut text = String::with_capacity(self.shader.text.len() + 64);
         let mut replaced = 0;
@@ -71,7 +71,7 @@ impl Program {
         text
     }
 
-    /// What tells this program from every other one.
+    /// A name that no other program has.
     pub(super) fn key(&self) -> String {
         format!("{}:{}:{:?}:{:?}", self.shader.name, self.entry, self.lines, self.constants)
     }

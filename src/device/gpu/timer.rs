@@ -1,7 +1,6 @@
 //! How the time of a routine is taken: in submissions of bounded length, by timestamps that are held against the host's clock.
 
 use super::context::{Context, GpuResult};
-use super::routines::Routine;
 use super::timestamps::ClockReadings;
 use std::time::Instant;
 
@@ -19,6 +18,15 @@ const CHECKED_FROM_S: f64 = 5e-3;
 const APART_MAX: u32 = 3;
 /// N repetitions less N/2 are about half of N. A difference beyond this share of it is noise.
 const DIFFERENCE_SHARE: std::ops::Range<f64> = 0.35..0.75;
+
+/// What is timed.
+#[derive(Clone, Copy)]
+pub(super) struct Repeatable<'a> {
+    /// Encodes the first number of repetitions, at most the second one in one dispatch.
+    pub(super) encode: &'a dyn Fn(&mut wgpu::ComputePass, u64, u32),
+    /// How many repetitions one dispatch can do at most.
+    pub(super) fold_max: u32,
+}
 
 /// Times one job, and keeps what earlier passes of it showed.
 #[derive(Clone, Debug, Default)]
@@ -52,24 +60,24 @@ impl Elapsed {
 }
 
 impl Timer {
-    /// Times `repetitions` of `routine`, in submissions of bounded length; none is planned longer than `limit` of the usual.
-    pub(super) fn time<R: Routine + ?Sized>(
+    /// Times `repetitions` of `what`, in submissions of bounded length; none is planned longer than `limit` of the usual.
+    pub(super) fn time(
         &mut self,
         context: &Context,
-        routine: &R,
+        what: Repeatable,
         repetitions: u64,
         limit: f64,
     ) -> GpuResult<Elapsed> {
         let mut executed = 0;
         if self.each_s.is_none() {
-            // The first dispatch may compile the shader, and would tell nothing.
+            // The first dispatch may compile the shader, so its time means nothing.
             for _ in 0..2 {
-                let readings = self.submit(context, routine, 1, limit)?;
+                let readings = context.time(|pass| (what.encode)(pass, 1, 1))?;
                 self.each_s = Some(readings.timestamps.unwrap_or(readings.wall));
                 executed += 1;
             }
         }
-        let whole = self.run(context, routine, repetitions, limit)?;
+        let whole = self.run(context, what, repetitions, limit)?;
         executed += repetitions;
         let apart = self.judge(whole, context.timestamp_period_ns().is_some());
         let timestamps = whole.timestamps.filter(|_| self.by_difference.is_none());
@@ -81,7 +89,7 @@ impl Timer {
             // What submitting and waiting cost is in both, and cancels.
             None => {
                 let half = repetitions / 2;
-                let part = self.run(context, routine, half, limit)?;
+                let part = self.run(context, what, half, limit)?;
                 executed += half;
                 let difference = whole.wall - part.wall;
                 match DIFFERENCE_SHARE.contains(&(difference / whole.wall)) {
@@ -100,7 +108,7 @@ impl Timer {
             self.by_difference = Some("there are no timestamps");
             return false;
         }
-        // Timestamps that do not advance are as wrong as those that tell another time. Short passes say nothing.
+        // Timestamps that do not advance are wrong too. Short passes prove nothing.
         let apart =
             readings.wall >= CHECKED_FROM_S && readings.timestamps.is_none_or(|seconds| apart(readings.wall, seconds));
         self.apart = if apart { self.apart + 1 } else { 0 };
@@ -110,19 +118,14 @@ impl Timer {
         apart
     }
 
-    fn run<R: Routine + ?Sized>(
-        &self,
-        context: &Context,
-        routine: &R,
-        repetitions: u64,
-        limit: f64,
-    ) -> GpuResult<ClockReadings> {
+    fn run(&self, context: &Context, what: Repeatable, repetitions: u64, limit: f64) -> GpuResult<ClockReadings> {
         let mut sum = ClockReadings { wall: 0.0, timestamps: Some(0.0) };
         let mut left = repetitions;
         while left > 0 {
             let each_s = self.each_s.unwrap_or(SUBMISSION_S).max(1e-12);
             let part = ((SUBMISSION_S * limit / each_s) as u64).clamp(1, left);
-            let readings = self.submit(context, routine, part, limit)?;
+            let fold = self.fold(what.fold_max, limit);
+            let readings = context.time(|pass| (what.encode)(pass, part, fold))?;
             sum.wall += readings.wall;
             sum.timestamps = sum.timestamps.zip(readings.timestamps).map(|(a, b)| a + b);
             left -= part;
@@ -131,21 +134,10 @@ impl Timer {
     }
 
     /// How many repetitions one dispatch may do.
-    pub(super) fn fold<R: Routine + ?Sized>(&self, routine: &R, limit: f64) -> u32 {
+    pub(super) fn fold(&self, fold_max: u32, limit: f64) -> u32 {
         let Some(each_s) = self.each_s else { return 1 };
-        let fits = (DISPATCH_S * limit / each_s.max(1e-12)).clamp(1.0, f64::from(routine.fold_max()));
+        let fits = (DISPATCH_S * limit / each_s.max(1e-12)).clamp(1.0, f64::from(fold_max));
         1 << (fits as u32).ilog2()
-    }
-
-    fn submit<R: Routine + ?Sized>(
-        &self,
-        context: &Context,
-        routine: &R,
-        repetitions: u64,
-        limit: f64,
-    ) -> GpuResult<ClockReadings> {
-        let fold = self.fold(routine, limit);
-        context.time(|pass| routine.encode(pass, repetitions, fold))
     }
 }
 

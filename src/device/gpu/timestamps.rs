@@ -1,9 +1,7 @@
 //! Timestamps around a compute pass.
 
-use super::context::{Context, GpuResult};
-
 /// Two timestamps of 8 bytes.
-const BYTES: u64 = 16;
+pub(super) const BYTES: u64 = 16;
 
 /// How long one submission took, by both clocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,7 +16,8 @@ pub(super) struct ClockReadings {
 pub(super) struct Timestamps {
     set: wgpu::QuerySet,
     resolve: wgpu::Buffer,
-    read: wgpu::Buffer,
+    /// Where the host can read them.
+    pub(super) read: wgpu::Buffer,
     /// Seconds of one tick.
     pub(super) period_s: f64,
 }
@@ -61,12 +60,10 @@ impl Timestamps {
         encoder.copy_buffer_to_buffer(&self.resolve, 0, &self.read, 0, BYTES);
     }
 
-    /// The seconds between them; `None` where they did not advance.
-    pub(super) fn seconds(&self, context: &Context) -> GpuResult<Option<f64>> {
-        context.mapped(&self.read, BYTES, |view| {
-            let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| view[at + i]));
-            let ticks = word(8).checked_sub(word(0)).filter(|&ticks| ticks > 0)?;
-            Some(ticks as f64 * self.period_s)
-        })
+    /// The seconds between the timestamps that `view` holds; `None` where they did not advance.
+    pub(super) fn seconds(&self, view: &[u8]) -> Option<f64> {
+        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| view[at + i]));
+        let ticks = word(8).checked_sub(word(0)).filter(|&ticks| ticks > 0)?;
+        Some(ticks as f64 * self.period_s)
     }
 }

@@ -1,6 +1,6 @@
 //! The worker: what times jobs on one opened GPU, in a process that a driver may crash.
 
-use super::context::{Context, GpuError, GpuResult, OUT_OF_MEMORY};
+use super::context::{Context, GpuError, GpuResult};
 use super::hooks::Hooks;
 use super::routines::{Routine, SharedBuffers, entry_of};
 use super::timer::Timer;
@@ -53,7 +53,7 @@ impl Worker {
     /// Opens `adapter`.
     ///
     /// # Errors
-    /// What the driver says.
+    /// The driver's message.
     pub(super) fn open(adapter: &wgpu::Adapter, hooks: Hooks) -> Result<Worker, String> {
         let context = Context::open(adapter, hooks.clone())?;
         let software = adapter.get_info().device_type == wgpu::DeviceType::Cpu;
@@ -76,7 +76,7 @@ impl Worker {
     /// usual, 1 or less.
     ///
     /// # Errors
-    /// Refused: the job; fatal: the device is gone.
+    /// Refused when only the job is impossible; fatal when the device is lost.
     pub(super) fn time(&mut self, job: &Job, repetitions: u64, limit: f64) -> GpuResult<Pass> {
         self.asked += 1;
         if self.hooks.die_at == Some(self.asked) {
@@ -119,7 +119,7 @@ impl Worker {
         self.prepared.retain(|_, prepared| prepared.routine.is_current(&self.shared));
         let first = (entry.new)(&mut self.context, &mut self.shared, job);
         let routine = match first {
-            Err(GpuError::Refused(Refusal::Skipped(reason))) if reason.starts_with(OUT_OF_MEMORY) => {
+            Err(GpuError::Refused(Refusal::OutOfMemory(_))) => {
                 self.renew();
                 (entry.new)(&mut self.context, &mut self.shared, job)?
             }
@@ -132,7 +132,7 @@ impl Worker {
 impl PreparedJob {
     fn time(&mut self, context: &Context, job: &Job, repetitions: u64, limit: f64, software: bool) -> GpuResult<Pass> {
         // Repetitions within a dispatch take another way than those of several.
-        let fold = self.timer.fold(self.routine.as_ref(), limit);
+        let fold = self.timer.fold(self.routine.fold_max(), limit);
         let verifies = self.routine.verifies_every_pass() || fold > self.verified_fold;
         if verifies {
             self.routine.prepare(context)?;

@@ -113,6 +113,9 @@ fn biases(keys: &Keys, family: Family) -> Result<Biases> {
         }
         BiasRule::Always(fixed) => fixed,
     };
+    if family.facts().harmless.contains(&"attention_bias") {
+        return Ok(fixed);
+    }
     let usual = fixed != Biases::None;
     let stated = match keys.get("attention_bias") {
         None | Some(Value::Null) => usual,

@@ -4,9 +4,11 @@
 //! refused by name: a wrong count is worse than none.
 
 mod attention;
+mod classes;
 mod common;
 mod feed_forward;
 mod foreign;
+mod key_rules;
 mod quantised;
 mod recurrent;
 mod wrapper;
@@ -23,14 +25,33 @@ use common::{Shape, soft_cap};
 use roofprobe_kernels::Dtype;
 use serde_json::Value;
 
+/// What is done about a key that is not understood and may change a count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strictness {
+    /// It is taken as harmless, and named in a remark.
+    #[default]
+    Lenient,
+    /// The configuration is refused.
+    Strict,
+}
+
 /// Keys that stand in a zoo file for the reader's sake and change no count.
 const REMARKS: [&str; 4] = ["rope_theta", "rope_scaling", "rms_norm_eps", "transformers_version"];
 
 /// Reads the text of a Hugging Face `config.json` as the model `name`.
 ///
 /// # Errors
-/// As [`read_config`], without the file's name.
+/// Misuse, naming the key: not JSON, an unknown `model_type`, a missing key, a value of the wrong type or beyond its limit, a
+/// contradiction, or a key that announces a structure which the family does not have.
 pub fn parse_config(text: &str, name: &str) -> Result<Model> {
+    parse_config_as(text, name, Strictness::Lenient)
+}
+
+/// As [`parse_config`], with a choice about keys that are not understood.
+///
+/// # Errors
+/// As [`parse_config`]; when strict, also for a key that is not understood and may change a count.
+pub fn parse_config_as(text: &str, name: &str, strictness: Strictness) -> Result<Model> {
     let parsed = serde_json::from_str(text).or_else(|e| serde_json::from_str(&finite(text)).map_err(|_| e));
     let value: Value = parsed.map_err(|e| {
         Error::misuse(format!("{e}; not a Hugging Face config.json: is the file truncated, or not JSON?"))
@@ -39,9 +60,9 @@ pub fn parse_config(text: &str, name: &str) -> Result<Model> {
         return Err(Error::misuse(format!("is {}, where a Hugging Face config.json is an object", shown(&value))));
     };
     match wrapper::text_part(map)? {
-        None => read_keys(&Keys::new(map), name),
+        None => read_keys(&Keys::new(map), name, strictness),
         Some((inner, remark)) => {
-            let mut model = read_keys(&Keys::new(&inner), name)?;
+            let mut model = read_keys(&Keys::new(&inner), name, strictness).map_err(|e| e.within("text_config"))?;
             model.source.remarks.push(remark);
             Ok(model)
         }
@@ -67,7 +88,7 @@ fn finite(text: &str) -> String {
 
 /// As [`read_keys`], for files of our own: a key that nothing asks for is an error.
 pub(super) fn closed_config(keys: &Keys, name: &str) -> Result<Model> {
-    let model = read_keys(keys, name)?;
+    let model = read_keys(keys, name, Strictness::Strict)?;
     for remark in REMARKS {
         keys.get(remark);
     }
@@ -79,11 +100,10 @@ pub(super) fn closed_config(keys: &Keys, name: &str) -> Result<Model> {
     }
 }
 
-fn read_keys(keys: &Keys, name: &str) -> Result<Model> {
+fn read_keys(keys: &Keys, name: &str, strictness: Strictness) -> Result<Model> {
     let family = foreign::family(keys)?;
-    causal_head(keys)?;
     let shape = shape(keys, family)?;
-    let mut remarks = foreign::remarks(keys, family)?;
+    let mut remarks = foreign::remarks(keys, family);
     let storage = Storage {
         published_dtype: published_dtype(keys)?,
         rope_factors: super::rope::factors(keys, family, &shape.layers),
@@ -94,7 +114,7 @@ fn read_keys(keys: &Keys, name: &str) -> Result<Model> {
         Given::Absent | Given::Null => None,
     };
     let checkpoint = quantised::checkpoint(keys, family)?;
-    foreign::refuse(keys, family)?;
+    foreign::judge(keys, family, strictness)?;
     let checkpoint = match checkpoint {
         None => None,
         Some((checkpoint, notes)) => {
@@ -217,25 +237,6 @@ fn embedding_width(keys: &Keys, facts: &Facts, hidden: u64) -> Result<Option<u64
     match keys.given("word_embed_proj_dim", limits::HIDDEN)? {
         Given::Value(width) if width != hidden => Ok(Some(width)),
         _ => Ok(None),
-    }
-}
-
-/// `architectures` names the class with its head: without a language-model head, the counts would be of another model.
-fn causal_head(keys: &Keys) -> Result<()> {
-    let classes = match keys.get("architectures") {
-        None | Some(Value::Null) => return Ok(()),
-        Some(Value::Array(classes)) => classes,
-        Some(other) => return Err(Error::misuse(format!("architectures: must be a list, is {}", shown(other)))),
-    };
-    let causal = |class: &Value| {
-        class.as_str().is_some_and(|name| name.ends_with("ForCausalLM") || name.ends_with("LMHeadModel"))
-    };
-    match classes.iter().find(|class| !causal(class)) {
-        None => Ok(()),
-        Some(class) => Err(Error::misuse(format!(
-            "architectures: {} is no causal language model (…ForCausalLM), which is not supported yet",
-            shown(class)
-        ))),
     }
 }
 

@@ -159,18 +159,33 @@ impl<'a> Block<'a> {
         Ok(exceptions)
     }
 
+    /// The modules of each layer that are quantised, in groups; none where all are.
+    fn only(&self, name: &str) -> Result<Vec<Modules>> {
+        let groups = match self.map.get(name) {
+            None | Some(Value::Null) => return Ok(Vec::new()),
+            Some(Value::Array(groups)) => groups,
+            Some(other) => return Err(self.error(name, format_args!("must be a list, is {}", shown(other)))),
+        };
+        let words = groups.iter().flat_map(|group| group.as_array().map_or(std::slice::from_ref(group), Vec::as_slice));
+        let module = |word: &Value| match word.as_str() {
+            Some(word) => Ok(Modules::of_all_experts(word)),
+            None => Err(self.error(name, format_args!("must list names of modules, holds {}", shown(word)))),
+        };
+        words.map(module).collect()
+    }
+
     fn awq(self) -> Result<Checkpoint> {
         if let Some(other) = self.word("version")?.filter(|version| !version.eq_ignore_ascii_case("gemm")) {
             return Err(self.unknown("version", other, "gemm is"));
         }
         let layout = Grouped { scheme: Scheme::Awq, bits: self.bits(&[4], None)?, group: self.group(None)? };
         let exceptions = self.kept(&["modules_to_not_convert"])?;
-        Ok(Checkpoint { layout: Weights::Linear(TensorType::Grouped(layout)), exceptions })
+        Ok(Checkpoint { layout: Weights::Linear(TensorType::Grouped(layout)), only: Vec::new(), exceptions })
     }
 
     /// Zero points and group indices are stored whether or not `sym` and `desc_act` need them.
     fn gptq(self) -> Result<Checkpoint> {
-        self.without(&["dynamic", "modules_in_block_to_quantize", "is_marlin_format"])?;
+        self.without(&["dynamic", "is_marlin_format"])?;
         for name in ["checkpoint_format", "format"] {
             if let Some(other) = self.word(name)?.filter(|word| !["gptq", "gptq_v2"].contains(word)) {
                 return Err(self.unknown(name, other, "gptq and gptq_v2 are"));
@@ -181,7 +196,7 @@ impl<'a> Block<'a> {
         let kind = TensorType::Grouped(layout);
         let head = Exception { modules: Modules::of("lm_head"), kind: Some(kind) };
         let exceptions = if self.flag("lm_head")? { vec![head] } else { Vec::new() };
-        Ok(Checkpoint { layout: Weights::Linear(kind), exceptions })
+        Ok(Checkpoint { layout: Weights::Linear(kind), only: self.only("modules_in_block_to_quantize")?, exceptions })
     }
 
     fn bits_and_bytes(self, family: Family) -> Result<Checkpoint> {
@@ -206,7 +221,7 @@ impl<'a> Block<'a> {
             scheme => Grouped { scheme, bits: 4, group: 64 },
         };
         let exceptions = self.kept(&["llm_int8_skip_modules"])?;
-        Ok(Checkpoint { layout: Weights::Linear(TensorType::Grouped(layout)), exceptions })
+        Ok(Checkpoint { layout: Weights::Linear(TensorType::Grouped(layout)), only: Vec::new(), exceptions })
     }
 
     fn fp8(self, notes: &mut Vec<String>) -> Result<Checkpoint> {
@@ -227,7 +242,7 @@ impl<'a> Block<'a> {
             notes.push("scales of activations, 4 bytes per matrix, are not counted".to_owned());
         }
         let exceptions = self.kept(&["modules_to_not_convert", "ignored_layers"])?;
-        Ok(Checkpoint { layout: Weights::Linear(TensorType::Grouped(layout)), exceptions })
+        Ok(Checkpoint { layout: Weights::Linear(TensorType::Grouped(layout)), only: Vec::new(), exceptions })
     }
 
     fn mxfp4(self, family: Family) -> Result<Checkpoint> {
@@ -235,7 +250,7 @@ impl<'a> Block<'a> {
             return Err(self.error("quant_method", format_args!("mxfp4 is for experts, and {family} has none")));
         }
         let exceptions = self.kept(&["modules_to_not_convert"])?;
-        Ok(Checkpoint { layout: Weights::Linear(TensorType::Mxfp4), exceptions })
+        Ok(Checkpoint { layout: Weights::Linear(TensorType::Mxfp4), only: Vec::new(), exceptions })
     }
 
     fn mlx(self, family: Family, notes: &mut Vec<String>) -> Result<Checkpoint> {
@@ -254,7 +269,7 @@ impl<'a> Block<'a> {
         if family.facts().mixture.is_some() {
             notes.push("routers are counted with 16 bits where the block does not name them".to_owned());
         }
-        Ok(Checkpoint { layout, exceptions })
+        Ok(Checkpoint { layout, only: Vec::new(), exceptions })
     }
 
     fn mlx_type(self) -> Result<TensorType> {

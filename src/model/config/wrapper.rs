@@ -1,19 +1,28 @@
 //! Multimodal wrappers: a configuration around that of a language model.
 
+use super::super::family::Family;
+use super::super::keys::clipped;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
 /// Keys of the wrapper that speak of the language model, too, where its own configuration does not have them.
 const HANDED_DOWN: [&str; 5] = ["tie_word_embeddings", "torch_dtype", "dtype", "quantization_config", "quantization"];
 
-/// The configuration of the language model inside a `gemma3`, and what has to be said about that; none for a
-/// configuration that is no such wrapper. Wrappers of other families are refused like any unknown family.
+/// The configuration of the language model inside a multimodal wrapper, and a remark on that; none for a
+/// configuration that is no such wrapper.
+///
+/// # Errors
+/// Misuse for a wrapper whose `text_config` is missing.
 pub(super) fn text_part(map: &Map<String, Value>) -> Result<Option<(Map<String, Value>, String)>> {
-    if map.get("model_type").and_then(Value::as_str) != Some("gemma3") {
-        return Ok(None);
-    }
-    let Some(Value::Object(text)) = map.get("text_config") else {
-        return Err(Error::misuse("text_config: is missing or no object; a gemma3 has its language model there"));
+    let word = |map: &Map<String, Value>| map.get("model_type").and_then(Value::as_str).map(str::to_owned);
+    let wrapper = word(map).unwrap_or_default();
+    let gemma = wrapper == "gemma3";
+    let text = match map.get("text_config") {
+        Some(Value::Object(text)) if gemma || (Family::of(&wrapper).is_none() && word(text).is_some()) => text,
+        _ if gemma => {
+            return Err(Error::misuse("text_config: is missing or no object; a gemma3 has its language model there"));
+        }
+        _ => return Ok(None),
     };
     let mut text = text.clone();
     text.entry("model_type").or_insert_with(|| Value::from("gemma3_text"));
@@ -22,5 +31,10 @@ pub(super) fn text_part(map: &Map<String, Value>) -> Result<Option<(Map<String, 
             text.entry(key).or_insert_with(|| value.clone());
         }
     }
-    Ok(Some((text, "the language model of a multimodal checkpoint: its vision tower is not counted".to_owned())))
+    let remark = format!(
+        "only the language model of the multimodal {} is counted (text_config, a {}), not its vision or audio parts",
+        clipped(&wrapper),
+        clipped(&word(&text).unwrap_or_default())
+    );
+    Ok(Some((text, remark)))
 }

@@ -63,6 +63,8 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "qwen3_moe",
+        // Its code always normalises.
+        harmless: &["use_qk_norm"],
         gguf: Some("qwen3moe"),
         defaults: shape(2048, 6144, 24, 32, 151_936, 32768),
         kv_heads: KvHeads::Of(4),
@@ -146,6 +148,8 @@ pub(super) const FAMILIES: &[Facts] = &[
             ..PLAIN
         }),
         harmless: DEEPSEEK,
+        uncounted: &["num_nextn_predict_layers", "num_mtp_layers"],
+        aliases: &["kimi_k2"],
         ..LLAMA
     },
 ];

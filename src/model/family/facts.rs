@@ -40,6 +40,12 @@ pub(crate) struct Facts {
     pub(crate) tensors: &'static [(&'static str, &'static str)],
     /// Keys that sound like a part of the shape and change no count in this family.
     pub(crate) harmless: Alternatives,
+    /// Keys of layers that the model has and that no pass counts.
+    pub(crate) uncounted: Alternatives,
+    /// Other words for it: in `model_type`, and of its class in `architectures`.
+    pub(crate) aliases: Alternatives,
+    /// Whether its GGUF files keep factors of the rotary embedding for long and for short contexts.
+    pub(crate) two_rope_tables: bool,
 }
 
 /// What the keys of the shape are called.
@@ -284,6 +290,9 @@ pub(super) const LLAMA: Facts = Facts {
     gguf: Some("llama"),
     tensors: &[],
     harmless: &[],
+    uncounted: &[],
+    aliases: &[],
+    two_rope_tables: false,
 };
 
 pub(super) const fn shape(

@@ -71,6 +71,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     // The 4B configuration leaves out heads, their size and the vocabulary.
     Facts {
         name: "gemma3_text",
+        aliases: &["gemma3"],
         gguf: Some("gemma3"),
         defaults: shape(2304, 9216, 26, 8, 262_208, 131_072),
         kv_heads: KvHeads::Of(4),
@@ -82,6 +83,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "phi3",
+        two_rope_tables: true,
         gguf: Some("phi3"),
         fused_attention: true,
         fused_gate: true,
@@ -94,6 +96,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "stablelm",
+        aliases: &["stablelm_epoch"],
         gguf: Some("stablelm"),
         defaults: shape(2560, 6912, 32, 32, 50304, 4096),
         kv_heads: KvHeads::Of(32),
@@ -105,9 +108,10 @@ pub(super) const FAMILIES: &[Facts] = &[
         rotary: RotaryRule::Part(0.25),
         ..LLAMA
     },
-    Facts { name: "minicpm", gguf: Some("minicpm"), tied: true, harmless: MINICPM, ..LLAMA },
+    Facts { name: "minicpm", gguf: Some("minicpm"), tied: true, two_rope_tables: true, harmless: MINICPM, ..LLAMA },
     Facts {
         name: "minicpm3",
+        two_rope_tables: true,
         gguf: Some("minicpm3"),
         defaults: shape(2560, 6400, 62, 40, 73448, 32768),
         kv_heads: KvHeads::Of(40),

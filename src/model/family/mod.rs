@@ -33,7 +33,13 @@ impl Family {
 
     /// The family of a `model_type`.
     pub fn of(model_type: &str) -> Option<Family> {
-        Family::all().find(|family| family.name() == model_type)
+        let named = Family::all().find(|family| family.name() == model_type);
+        named.or_else(|| Family::all().find(|family| family.0.aliases.contains(&model_type)))
+    }
+
+    /// Every name that `model_type`, or a class in `architectures`, may use for it.
+    pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.0.name).chain(self.0.aliases.iter().copied())
     }
 
     /// The families that GGUF files call `architecture`.

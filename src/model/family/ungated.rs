@@ -25,6 +25,8 @@ const PHI: Facts = Facts {
     head_norm: HeadNormRule::Switch("qk_layernorm", HeadNorm::PerHead(Norm::Layer)),
     rotary: RotaryRule::Part(0.5),
     head_bias: true,
+    // Its code does not read it.
+    harmless: &["attention_bias"],
     ..UNGATED
 };
 
@@ -33,6 +35,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     // As phi was first published, with the keys of gpt2.
     Facts {
         name: "phi-msft",
+        aliases: &["phi"],
         fused_attention: true,
         defaults: Defaults { width: Width::FourTimes, ..PHI.defaults },
         keys: KeyNames {
@@ -71,6 +74,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     Facts {
         name: "opt",
         gguf: None,
+        harmless: &["output_projection"],
         defaults: shape(768, 3072, 12, 12, 50272, 2048),
         tied: true,
         norms: NormsRule::Opt,
@@ -94,6 +98,8 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "falcon",
+        // As it was first released.
+        aliases: &["RefinedWebModel", "RefinedWeb", "RW"],
         gguf: Some("falcon"),
         fused_attention: true,
         tensors: &[("ffn_norm", "attn_norm_2")],

@@ -10,6 +10,8 @@ use std::fmt;
 pub struct Checkpoint {
     /// The layout of most matrices.
     pub layout: Weights,
+    /// The only modules of a layer that are quantised, where they are listed; else all are.
+    pub(in crate::model) only: Vec<Modules>,
     /// Modules that are stored otherwise; the last one that speaks of a tensor wins.
     pub(in crate::model) exceptions: Vec<Exception>,
 }
@@ -30,6 +32,12 @@ impl Modules {
         const ROOTS: [&str; 5] = ["model", "language_model", "transformer", "backbone", "decoder"];
         let parts = name.split('.').skip_while(|part| ROOTS.contains(part));
         Modules(parts.filter(|part| !part.is_empty()).map(str::to_owned).collect())
+    }
+
+    /// The same, where a number of an expert stands for all of them.
+    pub(in crate::model) fn of_all_experts(name: &str) -> Modules {
+        let is_number = |part: &String| part.bytes().all(|byte| byte.is_ascii_digit());
+        Modules(Modules::of(name).0.into_iter().filter(|part| !is_number(part)).collect())
     }
 
     /// Whether it is that of one expert among many, which are one tensor here.
@@ -60,7 +68,8 @@ impl Checkpoint {
         let of = |(tensor, usual): (&TensorOutline, TensorType)| {
             let exception = self.exceptions.iter().rfind(|exception| exception.modules.speak_of(tensor));
             match exception {
-                Some(_) if tensor.dimensions < 2 => usual,
+                _ if tensor.dimensions < 2 => usual,
+                None if self.leaves_out(tensor) => HALF,
                 Some(Exception { kind: None, .. }) => HALF,
                 Some(Exception { kind: Some(kind), .. }) => {
                     linear(*kind, &TensorOutline { name: "weight", ..*tensor }, true)
@@ -69,6 +78,10 @@ impl Checkpoint {
             }
         };
         Ok(tensors.iter().zip(usual).map(of).collect())
+    }
+
+    fn leaves_out(&self, tensor: &TensorOutline) -> bool {
+        !self.only.is_empty() && !self.only.iter().any(|modules| modules.speak_of(tensor))
     }
 
     /// The exceptions that no tensor is one of.

@@ -2,7 +2,7 @@
 //!
 //! A copy of the cache stands for a layer: every repetition reads the next one, so that no cache of the GPU holds it.
 
-use super::{Dispatch, Routine, SharedBuffers, is_shared};
+use super::routine::{Dispatch, Routine, SharedBuffers};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
@@ -243,7 +243,7 @@ pub(super) struct AttentionRoutine {
 }
 
 impl AttentionRoutine {
-    /// What a query head must come to by the last repetition.
+    /// The output of a query head that the last repetition must have written.
     fn oracle(&self, head: u64) -> Vec<f64> {
         let Head { head_dim, group, context } = self.spec.head;
         let copies = self.dispatches.len() as u64;
@@ -268,10 +268,8 @@ impl Routine for AttentionRoutine {
         Ok(Spec::of(job)?.programs())
     }
 
-    /// Beside the arrays of streams either weights or caches are there, of one kind.
     fn make_room(shared: &mut SharedBuffers, job: &Job) {
-        shared.weights = None;
-        shared.caches.take_if(|caches| !caches.suffice(job));
+        shared.operands.keep_if(|caches: &CacheBuffers| caches.suffice(job));
     }
 
     fn new(context: &mut Context, shared: &mut SharedBuffers, job: &Job) -> GpuResult<AttentionRoutine> {
@@ -279,10 +277,7 @@ impl Routine for AttentionRoutine {
         possible(context, &spec)?;
         let programs = Self::programs(job)?;
         let pipelines = programs.iter().map(|program| context.pipeline(program)).collect::<GpuResult<Vec<_>>>()?;
-        let caches = match &shared.caches {
-            Some(caches) => caches.clone(),
-            None => shared.caches.insert(Rc::new(CacheBuffers::new(context, &spec)?)).clone(),
-        };
+        let caches = shared.operands.get_or_make(|| CacheBuffers::new(context, &spec))?;
         let dim = spec.head.head_dim as u64;
         let mut random = Random::new(23);
         let queries: Vec<f32> = (0..spec.heads() * dim).map(|_| (QUERY_MAX * random.signed_unit()) as f32).collect();
@@ -311,7 +306,7 @@ impl Routine for AttentionRoutine {
     }
 
     fn is_current(&self, shared: &SharedBuffers) -> bool {
-        is_shared(shared.caches.as_ref(), &self.caches)
+        shared.operands.holds(&self.caches)
     }
 
     fn work(&self) -> Work {

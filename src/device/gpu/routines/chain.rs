@@ -1,6 +1,6 @@
 //! Multiply-accumulate chains in registers: the peaks of a GPU's arithmetic.
 
-use super::{Dispatch, Routine, SharedBuffers, folded, named, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, folded, named, slots};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;

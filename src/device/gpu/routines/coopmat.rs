@@ -1,6 +1,6 @@
 //! Chains of cooperative matrices: the peak of a GPU's matrix units.
 
-use super::{Dispatch, Routine, SharedBuffers, named, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, named, slots};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
@@ -194,7 +194,7 @@ fn subgroups(context: &Context, pipeline: &Pipeline, operands: &[wgpu::Buffer; 2
     match one.counts(context)?[..] {
         [count] if (1..=most).contains(&count) => Ok(count),
         ref other => {
-            let reason = format!("a workgroup says that it has {other:?} subgroups, and at most {most} are possible");
+            let reason = format!("a workgroup reports {other:?} subgroups, and at most {most} are possible");
             Err(Refusal::Unsupported(reason).into())
         }
     }

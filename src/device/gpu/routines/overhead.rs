@@ -1,6 +1,6 @@
 //! Dispatches and submissions that do next to nothing.
 
-use super::{Dispatch, Routine, SharedBuffers};
+use super::routine::{Dispatch, Routine, SharedBuffers};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;

@@ -1,6 +1,6 @@
 //! Streams over arrays of f32.
 
-use super::{Dispatch, Routine, SharedBuffers, checksum, folded, is_shared, named, skipped, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, checksum, folded, named, skipped, slots};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
@@ -178,17 +178,14 @@ impl Routine for Stream {
     }
 
     fn make_room(shared: &mut SharedBuffers, job: &Job) {
-        shared.arrays.take_if(|arrays| !arrays.suffice(job));
+        shared.arrays.keep_if(|arrays: &Arrays| arrays.suffice(job));
     }
 
     fn new(context: &mut Context, shared: &mut SharedBuffers, job: &Job) -> GpuResult<Stream> {
         let division = Division::of(job)?;
         let vectors = vectors(job)?;
         let elements = (vectors * 4) as usize;
-        let arrays = match &shared.arrays {
-            Some(arrays) => arrays.clone(),
-            None => shared.arrays.insert(Rc::new(Arrays::new(context, elements)?)).clone(),
-        };
+        let arrays = shared.arrays.get_or_make(|| Arrays::new(context, elements))?;
         let per_binding = context.binding_bytes() / VECTOR_BYTES;
         let most = context.limits.max_compute_workgroups_per_dimension;
         let invocations = u64::from(division.size) * u64::from(division.groups.min(most));
@@ -216,7 +213,7 @@ impl Routine for Stream {
     }
 
     fn is_current(&self, shared: &SharedBuffers) -> bool {
-        is_shared(shared.arrays.as_ref(), &self.arrays)
+        shared.arrays.holds(&self.arrays)
     }
 
     fn work(&self) -> Work {

@@ -1,6 +1,6 @@
 //! Bytes on their way between the host and the device. Only the host's clock sees their time.
 
-use super::{Routine, SharedBuffers, skipped};
+use super::routine::{Routine, SharedBuffers, skipped};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::shader::Program;

@@ -1,7 +1,7 @@
 //! Reads of workgroup memory.
 
+use super::routine::{Dispatch, Routine, SharedBuffers, checksum, skipped, slots};
 use super::stream::{Division, FOLD_MAX, VECTOR_BYTES};
-use super::{Dispatch, Routine, SharedBuffers, checksum, skipped, slots};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;

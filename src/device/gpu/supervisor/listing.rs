@@ -1,7 +1,6 @@
 //! Lists the adapters of every backend.
 
-use super::process::{Stop, WorkerError};
-use super::{OPENING_MAX, start_worker};
+use super::process::{OPENING_MAX, Process, Stop, WorkerError};
 use crate::device::gpu::adapter::{self, Adapter};
 use crate::device::gpu::hooks::Hooks;
 use crate::device::gpu::protocol::{Answer, Request};
@@ -12,7 +11,7 @@ use crate::error::{Error, Result};
 pub struct AdapterList {
     /// Each GPU once.
     pub adapters: Vec<Adapter>,
-    /// Which backends could not be asked, and why: GPUs that only they know are missing.
+    /// Which backends could not be asked, and why: GPUs that only they support are missing.
     pub notes: Vec<String>,
 }
 
@@ -52,7 +51,7 @@ pub fn adapters(stop: fn() -> bool) -> Result<AdapterList> {
 
 fn list(backend: &str, stop: Stop) -> std::result::Result<Vec<Adapter>, WorkerError> {
     let request = Request::List { backend: backend.to_owned() };
-    match start_worker().map_err(WorkerError::Crashed)?.ask(&request, OPENING_MAX, stop)? {
+    match Process::start_worker().map_err(WorkerError::Crashed)?.ask(&request, OPENING_MAX, stop)? {
         Answer::Adapters(adapters) => Ok(adapters),
         Answer::Failed(reason) => Err(WorkerError::Crashed(reason)),
         other => Err(WorkerError::unexpected(&other)),

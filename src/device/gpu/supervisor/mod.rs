@@ -14,18 +14,13 @@ use crate::error::{Error, Result};
 use crate::job::Job;
 use failures::JobFailures;
 pub use listing::{AdapterList, adapters};
-use process::{POLL_INTERVAL, Process, Stop, WorkerError};
+pub(crate) use process::VERB;
+use process::{OPENING_MAX, POLL_INTERVAL, Process, Stop, WorkerError};
 use std::collections::HashMap;
-use std::process::Command;
 use std::time::{Duration, Instant};
-
-/// The hidden verb that makes this program a worker.
-pub(crate) const VERB: &str = "gpu-worker";
 
 /// A worker gives a submission up after 20 s; a worker that is silent for much longer hangs.
 const ANSWER_MAX: Duration = Duration::from_secs(120);
-/// Drivers may wake a GPU to list or open it, which takes seconds where there are many.
-const OPENING_MAX: Duration = Duration::from_secs(60);
 /// A GPU that was reset comes back after seconds: the pauses before each further try to open it.
 const PAUSES: &[Duration] =
     &[Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10)];
@@ -64,11 +59,6 @@ pub(super) struct Supervisor {
     given_up: Option<String>,
 }
 
-fn start_worker() -> std::result::Result<Process, String> {
-    let program = std::env::current_exe().map_err(|e| format!("a process for the GPU cannot be started: {e}"))?;
-    Process::start(Command::new(program).arg(VERB))
-}
-
 impl Supervisor {
     /// Opens `adapter` in a process of its own. Waits for nothing once `stop` returns true.
     ///
@@ -77,7 +67,7 @@ impl Supervisor {
     pub(super) fn open(adapter: &Adapter, stop: Stop) -> Result<(Supervisor, Opened)> {
         let answer = Hooks::of_environment().map_err(Error::misuse)?.answer_timeout.unwrap_or(ANSWER_MAX);
         let timeouts = Timeouts { answer, pauses: PAUSES, give_up: GIVE_UP_AFTER };
-        let mut supervisor = Supervisor::new(adapter, Box::new(start_worker), stop, timeouts);
+        let mut supervisor = Supervisor::new(adapter, Box::new(Process::start_worker), stop, timeouts);
         let opened = supervisor.start_with_retries(FIRST_PAUSES);
         let opened = opened.map_err(|error| Error::failure(format!("{} cannot be opened: {error}", adapter.name)))?;
         // Failures before the first opening are no failures of the measurement.
@@ -113,7 +103,7 @@ impl Supervisor {
             }
             let (note, limit) = (failures.map(JobFailures::note), failures.map_or(1.0, JobFailures::limit));
             self.ensure_worker()?;
-            match self.ask(&Request::Time(Task::new(job, repetitions, limit)), self.timeouts.answer) {
+            match self.ask(&Request::Time(Box::new(Task::new(job, repetitions, limit))), self.timeouts.answer) {
                 Ok(Answer::Timed(timed)) => {
                     self.failures_in_a_row = 0;
                     self.failures.get_mut(job).into_iter().for_each(JobFailures::record_pass);

@@ -8,6 +8,11 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// The hidden verb that makes this program a worker.
+pub(crate) const VERB: &str = "gpu-worker";
+
+/// Drivers may wake a GPU to list or open it, which takes seconds where there are many.
+pub(super) const OPENING_MAX: Duration = Duration::from_secs(60);
 /// How much of the worker's standard error is kept.
 const STDERR_BYTES: usize = 2 << 10;
 /// How many characters of it are repeated in a reason.
@@ -61,6 +66,15 @@ pub(super) struct Process {
 }
 
 impl Process {
+    /// Starts this program as a worker.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(super) fn start_worker() -> Result<Process, String> {
+        let program = std::env::current_exe().map_err(|e| format!("a process for the GPU cannot be started: {e}"))?;
+        Process::start(Command::new(program).arg(VERB))
+    }
+
     /// Starts `command`.
     ///
     /// # Errors

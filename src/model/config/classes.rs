@@ -1,0 +1,64 @@
+//! `architectures`: the class of a model's code, held against its family.
+
+use super::super::family::Family;
+use super::super::keys::{Keys, shown};
+use crate::error::{Error, Result};
+use serde_json::Value;
+
+/// What names of classes with a language-model head end with.
+const ENDS: [&str; 2] = ["ForCausalLM", "LMHeadModel"];
+
+/// Families that are not counted here, whose class under another `model_type` shows a slip.
+const FOREIGN: &str = "arcee arctic baichuan bamba bloom chatglm codegen cohere cohere2 dbrx decilm ernie45 ernie45moe \
+    exaone exaone4 falconh1 falconmamba gemma3n gemma4 glm glm4moe glmmoe gptbigcode gptj gptneo granitemoe \
+    granitemoehybrid granitemoeshared helium hunyuandensev1 hunyuanmoev1 internlm2 internlm3 jais jamba jetmoe kimilinear \
+    lfm2moe llama4 longcatflash mamba ministral3 minimax minimaxm1 minimaxm2 mpt nemotron nemotronh olmo olmo3 orion persimmon \
+    phimoe phismall phi3small qwen qwen3next qwen35 recurrentgemma rwkv rwkv7 seedoss stablelmalpha step3 \
+    step3p5 vaultgemma xglm xverse zamba zamba2";
+
+/// The class that a configuration names; none where it names none.
+///
+/// # Errors
+/// Misuse for a class without a language-model head: the counts would be of another model.
+pub(super) fn causal<'a>(keys: &Keys<'a>) -> Result<Option<&'a str>> {
+    let classes = match keys.get("architectures") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Array(classes)) => classes,
+        Some(other) => return Err(Error::misuse(format!("architectures: must be a list, is {}", shown(other)))),
+    };
+    let causal = |class: &Value| class.as_str().is_some_and(|name| ENDS.iter().any(|end| name.ends_with(end)));
+    match classes.iter().find(|class| !causal(class)) {
+        None => Ok(classes.first().and_then(Value::as_str)),
+        Some(class) => Err(Error::misuse(format!(
+            "architectures: {} is no causal language model (…ForCausalLM), which is not supported yet",
+            shown(class)
+        ))),
+    }
+}
+
+/// The family whose class this is.
+pub(super) fn family(class: &str) -> Option<Family> {
+    let stem = stem(class);
+    Family::all().find(|family| is_of(&stem, *family))
+}
+
+/// Whether a class is that of another family, counted here or not. Classes of nobody's may be anybody's.
+pub(super) fn is_of_another(class: &str, family: Family) -> bool {
+    let stem = stem(class);
+    !is_of(&stem, family)
+        && (Family::all().any(|other| is_of(&stem, other)) || FOREIGN.split_whitespace().any(|foreign| foreign == stem))
+}
+
+fn is_of(stem: &str, family: Family) -> bool {
+    family.names().any(|name| plain(name) == stem)
+}
+
+fn stem(class: &str) -> String {
+    let stem = ENDS.iter().find_map(|end| class.strip_suffix(end)).unwrap_or(class);
+    plain(stem)
+}
+
+/// Only letters and digits, in lower case: `Qwen2Moe` and `qwen2_moe` are one name.
+fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}

@@ -1,0 +1,26 @@
+//! The names nearest to one that is not known.
+
+/// At most so many are named.
+const MOST: usize = 5;
+/// Names less alike than this are not meant. 1 is the same.
+const ALIKE: f64 = 0.75;
+
+/// The known names nearest to `asked`, the nearest first, at most five: those that begin with it, then those that are
+/// spelled alike.
+pub(super) fn names<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let asked = plain(asked);
+    let score = |name: &&str| {
+        let name = plain(name);
+        let begins = !asked.is_empty() && name.starts_with(&asked);
+        if begins { 2.0 - name.len() as f64 / 1e3 } else { strsim::jaro_winkler(&asked, &name) }
+    };
+    let mut scored: Vec<(f64, &str)> =
+        known.map(|name| (score(&name), name)).filter(|(score, _)| *score >= ALIKE).collect();
+    scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    scored.into_iter().take(MOST).map(|(_, name)| name).collect()
+}
+
+/// A name in lower case, with one sign for all that stands between words.
+pub(super) fn plain(name: &str) -> String {
+    name.trim().chars().map(|c| if matches!(c, '_' | '.' | ' ') { '-' } else { c.to_ascii_lowercase() }).collect()
+}
