@@ -2,9 +2,9 @@
 
 use super::curves::curve;
 use super::memory::{self, CACHE_MULTIPLE_MIN};
-use super::{CurveQuestion, Known, Question, Turn};
+use super::{CurveQuestion, PlanInputs, Question, Schedule};
 use crate::job::Job;
-use crate::profile::{AttentionExtents, AttentionPhase, Axis, CeilingId, Effort, Machine, Status, Variant};
+use crate::profile::{AttentionExtents, AttentionPhase, CeilingId, CurveAxis, Effort, Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// Key/value heads, as in most models of one to eight billion parameters.
@@ -21,21 +21,21 @@ const HEAD_DIM: u64 = 128;
 /// The corners: without and with much sharing, small and large heads.
 const CORNERS: [(u64, u64); 4] = [(1, 128), (8, 128), (1, 64), (8, 64)];
 /// The cache takes long to make ready, once for all heads of one size.
-const TURNS: [(u64, Turn); 2] = [(64, Turn::Staggered(1)), (128, Turn::Staggered(2))];
+const SCHEDULES: [(u64, Schedule); 2] = [(64, Schedule::OneRoundInThree(1)), (128, Schedule::OneRoundInThree(2))];
 
 /// `attention.f16.decode`, its corners `attention.f16.decode.g<group>d<head_dim>`, and `attention.f16.prefill`.
-pub(super) fn questions(known: Known) -> Vec<Question> {
+pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     let mut questions = vec![question(
-        known,
+        inputs,
         CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Usual),
         (GROUP, HEAD_DIM),
         1,
         CONTEXT,
     )];
-    if known.effort != Effort::Quick {
+    if inputs.effort != Effort::Quick {
         questions.extend(CORNERS.into_iter().map(|(group, head_dim)| {
             question(
-                known,
+                inputs,
                 CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Heads { group, head_dim }),
                 (group, head_dim),
                 1,
@@ -44,7 +44,7 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
         }));
     }
     questions.push(question(
-        known,
+        inputs,
         CeilingId::attention(Dtype::F16, AttentionPhase::Prefill, AttentionExtents::Usual),
         (GROUP, HEAD_DIM),
         PROMPT,
@@ -66,23 +66,23 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
     };
     let variants: Option<Vec<Variant>> = variants();
     match variants {
-        Some(variants) => curve(id, Op::Attention, Axis::Context, variants),
+        Some(variants) => curve(id, Op::Attention, CurveAxis::Context, variants),
         None => {
             let otherwise = (Status::Skipped, "too little memory for a cache that lives in it".to_owned());
-            CurveQuestion { otherwise, ..curve(id, Op::Attention, Axis::Context, []) }
+            CurveQuestion { otherwise, ..curve(id, Op::Attention, CurveAxis::Context, []) }
         }
     }
 }
 
-fn question(known: Known, id: CeilingId, shape: (u64, u64), tokens: u64, context: u64) -> Question {
-    let Known { machine, effort, .. } = known;
+fn question(inputs: PlanInputs, id: CeilingId, shape: (u64, u64), tokens: u64, context: u64) -> Question {
+    let PlanInputs { machine, effort, .. } = inputs;
     // Twice the least where there is room, so that what the cache keeps is lost in the noise.
     let times = 2;
     let mut question = Question::new(id);
-    let turn = TURNS.into_iter().find(|(head_dim, _)| *head_dim == shape.1);
-    question.turn = turn.map_or(Turn::EveryRound, |(_, turn)| turn);
+    let turn = SCHEDULES.into_iter().find(|(head_dim, _)| *head_dim == shape.1);
+    question.schedule = turn.map_or(Schedule::EveryRound, |(_, turn)| turn);
     for isa in isas(machine, effort) {
-        match variant(machine, isa, shape, tokens, context, (memory::last_cache_bytes(known), times)) {
+        match variant(machine, isa, shape, tokens, context, (memory::last_cache_bytes(inputs), times)) {
             Ok(variant) => {
                 let ceiling = question.id.clone();
                 question.candidates.push(Job { ceiling, op: Op::Attention, dtype: Dtype::F16, variant });
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_decoded_cache_exceeds_the_last_level_and_a_prompts_need_not() {
         let machine = machine();
-        for question in questions(Known { machine: &machine, curves: &[], effort: Effort::Standard }) {
+        for question in questions(PlanInputs { machine: &machine, curves: &[], effort: Effort::Standard }) {
             let variant = &question.candidates[0].variant;
             let [kv, dim, context] = [variant.kv_heads, variant.head_dim, variant.context].map(Option::unwrap);
             let bytes = kv * dim * context * 4 * u64::from(variant.copies.unwrap());

@@ -1,7 +1,7 @@
 //! Matmul achieved: every weight format, from one token to many, with weights that live in memory.
 
 use super::memory::{self, CACHE_MULTIPLE_MIN};
-use super::{Known, Question, Turn};
+use super::{PlanInputs, Question, Schedule};
 use crate::job::Job;
 use crate::profile::{CeilingId, Effort, Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
@@ -23,9 +23,9 @@ const N_MANY: u64 = 4096;
 const MANY_TOKENS: u64 = 16;
 
 /// `matmul.<weights>.m<tokens>`, those of one format one after another, so that its weights are made once a round.
-pub(super) fn questions(known: Known) -> Vec<Question> {
-    let tokens: &[u64] = if known.effort == Effort::Quick { &TOKENS_QUICK } else { &TOKENS };
-    FORMATS.into_iter().flat_map(|weights| tokens.iter().map(move |&m| question(known, weights, m))).collect()
+pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
+    let tokens: &[u64] = if inputs.effort == Effort::Quick { &TOKENS_QUICK } else { &TOKENS };
+    FORMATS.into_iter().flat_map(|weights| tokens.iter().map(move |&m| question(inputs, weights, m))).collect()
 }
 
 /// Whether a ceiling is of a matmul with so few tokens that memory is what it waits for.
@@ -33,16 +33,17 @@ pub(super) fn is_of_memory(id: &CeilingId) -> bool {
     id.tokens().is_some_and(|tokens| tokens < MANY_TOKENS)
 }
 
-fn question(known: Known, weights: Dtype, m: u64) -> Question {
-    let machine = known.machine;
+fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
+    let machine = inputs.machine;
     let mut question = Question::new(CeilingId::matmul(weights, m));
     // The weights take long to make ready, once for all token counts.
-    question.turn = Turn::Staggered(FORMATS.iter().position(|known| *known == weights).unwrap_or(0) as u32);
+    question.schedule =
+        Schedule::OneRoundInThree(FORMATS.iter().position(|known| *known == weights).unwrap_or(0) as u32);
     let n = if m < MANY_TOKENS { N_FEW } else { N_MANY };
     let Some(matrix) = weights.bytes(u128::from(n * K)).and_then(|bytes| u64::try_from(bytes).ok()) else {
         return question;
     };
-    let cache = memory::last_cache_bytes(known);
+    let cache = memory::last_cache_bytes(inputs);
     let least = cache.saturating_mul(CACHE_MULTIPLE_MIN).div_ceil(matrix);
     // As much again as the arrays, which are there as well.
     let room = memory::room(machine, 1) * memory::ARRAYS;
@@ -93,7 +94,7 @@ mod tests {
     use crate::probe::tests::machine;
 
     fn asked(machine: &Machine, effort: Effort) -> Vec<Question> {
-        questions(Known { machine, curves: &[], effort })
+        questions(PlanInputs { machine, curves: &[], effort })
     }
 
     #[test]

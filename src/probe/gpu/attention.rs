@@ -2,9 +2,9 @@
 
 use super::is_quick;
 use crate::job::Job;
-use crate::probe::{Known, Question, Turn};
+use crate::probe::{PlanInputs, Question, Schedule};
 use crate::profile::{
-    AttentionExtents, AttentionPhase, CeilingId, Effort, GpuClass, GpuInfo, Layout, Reduction, Status, Variant,
+    AccessLayout, AttentionExtents, AttentionPhase, CeilingId, Effort, GpuClass, GpuInfo, Reduction, Status, Variant,
 };
 use roofprobe_kernels::{Dtype, Op};
 
@@ -32,18 +32,18 @@ const VECTORS: [u32; 3] = [8, 16, 32];
 
 /// `attention.f16.decode`, its corners `attention.f16.decode.g<group>d<head_dim>`, and `attention.f16.prefill`, which no
 /// shader does.
-pub(super) fn questions(known: Known) -> Vec<Question> {
-    let Some(gpu) = &known.machine.device.gpu else { return Vec::new() };
+pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
+    let Some(gpu) = &inputs.machine.device.gpu else { return Vec::new() };
     let mut questions = vec![question(
-        known,
+        inputs,
         gpu,
         CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Usual),
         (GROUP, HEAD_DIM),
     )];
-    if known.effort != Effort::Quick {
+    if inputs.effort != Effort::Quick {
         questions.extend(CORNERS.into_iter().map(|(group, head_dim)| {
             question(
-                known,
+                inputs,
                 gpu,
                 CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Heads { group, head_dim }),
                 (group, head_dim),
@@ -59,17 +59,17 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
     questions
 }
 
-fn question(known: Known, gpu: &GpuInfo, id: CeilingId, (group, head_dim): (u64, u64)) -> Question {
+fn question(inputs: PlanInputs, gpu: &GpuInfo, id: CeilingId, (group, head_dim): (u64, u64)) -> Question {
     let software = gpu.class == GpuClass::Software;
     let mut question = Question::new(id);
     // The cache takes long to make ready; a quick look has few rounds, and asks for one size.
-    if !is_quick(known) {
-        question.turn = Turn::Staggered(if head_dim == HEAD_DIM { 2 } else { 1 });
+    if !is_quick(inputs) {
+        question.schedule = Schedule::OneRoundInThree(if head_dim == HEAD_DIM { 2 } else { 1 });
     }
     let (context, bytes) =
         if software { (SOFTWARE_CONTEXT, SOFTWARE_BYTES) } else { (HARDWARE_CONTEXT, HARDWARE_BYTES) };
     let layer = KV_HEADS * context * head_dim * 2 * 2;
-    let memory = known.machine.environment.memory_available_bytes;
+    let memory = inputs.machine.environment.memory_available_bytes;
     let copies = bytes.min(memory / MEMORY_SHARE) / layer;
     let short = if copies < COPIES_MIN {
         Some(format!("too little memory: {COPIES_MIN} caches of {} MiB do not fit", layer >> 20))
@@ -84,7 +84,7 @@ fn question(known: Known, gpu: &GpuInfo, id: CeilingId, (group, head_dim): (u64,
         return question;
     }
     let subgroup = gpu.subgroup_min.filter(|_| gpu.features.iter().any(|feature| feature == "subgroups"));
-    let most = if known.effort == Effort::Quick { QUICK } else { usize::MAX };
+    let most = if inputs.effort == Effort::Quick { QUICK } else { usize::MAX };
     let variant = |way: Way| Variant {
         m: Some(1),
         heads: Some(group * KV_HEADS),
@@ -93,7 +93,7 @@ fn question(known: Known, gpu: &GpuInfo, id: CeilingId, (group, head_dim): (u64,
         context: Some(context),
         copies: Some(copies as u32),
         layout: Some(way.layout),
-        reduction: Some(if way.layout == Layout::Strided { Reduction::Subgroup } else { Reduction::Workgroup }),
+        reduction: Some(if way.layout == AccessLayout::Strided { Reduction::Subgroup } else { Reduction::Workgroup }),
         vector: Some(way.vector),
         workgroup_size: Some(way.size),
         workgroups: Some(way.groups),
@@ -107,7 +107,7 @@ fn question(known: Known, gpu: &GpuInfo, id: CeilingId, (group, head_dim): (u64,
 /// One way to read the cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Way {
-    layout: Layout,
+    layout: AccessLayout,
     vector: u32,
     size: u32,
     groups: u32,
@@ -117,8 +117,8 @@ struct Way {
 fn ways(software: bool, subgroup: Option<u32>, head_dim: u64) -> Vec<Way> {
     let holds = |vector: &u32| subgroup.is_some_and(|size| head_dim as u32 / vector <= size);
     let vector = VECTORS.into_iter().find(holds);
-    let strided = |size, groups| vector.map(|vector| Way { layout: Layout::Strided, vector, size, groups });
-    let blocked = |size, groups| Some(Way { layout: Layout::Contiguous, vector: VECTORS[0], size, groups });
+    let strided = |size, groups| vector.map(|vector| Way { layout: AccessLayout::Strided, vector, size, groups });
+    let blocked = |size, groups| Some(Way { layout: AccessLayout::Contiguous, vector: VECTORS[0], size, groups });
     let ways = if software {
         [strided(16, 64), blocked(64, 64), strided(64, 64), blocked(16, 16)]
     } else {
@@ -136,12 +136,13 @@ mod tests {
         for (subgroup, head_dim, vector) in
             [(Some(32), 128, 8), (Some(8), 128, 16), (Some(4), 128, 32), (Some(4), 64, 16)]
         {
-            let strided = ways(true, subgroup, head_dim).into_iter().find(|way| way.layout == Layout::Strided).unwrap();
+            let strided =
+                ways(true, subgroup, head_dim).into_iter().find(|way| way.layout == AccessLayout::Strided).unwrap();
             assert_eq!(strided.vector, vector);
         }
         for subgroup in [None, Some(2)] {
             let ways = ways(false, subgroup, 128);
-            assert!(!ways.is_empty() && ways.iter().all(|way| way.layout == Layout::Contiguous));
+            assert!(!ways.is_empty() && ways.iter().all(|way| way.layout == AccessLayout::Contiguous));
         }
     }
 }

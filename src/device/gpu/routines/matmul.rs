@@ -10,7 +10,7 @@ use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::BufferSlice;
 use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
-use crate::profile::{Layout, Reduction};
+use crate::profile::{AccessLayout, Reduction};
 use crate::units::{Bytes, Flops};
 use crate::work::Work;
 use roofprobe_kernels::ops::matmul::SPOILT;
@@ -137,9 +137,11 @@ impl Plan {
                 (if staged { Way::Staged } else { Way::Direct }, [side, side])
             }
             None => match (variant.layout, variant.reduction) {
-                (Some(Layout::Contiguous), None | Some(Reduction::Invocation)) => (Way::Direct, [size, 1]),
-                (Some(Layout::Strided), Some(Reduction::Subgroup)) => (Way::Strided { subgroups: true }, [size, 1]),
-                (Some(Layout::Strided), None | Some(Reduction::Workgroup)) => {
+                (Some(AccessLayout::Contiguous), None | Some(Reduction::Invocation)) => (Way::Direct, [size, 1]),
+                (Some(AccessLayout::Strided), Some(Reduction::Subgroup)) => {
+                    (Way::Strided { subgroups: true }, [size, 1])
+                }
+                (Some(AccessLayout::Strided), None | Some(Reduction::Workgroup)) => {
                     (Way::Strided { subgroups: false }, [size, 1])
                 }
                 _ => return Err(skipped("there is no matmul of that layout and reduction")),
