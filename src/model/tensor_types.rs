@@ -6,7 +6,7 @@ use super::layout::{Tensor, TensorLayout, tensors};
 use super::steps::Among;
 use super::tensor_type::TensorType;
 use super::weights::recipe::Traits;
-use super::weights::{self, TensorOutline, Weights};
+use super::weights::{self, Weights};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -85,8 +85,8 @@ impl TensorTypes {
             }
             (Some(stored), None) => tensors.iter().map(|tensor| stored.kind(&tensor.full())).collect::<Result<_>>()?,
             (None, _) => match own {
-                Some(own) => own.types(traits(model), &TensorOutline::of(&tensors))?,
-                None => format.types(traits(model), &TensorOutline::of(&tensors))?,
+                Some(own) => own.types(traits(model), &tensors)?,
+                None => format.types(traits(model), &tensors)?,
             },
         };
         let mut of: BTreeMap<_, Kinds> = BTreeMap::new();

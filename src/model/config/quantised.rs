@@ -5,8 +5,8 @@ use super::super::keys::{Keys, is_on, quoted, shown};
 use super::super::layout::{self, TensorLayout};
 use super::super::shape::ModelShape;
 use super::super::tensor_type::{Grouped, Scheme, TensorType};
+use super::super::weights::Weights;
 use super::super::weights::checkpoint::{Checkpoint, Exception, Modules};
-use super::super::weights::{TensorOutline, Weights};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
@@ -58,8 +58,7 @@ pub(super) fn checkpoint(keys: &Keys, family: Family) -> Result<Option<(Checkpoi
 pub(super) fn idle(checkpoint: &Checkpoint, model: &ModelShape, family: Family) -> Result<Option<String>> {
     const EXPECTED: [&str; 9] = ["norm", "gate", "router", "visual", "vision", "projector", "merger", "audio", "embed"];
     let tensors = layout::tensors(model, family, TensorLayout::of_checkpoint(family))?;
-    let wanted = TensorOutline::of(&tensors);
-    let names: Vec<String> = checkpoint.idle(&wanted).map(Modules::to_string).collect();
+    let names: Vec<String> = checkpoint.idle(&tensors).map(Modules::to_string).collect();
     let strange: Vec<&String> = names.iter().filter(|name| !EXPECTED.iter().any(|word| name.contains(word))).collect();
     let Some(first) = strange.first() else { return Ok(None) };
     let more = if strange.len() > 1 { format!(" and {} more", strange.len() - 1) } else { String::new() };
