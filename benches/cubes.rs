@@ -7,7 +7,7 @@
 use roofprobe::device::cpu::Cpu;
 use roofprobe::device::{Device, Purpose};
 use roofprobe::job::Job;
-use roofprobe::profile::{Pages, Variant};
+use roofprobe::profile::{CeilingId, Means, Pages, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ fn main() {
     let chain_dtype = if dtype == Dtype::F16 { Dtype::F32 } else { dtype };
     let variant = Variant { threads: Some(threads), pages: Some(Pages::Huge), ..Variant::default() };
     let product = Job {
-        ceiling: format!("cube.{dtype}.{size}"),
+        ceiling: CeilingId::matmul(dtype, size),
         op: Op::Matmul,
         dtype,
         variant: Variant {
@@ -45,7 +45,7 @@ fn main() {
         },
     };
     let chain = Job {
-        ceiling: format!("compute.{chain_dtype}"),
+        ceiling: CeilingId::compute(chain_dtype, Means::Best),
         op: Op::Chain,
         dtype: chain_dtype,
         variant: Variant { isa: isa(&|isa| isa.has_chain(chain_dtype)), ..variant },

@@ -3,14 +3,14 @@
 //! The first profile is the reference. A ratio is always one of speeds, so that above 1 means faster for rates and times
 //! alike. Its interval is as wide as both intervals allow; where that leaves 1 outside, the difference is decided. That
 //! speaks of these measurements alone: that a machine's mode changes between them is in no interval. Figures of one name that were asked
-//! at different extents have their ratio, and no verdict: whether the device or the size of the work makes it, none can tell.
+//! at different extents have their ratio, and no verdict: the device or the size of the work may be the cause.
 //!
 //! Pure: the same input gives the same record. The record's field names are a contract with other tools.
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, NamedProfile, PhaseResult, ProfileFacts, Query, RoofKind, common_roof, evaluate};
 use crate::model::{Model, Phase};
-use crate::profile::{Ceiling, DeviceKind, Profile, Status, Unit, Variant};
+use crate::profile::{Ceiling, CeilingId, Family, IdKind, MemoryLevel, Profile, Status, Unit, Variant};
 use crate::roofline::{Note, Resource};
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ pub struct Comparison {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Quantity {
     /// The ceiling's id; main memory, whose level has another name on a GPU, is `memory.main.<access>`.
-    pub quantity: String,
+    pub quantity: CeilingId,
     /// The unit of the values.
     pub unit: Option<&'static str>,
     /// Whether all values belong to work of the same extents; where no profile names any, they do.
@@ -50,7 +50,7 @@ impl Quantity {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
     /// Its id in the profile.
-    pub id: String,
+    pub id: CeilingId,
     /// What became of it.
     pub status: Status,
     /// Why it is not simply measured.
@@ -213,41 +213,45 @@ pub fn compare(profiles: &[NamedProfile], models: &[Model], query: &Query) -> Re
 }
 
 /// The name under which ceilings of several devices meet: the id, or `memory.main.<access>`.
-fn quantity(profile: &Profile, id: &str) -> String {
-    let main = |level: &str| id.strip_prefix(level).map(|access| format!("memory.main.{access}"));
-    let found = match profile.device.kind {
-        DeviceKind::Cpu => main("memory.dram."),
-        // A quoted GPU profile may call its memory by either name; where it has both, only one can be its own.
-        DeviceKind::Gpu => main("memory.vram.").or_else(|| {
-            let own = profile.ceiling.iter().any(|ceiling| ceiling.id.starts_with("memory.vram."));
-            if own { None } else { main("memory.dram.") }
-        }),
-    };
-    found.unwrap_or_else(|| id.to_owned())
+fn quantity(profile: &Profile, id: &CeilingId) -> CeilingId {
+    let own = profile.device.kind.main_memory();
+    // A quoted GPU profile may call its memory by either name; where it has both, only one can be its own.
+    let either = || profile.ceiling.iter().all(|ceiling| !is_bandwidth_of(&ceiling.id, own));
+    let main = is_bandwidth_of(id, own) || is_bandwidth_of(id, MemoryLevel::Dram) && either();
+    match id.kind() {
+        IdKind::Memory { access, sustained, .. } if main => {
+            IdKind::Memory { level: MemoryLevel::Main.into(), access: access.clone(), sustained: *sustained }.into()
+        }
+        _ => id.clone(),
+    }
+}
+
+fn is_bandwidth_of(id: &CeilingId, level: MemoryLevel) -> bool {
+    id.family() == Family::Memory && id.level() == Some(level)
 }
 
 fn quantities(profiles: &[NamedProfile]) -> Vec<Quantity> {
-    let named: Vec<Vec<(String, &Ceiling)>> = profiles
+    let named: Vec<Vec<(CeilingId, &Ceiling)>> = profiles
         .iter()
         .map(|(_, profile)| profile.ceiling.iter().map(|ceiling| (quantity(profile, &ceiling.id), ceiling)).collect())
         .collect();
-    let row = |quantity: String| {
+    let row = |quantity: CeilingId| {
         let of =
-            |list: &Vec<(String, &Ceiling)>| list.iter().find(|(name, _)| *name == quantity).map(|(_, c)| entry(c));
-        let entries = with_ratios(named.iter().map(of).collect(), Unit::of(&quantity));
-        let unit = Unit::of(&quantity).map(Unit::symbol);
+            |list: &Vec<(CeilingId, &Ceiling)>| list.iter().find(|(name, _)| *name == quantity).map(|(_, c)| entry(c));
+        let entries = with_ratios(named.iter().map(of).collect(), quantity.unit());
+        let unit = Some(quantity.unit().symbol());
         Quantity { quantity, unit, same_extents: same_extents(&entries), entries }
     };
     merged(&named).into_iter().map(row).collect()
 }
 
 /// Every name once, in the first list's order; what only a later list has stands behind its neighbour there.
-fn merged(lists: &[Vec<(String, &Ceiling)>]) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
+fn merged(lists: &[Vec<(CeilingId, &Ceiling)>]) -> Vec<CeilingId> {
+    let mut all: Vec<CeilingId> = Vec::new();
     for list in lists {
         let mut next = 0;
         for (name, _) in list {
-            match all.iter().position(|known| known == name) {
+            match all.iter().position(|other| other == name) {
                 Some(place) => next = place + 1,
                 None => {
                     all.insert(next, name.clone());
@@ -281,9 +285,9 @@ fn same_extents(entries: &[Option<Entry>]) -> bool {
     valued.all(|extents| Some(extents) == first)
 }
 
-fn with_ratios(mut entries: Vec<Option<Entry>>, unit: Option<Unit>) -> Vec<Option<Entry>> {
+fn with_ratios(mut entries: Vec<Option<Entry>>, unit: Unit) -> Vec<Option<Entry>> {
     let Some((Some(first), others)) = entries.split_first_mut() else { return entries };
-    let (Some(reference), Some(unit)) = (Figure::of(first), unit) else { return entries };
+    let Some(reference) = Figure::of(first) else { return entries };
     for other in others.iter_mut().flatten() {
         let same = other.extents == first.extents;
         other.ratio = Figure::of(other).map(|figure| {

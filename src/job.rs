@@ -1,6 +1,6 @@
 //! A job: one experiment that a device can be asked to time.
 
-use crate::profile::Variant;
+use crate::profile::{CeilingId, Variant};
 use roofprobe_kernels::{Dtype, Op};
 use std::fmt;
 
@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Job {
     /// The id of the ceiling that the answer belongs to.
-    pub ceiling: String,
+    pub ceiling: CeilingId,
     /// The routine.
     pub op: Op,
     /// The type of its elements.
@@ -20,7 +20,7 @@ pub struct Job {
 impl fmt::Display for Job {
     /// A path-like name, such as `memory.dram.copy/avx2/nontemporal/huge/2t`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.ceiling)?;
+        f.write_str(self.ceiling.as_str())?;
         write_variant(&self.variant, "/", f)
     }
 }

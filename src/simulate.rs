@@ -4,11 +4,11 @@
 //! their order. A measurement of it therefore comes to the very profile it was made from; that property tests sampling,
 //! statistics, conclusions and TOML together, without hardware and without a clock.
 
-use crate::device::{Device, Pass, Purpose, Refusal, SAID};
+use crate::device::{Device, Pass, Purpose, Refusal};
 use crate::error::Error;
 use crate::job::Job;
 use crate::probe::Question;
-use crate::profile::{Ceiling, Curve, Machine, Profile, Status, Unit};
+use crate::profile::{Ceiling, Curve, Flag, Machine, Profile, Status, Unit};
 use crate::units::{Bytes, Flops, Seconds};
 use crate::work::Work;
 use std::collections::HashMap;
@@ -127,9 +127,10 @@ impl Device for Simulated {
 }
 
 /// What the device said, one remark after another: the last one again and again.
-fn note(flags: &[String], next: usize) -> Option<String> {
-    let said: Vec<&str> = flags.iter().filter_map(|flag| flag.strip_prefix(SAID)).collect();
-    said.get(next).or(said.last()).map(|&remark| remark.to_owned())
+fn note(flags: &[Flag], next: usize) -> Option<String> {
+    let of_device = |flag: &Flag| if let Flag::Device(report) = flag { Some(report.clone()) } else { None };
+    let reports: Vec<String> = flags.iter().filter_map(of_device).collect();
+    reports.get(next).or(reports.last()).cloned()
 }
 
 /// The refusal that a status without a value was made from.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::model::{Counted, Forward, Latents, Pass, TensorType, Workload, find};
-use roofprobe::profile::{Axis, Ceiling, Curve, DeviceKind, Profile, Status, Unit, Variant, parse};
+use roofprobe::profile::{Axis, Ceiling, Curve, DeviceKind, Family, Profile, Status, Variant, parse};
 use roofprobe::roofline::{
     Achieved, AchievedBound, AchievedSpan, Arithmetic, Bound, Kernel, Load, Note, Resource, Roofs, Task,
 };
@@ -17,21 +17,20 @@ fn plain() -> Profile {
     parse(PLAIN).unwrap()
 }
 
-fn measured(id: &str, unit: Unit, value: f64) -> Ceiling {
-    let ceiling = Ceiling::with_value(id, Status::Measured, unit, value);
+fn measured(id: &str, value: f64) -> Ceiling {
+    let ceiling = Ceiling::with_value(id.parse().unwrap(), Status::Measured, value);
     Ceiling { ci95: Some([value * 0.9, value * 1.2]), ..ceiling }
 }
 
 /// GFLOP/s by tokens.
 fn with_ladder(mut profile: Profile, dtype: Dtype, rungs: &[(u64, f64)]) -> Profile {
-    let rung = |&(tokens, rate): &(u64, f64)| measured(&format!("matmul.{dtype}.m{tokens}"), Unit::GflopPerS, rate);
+    let rung = |&(tokens, rate): &(u64, f64)| measured(&format!("matmul.{dtype}.m{tokens}"), rate);
     profile.ceiling.extend(rungs.iter().map(rung));
     profile
 }
 
 /// GB/s of a decode step of these query heads, 8 key/value heads, and elements per head, at 4096 cached tokens.
 fn with_attention(mut profile: Profile, id: &str, (heads, head_dim): (u64, u64), rate: f64) -> Profile {
-    let unit = Unit::of(id).unwrap();
     let variant = Variant {
         heads: Some(heads),
         kv_heads: Some(8),
@@ -39,7 +38,7 @@ fn with_attention(mut profile: Profile, id: &str, (heads, head_dim): (u64, u64),
         context: Some(4096),
         ..Variant::default()
     };
-    profile.ceiling.push(Ceiling { variant: Some(variant), ..measured(id, unit, rate) });
+    profile.ceiling.push(Ceiling { variant: Some(variant), ..measured(id, rate) });
     profile
 }
 
@@ -134,7 +133,7 @@ fn times_grow_with_work_and_lie_in_their_intervals() {
     profile = with_attention(profile, "attention.f16.decode", (32, 128), 32.0);
     profile = with_attention(profile, "attention.f16.decode.g8d64", (64, 64), 20.0);
     profile = with_attention(profile, "attention.f16.prefill", (32, 128), 150.0);
-    profile.ceiling.push(measured("overhead.barrier", Unit::Us, 3.0));
+    profile.ceiling.push(measured("overhead.barrier", 3.0));
     let roofs = Roofs::of(&profile, "test").unwrap();
     let achieved = Achieved::of(&profile, "test").unwrap();
     let types =
@@ -237,7 +236,7 @@ fn rungs_without_value_are_left_out_and_doubtful_ones_named() {
     profile = with_ladder(profile, Dtype::F32, &[(4, 10.0), (64, 40.0)]);
     for (status, tokens) in [(Status::Unsupported, 8), (Status::Rejected, 16), (Status::Skipped, 32)] {
         let id = format!("matmul.f32.m{tokens}");
-        profile.ceiling.push(Ceiling::without_value(&id, status, "it was wrong"));
+        profile.ceiling.push(Ceiling::without_value(id.parse().unwrap(), status, "it was wrong"));
         let (by, remarks) = said_by(&profile, &matmul(TensorType::F32, 16.0, 1e6));
         assert_eq!(by, "matmul.f32.m4..m64");
         remarked(&remarks, &[&id, status.name(), "it was wrong", "left out"]);
@@ -259,7 +258,11 @@ fn without_matmuls_there_is_a_reason_and_no_roof() {
     let message = Achieved::of(&plain(), "plain").unwrap_err();
     assert!(message.contains("plain: no matmul ceiling is in the profile"), "{message}");
     let mut profile = plain();
-    profile.ceiling.push(Ceiling::without_value("matmul.q8_0.m1", Status::Skipped, "too little memory"));
+    profile.ceiling.push(Ceiling::without_value(
+        "matmul.q8_0.m1".parse().unwrap(),
+        Status::Skipped,
+        "too little memory",
+    ));
     let message = Achieved::of(&profile, "plain").unwrap_err();
     assert!(message.contains("matmul.q8_0.m1 is skipped (too little memory)"), "{message}");
     let profile = with_ladder(plain(), Dtype::F32, &[(4, 10.0), (64, 40.0)]);
@@ -276,14 +279,14 @@ fn launches_cost_what_was_measured_or_are_said_to_cost_nothing() {
         let bare = ask(&profile, &task, |bound, _| (bound.seconds, bound.overhead));
         assert_eq!(bare.0.1, Seconds(0.0));
         remarked(&bare.1, &[&format!("no {id}: launches take no time here")]);
-        profile.ceiling.push(measured(id, Unit::Us, 5.0));
+        profile.ceiling.push(measured(id, 5.0));
         let (times, remarks) = ask(&profile, &task, |bound, _| [bound.seconds, bound.overhead, bound.fastest]);
         close(times[1].0, 35e-6);
         close(times[0].0, bare.0.0.0 + 35e-6);
         close(times[2].0, bare.0.0.0 / 1.2 + 35e-6 * 0.9);
         assert!(remarks.is_empty(), "{remarks:?}");
         profile.ceiling.pop();
-        profile.ceiling.push(Ceiling::without_value(id, Status::Skipped, "no clock"));
+        profile.ceiling.push(Ceiling::without_value(id.parse().unwrap(), Status::Skipped, "no clock"));
         remarked(&ask(&profile, &task, |_, _| ()).1, &[id, "no clock", "launches take no time"]);
     }
 }
@@ -331,7 +334,7 @@ fn decode_attention_is_read_like_the_nearest_heads_measured() {
 fn the_context_scales_what_was_measured_at_one() {
     let mut profile = with_variants();
     remarked(&said_by(&profile, &decode(4.0, 128.0, 512.0, 1e8)).1, &["4096 cached tokens", "no curve"]);
-    let mut curve = Curve::empty("attention.f16.decode.context", Status::Measured, None);
+    let mut curve = Curve::empty("attention.f16.decode.context".parse().unwrap(), Status::Measured, None);
     curve.set_along(Axis::Context, vec![1024, 4096, 16384]);
     curve.set_values(vec![20.0, 40.0, 10.0]);
     (curve.low, curve.high) = (vec![10.0, 39.0, 9.9], vec![20.5, 41.0, 10.1]);
@@ -368,7 +371,7 @@ fn other_caches_and_prompts_are_answered_by_what_is_nearest_or_the_peak() {
     assert_eq!(seconds(&profile, &prompt(1e12, 1e6)), 10.0);
     // Few tokens over a long cache read it as a decode step does.
     assert_eq!(seconds(&profile, &prompt(1e3, 1e8)), 1e8 / 32e9);
-    profile.ceiling.retain(|ceiling| !ceiling.id.contains("decode"));
+    profile.ceiling.retain(|ceiling| !ceiling.id.is_decode());
     let (times, remarks) =
         ask(&profile, &decode(4.0, 128.0, 4096.0, 1e8), |bound, peak| (bound.seconds, peak.seconds()));
     assert_eq!(times.0, times.1);
@@ -495,7 +498,11 @@ fn a_smaller_type_takes_a_share_of_its_stand_in_s_time_and_never_beats_its_best(
     let share = (17.0 / 32.0) / (18.0 / 32.0);
     let [own, smaller] = [TensorType::Q4_0, TensorType::Mxfp4].map(|stored| seconds(stored, 1));
     close(smaller / own, share);
-    let best = profile.ceiling.iter().filter(|c| c.id.starts_with("matmul.q4_0.m")).filter_map(|c| c.gflop_per_s);
+    let best = profile
+        .ceiling
+        .iter()
+        .filter(|c| c.id.family() == Family::Matmul && c.id.dtype() == Some(Dtype::Q4_0))
+        .filter_map(|c| c.gflop_per_s);
     let floor = 2.0 * 512.0 * f64::from(1 << 24) / (best.fold(0.0, f64::max) * 1e9);
     close(seconds(TensorType::Mxfp4, 512), floor);
     assert!(seconds(TensorType::Q5_0, 1) > own, "a larger type takes longer");

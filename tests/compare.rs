@@ -21,7 +21,7 @@ fn gpu() -> Profile {
     let mut profile = other();
     profile.device.kind = DeviceKind::Gpu;
     for ceiling in &mut profile.ceiling {
-        ceiling.id = ceiling.id.replace(".dram.", ".vram.");
+        ceiling.id = ceiling.id.as_str().replace(".dram.", ".vram.").parse().unwrap();
     }
     profile
 }
@@ -64,7 +64,7 @@ fn second(quantity: &Quantity) -> &Entry {
 fn ratios(comparison: &Comparison) -> Vec<(String, Option<Ratio>)> {
     let measured = comparison.quantities.iter().map(|q| {
         assert!(q.entries[0].as_ref().is_none_or(|first| first.ratio.is_none()), "the reference has no ratio");
-        (q.quantity.clone(), q.entries[1].as_ref().and_then(|entry| entry.ratio))
+        (q.quantity.to_string(), q.entries[1].as_ref().and_then(|entry| entry.ratio))
     });
     let hoped = comparison.models.iter().flat_map(|model| {
         let speeds = model.phases.iter().map(|p| (p.phase.name(), p.entries[1].ratio));
@@ -218,7 +218,12 @@ fn different_extents_have_a_ratio_and_no_verdict() {
         let comparison = pair(&whole, &resized(change));
         let family = if ["m", "n", "k"].contains(&name) { "matmul." } else { "attention." };
         for quantity in &comparison.quantities {
-            assert_eq!(quantity.same_extents, !quantity.quantity.starts_with(family), "{name}: {}", quantity.quantity);
+            assert_eq!(
+                quantity.same_extents,
+                !quantity.quantity.as_str().starts_with(family),
+                "{name}: {}",
+                quantity.quantity
+            );
             let Some(ratio) = second(quantity).ratio else { continue };
             assert!(ratio.value == 1.0 && ratio.interval.is_some(), "{name}: {}", quantity.quantity);
             assert_eq!(ratio.verdict.is_some(), quantity.same_extents, "{name}: {}", quantity.quantity);
@@ -234,7 +239,7 @@ fn different_extents_have_a_ratio_and_no_verdict() {
     // Where only one tells, nobody knows; where none tells, nothing differs.
     let untold = resized(|v| *v = Variant::default());
     let comparison = pair(&untold, &whole);
-    assert!(comparison.quantities.iter().all(|q| q.same_extents != is_sized(&q.quantity)));
+    assert!(comparison.quantities.iter().all(|q| q.same_extents != is_sized(q.quantity.as_str())));
     assert!(text(&comparison, Format::default()).contains("(P1 unknown, P2 m 1 n 12288 k 4096)"));
     assert!(pair(&untold, &untold).quantities.iter().all(|q| q.same_extents));
 }
@@ -259,8 +264,11 @@ fn the_note_lists_what_differs_and_the_record_all_extents() {
     let mut without = two;
     let variant = without.ceiling("matmul.q4_0.m1").unwrap().variant.clone();
     let place = without.ceiling.iter().position(|c| c.id == "matmul.q4_0.m1").unwrap();
-    without.ceiling[place] =
-        roofprobe::profile::Ceiling::without_value("matmul.q4_0.m1", Status::Skipped, "no time was left");
+    without.ceiling[place] = roofprobe::profile::Ceiling::without_value(
+        "matmul.q4_0.m1".parse().unwrap(),
+        Status::Skipped,
+        "no time was left",
+    );
     without.ceiling[place].variant = variant;
     assert!(quantity(&pair(&one, &without), "matmul.q4_0.m1").same_extents);
 }
@@ -301,14 +309,14 @@ fn what_cannot_be_compared_is_refused() {
     let alone = compare(&[("one", &plain)], &[], &workload.into()).unwrap_err().to_string();
     assert!(alone.contains("at least two profiles"), "{alone}");
     let mut forgetful = other();
-    forgetful.ceiling.retain(|ceiling| !ceiling.id.starts_with("memory.dram"));
+    forgetful.ceiling.retain(|ceiling| !ceiling.id.as_str().starts_with("memory.dram"));
     let profiles = [("one", &plain), ("two.toml", &forgetful)];
     assert!(compare(&profiles, &[], &workload.into()).is_ok(), "its other ceilings can be compared");
     let message = compare(&profiles, &models(), &workload.into()).unwrap_err().to_string();
     assert!(message.contains("two.toml") && message.contains("memory.dram.read"), "{message}");
     assert!(message.ends_with("; `roofprobe measure` measures all"), "{message}");
     let mut forgetful = gpu();
-    forgetful.ceiling.retain(|ceiling| !ceiling.id.starts_with("memory.vram"));
+    forgetful.ceiling.retain(|ceiling| !ceiling.id.as_str().starts_with("memory.vram"));
     let message =
         compare(&[("one", &plain), ("gpu.toml", &forgetful)], &models(), &workload.into()).unwrap_err().to_string();
     assert!(message.contains("memory.vram.read has no value"), "{message}");

@@ -101,7 +101,10 @@ fn stderr(output: &Output) -> String {
 
 /// Whatever was lost on the way is said, at the ceiling or as its reason.
 fn says(profile: &Profile, words: &str) -> bool {
-    let said = |c: &profile::Ceiling| c.reason.iter().chain(&c.flags).any(|line| line.contains(words));
+    let said = |c: &profile::Ceiling| {
+        let flags = c.flags.iter().map(ToString::to_string);
+        c.reason.clone().into_iter().chain(flags).any(|line| line.contains(words))
+    };
     profile.ceiling.iter().any(said)
 }
 

@@ -3,7 +3,7 @@
 
 use roofprobe::evaluate::{Evaluation, Query, evaluate};
 use roofprobe::model::{Phase, find};
-use roofprobe::profile::{self, Ceiling, Profile, Status, Unit};
+use roofprobe::profile::{self, Ceiling, Profile, Status};
 use roofprobe::report::{self, Format, Shown};
 
 const GPU: &str = include_str!("data/plain-gpu.toml");
@@ -62,11 +62,11 @@ fn the_summary_is_of_video_memory_and_ridges_stand_on_it() {
     assert_eq!((summary.vram_read_gb_per_s, summary.dram_read_gb_per_s), (Some(500.0), None));
     assert_eq!((summary.ridge_f16_flop_per_byte, summary.f16_coopmat_gflop_per_s), (Some(80.0), None));
     let matrices = profile.ceiling.iter_mut().find(|c| c.id == "compute.f16.coopmat").unwrap();
-    *matrices = Ceiling::with_value("compute.f16.coopmat", Status::Quoted, Unit::GflopPerS, 90_000.0);
+    *matrices = Ceiling::with_value("compute.f16.coopmat".parse().unwrap(), Status::Quoted, 90_000.0);
     profile.summarise();
     assert_eq!(profile.summary.f16_coopmat_gflop_per_s, Some(90_000.0));
     // Host memory comes first where a profile has both.
-    profile.ceiling.push(Ceiling::with_value("memory.dram.read", Status::Quoted, Unit::GbPerS, 100.0));
+    profile.ceiling.push(Ceiling::with_value("memory.dram.read".parse().unwrap(), Status::Quoted, 100.0));
     profile.summarise();
     assert_eq!(profile.summary.ridge_f16_flop_per_byte, Some(400.0));
 }

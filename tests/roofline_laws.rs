@@ -192,13 +192,13 @@ fn intervals_contain_the_value() {
 #[test]
 fn a_profile_without_roof_is_named_with_the_remedy() {
     let mut profile = plain();
-    profile.ceiling.retain(|ceiling| !ceiling.id.starts_with("memory"));
+    profile.ceiling.retain(|ceiling| !ceiling.id.as_str().starts_with("memory"));
     let message = Roofs::of(&profile, "bare").unwrap_err().to_string();
     for word in ["bare: ", "memory.dram.read", "`roofprobe measure`"] {
         assert!(message.contains(word), "{message}");
     }
     let mut profile = plain();
-    profile.ceiling.retain(|ceiling| !ceiling.id.starts_with("compute"));
+    profile.ceiling.retain(|ceiling| !ceiling.id.as_str().starts_with("compute"));
     let roofs = Roofs::of(&profile, "bare").unwrap();
     let message = roofs.compute(Arithmetic::I8).unwrap_err().to_string();
     assert!(message.contains("compute.i8") && message.contains("compute.f32 has no value"), "{message}");
@@ -220,7 +220,7 @@ fn a_gpu_reads_its_own_memory() {
     assert_eq!(ids(&profile), ["memory.vram.read", "memory.vram.write"]);
     profile.ceiling.retain(|ceiling| ceiling.id != "memory.vram.write");
     assert_eq!(ids(&profile), ["memory.vram.read", "memory.vram.read"]);
-    profile.ceiling.retain(|ceiling| !ceiling.id.starts_with("memory.vram"));
+    profile.ceiling.retain(|ceiling| !ceiling.id.as_str().starts_with("memory.vram"));
     let message = Roofs::of(&profile, "bare").unwrap_err().to_string();
     assert!(message.contains("bare: memory.vram.read has no value"), "{message}");
 }

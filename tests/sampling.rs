@@ -4,7 +4,7 @@ use roofprobe::device::{Device, Pass, Purpose, Refusal};
 use roofprobe::error::Result;
 use roofprobe::job::Job;
 use roofprobe::probe::{CurveQuestion, Question, Turn};
-use roofprobe::profile::{Axis, Ceiling, Curve, Machine, Pages, Status, Stores, Variant};
+use roofprobe::profile::{Axis, Ceiling, CeilingId, Curve, Flag, Machine, Pages, Status, Stores, Variant};
 use roofprobe::sample::{self, Finished, Pace, Watcher};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::{Bytes, Seconds};
@@ -13,6 +13,10 @@ use roofprobe_kernels::{Dtype, Op};
 use std::time::Duration;
 
 const ID: &str = "memory.dram.copy";
+
+fn texts(flags: &[Flag]) -> Vec<String> {
+    flags.iter().map(ToString::to_string).collect()
+}
 const PACE: Pace = Pace {
     visit_passes: 4,
     often: 10,
@@ -86,13 +90,13 @@ impl Watcher for Patient {
 
 fn candidate(stores: Stores) -> Job {
     let variant = Variant { stores: Some(stores), ..Variant::default() };
-    Job { ceiling: ID.to_owned(), op: Op::Copy, dtype: Dtype::F64, variant }
+    Job { ceiling: ID.parse().unwrap(), op: Op::Copy, dtype: Dtype::F64, variant }
 }
 
 /// Asks for a copy, non-temporal stores expected to win, ordinary ones as the alternative.
 fn asked(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal> + 'static) -> (Ceiling, Finished) {
     let question = Question {
-        id: ID.to_owned(),
+        id: ID.parse().unwrap(),
         candidates: vec![candidate(Stores::Nontemporal), candidate(Stores::Ordinary)],
         fallback: Vec::new(),
         otherwise: (Status::Unsupported, "none".to_owned()),
@@ -141,7 +145,11 @@ fn a_wrong_candidate_is_out_of_the_race_whatever_it_reached_and_named() {
         if trials == 2 { Err(Refusal::Rejected("differs".to_owned())) } else { told(99.0) }
     });
     assert_eq!((stores(&ceiling), ceiling.gb_per_s), (Some(Stores::Nontemporal), Some(40.0)));
-    assert!(ceiling.flags.iter().any(|f| f.contains("ordinary") && f.contains("rejected")), "{:?}", ceiling.flags);
+    assert!(
+        ceiling.flags.iter().any(|f| f.to_string().contains("ordinary") && f.to_string().contains("rejected")),
+        "{:?}",
+        ceiling.flags
+    );
 }
 
 #[test]
@@ -177,7 +185,7 @@ fn what_the_device_says_is_kept_once_also_when_resumed() {
         samples += usize::from(purpose == Purpose::Sample);
         Ok(Told { gb_per_s: 40.0, disturbed: false, note: Some(if samples < 5 { "it is warm" } else { "it is hot" }) })
     });
-    assert_eq!(ceiling.flags, ["the device says: it is warm", "the device says: it is hot"]);
+    assert_eq!(texts(&ceiling.flags), ["the device says: it is warm", "the device says: it is hot"]);
     let question = Question { candidates: vec![candidate(Stores::Nontemporal)], ..unanswerable() };
     let mut device = Liar { answer: Box::new(|_, _| told(40.0)), renewals: 0 };
     let more = Pace { rounds: 4, ..PACE };
@@ -190,7 +198,7 @@ fn what_the_device_says_is_kept_once_also_when_resumed() {
 /// A question that nobody answers.
 fn unanswerable() -> Question {
     Question {
-        id: ID.to_owned(),
+        id: ID.parse().unwrap(),
         candidates: Vec::new(),
         fallback: Vec::new(),
         otherwise: (Status::Unsupported, "none".to_owned()),
@@ -216,17 +224,17 @@ fn a_fallback_is_tried_when_nothing_else_can_be_had_and_only_then() {
     assert_eq!((stores(&ceiling), ceiling.trials.len()), (Some(Stores::Nontemporal), 2));
     let ceiling = measured(true);
     assert_eq!((stores(&ceiling), ceiling.gb_per_s), (Some(Stores::Ordinary), Some(99.0)));
-    assert!(ceiling.flags.iter().any(|flag| flag.contains("no memory")), "{:?}", ceiling.flags);
+    assert!(ceiling.flags.iter().any(|flag| flag.to_string().contains("no memory")), "{:?}", ceiling.flags);
 }
 
 #[test]
 fn a_curve_says_what_it_leaves_out_and_what_the_device_said() {
     let job = |bytes| {
         let variant = Variant { footprint_bytes: Some(bytes), ..Variant::default() };
-        Job { ceiling: "memory.read.resident".to_owned(), op: Op::Read, dtype: Dtype::F64, variant }
+        Job { ceiling: "memory.read.resident".parse().unwrap(), op: Op::Read, dtype: Dtype::F64, variant }
     };
     let question = CurveQuestion {
-        id: "memory.read.resident".to_owned(),
+        id: "memory.read.resident".parse().unwrap(),
         axis: Axis::FootprintBytes,
         points: [4096, 8192, 16384].map(job).into(),
         otherwise: (Status::Skipped, "none".to_owned()),
@@ -238,7 +246,7 @@ fn a_curve_says_what_it_leaves_out_and_what_the_device_said() {
     let mut device = Liar { answer: Box::new(answer), renewals: 0 };
     let curve = &sample::survey(&mut device, &[question], PACE, &[], &mut Patient).unwrap().curves[0];
     assert_eq!(curve.footprint_bytes, [4096, 16384]);
-    assert_eq!(curve.flags, ["without footprint_bytes 8192 (skipped): lost", "the device says: it is warm"]);
+    assert_eq!(texts(&curve.flags), ["without footprint_bytes 8192 (skipped): lost", "the device says: it is warm"]);
 }
 
 #[test]
@@ -250,12 +258,12 @@ fn what_no_candidate_can_do_has_the_reason_of_the_refusal() {
 #[test]
 fn when_time_has_run_out_every_ceiling_still_has_what_an_interval_needs() {
     let question = |id: &str, turn| Question {
-        id: id.to_owned(),
-        candidates: vec![Job { ceiling: id.to_owned(), ..candidate(Stores::Ordinary) }],
+        id: id.parse().unwrap(),
+        candidates: vec![Job { ceiling: id.parse().unwrap(), ..candidate(Stores::Ordinary) }],
         fallback: Vec::new(),
         otherwise: (Status::Unsupported, "none".to_owned()),
         turn,
-        flags: vec!["for the test".to_owned()],
+        flags: vec![Flag::Other("for the test".to_owned())],
     };
     let questions = [question("memory.dram.copy", Turn::EveryRound), question("memory.dram.scale", Turn::Staggered(1))];
     let mut device = Liar { answer: Box::new(|_, _| told(40.0)), renewals: 0 };
@@ -263,7 +271,7 @@ fn when_time_has_run_out_every_ceiling_still_has_what_an_interval_needs() {
     let finished = sample::measure(&mut device, &questions, pace, &[], &mut Patient).unwrap();
     assert!(finished.complete);
     assert_eq!(finished.ceilings.iter().map(|c| c.samples).collect::<Vec<_>>(), [Some(5), Some(5)]);
-    assert_eq!(finished.ceilings[0].flags, ["for the test"]);
+    assert_eq!(texts(&finished.ceilings[0].flags), ["for the test"]);
     // With time enough the second one has its turn in seven of twenty rounds.
     let pace = Pace { rounds: 20, passes: 3, ..PACE };
     let finished = sample::measure(&mut device, &questions, pace, &[], &mut Patient).unwrap();
@@ -274,6 +282,7 @@ fn when_time_has_run_out_every_ceiling_still_has_what_an_interval_needs() {
 fn what_is_asked_often_is_sampled_between_the_others_and_found_wrong_there_too() {
     let question = |index: usize| {
         let id = if index == 0 { ID.to_owned() } else { format!("memory.dram.other{index}") };
+        let id: CeilingId = id.parse().unwrap();
         Question {
             candidates: vec![Job { ceiling: id.clone(), ..candidate(Stores::Ordinary) }],
             id,
@@ -305,10 +314,10 @@ fn what_is_asked_often_is_sampled_between_the_others_and_found_wrong_there_too()
 fn surveyed(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal> + 'static) -> (Curve, usize) {
     let point = |threads| {
         let variant = Variant { threads: Some(threads), pages: Some(Pages::Base), ..Variant::default() };
-        Job { ceiling: "memory.read.threads".to_owned(), op: Op::Read, dtype: Dtype::F64, variant }
+        Job { ceiling: "memory.read.threads".parse().unwrap(), op: Op::Read, dtype: Dtype::F64, variant }
     };
     let question = CurveQuestion {
-        id: "memory.read.threads".to_owned(),
+        id: "memory.read.threads".parse().unwrap(),
         axis: Axis::Threads,
         points: [1, 2, 4].map(point).to_vec(),
         otherwise: (Status::Skipped, "none".to_owned()),

@@ -82,9 +82,9 @@ fn profiles() -> Vec<Profile> {
     // A made-up variation: something rejected, something skipped, one more mode.
     let mut odd = SHIPPED[0].profile().unwrap();
     let portable = odd.ceiling.iter_mut().find(|c| c.id == "compute.f32.portable").unwrap();
-    *portable = Ceiling::without_value("compute.f32.portable", Status::Rejected, "for the test");
+    *portable = Ceiling::without_value("compute.f32.portable".parse().unwrap(), Status::Rejected, "for the test");
     let read = odd.ceiling.iter_mut().find(|c| c.id == "memory.dram.read").unwrap();
-    *read = Ceiling::without_value("memory.dram.read", Status::Skipped, "for the test");
+    *read = Ceiling::without_value("memory.dram.read".parse().unwrap(), Status::Skipped, "for the test");
     let copy = odd.ceiling.iter_mut().find(|c| c.id == "memory.dram.copy").unwrap();
     let slow = copy.sample_values.len() / 3;
     copy.sample_values.iter_mut().take(slow).for_each(|v| *v = four_digits(*v / 2.0));
@@ -103,7 +103,7 @@ fn with_levels() -> Profile {
 /// A software adapter, measured without timestamps: the device had something to say.
 fn of_a_gpu() -> Profile {
     let profile = profile::parse(include_str!("data/measured-software-gpu.toml")).expect("the fixture is valid");
-    assert!(profile.ceiling.iter().any(|c| c.flags.iter().any(|flag| flag.contains("wall clock"))));
+    assert!(profile.ceiling.iter().any(|c| c.flags.iter().any(|flag| flag.to_string().contains("wall clock"))));
     profile
 }
 
@@ -159,7 +159,7 @@ fn a_quoted_ceiling_is_its_own_single_sample() {
     let mut profile = SHIPPED[0].profile().unwrap();
     let read = profile.ceiling.iter_mut().find(|c| c.id == "memory.dram.read").unwrap();
     let variant = read.variant.clone();
-    *read = Ceiling::with_value("memory.dram.read", Status::Quoted, Unit::GbPerS, 34.13);
+    *read = Ceiling::with_value("memory.dram.read".parse().unwrap(), Status::Quoted, 34.13);
     read.source = Some("a datasheet".to_owned());
     read.variant = variant;
     let mut device = Simulated::new(profile.clone()).unwrap();
@@ -175,7 +175,7 @@ fn with_curves() -> Profile {
     let mut random = Random::new(5);
     for question in probe::survey(&machine, profile.provenance.effort.unwrap()) {
         let places = question.points.iter().map(|job| question.axis.of(&job.variant).unwrap());
-        let mut curve = Curve::empty(&question.id, Status::Measured, None);
+        let mut curve = Curve::empty(question.id.clone(), Status::Measured, None);
         curve.set_along(question.axis, places.collect());
         let mut sample = |centre: f64| four_digits(centre * (1.0 + 0.01 * random.signed_unit()));
         curve.sample_values = (0..question.points.len())
@@ -230,7 +230,7 @@ fn the_second_figure_of_a_ceiling_is_replayed_too() {
         [("matmul.q8_0.m1", Op::Matmul, Unit::GbPerS), ("attention.f16", Op::Attention, Unit::GflopPerS)]
     {
         let mut profile = SHIPPED[0].profile().unwrap();
-        let mut ceiling = Ceiling::with_value(id, Status::Quoted, Unit::of(id).unwrap(), 71.23);
+        let mut ceiling = Ceiling::with_value(id.parse().unwrap(), Status::Quoted, 71.23);
         ceiling.set(second, 37.81);
         ceiling.source = Some("a datasheet".to_owned());
         let variant = Variant { m: Some(1), n: Some(4096), k: Some(4096), copies: Some(4), ..Variant::default() };
@@ -238,10 +238,10 @@ fn the_second_figure_of_a_ceiling_is_replayed_too() {
         profile.ceiling = vec![ceiling];
         profile.summarise();
         profile.validate().unwrap();
-        let job = Job { ceiling: id.to_owned(), op, dtype: Dtype::Q8_0, variant };
+        let job = Job { ceiling: id.parse().unwrap(), op, dtype: Dtype::Q8_0, variant };
         let otherwise = (Status::Unsupported, "none".to_owned());
         let question = Question {
-            id: id.to_owned(),
+            id: id.parse().unwrap(),
             candidates: vec![job],
             fallback: Vec::new(),
             otherwise,

@@ -7,7 +7,8 @@ use roofprobe::model::{self, MOBILE_TIER, Model, Phase, Runtime, Workload};
 use roofprobe::profile::{self, Profile};
 use roofprobe::store;
 use roofprobe::study::{
-    self, Attention, Case, Engine, FLAT_PERCENT, Finding, Holds, PartKind, Regime, Scenario, Setting, Study,
+    self, AttentionKind, Engine, FLAT_PERCENT, Finding, Holds, PartKind, Regime, Scenario, ScenarioResult, Setting,
+    Study,
 };
 
 const PLAIN: &str = include_str!("data/plain-cpu.toml");
@@ -33,7 +34,7 @@ fn finding<'a>(study: &'a Study, words: &str) -> &'a Finding {
     study.findings.iter().find(|finding| finding.claim.contains(words)).unwrap()
 }
 
-fn case<'a>(study: &'a Study, scenario: &str) -> &'a Case {
+fn case<'a>(study: &'a Study, scenario: &str) -> &'a ScenarioResult {
     study.cases.iter().find(|case| case.scenario == scenario).unwrap()
 }
 
@@ -46,7 +47,7 @@ fn near(a: f64, b: f64) -> bool {
 fn the_definition_gives_what_the_paper_should_have() {
     let study = sequence("qwen2.5-1.5b", &shipped("apple-m1-pro-datasheet"), &setting());
     let rounded = |value: f64| format!("{value:.3e}");
-    let each = |of: fn(&Case) -> f64| study.cases.iter().map(|case| rounded(of(case))).collect::<Vec<_>>();
+    let each = |of: fn(&ScenarioResult) -> f64| study.cases.iter().map(|case| rounded(of(case))).collect::<Vec<_>>();
     assert_eq!(each(|case| case.oi_g_steps), ["1.846e0", "3.060e1", "1.125e0", "2.180e0"]);
     assert_eq!(each(|case| case.whole().oi), ["1.853e0", "3.083e1", "1.125e0", "2.180e0"]);
 }
@@ -87,7 +88,7 @@ fn a_scenario_is_the_sum_of_its_parts() {
                 assert_eq!(whole.forward_passes, prefill.forward_passes + decode.forward_passes);
                 assert_eq!(whole.bytes, whole.weight_bytes + whole.kv_bytes + whole.state_bytes);
                 for roof in [RoofKind::Peak, RoofKind::Achieved] {
-                    let seconds = |part: &study::Part| part.under(roof).seconds;
+                    let seconds = |part: &study::PartResult| part.under(roof).seconds;
                     assert!(near(seconds(whole), seconds(prefill) + seconds(decode)));
                 }
                 let steps = if engine == Engine::Definition { case.generate - 1 } else { case.generate };
@@ -147,7 +148,7 @@ fn the_published_depth_is_the_model_itself() {
     let model = find("llama-3.2-1b");
     let study = study::depth(std::slice::from_ref(&model), &[("here", &m1)], &setting(), &[2, 16, 64]).unwrap();
     let itself = sequence("llama-3.2-1b", &m1, &setting());
-    let same: Vec<&Case> = study.cases.iter().filter(|case| case.layers == 16).collect();
+    let same: Vec<&ScenarioResult> = study.cases.iter().filter(|case| case.layers == 16).collect();
     assert_eq!(same, itself.cases.iter().collect::<Vec<_>>());
 }
 
@@ -170,7 +171,7 @@ fn decoding_is_flat_in_depth_and_nothing_peaks_early() {
         };
         assert!(spread(&of("SISO")) < 0.02, "{name}");
         // As many FLOPs per byte of cache as per byte of weights: flat whatever the context.
-        if matches!(Attention::of(&find(name)), Attention::MultiHead | Attention::Latent) {
+        if matches!(AttentionKind::of(&find(name)), AttentionKind::MultiHead | AttentionKind::Latent) {
             assert!(spread(&of("LILO")) < 0.0005, "{name}");
         }
     }
@@ -276,7 +277,7 @@ fn attention_depends_on_the_runtime() {
     assert_eq!(finding(&expanded, "MLA > MHA > GQA in OI").holds, Holds::False);
     assert_eq!(finding(&expanded, "the runtime changes the OI").holds, Holds::True);
     let kept = |runtime| {
-        let of = |case: &&Case| case.model == "plm-1.8b" && case.runtime == runtime;
+        let of = |case: &&ScenarioResult| case.model == "plm-1.8b" && case.runtime == runtime;
         expanded.cases.iter().find(of).unwrap().kv_elements_per_token
     };
     // 163,840 and 18,432 elements with all 32 layers.
@@ -285,7 +286,8 @@ fn attention_depends_on_the_runtime() {
     // With latents in the cache MLA does lead in OI where contexts are long, and GQA leads MHA.
     let latent = study(Runtime::Vllm);
     let oi = |name: &str| {
-        let of = |case: &&Case| case.model == name && case.runtime == Runtime::Vllm && case.scenario == "LILO";
+        let of =
+            |case: &&ScenarioResult| case.model == name && case.runtime == Runtime::Vllm && case.scenario == "LILO";
         latent.cases.iter().find(of).unwrap().whole().oi
     };
     assert!(oi("plm-1.8b") > oi("qwen2.5-1.5b") && oi("qwen2.5-1.5b") > oi("smollm2-1.7b"));
@@ -294,14 +296,14 @@ fn attention_depends_on_the_runtime() {
 #[test]
 fn models_attend_in_their_ways() {
     for (name, kind) in [
-        ("llama-2-7b", Attention::MultiHead),
-        ("llama-3.2-1b", Attention::GroupedQuery),
-        ("falcon-7b", Attention::MultiQuery),
-        ("deepseek-v3", Attention::Latent),
-        ("lfm2-1.2b", Attention::Mixed),
-        ("mamba2-2.7b", Attention::Mixed),
+        ("llama-2-7b", AttentionKind::MultiHead),
+        ("llama-3.2-1b", AttentionKind::GroupedQuery),
+        ("falcon-7b", AttentionKind::MultiQuery),
+        ("deepseek-v3", AttentionKind::Latent),
+        ("lfm2-1.2b", AttentionKind::Mixed),
+        ("mamba2-2.7b", AttentionKind::Mixed),
     ] {
-        assert_eq!(Attention::of(&find(name)), kind, "{name}");
+        assert_eq!(AttentionKind::of(&find(name)), kind, "{name}");
     }
 }
 

@@ -21,7 +21,7 @@ Examples:
 How to read it: both axes are logarithmic. Slopes are the bandwidths of memory, horizontals the peaks
 of arithmetic; nothing can lie above the lowest that holds for it. A model's point left of the ridge is
 bound by memory, right of it by compute; shaded is what there is left to gain. Pointing at a line or a
-point tells its numbers.";
+point shows its numbers.";
 
 /// Draw the roofline of devices, and where models stand under it, as SVG.
 ///
@@ -96,7 +96,7 @@ impl Plot {
             .collect();
         let chart = Chart::of(&subjects)?;
         let text = plot::svg(&Drawing::of(&chart), self.theme.into());
-        evaluations.iter().flatten().for_each(tell);
+        evaluations.iter().flatten().for_each(say_notes);
         self.write(&text)
     }
 
@@ -119,7 +119,7 @@ impl Plot {
 }
 
 /// What has to be said about a result; a picture has no room for it.
-fn tell(evaluation: &Evaluation) {
+fn say_notes(evaluation: &Evaluation) {
     for note in &evaluation.notes {
         say(&format!("{} on {}: {note}", evaluation.model, evaluation.on.profile));
     }

@@ -30,7 +30,7 @@ object per line. A point that cannot be is a row with its reason.";
 
 /// Evaluate models along axes: context, depth, batch, weights and others, one row per point and phase.
 ///
-/// Each row says what `evaluate` says for the same settings.
+/// Each row has the figures of `evaluate` for the same settings.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Sweep {
@@ -201,13 +201,13 @@ struct Out {
     all: u64,
     done: u64,
     began: Instant,
-    told: bool,
+    reported: bool,
 }
 
 impl Out {
     fn new(sweep: &sweep::Sweep) -> Out {
         let all = sweep.cases() * sweep.settings();
-        Out { to: std::io::stdout(), closed: false, all, done: 0, began: Instant::now(), told: false }
+        Out { to: std::io::stdout(), closed: false, all, done: 0, began: Instant::now(), reported: false }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -219,18 +219,18 @@ impl Out {
         Ok(())
     }
 
-    /// So many points more. Whoever waits is told, unless the rows are before their eyes.
+    /// So many points more. Progress goes to the terminal, unless the rows go there themselves.
     fn advance(&mut self, points: u64) {
         self.done += points;
         let mut to = std::io::stderr();
         if self.began.elapsed() > PATIENCE && to.is_terminal() && !self.to.is_terminal() {
-            self.told = true;
+            self.reported = true;
             let _ = write!(to, "\r{} of {} points", self.done, self.all);
         }
     }
 
     fn end(mut self) -> Result<()> {
-        if self.told {
+        if self.reported {
             let _ = writeln!(std::io::stderr());
         }
         match self.to.flush() {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::probe::{self, CurveQuestion, LongQuestion, Question};
-use crate::profile::{Effort, Machine, Profile};
+use crate::profile::{CeilingId, Effort, Machine, Profile};
 use crate::store;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::collections::HashSet;
@@ -24,7 +24,7 @@ pub(super) struct Wanted {
     /// Empty when everything is wanted.
     only: GlobSet,
     /// A simulation asks what its profile was asked.
-    recorded: Option<HashSet<String>>,
+    recorded: Option<HashSet<CeilingId>>,
 }
 
 impl Wanted {
@@ -36,14 +36,14 @@ impl Wanted {
         effort: Effort,
         simulated: Option<&store::Named>,
     ) -> Result<Wanted> {
-        let ids: Vec<String> = (probe::survey(machine, effort).into_iter().map(|q| q.id))
+        let ids: Vec<CeilingId> = (probe::survey(machine, effort).into_iter().map(|q| q.id))
             .chain(probe::plan(machine, &[], effort).into_iter().map(|q| q.id))
             .chain(probe::sustained(machine, &[], effort).into_iter().map(|long| long.question.id))
             .collect();
         for pattern in patterns {
             let glob = globs(std::slice::from_ref(pattern))?;
-            if !ids.iter().any(|id| glob.is_match(id)) {
-                let known = ids.join(", ");
+            if !ids.iter().any(|id| glob.is_match(id.as_str())) {
+                let known = ids.iter().map(CeilingId::as_str).collect::<Vec<_>>().join(", ");
                 return Err(Error::misuse(format!(
                     "--only {pattern}: matches no ceiling or curve; there are: {known}"
                 )));
@@ -56,9 +56,9 @@ impl Wanted {
         Ok(Wanted { only: globs(patterns)?, recorded: simulated.map(|named| of(&named.profile)) })
     }
 
-    fn id(&self, id: &str) -> bool {
+    fn id(&self, id: &CeilingId) -> bool {
         let recorded = self.recorded.as_ref().is_none_or(|ids| ids.contains(id));
-        recorded && (self.only.is_empty() || self.only.is_match(id))
+        recorded && (self.only.is_empty() || self.only.is_match(id.as_str()))
     }
 
     pub(super) fn ceilings(&self, mut questions: Vec<Question>) -> Vec<Question> {

@@ -130,8 +130,8 @@ impl UsageOptions {
 }
 
 fn cache_type(word: &str) -> std::result::Result<TensorType, String> {
-    let known = || Workload::CACHES.map(|kind| kind.to_string()).join(", ");
-    TensorType::of_name(word).ok_or_else(|| format!("unknown type {word:?}; known: {}", known()))
+    let choices = || Workload::CACHES.map(|kind| kind.to_string()).join(", ");
+    TensorType::of_name(word).ok_or_else(|| format!("unknown type {word:?}; known: {}", choices()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

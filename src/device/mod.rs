@@ -42,9 +42,6 @@ pub struct Pass {
     pub note: Option<String>,
 }
 
-/// How a flag begins that is a device's remark.
-pub const SAID: &str = "the device says: ";
-
 /// Why there is no pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -52,8 +49,10 @@ pub enum Refusal {
     Unsupported(String),
     /// The result was wrong.
     Rejected(String),
-    /// Something needed is not there (memory, permission).
+    /// Something needed is not there (a permission, a thread).
     Skipped(String),
+    /// There is too little memory on the device: less may do.
+    OutOfMemory(String),
     /// There is nothing more to be had: a simulated device has replayed its record.
     Exhausted,
 }

@@ -19,7 +19,7 @@ enum Count {
 impl ClassCounts {
     /// The count of that name (a class, or `total`); an expectation is rounded.
     pub fn get(&self, name: &str) -> Option<u64> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, count)| match *count {
+        self.0.iter().find(|(class, _)| *class == name).map(|(_, count)| match *count {
             Count::Whole(count) => count,
             Count::Expected(count) => count.round() as u64,
         })

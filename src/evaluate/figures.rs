@@ -121,7 +121,7 @@ impl<'a> Figures<'a> {
         Point { intensity: self.flops() / self.bytes(), rate: self.flops() / self.seconds(roof) }
     }
 
-    /// Its speed under `roof`; `longest` is the achieved measurement that takes longest, which only operations tell.
+    /// Its speed under `roof`; `longest` is the achieved measurement that takes longest, which follows from the operations.
     pub(super) fn speed(&self, roof: RoofKind, phase: Phase, workload: &Workload, longest: Option<String>) -> Speed {
         let tokens = Extent::of(workload, phase).tokens;
         let rate = |seconds: Seconds| (workload.batch * tokens) as f64 / seconds.0;

@@ -21,6 +21,7 @@ mod query;
 mod record;
 mod result;
 
+pub use crate::roofline::{Note, NoteKind};
 pub use advice::{Advice, FormatSpeed, Free, TOLERANCE};
 pub use counts::ClassCounts;
 pub(crate) use counts::exact;

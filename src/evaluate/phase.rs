@@ -61,7 +61,7 @@ pub(super) fn phase_outcome(phase: Phase, evaluator: &Evaluator) -> Result<Phase
     Ok(PhaseOutcome { result, tasks: steps.into_iter().map(|step| step.task).collect() })
 }
 
-/// What one operation takes under `roof`, why, and the measurement or ceiling that says so.
+/// What one operation takes under `roof`, why, and the measurement or ceiling that it comes from.
 fn time(timed: &TimedStep, roof: RoofKind) -> (Seconds, Resource, Option<String>) {
     match (roof, &timed.achieved) {
         (RoofKind::Achieved, Some(achieved)) => {
@@ -79,7 +79,7 @@ fn longest(steps: &[TimedStep], roof: RoofKind) -> Option<String> {
         let (seconds, resource, by) = time(step, roof);
         shares[resource as usize] += seconds.0;
         let Some(by) = by else { continue };
-        match charged.iter_mut().find(|(known, kind, _)| (known, *kind) == (&by, resource)) {
+        match charged.iter_mut().find(|(other, kind, _)| (other, *kind) == (&by, resource)) {
             Some((.., sum)) => *sum += seconds.0,
             None => charged.push((by, resource, seconds.0)),
         }

@@ -52,7 +52,7 @@ pub struct Evaluation {
     pub tensor_bytes: Option<u64>,
     /// Bytes of weights, of the cache at its longest, and of activations (f32, 512 tokens at a time).
     pub memory_needed_bytes: u64,
-    /// Bytes that the device has; none where the profile does not tell.
+    /// Bytes that the device has; none where the profile does not have that.
     pub memory_bytes: Option<u64>,
     /// Whether it has enough, where that is known.
     pub fits: Option<bool>,

@@ -37,22 +37,22 @@ pub fn join_all(measured: &[Measured], models: &[(&str, &Model)], profiles: &[(&
     if joined.points.is_empty() {
         return Err(Error::misuse(format!(
             "nothing there was measured of these models on these devices; there are: {}",
-            known(measured).join(", ")
+            names_of(measured).join(", ")
         )));
     }
     Ok(joined)
 }
 
 /// What was measured, each once.
-fn known(measured: &[Measured]) -> Vec<String> {
-    let mut known: Vec<String> = Vec::new();
+fn names_of(measured: &[Measured]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
     for one in measured {
         let device = one.device.as_ref().map_or_else(String::new, |device| format!(" on {device}"));
         let parameters = one.parameters.map_or_else(String::new, |count| format!(" of {count} parameters"));
         let name = format!("{}{parameters}{device}", one.model);
-        if !known.contains(&name) {
-            known.push(name);
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
-    known
+    names
 }

@@ -1,7 +1,7 @@
-//! Runs of other engines, as their own output tells them, and where they stand under a profile's roofs.
+//! Runs of other engines, read from their own output, and where they stand under a profile's roofs.
 //!
 //! [`parse`] reads what llama-bench writes (`-o json`, `-o jsonl`, `-o csv`) or a plain table of rates; [`join`] counts exactly
-//! the passes that were timed and sets their rate beside the roofs. What breaks a roof is said, with the roof and by how
+//! the passes that were timed and sets their rate beside the roofs. What breaks a roof is reported, with the roof and by how
 //! much, never clamped: the roof, the count or the clock is wrong, and the reader should know.
 //!
 //! Pure: text in, records out. Deliberately absent: running an engine.
@@ -31,7 +31,7 @@ pub struct Measured {
     pub label: Option<String>,
     /// The device that it belongs to: a profile of that name is asked for.
     pub device: Option<String>,
-    /// What the engine says it ran on; for people, as every engine names devices in its own way.
+    /// What the engine reports that it ran on; for people, as every engine names devices in its own way.
     pub ran_on: Option<String>,
     /// Who ran it.
     pub engine: String,
@@ -39,9 +39,9 @@ pub struct Measured {
     pub runtime: Runtime,
     /// What the file calls the model.
     pub model: String,
-    /// Elements of all its tensors, where the engine tells.
+    /// Elements of all its tensors, where the engine reports that.
     pub parameters: Option<u64>,
-    /// Bytes of all its tensors, where the engine tells.
+    /// Bytes of all its tensors, where the engine reports that.
     pub tensor_bytes: Option<u64>,
     /// What the file calls the format of the weights; may be empty.
     pub weights_named: String,
@@ -57,7 +57,7 @@ pub struct Measured {
     pub tokens_per_s_range: Option<[f64; 2]>,
 }
 
-/// Reads measured rates: llama-bench's JSON, JSON lines or CSV, or a table of rates; its first characters and its header tell
+/// Reads measured rates: llama-bench's JSON, JSON lines or CSV, or a table of rates; its first characters and its header decide
 /// which. `name` stands for the text in messages.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use super::Measured;
 use crate::error::{Error, Result};
 use crate::model::{Class, Model, TensorTypes, Totals, Weights};
 use crate::potential::{Point, Potential};
-use crate::profile::Profile;
+use crate::profile::{Family, Profile};
 use crate::roofline::{Arithmetic, Note, Ridge, Roofs};
 use crate::units::{Bytes, Flops, Seconds};
 use roofprobe_kernels::Op;
@@ -32,7 +32,7 @@ pub struct MeasuredPoint {
     pub profile: String,
     /// The device's name in the profile.
     pub device: String,
-    /// What the engine says it ran on.
+    /// What the engine reports that it ran on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ran_on: Option<String>,
     /// Who ran it.
@@ -114,7 +114,7 @@ impl Against {
     /// The ceiling `id` against a rate of FLOPs and one of bytes, both in 10⁹ per second; none without a value.
     fn of(profile: &Profile, id: &str, gflop_per_s: f64, gb_per_s: f64) -> Option<Against> {
         let ceiling = profile.ceiling(id)?;
-        let (of_compute, of_memory) = match id.starts_with("compute.") {
+        let (of_compute, of_memory) = match ceiling.id.family() == Family::Compute {
             true => (ceiling.gflop_per_s, None),
             false => (None, ceiling.gb_per_s),
         };
@@ -133,7 +133,7 @@ impl Against {
 }
 
 impl Measured {
-    /// Whether this model was run: by its number of parameters where the engine tells that, else by name. `asked` is what
+    /// Whether this model was run: by its number of parameters where the engine reports that, else by name. `asked` is what
     /// the model was asked for by.
     ///
     /// # Errors
@@ -154,9 +154,9 @@ impl Measured {
             (None, Some(weights)) => Ok(Some(weights)),
             (None, None) if self.weights_named.is_empty() => Err(self.wrong("weights", "is missing")),
             (None, None) => {
-                let known =
+                let unknown =
                     format!("\"{}\" is no format known here; name the GGUF file as the model", self.weights_named);
-                Err(self.wrong("weights", known))
+                Err(self.wrong("weights", unknown))
             }
         }
     }

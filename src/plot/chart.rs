@@ -1,17 +1,18 @@
 //! What a roofline shows, in FLOP/byte and GFLOP/s: ceilings with their intervals, models' phases, axes for all devices.
 
-use super::axis::Axis;
+use super::scale::Scale;
 use super::text;
 use super::theme::MODELS_MAX;
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, PhaseResult};
 use crate::model::Phase;
-use crate::profile::{Ceiling, GpuClass, Profile, Status};
+use crate::profile::{Ceiling, GpuClass, IdKind, Means, MemoryLevel, Profile, Status, Word};
 use crate::roofline::{Resource, Roofs};
 use crate::units::FlopsPerByte;
+use roofprobe_kernels::Op;
 use std::path::Path;
 
-/// A device to be shown, and what models can hope for on it.
+/// A device to be shown, and the predicted performance of models on it.
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
     /// What its profile is called.
@@ -27,16 +28,16 @@ pub struct Subject<'a> {
 pub struct Chart {
     /// One for each device.
     pub panels: Vec<Panel>,
-    /// The models' names; a point tells its model by the place here.
+    /// The models' names; a point names its model by the place here.
     pub models: Vec<String>,
     /// The phases that points stand for.
     pub phases: Vec<PhaseKey>,
     /// How weights and cache are stored, and how many sequences; none without models.
     pub workload: Option<String>,
     /// Operational intensity, FLOP/byte.
-    pub intensity: Axis,
+    pub intensity: Scale,
     /// Performance, GFLOP/s.
-    pub performance: Axis,
+    pub performance: Scale,
 }
 
 /// One device.
@@ -77,7 +78,7 @@ pub struct Line {
     pub reason: Option<String>,
 }
 
-/// How a value was got, as far as the picture tells it.
+/// How a value was got, as far as the picture shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// Measured, and through every gate: a solid line.
@@ -125,7 +126,7 @@ impl Line {
         }
     }
 
-    /// Name and value, as the label says it.
+    /// Name and value, as on the label.
     pub fn label(&self) -> String {
         let unit = match self.resource {
             Resource::Memory => "B/s",
@@ -214,11 +215,14 @@ fn facts(name: &str, profile: &Profile) -> String {
 /// The line of a ceiling that a roofline shows: reads of every level, and of compute what the whole device reaches, not
 /// its single instruction sets.
 fn line(ceiling: &Ceiling) -> Option<Line> {
-    let segments: Vec<&str> = ceiling.id.split('.').collect();
-    let (resource, name, value) = match segments.as_slice() {
-        ["memory", level, "read"] => (Resource::Memory, level_name(level), ceiling.gb_per_s?),
-        ["compute", dtype] => (Resource::Compute, (*dtype).to_owned(), ceiling.gflop_per_s?),
-        ["compute", dtype, "coopmat"] => (Resource::Compute, format!("{dtype} coopmat"), ceiling.gflop_per_s?),
+    let (resource, name, value) = match ceiling.id.kind() {
+        IdKind::Memory { level, access: Word::Known(Op::Read), sustained: false } => {
+            (Resource::Memory, level_name(level), ceiling.gb_per_s?)
+        }
+        IdKind::Compute { dtype, means: Means::Best } => (Resource::Compute, dtype.to_string(), ceiling.gflop_per_s?),
+        IdKind::Compute { dtype, means: Means::CooperativeMatrix } => {
+            (Resource::Compute, format!("{dtype} coopmat"), ceiling.gflop_per_s?)
+        }
         _ => return None,
     };
     let trust = match ceiling.status {
@@ -228,7 +232,7 @@ fn line(ceiling: &Ceiling) -> Option<Line> {
         Status::Unsupported | Status::Rejected | Status::Skipped => return None,
     };
     Some(Line {
-        id: text::clean(&ceiling.id),
+        id: text::clean(ceiling.id.as_str()),
         name: text::clean(&name),
         resource,
         value,
@@ -239,11 +243,10 @@ fn line(ceiling: &Ceiling) -> Option<Line> {
     })
 }
 
-fn level_name(level: &str) -> String {
+fn level_name(level: &Word<MemoryLevel>) -> String {
     match level {
-        "dram" | "vram" => level.to_uppercase(),
-        cache if cache.starts_with('l') && cache[1..].parse::<u8>().is_ok() => cache.to_uppercase(),
-        other => other.to_owned(),
+        Word::Known(MemoryLevel::Dram | MemoryLevel::Vram | MemoryLevel::Cache(_)) => level.to_string().to_uppercase(),
+        _ => level.to_string(),
     }
 }
 
@@ -261,7 +264,7 @@ fn points(model: usize, evaluation: &Evaluation) -> impl Iterator<Item = Point> 
 }
 
 /// Axes that show every point, every ridge, and something of every line.
-fn axes(panels: &[Panel]) -> (Axis, Axis) {
+fn axes(panels: &[Panel]) -> (Scale, Scale) {
     let (mut intensities, mut performances) = (Vec::new(), Vec::new());
     for panel in panels {
         let of = |resource: Resource| panel.lines.iter().filter(move |line| line.resource == resource);
@@ -287,5 +290,5 @@ fn axes(panels: &[Panel]) -> (Axis, Axis) {
     // Above the highest peak there is room for its label, and for one of several models' points.
     let crowded = panels.iter().flat_map(|panel| &panel.points).any(|point| point.model > 0);
     let above = if crowded { 2.9 } else { 1.9 };
-    (Axis::around(intensities, [2.5, 2.5]), Axis::around(performances, [1.5, above]))
+    (Scale::around(intensities, [2.5, 2.5]), Scale::around(performances, [1.5, above]))
 }

@@ -2,9 +2,9 @@
 //! each, in the models' colours; a label that had to go farther away has a line to its marks.
 
 use super::chart::Point;
-use super::draw::{Shape, TEXT, TextAnchor};
 use super::geometry::{Quad, Spot};
 use super::label::{Canvas, Place};
+use super::shape::{Shape, TEXT, TextAnchor};
 use super::text;
 
 /// Marks of one phase nearer than this belong together.
@@ -31,15 +31,15 @@ impl<'a> Cluster<'a> {
         for (point, at, radius) in marks {
             let reach = radius * 1.3;
             let [left, top, right, bottom] = [at.x - reach, at.y - reach, at.x + reach, at.y + reach];
-            let together = |known: &&mut Cluster| {
-                let same_phase = known.points.iter().all(|other| other.phase == point.phase);
-                same_phase && (known.first.x - at.x).hypot(known.first.y - at.y) < NEAR
+            let together = |cluster: &&mut Cluster| {
+                let same_phase = cluster.points.iter().all(|other| other.phase == point.phase);
+                same_phase && (cluster.first.x - at.x).hypot(cluster.first.y - at.y) < NEAR
             };
             match clusters.iter_mut().find(together) {
-                Some(known) => {
-                    let [l, t, r, b] = known.bounds;
-                    known.bounds = [l.min(left), t.min(top), r.max(right), b.max(bottom)];
-                    known.points.push(point);
+                Some(cluster) => {
+                    let [l, t, r, b] = cluster.bounds;
+                    cluster.bounds = [l.min(left), t.min(top), r.max(right), b.max(bottom)];
+                    cluster.points.push(point);
                 }
                 None => clusters.push(Cluster { points: vec![point], first: at, bounds: [left, top, right, bottom] }),
             }
@@ -60,7 +60,7 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// The label, where there is room for it; elsewhere the marks' own titles tell.
+    /// The label, where there is room for it; elsewhere the marks' own titles have to do.
     pub(super) fn label(&self, canvas: &mut Canvas) -> Vec<Shape> {
         let rows = self.rows();
         let width = rows.iter().map(|(_, words)| text::width(words, TEXT)).fold(0.0, f64::max);
@@ -96,7 +96,7 @@ impl<'a> Cluster<'a> {
             angle: 0.0,
             quad: Quad::upright(x - PADDING, y, width + 2.0 * PADDING, height + PADDING),
             leader: (distance > DISTANCES[0]).then(|| {
-                let near = |low: f64, high: f64, wanted: f64| wanted.clamp(low, high);
+                let near = |low: f64, high: f64, value: f64| value.clamp(low, high);
                 let end = Spot { x: near(x, x + width, middle.x), y: near(y, y + height, middle.y) };
                 [end, Spot { x: near(left, right, end.x), y: near(top, bottom, end.y) }]
             }),

@@ -1,15 +1,11 @@
-//! From a chart to shapes on a page: panels side by side, on shared axes, over one legend.
+//! A chart as shapes on a page: panels side by side, on shared axes, over one legend.
 
-use super::axis::Axis;
-use super::chart::Chart;
+use super::chart::{Chart, Panel};
+use super::frame::Frame;
 use super::geometry::{Quad, Spot};
-use super::legend;
-use super::panel;
-use super::text;
-use crate::model::Phase;
+use super::shape::{Drawing, Shape, TEXT, TextAnchor};
+use super::{legend, panel, text};
 
-/// Size of all text but titles, pixels.
-pub(super) const TEXT: f64 = 12.0;
 /// Size of titles, pixels.
 const TITLE: f64 = 15.0;
 /// Between the page's edge and what is on it.
@@ -24,134 +20,6 @@ const TICK_LABELS: f64 = 22.0;
 const AXIS_TITLE: f64 = 20.0;
 /// Of the lines above a panel.
 const LINE: f64 = 18.0;
-
-/// A picture in pixels, ready to be written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Drawing {
-    /// Width of the page.
-    pub width: f64,
-    /// Height of the page.
-    pub height: f64,
-    /// What it shows, for those who do not see it.
-    pub title: String,
-    /// What is to be read from it.
-    pub description: String,
-    /// Models that have colours.
-    pub models: usize,
-    /// From back to front.
-    pub shapes: Vec<Shape>,
-}
-
-/// Which end of a text its place is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TextAnchor {
-    /// The beginning.
-    Start,
-    /// The middle.
-    Middle,
-    /// The end.
-    End,
-}
-
-impl TextAnchor {
-    /// How much of the text is before its place.
-    pub(super) const fn share(self) -> f64 {
-        match self {
-            TextAnchor::Start => 0.0,
-            TextAnchor::Middle => 0.5,
-            TextAnchor::End => 1.0,
-        }
-    }
-}
-
-/// Something on the page. Classes are words of the style sheet.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Shape {
-    /// A line through some spots, or an area between them.
-    Path {
-        /// The spots.
-        spots: Vec<Spot>,
-        /// Whether the last is joined to the first.
-        closed: bool,
-        /// How it looks.
-        class: String,
-    },
-    /// The mark of a phase.
-    Marker {
-        /// Its centre.
-        at: Spot,
-        /// Whose shape it has.
-        phase: Phase,
-        /// How large it is.
-        radius: f64,
-        /// How it looks.
-        class: String,
-    },
-    /// A line of text.
-    Text {
-        /// A place on its baseline.
-        at: Spot,
-        /// Which one.
-        anchor: TextAnchor,
-        /// The baseline's direction, radians, downwards positive.
-        angle: f64,
-        /// How it looks.
-        class: String,
-        /// The words.
-        words: String,
-    },
-    /// Shapes that are one thing, with words that appear when somebody points at it.
-    Group {
-        /// The words.
-        title: String,
-        /// The shapes.
-        shapes: Vec<Shape>,
-    },
-}
-
-impl Shape {
-    pub(super) fn path(spots: impl Into<Vec<Spot>>, class: impl Into<String>) -> Shape {
-        Shape::Path { spots: spots.into(), closed: false, class: class.into() }
-    }
-
-    pub(super) fn area(spots: impl Into<Vec<Spot>>, class: impl Into<String>) -> Shape {
-        Shape::Path { spots: spots.into(), closed: true, class: class.into() }
-    }
-
-    pub(super) fn text(at: Spot, anchor: TextAnchor, class: &str, words: impl Into<String>) -> Shape {
-        Shape::Text { at, anchor, angle: 0.0, class: class.to_owned(), words: words.into() }
-    }
-}
-
-/// Where a panel's axes run.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Frame {
-    pub(super) left: f64,
-    pub(super) top: f64,
-    pub(super) width: f64,
-    pub(super) height: f64,
-    pub(super) intensity: Axis,
-    pub(super) performance: Axis,
-}
-
-impl Frame {
-    pub(super) fn spot(&self, intensity: f64, performance: f64) -> Spot {
-        Spot {
-            x: self.left + self.width * self.intensity.share(intensity),
-            y: self.top + self.height * (1.0 - self.performance.share(performance)),
-        }
-    }
-
-    pub(super) fn quad(&self) -> Quad {
-        Quad::upright(self.left, self.top, self.width, self.height)
-    }
-
-    /// The direction of a bandwidth's slope, radians, downwards positive.
-    pub(super) fn slope(&self) -> f64 {
-        let (run, rise) = (self.width / self.intensity.decades(), self.height / self.performance.decades());
-        -(rise / run).atan()
-    }
-}
 
 /// The grid of panels.
 struct Grid {
@@ -231,7 +99,7 @@ fn description(chart: &Chart) -> String {
     )
 }
 
-fn header(panel: &super::Panel, frame: &Frame, height: f64) -> Vec<Shape> {
+fn header(panel: &Panel, frame: &Frame, height: f64) -> Vec<Shape> {
     let line = |number: f64, size: f64, class: &str, words: &str| {
         let at = Spot { x: frame.left, y: frame.top - height + LINE * number - 2.0 };
         let shown = Shape::text(at, TextAnchor::Start, class, text::fit(words, size, frame.width));

@@ -1,8 +1,8 @@
 //! Where labels go: of many places for each, the first that is free of other labels and marks, and crosses no line if
 //! that can be had.
 
-use super::draw::TextAnchor;
 use super::geometry::{Quad, Spot};
+use super::shape::TextAnchor;
 
 /// A place for a label.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,10 +1,10 @@
 //! What colours, shapes and strokes stand for: items in rows, only of what the picture has.
 
 use super::chart::{Chart, Trust};
-use super::draw::{Frame, Shape, TEXT, TextAnchor};
+use super::frame::Frame;
 use super::geometry::{Quad, Spot};
-use super::panel;
-use super::text;
+use super::shape::{Shape, TEXT, TextAnchor};
+use super::{panel, text};
 use crate::model::Phase;
 
 const ROW: f64 = 21.0;

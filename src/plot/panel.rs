@@ -2,9 +2,10 @@
 
 use super::chart::{Chart, Line, Panel, Point, Trust};
 use super::cluster::Cluster;
-use super::draw::{Frame, Shape, TEXT, TextAnchor};
+use super::frame::Frame;
 use super::geometry::{Quad, Spot, clipped};
 use super::label::{Canvas, Place, place};
+use super::shape::{Shape, TEXT, TextAnchor};
 use super::text;
 use crate::roofline::Resource;
 

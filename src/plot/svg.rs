@@ -1,12 +1,12 @@
 //! SVG: the only place that knows its syntax. Every text passes through [`escaped`] or is one of ours.
 
-use super::draw::{Drawing, Shape, TextAnchor};
 use super::geometry::Spot;
+use super::shape::{Drawing, Shape, TextAnchor};
 use super::theme::{Theme, style_sheet};
 use crate::model::Phase;
 use std::fmt::Write;
 
-/// By this a picture is known as one that may be written over.
+/// A picture with this line may be written over.
 const MARK: &str = "<!-- drawn by roofprobe plot -->";
 
 /// The picture as an SVG file.

@@ -2,8 +2,7 @@
 //! what additions beside the multiply-accumulates gain.
 
 use super::{Known, Question};
-use crate::job::Job;
-use crate::profile::{Effort, Machine, Status, Variant};
+use crate::profile::{CeilingId, Effort, Machine, Means, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// The types that have chains.
@@ -29,41 +28,34 @@ fn of_dtype(machine: &Machine, effort: Effort, dtype: Dtype) -> Vec<Question> {
     } else {
         format!("this CPU has no {dtype} multiply-accumulate instruction that roofprobe knows ({needed})")
     };
-    let best = |id: String, threads: u32| {
-        let mut best = Question::new(&id);
-        best.candidates = present.iter().rev().map(|&isa| job(&id, Op::Chain, dtype, isa, threads)).collect();
-        best.otherwise = (Status::Unsupported, without.clone());
-        best
+    let best = |means: Means, threads: u32| {
+        let variants = present.iter().rev().map(|&isa| variant(isa, threads));
+        let best = Question::of(CeilingId::compute(dtype, means), Op::Chain, dtype, variants);
+        Question { otherwise: (Status::Unsupported, without.clone()), ..best }
     };
-    let mut questions = vec![best(format!("compute.{dtype}"), threads)];
+    let mut questions = vec![best(Means::Best, threads)];
     // With one thread in all, the question above is already the answer.
     if threads > 1 {
-        questions.push(best(format!("compute.{dtype}.single"), 1));
+        questions.push(best(Means::Single, 1));
     }
     let each = if effort == Effort::Quick { Vec::new() } else { with_chain };
     for isa in each {
-        let alone = |id: String, op: Op| {
-            let mut question = Question::new(&id);
-            if present.contains(&isa) {
-                question.candidates.push(job(&id, op, dtype, isa, threads));
-            } else {
-                question.otherwise = (Status::Unsupported, format!("this CPU has no {isa}"));
+        let alone = |op: Op| {
+            let fma_add = op == Op::ChainAdd;
+            let id = CeilingId::compute(dtype, Means::Isa { isa: isa.into(), fma_add });
+            match present.contains(&isa) {
+                true => Question::of(id, op, dtype, [variant(isa, threads)]),
+                false => Question::unasked(id, Status::Unsupported, format!("this CPU has no {isa}")),
             }
-            question
         };
-        questions.push(alone(format!("compute.{dtype}.{isa}"), Op::Chain));
+        questions.push(alone(Op::Chain));
         if isa.has_chain_add(dtype) {
-            questions.push(alone(format!("compute.{dtype}.{isa}.fma_add"), Op::ChainAdd));
+            questions.push(alone(Op::ChainAdd));
         }
     }
     questions
 }
 
-fn job(id: &str, op: Op, dtype: Dtype, isa: Isa, threads: u32) -> Job {
-    Job {
-        ceiling: id.to_owned(),
-        op,
-        dtype,
-        variant: Variant { isa: Some(isa.name().to_owned()), threads: Some(threads), ..Variant::default() },
-    }
+fn variant(isa: Isa, threads: u32) -> Variant {
+    Variant { isa: Some(isa.name().to_owned()), threads: Some(threads), ..Variant::default() }
 }

@@ -3,8 +3,14 @@
 //! A virtual machine may tell any cache sizes, and a shared cache is as large as its neighbours leave it. So the curve
 //! decides where both speak, and a disagreement is said on the level's ceilings.
 
-use crate::profile::{Cache, Curve};
+use crate::profile::{Cache, CeilingId, Curve, Flag};
 use crate::units::four_digits;
+use roofprobe_kernels::Op;
+
+/// The curve of bandwidth over working sets, `memory.read.resident`.
+pub(super) fn resident_id() -> CeilingId {
+    CeilingId::memory_curve(Op::Read, "resident")
+}
 
 /// One cache level, for all threads together.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +20,7 @@ pub struct Level {
     /// A working set well within this level and well beyond the one below, all threads together.
     pub footprint_bytes: u64,
     /// What its ceilings have to say about it.
-    pub flags: Vec<String>,
+    pub flags: Vec<Flag>,
 }
 
 /// The caches, and where memory begins.
@@ -25,7 +31,7 @@ pub struct Levels {
     /// Where the last cache ends, if anything tells.
     pub last_bytes: Option<u64>,
     /// What the ceilings of memory have to say about it.
-    pub memory_flags: Vec<String>,
+    pub memory_flags: Vec<Flag>,
 }
 
 /// A stretch of the curve at one rate.
@@ -83,12 +89,19 @@ pub fn levels(curve: Option<&Curve>, caches: &[Cache], threads: u32) -> Levels {
         let end = match edge {
             Some(edge) if (edge.bytes / bytes).log2().abs() <= AGREE_OCTAVES => edge.bytes.min(bytes),
             Some(edge) => {
-                flags.push(format!("the system tells {}, the curve falls at {}", size(bytes), size(edge.bytes)));
+                flags.push(Flag::Other(format!(
+                    "the system tells {}, the curve falls at {}",
+                    size(bytes),
+                    size(edge.bytes)
+                )));
                 edge.bytes
             }
             None => {
                 if seen_any {
-                    flags.push(format!("the system tells {}, and the curve shows no edge for it", size(bytes)));
+                    flags.push(Flag::Other(format!(
+                        "the system tells {}, and the curve shows no edge for it",
+                        size(bytes)
+                    )));
                 }
                 bytes
             }
@@ -107,7 +120,9 @@ pub fn levels(curve: Option<&Curve>, caches: &[Cache], threads: u32) -> Levels {
     let last_told = told.last().map_or(0.0, |&(_, bytes)| bytes);
     if farthest > last_told * AGREE_OCTAVES.exp2() {
         let sizes = [last_told, farthest].map(size);
-        levels.memory_flags.push(format!("the last cache told is {}, and the curve falls at {}", sizes[0], sizes[1]));
+        levels
+            .memory_flags
+            .push(Flag::Other(format!("the last cache told is {}, and the curve falls at {}", sizes[0], sizes[1])));
         levels.last_bytes = Some(farthest as u64);
     } else {
         // The size told is the same in every run, an edge a little different each time.
@@ -121,7 +136,7 @@ fn untold(edges: &[Edge]) -> Levels {
     let mut levels = Levels::default();
     let mut below = 0.0;
     for (edge, level) in edges.iter().zip(1..) {
-        let mut flags = vec![format!("the system tells no size; the curve falls at {}", size(edge.bytes))];
+        let mut flags = vec![Flag::Other(format!("the system tells no size; the curve falls at {}", size(edge.bytes)))];
         let footprint_bytes = footprint(below, edge.bytes, Some(edge.plateau), &mut flags);
         levels.caches.push(Level { level, footprint_bytes, flags });
         below = edge.bytes;
@@ -151,10 +166,10 @@ fn capacities(caches: &[Cache], threads: u32) -> Vec<(u32, f64)> {
 
 /// A working set between the end of the level below and the end of this one, twice clear of both where they leave room;
 /// on the plateau, where there is one.
-fn footprint(below: f64, end: f64, plateau: Option<Plateau>, flags: &mut Vec<String>) -> u64 {
+fn footprint(below: f64, end: f64, plateau: Option<Plateau>, flags: &mut Vec<Flag>) -> u64 {
     let (least, most) = (below * 2.0, end / 2.0);
     if least > most && below > 0.0 {
-        flags.push(format!("it ends at {}, less than four times the level below", size(end)));
+        flags.push(Flag::Other(format!("it ends at {}, less than four times the level below", size(end))));
     }
     // Three times the level below leaves nothing there; more would stay unvisited for longer, and longer exposed to the
     // neighbours of a shared cache.

@@ -1,9 +1,9 @@
 //! Bandwidth and latency of each level: STREAM's kernels, a pure read, and a chase.
 
-use super::levels::{Level, Levels, levels};
-use super::{Known, Question, Turn};
+use super::levels::{Level, Levels, levels, resident_id};
+use super::{Known, Question, Turn, jobs};
 use crate::job::Job;
-use crate::profile::{Effort, Machine, Pages, Status, Stores, Variant};
+use crate::profile::{CeilingId, Effort, Flag, Machine, MemoryLevel, Pages, Status, Stores, Variant};
 use roofprobe_kernels::ops::stream::OPS;
 use roofprobe_kernels::{Dtype, Isa, Op, Shape};
 
@@ -38,14 +38,14 @@ const CHASE_WINDOW_BYTES: u64 = 256 << 10;
 /// `memory.<level>.<access>`.
 pub(super) fn questions(known: Known) -> Vec<Question> {
     let Known { machine, effort, .. } = known;
-    let levels = levels(known.curve("memory.read.resident"), &machine.device.caches, machine.environment.threads);
+    let levels = levels(known.curve(&resident_id()), &machine.device.caches, machine.environment.threads);
     let accesses = if effort == Effort::Quick { vec![Op::Read] } else { OPS.to_vec() };
     let cached = CACHE_LEVELS.flat_map(|n| accesses.iter().map(move |&op| (n, op)));
     let mut questions: Vec<Question> = cached.map(|(n, op)| of_cache(known, &levels, n, op)).collect();
     let pages = pages(machine, effort);
     let array = array_bytes(machine, levels.last_bytes, room(machine, pages.len() as u64));
     questions.extend(OPS.into_iter().map(|op| {
-        let mut question = Question::new(format!("memory.dram.{op}"));
+        let mut question = Question::new(CeilingId::memory(MemoryLevel::Dram, op));
         question.flags.clone_from(&levels.memory_flags);
         question.turn = Turn::Often;
         match &array {
@@ -60,16 +60,15 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
 /// `latency.<level>`: one thread, dependent loads.
 pub(super) fn latencies(known: Known) -> Vec<Question> {
     let machine = known.machine;
-    let levels = levels(known.curve("latency.resident"), &machine.device.caches, 1);
-    let question = |name: &str, footprint: Result<(u64, &[String]), (Status, String)>| {
-        let mut question = Question::new(format!("latency.{name}"));
+    let levels = levels(known.curve(&CeilingId::latency_curve()), &machine.device.caches, 1);
+    let question = |level: MemoryLevel, footprint: Result<(u64, &[Flag]), (Status, String)>| {
+        let mut question = Question::new(CeilingId::latency(level));
         match footprint {
             Ok((bytes, flags)) => {
                 // Laying out a cycle takes time.
                 question.turn = Turn::Staggered(0);
                 let variant = chase(machine, bytes);
-                question.candidates =
-                    vec![Job { ceiling: question.id.clone(), op: Op::Chase, dtype: Dtype::I8, variant }];
+                question.candidates = jobs(&question.id, Op::Chase, Dtype::I8, [variant]);
                 question.flags = flags.to_vec();
             }
             Err(otherwise) => question.otherwise = otherwise,
@@ -78,7 +77,7 @@ pub(super) fn latencies(known: Known) -> Vec<Question> {
     };
     let cached = CACHE_LEVELS.map(|n| {
         let level = level(&levels, n).map(|level| (level.footprint_bytes, level.flags.as_slice()));
-        question(&format!("l{n}"), level)
+        question(MemoryLevel::Cache(n as u8), level)
     });
     // The least honest array: laying out a cycle takes longer than filling, and nothing of a cycle stays behind in a cache
     // that is a quarter of it.
@@ -86,7 +85,7 @@ pub(super) fn latencies(known: Known) -> Vec<Question> {
     let array = array_bytes(machine, Some(last), room(machine, 1)).map_err(|reason| (Status::Skipped, reason));
     let least = last.saturating_mul(CACHE_MULTIPLE_MIN).max(ARRAY_BYTES_MIN);
     let memory = array.map(|bytes| (bytes.min(least), levels.memory_flags.as_slice()));
-    cached.chain([question("dram", memory)]).collect()
+    cached.chain([question(MemoryLevel::Dram, memory)]).collect()
 }
 
 fn level(levels: &Levels, n: u32) -> Result<&Level, (Status, String)> {
@@ -98,7 +97,7 @@ fn level(levels: &Levels, n: u32) -> Result<&Level, (Status, String)> {
 }
 
 fn of_cache(known: Known, levels: &Levels, n: u32, op: Op) -> Question {
-    let mut question = Question::new(format!("memory.l{n}.{op}"));
+    let mut question = Question::new(CeilingId::memory(MemoryLevel::Cache(n as u8), op));
     match level(levels, n) {
         Ok(level) => {
             question.candidates = in_cache(&question.id, known, op, level.footprint_bytes);
@@ -110,7 +109,7 @@ fn of_cache(known: Known, levels: &Levels, n: u32, op: Op) -> Question {
 }
 
 /// Ordinary stores on the largest pages: non-temporal ones would leave the cache.
-fn in_cache(id: &str, known: Known, op: Op, level_bytes: u64) -> Vec<Job> {
+fn in_cache(id: &CeilingId, known: Known, op: Op, level_bytes: u64) -> Vec<Job> {
     let Known { machine, effort, .. } = known;
     let threads = u64::from(machine.environment.threads);
     let array = (level_bytes / arrays(op) / threads / ARRAY_GRAIN).max(1) * ARRAY_GRAIN;
@@ -126,39 +125,33 @@ fn in_cache(id: &str, known: Known, op: Op, level_bytes: u64) -> Vec<Job> {
     // run (30 instead of 61 bytes a cycle on Zen 4). Of two widths the narrower may be faster: two loads of 256 bits a cycle
     // fill the pipes of Zen 4, one of 512 bits does not quite.
     let isas = stream_isas(machine, if op == Op::Read { Effort::Standard } else { effort });
-    let variants: Vec<Variant> = isas.iter().map(|&isa| variant(isa)).collect();
-    variants.into_iter().map(|variant| Job { ceiling: id.to_owned(), op, dtype: Dtype::F64, variant }).collect()
+    jobs(id, op, Dtype::F64, isas.into_iter().map(variant))
 }
 
-fn of_memory(id: &str, machine: &Machine, effort: Effort, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
-    let job = |pages, isa: Isa, (stores, streams, prefetch_bytes)| Job {
-        ceiling: id.to_owned(),
-        op,
-        dtype: Dtype::F64,
-        variant: Variant {
-            isa: Some(isa.name().to_owned()),
-            threads: Some(machine.environment.threads),
-            stores,
-            streams,
-            prefetch_bytes,
-            pages: Some(pages),
-            footprint_bytes: Some(arrays(op) * array_bytes),
-            ..Variant::default()
-        },
+fn of_memory(id: &CeilingId, machine: &Machine, effort: Effort, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
+    let variant = |pages, isa: Isa, (stores, streams, prefetch_bytes)| Variant {
+        isa: Some(isa.name().to_owned()),
+        threads: Some(machine.environment.threads),
+        stores,
+        streams,
+        prefetch_bytes,
+        pages: Some(pages),
+        footprint_bytes: Some(arrays(op) * array_bytes),
+        ..Variant::default()
     };
     let isas = stream_isas(machine, effort);
-    let mut jobs = Vec::new();
+    let mut variants = Vec::new();
     for (&pages, others) in pages.iter().zip([isas.as_slice(), &isas[..isas.len().min(1)]]) {
         // Other widths race on the largest pages only: a page's size slows all of them alike.
         for &isa in others {
-            jobs.extend(ways(op, isa).into_iter().map(|way| job(pages, isa, way)));
+            variants.extend(ways(op, isa).into_iter().map(|way| variant(pages, isa, way)));
         }
     }
     if op == Op::Read && effort != Effort::Quick {
         let widest = isas.first().into_iter().flat_map(|&isa| OTHER_READS.map(|(s, p)| (isa, (None, s, p))));
-        jobs.extend(widest.map(|(isa, way)| job(pages[0], isa, way)));
+        variants.extend(widest.map(|(isa, way)| variant(pages[0], isa, way)));
     }
-    jobs
+    jobs(id, op, Dtype::F64, variants)
 }
 
 /// The stores and the number of side-by-side streams with which an instruction set can do `op`, the expected winner first.
@@ -240,11 +233,31 @@ pub(super) fn room(machine: &Machine, page_kinds: u64) -> u64 {
     (machine.environment.memory_available_bytes as f64 * MEMORY_SHARE_MAX) as u64 / ARRAYS / page_kinds
 }
 
+/// How many copies of something of `bytes` bytes are read one after another so that no cache holds them: `least_bytes` together,
+/// `times` as many where there is room.
+///
+/// # Errors
+/// Why there is not enough memory, `what` being the name of it.
+pub(super) fn copies(machine: &Machine, what: &str, bytes: u64, least_bytes: u64, times: u64) -> Result<u32, String> {
+    // As much again as the arrays, which are there as well.
+    let room = room(machine, 1) * ARRAYS;
+    let least = least_bytes.div_ceil(bytes);
+    let copies = least.saturating_mul(times).min(room / bytes);
+    if copies < least {
+        return Err(format!(
+            "too little memory: {} MiB of {what} do not fit in the {} MiB that may be used; fewer would be read from the cache",
+            least.saturating_mul(bytes).div_ceil(1 << 20),
+            room >> 20
+        ));
+    }
+    Ok(copies as u32)
+}
+
 /// What must not be mistaken for memory: the last-level caches told, or where the resident curve was seen to fall for the last
 /// time.
 pub(super) fn last_cache_bytes(known: Known) -> u64 {
     let machine = known.machine;
-    let levels = levels(known.curve("memory.read.resident"), &machine.device.caches, machine.environment.threads);
+    let levels = levels(known.curve(&resident_id()), &machine.device.caches, machine.environment.threads);
     cache_bytes(machine).max(levels.last_bytes.unwrap_or(0))
 }
 

@@ -15,7 +15,8 @@ mod overhead;
 mod sustained;
 
 use crate::job::Job;
-use crate::profile::{Axis, Curve, DeviceKind, Effort, Machine, Status};
+use crate::profile::{Axis, CeilingId, Curve, DeviceKind, Effort, Flag, Machine, Status, Variant};
+use roofprobe_kernels::{Dtype, Op};
 
 pub use gates::judge;
 pub use grade::grade;
@@ -26,7 +27,7 @@ pub use sustained::{LongQuestion, sustained};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     /// The ceiling's id.
-    pub id: String,
+    pub id: CeilingId,
     /// The ways to do it; the fastest one answers.
     pub candidates: Vec<Job>,
     /// The ways that are tried when none of the candidates can be had.
@@ -36,21 +37,35 @@ pub struct Question {
     /// When it is sampled.
     pub turn: Turn,
     /// Remarks for its answer.
-    pub flags: Vec<String>,
+    pub flags: Vec<Flag>,
 }
 
 impl Question {
-    fn new(id: impl Into<String>) -> Question {
+    fn new(id: CeilingId) -> Question {
         let otherwise = (Status::Unsupported, "there is no kernel for it on this device".to_owned());
-        let id = id.into();
         let (candidates, fallback, flags) = (Vec::new(), Vec::new(), Vec::new());
         Question { id, candidates, fallback, otherwise, turn: Turn::EveryRound, flags }
+    }
+
+    /// A question that cannot be asked, with its answer.
+    fn unasked(id: CeilingId, status: Status, reason: impl Into<String>) -> Question {
+        Question { otherwise: (status, reason.into()), ..Question::new(id) }
+    }
+
+    /// The question with one candidate for each of `variants`, the expected winner first.
+    fn of(id: CeilingId, op: Op, dtype: Dtype, variants: impl IntoIterator<Item = Variant>) -> Question {
+        Question { candidates: jobs(&id, op, dtype, variants), ..Question::new(id) }
     }
 
     /// Every way to do it.
     pub fn jobs(&self) -> impl Iterator<Item = &Job> {
         self.candidates.iter().chain(&self.fallback)
     }
+}
+
+/// One job for each of `variants`.
+fn jobs(id: &CeilingId, op: Op, dtype: Dtype, variants: impl IntoIterator<Item = Variant>) -> Vec<Job> {
+    variants.into_iter().map(|variant| Job { ceiling: id.clone(), op, dtype, variant }).collect()
 }
 
 /// When a question is sampled.
@@ -72,7 +87,7 @@ pub const STAGGER: u32 = 3;
 #[derive(Clone, Debug, PartialEq)]
 pub struct CurveQuestion {
     /// The curve's id.
-    pub id: String,
+    pub id: CeilingId,
     /// The quantity along it.
     pub axis: Axis,
     /// One job per point, ascending along the axis. What the device cannot do is left out.
@@ -91,8 +106,8 @@ struct Known<'a> {
 
 impl Known<'_> {
     /// The curve of that id, where there is one.
-    fn curve(&self, id: &str) -> Option<&Curve> {
-        self.curves.iter().find(|curve| curve.id == id)
+    fn curve(&self, id: &CeilingId) -> Option<&Curve> {
+        self.curves.iter().find(|curve| curve.id == *id)
     }
 }
 
@@ -136,7 +151,7 @@ fn isas(machine: &Machine) -> impl Iterator<Item = roofprobe_kernels::Isa> + '_ 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::profile::{Cache, DeviceInfo, DeviceKind, Environment};
+    use crate::profile::{Cache, DeviceInfo, DeviceKind, Environment, Family, IdKind, Means};
 
     /// A machine that nobody has: two cores, 32 MiB of last-level cache, 16 GiB.
     pub(crate) fn machine() -> Machine {
@@ -192,7 +207,6 @@ pub(crate) mod tests {
             ids.dedup();
             assert_eq!(ids.len(), questions.len());
             assert!(questions.iter().all(|q| q.candidates.iter().all(|job| job.ceiling == q.id)));
-            assert!(questions.iter().all(|q| crate::profile::Unit::of(&q.id).is_some()));
         }
     }
 
@@ -223,7 +237,7 @@ pub(crate) mod tests {
     #[test]
     fn each_level_has_its_ceilings_and_a_missing_one_its_reason() {
         let ids = |effort| plan(&machine(), &[], effort).into_iter().map(|q| q.id).collect::<Vec<_>>();
-        let has = |ids: &[String], id: &str| ids.iter().any(|known| known == id);
+        let has = |ids: &[CeilingId], id: &str| ids.iter().any(|known| known == id);
         let (quick, standard) = (ids(Effort::Quick), ids(Effort::Standard));
         for id in ["memory.l3.read", "memory.dram.triad", "latency.l2", "latency.dram"] {
             assert!(has(&quick, id) && has(&standard, id), "{id}");
@@ -247,14 +261,14 @@ pub(crate) mod tests {
 
     #[test]
     fn arrays_grow_with_the_cache_that_the_curve_shows() {
-        let mut curve = Curve::empty("memory.read.resident", Status::Measured, None);
+        let mut curve = Curve::empty(levels::resident_id(), Status::Measured, None);
         curve.footprint_bytes = (13..=30).map(|octave| 1 << octave).collect();
         curve.gb_per_s = (13..=30).map(|octave| if octave <= 27 { 200.0 } else { 40.0 }).collect();
         let questions = plan(&machine(), &[curve], Effort::Standard);
         let read = questions.iter().find(|q| q.id == "memory.dram.read").unwrap();
         let footprint = read.candidates[0].variant.footprint_bytes.unwrap();
         assert!(footprint >= 4 << 27, "the curve falls beyond 128 MiB: {footprint}");
-        assert!(read.flags[0].contains("32 MiB"), "{:?}", read.flags);
+        assert!(read.flags[0].to_string().contains("32 MiB"), "{:?}", read.flags);
     }
 
     #[test]
@@ -263,7 +277,8 @@ pub(crate) mod tests {
         machine.environment.memory_available_bytes = 512 << 20;
         for curve in survey(&machine, Effort::Standard) {
             // A cache of keys and values fits where three arrays do not.
-            let resident = curve.id.ends_with(".resident") || curve.id.starts_with("attention.");
+            let resident = [levels::resident_id(), CeilingId::latency_curve()].contains(&curve.id)
+                || curve.id.family() == Family::Attention;
             assert_eq!(curve.points.is_empty(), !resident, "{}", curve.id);
             let most = curve.points.iter().filter_map(|job| job.variant.footprint_bytes).max();
             assert!(most.is_none_or(|bytes| bytes <= 70 << 20), "{}: {most:?}", curve.id);
@@ -279,7 +294,7 @@ pub(crate) mod tests {
         let mut machine = machine();
         machine.environment.threads = 1;
         for curve in survey(&machine, Effort::Standard) {
-            assert_eq!(curve.points.is_empty(), curve.id.ends_with(".threads"), "{}", curve.id);
+            assert_eq!(curve.points.is_empty(), curve.axis == Axis::Threads, "{}", curve.id);
         }
     }
 
@@ -298,7 +313,10 @@ pub(crate) mod tests {
     fn one_core_is_asked_beside_all_where_there_are_more() {
         let mut machine = machine();
         let singles = |machine: &Machine| -> Vec<Question> {
-            plan(machine, &[], Effort::Quick).into_iter().filter(|q| q.id.ends_with(".single")).collect()
+            plan(machine, &[], Effort::Quick)
+                .into_iter()
+                .filter(|q| matches!(q.id.kind(), IdKind::Compute { means: Means::Single, .. }))
+                .collect()
         };
         let found = singles(&machine);
         assert!(found.iter().any(|q| q.id == "compute.f32.single"));

@@ -1,5 +1,6 @@
 //! One ceiling: what became of it, its value with its interval, how it was got, and every sample.
 
+use super::{CeilingId, Flag};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -52,7 +53,7 @@ impl fmt::Display for Status {
 #[serde(deny_unknown_fields)]
 pub struct Ceiling {
     /// Path-like name, such as `memory.dram.read` or `compute.f32.avx2`.
-    pub id: String,
+    pub id: CeilingId,
     /// What became of it.
     pub status: Status,
     /// Why it is not simply `measured`.
@@ -112,7 +113,7 @@ pub struct Ceiling {
     pub source: Option<String>,
     /// Remarks that do not change the status.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub flags: Vec<String>,
+    pub flags: Vec<Flag>,
 }
 
 /// A cluster of samples.
@@ -302,7 +303,7 @@ pub struct Trial {
     pub value: f64,
 }
 
-/// The unit of a ceiling's value, decided by the first word of its id.
+/// The unit of a ceiling's value; [`CeilingId::unit`] decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// 10⁹ bytes per second.
@@ -316,30 +317,6 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The unit of the ceiling named `id`; `None` when the id belongs to no known family.
-    pub fn of(id: &str) -> Option<Unit> {
-        match id.split('.').next()? {
-            // A prompt reads its cache many times over: arithmetic is what it is measured by.
-            "attention" if is_prefill(id) => Some(Unit::GflopPerS),
-            "memory" | "transfer" | "attention" => Some(Unit::GbPerS),
-            "compute" | "matmul" => Some(Unit::GflopPerS),
-            "latency" => Some(Unit::Ns),
-            "overhead" => Some(Unit::Us),
-            _ => None,
-        }
-    }
-
-    /// The other figure that the ceiling named `id` carries beside its value: the same passes counted in bytes of weights
-    /// (matmul) or in operations (attention).
-    pub fn second_of(id: &str) -> Option<Unit> {
-        match id.split('.').next()? {
-            "matmul" => Some(Unit::GbPerS),
-            "attention" if is_prefill(id) => Some(Unit::GbPerS),
-            "attention" => Some(Unit::GflopPerS),
-            _ => None,
-        }
-    }
-
     /// The key of a value in this unit.
     pub const fn key(self) -> &'static str {
         match self {
@@ -366,19 +343,15 @@ impl Unit {
     }
 }
 
-/// Whether an attention's id is of a prompt's.
-fn is_prefill(id: &str) -> bool {
-    id.split('.').nth(2).is_some_and(|word| word.starts_with("prefill"))
-}
-
 impl Ceiling {
     /// A ceiling without a value.
-    pub fn without_value(id: &str, status: Status, reason: impl Into<String>) -> Ceiling {
+    pub fn without_value(id: CeilingId, status: Status, reason: impl Into<String>) -> Ceiling {
         Ceiling { reason: Some(reason.into()), ..Ceiling::empty(id, status) }
     }
 
     /// A ceiling with a value in its own unit and nothing else yet.
-    pub fn with_value(id: &str, status: Status, unit: Unit, value: f64) -> Ceiling {
+    pub fn with_value(id: CeilingId, status: Status, value: f64) -> Ceiling {
+        let unit = id.unit();
         let mut ceiling = Ceiling::empty(id, status);
         ceiling.set(unit, value);
         ceiling
@@ -405,9 +378,9 @@ impl Ceiling {
         }
     }
 
-    fn empty(id: &str, status: Status) -> Ceiling {
+    fn empty(id: CeilingId, status: Status) -> Ceiling {
         Ceiling {
-            id: id.to_owned(),
+            id,
             status,
             reason: None,
             gb_per_s: None,
@@ -431,13 +404,13 @@ impl Ceiling {
 
     /// The value in the unit that the id calls for.
     pub fn value(&self) -> Option<(f64, Unit)> {
-        let unit = Unit::of(&self.id)?;
+        let unit = self.id.unit();
         Some((self.figure(unit)?, unit))
     }
 
     /// The figure beside the value, where this kind of ceiling has one.
     pub fn second(&self) -> Option<(f64, Unit)> {
-        let unit = Unit::second_of(&self.id)?;
+        let unit = self.id.second_unit()?;
         Some((self.figure(unit)?, unit))
     }
 }

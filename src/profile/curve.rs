@@ -1,6 +1,6 @@
 //! A curve: one rate or time over one quantity, point by point, with its intervals and every sample.
 
-use super::{Status, Unit, Variant};
+use super::{CeilingId, Flag, Status, Unit, Variant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Curve {
     /// Path-like name, such as `memory.read.resident`.
-    pub id: String,
+    pub id: CeilingId,
     /// What became of it.
     pub status: Status,
     /// Why it is not simply `measured`.
@@ -59,7 +59,7 @@ pub struct Curve {
     pub sample_values: Vec<Vec<f64>>,
     /// Remarks: what was left out, and what the device said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub flags: Vec<String>,
+    pub flags: Vec<Flag>,
 }
 
 /// The quantity along a curve.
@@ -139,9 +139,9 @@ impl Axis {
 
 impl Curve {
     /// A curve without points yet.
-    pub fn empty(id: &str, status: Status, reason: Option<String>) -> Curve {
+    pub fn empty(id: CeilingId, status: Status, reason: Option<String>) -> Curve {
         Curve {
-            id: id.to_owned(),
+            id,
             status,
             reason,
             footprint_bytes: Vec::new(),
@@ -195,7 +195,7 @@ impl Curve {
 
     /// The values in the unit that the id calls for; `None` where a curve cannot have that unit, or has no values.
     pub fn values(&self) -> Option<(&[f64], Unit)> {
-        let unit = Unit::of(&self.id)?;
+        let unit = self.id.unit();
         let values = match unit {
             Unit::GbPerS => &self.gb_per_s,
             Unit::GflopPerS => &self.gflop_per_s,
@@ -207,11 +207,11 @@ impl Curve {
 
     /// Puts the values in the unit that the id calls for.
     pub fn set_values(&mut self, values: Vec<f64>) {
-        match Unit::of(&self.id) {
-            Some(Unit::GbPerS) => self.gb_per_s = values,
-            Some(Unit::GflopPerS) => self.gflop_per_s = values,
-            Some(Unit::Ns) => self.ns = values,
-            Some(Unit::Us) | None => {}
+        match self.id.unit() {
+            Unit::GbPerS => self.gb_per_s = values,
+            Unit::GflopPerS => self.gflop_per_s = values,
+            Unit::Ns => self.ns = values,
+            Unit::Us => {}
         }
     }
 }

@@ -7,22 +7,28 @@
 mod ceiling;
 mod curve;
 mod environment;
+mod flag;
 mod gpu;
+mod id;
 mod read;
 mod validate;
+mod words;
 mod write;
 
-use crate::units::{BytesPerSecond, FlopsPerSecond};
+use roofprobe_kernels::{Dtype, Op};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use ceiling::{Ceiling, Layout, Mode, Pages, Reduction, Status, Stores, Trial, Unit, Variant};
 pub use curve::{Axis, Curve};
 pub use environment::{Environment, Grade};
+pub use flag::Flag;
 pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
+pub use id::{CeilingId, IdKind, NotAnId};
 #[cfg(feature = "cli")]
 pub use read::load;
 pub use read::parse;
+pub use words::{AttentionExtents, AttentionPhase, Family, Means, MemoryLevel, Word};
 #[cfg(feature = "cli")]
 pub use write::save;
 pub use write::to_toml;
@@ -75,11 +81,11 @@ pub enum DeviceKind {
 }
 
 impl DeviceKind {
-    /// The level, in ids of ceilings, that holds what no cache can: the host's memory, or the video memory.
-    pub const fn main_memory(self) -> &'static str {
+    /// The level that holds what no cache can: the host's memory, or the video memory.
+    pub const fn main_memory(self) -> MemoryLevel {
         match self {
-            DeviceKind::Cpu => "dram",
-            DeviceKind::Gpu => "vram",
+            DeviceKind::Cpu => MemoryLevel::Dram,
+            DeviceKind::Gpu => MemoryLevel::Vram,
         }
     }
 }
@@ -249,23 +255,19 @@ pub struct Provenance {
 
 impl Profile {
     /// The ceiling of that id, whatever its status.
-    pub fn ceiling(&self, id: &str) -> Option<&Ceiling> {
-        self.ceiling.iter().find(|c| c.id == id)
+    pub fn ceiling<Id: ?Sized>(&self, id: &Id) -> Option<&Ceiling>
+    where
+        CeilingId: PartialEq<Id>,
+    {
+        self.ceiling.iter().find(|c| c.id == *id)
     }
 
     /// The curve of that id, whatever its status.
-    pub fn curve(&self, id: &str) -> Option<&Curve> {
-        self.curve.iter().find(|c| c.id == id)
-    }
-
-    /// The bandwidth of that id, where the profile has one.
-    pub fn bandwidth(&self, id: &str) -> Option<BytesPerSecond> {
-        self.ceiling(id)?.gb_per_s.map(BytesPerSecond::from_giga)
-    }
-
-    /// The compute rate of that id, where the profile has one.
-    pub fn compute(&self, id: &str) -> Option<FlopsPerSecond> {
-        self.ceiling(id)?.gflop_per_s.map(FlopsPerSecond::from_giga)
+    pub fn curve<Id: ?Sized>(&self, id: &Id) -> Option<&Curve>
+    where
+        CeilingId: PartialEq<Id>,
+    {
+        self.curve.iter().find(|c| c.id == *id)
     }
 
     /// What is known of the machine before anything is timed; none where nothing was measured.
@@ -294,24 +296,25 @@ impl Profile {
 impl Summary {
     /// The summary that belongs to these ceilings.
     pub fn of(ceilings: &[Ceiling]) -> Summary {
-        let value = |id: &str| ceilings.iter().find(|c| c.id == id).and_then(Ceiling::value).map(|(v, _)| v);
-        let of_memory = |kind: DeviceKind, access: &str| value(&format!("memory.{}.{access}", kind.main_memory()));
-        let [dram_read, vram_read] = [DeviceKind::Cpu, DeviceKind::Gpu].map(|kind| of_memory(kind, "read"));
+        let value =
+            |id: CeilingId| ceilings.iter().find(|c| c.id == id).and_then(Ceiling::value).map(|(value, _)| value);
+        let of_memory = |kind: DeviceKind, access| value(CeilingId::memory(kind.main_memory(), access));
+        let best = |dtype| value(CeilingId::compute(dtype, Means::Best));
+        let [dram_read, vram_read] = [DeviceKind::Cpu, DeviceKind::Gpu].map(|kind| of_memory(kind, Op::Read));
         let read = dram_read.or(vram_read);
         let ridge = |compute: Option<f64>| Some(crate::units::four_digits(compute? / read?));
-        let [f64_, f32_, f16, bf16, i8_] =
-            ["compute.f64", "compute.f32", "compute.f16", "compute.bf16", "compute.i8"].map(value);
+        let [f64_, f32_, f16, bf16, i8_] = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8].map(best);
         Summary {
             dram_read_gb_per_s: dram_read,
-            dram_copy_gb_per_s: of_memory(DeviceKind::Cpu, "copy"),
-            dram_triad_gb_per_s: of_memory(DeviceKind::Cpu, "triad"),
+            dram_copy_gb_per_s: of_memory(DeviceKind::Cpu, Op::Copy),
+            dram_triad_gb_per_s: of_memory(DeviceKind::Cpu, Op::Triad),
             vram_read_gb_per_s: vram_read,
-            vram_copy_gb_per_s: of_memory(DeviceKind::Gpu, "copy"),
-            vram_triad_gb_per_s: of_memory(DeviceKind::Gpu, "triad"),
+            vram_copy_gb_per_s: of_memory(DeviceKind::Gpu, Op::Copy),
+            vram_triad_gb_per_s: of_memory(DeviceKind::Gpu, Op::Triad),
             f64_gflop_per_s: f64_,
             f32_gflop_per_s: f32_,
             f16_gflop_per_s: f16,
-            f16_coopmat_gflop_per_s: value("compute.f16.coopmat"),
+            f16_coopmat_gflop_per_s: value(CeilingId::compute(Dtype::F16, Means::CooperativeMatrix)),
             bf16_gflop_per_s: bf16,
             i8_gflop_per_s: i8_,
             ridge_f32_flop_per_byte: ridge(f32_),

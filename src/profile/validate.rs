@@ -145,11 +145,9 @@ impl Profile {
 }
 
 fn validate_ceiling(ceiling: &Ceiling) -> Result<()> {
-    let Some(unit) = unit_of(&ceiling.id) else {
-        return Err(Error::misuse("id: is not a ceiling id such as memory.dram.read or compute.f32"));
-    };
+    let unit = ceiling.id.unit();
     for other in [Unit::GbPerS, Unit::GflopPerS, Unit::Ns, Unit::Us] {
-        if other != unit && Unit::second_of(&ceiling.id) != Some(other) && ceiling.figure(other).is_some() {
+        if other != unit && ceiling.id.second_unit() != Some(other) && ceiling.figure(other).is_some() {
             return Err(Error::misuse(format!("{}: this ceiling is in {} alone", other.key(), unit.symbol())));
         }
     }
@@ -208,14 +206,6 @@ fn validate_ceiling(ceiling: &Ceiling) -> Result<()> {
     Ok(())
 }
 
-/// The unit that a well-formed id calls for.
-fn unit_of(id: &str) -> Option<Unit> {
-    let plain = |word: &str| {
-        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-    };
-    Unit::of(id).filter(|_| id.split('.').all(plain))
-}
-
 fn reasoned(status: Status, reason: Option<&str>) -> Result<()> {
     if !matches!(status, Status::Measured | Status::Quoted) && reason.is_none() {
         return Err(Error::misuse(format!("status \"{status}\" needs a reason")));
@@ -224,9 +214,10 @@ fn reasoned(status: Status, reason: Option<&str>) -> Result<()> {
 }
 
 fn validate_curve(curve: &Curve) -> Result<()> {
-    let Some(unit) = unit_of(&curve.id).filter(|unit| *unit != Unit::Us) else {
+    let unit = curve.id.unit();
+    if unit == Unit::Us {
         return Err(Error::misuse("id: is not a curve id such as memory.read.resident or latency.resident"));
-    };
+    }
     let points = Axis::ALL.into_iter().map(|axis| curve.along(axis).len()).max().unwrap_or(0);
     if points > POINTS_MAX {
         return Err(Error::misuse(format!("{points} points; at most {POINTS_MAX} are read")));

@@ -2,8 +2,10 @@
 
 use super::cell::{Cell, significant};
 use super::table::{Column, column};
-use crate::profile::{Ceiling, DeviceKind, Profile};
-use roofprobe_kernels::Isa;
+use crate::profile::{
+    AttentionExtents, AttentionPhase, Ceiling, CeilingId, DeviceKind, Family, IdKind, Means, MemoryLevel, Profile, Word,
+};
+use roofprobe_kernels::{Dtype, Op};
 use serde_json::{Map, Value};
 
 /// A ceiling and its variant, key by key as the profile has it.
@@ -41,21 +43,24 @@ const VARIANT: [&str; 25] = [
     "staged",
 ];
 
-/// Families of a GPU's ceilings in the order that people read them: from its memory inwards, then what it does with it,
-/// then what reaching it costs. Others follow.
-const GPU_ORDER: [&str; 11] = [
-    "memory.vram",
-    "memory.dram",
-    "memory.cache",
-    "memory.workgroup",
-    "memory",
-    "latency",
-    "compute",
-    "matmul",
-    "attention",
-    "overhead",
-    "transfer",
-];
+/// The place of a GPU's ceiling in the order that people read them: from its memory inwards, then what it does with it, then
+/// what reaching it costs.
+fn gpu_place(id: &CeilingId) -> usize {
+    const LEVELS: [MemoryLevel; 4] =
+        [MemoryLevel::Vram, MemoryLevel::Dram, MemoryLevel::GpuCache, MemoryLevel::Workgroup];
+    const FAMILIES: [Family; 7] = [
+        Family::Memory,
+        Family::Latency,
+        Family::Compute,
+        Family::Matmul,
+        Family::Attention,
+        Family::Overhead,
+        Family::Transfer,
+    ];
+    let of_level = id.level().filter(|_| id.family() == Family::Memory);
+    let level = LEVELS.iter().position(|level| Some(*level) == of_level);
+    level.unwrap_or_else(|| LEVELS.len() + FAMILIES.iter().take_while(|family| **family != id.family()).count())
+}
 
 /// How many readers ask for a ceiling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,20 +77,36 @@ pub(super) enum Rank {
 
 impl Rank {
     /// The rank of a ceiling, or of a quantity of a comparison.
-    pub(super) fn of(id: &str) -> Rank {
-        let main = |level: &str| ["dram", "vram", "main"].contains(&level);
-        match id.split('.').collect::<Vec<_>>().as_slice() {
-            ["memory", level, "read" | "write"] if main(level) => Rank::First,
-            ["compute", "f32" | "bf16" | "i8"] => Rank::First,
-            ["matmul", "q8_0" | "q4_k", "m1" | "m512"] => Rank::First,
-            ["attention", "f16", "decode"] => Rank::First,
-            ["memory", _, "read"] | ["compute", _] | ["attention", _, "decode" | "prefill"] => Rank::Summary,
-            ["latency", level] if main(level) => Rank::Summary,
-            ["compute", _, "coopmat"] => Rank::Summary,
-            ["memory", level, "copy" | "triad"] if main(level) => Rank::Main,
+    pub(super) fn of(id: &CeilingId) -> Rank {
+        use MemoryLevel::{Dram, Main, Vram};
+        let main = matches!(id.level(), Some(Dram | Vram | Main));
+        let dtype = id.dtype();
+        match id.kind() {
+            IdKind::Memory { access: Word::Known(access), sustained: false, .. } => match access {
+                Op::Read | Op::Write if main => Rank::First,
+                Op::Read => Rank::Summary,
+                Op::Copy | Op::Triad if main => Rank::Main,
+                _ => Rank::Rest,
+            },
+            IdKind::Compute { means: Means::Best, .. } => match dtype {
+                Some(Dtype::F32 | Dtype::Bf16 | Dtype::I8) => Rank::First,
+                _ => Rank::Summary,
+            },
+            IdKind::Compute { means: Means::CooperativeMatrix, .. } => Rank::Summary,
             // What one instruction set of several reaches is for those who write kernels.
-            ["compute", _, way, ..] if !Isa::ALL.iter().any(|isa| isa.name() == *way) => Rank::Main,
-            ["matmul", _, "m1" | "m512"] | ["latency" | "overhead" | "transfer", ..] => Rank::Main,
+            IdKind::Compute { .. } if id.isa().is_none() => Rank::Main,
+            IdKind::Matmul { tokens: 1 | 512, .. } => match dtype {
+                Some(Dtype::Q8_0 | Dtype::Q4K) => Rank::First,
+                _ => Rank::Main,
+            },
+            IdKind::Attention { phase, extents: AttentionExtents::Usual, .. } => match phase {
+                AttentionPhase::Decode if dtype == Some(Dtype::F16) => Rank::First,
+                AttentionPhase::Decode | AttentionPhase::Prefill => Rank::Summary,
+                AttentionPhase::Other(_) => Rank::Rest,
+            },
+            IdKind::Latency { .. } if main => Rank::Summary,
+            IdKind::Latency { .. } | IdKind::Overhead { .. } | IdKind::Transfer { .. } => Rank::Main,
+            IdKind::Other(Family::Latency | Family::Overhead | Family::Transfer) => Rank::Main,
             _ => Rank::Rest,
         }
     }
@@ -95,11 +116,7 @@ impl Rank {
 pub(super) fn ordered(profile: &Profile) -> Vec<Row<'_>> {
     let mut ceilings: Vec<&Ceiling> = profile.ceiling.iter().collect();
     if profile.device.kind == DeviceKind::Gpu {
-        let belongs = |id: &str, family: &str| {
-            id.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        let place = |id: &str| GPU_ORDER.iter().position(|family| belongs(id, family)).unwrap_or(GPU_ORDER.len());
-        ceilings.sort_by_key(|c| place(&c.id));
+        ceilings.sort_by_key(|c| gpu_place(&c.id));
     }
     let variant = |ceiling: &Ceiling| match serde_json::to_value(&ceiling.variant) {
         Ok(Value::Object(keys)) => keys,

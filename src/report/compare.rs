@@ -5,10 +5,10 @@ use super::cell::{Cell, significant};
 use super::table::{Column, Report, Shown, Table, column, grouped};
 use crate::compare::{Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict};
 use crate::error::{Error, Result};
+use crate::evaluate::Note;
 use crate::evaluate::ProfileFacts;
 use crate::model::Phase;
 use crate::profile::{GpuClass, Status};
-use crate::roofline::Note;
 
 /// How to read a ratio.
 const RATIO_NOTE: &str =
@@ -290,6 +290,7 @@ fn lines(comparison: &Comparison) -> Vec<Line<'_>> {
         for (profile, entry) in comparison.profiles.iter().zip(&quantity.entries) {
             let entry = entry.as_ref().map(|entry| (entry, quantity.same_extents));
             let (unit, quantity, profile) = (quantity.unit, &quantity.quantity, &profile.profile);
+            let quantity = quantity.as_str();
             lines.push(Line { model: None, quantity, unit, profile, entry, speed: None });
         }
     }

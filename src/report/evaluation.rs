@@ -4,9 +4,9 @@ use super::cell::{Cell, digits, mib};
 use super::table::{Column, Report, Shown, Table, column, grouped};
 use super::{advice, operations};
 use crate::error::{Error, Result};
+use crate::evaluate::Note;
 use crate::evaluate::{Evaluation, PhaseResult, RoofKind, Speed};
 use crate::model::Phase;
-use crate::roofline::Note;
 
 /// How to read the table of speeds.
 const SPEED_NOTES: [&str; 2] = [

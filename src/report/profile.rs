@@ -5,7 +5,7 @@ use super::cell::{digits, significant};
 use super::machine;
 use super::table::{Report, Shown, Table, grouped};
 use crate::error::{Error, Result};
-use crate::profile::{Ceiling, Curve, DeviceKind, GpuClass, Profile, Status};
+use crate::profile::{Ceiling, Curve, DeviceKind, Flag, GpuClass, Profile, Status};
 
 /// Ceilings that a summary has at least, where the profile has them.
 const ENOUGH: usize = 6;
@@ -129,7 +129,7 @@ fn ridges(profile: &Profile) -> Option<String> {
     let words: Vec<String> =
         ridges.into_iter().filter_map(|(dtype, ridge)| Some(format!("{dtype} {}", significant(ridge?)))).collect();
     let memory = if summary.dram_read_gb_per_s.is_some() { DeviceKind::Cpu } else { DeviceKind::Gpu };
-    let memory = memory.main_memory().to_uppercase();
+    let memory = memory.main_memory().to_string().to_uppercase();
     let line =
         || format!("Ridge points, FLOP per byte of {memory} read: {}. Below them memory binds.", words.join(", "));
     (!words.is_empty()).then(line)
@@ -180,7 +180,7 @@ fn modes(ceiling: &Ceiling) -> Option<String> {
 /// Remarks of ceilings; those of one kind on one line. Modes have a line of their own.
 fn flags(rows: &[Row]) -> Vec<String> {
     let all = rows.iter().map(|row| row.ceiling).flat_map(|c| c.flags.iter().map(move |flag| (flag, c.id.to_string())));
-    let groups = grouped(all.filter(|(flag, _)| !flag.starts_with("more than one mode")));
+    let groups = grouped(all.filter(|(flag, _)| **flag != Flag::Modes));
     groups.into_iter().map(|(flag, ids)| format!("{flag}: {}", ids.join(", "))).collect()
 }
 

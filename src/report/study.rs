@@ -5,7 +5,7 @@ use super::evaluation::POTENTIAL_NOTES;
 use super::table::{Column, Report, Table, column, grouped};
 use crate::error::{Error, Result};
 use crate::evaluate::RoofKind;
-use crate::study::{Attention, Case, Finding, Part, PartKind, Regime, RidgePoint, Standing, Study};
+use crate::study::{AttentionKind, Finding, PartKind, PartResult, Regime, RidgePoint, ScenarioResult, Standing, Study};
 
 const SCENARIO_NOTE: &str = "A scenario is its prompt and its answer. FLOP/B: all matmul FLOPs over all bytes of weights and \
      cache. G steps: the same were the answer's first token decoded, too. tokens/s: of the answer, from end to end.";
@@ -14,8 +14,8 @@ const UNDECIDED_NOTE: &str = "undecided: the interval of the ridge contains the 
 /// A part of a case under one roof.
 struct Row<'r> {
     study: &'r Study,
-    case: &'r Case,
-    part: &'r Part,
+    case: &'r ScenarioResult,
+    part: &'r PartResult,
     standing: &'r Standing,
 }
 
@@ -45,7 +45,7 @@ pub fn report(study: &Study) -> Result<Report> {
 /// Each case as a whole: its speeds, and where it stands.
 fn cases(study: &Study) -> Vec<Table> {
     let row = |case| {
-        let part = Case::whole(case);
+        let part = ScenarioResult::whole(case);
         Row { study, case, part, standing: part.under(study.roof) }
     };
     let rows: Vec<Row> = study.cases.iter().map(row).collect();
@@ -86,7 +86,7 @@ const fn roof_note(study: &Study) -> &'static str {
 }
 
 /// The side of the ridge, where it is decided.
-fn regime(part: &Part) -> &'static str {
+fn regime(part: &PartResult) -> &'static str {
     match part.regime_decided {
         Some(Regime::Memory) => "memory-bound",
         Some(Regime::Compute) => "compute-bound",
@@ -95,7 +95,7 @@ fn regime(part: &Part) -> &'static str {
 }
 
 /// What the cases are called, each once, in the order of the cases.
-fn each_once(study: &Study, name: fn(&Case) -> &str) -> Vec<&str> {
+fn each_once(study: &Study, name: fn(&ScenarioResult) -> &str) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for name in study.cases.iter().map(name) {
         if !names.contains(&name) {
@@ -110,7 +110,7 @@ fn depths(study: &Study) -> Table {
     let scenarios = each_once(study, |case| &case.scenario);
     let profile = study.cases.first().map(|case| case.profile.as_str());
     let mut rows: Vec<Vec<Cell>> = Vec::new();
-    let here: Vec<&Case> = study.cases.iter().filter(|case| Some(case.profile.as_str()) == profile).collect();
+    let here: Vec<&ScenarioResult> = study.cases.iter().filter(|case| Some(case.profile.as_str()) == profile).collect();
     for cases in here.chunk_by(|a, b| (&a.model, a.layers) == (&b.model, b.layers)) {
         let first = cases[0];
         let mut row = vec![
@@ -152,7 +152,7 @@ fn regimes(study: &Study) -> Table {
                 Cell::text(part.part.name()),
                 Cell::number(part.oi),
             ];
-            let same = |other: &&Case| (&other.model, &other.scenario) == (&case.model, &case.scenario);
+            let same = |other: &&ScenarioResult| (&other.model, &other.scenario) == (&case.model, &case.scenario);
             for profile in &profiles {
                 let there = study.cases.iter().filter(same).find(|other| other.profile == *profile);
                 let there = there.and_then(|other| other.part(part.part));
@@ -236,7 +236,7 @@ fn at_peak<'r>() -> [Column<Row<'r>>; 3] {
 /// A part of a case under one roof, under the names of the record.
 fn columns<'r>() -> Vec<Column<Row<'r>>> {
     let attention = |r: &Row| match r.case.attention {
-        Attention::Latent => Cell::phrase(r.case.attention.name(), format!("MLA, {}", r.case.runtime)),
+        AttentionKind::Latent => Cell::phrase(r.case.attention.name(), format!("MLA, {}", r.case.runtime)),
         other => Cell::text(other.name()),
     };
     vec![

@@ -30,7 +30,7 @@ pub(super) struct Launch {
 pub struct By<'a> {
     /// The ceiling, or the lower of two that the rate lies between.
     pub from: &'a str,
-    /// The upper one; the same where one ceiling tells.
+    /// The upper one; the same where it is one ceiling's.
     pub to: &'a str,
     /// Whether its FLOPs were divided by a compute rate or its bytes by a bandwidth.
     pub counted: Resource,

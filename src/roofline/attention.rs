@@ -3,7 +3,7 @@
 use super::Note;
 use super::ladder::{Interval, Ladder, measured};
 use crate::model::TensorType;
-use crate::profile::{Profile, Unit};
+use crate::profile::{AttentionExtents, AttentionPhase, CeilingId, IdKind, Profile, Unit};
 use roofprobe_kernels::Dtype;
 
 /// A ceiling of attention with the extents that it was measured at.
@@ -37,14 +37,20 @@ pub(super) struct AttentionRates<'a> {
 
 impl<'a> AttentionRates<'a> {
     /// What `profile` has; without any, why what is there was left out.
-    fn of(profile: &'a Profile, dtype: Dtype, word: &str, unit: Unit) -> Result<AttentionRates<'a>, Vec<Note>> {
+    fn of(
+        profile: &'a Profile,
+        dtype: Dtype,
+        pass: &AttentionPhase,
+        unit: Unit,
+    ) -> Result<AttentionRates<'a>, Vec<Note>> {
         let (mut variants, mut notes) = (Vec::new(), Vec::new());
-        let name = format!("attention.{}.{word}", dtype.name());
-        for ceiling in &profile.ceiling {
-            let rest = ceiling.id.strip_prefix(&name);
-            if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(".g")) {
-                continue;
+        let asked = |id: &CeilingId| match id.kind() {
+            IdKind::Attention { cache, phase, extents: AttentionExtents::Usual | AttentionExtents::Heads { .. } } => {
+                cache.known() == Some(dtype) && phase == pass
             }
+            _ => false,
+        };
+        for ceiling in profile.ceiling.iter().filter(|ceiling| asked(&ceiling.id)) {
             let (rate, doubts) = match measured(ceiling, unit) {
                 Ok(found) => found,
                 Err(why) => {
@@ -60,7 +66,7 @@ impl<'a> AttentionRates<'a> {
                 continue;
             };
             variants.push(Heads {
-                id: &ceiling.id,
+                id: ceiling.id.as_str(),
                 group: heads as f64 / kv_heads as f64,
                 head_dim: head_dim as f64,
                 context: context as f64,
@@ -71,7 +77,8 @@ impl<'a> AttentionRates<'a> {
         let speed = |place: &usize| variants[*place].group * variants[*place].rate[1];
         let fastest = (0..variants.len()).max_by(|a, b| speed(a).total_cmp(&speed(b))).unwrap_or_default();
         let most = variants.iter().map(|heads| heads.group).fold(0.0, f64::max);
-        let curve = profile.curve(&format!("{name}.context")).and_then(Ladder::along).map(|curve| {
+        let context = CeilingId::attention(dtype, pass.clone(), AttentionExtents::Context);
+        let curve = profile.curve(&context).and_then(Ladder::along).map(|curve| {
             let own = variants.iter().map(|heads| curve.at(heads.context).rate[1]).collect();
             (curve, own)
         });
@@ -143,22 +150,24 @@ pub(super) struct Attentions<'a> {
 
 impl<'a> Attentions<'a> {
     pub(super) fn of(profile: &'a Profile) -> Attentions<'a> {
-        let all = |word: &str, unit| {
+        let all = |phase: &AttentionPhase, unit| {
             let mut placed: [Option<AttentionRates>; Dtype::ALL.len()] = Default::default();
             for dtype in Dtype::ALL {
-                placed[dtype as usize] = AttentionRates::of(profile, dtype, word, unit).ok();
+                placed[dtype as usize] = AttentionRates::of(profile, dtype, phase, unit).ok();
             }
             placed
         };
-        let missing = [("decode", Unit::GbPerS), ("prefill", Unit::GflopPerS)].map(|(word, unit)| {
-            let left_out = AttentionRates::of(profile, Dtype::F16, word, unit).err().unwrap_or_default();
+        let passes = [(AttentionPhase::Decode, Unit::GbPerS), (AttentionPhase::Prefill, Unit::GflopPerS)];
+        let missing = passes.each_ref().map(|(phase, unit)| {
+            let left_out = AttentionRates::of(profile, Dtype::F16, phase, *unit).err().unwrap_or_default();
             if left_out.is_empty() {
-                format!("attention.f16.{word} is not in the profile")
+                format!("attention.f16.{phase} is not in the profile")
             } else {
                 left_out.iter().map(Note::to_string).collect::<Vec<_>>().join("; ")
             }
         });
-        Attentions { decode: all("decode", Unit::GbPerS), prefill: all("prefill", Unit::GflopPerS), missing }
+        let [decode, prefill] = passes.each_ref().map(|(phase, unit)| all(phase, *unit));
+        Attentions { decode, prefill, missing }
     }
 
     /// What answers for decode steps over a cache of that type: its nearest type's, else f16's.

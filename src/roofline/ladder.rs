@@ -3,7 +3,7 @@
 use super::Note;
 use super::roofs::{doubts, interval, reason};
 use crate::model::TensorType;
-use crate::profile::{Ceiling, Curve, Profile, Unit};
+use crate::profile::{Ceiling, Curve, Family, Profile, Unit};
 use roofprobe_kernels::Dtype;
 use std::cmp::Ordering;
 
@@ -58,7 +58,7 @@ impl<'a> Ladder<'a> {
         let rung = |(place, (&at, &value)): (usize, (&u64, &f64))| {
             let end = |ends: &[f64]| ends.get(place).copied().unwrap_or(value);
             let rate = [end(&curve.low).min(value), value, end(&curve.high).max(value)];
-            Rung::new(&curve.id, at as f64, rate, Vec::new())
+            Rung::new(curve.id.as_str(), at as f64, rate, Vec::new())
         };
         Ladder::new(places.iter().zip(values).enumerate().map(rung).collect(), Vec::new())
     }
@@ -126,7 +126,7 @@ impl<'a> Ladders<'a> {
             placed[place] = Some(found);
         }
         if placed.iter().all(Option::is_none) {
-            let without = profile.ceiling.iter().find(|ceiling| ceiling.id.starts_with("matmul."));
+            let without = profile.ceiling.iter().find(|ceiling| ceiling.id.family() == Family::Matmul);
             return Err(without.map_or_else(
                 || "no matmul ceiling is in the profile".to_owned(),
                 |ceiling| {
@@ -161,10 +161,10 @@ impl<'a> Ladders<'a> {
 fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
     let (mut rungs, mut left_out) = (Vec::new(), Vec::new());
     for ceiling in &profile.ceiling {
-        let Some(tokens) = tokens_of(&ceiling.id, dtype) else { continue };
+        let Some(tokens) = ceiling.id.tokens().filter(|_| ceiling.id.dtype() == Some(dtype)) else { continue };
         match measured(ceiling, Unit::GflopPerS) {
             Ok((rate, notes)) => {
-                rungs.push(Rung::new(&ceiling.id, tokens as f64, rate.map(|giga| giga * 1e9), notes));
+                rungs.push(Rung::new(ceiling.id.as_str(), tokens as f64, rate.map(|giga| giga * 1e9), notes));
             }
             Err(why) => left_out.push(Note::left_out(format!("{why}, and left out"))),
         }
@@ -176,12 +176,4 @@ fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
     let reading = Rung::new(fastest.id, fastest.at, bytes(fastest), fastest.notes.clone());
     let computing = ladder.rungs.iter().max_by(|a, b| a.rate[1].total_cmp(&b.rate[1]))?.clone();
     Some(Matmul { dtype, ladder, reading, computing })
-}
-
-/// The tokens of `matmul.<dtype>.m<tokens>`.
-///
-/// No other spelling of the number: two rungs cannot stand at one place.
-fn tokens_of(id: &str, dtype: Dtype) -> Option<u64> {
-    let tokens = id.strip_prefix("matmul.")?.strip_prefix(dtype.name())?.strip_prefix(".m")?;
-    tokens.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == tokens)
 }

@@ -107,14 +107,14 @@ impl Note {
 
     /// Adds `note` to `notes`: ceilings that share its cause to one note, and nothing twice.
     pub fn add(notes: &mut Vec<Note>, note: &Note) {
-        let same = |known: &&mut Note| {
-            (known.kind, &known.text) == (note.kind, &note.text)
-                && known.ceilings.is_empty() == note.ceilings.is_empty()
+        let same = |other: &&mut Note| {
+            (other.kind, &other.text) == (note.kind, &note.text)
+                && other.ceilings.is_empty() == note.ceilings.is_empty()
         };
-        let Some(known) = notes.iter_mut().find(same) else { return notes.push(note.clone()) };
+        let Some(other) = notes.iter_mut().find(same) else { return notes.push(note.clone()) };
         for id in &note.ceilings {
-            if !known.ceilings.contains(id) {
-                known.ceilings.push(id.clone());
+            if !other.ceilings.contains(id) {
+                other.ceilings.push(id.clone());
             }
         }
     }

@@ -2,8 +2,9 @@
 
 use super::{Arithmetic, Bound, Load, Note, NoteKind};
 use crate::error::{Error, Result};
-use crate::profile::{Ceiling, DeviceKind, Profile, Status};
+use crate::profile::{Ceiling, CeilingId, DeviceKind, Profile, Status};
 use crate::units::{BytesPerSecond, FlopsPerSecond};
+use roofprobe_kernels::Op;
 
 /// A ceiling in use: its rate with its interval, and what has to be said about it.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,11 +64,11 @@ impl<'a> Roofs<'a> {
     pub fn of(profile: &'a Profile, name: &str) -> Result<Roofs<'a>> {
         // A quoted GPU profile may call its memory by either name.
         let memories = [profile.device.kind, DeviceKind::Cpu].map(DeviceKind::main_memory);
-        let ids = |accesses: &[&str]| -> Vec<String> {
-            accesses.iter().flat_map(|access| memories.map(|level| format!("memory.{level}.{access}"))).collect()
+        let ids = |accesses: &[Op]| -> Vec<CeilingId> {
+            accesses.iter().flat_map(|&access| memories.map(|level| CeilingId::memory(level, access))).collect()
         };
-        let (reads, writes) = (ids(&["read"]), ids(&["write", "read"]));
-        let [reads, writes] = [&reads, &writes].map(|ids| ids.iter().map(String::as_str).collect::<Vec<_>>());
+        let (reads, writes) = (ids(&[Op::Read]), ids(&[Op::Write, Op::Read]));
+        let [reads, writes] = [&reads, &writes].map(|ids| ids.iter().map(CeilingId::as_str).collect::<Vec<_>>());
         let remedy = reads[0];
         let (read, write) = (first(profile, name, &reads, remedy)?, first(profile, name, &writes, remedy)?);
         let stand_in = Arithmetic::F32.ceiling_id();
@@ -139,7 +140,7 @@ fn first<'a, Rate: FromGiga>(profile: &'a Profile, name: &str, ids: &[&str], rem
         if ids[..place].contains(id) {
             continue;
         }
-        match profile.ceiling(id).map(|ceiling| (ceiling, Rate::of(ceiling))) {
+        match profile.ceiling(*id).map(|ceiling| (ceiling, Rate::of(ceiling))) {
             Some((ceiling, Some(value))) => return Ok(roof(ceiling, value, &missed)),
             Some((ceiling, None)) => {
                 missed.push(format!("{id} is {} ({})", ceiling.status, reason(ceiling)));
@@ -178,7 +179,7 @@ pub(super) fn interval(ceiling: &Ceiling, value: f64) -> [f64; 3] {
 
 /// Why a ceiling that is used should be used with care.
 pub(super) fn doubts(ceiling: &Ceiling) -> Vec<Note> {
-    let (id, status) = (&ceiling.id, ceiling.status);
+    let (id, status) = (ceiling.id.as_str(), ceiling.status);
     let mut notes = Vec::new();
     if status == Status::Suspect {
         notes.push(Note::of(NoteKind::Suspect, id, reason(ceiling)));

@@ -64,16 +64,16 @@ impl<'r> Span<'r> {
     }
 
     fn charge(&mut self, ceiling: &'r str, resource: Resource, seconds: Seconds) {
-        // Bounds of the same roofs name the same text: its address tells most of the time.
-        let same = |known: &str| std::ptr::eq(known, ceiling) || known == ceiling;
+        // Bounds of the same roofs name the same text: most of the time its address is enough.
+        let same = |other: &str| std::ptr::eq(other, ceiling) || other == ceiling;
         for slot in &mut self.few {
             match slot {
-                Some((known, _, sum)) if same(known) => return *sum = *sum + seconds,
+                Some((other, _, sum)) if same(other) => return *sum = *sum + seconds,
                 Some(_) => {}
                 None => return *slot = Some((ceiling, resource, seconds)),
             }
         }
-        match self.more.iter_mut().find(|(known, ..)| same(known)) {
+        match self.more.iter_mut().find(|(other, ..)| same(other)) {
             Some((_, _, sum)) => *sum = *sum + seconds,
             None => self.more.push((ceiling, resource, seconds)),
         }

@@ -49,7 +49,7 @@ impl Task {
         let executions = match step.class {
             // Experts of one layer are one launch, however many there are.
             Class::Expert => step.repeat,
-            // Where all passes are summed in one shape, only what is read tells how many there were.
+            // Where all passes are summed in one shape, what is read says how many there were.
             _ => step.reads.most,
         };
         let launches = if is_fused(step.op) { 0.0 } else { executions as f64 };

@@ -1,11 +1,11 @@
 //! One question on its way to an answer: a race of variants, then samples of the winner.
 
-use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, said, status_of, undisturbed, value};
+use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, status_of, undisturbed, value};
 use super::{Pace, Watcher};
-use crate::device::{Device, Pass, Purpose, Refusal, SAID};
+use crate::device::{Device, Pass, Purpose, Refusal};
 use crate::job::Job;
 use crate::probe::Question;
-use crate::profile::{Ceiling, Mode, Pages, Status, Trial, Unit};
+use crate::profile::{Ceiling, CeilingId, Flag, Mode, Pages, Status, Trial, Unit};
 use crate::stats;
 use crate::units::four_digits;
 
@@ -44,11 +44,11 @@ pub(super) struct Course<'a> {
     clocks_ghz: Vec<f64>,
     huge_share: Option<f64>,
     /// What the device said about the samples, each once.
-    notes: Vec<String>,
+    notes: Vec<Flag>,
     pub(super) disturbed: u32,
     refusal: Option<(Status, String)>,
     /// Candidates that were wrong, or for which something was missing, though another one answered.
-    refused: Vec<String>,
+    refused: Vec<Flag>,
     exhausted: bool,
     /// Samples taken between the others', beyond those of the rounds.
     extra: usize,
@@ -60,7 +60,7 @@ impl<'a> Course<'a> {
     pub(super) fn new(question: &'a Question, earlier: Option<&Ceiling>) -> Course<'a> {
         let mut course = Course {
             question,
-            unit: Unit::of(&question.id).unwrap_or(Unit::GflopPerS),
+            unit: question.id.unit(),
             trials: Vec::new(),
             winner: None,
             repetitions: 1,
@@ -84,7 +84,7 @@ impl<'a> Course<'a> {
             course.second_share = ceiling.second().zip(ceiling.value()).map(|((second, _), (first, _))| second / first);
             course.clocks_ghz = ceiling.clock_ghz.map(|clock| vec![clock; course.values.len()]).unwrap_or_default();
             course.huge_share = ceiling.huge_share;
-            course.notes = ceiling.flags.iter().filter(|flag| flag.starts_with(SAID)).cloned().collect();
+            course.notes = ceiling.flags.iter().filter(|flag| matches!(flag, Flag::Device(_))).cloned().collect();
         }
         course
     }
@@ -165,7 +165,7 @@ impl<'a> Course<'a> {
     fn turn_down(&mut self, job: &Job, refusal: Refusal) {
         let Some((status, reason)) = status_of(refusal) else { return };
         if matches!(status, Status::Rejected | Status::Skipped) {
-            self.refused.push(format!("variant {} was {status}: {reason}", job.variant));
+            self.refused.push(Flag::Other(format!("variant {} was {status}: {reason}", job.variant)));
         }
         self.refusal = Some((status, reason));
     }
@@ -236,7 +236,7 @@ impl<'a> Course<'a> {
                     self.clocks_ghz.extend(pass.clock_hz.map(|hz| four_digits(hz / 1e9)));
                     self.huge_share = pass.huge_share.or(self.huge_share);
                     self.disturbed += u32::from(pass.disturbed);
-                    self.notes.extend(pass.note.map(said).filter(|flag| !self.notes.contains(flag)));
+                    self.notes.extend(pass.note.map(Flag::Device).filter(|flag| !self.notes.contains(flag)));
                 }
                 Err(refusal) => {
                     self.refuse(refusal);
@@ -259,17 +259,17 @@ impl<'a> Course<'a> {
 
     /// The ceiling as far as it is known.
     pub(super) fn conclude(&self) -> Ceiling {
-        let id = self.question.id.as_str();
+        let id = &self.question.id;
         let rates: Vec<f64> = self.values.iter().map(|&v| rate(self.unit, v)).collect();
         let Some(estimate) = stats::estimate(&rates) else {
             let pending =
                 || (Status::Skipped, "not measured yet; `roofprobe measure --resume` completes it".to_owned());
             let (status, reason) = self.refusal.clone().unwrap_or_else(pending);
-            return Ceiling::without_value(id, status, reason);
+            return Ceiling::without_value(id.clone(), status, reason);
         };
         let back = |x: f64| four_digits(rate(self.unit, x));
-        let mut ceiling = Ceiling::with_value(id, Status::Measured, self.unit, back(estimate.best));
-        if let Some((second, share)) = Unit::second_of(id).zip(self.second_share) {
+        let mut ceiling = Ceiling::with_value(id.clone(), Status::Measured, back(estimate.best));
+        if let Some((second, share)) = id.second_unit().zip(self.second_share) {
             ceiling.set(second, four_digits(back(estimate.best) * share));
         }
         ceiling.median = Some(back(estimate.median));
@@ -279,7 +279,7 @@ impl<'a> Course<'a> {
         if estimate.modes.len() > 1 {
             let mode = |m: &stats::Mode| Mode { value: back(m.centre), share: four_digits(m.share) };
             ceiling.modes = estimate.modes.iter().map(mode).collect();
-            ceiling.flags.push("more than one mode: the value is the upper one".to_owned());
+            ceiling.flags.push(Flag::Modes);
         }
         let mut clocks = self.clocks_ghz.clone();
         clocks.sort_by(f64::total_cmp);
@@ -294,12 +294,12 @@ impl<'a> Course<'a> {
             let asked_huge = winner.variant.pages == Some(Pages::Huge);
             ceiling.huge_share = self.huge_share;
             if let Some(share) = self.huge_share.filter(|share| asked_huge && *share < HUGE_SHARE_MIN) {
-                ceiling.flags.push(format!("huge pages asked for, {:.0} % given", share * 100.0));
+                ceiling.flags.push(Flag::Other(format!("huge pages asked for, {:.0} % given", share * 100.0)));
             }
         }
         ceiling.flags.extend(self.question.flags.iter().chain(&self.refused).chain(&self.notes).cloned());
         if let Some((status, reason)) = &self.refusal {
-            ceiling.flags.push(format!("sampling ended early ({status}): {reason}"));
+            ceiling.flags.push(Flag::Other(format!("sampling ended early ({status}): {reason}")));
         }
         ceiling.trials.clone_from(&self.trials);
         ceiling.sample_values.clone_from(&self.values);
@@ -317,8 +317,8 @@ fn winner(runners: Vec<Runner>) -> Option<Runner> {
 }
 
 /// The second figure of a ceiling over its value: the same pass counted the other way.
-fn second_share(id: &str, pass: &Pass) -> Option<f64> {
-    let share = match Unit::second_of(id)? {
+fn second_share(id: &CeilingId, pass: &Pass) -> Option<f64> {
+    let share = match id.second_unit()? {
         Unit::GbPerS => pass.work.bytes.0 / pass.work.flops.0,
         Unit::GflopPerS => pass.work.flops.0 / pass.work.bytes.0,
         Unit::Ns | Unit::Us => return None,

@@ -186,7 +186,7 @@ pub fn measure(
             if watcher.interrupted() {
                 return Ok(finished(ceilings, false, &courses));
             }
-            watcher.progress(round * courses.len() + index, total, &courses[index].question.id);
+            watcher.progress(round * courses.len() + index, total, courses[index].question.id.as_str());
             let course = &mut courses[index];
             let late = begun.elapsed() > pace.budget;
             let changed = if round == 0 {

@@ -1,7 +1,7 @@
 //! Passes: how many repetitions make one, when the rate has settled, what it says.
 
 use super::Pace;
-use crate::device::{Device, Pass, Purpose, Refusal, SAID};
+use crate::device::{Device, Pass, Purpose, Refusal};
 use crate::job::Job;
 use crate::profile::{Status, Unit};
 
@@ -31,14 +31,9 @@ pub(super) fn status_of(refusal: Refusal) -> Option<(Status, String)> {
     match refusal {
         Refusal::Unsupported(reason) => Some((Status::Unsupported, reason)),
         Refusal::Rejected(reason) => Some((Status::Rejected, reason)),
-        Refusal::Skipped(reason) => Some((Status::Skipped, reason)),
+        Refusal::Skipped(reason) | Refusal::OutOfMemory(reason) => Some((Status::Skipped, reason)),
         Refusal::Exhausted => None,
     }
-}
-
-/// A device's remark as a flag.
-pub(super) fn said(note: String) -> String {
-    format!("{SAID}{note}")
 }
 
 /// Finds the repetitions that last long enough, from `repetitions` on, then runs until two passes in a row agree, at most

@@ -3,13 +3,13 @@
 //! Points are visited in turn, A B C, A B C, with short passes: a curve shows a shape, and its points share the machine's
 //! moods. Each curve is told to the [`Watcher`] when it is whole.
 
-use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, said, status_of, undisturbed, value};
+use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, status_of, undisturbed, value};
 use super::{Pace, Watcher};
 use crate::device::{Device, Purpose, Refusal};
 use crate::error::Result;
 use crate::job::Job;
 use crate::probe::CurveQuestion;
-use crate::profile::{Axis, Curve, Status, Unit};
+use crate::profile::{Axis, Curve, Flag, Status, Unit};
 use crate::stats;
 use crate::units::four_digits;
 use roofprobe_kernels::Op;
@@ -99,7 +99,7 @@ struct Points<'a> {
     /// Why the last point that is missing is missing.
     refusal: Option<(Status, String)>,
     /// Points that are missing, and what the device said, each once.
-    flags: Vec<String>,
+    flags: Vec<Flag>,
 }
 
 impl<'a> Points<'a> {
@@ -110,7 +110,7 @@ impl<'a> Points<'a> {
         };
         Points {
             question,
-            unit: Unit::of(&question.id).unwrap_or(Unit::GbPerS),
+            unit: question.id.unit(),
             points: question.points.iter().filter_map(point).collect(),
             disturbed: 0,
             flags: Vec::new(),
@@ -139,7 +139,7 @@ impl<'a> Points<'a> {
                 if watcher.interrupted() {
                     return false;
                 }
-                watcher.progress(done, total, &self.question.id);
+                watcher.progress(done, total, self.question.id.as_str());
                 done += 1;
                 let point = &mut self.points[index];
                 let visited = if visit == 0 {
@@ -163,7 +163,8 @@ impl<'a> Points<'a> {
     fn turn_down(&mut self, index: usize, refusal: Refusal) {
         if let Some((status, reason)) = status_of(refusal) {
             let place = self.points.remove(index).place;
-            self.flags.push(format!("without {} {place} ({status}): {reason}", self.question.axis.name()));
+            let remark = format!("without {} {place} ({status}): {reason}", self.question.axis.name());
+            self.flags.push(Flag::Other(remark));
             self.refusal = Some((status, reason));
         }
     }
@@ -173,7 +174,7 @@ impl<'a> Points<'a> {
     }
 
     fn conclude(self) -> Curve {
-        let id = &self.question.id;
+        let id = self.question.id.clone();
         let estimated = |point: &Point| {
             let rates: Vec<f64> = point.values.iter().map(|&v| rate(self.unit, v)).collect();
             stats::estimate(&rates)
@@ -212,7 +213,7 @@ impl Point<'_> {
         device: &mut dyn Device,
         unit: Unit,
         wanted: usize,
-        flags: &mut Vec<String>,
+        flags: &mut Vec<Flag>,
     ) -> std::result::Result<u32, Refusal> {
         // Other points have been here since: once over the memory brings it back to its level.
         device.time(self.job, self.once(), Purpose::Warm)?;
@@ -223,7 +224,7 @@ impl Point<'_> {
                     retries = retries_after(&pass);
                     disturbed += u32::from(pass.disturbed);
                     self.values.push(four_digits(value(unit, &pass)));
-                    flags.extend(pass.note.map(said).filter(|flag| !flags.contains(flag)));
+                    flags.extend(pass.note.map(Flag::Device).filter(|flag| !flags.contains(flag)));
                 }
                 // A record that has been replayed is no fault of the point.
                 Err(Refusal::Exhausted) => break,

@@ -60,7 +60,7 @@ impl<'a> Run<'a> {
         let winner = bursts.iter().find(|c| c.id == long.burst).and_then(of);
         let mut run = Run {
             long,
-            unit: Unit::of(&question.id).unwrap_or(Unit::GflopPerS),
+            unit: question.id.unit(),
             job: winner.or(question.candidates.first()),
             values: Vec::new(),
             clocks_ghz: Vec::new(),
@@ -105,7 +105,7 @@ impl<'a> Run<'a> {
             if watcher.interrupted() {
                 break;
             }
-            watcher.progress(window, self.long.windows, &self.long.question.id);
+            watcher.progress(window, self.long.windows, self.long.question.id.as_str());
             let pass = device.time(job, repetitions, Purpose::Sample)?;
             self.values.push(four_digits(value(self.unit, &pass)));
             self.clocks_ghz.extend(pass.clock_hz.map(|hz| four_digits(hz / 1e9)));
@@ -117,17 +117,17 @@ impl<'a> Run<'a> {
 
     /// The ceiling: the median of the last part of the run.
     fn conclude(&self) -> Ceiling {
-        let id = self.long.question.id.as_str();
+        let id = &self.long.question.id;
         let rates: Vec<f64> = self.values.iter().map(|&v| rate(self.unit, v)).collect();
         let last = &rates[rates.len() - rates.len().div_ceil(LAST_PART)..];
         let Some((value, interval)) = stats::middle(last) else {
             let pending =
                 || (Status::Skipped, "not measured yet; `roofprobe measure --resume` completes it".to_owned());
             let (status, reason) = self.refusal.clone().unwrap_or_else(pending);
-            return Ceiling::without_value(id, status, reason);
+            return Ceiling::without_value(id.clone(), status, reason);
         };
         let back = |x: f64| four_digits(rate(self.unit, x));
-        let mut ceiling = Ceiling::with_value(id, Status::Measured, self.unit, back(value));
+        let mut ceiling = Ceiling::with_value(id.clone(), Status::Measured, back(value));
         ceiling.median = stats::middle(&rates).map(|(median, _)| back(median));
         let [a, b] = interval.map(back);
         ceiling.ci95 = Some([a.min(b), a.max(b)]);

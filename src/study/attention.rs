@@ -1,7 +1,7 @@
 //! Models that attend in different ways.
 
 use super::finding::{Finding, Holds, Tally, above, range, short};
-use super::{Case, Engine, NamedProfile, Setting, Study, add_ridge, cases, checked, groups};
+use super::{Engine, NamedProfile, ScenarioResult, Setting, Study, add_ridge, cases, checked, groups};
 use crate::error::Result;
 use crate::evaluate::RoofKind;
 use crate::model::{Mixer, Model, Runtime, Workload};
@@ -12,7 +12,7 @@ pub const PAPER_MODELS: [(&str, u64); 3] = [("smollm2-1.7b", 21), ("qwen2.5-1.5b
 
 /// A kind of attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Attention {
+pub enum AttentionKind {
     /// As many key/value heads as query heads.
     #[serde(rename = "MHA")]
     MultiHead,
@@ -30,30 +30,30 @@ pub enum Attention {
     Mixed,
 }
 
-impl Attention {
+impl AttentionKind {
     /// The name in reports and records.
     pub const fn name(self) -> &'static str {
         match self {
-            Attention::MultiHead => "MHA",
-            Attention::GroupedQuery => "GQA",
-            Attention::MultiQuery => "MQA",
-            Attention::Latent => "MLA",
-            Attention::Mixed => "mixed",
+            AttentionKind::MultiHead => "MHA",
+            AttentionKind::GroupedQuery => "GQA",
+            AttentionKind::MultiQuery => "MQA",
+            AttentionKind::Latent => "MLA",
+            AttentionKind::Mixed => "mixed",
         }
     }
 
     /// That of a model.
-    pub fn of(model: &Model) -> Attention {
+    pub fn of(model: &Model) -> AttentionKind {
         let kind = |mixer: &Mixer| match mixer {
-            Mixer::GroupedQuery(attention) if attention.kv_heads == attention.heads => Attention::MultiHead,
-            Mixer::GroupedQuery(attention) if attention.kv_heads == 1 => Attention::MultiQuery,
-            Mixer::GroupedQuery(_) => Attention::GroupedQuery,
-            Mixer::Latent(_) => Attention::Latent,
-            Mixer::ShortConvolution(_) | Mixer::Mamba2(_) => Attention::Mixed,
+            Mixer::GroupedQuery(attention) if attention.kv_heads == attention.heads => AttentionKind::MultiHead,
+            Mixer::GroupedQuery(attention) if attention.kv_heads == 1 => AttentionKind::MultiQuery,
+            Mixer::GroupedQuery(_) => AttentionKind::GroupedQuery,
+            Mixer::Latent(_) => AttentionKind::Latent,
+            Mixer::ShortConvolution(_) | Mixer::Mamba2(_) => AttentionKind::Mixed,
         };
         let mut kinds = model.shape.layers.iter().map(|layer| kind(&layer.mixer));
-        let first = kinds.next().unwrap_or(Attention::Mixed);
-        if kinds.all(|other| other == first) { first } else { Attention::Mixed }
+        let first = kinds.next().unwrap_or(AttentionKind::Mixed);
+        if kinds.all(|other| other == first) { first } else { AttentionKind::Mixed }
     }
 }
 
@@ -89,18 +89,18 @@ fn runtimes(model: &Model, setting: &Setting) -> Vec<Runtime> {
 }
 
 /// The order that the paper states.
-const ORDER: [Attention; 3] = [Attention::Latent, Attention::MultiHead, Attention::GroupedQuery];
+const ORDER: [AttentionKind; 3] = [AttentionKind::Latent, AttentionKind::MultiHead, AttentionKind::GroupedQuery];
 
 /// A quantity of a case, with its interval.
-type Quantity<'a> = &'a dyn Fn(&Case) -> [f64; 2];
+type Quantity<'a> = &'a dyn Fn(&ScenarioResult) -> [f64; 2];
 
-fn findings(cases: &[Case], setting: &Setting) -> Vec<Finding> {
+fn findings(cases: &[ScenarioResult], setting: &Setting) -> Vec<Finding> {
     let roof = setting.roof();
     let asked = cases.iter().filter(|case| case.runtime == setting.query.workload.runtime);
     let of = "pairs of profile and scenario";
-    let oi = |case: &Case| [case.whole().oi; 2];
-    let flops = |case: &Case| case.whole().under(roof).gflop_per_s_interval;
-    let tokens = |case: &Case| case.whole().under(roof).tokens_per_s_interval;
+    let oi = |case: &ScenarioResult| [case.whole().oi; 2];
+    let flops = |case: &ScenarioResult| case.whole().under(roof).gflop_per_s_interval;
+    let tokens = |case: &ScenarioResult| case.whole().under(roof).tokens_per_s_interval;
     let quantities: [(&str, Quantity); 3] = [("OI", &oi), ("FLOP/s", &flops), ("tokens/s", &tokens)];
     let groups = groups(asked, |case| (&case.profile, &case.scenario));
     let mut findings = Vec::new();
@@ -121,8 +121,10 @@ fn findings(cases: &[Case], setting: &Setting) -> Vec<Finding> {
 }
 
 /// Whether each kind lies above the next; none where one of them is not there.
-fn in_order(group: &[&Case], quantity: Quantity) -> Option<Holds> {
-    let of = |kind: Attention| -> Vec<&Case> { group.iter().filter(|case| case.attention == kind).copied().collect() };
+fn in_order(group: &[&ScenarioResult], quantity: Quantity) -> Option<Holds> {
+    let of = |kind: AttentionKind| -> Vec<&ScenarioResult> {
+        group.iter().filter(|case| case.attention == kind).copied().collect()
+    };
     let kinds = ORDER.map(of);
     if kinds.iter().any(Vec::is_empty) {
         return None;
@@ -135,14 +137,14 @@ fn in_order(group: &[&Case], quantity: Quantity) -> Option<Holds> {
     all_of(&verdicts)
 }
 
-fn by_kind(groups: &[Vec<&Case>], what: &str, roof: RoofKind) -> String {
-    let value = |case: &Case| match what {
+fn by_kind(groups: &[Vec<&ScenarioResult>], what: &str, roof: RoofKind) -> String {
+    let value = |case: &ScenarioResult| match what {
         "OI" => case.whole().oi,
         "FLOP/s" => case.whole().under(roof).gflop_per_s,
         _ => case.whole().under(roof).tokens_per_s,
     };
-    let each = |group: &Vec<&Case>| {
-        let of = |kind: Attention| {
+    let each = |group: &Vec<&ScenarioResult>| {
+        let of = |kind: AttentionKind| {
             let all = group.iter().filter(|case| case.attention == kind);
             format!("{} {}", kind.name(), range(all.map(|case| value(case))))
         };
@@ -162,10 +164,10 @@ fn by_kind(groups: &[Vec<&Case>], what: &str, roof: RoofKind) -> String {
 }
 
 /// Whether MLA has the highest rate of FLOPs on every profile.
-fn carries_over(groups: &[Vec<&Case>], flops: Quantity, roof: RoofKind) -> Option<Finding> {
+fn carries_over(groups: &[Vec<&ScenarioResult>], flops: Quantity, roof: RoofKind) -> Option<Finding> {
     let verdicts: Vec<(&str, Holds)> = groups
         .iter()
-        .filter_map(|group| Some((group.first()?.profile.as_str(), leads(group, Attention::Latent, flops)?)))
+        .filter_map(|group| Some((group.first()?.profile.as_str(), leads(group, AttentionKind::Latent, flops)?)))
         .collect();
     let mut profiles: Vec<&str> = verdicts.iter().map(|(profile, _)| *profile).collect();
     profiles.dedup();
@@ -173,7 +175,7 @@ fn carries_over(groups: &[Vec<&Case>], flops: Quantity, roof: RoofKind) -> Optio
         return None;
     }
     let each = profiles.iter().map(|profile| {
-        let tally = Tally::of(verdicts.iter().filter(|(known, _)| known == profile).map(|(_, holds)| *holds));
+        let tally = Tally::of(verdicts.iter().filter(|(name, _)| name == profile).map(|(_, holds)| *holds));
         format!("{} of {} scenarios on {profile}", tally.yes, tally.yes + tally.no + tally.open)
     });
     let evidence = format!("first in {}, {} roof", each.collect::<Vec<_>>().join(", "), roof.name());
@@ -182,8 +184,9 @@ fn carries_over(groups: &[Vec<&Case>], flops: Quantity, roof: RoofKind) -> Optio
 }
 
 /// Whether a kind lies above all others; none where it, or all others, are not there.
-fn leads(group: &[&Case], kind: Attention, quantity: Quantity) -> Option<Holds> {
-    let (of_it, others): (Vec<&Case>, Vec<&Case>) = group.iter().partition(|case| case.attention == kind);
+fn leads(group: &[&ScenarioResult], kind: AttentionKind, quantity: Quantity) -> Option<Holds> {
+    let (of_it, others): (Vec<&ScenarioResult>, Vec<&ScenarioResult>) =
+        group.iter().partition(|case| case.attention == kind);
     let each = of_it.iter().flat_map(|a| others.iter().map(|b| above(quantity(a), quantity(b))));
     all_of(&each.collect::<Vec<Holds>>())
 }
@@ -195,14 +198,14 @@ fn all_of(verdicts: &[Holds]) -> Option<Holds> {
 }
 
 /// What a runtime's way of latent attention changes; on one profile, as neither OI nor the cache knows it.
-fn runtime_matters(cases: &[Case]) -> Option<Finding> {
+fn runtime_matters(cases: &[ScenarioResult]) -> Option<Finding> {
     let profile = &cases.first()?.profile;
-    let latent = cases.iter().filter(|case| case.profile == *profile && case.attention == Attention::Latent);
+    let latent = cases.iter().filter(|case| case.profile == *profile && case.attention == AttentionKind::Latent);
     let (mut verdicts, mut words) = (Vec::new(), Vec::new());
     for group in groups(latent, |case| (&case.model, &case.scenario)).iter().filter(|group| group.len() > 1) {
         let differ = group.iter().any(|case| case.whole().oi != group[0].whole().oi);
         verdicts.push(Holds::of(differ, !differ));
-        let each = |of: &dyn Fn(&Case) -> String| {
+        let each = |of: &dyn Fn(&ScenarioResult) -> String| {
             group.iter().map(|case| format!("{} {}", case.runtime, of(case))).collect::<Vec<_>>().join(", ")
         };
         // A model's cache is the same in all scenarios.

@@ -1,7 +1,7 @@
 //! The same model with fewer and with more layers.
 
 use super::finding::{Finding, Holds, Tally, range, tallied};
-use super::{Case, NamedProfile, PartKind, Setting, Study, add_ridge, cases, checked, groups};
+use super::{NamedProfile, PartKind, ScenarioResult, Setting, Study, add_ridge, cases, checked, groups};
 use crate::error::{Error, Result};
 use crate::model::Model;
 
@@ -17,7 +17,7 @@ pub fn depth(models: &[Model], profiles: &[NamedProfile], setting: &Setting, lay
         return Err(Error::misuse("--layers: must rise from each to the next, as in 2,4,8"));
     }
     let models = &checked(models, profiles, setting)?;
-    // The shallowest and the deepest tell before any work is done whether all can be.
+    // If the shallowest and the deepest are possible, all are: this is checked before any work.
     for (model, at) in models.iter().flat_map(|model| [0, layers.len() - 1].map(|at| (model, at))) {
         model.with_layers(layers[at]).map_err(|e| e.within("--layers"))?;
     }
@@ -37,16 +37,16 @@ pub fn depth(models: &[Model], profiles: &[NamedProfile], setting: &Setting, lay
 }
 
 /// OI at each depth, the shallowest first; of one model in one scenario.
-struct Course<'a> {
-    case: &'a Case,
+struct OiByDepth<'a> {
+    case: &'a ScenarioResult,
     points: Vec<(u64, f64)>,
 }
 
-impl Course<'_> {
-    fn of<'a>(group: &[&'a Case], part: PartKind) -> Option<Course<'a>> {
-        let point = |case: &&Case| Some((case.layers, case.part(part)?.oi));
+impl OiByDepth<'_> {
+    fn of<'a>(group: &[&'a ScenarioResult], part: PartKind) -> Option<OiByDepth<'a>> {
+        let point = |case: &&ScenarioResult| Some((case.layers, case.part(part)?.oi));
         let points: Vec<(u64, f64)> = group.iter().filter_map(point).collect();
-        Some(Course { case: group.first()?, points }).filter(|course| course.points.len() > 1)
+        Some(OiByDepth { case: group.first()?, points }).filter(|one| one.points.len() > 1)
     }
 
     /// The depth with the highest OI.
@@ -69,14 +69,14 @@ impl Course<'_> {
 
     /// Whether OI is highest at 3 to 5 layers: asked only where such depths, and others on both sides, were tried.
     fn peaks_early(&self) -> Holds {
-        let tried = |wanted: fn(u64) -> bool| self.points.iter().any(|point| wanted(point.0));
+        let tried = |is: fn(u64) -> bool| self.points.iter().any(|point| is(point.0));
         let inside = (3..=5).contains(&self.summit());
         let asked = tried(|l| l < 3) && tried(|l| (3..=5).contains(&l)) && tried(|l| l > 5);
         Holds::of(asked && inside, asked && !inside)
     }
 }
 
-fn findings(cases: &[Case]) -> Vec<Finding> {
+fn findings(cases: &[ScenarioResult]) -> Vec<Finding> {
     // OI knows no profile.
     let Some(first) = cases.first() else { return Vec::new() };
     let here = cases.iter().filter(|case| case.profile == first.profile);
@@ -84,42 +84,42 @@ fn findings(cases: &[Case]) -> Vec<Finding> {
     let of = "pairs of model and scenario";
     let mut findings = Vec::new();
     for (part, what) in [(PartKind::Scenario, "OI of the scenario"), (PartKind::Decode, "OI of decoding")] {
-        let courses: Vec<Course> = groups.iter().filter_map(|group| Course::of(group, part)).collect();
-        if courses.is_empty() {
+        let series: Vec<OiByDepth> = groups.iter().filter_map(|group| OiByDepth::of(group, part)).collect();
+        if series.is_empty() {
             continue;
         }
-        let summits: Vec<String> = courses.iter().map(|c| format!("at {} layers in", c.summit())).collect();
+        let summits: Vec<String> = series.iter().map(|c| format!("at {} layers in", c.summit())).collect();
         let evidence = format!("highest {}", tallied(summits.iter().map(String::as_str)));
-        findings.push(Tally::of(courses.iter().map(Course::peaks_early)).every(
+        findings.push(Tally::of(series.iter().map(OiByDepth::peaks_early)).every(
             format!("{what} peaks at 3 to 5 layers"),
             of,
             evidence,
         ));
-        let of_layers = range(courses.iter().flat_map(|c| c.points.iter().map(|point| point.0 as f64)));
+        let of_layers = range(series.iter().flat_map(|c| c.points.iter().map(|point| point.0 as f64)));
         // Two depths have nothing between them.
-        if courses.iter().all(|course| course.points.len() > 2) {
-            findings.push(Tally::of(courses.iter().map(Course::one_way)).every(
+        if series.iter().all(|one| one.points.len() > 2) {
+            findings.push(Tally::of(series.iter().map(OiByDepth::one_way)).every(
                 format!("{what} has no peak between the ends: it rises or falls all the way"),
                 of,
                 format!("from {} layers", of_layers.replace('…', "to")),
             ));
         }
-        let flat = |course: &Course| {
-            let spread = course.spread_percent();
+        let flat = |one: &OiByDepth| {
+            let spread = one.spread_percent();
             Holds::of(spread < FLAT_PERCENT, spread >= FLAT_PERCENT)
         };
-        findings.push(Tally::of(courses.iter().map(flat)).every(
+        findings.push(Tally::of(series.iter().map(flat)).every(
             format!("{what} is flat in depth (within {FLAT_PERCENT} %)"),
             of,
-            spread(&courses),
+            spread(&series),
         ));
     }
     findings
 }
 
-fn spread(courses: &[Course]) -> String {
-    let widest = courses.iter().max_by(|a, b| a.spread_percent().total_cmp(&b.spread_percent()));
-    let all = range(courses.iter().map(Course::spread_percent));
+fn spread(series: &[OiByDepth]) -> String {
+    let widest = series.iter().max_by(|a, b| a.spread_percent().total_cmp(&b.spread_percent()));
+    let all = range(series.iter().map(OiByDepth::spread_percent));
     widest.map_or(String::new(), |widest| {
         format!("it changes by {all} %, most for {} in {}", widest.case.model, widest.case.scenario)
     })

@@ -137,7 +137,7 @@ pub(super) fn ranges(names: &[&str], of: impl Fn(&str) -> Vec<f64>) -> String {
 pub(super) fn tallied<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for word in words {
-        match counts.iter_mut().find(|(known, _)| *known == word) {
+        match counts.iter_mut().find(|(other, _)| *other == word) {
             Some((_, count)) => *count += 1,
             None => counts.push((word, 1)),
         }

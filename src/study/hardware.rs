@@ -1,7 +1,7 @@
 //! The same models on several devices.
 
 use super::finding::{Finding, Holds, Tally, range, short};
-use super::{Case, NamedProfile, PartKind, Regime, RidgePoint, Setting, Study, groups, plain};
+use super::{NamedProfile, PartKind, Regime, RidgePoint, ScenarioResult, Setting, Study, groups, plain};
 use crate::error::{Error, Result};
 use crate::model::Model;
 
@@ -21,12 +21,12 @@ pub fn hardware(models: &[Model], profiles: &[NamedProfile], setting: &Setting) 
 }
 
 /// The regimes of one part of the cases of one model and scenario, in the order of the profiles.
-fn regimes(group: &[&Case], part: PartKind) -> Vec<Option<Regime>> {
+fn regimes(group: &[&ScenarioResult], part: PartKind) -> Vec<Option<Regime>> {
     group.iter().filter_map(|case| case.part(part)).map(|part| part.regime_decided).collect()
 }
 
 /// One model falls in different regimes on different devices.
-fn trap(cases: &[Case], ridges: &[RidgePoint]) -> Option<Finding> {
+fn trap(cases: &[ScenarioResult], ridges: &[RidgePoint]) -> Option<Finding> {
     let groups = groups(cases, |case| (&case.model, &case.scenario));
     let (mut verdicts, mut falls) = (Vec::new(), Vec::new());
     for part in PartKind::ALL {
@@ -35,9 +35,9 @@ fn trap(cases: &[Case], ridges: &[RidgePoint]) -> Option<Finding> {
             .map(|group| regimes(group, part))
             .filter(|regimes| !regimes.is_empty())
             .map(|regimes| {
-                let known: Vec<Regime> = regimes.iter().copied().flatten().collect();
-                let differ = known.iter().any(|one| *one != known[0]);
-                Holds::of(differ, !differ && known.len() == regimes.len())
+                let decided: Vec<Regime> = regimes.iter().copied().flatten().collect();
+                let differ = decided.iter().any(|one| *one != decided[0]);
+                Holds::of(differ, !differ && decided.len() == regimes.len())
             })
             .collect();
         falls.push(format!("{} {} of {}", part.name(), Tally::of(each.iter().copied()).yes, each.len()));
@@ -56,9 +56,9 @@ fn trap(cases: &[Case], ridges: &[RidgePoint]) -> Option<Finding> {
 }
 
 /// One part is on the same side of the ridge on all devices.
-fn same_side(cases: &[Case], part: PartKind, side: Regime, claim: &str) -> Option<Finding> {
-    let parts: Vec<&Case> = cases.iter().filter(|case| case.part(part).is_some()).collect();
-    let is = |case: &&Case| match case.part(part).and_then(|part| part.regime_decided) {
+fn same_side(cases: &[ScenarioResult], part: PartKind, side: Regime, claim: &str) -> Option<Finding> {
+    let parts: Vec<&ScenarioResult> = cases.iter().filter(|case| case.part(part).is_some()).collect();
+    let is = |case: &&ScenarioResult| match case.part(part).and_then(|part| part.regime_decided) {
         Some(regime) => Holds::of(regime == side, regime != side),
         None => Holds::Undecided,
     };

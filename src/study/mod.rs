@@ -1,7 +1,7 @@
 //! The five studies of arXiv 2602.11506 ("RooflineBench"), for any model and profile: length of the sequence, depth, precision,
 //! attention, hardware.
 //!
-//! A study is a set of [`Case`]s, each a [`Scenario`] of a model on a profile, counted and timed by
+//! A study is a set of [`ScenarioResult`]s, each a [`Scenario`] of a model on a profile, counted and timed by
 //! [`Evaluator`], and [`Finding`]s: claims, most of them the paper's, held against every case.
 //! OI is that of the printed definition: W/Q, with W counted exactly and Q the weights and the cache that the passes of the
 //! scenario must move.
@@ -9,11 +9,12 @@
 //! Pure: the same input gives the same record. The record's field names are a contract with other tools.
 
 mod attention;
-mod case;
+
 mod depth;
 mod finding;
 mod hardware;
 mod precision;
+mod result;
 mod scenario;
 mod sequence;
 
@@ -21,15 +22,15 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Evaluator, NamedProfile, Query, RoofKind};
 use crate::model::{Model, Workload};
 use crate::roofline::Note;
-use case::cases;
+use result::cases;
 use serde::Serialize;
 
-pub use attention::{Attention, PAPER_MODELS, attention};
-pub use case::{Case, Part, PartKind, Regime, Standing};
+pub use attention::{AttentionKind, PAPER_MODELS, attention};
 pub use depth::{FLAT_PERCENT, depth};
 pub use finding::{Finding, Holds};
 pub use hardware::hardware;
 pub use precision::precision;
+pub use result::{PartKind, PartResult, Regime, ScenarioResult, Standing};
 pub use scenario::{Engine, Scenario};
 pub use sequence::sequence;
 
@@ -64,7 +65,7 @@ pub struct Study {
     /// Where memory and compute meet, for the weights of the study on each profile.
     pub ridges: Vec<RidgePoint>,
     /// The cases.
-    pub cases: Vec<Case>,
+    pub cases: Vec<ScenarioResult>,
     /// What they say.
     pub findings: Vec<Finding>,
     /// What has to be said about models and scenarios.
@@ -103,7 +104,7 @@ impl Study {
         setting: &Setting,
         models: &[Model],
         ridges: Vec<RidgePoint>,
-        cases: Vec<Case>,
+        cases: Vec<ScenarioResult>,
     ) -> Study {
         let notes = models.iter().filter_map(|model| too_long(model, setting)).collect();
         Study { study, engine: setting.engine, roof: setting.roof(), ridges, cases, findings: Vec::new(), notes }
@@ -126,7 +127,7 @@ fn too_long(model: &Model, setting: &Setting) -> Option<String> {
     (asked > made_for).then(|| format!("{name}: {asked} tokens are asked for; the model was made for {made_for}"))
 }
 
-/// The models under names that tell them apart, once nothing is asked for twice and all else about their use is sound.
+/// The models, each under a name of its own, after a check of everything that is asked: nothing twice, nothing beyond its limits.
 fn checked(models: &[Model], profiles: &[NamedProfile], setting: &Setting) -> Result<Vec<Model>> {
     let twice = |what: String| Err(Error::misuse(format!("{what}: is asked for twice; leave one out")));
     // Lengths are checked with their scenario; what else is wrong is not the scenario's.
@@ -175,7 +176,7 @@ fn plain(study: &'static str, models: &[Model], profiles: &[NamedProfile], setti
 fn add_ridge(ridges: &mut Vec<RidgePoint>, model: &Model, (name, profile): NamedProfile, query: &Query) -> Result<()> {
     let evaluator = Evaluator::new(model, query, profile, name).map_err(|e| e.within(model.name()))?;
     let weights = &evaluator.demand().types().format;
-    if ridges.iter().any(|known| known.profile == name && known.weights == *weights) {
+    if ridges.iter().any(|ridge| ridge.profile == name && ridge.weights == *weights) {
         return Ok(());
     }
     let (compute, read) = evaluator.ridge_roofs()?;
@@ -196,13 +197,13 @@ fn add_ridge(ridges: &mut Vec<RidgePoint>, model: &Model, (name, profile): Named
 
 /// The cases that agree in `key`, in the order of their first.
 fn groups<'a, Key: PartialEq>(
-    cases: impl IntoIterator<Item = &'a Case>,
-    key: impl Fn(&'a Case) -> Key,
-) -> Vec<Vec<&'a Case>> {
-    let mut groups: Vec<(Key, Vec<&Case>)> = Vec::new();
+    cases: impl IntoIterator<Item = &'a ScenarioResult>,
+    key: impl Fn(&'a ScenarioResult) -> Key,
+) -> Vec<Vec<&'a ScenarioResult>> {
+    let mut groups: Vec<(Key, Vec<&ScenarioResult>)> = Vec::new();
     for case in cases {
         let key = key(case);
-        match groups.iter_mut().find(|(known, _)| *known == key) {
+        match groups.iter_mut().find(|(other, _)| *other == key) {
             Some((_, group)) => group.push(case),
             None => groups.push((key, vec![case])),
         }
@@ -211,6 +212,6 @@ fn groups<'a, Key: PartialEq>(
 }
 
 /// The case of a scenario.
-fn named<'a>(group: &[&'a Case], scenario: &str) -> Option<&'a Case> {
+fn named<'a>(group: &[&'a ScenarioResult], scenario: &str) -> Option<&'a ScenarioResult> {
     group.iter().find(|case| case.scenario == scenario).copied()
 }

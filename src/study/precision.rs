@@ -1,7 +1,7 @@
 //! The same model in several formats of weights.
 
 use super::finding::{Finding, Holds, Tally, above, range, ranges, tallied};
-use super::{Case, NamedProfile, Setting, Standing, Study, add_ridge, cases, checked, groups, named};
+use super::{NamedProfile, ScenarioResult, Setting, Standing, Study, add_ridge, cases, checked, groups, named};
 use crate::error::{Error, Result};
 use crate::evaluate::RoofKind;
 use crate::model::{Model, Weights, Workload};
@@ -20,10 +20,10 @@ pub fn precision(models: &[Model], profiles: &[NamedProfile], setting: &Setting,
         }
     }
     let models = &checked(models, profiles, setting)?;
-    let (mut ridges, mut all) = (Vec::new(), Vec::<Case>::new());
+    let (mut ridges, mut all) = (Vec::new(), Vec::<ScenarioResult>::new());
     for &profile in profiles {
         for model in models {
-            let mut reference: Vec<Case> = Vec::new();
+            let mut reference: Vec<ScenarioResult> = Vec::new();
             for (place, &weights) in weights.iter().enumerate() {
                 let workload = Workload { weights: Some(weights), ..setting.query.workload };
                 add_ridge(&mut ridges, model, profile, &setting.query.with(workload))?;
@@ -39,8 +39,8 @@ pub fn precision(models: &[Model], profiles: &[NamedProfile], setting: &Setting,
     let study = Study::of("precision", setting, models, ridges, all);
     let first = weights[0].to_string();
     // A format that needs as many bytes as the reference, or more, is no quantisation of it.
-    let reference = |case: &Case| {
-        let same = |other: &&Case| (&other.model, &other.weights) == (&case.model, &first);
+    let reference = |case: &ScenarioResult| {
+        let same = |other: &&ScenarioResult| (&other.model, &other.weights) == (&case.model, &first);
         study.cases.iter().find(same).map(|other| other.weight_bytes_total)
     };
     let others = study.cases.iter().filter(|case| reference(case).is_some_and(|bytes| case.weight_bytes_total < bytes));
@@ -48,7 +48,7 @@ pub fn precision(models: &[Model], profiles: &[NamedProfile], setting: &Setting,
     Ok(study.with(findings))
 }
 
-fn compare(case: &mut Case, reference: &Case) {
+fn compare(case: &mut ScenarioResult, reference: &ScenarioResult) {
     for (part, reference) in case.parts.iter_mut().zip(&reference.parts) {
         for (standing, reference) in part.roofs.iter_mut().zip(&reference.roofs) {
             let ([low, high], [slow, fast]) = (standing.tokens_per_s_interval, reference.tokens_per_s_interval);
@@ -58,9 +58,9 @@ fn compare(case: &mut Case, reference: &Case) {
     }
 }
 
-fn findings<'a>(cases: impl Iterator<Item = &'a Case>, roof: RoofKind) -> Vec<Finding> {
+fn findings<'a>(cases: impl Iterator<Item = &'a ScenarioResult>, roof: RoofKind) -> Vec<Finding> {
     let triples = groups(cases, |case| (&case.profile, &case.model, &case.weights));
-    let triples: Vec<Vec<&Case>> = triples.into_iter().filter(|group| group.len() > 1).collect();
+    let triples: Vec<Vec<&ScenarioResult>> = triples.into_iter().filter(|group| group.len() > 1).collect();
     let claims: [(&str, &str, f64); 2] =
         [("SILO", "quantisation speeds SILO up most", 1.0), ("LISO", "quantisation speeds LISO up least", -1.0)];
     let mut findings: Vec<Finding> =
@@ -71,18 +71,18 @@ fn findings<'a>(cases: impl Iterator<Item = &'a Case>, roof: RoofKind) -> Vec<Fi
 
 const OF: &str = "triples of model, profile and format";
 
-fn standing(case: &Case, roof: RoofKind) -> &Standing {
+fn standing(case: &ScenarioResult, roof: RoofKind) -> &Standing {
     case.whole().under(roof)
 }
 
-fn interval(case: &Case, roof: RoofKind) -> [f64; 2] {
+fn interval(case: &ScenarioResult, roof: RoofKind) -> [f64; 2] {
     standing(case, roof).speedup_interval.unwrap_or([1.0, 1.0])
 }
 
 /// A scenario of which it is claimed that its speed-up is the greatest (`sign` 1) or the least (−1).
-fn extreme(triples: &[Vec<&Case>], roof: RoofKind, name: &str, claim: &str, sign: f64) -> Option<Finding> {
-    let with: Vec<&Vec<&Case>> = triples.iter().filter(|group| named(group, name).is_some()).collect();
-    let is = |group: &&Vec<&Case>| {
+fn extreme(triples: &[Vec<&ScenarioResult>], roof: RoofKind, name: &str, claim: &str, sign: f64) -> Option<Finding> {
+    let with: Vec<&Vec<&ScenarioResult>> = triples.iter().filter(|group| named(group, name).is_some()).collect();
+    let is = |group: &&Vec<&ScenarioResult>| {
         let Some(it) = named(group, name) else { return Holds::Undecided };
         let others = group.iter().filter(|case| case.scenario != name);
         let verdicts: Vec<Holds> = others
@@ -93,7 +93,7 @@ fn extreme(triples: &[Vec<&Case>], roof: RoofKind, name: &str, claim: &str, sign
             .collect();
         Holds::of(verdicts.iter().all(|v| *v == Holds::True), verdicts.contains(&Holds::False))
     };
-    let speedup = |case: &Case| sign * standing(case, roof).speedup.unwrap_or(1.0);
+    let speedup = |case: &ScenarioResult| sign * standing(case, roof).speedup.unwrap_or(1.0);
     let winners = with.iter().filter_map(|group| group.iter().max_by(|a, b| speedup(a).total_cmp(&speedup(b))));
     let of = |name: &str| {
         let of = triples.iter().filter_map(|group| named(group, name));
@@ -109,11 +109,12 @@ fn extreme(triples: &[Vec<&Case>], roof: RoofKind, name: &str, claim: &str, sign
     (!with.is_empty()).then(|| Tally::of(with.iter().map(is)).every(claim, OF, evidence))
 }
 
-fn more_in_silo(triples: &[Vec<&Case>], roof: RoofKind) -> Option<Finding> {
-    let both =
-        |group: &Vec<&Case>| Some((interval(named(group, "SILO")?, roof), interval(named(group, "LISO")?, roof)));
+fn more_in_silo(triples: &[Vec<&ScenarioResult>], roof: RoofKind) -> Option<Finding> {
+    let both = |group: &Vec<&ScenarioResult>| {
+        Some((interval(named(group, "SILO")?, roof), interval(named(group, "LISO")?, roof)))
+    };
     let pairs: Vec<([f64; 2], [f64; 2])> = triples.iter().filter_map(both).collect();
-    let ratio = |group: &Vec<&Case>| {
+    let ratio = |group: &Vec<&ScenarioResult>| {
         let of = |name| standing(named(group, name)?, roof).speedup;
         Some(of("SILO")? / of("LISO")?)
     };

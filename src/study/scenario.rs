@@ -19,13 +19,13 @@ pub struct Scenario {
 }
 
 /// Those of the paper: a short (S) or long (L) input (I) and output (O).
-const KNOWN: [(&str, u64, u64); 4] =
+const OF_THE_PAPER: [(&str, u64, u64); 4] =
     [("SISO", 128, 128), ("LISO", 4096, 128), ("SILO", 128, 4096), ("LILO", 4096, 4096)];
 
 impl Scenario {
     /// The four of the paper.
     pub fn all() -> Vec<Scenario> {
-        KNOWN.map(|(name, prompt, generate)| Scenario { name: name.to_owned(), prompt, generate }).to_vec()
+        OF_THE_PAPER.map(|(name, prompt, generate)| Scenario { name: name.to_owned(), prompt, generate }).to_vec()
     }
 }
 
@@ -39,8 +39,8 @@ impl FromStr for Scenario {
     type Err = String;
 
     fn from_str(word: &str) -> std::result::Result<Scenario, String> {
-        if let Some(known) = Scenario::all().into_iter().find(|known| known.name.eq_ignore_ascii_case(word)) {
-            return Ok(known);
+        if let Some(scenario) = Scenario::all().into_iter().find(|one| one.name.eq_ignore_ascii_case(word)) {
+            return Ok(scenario);
         }
         let lengths = word.split_once('/').and_then(|(p, g)| Some((p.parse().ok()?, g.parse().ok()?)));
         match lengths {

@@ -1,7 +1,7 @@
 //! How the lengths of prompt and answer move a model under the roofline.
 
 use super::finding::{Finding, Holds, Tally, above, range, ranges, short, tallied};
-use super::{Case, NamedProfile, Regime, Setting, Study, groups, named, plain};
+use super::{NamedProfile, Regime, ScenarioResult, Setting, Study, groups, named, plain};
 use crate::error::Result;
 use crate::model::Model;
 
@@ -20,13 +20,13 @@ pub fn sequence(models: &[Model], profiles: &[NamedProfile], setting: &Setting) 
 const PAIRS: &str = "pairs of model and profile";
 
 /// Octaves from the ridge, below 0 where memory binds.
-fn octaves(case: &Case) -> f64 {
+fn octaves(case: &ScenarioResult) -> f64 {
     (case.whole().oi / case.ridge_flop_per_byte).log2()
 }
 
 /// Whether the case is the nearest to the ridge of its group, in octaves. It is for ridges between those halfway to the next
 /// lower and the next higher OI; so the ridge's interval lies within, without, or leaves that open.
-fn is_nearest(case: &Case, group: &[&Case]) -> Holds {
+fn is_nearest(case: &ScenarioResult, group: &[&ScenarioResult]) -> Holds {
     let oi = case.whole().oi;
     let halfway = |other: &f64| (other * oi).sqrt();
     let others: Vec<f64> = group.iter().map(|other| other.whole().oi).filter(|other| *other != oi).collect();
@@ -36,10 +36,10 @@ fn is_nearest(case: &Case, group: &[&Case]) -> Holds {
     Holds::of(low < least && most < high, most < low || high < least)
 }
 
-fn nearest(pairs: &[Vec<&Case>]) -> Option<Finding> {
+fn nearest(pairs: &[Vec<&ScenarioResult>]) -> Option<Finding> {
     let pairs: Vec<_> = pairs.iter().filter(|pair| pair.len() > 1 && named(pair, "LISO").is_some()).collect();
-    let is = |pair: &&Vec<&Case>| named(pair, "LISO").map_or(Holds::Undecided, |case| is_nearest(case, pair));
-    let distance = |case: &Case| octaves(case).abs();
+    let is = |pair: &&Vec<&ScenarioResult>| named(pair, "LISO").map_or(Holds::Undecided, |case| is_nearest(case, pair));
+    let distance = |case: &ScenarioResult| octaves(case).abs();
     let found = pairs.iter().filter_map(|pair| pair.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))));
     let of = |name: &str| pairs.iter().filter_map(|pair| named(pair, name)).map(octaves).collect();
     let evidence = format!(
@@ -50,10 +50,10 @@ fn nearest(pairs: &[Vec<&Case>]) -> Option<Finding> {
     (!pairs.is_empty()).then(|| Tally::of(pairs.iter().map(is)).every("LISO stands nearest the ridge", PAIRS, evidence))
 }
 
-fn deepest(pairs: &[Vec<&Case>]) -> Option<Finding> {
+fn deepest(pairs: &[Vec<&ScenarioResult>]) -> Option<Finding> {
     let pairs: Vec<_> = pairs.iter().filter(|pair| pair.len() > 1 && named(pair, "SILO").is_some()).collect();
-    let least = |pair: &&Vec<&Case>| pair.iter().map(|case| case.whole().oi).fold(f64::INFINITY, f64::min);
-    let is = |pair: &&Vec<&Case>| {
+    let least = |pair: &&Vec<&ScenarioResult>| pair.iter().map(|case| case.whole().oi).fold(f64::INFINITY, f64::min);
+    let is = |pair: &&Vec<&ScenarioResult>| {
         let Some(silo) = named(pair, "SILO") else { return Holds::Undecided };
         let whole = silo.whole();
         let lowest = whole.oi <= least(pair);
@@ -74,7 +74,7 @@ fn deepest(pairs: &[Vec<&Case>]) -> Option<Finding> {
     })
 }
 
-/// Where those octaves are, as a person says it: below, above, or on both sides.
+/// Those distances in words: below the ridge, above it, or on both sides.
 fn from_ridge(octaves: &[f64]) -> String {
     if octaves.iter().all(|octave| *octave <= 0.0) {
         format!("{} octaves below the ridge", range(octaves.iter().map(|octave| -octave)))
@@ -85,10 +85,10 @@ fn from_ridge(octaves: &[f64]) -> String {
     }
 }
 
-fn fastest(pairs: &[Vec<&Case>], setting: &Setting) -> Option<Finding> {
+fn fastest(pairs: &[Vec<&ScenarioResult>], setting: &Setting) -> Option<Finding> {
     let pairs: Vec<_> = pairs.iter().filter(|pair| pair.len() > 1 && named(pair, "LISO").is_some()).collect();
-    let rate = |case: &Case| case.whole().under(setting.roof()).gflop_per_s_interval;
-    let is = |pair: &&Vec<&Case>| {
+    let rate = |case: &ScenarioResult| case.whole().under(setting.roof()).gflop_per_s_interval;
+    let is = |pair: &&Vec<&ScenarioResult>| {
         let Some(liso) = named(pair, "LISO") else { return Holds::Undecided };
         let others = pair.iter().filter(|case| case.scenario != "LISO");
         let verdicts: Vec<Holds> = others.map(|other| above(rate(liso), rate(other))).collect();
@@ -103,9 +103,9 @@ fn fastest(pairs: &[Vec<&Case>], setting: &Setting) -> Option<Finding> {
 }
 
 /// The factor between scenarios of one model against that between models in one scenario; OI knows no profile.
-fn matters(cases: &[Case], pairs: &[Vec<&Case>]) -> Option<Finding> {
+fn matters(cases: &[ScenarioResult], pairs: &[Vec<&ScenarioResult>]) -> Option<Finding> {
     let profile = &cases.first()?.profile;
-    let factor = |group: &Vec<&Case>| {
+    let factor = |group: &Vec<&ScenarioResult>| {
         let oi = group.iter().map(|case| case.whole().oi);
         oi.clone().fold(0.0, f64::max) / oi.fold(f64::INFINITY, f64::min)
     };

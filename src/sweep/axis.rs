@@ -106,12 +106,12 @@ impl FromStr for Over {
 
     /// `AXIS=VALUES`.
     fn from_str(text: &str) -> Result<Over, String> {
-        let known = || Axis::all().map(Axis::name).collect::<Vec<_>>().join(", ");
+        let choices = || Axis::all().map(Axis::name).collect::<Vec<_>>().join(", ");
         let Some((name, values)) = text.split_once('=') else {
-            return Err(format!("{text:?} is no AXIS=VALUES, such as context=512,1024; axes: {}", known()));
+            return Err(format!("{text:?} is no AXIS=VALUES, such as context=512,1024; axes: {}", choices()));
         };
         let axis = Axis::all().find(|axis| axis.name() == name);
-        let axis = axis.ok_or_else(|| format!("{name:?} is no axis; choose one of {}", known()))?;
+        let axis = axis.ok_or_else(|| format!("{name:?} is no axis; choose one of {}", choices()))?;
         let words = || values.split(',').map(str::trim);
         let twice = words().enumerate().find(|(place, word)| words().take(*place).any(|other| other == *word));
         if let (Axis::Weights | Axis::Kv, Some((_, word))) = (axis, twice) {
@@ -131,6 +131,6 @@ impl FromStr for Over {
 
 fn cache(word: &str) -> Result<TensorType, String> {
     let found = Workload::CACHES.into_iter().find(|kind| TensorType::of_name(word) == Some(*kind));
-    let known = || Workload::CACHES.map(|kind| kind.to_string()).join(", ");
-    found.ok_or_else(|| format!("no cache is stored as {word:?}; choose one of {}", known()))
+    let choices = || Workload::CACHES.map(|kind| kind.to_string()).join(", ");
+    found.ok_or_else(|| format!("no cache is stored as {word:?}; choose one of {}", choices()))
 }

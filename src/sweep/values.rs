@@ -12,12 +12,12 @@ const MOST: u64 = (1 << 24) + 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Numbers {
     /// Each with the place of its first number in the whole list.
-    parts: Vec<(u64, Part)>,
+    ranges: Vec<(u64, NumberRange)>,
     count: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Part {
+struct NumberRange {
     first: u64,
     step: Step,
     count: u64,
@@ -29,11 +29,11 @@ enum Step {
     Times(u64),
 }
 
-impl Part {
+impl NumberRange {
     /// `FIRST`, `FIRST..LAST`, `FIRST..LAST+STEP` or `FIRST..LAST*FACTOR`.
-    fn parse(text: &str) -> Result<Part, String> {
+    fn parse(text: &str) -> Result<NumberRange, String> {
         let Some((first, rest)) = text.split_once("..") else {
-            return Ok(Part { first: number(text)?, step: Step::Plus(1), count: 1 });
+            return Ok(NumberRange { first: number(text)?, step: Step::Plus(1), count: 1 });
         };
         let (last, step) = match (rest.split_once('+'), rest.split_once('*')) {
             (Some((last, step)), _) => (last, Step::Plus(number(step)?)),
@@ -57,7 +57,7 @@ impl Part {
                 std::iter::successors(Some(first), next).count() as u64
             }
         };
-        Ok(Part { first, step, count })
+        Ok(NumberRange { first, step, count })
     }
 
     fn get(&self, place: u64) -> u64 {
@@ -77,9 +77,9 @@ impl Numbers {
 
     /// The one at `place`, which is less than [`Numbers::count`].
     pub fn get(&self, place: u64) -> u64 {
-        let part = self.parts.partition_point(|(start, _)| *start <= place) - 1;
-        let (start, part) = &self.parts[part];
-        part.get(place - start)
+        let range = self.ranges.partition_point(|(start, _)| *start <= place) - 1;
+        let (start, range) = &self.ranges[range];
+        range.get(place - start)
     }
 }
 
@@ -87,13 +87,13 @@ impl FromStr for Numbers {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Numbers, String> {
-        let (mut parts, mut count) = (Vec::new(), 0_u64);
+        let (mut ranges, mut count) = (Vec::new(), 0_u64);
         for word in text.split(',') {
-            let part = Part::parse(word.trim()).map_err(|why| format!("{why}; {REMEDY}"))?;
-            parts.push((count, part));
-            count += part.count;
+            let range = NumberRange::parse(word.trim()).map_err(|why| format!("{why}; {REMEDY}"))?;
+            ranges.push((count, range));
+            count += range.count;
         }
-        Ok(Numbers { parts, count })
+        Ok(Numbers { ranges, count })
     }
 }
 
@@ -162,8 +162,11 @@ mod tests {
             ("99999999999999999999", "exceeds 64 bits"),
         ];
         for (text, why) in cases {
-            let said = text.parse::<Numbers>().unwrap_err();
-            assert!(said.contains(why) && said.contains("128..32768*2") && !said.contains('\n'), "{text}: {said}");
+            let message = text.parse::<Numbers>().unwrap_err();
+            assert!(
+                message.contains(why) && message.contains("128..32768*2") && !message.contains('\n'),
+                "{text}: {message}"
+            );
         }
     }
 }

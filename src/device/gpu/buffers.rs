@@ -1,6 +1,6 @@
 //! Buffers of an opened GPU: made within its limits, filled, copied, read.
 
-use super::context::{Context, GpuError, GpuResult, OUT_OF_MEMORY};
+use super::context::{Context, GpuError, GpuResult, out_of_memory};
 use crate::device::Refusal;
 
 /// Bytes that are copied to or from the host at once.
@@ -34,7 +34,7 @@ impl Context {
             return Err(Refusal::Skipped(reason).into());
         }
         if self.hooks.memory_bytes.is_some_and(|most| bytes > most) {
-            return Err(Refusal::Skipped(format!("{OUT_OF_MEMORY}: {} MiB", bytes >> 20)).into());
+            return Err(out_of_memory(&format_args!("{} MiB", bytes >> 20)));
         }
         self.scoped(|| {
             self.device.create_buffer(&wgpu::BufferDescriptor {

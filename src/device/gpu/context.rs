@@ -253,7 +253,7 @@ impl Context {
         if let Some(error) = errors.into_iter().find_map(pollster::block_on) {
             self.notice_loss()?;
             return Err(match error {
-                wgpu::Error::OutOfMemory { .. } => Refusal::Skipped(format!("{OUT_OF_MEMORY}: {error}")).into(),
+                wgpu::Error::OutOfMemory { .. } => out_of_memory(&error),
                 _ => refused(&error.to_string()),
             });
         }
@@ -261,8 +261,10 @@ impl Context {
     }
 }
 
-/// How the reason begins when memory ran out.
-pub(super) const OUT_OF_MEMORY: &str = "out of GPU memory";
+/// The refusal of what does not fit.
+pub(super) fn out_of_memory(what: &impl std::fmt::Display) -> GpuError {
+    Refusal::OutOfMemory(format!("out of GPU memory: {what}")).into()
+}
 
 /// The refusal of something that wgpu or the driver does not accept: the device cannot do it.
 fn refused(reason: &str) -> GpuError {

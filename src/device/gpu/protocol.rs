@@ -4,7 +4,7 @@
 use super::adapter::Adapter;
 use crate::device::{Pass, Refusal};
 use crate::job::Job;
-use crate::profile::{GpuInfo, GpuProvenance, Variant};
+use crate::profile::{CeilingId, GpuInfo, GpuProvenance, Variant};
 use crate::units::{Bytes, Flops, Seconds};
 use crate::work::Work;
 use roofprobe_kernels::{Dtype, Op};
@@ -23,7 +23,7 @@ pub(super) enum Request {
     /// Open one of them: [`Answer::Opened`] or [`Answer::Failed`].
     Open { adapter: Adapter },
     /// Time a job on it: [`Answer::Timed`], a refusal, or [`Answer::Fatal`].
-    Time(Task),
+    Time(Box<Task>),
     /// Give up all memory: [`Answer::Done`].
     Renew,
 }
@@ -31,7 +31,7 @@ pub(super) enum Request {
 /// A job, with its routine and type by name, and how to time it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Task {
-    ceiling: String,
+    ceiling: CeilingId,
     op: String,
     dtype: String,
     variant: Variant,
@@ -148,7 +148,7 @@ impl From<Refusal> for Answer {
         match refusal {
             Refusal::Unsupported(reason) => Answer::Unsupported(reason),
             Refusal::Rejected(reason) => Answer::Rejected(reason),
-            Refusal::Skipped(reason) => Answer::Skipped(reason),
+            Refusal::Skipped(reason) | Refusal::OutOfMemory(reason) => Answer::Skipped(reason),
             // Only a simulated device can be exhausted.
             Refusal::Exhausted => Answer::Failed("the worker has nothing to replay".to_owned()),
         }
@@ -175,7 +175,7 @@ pub(super) fn read<T: DeserializeOwned>(line: &str) -> Option<Result<T, String>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::Layout;
+    use crate::profile::{Layout, MemoryLevel};
 
     fn through<T: Serialize + DeserializeOwned>(message: &T) -> T {
         let line = line(message).unwrap();
@@ -187,8 +187,13 @@ mod tests {
     #[test]
     fn jobs_and_passes_arrive_as_they_were_sent() {
         let variant = Variant { layout: Some(Layout::Blocked), footprint_bytes: Some(1 << 40), ..Variant::default() };
-        let job = Job { ceiling: "memory.vram.read".to_owned(), op: Op::ChainAdd, dtype: Dtype::Q4K, variant };
-        let request = Request::Time(Task::new(&job, u64::MAX, 0.25));
+        let job = Job {
+            ceiling: CeilingId::memory(MemoryLevel::Vram, Op::Read),
+            op: Op::ChainAdd,
+            dtype: Dtype::Q4K,
+            variant,
+        };
+        let request = Request::Time(Box::new(Task::new(&job, u64::MAX, 0.25)));
         let Request::Time(task) = through(&request) else { panic!("another request") };
         assert_eq!((task.job(), task.repetitions, task.limit), (Ok(job), u64::MAX, 0.25));
         let timed = Timed {
@@ -217,6 +222,6 @@ mod tests {
     }
 
     fn job() -> Job {
-        Job { ceiling: String::new(), op: Op::Read, dtype: Dtype::F32, variant: Variant::default() }
+        Job { ceiling: CeilingId::overhead(Op::Submit), op: Op::Read, dtype: Dtype::F32, variant: Variant::default() }
     }
 }

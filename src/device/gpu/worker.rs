@@ -1,6 +1,6 @@
 //! The worker: what times jobs on one opened GPU, in a process that a driver may crash.
 
-use super::context::{Context, GpuError, GpuResult, OUT_OF_MEMORY};
+use super::context::{Context, GpuError, GpuResult};
 use super::hooks::Hooks;
 use super::routines::{Routine, SharedBuffers, entry_of};
 use super::timer::Timer;
@@ -119,7 +119,7 @@ impl Worker {
         self.prepared.retain(|_, prepared| prepared.routine.is_current(&self.shared));
         let first = (entry.new)(&mut self.context, &mut self.shared, job);
         let routine = match first {
-            Err(GpuError::Refused(Refusal::Skipped(reason))) if reason.starts_with(OUT_OF_MEMORY) => {
+            Err(GpuError::Refused(Refusal::OutOfMemory(_))) => {
                 self.renew();
                 (entry.new)(&mut self.context, &mut self.shared, job)?
             }

@@ -3,15 +3,13 @@
 use super::{is_quick, is_software, limits};
 use crate::job::Job;
 use crate::probe::curves::curve;
-use crate::probe::levels::levels;
+use crate::probe::levels::{levels, resident_id};
 use crate::probe::memory::{self, ARRAYS, CACHE_MULTIPLE_MIN, arrays, cache_bytes};
-use crate::probe::{CurveQuestion, Known, Question, Turn};
-use crate::profile::{Axis, Effort, GpuClass, Layout, Machine, Status, Variant};
+use crate::probe::{CurveQuestion, Known, Question, Turn, jobs};
+use crate::profile::{Axis, CeilingId, Effort, Flag, GpuClass, Layout, Machine, MemoryLevel, Status, Variant};
 use roofprobe_kernels::ops::stream::OPS;
 use roofprobe_kernels::{Dtype, Op};
 
-/// The curve of working sets.
-const RESIDENT: &str = "memory.read.resident";
 /// Arrays of hardware are so many times its last cache; software takes the least honest multiple, since it takes time.
 const CACHE_MULTIPLE: u64 = 8;
 /// The largest working set of hardware: caches of a quarter of it are seen to end.
@@ -29,9 +27,9 @@ const GRAIN: u64 = 1 << 20;
 
 /// `memory.vram.<access>`, `memory.cache.<access>`, `memory.workgroup.read`.
 pub(super) fn questions(known: Known) -> Vec<Question> {
-    let levels = levels(known.curve(RESIDENT), &known.machine.device.caches, 1);
+    let levels = levels(known.curve(&resident_id()), &known.machine.device.caches, 1);
     let vram = OPS.into_iter().map(|op| {
-        let mut question = Question::new(format!("memory.vram.{op}"));
+        let mut question = Question::new(CeilingId::memory(MemoryLevel::Vram, op));
         question.flags.clone_from(&levels.memory_flags);
         question.turn = Turn::Often;
         match array_bytes(known.machine, levels.last_bytes) {
@@ -49,7 +47,7 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
     });
     let accesses: &[Op] = if is_quick(known) { &[Op::Read, Op::Copy] } else { &OPS };
     let cache = accesses.iter().map(|&op| {
-        let mut question = Question::new(format!("memory.cache.{op}"));
+        let mut question = Question::new(CeilingId::memory(MemoryLevel::GpuCache, op));
         let footprint = match levels.caches.last() {
             Some(level) => {
                 question.flags.clone_from(&level.flags);
@@ -57,7 +55,8 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
             }
             None => {
                 let mib = CACHE_FOOTPRINT >> 20;
-                question.flags.push(format!("the curve shows no edge of a cache: {mib} MiB are taken to be within it"));
+                let remark = format!("the curve shows no edge of a cache: {mib} MiB are taken to be within it");
+                question.flags.push(Flag::Other(remark));
                 CACHE_FOOTPRINT
             }
         };
@@ -78,7 +77,7 @@ pub(super) fn resident(machine: &Machine, effort: Effort) -> CurveQuestion {
     let sizes = (0..).map(|step| RESIDENT_BYTES_MIN as f64 * (f64::from(step) / per_octave).exp2());
     let sizes = sizes.map(|bytes| (bytes / 4096.0).round() as u64 * 4096).take_while(|&bytes| bytes <= most);
     let variant = |footprint| Variant { footprint_bytes: Some(footprint), ..divided(size, groups, layout) };
-    let asked = curve(RESIDENT, Op::Read, Axis::FootprintBytes, sizes.map(variant));
+    let asked = curve(resident_id(), Op::Read, Axis::FootprintBytes, sizes.map(variant));
     CurveQuestion { points: asked.points.into_iter().map(|job| Job { dtype: Dtype::F32, ..job }).collect(), ..asked }
 }
 
@@ -131,16 +130,12 @@ fn way_of_curve(machine: &Machine) -> Way {
     if is_software(machine) { (8, 16, Layout::Blocked) } else { (256, 2048, Layout::Strided) }
 }
 
-fn streams(id: &str, known: Known, op: Op, array: u64, ways: &[Way]) -> Vec<Job> {
+fn streams(id: &CeilingId, known: Known, op: Op, array: u64, ways: &[Way]) -> Vec<Job> {
     let most = limits(known.machine).workgroups_per_dimension;
     let footprint_bytes = Some(array * arrays(op));
-    let job = |&(size, groups, layout): &Way| Job {
-        ceiling: id.to_owned(),
-        op,
-        dtype: Dtype::F32,
-        variant: Variant { footprint_bytes, ..divided(size, groups.min(most), layout) },
-    };
-    ways.iter().map(job).collect()
+    let variant =
+        |&(size, groups, layout): &Way| Variant { footprint_bytes, ..divided(size, groups.min(most), layout) };
+    jobs(id, op, Dtype::F32, ways.iter().map(variant))
 }
 
 fn divided(size: u32, groups: u32, layout: Layout) -> Variant {
@@ -148,7 +143,6 @@ fn divided(size: u32, groups: u32, layout: Layout) -> Variant {
 }
 
 fn workgroup(known: Known) -> Question {
-    let mut question = Question::new("memory.workgroup.read");
     let limits = limits(known.machine);
     let bytes = WORKGROUP_BYTES.min(u64::from(limits.workgroup_memory_bytes));
     let ways: &[(u32, u32)] = if is_software(known.machine) {
@@ -157,18 +151,12 @@ fn workgroup(known: Known) -> Question {
         &[(256, 2048), (128, 4096), (512, 1024)]
     };
     let count = if is_quick(known) { 2 } else { ways.len() };
-    let job = |&(size, groups): &(u32, u32)| Job {
-        ceiling: question.id.clone(),
-        op: Op::Read,
-        dtype: Dtype::F32,
-        variant: Variant {
-            workgroup_size: Some(size),
-            workgroups: Some(groups),
-            footprint_bytes: Some(bytes),
-            ..Variant::default()
-        },
+    let variant = |&(size, groups): &(u32, u32)| Variant {
+        workgroup_size: Some(size),
+        workgroups: Some(groups),
+        footprint_bytes: Some(bytes),
+        ..Variant::default()
     };
     let allowed = ways[..count].iter().filter(|(size, _)| *size <= limits.workgroup_invocations);
-    question.candidates = allowed.map(job).collect();
-    question
+    Question::of(CeilingId::memory(MemoryLevel::Workgroup, Op::Read), Op::Read, Dtype::F32, allowed.map(variant))
 }

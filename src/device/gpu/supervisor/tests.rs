@@ -101,7 +101,12 @@ fn never() -> bool {
 }
 
 fn job(ceiling: &str) -> Job {
-    Job { ceiling: ceiling.to_owned(), op: Op::Read, dtype: Dtype::F32, variant: Variant::default() }
+    Job {
+        ceiling: format!("memory.{ceiling}").parse().unwrap(),
+        op: Op::Read,
+        dtype: Dtype::F32,
+        variant: Variant::default(),
+    }
 }
 
 fn reason(refused: std::result::Result<Pass, Refusal>) -> String {

@@ -43,7 +43,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn job(ceiling: &str, op: Op, dtype: Dtype, variant: Variant) -> Job {
-    Job { ceiling: ceiling.to_owned(), op, dtype, variant }
+    Job { ceiling: ceiling.parse().unwrap(), op, dtype, variant }
 }
 
 /// The pass; `None` where the adapter lacks something.

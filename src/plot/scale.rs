@@ -1,17 +1,17 @@
-//! A logarithmic axis: where a value goes, and where its ticks are.
+//! A logarithmic scale: where a value goes, and where its ticks are.
 
 use super::text::power_of_ten;
 
 /// A logarithmic scale from `low` to `high`, both positive.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Axis {
+pub struct Scale {
     /// The value at its beginning.
     pub low: f64,
     /// The value at its end.
     pub high: f64,
 }
 
-/// A mark on an axis.
+/// A mark on an scale.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tick {
     /// The value that it marks.
@@ -20,19 +20,19 @@ pub struct Tick {
     pub label: Option<String>,
 }
 
-impl Axis {
-    /// The axis that shows `values`, with margins of those factors below and above, from one round number to another.
-    pub fn around(values: impl IntoIterator<Item = f64>, [below, above]: [f64; 2]) -> Axis {
+impl Scale {
+    /// The scale that shows `values`, with margins of those factors below and above, from one round number to another.
+    pub fn around(values: impl IntoIterator<Item = f64>, [below, above]: [f64; 2]) -> Scale {
         let (low, high) = values
             .into_iter()
             .filter(|value| value.is_finite() && *value > 0.0)
             .fold((f64::INFINITY, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
         if low > high {
-            return Axis { low: 0.1, high: 10.0 };
+            return Scale { low: 0.1, high: 10.0 };
         }
         // What a record can hold is far from the ends of f64; margins must not reach them either.
         let [low, high] = [low / below, high * above].map(|value| value.clamp(1e-290, 1e290));
-        Axis { low: round_down(low), high: round_up(high) }
+        Scale { low: round_down(low), high: round_up(high) }
     }
 
     /// Decades from end to end.
@@ -89,31 +89,31 @@ mod tests {
 
     #[test]
     fn ends_are_round_and_outside() {
-        let axis = Axis::around([3.0, 700.0], [1.5, 2.0]);
-        assert_eq!((axis.low, axis.high), (2.0, 1500.0));
-        let axis = Axis::around([f64::NAN, 0.0], [2.0; 2]);
-        assert!(axis.low < axis.high);
-        let one = Axis::around([1e-300, 1e300], [2.0; 2]);
+        let scale = Scale::around([3.0, 700.0], [1.5, 2.0]);
+        assert_eq!((scale.low, scale.high), (2.0, 1500.0));
+        let scale = Scale::around([f64::NAN, 0.0], [2.0; 2]);
+        assert!(scale.low < scale.high);
+        let one = Scale::around([1e-300, 1e300], [2.0; 2]);
         assert!(one.low > 0.0 && one.high.is_finite() && one.decades() > 500.0);
     }
 
     #[test]
     fn the_mapping_is_monotone_and_equal_ratios_are_equal_lengths() {
-        let axis = Axis { low: 0.02, high: 5e4 };
-        let places: Vec<f64> = (0..400).map(|i| axis.share(0.001 * 1.06_f64.powi(i))).collect();
+        let scale = Scale { low: 0.02, high: 5e4 };
+        let places: Vec<f64> = (0..400).map(|i| scale.share(0.001 * 1.06_f64.powi(i))).collect();
         assert!(places.windows(2).all(|pair| pair[0] < pair[1]));
-        assert_eq!((axis.share(0.02), axis.share(5e4)), (0.0, 1.0));
-        let octave = |from: f64| axis.share(2.0 * from) - axis.share(from);
+        assert_eq!((scale.share(0.02), scale.share(5e4)), (0.0, 1.0));
+        let octave = |from: f64| scale.share(2.0 * from) - scale.share(from);
         assert!((octave(0.1) - octave(3000.0)).abs() < 1e-12);
     }
 
     #[test]
     fn ticks_are_inside_and_labels_have_room() {
         for (low, high, length) in [(0.1, 2000.0, 760.0), (1e-9, 1e12, 300.0), (2.0, 5.0, 400.0), (1.0, 10.0, 100.0)] {
-            let axis = Axis { low, high };
-            let ticks = axis.ticks(length);
+            let scale = Scale { low, high };
+            let ticks = scale.ticks(length);
             let labelled: Vec<f64> =
-                ticks.iter().filter(|tick| tick.label.is_some()).map(|tick| axis.share(tick.value) * length).collect();
+                ticks.iter().filter(|tick| tick.label.is_some()).map(|tick| scale.share(tick.value) * length).collect();
             assert!(labelled.windows(2).all(|pair| pair[1] - pair[0] >= 37.9), "{low} {high}: {labelled:?}");
             assert!(!ticks.is_empty());
             assert!(ticks.iter().all(|tick| tick.value >= low * 0.999 && tick.value <= high * 1.001));

@@ -1,6 +1,6 @@
-//! One scenario of one model on one profile: what it asks for, what it can hope for, where that stands.
+//! One scenario of one model on one profile: its work, its predicted performance, where that stands.
 
-use super::{Attention, Scenario, Setting};
+use super::{AttentionKind, Scenario, Setting};
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluator, Figures, RoofKind};
 use crate::model::{Model, Pass, Runtime, Workload};
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 /// One scenario of one model on one profile.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Case {
+pub struct ScenarioResult {
     /// The model's name.
     pub model: String,
     /// Its layers, which may be fewer or more than it was published with.
@@ -19,7 +19,7 @@ pub struct Case {
     /// Its parameters, a tied head counted once.
     pub params_total: u64,
     /// Its kind of attention.
-    pub attention: Attention,
+    pub attention: AttentionKind,
     /// The profile's name.
     pub profile: String,
     /// The device's name in the profile.
@@ -49,12 +49,12 @@ pub struct Case {
     /// FLOPs per byte of the scenario were the first token of the answer decoded, too: G decode steps instead of G − 1.
     pub oi_g_steps: f64,
     /// The prompt, the answer, and both together.
-    pub parts: Vec<Part>,
+    pub parts: Vec<PartResult>,
 }
 
 /// Passes that are looked at together.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Part {
+pub struct PartResult {
     /// Which.
     pub part: PartKind,
     /// Forward passes.
@@ -73,7 +73,7 @@ pub struct Part {
     pub oi: f64,
     /// The side of the ridge; none where the ridge's interval leaves it open.
     pub regime_decided: Option<Regime>,
-    /// What can be hoped for, under each roof that the profile has.
+    /// The predicted performance, under each roof that the profile has.
     pub roofs: Vec<Standing>,
 }
 
@@ -114,7 +114,7 @@ pub enum Regime {
     Compute,
 }
 
-/// What passes can hope for under one roof, and where that stands.
+/// The predicted performance of passes under one roof, and where that stands.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Standing {
     /// Which roof.
@@ -142,20 +142,20 @@ pub struct Standing {
     pub speedup_interval: Option<[f64; 2]>,
 }
 
-impl Case {
+impl ScenarioResult {
     /// One part of it; none where nothing is decoded.
-    pub fn part(&self, kind: PartKind) -> Option<&Part> {
+    pub fn part(&self, kind: PartKind) -> Option<&PartResult> {
         self.parts.iter().find(|part| part.part == kind)
     }
 
     /// All of it, which is always there.
-    pub fn whole(&self) -> &Part {
+    pub fn whole(&self) -> &PartResult {
         &self.parts[self.parts.len() - 1]
     }
 }
 
-impl Part {
-    /// What can be hoped for under that roof; the peak roof is always there.
+impl PartResult {
+    /// The predicted performance under that roof; the peak roof is always there.
     pub fn under(&self, roof: RoofKind) -> &Standing {
         self.roofs.iter().find(|standing| standing.roof == roof).unwrap_or(&self.roofs[0])
     }
@@ -167,7 +167,7 @@ pub(super) fn cases(
     (name, profile): (&str, &Profile),
     setting: &Setting,
     workload: Workload,
-) -> Result<Vec<Case>> {
+) -> Result<Vec<ScenarioResult>> {
     let evaluator =
         Evaluator::new(model, &setting.query.with(workload), profile, name).map_err(|e| e.within(model.name()))?;
     let one = |scenario| case(&evaluator, (name, profile), setting, workload, scenario);
@@ -180,7 +180,7 @@ fn case(
     setting: &Setting,
     workload: Workload,
     scenario: &Scenario,
-) -> Result<Case> {
+) -> Result<ScenarioResult> {
     let model = evaluator.demand().model();
     let place = |e: Error| e.within(format!("--scenario {scenario}"));
     let workload = Workload { prompt: scenario.prompt, generate: Some(scenario.generate), ..workload };
@@ -201,11 +201,11 @@ fn case(
     }
     let every = evaluator.figures_of(setting.engine.with_all_decoded(model, &workload)?)?;
     let types = evaluator.demand().types();
-    Ok(Case {
+    Ok(ScenarioResult {
         model: model.name().to_owned(),
         layers: model.layer_count(),
         params_total: model.parameters()?,
-        attention: Attention::of(model),
+        attention: AttentionKind::of(model),
         profile: name.to_owned(),
         device: profile.device.name.clone(),
         weights: types.format.clone(),
@@ -230,7 +230,7 @@ fn part(
     evaluator: &Evaluator,
     ridge_interval: [f64; 2],
     tokens: u64,
-) -> Result<Part> {
+) -> Result<PartResult> {
     let totals = &figures.totals;
     let oi = (figures.flops() / figures.bytes()).0;
     let standing = |&roof: &RoofKind| {
@@ -250,7 +250,7 @@ fn part(
             speedup_interval: None,
         }
     };
-    Ok(Part {
+    Ok(PartResult {
         part,
         forward_passes: figures.passes,
         flops: exact(totals.flops.total())?,

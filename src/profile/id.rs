@@ -1,0 +1,480 @@
+//! The ids of ceilings and curves: read once, asked by meaning ever after.
+//!
+//! An id is words between dots: first its family, then what the family names. An id keeps the text that it was read from, so
+//! that words of another version are written back as they were.
+
+use super::Unit;
+use super::words::{AttentionExtents, AttentionPhase, Family, Means, MemoryLevel, Word, number};
+use roofprobe_kernels::{Dtype, Isa, Op};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+/// The id of a ceiling or a curve, such as `memory.dram.read` or `matmul.q4_k.m1`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CeilingId {
+    text: String,
+    kind: IdKind,
+}
+
+/// What an id names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum IdKind {
+    /// `memory.<level>.<access>`, with `_sustained` behind the access where it is held for long: bandwidth.
+    Memory {
+        /// Where the arrays lie.
+        level: Word<MemoryLevel>,
+        /// The stream.
+        access: Word<Op>,
+        /// Held for half a minute.
+        sustained: bool,
+    },
+    /// `memory.<access>.<quantity>`: a curve of bandwidth.
+    MemoryCurve {
+        /// The stream.
+        access: Op,
+        /// The quantity along it, such as `resident` or `threads`.
+        along: String,
+    },
+    /// `compute.<dtype>`, with more words for one part of what the device has: the peak of arithmetic.
+    Compute {
+        /// The type of the factors.
+        dtype: Word<Dtype>,
+        /// By which means.
+        means: Means,
+    },
+    /// `matmul.<weights>.m<tokens>`: products with a weight matrix.
+    Matmul {
+        /// How the weights are stored.
+        weights: Word<Dtype>,
+        /// Rows of the activations.
+        tokens: u64,
+    },
+    /// `attention.<dtype>.<phase>`, with more words for other extents.
+    Attention {
+        /// How keys and values are stored.
+        cache: Word<Dtype>,
+        /// Which pass.
+        phase: AttentionPhase,
+        /// Of which extents.
+        extents: AttentionExtents,
+    },
+    /// `latency.<level>`: the time of one dependent load.
+    Latency {
+        /// Where the lines lie.
+        level: Word<MemoryLevel>,
+    },
+    /// `overhead.<routine>`: what it takes to begin.
+    Overhead {
+        /// What is begun.
+        op: Word<Op>,
+    },
+    /// `transfer.h2d`, `transfer.d2h`: bandwidth between host and device.
+    Transfer {
+        /// [`Op::Upload`] or [`Op::Download`].
+        op: Op,
+    },
+    /// Of a known family, in words that this version does not know.
+    Other(Family),
+}
+
+/// The streams that stand in ids.
+const STREAMS: [Op; 6] = [Op::Read, Op::Write, Op::Copy, Op::Scale, Op::Add, Op::Triad];
+/// What a GPU's copies are called in ids.
+const TRANSFERS: [(&str, Op); 2] = [("h2d", Op::Upload), ("d2h", Op::Download)];
+/// How an access ends that is held for long.
+const SUSTAINED: &str = "_sustained";
+
+impl IdKind {
+    /// What the words behind `family` name.
+    fn of(family: Family, words: &[&str]) -> IdKind {
+        let found = match (family, words) {
+            (Family::Memory, [first, second]) => Some(memory(first, second)),
+            (Family::Compute, [dtype, means @ ..]) => {
+                Some(IdKind::Compute { dtype: Word::of(dtype), means: Means::of(means) })
+            }
+            (Family::Matmul, [weights, tokens]) => {
+                number(tokens, "m").map(|tokens| IdKind::Matmul { weights: Word::of(weights), tokens })
+            }
+            (Family::Attention, [cache, phase, extents @ ..]) => Some(IdKind::Attention {
+                cache: Word::of(cache),
+                phase: AttentionPhase::of(phase),
+                extents: AttentionExtents::of(extents),
+            }),
+            (Family::Latency, [name]) => Some(IdKind::Latency { level: Word::of(name) }),
+            (Family::Overhead, [op]) => Some(IdKind::Overhead { op: Word::of(op) }),
+            (Family::Transfer, [name]) => {
+                TRANSFERS.iter().find(|(word, _)| word == name).map(|&(_, op)| IdKind::Transfer { op })
+            }
+            _ => None,
+        };
+        found.unwrap_or(IdKind::Other(family))
+    }
+
+    /// The family.
+    pub const fn family(&self) -> Family {
+        match self {
+            IdKind::Memory { .. } | IdKind::MemoryCurve { .. } => Family::Memory,
+            IdKind::Compute { .. } => Family::Compute,
+            IdKind::Matmul { .. } => Family::Matmul,
+            IdKind::Attention { .. } => Family::Attention,
+            IdKind::Latency { .. } => Family::Latency,
+            IdKind::Overhead { .. } => Family::Overhead,
+            IdKind::Transfer { .. } => Family::Transfer,
+            IdKind::Other(family) => *family,
+        }
+    }
+}
+
+/// A ceiling's level comes first, a curve's access.
+fn memory(first: &str, second: &str) -> IdKind {
+    if let Some(access) = STREAMS.into_iter().find(|access| access.name() == first) {
+        return IdKind::MemoryCurve { access, along: second.to_owned() };
+    }
+    let (access, sustained) = second.strip_suffix(SUSTAINED).map_or((second, false), |access| (access, true));
+    IdKind::Memory { level: Word::of(first), access: Word::of(access), sustained }
+}
+
+impl From<IdKind> for CeilingId {
+    fn from(kind: IdKind) -> CeilingId {
+        let family = kind.family().name();
+        let text = match &kind {
+            IdKind::Memory { level, access, sustained } => {
+                format!("{family}.{level}.{access}{}", if *sustained { SUSTAINED } else { "" })
+            }
+            IdKind::MemoryCurve { access, along } => format!("{family}.{access}.{along}"),
+            IdKind::Compute { dtype, means } => format!("{family}.{dtype}{means}"),
+            IdKind::Matmul { weights, tokens } => format!("{family}.{weights}.m{tokens}"),
+            IdKind::Attention { cache, phase, extents } => format!("{family}.{cache}.{phase}{extents}"),
+            IdKind::Latency { level } => format!("{family}.{level}"),
+            IdKind::Overhead { op } => format!("{family}.{op}"),
+            IdKind::Transfer { op } => {
+                let name = TRANSFERS.iter().find(|(_, known)| known == op).map_or(op.name(), |(name, _)| name);
+                format!("{family}.{name}")
+            }
+            IdKind::Other(_) => family.to_owned(),
+        };
+        CeilingId { text, kind }
+    }
+}
+
+impl CeilingId {
+    /// `memory.<level>.<access>`.
+    pub fn memory(level: MemoryLevel, access: Op) -> CeilingId {
+        IdKind::Memory { level: level.into(), access: access.into(), sustained: false }.into()
+    }
+
+    /// `memory.<access>.<along>`: a curve.
+    pub fn memory_curve(access: Op, along: &str) -> CeilingId {
+        IdKind::MemoryCurve { access, along: along.to_owned() }.into()
+    }
+
+    /// `compute.<dtype>` by these means.
+    pub fn compute(dtype: Dtype, means: Means) -> CeilingId {
+        IdKind::Compute { dtype: dtype.into(), means }.into()
+    }
+
+    /// `matmul.<weights>.m<tokens>`.
+    pub fn matmul(weights: Dtype, tokens: u64) -> CeilingId {
+        IdKind::Matmul { weights: weights.into(), tokens }.into()
+    }
+
+    /// `attention.<cache>.<phase>` of these extents.
+    pub fn attention(cache: Dtype, phase: AttentionPhase, extents: AttentionExtents) -> CeilingId {
+        IdKind::Attention { cache: cache.into(), phase, extents }.into()
+    }
+
+    /// `latency.<level>`.
+    pub fn latency(level: MemoryLevel) -> CeilingId {
+        IdKind::Latency { level: level.into() }.into()
+    }
+
+    /// `latency.resident`: the curve over working sets.
+    pub fn latency_curve() -> CeilingId {
+        IdKind::Latency { level: Word::Other("resident".to_owned()) }.into()
+    }
+
+    /// `overhead.<routine>`.
+    pub fn overhead(op: Op) -> CeilingId {
+        IdKind::Overhead { op: op.into() }.into()
+    }
+
+    /// `transfer.h2d` for [`Op::Upload`], `transfer.d2h` for [`Op::Download`].
+    pub fn transfer(op: Op) -> CeilingId {
+        IdKind::Transfer { op }.into()
+    }
+
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What it names.
+    pub fn kind(&self) -> &IdKind {
+        &self.kind
+    }
+
+    /// Its first word.
+    pub fn family(&self) -> Family {
+        self.kind.family()
+    }
+
+    /// The level of memory that it is of, where it is of a known one.
+    pub fn level(&self) -> Option<MemoryLevel> {
+        match &self.kind {
+            IdKind::Memory { level, .. } | IdKind::Latency { level } => level.known(),
+            _ => None,
+        }
+    }
+
+    /// The stream that it is of, where it is of a known one.
+    pub fn access(&self) -> Option<Op> {
+        match &self.kind {
+            IdKind::Memory { access, .. } => access.known(),
+            IdKind::MemoryCurve { access, .. } => Some(*access),
+            _ => None,
+        }
+    }
+
+    /// The type of factors, weights or cache, where it is of a known one.
+    pub fn dtype(&self) -> Option<Dtype> {
+        match &self.kind {
+            IdKind::Compute { dtype: word, .. }
+            | IdKind::Matmul { weights: word, .. }
+            | IdKind::Attention { cache: word, .. } => word.known(),
+            _ => None,
+        }
+    }
+
+    /// The instruction set that it is of alone, where it is of a known one.
+    pub fn isa(&self) -> Option<Isa> {
+        match &self.kind {
+            IdKind::Compute { means: Means::Isa { isa, .. }, .. } => isa.known(),
+            _ => None,
+        }
+    }
+
+    /// The tokens of a matmul.
+    pub fn tokens(&self) -> Option<u64> {
+        match self.kind {
+            IdKind::Matmul { tokens, .. } => Some(tokens),
+            _ => None,
+        }
+    }
+
+    /// Whether it is of a prompt's attention.
+    pub fn is_prefill(&self) -> bool {
+        match &self.kind {
+            IdKind::Attention { phase: AttentionPhase::Prefill, .. } => true,
+            IdKind::Attention { phase: AttentionPhase::Other(word), .. } => word.starts_with("prefill"),
+            _ => false,
+        }
+    }
+
+    /// Whether it is of one token's attention.
+    pub fn is_decode(&self) -> bool {
+        matches!(self.kind, IdKind::Attention { phase: AttentionPhase::Decode, .. })
+    }
+
+    /// Whether it counts an addition beside each multiply-accumulate.
+    pub fn is_fma_add(&self) -> bool {
+        matches!(self.kind, IdKind::Compute { means: Means::Isa { fma_add: true, .. }, .. })
+    }
+
+    /// Whether it is of cooperative matrices: units of their own, beside those of the type.
+    pub fn is_cooperative(&self) -> bool {
+        matches!(self.kind, IdKind::Compute { means: Means::CooperativeMatrix, .. })
+    }
+
+    /// The same held for half a minute, where there is such a ceiling.
+    pub fn sustained(&self) -> Option<CeilingId> {
+        let kind = match self.kind.clone() {
+            IdKind::Memory { level, access, sustained: false } => IdKind::Memory { level, access, sustained: true },
+            IdKind::Compute { dtype, means: Means::Best } => IdKind::Compute { dtype, means: Means::Sustained },
+            _ => return None,
+        };
+        Some(kind.into())
+    }
+
+    /// The short measurement that it is held against, where it is one that is held for half a minute.
+    pub fn burst(&self) -> Option<CeilingId> {
+        let kind = match self.kind.clone() {
+            IdKind::Memory { level, access, sustained: true } => IdKind::Memory { level, access, sustained: false },
+            IdKind::Compute { dtype, means: Means::Sustained } => IdKind::Compute { dtype, means: Means::Best },
+            _ => return None,
+        };
+        Some(kind.into())
+    }
+
+    /// The unit of its value.
+    pub fn unit(&self) -> Unit {
+        match self.family() {
+            // A prompt reads its cache many times over: arithmetic is what it is measured by.
+            Family::Attention if self.is_prefill() => Unit::GflopPerS,
+            Family::Memory | Family::Transfer | Family::Attention => Unit::GbPerS,
+            Family::Compute | Family::Matmul => Unit::GflopPerS,
+            Family::Latency => Unit::Ns,
+            Family::Overhead => Unit::Us,
+        }
+    }
+
+    /// The unit of the figure beside the value: the same passes counted in bytes of weights (matmul) or in operations
+    /// (attention).
+    pub fn second_unit(&self) -> Option<Unit> {
+        match self.family() {
+            Family::Matmul => Some(Unit::GbPerS),
+            Family::Attention if self.is_prefill() => Some(Unit::GbPerS),
+            Family::Attention => Some(Unit::GflopPerS),
+            Family::Memory | Family::Compute | Family::Latency | Family::Overhead | Family::Transfer => None,
+        }
+    }
+}
+
+/// A text that is no id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotAnId(String);
+
+impl fmt::Display for NotAnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\" is not a ceiling id such as memory.dram.read or compute.f32", self.0)
+    }
+}
+
+impl std::error::Error for NotAnId {}
+
+impl FromStr for CeilingId {
+    type Err = NotAnId;
+
+    /// Small letters, digits and `_` between dots, the first word one of the families.
+    fn from_str(text: &str) -> Result<CeilingId, NotAnId> {
+        let plain = |word: &&str| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        let words: Vec<&str> = text.split('.').collect();
+        let family = Family::ALL.into_iter().find(|family| family.name() == words[0]);
+        let family = family.filter(|_| words.iter().all(plain)).ok_or_else(|| NotAnId(text.to_owned()))?;
+        Ok(CeilingId { text: text.to_owned(), kind: IdKind::of(family, &words[1..]) })
+    }
+}
+
+impl fmt::Display for CeilingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+impl TryFrom<String> for CeilingId {
+    type Error = NotAnId;
+
+    fn try_from(text: String) -> Result<CeilingId, NotAnId> {
+        text.parse()
+    }
+}
+
+impl From<CeilingId> for String {
+    fn from(id: CeilingId) -> String {
+        id.text
+    }
+}
+
+impl From<&CeilingId> for String {
+    fn from(id: &CeilingId) -> String {
+        id.text.clone()
+    }
+}
+
+impl PartialEq<str> for CeilingId {
+    fn eq(&self, other: &str) -> bool {
+        self.text == other
+    }
+}
+
+impl PartialEq<&str> for CeilingId {
+    fn eq(&self, other: &&str) -> bool {
+        self.text == *other
+    }
+}
+
+impl JsonSchema for CeilingId {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        String::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ids of every kind.
+    const IDS: [&str; 26] = [
+        "memory.l1.read",
+        "memory.dram.read_sustained",
+        "memory.hbm.gather",
+        "memory.workgroup.read",
+        "memory.cache.copy",
+        "memory.vram.triad",
+        "memory.read.threads",
+        "memory",
+        "compute.f32",
+        "compute.fp8",
+        "compute.f16.coopmat",
+        "compute.f32.single",
+        "compute.f32.sustained",
+        "compute.i8.avx512vnni",
+        "compute.f64.avx2.fma_add",
+        "compute.f64.sve2.fma_add",
+        "matmul.q4_k.m1",
+        "matmul.q4_k.m01",
+        "attention.f16.decode",
+        "attention.f16.decode.g1d64",
+        "attention.f16.decode.context",
+        "attention.f16.prefill_long",
+        "latency.l3",
+        "latency.resident",
+        "overhead.fork_join",
+        "transfer.h2d",
+    ];
+
+    #[test]
+    fn an_id_is_written_as_it_was_read_and_a_known_one_is_made_of_what_it_names() {
+        for text in IDS {
+            let id: CeilingId = text.parse().unwrap();
+            assert_eq!(id.to_string(), text);
+            if !matches!(id.kind(), IdKind::Other(_)) {
+                assert_eq!(CeilingId::from(id.kind().clone()), id);
+            }
+        }
+        for wrong in ["", "memory.", "weather.rain", "memory..read", "Memory.dram.read", "memory.dram read", "cube.f32"]
+        {
+            assert!(wrong.parse::<CeilingId>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_asked_by_meaning() {
+        let id = |text: &str| text.parse::<CeilingId>().unwrap();
+        assert_eq!(
+            (id("memory.l2.copy").level(), id("memory.l2.copy").access()),
+            (Some(MemoryLevel::Cache(2)), Some(Op::Copy))
+        );
+        assert_eq!((id("matmul.q4_k.m16").dtype(), id("matmul.q4_k.m16").tokens()), (Some(Dtype::Q4K), Some(16)));
+        assert_eq!((id("matmul.q4_k.m016").tokens(), id("matmul.q4_k.m0").tokens()), (None, None));
+        assert_eq!(id("compute.f64.avx2.fma_add").isa(), Some(Isa::Avx2));
+        assert!(id("compute.f64.avx2.fma_add").is_fma_add() && id("compute.f16.coopmat").is_cooperative());
+        assert_eq!(id("attention.f16.prefill_long").unit(), Unit::GflopPerS);
+        assert_eq!(id("attention.f16.decode.g1d64").second_unit(), Some(Unit::GflopPerS));
+        assert_eq!([id("latency.l1").unit(), id("overhead.submit").unit()], [Unit::Ns, Unit::Us]);
+        assert_eq!(CeilingId::transfer(Op::Download), "transfer.d2h");
+    }
+}
