@@ -13,7 +13,7 @@ const QUOTED_CHARS: usize = 40;
 pub(super) struct Keys<'a> {
     map: &'a Map<String, Value>,
     asked: RefCell<BTreeSet<&'static str>>,
-    /// What has to be said about how they were read.
+    /// Remarks on how they were read.
     remarks: RefCell<Vec<String>>,
 }
 
@@ -101,7 +101,7 @@ impl<'a> Keys<'a> {
         self.remark(format!("{name} is absent from the configuration, and taken to be {default} as {family} has it"));
     }
 
-    /// Notes what has to be said about how the keys were read.
+    /// Adds a remark on how the keys were read.
     pub(super) fn remark(&self, remark: String) {
         self.remarks.borrow_mut().push(remark);
     }

@@ -83,7 +83,7 @@ impl PartialEq for Knob {
 impl Eq for Knob {}
 
 /// A workload as records write it: every knob under its key, the context as it follows from the others. The format of the
-/// weights is not there: a file's is only known with its model.
+/// weights is not there: that of a file comes with its model.
 impl Serialize for Workload {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let settled = self.settled();

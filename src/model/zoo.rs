@@ -84,7 +84,7 @@ pub fn zoo() -> Result<Vec<Model>> {
     FILES.into_iter().map(|(name, text)| read(name, text)).collect()
 }
 
-/// Words of names that tell how a model was tuned or packed, which changes no count.
+/// Words of names for how a model was tuned or packed. They change no count.
 const TUNED: [&str; 8] = ["base", "chat", "deduped", "gguf", "hf", "instruct", "it", "meta"];
 
 /// The shipped model of that name as people write it: with or without its organisation, in any case, `_`, `.` and `-` alike,
@@ -95,12 +95,11 @@ const TUNED: [&str; 8] = ["base", "chat", "deduped", "gguf", "hf", "instruct", "
 pub fn find(name: &str) -> Result<Model> {
     let asked = nearest::plain(name.rsplit('/').next().unwrap_or(name));
     let shape: String = asked.split('-').filter(|word| !TUNED.contains(word)).collect::<Vec<_>>().join("-");
-    let is = |asked: &str| FILES.into_iter().find(|(known, _)| nearest::plain(known) == asked);
+    let is = |asked: &str| FILES.into_iter().find(|(name, _)| nearest::plain(name) == asked);
     if let Some((name, text)) = is(&asked).or_else(|| is(&shape)) {
         return read(name, text);
     }
-    let mut begun =
-        FILES.into_iter().filter(|(known, _)| !shape.is_empty() && nearest::plain(known).starts_with(&shape));
+    let mut begun = FILES.into_iter().filter(|(name, _)| !shape.is_empty() && nearest::plain(name).starts_with(&shape));
     if let (Some((name, text)), None) = (begun.next(), begun.next()) {
         return read(name, text);
     }

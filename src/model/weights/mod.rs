@@ -11,7 +11,7 @@ use roofprobe_kernels::Dtype;
 use std::fmt;
 use std::str::FromStr;
 
-/// How the tensors of a model are stored, where no file of weights tells.
+/// How the tensors of a model are stored, where no file of weights states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Weights {
     /// Every matrix in one type, as GGUF files of that type: norms, biases and routers f32.
@@ -185,7 +185,7 @@ fn checkpoint(word: &str) -> Option<Weights> {
         Some(found) => (*found, ""),
         None => {
             let (name, rest) = word.split_once('-').filter(|(_, rest)| !rest.is_empty())?;
-            (*CHECKPOINTS.iter().take(3).find(|(known, ..)| *known == name)?, rest)
+            (*CHECKPOINTS.iter().take(3).find(|(word, ..)| *word == name)?, rest)
         }
     };
     let mut layout = Grouped { scheme, bits, group };

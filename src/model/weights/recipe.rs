@@ -367,14 +367,14 @@ fn other(recipe: Recipe, model: Traits, role: Role, position: &Position) -> Tens
     }
 }
 
-/// The wanted type, or the one that takes its place where rows are no whole number of its blocks.
-pub(super) fn fitting(wanted: TensorType, name: &str, row: u64) -> Result<TensorType> {
+/// The best type, or the one that takes its place where rows are no whole number of its blocks.
+pub(super) fn fitting(best: TensorType, name: &str, row: u64) -> Result<TensorType> {
     let fits = |kind: TensorType| kind.block().is_some_and(|block| row.is_multiple_of(block.elements));
-    if fits(wanted) {
-        return Ok(wanted);
+    if fits(best) {
+        return Ok(best);
     }
     use TensorType as T;
-    let instead = match wanted {
+    let instead = match best {
         T::Iq1S | T::Iq1M | T::Iq2Xxs | T::Iq2Xs | T::Iq2S | T::Iq3Xxs | T::Iq3S | T::Iq4Xs => T::Iq4Nl,
         T::Q2_0 | T::Q2K | T::Q3K | T::Tq1_0 | T::Tq2_0 => T::Q4_0,
         T::Q4K => T::Q5_0,
@@ -383,7 +383,7 @@ pub(super) fn fitting(wanted: TensorType, name: &str, row: u64) -> Result<Tensor
         T::Q4_0 | T::Q4_1 | T::Q5_0 | T::Q5_1 | T::Q8_0 | T::Iq4Nl => T::F16,
         _ => {
             return Err(Error::misuse(format!(
-                "--weights: rows of {} elements ({}) are no whole number of {wanted} blocks, and llama-quantize has nothing instead; choose another",
+                "--weights: rows of {} elements ({}) are no whole number of {best} blocks, and llama-quantize has nothing instead; choose another",
                 row, name
             )));
         }
