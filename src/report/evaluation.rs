@@ -236,17 +236,16 @@ fn under(phase: &PhaseResult, roof: RoofKind) -> Option<&Speed> {
     phase.roofs.iter().find(|speed| speed.roof == roof)
 }
 
+fn rate_under(phase: &PhaseResult, roof: RoofKind) -> Cell {
+    Cell::maybe(under(phase, roof).map(|speed| speed.tokens_per_s))
+}
+
 /// Everything but the operations, under the names of the record.
 fn columns<'r>() -> Vec<Column<Row<'r>>> {
     let total = |phase: &PhaseResult| phase.flops.get("total").unwrap_or_default();
     let regime = |(_, p): &Row| match p.potential.above_roof {
         true => Cell::phrase(p.potential.regime.regime(), "above the roof"),
         false => Cell::text(p.potential.regime.regime()),
-    };
-    let fits = |(e, _): &Row| match e.fits {
-        Some(true) => Cell::phrase("true", "yes"),
-        Some(false) => Cell::phrase("false", "no"),
-        None => Cell::Empty,
     };
     let cache = |(_, p): &Row| Cell::Number {
         exact: p.kv_read_bytes.to_string(),
@@ -260,7 +259,7 @@ fn columns<'r>() -> Vec<Column<Row<'r>>> {
         column("batch", "batch", |(e, _): &Row| Cell::plain(e.workload.batch)),
         column("params_total", "", |(e, _): &Row| Cell::plain(e.params_total)),
         column("memory_needed_bytes", "", |(e, _): &Row| Cell::plain(e.memory_needed_bytes)),
-        column("fits", "fits", fits),
+        column("fits", "fits", |(e, _): &Row| Cell::yes_no(e.fits)),
         column("ridge_flop_per_byte", "", |(e, _): &Row| Cell::number(e.ridge_flop_per_byte)),
         column("phase", "phase", |(_, p): &Row| Cell::text(p.phase.name())),
         column("tokens", "tokens", |(_, p): &Row| Cell::plain(p.tokens)),
@@ -282,12 +281,8 @@ fn columns<'r>() -> Vec<Column<Row<'r>>> {
             Cell::maybe(under(p, RoofKind::Peak).and_then(|speed| speed.seconds_optimistic))
         }),
         column("tokens_per_s", "tokens/s", |(e, p): &Row| rate(e, &p.speed)),
-        column("tokens_per_s_low", "low", |(_, p): &Row| {
-            Cell::maybe(p.speed.tokens_per_s_interval.map(|[low, _]| low))
-        }),
-        column("tokens_per_s_high", "high", |(_, p): &Row| {
-            Cell::maybe(p.speed.tokens_per_s_interval.map(|[_, high]| high))
-        }),
+        column("tokens_per_s_low", "low", |(_, p): &Row| Cell::low(p.speed.tokens_per_s_interval)),
+        column("tokens_per_s_high", "high", |(_, p): &Row| Cell::high(p.speed.tokens_per_s_interval)),
         column("phi", "Φ", |(_, p): &Row| Cell::number(p.potential.phi)),
         column("phi_log2", "Φ log2", |(_, p): &Row| Cell::number(p.potential.phi_log2)),
         column("phi_paper", "Φ GFLOP/s", |(_, p): &Row| Cell::number(p.potential.phi_paper)),
@@ -298,11 +293,7 @@ fn columns<'r>() -> Vec<Column<Row<'r>>> {
         column("roof", "roof", |(_, p): &Row| Cell::text(p.speed.roof.name())),
         column("overhead_seconds", "", |(_, p): &Row| Cell::maybe(p.speed.overhead_seconds)),
         column("undecided_share", "", |(_, p): &Row| Cell::number(p.speed.undecided_share)),
-        column("tokens_per_s_peak", "at peak", |(_, p): &Row| {
-            Cell::maybe(under(p, RoofKind::Peak).map(|speed| speed.tokens_per_s))
-        }),
-        column("tokens_per_s_achieved", "", |(_, p): &Row| {
-            Cell::maybe(under(p, RoofKind::Achieved).map(|speed| speed.tokens_per_s))
-        }),
+        column("tokens_per_s_peak", "at peak", |(_, p): &Row| rate_under(p, RoofKind::Peak)),
+        column("tokens_per_s_achieved", "", |(_, p): &Row| rate_under(p, RoofKind::Achieved)),
     ]
 }
