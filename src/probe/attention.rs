@@ -3,12 +3,11 @@
 use super::curves::curve;
 use super::memory::{self, CACHE_MULTIPLE_MIN};
 use super::{CurveQuestion, PlanInputs, Question, Schedule};
-use crate::job::Job;
 use crate::profile::{AttentionExtents, AttentionPhase, CeilingId, CurveAxis, Effort, Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// Key/value heads, as in most models of one to eight billion parameters.
-const KV_HEADS: u64 = 8;
+pub(super) const KV_HEADS: u64 = 8;
 /// Cached tokens of the ceilings.
 const CONTEXT: u64 = 4096;
 /// Cached tokens of the curve.
@@ -19,38 +18,35 @@ const PROMPT: u64 = 512;
 const GROUP: u64 = 4;
 const HEAD_DIM: u64 = 128;
 /// The corners: without and with much sharing, small and large heads.
-const CORNERS: [(u64, u64); 4] = [(1, 128), (8, 128), (1, 64), (8, 64)];
-/// The cache takes long to make ready, once for all heads of one size.
-const SCHEDULES: [(u64, Schedule); 2] = [(64, Schedule::OneRoundInThree(1)), (128, Schedule::OneRoundInThree(2))];
+const CORNERS: [Heads; 4] = [(1, 128), (8, 128), (1, 64), (8, 64)];
 
-/// `attention.f16.decode`, its corners `attention.f16.decode.g<group>d<head_dim>`, and `attention.f16.prefill`.
+/// Query heads per key/value head, and elements per head.
+pub(super) type Heads = (u64, u64);
+
+/// `attention.f16.decode`, its corners, and `attention.f16.prefill`.
 pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
-    let mut questions = vec![question(
-        inputs,
-        CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Usual),
-        (GROUP, HEAD_DIM),
-        1,
-        CONTEXT,
-    )];
-    if inputs.effort != Effort::Quick {
-        questions.extend(CORNERS.into_iter().map(|(group, head_dim)| {
-            question(
-                inputs,
-                CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Heads { group, head_dim }),
-                (group, head_dim),
-                1,
-                CONTEXT,
-            )
-        }));
-    }
-    questions.push(question(
-        inputs,
-        CeilingId::attention(Dtype::F16, AttentionPhase::Prefill, AttentionExtents::Usual),
-        (GROUP, HEAD_DIM),
-        PROMPT,
-        PROMPT,
-    ));
-    questions
+    let ask = |id, heads| question(inputs, id, heads, 1, CONTEXT);
+    let prefill = question(inputs, prefill(), (GROUP, HEAD_DIM), PROMPT, PROMPT);
+    decodes(inputs.effort, ask).into_iter().chain([prefill]).collect()
+}
+
+/// What `ask` makes of `attention.f16.decode` and of its corners, `attention.f16.decode.g<group>d<head_dim>`.
+pub(super) fn decodes(effort: Effort, ask: impl Fn(CeilingId, Heads) -> Question) -> Vec<Question> {
+    let decode = |extents| CeilingId::attention(Dtype::F16, AttentionPhase::Decode, extents);
+    let corners: &[Heads] = if effort == Effort::Quick { &[] } else { &CORNERS };
+    let corner = |&(group, head_dim): &Heads| (AttentionExtents::Heads { group, head_dim }, (group, head_dim));
+    let all = std::iter::once((AttentionExtents::Usual, (GROUP, HEAD_DIM))).chain(corners.iter().map(corner));
+    all.map(|(extents, heads)| ask(decode(extents), heads)).collect()
+}
+
+/// `attention.f16.prefill`.
+pub(super) fn prefill() -> CeilingId {
+    CeilingId::attention(Dtype::F16, AttentionPhase::Prefill, AttentionExtents::Usual)
+}
+
+/// The cache takes long to make ready, once for all heads of one size.
+pub(super) fn schedule((_, head_dim): Heads) -> Schedule {
+    Schedule::OneRoundInThree(if head_dim == HEAD_DIM { 2 } else { 1 })
 }
 
 /// `attention.f16.decode.context`: along the length of the cache.
@@ -74,21 +70,16 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
     }
 }
 
-fn question(inputs: PlanInputs, id: CeilingId, shape: (u64, u64), tokens: u64, context: u64) -> Question {
+fn question(inputs: PlanInputs, id: CeilingId, heads: Heads, tokens: u64, context: u64) -> Question {
     let PlanInputs { machine, effort, .. } = inputs;
-    // Twice the least where there is room, so that what the cache keeps is lost in the noise.
-    let times = 2;
     let mut question = Question::new(id);
-    let turn = SCHEDULES.into_iter().find(|(head_dim, _)| *head_dim == shape.1);
-    question.schedule = turn.map_or(Schedule::EveryRound, |(_, turn)| turn);
-    for isa in isas(machine, effort) {
-        match variant(machine, isa, shape, tokens, context, (memory::last_cache_bytes(inputs), times)) {
-            Ok(variant) => {
-                let ceiling = question.id.clone();
-                question.candidates.push(Job { ceiling, op: Op::Attention, dtype: Dtype::F16, variant });
-            }
-            Err(reason) => question.otherwise = (Status::Skipped, reason),
-        }
+    question.schedule = schedule(heads);
+    let cache = memory::last_cache_bytes(inputs);
+    // Twice the least where there is room, so that what the cache keeps is lost in the noise.
+    let variant = |isa| variant(machine, isa, heads, tokens, context, (cache, 2));
+    match isas(machine, effort).into_iter().map(variant).collect::<Result<Vec<_>, _>>() {
+        Ok(variants) => question.candidates = super::jobs(&question.id, Op::Attention, Dtype::F16, variants),
+        Err(reason) => question.otherwise = (Status::Skipped, reason),
     }
     question
 }
@@ -96,26 +87,15 @@ fn question(inputs: PlanInputs, id: CeilingId, shape: (u64, u64), tokens: u64, c
 fn variant(
     machine: &Machine,
     isa: Isa,
-    (group, head_dim): (u64, u64),
+    (group, head_dim): Heads,
     tokens: u64,
     context: u64,
     (cache_bytes, times): (u64, u64),
 ) -> Result<Variant, String> {
-    let layer = KV_HEADS * context * head_dim * 2 * 2;
-    let least = cache_bytes.saturating_mul(CACHE_MULTIPLE_MIN);
+    let layer = layer_bytes(head_dim, context);
     // A prompt's keys and values have just been written, and are in a cache if they fit.
-    let copies = if tokens > 1 { 1 } else { least.div_ceil(layer) };
-    // As much again as the arrays, which are there as well.
-    let room = memory::room(machine, 1) * memory::ARRAYS;
-    if copies.saturating_mul(layer) > room {
-        return Err(format!(
-            "too little memory: {} MiB of keys and values, {CACHE_MULTIPLE_MIN} × the last-level cache, do not fit in the {} MiB \
-             that may be used",
-            copies.saturating_mul(layer) >> 20,
-            room >> 20
-        ));
-    }
-    let copies = if tokens > 1 { 1 } else { (copies * times).min(room / layer) };
+    let (least, times) = if tokens > 1 { (layer, 1) } else { (cache_bytes.saturating_mul(CACHE_MULTIPLE_MIN), times) };
+    let copies = memory::copies(machine, "keys and values", layer, least, times)?;
     Ok(Variant {
         isa: Some(isa.name().to_owned()),
         threads: Some(machine.environment.threads),
@@ -125,9 +105,14 @@ fn variant(
         kv_heads: Some(KV_HEADS),
         head_dim: Some(head_dim),
         context: Some(context),
-        copies: Some(copies as u32),
+        copies: Some(copies),
         ..Variant::default()
     })
+}
+
+/// Bytes of the keys and values of one layer.
+pub(super) fn layer_bytes(head_dim: u64, context: u64) -> u64 {
+    KV_HEADS * context * head_dim * 2 * 2
 }
 
 /// The instruction sets worth trying, widest first: a single query to a head is answered faster by the second one on Zen 4.

@@ -2,7 +2,6 @@
 //! what additions beside the multiply-accumulates gain.
 
 use super::{PlanInputs, Question};
-use crate::job::Job;
 use crate::profile::{CeilingId, Effort, Machine, Means, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
@@ -30,11 +29,9 @@ fn of_dtype(machine: &Machine, effort: Effort, dtype: Dtype) -> Vec<Question> {
         format!("this CPU has no {dtype} multiply-accumulate instruction that roofprobe knows ({needed})")
     };
     let best = |means: Means, threads: u32| {
-        let id = CeilingId::compute(dtype, means);
-        let mut best = Question::new(id.clone());
-        best.candidates = present.iter().rev().map(|&isa| job(&id, Op::Chain, dtype, isa, threads)).collect();
-        best.otherwise = (Status::Unsupported, without.clone());
-        best
+        let variants = present.iter().rev().map(|&isa| variant(isa, threads));
+        let best = Question::of(CeilingId::compute(dtype, means), Op::Chain, dtype, variants);
+        Question { otherwise: (Status::Unsupported, without.clone()), ..best }
     };
     let mut questions = vec![best(Means::Best, threads)];
     // With one thread in all, the question above is already the answer.
@@ -46,13 +43,10 @@ fn of_dtype(machine: &Machine, effort: Effort, dtype: Dtype) -> Vec<Question> {
         let alone = |op: Op| {
             let fma_add = op == Op::ChainAdd;
             let id = CeilingId::compute(dtype, Means::Isa { isa: isa.into(), fma_add });
-            let mut question = Question::new(id.clone());
-            if present.contains(&isa) {
-                question.candidates.push(job(&id, op, dtype, isa, threads));
-            } else {
-                question.otherwise = (Status::Unsupported, format!("this CPU has no {isa}"));
+            match present.contains(&isa) {
+                true => Question::of(id, op, dtype, [variant(isa, threads)]),
+                false => Question::unasked(id, Status::Unsupported, format!("this CPU has no {isa}")),
             }
-            question
         };
         questions.push(alone(Op::Chain));
         if isa.has_chain_add(dtype) {
@@ -62,11 +56,6 @@ fn of_dtype(machine: &Machine, effort: Effort, dtype: Dtype) -> Vec<Question> {
     questions
 }
 
-fn job(id: &CeilingId, op: Op, dtype: Dtype, isa: Isa, threads: u32) -> Job {
-    Job {
-        ceiling: id.clone(),
-        op,
-        dtype,
-        variant: Variant { isa: Some(isa.name().to_owned()), threads: Some(threads), ..Variant::default() },
-    }
+fn variant(isa: Isa, threads: u32) -> Variant {
+    Variant { isa: Some(isa.name().to_owned()), threads: Some(threads), ..Variant::default() }
 }

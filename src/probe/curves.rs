@@ -4,7 +4,6 @@ use super::CurveQuestion;
 use super::attention;
 use super::levels::resident_id;
 use super::memory::{self, CACHE_MULTIPLE_MIN};
-use crate::job::Job;
 use crate::profile::{CeilingId, CurveAxis, Effort, Machine, Status, Variant};
 use roofprobe_kernels::ops::stream::{PREFETCH_BYTES, SIDE_BY_SIDE};
 use roofprobe_kernels::{Dtype, Op};
@@ -159,6 +158,7 @@ fn stream(machine: &Machine) -> Variant {
     }
 }
 
+/// The curve of that id, with one point for each of `variants`.
 pub(super) fn curve(
     id: CeilingId,
     op: Op,
@@ -170,8 +170,7 @@ pub(super) fn curve(
         Op::Attention => Dtype::F16,
         _ => Dtype::F64,
     };
-    let job = |variant| Job { ceiling: id.clone(), op, dtype, variant };
-    let points = variants.into_iter().map(job).collect();
+    let points = super::jobs(&id, op, dtype, variants);
     let otherwise = (Status::Skipped, "too little memory for a single point".to_owned());
     CurveQuestion { id, axis, points, otherwise }
 }

@@ -2,7 +2,6 @@
 
 use super::memory::{self, CACHE_MULTIPLE_MIN};
 use super::{PlanInputs, Question, Schedule};
-use crate::job::Job;
 use crate::profile::{CeilingId, Effort, Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
@@ -14,18 +13,30 @@ const TOKENS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 512];
 /// Those of a quick look: what decode and prefill need.
 const TOKENS_QUICK: [u64; 2] = [1, 512];
 /// Inner extent: the width of an 8-billion-parameter model, a whole number of every block.
-const K: u64 = 4096;
+pub(super) const K: u64 = 4096;
 /// Rows of weights where few tokens use them: long enough that beginning and end do not show.
 const N_FEW: u64 = 12288;
 /// Rows of weights where many tokens use them: as many as the time allows.
-const N_MANY: u64 = 4096;
-/// From so many tokens on a pass is bound by arithmetic on every device in sight.
-const MANY_TOKENS: u64 = 16;
+pub(super) const N_MANY: u64 = 4096;
+/// From this many tokens on a pass is bound by arithmetic on every device in sight, and a GPU does it in tiles.
+pub(super) const MANY_TOKENS: u64 = 16;
 
-/// `matmul.<weights>.m<tokens>`, those of one format one after another, so that its weights are made once a round.
+/// `matmul.<weights>.m<tokens>`.
 pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
-    let tokens: &[u64] = if inputs.effort == Effort::Quick { &TOKENS_QUICK } else { &TOKENS };
-    FORMATS.into_iter().flat_map(|weights| tokens.iter().map(move |&m| question(inputs, weights, m))).collect()
+    let ask = |weights, m| Question { schedule: schedule(weights), ..question(inputs, weights, m) };
+    for_each(inputs.effort, ask)
+}
+
+/// What `ask` makes of every format and token count, those of one format one after another, so that its weights are made once
+/// a round.
+pub(super) fn for_each(effort: Effort, ask: impl Fn(Dtype, u64) -> Question) -> Vec<Question> {
+    let tokens: &[u64] = if effort == Effort::Quick { &TOKENS_QUICK } else { &TOKENS };
+    FORMATS.into_iter().flat_map(|weights| tokens.iter().map(|&m| ask(weights, m)).collect::<Vec<_>>()).collect()
+}
+
+/// The weights take long to make ready, once for all token counts.
+pub(super) fn schedule(weights: Dtype) -> Schedule {
+    Schedule::OneRoundInThree(FORMATS.iter().position(|format| *format == weights).unwrap_or(0) as u32)
 }
 
 /// Whether a ceiling is of a matmul with so few tokens that memory is what it waits for.
@@ -35,52 +46,33 @@ pub(super) fn is_of_memory(id: &CeilingId) -> bool {
 
 fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
     let machine = inputs.machine;
-    let mut question = Question::new(CeilingId::matmul(weights, m));
-    // The weights take long to make ready, once for all token counts.
-    question.schedule =
-        Schedule::OneRoundInThree(FORMATS.iter().position(|known| *known == weights).unwrap_or(0) as u32);
+    let id = CeilingId::matmul(weights, m);
     let n = if m < MANY_TOKENS { N_FEW } else { N_MANY };
     let Some(matrix) = weights.bytes(u128::from(n * K)).and_then(|bytes| u64::try_from(bytes).ok()) else {
-        return question;
+        return Question::new(id);
     };
-    let cache = memory::last_cache_bytes(inputs);
-    let least = cache.saturating_mul(CACHE_MULTIPLE_MIN).div_ceil(matrix);
-    // As much again as the arrays, which are there as well.
-    let room = memory::room(machine, 1) * memory::ARRAYS;
+    let least = memory::last_cache_bytes(inputs).saturating_mul(CACHE_MULTIPLE_MIN);
     // Twice the least where there is room, so that what the cache keeps is lost in the noise.
-    let copies = (2 * least).min(room / matrix);
-    if copies < least {
-        let mib = |bytes: u64| bytes >> 20;
-        let reason = format!(
-            "too little memory: {} MiB of weights, {CACHE_MULTIPLE_MIN} × the last cache, do not fit in the {} MiB that \
-             may be used; fewer would be read from the cache",
-            mib(least.saturating_mul(matrix)),
-            mib(room)
-        );
-        question.otherwise = (Status::Skipped, reason);
-        return question;
-    }
+    let copies = match memory::copies(machine, "weights", matrix, least, 2) {
+        Ok(copies) => copies,
+        Err(reason) => return Question::unasked(id, Status::Skipped, reason),
+    };
     let isas = isas(machine, weights);
     if isas.is_empty() {
-        question.otherwise = (Status::Unsupported, format!("there is no matmul of {weights} weights for this device"));
+        let reason = format!("there is no matmul of {weights} weights for this device");
+        return Question::unasked(id, Status::Unsupported, reason);
     }
-    let job = |isa: Isa| Job {
-        ceiling: question.id.clone(),
-        op: Op::Matmul,
-        dtype: weights,
-        variant: Variant {
-            isa: Some(isa.name().to_owned()),
-            threads: Some(machine.environment.threads),
-            pages: Some(memory::largest_pages(machine)),
-            m: Some(m),
-            n: Some(n),
-            k: Some(K),
-            copies: Some(copies as u32),
-            ..Variant::default()
-        },
+    let variant = |isa: Isa| Variant {
+        isa: Some(isa.name().to_owned()),
+        threads: Some(machine.environment.threads),
+        pages: Some(memory::largest_pages(machine)),
+        m: Some(m),
+        n: Some(n),
+        k: Some(K),
+        copies: Some(copies),
+        ..Variant::default()
     };
-    question.candidates = isas.into_iter().map(job).collect();
-    question
+    Question::of(id, Op::Matmul, weights, isas.into_iter().map(variant))
 }
 
 /// The instruction sets worth trying: the last one of the list that has such a matmul is the widest.

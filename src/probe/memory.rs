@@ -1,7 +1,7 @@
 //! Bandwidth and latency of each level: STREAM's kernels, a pure read, and a chase.
 
 use super::levels::{Level, Levels, levels, resident_id};
-use super::{PlanInputs, Question, Schedule};
+use super::{PlanInputs, Question, Schedule, jobs};
 use crate::job::Job;
 use crate::profile::{CeilingId, Effort, Flag, Machine, MemoryLevel, Pages, Status, Stores, Variant};
 use roofprobe_kernels::ops::stream::OPS;
@@ -68,8 +68,7 @@ pub(super) fn latencies(inputs: PlanInputs) -> Vec<Question> {
                 // Laying out a cycle takes time.
                 question.schedule = Schedule::OneRoundInThree(0);
                 let variant = chase(machine, bytes);
-                question.candidates =
-                    vec![Job { ceiling: question.id.clone(), op: Op::Chase, dtype: Dtype::I8, variant }];
+                question.candidates = jobs(&question.id, Op::Chase, Dtype::I8, [variant]);
                 question.flags = flags.to_vec();
             }
             Err(otherwise) => question.otherwise = otherwise,
@@ -126,39 +125,33 @@ fn in_cache(id: &CeilingId, inputs: PlanInputs, op: Op, level_bytes: u64) -> Vec
     // run (30 instead of 61 bytes a cycle on Zen 4). Of two widths the narrower may be faster: two loads of 256 bits a cycle
     // fill the pipes of Zen 4, one of 512 bits does not quite.
     let isas = stream_isas(machine, if op == Op::Read { Effort::Standard } else { effort });
-    let variants: Vec<Variant> = isas.iter().map(|&isa| variant(isa)).collect();
-    variants.into_iter().map(|variant| Job { ceiling: id.clone(), op, dtype: Dtype::F64, variant }).collect()
+    jobs(id, op, Dtype::F64, isas.into_iter().map(variant))
 }
 
 fn of_memory(id: &CeilingId, machine: &Machine, effort: Effort, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
-    let job = |pages, isa: Isa, (stores, streams, prefetch_bytes)| Job {
-        ceiling: id.clone(),
-        op,
-        dtype: Dtype::F64,
-        variant: Variant {
-            isa: Some(isa.name().to_owned()),
-            threads: Some(machine.environment.threads),
-            stores,
-            streams,
-            prefetch_bytes,
-            pages: Some(pages),
-            footprint_bytes: Some(arrays(op) * array_bytes),
-            ..Variant::default()
-        },
+    let variant = |pages, isa: Isa, (stores, streams, prefetch_bytes)| Variant {
+        isa: Some(isa.name().to_owned()),
+        threads: Some(machine.environment.threads),
+        stores,
+        streams,
+        prefetch_bytes,
+        pages: Some(pages),
+        footprint_bytes: Some(arrays(op) * array_bytes),
+        ..Variant::default()
     };
     let isas = stream_isas(machine, effort);
-    let mut jobs = Vec::new();
+    let mut variants = Vec::new();
     for (&pages, others) in pages.iter().zip([isas.as_slice(), &isas[..isas.len().min(1)]]) {
         // Other widths race on the largest pages only: a page's size slows all of them alike.
         for &isa in others {
-            jobs.extend(ways(op, isa).into_iter().map(|way| job(pages, isa, way)));
+            variants.extend(ways(op, isa).into_iter().map(|way| variant(pages, isa, way)));
         }
     }
     if op == Op::Read && effort != Effort::Quick {
         let widest = isas.first().into_iter().flat_map(|&isa| OTHER_READS.map(|(s, p)| (isa, (None, s, p))));
-        jobs.extend(widest.map(|(isa, way)| job(pages[0], isa, way)));
+        variants.extend(widest.map(|(isa, way)| variant(pages[0], isa, way)));
     }
-    jobs
+    jobs(id, op, Dtype::F64, variants)
 }
 
 /// The stores and the number of side-by-side streams with which an instruction set can do `op`, the expected winner first.
@@ -238,6 +231,26 @@ pub(super) fn cache_bytes(machine: &Machine) -> u64 {
 /// The most that one array may have, where arrays on so many kinds of pages are there at once.
 pub(super) fn room(machine: &Machine, page_kinds: u64) -> u64 {
     (machine.environment.memory_available_bytes as f64 * MEMORY_SHARE_MAX) as u64 / ARRAYS / page_kinds
+}
+
+/// How many copies of something of `bytes` bytes are read one after another so that no cache holds them: `least_bytes` together,
+/// `times` as many where there is room.
+///
+/// # Errors
+/// Why there is not enough memory, `what` being the name of it.
+pub(super) fn copies(machine: &Machine, what: &str, bytes: u64, least_bytes: u64, times: u64) -> Result<u32, String> {
+    // As much again as the arrays, which are there as well.
+    let room = room(machine, 1) * ARRAYS;
+    let least = least_bytes.div_ceil(bytes);
+    let copies = least.saturating_mul(times).min(room / bytes);
+    if copies < least {
+        return Err(format!(
+            "too little memory: {} MiB of {what} do not fit in the {} MiB that may be used; fewer would be read from the cache",
+            least.saturating_mul(bytes).div_ceil(1 << 20),
+            room >> 20
+        ));
+    }
+    Ok(copies as u32)
 }
 
 /// What must not be mistaken for memory: the last-level caches told, or where the resident curve was seen to fall for the last

@@ -16,7 +16,8 @@ mod pipes;
 mod sustained;
 
 use crate::job::Job;
-use crate::profile::{CeilingId, Curve, CurveAxis, DeviceKind, Effort, Flag, Machine, Status};
+use crate::profile::{CeilingId, Curve, CurveAxis, DeviceKind, Effort, Flag, Machine, Status, Variant};
+use roofprobe_kernels::{Dtype, Op};
 
 pub use gates::judge;
 pub use grade::grade;
@@ -47,10 +48,25 @@ impl Question {
         Question { id, candidates, fallback, otherwise, schedule: Schedule::EveryRound, flags }
     }
 
+    /// A question that cannot be asked, with its answer.
+    fn unasked(id: CeilingId, status: Status, reason: impl Into<String>) -> Question {
+        Question { otherwise: (status, reason.into()), ..Question::new(id) }
+    }
+
+    /// The question with one candidate for each of `variants`, the expected winner first.
+    fn of(id: CeilingId, op: Op, dtype: Dtype, variants: impl IntoIterator<Item = Variant>) -> Question {
+        Question { candidates: jobs(&id, op, dtype, variants), ..Question::new(id) }
+    }
+
     /// Every way to do it.
     pub fn jobs(&self) -> impl Iterator<Item = &Job> {
         self.candidates.iter().chain(&self.fallback)
     }
+}
+
+/// One job for each of `variants`.
+fn jobs(id: &CeilingId, op: Op, dtype: Dtype, variants: impl IntoIterator<Item = Variant>) -> Vec<Job> {
+    variants.into_iter().map(|variant| Job { ceiling: id.clone(), op, dtype, variant }).collect()
 }
 
 /// When a question is sampled.

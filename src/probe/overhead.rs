@@ -1,7 +1,6 @@
 //! Overheads: what it costs to bring the team together once.
 
 use super::{PlanInputs, Question};
-use crate::job::Job;
 use crate::profile::{CeilingId, Status, Variant};
 use roofprobe_kernels::{Dtype, Op};
 
@@ -15,19 +14,12 @@ pub(super) fn questions(PlanInputs { machine, .. }: PlanInputs) -> Vec<Question>
 }
 
 fn question(op: Op, threads: u32) -> Question {
-    let mut question = Question::new(CeilingId::overhead(op));
     if threads < 2 {
-        question.otherwise = (Status::Unsupported, "one thread has nobody to wait for".to_owned());
-        return question;
+        return Question::unasked(CeilingId::overhead(op), Status::Unsupported, "one thread has nobody to wait for");
     }
     // A wake-up concerns two threads, however many there are.
     let threads = if op == Op::Wakeup { 2 } else { threads };
-    question.candidates.push(Job {
-        ceiling: question.id.clone(),
-        op,
-        // None of them has elements; the type is there because every job has one.
-        dtype: Dtype::I8,
-        variant: Variant { threads: Some(threads), ..Variant::default() },
-    });
-    question
+    let variant = Variant { threads: Some(threads), ..Variant::default() };
+    // None of them has elements; the type is there because every job has one.
+    Question::of(CeilingId::overhead(op), op, Dtype::I8, [variant])
 }

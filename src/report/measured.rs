@@ -44,10 +44,13 @@ pub fn report(joined: &Joined) -> Result<Report> {
     }
     let tables = vec![
         Table::view("What was measured, under the roofs", &columns, &rates, points)
+            .with_keys(cases.len())
             .with_notes(RATE_NOTES)
             .with_notes(broken.iter().map(above))
             .with_notes(notes),
-        Table::view("Potential, measured", &columns, &standing, points).with_notes(POTENTIAL_NOTES),
+        Table::view("Potential, measured", &columns, &standing, points)
+            .with_keys(cases.len())
+            .with_notes(POTENTIAL_NOTES),
     ];
     Ok(Report { tables, flat: Some(Table::flat(&columns, points)), json })
 }
@@ -88,8 +91,8 @@ fn columns() -> Vec<Column<MeasuredPoint>> {
         column("cached", "cached", |p: &MeasuredPoint| Cell::plain(p.cached)),
         column("forward_passes", "", |p: &MeasuredPoint| Cell::plain(p.forward_passes)),
         column("tokens_per_s", "tokens/s", |p: &MeasuredPoint| Cell::number(p.tokens_per_s)),
-        column("tokens_per_s_low", "", |p: &MeasuredPoint| Cell::maybe(p.tokens_per_s_range.map(|range| range[0]))),
-        column("tokens_per_s_high", "", |p: &MeasuredPoint| Cell::maybe(p.tokens_per_s_range.map(|range| range[1]))),
+        column("tokens_per_s_low", "", |p: &MeasuredPoint| Cell::low(p.tokens_per_s_range)),
+        column("tokens_per_s_high", "", |p: &MeasuredPoint| Cell::high(p.tokens_per_s_range)),
         column("seconds", "", |p: &MeasuredPoint| Cell::number(p.seconds)),
         column("flops", "", |p: &MeasuredPoint| Cell::plain(p.flops)),
         column("weight_bytes", "", |p: &MeasuredPoint| Cell::plain(p.weight_bytes)),

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::RoofKind;
 use crate::study::{AttentionKind, Finding, PartKind, PartResult, Regime, RidgePoint, ScenarioResult, Standing, Study};
 
-const SCENARIO_NOTE: &str = "A scenario is its prompt and its answer. FLOP/B: all matmul FLOPs over all bytes of weights and \
+const SCENARIO_NOTE: &str = "A scenario is a prompt and an answer: SISO has short input and short output, LISO long input, SILO long output. FLOP/B: all matmul FLOPs over all bytes of weights and \
      cache. G steps: the same were the answer's first token decoded, too. tokens/s: of the answer, from end to end.";
 const UNDECIDED_NOTE: &str = "undecided: the interval of the ridge contains the point's FLOP/B.";
 
@@ -65,10 +65,14 @@ fn cases(study: &Study) -> Vec<Table> {
     let standing = [&first[..], &standing, &["phi_log2?", "phi_paper?"]].concat();
     vec![
         Table::view(title(study), &columns, &speeds, &rows)
+            .with_keys(first.len())
             .with_notes([SCENARIO_NOTE])
             .with_notes(gain.then_some("× first: times as many tokens/s as with the first format."))
             .with_notes([roof_note(study)]),
-        Table::view("Potential", &columns, &standing, &rows).with_notes(POTENTIAL_NOTES).with_notes([UNDECIDED_NOTE]),
+        Table::view("Potential", &columns, &standing, &rows)
+            .with_keys(first.len())
+            .with_notes(POTENTIAL_NOTES)
+            .with_notes([UNDECIDED_NOTE]),
     ]
 }
 
@@ -162,15 +166,20 @@ fn regimes(study: &Study) -> Table {
         }
     }
     let mut columns: Vec<String> = ["model", "scenario", "part", "FLOP/B"].map(str::to_owned).to_vec();
-    columns.extend(profiles.iter().map(|&name| name.to_owned()));
+    // There is no room for the names of several profiles.
+    let labels = profiles.iter().enumerate().map(|(place, name)| (format!("P{}", place + 1), *name));
+    columns.extend(labels.clone().map(|(label, _)| label));
+    let names: Vec<String> = labels.map(|(label, name)| format!("{label} {name}")).collect();
     Table {
         title: title(study),
         columns,
         rows,
         notes: vec![
+            format!("{}.", names.join(", ")),
             "What binds there: memory left of the ridge, compute right of it; undecided within its interval."
                 .to_owned(),
         ],
+        keys: 4,
         ..Table::default()
     }
 }
@@ -288,7 +297,7 @@ fn columns<'r>() -> Vec<Column<Row<'r>>> {
         column("phi_log2", "Φ log2", |r: &Row| Cell::number(r.standing.potential.phi_log2)),
         column("phi_paper", "Φ GFLOP/s", |r: &Row| Cell::number(r.standing.potential.phi_paper)),
         column("speedup", "× first", |r: &Row| Cell::maybe(r.standing.speedup)),
-        column("speedup_low", "", |r: &Row| Cell::maybe(r.standing.speedup_interval.map(|interval| interval[0]))),
-        column("speedup_high", "", |r: &Row| Cell::maybe(r.standing.speedup_interval.map(|interval| interval[1]))),
+        column("speedup_low", "", |r: &Row| Cell::low(r.standing.speedup_interval)),
+        column("speedup_high", "", |r: &Row| Cell::high(r.standing.speedup_interval)),
     ]
 }

@@ -23,7 +23,7 @@ pub(super) enum Request {
     /// Open one of them: [`Answer::Opened`] or [`Answer::Failed`].
     Open { adapter: Adapter },
     /// Time a job on it: [`Answer::Timed`], a refusal, or [`Answer::Fatal`].
-    Time(Task),
+    Time(Box<Task>),
     /// Give up all memory: [`Answer::Done`].
     Renew,
 }
@@ -194,7 +194,7 @@ mod tests {
             dtype: Dtype::Q4K,
             variant,
         };
-        let request = Request::Time(Task::new(&job, u64::MAX, 0.25));
+        let request = Request::Time(Box::new(Task::new(&job, u64::MAX, 0.25)));
         let Request::Time(task) = through(&request) else { panic!("another request") };
         assert_eq!((task.job(), task.repetitions, task.limit), (Ok(job), u64::MAX, 0.25));
         let timed = Timed {

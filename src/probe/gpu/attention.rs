@@ -1,20 +1,11 @@
 //! Attention achieved by a GPU: one query token over a long cache.
 
 use super::is_quick;
-use crate::job::Job;
+use crate::probe::attention::{self, Heads, KV_HEADS, layer_bytes};
 use crate::probe::{PlanInputs, Question, Schedule};
-use crate::profile::{
-    AccessLayout, AttentionExtents, AttentionPhase, CeilingId, Effort, GpuClass, GpuInfo, Reduction, Status, Variant,
-};
+use crate::profile::{AccessLayout, CeilingId, Effort, GpuClass, GpuInfo, Reduction, Status, Variant};
 use roofprobe_kernels::{Dtype, Op};
 
-/// Key/value heads, as in most models of one to eight billion parameters.
-const KV_HEADS: u64 = 8;
-/// Query heads per key/value head, and elements per head, of the first ceiling: an 8-billion-parameter model's.
-const GROUP: u64 = 4;
-const HEAD_DIM: u64 = 128;
-/// The corners: without and with much sharing, small and large heads.
-const CORNERS: [(u64, u64); 4] = [(1, 128), (8, 128), (1, 64), (8, 64)];
 /// Cached tokens: tens of microseconds of reading on the fastest. Where the processor plays the GPU, fewer: it takes milliseconds for each thousand.
 const HARDWARE_CONTEXT: u64 = 16384;
 const SOFTWARE_CONTEXT: u64 = 1024;
@@ -30,45 +21,22 @@ const QUICK: usize = 2;
 /// Halves of a row that one invocation holds: one load, or more where a subgroup is small.
 const VECTORS: [u32; 3] = [8, 16, 32];
 
-/// `attention.f16.decode`, its corners `attention.f16.decode.g<group>d<head_dim>`, and `attention.f16.prefill`, which no
-/// shader does.
+/// `attention.f16.decode`, its corners, and `attention.f16.prefill`, which no shader does.
 pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     let Some(gpu) = &inputs.machine.device.gpu else { return Vec::new() };
-    let mut questions = vec![question(
-        inputs,
-        gpu,
-        CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Usual),
-        (GROUP, HEAD_DIM),
-    )];
-    if inputs.effort != Effort::Quick {
-        questions.extend(CORNERS.into_iter().map(|(group, head_dim)| {
-            question(
-                inputs,
-                gpu,
-                CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Heads { group, head_dim }),
-                (group, head_dim),
-            )
-        }));
-    }
-    let reason = "there is no WGSL prefill attention yet";
-    let otherwise = (Status::Unsupported, reason.to_owned());
-    questions.push(Question {
-        otherwise,
-        ..Question::new(CeilingId::attention(Dtype::F16, AttentionPhase::Prefill, AttentionExtents::Usual))
-    });
-    questions
+    // A quick look has few rounds, and asks for one size.
+    let schedule = |heads| if is_quick(inputs) { Schedule::EveryRound } else { attention::schedule(heads) };
+    let ask = |id, heads| Question { schedule: schedule(heads), ..question(inputs, gpu, id, heads) };
+    let none = "there is no WGSL prefill attention yet";
+    let prefill = Question::unasked(attention::prefill(), Status::Unsupported, none);
+    attention::decodes(inputs.effort, ask).into_iter().chain([prefill]).collect()
 }
 
-fn question(inputs: PlanInputs, gpu: &GpuInfo, id: CeilingId, (group, head_dim): (u64, u64)) -> Question {
+fn question(inputs: PlanInputs, gpu: &GpuInfo, id: CeilingId, (group, head_dim): Heads) -> Question {
     let software = gpu.class == GpuClass::Software;
-    let mut question = Question::new(id);
-    // The cache takes long to make ready; a quick look has few rounds, and asks for one size.
-    if !is_quick(inputs) {
-        question.schedule = Schedule::OneRoundInThree(if head_dim == HEAD_DIM { 2 } else { 1 });
-    }
     let (context, bytes) =
         if software { (SOFTWARE_CONTEXT, SOFTWARE_BYTES) } else { (HARDWARE_CONTEXT, HARDWARE_BYTES) };
-    let layer = KV_HEADS * context * head_dim * 2 * 2;
+    let layer = layer_bytes(head_dim, context);
     let memory = inputs.machine.environment.memory_available_bytes;
     let copies = bytes.min(memory / MEMORY_SHARE) / layer;
     let short = if copies < COPIES_MIN {
@@ -80,8 +48,7 @@ fn question(inputs: PlanInputs, gpu: &GpuInfo, id: CeilingId, (group, head_dim):
         None
     };
     if let Some(reason) = short {
-        question.otherwise = (Status::Skipped, reason);
-        return question;
+        return Question::unasked(id, Status::Skipped, reason);
     }
     let subgroup = gpu.subgroup_min.filter(|_| gpu.features.iter().any(|feature| feature == "subgroups"));
     let most = if inputs.effort == Effort::Quick { QUICK } else { usize::MAX };
@@ -99,9 +66,8 @@ fn question(inputs: PlanInputs, gpu: &GpuInfo, id: CeilingId, (group, head_dim):
         workgroups: Some(way.groups),
         ..Variant::default()
     };
-    let job = |way| Job { ceiling: question.id.clone(), op: Op::Attention, dtype: Dtype::F16, variant: variant(way) };
-    question.candidates = ways(software, subgroup, head_dim).into_iter().take(most).map(job).collect();
-    question
+    let variants = ways(software, subgroup, head_dim).into_iter().take(most).map(variant);
+    Question::of(id, Op::Attention, Dtype::F16, variants)
 }
 
 /// One way to read the cache.

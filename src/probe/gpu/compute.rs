@@ -1,6 +1,5 @@
 //! Compute peaks of a GPU: multiply-accumulate chains in registers, of scalars, of vectors and of matrices.
 
-use crate::job::Job;
 use crate::probe::{PlanInputs, Question};
 use crate::profile::{CeilingId, Effort, GpuClass, GpuInfo, Means, Status, Variant};
 use roofprobe_kernels::{Dtype, Op};
@@ -30,8 +29,8 @@ const TILES: [u32; 3] = [4, 8, 2];
 /// `compute.f32`, `compute.f16`, `compute.i8`, `compute.f16.coopmat`, and that there is no more.
 pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     let none = |dtype: Dtype| {
-        let otherwise = (Status::Unsupported, format!("shaders (WGSL) have no {dtype} arithmetic"));
-        Question { otherwise, ..Question::new(CeilingId::compute(dtype, Means::Best)) }
+        let reason = format!("shaders (WGSL) have no {dtype} arithmetic");
+        Question::unasked(CeilingId::compute(dtype, Means::Best), Status::Unsupported, reason)
     };
     let Some(gpu) = &inputs.machine.device.gpu else { return Vec::new() };
     let software = gpu.class == GpuClass::Software;
@@ -53,7 +52,6 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
 
 fn chains(inputs: PlanInputs, dtype: Dtype, software: bool, ways: &[(u32, u32)]) -> Question {
     let (groups, size) = if software { SOFTWARE } else { HARDWARE };
-    let mut question = Question::new(CeilingId::compute(dtype, Means::Best));
     let way = |&(vector, chains): &(u32, u32)| Variant {
         vector: Some(vector),
         chains: Some(chains),
@@ -61,18 +59,18 @@ fn chains(inputs: PlanInputs, dtype: Dtype, software: bool, ways: &[(u32, u32)])
         workgroups: Some(groups),
         ..Variant::default()
     };
-    add(inputs, &mut question, dtype, ways.iter().map(way));
-    question
+    let variants = ways.iter().map(way).take(candidates_max(inputs));
+    Question::of(CeilingId::compute(dtype, Means::Best), Op::Chain, dtype, variants)
 }
 
 /// Of every listed shape of f16 factors and f32 sums that there is a shader for.
 fn matrices(inputs: PlanInputs, gpu: &GpuInfo, software: bool) -> Question {
-    let mut question = Question::new(CeilingId::compute(Dtype::F16, Means::CooperativeMatrix));
+    let id = CeilingId::compute(Dtype::F16, Means::CooperativeMatrix);
     let listed = |tile: &&str| gpu.cooperative_matrices.contains(&format!("{tile} f16 f32"));
     let tiles: Vec<&str> = ["16x16x16", "8x8x8"].into_iter().filter(listed).collect();
     if tiles.is_empty() {
         let reason = "this GPU lists no cooperative matrices of 16x16x16 or 8x8x8 f16 f32";
-        question.otherwise = (Status::Unsupported, reason.to_owned());
+        return Question::unasked(id, Status::Unsupported, reason);
     }
     let (groups, subgroups) = if software { SOFTWARE_TILES } else { HARDWARE_TILES };
     let size = gpu.subgroup_max.unwrap_or(32) * subgroups;
@@ -84,15 +82,11 @@ fn matrices(inputs: PlanInputs, gpu: &GpuInfo, software: bool) -> Question {
         workgroups: Some(groups),
         ..Variant::default()
     };
-    add(inputs, &mut question, Dtype::F16, ways.map(way));
-    question
+    Question::of(id, Op::Chain, Dtype::F16, ways.map(way).take(candidates_max(inputs)))
 }
 
-fn add(inputs: PlanInputs, question: &mut Question, dtype: Dtype, ways: impl Iterator<Item = Variant>) {
-    let most = if inputs.effort == Effort::Quick { QUICK } else { usize::MAX };
-    let ceiling = question.id.clone();
-    let job = |variant| Job { ceiling: ceiling.clone(), op: Op::Chain, dtype, variant };
-    question.candidates = ways.take(most).map(job).collect();
+fn candidates_max(inputs: PlanInputs) -> usize {
+    if inputs.effort == Effort::Quick { QUICK } else { usize::MAX }
 }
 
 #[cfg(test)]

@@ -1,29 +1,16 @@
 //! Matmul on a GPU: every weight format that there is a shader for, from one token to many.
 
 use super::{is_quick, is_software, limits};
-use crate::job::Job;
-use crate::probe::memory::{self, ARRAYS, CACHE_MULTIPLE_MIN};
+use crate::probe::matmul::{self, K, MANY_TOKENS, N_MANY};
+use crate::probe::memory::{self, CACHE_MULTIPLE_MIN};
 use crate::probe::{PlanInputs, Question, Schedule};
 use crate::profile::{AccessLayout, CeilingId, Effort, Reduction, Status, Variant};
 use roofprobe_kernels::{Dtype, Op};
 
-/// Weight formats, in the order of the profile.
-const FORMATS: [Dtype; 8] =
-    [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8, Dtype::Q8_0, Dtype::Q6K, Dtype::Q4K, Dtype::Q4_0];
-/// Token counts, those of a processor.
-const TOKENS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 512];
-/// Those of a quick look: what decode and prefill need.
-const TOKENS_QUICK: [u64; 2] = [1, 512];
-/// From so many tokens on a matmul is done in tiles.
-const MANY_TOKENS: u64 = 16;
 /// So many are few for a tile: a matrix of weights has to be read for them all the same.
 const FEW_FOR_TILES: u64 = 32;
-/// Inner extent of hardware's weights: the width of an 8-billion-parameter model.
-const K: u64 = 4096;
 /// Bytes of the weights that few tokens read: tens of microseconds on the fastest, so that beginning and end do not show.
 const MATRIX_BYTES_FEW: u64 = 96 << 20;
-/// Rows of weights where many tokens use them.
-const N_MANY: u64 = 4096;
 /// Extents of software: milliseconds for one repetition. Few tokens take many rows, so that no core waits for another at the
 /// end.
 const K_SOFTWARE: u64 = 2048;
@@ -40,39 +27,28 @@ const CANDIDATES: usize = 5;
 const CANDIDATES_SOFTWARE: usize = 4;
 const CANDIDATES_QUICK: usize = 2;
 
-/// `matmul.<weights>.m<tokens>`, those of one format one after another, so that its weights are made once a round.
+/// `matmul.<weights>.m<tokens>`.
 pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
-    let tokens: &[u64] = if is_quick(inputs) { &TOKENS_QUICK } else { &TOKENS };
-    FORMATS.into_iter().flat_map(|weights| tokens.iter().map(move |&m| question(inputs, weights, m))).collect()
+    // A quick look has few rounds, and each is a process of its own with its own luck.
+    let schedule = |weights| if is_quick(inputs) { Schedule::EveryRound } else { matmul::schedule(weights) };
+    matmul::for_each(inputs.effort, |weights, m| Question {
+        schedule: schedule(weights),
+        ..question(inputs, weights, m)
+    })
 }
 
 fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
-    let mut question = Question::new(CeilingId::matmul(weights, m));
-    // The weights take long to make ready, once for all token counts. A quick look has few rounds, and each is a process of
-    // its own with its own luck.
-    if !is_quick(inputs) {
-        question.schedule =
-            Schedule::OneRoundInThree(FORMATS.iter().position(|known| *known == weights).unwrap_or(0) as u32);
-    }
+    let id = CeilingId::matmul(weights, m);
     if matches!(weights, Dtype::Bf16 | Dtype::I8 | Dtype::Q6K) {
-        question.otherwise = (Status::Unsupported, format!("there is no WGSL matmul of {weights} weights yet"));
-        return question;
+        let reason = format!("there is no WGSL matmul of {weights} weights yet");
+        return Question::unasked(id, Status::Unsupported, reason);
     }
     let Extents { n, k, copies } = match extents(inputs, weights, m) {
         Ok(extents) => extents,
-        Err(reason) => {
-            question.otherwise = (Status::Skipped, reason);
-            return question;
-        }
+        Err(reason) => return Question::unasked(id, Status::Skipped, reason),
     };
-    let job = |variant: Variant| Job {
-        ceiling: question.id.clone(),
-        op: Op::Matmul,
-        dtype: weights,
-        variant: Variant { m: Some(m), n: Some(n), k: Some(k), copies: Some(copies), ..variant },
-    };
-    question.candidates = ways(inputs, m).into_iter().map(job).collect();
-    question
+    let sized = |way| Variant { m: Some(m), n: Some(n), k: Some(k), copies: Some(copies), ..way };
+    Question::of(id, Op::Matmul, weights, ways(inputs, m).into_iter().map(sized))
 }
 
 /// Rows of weights of that many bytes, a whole number of all tiles.
@@ -103,27 +79,14 @@ fn extents(inputs: PlanInputs, weights: Dtype, m: u64) -> Result<Extents, String
     while bytes(n) + BINDING_SLACK > limits(inputs.machine).binding_bytes && n.is_multiple_of(2) {
         n /= 2;
     }
-    let matrix = bytes(n);
-    // As much as the arrays, which are there as well.
-    let room = memory::room(inputs.machine, 1) * ARRAYS;
     let least = match (software, few) {
         (true, true) => BYTES_FEW,
         (true, false) => BYTES_MANY,
         (false, _) => memory::last_cache_bytes(inputs).saturating_mul(CACHE_MULTIPLE_MIN),
     };
-    let least_copies = least.div_ceil(matrix);
     // Twice the least where there is room, so that what a cache keeps is lost in the noise.
-    let wanted = if software { least_copies } else { 2 * least_copies };
-    let copies = wanted.min(room / matrix);
-    if copies < least_copies {
-        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-        return Err(format!(
-            "too little memory: {} MiB of weights do not fit in the {} MiB that may be used; fewer would be read from the cache",
-            mib(least_copies * matrix),
-            room >> 20
-        ));
-    }
-    Ok(Extents { n, k, copies: copies as u32 })
+    let copies = memory::copies(inputs.machine, "weights", bytes(n), least, if software { 1 } else { 2 })?;
+    Ok(Extents { n, k, copies })
 }
 
 /// The ways to do it, the expected winner of the adapter's class first.
@@ -227,6 +190,7 @@ fn tile(rows: u64, columns: u64, size: u32) -> Variant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Job;
     use crate::probe::gpu::tests::machine;
     use crate::profile::{GpuClass, Machine};
 

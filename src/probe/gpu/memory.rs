@@ -5,7 +5,7 @@ use crate::job::Job;
 use crate::probe::curves::curve;
 use crate::probe::levels::{levels, resident_id};
 use crate::probe::memory::{self, ARRAYS, CACHE_MULTIPLE_MIN, arrays, cache_bytes};
-use crate::probe::{CurveQuestion, PlanInputs, Question, Schedule};
+use crate::probe::{CurveQuestion, PlanInputs, Question, Schedule, jobs};
 use crate::profile::{
     AccessLayout, CeilingId, CurveAxis, Effort, Flag, GpuClass, Machine, MemoryLevel, Status, Variant,
 };
@@ -135,13 +135,9 @@ fn way_of_curve(machine: &Machine) -> Way {
 fn streams(id: &CeilingId, inputs: PlanInputs, op: Op, array: u64, ways: &[Way]) -> Vec<Job> {
     let most = limits(inputs.machine).workgroups_per_dimension;
     let footprint_bytes = Some(array * arrays(op));
-    let job = |&(size, groups, layout): &Way| Job {
-        ceiling: id.clone(),
-        op,
-        dtype: Dtype::F32,
-        variant: Variant { footprint_bytes, ..divided(size, groups.min(most), layout) },
-    };
-    ways.iter().map(job).collect()
+    let variant =
+        |&(size, groups, layout): &Way| Variant { footprint_bytes, ..divided(size, groups.min(most), layout) };
+    jobs(id, op, Dtype::F32, ways.iter().map(variant))
 }
 
 fn divided(size: u32, groups: u32, layout: AccessLayout) -> Variant {
@@ -149,7 +145,6 @@ fn divided(size: u32, groups: u32, layout: AccessLayout) -> Variant {
 }
 
 fn workgroup(inputs: PlanInputs) -> Question {
-    let mut question = Question::new(CeilingId::memory(MemoryLevel::Workgroup, Op::Read));
     let limits = limits(inputs.machine);
     let bytes = WORKGROUP_BYTES.min(u64::from(limits.workgroup_memory_bytes));
     let ways: &[(u32, u32)] = if is_software(inputs.machine) {
@@ -158,18 +153,12 @@ fn workgroup(inputs: PlanInputs) -> Question {
         &[(256, 2048), (128, 4096), (512, 1024)]
     };
     let count = if is_quick(inputs) { 2 } else { ways.len() };
-    let job = |&(size, groups): &(u32, u32)| Job {
-        ceiling: question.id.clone(),
-        op: Op::Read,
-        dtype: Dtype::F32,
-        variant: Variant {
-            workgroup_size: Some(size),
-            workgroups: Some(groups),
-            footprint_bytes: Some(bytes),
-            ..Variant::default()
-        },
+    let variant = |&(size, groups): &(u32, u32)| Variant {
+        workgroup_size: Some(size),
+        workgroups: Some(groups),
+        footprint_bytes: Some(bytes),
+        ..Variant::default()
     };
     let allowed = ways[..count].iter().filter(|(size, _)| *size <= limits.workgroup_invocations);
-    question.candidates = allowed.map(job).collect();
-    question
+    Question::of(CeilingId::memory(MemoryLevel::Workgroup, Op::Read), Op::Read, Dtype::F32, allowed.map(variant))
 }

@@ -1,7 +1,6 @@
 //! Bytes from the host to a GPU and back.
 
 use super::{is_software, limits};
-use crate::job::Job;
 use crate::probe::{PlanInputs, Question};
 use crate::profile::{CeilingId, Variant};
 use roofprobe_kernels::{Dtype, Op};
@@ -15,11 +14,7 @@ const BYTES_SOFTWARE: u64 = 16 << 20;
 pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     let bytes = if is_software(inputs.machine) { BYTES_SOFTWARE } else { BYTES };
     let bytes = bytes.min(limits(inputs.machine).buffer_bytes);
-    let question = |op: Op| {
-        let mut question = Question::new(CeilingId::transfer(op));
-        let variant = Variant { footprint_bytes: Some(bytes), ..Variant::default() };
-        question.candidates = vec![Job { ceiling: question.id.clone(), op, dtype: Dtype::I8, variant }];
-        question
-    };
+    let variant = || Variant { footprint_bytes: Some(bytes), ..Variant::default() };
+    let question = |op| Question::of(CeilingId::transfer(op), op, Dtype::I8, [variant()]);
     [Op::Upload, Op::Download].map(question).into()
 }

@@ -103,7 +103,7 @@ impl Supervisor {
             }
             let (note, limit) = (failures.map(JobFailures::note), failures.map_or(1.0, JobFailures::limit));
             self.ensure_worker()?;
-            match self.ask(&Request::Time(Task::new(job, repetitions, limit)), self.timeouts.answer) {
+            match self.ask(&Request::Time(Box::new(Task::new(job, repetitions, limit))), self.timeouts.answer) {
                 Ok(Answer::Timed(timed)) => {
                     self.failures_in_a_row = 0;
                     self.failures.get_mut(job).into_iter().for_each(JobFailures::record_pass);
