@@ -5,6 +5,7 @@
 
 mod canary;
 mod compare;
+mod completions;
 mod devices;
 mod evaluate;
 mod first_minute;
@@ -81,6 +82,8 @@ enum Verb {
     Profiles(profiles::Profiles),
     Schema(schema::Schema),
     #[command(hide = true)]
+    Completions(completions::Completions),
+    #[command(hide = true)]
     Canary(canary::Canary),
     #[cfg(feature = "gpu")]
     #[command(hide = true, name = crate::device::gpu::VERB)]
@@ -122,6 +125,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Models(verb)) => verb.run(format),
         Some(Verb::Profiles(verb)) => verb.run(format),
         Some(Verb::Schema(verb)) => verb.run(),
+        Some(Verb::Completions(verb)) => verb.run(),
         Some(Verb::Canary(verb)) => verb.run(),
         #[cfg(feature = "gpu")]
         Some(Verb::GpuWorker(verb)) => verb.run(),
