@@ -288,9 +288,9 @@ fn what_contradicts_itself_is_refused_with_both_names() {
     contains(&refused(&|file| _ = file.without("blk.1.attn_v.weight")), &["blk.1.attn_v.weight", "missing"]);
     contains(
         &refused(&|file| _ = file.tensor("blk.1.attn_sinks.weight", &[8], F32)),
-        &["attn_sinks", "not known of llama"],
+        &["attn_sinks", "no tensor of llama"],
     );
-    contains(&refused(&|file| _ = file.tensor("mystery", &[8], F32)), &["mystery", "not known of llama"]);
+    contains(&refused(&|file| _ = file.tensor("mystery", &[8], F32)), &["mystery", "no tensor of llama"]);
     contains(
         &refused(&|file| _ = file.tensor("blk.x.ffn_up.weight", &[8], F32)),
         &["blk.x.ffn_up.weight", "of no block"],

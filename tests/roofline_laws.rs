@@ -131,7 +131,7 @@ fn operations_use_the_arithmetic_of_their_engines() {
     let table = [
         (Op::Matmul, Dtype::F32, Arithmetic::F32),
         (Op::Matmul, Dtype::F16, Arithmetic::F16),
-        (Op::Matmul, Dtype::Bf16, Arithmetic::Bf16),
+        (Op::Matmul, Dtype::Bf16, Arithmetic::BF16),
         (Op::Matmul, Dtype::Q8_0, Arithmetic::I8),
         (Op::Matmul, Dtype::Q4_0, Arithmetic::I8),
         (Op::Attention, Dtype::F16, Arithmetic::F16),

@@ -55,6 +55,17 @@ impl Dtype {
         Block { elements, bytes }
     }
 
+    /// The type that products of weights stored so are computed in: i8 for ggml's blocks, whose activations engines requantise
+    /// to 8 bits, and the type itself wherever processors multiply it.
+    pub const fn multiplied_as(self) -> Dtype {
+        match self {
+            Dtype::F64 | Dtype::F32 => Dtype::F32,
+            Dtype::F16 => Dtype::F16,
+            Dtype::Bf16 => Dtype::Bf16,
+            Dtype::I8 | Dtype::Q8_0 | Dtype::Q6K | Dtype::Q4K | Dtype::Q4_0 => Dtype::I8,
+        }
+    }
+
     /// Bits per element with the block's scales shared out: 8.5 for `Q8_0`, 4.5 for `Q4_0`.
     pub fn bits_per_element(self) -> f64 {
         let block = self.block();

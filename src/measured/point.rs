@@ -190,8 +190,8 @@ pub fn join(measured: &Measured, model: &Model, profile: &Profile, profile_name:
     let (gflop_per_s, gb_per_s) = (point.rate.giga(), (bytes / seconds).giga());
     let against = |id: &str| Against::of(profile, id, gflop_per_s, gb_per_s);
     let missing = |id: &str| Error::misuse(format!("{profile_name}: {id} has no value"));
-    let others = [Arithmetic::F32, Arithmetic::F16, Arithmetic::Bf16, Arithmetic::I8].map(Arithmetic::ceiling_id);
-    let others = others.into_iter().filter(|id| *id != roof_id).filter_map(against).filter(|other| other.broken);
+    let others = Arithmetic::all().map(Arithmetic::ceiling_id).filter(|id| id.as_str() != roof_id);
+    let others = others.filter_map(|id| against(id.as_str())).filter(|other| other.broken);
     Ok(MeasuredPoint {
         record: measured.record.clone(),
         label: measured.label.clone(),

@@ -1,13 +1,13 @@
-//! The names nearest to one that is not known.
+//! Suggestions for a name that stands for nothing.
 
 /// At most so many are named.
 const MOST: usize = 5;
 /// Names less alike than this are not meant. 1 is the same.
 const ALIKE: f64 = 0.75;
 
-/// The known names nearest to `asked`, the nearest first, at most five: those that begin with it, then those that are
+/// The `names` nearest to `asked`, the nearest first, at most five: those that begin with it, then those that are
 /// spelled alike.
-pub(super) fn names<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub(super) fn names<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let asked = plain(asked);
     let score = |name: &&str| {
         let name = plain(name);
@@ -15,7 +15,7 @@ pub(super) fn names<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Ve
         if begins { 2.0 - name.len() as f64 / 1e3 } else { strsim::jaro_winkler(&asked, &name) }
     };
     let mut scored: Vec<(f64, &str)> =
-        known.map(|name| (score(&name), name)).filter(|(score, _)| *score >= ALIKE).collect();
+        names.map(|name| (score(&name), name)).filter(|(score, _)| *score >= ALIKE).collect();
     scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     scored.into_iter().take(MOST).map(|(_, name)| name).collect()
 }

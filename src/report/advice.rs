@@ -5,20 +5,22 @@ use super::table::{Column, Table, column};
 use crate::evaluate::{Advice, Evaluation, FormatSpeed, Free};
 
 /// The advice in two lines.
-pub(super) fn lines(result: &Evaluation, advice: &Advice) -> Vec<String> {
+pub(super) fn lines(result: &Evaluation, advice: &Advice) -> [String; 2] {
     let percent = (advice.tolerance - 1.0) * 100.0;
     let upto = |free: &Free| format!("{}{}", if free.at_least { "at least " } else { "" }, free.count);
-    let mut lines = vec![format!(
-        "Batch {}, or a draft of {} tokens to verify, takes at most {percent:.0} % longer than one token. {}",
-        upto(&advice.batch),
-        upto(&advice.draft),
-        fitting(result, advice)
-    )];
-    lines.extend(advice.formats.first().map(|first| {
-        let rate = digits(first.decode_tokens_per_s, 3);
-        format!("Fastest weights: {}, {rate} tokens/s. {}.", first.weights, advice.fastest_because)
-    }));
-    lines
+    let free = match (advice.batch.count, advice.draft.count) {
+        (1, 1) => format!("A second sequence, or a second token to verify, takes more than {percent:.0} % longer."),
+        _ => format!(
+            "Batch {}, or a draft of {} tokens to verify, takes at most {percent:.0} % longer than one token.",
+            upto(&advice.batch),
+            upto(&advice.draft)
+        ),
+    };
+    let fastest = advice
+        .formats
+        .first()
+        .map(|first| format!("Fastest weights: {}, {} tokens/s.", first.weights, digits(first.decode_tokens_per_s, 3)));
+    [free, [fitting(result, advice), fastest.unwrap_or_default()].join(" ").trim_end().to_owned()]
 }
 
 fn fitting(result: &Evaluation, advice: &Advice) -> String {

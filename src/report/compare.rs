@@ -2,6 +2,7 @@
 
 use super::ceilings::Rank;
 use super::cell::{Cell, significant};
+use super::evaluation::{day, standing};
 use super::table::{Column, Report, Shown, Table, column, grouped};
 use crate::compare::{Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict};
 use crate::error::{Error, Result};
@@ -12,9 +13,9 @@ use crate::profile::{GpuClass, Status};
 
 /// How to read a ratio.
 const RATIO_NOTE: &str =
-    "× P1: times as fast as P1; above 1 is faster, for ns and µs too. low, high: what both intervals allow.";
+    "P2/P1: how many times as fast as P1; above 1 is faster, for ns and µs too. low, high: what both intervals allow.";
 /// The same where the interval has no columns.
-const RATIO_NOTE_NARROW: &str = "× P1: times as fast as P1; above 1 is faster, for ns and µs too.";
+const RATIO_NOTE_NARROW: &str = "P2/P1: how many times as fast as P1; above 1 is faster, for ns and µs too.";
 /// What stands before a value that was not simply measured, before a ratio that is not decided, and what it means.
 const MARKS: [(&str, &str); 5] = [
     (SUSPECT, "suspect: a gate did not believe this value"),
@@ -56,10 +57,9 @@ fn profiles(comparison: &Comparison) -> Table {
             Cell::text(label(place)),
             Cell::text(&profile.profile),
             Cell::text(device(profile)),
-            Cell::text(profile.grade.map_or("none".to_owned(), |grade| grade.to_string())),
+            Cell::text(standing(profile)),
             profile.effort.map_or(Cell::Empty, |effort| Cell::text(effort.name())),
-            // The day is enough for people.
-            Cell::text(profile.date.split('T').next().unwrap_or_default()),
+            Cell::text(day(profile)),
         ]);
         if !profile.complete {
             notes.push(format!("{} is incomplete: some of its quantities were not measured yet", label(place)));
@@ -101,7 +101,7 @@ fn quantities(comparison: &Comparison, shown: Shown) -> Table {
         notes.push(format!("{hidden} more quantities: --all shows them"));
     }
     let columns = columns(&["quantity", "unit"], comparison.profiles.len());
-    Table { title: "Ceilings".to_owned(), columns, rows, notes, ..Table::default() }
+    Table { title: "Ceilings".to_owned(), columns, rows, keys: 2, notes, ..Table::default() }
 }
 
 /// Column heads: one of values per profile, one of ratios per profile but the first; with two profiles there is room for
@@ -111,7 +111,7 @@ fn columns(first: &[&str], profiles: usize) -> Vec<String> {
     for place in 0..profiles {
         columns.push(label(place));
         if place > 0 {
-            columns.push("× P1".to_owned());
+            columns.push(format!("{}/{}", label(place), label(0)));
         }
     }
     if profiles == 2 {
@@ -234,6 +234,7 @@ fn model(model: &ModelComparison) -> Table {
         ),
         columns: columns(&["phase", ""], profiles),
         rows,
+        keys: 2,
         notes,
         ..Table::default()
     }

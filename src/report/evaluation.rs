@@ -4,8 +4,7 @@ use super::cell::{Cell, digits, mib};
 use super::table::{Column, Report, Shown, Table, column, grouped};
 use super::{advice, operations};
 use crate::error::{Error, Result};
-use crate::evaluate::Note;
-use crate::evaluate::{Evaluation, PhaseResult, RoofKind, Speed};
+use crate::evaluate::{Evaluation, Note, PhaseResult, ProfileFacts, RoofKind, Speed};
 use crate::model::Phase;
 
 /// How to read the table of speeds.
@@ -47,8 +46,16 @@ pub fn report(evaluations: &[Evaluation], shown: Shown) -> Result<Report> {
     if shown == Shown::All {
         tables.extend(details(evaluations, &columns, &rows));
     } else {
-        let more = "--details: work, potential, operations and formats. --explain: the formulas with their values.";
-        tables[0].notes.push(more.to_owned());
+        let hidden: usize =
+            evaluations.iter().map(|e| e.notes.iter().filter(|note| !note.kind.matters()).count()).sum();
+        let notes = match hidden {
+            0 => String::new(),
+            1 => ", one more note".to_owned(),
+            several => format!(", {several} more notes"),
+        };
+        tables[0]
+            .notes
+            .push(format!("--details: work, potential, operations and formats{notes}. --explain: formulas."));
     }
     tables.extend(evaluations.iter().flat_map(operations::explanations));
     let flat = Some(Table::flat(&columns, &rows));
@@ -67,7 +74,7 @@ fn answer<'r>(result: &Evaluation, columns: &[Column<Row<'r>>], rows: &[Row<'r>]
     }
     view.push("bound_by?");
     let mut table = Table::view(headline(result), columns, &view, rows);
-    table.lead = vec![means(result), roof_note(result).to_owned()];
+    table.lead = vec![means(result), format!("{} {}", trust(&result.on), roof_note(result))];
     table
         .with_notes(result.advice.iter().flat_map(|advice| advice::lines(result, advice)))
         .with_notes(notes([result], shown))
@@ -116,18 +123,39 @@ fn means(result: &Evaluation) -> String {
     )
 }
 
+/// How far to trust the profile, and how old it is.
+fn trust(on: &ProfileFacts) -> String {
+    let effort = on.effort.map_or_else(String::new, |effort| format!(", {} effort", effort.name()));
+    let simulated = on.simulated.as_ref().map_or_else(String::new, |name| format!(", a simulation of {name}"));
+    let complete = if on.complete { "" } else { ", incomplete" };
+    let grade = match standing(on).as_str() {
+        "quoted" => "quoted figures".to_owned(),
+        "none" => "no grade".to_owned(),
+        grade => format!("grade {grade}"),
+    };
+    format!("Profile: {grade}, {}{effort}{complete}{simulated}.", day(on))
+}
+
+/// The grade, or why there is none.
+pub(super) fn standing(on: &ProfileFacts) -> String {
+    // A measurement always has an effort.
+    let none = if on.effort.is_some() { "none" } else { "quoted" };
+    on.grade.map_or(none.to_owned(), |grade| grade.to_string())
+}
+
+/// The day is enough for people.
+pub(super) fn day(on: &ProfileFacts) -> &str {
+    on.date.split('T').next().unwrap_or_default()
+}
+
 /// What the speeds go by.
 const fn roof_note(evaluation: &Evaluation) -> &'static str {
     match evaluation.roof {
         RoofKind::Peak if evaluation.quoted => {
-            "Speeds by quoted peaks of arithmetic and memory, one operation after another: as good as their source."
+            "Speeds are bounds by quoted peaks of arithmetic and memory: as good as their source."
         }
-        RoofKind::Peak => {
-            "Speeds by peak arithmetic and memory, one operation after another: upper bounds. Real engines reach less."
-        }
-        RoofKind::Achieved => {
-            "Speeds by what this device's kernels were measured to do, one operation after another, starting them included."
-        }
+        RoofKind::Peak => "Speeds are bounds by peak arithmetic and memory: real engines reach less.",
+        RoofKind::Achieved => "Speeds are those of the kernels measured on the device, starting them included.",
     }
 }
 
@@ -135,7 +163,8 @@ const fn roof_note(evaluation: &Evaluation) -> &'static str {
 fn notes<'r>(results: impl IntoIterator<Item = &'r Evaluation> + Clone, shown: Shown) -> Vec<String> {
     let several = results.clone().into_iter().count() > 1;
     let of = |result: &'r Evaluation| {
-        let roofs = result.no_achieved_roof.iter().map(|why| format!("no achieved roof: {why}"));
+        let roofs = result.no_achieved_roof.iter().filter(|_| !result.quoted || shown == Shown::All);
+        let roofs = roofs.map(|why| format!("no achieved roof: {why}"));
         let shown = result.notes.iter().filter(move |note| shown == Shown::All || note.kind.matters());
         roofs.chain(shown.map(Note::to_string)).map(move |note| (note, result.on.profile.as_str()))
     };
@@ -169,6 +198,8 @@ fn answers(results: &[Evaluation], shown: Shown) -> Table {
         column("model", "model", |result: &&Evaluation| Cell::text(&result.model)),
         column("profile", "profile", |result: &&Evaluation| Cell::text(&result.on.profile)),
         column("weights", "weights", |result: &&Evaluation| Cell::text(&result.weights)),
+        column("grade", "grade", |result: &&Evaluation| Cell::text(standing(&result.on))),
+        column("measured", "measured", |result: &&Evaluation| Cell::text(day(&result.on))),
         column("ttft", "first token ms", |result: &&Evaluation| Cell::scaled(result.ttft_seconds, 1e3)),
         column("prefill", "prefill tokens/s", speed(Phase::Prefill)),
         column("decode", "decode tokens/s", speed(Phase::Decode)),
@@ -178,10 +209,11 @@ fn answers(results: &[Evaluation], shown: Shown) -> Table {
         column("needs", "MiB", |result: &&Evaluation| Cell::plain(result.memory_needed_bytes.div_ceil(1 << 20))),
         column("fits", "fits", fits),
     ];
-    let view =
-        ["model", "profile", "weights?", "ttft?", "decode", "low", "high", "bound", "prefill?", "needs?", "fits"];
+    let view = ["model", "profile", "grade", "decode", "low", "high", "bound", "fits", "weights?", "ttft?"];
+    let view = [&view[..], &["prefill?", "needs?", "measured?"]].concat();
     let results: Vec<&Evaluation> = results.iter().collect();
     let mut table = Table::view("Predicted performance", &columns, &view, &results);
+    table.keys = 2;
     table.lead =
         grouped(results.iter().map(|result| (roof_note(result), ()))).iter().map(|(n, _)| (*n).to_owned()).collect();
     let read = "decode: tokens/s given, with all ceilings at the ends of their 95 % intervals; prefill: tokens/s taken in. \

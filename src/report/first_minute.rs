@@ -31,7 +31,7 @@ fn next(place: &str) -> Table {
         notes: [
             "roofprobe measure                 measure with more time, for numbers to rely on".to_owned(),
             "roofprobe evaluate MODEL          another model; `roofprobe models` lists those known by name".to_owned(),
-            format!("roofprobe show --all {place}"),
+            format!("roofprobe show --all {place}   every ceiling of this profile"),
         ]
         .into(),
         ..Table::default()

@@ -44,10 +44,13 @@ pub fn report(joined: &Joined) -> Result<Report> {
     }
     let tables = vec![
         Table::view("What was measured, under the roofs", &columns, &rates, points)
+            .with_keys(cases.len())
             .with_notes(RATE_NOTES)
             .with_notes(broken.iter().map(above))
             .with_notes(notes),
-        Table::view("Potential, measured", &columns, &standing, points).with_notes(POTENTIAL_NOTES),
+        Table::view("Potential, measured", &columns, &standing, points)
+            .with_keys(cases.len())
+            .with_notes(POTENTIAL_NOTES),
     ];
     Ok(Report { tables, flat: Some(Table::flat(&columns, points)), json })
 }

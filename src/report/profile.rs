@@ -10,6 +10,11 @@ use crate::profile::{Ceiling, Curve, DeviceKind, Flag, GpuClass, Profile, Status
 /// Ceilings that a summary has at least, where the profile has them.
 const ENOUGH: usize = 6;
 
+/// Names of doubtful ceilings that the first minute lists of each cause.
+const FEW: usize = 3;
+/// More doubtful ceilings than one in so many, and a profile is not to be relied on.
+const DOUBTFUL: usize = 4;
+
 /// The profile: a summary, or all ceilings and the machine. CSV has all ceilings, and JSON everything.
 ///
 /// # Errors
@@ -41,7 +46,8 @@ pub(super) fn summary(profile: &Profile, rank: Rank) -> Table {
     view.extend(rows.iter().any(|row| row.ceiling.status != Status::Measured).then_some("doubt"));
     let mut table = Table::view(headline(profile), &all, &view, &rows);
     table.lead = trust(profile);
-    table.with_notes(folded(profile)).with_notes(ridges(profile)).with_notes(circumstances(profile))
+    let names = if rank == Rank::First { FEW } else { usize::MAX };
+    table.with_notes(folded(profile, names)).with_notes(ridges(profile)).with_notes(circumstances(profile))
 }
 
 /// The device and its most asked figures.
@@ -76,7 +82,11 @@ fn trust(profile: &Profile) -> Vec<String> {
     });
     let grade = grade.unwrap_or_else(|| "No grade: the circumstances are not known.".to_owned());
     let effort = provenance.effort.map_or_else(String::new, |effort| format!(", {} effort", effort.name()));
-    vec![format!("{grade} Measured {day}{}{effort}.", means(profile))]
+    let (suspect, all) =
+        (profile.ceiling.iter().filter(|c| c.status == Status::Suspect).count(), profile.ceiling.len());
+    let doubt = format!("{suspect} of {all} ceilings are suspect: do not rely on these numbers.");
+    let doubt = (suspect * DOUBTFUL > all).then_some(doubt);
+    std::iter::once(format!("{grade} Measured {day}{}{effort}.", means(profile))).chain(doubt).collect()
 }
 
 /// A reason without its numbers: no points taken off in front, no details behind.
@@ -93,14 +103,16 @@ fn means(profile: &Profile) -> String {
     [threads, backend].into_iter().flatten().collect()
 }
 
-/// What was not simply measured: one line for each cause, with the worst and all names.
-fn folded(profile: &Profile) -> Vec<String> {
+/// What was not simply measured: one line for each cause, with the worst and at most so many names.
+fn folded(profile: &Profile, names: usize) -> Vec<String> {
     let doubtful = profile.ceiling.iter().filter(|c| !matches!(c.status, Status::Measured | Status::Quoted));
     let groups = grouped(doubtful.map(|c| ((c.status, why(c)), c)));
     let line = |((status, cause), ceilings): ((Status, &str), Vec<&Ceiling>)| {
-        let ids = ceilings.iter().map(|c| c.id.as_str()).collect::<Vec<_>>().join(", ");
+        let mut ids: Vec<String> = ceilings.iter().take(names).map(|c| c.id.to_string()).collect();
+        ids.extend((ceilings.len() > names).then(|| format!("{} more", ceilings.len() - names)));
+        let ids = ids.join(", ");
         let spread = |c: &&Ceiling| c.value().zip(c.ci95).map(|((value, _), [low, high])| (high - low) / (2.0 * value));
-        let worst = ceilings.iter().filter_map(|c| Some((spread(&c)?, &c.id))).max_by(|a, b| a.0.total_cmp(&b.0));
+        let worst = ceilings.iter().filter_map(|c| Some((spread(c)?, &c.id))).max_by(|a, b| a.0.total_cmp(&b.0));
         let worst = worst.filter(|_| ceilings.len() > 1 && status == Status::Suspect);
         let worst = worst.map_or_else(String::new, |(spread, id)| format!("; worst {id} ±{:.0} %", spread * 100.0));
         let colon = if status == Status::Unsupported { "" } else { ":" };

@@ -65,10 +65,14 @@ fn cases(study: &Study) -> Vec<Table> {
     let standing = [&first[..], &standing, &["phi_log2?", "phi_paper?"]].concat();
     vec![
         Table::view(title(study), &columns, &speeds, &rows)
+            .with_keys(first.len())
             .with_notes([SCENARIO_NOTE])
             .with_notes(gain.then_some("× first: times as many tokens/s as with the first format."))
             .with_notes([roof_note(study)]),
-        Table::view("Potential", &columns, &standing, &rows).with_notes(POTENTIAL_NOTES).with_notes([UNDECIDED_NOTE]),
+        Table::view("Potential", &columns, &standing, &rows)
+            .with_keys(first.len())
+            .with_notes(POTENTIAL_NOTES)
+            .with_notes([UNDECIDED_NOTE]),
     ]
 }
 
@@ -162,15 +166,20 @@ fn regimes(study: &Study) -> Table {
         }
     }
     let mut columns: Vec<String> = ["model", "scenario", "part", "FLOP/B"].map(str::to_owned).to_vec();
-    columns.extend(profiles.iter().map(|&name| name.to_owned()));
+    // There is no room for the names of several profiles.
+    let labels = profiles.iter().enumerate().map(|(place, name)| (format!("P{}", place + 1), *name));
+    columns.extend(labels.clone().map(|(label, _)| label));
+    let names: Vec<String> = labels.map(|(label, name)| format!("{label} {name}")).collect();
     Table {
         title: title(study),
         columns,
         rows,
         notes: vec![
+            format!("{}.", names.join(", ")),
             "What binds there: memory left of the ridge, compute right of it; undecided within its interval."
                 .to_owned(),
         ],
+        keys: 4,
         ..Table::default()
     }
 }

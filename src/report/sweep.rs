@@ -19,7 +19,7 @@ const NUMBER: usize = 9;
 /// Room of a reason.
 const NOTE: usize = 12;
 /// What people can do without where the line is too short, the first one first.
-const SPARE: [&str; 4] = ["Φ", "FLOP/B", "at peak", "ms"];
+const SPARE: [&str; 7] = ["Φ", "FLOP/B", "at peak", "ms", "MiB", "low", "high"];
 
 /// How the rows of one sweep are written for people.
 #[derive(Clone, Debug)]

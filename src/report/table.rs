@@ -41,6 +41,9 @@ pub struct Table {
     pub rows: Vec<Vec<Cell>>,
     /// Places of the columns that text leaves out where the line is too short, the first one first.
     pub spare: Vec<usize>,
+    /// How many of the first columns say what a row is about: text repeats them where it shows a wide table in parts. With 0
+    /// a wide table is shown in one part, its cells on several lines.
+    pub keys: usize,
     /// Lines below the table, for people only.
     pub notes: Vec<String>,
 }
@@ -105,6 +108,12 @@ impl Table {
             rows: pairs.into_iter().map(row).collect(),
             ..Table::default()
         }
+    }
+
+    /// Sets how many of the first columns say what a row is about.
+    #[must_use]
+    pub fn with_keys(self, keys: usize) -> Table {
+        Table { keys, ..self }
     }
 
     /// Adds lines below the table.

@@ -30,21 +30,23 @@ pub(super) struct Launch {
 pub struct By<'a> {
     /// The ceiling, or the lower of two that the rate lies between.
     pub from: &'a str,
-    /// The upper one; the same where it is one ceiling's.
-    pub to: &'a str,
+    /// The tokens of the upper one, where there are two.
+    pub up_to: Option<u64>,
     /// Whether its FLOPs were divided by a compute rate or its bytes by a bandwidth.
     pub counted: Resource,
+}
+
+impl<'a> By<'a> {
+    const fn one(id: &'a str, counted: Resource) -> By<'a> {
+        By { from: id, up_to: None, counted }
+    }
 }
 
 impl fmt::Display for By<'_> {
     /// `matmul.q4_0.m4`, and `matmul.q4_0.m4..m8` for what lies between two.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.from)?;
-        if self.from == self.to {
-            return Ok(());
-        }
-        let last = self.to.rsplit_once('.').map_or(self.to, |(_, last)| last);
-        write!(f, "..{last}")
+        self.up_to.map_or(Ok(()), |tokens| write!(f, "..m{tokens}"))
     }
 }
 
@@ -79,7 +81,7 @@ impl<'a> Timed<'a> {
     }
 
     fn peak(bound: &Bound<'a>) -> Timed<'a> {
-        let by = bound.ceiling.map(|id| By { from: id, to: id, counted: bound.resource });
+        let by = bound.ceiling.map(|id| By::one(id, bound.resource));
         Timed { seconds: [bound.fastest.0, bound.seconds().0, bound.slowest.0], by }
     }
 
@@ -123,7 +125,8 @@ impl<'a> Achieved<'a> {
         // A profile without any ladder has no achieved roof at all.
         let Some(matmul) = self.matmul.of_type(task.stored) else { return Timed::peak(peak) };
         let Reading { rate, from, to } = matmul.ladder.at(tokens);
-        let by = By { from: from.id, to: to.id, counted: Resource::Compute };
+        let up_to = (from.at < to.at).then_some(to.at as u64);
+        let by = By { from: from.id, up_to, counted: Resource::Compute };
         let computed = Timed::new(task.load.flops.0, rate, by);
         // Where type and tokens are those measured, the bytes are in the rate.
         if task.stored == TensorType::from(matmul.dtype) && tokens >= matmul.ladder.first().at {
@@ -133,9 +136,9 @@ impl<'a> Achieved<'a> {
         let elements = task.load.flops.0 / (2.0 * tokens);
         let share = task.load.read.0 / (elements * matmul.dtype.bits_per_element() / 8.0);
         let scaled = computed.times(share.min(1.0));
-        let by = By { from: matmul.computing.id, to: matmul.computing.id, counted: Resource::Compute };
+        let by = By::one(matmul.computing.id, Resource::Compute);
         let computing = Timed::new(task.load.flops.0, matmul.computing.rate, by);
-        let by = By { from: matmul.reading.id, to: matmul.reading.id, counted: Resource::Memory };
+        let by = By::one(matmul.reading.id, Resource::Memory);
         scaled.slower(computing).slower(Timed::new(task.load.read.0, matmul.reading.rate, by))
     }
 
@@ -152,7 +155,7 @@ impl<'a> Achieved<'a> {
             return Timed { seconds: [0.0; 3], by: None };
         };
         let timed = |(heads, rate): (&Heads<'a>, Interval), flops_per_byte: f64| {
-            let by = By { from: heads.id, to: heads.id, counted: Resource::Compute };
+            let by = By::one(heads.id, Resource::Compute);
             Timed::new(task.load.flops.0, rate.map(|rate| rate * flops_per_byte), by)
         };
         let bytes = measured.dtype.bits_per_element() / 8.0;
@@ -168,7 +171,7 @@ impl<'a> Achieved<'a> {
         let computed = match (self.attention.prefill(task.stored), task.kernel) {
             (Some(measured), Kernel::Attention { group, head_dim, context, .. }) => {
                 let (heads, rate) = measured.rate(group, head_dim, context);
-                let by = By { from: heads.id, to: heads.id, counted: Resource::Compute };
+                let by = By::one(heads.id, Resource::Compute);
                 Timed::new(task.load.flops.0, rate, by)
             }
             _ => Timed::peak(peak),
@@ -186,7 +189,7 @@ fn reading<'a>(measured: &AttentionRates<'a>, task: &Task) -> Timed<'a> {
         return Timed { seconds: [0.0; 3], by: None };
     };
     let (heads, rate) = measured.rate(group, head_dim, context);
-    Timed::new(task.load.read.0, rate, By { from: heads.id, to: heads.id, counted: Resource::Memory })
+    Timed::new(task.load.read.0, rate, By::one(heads.id, Resource::Memory))
 }
 
 impl Launch {

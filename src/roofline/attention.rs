@@ -1,4 +1,4 @@
-//! AttentionRates rates of attention, by the heads that share a cached row, the size of heads, and the context.
+//! Measured rates of attention, by the heads that share a cached row, the size of heads, and the context.
 
 use super::Note;
 use super::ladder::{Interval, Ladder, measured};
@@ -151,11 +151,11 @@ pub(super) struct Attentions<'a> {
 impl<'a> Attentions<'a> {
     pub(super) fn of(profile: &'a Profile) -> Attentions<'a> {
         let all = |phase: &AttentionPhase, unit| {
-            let mut placed: [Option<AttentionRates>; Dtype::ALL.len()] = Default::default();
+            let mut rates: [Option<AttentionRates>; Dtype::ALL.len()] = Default::default();
             for dtype in Dtype::ALL {
-                placed[dtype as usize] = AttentionRates::of(profile, dtype, phase, unit).ok();
+                rates[dtype as usize] = AttentionRates::of(profile, dtype, phase, unit).ok();
             }
-            placed
+            rates
         };
         let passes = [(AttentionPhase::Decode, Unit::GbPerS), (AttentionPhase::Prefill, Unit::GflopPerS)];
         let missing = passes.each_ref().map(|(phase, unit)| {

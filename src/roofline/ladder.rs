@@ -119,13 +119,13 @@ impl<'a> Ladders<'a> {
     /// # Errors
     /// The reason why there are none.
     pub(super) fn of(profile: &'a Profile) -> Result<Ladders<'a>, String> {
-        let own = Dtype::ALL.map(|dtype| matmul(profile, dtype));
-        let mut placed: [Option<Matmul>; Dtype::ALL.len()] = Default::default();
-        for found in own.into_iter().flatten() {
+        let measured = Dtype::ALL.map(|dtype| matmul(profile, dtype));
+        let mut own: [Option<Matmul>; Dtype::ALL.len()] = Default::default();
+        for found in measured.into_iter().flatten() {
             let place = found.dtype as usize;
-            placed[place] = Some(found);
+            own[place] = Some(found);
         }
-        if placed.iter().all(Option::is_none) {
+        if own.iter().all(Option::is_none) {
             let without = profile.ceiling.iter().find(|ceiling| ceiling.id.family() == Family::Matmul);
             return Err(without.map_or_else(
                 || "no matmul ceiling is in the profile".to_owned(),
@@ -135,10 +135,10 @@ impl<'a> Ladders<'a> {
             ));
         }
         // Decode steps are products with one token: without any, most of what is asked would be guessed.
-        if placed.iter().flatten().all(|matmul| matmul.ladder.first().at > 1.0) {
+        if own.iter().flatten().all(|matmul| matmul.ladder.first().at > 1.0) {
             return Err("no matmul of one token has a value".to_owned());
         }
-        Ok(Ladders { own: placed })
+        Ok(Ladders { own })
     }
 
     /// The ladder for weights of `stored`: that of its nearest type; where there is none, the one with the closest bits

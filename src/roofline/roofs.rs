@@ -4,7 +4,7 @@ use super::{Arithmetic, Bound, Load, Note, NoteKind};
 use crate::error::{Error, Result};
 use crate::profile::{Ceiling, CeilingId, DeviceKind, Profile, Status};
 use crate::units::{BytesPerSecond, FlopsPerSecond};
-use roofprobe_kernels::Op;
+use roofprobe_kernels::{Dtype, Op};
 
 /// A ceiling in use: its rate with its interval, and what has to be said about it.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +28,8 @@ pub struct Roofs<'a> {
     pub read: Roof<'a, BytesPerSecond>,
     /// Writing the cache.
     pub write: Roof<'a, BytesPerSecond>,
-    /// One per [`Arithmetic`]; what it lacks is an error only where it is asked for.
-    compute: [Result<Roof<'a, FlopsPerSecond>>; Arithmetic::ALL.len()],
+    /// By the type of each [`Arithmetic`]; what it lacks is an error only where it is asked for.
+    compute: [Result<Roof<'a, FlopsPerSecond>>; Dtype::ALL.len()],
 }
 
 /// A unit of rate that a ceiling's value, in 10⁹ per second, can be expressed in.
@@ -68,25 +68,22 @@ impl<'a> Roofs<'a> {
             accesses.iter().flat_map(|&access| memories.map(|level| CeilingId::memory(level, access))).collect()
         };
         let (reads, writes) = (ids(&[Op::Read]), ids(&[Op::Write, Op::Read]));
-        let [reads, writes] = [&reads, &writes].map(|ids| ids.iter().map(CeilingId::as_str).collect::<Vec<_>>());
-        let remedy = reads[0];
-        let (read, write) = (first(profile, name, &reads, remedy)?, first(profile, name, &writes, remedy)?);
-        let stand_in = Arithmetic::F32.ceiling_id();
-        let compute = Arithmetic::ALL.map(|arithmetic| {
-            let half = Arithmetic::F16.ceiling_id();
-            let faster = || value(profile, half) > value(profile, stand_in);
-            let mut ids = vec![arithmetic.ceiling_id(), stand_in];
+        let (read, write) = (first(profile, name, &reads, &reads[0])?, first(profile, name, &writes, &reads[0])?);
+        let [stand_in, half] = [Arithmetic::F32, Arithmetic::F16].map(Arithmetic::ceiling_id);
+        let single = first(profile, name, std::slice::from_ref(&stand_in), &stand_in);
+        let mut compute = Dtype::ALL.map(|_| single.clone());
+        for arithmetic in Arithmetic::all() {
+            let mut ids = vec![arithmetic.ceiling_id(), stand_in.clone()];
             // Where integers have no rate, engines widen them to either.
-            if arithmetic == Arithmetic::I8 && faster() {
-                ids.insert(1, half);
+            if arithmetic == Arithmetic::I8 && value(profile, &half) > value(profile, &stand_in) {
+                ids.insert(1, half.clone());
             }
-            first(profile, name, &ids, stand_in)
-        });
-        let single = compute[Arithmetic::F32 as usize].clone();
-        let compute = compute.map(|roof| match &single {
-            Ok(single) => roof.map(|roof| at_least(roof, single)),
-            Err(_) => roof,
-        });
+            let own = first(profile, name, &ids, &stand_in);
+            compute[arithmetic.dtype() as usize] = match &single {
+                Ok(single) => own.map(|roof| at_least(roof, single)),
+                Err(_) => own,
+            };
+        }
         Ok(Roofs { read, write, compute })
     }
 
@@ -96,7 +93,7 @@ impl<'a> Roofs<'a> {
     /// # Errors
     /// Misuse, naming the profile and the ceilings, when `compute.f32` has no value either.
     pub fn compute(&self, arithmetic: Arithmetic) -> Result<&Roof<'a, FlopsPerSecond>> {
-        self.compute[arithmetic as usize].as_ref().map_err(Clone::clone)
+        self.compute[arithmetic.dtype() as usize].as_ref().map_err(Clone::clone)
     }
 
     /// The least time of `load`, and what binds it. Without FLOPs no compute ceiling is needed.
@@ -111,7 +108,7 @@ impl<'a> Roofs<'a> {
 }
 
 /// The rate of a compute ceiling, where it has one.
-fn value(profile: &Profile, id: &str) -> Option<f64> {
+fn value(profile: &Profile, id: &CeilingId) -> Option<f64> {
     profile.ceiling(id).filter(|ceiling| ceiling.status.has_value()).and_then(|ceiling| ceiling.gflop_per_s)
 }
 
@@ -133,14 +130,19 @@ fn at_least<'a>(roof: Roof<'a, FlopsPerSecond>, single: &Roof<'a, FlopsPerSecond
 }
 
 /// The first ceiling of `ids` that has a value; without any, `remedy` is the one to measure.
-fn first<'a, Rate: FromGiga>(profile: &'a Profile, name: &str, ids: &[&str], remedy: &str) -> Result<Roof<'a, Rate>> {
+fn first<'a, Rate: FromGiga>(
+    profile: &'a Profile,
+    name: &str,
+    ids: &[CeilingId],
+    remedy: &CeilingId,
+) -> Result<Roof<'a, Rate>> {
     let mut missed: Vec<String> = Vec::new();
     for (place, id) in ids.iter().enumerate() {
         // An arithmetic, or a memory, may be its own stand-in.
         if ids[..place].contains(id) {
             continue;
         }
-        match profile.ceiling(*id).map(|ceiling| (ceiling, Rate::of(ceiling))) {
+        match profile.ceiling(id).map(|ceiling| (ceiling, Rate::of(ceiling))) {
             Some((ceiling, Some(value))) => return Ok(roof(ceiling, value, &missed)),
             Some((ceiling, None)) => {
                 missed.push(format!("{id} is {} ({})", ceiling.status, reason(ceiling)));

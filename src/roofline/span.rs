@@ -4,7 +4,7 @@ use super::bound::later;
 use super::{Bound, Resource};
 use crate::units::Seconds;
 
-/// Ceilings that are charged without allocating: reading, writing, and one for each arithmetic.
+/// Ceilings that are charged without allocating: reading, writing, and those of the usual arithmetics.
 const FEW: usize = 6;
 
 /// How long one ceiling binds.

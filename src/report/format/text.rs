@@ -60,38 +60,58 @@ fn table(table: &Table, style: Style) -> String {
     }
     table.lead.iter().for_each(|line| paragraph(line, style, plain, &mut out));
     if !table.columns.is_empty() {
-        for (at, line) in fitting(table, style.width).lines().enumerate() {
-            let look = [BOLD, DIM].get(at).copied().unwrap_or(plain);
-            styled(line.trim_end(), style, look, &mut out);
+        for (at, grid) in fitting(table, style.width).into_iter().enumerate() {
+            out.push_str(if at > 0 { "\n" } else { "" });
+            for (at, line) in grid.lines().enumerate() {
+                let look = [BOLD, DIM].get(at).copied().unwrap_or(plain);
+                styled(line.trim_end(), style, look, &mut out);
+            }
         }
     }
     table.notes.iter().for_each(|note| paragraph(note, style, plain, &mut out));
     out
 }
 
-/// The grid in lines of that width: without spare columns where it must be, and then with cells on several lines.
-fn fitting(table: &Table, width: usize) -> String {
+/// The grid in lines of that width: without spare columns where it must be, then in parts, then with cells on several lines.
+fn fitting(table: &Table, width: usize) -> Vec<String> {
     let fits = |grid: &str| grid.lines().all(|line| line.trim_end().chars().count() <= width);
     for spared in 0..=table.spare.len() {
         let grid = grid(table, &table.spare[..spared], GRID, None);
         if fits(&grid) {
-            return grid;
+            return vec![grid];
         }
     }
-    grid(table, &table.spare, GRID, Some(width))
+    if table.keys == 0 {
+        return vec![grid(table, &table.spare, GRID, Some(width))];
+    }
+    let (mut parts, mut first) = (Vec::new(), table.keys);
+    while first < table.columns.len() {
+        let part = |last: usize| {
+            let others = (table.keys..table.columns.len()).filter(|place| !(first..last).contains(place));
+            grid(table, &others.chain(table.spare.iter().copied()).collect::<Vec<_>>(), GRID, None)
+        };
+        let last = (first + 1..=table.columns.len()).rev().find(|&last| fits(&part(last))).unwrap_or(first + 1);
+        parts.push(part(last));
+        first = last;
+    }
+    parts
 }
 
 /// A line of words, broken where it is too long; what follows is indented.
 fn paragraph(words: &str, style: Style, look: anstyle::Style, out: &mut String) {
     let indent = &words[..words.len() - words.trim_start_matches(' ').len()];
     let mut line = String::new();
-    for word in words[indent.len()..].split(' ') {
+    // A number keeps its unit of one character.
+    let mut words = words[indent.len()..].split(' ').peekable();
+    while let Some(word) = words.next() {
+        let unit = words.next_if(|unit| unit.starts_with('%')).map_or_else(String::new, |unit| format!(" {unit}"));
+        let word = format!("{word}{unit}");
         let length = line.chars().count() + 1 + word.chars().count();
         if line.is_empty() {
             line = format!("{indent}{word}");
         } else if length <= style.width {
             line.push(' ');
-            line.push_str(word);
+            line.push_str(&word);
         } else {
             styled(&line, style, look, out);
             line = format!("{indent}{INDENT}{word}");
