@@ -30,10 +30,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // The bridge, and the way out.
     ("simulate", &["device", "error", "job", "probe", "profile", "units", "work"]),
     ("store", &["error", "profile"]),
-    (
-        "report",
-        &["compare", "error", "evaluate", "measured", "model", "profile", "study", "sweep", "units"],
-    ),
+    ("report", &["compare", "error", "evaluate", "measured", "model", "profile", "study", "sweep", "units"]),
 ];
 
 /// Modules that give the same bytes for the same input: no clock, no environment, no thread.

@@ -112,9 +112,8 @@ pub fn again(
 }
 
 fn listed<'a>(adapters: impl IntoIterator<Item = &'a Adapter>) -> String {
-    let one = |adapter: &Adapter| {
-        format!("{} {} ({}, {})", adapter.index, adapter.name, adapter.class, adapter.backend)
-    };
+    let one =
+        |adapter: &Adapter| format!("{} {} ({}, {})", adapter.index, adapter.name, adapter.class, adapter.backend);
     adapters.into_iter().map(one).collect::<Vec<_>>().join(", ")
 }
 

@@ -51,7 +51,7 @@ fn opened() -> Answer {
 
 fn passes() -> String {
     let seconds = Seconds(1.0);
-    let pass = Pass {
+    let pass = Timing {
         seconds,
         repetitions: 1,
         work: Work::default(),
@@ -109,7 +109,7 @@ fn job(ceiling: &str) -> Job {
     }
 }
 
-fn reason(refused: std::result::Result<Pass, Refusal>) -> String {
+fn reason(refused: std::result::Result<Timing, Refusal>) -> String {
     match refused {
         Err(Refusal::Skipped(reason)) => reason,
         other => panic!("{other:?}"),

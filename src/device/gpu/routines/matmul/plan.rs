@@ -5,7 +5,7 @@ use crate::device::gpu::params::params;
 use crate::device::gpu::routines::routine::skipped;
 use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
-use crate::profile::{Layout, Reduction};
+use crate::profile::{AccessLayout, Reduction};
 use roofprobe_kernels::Dtype;
 
 params! {
@@ -119,9 +119,11 @@ impl Plan {
                 (if staged { Way::Staged } else { Way::Direct }, [side, side])
             }
             None => match (variant.layout, variant.reduction) {
-                (Some(Layout::Contiguous), None | Some(Reduction::Invocation)) => (Way::Direct, [size, 1]),
-                (Some(Layout::Strided), Some(Reduction::Subgroup)) => (Way::Strided { subgroups: true }, [size, 1]),
-                (Some(Layout::Strided), None | Some(Reduction::Workgroup)) => {
+                (Some(AccessLayout::Contiguous), None | Some(Reduction::Invocation)) => (Way::Direct, [size, 1]),
+                (Some(AccessLayout::Strided), Some(Reduction::Subgroup)) => {
+                    (Way::Strided { subgroups: true }, [size, 1])
+                }
+                (Some(AccessLayout::Strided), None | Some(Reduction::Workgroup)) => {
                     (Way::Strided { subgroups: false }, [size, 1])
                 }
                 _ => return Err(skipped("there is no matmul of that layout and reduction")),
