@@ -257,12 +257,12 @@ fn what_no_candidate_can_do_has_the_reason_of_the_refusal() {
 
 #[test]
 fn when_time_has_run_out_every_ceiling_still_has_what_an_interval_needs() {
-    let question = |id: &str, turn| Question {
+    let question = |id: &str, schedule| Question {
         id: id.parse().unwrap(),
         candidates: vec![Job { ceiling: id.parse().unwrap(), ..candidate(Stores::Ordinary) }],
         fallback: Vec::new(),
         otherwise: (Status::Unsupported, "none".to_owned()),
-        schedule: turn,
+        schedule,
         flags: vec![Flag::Other("for the test".to_owned())],
     };
     let questions = [
@@ -291,7 +291,7 @@ fn what_is_asked_often_is_sampled_between_the_others_and_found_wrong_there_too()
             id,
             fallback: Vec::new(),
             otherwise: (Status::Unsupported, "none".to_owned()),
-            turn: if index == 0 { Schedule::Often } else { Schedule::EveryRound },
+            schedule: if index == 0 { Schedule::Often } else { Schedule::EveryRound },
             flags: Vec::new(),
         }
     };
