@@ -112,6 +112,12 @@ impl Rank {
     }
 }
 
+/// A reason without its numbers: no points taken off in front, no details behind.
+pub(super) fn cause(reason: &str) -> &str {
+    let reason = reason.split_once(": ").filter(|(points, _)| points.starts_with('−')).map_or(reason, |(_, rest)| rest);
+    reason.split([':', ';']).next().unwrap_or(reason)
+}
+
 /// The ceilings in the order that they are shown in: a CPU's as they were measured, a GPU's by family.
 pub(super) fn ordered(profile: &Profile) -> Vec<Row<'_>> {
     let mut ceilings: Vec<&Ceiling> = profile.ceiling.iter().collect();
@@ -133,8 +139,8 @@ pub(super) fn columns<'r>() -> Vec<Column<Row<'r>>> {
         column("unit", "unit", |r: &Row| Cell::words(r.ceiling.value().map(|(_, unit)| unit.symbol()))),
         column("second_value", "", |r: &Row| Cell::maybe(r.ceiling.second().map(|(value, _)| value))),
         column("second_unit", "", |r: &Row| Cell::words(r.ceiling.second().map(|(_, unit)| unit.symbol()))),
-        column("ci95_low", "low", |r: &Row| Cell::maybe(r.ceiling.ci95.map(|[low, _]| low))),
-        column("ci95_high", "high", |r: &Row| Cell::maybe(r.ceiling.ci95.map(|[_, high]| high))),
+        column("ci95_low", "low", |r: &Row| Cell::low(r.ceiling.ci95)),
+        column("ci95_high", "high", |r: &Row| Cell::high(r.ceiling.ci95)),
         column("median", "median", |r: &Row| Cell::maybe(r.ceiling.median)),
         column("samples", "samples", |r: &Row| Cell::small(r.ceiling.samples)),
         column("per_cycle", "per cycle", |r: &Row| Cell::maybe(r.ceiling.per_cycle)),

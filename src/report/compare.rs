@@ -1,6 +1,6 @@
 //! Devices side by side: who is compared, what they reach, and the predicted performance of models on them.
 
-use super::ceilings::Rank;
+use super::ceilings::{Rank, cause};
 use super::cell::{Cell, significant};
 use super::evaluation::{day, standing};
 use super::table::{Column, Report, Shown, Table, column, grouped};
@@ -95,7 +95,7 @@ fn quantities(comparison: &Comparison, shown: Shown) -> Table {
     let mut notes = vec![if comparison.profiles.len() == 2 { RATIO_NOTE } else { RATIO_NOTE_NARROW }.to_owned()];
     notes.extend(legend(&rows));
     notes.extend(different_extents(&chosen));
-    notes.extend(reasons(&chosen));
+    notes.extend(reasons(&chosen, shown));
     let hidden = comparison.quantities.len() - chosen.len();
     if hidden > 0 {
         notes.push(format!("{hidden} more quantities: --all shows them"));
@@ -201,7 +201,7 @@ fn differences(quantity: &Quantity) -> String {
 }
 
 /// Why some values are not simply measured; those of one profile and reason on one line.
-fn reasons(quantities: &[&Quantity]) -> Vec<String> {
+fn reasons(quantities: &[&Quantity], shown: Shown) -> Vec<String> {
     let entries = quantities.iter().flat_map(|quantity| {
         let entries = quantity.entries.iter().enumerate().filter_map(|(place, entry)| Some((place, entry.as_ref()?)));
         entries.map(move |(place, entry)| (place, entry, quantity.quantity.as_str()))
@@ -209,7 +209,9 @@ fn reasons(quantities: &[&Quantity]) -> Vec<String> {
     let doubtful = entries.filter(|(_, entry, _)| entry.status != Status::Measured);
     let mut groups = grouped(doubtful.map(|(place, entry, name)| {
         let reason = entry.reason.as_deref().or(entry.source.as_deref()).unwrap_or_default();
-        ((place, entry.status, reason), name)
+        // Each suspect has numbers of its own.
+        let fold = entry.status == Status::Suspect && shown == Shown::Main;
+        ((place, entry.status, if fold { cause(reason) } else { reason }), name)
     }));
     groups.sort_by_key(|((place, ..), _)| *place);
     let line = |((place, status, reason), names): ((usize, Status, &str), Vec<&str>)| {
@@ -315,13 +317,13 @@ fn flat_columns<'r>() -> Vec<Column<Line<'r>>> {
         column("id", "", |l: &Line| Cell::words(l.entry.map(|(entry, _)| &entry.id))),
         column("status", "", |l: &Line| Cell::words(l.entry.map(|(entry, _)| entry.status))),
         column("value", "", |l: &Line| Cell::maybe(l.value())),
-        column("ci95_low", "", |l: &Line| Cell::maybe(l.interval().map(|[low, _]| low))),
-        column("ci95_high", "", |l: &Line| Cell::maybe(l.interval().map(|[_, high]| high))),
+        column("ci95_low", "", |l: &Line| Cell::low(l.interval())),
+        column("ci95_high", "", |l: &Line| Cell::high(l.interval())),
         column("second_value", "", |l: &Line| Cell::maybe(l.entry.and_then(|(entry, _)| entry.second_value))),
         column("second_unit", "", |l: &Line| Cell::words(l.entry.and_then(|(entry, _)| entry.second_unit))),
         column("ratio", "", |l: &Line| Cell::maybe(l.ratio().map(|r| r.value))),
-        column("ratio_low", "", |l: &Line| Cell::maybe(l.ratio().and_then(|r| r.interval).map(|[low, _]| low))),
-        column("ratio_high", "", |l: &Line| Cell::maybe(l.ratio().and_then(|r| r.interval).map(|[_, high]| high))),
+        column("ratio_low", "", |l: &Line| Cell::low(l.ratio().and_then(|r| r.interval))),
+        column("ratio_high", "", |l: &Line| Cell::high(l.ratio().and_then(|r| r.interval))),
         column("verdict", "", verdict),
         column("bound", "", |l: &Line| Cell::words(l.speed.map(|speed| speed.bound.name()))),
         column("bound_by", "", |l: &Line| Cell::words(l.speed.and_then(|speed| speed.bound_by.as_ref()))),

@@ -1,6 +1,6 @@
 //! A profile: what the device reaches and how far to trust that; where everything is asked for, all ceilings and the machine.
 
-use super::ceilings::{Rank, Row, columns, columns_for_people, ordered};
+use super::ceilings::{Rank, Row, cause, columns, columns_for_people, ordered};
 use super::cell::{digits, significant};
 use super::machine;
 use super::table::{Report, Shown, Table, grouped};
@@ -87,12 +87,6 @@ fn trust(profile: &Profile) -> Vec<String> {
     let doubt = format!("{suspect} of {all} ceilings are suspect: do not rely on these numbers.");
     let doubt = (suspect * DOUBTFUL > all).then_some(doubt);
     std::iter::once(format!("{grade} Measured {day}{}{effort}.", means(profile))).chain(doubt).collect()
-}
-
-/// A reason without its numbers: no points taken off in front, no details behind.
-fn cause(reason: &str) -> &str {
-    let reason = reason.split_once(": ").filter(|(points, _)| points.starts_with('−')).map_or(reason, |(_, rest)| rest);
-    reason.split([':', ';']).next().unwrap_or(reason)
 }
 
 /// What the numbers were measured with.
