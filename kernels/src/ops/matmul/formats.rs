@@ -1,0 +1,31 @@
+//! The list of block formats, which every table with one of them has.
+
+use super::activations::Quantise;
+use super::panel::BlockFormat;
+use super::tile::{MatmulEntry, Tiles};
+use super::{blocks, q4_k, q6_k};
+use crate::simd::{Integers, Vector};
+use std::marker::PhantomData;
+
+/// The block formats of an instruction set, with up to `ROWS` tokens a tile.
+pub(crate) struct BlockFormats<S, const ROWS: usize>(PhantomData<S>);
+
+impl<S: Integers, const ROWS: usize> BlockFormats<S, ROWS> {
+    /// Every block format: a new one is a line here.
+    pub(crate) const TABLE: &'static [MatmulEntry] = &[
+        Self::entry::<blocks::Q8_0>(),
+        Self::entry::<blocks::Q4_0>(),
+        Self::entry::<q4_k::Q4K>(),
+        Self::entry::<q6_k::Q6K>(),
+    ];
+
+    const fn entry<F: BlockFormat<S>>() -> MatmulEntry {
+        MatmulEntry {
+            isa: S::ISA,
+            format: F::FORMAT,
+            strip_rows: S::I32::LANES,
+            tiles: Tiles::<S, F, ROWS>::TABLE,
+            quantise: Some(S::run::<Quantise<F::Activation>>),
+        }
+    }
+}
