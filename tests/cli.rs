@@ -89,6 +89,15 @@ fn every_listing_comes_in_every_format() {
 }
 
 #[test]
+fn shells_can_complete_and_there_is_a_manual() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell", "man"] {
+        let script = place.succeeds(&["completions", shell]);
+        assert!(script.contains("evaluate") && script.contains("roofprobe"), "{shell}");
+    }
+}
+
+#[test]
 fn help_teaches_and_misuse_is_told_apart() {
     let place = Place::new();
     let help = place.succeeds(&["--help"]);

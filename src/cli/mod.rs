@@ -4,6 +4,7 @@
 //! 2: the request or an input file is wrong.
 
 mod compare;
+mod completions;
 mod devices;
 mod evaluate;
 mod filter;
@@ -81,6 +82,8 @@ enum Verb {
     Profiles(profiles::Profiles),
     Schema(schema::Schema),
     #[command(hide = true)]
+    Completions(completions::Completions),
+    #[command(hide = true)]
     IsaSelfTest(isa_self_test::IsaSelfTest),
     #[cfg(feature = "gpu")]
     #[command(hide = true, name = crate::device::gpu::VERB)]
@@ -122,6 +125,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Models(verb)) => verb.run(format),
         Some(Verb::Profiles(verb)) => verb.run(format),
         Some(Verb::Schema(verb)) => verb.run(),
+        Some(Verb::Completions(verb)) => verb.run(),
         Some(Verb::IsaSelfTest(verb)) => verb.run(),
         #[cfg(feature = "gpu")]
         Some(Verb::GpuWorker(verb)) => verb.run(),
