@@ -4,7 +4,7 @@
 //! their order. A measurement of it therefore comes to the very profile it was made from; that property tests sampling,
 //! statistics, conclusions and TOML together, without hardware and without a clock.
 
-use crate::device::{Device, Pass, Purpose, Refusal};
+use crate::device::{Device, Purpose, Refusal, Timing};
 use crate::error::Error;
 use crate::job::Job;
 use crate::probe::Question;
@@ -43,7 +43,7 @@ impl Simulated {
         Ok(ceiling)
     }
 
-    fn time_ceiling(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Pass, Refusal> {
+    fn time_ceiling(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Timing, Refusal> {
         let next = self.replayed.get(job).copied().unwrap_or(0);
         let ceiling = self.ceiling(job)?;
         let unknown = || Refusal::Unsupported(format!("the simulated profile has no {job}"));
@@ -58,7 +58,7 @@ impl Simulated {
         };
         // The second figure is to the value as the two kinds of work of every pass are to each other.
         let second = ceiling.second().map_or(0.0, |(second, _)| value * second / best);
-        let pass = Pass {
+        let pass = Timing {
             clock_hz: ceiling.clock_ghz.map(|ghz| ghz * 1e9),
             huge_share: ceiling.huge_share,
             note: note(&ceiling.flags, next),
@@ -68,7 +68,7 @@ impl Simulated {
         Ok(pass)
     }
 
-    fn time_point(&mut self, curve: &Curve, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Pass, Refusal> {
+    fn time_point(&mut self, curve: &Curve, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Timing, Refusal> {
         refused(curve.status, curve.reason.as_deref())?;
         let next = self.replayed.get(job).copied().unwrap_or(0);
         let unknown = || Refusal::Unsupported(format!("the simulated profile has no {job}"));
@@ -82,7 +82,7 @@ impl Simulated {
         };
         let note = note(&curve.flags, next);
         self.count(job, purpose);
-        Ok(Pass { note, ..pass(unit, value, 0.0, repetitions) })
+        Ok(Timing { note, ..pass(unit, value, 0.0, repetitions) })
     }
 
     fn count(&mut self, job: &Job, purpose: Purpose) {
@@ -116,7 +116,7 @@ impl Device for Simulated {
         self.machine.clone()
     }
 
-    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Pass, Refusal> {
+    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Timing, Refusal> {
         match self.profile.curve(&job.ceiling).cloned() {
             Some(curve) => self.time_point(&curve, job, repetitions, purpose),
             None => self.time_ceiling(job, repetitions, purpose),
@@ -145,7 +145,7 @@ fn refused(status: Status, reason: Option<&str>) -> Result<(), Refusal> {
 }
 
 /// A pass that has exactly this value, and this second figure where the unit has one.
-fn pass(unit: Unit, value: f64, second: f64, repetitions: u64) -> Pass {
+fn pass(unit: Unit, value: f64, second: f64, repetitions: u64) -> Timing {
     let each = repetitions as f64;
     let (seconds, work) = match unit {
         Unit::GbPerS => (1.0, Work { bytes: Bytes(value * 1e9), flops: Flops(second * 1e9) }),
@@ -153,7 +153,7 @@ fn pass(unit: Unit, value: f64, second: f64, repetitions: u64) -> Pass {
         Unit::Us => (value * 1e-6 * each, Work::default()),
         Unit::Ns => (value * 1e-9 * each, Work::default()),
     };
-    Pass {
+    Timing {
         seconds: Seconds(seconds),
         repetitions,
         work,

@@ -67,11 +67,11 @@ fn config(from: &str, to: &str) -> String {
 }
 
 #[test]
-fn the_canary_lives_where_it_can_and_is_hidden() {
+fn the_isa_self_test_passes_where_it_can_and_is_hidden() {
     let place = Place::new();
-    assert_eq!(place.succeeds(&["canary", "portable"]), "the canary is alive\n");
-    place.fails(2, &["canary", "nonsense"], &["nonsense"]);
-    assert!(!place.succeeds(&["--help"]).contains("canary"));
+    assert_eq!(place.succeeds(&["isa-self-test", "portable"]), "the self-test has passed\n");
+    place.fails(2, &["isa-self-test", "nonsense"], &["nonsense"]);
+    assert!(!place.succeeds(&["--help"]).contains("isa-self-test"));
 }
 
 #[test]

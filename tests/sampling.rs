@@ -1,10 +1,10 @@
 //! The sampler asks a device that lies on purpose: what is wrong, missing, disturbed or merely lucky has to show.
 
-use roofprobe::device::{Device, Pass, Purpose, Refusal};
+use roofprobe::device::{Device, Purpose, Refusal, Timing};
 use roofprobe::error::Result;
 use roofprobe::job::Job;
-use roofprobe::probe::{CurveQuestion, Question, Turn};
-use roofprobe::profile::{Axis, Ceiling, CeilingId, Curve, Flag, Machine, Pages, Status, Stores, Variant};
+use roofprobe::probe::{CurveQuestion, Question, Schedule};
+use roofprobe::profile::{Ceiling, CeilingId, Curve, CurveAxis, Flag, Machine, Pages, Status, Stores, Variant};
 use roofprobe::sample::{self, Finished, Pace, Watcher};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::{Bytes, Seconds};
@@ -54,10 +54,10 @@ impl Device for Liar {
         profile.machine().unwrap()
     }
 
-    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> std::result::Result<Pass, Refusal> {
+    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> std::result::Result<Timing, Refusal> {
         let Told { gb_per_s, disturbed, note } = (self.answer)(job, purpose)?;
         let work = Work { bytes: Bytes(gb_per_s * 1e9), ..Work::default() };
-        Ok(Pass {
+        Ok(Timing {
             seconds: Seconds(1.0),
             repetitions,
             work,
@@ -100,7 +100,7 @@ fn asked(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal>
         candidates: vec![candidate(Stores::Nontemporal), candidate(Stores::Ordinary)],
         fallback: Vec::new(),
         otherwise: (Status::Unsupported, "none".to_owned()),
-        turn: Turn::EveryRound,
+        schedule: Schedule::EveryRound,
         flags: Vec::new(),
     };
     let mut device = Liar { answer: Box::new(answer), renewals: 0 };
@@ -202,7 +202,7 @@ fn unanswerable() -> Question {
         candidates: Vec::new(),
         fallback: Vec::new(),
         otherwise: (Status::Unsupported, "none".to_owned()),
-        turn: Turn::EveryRound,
+        schedule: Schedule::EveryRound,
         flags: Vec::new(),
     }
 }
@@ -235,7 +235,7 @@ fn a_curve_says_what_it_leaves_out_and_what_the_device_said() {
     };
     let question = CurveQuestion {
         id: "memory.read.resident".parse().unwrap(),
-        axis: Axis::FootprintBytes,
+        axis: CurveAxis::FootprintBytes,
         points: [4096, 8192, 16384].map(job).into(),
         otherwise: (Status::Skipped, "none".to_owned()),
     };
@@ -257,15 +257,18 @@ fn what_no_candidate_can_do_has_the_reason_of_the_refusal() {
 
 #[test]
 fn when_time_has_run_out_every_ceiling_still_has_what_an_interval_needs() {
-    let question = |id: &str, turn| Question {
+    let question = |id: &str, schedule| Question {
         id: id.parse().unwrap(),
         candidates: vec![Job { ceiling: id.parse().unwrap(), ..candidate(Stores::Ordinary) }],
         fallback: Vec::new(),
         otherwise: (Status::Unsupported, "none".to_owned()),
-        turn,
+        schedule,
         flags: vec![Flag::Other("for the test".to_owned())],
     };
-    let questions = [question("memory.dram.copy", Turn::EveryRound), question("memory.dram.scale", Turn::Staggered(1))];
+    let questions = [
+        question("memory.dram.copy", Schedule::EveryRound),
+        question("memory.dram.scale", Schedule::OneRoundInThree(1)),
+    ];
     let mut device = Liar { answer: Box::new(|_, _| told(40.0)), renewals: 0 };
     let pace = Pace { rounds: 20, passes: 3, budget: Duration::ZERO, ..PACE };
     let finished = sample::measure(&mut device, &questions, pace, &[], &mut Patient).unwrap();
@@ -288,7 +291,7 @@ fn what_is_asked_often_is_sampled_between_the_others_and_found_wrong_there_too()
             id,
             fallback: Vec::new(),
             otherwise: (Status::Unsupported, "none".to_owned()),
-            turn: if index == 0 { Turn::Often } else { Turn::EveryRound },
+            schedule: if index == 0 { Schedule::Often } else { Schedule::EveryRound },
             flags: Vec::new(),
         }
     };
@@ -318,7 +321,7 @@ fn surveyed(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refus
     };
     let question = CurveQuestion {
         id: "memory.read.threads".parse().unwrap(),
-        axis: Axis::Threads,
+        axis: CurveAxis::Threads,
         points: [1, 2, 4].map(point).to_vec(),
         otherwise: (Status::Skipped, "none".to_owned()),
     };

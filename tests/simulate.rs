@@ -4,7 +4,7 @@
 use roofprobe::device::Device;
 use roofprobe::error::Result;
 use roofprobe::job::Job;
-use roofprobe::probe::{self, Question, Turn};
+use roofprobe::probe::{self, Question, Schedule};
 use roofprobe::profile::{self, Ceiling, Curve, Profile, Status, Unit, Variant};
 use roofprobe::sample::{self, Finished, Pace, Surveyed, Watcher};
 use roofprobe::simulate::{Simulated, as_asked};
@@ -245,7 +245,7 @@ fn the_second_figure_of_a_ceiling_is_replayed_too() {
             candidates: vec![job],
             fallback: Vec::new(),
             otherwise,
-            turn: Turn::EveryRound,
+            schedule: Schedule::EveryRound,
             flags: Vec::new(),
         };
         let mut device = Simulated::new(profile.clone()).unwrap();

@@ -1,7 +1,7 @@
 //! What lasts, on a device that gets hot: the value is of the end of the run, the burst stands beside it, an interrupted run
 //! begins anew, and a simulation replays it.
 
-use roofprobe::device::{Device, Pass, Purpose, Refusal};
+use roofprobe::device::{Device, Purpose, Refusal, Timing};
 use roofprobe::error::Result;
 use roofprobe::job::Job;
 use roofprobe::probe::{self, LongQuestion};
@@ -31,7 +31,7 @@ impl Device for Hot {
     fn machine(&self) -> Machine {
         self.machine.clone()
     }
-    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> std::result::Result<Pass, Refusal> {
+    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> std::result::Result<Timing, Refusal> {
         let giga = if self.samples < 35 { 200.0 } else { 160.0 };
         if purpose == Purpose::Sample {
             self.samples += 1;
@@ -40,7 +40,7 @@ impl Device for Hot {
         let seconds = repetitions as f64 * 0.1;
         let work = Work { flops: Flops(giga * 1e9 * seconds), ..Work::default() };
         let (clock_hz, huge_share) = (Some(4e9), None);
-        Ok(Pass {
+        Ok(Timing {
             seconds: Seconds(seconds),
             repetitions,
             work,

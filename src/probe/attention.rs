@@ -2,8 +2,8 @@
 
 use super::curves::curve;
 use super::memory::{self, CACHE_MULTIPLE_MIN};
-use super::{CurveQuestion, Known, Question, Turn};
-use crate::profile::{AttentionExtents, AttentionPhase, Axis, CeilingId, Effort, Machine, Status, Variant};
+use super::{CurveQuestion, PlanInputs, Question, Schedule};
+use crate::profile::{AttentionExtents, AttentionPhase, CeilingId, CurveAxis, Effort, Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// Key/value heads, as in most models of one to eight billion parameters.
@@ -24,10 +24,10 @@ const CORNERS: [Heads; 4] = [(1, 128), (8, 128), (1, 64), (8, 64)];
 pub(super) type Heads = (u64, u64);
 
 /// `attention.f16.decode`, its corners, and `attention.f16.prefill`.
-pub(super) fn questions(known: Known) -> Vec<Question> {
-    let ask = |id, heads| question(known, id, heads, 1, CONTEXT);
-    let prefill = question(known, prefill(), (GROUP, HEAD_DIM), PROMPT, PROMPT);
-    decodes(known.effort, ask).into_iter().chain([prefill]).collect()
+pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
+    let ask = |id, heads| question(inputs, id, heads, 1, CONTEXT);
+    let prefill = question(inputs, prefill(), (GROUP, HEAD_DIM), PROMPT, PROMPT);
+    decodes(inputs.effort, ask).into_iter().chain([prefill]).collect()
 }
 
 /// What `ask` makes of `attention.f16.decode` and of its corners, `attention.f16.decode.g<group>d<head_dim>`.
@@ -45,8 +45,8 @@ pub(super) fn prefill() -> CeilingId {
 }
 
 /// The cache takes long to make ready, once for all heads of one size.
-pub(super) fn turn((_, head_dim): Heads) -> Turn {
-    Turn::Staggered(if head_dim == HEAD_DIM { 2 } else { 1 })
+pub(super) fn schedule((_, head_dim): Heads) -> Schedule {
+    Schedule::OneRoundInThree(if head_dim == HEAD_DIM { 2 } else { 1 })
 }
 
 /// `attention.f16.decode.context`: along the length of the cache.
@@ -62,19 +62,19 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
     };
     let variants: Option<Vec<Variant>> = variants();
     match variants {
-        Some(variants) => curve(id, Op::Attention, Axis::Context, variants),
+        Some(variants) => curve(id, Op::Attention, CurveAxis::Context, variants),
         None => {
             let otherwise = (Status::Skipped, "too little memory for a cache that lives in it".to_owned());
-            CurveQuestion { otherwise, ..curve(id, Op::Attention, Axis::Context, []) }
+            CurveQuestion { otherwise, ..curve(id, Op::Attention, CurveAxis::Context, []) }
         }
     }
 }
 
-fn question(known: Known, id: CeilingId, heads: Heads, tokens: u64, context: u64) -> Question {
-    let Known { machine, effort, .. } = known;
+fn question(inputs: PlanInputs, id: CeilingId, heads: Heads, tokens: u64, context: u64) -> Question {
+    let PlanInputs { machine, effort, .. } = inputs;
     let mut question = Question::new(id);
-    question.turn = turn(heads);
-    let cache = memory::last_cache_bytes(known);
+    question.schedule = schedule(heads);
+    let cache = memory::last_cache_bytes(inputs);
     // Twice the least where there is room, so that what the cache keeps is lost in the noise.
     let variant = |isa| variant(machine, isa, heads, tokens, context, (cache, 2));
     match isas(machine, effort).into_iter().map(variant).collect::<Result<Vec<_>, _>>() {
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_decoded_cache_exceeds_the_last_level_and_a_prompts_need_not() {
         let machine = machine();
-        for question in questions(Known { machine: &machine, curves: &[], effort: Effort::Standard }) {
+        for question in questions(PlanInputs { machine: &machine, curves: &[], effort: Effort::Standard }) {
             let variant = &question.candidates[0].variant;
             let [kv, dim, context] = [variant.kv_heads, variant.head_dim, variant.context].map(Option::unwrap);
             let bytes = kv * dim * context * 4 * u64::from(variant.copies.unwrap());

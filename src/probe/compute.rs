@@ -1,7 +1,7 @@
 //! Compute peaks: multiply-accumulate chains, the best instruction set and each one alone, on all cores and on one; and
 //! what additions beside the multiply-accumulates gain.
 
-use super::{Known, Question};
+use super::{PlanInputs, Question};
 use crate::profile::{CeilingId, Effort, Machine, Means, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
@@ -11,7 +11,7 @@ const DTYPES: [Dtype; 5] = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16, Dty
 /// Of each type: `compute.<dtype>` for the best instruction set, the same with `.single` on one thread, and
 /// `compute.<dtype>.<isa>` for each of the architecture, with `.fma_add` where there is such a chain. A quick look leaves it at
 /// the first two.
-pub(super) fn questions(Known { machine, effort, .. }: Known) -> Vec<Question> {
+pub(super) fn questions(PlanInputs { machine, effort, .. }: PlanInputs) -> Vec<Question> {
     DTYPES.into_iter().flat_map(|dtype| of_dtype(machine, effort, dtype)).collect()
 }
 

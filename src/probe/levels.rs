@@ -116,19 +116,23 @@ pub fn levels(curve: Option<&Curve>, caches: &[Cache], threads: u32) -> Levels {
         levels.caches.push(Level { level, footprint_bytes: footprint, flags });
         below = end.max(below);
     }
-    let farthest = seen.last().map_or(0.0, |edge| edge.bytes);
-    let last_told = told.last().map_or(0.0, |&(_, bytes)| bytes);
-    if farthest > last_told * AGREE_OCTAVES.exp2() {
-        let sizes = [last_told, farthest].map(size);
-        levels
-            .memory_flags
-            .push(Flag::Other(format!("the last cache told is {}, and the curve falls at {}", sizes[0], sizes[1])));
-        levels.last_bytes = Some(farthest as u64);
-    } else {
-        // The size told is the same in every run, an edge a little different each time.
-        levels.last_bytes = Some(last_told as u64);
-    }
+    levels.end_at(told.last().map_or(0.0, |&(_, bytes)| bytes), seen.last().map_or(0.0, |edge| edge.bytes));
     levels
+}
+
+impl Levels {
+    /// Notes where the last cache ends, of which the system tells a size and the curve shows an edge.
+    fn end_at(&mut self, last_told: f64, farthest: f64) {
+        if farthest > last_told * AGREE_OCTAVES.exp2() {
+            let sizes = [last_told, farthest].map(size);
+            let remark = format!("the last cache told is {}, and the curve falls at {}", sizes[0], sizes[1]);
+            self.memory_flags.push(Flag::Other(remark));
+            self.last_bytes = Some(farthest as u64);
+        } else {
+            // The size told is the same in every run, an edge a little different each time.
+            self.last_bytes = Some(last_told as u64);
+        }
+    }
 }
 
 /// The levels where the system tells none: what the curve shows.

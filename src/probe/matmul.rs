@@ -1,7 +1,7 @@
 //! Matmul achieved: every weight format, from one token to many, with weights that live in memory.
 
 use super::memory::{self, CACHE_MULTIPLE_MIN};
-use super::{Known, Question, Turn};
+use super::{PlanInputs, Question, Schedule};
 use crate::profile::{CeilingId, Effort, Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
@@ -22,9 +22,9 @@ pub(super) const N_MANY: u64 = 4096;
 pub(super) const MANY_TOKENS: u64 = 16;
 
 /// `matmul.<weights>.m<tokens>`.
-pub(super) fn questions(known: Known) -> Vec<Question> {
-    let ask = |weights, m| Question { turn: turn(weights), ..question(known, weights, m) };
-    for_each(known.effort, ask)
+pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
+    let ask = |weights, m| Question { schedule: schedule(weights), ..question(inputs, weights, m) };
+    for_each(inputs.effort, ask)
 }
 
 /// What `ask` makes of every format and token count, those of one format one after another, so that its weights are made once
@@ -35,8 +35,8 @@ pub(super) fn for_each(effort: Effort, ask: impl Fn(Dtype, u64) -> Question) -> 
 }
 
 /// The weights take long to make ready, once for all token counts.
-pub(super) fn turn(weights: Dtype) -> Turn {
-    Turn::Staggered(FORMATS.iter().position(|format| *format == weights).unwrap_or(0) as u32)
+pub(super) fn schedule(weights: Dtype) -> Schedule {
+    Schedule::OneRoundInThree(FORMATS.iter().position(|format| *format == weights).unwrap_or(0) as u32)
 }
 
 /// Whether a ceiling is of a matmul with so few tokens that memory is what it waits for.
@@ -44,14 +44,14 @@ pub(super) fn is_of_memory(id: &CeilingId) -> bool {
     id.tokens().is_some_and(|tokens| tokens < MANY_TOKENS)
 }
 
-fn question(known: Known, weights: Dtype, m: u64) -> Question {
-    let machine = known.machine;
+fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
+    let machine = inputs.machine;
     let id = CeilingId::matmul(weights, m);
     let n = if m < MANY_TOKENS { N_FEW } else { N_MANY };
     let Some(matrix) = weights.bytes(u128::from(n * K)).and_then(|bytes| u64::try_from(bytes).ok()) else {
         return Question::new(id);
     };
-    let least = memory::last_cache_bytes(known).saturating_mul(CACHE_MULTIPLE_MIN);
+    let least = memory::last_cache_bytes(inputs).saturating_mul(CACHE_MULTIPLE_MIN);
     // Twice the least where there is room, so that what the cache keeps is lost in the noise.
     let copies = match memory::copies(machine, "weights", matrix, least, 2) {
         Ok(copies) => copies,
@@ -86,7 +86,7 @@ mod tests {
     use crate::probe::tests::machine;
 
     fn asked(machine: &Machine, effort: Effort) -> Vec<Question> {
-        questions(Known { machine, curves: &[], effort })
+        questions(PlanInputs { machine, curves: &[], effort })
     }
 
     #[test]

@@ -12,10 +12,11 @@ mod levels;
 mod matmul;
 mod memory;
 mod overhead;
+mod pipes;
 mod sustained;
 
 use crate::job::Job;
-use crate::profile::{Axis, CeilingId, Curve, DeviceKind, Effort, Flag, Machine, Status, Variant};
+use crate::profile::{CeilingId, Curve, CurveAxis, DeviceKind, Effort, Flag, Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Op};
 
 pub use gates::judge;
@@ -23,7 +24,7 @@ pub use grade::grade;
 pub use levels::{Level, Levels, levels};
 pub use sustained::{LongQuestion, sustained};
 
-/// One ceiling that is wanted.
+/// A ceiling to be measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     /// The ceiling's id.
@@ -35,7 +36,7 @@ pub struct Question {
     /// The answer when there is no candidate.
     pub otherwise: (Status, String),
     /// When it is sampled.
-    pub turn: Turn,
+    pub schedule: Schedule,
     /// Remarks for its answer.
     pub flags: Vec<Flag>,
 }
@@ -44,7 +45,7 @@ impl Question {
     fn new(id: CeilingId) -> Question {
         let otherwise = (Status::Unsupported, "there is no kernel for it on this device".to_owned());
         let (candidates, fallback, flags) = (Vec::new(), Vec::new(), Vec::new());
-        Question { id, candidates, fallback, otherwise, turn: Turn::EveryRound, flags }
+        Question { id, candidates, fallback, otherwise, schedule: Schedule::EveryRound, flags }
     }
 
     /// A question that cannot be asked, with its answer.
@@ -70,26 +71,26 @@ fn jobs(id: &CeilingId, op: Op, dtype: Dtype, variants: impl IntoIterator<Item =
 
 /// When a question is sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// In every round, and once more every now and then in between: for what changes with the moods of a shared machine.
+pub enum Schedule {
+    /// In every round, and once more every now and then in between: for what changes with the modes of a shared machine.
     Often,
     /// In every round.
     EveryRound,
-    /// In one of [`STAGGER`] rounds, by its group: for what is expensive to make ready. Questions of one group share what
+    /// In one of [`ROUND_GROUPS`] rounds, by its group: for what is expensive to make ready. Questions of one group share what
     /// was made ready.
-    Staggered(u32),
+    OneRoundInThree(u32),
 }
 
-/// Rounds among which the groups of [`Turn::Staggered`] are shared out.
-pub const STAGGER: u32 = 3;
+/// Rounds among which the groups of [`Schedule::OneRoundInThree`] are shared out.
+pub const ROUND_GROUPS: u32 = 3;
 
-/// One curve that is wanted.
+/// A curve to be measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CurveQuestion {
     /// The curve's id.
     pub id: CeilingId,
     /// The quantity along it.
-    pub axis: Axis,
+    pub axis: CurveAxis,
     /// One job per point, ascending along the axis. What the device cannot do is left out.
     pub points: Vec<Job>,
     /// The answer when there is no point.
@@ -98,20 +99,20 @@ pub struct CurveQuestion {
 
 /// What is known when the questions are made: the machine, and the curves measured so far.
 #[derive(Clone, Copy, Debug)]
-struct Known<'a> {
+struct PlanInputs<'a> {
     machine: &'a Machine,
     curves: &'a [Curve],
     effort: Effort,
 }
 
-impl Known<'_> {
+impl PlanInputs<'_> {
     /// The curve of that id, where there is one.
     fn curve(&self, id: &CeilingId) -> Option<&Curve> {
         self.curves.iter().find(|curve| curve.id == *id)
     }
 }
 
-type Probe = fn(Known) -> Vec<Question>;
+type Probe = fn(PlanInputs) -> Vec<Question>;
 
 /// The probe table of processors; that of GPUs stands in `gpu`. To add a probe, add its line.
 const PROBES: &[Probe] = &[
@@ -134,12 +135,12 @@ pub fn survey(machine: &Machine, effort: Effort) -> Vec<CurveQuestion> {
 /// Every ceiling that is asked of `machine` at `effort`, in the order of the profile; `curves` are those of its survey, and
 /// may be missing.
 pub fn plan(machine: &Machine, curves: &[Curve], effort: Effort) -> Vec<Question> {
-    let known = Known { machine, curves, effort };
+    let inputs = PlanInputs { machine, curves, effort };
     let probes = match machine.device.kind {
         DeviceKind::Cpu => PROBES,
         DeviceKind::Gpu => gpu::PROBES,
     };
-    probes.iter().flat_map(|probe| probe(known)).collect()
+    probes.iter().flat_map(|probe| probe(inputs)).collect()
 }
 
 /// The instruction sets of the machine that roofprobe has kernels for, by name, in order of preference.
@@ -294,7 +295,7 @@ pub(crate) mod tests {
         let mut machine = machine();
         machine.environment.threads = 1;
         for curve in survey(&machine, Effort::Standard) {
-            assert_eq!(curve.points.is_empty(), curve.axis == Axis::Threads, "{}", curve.id);
+            assert_eq!(curve.points.is_empty(), curve.axis == CurveAxis::Threads, "{}", curve.id);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Overheads: what it costs to bring the team together once.
 
-use super::{Known, Question};
+use super::{PlanInputs, Question};
 use crate::profile::{CeilingId, Status, Variant};
 use roofprobe_kernels::{Dtype, Op};
 
@@ -9,7 +9,7 @@ use roofprobe_kernels::{Dtype, Op};
 const OPS: [Op; 3] = [Op::Barrier, Op::ForkJoin, Op::Wakeup];
 
 /// `overhead.barrier`, `overhead.fork_join`, `overhead.wakeup`.
-pub(super) fn questions(Known { machine, .. }: Known) -> Vec<Question> {
+pub(super) fn questions(PlanInputs { machine, .. }: PlanInputs) -> Vec<Question> {
     OPS.into_iter().map(|op| question(op, machine.environment.threads)).collect()
 }
 

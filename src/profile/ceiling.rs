@@ -192,7 +192,7 @@ pub struct Variant {
     pub workgroups: Option<u32>,
     /// GPU: which places the invocations walk over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub layout: Option<Layout>,
+    pub layout: Option<AccessLayout>,
     /// GPU: elements of one vector in registers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector: Option<u32>,
@@ -210,7 +210,7 @@ pub struct Variant {
 /// Which places the invocations of a GPU walk over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Layout {
+pub enum AccessLayout {
     /// Neighbours side by side, all workgroups together, from one end to the other.
     Strided,
     /// Each workgroup its own stretch, neighbours side by side within.
@@ -219,13 +219,13 @@ pub enum Layout {
     Contiguous,
 }
 
-impl Layout {
+impl AccessLayout {
     /// The word in the profile.
     pub const fn name(self) -> &'static str {
         match self {
-            Layout::Strided => "strided",
-            Layout::Blocked => "blocked",
-            Layout::Contiguous => "contiguous",
+            AccessLayout::Strided => "strided",
+            AccessLayout::Blocked => "blocked",
+            AccessLayout::Contiguous => "contiguous",
         }
     }
 }

@@ -19,8 +19,8 @@ use roofprobe_kernels::{Dtype, Op};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use ceiling::{Ceiling, Layout, Mode, Pages, Reduction, Status, Stores, Trial, Unit, Variant};
-pub use curve::{Axis, Curve};
+pub use ceiling::{AccessLayout, Ceiling, Mode, Pages, Reduction, Status, Stores, Trial, Unit, Variant};
+pub use curve::{Curve, CurveAxis};
 pub use environment::{Environment, Grade};
 pub use flag::Flag;
 pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
@@ -206,11 +206,14 @@ pub enum Effort {
     Quick,
     /// At most 100 s on two cores.
     Standard,
-    /// Several minutes: spread over the moods of a shared machine.
+    /// Several minutes: spread over the modes of a shared machine.
     Thorough,
 }
 
 impl Effort {
+    /// Every effort, the shortest first.
+    pub const ALL: [Effort; 3] = [Effort::Quick, Effort::Standard, Effort::Thorough];
+
     /// The word on the command line and in the profile.
     pub const fn name(self) -> &'static str {
         match self {

@@ -3,8 +3,8 @@
 use serde::{Serialize, Serializer};
 use std::fmt;
 
-/// What a note is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a note is about, what changes the meaning of an answer most first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NoteKind {
     /// The device is a software adapter, no GPU.
     SoftwareAdapter,
@@ -47,19 +47,7 @@ pub enum NoteKind {
 impl NoteKind {
     /// Whether the answer means something else to whoever does not know this; all other notes are details.
     pub const fn matters(self) -> bool {
-        use NoteKind::*;
-        matches!(
-            self,
-            SoftwareAdapter
-                | DoesNotFit
-                | BeyondContext
-                | DefaultWeights
-                | ContextAlone
-                | Suspect
-                | Quoted
-                | Modes
-                | Model
-        )
+        self as u8 <= NoteKind::Model as u8
     }
 }
 

@@ -9,7 +9,7 @@ use crate::device::{Device, Purpose, Refusal};
 use crate::error::Result;
 use crate::job::Job;
 use crate::probe::CurveQuestion;
-use crate::profile::{Axis, Curve, Flag, Status, Unit};
+use crate::profile::{Curve, CurveAxis, Flag, Status, Unit};
 use crate::stats;
 use crate::units::four_digits;
 use roofprobe_kernels::Op;
@@ -130,10 +130,10 @@ impl<'a> Points<'a> {
             let wanted = pace.curve_passes * visit / VISITS;
             // The largest first: smaller ones are parts of the memory that it has made ready. Of the same work, the fewest
             // threads have the largest parts.
-            let ascending = self.question.axis == Axis::Threads;
+            let ascending = self.question.axis == CurveAxis::Threads;
             let mut left = self.points.len();
             while left > 0 {
-                // A point that is turned down is taken out of the list.
+                // A point that is rejected is taken out of the list.
                 let index = if ascending { self.points.len() - left } else { left - 1 };
                 left -= 1;
                 if watcher.interrupted() {
@@ -149,7 +149,7 @@ impl<'a> Points<'a> {
                 };
                 match visited {
                     Ok(disturbed) => self.disturbed += disturbed,
-                    Err(refusal) => self.turn_down(index, refusal),
+                    Err(refusal) => self.reject(index, refusal),
                 }
                 if self.rejected() {
                     return true;
@@ -160,7 +160,7 @@ impl<'a> Points<'a> {
     }
 
     /// A point that the device cannot do is left out; a wrong result spoils the curve.
-    fn turn_down(&mut self, index: usize, refusal: Refusal) {
+    fn reject(&mut self, index: usize, refusal: Refusal) {
         if let Some((status, reason)) = status_of(refusal) {
             let place = self.points.remove(index).place;
             let remark = format!("without {} {place} ({status}): {reason}", self.question.axis.name());

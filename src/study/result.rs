@@ -2,7 +2,7 @@
 
 use super::{AttentionKind, Scenario, Setting};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluator, Figures, RoofKind};
+use crate::evaluate::{Evaluator, Figures, RoofKind, exact};
 use crate::model::{Model, Pass, Runtime, Workload};
 use crate::potential::Potential;
 use crate::profile::Profile;
@@ -273,8 +273,4 @@ fn decided(oi: f64, [low, high]: [f64; 2]) -> Option<Regime> {
     } else {
         None
     }
-}
-
-fn exact(count: u128) -> Result<u64> {
-    u64::try_from(count).map_err(|_| Error::misuse("a count exceeds 64 bits; choose a shorter --scenario"))
 }

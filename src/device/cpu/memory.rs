@@ -1,10 +1,10 @@
 //! Memory jobs: streams over arrays, whole or through a moving window, and chases.
 
 use super::arena::Walk;
-use super::bench::{Bench, Cycle, Ready, clock_hz};
 use super::team::SpinBarrier;
+use super::worker_state::{Cycle, Ready, WorkerState, clock_hz};
 use super::{Cpu, Seen, clock_around, isa_of, rejected, skipped, unsupported};
-use crate::device::{Pass, Refusal};
+use crate::device::{Refusal, Timing};
 use crate::job::Job;
 use crate::profile::{Pages, Stores};
 use crate::units::four_digits;
@@ -14,45 +14,46 @@ use roofprobe_kernels::ops::stream::{self, ALIGNMENT, StreamKernel, Ways};
 use roofprobe_kernels::{Dtype, Op};
 
 impl Cpu {
-    pub(super) fn time_stream(&mut self, job: &Job, repetitions: u64) -> Result<Pass, Refusal> {
+    pub(super) fn time_stream(&mut self, job: &Job, repetitions: u64) -> Result<Timing, Refusal> {
         let kernel = stream_kernel(job)?;
         let active = self.active(job)?;
         let walk = walk(job, kernel, active)?;
         let pages = job.variant.pages.unwrap_or(Pages::Base);
-        let ready = self.all(move |bench, _| (bench.index() < active).then(|| bench.prepare_arena(pages, walk.len)))?;
+        let ready =
+            self.all(move |worker, _| (worker.index() < active).then(|| worker.prepare_arena(pages, walk.len)))?;
         let huge_share = self.made_ready(ready)?;
         let op = kernel.op();
         // The output is looked at once per variant and allocation, what a read sums up every time.
         let first = self.verified.insert(job.clone());
-        let prepare = move |bench: &mut Bench| {
-            if let Some(arena) = bench.arena(pages).filter(|_| first || op == Op::Read) {
+        let prepare = move |worker: &mut WorkerState| {
+            if let Some(arena) = worker.arena(pages).filter(|_| first || op == Op::Read) {
                 arena.prepare_verification(op, walk);
             }
             clock_hz()
         };
-        let run = move |bench: &mut Bench, before, _: &SpinBarrier| {
-            (before, bench.arena(pages).map(|arena| arena.stream(kernel, walk, repetitions)))
+        let run = move |worker: &mut WorkerState, before, _: &SpinBarrier| {
+            (before, worker.arena(pages).map(|arena| arena.stream(kernel, walk, repetitions)))
         };
-        let conclude = move |bench: &mut Bench, (before, walked)| {
-            let verified = bench
+        let conclude = move |worker: &mut WorkerState, (before, walked)| {
+            let verified = worker
                 .arena(pages)
                 .zip(walked)
                 .map(|(arena, walked)| op != Op::Read || arena.verify_read(walk, repetitions, walked));
             Seen { clock_hz: clock_around(before), right: verified == Some(true) }
         };
         let spans = self.timed(active, prepare, run, conclude)?;
-        let right = move |bench: &mut Bench, _: &SpinBarrier| {
-            bench.index() >= active || bench.arena(pages).is_some_and(|arena| arena.verify_output(op, walk))
+        let right = move |worker: &mut WorkerState, _: &SpinBarrier| {
+            worker.index() >= active || worker.arena(pages).is_some_and(|arena| arena.verify_output(op, walk))
         };
         if first && op != Op::Read && !self.all(right)?.iter().all(|&right| right) {
             return Err(rejected(job));
         }
         let work = Work::of_kernel(kernel.cost(walk.window), job.dtype) * (repetitions as f64 * active as f64);
         let pass = spans.pass(repetitions, work).ok_or_else(|| rejected(job))?;
-        Ok(Pass { huge_share: huge_share.map(four_digits), ..pass })
+        Ok(Timing { huge_share: huge_share.map(four_digits), ..pass })
     }
 
-    pub(super) fn time_chase(&mut self, job: &Job, repetitions: u64) -> Result<Pass, Refusal> {
+    pub(super) fn time_chase(&mut self, job: &Job, repetitions: u64) -> Result<Timing, Refusal> {
         let active = self.active(job)?;
         let footprint = job.variant.footprint_bytes.ok_or_else(|| skipped("the job names no footprint"))?;
         let bytes = usize::try_from(footprint / active as u64).map_err(|_| skipped("exceeds the address space"))?;
@@ -63,29 +64,29 @@ impl Cpu {
             window_bytes: window.unwrap_or(bytes),
             pages: job.variant.pages.unwrap_or(Pages::Base),
         };
-        let ready = self.all(move |bench, _| (bench.index() < active).then(|| bench.prepare_chase(cycle)))?;
+        let ready = self.all(move |worker, _| (worker.index() < active).then(|| worker.prepare_chase(cycle)))?;
         let huge_share = self.made_ready(ready)?;
-        let run = move |bench: &mut Bench, before, _: &SpinBarrier| {
-            bench.chase(cycle, repetitions);
+        let run = move |worker: &mut WorkerState, before, _: &SpinBarrier| {
+            worker.chase(cycle, repetitions);
             before
         };
-        let conclude = move |bench: &mut Bench, before: Option<(u64, u64)>| {
-            let went = before.zip(bench.chase_rank(cycle)).map(|((from, lines), (to, _))| (to + lines - from) % lines);
+        let conclude = move |worker: &mut WorkerState, before: Option<(u64, u64)>| {
+            let went = before.zip(worker.chase_rank(cycle)).map(|((from, lines), (to, _))| (to + lines - from) % lines);
             let must = before.map(|(_, lines)| repetitions % lines);
             Seen { clock_hz: None, right: went.is_some() && went == must }
         };
         let last_cache = self.machine.device.caches.iter().map(|cache| cache.bytes).max().unwrap_or(0);
-        let prepare = move |bench: &mut Bench| {
+        let prepare = move |worker: &mut WorkerState| {
             // What is beyond the caches must not find a part of itself there.
             if footprint <= last_cache {
-                bench.prime_chase(cycle);
+                worker.prime_chase(cycle);
             }
-            bench.chase_rank(cycle)
+            worker.chase_rank(cycle)
         };
         let spans = self.timed(active, prepare, run, conclude)?;
         let work = Work::of_kernel(Chase::cost(repetitions), Dtype::I8) * active as f64;
         let pass = spans.pass(repetitions, work).ok_or_else(|| rejected(job))?;
-        Ok(Pass { huge_share: huge_share.map(four_digits), ..pass })
+        Ok(Timing { huge_share: huge_share.map(four_digits), ..pass })
     }
 
     /// The least share of huge pages among the members that have memory now.

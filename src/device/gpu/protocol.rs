@@ -2,7 +2,7 @@
 //! lines of their own.
 
 use super::adapter::Adapter;
-use crate::device::{Pass, Refusal};
+use crate::device::{Refusal, Timing};
 use crate::job::Job;
 use crate::profile::{CeilingId, GpuInfo, GpuProvenance, Variant};
 use crate::units::{Bytes, Flops, Seconds};
@@ -69,7 +69,7 @@ pub(super) struct Opened {
     pub(super) provenance: GpuProvenance,
 }
 
-/// The fields of a [`Pass`] that a GPU fills.
+/// The fields of a [`Timing`] that a GPU fills.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Timed {
     seconds: f64,
@@ -104,8 +104,8 @@ impl Task {
     }
 }
 
-impl From<Pass> for Timed {
-    fn from(pass: Pass) -> Timed {
+impl From<Timing> for Timed {
+    fn from(pass: Timing) -> Timed {
         Timed {
             seconds: pass.seconds.0,
             repetitions: pass.repetitions,
@@ -117,9 +117,9 @@ impl From<Pass> for Timed {
     }
 }
 
-impl From<Timed> for Pass {
-    fn from(timed: Timed) -> Pass {
-        Pass {
+impl From<Timed> for Timing {
+    fn from(timed: Timed) -> Timing {
+        Timing {
             seconds: Seconds(timed.seconds),
             repetitions: timed.repetitions,
             work: Work { flops: Flops(timed.flops), bytes: Bytes(timed.bytes) },
@@ -175,7 +175,7 @@ pub(super) fn read<T: DeserializeOwned>(line: &str) -> Option<Result<T, String>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::{Layout, MemoryLevel};
+    use crate::profile::{AccessLayout, MemoryLevel};
 
     fn through<T: Serialize + DeserializeOwned>(message: &T) -> T {
         let line = line(message).unwrap();
@@ -186,7 +186,8 @@ mod tests {
 
     #[test]
     fn jobs_and_passes_arrive_as_they_were_sent() {
-        let variant = Variant { layout: Some(Layout::Blocked), footprint_bytes: Some(1 << 40), ..Variant::default() };
+        let variant =
+            Variant { layout: Some(AccessLayout::Blocked), footprint_bytes: Some(1 << 40), ..Variant::default() };
         let job = Job {
             ceiling: CeilingId::memory(MemoryLevel::Vram, Op::Read),
             op: Op::ChainAdd,
@@ -205,7 +206,7 @@ mod tests {
             note: Some("a \"note\"\n".into()),
         };
         let Answer::Timed(back) = through(&Answer::Timed(timed.clone())) else { panic!("another answer") };
-        assert_eq!(Timed::from(Pass::from(back)), timed);
+        assert_eq!(Timed::from(Timing::from(back)), timed);
         for plain in [Request::List { backend: "gl".to_owned() }, Request::Renew] {
             assert_eq!(through(&plain), plain);
         }

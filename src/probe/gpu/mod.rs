@@ -11,7 +11,7 @@ mod memory;
 mod overhead;
 mod transfer;
 
-use super::{CurveQuestion, Known, Probe};
+use super::{CurveQuestion, PlanInputs, Probe};
 use crate::profile::{Effort, GpuClass, GpuLimits, Machine};
 
 /// The probe table.
@@ -49,8 +49,8 @@ fn limits(machine: &Machine) -> GpuLimits {
 }
 
 /// Whether a quick look is enough.
-fn is_quick(known: Known) -> bool {
-    known.effort == Effort::Quick
+fn is_quick(inputs: PlanInputs) -> bool {
+    inputs.effort == Effort::Quick
 }
 
 #[cfg(test)]
@@ -112,13 +112,16 @@ pub(crate) mod tests {
 
     #[test]
     fn each_class_tries_both_kinds_of_layout_when_there_is_time() {
-        use crate::profile::Layout;
+        use crate::profile::AccessLayout;
         for class in CLASSES {
             let questions = plan(&machine(class), &[], Effort::Standard);
             let read = questions.iter().find(|q| q.id == "memory.vram.read").unwrap();
             let layouts: Vec<_> = read.candidates.iter().filter_map(|job| job.variant.layout).collect();
-            assert!(layouts.contains(&Layout::Strided) && layouts.contains(&Layout::Blocked), "{layouts:?}");
-            assert_eq!(layouts[0] == Layout::Strided, class != GpuClass::Software);
+            assert!(
+                layouts.contains(&AccessLayout::Strided) && layouts.contains(&AccessLayout::Blocked),
+                "{layouts:?}"
+            );
+            assert_eq!(layouts[0] == AccessLayout::Strided, class != GpuClass::Software);
         }
     }
 

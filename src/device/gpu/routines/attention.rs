@@ -9,7 +9,7 @@ use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::{BufferSlice, Pipeline};
 use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
-use crate::profile::Layout;
+use crate::profile::AccessLayout;
 use crate::units::{Bytes, Flops};
 use crate::work::Work;
 use roofprobe_kernels::Op;
@@ -55,7 +55,7 @@ struct Spec {
     head: Head,
     kv_heads: u64,
     copies: u64,
-    layout: Layout,
+    layout: AccessLayout,
     /// Halves of a row that one invocation holds.
     vector: u32,
     size: u32,
@@ -86,7 +86,7 @@ impl Spec {
             },
             kv_heads,
             copies: u64::from(variant.copies.unwrap_or(1).max(1)),
-            layout: variant.layout.unwrap_or(Layout::Contiguous),
+            layout: variant.layout.unwrap_or(AccessLayout::Contiguous),
             vector: variant.vector.unwrap_or(VECTOR_HALVES),
             size: count(variant.workgroup_size, "workgroup size")?,
             groups: count(variant.workgroups, "number of workgroups")?,
@@ -97,7 +97,7 @@ impl Spec {
             && [8, 16, 32].contains(&vector)
             && size.is_multiple_of(lanes)
             && head.group <= 16
-            && layout != Layout::Blocked;
+            && layout != AccessLayout::Blocked;
         if !whole {
             let Head { head_dim, group, .. } = head;
             return Err(Refusal::Unsupported(format!(
@@ -139,7 +139,7 @@ impl Spec {
             ("const PIECES: u32 = 1u;", format!("const PIECES: u32 = {pieces}u;")),
             ("const UNROLL: u32 = 4u;", format!("const UNROLL: u32 = {}u;", (IN_FLIGHT / pieces).max(1))),
         ];
-        if self.layout == Layout::Strided {
+        if self.layout == AccessLayout::Strided {
             lines.push(("    return x;", "    return subgroupShuffleXor(x, mask);".to_owned()));
         }
         let program = |entry, constants| Program {
@@ -149,7 +149,7 @@ impl Spec {
             constants,
             bindings: BINDINGS,
         };
-        let entry = if self.layout == Layout::Strided { "attention" } else { "attention_blocked" };
+        let entry = if self.layout == AccessLayout::Strided { "attention" } else { "attention_blocked" };
         let size = || vec![("SIZE", f64::from(self.size))];
         vec![program(entry, size()), program("attention_merge", size())]
     }
@@ -216,7 +216,7 @@ fn first_half(chunk: u64) -> usize {
 /// # Errors
 /// When the adapter lacks the subgroups that `spec` needs.
 fn possible(context: &Context, spec: &Spec) -> Result<(), Refusal> {
-    if spec.layout != Layout::Strided {
+    if spec.layout != AccessLayout::Strided {
         return Ok(());
     }
     if !context.features.contains(wgpu::Features::SUBGROUP) {

@@ -7,7 +7,7 @@ use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::BufferSlice;
 use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
-use crate::profile::Layout;
+use crate::profile::AccessLayout;
 use crate::work::Work;
 use roofprobe_kernels::ops::stream::OPS;
 use roofprobe_kernels::reference::{self, Random};
@@ -110,14 +110,14 @@ fn random_values(random: &mut Random, elements: usize) -> Vec<f32> {
 pub(super) struct Division {
     pub(super) size: u32,
     pub(super) groups: u32,
-    layout: Layout,
+    layout: AccessLayout,
 }
 
 impl Division {
     pub(super) fn of(job: &Job) -> Result<Division, Refusal> {
         let size = named(job.variant.workgroup_size, "workgroup size")?;
         let groups = named(job.variant.workgroups, "number of workgroups")?;
-        Ok(Division { size, groups, layout: job.variant.layout.unwrap_or(Layout::Strided) })
+        Ok(Division { size, groups, layout: job.variant.layout.unwrap_or(AccessLayout::Strided) })
     }
 
     /// The parameters for `n` vectors, and the workgroups that it takes.
@@ -127,9 +127,9 @@ impl Division {
         let groups = u64::from(self.groups.min(most)).min(n.div_ceil(size * UNROLL)).max(1);
         let places = n.div_ceil(size * groups).next_multiple_of(UNROLL);
         let (step_group, step_lane, step) = match self.layout {
-            Layout::Strided => (size, 1, size * groups),
-            Layout::Blocked => (size * places, 1, size),
-            Layout::Contiguous => (size * places, places, 1),
+            AccessLayout::Strided => (size, 1, size * groups),
+            AccessLayout::Blocked => (size * places, 1, size),
+            AccessLayout::Contiguous => (size * places, places, 1),
         };
         let [n, step_group, step_lane, step, places] = [n, step_group, step_lane, step, places].map(|x| x as u32);
         (StreamParams { n, step_group, step_lane, step, places, rounds: 1, rotation: 0, s: SCALAR }, groups as u32)

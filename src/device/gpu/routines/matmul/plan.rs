@@ -5,7 +5,7 @@ use crate::device::gpu::params::params;
 use crate::device::gpu::routines::routine::skipped;
 use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
-use crate::profile::{Layout, Reduction};
+use crate::profile::{AccessLayout, Reduction};
 use roofprobe_kernels::Dtype;
 
 params! {
@@ -21,9 +21,6 @@ params! {
         row: u32,
         /// From one token to the next, in vectors of four.
         token: u32,
-        unused_1: u32,
-        unused_2: u32,
-        unused_3: u32,
     }
 }
 
@@ -119,9 +116,11 @@ impl Plan {
                 (if staged { Way::Staged } else { Way::Direct }, [side, side])
             }
             None => match (variant.layout, variant.reduction) {
-                (Some(Layout::Contiguous), None | Some(Reduction::Invocation)) => (Way::Direct, [size, 1]),
-                (Some(Layout::Strided), Some(Reduction::Subgroup)) => (Way::Strided { subgroups: true }, [size, 1]),
-                (Some(Layout::Strided), None | Some(Reduction::Workgroup)) => {
+                (Some(AccessLayout::Contiguous), None | Some(Reduction::Invocation)) => (Way::Direct, [size, 1]),
+                (Some(AccessLayout::Strided), Some(Reduction::Subgroup)) => {
+                    (Way::Strided { subgroups: true }, [size, 1])
+                }
+                (Some(AccessLayout::Strided), None | Some(Reduction::Workgroup)) => {
                     (Way::Strided { subgroups: false }, [size, 1])
                 }
                 _ => return Err(skipped("there is no matmul of that layout and reduction")),
@@ -185,7 +184,7 @@ impl Plan {
         let token = self.token_elements();
         let [m, n, units, row, token] =
             [m, n, token / self.format.elements(), row / 2, token / 4].map(|extent| extent as u32);
-        MatmulParams { m, n, units, row, token, ..MatmulParams::default() }
+        MatmulParams { m, n, units, row, token }
     }
 
     /// Elements of a token with the zeros that follow it.

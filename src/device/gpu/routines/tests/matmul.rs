@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::device::gpu::routines::matmul::Matmul;
-use crate::profile::{Layout, Reduction};
+use crate::profile::{AccessLayout, Reduction};
 
 const FORMATS: [Dtype; 5] = [Dtype::F32, Dtype::F16, Dtype::Q8_0, Dtype::Q4_0, Dtype::Q4K];
 
@@ -19,10 +19,10 @@ fn ways() -> Vec<Variant> {
     };
     let tiled = |staged, tile, size| Variant { staged: Some(staged), ..variant(tile, size) };
     vec![
-        row(Layout::Contiguous, Reduction::Invocation, "2x3", 8),
-        row(Layout::Strided, Reduction::Workgroup, "3x2", 24),
-        row(Layout::Strided, Reduction::Subgroup, "1x1", 8),
-        row(Layout::Strided, Reduction::Subgroup, "2x2", 96),
+        row(AccessLayout::Contiguous, Reduction::Invocation, "2x3", 8),
+        row(AccessLayout::Strided, Reduction::Workgroup, "3x2", 24),
+        row(AccessLayout::Strided, Reduction::Subgroup, "1x1", 8),
+        row(AccessLayout::Strided, Reduction::Subgroup, "2x2", 96),
         tiled(false, "1x1", 64),
         tiled(false, "4x2", 64),
         tiled(true, "1x1", 256),
@@ -70,7 +70,7 @@ fn large_tiles_agree_with_the_oracle() {
 fn more_rows_than_workgroups_of_one_dimension_are_all_multiplied() {
     on_every_adapter(|worker| {
         let ways =
-            Variant { layout: Some(Layout::Strided), reduction: Some(Reduction::Workgroup), ..variant("1x1", 1) };
+            Variant { layout: Some(AccessLayout::Strided), reduction: Some(Reduction::Workgroup), ..variant("1x1", 1) };
         timed(worker, &sized(Dtype::Q8_0, ways, [1, 70_001, 32], 1), 1).unwrap();
     });
 }
@@ -78,7 +78,7 @@ fn more_rows_than_workgroups_of_one_dimension_are_all_multiplied() {
 #[test]
 fn fewer_rows_are_slices_of_the_weights_that_are_there() {
     on_every_adapter(|worker| {
-        let way = |rows| Variant { layout: Some(Layout::Contiguous), ..variant(rows, 8) };
+        let way = |rows| Variant { layout: Some(AccessLayout::Contiguous), ..variant(rows, 8) };
         timed(worker, &sized(Dtype::F32, way("1x1"), [2, 96, 64], 2), 3).unwrap();
         // Every copy but those of the first slices begins at another row, and the last one used is looked at.
         for repetitions in 1..=6 {
@@ -91,7 +91,7 @@ fn fewer_rows_are_slices_of_the_weights_that_are_there() {
 #[test]
 fn wrong_products_are_noticed() {
     on_every_adapter(|worker| {
-        let way = Variant { layout: Some(Layout::Contiguous), ..variant("1x1", 8) };
+        let way = Variant { layout: Some(AccessLayout::Contiguous), ..variant("1x1", 8) };
         let (context, mut shared) = (worker.context_mut(), SharedBuffers::default());
         let mut matmul = Matmul::new(context, &mut shared, &sized(Dtype::Q4_0, way, [2, 40, 64], 1)).unwrap();
         matmul.prepare(context).unwrap();
@@ -104,7 +104,7 @@ fn wrong_products_are_noticed() {
 #[test]
 fn what_is_no_matmul_is_refused_with_a_reason() {
     let of = |dtype, variant, k| Matmul::programs(&sized(dtype, variant, [2, 3, k], 1));
-    let contiguous = |tile| Variant { layout: Some(Layout::Contiguous), ..variant(tile, 8) };
+    let contiguous = |tile| Variant { layout: Some(AccessLayout::Contiguous), ..variant(tile, 8) };
     assert!(matches!(of(Dtype::Bf16, contiguous("1x1"), 32), Err(Refusal::Unsupported(_))));
     for (variant, k, word) in [
         (contiguous("1x1"), 33, "blocks"),

@@ -13,7 +13,7 @@ use crate::device::gpu::adapter;
 use crate::device::gpu::context::GpuError;
 use crate::device::gpu::hooks::Hooks;
 use crate::device::gpu::worker::Worker;
-use crate::device::{Pass, Refusal};
+use crate::device::{Refusal, Timing};
 use crate::job::Job;
 use crate::profile::Variant;
 use roofprobe_kernels::{Dtype, Op};
@@ -47,7 +47,7 @@ fn job(ceiling: &str, op: Op, dtype: Dtype, variant: Variant) -> Job {
 }
 
 /// The pass; `None` where the adapter lacks something.
-fn timed(worker: &mut Worker, job: &Job, repetitions: u64) -> Option<Pass> {
+fn timed(worker: &mut Worker, job: &Job, repetitions: u64) -> Option<Timing> {
     match worker.time(job, repetitions, 1.0) {
         Ok(pass) => Some(pass),
         Err(GpuError::Refused(Refusal::Unsupported(reason))) => {

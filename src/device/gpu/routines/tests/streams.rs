@@ -1,13 +1,13 @@
 //! Streams, of whole and of awkward sizes, in every layout.
 
 use super::*;
-use crate::profile::Layout;
+use crate::profile::AccessLayout;
 
 #[test]
 fn streams_agree_with_the_oracle() {
     on_every_adapter(|worker| {
         for op in [Op::Read, Op::Write, Op::Copy, Op::Scale, Op::Add, Op::Triad] {
-            for layout in [Layout::Strided, Layout::Blocked, Layout::Contiguous] {
+            for layout in [AccessLayout::Strided, AccessLayout::Blocked, AccessLayout::Contiguous] {
                 // One vector; awkward numbers of them; a whole division.
                 for (vectors, size, groups) in [(1, 64, 4), (1003, 32, 5), (4096, 64, 4), (65_537, 256, 16)] {
                     let arrays = match op {
@@ -54,7 +54,7 @@ fn what_others_hold_goes_before_something_large_is_made_ready() {
         let stream = |vectors: u64| Variant {
             workgroup_size: Some(32),
             workgroups: Some(4),
-            layout: Some(Layout::Strided),
+            layout: Some(AccessLayout::Strided),
             footprint_bytes: Some(vectors * 16),
             ..Variant::default()
         };
@@ -63,7 +63,7 @@ fn what_others_hold_goes_before_something_large_is_made_ready() {
             n: Some(8),
             k: Some(64),
             copies: Some(1),
-            layout: Some(Layout::Contiguous),
+            layout: Some(AccessLayout::Contiguous),
             reduction: Some(crate::profile::Reduction::Invocation),
             tile: Some("1x1".to_owned()),
             workgroup_size: Some(8),

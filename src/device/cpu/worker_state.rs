@@ -14,8 +14,8 @@ use std::time::Instant;
 /// Dependent additions that measure the clock: about 0.1 ms.
 const CLOCK_ADDS: u64 = 400_000;
 
-/// One thread's bench.
-pub(super) struct Bench {
+/// One thread's worker.
+pub(super) struct WorkerState {
     index: usize,
     arenas: HashMap<Pages, Arena>,
     chases: HashMap<Cycle, (Chase, Option<f64>)>,
@@ -44,9 +44,9 @@ pub(super) struct Ready {
     pub(super) huge_share: Option<f64>,
 }
 
-impl Bench {
-    pub(super) fn new(index: usize) -> Bench {
-        Bench { index, arenas: HashMap::new(), chases: HashMap::new(), chains: HashMap::new() }
+impl WorkerState {
+    pub(super) fn new(index: usize) -> WorkerState {
+        WorkerState { index, arenas: HashMap::new(), chases: HashMap::new(), chains: HashMap::new() }
     }
 
     /// Which member of the team this is.
@@ -173,13 +173,13 @@ mod tests {
 
     #[test]
     fn larger_arrays_are_made_anew_and_serve_smaller_jobs() {
-        let mut bench = Bench::new(0);
+        let mut worker = WorkerState::new(0);
         for (asked, fresh, there) in [(64, true, 64), (1003, true, 1003), (64, false, 1003)] {
-            assert_eq!(bench.prepare_arena(Pages::Base, asked).unwrap().fresh, fresh);
-            assert_eq!(bench.arena(Pages::Base).unwrap().len(), there);
+            assert_eq!(worker.prepare_arena(Pages::Base, asked).unwrap().fresh, fresh);
+            assert_eq!(worker.arena(Pages::Base).unwrap().len(), there);
         }
-        assert!(bench.prepare_arena(Pages::Base, usize::MAX / 8).is_err());
-        bench.clear();
-        assert!(bench.arena(Pages::Base).is_none());
+        assert!(worker.prepare_arena(Pages::Base, usize::MAX / 8).is_err());
+        worker.clear();
+        assert!(worker.arena(Pages::Base).is_none());
     }
 }

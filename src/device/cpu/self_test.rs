@@ -1,8 +1,8 @@
-//! The canary: an instruction set that may kill whoever uses it is tried in a process that may die.
+//! The ISA self-test: an instruction set that may end the process of whoever uses it is tried in another process first.
 //!
 //! CPUID can promise what a hypervisor or an old system does not keep. So before a risky kernel is run here, this very
-//! program is started once more, as `roofprobe canary ISA`, to run one round of each chain, to hold it against the oracle
-//! and to say [`ALIVE`]. Whatever else it does is the reason why the instruction set is not used.
+//! program is started once more, as `roofprobe isa-self-test ISA`, to run one round of each chain, to compare it with the
+//! oracle and to print [`PASSED`]. Whatever else it does is the reason why the instruction set is not used.
 
 use crate::device::child;
 use roofprobe_kernels::Isa;
@@ -12,8 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// What the child says when everything was right. A program that is not roofprobe says something else.
-pub(crate) const ALIVE: &str = "the canary is alive";
+/// What the child prints when everything was right. A program that is not roofprobe prints something else.
+pub(crate) const PASSED: &str = "the self-test has passed";
 
 /// One round takes less than a millisecond and the oracle's a few more; a machine may be busy.
 const TIME_MAX: Duration = Duration::from_secs(20);
@@ -30,7 +30,8 @@ pub(super) fn survived(isa: Isa) -> Result<(), String> {
     let mut trials = TRIALS.lock().unwrap_or_else(PoisonError::into_inner);
     let trial = || {
         let program = std::env::current_exe().map_err(|e| format!("{isa} could not be tried: {e}"))?;
-        tried(Command::new(program).args(["canary", isa.name()]), TIME_MAX).map_err(|end| format!("{isa}: {end}"))
+        tried(Command::new(program).args(["isa-self-test", isa.name()]), TIME_MAX)
+            .map_err(|end| format!("{isa}: {end}"))
     };
     trials.get_or_insert_default().entry(isa).or_insert_with(trial).clone()
 }
@@ -58,7 +59,7 @@ fn tried(command: &mut Command, time_max: Duration) -> Result<(), String> {
         return Err(format!("a process that tried it {}", child::described(status)));
     }
     let said = child.stdout.take().map(std::io::read_to_string).and_then(Result::ok).unwrap_or_default();
-    if said.trim() == ALIVE { Ok(()) } else { Err("a process that tried it gave no sign of life".to_owned()) }
+    if said.trim() == PASSED { Ok(()) } else { Err("a process that tried it did not report success".to_owned()) }
 }
 
 /// It may have ended just now; then there is nobody to be told.
@@ -103,20 +104,20 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_canary_that_dies_is_the_reason() {
+    fn a_process_that_dies_is_the_reason() {
         let long = Duration::from_secs(60);
         // Signal 4 is what an instruction that the CPU lacks raises.
         assert!(shell("kill -ILL $$", long).unwrap_err().contains("died with signal 4"));
         assert!(shell("kill -SEGV $$", long).unwrap_err().contains("died with signal 11"));
         assert!(shell("exit 3", long).unwrap_err().contains("failed"));
-        assert!(shell("echo something else", long).unwrap_err().contains("no sign of life"));
-        assert_eq!(shell(&format!("echo {ALIVE}"), long), Ok(()));
+        assert!(shell("echo something else", long).unwrap_err().contains("did not report success"));
+        assert_eq!(shell(&format!("echo {PASSED}"), long), Ok(()));
         assert!(tried(&mut Command::new("/nonexistent/program"), long).unwrap_err().contains("could not be started"));
     }
 
     #[test]
     #[cfg(unix)]
-    fn a_canary_that_hangs_is_not_waited_for() {
+    fn a_process_that_hangs_is_not_waited_for() {
         assert!(shell("exec sleep 600", Duration::from_millis(20)).unwrap_err().contains("did not end"));
     }
 }

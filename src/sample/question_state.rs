@@ -2,7 +2,7 @@
 
 use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, status_of, undisturbed, value};
 use super::{Pace, Watcher};
-use crate::device::{Device, Pass, Purpose, Refusal};
+use crate::device::{Device, Purpose, Refusal, Timing};
 use crate::job::Job;
 use crate::probe::Question;
 use crate::profile::{Ceiling, CeilingId, Flag, Mode, Pages, Status, Trial, Unit};
@@ -23,7 +23,7 @@ const CLEARLY_FASTER: f64 = 1.03;
 const HUGE_SHARE_MIN: f64 = 0.75;
 
 /// A candidate in the race for a question's variant.
-struct Runner {
+struct Candidate {
     job: Job,
     repetitions: u64,
     /// Its best rate so far; NaN when it was wrong.
@@ -31,7 +31,7 @@ struct Runner {
 }
 
 /// One question on its way to an answer.
-pub(super) struct Course<'a> {
+pub(super) struct QuestionState<'a> {
     pub(super) question: &'a Question,
     unit: Unit,
     trials: Vec<Trial>,
@@ -56,9 +56,9 @@ pub(super) struct Course<'a> {
     settled: bool,
 }
 
-impl<'a> Course<'a> {
-    pub(super) fn new(question: &'a Question, earlier: Option<&Ceiling>) -> Course<'a> {
-        let mut course = Course {
+impl<'a> QuestionState<'a> {
+    pub(super) fn new(question: &'a Question, earlier: Option<&Ceiling>) -> QuestionState<'a> {
+        let mut state = QuestionState {
             question,
             unit: question.id.unit(),
             trials: Vec::new(),
@@ -78,15 +78,15 @@ impl<'a> Course<'a> {
         };
         let same = |c: &Ceiling| question.jobs().find(|job| Some(&job.variant) == c.variant.as_ref()).cloned();
         if let Some((ceiling, winner)) = earlier.and_then(|c| Some((c, same(c)?))) {
-            course.winner = Some(winner);
-            course.trials.clone_from(&ceiling.trials);
-            course.values.clone_from(&ceiling.sample_values);
-            course.second_share = ceiling.second().zip(ceiling.value()).map(|((second, _), (first, _))| second / first);
-            course.clocks_ghz = ceiling.clock_ghz.map(|clock| vec![clock; course.values.len()]).unwrap_or_default();
-            course.huge_share = ceiling.huge_share;
-            course.notes = ceiling.flags.iter().filter(|flag| matches!(flag, Flag::Device(_))).cloned().collect();
+            state.winner = Some(winner);
+            state.trials.clone_from(&ceiling.trials);
+            state.values.clone_from(&ceiling.sample_values);
+            state.second_share = ceiling.second().zip(ceiling.value()).map(|((second, _), (first, _))| second / first);
+            state.clocks_ghz = ceiling.clock_ghz.map(|clock| vec![clock; state.values.len()]).unwrap_or_default();
+            state.huge_share = ceiling.huge_share;
+            state.notes = ceiling.flags.iter().filter(|flag| matches!(flag, Flag::Device(_))).cloned().collect();
         }
-        course
+        state
     }
 
     /// Chooses the variant: the only candidate, or the fastest of a race. Returns whether anything is new.
@@ -98,20 +98,21 @@ impl<'a> Course<'a> {
             self.winner = Some(only.clone());
             return false;
         }
-        let mut runners = Vec::new();
+        let mut candidates = Vec::new();
         for jobs in [&self.question.candidates, &self.question.fallback] {
-            if !runners.is_empty() {
+            if !candidates.is_empty() {
                 break;
             }
             match self.try_all(jobs, device, pace, watcher) {
-                Some(finished) => runners = finished,
+                Some(finished) => candidates = finished,
                 None => return false,
             }
         }
-        let trial = |r: &Runner| Trial { variant: r.job.variant.clone(), value: four_digits(rate(self.unit, r.best)) };
-        self.trials = runners.iter().map(trial).collect();
-        if let Some(runner) = winner(runners) {
-            (self.winner, self.repetitions) = (Some(runner.job), runner.repetitions);
+        let trial =
+            |r: &Candidate| Trial { variant: r.job.variant.clone(), value: four_digits(rate(self.unit, r.best)) };
+        self.trials = candidates.iter().map(trial).collect();
+        if let Some(candidate) = winner(candidates) {
+            (self.winner, self.repetitions) = (Some(candidate.job), candidate.repetitions);
             self.refusal = None;
         }
         true
@@ -124,45 +125,53 @@ impl<'a> Course<'a> {
         device: &mut dyn Device,
         pace: Pace,
         watcher: &dyn Watcher,
-    ) -> Option<Vec<Runner>> {
+    ) -> Option<Vec<Candidate>> {
         let short = Pace { pass_seconds: pace.pass_seconds * TRIAL_PASS_SHARE, ..pace };
-        let mut runners = Vec::new();
+        let mut candidates = Vec::new();
         for job in jobs {
             if watcher.interrupted() {
                 return None;
             }
             match calibrate(device, job, short, 1, TRIAL_WARM_PASSES_MAX) {
-                Ok(repetitions) => runners.push(Runner { job: job.clone(), repetitions, best: 0.0 }),
-                Err(refusal) => self.turn_down(job, refusal),
+                Ok(repetitions) => candidates.push(Candidate { job: job.clone(), repetitions, best: 0.0 }),
+                Err(refusal) => self.reject(job, refusal),
             }
         }
-        self.race(&mut runners, device, pace, watcher).then_some(runners)
+        self.race(&mut candidates, device, pace, watcher).then_some(candidates)
     }
 
     /// Lets the candidates run in turn, A B C A B C, and leaves those that finished. Returns false when interrupted.
-    fn race(&mut self, runners: &mut Vec<Runner>, device: &mut dyn Device, pace: Pace, watcher: &dyn Watcher) -> bool {
+    fn race(
+        &mut self,
+        candidates: &mut Vec<Candidate>,
+        device: &mut dyn Device,
+        pace: Pace,
+        watcher: &dyn Watcher,
+    ) -> bool {
         for _ in 0..pace.trial_passes {
             // One wrong result puts a candidate out of the race, whatever it reached before.
-            for runner in runners.iter_mut().filter(|runner| !runner.best.is_nan()) {
+            for candidate in candidates.iter_mut().filter(|candidate| !candidate.best.is_nan()) {
                 if watcher.interrupted() {
                     return false;
                 }
                 // A disturbed pass is only slower, and the best one counts.
-                match device.time(&runner.job, runner.repetitions, Purpose::Trial) {
-                    Ok(pass) => runner.best = runner.best.max(rate(self.unit, four_digits(value(self.unit, &pass)))),
+                match device.time(&candidate.job, candidate.repetitions, Purpose::Trial) {
+                    Ok(pass) => {
+                        candidate.best = candidate.best.max(rate(self.unit, four_digits(value(self.unit, &pass))))
+                    }
                     Err(refusal) => {
-                        self.turn_down(&runner.job, refusal);
-                        runner.best = f64::NAN;
+                        self.reject(&candidate.job, refusal);
+                        candidate.best = f64::NAN;
                     }
                 }
             }
         }
-        runners.retain(|runner| runner.best > 0.0);
+        candidates.retain(|candidate| candidate.best > 0.0);
         true
     }
 
     /// A candidate that cannot answer: the reason stands for the ceiling unless another candidate answers.
-    fn turn_down(&mut self, job: &Job, refusal: Refusal) {
+    fn reject(&mut self, job: &Job, refusal: Refusal) {
         let Some((status, reason)) = status_of(refusal) else { return };
         if matches!(status, Status::Rejected | Status::Skipped) {
             self.refused.push(Flag::Other(format!("variant {} was {status}: {reason}", job.variant)));
@@ -309,15 +318,15 @@ impl<'a> Course<'a> {
 
 /// The first candidate is the one expected to win; another takes its place only if it is clearly faster. The luck of a few
 /// passes would otherwise choose another variant each time.
-fn winner(runners: Vec<Runner>) -> Option<Runner> {
-    let mut runners = runners.into_iter();
-    let first = runners.next()?;
-    let other = runners.max_by(|a, b| a.best.total_cmp(&b.best));
+fn winner(candidates: Vec<Candidate>) -> Option<Candidate> {
+    let mut candidates = candidates.into_iter();
+    let first = candidates.next()?;
+    let other = candidates.max_by(|a, b| a.best.total_cmp(&b.best));
     Some(other.filter(|other| other.best > first.best * CLEARLY_FASTER).unwrap_or(first))
 }
 
 /// The second figure of a ceiling over its value: the same pass counted the other way.
-fn second_share(id: &CeilingId, pass: &Pass) -> Option<f64> {
+fn second_share(id: &CeilingId, pass: &Timing) -> Option<f64> {
     let share = match id.second_unit()? {
         Unit::GbPerS => pass.work.bytes.0 / pass.work.flops.0,
         Unit::GflopPerS => pass.work.flops.0 / pass.work.bytes.0,

@@ -20,14 +20,14 @@ pub(super) fn globs(patterns: &[String]) -> Result<GlobSet> {
 }
 
 /// What is to be measured of all that could be.
-pub(super) struct Wanted {
-    /// Empty when everything is wanted.
+pub(super) struct QuestionFilter {
+    /// Empty where everything is measured.
     only: GlobSet,
     /// A simulation asks what its profile was asked.
     recorded: Option<HashSet<CeilingId>>,
 }
 
-impl Wanted {
+impl QuestionFilter {
     /// # Errors
     /// Misuse for something that is no glob, or matches nothing.
     pub(super) fn new(
@@ -35,7 +35,7 @@ impl Wanted {
         machine: &Machine,
         effort: Effort,
         simulated: Option<&store::Named>,
-    ) -> Result<Wanted> {
+    ) -> Result<QuestionFilter> {
         let ids: Vec<CeilingId> = (probe::survey(machine, effort).into_iter().map(|q| q.id))
             .chain(probe::plan(machine, &[], effort).into_iter().map(|q| q.id))
             .chain(probe::sustained(machine, &[], effort).into_iter().map(|long| long.question.id))
@@ -43,17 +43,15 @@ impl Wanted {
         for pattern in patterns {
             let glob = globs(std::slice::from_ref(pattern))?;
             if !ids.iter().any(|id| glob.is_match(id.as_str())) {
-                let known = ids.iter().map(CeilingId::as_str).collect::<Vec<_>>().join(", ");
-                return Err(Error::misuse(format!(
-                    "--only {pattern}: matches no ceiling or curve; there are: {known}"
-                )));
+                let all = ids.iter().map(CeilingId::as_str).collect::<Vec<_>>().join(", ");
+                return Err(Error::misuse(format!("--only {pattern}: matches no ceiling or curve; there are: {all}")));
             }
         }
         let of = |profile: &Profile| {
             let (ceilings, curves) = (profile.ceiling.iter(), profile.curve.iter());
             ceilings.map(|c| c.id.clone()).chain(curves.map(|c| c.id.clone())).collect()
         };
-        Ok(Wanted { only: globs(patterns)?, recorded: simulated.map(|named| of(&named.profile)) })
+        Ok(QuestionFilter { only: globs(patterns)?, recorded: simulated.map(|named| of(&named.profile)) })
     }
 
     fn id(&self, id: &CeilingId) -> bool {

@@ -13,18 +13,18 @@ struct Share {
 }
 
 /// The items of one repetition.
-pub(super) struct Turns {
+pub(super) struct WorkQueue {
     shares: Vec<Share>,
 }
 
-impl Turns {
+impl WorkQueue {
     /// `items` items, shared out evenly among `threads`.
-    pub(super) fn new(items: usize, threads: usize) -> Turns {
+    pub(super) fn new(items: usize, threads: usize) -> WorkQueue {
         let share = |thread: usize| {
             let items = items * thread / threads..items * (thread + 1) / threads;
             Share { next: AtomicUsize::new(items.start), items }
         };
-        Turns { shares: (0..threads).map(share).collect() }
+        WorkQueue { shares: (0..threads).map(share).collect() }
     }
 
     /// All items are to be done again. For one thread, while the others wait at a barrier.
@@ -56,14 +56,14 @@ mod tests {
     #[test]
     fn every_item_is_given_out_once_own_ones_first() {
         for (items, threads) in [(0, 1), (1, 3), (7, 2), (10, 4)] {
-            let turns = Turns::new(items, threads);
+            let queue = WorkQueue::new(items, threads);
             for _ in 0..2 {
-                turns.reset();
-                let mut given: Vec<usize> = std::iter::from_fn(|| turns.claim(threads - 1)).collect();
+                queue.reset();
+                let mut given: Vec<usize> = std::iter::from_fn(|| queue.claim(threads - 1)).collect();
                 if items >= threads {
                     assert_eq!(given[0], items * (threads - 1) / threads, "the own share comes first");
                 }
-                assert_eq!(turns.claim(0), None);
+                assert_eq!(queue.claim(0), None);
                 given.sort_unstable();
                 assert_eq!(given, (0..items).collect::<Vec<_>>());
             }
