@@ -79,8 +79,12 @@ fn device(profile: &ProfileFacts) -> String {
 }
 
 fn quantities(comparison: &Comparison, shown: Shown) -> Table {
-    let chosen: Vec<&Quantity> =
-        comparison.quantities.iter().filter(|q| shown == Shown::All || Rank::of(&q.quantity) <= Rank::Main).collect();
+    let main = |q: &&Quantity| Rank::of(&q.quantity) <= Rank::Main;
+    // What only one profile has is compared with nothing.
+    let shared = |q: &&Quantity| q.entries.iter().flatten().count() > 1;
+    let any_shared = comparison.quantities.iter().filter(main).any(|q| shared(&q));
+    let few = |q: &&Quantity| main(q) && (shared(q) || !any_shared);
+    let chosen: Vec<&Quantity> = comparison.quantities.iter().filter(|q| shown == Shown::All || few(q)).collect();
     let row = |quantity: &&Quantity| {
         let head = vec![Cell::text(&quantity.quantity), quantity.unit.map_or(Cell::Empty, Cell::text)];
         let extents = quantity.entries[0].as_ref().map(|first| first.extents);
