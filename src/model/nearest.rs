@@ -5,9 +5,20 @@ const MOST: usize = 5;
 /// Names less alike than this are not meant. 1 is the same.
 const ALIKE: f64 = 0.75;
 
+/// Where families are shown.
+pub(super) const FAMILIES: &str = "`roofprobe models` shows the families that are";
+
+/// The question whether one of the nearest of `names` was meant; without any, the `other` remedy.
+pub(super) fn remedy<'a>(asked: &str, names: impl Iterator<Item = &'a str>, other: &str) -> String {
+    match nearest(asked, names).as_slice() {
+        [] => other.to_owned(),
+        nearest => format!("did you mean: {}?", nearest.join(", ")),
+    }
+}
+
 /// The `names` nearest to `asked`, the nearest first, at most five: those that begin with it, then those that are
 /// spelled alike.
-pub(super) fn names<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let asked = plain(asked);
     let score = |name: &&str| {
         let name = plain(name);
@@ -17,6 +28,8 @@ pub(super) fn names<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Ve
     let mut scored: Vec<(f64, &str)> =
         names.map(|name| (score(&name), name)).filter(|(score, _)| *score >= ALIKE).collect();
     scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    // Families of GGUF files share names.
+    scored.dedup();
     scored.into_iter().take(MOST).map(|(_, name)| name).collect()
 }
 

@@ -148,26 +148,17 @@ impl Default for Workload {
     }
 }
 
-/// A part of a model's use that has a time of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// The whole prompt, in one pass or in micro-batches; logits for the last token of each sequence only.
-    Prefill,
-    /// One more token, given the context.
-    Decode,
-    /// Prefill, whose logits give the first token, then a decode step for each further one.
-    Generation,
-}
-
-impl Phase {
-    /// The name in reports and records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Phase::Prefill => "prefill",
-            Phase::Decode => "decode",
-            Phase::Generation => "generation",
-        }
+named_enum! {
+    /// A part of a model's use that has a time of its own.
+    #[derive(Serialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Phase: "phase" {
+        /// The whole prompt, in one pass or in micro-batches; logits for the last token of each sequence only.
+        Prefill = "prefill",
+        /// One more token, given the context.
+        Decode = "decode",
+        /// Prefill, whose logits give the first token, then a decode step for each further one.
+        Generation = "generation",
     }
 }
 

@@ -103,12 +103,9 @@ pub fn find(name: &str) -> Result<Model> {
     if let (Some((name, text)), None) = (begun.next(), begun.next()) {
         return read(name, text);
     }
-    let remedy = match nearest::names(&shape, names()).as_slice() {
-        [] => "`roofprobe models` lists them".to_owned(),
-        nearest => format!("did you mean: {}? `roofprobe models` lists all", nearest.join(", ")),
-    };
+    let remedy = nearest::remedy(&shape, names(), "none is called alike");
     Err(Error::misuse(format!(
-        "no model {} is shipped; give the path of a config.json or GGUF file; {remedy}",
+        "no model {} is shipped; give the path of a config.json or GGUF file, or a name that `roofprobe models` lists; {remedy}",
         quoted(name)
     )))
 }

@@ -4,7 +4,9 @@ use super::ceilings::{Rank, cause};
 use super::cell::{Cell, significant};
 use super::evaluation::{day, standing};
 use super::table::{Column, Report, Shown, Table, column, grouped};
-use crate::compare::{Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict};
+use crate::compare::{
+    ComparedSpeed, Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Verdict,
+};
 use crate::error::{Error, Result};
 use crate::evaluate::Note;
 use crate::evaluate::ProfileFacts;
@@ -79,8 +81,12 @@ fn device(profile: &ProfileFacts) -> String {
 }
 
 fn quantities(comparison: &Comparison, shown: Shown) -> Table {
-    let chosen: Vec<&Quantity> =
-        comparison.quantities.iter().filter(|q| shown == Shown::All || Rank::of(&q.quantity) <= Rank::Main).collect();
+    let main = |q: &&Quantity| Rank::of(&q.quantity) <= Rank::Main;
+    // What only one profile has is compared with nothing.
+    let shared = |q: &&Quantity| q.entries.iter().flatten().count() > 1;
+    let any_shared = comparison.quantities.iter().filter(main).any(|q| shared(&q));
+    let few = |q: &&Quantity| main(q) && (shared(q) || !any_shared);
+    let chosen: Vec<&Quantity> = comparison.quantities.iter().filter(|q| shown == Shown::All || few(q)).collect();
     let row = |quantity: &&Quantity| {
         let head = vec![Cell::text(&quantity.quantity), quantity.unit.map_or(Cell::Empty, Cell::text)];
         let extents = quantity.entries[0].as_ref().map(|first| first.extents);
@@ -251,8 +257,9 @@ fn phase(phase: &PhaseComparison) -> [Vec<Cell>; 2] {
     };
     let head = vec![Cell::text(name), Cell::text("tokens/s")];
     let below = vec![Cell::Empty, Cell::text("bound by")];
-    let speed = |speed: &Speed| (Cell::number(speed.tokens_per_s), speed.ratio.map(|ratio| (ratio, mark(ratio))));
-    let bound = |speed: &Speed| (Cell::text(speed.bound.name()), None);
+    let speed =
+        |speed: &ComparedSpeed| (Cell::number(speed.tokens_per_s), speed.ratio.map(|ratio| (ratio, mark(ratio))));
+    let bound = |speed: &ComparedSpeed| (Cell::text(speed.bound.name()), None);
     [beside(head, phase.entries.iter().map(speed)), beside(below, phase.entries.iter().map(bound))]
 }
 
@@ -269,7 +276,7 @@ struct Line<'r> {
     unit: Option<&'static str>,
     profile: &'r str,
     entry: Option<(&'r Entry, bool)>,
-    speed: Option<&'r Speed>,
+    speed: Option<&'r ComparedSpeed>,
 }
 
 impl Line<'_> {

@@ -16,12 +16,10 @@ use crate::model::language_model::{Model, Source};
 use crate::model::layer::{FeedForward, Layer};
 use crate::model::layout::TensorLayout;
 use crate::model::limits;
+use crate::model::nearest;
 use crate::model::shape::ModelShape;
 use crate::model::storage::{Storage, Stored};
 use crate::model::weights::recipe::Recipe;
-
-/// How many foreign keys are listed in a message.
-const LISTED_KEYS: usize = 24;
 
 /// The model of a file, which is called `name`.
 ///
@@ -114,15 +112,8 @@ fn layout(facts: &Facts, table: &Table) -> TensorLayout {
 /// Families that llama.cpp calls alike are distinguished by what they have: mixtures in llama, corrected choices in
 /// deepseek2. Mistral's files call themselves llama.
 fn family<'a>(metadata: &'a Metadata, table: &Table) -> Result<(&'a str, Family)> {
-    let listed = || {
-        let keys: Vec<&str> = metadata.keys().filter(|key| !key.starts_with("tokenizer.")).take(LISTED_KEYS).collect();
-        if keys.is_empty() { "none".to_owned() } else { keys.join(", ").escape_debug().to_string() }
-    };
     let Some(arch) = metadata.text("general.architecture")? else {
-        return Err(Error::misuse(format!(
-            "general.architecture: is missing, so what the tensors mean is unknown (keys found: {})",
-            listed()
-        )));
+        return Err(Error::misuse("general.architecture: is missing, so what the tensors mean is unknown"));
     };
     let mixture = metadata.is_on(&format!("{arch}.expert_count"));
     let corrected = table.has_in_some_block("exp_probs_b.bias");
@@ -132,15 +123,8 @@ fn family<'a>(metadata: &'a Metadata, table: &Table) -> Result<(&'a str, Family)
         _ => Family::of_gguf(arch).next(),
     };
     family.map(|family| (arch, family)).ok_or_else(|| {
-        let mut supported: Vec<&str> = Family::all().filter_map(|family| family.facts().gguf).collect();
-        supported.sort_unstable();
-        supported.dedup();
-        Error::misuse(format!(
-            "general.architecture: {} is not supported (supported: {}; keys found: {})",
-            quoted(arch),
-            supported.join(", "),
-            listed()
-        ))
+        let remedy = nearest::remedy(arch, Family::all().filter_map(|family| family.facts().gguf), nearest::FAMILIES);
+        Error::misuse(format!("general.architecture: {} is not supported; {remedy}", quoted(arch)))
     })
 }
 

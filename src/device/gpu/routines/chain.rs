@@ -20,8 +20,6 @@ params! {
         rounds: u32,
         /// How far the next round's constant lies from this one's.
         rotation: u32,
-        unused_1: u32,
-        unused_2: u32,
     }
 }
 
@@ -204,7 +202,7 @@ impl Routine for Chain {
         let starts = context.filled(bytemuck::cast_slice(&inputs.starts))?;
         let constants = context.filled(bytemuck::cast_slice(&inputs.constants))?;
         let sums = context.buffer(spec.invocations() * 4)?;
-        let slots = slots(FOLD_MAX, |rounds| ChainParams { rounds, rotation: ROTATION, ..ChainParams::default() });
+        let slots = slots(FOLD_MAX, |rounds| ChainParams { rounds, rotation: ROTATION });
         let bindings = context.bind(&pipeline, &slots, &[&starts, &constants, &sums].map(BufferSlice::whole))?;
         let dispatch = Dispatch { pipeline, bindings, groups: [spec.groups, 1, 1] };
         Ok(Chain { spec, dispatch, sums, inputs, lawful: Vec::new(), rounds: Cell::default() })

@@ -19,8 +19,6 @@ params! {
         rounds: u32,
         /// Subgroups of a workgroup that the sums have room for.
         subgroups: u32,
-        unused_1: u32,
-        unused_2: u32,
     }
 }
 
@@ -124,7 +122,7 @@ impl Results {
         // Behind them the tiles of subgroups that there is no room for.
         let sums = context.buffer((u64::from(groups) * u64::from(subgroups) + 1) * bytes)?;
         let counts = context.buffer(u64::from(groups) * 4)?;
-        let slots = slots(FOLD_MAX, |rounds| CoopmatParams { rounds, subgroups, ..CoopmatParams::default() });
+        let slots = slots(FOLD_MAX, |rounds| CoopmatParams { rounds, subgroups });
         let buffers = [&operands[0], &operands[1], &sums, &counts].map(BufferSlice::whole);
         let bindings = context.bind(pipeline, &slots, &buffers)?;
         let dispatch = Dispatch { pipeline: pipeline.clone(), bindings, groups: [groups, 1, 1] };

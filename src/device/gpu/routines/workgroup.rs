@@ -21,7 +21,6 @@ params! {
         rounds: u32,
         /// How far a round begins from where the one before it began, in vectors.
         rotation: u32,
-        unused: u32,
     }
 }
 
@@ -80,7 +79,7 @@ impl Routine for WorkgroupRead {
         let each = vectors / size;
         let reads = each * (READS_MIN / each).max(1);
         let rotation = size / 2 + 1;
-        let slots = slots(FOLD_MAX, |rounds| WorkgroupParams { reads, rounds, rotation, unused: 0 });
+        let slots = slots(FOLD_MAX, |rounds| WorkgroupParams { reads, rounds, rotation });
         let bindings = context.bind(&pipeline, &slots, &[&input, &sums].map(BufferSlice::whole))?;
         let times = invocations * u64::from(reads) / u64::from(vectors);
         let checksum = checksum(values).wrapping_mul(times as u32);

@@ -85,7 +85,7 @@ fn supervisor(workers: Vec<String>, stop: Stop, timeouts: Timeouts) -> (Supervis
         index: 0,
         place: 0,
         name: "a card".to_owned(),
-        class: "discrete".to_owned(),
+        class: GpuClass::Discrete,
         backend: "vulkan".to_owned(),
         pci_id: None,
         pci_bus: None,

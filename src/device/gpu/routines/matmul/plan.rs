@@ -21,9 +21,6 @@ params! {
         row: u32,
         /// From one token to the next, in vectors of four.
         token: u32,
-        unused_1: u32,
-        unused_2: u32,
-        unused_3: u32,
     }
 }
 
@@ -187,7 +184,7 @@ impl Plan {
         let token = self.token_elements();
         let [m, n, units, row, token] =
             [m, n, token / self.format.elements(), row / 2, token / 4].map(|extent| extent as u32);
-        MatmulParams { m, n, units, row, token, ..MatmulParams::default() }
+        MatmulParams { m, n, units, row, token }
     }
 
     /// Elements of a token with the zeros that follow it.
