@@ -174,12 +174,12 @@ pub struct PhaseComparison {
     /// Keys that its last token sees, itself included.
     pub context: u64,
     /// One entry per profile.
-    pub entries: Vec<Speed>,
+    pub entries: Vec<ComparedSpeed>,
 }
 
 /// The upper bound of a phase's speed on one profile.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Speed {
+pub struct ComparedSpeed {
     /// Tokens per second, all sequences together.
     pub tokens_per_s: f64,
     /// The same at the ends of the ceilings' intervals; none where the ceilings that bind have none.
@@ -349,7 +349,7 @@ fn phase_comparison(phase: Phase, results: &[Evaluation]) -> Option<PhaseCompari
         value: result.speed.tokens_per_s,
         interval: result.speed.tokens_per_s_interval,
     };
-    let speed = |(place, result): (usize, &&PhaseResult)| Speed {
+    let speed = |(place, result): (usize, &&PhaseResult)| ComparedSpeed {
         tokens_per_s: result.speed.tokens_per_s,
         tokens_per_s_interval: figure(result).interval,
         bound: result.speed.bound,

@@ -4,7 +4,9 @@ use super::ceilings::{Rank, cause};
 use super::cell::{Cell, significant};
 use super::evaluation::{day, standing};
 use super::table::{Column, Report, Shown, Table, column, grouped};
-use crate::compare::{Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict};
+use crate::compare::{
+    ComparedSpeed, Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Verdict,
+};
 use crate::error::{Error, Result};
 use crate::evaluate::Note;
 use crate::evaluate::ProfileFacts;
@@ -255,8 +257,9 @@ fn phase(phase: &PhaseComparison) -> [Vec<Cell>; 2] {
     };
     let head = vec![Cell::text(name), Cell::text("tokens/s")];
     let below = vec![Cell::Empty, Cell::text("bound by")];
-    let speed = |speed: &Speed| (Cell::number(speed.tokens_per_s), speed.ratio.map(|ratio| (ratio, mark(ratio))));
-    let bound = |speed: &Speed| (Cell::text(speed.bound.name()), None);
+    let speed =
+        |speed: &ComparedSpeed| (Cell::number(speed.tokens_per_s), speed.ratio.map(|ratio| (ratio, mark(ratio))));
+    let bound = |speed: &ComparedSpeed| (Cell::text(speed.bound.name()), None);
     [beside(head, phase.entries.iter().map(speed)), beside(below, phase.entries.iter().map(bound))]
 }
 
@@ -273,7 +276,7 @@ struct Line<'r> {
     unit: Option<&'static str>,
     profile: &'r str,
     entry: Option<(&'r Entry, bool)>,
-    speed: Option<&'r Speed>,
+    speed: Option<&'r ComparedSpeed>,
 }
 
 impl Line<'_> {

@@ -68,26 +68,6 @@ impl Note {
         Note { kind, ceilings: Vec::new(), text: text.into() }
     }
 
-    /// That one ceiling or kernel stands in for another.
-    pub(super) fn stand_in(text: impl Into<String>) -> Note {
-        Note::new(NoteKind::StandIn, text)
-    }
-
-    /// That something was not measured.
-    pub(super) fn not_measured(text: impl Into<String>) -> Note {
-        Note::new(NoteKind::NotMeasured, text)
-    }
-
-    /// That a measurement is used beyond where it was taken.
-    pub(super) fn extrapolated(text: impl Into<String>) -> Note {
-        Note::new(NoteKind::Extrapolated, text)
-    }
-
-    /// That a ceiling is not used.
-    pub(super) fn left_out(text: impl Into<String>) -> Note {
-        Note::new(NoteKind::LeftOut, text)
-    }
-
     /// A cause that is true of the ceiling `id`.
     pub(super) fn of(kind: NoteKind, id: &str, cause: impl Into<String>) -> Note {
         Note { kind, ceilings: vec![id.to_owned()], text: cause.into() }
