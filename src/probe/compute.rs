@@ -5,14 +5,12 @@ use super::{PlanInputs, Question};
 use crate::profile::{CeilingId, Chain, Effort, Machine, Means, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
-/// The types that have chains.
-const DTYPES: [Dtype; 5] = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8];
-
 /// Of each type: `compute.<dtype>` for the best instruction set, the same with `.single` on one thread, and
 /// `compute.<dtype>.<isa>` for each of the architecture, with `.fma_add` where there is such a chain. A quick look leaves it at
 /// the first two.
 pub(super) fn questions(PlanInputs { machine, effort, .. }: PlanInputs) -> Vec<Question> {
-    DTYPES.into_iter().flat_map(|dtype| of_dtype(machine, effort, dtype)).collect()
+    let with_chain = |dtype: &Dtype| Isa::ALL.into_iter().any(|isa| isa.has_chain(*dtype));
+    Dtype::ALL.into_iter().filter(with_chain).flat_map(|dtype| of_dtype(machine, effort, dtype)).collect()
 }
 
 fn of_dtype(machine: &Machine, effort: Effort, dtype: Dtype) -> Vec<Question> {

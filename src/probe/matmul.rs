@@ -5,9 +5,10 @@ use super::{PlanInputs, Question, Schedule};
 use crate::profile::{CeilingId, Effort, Machine, Matmul, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
-/// Weight formats, in the order of the profile.
-const FORMATS: [Dtype; 8] =
-    [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8, Dtype::Q8_0, Dtype::Q6K, Dtype::Q4K, Dtype::Q4_0];
+/// Weight formats, in the order of the profile: those that there is a kernel for.
+fn formats() -> impl Iterator<Item = Dtype> {
+    Dtype::ALL.into_iter().filter(|&weights| Isa::Portable.has_matmul(weights))
+}
 /// Token counts.
 const TOKENS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 512];
 /// Those of a quick look: what decode and prefill need.
@@ -31,12 +32,12 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
 /// a round.
 pub(super) fn for_each(effort: Effort, ask: impl Fn(Dtype, u64) -> Question) -> Vec<Question> {
     let tokens: &[u64] = if effort == Effort::Quick { &TOKENS_QUICK } else { &TOKENS };
-    FORMATS.into_iter().flat_map(|weights| tokens.iter().map(|&m| ask(weights, m)).collect::<Vec<_>>()).collect()
+    formats().flat_map(|weights| tokens.iter().map(|&m| ask(weights, m)).collect::<Vec<_>>()).collect()
 }
 
 /// The weights take long to make ready, once for all token counts.
 pub(super) fn schedule(weights: Dtype) -> Schedule {
-    Schedule::OneRoundInThree(FORMATS.iter().position(|format| *format == weights).unwrap_or(0) as u32)
+    Schedule::OneRoundInThree(formats().position(|format| format == weights).unwrap_or(0) as u32)
 }
 
 /// Whether a ceiling is of a matmul with so few tokens that memory is what it waits for.

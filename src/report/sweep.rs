@@ -1,7 +1,7 @@
 //! Rows of a sweep, written one after another: no table has to be held.
 
 use super::cell::significant;
-use super::writer::Style;
+use super::table::Style;
 use crate::model::Knob;
 use crate::sweep::{Axis, Case, Row, Sweep, Value};
 use std::ops::Range;

@@ -63,6 +63,22 @@ pub fn column<R>(name: &'static str, head: &'static str, cell: impl Fn(&R) -> Ce
     Column { name, head, cell: Box::new(cell) }
 }
 
+/// What a format may know of the place that it is shown at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Characters of a line.
+    pub width: usize,
+    /// Whether bold and colours are shown.
+    pub colour: bool,
+}
+
+impl Default for Style {
+    /// A document: plain, 110 characters.
+    fn default() -> Style {
+        Style { width: 110, colour: false }
+    }
+}
+
 /// How much people are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {

@@ -34,6 +34,12 @@ lane! {
     i32: i32::wrapping_add, i32::wrapping_add;
 }
 
+/// What `array::map` does, but always inlined.
+#[inline(always)]
+fn map<A: Copy, B, const N: usize>(a: [A; N], f: impl Fn(A) -> B) -> [B; N] {
+    std::array::from_fn(|lane| f(a[lane]))
+}
+
 #[inline(always)]
 fn each<A: Copy, B: Copy, C, const N: usize>(a: [A; N], b: [B; N], f: impl Fn(A, B) -> C) -> [C; N] {
     std::array::from_fn(|lane| f(a[lane], b[lane]))
@@ -99,7 +105,7 @@ impl<const N: usize> Single for [f32; N] {
     #[inline(always)]
     unsafe fn load_f16_from(from: *const u16) -> Self {
         // SAFETY: by contract.
-        unsafe { from.cast::<[u16; N]>().read_unaligned() }.map(widen)
+        map(unsafe { from.cast::<[u16; N]>().read_unaligned() }, widen)
     }
     #[inline(always)]
     unsafe fn round_to_f16(value: f32) -> f32 {
@@ -135,7 +141,7 @@ impl<const N: usize> Integer for [i32; N] {
     #[inline(always)]
     unsafe fn store_i8_to(self, to: *mut i8) {
         // SAFETY: by contract.
-        unsafe { to.cast::<[i8; N]>().write_unaligned(self.map(|value| value as i8)) }
+        unsafe { to.cast::<[i8; N]>().write_unaligned(map(self, |value| value as i8)) }
     }
     #[inline(always)]
     fn and(self, other: Self) -> Self {
@@ -151,15 +157,15 @@ impl<const N: usize> Integer for [i32; N] {
     }
     #[inline(always)]
     fn shl<const BITS: u32>(self) -> Self {
-        self.map(|a| a << BITS)
+        map(self, |a| a << BITS)
     }
     #[inline(always)]
     fn shr<const BITS: u32>(self) -> Self {
-        self.map(|a| (a as u32 >> BITS) as i32)
+        map(self, |a| (a as u32 >> BITS) as i32)
     }
     #[inline(always)]
     fn sar<const BITS: u32>(self) -> Self {
-        self.map(|a| a >> BITS)
+        map(self, |a| a >> BITS)
     }
     #[inline(always)]
     fn total(self) -> i32 {
@@ -167,15 +173,15 @@ impl<const N: usize> Integer for [i32; N] {
     }
     #[inline(always)]
     fn to_float(self) -> [f32; N] {
-        self.map(|value| value as f32)
+        map(self, |value| value as f32)
     }
     #[inline(always)]
     fn as_float(self) -> [f32; N] {
-        self.map(|value| f32::from_bits(value as u32))
+        map(self, |value| f32::from_bits(value as u32))
     }
     #[inline(always)]
     fn nearest(value: [f32; N]) -> Self {
         // The sum with 1.5·2²³ has no room for fractions.
-        value.map(|value| ((value + 12_582_912.0).to_bits() & 0x007f_ffff) as i32 - 0x0040_0000)
+        map(value, |value| ((value + 12_582_912.0).to_bits() & 0x007f_ffff) as i32 - 0x0040_0000)
     }
 }

@@ -3,8 +3,8 @@
 use crate::error::Result;
 use crate::report::grid::grid;
 use crate::report::sweep::{Aligned, Sheet};
-use crate::report::table::{Report, Table};
-use crate::report::writer::{Style, Writer};
+use crate::report::table::{Report, Style, Table};
+use crate::report::writer::Writer;
 use crate::sweep::Case;
 use comfy_table::presets::ASCII_MARKDOWN;
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! The formats of results. A new one is a file in this folder and its two words below.
 
-use super::table::Report;
-use super::writer::{Style, Writer};
+use super::table::{Report, Style};
+use super::writer::Writer;
 use crate::error::Result;
 use std::fmt;
 use std::ops::Deref;

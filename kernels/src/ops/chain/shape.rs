@@ -55,9 +55,8 @@ pub struct ChainShape {
 impl ChainShape {
     /// Bytes of one accumulator.
     pub const fn lane_bytes(&self) -> usize {
-        match (self.recurrence, self.dtype) {
-            (Recurrence::Square { .. } | Recurrence::SquareAndSum { .. }, Dtype::F64) => 8,
-            (Recurrence::Square { .. } | Recurrence::SquareAndSum { .. }, Dtype::F16) => 2,
+        match self.recurrence {
+            Recurrence::Square { .. } | Recurrence::SquareAndSum { .. } => self.dtype.block().bytes as usize,
             _ => 4,
         }
     }
@@ -79,12 +78,11 @@ impl ChainShape {
     /// Multiply-accumulates of one step.
     pub const fn width(&self) -> usize {
         let lanes = self.vector_bytes * self.accumulators / self.lane_bytes();
-        match (self.recurrence, self.dtype) {
-            (Recurrence::Dot, Dtype::Bf16) => 2 * lanes,
-            (Recurrence::Dot, _) => 4 * lanes,
+        let per_lane = 4 / self.dtype.block().bytes as usize;
+        match self.recurrence {
+            Recurrence::Dot => per_lane * lanes,
             // A row of A and a column of B: sixteen times what a 32-bit lane holds.
-            (Recurrence::Tile, Dtype::Bf16) => 16 * 2 * lanes,
-            (Recurrence::Tile, _) => 16 * 4 * lanes,
+            Recurrence::Tile => 16 * per_lane * lanes,
             _ => lanes,
         }
     }

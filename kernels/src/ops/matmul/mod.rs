@@ -1,7 +1,7 @@
 //! Matmul: `C[m×n] = A[m×k] · B[n×k]ᵀ`, B being weights in a stored format, A the activations of m tokens.
 //!
 //! ```text
-//! once:            weights in their stored layout → strips (rows of weights interleaved, see `plain` and `blocks`)
+//! once:            weights in their stored layout → strips (rows of weights interleaved, see `plain` and `formats`)
 //! for each call:   tokens → panels, quantised          (block formats only; plain tokens are used as they are)
 //!                  for each tile of C, by any thread:  for each block of k, strip, and panel of rows: a register tile
 //! ```
@@ -10,15 +10,12 @@
 //! several threads write one matrix; who works on which is the caller's business.
 
 mod activations;
-mod blocks;
 mod format;
 mod formats;
 mod kernel;
 mod output;
 mod panel;
 mod plain;
-mod q4_k;
-mod q6_k;
 mod tile;
 
 pub(crate) use formats::BlockFormats;

@@ -1,9 +1,12 @@
-//! The list of block formats, which every table with one of them has.
+//! The block formats, a file for each kind, and their list: every table with one of them has all.
+
+mod blocks;
+mod q4_k;
+mod q6_k;
 
 use super::activations::Quantise;
 use super::panel::BlockFormat;
 use super::tile::{MatmulEntry, Tiles};
-use super::{blocks, q4_k, q6_k};
 use crate::simd::{Integers, Vector};
 use std::marker::PhantomData;
 

@@ -6,15 +6,15 @@
 //!     sum += scale(weights) · scale(token) · int    in f32
 //! ```
 //!
-//! A lane of a vector is a weight row, as in [`mod@super::plain`]; four consecutive quants of a row make its 32 bits, so that
+//! A lane of a vector is a weight row, as in [`mod@crate::ops::matmul::plain`]; four consecutive quants of a row make its 32 bits, so that
 //! repacking ggml's blocks is a transposition of 4-byte words, and every byte of the block is kept: the traffic is the
 //! format's own. Weights are the unsigned operand (8-bit ones with their sign bit flipped), activations the signed one.
 
-use super::activations::{BLOCK, BLOCK_WORDS, Q8_0Tokens};
-use super::format::{Format, Lane, Unit, words};
-use super::panel::{BlockFormat, Panel, store};
-use super::tile::{RegisterTile, TileArguments};
 use crate::dtype::Dtype;
+use crate::ops::matmul::activations::{BLOCK, BLOCK_WORDS, Q8_0Tokens};
+use crate::ops::matmul::format::{Format, Lane, Unit, words};
+use crate::ops::matmul::panel::{BlockFormat, Panel, store};
+use crate::ops::matmul::tile::{RegisterTile, TileArguments};
 use crate::simd::{Float, Integer, Integers, Vector};
 
 /// 32 signed bytes and one f16 scale: signed bytes become unsigned ones with zero point 128.

@@ -4,11 +4,11 @@
 //! sub-blocks, a byte per row, 4 words of high bit pairs and 8 of low nibbles: everything in the order of its use, without
 //! which the prefetchers of memory are lost.
 
-use super::activations::{Activation, SUPER_BLOCK, q8_k, quads};
-use super::format::{Format, Lane, Unit, words};
-use super::panel::{BlockFormat, Panel, add_scaled, store};
-use super::tile::{RegisterTile, TileArguments};
 use crate::dtype::Dtype;
+use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
+use crate::ops::matmul::format::{Format, Lane, Unit, words};
+use crate::ops::matmul::panel::{BlockFormat, Panel, add_scaled, store};
+use crate::ops::matmul::tile::{RegisterTile, TileArguments};
 use crate::simd::{Float, Integer, Integers, Vector};
 
 pub(super) struct Q6K;

@@ -2,11 +2,11 @@
 //!
 //! Strip of one vector and super-block: d and dmin as f16, the 12 bytes of 6-bit numbers as 3 words, 32 words of nibbles.
 
-use super::activations::{Activation, SUPER_BLOCK, q8_k, quads};
-use super::format::{Format, Lane, Unit, words};
-use super::panel::{BlockFormat, Panel, add_scaled, store};
-use super::tile::{RegisterTile, TileArguments};
 use crate::dtype::Dtype;
+use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
+use crate::ops::matmul::format::{Format, Lane, Unit, words};
+use crate::ops::matmul::panel::{BlockFormat, Panel, add_scaled, store};
+use crate::ops::matmul::tile::{RegisterTile, TileArguments};
 use crate::simd::{Float, Integer, Integers, Vector};
 
 pub(super) struct Q4K;
