@@ -10,7 +10,7 @@
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, NamedProfile, PhaseResult, ProfileFacts, Query, RoofKind, common_roof, evaluate};
 use crate::model::{Model, Phase};
-use crate::profile::{Ceiling, CeilingId, Family, IdKind, MemoryLevel, Profile, Status, Unit, Variant};
+use crate::profile::{Ceiling, CeilingId, Family, IdKind, MemoryLevel, Profile, Status, Unit, VariantKeys};
 use crate::roofline::{Note, Resource};
 use serde::Serialize;
 
@@ -102,8 +102,8 @@ impl Extents {
     pub const NAMES: [&'static str; 7] = ["m", "n", "k", "heads", "kv_heads", "head_dim", "context"];
 
     /// Those of a variant, where it has any.
-    fn of(variant: &Variant) -> Option<Extents> {
-        let &Variant { m, n, k, heads, kv_heads, head_dim, context, .. } = variant;
+    fn of(variant: &VariantKeys) -> Option<Extents> {
+        let &VariantKeys { m, n, k, heads, kv_heads, head_dim, context, .. } = variant;
         let extents = Extents { m, n, k, heads, kv_heads, head_dim, context };
         (extents != Extents::default()).then_some(extents)
     }

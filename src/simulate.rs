@@ -8,7 +8,7 @@ use crate::device::{Device, Purpose, Refusal, Timing};
 use crate::error::Error;
 use crate::job::Job;
 use crate::probe::Question;
-use crate::profile::{Ceiling, Curve, Flag, Machine, Profile, Status, Unit};
+use crate::profile::{Ceiling, Curve, Flag, Machine, Profile, Status, Unit, Variant};
 use crate::units::{Bytes, Flops, Seconds};
 use crate::work::Work;
 use std::collections::HashMap;
@@ -48,8 +48,9 @@ impl Simulated {
         let ceiling = self.ceiling(job)?;
         let unknown = || Refusal::Unsupported(format!("the simulated profile has no {job}"));
         let (best, unit) = ceiling.value().ok_or_else(unknown)?;
-        let tried = ceiling.trials.iter().find(|trial| trial.variant == job.variant).map(|trial| trial.value);
-        let won = ceiling.variant.as_ref().is_none_or(|variant| *variant == job.variant);
+        let keys = job.variant.keys();
+        let tried = ceiling.trials.iter().find(|trial| trial.variant == keys).map(|trial| trial.value);
+        let won = ceiling.variant.as_ref().is_none_or(|variant| *variant == keys);
         let value = match purpose {
             Purpose::Warm | Purpose::Trial => tried.or(won.then_some(best)).ok_or_else(unknown)?,
             // A quoted ceiling has no samples: its value is the one there is.
@@ -74,7 +75,8 @@ impl Simulated {
         let unknown = || Refusal::Unsupported(format!("the simulated profile has no {job}"));
         let (values, unit) = curve.values().ok_or_else(unknown)?;
         let (axis, places) = curve.axis().ok_or_else(unknown)?;
-        let at = axis.of(&job.variant).and_then(|place| places.binary_search(&place).ok()).ok_or_else(unknown)?;
+        let at =
+            axis.of(&job.variant.keys()).and_then(|place| places.binary_search(&place).ok()).ok_or_else(unknown)?;
         let value = match (purpose, curve.sample_values.get(at)) {
             (Purpose::Warm | Purpose::Trial, _) => values[at],
             (Purpose::Sample, None) if next == 0 => values[at],
@@ -102,10 +104,12 @@ pub fn as_asked(profile: &Profile, mut questions: Vec<Question>) -> Vec<Question
         };
         let tried: Vec<_> = ceiling.trials.iter().map(|trial| &trial.variant).collect();
         let variants = if tried.is_empty() { ceiling.variant.iter().collect() } else { tried };
-        if !variants.is_empty() {
+        let family = job.variant.family();
+        let same = |keys| Some(Job { variant: Variant::of_family(family, keys)?, ..job.clone() });
+        let jobs: Vec<Job> = variants.into_iter().filter_map(same).collect();
+        if !jobs.is_empty() {
             question.fallback.clear();
-            question.candidates =
-                variants.into_iter().map(|variant| Job { variant: variant.clone(), ..job.clone() }).collect();
+            question.candidates = jobs;
         }
     }
     questions

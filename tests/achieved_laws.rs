@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::model::{Counted, Forward, Latents, Pass, TensorType, Workload, find};
-use roofprobe::profile::{Ceiling, Curve, CurveAxis, DeviceKind, Family, Profile, Status, Variant, parse};
+use roofprobe::profile::{Ceiling, Curve, CurveAxis, DeviceKind, Family, Profile, Status, VariantKeys, parse};
 use roofprobe::roofline::{
     Achieved, AchievedBound, AchievedSpan, Arithmetic, Bound, Kernel, Load, Note, Resource, Roofs, Task,
 };
@@ -31,12 +31,12 @@ fn with_ladder(mut profile: Profile, dtype: Dtype, rungs: &[(u64, f64)]) -> Prof
 
 /// GB/s of a decode step of these query heads, 8 key/value heads, and elements per head, at 4096 cached tokens.
 fn with_attention(mut profile: Profile, id: &str, (heads, head_dim): (u64, u64), rate: f64) -> Profile {
-    let variant = Variant {
+    let variant = VariantKeys {
         heads: Some(heads),
         kv_heads: Some(8),
         head_dim: Some(head_dim),
         context: Some(4096),
-        ..Variant::default()
+        ..VariantKeys::default()
     };
     profile.ceiling.push(Ceiling { variant: Some(variant), ..measured(id, rate) });
     profile

@@ -316,7 +316,8 @@ fn a_worker_ends_with_its_parent_even_when_it_hangs() {
     writeln!(requests, "roofprobe-gpu-worker {open}").unwrap();
     assert!(answers.any(|line| line.unwrap().starts_with("roofprobe-gpu-worker {\"opened\"")));
     let time = serde_json::json!({ "time": { "ceiling": "memory.vram.read", "op": "read", "dtype": "f32",
-        "variant": { "footprint_bytes": 4096 }, "repetitions": 1, "limit": 1.0 } });
+        "family": "GpuStream", "variant": { "footprint_bytes": 4096, "workgroup_size": 8, "workgroups": 4,
+        "layout": "blocked" }, "repetitions": 1, "limit": 1.0 } });
     writeln!(requests, "roofprobe-gpu-worker {time}").unwrap();
     std::thread::sleep(Duration::from_millis(200));
     assert!(worker.try_wait().unwrap().is_none(), "it hangs");

@@ -4,12 +4,14 @@ use roofprobe::device::{Device, Purpose, Refusal, Timing};
 use roofprobe::error::Result;
 use roofprobe::job::Job;
 use roofprobe::probe::{CurveQuestion, Question, Schedule};
-use roofprobe::profile::{Ceiling, CeilingId, Curve, CurveAxis, Flag, Machine, Pages, Status, Stores, Variant};
+use roofprobe::profile::{Ceiling, CeilingId, Curve, CurveAxis, Flag, Machine, Status, Stream};
 use roofprobe::sample::{self, Finished, Pace, Watcher};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::{Bytes, Seconds};
 use roofprobe::work::Work;
-use roofprobe_kernels::{Dtype, Op};
+use roofprobe_kernels::buffer::Pages;
+use roofprobe_kernels::ops::stream::Stores;
+use roofprobe_kernels::{Dtype, Isa, Op};
 use std::time::Duration;
 
 const ID: &str = "memory.dram.copy";
@@ -88,8 +90,21 @@ impl Watcher for Patient {
     }
 }
 
+fn stream() -> Stream {
+    Stream {
+        isa: Isa::Portable,
+        threads: 1,
+        pages: Pages::Base,
+        footprint_bytes: 4096,
+        stores: None,
+        streams: None,
+        window_bytes: None,
+        prefetch_bytes: None,
+    }
+}
+
 fn candidate(stores: Stores) -> Job {
-    let variant = Variant { stores: Some(stores), ..Variant::default() };
+    let variant = Stream { stores: Some(stores), ..stream() }.into();
     Job { ceiling: ID.parse().unwrap(), op: Op::Copy, dtype: Dtype::F64, variant }
 }
 
@@ -115,7 +130,7 @@ fn stores(ceiling: &Ceiling) -> Option<Stores> {
 }
 
 fn ordinary(job: &Job) -> bool {
-    job.variant.stores == Some(Stores::Ordinary)
+    job.variant.keys().stores == Some(Stores::Ordinary)
 }
 
 #[test]
@@ -230,7 +245,7 @@ fn a_fallback_is_tried_when_nothing_else_can_be_had_and_only_then() {
 #[test]
 fn a_curve_says_what_it_leaves_out_and_what_the_device_said() {
     let job = |bytes| {
-        let variant = Variant { footprint_bytes: Some(bytes), ..Variant::default() };
+        let variant = Stream { footprint_bytes: bytes, ..stream() }.into();
         Job { ceiling: "memory.read.resident".parse().unwrap(), op: Op::Read, dtype: Dtype::F64, variant }
     };
     let question = CurveQuestion {
@@ -239,7 +254,7 @@ fn a_curve_says_what_it_leaves_out_and_what_the_device_said() {
         points: [4096, 8192, 16384].map(job).into(),
         otherwise: (Status::Skipped, "none".to_owned()),
     };
-    let answer = |job: &Job, _| match job.variant.footprint_bytes {
+    let answer = |job: &Job, _| match job.variant.keys().footprint_bytes {
         Some(8192) => Err(Refusal::Skipped("lost".to_owned())),
         _ => Ok(Told { gb_per_s: 40.0, disturbed: false, note: Some("it is warm") }),
     };
@@ -316,7 +331,7 @@ fn what_is_asked_often_is_sampled_between_the_others_and_found_wrong_there_too()
 /// Surveys three thread counts.
 fn surveyed(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal> + 'static) -> (Curve, usize) {
     let point = |threads| {
-        let variant = Variant { threads: Some(threads), pages: Some(Pages::Base), ..Variant::default() };
+        let variant = Stream { threads, ..stream() }.into();
         Job { ceiling: "memory.read.threads".parse().unwrap(), op: Op::Read, dtype: Dtype::F64, variant }
     };
     let question = CurveQuestion {
@@ -333,8 +348,8 @@ fn surveyed(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refus
 
 #[test]
 fn a_curve_has_the_points_that_the_device_can_do() {
-    let rate = |job: &Job| f64::from(job.variant.threads.unwrap()) * 10.0;
-    let (curve, renewals) = surveyed(move |job, _| match job.variant.threads {
+    let rate = |job: &Job| f64::from(job.variant.keys().threads.unwrap()) * 10.0;
+    let (curve, renewals) = surveyed(move |job, _| match job.variant.keys().threads {
         Some(2) => Err(Refusal::Unsupported("two is a crowd".to_owned())),
         _ => told(rate(job)),
     });
@@ -350,7 +365,7 @@ fn a_curve_has_the_points_that_the_device_can_do() {
 #[test]
 fn a_wrong_point_spoils_its_curve() {
     let (curve, _) = surveyed(|job, purpose| {
-        let wrong = job.variant.threads == Some(2) && purpose == Purpose::Sample;
+        let wrong = job.variant.keys().threads == Some(2) && purpose == Purpose::Sample;
         if wrong { Err(Refusal::Rejected("differs".to_owned())) } else { told(40.0) }
     });
     assert_eq!((curve.status, curve.reason.as_deref(), curve.gb_per_s.len()), (Status::Rejected, Some("differs"), 0));

@@ -82,7 +82,7 @@ fn burst() -> (Finished, LongQuestion) {
     let long = probe::sustained(&machine, &[], Effort::Thorough);
     let long = long.into_iter().find(|long| long.question.id == "compute.f32.sustained").unwrap();
     let mut ceiling = Ceiling::with_value("compute.f32".parse().unwrap(), Status::Measured, 200.0);
-    ceiling.variant = long.question.candidates.last().map(|job| job.variant.clone());
+    ceiling.variant = long.question.candidates.last().map(|job| job.variant.keys());
     (Finished { ceilings: vec![ceiling], complete: true, disturbed_samples: 1 }, long)
 }
 

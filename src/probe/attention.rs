@@ -3,7 +3,7 @@
 use super::curves::curve;
 use super::memory::{self, CACHE_MULTIPLE_MIN};
 use super::{CurveQuestion, PlanInputs, Question, Schedule};
-use crate::profile::{AttentionExtents, AttentionPhase, CeilingId, CurveAxis, Effort, Machine, Status, Variant};
+use crate::profile::{Attention, AttentionExtents, AttentionPhase, CeilingId, CurveAxis, Effort, Machine, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// Key/value heads, as in most models of one to eight billion parameters.
@@ -60,12 +60,12 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
             .map(|context| variant(machine, isa, (GROUP, HEAD_DIM), 1, context, (cache_bytes, 1)).ok())
             .collect()
     };
-    let variants: Option<Vec<Variant>> = variants();
+    let variants: Option<Vec<Attention>> = variants();
     match variants {
         Some(variants) => curve(id, Op::Attention, CurveAxis::Context, variants),
         None => {
             let otherwise = (Status::Skipped, "too little memory for a cache that lives in it".to_owned());
-            CurveQuestion { otherwise, ..curve(id, Op::Attention, CurveAxis::Context, []) }
+            CurveQuestion { otherwise, ..curve(id, Op::Attention, CurveAxis::Context, [] as [Attention; 0]) }
         }
     }
 }
@@ -91,22 +91,21 @@ fn variant(
     tokens: u64,
     context: u64,
     (cache_bytes, times): (u64, u64),
-) -> Result<Variant, String> {
+) -> Result<Attention, String> {
     let layer = layer_bytes(head_dim, context);
     // A prompt's keys and values have just been written, and are in a cache if they fit.
     let (least, times) = if tokens > 1 { (layer, 1) } else { (cache_bytes.saturating_mul(CACHE_MULTIPLE_MIN), times) };
     let copies = memory::copies(machine, "keys and values", layer, least, times)?;
-    Ok(Variant {
-        isa: Some(isa.name().to_owned()),
-        threads: Some(machine.environment.threads),
-        pages: Some(memory::largest_pages(machine)),
-        m: Some(tokens),
-        heads: Some(group * KV_HEADS),
-        kv_heads: Some(KV_HEADS),
-        head_dim: Some(head_dim),
-        context: Some(context),
-        copies: Some(copies),
-        ..Variant::default()
+    Ok(Attention {
+        isa,
+        threads: machine.environment.threads,
+        pages: memory::largest_pages(machine),
+        m: tokens,
+        heads: group * KV_HEADS,
+        kv_heads: KV_HEADS,
+        head_dim,
+        context,
+        copies,
     })
 }
 
@@ -132,7 +131,7 @@ mod tests {
     fn a_decoded_cache_exceeds_the_last_level_and_a_prompts_need_not() {
         let machine = machine();
         for question in questions(PlanInputs { machine: &machine, curves: &[], effort: Effort::Standard }) {
-            let variant = &question.candidates[0].variant;
+            let variant = question.candidates[0].variant.keys();
             let [kv, dim, context] = [variant.kv_heads, variant.head_dim, variant.context].map(Option::unwrap);
             let bytes = kv * dim * context * 4 * u64::from(variant.copies.unwrap());
             assert_eq!(bytes >= 4 * (32 << 20), variant.m == Some(1), "{}", question.id);

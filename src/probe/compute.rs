@@ -2,7 +2,7 @@
 //! what additions beside the multiply-accumulates gain.
 
 use super::{PlanInputs, Question};
-use crate::profile::{CeilingId, Effort, Machine, Means, Status, Variant};
+use crate::profile::{CeilingId, Chain, Effort, Machine, Means, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// Of each type: `compute.<dtype>` for the best instruction set, the same with `.single` on one thread, and
@@ -54,6 +54,6 @@ fn of_dtype(machine: &Machine, effort: Effort, dtype: Dtype) -> Vec<Question> {
     questions
 }
 
-fn variant(isa: Isa, threads: u32) -> Variant {
-    Variant { isa: Some(isa.name().to_owned()), threads: Some(threads), ..Variant::default() }
+fn variant(isa: Isa, threads: u32) -> Chain {
+    Chain { isa, threads }
 }

@@ -4,9 +4,9 @@ use super::CurveQuestion;
 use super::attention;
 use super::levels::resident_id;
 use super::memory::{self, CACHE_MULTIPLE_MIN};
-use crate::profile::{CeilingId, CurveAxis, Effort, Machine, Status, Variant};
+use crate::profile::{CeilingId, CurveAxis, Effort, Machine, Status, Stream, Variant};
 use roofprobe_kernels::ops::stream::{PREFETCH_BYTES, SIDE_BY_SIDE};
-use roofprobe_kernels::{Dtype, Op};
+use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// The smallest working set of one thread: within every L1 in sight.
 const RESIDENT_BYTES_MIN: u64 = 4 << 10;
@@ -40,7 +40,7 @@ pub(super) fn questions(machine: &Machine, effort: Effort) -> Vec<CurveQuestion>
 fn resident(machine: &Machine, effort: Effort) -> CurveQuestion {
     let threads = machine.environment.threads;
     let sizes = resident_sizes(machine, threads, memory::room(machine, 1), effort);
-    let variant = |footprint| Variant { footprint_bytes: Some(footprint), ..stream(machine) };
+    let variant = |footprint| Stream { footprint_bytes: footprint, ..stream(machine) };
     curve(resident_id(), Op::Read, CurveAxis::FootprintBytes, sizes.into_iter().map(variant))
 }
 
@@ -75,7 +75,7 @@ fn window(machine: &Machine) -> CurveQuestion {
     let threads = u64::from(machine.environment.threads);
     with_array(machine, "window", CurveAxis::WindowBytes, |pool| {
         let sizes = (0..).map(|octave| (WINDOW_BYTES_MIN * threads) << octave);
-        let variant = |window| Variant { footprint_bytes: Some(pool), window_bytes: Some(window), ..stream(machine) };
+        let variant = |window| Stream { footprint_bytes: pool, window_bytes: Some(window), ..stream(machine) };
         sizes.take_while(|&window| window <= pool / WINDOW_SHARE_MAX).map(variant).collect()
     })
 }
@@ -86,7 +86,7 @@ fn threads(machine: &Machine, op: Op) -> CurveQuestion {
     let id = CeilingId::memory_curve(op, "threads");
     if most < 2 {
         let otherwise = (Status::Skipped, "one thread alone makes no curve".to_owned());
-        return CurveQuestion { otherwise, ..curve(id, op, CurveAxis::Threads, []) };
+        return CurveQuestion { otherwise, ..curve(id, op, CurveAxis::Threads, [] as [Stream; 0]) };
     }
     // The same bytes for all: thread i comes to own a share of what i threads read, 1 + 1/2 + … together.
     let shares: f64 = (1..=most).map(|i| 1.0 / f64::from(i)).sum();
@@ -95,12 +95,14 @@ fn threads(machine: &Machine, op: Op) -> CurveQuestion {
     let footprint = match array {
         Ok(bytes) => bytes * arrays,
         Err(reason) => {
-            return CurveQuestion { otherwise: (Status::Skipped, reason), ..curve(id, op, CurveAxis::Threads, []) };
+            return CurveQuestion {
+                otherwise: (Status::Skipped, reason),
+                ..curve(id, op, CurveAxis::Threads, [] as [Stream; 0])
+            };
         }
     };
     let stores = (op != Op::Read).then(|| memory::expected_stores(machine));
-    let variant =
-        |threads| Variant { threads: Some(threads), stores, footprint_bytes: Some(footprint), ..stream(machine) };
+    let variant = |threads| Stream { threads, stores, footprint_bytes: footprint, ..stream(machine) };
     let counts = (1..=most).filter(|&n| n <= THREADS_ALL || n == most || is_step(n));
     curve(id, op, CurveAxis::Threads, counts.map(variant))
 }
@@ -113,11 +115,8 @@ fn is_step(n: u32) -> bool {
 /// `memory.read.streams`: sequential streams side by side in each thread.
 fn streams(machine: &Machine) -> CurveQuestion {
     with_array(machine, "streams", CurveAxis::Streams, |footprint| {
-        let variant = |streams: usize| Variant {
-            streams: Some(streams as u32),
-            footprint_bytes: Some(footprint),
-            ..stream(machine)
-        };
+        let variant =
+            |streams: usize| Stream { streams: Some(streams as u32), footprint_bytes: footprint, ..stream(machine) };
         SIDE_BY_SIDE.into_iter().map(variant).collect()
     })
 }
@@ -125,11 +124,8 @@ fn streams(machine: &Machine) -> CurveQuestion {
 /// `memory.read.prefetch`: how far ahead a software prefetch runs; 0 leaves it to the hardware.
 fn prefetch(machine: &Machine) -> CurveQuestion {
     with_array(machine, "prefetch", CurveAxis::PrefetchBytes, |footprint| {
-        let variant = |bytes: usize| Variant {
-            prefetch_bytes: Some(bytes as u32),
-            footprint_bytes: Some(footprint),
-            ..stream(machine)
-        };
+        let variant =
+            |bytes: usize| Stream { prefetch_bytes: Some(bytes as u32), footprint_bytes: footprint, ..stream(machine) };
         std::iter::once(0).chain(PREFETCH_BYTES).map(variant).collect()
     })
 }
@@ -139,22 +135,26 @@ fn with_array(
     machine: &Machine,
     along: &str,
     axis: CurveAxis,
-    points: impl FnOnce(u64) -> Vec<Variant>,
+    points: impl FnOnce(u64) -> Vec<Stream>,
 ) -> CurveQuestion {
     let (id, op) = (CeilingId::memory_curve(Op::Read, along), Op::Read);
     match memory::array_bytes(machine, None, memory::room(machine, 1)) {
         Ok(bytes) => curve(id, op, axis, points(bytes)),
-        Err(reason) => CurveQuestion { otherwise: (Status::Skipped, reason), ..curve(id, op, axis, []) },
+        Err(reason) => CurveQuestion { otherwise: (Status::Skipped, reason), ..curve(id, op, axis, [] as [Stream; 0]) },
     }
 }
 
 /// What the points of all stream curves have in common.
-fn stream(machine: &Machine) -> Variant {
-    Variant {
-        isa: memory::widest(machine).map(|isa| isa.name().to_owned()),
-        threads: Some(machine.environment.threads),
-        pages: Some(memory::largest_pages(machine)),
-        ..Variant::default()
+fn stream(machine: &Machine) -> Stream {
+    Stream {
+        isa: memory::widest(machine).unwrap_or(Isa::Portable),
+        threads: machine.environment.threads,
+        pages: memory::largest_pages(machine),
+        footprint_bytes: 0,
+        stores: None,
+        streams: None,
+        window_bytes: None,
+        prefetch_bytes: None,
     }
 }
 
@@ -163,7 +163,7 @@ pub(super) fn curve(
     id: CeilingId,
     op: Op,
     axis: CurveAxis,
-    variants: impl IntoIterator<Item = Variant>,
+    variants: impl IntoIterator<Item: Into<Variant>>,
 ) -> CurveQuestion {
     let dtype = match op {
         Op::Chase => Dtype::I8,

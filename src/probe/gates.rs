@@ -165,7 +165,7 @@ fn accelerated(ceiling: &Ceiling, rows: &Rows, machine: &Machine) -> Option<Stri
 fn below_peak(ceiling: &Ceiling, rows: &Rows, kind: DeviceKind) -> Option<String> {
     let IdKind::Matmul { weights, .. } = ceiling.id.kind() else { return None };
     let (value, _) = ceiling.value()?;
-    let isa = ceiling.variant.as_ref().and_then(|variant| variant.isa.as_deref()).unwrap_or_default();
+    let isa = ceiling.variant.as_ref().and_then(|variant| variant.isa.as_ref()?.known());
     // Chains of portable bytes, and of converted halves, do more for each product than a matmul, which converts once for
     // several tokens.
     let arithmetic = match (weights.known(), isa) {
@@ -173,9 +173,9 @@ fn below_peak(ceiling: &Ceiling, rows: &Rows, kind: DeviceKind) -> Option<String
         _ if kind == DeviceKind::Gpu => Dtype::F32,
         (Some(Dtype::F64), _) => Dtype::F64,
         (Some(Dtype::F32 | Dtype::F16), _) => Dtype::F32,
-        (Some(Dtype::Bf16), isa) if multiplies_bf16(isa) => Dtype::Bf16,
+        (Some(Dtype::Bf16), isa) if isa.is_some_and(multiplies_bf16) => Dtype::Bf16,
         (Some(Dtype::Bf16), _) => Dtype::F32,
-        (_, isa) if isa == Isa::Portable.name() => return None,
+        (_, Some(Isa::Portable)) => return None,
         _ => Dtype::I8,
     };
     // Halves may also go through cooperative matrices.
@@ -191,9 +191,8 @@ fn below_peak(ceiling: &Ceiling, rows: &Rows, kind: DeviceKind) -> Option<String
 }
 
 /// Whether an instruction set has products of bfloat16 and of nothing else: it does not widen them.
-fn multiplies_bf16(name: &str) -> bool {
-    let isa = Isa::ALL.iter().find(|isa| isa.name() == name);
-    isa.is_some_and(|isa| isa.has_matmul(Dtype::Bf16) && !isa.has_matmul(Dtype::F32))
+fn multiplies_bf16(isa: Isa) -> bool {
+    isa.has_matmul(Dtype::Bf16) && !isa.has_matmul(Dtype::F32)
 }
 
 /// One token's matmul takes its weights from memory, and attention its keys and values, no faster than they can be read.
@@ -348,17 +347,17 @@ mod tests {
         assert!(reason.contains("215") && reason.contains("compute.f32.avx512") && reason.contains("210"), "{reason}");
         assert_eq!(verdict("matmul.q4_0.m512", 815.0), None);
         assert!(verdict("matmul.q4_0.m512", 817.0).is_some());
-        let of_isa = |isa: &str, id: &str, value: f64| {
+        let of_isa = |isa: Isa, id: &str, value: f64| {
             let mut all: Vec<Ceiling> = rows.iter().map(|&(id, value)| ceiling(id, value)).collect();
             let mut matmul = ceiling(id, value);
-            matmul.variant = Some(crate::profile::Variant { isa: Some(isa.to_owned()), ..Default::default() });
+            matmul.variant = Some(crate::profile::VariantKeys { isa: Some(Word::Known(isa)), ..Default::default() });
             all.push(matmul);
             judge(&mut all, &machine());
             all[3].reason.clone()
         };
-        assert_eq!(of_isa("avx512bf16", "matmul.bf16.m512", 9999.0), None, "nothing to compare with");
-        assert!(of_isa("avx2", "matmul.bf16.m512", 215.0).unwrap().contains("compute.f32"));
-        assert_eq!(of_isa("portable", "matmul.i8.m512", 9999.0), None, "its chain is no bound");
+        assert_eq!(of_isa(Isa::Avx512Bf16, "matmul.bf16.m512", 9999.0), None, "nothing to compare with");
+        assert!(of_isa(Isa::Avx2, "matmul.bf16.m512", 215.0).unwrap().contains("compute.f32"));
+        assert_eq!(of_isa(Isa::Portable, "matmul.i8.m512", 9999.0), None, "its chain is no bound");
     }
 
     #[test]

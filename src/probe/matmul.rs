@@ -2,7 +2,7 @@
 
 use super::memory::{self, CACHE_MULTIPLE_MIN};
 use super::{PlanInputs, Question, Schedule};
-use crate::profile::{CeilingId, Effort, Machine, Status, Variant};
+use crate::profile::{CeilingId, Effort, Machine, Matmul, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// Weight formats, in the order of the profile: those that there is a kernel for.
@@ -63,16 +63,8 @@ fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
         let reason = format!("there is no matmul of {weights} weights for this device");
         return Question::unasked(id, Status::Unsupported, reason);
     }
-    let variant = |isa: Isa| Variant {
-        isa: Some(isa.name().to_owned()),
-        threads: Some(machine.environment.threads),
-        pages: Some(memory::largest_pages(machine)),
-        m: Some(m),
-        n: Some(n),
-        k: Some(K),
-        copies: Some(copies),
-        ..Variant::default()
-    };
+    let (threads, pages) = (machine.environment.threads, memory::largest_pages(machine));
+    let variant = |isa: Isa| Matmul { isa, threads, pages, m, n, k: K, copies };
     Question::of(id, Op::Matmul, weights, isas.into_iter().map(variant))
 }
 
@@ -103,7 +95,8 @@ mod tests {
         let machine = machine();
         for question in asked(&machine, Effort::Standard) {
             let job = &question.candidates[0];
-            let [n, k, copies] = [job.variant.n, job.variant.k, job.variant.copies.map(u64::from)].map(Option::unwrap);
+            let keys = job.variant.keys();
+            let [n, k, copies] = [keys.n, keys.k, keys.copies.map(u64::from)].map(Option::unwrap);
             let bytes = job.dtype.bytes(u128::from(n * k)).unwrap() * u128::from(copies);
             assert!(bytes >= 4 * (32 << 20), "{job}: {bytes}");
             assert!(job.dtype.bytes(u128::from(k)).is_some());
@@ -114,7 +107,7 @@ mod tests {
     fn the_widest_instruction_set_that_has_the_format_is_asked() {
         let of = |id: &str, machine: &Machine| {
             let question = asked(machine, Effort::Quick).into_iter().find(|q| q.id == id).unwrap();
-            question.candidates[0].variant.isa.clone().unwrap()
+            question.candidates[0].variant.isa().unwrap().name()
         };
         let mut machine = machine();
         assert_eq!(of("matmul.f32.m1", &machine), "avx512");

@@ -3,8 +3,9 @@
 use super::levels::{Level, Levels, levels, resident_id};
 use super::{PlanInputs, Question, Schedule, jobs};
 use crate::job::Job;
-use crate::profile::{CeilingId, Effort, Flag, Machine, MemoryLevel, Pages, Status, Stores, Variant};
-use roofprobe_kernels::ops::stream::OPS;
+use crate::profile::{CeilingId, Chase, Effort, Flag, Machine, MemoryLevel, Status, Stream};
+use roofprobe_kernels::buffer::Pages;
+use roofprobe_kernels::ops::stream::{OPS, Stores};
 use roofprobe_kernels::{Dtype, Isa, Op, Shape};
 
 /// Each array of memory is at least this many times the last-level cache of the allowed cores (STREAM's rule), and of where
@@ -113,13 +114,15 @@ fn in_cache(id: &CeilingId, inputs: PlanInputs, op: Op, level_bytes: u64) -> Vec
     let PlanInputs { machine, effort, .. } = inputs;
     let threads = u64::from(machine.environment.threads);
     let array = (level_bytes / arrays(op) / threads / ARRAY_GRAIN).max(1) * ARRAY_GRAIN;
-    let variant = |isa: Isa| Variant {
-        isa: Some(isa.name().to_owned()),
-        threads: Some(machine.environment.threads),
+    let variant = |isa: Isa| Stream {
+        isa,
+        threads: machine.environment.threads,
+        pages: largest_pages(machine),
+        footprint_bytes: array * arrays(op) * threads,
         stores: (op != Op::Read).then_some(Stores::Ordinary),
-        pages: Some(largest_pages(machine)),
-        footprint_bytes: Some(array * arrays(op) * threads),
-        ..Variant::default()
+        streams: None,
+        window_bytes: None,
+        prefetch_bytes: None,
     };
     // One stream only: side by side, a power of two apart, loads meet in the same bank, and may go on doing so for a whole
     // run (30 instead of 61 bytes a cycle on Zen 4). Of two widths the narrower may be faster: two loads of 256 bits a cycle
@@ -129,15 +132,15 @@ fn in_cache(id: &CeilingId, inputs: PlanInputs, op: Op, level_bytes: u64) -> Vec
 }
 
 fn of_memory(id: &CeilingId, machine: &Machine, effort: Effort, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
-    let variant = |pages, isa: Isa, (stores, streams, prefetch_bytes)| Variant {
-        isa: Some(isa.name().to_owned()),
-        threads: Some(machine.environment.threads),
+    let variant = |pages, isa: Isa, (stores, streams, prefetch_bytes)| Stream {
+        isa,
+        threads: machine.environment.threads,
+        pages,
+        footprint_bytes: arrays(op) * array_bytes,
         stores,
         streams,
+        window_bytes: None,
         prefetch_bytes,
-        pages: Some(pages),
-        footprint_bytes: Some(arrays(op) * array_bytes),
-        ..Variant::default()
     };
     let isas = stream_isas(machine, effort);
     let mut variants = Vec::new();
@@ -185,14 +188,13 @@ pub(super) fn expected_stores(machine: &Machine) -> Stores {
 }
 
 /// A chase of one thread over so many bytes.
-pub(super) fn chase(machine: &Machine, footprint_bytes: u64) -> Variant {
-    Variant {
-        threads: Some(1),
-        pages: Some(largest_pages(machine)),
-        footprint_bytes: Some(footprint_bytes),
-        window_bytes: Some(CHASE_WINDOW_BYTES.min(footprint_bytes)),
-        stride_bytes: Some(CHASE_STRIDE_BYTES),
-        ..Variant::default()
+pub(super) fn chase(machine: &Machine, footprint_bytes: u64) -> Chase {
+    Chase {
+        threads: 1,
+        pages: largest_pages(machine),
+        footprint_bytes,
+        window_bytes: CHASE_WINDOW_BYTES.min(footprint_bytes),
+        stride_bytes: CHASE_STRIDE_BYTES,
     }
 }
 

@@ -54,7 +54,7 @@ impl Question {
     }
 
     /// The question with one candidate for each of `variants`, the expected winner first.
-    fn of(id: CeilingId, op: Op, dtype: Dtype, variants: impl IntoIterator<Item = Variant>) -> Question {
+    fn of(id: CeilingId, op: Op, dtype: Dtype, variants: impl IntoIterator<Item: Into<Variant>>) -> Question {
         Question { candidates: jobs(&id, op, dtype, variants), ..Question::new(id) }
     }
 
@@ -65,8 +65,8 @@ impl Question {
 }
 
 /// One job for each of `variants`.
-fn jobs(id: &CeilingId, op: Op, dtype: Dtype, variants: impl IntoIterator<Item = Variant>) -> Vec<Job> {
-    variants.into_iter().map(|variant| Job { ceiling: id.clone(), op, dtype, variant }).collect()
+fn jobs(id: &CeilingId, op: Op, dtype: Dtype, variants: impl IntoIterator<Item: Into<Variant>>) -> Vec<Job> {
+    variants.into_iter().map(|variant| Job { ceiling: id.clone(), op, dtype, variant: variant.into() }).collect()
 }
 
 /// When a question is sampled.
@@ -152,7 +152,7 @@ fn isas(machine: &Machine) -> impl Iterator<Item = roofprobe_kernels::Isa> + '_ 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::profile::{Cache, DeviceInfo, DeviceKind, Environment, Family, IdKind, Means};
+    use crate::profile::{Cache, DeviceInfo, DeviceKind, Environment, Family, GpuClass, IdKind, Means, VariantKeys};
 
     /// A machine that nobody has: two cores, 32 MiB of last-level cache, 16 GiB.
     pub(crate) fn machine() -> Machine {
@@ -212,15 +212,33 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn every_variant_is_made_again_from_its_family_and_its_keys() {
+        let gpus = [GpuClass::Discrete, GpuClass::Software].map(gpu::tests::machine);
+        for machine in [machine()].iter().chain(&gpus) {
+            let questions = plan(machine, &[], Effort::Thorough);
+            let points = survey(machine, Effort::Thorough).into_iter().flat_map(|curve| curve.points);
+            let jobs: Vec<Job> = questions.iter().flat_map(Question::jobs).cloned().chain(points).collect();
+            for job in jobs {
+                let again = Variant::of_family(job.variant.family(), &job.variant.keys());
+                assert_eq!(again.as_ref(), Some(&job.variant), "{job}");
+                // As a profile has them.
+                let text = serde_json::to_string(&job.variant.keys()).unwrap();
+                assert_eq!(serde_json::from_str::<VariantKeys>(&text).unwrap(), job.variant.keys(), "{job}");
+            }
+        }
+    }
+
+    #[test]
     fn curves_ascend_and_every_point_knows_its_curve() {
         for effort in [Effort::Quick, Effort::Standard, Effort::Thorough] {
             let curves = survey(&machine(), effort);
             assert_eq!(curves.iter().any(|c| c.id == "latency.resident"), effort != Effort::Quick);
             for curve in curves {
-                let places: Vec<_> = curve.points.iter().map(|job| curve.axis.of(&job.variant).unwrap()).collect();
+                let places: Vec<_> =
+                    curve.points.iter().map(|job| curve.axis.of(&job.variant.keys()).unwrap()).collect();
                 assert!(places.len() > 1 && places.is_sorted_by(|a, b| a < b), "{}: {places:?}", curve.id);
                 assert!(curve.points.iter().all(|job| job.ceiling == curve.id));
-                let shared = |job: &Job| curve.axis.shared(job.variant.clone());
+                let shared = |job: &Job| curve.axis.shared(job.variant.keys());
                 let first = shared(&curve.points[0]);
                 assert!(curve.points.iter().all(|job| shared(job) == first), "{}", curve.id);
             }
@@ -231,7 +249,8 @@ pub(crate) mod tests {
     fn working_sets_reach_from_the_nearest_cache_to_well_beyond_the_last() {
         let resident =
             survey(&machine(), Effort::Standard).into_iter().find(|c| c.id == "memory.read.resident").unwrap();
-        let footprints: Vec<u64> = resident.points.iter().filter_map(|job| job.variant.footprint_bytes).collect();
+        let footprints: Vec<u64> =
+            resident.points.iter().filter_map(|job| job.variant.keys().footprint_bytes).collect();
         assert_eq!((footprints.first(), footprints.last()), (Some(&8192), Some(&(4 * (32 << 20)))));
     }
 
@@ -251,7 +270,7 @@ pub(crate) mod tests {
             of("memory.l1.copy").otherwise,
             (Status::Unsupported, "this device has no level 1 cache".to_owned())
         );
-        let triad = of("memory.l3.triad").candidates[0].variant.footprint_bytes.unwrap();
+        let triad = of("memory.l3.triad").candidates[0].variant.keys().footprint_bytes.unwrap();
         assert!(triad <= 16 << 20 && triad.is_multiple_of(3 * 2 * 512), "three arrays of two threads: {triad}");
         let mut untold = machine();
         untold.device.caches.clear();
@@ -267,7 +286,7 @@ pub(crate) mod tests {
         curve.gb_per_s = (13..=30).map(|octave| if octave <= 27 { 200.0 } else { 40.0 }).collect();
         let questions = plan(&machine(), &[curve], Effort::Standard);
         let read = questions.iter().find(|q| q.id == "memory.dram.read").unwrap();
-        let footprint = read.candidates[0].variant.footprint_bytes.unwrap();
+        let footprint = read.candidates[0].variant.keys().footprint_bytes.unwrap();
         assert!(footprint >= 4 << 27, "the curve falls beyond 128 MiB: {footprint}");
         assert!(read.flags[0].to_string().contains("32 MiB"), "{:?}", read.flags);
     }
@@ -281,7 +300,7 @@ pub(crate) mod tests {
             let resident = [levels::resident_id(), CeilingId::latency_curve()].contains(&curve.id)
                 || curve.id.family() == Family::Attention;
             assert_eq!(curve.points.is_empty(), !resident, "{}", curve.id);
-            let most = curve.points.iter().filter_map(|job| job.variant.footprint_bytes).max();
+            let most = curve.points.iter().filter_map(|job| job.variant.keys().footprint_bytes).max();
             assert!(most.is_none_or(|bytes| bytes <= 70 << 20), "{}: {most:?}", curve.id);
             assert!(resident || curve.otherwise.0 == Status::Skipped && curve.otherwise.1.contains("512 MiB"));
         }
@@ -322,7 +341,9 @@ pub(crate) mod tests {
         let found = singles(&machine);
         assert!(found.iter().any(|q| q.id == "compute.f32.single"));
         let mut jobs = found.iter().flat_map(|q| &q.candidates);
-        assert!(found.iter().all(|q| !q.candidates.is_empty()) && jobs.all(|job| job.variant.threads == Some(1)));
+        assert!(
+            found.iter().all(|q| !q.candidates.is_empty()) && jobs.all(|job| job.variant.keys().threads == Some(1))
+        );
         machine.environment.threads = 1;
         assert_eq!(singles(&machine), []);
     }
@@ -333,7 +354,7 @@ pub(crate) mod tests {
         let footprint = |machine: &Machine| {
             let questions = plan(machine, &[], Effort::Standard);
             let read = questions.into_iter().find(|q| q.id == "memory.dram.read").unwrap();
-            (read.candidates.first().and_then(|job| job.variant.footprint_bytes), read.otherwise)
+            (read.candidates.first().and_then(|job| job.variant.keys().footprint_bytes), read.otherwise)
         };
         assert!(footprint(&machine).0.unwrap() >= 4 * (32 << 20));
         machine.environment.memory_available_bytes = 512 << 20;
@@ -350,7 +371,7 @@ pub(crate) mod tests {
             machine.environment.memory_available_bytes = available;
             let questions = plan(&machine, &[], Effort::Standard);
             let read = questions.into_iter().find(|q| q.id == "memory.dram.read").unwrap();
-            let footprint = read.candidates.first().and_then(|job| job.variant.footprint_bytes);
+            let footprint = read.candidates.first().and_then(|job| job.variant.keys().footprint_bytes);
             assert!(footprint.is_none_or(|bytes| bytes >= 4 * (32 << 20)), "{available}: {footprint:?}");
         }
     }
@@ -360,6 +381,6 @@ pub(crate) mod tests {
         let mut machine = machine();
         machine.environment.huge_pages = Some("never".into());
         let jobs: Vec<_> = plan(&machine, &[], Effort::Thorough).into_iter().flat_map(|q| q.candidates).collect();
-        assert!(jobs.iter().all(|job| job.variant.pages != Some(crate::profile::Pages::Huge)));
+        assert!(jobs.iter().all(|job| job.variant.keys().pages != Some(roofprobe_kernels::buffer::Pages::Huge)));
     }
 }

@@ -1,6 +1,6 @@
 //! A curve: one rate or time over one quantity, point by point, with its intervals and every sample.
 
-use super::{CeilingId, Flag, Status, Unit, Variant};
+use super::{CeilingId, Flag, Status, Unit, VariantKeys};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +53,7 @@ pub struct Curve {
     pub high: Vec<f64>,
     /// What all points share; the quantity along the curve is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub variant: Option<Variant>,
+    pub variant: Option<VariantKeys>,
     /// Every sample of every point, in the order taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sample_values: Vec<Vec<f64>>,
@@ -107,7 +107,7 @@ impl CurveAxis {
     }
 
     /// Where `variant` stands on this axis, if it says.
-    pub fn of(self, variant: &Variant) -> Option<u64> {
+    pub fn of(self, variant: &VariantKeys) -> Option<u64> {
         match self {
             CurveAxis::FootprintBytes => variant.footprint_bytes,
             CurveAxis::WindowBytes => variant.window_bytes,
@@ -121,7 +121,7 @@ impl CurveAxis {
 
     /// `variant` without its place on this axis: what all points of a curve share.
     #[must_use]
-    pub fn shared(self, mut variant: Variant) -> Variant {
+    pub fn shared(self, mut variant: VariantKeys) -> VariantKeys {
         match self {
             // A chase's window is at most its working set.
             CurveAxis::FootprintBytes => (variant.footprint_bytes, variant.window_bytes) = (None, None),

@@ -10,8 +10,10 @@ mod environment;
 mod flag;
 mod gpu;
 mod id;
+mod keys;
 mod read;
 mod validate;
+mod variant;
 mod words;
 mod write;
 
@@ -19,15 +21,20 @@ use roofprobe_kernels::{Dtype, Op};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use ceiling::{AccessLayout, Ceiling, Mode, Pages, Reduction, Status, Stores, Trial, Unit, Variant};
+pub use ceiling::{Ceiling, Mode, Status, Trial, Unit};
 pub use curve::{Curve, CurveAxis};
 pub use environment::{Environment, Grade};
 pub use flag::Flag;
 pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 pub use id::{CeilingId, IdKind, NotAnId};
+pub use keys::{AccessLayout, Reduction, Tile, VariantKeys};
 #[cfg(feature = "cli")]
 pub use read::load;
 pub use read::parse;
+pub use variant::{
+    Attention, Chain, Chase, GpuAttention, GpuChain, GpuMatmul, GpuStream, Launch, Matmul, MatrixChain, Stream, Team,
+    Transfer, Variant, WorkgroupRead,
+};
 pub use words::{AttentionExtents, AttentionPhase, Family, Means, MemoryLevel, Word};
 #[cfg(feature = "cli")]
 pub use write::save;

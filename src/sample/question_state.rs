@@ -5,9 +5,10 @@ use super::{Pace, Watcher};
 use crate::device::{Device, Purpose, Refusal, Timing};
 use crate::job::Job;
 use crate::probe::Question;
-use crate::profile::{Ceiling, CeilingId, Flag, Mode, Pages, Status, Trial, Unit};
+use crate::profile::{Ceiling, CeilingId, Flag, Mode, Status, Trial, Unit};
 use crate::stats;
 use crate::units::four_digits;
+use roofprobe_kernels::buffer::Pages;
 
 /// Passes tried in search of a plateau before sampling begins anyway.
 const WARM_PASSES_MAX: usize = 8;
@@ -76,7 +77,7 @@ impl<'a> QuestionState<'a> {
             extra: 0,
             settled: false,
         };
-        let same = |c: &Ceiling| question.jobs().find(|job| Some(&job.variant) == c.variant.as_ref()).cloned();
+        let same = |c: &Ceiling| question.jobs().find(|job| Some(job.variant.keys()) == c.variant).cloned();
         if let Some((ceiling, winner)) = earlier.and_then(|c| Some((c, same(c)?))) {
             state.winner = Some(winner);
             state.trials.clone_from(&ceiling.trials);
@@ -109,7 +110,7 @@ impl<'a> QuestionState<'a> {
             }
         }
         let trial =
-            |r: &Candidate| Trial { variant: r.job.variant.clone(), value: four_digits(rate(self.unit, r.best)) };
+            |r: &Candidate| Trial { variant: r.job.variant.keys(), value: four_digits(rate(self.unit, r.best)) };
         self.trials = candidates.iter().map(trial).collect();
         if let Some(candidate) = winner(candidates) {
             (self.winner, self.repetitions) = (Some(candidate.job), candidate.repetitions);
@@ -293,14 +294,15 @@ impl<'a> QuestionState<'a> {
         let mut clocks = self.clocks_ghz.clone();
         clocks.sort_by(f64::total_cmp);
         if let Some(winner) = &self.winner {
-            ceiling.variant = Some(winner.variant.clone());
+            let variant = winner.variant.keys();
             if !clocks.is_empty() {
                 let clock_ghz = four_digits(stats::median(&clocks));
-                let threads = f64::from(winner.variant.threads.unwrap_or(1));
+                let threads = f64::from(variant.threads.unwrap_or(1));
                 ceiling.clock_ghz = Some(clock_ghz);
                 ceiling.per_cycle = Some(four_digits(back(estimate.best) / threads / clock_ghz));
             }
-            let asked_huge = winner.variant.pages == Some(Pages::Huge);
+            let asked_huge = variant.pages == Some(Pages::Huge);
+            ceiling.variant = Some(variant);
             ceiling.huge_share = self.huge_share;
             if let Some(share) = self.huge_share.filter(|share| asked_huge && *share < HUGE_SHARE_MIN) {
                 ceiling.flags.push(Flag::Other(format!("huge pages asked for, {:.0} % given", share * 100.0)));

@@ -9,7 +9,7 @@ use crate::device::{Device, Purpose, Refusal};
 use crate::error::Result;
 use crate::job::Job;
 use crate::probe::CurveQuestion;
-use crate::profile::{Curve, CurveAxis, Flag, Status, Unit};
+use crate::profile::{Curve, CurveAxis, Flag, Status, Unit, Variant};
 use crate::stats;
 use crate::units::four_digits;
 use roofprobe_kernels::Op;
@@ -105,7 +105,7 @@ struct Points<'a> {
 impl<'a> Points<'a> {
     fn new(question: &'a CurveQuestion) -> Points<'a> {
         let point = |job: &'a Job| {
-            let place = question.axis.of(&job.variant)?;
+            let place = question.axis.of(&job.variant.keys())?;
             Some(Point { job, place, repetitions: 1, values: Vec::new() })
         };
         Points {
@@ -192,7 +192,7 @@ impl<'a> Points<'a> {
         let bounds = |e: &stats::Estimate| e.ci95.map(back);
         curve.low = whole.iter().map(|(_, e)| bounds(e)[0].min(bounds(e)[1])).collect();
         curve.high = whole.iter().map(|(_, e)| bounds(e)[0].max(bounds(e)[1])).collect();
-        curve.variant = Some(self.question.axis.shared(first.job.variant.clone()));
+        curve.variant = Some(self.question.axis.shared(first.job.variant.keys()));
         curve.sample_values = whole.iter().map(|(point, _)| point.values.clone()).collect();
         curve.flags.clone_from(&self.flags);
         curve
@@ -236,10 +236,11 @@ impl Point<'_> {
 
     /// The repetitions that go once over the memory.
     fn once(&self) -> u64 {
-        let variant = &self.job.variant;
-        match (variant.footprint_bytes, variant.stride_bytes) {
+        match &self.job.variant {
             // A chase's repetition is one step.
-            (Some(bytes), Some(stride)) => (bytes / u64::from(stride.max(1))).clamp(1, WARM_STEPS_MAX),
+            Variant::Chase(chase) => {
+                (chase.footprint_bytes / u64::from(chase.stride_bytes.max(1))).clamp(1, WARM_STEPS_MAX)
+            }
             _ => 1,
         }
     }

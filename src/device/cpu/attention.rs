@@ -3,18 +3,18 @@
 //! A copy of the cache stands for a layer: every repetition reads the next one, so that it comes from memory each time. Work
 //! is cut by key/value head and by parts of the context (decode) or of the prompt (prefill).
 
-use super::arena::{huge_share, policy};
+use super::arena::huge_share;
 use super::team::SpinBarrier;
 use super::work_queue::WorkQueue;
-use super::{Cpu, Seen, WorkerState, clock_around, clock_hz, isa_of, rejected, skipped, unsupported};
+use super::{Cpu, Seen, WorkerState, clock_around, clock_hz, foreign, rejected, skipped, unsupported};
 use crate::device::{Refusal, Timing};
 use crate::job::Job;
-use crate::profile::Pages;
+use crate::profile::Variant;
 use crate::units::four_digits;
 use crate::units::{Bytes, Flops};
 use crate::work::Work;
 use roofprobe_kernels::Op;
-use roofprobe_kernels::buffer::{Buffer, Pages as Policy};
+use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial};
 use roofprobe_kernels::reference::{Random, attention as oracle, matmul::tokens};
 use std::ops::Range;
@@ -35,7 +35,7 @@ const TOLERANCE: f64 = 1e-4;
 /// Keys and values of one attention after another: a stretch of tokens is a cache, whatever its length.
 pub(super) struct Pool {
     head_dim: usize,
-    pages: Policy,
+    pages: Pages,
     /// Tokens of each head.
     tokens: usize,
     /// By key/value head, each written by the thread that has the head's share of the work.
@@ -72,7 +72,7 @@ struct Cache {
 
 impl Cache {
     /// Random halves, written by the thread that calls: a stretch of them again and again, of a length that no head shares.
-    fn new(head: &Head, pages: Policy, seed: u64) -> std::io::Result<Cache> {
+    fn new(head: &Head, pages: Pages, seed: u64) -> std::io::Result<Cache> {
         let mut random = Random::new(seed);
         let stretch: Vec<u16> = (0..STRETCH_HALVES).map(|_| oracle::random_half(&mut random)).collect();
         let filled = |elements: usize| {
@@ -88,9 +88,6 @@ impl Cache {
 
 impl Cpu {
     pub(super) fn time_attention(&mut self, job: &Job, repetitions: u64) -> Result<Timing, Refusal> {
-        if self.active(job)? != self.team.size() {
-            return Err(skipped("attention takes the whole team"));
-        }
         let attention = self.attention(job)?;
         let first = self.verified.insert(job.clone());
         if first {
@@ -120,11 +117,14 @@ impl Cpu {
         }
         // Weights, and keys and values, are large: one of them at a time.
         (self.attention, self.product, self.weights) = (None, None, None);
-        let isa = isa_of(job)?;
+        let Variant::Attention(variant) = &job.variant else { return Err(foreign(job)) };
+        let isa = variant.isa;
+        if self.active(variant.threads)? != self.team.size() {
+            return Err(skipped("attention takes the whole team"));
+        }
         let kernel = AttentionKernel::find(isa).ok_or_else(|| unsupported(isa))?;
-        let variant = &job.variant;
-        let extent = |value: Option<u64>, name: &str| {
-            let value = value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0);
+        let extent = |value: u64, name: &str| {
+            let value = usize::try_from(value).ok().filter(|&value| value > 0);
             value.ok_or_else(|| skipped(&format!("the job names no {name}")))
         };
         let (heads, kv_heads) = (extent(variant.heads, "heads")?, extent(variant.kv_heads, "kv_heads")?);
@@ -137,8 +137,8 @@ impl Cpu {
             return Err(skipped(&format!("{heads} query heads do not share {kv_heads} key/value heads evenly")));
         }
         let queries = extent(variant.m, "m")?;
-        let copies = variant.copies.unwrap_or(1).max(1) as usize;
-        let pages = policy(variant.pages.unwrap_or(Pages::Base));
+        let copies = variant.copies.max(1) as usize;
+        let pages = variant.pages;
         let pool = self.pool(head, kv_heads, copies, pages)?;
         let attention =
             Arc::new(PreparedAttention::new(job.clone(), kernel, head, queries, pool, copies, self.team.size()));
@@ -147,7 +147,7 @@ impl Cpu {
     }
 
     /// A pool for so many caches; the last one if it will do.
-    fn pool(&mut self, head: Head, kv_heads: usize, copies: usize, pages: Policy) -> Result<Arc<Pool>, Refusal> {
+    fn pool(&mut self, head: Head, kv_heads: usize, copies: usize, pages: Pages) -> Result<Arc<Pool>, Refusal> {
         let tokens = copies * head.context.next_multiple_of(KEY_BLOCK);
         let fits = |pool: &Pool| {
             (pool.head_dim, pool.pages, pool.heads.len()) == (head.head_dim, pages, kv_heads) && pool.tokens >= tokens

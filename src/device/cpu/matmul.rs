@@ -5,14 +5,14 @@
 
 use super::team::SpinBarrier;
 use super::work_queue::WorkQueue;
-use super::{Cpu, Seen, WorkerState, clock_around, clock_hz, isa_of, rejected, skipped, unsupported};
+use super::{Cpu, Seen, WorkerState, clock_around, clock_hz, foreign, rejected, skipped, unsupported};
 use crate::device::{Refusal, Timing};
 use crate::job::Job;
-use crate::profile::{Machine, Pages};
+use crate::profile::{Machine, Matmul, Variant};
 use crate::units::{Bytes, Flops, four_digits};
 use crate::work::Work;
 use roofprobe_kernels::Op;
-use roofprobe_kernels::buffer::Buffer;
+use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, SPOILT, Tile, Tokens};
 use roofprobe_kernels::reference::{Random, matmul as oracle};
 use std::ops::Range;
@@ -71,6 +71,8 @@ pub(super) struct PreparedMatmul {
     job: Job,
     kernel: MatmulKernel,
     weights: Arc<SharedWeights>,
+    /// Rows of the weights, which are columns of C.
+    columns: usize,
     k: usize,
     tokens: Vec<f32>,
     /// The tokens of each row of tiles, as the kernel wants them.
@@ -82,9 +84,6 @@ pub(super) struct PreparedMatmul {
 
 impl Cpu {
     pub(super) fn time_matmul(&mut self, job: &Job, repetitions: u64) -> Result<Timing, Refusal> {
-        if self.active(job)? != self.team.size() {
-            return Err(skipped("a matmul takes the whole team"));
-        }
         let product = self.product(job)?;
         // Looked at once per variant and allocation, and spoilt before, so that nothing stale can pass.
         let first = self.verified.insert(job.clone());
@@ -114,18 +113,20 @@ impl Cpu {
         if let Some(product) = self.product.as_ref().filter(|product| product.job == *job) {
             return Ok(Arc::clone(product));
         }
-        let isa = isa_of(job)?;
+        let Variant::Matmul(Matmul { isa, threads, pages, m, n, k, copies }) = job.variant else {
+            return Err(foreign(job));
+        };
+        if self.active(threads)? != self.team.size() {
+            return Err(skipped("a matmul takes the whole team"));
+        }
         let kernel = MatmulKernel::find(job.dtype, isa).ok_or_else(|| unsupported(isa))?;
-        let extent = |value: Option<u64>, name: &str| {
-            let value = value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0);
+        let extent = |value: u64, name: &str| {
+            let value = usize::try_from(value).ok().filter(|&value| value > 0);
             value.ok_or_else(|| skipped(&format!("the job names no {name}")))
         };
-        let [m, n, k] =
-            [(job.variant.m, "m"), (job.variant.n, "n"), (job.variant.k, "k")].map(|(v, name)| extent(v, name));
-        let (m, n, k) = (m?, n?, k?);
-        let copies = job.variant.copies.unwrap_or(1).max(1) as usize;
-        let pages = job.variant.pages.unwrap_or(Pages::Base);
-        // SharedWeights, and keys and values, are large: one of them at a time.
+        let (m, n, k) = (extent(m, "m")?, extent(n, "n")?, extent(k, "k")?);
+        let copies = copies.max(1) as usize;
+        // Weights, and keys and values, are large: one of them at a time.
         (self.product, self.attention, self.pool) = (None, None, None);
         let fits = |w: &SharedWeights| {
             (w.kernel.weights(), w.kernel.isa(), w.pages, w.k) == (job.dtype, isa, pages, k)
@@ -184,7 +185,7 @@ impl Share {
         kernel.pack(&stored, k, &mut packed);
         let copy = |index: usize| {
             let bytes = strips.len() * strip_bytes;
-            let mut buffer = Buffer::new(bytes.div_ceil(8), super::arena::policy(pages), index * 4096)?;
+            let mut buffer = Buffer::new(bytes.div_ceil(8), pages, index * 4096)?;
             for part in buffer.as_mut_bytes()[..bytes].chunks_mut(packed.len()) {
                 part.copy_from_slice(&packed[..part.len()]);
             }
@@ -229,7 +230,7 @@ impl PreparedMatmul {
             let bytes = kernel.token_bytes(rows.len(), k);
             // Parts start at different lines of different pages.
             let offset = i * 3 * 4096 + i * 320;
-            let mut buffer = Buffer::new(bytes.div_ceil(8), super::arena::policy(weights.pages), offset)?;
+            let mut buffer = Buffer::new(bytes.div_ceil(8), weights.pages, offset)?;
             if !kernel.quantises() {
                 let values = &tokens[rows.start * k..rows.end * k];
                 buffer.as_mut_bytes()[..bytes].copy_from_slice(&oracle::stored_tokens(kernel.weights(), values, k));
@@ -238,14 +239,26 @@ impl PreparedMatmul {
         };
         let parts = (0..grid.down()).map(part).collect::<std::io::Result<_>>()?;
         let queue = WorkQueue::new(grid.down() * grid.across(), threads);
-        Ok(PreparedMatmul { job, kernel, weights, k, tokens, parts, output: Output::new(grid)?, queue, block_bytes })
+        Ok(PreparedMatmul {
+            job,
+            kernel,
+            weights,
+            columns: n,
+            k,
+            tokens,
+            parts,
+            output: Output::new(grid)?,
+            queue,
+            block_bytes,
+        })
     }
 
     /// What one repetition does: the arithmetic, and the bytes of the weights as they are stored.
     fn work(&self) -> Work {
         let grid = self.output.grid();
-        let n = self.job.variant.n.unwrap_or(0);
-        let cost = Op::Matmul.cost(roofprobe_kernels::Shape::matmul(grid.rows as u64, n, self.k as u64));
+
+        let cost =
+            Op::Matmul.cost(roofprobe_kernels::Shape::matmul(grid.rows as u64, self.columns as u64, self.k as u64));
         let bits = self.kernel.weights().bits_per_element();
         Work { flops: Flops(cost.flops as f64), bytes: Bytes(cost.weights_read as f64 * bits / 8.0) }
     }
@@ -310,7 +323,7 @@ impl PreparedMatmul {
     /// Whether every element was written, and a sample of each tile is what the oracle says.
     fn verified(&self) -> bool {
         let dtype = self.kernel.weights();
-        let columns = self.job.variant.n.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let columns = self.columns;
         let mut random = Random::new(columns as u64);
         let mut right = true;
         self.each_tile(|tile, first_row, first_column| {

@@ -3,22 +3,23 @@
 use super::arena::Walk;
 use super::team::SpinBarrier;
 use super::worker_state::{Cycle, Ready, WorkerState, clock_hz};
-use super::{Cpu, Seen, clock_around, isa_of, rejected, skipped, unsupported};
+use super::{Cpu, Seen, clock_around, foreign, rejected, skipped, unsupported};
 use crate::device::{Refusal, Timing};
 use crate::job::Job;
-use crate::profile::{Pages, Stores};
+use crate::profile::{Stream, Variant};
 use crate::units::four_digits;
 use crate::work::Work;
-use roofprobe_kernels::ops::chase::{Chase, LINE_BYTES};
-use roofprobe_kernels::ops::stream::{self, ALIGNMENT, StreamKernel, Ways};
+use roofprobe_kernels::ops::chase::Chase;
+use roofprobe_kernels::ops::stream::{ALIGNMENT, Stores, StreamKernel, Ways};
 use roofprobe_kernels::{Dtype, Op};
 
 impl Cpu {
     pub(super) fn time_stream(&mut self, job: &Job, repetitions: u64) -> Result<Timing, Refusal> {
-        let kernel = stream_kernel(job)?;
-        let active = self.active(job)?;
-        let walk = walk(job, kernel, active)?;
-        let pages = job.variant.pages.unwrap_or(Pages::Base);
+        let Variant::Stream(stream) = &job.variant else { return Err(foreign(job)) };
+        let kernel = stream_kernel(job.op, stream)?;
+        let active = self.active(stream.threads)?;
+        let walk = walk(stream, kernel, active)?;
+        let pages = stream.pages;
         let ready =
             self.all(move |worker, _| (worker.index() < active).then(|| worker.prepare_arena(pages, walk.len)))?;
         let huge_share = self.made_ready(ready)?;
@@ -54,15 +55,15 @@ impl Cpu {
     }
 
     pub(super) fn time_chase(&mut self, job: &Job, repetitions: u64) -> Result<Timing, Refusal> {
-        let active = self.active(job)?;
-        let footprint = job.variant.footprint_bytes.ok_or_else(|| skipped("the job names no footprint"))?;
-        let bytes = usize::try_from(footprint / active as u64).map_err(|_| skipped("exceeds the address space"))?;
-        let window = job.variant.window_bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        let Variant::Chase(chase) = &job.variant else { return Err(foreign(job)) };
+        let active = self.active(chase.threads)?;
+        let footprint = chase.footprint_bytes;
+        let size = |bytes: u64| usize::try_from(bytes).map_err(|_| skipped("exceeds the address space"));
         let cycle = Cycle {
-            bytes,
-            stride_bytes: job.variant.stride_bytes.map_or(LINE_BYTES, |bytes| bytes as usize),
-            window_bytes: window.unwrap_or(bytes),
-            pages: job.variant.pages.unwrap_or(Pages::Base),
+            bytes: size(footprint / active as u64)?,
+            stride_bytes: chase.stride_bytes as usize,
+            window_bytes: size(chase.window_bytes)?,
+            pages: chase.pages,
         };
         let ready = self.all(move |worker, _| (worker.index() < active).then(|| worker.prepare_chase(cycle)))?;
         let huge_share = self.made_ready(ready)?;
@@ -103,8 +104,8 @@ impl Cpu {
     }
 
     /// How many members of the team work: the first ones.
-    pub(super) fn active(&self, job: &Job) -> Result<usize, Refusal> {
-        let threads = job.variant.threads.map_or(self.team.size(), |threads| threads as usize);
+    pub(super) fn active(&self, threads: u32) -> Result<usize, Refusal> {
+        let threads = threads as usize;
         if threads == 0 || threads > self.team.size() {
             return Err(skipped(&format!("{threads} threads asked of a team of {}", self.team.size())));
         }
@@ -113,15 +114,14 @@ impl Cpu {
 }
 
 /// What each member walks over.
-fn walk(job: &Job, kernel: StreamKernel, active: usize) -> Result<Walk, Refusal> {
+fn walk(stream: &Stream, kernel: StreamKernel, active: usize) -> Result<Walk, Refusal> {
     let arrays = (kernel.cost(1).input_read + kernel.cost(1).output_written) as u64;
-    let footprint = job.variant.footprint_bytes.ok_or_else(|| skipped("the job names no footprint"))?;
     let elements = |bytes: u64| {
         let each = bytes / arrays / 8 / active as u64;
         usize::try_from(each).map_err(|_| skipped("the arrays exceed the address space"))
     };
-    let len = elements(footprint)?;
-    let Some(window) = job.variant.window_bytes else { return Ok(Walk { len, window: len }) };
+    let len = elements(stream.footprint_bytes)?;
+    let Some(window) = stream.window_bytes else { return Ok(Walk { len, window: len }) };
     if kernel.op() != Op::Read {
         return Err(Refusal::Unsupported("windows are only read".to_owned()));
     }
@@ -133,16 +133,11 @@ fn walk(job: &Job, kernel: StreamKernel, active: usize) -> Result<Walk, Refusal>
     Ok(Walk { len: len / window * window, window })
 }
 
-fn stream_kernel(job: &Job) -> Result<StreamKernel, Refusal> {
-    let stores = match job.variant.stores {
-        Some(Stores::Nontemporal) => stream::Stores::Nontemporal,
-        _ => stream::Stores::Ordinary,
-    };
+fn stream_kernel(op: Op, stream: &Stream) -> Result<StreamKernel, Refusal> {
     let ways = Ways {
-        stores,
-        streams: job.variant.streams.unwrap_or(1) as usize,
-        prefetch_bytes: job.variant.prefetch_bytes.unwrap_or(0) as usize,
+        stores: stream.stores.unwrap_or(Stores::Ordinary),
+        streams: stream.streams.unwrap_or(1) as usize,
+        prefetch_bytes: stream.prefetch_bytes.unwrap_or(0) as usize,
     };
-    let isa = isa_of(job)?;
-    StreamKernel::find(job.op, isa, ways).ok_or_else(|| unsupported(isa))
+    StreamKernel::find(op, stream.isa, ways).ok_or_else(|| unsupported(stream.isa))
 }

@@ -19,7 +19,7 @@ mod worker_state;
 use super::{Device, Purpose, Refusal, Timing};
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::profile::Machine;
+use crate::profile::{Chain, Machine, Variant};
 use crate::units::{Seconds, four_digits};
 use crate::work::Work;
 use overhead::Call;
@@ -244,10 +244,10 @@ impl Device for Cpu {
         match job.op {
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => self.time_stream(job, repetitions),
             Op::Chain | Op::ChainAdd => {
-                let isa = isa_of(job)?;
+                let Variant::Chain(Chain { isa, threads }) = job.variant else { return Err(foreign(job)) };
                 let kernel = ChainKernel::find(job.op, job.dtype, isa).ok_or_else(|| unsupported(isa))?;
                 self_test::survived(isa).map_err(Refusal::Unsupported)?;
-                let threads = self.active(job)?;
+                let threads = self.active(threads)?;
                 self.time_chain(kernel, threads, repetitions)
             }
             Op::Chase => self.time_chase(job, repetitions),
@@ -275,10 +275,9 @@ fn clock_around(before: Option<f64>) -> Option<f64> {
     before.zip(clock_hz()).map(|(before, after)| before.max(after))
 }
 
-fn isa_of(job: &Job) -> std::result::Result<Isa, Refusal> {
-    let name = job.variant.isa.as_deref().unwrap_or(Isa::Portable.name());
-    let known = Isa::ALL.iter().copied().find(|isa| isa.name() == name);
-    known.ok_or_else(|| Refusal::Unsupported(format!("there are no kernels for {name}")))
+/// The refusal of a job that is done in a way that its routine does not know.
+fn foreign(job: &Job) -> Refusal {
+    Refusal::Unsupported(format!("{} on a CPU is not done as {}", job.op, job.variant.family()))
 }
 
 /// What all threads saw of one pass.

@@ -1,7 +1,7 @@
 //! What one thread of the team has before it: its share of the arrays, its chases, its chains, its clock.
 
-use super::arena::{Arena, huge_share, policy};
-use crate::profile::Pages;
+use super::arena::{Arena, huge_share};
+use roofprobe_kernels::buffer::Pages;
 use roofprobe_kernels::ops::chain::{ChainKernel, ChainState};
 use roofprobe_kernels::ops::chase::{Chase, ChasePattern, LINE_BYTES};
 use roofprobe_kernels::ops::clock::dependent_adds;
@@ -88,7 +88,7 @@ impl WorkerState {
             return Ok(Ready { fresh: false, huge_share });
         }
         let Cycle { bytes, stride_bytes, window_bytes, pages } = cycle;
-        let pattern = ChasePattern { bytes, stride_bytes, window_bytes, pages: policy(pages) };
+        let pattern = ChasePattern { bytes, stride_bytes, window_bytes, pages };
         let chase = Chase::new(pattern, black_box(0xc4a5e + self.index as u64))
             .map_err(|e| format!("a chase over {} KiB could not be laid out: {e}", bytes >> 10))?;
         let huge_share = huge_share(chase.buffer());

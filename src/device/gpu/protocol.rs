@@ -4,7 +4,7 @@
 use super::adapter::Adapter;
 use crate::device::{Refusal, Timing};
 use crate::job::Job;
-use crate::profile::{CeilingId, GpuInfo, GpuProvenance, Variant};
+use crate::profile::{CeilingId, GpuInfo, GpuProvenance, Variant, VariantKeys};
 use crate::units::{Bytes, Flops, Seconds};
 use crate::work::Work;
 use roofprobe_kernels::{Dtype, Op};
@@ -34,7 +34,9 @@ pub(super) struct Task {
     ceiling: CeilingId,
     op: String,
     dtype: String,
-    variant: Variant,
+    /// The family of the variant, and its keys.
+    family: String,
+    variant: VariantKeys,
     pub(super) repetitions: u64,
     /// The length of one submission, as a share of the usual: 0 to 1.
     pub(super) limit: f64,
@@ -87,7 +89,8 @@ impl Task {
             ceiling: job.ceiling.clone(),
             op: job.op.name().to_owned(),
             dtype: job.dtype.name().to_owned(),
-            variant: job.variant.clone(),
+            family: job.variant.family().to_owned(),
+            variant: job.variant.keys(),
             repetitions,
             limit,
         }
@@ -100,7 +103,9 @@ impl Task {
     pub(super) fn job(&self) -> Result<Job, String> {
         let op: Op = self.op.parse().map_err(|_| format!("\"{}\" is no routine", self.op))?;
         let dtype: Dtype = self.dtype.parse().map_err(|_| format!("\"{}\" is no data type", self.dtype))?;
-        Ok(Job { ceiling: self.ceiling.clone(), op, dtype, variant: self.variant.clone() })
+        let variant = Variant::of_family(&self.family, &self.variant);
+        let variant = variant.ok_or_else(|| format!("{} is no variant of \"{}\"", self.variant, self.family))?;
+        Ok(Job { ceiling: self.ceiling.clone(), op, dtype, variant })
     }
 }
 
@@ -175,7 +180,7 @@ pub(super) fn read<T: DeserializeOwned>(line: &str) -> Option<Result<T, String>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::{AccessLayout, MemoryLevel};
+    use crate::profile::{AccessLayout, GpuStream, Launch, MemoryLevel};
 
     fn through<T: Serialize + DeserializeOwned>(message: &T) -> T {
         let line = line(message).unwrap();
@@ -187,7 +192,8 @@ mod tests {
     #[test]
     fn jobs_and_passes_arrive_as_they_were_sent() {
         let variant =
-            Variant { layout: Some(AccessLayout::Blocked), footprint_bytes: Some(1 << 40), ..Variant::default() };
+            GpuStream { footprint_bytes: 1 << 40, workgroup_size: 8, workgroups: 16, layout: AccessLayout::Blocked }
+                .into();
         let job = Job {
             ceiling: CeilingId::memory(MemoryLevel::Vram, Op::Read),
             op: Op::ChainAdd,
@@ -223,6 +229,6 @@ mod tests {
     }
 
     fn job() -> Job {
-        Job { ceiling: CeilingId::overhead(Op::Submit), op: Op::Read, dtype: Dtype::F32, variant: Variant::default() }
+        Job { ceiling: CeilingId::overhead(Op::Submit), op: Op::Read, dtype: Dtype::F32, variant: Launch {}.into() }
     }
 }

@@ -3,7 +3,7 @@
 use super::is_quick;
 use crate::probe::attention::{self, Heads, KV_HEADS, layer_bytes};
 use crate::probe::{PlanInputs, Question, Schedule};
-use crate::profile::{AccessLayout, CeilingId, Effort, GpuClass, GpuInfo, Reduction, Status, Variant};
+use crate::profile::{AccessLayout, CeilingId, Effort, GpuAttention, GpuClass, GpuInfo, Reduction, Status};
 use roofprobe_kernels::{Dtype, Op};
 
 /// Cached tokens: tens of microseconds of reading on the fastest. Where the processor plays the GPU, fewer: it takes milliseconds for each thousand.
@@ -52,19 +52,18 @@ fn question(inputs: PlanInputs, gpu: &GpuInfo, id: CeilingId, (group, head_dim):
     }
     let subgroup = gpu.subgroup_min.filter(|_| gpu.features.iter().any(|feature| feature == "subgroups"));
     let most = if inputs.effort == Effort::Quick { QUICK } else { usize::MAX };
-    let variant = |way: Way| Variant {
-        m: Some(1),
-        heads: Some(group * KV_HEADS),
-        kv_heads: Some(KV_HEADS),
-        head_dim: Some(head_dim),
-        context: Some(context),
-        copies: Some(copies as u32),
-        layout: Some(way.layout),
-        reduction: Some(if way.layout == AccessLayout::Strided { Reduction::Subgroup } else { Reduction::Workgroup }),
-        vector: Some(way.vector),
-        workgroup_size: Some(way.size),
-        workgroups: Some(way.groups),
-        ..Variant::default()
+    let variant = |way: Way| GpuAttention {
+        m: 1,
+        heads: group * KV_HEADS,
+        kv_heads: KV_HEADS,
+        head_dim,
+        context,
+        copies: copies as u32,
+        layout: way.layout,
+        reduction: if way.layout == AccessLayout::Strided { Reduction::Subgroup } else { Reduction::Workgroup },
+        vector: way.vector,
+        workgroup_size: way.size,
+        workgroups: way.groups,
     };
     let variants = ways(software, subgroup, head_dim).into_iter().take(most).map(variant);
     Question::of(id, Op::Attention, Dtype::F16, variants)

@@ -1,7 +1,7 @@
 //! Compute peaks of a GPU: multiply-accumulate chains in registers, of scalars, of vectors and of matrices.
 
 use crate::probe::{PlanInputs, Question};
-use crate::profile::{CeilingId, Effort, GpuClass, GpuInfo, Means, Status, Variant};
+use crate::profile::{CeilingId, Effort, GpuChain, GpuClass, GpuInfo, MatrixChain, Means, Status, Tile};
 use roofprobe_kernels::{Dtype, Op};
 
 /// Invocations in flight: workgroups, and of how many. Hardware hides latencies by numbers.
@@ -52,13 +52,7 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
 
 fn chains(inputs: PlanInputs, dtype: Dtype, software: bool, ways: &[(u32, u32)]) -> Question {
     let (groups, size) = if software { SOFTWARE } else { HARDWARE };
-    let way = |&(vector, chains): &(u32, u32)| Variant {
-        vector: Some(vector),
-        chains: Some(chains),
-        workgroup_size: Some(size),
-        workgroups: Some(groups),
-        ..Variant::default()
-    };
+    let way = |&(vector, chains): &(u32, u32)| GpuChain { vector, chains, workgroup_size: size, workgroups: groups };
     let variants = ways.iter().map(way).take(candidates_max(inputs));
     Question::of(CeilingId::compute(dtype, Means::Best), Op::Chain, dtype, variants)
 }
@@ -66,8 +60,8 @@ fn chains(inputs: PlanInputs, dtype: Dtype, software: bool, ways: &[(u32, u32)])
 /// Of every listed shape of f16 factors and f32 sums that there is a shader for.
 fn matrices(inputs: PlanInputs, gpu: &GpuInfo, software: bool) -> Question {
     let id = CeilingId::compute(Dtype::F16, Means::CooperativeMatrix);
-    let listed = |tile: &&str| gpu.cooperative_matrices.contains(&format!("{tile} f16 f32"));
-    let tiles: Vec<&str> = ["16x16x16", "8x8x8"].into_iter().filter(listed).collect();
+    let listed = |tile: &Tile| gpu.cooperative_matrices.contains(&format!("{tile} f16 f32"));
+    let tiles: Vec<Tile> = [16, 8].map(Tile::cube).into_iter().filter(listed).collect();
     if tiles.is_empty() {
         let reason = "this GPU lists no cooperative matrices of 16x16x16 or 8x8x8 f16 f32";
         return Question::unasked(id, Status::Unsupported, reason);
@@ -75,13 +69,7 @@ fn matrices(inputs: PlanInputs, gpu: &GpuInfo, software: bool) -> Question {
     let (groups, subgroups) = if software { SOFTWARE_TILES } else { HARDWARE_TILES };
     let size = gpu.subgroup_max.unwrap_or(32) * subgroups;
     let ways = TILES.iter().flat_map(|&chains| tiles.iter().map(move |tile| (chains, tile)));
-    let way = |(chains, tile): (u32, &&str)| Variant {
-        tile: Some((*tile).to_owned()),
-        chains: Some(chains),
-        workgroup_size: Some(size),
-        workgroups: Some(groups),
-        ..Variant::default()
-    };
+    let way = |(chains, &tile): (u32, &Tile)| MatrixChain { tile, chains, workgroup_size: size, workgroups: groups };
     Question::of(id, Op::Chain, Dtype::F16, ways.map(way).take(candidates_max(inputs)))
 }
 

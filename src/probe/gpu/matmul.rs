@@ -4,7 +4,7 @@ use super::{is_quick, is_software, limits};
 use crate::probe::matmul::{self, K, MANY_TOKENS, N_MANY};
 use crate::probe::memory::{self, CACHE_MULTIPLE_MIN};
 use crate::probe::{PlanInputs, Question, Schedule};
-use crate::profile::{AccessLayout, CeilingId, Effort, Reduction, Status, Variant};
+use crate::profile::{AccessLayout, CeilingId, Effort, GpuMatmul, Reduction, Status, Tile};
 use roofprobe_kernels::{Dtype, Op};
 
 /// So many are few for a tile: a matrix of weights has to be read for them all the same.
@@ -47,7 +47,7 @@ fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
         Ok(extents) => extents,
         Err(reason) => return Question::unasked(id, Status::Skipped, reason),
     };
-    let sized = |way| Variant { m: Some(m), n: Some(n), k: Some(k), copies: Some(copies), ..way };
+    let sized = |way| GpuMatmul { m, n, k, copies, ..way };
     Question::of(id, Op::Matmul, weights, ways(inputs, m).into_iter().map(sized))
 }
 
@@ -90,7 +90,7 @@ fn extents(inputs: PlanInputs, weights: Dtype, m: u64) -> Result<Extents, String
 }
 
 /// The ways to do it, the expected winner of the adapter's class first.
-fn ways(inputs: PlanInputs, m: u64) -> Vec<Variant> {
+fn ways(inputs: PlanInputs, m: u64) -> Vec<GpuMatmul> {
     let software = is_software(inputs.machine);
     let (own, other) = match (software, m < MANY_TOKENS) {
         (true, true) => (alone(m), together(inputs, m)),
@@ -106,7 +106,7 @@ fn ways(inputs: PlanInputs, m: u64) -> Vec<Variant> {
         }
     };
     let limits = limits(inputs.machine);
-    let fits = |variant: &Variant| variant.workgroup_size.is_some_and(|size| size <= limits.workgroup_invocations);
+    let fits = |way: &GpuMatmul| way.workgroup_size <= limits.workgroup_invocations;
     let quick = is_quick(inputs);
     let most = match (quick, software) {
         (true, _) => CANDIDATES_QUICK,
@@ -125,8 +125,8 @@ fn ways(inputs: PlanInputs, m: u64) -> Vec<Variant> {
 }
 
 /// One invocation for whole rows of weights. Several rows spare reads of the tokens.
-fn alone(m: u64) -> Vec<Variant> {
-    let way = |size, columns| Variant {
+fn alone(m: u64) -> Vec<GpuMatmul> {
+    let way = |size, columns| GpuMatmul {
         layout: Some(AccessLayout::Contiguous),
         reduction: Some(Reduction::Invocation),
         ..tile(m, columns, size)
@@ -135,23 +135,23 @@ fn alone(m: u64) -> Vec<Variant> {
 }
 
 /// A workgroup for each row of weights, or for a few.
-fn together(inputs: PlanInputs, m: u64) -> Vec<Variant> {
+fn together(inputs: PlanInputs, m: u64) -> Vec<GpuMatmul> {
     [(64, 2), (32, 1), (128, 1), (256, 1), (32, 4)].map(|(size, columns)| strided(inputs, size, m, columns)).into()
 }
 
-fn strided(inputs: PlanInputs, size: u32, rows: u64, columns: u64) -> Variant {
+fn strided(inputs: PlanInputs, size: u32, rows: u64, columns: u64) -> GpuMatmul {
     let has_subgroups =
         inputs.machine.device.gpu.as_ref().is_some_and(|gpu| gpu.features.iter().any(|name| name == "subgroups"));
     let reduction = if has_subgroups { Reduction::Subgroup } else { Reduction::Workgroup };
-    Variant { layout: Some(AccessLayout::Strided), reduction: Some(reduction), ..tile(rows, columns, size) }
+    GpuMatmul { layout: Some(AccessLayout::Strided), reduction: Some(reduction), ..tile(rows, columns, size) }
 }
 
 /// Rows and columns of an invocation's tile, and invocations of a workgroup.
-type Tile = (u64, u64, u32);
+type Sizes = (u64, u64, u32);
 
 /// Operands pass through workgroup memory: squares of 8 or 16 invocations a side.
-fn staged(m: u64) -> Vec<Variant> {
-    const TILES: [Tile; 10] = [
+fn staged(m: u64) -> Vec<GpuMatmul> {
+    const TILES: [Sizes; 10] = [
         (8, 8, 64),
         (8, 8, 256),
         (4, 8, 256),
@@ -167,24 +167,27 @@ fn staged(m: u64) -> Vec<Variant> {
 }
 
 /// Each invocation decodes for itself.
-fn unstaged(m: u64) -> Vec<Variant> {
-    const TILES: [Tile; 5] = [(8, 8, 64), (4, 8, 64), (8, 4, 64), (2, 8, 64), (2, 4, 64)];
+fn unstaged(m: u64) -> Vec<GpuMatmul> {
+    const TILES: [Sizes; 5] = [(8, 8, 64), (4, 8, 64), (8, 4, 64), (2, 8, 64), (2, 4, 64)];
     filled(false, m, &TILES)
 }
 
 /// The tiles of `tiles` that so many tokens fill.
-fn filled(staged: bool, m: u64, tiles: &[Tile]) -> Vec<Variant> {
-    let rows_of_workgroup = |&(rows, _, size): &Tile| rows * u64::from(size.isqrt());
+fn filled(staged: bool, m: u64, tiles: &[Sizes]) -> Vec<GpuMatmul> {
+    let rows_of_workgroup = |&(rows, _, size): &Sizes| rows * u64::from(size.isqrt());
     let fill = tiles.iter().copied().filter(|tile| rows_of_workgroup(tile) <= m);
     fill.map(|(rows, columns, size)| tiled(staged, rows, columns, size)).collect()
 }
 
-fn tiled(staged: bool, rows: u64, columns: u64, size: u32) -> Variant {
-    Variant { staged: Some(staged), ..tile(rows, columns, size) }
+fn tiled(staged: bool, rows: u64, columns: u64, size: u32) -> GpuMatmul {
+    GpuMatmul { staged: Some(staged), ..tile(rows, columns, size) }
 }
 
-fn tile(rows: u64, columns: u64, size: u32) -> Variant {
-    Variant { tile: Some(format!("{rows}x{columns}")), workgroup_size: Some(size), ..Variant::default() }
+/// That tile and workgroup; the extents and the rest are the caller's.
+fn tile(rows: u64, columns: u64, size: u32) -> GpuMatmul {
+    let tile = Tile::of(rows as u32, columns as u32);
+    let (m, n, k, copies, layout, reduction, staged) = (0, 0, 0, 0, None, None, None);
+    GpuMatmul { m, n, k, copies, tile, workgroup_size: size, layout, reduction, staged }
 }
 
 #[cfg(test)]
@@ -220,9 +223,9 @@ mod tests {
             let software = class == GpuClass::Software;
             for question in asked(&machine(class), Effort::Standard).iter().filter(|q| !q.candidates.is_empty()) {
                 // Whether an invocation stays for itself, as suits software.
-                let alone = |job: &Job| match job.variant.staged {
+                let alone = |job: &Job| match job.variant.keys().staged {
                     Some(staged) => !staged,
-                    None => job.variant.layout == Some(AccessLayout::Contiguous),
+                    None => job.variant.keys().layout == Some(AccessLayout::Contiguous),
                 };
                 assert_eq!(alone(&question.candidates[0]), software, "{}", question.id);
                 assert!(question.candidates.iter().any(|job| alone(job) != software), "{}", question.id);
@@ -236,7 +239,8 @@ mod tests {
         let machine = machine(GpuClass::Discrete);
         let jobs = asked(&machine, Effort::Standard).into_iter().flat_map(|question| question.candidates);
         for job in jobs {
-            let [n, k, copies] = [job.variant.n, job.variant.k, job.variant.copies.map(u64::from)].map(Option::unwrap);
+            let keys = job.variant.keys();
+            let [n, k, copies] = [keys.n, keys.k, keys.copies.map(u64::from)].map(Option::unwrap);
             let matrix = job.dtype.bytes(u128::from(n * k)).unwrap();
             assert!(matrix * u128::from(copies) >= 4 * (32 << 20), "{job}");
             assert!(matrix < u128::from(limits(&machine).binding_bytes), "{job}");
@@ -248,7 +252,7 @@ mod tests {
         let mut machine = machine(GpuClass::Discrete);
         let asks = |machine: &Machine| {
             let mut jobs = asked(machine, Effort::Standard).into_iter().flat_map(|question| question.candidates);
-            jobs.any(|job| job.variant.reduction == Some(Reduction::Subgroup))
+            jobs.any(|job| job.variant.keys().reduction == Some(Reduction::Subgroup))
         };
         assert!(asks(&machine));
         machine.device.gpu.as_mut().unwrap().features.clear();

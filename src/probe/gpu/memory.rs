@@ -7,7 +7,7 @@ use crate::probe::levels::{levels, resident_id};
 use crate::probe::memory::{self, ARRAYS, CACHE_MULTIPLE_MIN, arrays, cache_bytes};
 use crate::probe::{CurveQuestion, PlanInputs, Question, Schedule, jobs};
 use crate::profile::{
-    AccessLayout, CeilingId, CurveAxis, Effort, Flag, GpuClass, Machine, MemoryLevel, Status, Variant,
+    AccessLayout, CeilingId, CurveAxis, Effort, Flag, GpuClass, GpuStream, Machine, MemoryLevel, Status, WorkgroupRead,
 };
 use roofprobe_kernels::ops::stream::OPS;
 use roofprobe_kernels::{Dtype, Op};
@@ -78,7 +78,7 @@ pub(super) fn resident(machine: &Machine, effort: Effort) -> CurveQuestion {
     let (size, groups, layout) = way_of_curve(machine);
     let sizes = (0..).map(|step| RESIDENT_BYTES_MIN as f64 * (f64::from(step) / per_octave).exp2());
     let sizes = sizes.map(|bytes| (bytes / 4096.0).round() as u64 * 4096).take_while(|&bytes| bytes <= most);
-    let variant = |footprint| Variant { footprint_bytes: Some(footprint), ..divided(size, groups, layout) };
+    let variant = |footprint| divided(footprint, size, groups, layout);
     let asked = curve(resident_id(), Op::Read, CurveAxis::FootprintBytes, sizes.map(variant));
     CurveQuestion { points: asked.points.into_iter().map(|job| Job { dtype: Dtype::F32, ..job }).collect(), ..asked }
 }
@@ -134,14 +134,12 @@ fn way_of_curve(machine: &Machine) -> Way {
 
 fn streams(id: &CeilingId, inputs: PlanInputs, op: Op, array: u64, ways: &[Way]) -> Vec<Job> {
     let most = limits(inputs.machine).workgroups_per_dimension;
-    let footprint_bytes = Some(array * arrays(op));
-    let variant =
-        |&(size, groups, layout): &Way| Variant { footprint_bytes, ..divided(size, groups.min(most), layout) };
+    let variant = |&(size, groups, layout): &Way| divided(array * arrays(op), size, groups.min(most), layout);
     jobs(id, op, Dtype::F32, ways.iter().map(variant))
 }
 
-fn divided(size: u32, groups: u32, layout: AccessLayout) -> Variant {
-    Variant { workgroup_size: Some(size), workgroups: Some(groups), layout: Some(layout), ..Variant::default() }
+fn divided(footprint_bytes: u64, workgroup_size: u32, workgroups: u32, layout: AccessLayout) -> GpuStream {
+    GpuStream { footprint_bytes, workgroup_size, workgroups, layout }
 }
 
 fn workgroup(inputs: PlanInputs) -> Question {
@@ -153,11 +151,10 @@ fn workgroup(inputs: PlanInputs) -> Question {
         &[(256, 2048), (128, 4096), (512, 1024)]
     };
     let count = if is_quick(inputs) { 2 } else { ways.len() };
-    let variant = |&(size, groups): &(u32, u32)| Variant {
-        workgroup_size: Some(size),
-        workgroups: Some(groups),
-        footprint_bytes: Some(bytes),
-        ..Variant::default()
+    let variant = |&(workgroup_size, workgroups): &(u32, u32)| WorkgroupRead {
+        footprint_bytes: bytes,
+        workgroup_size,
+        workgroups,
     };
     let allowed = ways[..count].iter().filter(|(size, _)| *size <= limits.workgroup_invocations);
     Question::of(CeilingId::memory(MemoryLevel::Workgroup, Op::Read), Op::Read, Dtype::F32, allowed.map(variant))

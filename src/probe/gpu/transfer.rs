@@ -2,7 +2,7 @@
 
 use super::{is_software, limits};
 use crate::probe::{PlanInputs, Question};
-use crate::profile::{CeilingId, Variant};
+use crate::profile::{CeilingId, Transfer};
 use roofprobe_kernels::{Dtype, Op};
 
 /// Bytes of one transfer: a matrix of weights.
@@ -14,7 +14,6 @@ const BYTES_SOFTWARE: u64 = 16 << 20;
 pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     let bytes = if is_software(inputs.machine) { BYTES_SOFTWARE } else { BYTES };
     let bytes = bytes.min(limits(inputs.machine).buffer_bytes);
-    let variant = || Variant { footprint_bytes: Some(bytes), ..Variant::default() };
-    let question = |op| Question::of(CeilingId::transfer(op), op, Dtype::I8, [variant()]);
+    let question = |op| Question::of(CeilingId::transfer(op), op, Dtype::I8, [Transfer { footprint_bytes: bytes }]);
     [Op::Upload, Op::Download].map(question).into()
 }

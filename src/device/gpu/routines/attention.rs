@@ -2,14 +2,14 @@
 //!
 //! A copy of the cache stands for a layer: every repetition reads the next one, so that no cache of the GPU holds it.
 
-use super::routine::{Dispatch, Routine, SharedBuffers};
+use super::routine::{Dispatch, Routine, SharedBuffers, foreign};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::{BufferSlice, Pipeline};
 use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
-use crate::profile::AccessLayout;
+use crate::profile::{AccessLayout, Variant};
 use crate::units::{Bytes, Flops};
 use crate::work::Work;
 use roofprobe_kernels::Op;
@@ -65,17 +65,17 @@ struct Spec {
 impl Spec {
     fn of(job: &Job) -> Result<Spec, Refusal> {
         let missing = |what: &str| Refusal::Skipped(format!("the job names no {what}"));
-        let extent = |value: Option<u64>, what: &str| {
-            value.filter(|&n| n > 0 && u32::try_from(n).is_ok()).ok_or_else(|| missing(what))
+        let extent = |value: u64, what: &str| {
+            Some(value).filter(|&n| n > 0 && u32::try_from(n).is_ok()).ok_or_else(|| missing(what))
         };
-        let count = |value: Option<u32>, what: &str| value.filter(|&n| n > 0).ok_or_else(|| missing(what));
-        let variant = &job.variant;
+        let count = |value: u32, what: &str| Some(value).filter(|&n| n > 0).ok_or_else(|| missing(what));
+        let Variant::GpuAttention(variant) = &job.variant else { return Err(foreign(job)) };
         let (heads, kv_heads) = (extent(variant.heads, "heads")?, extent(variant.kv_heads, "kv_heads")?);
         if !heads.is_multiple_of(kv_heads) {
             let reason = format!("{heads} query heads do not share {kv_heads} key/value heads evenly");
             return Err(Refusal::Skipped(reason));
         }
-        if variant.m.is_some_and(|tokens| tokens != 1) {
+        if variant.m != 1 {
             return Err(Refusal::Unsupported("there is no shader for the attention of several tokens".to_owned()));
         }
         let spec = Spec {
@@ -85,9 +85,9 @@ impl Spec {
                 context: extent(variant.context, "context")? as usize,
             },
             kv_heads,
-            copies: u64::from(variant.copies.unwrap_or(1).max(1)),
-            layout: variant.layout.unwrap_or(AccessLayout::Contiguous),
-            vector: variant.vector.unwrap_or(VECTOR_HALVES),
+            copies: u64::from(variant.copies.max(1)),
+            layout: variant.layout,
+            vector: variant.vector,
             size: count(variant.workgroup_size, "workgroup size")?,
             groups: count(variant.workgroups, "number of workgroups")?,
         };

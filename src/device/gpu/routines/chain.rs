@@ -1,12 +1,13 @@
 //! Multiply-accumulate chains in registers: the peaks of a GPU's arithmetic.
 
-use super::routine::{Dispatch, Routine, SharedBuffers, folded, named, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, folded, foreign, named, slots};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::BufferSlice;
 use crate::device::gpu::shader::{Access, Program, Shader, each_chain, shader};
 use crate::job::Job;
+use crate::profile::Variant;
 use crate::work::Work;
 use roofprobe_kernels::reference::gpu_chain::{CONSTANTS, GpuChains, LANES, Rounding};
 use roofprobe_kernels::{Dtype, Op, Shape};
@@ -48,10 +49,10 @@ struct Spec {
 
 impl Spec {
     fn of(job: &Job) -> Result<Spec, Refusal> {
-        let variant = &job.variant;
+        let Variant::GpuChain(variant) = &job.variant else { return Err(foreign(job)) };
         let spec = Spec {
             dtype: job.dtype,
-            vector: variant.vector.unwrap_or(1),
+            vector: variant.vector,
             chains: named(variant.chains, "chains")?,
             size: named(variant.workgroup_size, "workgroup size")?,
             groups: named(variant.workgroups, "number of workgroups")?,
@@ -182,7 +183,7 @@ impl Chain {
 
 impl Routine for Chain {
     fn takes(job: &Job) -> bool {
-        job.op == Op::Chain && job.variant.tile.is_none()
+        matches!(job.variant, Variant::GpuChain(_))
     }
 
     fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {

@@ -1,6 +1,6 @@
 //! Reads of workgroup memory.
 
-use super::routine::{Dispatch, Routine, SharedBuffers, checksum, skipped, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, checksum, foreign, skipped, slots};
 use super::stream::{Division, FOLD_MAX, VECTOR_BYTES};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
@@ -8,6 +8,7 @@ use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::BufferSlice;
 use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
+use crate::profile::Variant;
 use crate::work::Work;
 use roofprobe_kernels::reference::Random;
 use roofprobe_kernels::{Dtype, Op, Shape};
@@ -37,8 +38,8 @@ pub(super) fn program(workgroup_size: u32, vectors: u32) -> Program {
 
 /// Vectors that `job` reads: its footprint is the workgroup memory of one workgroup.
 fn vectors(job: &Job) -> Result<u32, Refusal> {
-    let footprint = job.variant.footprint_bytes.ok_or_else(|| skipped("the job names no footprint"))?;
-    Ok(u32::try_from(footprint / VECTOR_BYTES).unwrap_or(0))
+    let Variant::WorkgroupRead(read) = &job.variant else { return Err(foreign(job)) };
+    Ok(u32::try_from(read.footprint_bytes / VECTOR_BYTES).unwrap_or(0))
 }
 
 /// A read of workgroup memory made ready.
@@ -51,9 +52,8 @@ pub(super) struct WorkgroupRead {
 }
 
 impl Routine for WorkgroupRead {
-    /// Only streams over arrays have a layout.
     fn takes(job: &Job) -> bool {
-        job.op == Op::Read && job.variant.layout.is_none()
+        job.op == Op::Read && matches!(job.variant, Variant::WorkgroupRead(_))
     }
 
     fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {

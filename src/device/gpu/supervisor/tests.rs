@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::device::gpu::protocol;
-use crate::profile::{GpuClass, GpuInfo, GpuLimits, GpuProvenance, Variant};
+use crate::profile::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 use crate::units::Seconds;
 use crate::work::Work;
 use roofprobe_kernels::{Dtype, Op};
@@ -105,7 +105,7 @@ fn job(ceiling: &str) -> Job {
         ceiling: format!("memory.{ceiling}").parse().unwrap(),
         op: Op::Read,
         dtype: Dtype::F32,
-        variant: Variant::default(),
+        variant: crate::profile::Launch {}.into(),
     }
 }
 

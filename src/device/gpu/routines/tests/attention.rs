@@ -1,7 +1,7 @@
 //! Attention to caches of every shape, read by all ways, in one part and in many.
 
 use super::*;
-use crate::profile::AccessLayout;
+use crate::profile::{AccessLayout, GpuAttention, Reduction};
 
 #[derive(Clone, Copy)]
 struct Shape {
@@ -12,18 +12,18 @@ struct Shape {
 }
 
 fn attention(shape: Shape, layout: AccessLayout, vector: u32, size: u32, groups: u32) -> Job {
-    let variant = Variant {
-        m: Some(1),
-        heads: Some(shape.group * shape.kv_heads),
-        kv_heads: Some(shape.kv_heads),
-        head_dim: Some(shape.head_dim),
-        context: Some(shape.context),
-        copies: Some(3),
-        layout: Some(layout),
-        vector: Some(vector),
-        workgroup_size: Some(size),
-        workgroups: Some(groups),
-        ..Variant::default()
+    let variant = GpuAttention {
+        m: 1,
+        heads: shape.group * shape.kv_heads,
+        kv_heads: shape.kv_heads,
+        head_dim: shape.head_dim,
+        context: shape.context,
+        copies: 3,
+        layout,
+        reduction: Reduction::Workgroup,
+        vector,
+        workgroup_size: size,
+        workgroups: groups,
     };
     job("attention.f16.decode", Op::Attention, Dtype::F16, variant)
 }

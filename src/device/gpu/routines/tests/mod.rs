@@ -42,8 +42,8 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn job(ceiling: &str, op: Op, dtype: Dtype, variant: Variant) -> Job {
-    Job { ceiling: ceiling.parse().unwrap(), op, dtype, variant }
+fn job(ceiling: &str, op: Op, dtype: Dtype, variant: impl Into<Variant>) -> Job {
+    Job { ceiling: ceiling.parse().unwrap(), op, dtype, variant: variant.into() }
 }
 
 /// The pass; `None` where the adapter lacks something.
