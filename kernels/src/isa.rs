@@ -1,4 +1,4 @@
-//! Instruction sets: one line each. What there is for them stands in `registry`.
+//! Instruction sets: one line each. What there is for them stands in `arch`.
 
 use crate::named::named_enum;
 

@@ -1,8 +1,8 @@
 //! The measuring kernels of roofprobe.
 //!
 //! For whoever asks "what is being timed": every routine is written once, in [`ops`], over the vocabulary in `simd`. An
-//! instruction set in `arch` implements the vocabulary and lists the routines that it has; `registry` lists the instruction
-//! sets. Each routine carries its exact cost on its label ([`op`], [`dtype`]), and each is held against the oracle in
+//! instruction set in `arch` implements the vocabulary and lists the routines that it has; `registry` looks them up for each
+//! instruction set. Each routine carries its exact cost on its label ([`op`], [`dtype`]), and each is held against the oracle in
 //! [`mod@reference`]. There is no clock, no I/O and no thread here.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 

@@ -1,6 +1,7 @@
-//! The registry: every instruction set with what there is for it. It stands above the algorithms and the instruction sets.
+//! The registry: what there is for an instruction set, and which kernels this CPU can run. It stands above the algorithms and
+//! the instruction sets.
 
-use crate::arch::{amx, avx2, avx512, neon, portable, sse2};
+use crate::arch::ALL;
 use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::op::Op;
@@ -9,29 +10,6 @@ use crate::ops::attention::AttentionKernel;
 use crate::ops::chain::ChainKernel;
 use crate::ops::matmul::{MatmulEntry, MatmulKernel};
 use crate::ops::stream::{Stores, StreamEntry, StreamKernel, Ways};
-
-/// The kernels of every instruction set, also of other architectures, in the order of [`Isa::ALL`].
-const REGISTRY: [&Kernels; Isa::ALL.len()] = [
-    &portable::KERNELS,
-    &sse2::KERNELS,
-    &avx2::KERNELS,
-    &avx2::VNNI_KERNELS,
-    &avx512::KERNELS,
-    &avx512::VNNI_KERNELS,
-    &avx512::BF16_KERNELS,
-    &avx512::FP16_KERNELS,
-    &amx::BF16_KERNELS,
-    &amx::INT8_KERNELS,
-    &neon::KERNELS,
-];
-
-const _: () = {
-    let mut index = 0;
-    while index < REGISTRY.len() {
-        assert!(REGISTRY[index].isa as usize == index, "the registry's order is that of Isa::ALL");
-        index += 1;
-    }
-};
 
 impl Kernels {
     fn streams(&self) -> impl Iterator<Item = &'static StreamEntry> + use<> {
@@ -49,13 +27,13 @@ impl Kernels {
 
 /// The tables of those instruction sets that this CPU, under this operating system, runs.
 fn available() -> impl Iterator<Item = &'static Kernels> {
-    REGISTRY.into_iter().filter(|kernels| (kernels.available)())
+    ALL.into_iter().filter(|kernels| (kernels.available)())
 }
 
 impl Isa {
     /// What there is for it.
     fn kernels(self) -> &'static Kernels {
-        REGISTRY[self as usize]
+        ALL[self as usize]
     }
 
     /// The architecture it belongs to, named as `std::env::consts::ARCH`; `None` for portable code.
