@@ -7,7 +7,8 @@
 use roofprobe::device::cpu::Cpu;
 use roofprobe::device::{Device, Purpose};
 use roofprobe::job::Job;
-use roofprobe::profile::{CeilingId, Means, Pages, Variant};
+use roofprobe::profile::{CeilingId, Chain, Matmul, Means};
+use roofprobe_kernels::buffer::Pages;
 use roofprobe_kernels::{Dtype, Isa, Op};
 use std::time::{Duration, Instant};
 
@@ -28,27 +29,29 @@ fn main() {
     let threads = cpu.machine().environment.threads;
     let isa = |has: &dyn Fn(Isa) -> bool| {
         let isa = Isa::ALL.iter().rev().find(|isa| isa.available() && has(**isa));
-        Some(isa.unwrap_or_else(|| panic!("no instruction set here has {dtype}")).name().to_owned())
+        *isa.unwrap_or_else(|| panic!("no instruction set here has {dtype}"))
     };
     let chain_dtype = if dtype == Dtype::F16 { Dtype::F32 } else { dtype };
-    let variant = Variant { threads: Some(threads), pages: Some(Pages::Huge), ..Variant::default() };
     let product = Job {
         ceiling: CeilingId::matmul(dtype, size),
         op: Op::Matmul,
         dtype,
-        variant: Variant {
+        variant: Matmul {
             isa: isa(&|isa| isa.has_matmul(dtype)),
-            m: Some(size),
-            n: Some(size),
-            k: Some(size),
-            ..variant.clone()
-        },
+            threads,
+            pages: Pages::Huge,
+            m: size,
+            n: size,
+            k: size,
+            copies: 1,
+        }
+        .into(),
     };
     let chain = Job {
         ceiling: CeilingId::compute(chain_dtype, Means::Best),
         op: Op::Chain,
         dtype: chain_dtype,
-        variant: Variant { isa: isa(&|isa| isa.has_chain(chain_dtype)), ..variant },
+        variant: Chain { isa: isa(&|isa| isa.has_chain(chain_dtype)), threads }.into(),
     };
     let mut rate = |job: &Job, repetitions: u64| {
         let pass = cpu.time(job, repetitions, Purpose::Sample).unwrap_or_else(|refusal| panic!("{job}: {refusal:?}"));

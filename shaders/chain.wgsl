@@ -6,8 +6,6 @@ alias value = real;
 struct Params {
     rounds: u32,
     rotation: u32,
-    unused_1: u32,
-    unused_2: u32,
 }
 
 // Invocations of a workgroup.

@@ -6,8 +6,6 @@ struct Params {
     rounds: u32,
     // Subgroups of a workgroup that the sums have room for.
     subgroups: u32,
-    unused_1: u32,
-    unused_2: u32,
 }
 
 // Invocations of a workgroup.

@@ -14,9 +14,6 @@ struct Params {
     row: u32,
     // From one token to the next, in vectors of four.
     token: u32,
-    unused_1: u32,
-    unused_2: u32,
-    unused_3: u32,
 }
 
 // Invocations of a workgroup, along columns and along rows of C.

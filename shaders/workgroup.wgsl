@@ -4,7 +4,6 @@ struct Params {
     reads: u32,
     rounds: u32,
     rotation: u32,
-    unused: u32,
 }
 
 // Invocations of a workgroup.

@@ -10,7 +10,7 @@
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, NamedProfile, PhaseResult, ProfileFacts, Query, RoofKind, common_roof, evaluate};
 use crate::model::{Model, Phase};
-use crate::profile::{Ceiling, CeilingId, Family, IdKind, MemoryLevel, Profile, Status, Unit, Variant};
+use crate::profile::{Ceiling, CeilingId, Family, IdKind, MemoryLevel, Profile, Status, Unit, VariantKeys};
 use crate::roofline::{Note, Resource};
 use serde::Serialize;
 
@@ -102,8 +102,8 @@ impl Extents {
     pub const NAMES: [&'static str; 7] = ["m", "n", "k", "heads", "kv_heads", "head_dim", "context"];
 
     /// Those of a variant, where it has any.
-    fn of(variant: &Variant) -> Option<Extents> {
-        let &Variant { m, n, k, heads, kv_heads, head_dim, context, .. } = variant;
+    fn of(variant: &VariantKeys) -> Option<Extents> {
+        let &VariantKeys { m, n, k, heads, kv_heads, head_dim, context, .. } = variant;
         let extents = Extents { m, n, k, heads, kv_heads, head_dim, context };
         (extents != Extents::default()).then_some(extents)
     }
@@ -174,12 +174,12 @@ pub struct PhaseComparison {
     /// Keys that its last token sees, itself included.
     pub context: u64,
     /// One entry per profile.
-    pub entries: Vec<Speed>,
+    pub entries: Vec<ComparedSpeed>,
 }
 
 /// The upper bound of a phase's speed on one profile.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Speed {
+pub struct ComparedSpeed {
     /// Tokens per second, all sequences together.
     pub tokens_per_s: f64,
     /// The same at the ends of the ceilings' intervals; none where the ceilings that bind have none.
@@ -349,7 +349,7 @@ fn phase_comparison(phase: Phase, results: &[Evaluation]) -> Option<PhaseCompari
         value: result.speed.tokens_per_s,
         interval: result.speed.tokens_per_s_interval,
     };
-    let speed = |(place, result): (usize, &&PhaseResult)| Speed {
+    let speed = |(place, result): (usize, &&PhaseResult)| ComparedSpeed {
         tokens_per_s: result.speed.tokens_per_s,
         tokens_per_s_interval: figure(result).interval,
         bound: result.speed.bound,

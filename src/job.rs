@@ -1,6 +1,6 @@
 //! A job: one experiment that a device can be asked to time.
 
-use crate::profile::{CeilingId, Variant};
+use crate::profile::{CeilingId, Variant, VariantKeys};
 use roofprobe_kernels::{Dtype, Op};
 use std::fmt;
 
@@ -21,12 +21,18 @@ impl fmt::Display for Job {
     /// A path-like name, such as `memory.dram.copy/avx2/nontemporal/huge/2t`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.ceiling.as_str())?;
-        write_variant(&self.variant, "/", f)
+        write_variant(&self.variant.keys(), "/", f)
     }
 }
 
 impl fmt::Display for Variant {
     /// The words that distinguish one variant from another, such as `avx2 nontemporal huge 2t`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.keys().fmt(f)
+    }
+}
+
+impl fmt::Display for VariantKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut words = String::new();
         write_variant(self, " ", &mut words)?;
@@ -34,12 +40,12 @@ impl fmt::Display for Variant {
     }
 }
 
-fn write_variant(variant: &Variant, separator: &str, out: &mut impl fmt::Write) -> fmt::Result {
+fn write_variant(variant: &VariantKeys, separator: &str, out: &mut impl fmt::Write) -> fmt::Result {
     let shape = [variant.m, variant.n, variant.k].map(|extent| extent.map_or("-".to_owned(), |n| n.to_string()));
     let words = [
-        variant.isa.clone(),
+        variant.isa.as_ref().map(ToString::to_string),
         variant.stores.map(|stores| stores.name().to_owned()),
-        variant.tile.clone(),
+        variant.tile.as_ref().map(ToString::to_string),
         variant.layout.map(|layout| layout.name().to_owned()),
         variant.vector.map(|elements| format!("vec{elements}")),
         variant.chains.map(|chains| format!("{chains}chains")),

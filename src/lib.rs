@@ -1,4 +1,4 @@
-//! roofprobe measures what a device can really do, and tells what a language model can hope for on it.
+//! roofprobe measures what a device can do, and predicts how fast a language model runs on it.
 //!
 //! Two wings meet at one waist. The **supply** wing ([`probe`], [`device`], [`sample`]) divides known [`work`] by
 //! measured time and writes ceilings into a [`profile`]. The **demand** wing ([`model`], [`roofline`], [`potential`])

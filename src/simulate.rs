@@ -4,11 +4,11 @@
 //! their order. A measurement of it therefore comes to the very profile it was made from; that property tests sampling,
 //! statistics, conclusions and TOML together, without hardware and without a clock.
 
-use crate::device::{Device, Pass, Purpose, Refusal};
+use crate::device::{Device, Purpose, Refusal, Timing};
 use crate::error::Error;
 use crate::job::Job;
 use crate::probe::Question;
-use crate::profile::{Ceiling, Curve, Flag, Machine, Profile, Status, Unit};
+use crate::profile::{Ceiling, Curve, Flag, Machine, Profile, Status, Unit, Variant};
 use crate::units::{Bytes, Flops, Seconds};
 use crate::work::Work;
 use std::collections::HashMap;
@@ -43,13 +43,14 @@ impl Simulated {
         Ok(ceiling)
     }
 
-    fn time_ceiling(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Pass, Refusal> {
+    fn time_ceiling(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Timing, Refusal> {
         let next = self.replayed.get(job).copied().unwrap_or(0);
         let ceiling = self.ceiling(job)?;
         let unknown = || Refusal::Unsupported(format!("the simulated profile has no {job}"));
         let (best, unit) = ceiling.value().ok_or_else(unknown)?;
-        let tried = ceiling.trials.iter().find(|trial| trial.variant == job.variant).map(|trial| trial.value);
-        let won = ceiling.variant.as_ref().is_none_or(|variant| *variant == job.variant);
+        let keys = job.variant.keys();
+        let tried = ceiling.trials.iter().find(|trial| trial.variant == keys).map(|trial| trial.value);
+        let won = ceiling.variant.as_ref().is_none_or(|variant| *variant == keys);
         let value = match purpose {
             Purpose::Warm | Purpose::Trial => tried.or(won.then_some(best)).ok_or_else(unknown)?,
             // A quoted ceiling has no samples: its value is the one there is.
@@ -58,7 +59,7 @@ impl Simulated {
         };
         // The second figure is to the value as the two kinds of work of every pass are to each other.
         let second = ceiling.second().map_or(0.0, |(second, _)| value * second / best);
-        let pass = Pass {
+        let pass = Timing {
             clock_hz: ceiling.clock_ghz.map(|ghz| ghz * 1e9),
             huge_share: ceiling.huge_share,
             note: note(&ceiling.flags, next),
@@ -68,13 +69,14 @@ impl Simulated {
         Ok(pass)
     }
 
-    fn time_point(&mut self, curve: &Curve, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Pass, Refusal> {
+    fn time_point(&mut self, curve: &Curve, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Timing, Refusal> {
         refused(curve.status, curve.reason.as_deref())?;
         let next = self.replayed.get(job).copied().unwrap_or(0);
         let unknown = || Refusal::Unsupported(format!("the simulated profile has no {job}"));
         let (values, unit) = curve.values().ok_or_else(unknown)?;
         let (axis, places) = curve.axis().ok_or_else(unknown)?;
-        let at = axis.of(&job.variant).and_then(|place| places.binary_search(&place).ok()).ok_or_else(unknown)?;
+        let at =
+            axis.of(&job.variant.keys()).and_then(|place| places.binary_search(&place).ok()).ok_or_else(unknown)?;
         let value = match (purpose, curve.sample_values.get(at)) {
             (Purpose::Warm | Purpose::Trial, _) => values[at],
             (Purpose::Sample, None) if next == 0 => values[at],
@@ -82,7 +84,7 @@ impl Simulated {
         };
         let note = note(&curve.flags, next);
         self.count(job, purpose);
-        Ok(Pass { note, ..pass(unit, value, 0.0, repetitions) })
+        Ok(Timing { note, ..pass(unit, value, 0.0, repetitions) })
     }
 
     fn count(&mut self, job: &Job, purpose: Purpose) {
@@ -102,10 +104,12 @@ pub fn as_asked(profile: &Profile, mut questions: Vec<Question>) -> Vec<Question
         };
         let tried: Vec<_> = ceiling.trials.iter().map(|trial| &trial.variant).collect();
         let variants = if tried.is_empty() { ceiling.variant.iter().collect() } else { tried };
-        if !variants.is_empty() {
+        let family = job.variant.family();
+        let same = |keys| Some(Job { variant: Variant::of_family(family, keys)?, ..job.clone() });
+        let jobs: Vec<Job> = variants.into_iter().filter_map(same).collect();
+        if !jobs.is_empty() {
             question.fallback.clear();
-            question.candidates =
-                variants.into_iter().map(|variant| Job { variant: variant.clone(), ..job.clone() }).collect();
+            question.candidates = jobs;
         }
     }
     questions
@@ -116,7 +120,7 @@ impl Device for Simulated {
         self.machine.clone()
     }
 
-    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Pass, Refusal> {
+    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Timing, Refusal> {
         match self.profile.curve(&job.ceiling).cloned() {
             Some(curve) => self.time_point(&curve, job, repetitions, purpose),
             None => self.time_ceiling(job, repetitions, purpose),
@@ -145,7 +149,7 @@ fn refused(status: Status, reason: Option<&str>) -> Result<(), Refusal> {
 }
 
 /// A pass that has exactly this value, and this second figure where the unit has one.
-fn pass(unit: Unit, value: f64, second: f64, repetitions: u64) -> Pass {
+fn pass(unit: Unit, value: f64, second: f64, repetitions: u64) -> Timing {
     let each = repetitions as f64;
     let (seconds, work) = match unit {
         Unit::GbPerS => (1.0, Work { bytes: Bytes(value * 1e9), flops: Flops(second * 1e9) }),
@@ -153,7 +157,7 @@ fn pass(unit: Unit, value: f64, second: f64, repetitions: u64) -> Pass {
         Unit::Us => (value * 1e-6 * each, Work::default()),
         Unit::Ns => (value * 1e-9 * each, Work::default()),
     };
-    Pass {
+    Timing {
         seconds: Seconds(seconds),
         repetitions,
         work,

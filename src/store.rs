@@ -1,7 +1,7 @@
 //! Where profiles are: shipped with the program, or kept by `roofprobe measure` for this user.
 
 use crate::error::{Error, Result};
-use crate::profile::{self, Profile};
+use crate::profile::{self, Grade, Profile};
 use std::path::{Path, PathBuf};
 
 /// A profile that is part of the program.
@@ -106,14 +106,73 @@ pub fn kept() -> Vec<(PathBuf, Profile)> {
     paths.into_iter().filter_map(|path| Some((path.clone(), profile::load(&path).ok()?))).collect()
 }
 
-/// The newest measured profile in the store that is of the device named and passes `wanted`.
-pub fn newest(device_name: &str, wanted: impl Fn(&Profile) -> bool) -> Option<(PathBuf, Profile)> {
-    let measured_here = |p: &Profile| p.device.name == device_name && p.provenance.simulated.is_none();
-    kept()
-        .into_iter()
-        .filter(|(_, profile)| measured_here(profile) && wanted(profile))
-        // RFC 3339 dates in UTC sort as text; of equals the last by name.
-        .max_by(|a, b| a.1.provenance.date.cmp(&b.1.provenance.date))
+/// A profile is fresh for so many days: later the machine may be another in all but name.
+const FRESH_DAYS: i64 = 30;
+
+/// A profile in the store, with how far to trust it.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Its file.
+    pub path: PathBuf,
+    /// The profile.
+    pub profile: Profile,
+    /// Whole days since it was measured; none where its date is no RFC 3339.
+    pub age_days: Option<i64>,
+}
+
+impl Kept {
+    /// The grade of its circumstances.
+    pub fn grade(&self) -> Option<Grade> {
+        self.profile.environment.as_ref().and_then(|environment| environment.grade)
+    }
+
+    /// The day on which it was measured.
+    pub fn day(&self) -> &str {
+        let date = &self.profile.provenance.date;
+        date.split_once('T').map_or(date.as_str(), |(day, _)| day)
+    }
+
+    /// Measured by this version of the tool, and not long ago.
+    fn is_fresh(&self) -> bool {
+        let recent = self.age_days.is_some_and(|days| (0..=FRESH_DAYS).contains(&days));
+        recent && self.profile.provenance.version == env!("CARGO_PKG_VERSION")
+    }
+}
+
+/// The measured profiles in the store that are of the device named and for which `of_use` holds, oldest first.
+fn measured(device_name: &str, of_use: impl Fn(&Profile) -> bool) -> Vec<Kept> {
+    let now = jiff::Timestamp::now();
+    let age_days = |profile: &Profile| {
+        let date: jiff::Timestamp = profile.provenance.date.parse().ok()?;
+        Some(now.duration_since(date).as_hours().div_euclid(24))
+    };
+    let of_device = |p: &Profile| p.device.name == device_name && p.provenance.simulated.is_none();
+    let of_use = kept().into_iter().filter(|(_, profile)| of_device(profile) && of_use(profile));
+    let mut found: Vec<Kept> =
+        of_use.map(|(path, profile)| Kept { age_days: age_days(&profile), path, profile }).collect();
+    // RFC 3339 dates in UTC sort as text; equals stay in the order of their names.
+    found.sort_by(|a, b| a.profile.provenance.date.cmp(&b.profile.provenance.date));
+    found
+}
+
+/// The newest incomplete profile in the store of the device named.
+pub fn incomplete(device_name: &str) -> Option<Kept> {
+    measured(device_name, |profile| !profile.provenance.complete).pop()
+}
+
+/// The complete profiles of the device named that hold all ceilings, oldest first.
+pub fn complete(device_name: &str) -> Vec<Kept> {
+    measured(device_name, |profile| profile.provenance.complete && profile.provenance.only.is_empty())
+}
+
+/// The profile to reckon with: of those that this version of the tool measured within 30 days the best graded one, of equals
+/// the newest; where there is none so fresh, the newest of all.
+pub fn best(profiles: Vec<Kept>) -> Option<Kept> {
+    // A grade compares by its steps below the best; no grade is below all of them.
+    let rank =
+        |kept: &Kept| kept.is_fresh().then(|| std::cmp::Reverse(kept.grade().map_or(u8::MAX, |grade| grade as u8)));
+    // Of equals the last one, which is the newest.
+    profiles.into_iter().max_by_key(rank)
 }
 
 /// Makes a new, empty file for a profile in the store: nobody else gets the same one.
@@ -160,6 +219,29 @@ pub fn file_name(device_name: &str, date: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn kept(grade: Option<Grade>, age_days: Option<i64>, version: &str) -> Kept {
+        let mut profile = SHIPPED[0].profile().unwrap();
+        profile.provenance.version = version.to_owned();
+        profile.environment.as_mut().unwrap().grade = grade;
+        Kept { path: PathBuf::new(), profile, age_days }
+    }
+
+    #[test]
+    fn the_best_graded_fresh_profile_is_chosen_and_else_the_newest() {
+        const THIS: &str = env!("CARGO_PKG_VERSION");
+        // Oldest first, as the store lists them.
+        let old = || kept(Some(Grade::A), Some(31), THIS);
+        let foreign = || kept(Some(Grade::A), Some(9), "0.0.0");
+        let good = |days| kept(Some(Grade::B), Some(days), THIS);
+        let bad = || kept(Some(Grade::D), Some(1), THIS);
+        let chosen = |all: Vec<Kept>| best(all).map(|kept| (kept.grade(), kept.age_days));
+        assert_eq!(chosen(vec![old(), foreign(), good(8), good(7), bad()]), Some((Some(Grade::B), Some(7))));
+        assert_eq!(chosen(vec![kept(None, Some(3), THIS), bad()]), Some((Some(Grade::D), Some(1))));
+        assert_eq!(chosen(vec![good(40), old(), foreign()]), Some((Some(Grade::A), Some(9))));
+        assert_eq!(chosen(vec![old(), kept(None, None, THIS)]), Some((None, None)));
+        assert_eq!(chosen(Vec::new()), None);
+    }
 
     #[test]
     fn file_names_are_plain() {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::model::{Counted, Forward, Latents, Pass, TensorType, Workload, find};
-use roofprobe::profile::{Axis, Ceiling, Curve, DeviceKind, Family, Profile, Status, Variant, parse};
+use roofprobe::profile::{Ceiling, Curve, CurveAxis, DeviceKind, Family, Profile, Status, VariantKeys, parse};
 use roofprobe::roofline::{
     Achieved, AchievedBound, AchievedSpan, Arithmetic, Bound, Kernel, Load, Note, Resource, Roofs, Task,
 };
@@ -31,12 +31,12 @@ fn with_ladder(mut profile: Profile, dtype: Dtype, rungs: &[(u64, f64)]) -> Prof
 
 /// GB/s of a decode step of these query heads, 8 key/value heads, and elements per head, at 4096 cached tokens.
 fn with_attention(mut profile: Profile, id: &str, (heads, head_dim): (u64, u64), rate: f64) -> Profile {
-    let variant = Variant {
+    let variant = VariantKeys {
         heads: Some(heads),
         kv_heads: Some(8),
         head_dim: Some(head_dim),
         context: Some(4096),
-        ..Variant::default()
+        ..VariantKeys::default()
     };
     profile.ceiling.push(Ceiling { variant: Some(variant), ..measured(id, rate) });
     profile
@@ -335,7 +335,7 @@ fn the_context_scales_what_was_measured_at_one() {
     let mut profile = with_variants();
     remarked(&said_by(&profile, &decode(4.0, 128.0, 512.0, 1e8)).1, &["4096 cached tokens", "no curve"]);
     let mut curve = Curve::empty("attention.f16.decode.context".parse().unwrap(), Status::Measured, None);
-    curve.set_along(Axis::Context, vec![1024, 4096, 16384]);
+    curve.set_along(CurveAxis::Context, vec![1024, 4096, 16384]);
     curve.set_values(vec![20.0, 40.0, 10.0]);
     (curve.low, curve.high) = (vec![10.0, 39.0, 9.9], vec![20.5, 41.0, 10.1]);
     profile.curve.push(curve);

@@ -67,11 +67,11 @@ fn config(from: &str, to: &str) -> String {
 }
 
 #[test]
-fn the_canary_lives_where_it_can_and_is_hidden() {
+fn the_isa_self_test_passes_where_it_can_and_is_hidden() {
     let place = Place::new();
-    assert_eq!(place.succeeds(&["canary", "portable"]), "the canary is alive\n");
-    place.fails(2, &["canary", "nonsense"], &["nonsense"]);
-    assert!(!place.succeeds(&["--help"]).contains("canary"));
+    assert_eq!(place.succeeds(&["isa-self-test", "portable"]), "the self-test has passed\n");
+    place.fails(2, &["isa-self-test", "nonsense"], &["nonsense"]);
+    assert!(!place.succeeds(&["--help"]).contains("isa-self-test"));
 }
 
 #[test]
@@ -85,6 +85,15 @@ fn every_listing_comes_in_every_format() {
         let fields = csv::Reader::from_reader(csv.as_bytes()).records().map(|r| r.unwrap().len()).max().unwrap();
         assert!(fields > 3);
         assert!(place.succeeds(&[verb, "--format", "markdown"]).contains("|--"));
+    }
+}
+
+#[test]
+fn shells_can_complete_and_there_is_a_manual() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell", "man"] {
+        let script = place.succeeds(&["completions", shell]);
+        assert!(script.contains("evaluate") && script.contains("roofprobe"), "{shell}");
     }
 }
 

@@ -4,7 +4,7 @@
 use roofprobe::compare::{Comparison, Entry, Extents, Quantity, Ratio, Verdict, compare};
 use roofprobe::evaluate::Query;
 use roofprobe::model::{Model, Workload, find};
-use roofprobe::profile::{DeviceKind, GpuClass, Profile, Status, Variant, parse};
+use roofprobe::profile::{DeviceKind, GpuClass, Profile, Status, VariantKeys, parse};
 use roofprobe::report::{Format, Shown, Style, compare as report};
 use roofprobe::store::SHIPPED;
 
@@ -32,7 +32,7 @@ fn whole_gpu() -> Profile {
 }
 
 /// That GPU with other extents, for the ceilings that have any.
-fn resized(change: impl Fn(&mut Variant)) -> Profile {
+fn resized(change: impl Fn(&mut VariantKeys)) -> Profile {
     let mut profile = whole_gpu();
     profile.ceiling.iter_mut().filter_map(|ceiling| ceiling.variant.as_mut()).for_each(change);
     profile
@@ -205,7 +205,7 @@ fn different_extents_have_a_ratio_and_no_verdict() {
     let is_sized = |name: &str| name.starts_with("matmul.") || name.starts_with("attention.");
     let whole = whole_gpu();
     // Every extent counts on its own.
-    let changes: [fn(&mut Variant); 7] = [
+    let changes: [fn(&mut VariantKeys); 7] = [
         |v| v.m = v.m.map(|n| 2 * n),
         |v| v.n = v.n.map(|n| 2 * n),
         |v| v.k = v.k.map(|n| 2 * n),
@@ -237,7 +237,7 @@ fn different_extents_have_a_ratio_and_no_verdict() {
         comparison.quantities.iter().all(|q| q.same_extents) && !text(&comparison, Format::default()).contains('≠')
     );
     // Where only one tells, nobody knows; where none tells, nothing differs.
-    let untold = resized(|v| *v = Variant::default());
+    let untold = resized(|v| *v = VariantKeys::default());
     let comparison = pair(&untold, &whole);
     assert!(comparison.quantities.iter().all(|q| q.same_extents != is_sized(q.quantity.as_str())));
     assert!(text(&comparison, Format::default()).contains("(P1 unknown, P2 m 1 n 12288 k 4096)"));

@@ -10,9 +10,13 @@ fn evaluate(config: &Value) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("foreign.json");
     std::fs::write(&path, config.to_string()).unwrap();
+    run(&path, &[])
+}
+
+fn run(model: &Path, options: &[&str]) -> Output {
     let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/plain-cpu.toml");
     let program = env!("CARGO_BIN_EXE_roofprobe");
-    Command::new(program).arg("evaluate").arg(path).arg("-p").arg(profile).output().unwrap()
+    Command::new(program).arg("evaluate").arg(model).arg("-p").arg(profile).args(options).output().unwrap()
 }
 
 fn refused(config: &Value, words: &[&str]) {
@@ -97,4 +101,28 @@ fn known_families_with_foreign_parts() {
 fn what_is_known_is_answered() {
     let output = evaluate(&decoder("llama", json!({"_attn_implementation_autoset": true, "rope_theta": 500_000.0})));
     assert!(output.status.success() && !output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What is not understood is a note, and what `--strict` refuses.
+#[test]
+fn unknown_keys_are_noted_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("foreign.json");
+    std::fs::write(&path, decoder("llama", json!({"ngram": 2})).to_string()).unwrap();
+    let noted = run(&path, &["--format", "json"]);
+    let text = String::from_utf8(noted.stdout).unwrap();
+    assert!(noted.status.success() && text.contains("not understood, taken as harmless: ngram (2)"), "{text}");
+    let refused = run(&path, &["--strict"]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(2) && said.contains("ngram: is 2, which is not understood"), "{said}");
+}
+
+/// A name with an organisation is no path.
+#[test]
+fn names_are_those_of_the_hub() {
+    let named = run(Path::new("Qwen/Qwen2.5-0.5B-Instruct"), &["--format", "json"]);
+    assert!(String::from_utf8(named.stdout).unwrap().contains("\"qwen2.5-0.5b\""));
+    let unknown = run(Path::new("Qwen/Qwen2.5"), &[]);
+    let said = String::from_utf8(unknown.stderr).unwrap();
+    assert!(unknown.status.code() == Some(2) && said.contains("did you mean: qwen2.5-"), "{said}");
 }

@@ -4,6 +4,10 @@
 //! After a change that is meant, `UPDATE_GOLDEN=1 cargo test --test golden` writes the files anew; the diff is then
 //! part of the change to be read.
 
+use roofprobe::evaluate::{self, Query};
+use roofprobe::model::{Workload, find};
+use roofprobe::report::{self, Format};
+use roofprobe::store;
 use std::path::Path;
 use std::process::Command;
 
@@ -31,14 +35,18 @@ fn check_in(formats: &[(&str, &str)], name: &str, arguments: &[&str]) {
             .expect("the program starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let written = String::from_utf8(output.stdout).expect("text");
-        let golden = root.join(format!("tests/golden/{name}.{extension}"));
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::create_dir_all(golden.parent().expect("a folder")).expect("can be made");
-            std::fs::write(&golden, &written).expect("can be written");
-        }
-        let expected = std::fs::read_to_string(&golden).unwrap_or_default();
-        assert!(written == expected, "{} differs:\n{written}", golden.display());
+        compare_with(&format!("{name}.{extension}"), &written);
     }
+}
+
+fn compare_with(file: &str, written: &str) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(golden.parent().expect("a folder")).expect("can be made");
+        std::fs::write(&golden, written).expect("can be written");
+    }
+    let expected = std::fs::read_to_string(&golden).unwrap_or_default();
+    assert!(written == expected, "{} differs:\n{written}", golden.display());
 }
 
 #[test]
@@ -74,6 +82,18 @@ fn evaluate() {
         ["evaluate", "qwen2.5-0.5b", "-p", PROFILE, "--prompt", "512", "--generate", "128", "--weights", "q8_0"];
     check("evaluate", &[&arguments[..], &["--details"]].concat());
     check_text("evaluate_answer", &arguments);
+}
+
+/// What is printed without a command, had this profile just been measured.
+#[test]
+fn first_minute() {
+    let profile = store::find("amd-epyc-zen4-2c").expect("is shipped").profile;
+    let workload = Workload { weights: "q8_0".parse().ok(), generate: Some(128), ..Workload::default() };
+    let query = Query { advise: true, ..workload.into() };
+    let model = find("qwen2.5-0.5b").expect("is known");
+    let evaluation = evaluate::evaluate(&model, &query, &profile, "this machine").expect("has an answer");
+    let report = report::first_minute::report(&profile, Some(evaluation), "kept.toml").expect("can be written");
+    compare_with("first_minute.txt", &report.render(Format::default()).expect("is text"));
 }
 
 /// An answer by measured kernels, one by a data sheet, and several of them.

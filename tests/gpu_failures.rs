@@ -1,6 +1,6 @@
-//! What a GPU's driver may do, forced by hooks on the real program: whatever it is, a measurement ends with a complete
-//! profile whose rows have values or reasons, and a selection that cannot be with a message. Where there is no adapter, tests
-//! that need one say so and pass, unless `ROOFPROBE_REQUIRE_GPU` is set.
+//! Failures of a GPU's driver, forced by hooks on the real program. After each of them a measurement ends with a complete
+//! profile whose rows have values or reasons, and an impossible selection with a message. Where there is no adapter, tests
+//! that need one report that they are skipped, unless `ROOFPROBE_REQUIRE_GPU` is set.
 #![cfg(feature = "gpu")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped has to say so")]
 
@@ -99,8 +99,8 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Whatever was lost on the way is said, at the ceiling or as its reason.
-fn says(profile: &Profile, words: &str) -> bool {
+/// Whether a ceiling has a reason or a flag with `words`.
+fn reports(profile: &Profile, words: &str) -> bool {
     let said = |c: &profile::Ceiling| {
         let flags = c.flags.iter().map(ToString::to_string);
         c.reason.clone().into_iter().chain(flags).any(|line| line.contains(words))
@@ -215,7 +215,7 @@ fn a_small_binding_limit_is_no_obstacle() {
 #[test]
 fn a_process_that_dies_now_and_then_is_replaced() {
     let Some(place) = Place::with_adapter("die-at=5") else { return };
-    assert!(says(&place.measured(ONE), "the GPU's process"));
+    assert!(reports(&place.measured(ONE), "the GPU's process"));
 }
 
 #[test]
@@ -226,14 +226,14 @@ fn a_process_that_always_dies_leaves_reasons() {
 }
 
 #[test]
-fn a_lost_device_is_replaced_and_said() {
+fn a_lost_device_is_replaced_and_reported() {
     let Some(place) = Place::with_adapter("lose-at=5") else { return };
     let profile = place.measured(ONE);
-    assert!(says(&profile, "the device was lost"), "{:?}", profile.ceiling);
+    assert!(reports(&profile, "the device was lost"), "{:?}", profile.ceiling);
     assert!(profile.ceiling.iter().all(|ceiling| ceiling.status != Status::Unsupported), "{:?}", profile.ceiling);
 }
 
-/// What the worker says of a pass arrives: shaders' and those that only the wall clock sees.
+/// What the worker reports of a pass arrives: of shaders, and of what only the wall clock times.
 #[test]
 fn disturbed_passes_are_counted() {
     let Some(place) = Place::with_adapter("disturbed") else { return };
@@ -258,10 +258,10 @@ fn a_process_that_hangs_is_not_waited_for() {
     place.all_skipped(&["did not answer within 0.3 s", "tried 2 times"]);
 }
 
-/// Without ears for it the program would wait for the answers, and blame them.
+/// Otherwise the program would wait for the answer, and take its absence for a failure.
 #[cfg(unix)]
 #[test]
-fn an_interruption_is_heard_while_a_process_hangs() {
+fn an_interruption_ends_the_wait_for_a_process_that_hangs() {
     let Some(place) = Place::with_adapter("hang-at=1,answer-ms=20000") else { return };
     let mut command = place.command(&["measure", "--device", "gpu:0", "--only", "overhead.dispatch", "-o", "p.toml"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -273,7 +273,7 @@ fn an_interruption_is_heard_while_a_process_hangs() {
     assert_eq!(child.wait().unwrap().code(), Some(1), "{rest}");
     assert!(rest.contains("roofprobe measure --resume -o p.toml"), "{rest}");
     let profile = profile::load(&place.path("p.toml")).unwrap();
-    assert!(!profile.provenance.complete && says(&profile, "not measured yet"), "{:?}", profile.ceiling);
+    assert!(!profile.provenance.complete && reports(&profile, "not measured yet"), "{:?}", profile.ceiling);
 }
 
 #[test]
@@ -316,7 +316,8 @@ fn a_worker_ends_with_its_parent_even_when_it_hangs() {
     writeln!(requests, "roofprobe-gpu-worker {open}").unwrap();
     assert!(answers.any(|line| line.unwrap().starts_with("roofprobe-gpu-worker {\"opened\"")));
     let time = serde_json::json!({ "time": { "ceiling": "memory.vram.read", "op": "read", "dtype": "f32",
-        "variant": { "footprint_bytes": 4096 }, "repetitions": 1, "limit": 1.0 } });
+        "family": "GpuStream", "variant": { "footprint_bytes": 4096, "workgroup_size": 8, "workgroups": 4,
+        "layout": "blocked" }, "repetitions": 1, "limit": 1.0 } });
     writeln!(requests, "roofprobe-gpu-worker {time}").unwrap();
     std::thread::sleep(Duration::from_millis(200));
     assert!(worker.try_wait().unwrap().is_none(), "it hangs");

@@ -133,7 +133,7 @@ fn heads_that_do_not_divide() {
 #[test]
 fn an_unknown_model_type_is_named_with_what_is_known() {
     let message = refusal(&config("llama5", json!({})));
-    assert!(message.starts_with("model_type: \"llama5\" is not supported; did you mean llama"), "{message}");
+    assert!(message.starts_with("model_type: \"llama5\" is not supported; did you mean: llama"), "{message}");
     let long = refusal(&config(&"x\n".repeat(100_000), json!({})));
     assert!(long.contains("…"), "{long}");
     let many: Map<String, Value> = (0..10_000).map(|i| (format!("key{i}\n{}", "y".repeat(99)), json!(i))).collect();

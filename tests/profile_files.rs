@@ -3,7 +3,9 @@
 
 use roofprobe::file::Durability;
 use roofprobe::profile::{self, Profile};
+use roofprobe::profile::{CeilingId, Flag, IdKind};
 use roofprobe::store::SHIPPED;
+use std::path::Path;
 
 fn text() -> String {
     SHIPPED[0].toml.to_owned()
@@ -158,6 +160,54 @@ fn the_schema_describes_the_profile() {
     for entry in table["ceiling"].as_array().unwrap() {
         for key in entry.as_table().unwrap().keys() {
             assert!(ceiling.contains_key(key), "{key}");
+        }
+    }
+}
+
+/// Every profile that is shipped or is a test's.
+fn all_profiles() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for folder in ["profiles", "tests/data"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                found.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(found.len() > 15, "{found:?}");
+    found
+}
+
+#[test]
+fn every_profile_is_written_back_to_the_same_bytes() {
+    for (path, text) in all_profiles() {
+        let profile = profile::parse(&text).unwrap();
+        let written = profile::to_toml(&profile).unwrap();
+        assert_eq!(profile::parse(&written).unwrap(), profile, "{path}");
+        // Those of tests are written by hand, with remarks of their own.
+        if path.contains("/profiles/") {
+            assert_eq!(written, text, "{path}");
+        }
+    }
+}
+
+#[test]
+fn ids_and_remarks_are_read_back_from_their_text_and_known_ids_are_made_of_what_they_name() {
+    for (path, text) in all_profiles() {
+        let profile = profile::parse(&text).unwrap();
+        let ids = profile.ceiling.iter().map(|c| &c.id).chain(profile.curve.iter().map(|c| &c.id));
+        for id in ids {
+            assert_eq!(id.as_str().parse::<CeilingId>().as_ref(), Ok(id), "{path}");
+            assert!(text.contains(&format!("id = \"{id}\"")), "{path}: {id}");
+            if !matches!(id.kind(), IdKind::Other(_)) {
+                assert_eq!(CeilingId::from(id.kind().clone()), *id, "{path}");
+            }
+        }
+        let flags = profile.ceiling.iter().flat_map(|c| &c.flags).chain(profile.curve.iter().flat_map(|c| &c.flags));
+        for flag in flags {
+            assert_eq!(Flag::from(flag.to_string()), *flag, "{path}");
         }
     }
 }

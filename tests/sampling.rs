@@ -1,15 +1,17 @@
 //! The sampler asks a device that lies on purpose: what is wrong, missing, disturbed or merely lucky has to show.
 
-use roofprobe::device::{Device, Pass, Purpose, Refusal};
+use roofprobe::device::{Device, Purpose, Refusal, Timing};
 use roofprobe::error::Result;
 use roofprobe::job::Job;
-use roofprobe::probe::{CurveQuestion, Question, Turn};
-use roofprobe::profile::{Axis, Ceiling, CeilingId, Curve, Flag, Machine, Pages, Status, Stores, Variant};
+use roofprobe::probe::{CurveQuestion, Question, Schedule};
+use roofprobe::profile::{Ceiling, CeilingId, Curve, CurveAxis, Flag, Machine, Status, Stream};
 use roofprobe::sample::{self, Finished, Pace, Watcher};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::{Bytes, Seconds};
 use roofprobe::work::Work;
-use roofprobe_kernels::{Dtype, Op};
+use roofprobe_kernels::buffer::Pages;
+use roofprobe_kernels::ops::stream::Stores;
+use roofprobe_kernels::{Dtype, Isa, Op};
 use std::time::Duration;
 
 const ID: &str = "memory.dram.copy";
@@ -54,10 +56,10 @@ impl Device for Liar {
         profile.machine().unwrap()
     }
 
-    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> std::result::Result<Pass, Refusal> {
+    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> std::result::Result<Timing, Refusal> {
         let Told { gb_per_s, disturbed, note } = (self.answer)(job, purpose)?;
         let work = Work { bytes: Bytes(gb_per_s * 1e9), ..Work::default() };
-        Ok(Pass {
+        Ok(Timing {
             seconds: Seconds(1.0),
             repetitions,
             work,
@@ -88,8 +90,21 @@ impl Watcher for Patient {
     }
 }
 
+fn stream() -> Stream {
+    Stream {
+        isa: Isa::Portable,
+        threads: 1,
+        pages: Pages::Base,
+        footprint_bytes: 4096,
+        stores: None,
+        streams: None,
+        window_bytes: None,
+        prefetch_bytes: None,
+    }
+}
+
 fn candidate(stores: Stores) -> Job {
-    let variant = Variant { stores: Some(stores), ..Variant::default() };
+    let variant = Stream { stores: Some(stores), ..stream() }.into();
     Job { ceiling: ID.parse().unwrap(), op: Op::Copy, dtype: Dtype::F64, variant }
 }
 
@@ -100,7 +115,7 @@ fn asked(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal>
         candidates: vec![candidate(Stores::Nontemporal), candidate(Stores::Ordinary)],
         fallback: Vec::new(),
         otherwise: (Status::Unsupported, "none".to_owned()),
-        turn: Turn::EveryRound,
+        schedule: Schedule::EveryRound,
         flags: Vec::new(),
     };
     let mut device = Liar { answer: Box::new(answer), renewals: 0 };
@@ -115,7 +130,7 @@ fn stores(ceiling: &Ceiling) -> Option<Stores> {
 }
 
 fn ordinary(job: &Job) -> bool {
-    job.variant.stores == Some(Stores::Ordinary)
+    job.variant.keys().stores == Some(Stores::Ordinary)
 }
 
 #[test]
@@ -202,7 +217,7 @@ fn unanswerable() -> Question {
         candidates: Vec::new(),
         fallback: Vec::new(),
         otherwise: (Status::Unsupported, "none".to_owned()),
-        turn: Turn::EveryRound,
+        schedule: Schedule::EveryRound,
         flags: Vec::new(),
     }
 }
@@ -230,16 +245,16 @@ fn a_fallback_is_tried_when_nothing_else_can_be_had_and_only_then() {
 #[test]
 fn a_curve_says_what_it_leaves_out_and_what_the_device_said() {
     let job = |bytes| {
-        let variant = Variant { footprint_bytes: Some(bytes), ..Variant::default() };
+        let variant = Stream { footprint_bytes: bytes, ..stream() }.into();
         Job { ceiling: "memory.read.resident".parse().unwrap(), op: Op::Read, dtype: Dtype::F64, variant }
     };
     let question = CurveQuestion {
         id: "memory.read.resident".parse().unwrap(),
-        axis: Axis::FootprintBytes,
+        axis: CurveAxis::FootprintBytes,
         points: [4096, 8192, 16384].map(job).into(),
         otherwise: (Status::Skipped, "none".to_owned()),
     };
-    let answer = |job: &Job, _| match job.variant.footprint_bytes {
+    let answer = |job: &Job, _| match job.variant.keys().footprint_bytes {
         Some(8192) => Err(Refusal::Skipped("lost".to_owned())),
         _ => Ok(Told { gb_per_s: 40.0, disturbed: false, note: Some("it is warm") }),
     };
@@ -257,15 +272,18 @@ fn what_no_candidate_can_do_has_the_reason_of_the_refusal() {
 
 #[test]
 fn when_time_has_run_out_every_ceiling_still_has_what_an_interval_needs() {
-    let question = |id: &str, turn| Question {
+    let question = |id: &str, schedule| Question {
         id: id.parse().unwrap(),
         candidates: vec![Job { ceiling: id.parse().unwrap(), ..candidate(Stores::Ordinary) }],
         fallback: Vec::new(),
         otherwise: (Status::Unsupported, "none".to_owned()),
-        turn,
+        schedule,
         flags: vec![Flag::Other("for the test".to_owned())],
     };
-    let questions = [question("memory.dram.copy", Turn::EveryRound), question("memory.dram.scale", Turn::Staggered(1))];
+    let questions = [
+        question("memory.dram.copy", Schedule::EveryRound),
+        question("memory.dram.scale", Schedule::OneRoundInThree(1)),
+    ];
     let mut device = Liar { answer: Box::new(|_, _| told(40.0)), renewals: 0 };
     let pace = Pace { rounds: 20, passes: 3, budget: Duration::ZERO, ..PACE };
     let finished = sample::measure(&mut device, &questions, pace, &[], &mut Patient).unwrap();
@@ -288,7 +306,7 @@ fn what_is_asked_often_is_sampled_between_the_others_and_found_wrong_there_too()
             id,
             fallback: Vec::new(),
             otherwise: (Status::Unsupported, "none".to_owned()),
-            turn: if index == 0 { Turn::Often } else { Turn::EveryRound },
+            schedule: if index == 0 { Schedule::Often } else { Schedule::EveryRound },
             flags: Vec::new(),
         }
     };
@@ -313,12 +331,12 @@ fn what_is_asked_often_is_sampled_between_the_others_and_found_wrong_there_too()
 /// Surveys three thread counts.
 fn surveyed(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal> + 'static) -> (Curve, usize) {
     let point = |threads| {
-        let variant = Variant { threads: Some(threads), pages: Some(Pages::Base), ..Variant::default() };
+        let variant = Stream { threads, ..stream() }.into();
         Job { ceiling: "memory.read.threads".parse().unwrap(), op: Op::Read, dtype: Dtype::F64, variant }
     };
     let question = CurveQuestion {
         id: "memory.read.threads".parse().unwrap(),
-        axis: Axis::Threads,
+        axis: CurveAxis::Threads,
         points: [1, 2, 4].map(point).to_vec(),
         otherwise: (Status::Skipped, "none".to_owned()),
     };
@@ -330,8 +348,8 @@ fn surveyed(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refus
 
 #[test]
 fn a_curve_has_the_points_that_the_device_can_do() {
-    let rate = |job: &Job| f64::from(job.variant.threads.unwrap()) * 10.0;
-    let (curve, renewals) = surveyed(move |job, _| match job.variant.threads {
+    let rate = |job: &Job| f64::from(job.variant.keys().threads.unwrap()) * 10.0;
+    let (curve, renewals) = surveyed(move |job, _| match job.variant.keys().threads {
         Some(2) => Err(Refusal::Unsupported("two is a crowd".to_owned())),
         _ => told(rate(job)),
     });
@@ -347,7 +365,7 @@ fn a_curve_has_the_points_that_the_device_can_do() {
 #[test]
 fn a_wrong_point_spoils_its_curve() {
     let (curve, _) = surveyed(|job, purpose| {
-        let wrong = job.variant.threads == Some(2) && purpose == Purpose::Sample;
+        let wrong = job.variant.keys().threads == Some(2) && purpose == Purpose::Sample;
         if wrong { Err(Refusal::Rejected("differs".to_owned())) } else { told(40.0) }
     });
     assert_eq!((curve.status, curve.reason.as_deref(), curve.gb_per_s.len()), (Status::Rejected, Some("differs"), 0));

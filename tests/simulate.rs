@@ -4,14 +4,15 @@
 use roofprobe::device::Device;
 use roofprobe::error::Result;
 use roofprobe::job::Job;
-use roofprobe::probe::{self, Question, Turn};
-use roofprobe::profile::{self, Ceiling, Curve, Profile, Status, Unit, Variant};
+use roofprobe::probe::{self, Question, Schedule};
+use roofprobe::profile::{self, Ceiling, Curve, Matmul, Profile, Status, Unit, Variant};
 use roofprobe::sample::{self, Finished, Pace, Surveyed, Watcher};
 use roofprobe::simulate::{Simulated, as_asked};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::four_digits;
+use roofprobe_kernels::buffer::Pages;
 use roofprobe_kernels::reference::Random;
-use roofprobe_kernels::{Dtype, Op};
+use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// Counts what it is told, and interrupts after so many saves.
 struct Counting {
@@ -174,7 +175,7 @@ fn with_curves() -> Profile {
     let machine = Simulated::new(profile.clone()).unwrap().machine();
     let mut random = Random::new(5);
     for question in probe::survey(&machine, profile.provenance.effort.unwrap()) {
-        let places = question.points.iter().map(|job| question.axis.of(&job.variant).unwrap());
+        let places = question.points.iter().map(|job| question.axis.of(&job.variant.keys()).unwrap());
         let mut curve = Curve::empty(question.id.clone(), Status::Measured, None);
         curve.set_along(question.axis, places.collect());
         let mut sample = |centre: f64| four_digits(centre * (1.0 + 0.01 * random.signed_unit()));
@@ -233,8 +234,9 @@ fn the_second_figure_of_a_ceiling_is_replayed_too() {
         let mut ceiling = Ceiling::with_value(id.parse().unwrap(), Status::Quoted, 71.23);
         ceiling.set(second, 37.81);
         ceiling.source = Some("a datasheet".to_owned());
-        let variant = Variant { m: Some(1), n: Some(4096), k: Some(4096), copies: Some(4), ..Variant::default() };
-        ceiling.variant = Some(variant.clone());
+        let variant: Variant =
+            Matmul { isa: Isa::Portable, threads: 1, pages: Pages::Base, m: 1, n: 4096, k: 4096, copies: 4 }.into();
+        ceiling.variant = Some(variant.keys());
         profile.ceiling = vec![ceiling];
         profile.summarise();
         profile.validate().unwrap();
@@ -245,7 +247,7 @@ fn the_second_figure_of_a_ceiling_is_replayed_too() {
             candidates: vec![job],
             fallback: Vec::new(),
             otherwise,
-            turn: Turn::EveryRound,
+            schedule: Schedule::EveryRound,
             flags: Vec::new(),
         };
         let mut device = Simulated::new(profile.clone()).unwrap();

@@ -1,7 +1,7 @@
 //! What lasts, on a device that gets hot: the value is of the end of the run, the burst stands beside it, an interrupted run
 //! begins anew, and a simulation replays it.
 
-use roofprobe::device::{Device, Pass, Purpose, Refusal};
+use roofprobe::device::{Device, Purpose, Refusal, Timing};
 use roofprobe::error::Result;
 use roofprobe::job::Job;
 use roofprobe::probe::{self, LongQuestion};
@@ -31,7 +31,7 @@ impl Device for Hot {
     fn machine(&self) -> Machine {
         self.machine.clone()
     }
-    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> std::result::Result<Pass, Refusal> {
+    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> std::result::Result<Timing, Refusal> {
         let giga = if self.samples < 35 { 200.0 } else { 160.0 };
         if purpose == Purpose::Sample {
             self.samples += 1;
@@ -40,7 +40,7 @@ impl Device for Hot {
         let seconds = repetitions as f64 * 0.1;
         let work = Work { flops: Flops(giga * 1e9 * seconds), ..Work::default() };
         let (clock_hz, huge_share) = (Some(4e9), None);
-        Ok(Pass {
+        Ok(Timing {
             seconds: Seconds(seconds),
             repetitions,
             work,
@@ -82,7 +82,7 @@ fn burst() -> (Finished, LongQuestion) {
     let long = probe::sustained(&machine, &[], Effort::Thorough);
     let long = long.into_iter().find(|long| long.question.id == "compute.f32.sustained").unwrap();
     let mut ceiling = Ceiling::with_value("compute.f32".parse().unwrap(), Status::Measured, 200.0);
-    ceiling.variant = long.question.candidates.last().map(|job| job.variant.clone());
+    ceiling.variant = long.question.candidates.last().map(|job| job.variant.keys());
     (Finished { ceilings: vec![ceiling], complete: true, disturbed_samples: 1 }, long)
 }
 

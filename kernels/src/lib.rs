@@ -1,8 +1,9 @@
 //! The measuring kernels of roofprobe.
 //!
-//! For whoever asks "what is being timed": every routine is written once, generically, in [`ops`]; an instruction set
-//! only instantiates it in `arch`; each carries its exact cost on its label ([`op`], [`dtype`]); each is held against
-//! the oracle in [`mod@reference`]. There is no clock, no I/O and no thread here.
+//! For whoever asks "what is being timed": every routine is written once, in [`ops`], over the vocabulary in `simd`. An
+//! instruction set in `arch` implements the vocabulary and lists the routines that it has; `registry` looks them up for each
+//! instruction set. Each routine carries its exact cost on its label ([`op`], [`dtype`]), and each is held against the oracle in
+//! [`mod@reference`]. There is no clock, no I/O and no thread here.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 mod arch;
@@ -10,12 +11,13 @@ pub mod buffer;
 pub mod dtype;
 mod formula;
 pub mod isa;
-mod lanes;
 mod named;
 pub mod op;
 pub mod ops;
+mod random;
 pub mod reference;
-mod vector;
+mod registry;
+mod simd;
 
 pub use dtype::{Block, Dtype};
 pub use formula::Formula;

@@ -27,6 +27,7 @@ impl std::error::Error for UnknownName {}
 
 /// Declares an enum with a name for each variant: `ALL`, `name()`, `Display` and `FromStr`. Names are lower case, and read in
 /// either case.
+#[macro_export]
 macro_rules! named_enum {
     ($(#[$meta:meta])* pub enum $type:ident: $kind:literal {
         $($(#[$doc:meta])* $variant:ident = $name:literal,)*
@@ -52,11 +53,11 @@ macro_rules! named_enum {
         }
 
         impl std::str::FromStr for $type {
-            type Err = $crate::named::UnknownName;
+            type Err = $crate::UnknownName;
 
-            fn from_str(name: &str) -> Result<$type, Self::Err> {
+            fn from_str(name: &str) -> std::result::Result<$type, Self::Err> {
                 let found = $type::ALL.into_iter().find(|value| value.name().eq_ignore_ascii_case(name));
-                found.ok_or_else(|| $crate::named::UnknownName::new($kind, name, &$type::ALL.map($type::name)))
+                found.ok_or_else(|| $crate::UnknownName::new($kind, name, &$type::ALL.map($type::name)))
             }
         }
     };

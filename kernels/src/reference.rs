@@ -9,45 +9,8 @@ use crate::op::Op;
 
 mod chain;
 
+pub use crate::random::Random;
 pub use chain::{ChainInputs, chain, chain_inputs, chain_sums};
-
-/// A small generator of random bits (SplitMix64, Steele, Lea, Flood 2014): deterministic, incompressible.
-#[derive(Clone, Debug)]
-pub struct Random(u64);
-
-impl Random {
-    /// A generator that starts from `seed`.
-    pub fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    /// The next 64 bits.
-    pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in [-1, 1).
-    pub fn signed_unit(&mut self) -> f64 {
-        (self.bits() >> 11) as f64 * (2.0 / (1_u64 << 53) as f64) - 1.0
-    }
-
-    /// Fills an array with values uniform in [-1, 1).
-    pub fn fill(&mut self, array: &mut [f64]) {
-        array.iter_mut().for_each(|value| *value = self.signed_unit());
-    }
-
-    fn between(&mut self, low: f64, high: f64) -> f64 {
-        low + (self.signed_unit() + 1.0) / 2.0 * (high - low)
-    }
-
-    fn integer(&mut self, magnitude: i32) -> i32 {
-        (self.bits() % (2 * magnitude as u64 + 1)) as i32 - magnitude
-    }
-}
 
 /// Element `i` of the output of a stream operation: `value(x, y, s)`.
 pub fn stream(op: Op, x: f64, y: f64, s: f64) -> f64 {

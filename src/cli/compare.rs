@@ -1,6 +1,6 @@
 //! `roofprobe compare`.
 
-use super::wanted::globs;
+use super::filter::globs;
 use super::workload::QueryOptions;
 use crate::compare::{Comparison, compare};
 use crate::error::{Error, Result};

@@ -72,7 +72,7 @@ impl Evaluate {
         let mut report = report::evaluation::report(&evaluations, self.shown())?;
         if let Some(path) = &self.measured {
             let joined = self.join(path, &models, &profiles)?;
-            report.append(report::measured::report(&joined)?);
+            report.append(report::measured::report(&joined, self.shown())?);
         }
         super::print_report(&report, format)
     }

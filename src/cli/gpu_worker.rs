@@ -1,4 +1,4 @@
-//! `roofprobe gpu-worker`: what roofprobe starts itself as, to touch drivers in a process that may die of it.
+//! `roofprobe gpu-worker`: the process that touches drivers, which may crash it. roofprobe starts it itself.
 
 use crate::device::gpu;
 use crate::error::Result;
@@ -12,8 +12,8 @@ pub(super) struct GpuWorker {}
 
 impl GpuWorker {
     pub(super) fn run(&self) -> Result<()> {
-        // A terminal interrupts the whole group; when to stop is the parent's business, and a lost pass would look like a
-        // fault. Without a handler it is the process that ends, which the parent survives.
+        // A terminal interrupts parent and worker alike. The parent decides when to stop; a worker that ended first would look
+        // like a crash. Without the handler it does end, and the parent survives that.
         let _ = ctrlc::set_handler(|| ());
         let (sender, requests) = mpsc::channel();
         std::thread::spawn(move || {
@@ -22,7 +22,7 @@ impl GpuWorker {
                     break;
                 }
             }
-            // Nobody listens any more: the process ends, in the midst of a driver's call if need be.
+            // The parent is gone: the process ends, even within a driver's call.
             std::process::exit(0);
         });
         gpu::serve(requests.into_iter(), std::io::stdout())?;

@@ -1,22 +1,23 @@
 //! `roofprobe measure`: the main job.
 
+use super::filter::QuestionFilter;
 use super::gpu;
 use super::recorder::{Recorder, Target, interrupted, watch_for_interruption};
 use super::resume::{self, Earlier};
 use super::say;
 use super::selection::Selection;
 use super::subject::Subject;
-use super::wanted::Wanted;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::file;
 use crate::probe;
-use crate::profile::{self, DeviceKind, Effort, Profile, Provenance};
+use crate::profile::{self, Ceiling, Curve, DeviceKind, Effort, Profile, Provenance};
 use crate::report::{self, Format, Report, Shown};
 use crate::sample::{self, Finished, Pace};
 use crate::simulate;
 use crate::store;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::path::Path;
 use std::time::Instant;
 
@@ -42,8 +43,8 @@ pub(super) struct Measure {
     /// How much time to take; as a rule standard. quick is within 15 seconds on two cores, standard within 100, thorough
     /// several minutes; a GPU takes up to twice as long.
     /// More time means tighter intervals and a better chance to meet a shared machine's fast moments.
-    #[arg(long, value_enum)]
-    effort: Option<EffortName>,
+    #[arg(long, value_parser = efforts())]
+    effort: Option<Effort>,
 
     /// Measure only the ceilings and curves whose id matches, such as 'compute.*' or 'memory.dram.read'. May be repeated.
     #[arg(long, value_name = "GLOB")]
@@ -68,21 +69,10 @@ pub(super) struct Measure {
     simulate: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum EffortName {
-    Quick,
-    Standard,
-    Thorough,
-}
-
-impl From<EffortName> for Effort {
-    fn from(name: EffortName) -> Effort {
-        match name {
-            EffortName::Quick => Effort::Quick,
-            EffortName::Standard => Effort::Standard,
-            EffortName::Thorough => Effort::Thorough,
-        }
-    }
+/// The efforts by their names, for the command line.
+fn efforts() -> impl TypedValueParser<Value = Effort> {
+    let named = |name: String| Effort::ALL.into_iter().find(|effort| effort.name() == name).unwrap_or(Effort::Standard);
+    PossibleValuesParser::new(Effort::ALL.map(Effort::name)).map(named)
 }
 
 /// A measurement that has ended.
@@ -97,7 +87,7 @@ impl Measure {
     pub(super) fn quick() -> Measure {
         Measure {
             device: Selection::Cpu,
-            effort: Some(EffortName::Quick),
+            effort: Some(Effort::Quick),
             only: Vec::new(),
             threads: None,
             output: None,
@@ -159,63 +149,26 @@ impl Measure {
             say(&format!("{place} is complete already; nothing was measured"));
             return Ok(Measured { profile: earlier.profile.clone(), place });
         }
-        let Subject { mut device, machine, provenance, simulated } = match (&self.simulate, &earlier) {
+        let mut subject = match (&self.simulate, &earlier) {
             (Some(name), _) => Subject::simulated(name)?,
             (None, Some(earlier)) => Subject::of(earlier)?,
             (None, None) => Subject::open(&self.device, self.threads)?,
         };
         let provenance = match &earlier {
             Some(earlier) => Provenance { complete: false, ..earlier.profile.provenance.clone() },
-            None => Provenance { gpu: provenance, ..self.provenance(simulated.as_ref()) },
+            None => Provenance { gpu: subject.provenance.take(), ..self.provenance(subject.simulated.as_ref()) },
         };
         let effort = provenance.effort.unwrap_or(Effort::Standard);
-        let wanted = Wanted::new(&provenance.only, &machine, effort, simulated.as_ref())?;
-        let target = self.target(earlier.as_ref(), &machine.device.name, &provenance.date)?;
+        let filter = QuestionFilter::new(&provenance.only, &subject.machine, effort, subject.simulated.as_ref())?;
+        let target = self.target(earlier.as_ref(), &subject.machine.device.name, &provenance.date)?;
         let (ceilings, curves) = earlier.map(|e| (e.profile.ceiling, e.profile.curve)).unwrap_or_default();
-
-        let mut recorder = Recorder::new(&target, machine.clone(), provenance);
+        let mut recorder = Recorder::new(&target, subject.machine.clone(), provenance);
         // What was measured before stays in the file until there is more.
         recorder.profile.ceiling.clone_from(&ceilings);
         recorder.profile.curve.clone_from(&curves);
-        let pace = match (simulated.is_some(), machine.device.kind) {
-            (true, _) => Pace::of_replay(effort),
-            (false, DeviceKind::Cpu) => Pace::of(effort),
-            (false, DeviceKind::Gpu) => Pace::of_gpu(effort),
-        };
-        let questions = wanted.curves(probe::survey(&machine, effort));
-        let begun = Instant::now();
-        let surveyed = sample::survey(device.as_mut(), &questions, pace, &curves, &mut recorder)?;
-        // The curves' time is part of the effort's.
-        let pace = Pace { budget: pace.budget.saturating_sub(begun.elapsed()), ..pace };
-        let finished = if surveyed.complete {
-            let mut questions = wanted.ceilings(probe::plan(&machine, &surveyed.curves, effort));
-            if let Some(named) = &simulated {
-                questions = simulate::as_asked(&named.profile, questions);
-            }
-            let finished = sample::measure(device.as_mut(), &questions, pace, &ceilings, &mut recorder)?;
-            let questions = wanted.long(probe::sustained(&machine, &surveyed.curves, effort));
-            sample::sustain(device.as_mut(), &questions, pace, &ceilings, finished, &mut recorder)?
-        } else {
-            Finished { ceilings, complete: false, disturbed_samples: 0 }
-        };
-        let finished =
-            Finished { disturbed_samples: finished.disturbed_samples + surveyed.disturbed_samples, ..finished };
-        recorder.finish(&finished, device.machine())?;
-        let place = target.name(finished.complete);
-        if finished.complete {
-            if target != Target::StandardOutput {
-                say(&format!("profile written to {place}"));
-            }
-            return Ok(Measured { profile: recorder.profile, place });
-        }
-        if target == Target::StandardOutput {
-            super::print(&profile::to_toml(&recorder.profile)?)?;
-            return Err(Error::failure("interrupted; what was measured is on standard output, marked incomplete"));
-        }
-        let file = quoted(&place);
-        Err(Error::failure(format!(
-            "interrupted; what was measured is saved in {place}; complete it with: roofprobe measure --resume -o {file}"
-        )))
+        let finished = sampled(&mut subject, effort, &filter, (ceilings, &curves), &mut recorder)?;
+        recorder.finish(&finished, subject.device.machine())?;
+        ended(recorder.profile, &target, finished.complete)
     }
 
     /// The interrupted measurement that is to be completed.
@@ -235,7 +188,7 @@ impl Measure {
             commit: Some(env!("ROOFPROBE_COMMIT").to_owned()),
             compiler: Some(env!("ROOFPROBE_COMPILER").to_owned()),
             date: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            effort: self.effort.map(Effort::from).or(of_simulated).or(Some(Effort::Standard)),
+            effort: self.effort.or(of_simulated).or(Some(Effort::Standard)),
             complete: false,
             only: self.only.clone(),
             simulated: simulated.map(|named| named.name.clone()),
@@ -254,6 +207,58 @@ impl Measure {
             None => Target::kept(device_name, date),
         }
     }
+}
+
+/// Asks the device all questions that pass `filter`: curves, then ceilings, then what is held for long. Evidence of an earlier
+/// measurement is completed.
+fn sampled(
+    subject: &mut Subject,
+    effort: Effort,
+    filter: &QuestionFilter,
+    (ceilings, curves): (Vec<Ceiling>, &[Curve]),
+    recorder: &mut Recorder,
+) -> Result<Finished> {
+    let (device, machine) = (subject.device.as_mut(), &subject.machine);
+    let pace = match (&subject.simulated, machine.device.kind) {
+        (Some(_), _) => Pace::of_replay(effort),
+        (None, DeviceKind::Cpu) => Pace::of(effort),
+        (None, DeviceKind::Gpu) => Pace::of_gpu(effort),
+    };
+    let begun = Instant::now();
+    let questions = filter.curves(probe::survey(machine, effort));
+    let surveyed = sample::survey(device, &questions, pace, curves, recorder)?;
+    if !surveyed.complete {
+        return Ok(Finished { ceilings, complete: false, disturbed_samples: surveyed.disturbed_samples });
+    }
+    // The curves' time is part of the effort's.
+    let pace = Pace { budget: pace.budget.saturating_sub(begun.elapsed()), ..pace };
+    let mut questions = filter.ceilings(probe::plan(machine, &surveyed.curves, effort));
+    if let Some(named) = &subject.simulated {
+        questions = simulate::as_asked(&named.profile, questions);
+    }
+    let finished = sample::measure(device, &questions, pace, &ceilings, recorder)?;
+    let questions = filter.long(probe::sustained(machine, &surveyed.curves, effort));
+    let finished = sample::sustain(device, &questions, pace, &ceilings, finished, recorder)?;
+    Ok(Finished { disturbed_samples: finished.disturbed_samples + surveyed.disturbed_samples, ..finished })
+}
+
+/// Reports where the profile is. An incomplete one is an error that says how to go on.
+fn ended(profile: Profile, target: &Target, complete: bool) -> Result<Measured> {
+    let place = target.name(complete);
+    if complete {
+        if *target != Target::StandardOutput {
+            say(&format!("profile written to {place}"));
+        }
+        return Ok(Measured { profile, place });
+    }
+    if *target == Target::StandardOutput {
+        super::print(&profile::to_toml(&profile)?)?;
+        return Err(Error::failure("interrupted; what was measured is on standard output, marked incomplete"));
+    }
+    let file = quoted(&place);
+    Err(Error::failure(format!(
+        "interrupted; what was measured is saved in {place}; complete it with: roofprobe measure --resume -o {file}"
+    )))
 }
 
 /// A path as a shell wants it.

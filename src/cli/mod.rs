@@ -3,10 +3,11 @@
 //! Results go to standard output, progress and warnings to standard error. Exit code 0: done; 1: could not be done;
 //! 2: the request or an input file is wrong.
 
-mod canary;
 mod compare;
+mod completions;
 mod devices;
 mod evaluate;
+mod filter;
 mod first_minute;
 #[cfg(feature = "gpu")]
 mod gpu;
@@ -15,6 +16,7 @@ mod gpu;
 mod gpu;
 #[cfg(feature = "gpu")]
 mod gpu_worker;
+mod isa_self_test;
 mod measure;
 mod models;
 mod plot;
@@ -27,7 +29,6 @@ mod show;
 mod study;
 mod subject;
 mod sweep;
-mod wanted;
 mod workload;
 
 use crate::error::{Error, Fault, Result};
@@ -81,7 +82,9 @@ enum Verb {
     Profiles(profiles::Profiles),
     Schema(schema::Schema),
     #[command(hide = true)]
-    Canary(canary::Canary),
+    Completions(completions::Completions),
+    #[command(hide = true)]
+    IsaSelfTest(isa_self_test::IsaSelfTest),
     #[cfg(feature = "gpu")]
     #[command(hide = true, name = crate::device::gpu::VERB)]
     GpuWorker(gpu_worker::GpuWorker),
@@ -122,7 +125,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Models(verb)) => verb.run(format),
         Some(Verb::Profiles(verb)) => verb.run(format),
         Some(Verb::Schema(verb)) => verb.run(),
-        Some(Verb::Canary(verb)) => verb.run(),
+        Some(Verb::Completions(verb)) => verb.run(),
+        Some(Verb::IsaSelfTest(verb)) => verb.run(),
         #[cfg(feature = "gpu")]
         Some(Verb::GpuWorker(verb)) => verb.run(),
     };

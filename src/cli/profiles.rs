@@ -49,7 +49,8 @@ fn grade(profile: &Profile) -> Cell {
     match profile.environment.as_ref().and_then(|environment| environment.grade) {
         _ if profile.is_quoted() => Cell::text("quoted"),
         _ if !profile.provenance.complete => Cell::text("incomplete"),
-        grade => Cell::words(grade),
+        Some(grade) => Cell::text(grade.to_string()),
+        None => Cell::text("none"),
     }
 }
 

@@ -22,13 +22,13 @@ pub(super) fn earlier(output: Option<&str>, name: impl FnOnce() -> Result<String
         Some(file) => Ok(Earlier { path: PathBuf::from(file), profile: profile::load(file.as_ref())? }),
         None => {
             let name = name()?;
-            let (path, profile) = store::newest(&name, |profile| !profile.provenance.complete).ok_or_else(|| {
+            let found = store::incomplete(&name).ok_or_else(|| {
                 Error::misuse(format!(
                     "--resume: no incomplete profile of this machine ({name}) in {}; name the file with -o FILE",
                     store::folder().display()
                 ))
             })?;
-            Ok(Earlier { path, profile })
+            Ok(Earlier { path: found.path, profile: found.profile })
         }
     }
 }

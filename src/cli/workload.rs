@@ -5,7 +5,6 @@ use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::evaluate::{Query, RoofKind};
 use crate::model::{self, Model, Runtime, Strictness, TensorType, Weights, Workload};
-use crate::profile::Profile;
 use crate::store::{self, Named};
 use clap::{Args, ValueEnum};
 use std::path::Path;
@@ -152,26 +151,27 @@ impl RoofName {
     }
 }
 
-/// Profiles by name or by path; where none is named, the newest one of this machine.
+/// Profiles by name or by path; where none is named, the best one of this machine.
 pub(super) fn find_profiles(names: &[String]) -> Result<Vec<Named>> {
     match names {
-        [] => Ok(vec![newest_here()?]),
+        [] => Ok(vec![best_here()?]),
         names => names.iter().map(|name| store::find(name)).collect(),
     }
 }
 
-/// The newest profile measured on this machine.
-fn newest_here() -> Result<Named> {
+/// The best profile measured on this machine.
+fn best_here() -> Result<Named> {
     let device = Cpu::describe()?.device.name;
-    let whole = |profile: &Profile| profile.provenance.complete && profile.provenance.only.is_empty();
-    let Some((path, profile)) = store::newest(&device, whole) else {
+    let Some(chosen) = store::best(store::complete(&device)) else {
         return Err(Error::misuse(format!(
             "no complete profile of this machine ({device}) in {}; measure it with `roofprobe measure`, or name one with -p \
              (`roofprobe profiles` lists them)",
             store::folder().display()
         )));
     };
-    say(&format!("using the newest profile of this machine, {}", path.display()));
+    let grade = chosen.grade().map_or_else(|| "no grade".to_owned(), |grade| format!("grade {grade}"));
+    let path = &chosen.path;
+    say(&format!("using {} of this machine: {grade}, measured {}", path.display(), chosen.day()));
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-    Ok(Named { name, profile })
+    Ok(Named { name, profile: chosen.profile })
 }

@@ -25,7 +25,7 @@ pub enum Purpose {
 
 /// One timed run: `repetitions` executions of a job.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Pass {
+pub struct Timing {
     /// From the first thread's start to the last thread's end.
     pub seconds: Seconds,
     /// Executions timed.
@@ -66,7 +66,7 @@ pub trait Device {
     ///
     /// # Errors
     /// A refusal with its reason; the device stays usable.
-    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Pass, Refusal>;
+    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Timing, Refusal>;
 
     /// Gives up all memory, so that the next pass gets other pages: placement is one of the things that vary.
     fn renew(&mut self);

@@ -2,7 +2,7 @@
 
 use super::figures::{Figures, TimedStep};
 use super::memory::Memory;
-use super::{Query, RoofKind};
+use super::{NamedProfile, Query, RoofKind};
 use crate::error::{Error, Result};
 use crate::model::{Demand, Forward, Model, Pass, Phase, Workload};
 use crate::profile::{Profile, Status};
@@ -63,10 +63,29 @@ impl<'a> Evaluator<'a> {
         Ok((self.roofs.compute(arithmetic)?, &self.roofs.read))
     }
 
+    /// What the intervals of π and β allow the ridge to be, FLOP/byte.
+    ///
+    /// # Errors
+    /// As [`Evaluator::new`].
+    pub fn ridge_interval(&self) -> Result<[f64; 2]> {
+        let (compute, read) = self.ridge_roofs()?;
+        Ok([(compute.low / read.high).0, (compute.high / read.low).0])
+    }
+
     /// Whether the ridge stands on a quoted ceiling.
     pub(super) fn is_quoted(&self) -> bool {
         let quoted = |id: &str| self.profile.ceiling(id).is_some_and(|ceiling| ceiling.status == Status::Quoted);
         self.ridge_roofs().is_ok_and(|(compute, read)| quoted(compute.id) || quoted(read.id))
+    }
+
+    /// What was asked.
+    pub fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// The profile that it was made for.
+    pub fn profile(&self) -> NamedProfile<'a> {
+        (self.name, self.profile)
     }
 
     /// What the model asks for.

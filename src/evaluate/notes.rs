@@ -11,7 +11,7 @@ use roofprobe_kernels::Op;
 /// Modes of memory further apart than this factor make comparisons doubtful.
 const MODES_APART: f64 = 1.2;
 
-/// All of them: first those that matter, each group in the order in which it is found; those of one cause are one.
+/// All of them in the order of their kinds; those of one cause are one.
 pub(super) fn all(evaluator: &Evaluator, phases: &[PhaseResult], tasks: &[Task], memory: &Memory) -> Result<Vec<Note>> {
     let mut notes: Vec<Note> = device_notes(evaluator, memory)?;
     notes.extend(workload_notes(evaluator));
@@ -24,7 +24,7 @@ pub(super) fn all(evaluator: &Evaluator, phases: &[PhaseResult], tasks: &[Task],
     notes.extend(phases.iter().filter_map(expert_note));
     notes.extend(phases.iter().filter(|phase| phase.potential.above_roof).map(above_roof_note));
     let mut notes = Note::folded(&notes);
-    notes.sort_by_key(|note| !note.kind.matters());
+    notes.sort_by_key(|note| note.kind);
     Ok(notes)
 }
 

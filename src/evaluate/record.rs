@@ -67,6 +67,13 @@ pub struct Evaluation {
     pub advice: Option<Advice>,
 }
 
+impl Evaluation {
+    /// That phase, where it is part of the workload.
+    pub fn phase(&self, phase: Phase) -> Option<&PhaseResult> {
+        self.phases.iter().find(|result| result.phase == phase)
+    }
+}
+
 /// A profile by its name, and how far to trust it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ProfileFacts {

@@ -13,7 +13,7 @@ const QUOTED_CHARS: usize = 40;
 pub(super) struct Keys<'a> {
     map: &'a Map<String, Value>,
     asked: RefCell<BTreeSet<&'static str>>,
-    /// What has to be said about how they were read.
+    /// Remarks on how they were read.
     remarks: RefCell<Vec<String>>,
 }
 
@@ -101,7 +101,7 @@ impl<'a> Keys<'a> {
         self.remark(format!("{name} is absent from the configuration, and taken to be {default} as {family} has it"));
     }
 
-    /// Notes what has to be said about how the keys were read.
+    /// Adds a remark on how the keys were read.
     pub(super) fn remark(&self, remark: String) {
         self.remarks.borrow_mut().push(remark);
     }
@@ -123,24 +123,20 @@ impl<'a> Keys<'a> {
 
     /// A list of integers from 0, where one stands.
     pub(super) fn indices(&self, key: &'static str) -> Result<Option<Vec<u64>>> {
-        let wrong =
-            |value: &Value| Error::misuse(format!("{key}: must be a list of integers from 0, is {}", shown(value)));
-        match self.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::Array(items)) => {
-                items.iter().map(|item| item.as_u64().ok_or_else(|| wrong(item))).collect::<Result<_>>().map(Some)
-            }
-            Some(other) => Err(wrong(other)),
-        }
+        self.list(key, "integers from 0", Value::as_u64)
     }
 
     /// A list of words, where one stands.
     pub(super) fn words(&self, key: &'static str) -> Result<Option<Vec<&'a str>>> {
-        let wrong = |value: &Value| Error::misuse(format!("{key}: must be a list of strings, is {}", shown(value)));
+        self.list(key, "strings", Value::as_str)
+    }
+
+    fn list<T>(&self, key: &'static str, what: &str, of: fn(&'a Value) -> Option<T>) -> Result<Option<Vec<T>>> {
+        let wrong = |value: &Value| Error::misuse(format!("{key}: must be a list of {what}, is {}", shown(value)));
         match self.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Array(items)) => {
-                items.iter().map(|item| item.as_str().ok_or_else(|| wrong(item))).collect::<Result<_>>().map(Some)
+                items.iter().map(|item| of(item).ok_or_else(|| wrong(item))).collect::<Result<_>>().map(Some)
             }
             Some(other) => Err(wrong(other)),
         }

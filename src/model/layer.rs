@@ -67,7 +67,7 @@ pub struct GroupedQuery {
     pub kv_heads: u64,
     /// Elements of one head, for queries, keys and values alike.
     pub head_dim: u64,
-    /// Elements of one head that are rotated by their position; 0 where positions are told otherwise.
+    /// Elements of one head that are rotated by their position; 0 where positions are learned or not used.
     pub rotary: u64,
     /// Keys that a token sees at most, itself included; none for all of them.
     pub window: Option<u64>,

@@ -1,10 +1,10 @@
 //! The demand side: a language model, how it is used, and the exact list of operations that this takes.
 //!
-//! A [`Model`] is read from a Hugging Face `config.json`, from a GGUF file ([`read_model`]) or from the [`zoo()`]. It has a
-//! [`ModelShape`], a [`Storage`] and a [`Source`]. A [`Workload`] states how it is used, [`TensorTypes`] how each of its
-//! tensors is stored. [`Model::forward`] lists its [`Step`]s; a [`Demand`] gives them with their types, at little cost. Every FLOP and every element comes from
-//! [`Op::cost`](roofprobe_kernels::Op::cost), the table that the probes read too: what is predicted and what is timed
-//! are counted by the same lines.
+//! A [`Model`] is read from a Hugging Face `config.json`, from a GGUF file or from the [`zoo()`]. It has a [`ModelShape`], a
+//! [`Storage`] and a [`Source`]. A [`Workload`] states how it is used, [`TensorTypes`] how each of its tensors is stored.
+//! [`Model::forward`] lists its [`Step`]s; a [`Demand`] gives them with their types, as often as it is asked. Every FLOP and
+//! every element comes from [`Op::cost`](roofprobe_kernels::Op::cost), the table that the probes read too: what is predicted
+//! and what is timed are counted by the same lines. Only `read.rs` opens files.
 //!
 //! Promised: exact integers; masked pairs are not counted; a tied head is a parameter once and is read every pass; what
 //! is not understood is refused by name, never counted wrongly. Deliberately absent: time and devices (see

@@ -1,13 +1,24 @@
-//! The names nearest to one that is not known.
+//! Suggestions for a name that stands for nothing.
 
 /// At most so many are named.
 const MOST: usize = 5;
 /// Names less alike than this are not meant. 1 is the same.
 const ALIKE: f64 = 0.75;
 
-/// The known names nearest to `asked`, the nearest first, at most five: those that begin with it, then those that are
+/// Where families are shown.
+pub(super) const FAMILIES: &str = "`roofprobe models` shows the families that are";
+
+/// The question whether one of the nearest of `names` was meant; without any, the `other` remedy.
+pub(super) fn remedy<'a>(asked: &str, names: impl Iterator<Item = &'a str>, other: &str) -> String {
+    match nearest(asked, names).as_slice() {
+        [] => other.to_owned(),
+        nearest => format!("did you mean: {}?", nearest.join(", ")),
+    }
+}
+
+/// The `names` nearest to `asked`, the nearest first, at most five: those that begin with it, then those that are
 /// spelled alike.
-pub(super) fn names<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let asked = plain(asked);
     let score = |name: &&str| {
         let name = plain(name);
@@ -15,8 +26,10 @@ pub(super) fn names<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Ve
         if begins { 2.0 - name.len() as f64 / 1e3 } else { strsim::jaro_winkler(&asked, &name) }
     };
     let mut scored: Vec<(f64, &str)> =
-        known.map(|name| (score(&name), name)).filter(|(score, _)| *score >= ALIKE).collect();
+        names.map(|name| (score(&name), name)).filter(|(score, _)| *score >= ALIKE).collect();
     scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    // Families of GGUF files share names.
+    scored.dedup();
     scored.into_iter().take(MOST).map(|(_, name)| name).collect()
 }
 

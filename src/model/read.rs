@@ -11,7 +11,7 @@ use std::path::Path;
 /// Reads a model: a GGUF file by its ending or its first letters, the `config.json` of a folder, or any other file as a `config.json`.
 ///
 /// # Errors
-/// Misuse, naming the file and the key or tensor, as [`read_config`] and [`read_gguf`] say it.
+/// Misuse, naming the file and the key or tensor, as [`read_config`] and [`read_gguf`] do.
 pub fn read_model(path: &Path, strictness: Strictness) -> Result<Model> {
     if path.is_dir() {
         return read_config(&path.join("config.json"), strictness);

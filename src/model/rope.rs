@@ -6,7 +6,7 @@ use super::layer::{Layer, Mixer};
 use serde_json::Value;
 
 /// How many f32 factors a GGUF file of this configuration has: one for each pair of a head's rotated elements where
-/// frequencies are scaled as in Llama 3, two for each where they are told for long and for short contexts.
+/// frequencies are scaled as in Llama 3, two for each where they are stated for long and for short contexts.
 pub(super) fn factors(keys: &Keys, family: Family, layers: &[Layer]) -> u64 {
     // The table is called `rope_parameters` since transformers 5, the kind was `type` before 4.43.
     let tables = [keys.get("rope_scaling"), keys.get("rope_parameters")].into_iter().flatten();

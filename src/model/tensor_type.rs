@@ -111,10 +111,10 @@ ggml_types! {
 const REMOVED: [u32; 8] = [4, 5, 31, 32, 33, 36, 37, 38];
 
 impl TensorType {
-    /// The type of a number in a GGUF file; without one, what is to be said of the number.
+    /// The type of a number in a GGUF file; for a number that stands for none, why.
     pub fn of_ggml(id: u32) -> Result<TensorType, &'static str> {
-        let known = TensorType::GGML.iter().find(|(known, _)| *known == id);
-        known.map(|(_, kind)| *kind).ok_or(if REMOVED.contains(&id) {
+        let found = TensorType::GGML.iter().find(|(number, _)| *number == id);
+        found.map(|(_, kind)| *kind).ok_or(if REMOVED.contains(&id) {
             "was removed from ggml; convert the model again with a current tool"
         } else {
             "is unknown; the file is damaged, or newer than this program"
@@ -124,7 +124,7 @@ impl TensorType {
     /// The ggml type of that name, or `fp8`.
     pub fn of_name(name: &str) -> Option<TensorType> {
         let lower = name.to_ascii_lowercase();
-        let named = |kind: &TensorType| kind.row().is_some_and(|(known, ..)| known == lower);
+        let named = |kind: &TensorType| kind.row().is_some_and(|(name, ..)| name == lower);
         TensorType::GGML.iter().map(|(_, kind)| *kind).chain([TensorType::Fp8]).find(named)
     }
 
@@ -175,17 +175,7 @@ impl TensorType {
 
 impl From<Dtype> for TensorType {
     fn from(dtype: Dtype) -> TensorType {
-        match dtype {
-            Dtype::F64 => TensorType::F64,
-            Dtype::F32 => TensorType::F32,
-            Dtype::F16 => TensorType::F16,
-            Dtype::Bf16 => TensorType::Bf16,
-            Dtype::I8 => TensorType::I8,
-            Dtype::Q8_0 => TensorType::Q8_0,
-            Dtype::Q4_0 => TensorType::Q4_0,
-            Dtype::Q4K => TensorType::Q4K,
-            Dtype::Q6K => TensorType::Q6K,
-        }
+        TensorType::of_name(dtype.name()).expect("every type with matmul kernels is stored under its own name")
     }
 }
 

@@ -6,7 +6,7 @@ use super::layout::{Tensor, TensorLayout, tensors};
 use super::steps::Among;
 use super::tensor_type::TensorType;
 use super::weights::recipe::Traits;
-use super::weights::{self, TensorOutline, Weights};
+use super::weights::{self, Weights};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ struct Kinds {
 
 impl Kinds {
     fn count(&mut self, kind: TensorType, last: bool) {
-        match self.counted.iter_mut().find(|(known, _)| *known == kind) {
+        match self.counted.iter_mut().find(|(other, _)| *other == kind) {
             Some((_, count)) => *count += 1,
             None => self.counted.push((kind, 1)),
         }
@@ -62,10 +62,10 @@ pub struct TensorTypes {
 }
 
 impl TensorTypes {
-    /// The types of `model`: those of its file, or those that `weights` give (f16 where neither says anything).
+    /// The types of `model`: those of its file, or those that `weights` give (f16 where neither states one).
     ///
     /// # Errors
-    /// Misuse when both a file and `weights` tell, when a row fits no block, or when a number does not fit 64 bits.
+    /// Misuse when there is both a file and `weights`, when a row fits no block, or when a number does not fit 64 bits.
     pub fn of(model: &Model, weights: Option<Weights>) -> Result<TensorTypes> {
         let own = model.storage.checkpoint.as_ref().filter(|_| weights.is_none());
         let format = weights.or(own.map(|own| own.layout)).unwrap_or(DEFAULT);
@@ -85,8 +85,8 @@ impl TensorTypes {
             }
             (Some(stored), None) => tensors.iter().map(|tensor| stored.kind(&tensor.full())).collect::<Result<_>>()?,
             (None, _) => match own {
-                Some(own) => own.types(traits(model), &TensorOutline::of(&tensors))?,
-                None => format.types(traits(model), &TensorOutline::of(&tensors))?,
+                Some(own) => own.types(traits(model), &tensors)?,
+                None => format.types(traits(model), &tensors)?,
             },
         };
         let mut of: BTreeMap<_, Kinds> = BTreeMap::new();
@@ -123,7 +123,7 @@ impl TensorTypes {
         })
     }
 
-    /// The word for how the weights of `model` are asked to be stored: `weights`, else what its file says, else f16.
+    /// The word for how the weights of `model` are asked to be stored: `weights`, else the word of its file, else f16.
     pub fn word(model: &Model, weights: Option<Weights>) -> String {
         let layout = model.storage.checkpoint.as_ref().map(|own| own.layout);
         match (weights, &model.storage.gguf) {
@@ -162,7 +162,7 @@ impl Model {
 /// The names of the steps that a tied head joins.
 const EMBEDDING: &str = "token_embd";
 const HEAD: &str = "output";
-/// What weights are taken to be where nothing is said.
+/// How weights are taken to be stored where nothing states it.
 const DEFAULT: Weights = Weights::Every(TensorType::F16);
 
 fn bytes_of(tensor: &Tensor, kind: TensorType) -> Result<u128> {

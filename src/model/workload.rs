@@ -7,6 +7,7 @@ use super::steps::Forward;
 use super::tensor_type::TensorType;
 use super::weights::Weights;
 use crate::error::{Error, Result};
+use roofprobe_kernels::named_enum;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -82,7 +83,7 @@ impl PartialEq for Knob {
 impl Eq for Knob {}
 
 /// A workload as records write it: every knob under its key, the context as it follows from the others. The format of the
-/// weights is not there: a file's is only known with its model.
+/// weights is not there: that of a file comes with its model.
 impl Serialize for Workload {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let settled = self.settled();
@@ -96,35 +97,28 @@ impl Serialize for Workload {
     }
 }
 
-/// An inference engine, as far as its choices change what is counted: today, how it does multi-head latent attention.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub enum Runtime {
-    /// llama.cpp: keeps latents for DeepSeek models and attends to them in prefill and decode alike; for others (MiniCPM3,
-    /// PLM) it keeps expanded keys and values.
-    #[serde(rename = "llama.cpp")]
-    LlamaCpp,
-    /// vLLM and SGLang: keep latents; a prefill expands them, a decode step attends to them.
-    #[default]
-    #[serde(rename = "vllm")]
-    Vllm,
-    /// Hugging Face transformers 5: keeps latents, and expands all of them in every pass.
-    #[serde(rename = "hf")]
-    HuggingFace,
+named_enum! {
+    /// An inference engine, as far as its choices change what is counted: today, how it does multi-head latent attention.
+    #[derive(Default)]
+    pub enum Runtime: "runtime" {
+        /// llama.cpp: keeps latents for DeepSeek models and attends to them in prefill and decode alike; for others
+        /// (MiniCPM3, PLM) it keeps expanded keys and values.
+        LlamaCpp = "llama.cpp",
+        /// vLLM and SGLang: keep latents; a prefill expands them, a decode step attends to them.
+        #[default]
+        Vllm = "vllm",
+        /// Hugging Face transformers 5: keeps latents, and expands all of them in every pass.
+        HuggingFace = "hf",
+    }
+}
+
+impl Serialize for Runtime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 impl Runtime {
-    /// All of them.
-    pub const ALL: [Runtime; 3] = [Runtime::LlamaCpp, Runtime::Vllm, Runtime::HuggingFace];
-
-    /// The name on the command line and in records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Runtime::LlamaCpp => "llama.cpp",
-            Runtime::Vllm => "vllm",
-            Runtime::HuggingFace => "hf",
-        }
-    }
-
     /// How it does latent attention in this model and kind of pass.
     pub fn latents(self, model: &Model, pass: Pass) -> Latents {
         match (self, pass) {
@@ -133,22 +127,6 @@ impl Runtime {
             (Runtime::Vllm, Pass::Decode) => Latents::Absorbed,
             (Runtime::Vllm, Pass::Prefill) | (Runtime::HuggingFace, _) => Latents::Naive,
         }
-    }
-}
-
-impl std::fmt::Display for Runtime {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl std::str::FromStr for Runtime {
-    type Err = String;
-
-    fn from_str(name: &str) -> std::result::Result<Runtime, String> {
-        Runtime::ALL.into_iter().find(|runtime| runtime.name() == name).ok_or_else(|| {
-            format!("\"{name}\" is no runtime known here; choose one of {}", Runtime::ALL.map(Runtime::name).join(", "))
-        })
     }
 }
 
@@ -170,26 +148,17 @@ impl Default for Workload {
     }
 }
 
-/// A part of a model's use that has a time of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// The whole prompt, in one pass or in micro-batches; logits for the last token of each sequence only.
-    Prefill,
-    /// One more token, given the context.
-    Decode,
-    /// Prefill, whose logits give the first token, then a decode step for each further one.
-    Generation,
-}
-
-impl Phase {
-    /// The name in reports and records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Phase::Prefill => "prefill",
-            Phase::Decode => "decode",
-            Phase::Generation => "generation",
-        }
+named_enum! {
+    /// A part of a model's use that has a time of its own.
+    #[derive(Serialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Phase: "phase" {
+        /// The whole prompt, in one pass or in micro-batches; logits for the last token of each sequence only.
+        Prefill = "prefill",
+        /// One more token, given the context.
+        Decode = "decode",
+        /// Prefill, whose logits give the first token, then a decode step for each further one.
+        Generation = "generation",
     }
 }
 

@@ -13,94 +13,23 @@ use serde::Deserialize;
 use serde_json::Value;
 
 macro_rules! shipped {
-    ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("zoo/", $name, ".toml")))),*] };
+    ($($name:literal)*) => { [$(($name, include_str!(concat!("zoo/", $name, ".toml")))),*] };
 }
 
 /// Every shipped model, smallest first.
-const FILES: [(&str, &str); 82] = shipped![
-    "gpt2",
-    "opt-125m",
-    "smollm2-135m",
-    "pythia-160m",
-    "opt-350m",
-    "lfm2-350m",
-    "gpt2-medium",
-    "smollm2-360m",
-    "pythia-410m",
-    "qwen2-0.5b",
-    "qwen2.5-0.5b",
-    "qwen3-0.6b",
-    "lfm2-700m",
-    "gpt2-large",
-    "gemma-3-1b",
-    "pythia-1b",
-    "tinyllama-1.1b",
-    "lfm2-1.2b",
-    "llama-3.2-1b",
-    "opt-1.3b",
-    "pythia-1.4b",
-    "phi-1.5",
-    "olmo-2-1b",
-    "qwen2-1.5b",
-    "qwen2.5-1.5b",
-    "gpt2-xl",
-    "fox-1-1.6b",
-    "stablelm-2-1.6b",
-    "smollm2-1.7b",
-    "qwen3-1.7b",
-    "plm-1.8b",
-    "gemma-2b",
-    "granite-3.3-2b",
-    "gemma-2-2b",
-    "mamba2-2.7b",
-    "minicpm-2b",
-    "pythia-2.8b",
-    "phi-2",
-    "starcoder2-3b",
-    "smollm3-3b",
-    "qwen2.5-3b",
-    "llama-3.2-3b",
-    "phi-3.5-mini",
-    "phi-4-mini",
-    "qwen3-4b",
-    "minicpm3-4b",
-    "llama-2-7b",
-    "pythia-6.9b",
-    "olmoe-1b-7b",
-    "falcon-7b",
-    "starcoder2-7b",
-    "mistral-7b-v0.1",
-    "mistral-7b-v0.3",
-    "olmo-2-7b",
-    "qwen2-7b",
-    "qwen2.5-7b",
-    "llama-3.1-8b",
-    "granite-3.3-8b",
-    "qwen3-8b",
-    "gemma-7b",
-    "gemma-2-9b",
-    "glm-4-9b-0414",
-    "mistral-nemo-12b",
-    "olmo-2-13b",
-    "qwen1.5-moe-a2.7b",
-    "phi-4",
-    "qwen3-14b",
-    "qwen2.5-14b",
-    "deepseek-v2-lite",
-    "gpt-oss-20b",
-    "gemma-2-27b",
-    "qwen3-30b-a3b",
-    "qwen3-32b",
-    "qwen2.5-32b",
-    "mixtral-8x7b-v0.1",
-    "llama-3.1-70b",
-    "qwen2.5-72b",
-    "gpt-oss-120b",
-    "mixtral-8x22b-v0.1",
-    "qwen3-235b-a22b",
-    "deepseek-v2",
-    "deepseek-v3",
-];
+const FILES: [(&str, &str); 82] = shipped! {
+    "gpt2" "opt-125m" "smollm2-135m" "pythia-160m" "opt-350m" "lfm2-350m" "gpt2-medium" "smollm2-360m" "pythia-410m"
+    "qwen2-0.5b" "qwen2.5-0.5b" "qwen3-0.6b" "lfm2-700m" "gpt2-large" "gemma-3-1b" "pythia-1b" "tinyllama-1.1b"
+    "lfm2-1.2b" "llama-3.2-1b" "opt-1.3b" "pythia-1.4b" "phi-1.5" "olmo-2-1b" "qwen2-1.5b" "qwen2.5-1.5b" "gpt2-xl"
+    "fox-1-1.6b" "stablelm-2-1.6b" "smollm2-1.7b" "qwen3-1.7b" "plm-1.8b" "gemma-2b" "granite-3.3-2b" "gemma-2-2b"
+    "mamba2-2.7b" "minicpm-2b" "pythia-2.8b" "phi-2" "starcoder2-3b" "smollm3-3b" "qwen2.5-3b" "llama-3.2-3b"
+    "phi-3.5-mini" "phi-4-mini" "qwen3-4b" "minicpm3-4b" "llama-2-7b" "pythia-6.9b" "olmoe-1b-7b" "falcon-7b"
+    "starcoder2-7b" "mistral-7b-v0.1" "mistral-7b-v0.3" "olmo-2-7b" "qwen2-7b" "qwen2.5-7b" "llama-3.1-8b"
+    "granite-3.3-8b" "qwen3-8b" "gemma-7b" "gemma-2-9b" "glm-4-9b-0414" "mistral-nemo-12b" "olmo-2-13b"
+    "qwen1.5-moe-a2.7b" "phi-4" "qwen3-14b" "qwen2.5-14b" "deepseek-v2-lite" "gpt-oss-20b" "gemma-2-27b"
+    "qwen3-30b-a3b" "qwen3-32b" "qwen2.5-32b" "mixtral-8x7b-v0.1" "llama-3.1-70b" "qwen2.5-72b" "gpt-oss-120b"
+    "mixtral-8x22b-v0.1" "qwen3-235b-a22b" "deepseek-v2" "deepseek-v3"
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -155,7 +84,7 @@ pub fn zoo() -> Result<Vec<Model>> {
     FILES.into_iter().map(|(name, text)| read(name, text)).collect()
 }
 
-/// Words of names that tell how a model was tuned or packed, which changes no count.
+/// Words of names for how a model was tuned or packed. They change no count.
 const TUNED: [&str; 8] = ["base", "chat", "deduped", "gguf", "hf", "instruct", "it", "meta"];
 
 /// The shipped model of that name as people write it: with or without its organisation, in any case, `_`, `.` and `-` alike,
@@ -166,21 +95,17 @@ const TUNED: [&str; 8] = ["base", "chat", "deduped", "gguf", "hf", "instruct", "
 pub fn find(name: &str) -> Result<Model> {
     let asked = nearest::plain(name.rsplit('/').next().unwrap_or(name));
     let shape: String = asked.split('-').filter(|word| !TUNED.contains(word)).collect::<Vec<_>>().join("-");
-    let is = |asked: &str| FILES.into_iter().find(|(known, _)| nearest::plain(known) == asked);
+    let is = |asked: &str| FILES.into_iter().find(|(name, _)| nearest::plain(name) == asked);
     if let Some((name, text)) = is(&asked).or_else(|| is(&shape)) {
         return read(name, text);
     }
-    let mut begun =
-        FILES.into_iter().filter(|(known, _)| !shape.is_empty() && nearest::plain(known).starts_with(&shape));
+    let mut begun = FILES.into_iter().filter(|(name, _)| !shape.is_empty() && nearest::plain(name).starts_with(&shape));
     if let (Some((name, text)), None) = (begun.next(), begun.next()) {
         return read(name, text);
     }
-    let remedy = match nearest::names(&shape, names()).as_slice() {
-        [] => "`roofprobe models` lists them".to_owned(),
-        nearest => format!("did you mean: {}? `roofprobe models` lists all", nearest.join(", ")),
-    };
+    let remedy = nearest::remedy(&shape, names(), "none is called alike");
     Err(Error::misuse(format!(
-        "no model {} is shipped; give the path of a config.json or GGUF file; {remedy}",
+        "no model {} is shipped; give the path of a config.json or GGUF file, or a name that `roofprobe models` lists; {remedy}",
         quoted(name)
     )))
 }

@@ -56,7 +56,7 @@ pub struct Panel {
     /// The compute roof, GFLOP/s: that of the models' arithmetic; without models the highest that there is.
     pub roof: Option<f64>,
     /// The models' phases.
-    pub points: Vec<Point>,
+    pub points: Vec<PhasePoint>,
 }
 
 /// A ceiling: a slope if memory is what it is of, else a horizontal.
@@ -100,7 +100,7 @@ pub struct PhaseKey {
 
 /// A phase of a model on a device.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Point {
+pub struct PhasePoint {
     /// The model's place in [`Chart::models`].
     pub model: usize,
     /// The phase.
@@ -250,9 +250,9 @@ fn level_name(level: &Word<MemoryLevel>) -> String {
     }
 }
 
-fn points(model: usize, evaluation: &Evaluation) -> impl Iterator<Item = Point> {
+fn points(model: usize, evaluation: &Evaluation) -> impl Iterator<Item = PhasePoint> {
     let too_large = evaluation.fits == Some(false);
-    evaluation.phases.iter().map(move |phase| Point {
+    evaluation.phases.iter().map(move |phase| PhasePoint {
         model,
         phase: phase.phase,
         intensity: phase.oi,

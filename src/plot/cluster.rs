@@ -1,7 +1,7 @@
 //! Labels of points: what a phase's models reach, near to their marks. Marks that crowd share one label with a row for
 //! each, in the models' colours; a label that had to go farther away has a line to its marks.
 
-use super::chart::Point;
+use super::chart::PhasePoint;
 use super::geometry::{Quad, Spot};
 use super::label::{Canvas, Place};
 use super::shape::{Shape, TEXT, TextAnchor};
@@ -17,7 +17,7 @@ const DISTANCES: [f64; 6] = [4.0, 16.0, 30.0, 46.0, 64.0, 84.0];
 
 /// Points of one phase that lie together.
 pub(super) struct Cluster<'a> {
-    points: Vec<&'a Point>,
+    points: Vec<&'a PhasePoint>,
     /// Where the first one lies.
     first: Spot,
     /// Left, top, right, bottom of all marks.
@@ -26,7 +26,7 @@ pub(super) struct Cluster<'a> {
 
 impl<'a> Cluster<'a> {
     /// The clusters of some points with the places and radii of their marks, in order of first appearance.
-    pub(super) fn of(marks: impl IntoIterator<Item = (&'a Point, Spot, f64)>) -> Vec<Cluster<'a>> {
+    pub(super) fn of(marks: impl IntoIterator<Item = (&'a PhasePoint, Spot, f64)>) -> Vec<Cluster<'a>> {
         let mut clusters: Vec<Cluster> = Vec::new();
         for (point, at, radius) in marks {
             let reach = radius * 1.3;
@@ -49,8 +49,8 @@ impl<'a> Cluster<'a> {
 
     /// The rows of the label, with their classes.
     fn rows(&self) -> Vec<(String, String)> {
-        let speed = |point: &Point| text::digits(point.tokens_per_s);
-        let colour = |point: &Point| format!("model{}", point.model);
+        let speed = |point: &PhasePoint| text::digits(point.tokens_per_s);
+        let colour = |point: &PhasePoint| format!("model{}", point.model);
         match self.points.as_slice() {
             [one] => vec![(colour(one), format!("{} {} tok/s", one.phase.name(), speed(one)))],
             many => {
@@ -110,9 +110,9 @@ mod tests {
     use super::*;
     use crate::model::Phase;
 
-    fn point(model: usize, phase: Phase) -> Point {
+    fn point(model: usize, phase: Phase) -> PhasePoint {
         let (intensity, performance, tokens_per_s) = (1.0, 1.0, 63.0);
-        Point {
+        PhasePoint {
             model,
             phase,
             intensity,

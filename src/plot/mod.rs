@@ -18,7 +18,7 @@ mod svg;
 mod text;
 mod theme;
 
-pub use chart::{Chart, Line, Panel, PhaseKey, Point, Subject, Trust};
+pub use chart::{Chart, Line, Panel, PhaseKey, PhasePoint, Subject, Trust};
 pub use geometry::{Quad, Spot};
 pub use scale::{Scale, Tick};
 pub use shape::{Drawing, Shape, TextAnchor};

@@ -1,6 +1,6 @@
 //! One device: its ceilings, the models' points, the room between, and a label for each.
 
-use super::chart::{Chart, Line, Panel, Point, Trust};
+use super::chart::{Chart, Line, Panel, PhasePoint, Trust};
 use super::cluster::Cluster;
 use super::frame::Frame;
 use super::geometry::{Quad, Spot, clipped};
@@ -150,7 +150,7 @@ impl Roofline<'_> {
 
     /// The inference-potential region: right of the point and above it, under the roof, up to the ridge. Where compute
     /// binds it is a segment; above the roof there is only what the roof rises over the point.
-    fn region(&self, point: &Point) -> Option<Shape> {
+    fn region(&self, point: &PhasePoint) -> Option<Shape> {
         let (roof, bandwidth) = (self.panel.roof?, self.panel.bandwidth);
         let (ridge, x, y) = (roof / bandwidth, point.intensity, point.performance);
         if y >= roof {
@@ -215,7 +215,7 @@ fn words(line: &Line) -> String {
     words
 }
 
-fn marker(point: &Point, chart: &Chart, at: Spot) -> Shape {
+fn marker(point: &PhasePoint, chart: &Chart, at: Spot) -> Shape {
     let model = chart.models.get(point.model).map_or("", String::as_str);
     let phase = chart.phases.iter().find(|key| key.phase == point.phase).map_or("", |key| key.name.as_str());
     let interval = point.tokens_per_s_interval.map(|ends| ends.map(text::digits));

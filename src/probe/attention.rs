@@ -1,9 +1,8 @@
 //! Attention achieved: one query token over a long cache, and a prompt over itself.
 
-use super::curves::curve;
 use super::memory::{self, CACHE_MULTIPLE_MIN};
-use super::{CurveQuestion, Known, Question, Turn};
-use crate::profile::{AttentionExtents, AttentionPhase, Axis, CeilingId, Effort, Machine, Status, Variant};
+use super::{CurveQuestion, PlanInputs, Question, Schedule, curve};
+use crate::profile::{Attention, AttentionExtents, AttentionPhase, CeilingId, CurveAxis, Effort, Machine, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// Key/value heads, as in most models of one to eight billion parameters.
@@ -24,10 +23,10 @@ const CORNERS: [Heads; 4] = [(1, 128), (8, 128), (1, 64), (8, 64)];
 pub(super) type Heads = (u64, u64);
 
 /// `attention.f16.decode`, its corners, and `attention.f16.prefill`.
-pub(super) fn questions(known: Known) -> Vec<Question> {
-    let ask = |id, heads| question(known, id, heads, 1, CONTEXT);
-    let prefill = question(known, prefill(), (GROUP, HEAD_DIM), PROMPT, PROMPT);
-    decodes(known.effort, ask).into_iter().chain([prefill]).collect()
+pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
+    let ask = |id, heads| question(inputs, id, heads, 1, CONTEXT);
+    let prefill = question(inputs, prefill(), (GROUP, HEAD_DIM), PROMPT, PROMPT);
+    decodes(inputs.effort, ask).into_iter().chain([prefill]).collect()
 }
 
 /// What `ask` makes of `attention.f16.decode` and of its corners, `attention.f16.decode.g<group>d<head_dim>`.
@@ -45,8 +44,8 @@ pub(super) fn prefill() -> CeilingId {
 }
 
 /// The cache takes long to make ready, once for all heads of one size.
-pub(super) fn turn((_, head_dim): Heads) -> Turn {
-    Turn::Staggered(if head_dim == HEAD_DIM { 2 } else { 1 })
+pub(super) fn schedule((_, head_dim): Heads) -> Schedule {
+    Schedule::OneRoundInThree(if head_dim == HEAD_DIM { 2 } else { 1 })
 }
 
 /// `attention.f16.decode.context`: along the length of the cache.
@@ -60,21 +59,21 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
             .map(|context| variant(machine, isa, (GROUP, HEAD_DIM), 1, context, (cache_bytes, 1)).ok())
             .collect()
     };
-    let variants: Option<Vec<Variant>> = variants();
+    let variants: Option<Vec<Attention>> = variants();
     match variants {
-        Some(variants) => curve(id, Op::Attention, Axis::Context, variants),
+        Some(variants) => curve(id, Op::Attention, CurveAxis::Context, variants),
         None => {
             let otherwise = (Status::Skipped, "too little memory for a cache that lives in it".to_owned());
-            CurveQuestion { otherwise, ..curve(id, Op::Attention, Axis::Context, []) }
+            CurveQuestion { otherwise, ..curve(id, Op::Attention, CurveAxis::Context, [] as [Attention; 0]) }
         }
     }
 }
 
-fn question(known: Known, id: CeilingId, heads: Heads, tokens: u64, context: u64) -> Question {
-    let Known { machine, effort, .. } = known;
+fn question(inputs: PlanInputs, id: CeilingId, heads: Heads, tokens: u64, context: u64) -> Question {
+    let PlanInputs { machine, effort, .. } = inputs;
     let mut question = Question::new(id);
-    question.turn = turn(heads);
-    let cache = memory::last_cache_bytes(known);
+    question.schedule = schedule(heads);
+    let cache = memory::last_cache_bytes(inputs);
     // Twice the least where there is room, so that what the cache keeps is lost in the noise.
     let variant = |isa| variant(machine, isa, heads, tokens, context, (cache, 2));
     match isas(machine, effort).into_iter().map(variant).collect::<Result<Vec<_>, _>>() {
@@ -91,22 +90,21 @@ fn variant(
     tokens: u64,
     context: u64,
     (cache_bytes, times): (u64, u64),
-) -> Result<Variant, String> {
+) -> Result<Attention, String> {
     let layer = layer_bytes(head_dim, context);
     // A prompt's keys and values have just been written, and are in a cache if they fit.
     let (least, times) = if tokens > 1 { (layer, 1) } else { (cache_bytes.saturating_mul(CACHE_MULTIPLE_MIN), times) };
     let copies = memory::copies(machine, "keys and values", layer, least, times)?;
-    Ok(Variant {
-        isa: Some(isa.name().to_owned()),
-        threads: Some(machine.environment.threads),
-        pages: Some(memory::largest_pages(machine)),
-        m: Some(tokens),
-        heads: Some(group * KV_HEADS),
-        kv_heads: Some(KV_HEADS),
-        head_dim: Some(head_dim),
-        context: Some(context),
-        copies: Some(copies),
-        ..Variant::default()
+    Ok(Attention {
+        isa,
+        threads: machine.environment.threads,
+        pages: memory::largest_pages(machine),
+        m: tokens,
+        heads: group * KV_HEADS,
+        kv_heads: KV_HEADS,
+        head_dim,
+        context,
+        copies,
     })
 }
 
@@ -131,8 +129,8 @@ mod tests {
     #[test]
     fn a_decoded_cache_exceeds_the_last_level_and_a_prompts_need_not() {
         let machine = machine();
-        for question in questions(Known { machine: &machine, curves: &[], effort: Effort::Standard }) {
-            let variant = &question.candidates[0].variant;
+        for question in questions(PlanInputs { machine: &machine, curves: &[], effort: Effort::Standard }) {
+            let variant = question.candidates[0].variant.keys();
             let [kv, dim, context] = [variant.kv_heads, variant.head_dim, variant.context].map(Option::unwrap);
             let bytes = kv * dim * context * 4 * u64::from(variant.copies.unwrap());
             assert_eq!(bytes >= 4 * (32 << 20), variant.m == Some(1), "{}", question.id);

@@ -1,18 +1,16 @@
 //! Compute peaks: multiply-accumulate chains, the best instruction set and each one alone, on all cores and on one; and
 //! what additions beside the multiply-accumulates gain.
 
-use super::{Known, Question};
-use crate::profile::{CeilingId, Effort, Machine, Means, Status, Variant};
+use super::{PlanInputs, Question};
+use crate::profile::{CeilingId, Chain, Effort, Machine, Means, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
-
-/// The types that have chains.
-const DTYPES: [Dtype; 5] = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8];
 
 /// Of each type: `compute.<dtype>` for the best instruction set, the same with `.single` on one thread, and
 /// `compute.<dtype>.<isa>` for each of the architecture, with `.fma_add` where there is such a chain. A quick look leaves it at
 /// the first two.
-pub(super) fn questions(Known { machine, effort, .. }: Known) -> Vec<Question> {
-    DTYPES.into_iter().flat_map(|dtype| of_dtype(machine, effort, dtype)).collect()
+pub(super) fn questions(PlanInputs { machine, effort, .. }: PlanInputs) -> Vec<Question> {
+    let with_chain = |dtype: &Dtype| Isa::ALL.into_iter().any(|isa| isa.has_chain(*dtype));
+    Dtype::ALL.into_iter().filter(with_chain).flat_map(|dtype| of_dtype(machine, effort, dtype)).collect()
 }
 
 fn of_dtype(machine: &Machine, effort: Effort, dtype: Dtype) -> Vec<Question> {
@@ -56,6 +54,6 @@ fn of_dtype(machine: &Machine, effort: Effort, dtype: Dtype) -> Vec<Question> {
     questions
 }
 
-fn variant(isa: Isa, threads: u32) -> Variant {
-    Variant { isa: Some(isa.name().to_owned()), threads: Some(threads), ..Variant::default() }
+fn variant(isa: Isa, threads: u32) -> Chain {
+    Chain { isa, threads }
 }

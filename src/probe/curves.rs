@@ -1,12 +1,12 @@
 //! The curves: what is measured point by point, before the ceilings.
 
-use super::CurveQuestion;
 use super::attention;
 use super::levels::resident_id;
 use super::memory::{self, CACHE_MULTIPLE_MIN};
-use crate::profile::{Axis, CeilingId, Effort, Machine, Status, Variant};
+use super::{CurveQuestion, curve};
+use crate::profile::{CeilingId, CurveAxis, Effort, Machine, Status, Stream};
 use roofprobe_kernels::ops::stream::{PREFETCH_BYTES, SIDE_BY_SIDE};
-use roofprobe_kernels::{Dtype, Op};
+use roofprobe_kernels::{Isa, Op};
 
 /// The smallest working set of one thread: within every L1 in sight.
 const RESIDENT_BYTES_MIN: u64 = 4 << 10;
@@ -40,8 +40,8 @@ pub(super) fn questions(machine: &Machine, effort: Effort) -> Vec<CurveQuestion>
 fn resident(machine: &Machine, effort: Effort) -> CurveQuestion {
     let threads = machine.environment.threads;
     let sizes = resident_sizes(machine, threads, memory::room(machine, 1), effort);
-    let variant = |footprint| Variant { footprint_bytes: Some(footprint), ..stream(machine) };
-    curve(resident_id(), Op::Read, Axis::FootprintBytes, sizes.into_iter().map(variant))
+    let variant = |footprint| Stream { footprint_bytes: footprint, ..stream(machine) };
+    curve(resident_id(), Op::Read, CurveAxis::FootprintBytes, sizes.into_iter().map(variant))
 }
 
 /// `latency.resident`: one thread's dependent loads over growing working sets.
@@ -50,7 +50,7 @@ fn latency(machine: &Machine, effort: Effort) -> CurveQuestion {
     let room = memory::room(machine, 1) * memory::ARRAYS / 8;
     let sizes = resident_sizes(machine, 1, room, effort);
     let variant = |footprint| memory::chase(machine, footprint);
-    curve(CeilingId::latency_curve(), Op::Chase, Axis::FootprintBytes, sizes.into_iter().map(variant))
+    curve(CeilingId::latency_curve(), Op::Chase, CurveAxis::FootprintBytes, sizes.into_iter().map(variant))
 }
 
 /// Working sets of all threads together: `effort` decides how many per octave, fewer beyond the last level.
@@ -73,9 +73,9 @@ fn resident_sizes(machine: &Machine, threads: u32, room: u64, effort: Effort) ->
 /// `memory.read.window`: a window is read once, then another one elsewhere in a pool that no cache holds.
 fn window(machine: &Machine) -> CurveQuestion {
     let threads = u64::from(machine.environment.threads);
-    with_array(machine, "window", Axis::WindowBytes, |pool| {
+    with_array(machine, "window", CurveAxis::WindowBytes, |pool| {
         let sizes = (0..).map(|octave| (WINDOW_BYTES_MIN * threads) << octave);
-        let variant = |window| Variant { footprint_bytes: Some(pool), window_bytes: Some(window), ..stream(machine) };
+        let variant = |window| Stream { footprint_bytes: pool, window_bytes: Some(window), ..stream(machine) };
         sizes.take_while(|&window| window <= pool / WINDOW_SHARE_MAX).map(variant).collect()
     })
 }
@@ -86,7 +86,7 @@ fn threads(machine: &Machine, op: Op) -> CurveQuestion {
     let id = CeilingId::memory_curve(op, "threads");
     if most < 2 {
         let otherwise = (Status::Skipped, "one thread alone makes no curve".to_owned());
-        return CurveQuestion { otherwise, ..curve(id, op, Axis::Threads, []) };
+        return CurveQuestion { otherwise, ..curve(id, op, CurveAxis::Threads, [] as [Stream; 0]) };
     }
     // The same bytes for all: thread i comes to own a share of what i threads read, 1 + 1/2 + … together.
     let shares: f64 = (1..=most).map(|i| 1.0 / f64::from(i)).sum();
@@ -95,14 +95,16 @@ fn threads(machine: &Machine, op: Op) -> CurveQuestion {
     let footprint = match array {
         Ok(bytes) => bytes * arrays,
         Err(reason) => {
-            return CurveQuestion { otherwise: (Status::Skipped, reason), ..curve(id, op, Axis::Threads, []) };
+            return CurveQuestion {
+                otherwise: (Status::Skipped, reason),
+                ..curve(id, op, CurveAxis::Threads, [] as [Stream; 0])
+            };
         }
     };
     let stores = (op != Op::Read).then(|| memory::expected_stores(machine));
-    let variant =
-        |threads| Variant { threads: Some(threads), stores, footprint_bytes: Some(footprint), ..stream(machine) };
+    let variant = |threads| Stream { threads, stores, footprint_bytes: footprint, ..stream(machine) };
     let counts = (1..=most).filter(|&n| n <= THREADS_ALL || n == most || is_step(n));
-    curve(id, op, Axis::Threads, counts.map(variant))
+    curve(id, op, CurveAxis::Threads, counts.map(variant))
 }
 
 /// 8, 12, 16, 24, 32, …: two per octave.
@@ -112,55 +114,46 @@ fn is_step(n: u32) -> bool {
 
 /// `memory.read.streams`: sequential streams side by side in each thread.
 fn streams(machine: &Machine) -> CurveQuestion {
-    with_array(machine, "streams", Axis::Streams, |footprint| {
-        let variant = |streams: usize| Variant {
-            streams: Some(streams as u32),
-            footprint_bytes: Some(footprint),
-            ..stream(machine)
-        };
+    with_array(machine, "streams", CurveAxis::Streams, |footprint| {
+        let variant =
+            |streams: usize| Stream { streams: Some(streams as u32), footprint_bytes: footprint, ..stream(machine) };
         SIDE_BY_SIDE.into_iter().map(variant).collect()
     })
 }
 
 /// `memory.read.prefetch`: how far ahead a software prefetch runs; 0 leaves it to the hardware.
 fn prefetch(machine: &Machine) -> CurveQuestion {
-    with_array(machine, "prefetch", Axis::PrefetchBytes, |footprint| {
-        let variant = |bytes: usize| Variant {
-            prefetch_bytes: Some(bytes as u32),
-            footprint_bytes: Some(footprint),
-            ..stream(machine)
-        };
+    with_array(machine, "prefetch", CurveAxis::PrefetchBytes, |footprint| {
+        let variant =
+            |bytes: usize| Stream { prefetch_bytes: Some(bytes as u32), footprint_bytes: footprint, ..stream(machine) };
         std::iter::once(0).chain(PREFETCH_BYTES).map(variant).collect()
     })
 }
 
 /// `memory.read.<along>` over an array that no cache holds, or why there is not enough memory for one.
-fn with_array(machine: &Machine, along: &str, axis: Axis, points: impl FnOnce(u64) -> Vec<Variant>) -> CurveQuestion {
+fn with_array(
+    machine: &Machine,
+    along: &str,
+    axis: CurveAxis,
+    points: impl FnOnce(u64) -> Vec<Stream>,
+) -> CurveQuestion {
     let (id, op) = (CeilingId::memory_curve(Op::Read, along), Op::Read);
     match memory::array_bytes(machine, None, memory::room(machine, 1)) {
         Ok(bytes) => curve(id, op, axis, points(bytes)),
-        Err(reason) => CurveQuestion { otherwise: (Status::Skipped, reason), ..curve(id, op, axis, []) },
+        Err(reason) => CurveQuestion { otherwise: (Status::Skipped, reason), ..curve(id, op, axis, [] as [Stream; 0]) },
     }
 }
 
 /// What the points of all stream curves have in common.
-fn stream(machine: &Machine) -> Variant {
-    Variant {
-        isa: memory::widest(machine).map(|isa| isa.name().to_owned()),
-        threads: Some(machine.environment.threads),
-        pages: Some(memory::largest_pages(machine)),
-        ..Variant::default()
+fn stream(machine: &Machine) -> Stream {
+    Stream {
+        isa: memory::widest(machine).unwrap_or(Isa::Portable),
+        threads: machine.environment.threads,
+        pages: memory::largest_pages(machine),
+        footprint_bytes: 0,
+        stores: None,
+        streams: None,
+        window_bytes: None,
+        prefetch_bytes: None,
     }
-}
-
-/// The curve of that id, with one point for each of `variants`.
-pub(super) fn curve(id: CeilingId, op: Op, axis: Axis, variants: impl IntoIterator<Item = Variant>) -> CurveQuestion {
-    let dtype = match op {
-        Op::Chase => Dtype::I8,
-        Op::Attention => Dtype::F16,
-        _ => Dtype::F64,
-    };
-    let points = super::jobs(&id, op, dtype, variants);
-    let otherwise = (Status::Skipped, "too little memory for a single point".to_owned());
-    CurveQuestion { id, axis, points, otherwise }
 }

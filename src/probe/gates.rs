@@ -1,5 +1,6 @@
 //! Gates: a number that is not settled or not plausible is kept, and called suspect with both numbers in the reason.
 
+use super::pipes;
 use crate::profile::{
     AttentionPhase, Ceiling, CeilingId, DeviceKind, Family, Flag, IdKind, Machine, Means, MemoryLevel, Status, Unit,
     Word,
@@ -32,8 +33,6 @@ const LEVELS_GPU: [MemoryLevel; 3] = [MemoryLevel::Workgroup, MemoryLevel::GpuCa
 const INTERVAL_SOFTWARE_MAX: f64 = 0.25;
 /// A packed dot product that is this much faster than f32 is one instruction; below, it is made of others.
 const ACCELERATED_MIN: f64 = 1.5;
-/// Three operations for two: where the pipes of the additions lie beside the others.
-const FMA_ADD_GAIN: f64 = 1.5;
 /// Fewer samples than this bear no interval.
 const SAMPLES_MIN: u32 = 5;
 
@@ -43,7 +42,7 @@ type Rows = [(CeilingId, f64)];
 /// Applies every gate to the measured ceilings.
 pub fn judge(ceilings: &mut [Ceiling], machine: &Machine) {
     let rows: Vec<(CeilingId, f64)> = ceilings.iter().filter_map(|c| Some((c.id.clone(), c.value()?.0))).collect();
-    // Two moods of a shared machine are not to be held against each other: bounds are by the fastest sample there was.
+    // Two modes of a shared machine must not be compared: bounds are by the fastest sample there was.
     let fastest: Vec<(CeilingId, f64)> = ceilings.iter().filter_map(fastest).collect();
     for ceiling in ceilings.iter_mut().filter(|c| c.status == Status::Measured) {
         ceiling.flags.extend(against_burst(ceiling, &rows).map(Flag::Other));
@@ -89,7 +88,7 @@ fn settled(ceiling: &Ceiling, software: bool) -> Option<String> {
 }
 
 fn below_pipes(ceiling: &Ceiling, machine: &Machine) -> Option<String> {
-    let most = known_per_cycle(machine.device.microarchitecture.as_deref()?, &ceiling.id)?;
+    let most = pipes::per_cycle_max(machine.device.microarchitecture.as_deref()?, &ceiling.id)?;
     let seen = ceiling.per_cycle?;
     let what = if ceiling.id.family() == Family::Memory { "bytes" } else { "operations" };
     (seen > most * ABOVE_PIPES_MAX)
@@ -166,7 +165,7 @@ fn accelerated(ceiling: &Ceiling, rows: &Rows, machine: &Machine) -> Option<Stri
 fn below_peak(ceiling: &Ceiling, rows: &Rows, kind: DeviceKind) -> Option<String> {
     let IdKind::Matmul { weights, .. } = ceiling.id.kind() else { return None };
     let (value, _) = ceiling.value()?;
-    let isa = ceiling.variant.as_ref().and_then(|variant| variant.isa.as_deref()).unwrap_or_default();
+    let isa = ceiling.variant.as_ref().and_then(|variant| variant.isa.as_ref()?.known());
     // Chains of portable bytes, and of converted halves, do more for each product than a matmul, which converts once for
     // several tokens.
     let arithmetic = match (weights.known(), isa) {
@@ -174,9 +173,9 @@ fn below_peak(ceiling: &Ceiling, rows: &Rows, kind: DeviceKind) -> Option<String
         _ if kind == DeviceKind::Gpu => Dtype::F32,
         (Some(Dtype::F64), _) => Dtype::F64,
         (Some(Dtype::F32 | Dtype::F16), _) => Dtype::F32,
-        (Some(Dtype::Bf16), isa) if multiplies_bf16(isa) => Dtype::Bf16,
+        (Some(Dtype::Bf16), isa) if isa.is_some_and(multiplies_bf16) => Dtype::Bf16,
         (Some(Dtype::Bf16), _) => Dtype::F32,
-        (_, isa) if isa == Isa::Portable.name() => return None,
+        (_, Some(Isa::Portable)) => return None,
         _ => Dtype::I8,
     };
     // Halves may also go through cooperative matrices.
@@ -192,9 +191,8 @@ fn below_peak(ceiling: &Ceiling, rows: &Rows, kind: DeviceKind) -> Option<String
 }
 
 /// Whether an instruction set has products of bfloat16 and of nothing else: it does not widen them.
-fn multiplies_bf16(name: &str) -> bool {
-    let isa = Isa::ALL.iter().find(|isa| isa.name() == name);
-    isa.is_some_and(|isa| isa.has_matmul(Dtype::Bf16) && !isa.has_matmul(Dtype::F32))
+fn multiplies_bf16(isa: Isa) -> bool {
+    isa.has_matmul(Dtype::Bf16) && !isa.has_matmul(Dtype::F32)
 }
 
 /// One token's matmul takes its weights from memory, and attention its keys and values, no faster than they can be read.
@@ -233,73 +231,6 @@ fn against_burst(ceiling: &Ceiling, rows: &Rows) -> Option<String> {
     let percent = four_digits((1.0 - held / burst) * 100.0);
     let verb = if percent > 0.0 { format!("{percent} % below") } else { "no less than".to_owned() };
     Some(format!("held for long: {verb} the burst value {burst} {} of {burst_id}", unit.symbol()))
-}
-
-/// What one core of this design does per cycle at most: operations, two per multiply-accumulate, for `compute.*`; bytes
-/// loaded for `memory.l1.read`. `None` where the design is not known.
-fn known_per_cycle(microarchitecture: &str, id: &CeilingId) -> Option<f64> {
-    let most = pipes(microarchitecture)?;
-    let known = match id.kind() {
-        IdKind::Memory { .. } if *id == CeilingId::memory(MemoryLevel::Cache(1), Op::Read) => Some(most.load_bytes),
-        IdKind::Compute { dtype, means } => {
-            // Tiles lie beyond the vectors: the best may be either.
-            let tiles = match (dtype.known()?, means) {
-                (Dtype::Bf16, Means::Best | Means::Single | Means::Isa { isa: Word::Known(Isa::AmxBf16), .. }) => {
-                    most.tile_bf16
-                }
-                (Dtype::I8, Means::Best | Means::Single | Means::Isa { isa: Word::Known(Isa::AmxInt8), .. }) => {
-                    most.tile_i8
-                }
-                _ => None,
-            };
-            let vectors = match dtype.known()? {
-                Dtype::F64 => Some(most.f32 / 2.0),
-                Dtype::F32 => Some(most.f32),
-                // Where there is no arithmetic in halves, they are converted, and f32's pipes do the work.
-                Dtype::F16 => Some(most.f16.unwrap_or(most.f32)),
-                Dtype::Bf16 => Some(most.bf16.unwrap_or(most.f32)),
-                Dtype::I8 => most.i8,
-                _ => None,
-            };
-            tiles.or(vectors)
-        }
-        _ => None,
-    }?;
-    Some(if id.is_fma_add() { known * FMA_ADD_GAIN } else { known })
-}
-
-/// The pipes of one core, per cycle.
-#[derive(Clone, Copy)]
-struct Pipes {
-    f32: f64,
-    f16: Option<f64>,
-    bf16: Option<f64>,
-    i8: Option<f64>,
-    tile_bf16: Option<f64>,
-    tile_i8: Option<f64>,
-    load_bytes: f64,
-}
-
-/// Pipes × vector width, from the vendors' optimisation guides (AMD 17h/19h/1Ah, Intel 64 and IA-32). Upper bounds: some
-/// parts of a family have half.
-fn pipes(microarchitecture: &str) -> Option<Pipes> {
-    let narrow = Pipes { f32: 32.0, f16: None, bf16: None, i8: None, tile_bf16: None, tile_i8: None, load_bytes: 64.0 };
-    let wide = Pipes { f32: 64.0, load_bytes: 128.0, ..narrow };
-    Some(match microarchitecture {
-        "Zen 2" | "Zen 3" | "Haswell" | "Broadwell" | "Skylake" => narrow,
-        "Zen 4" => Pipes { bf16: Some(64.0), i8: Some(128.0), ..narrow },
-        "Zen 5" => Pipes { bf16: Some(128.0), i8: Some(256.0), ..wide },
-        "Skylake-SP" | "Ice Lake-SP" => Pipes { i8: Some(256.0), ..wide },
-        "Sapphire Rapids" | "Emerald Rapids" => Pipes {
-            f16: Some(128.0),
-            bf16: Some(128.0),
-            i8: Some(256.0),
-            tile_bf16: Some(2048.0),
-            tile_i8: Some(4096.0),
-            ..wide
-        },
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -364,24 +295,6 @@ mod tests {
     }
 
     #[test]
-    fn pipes_are_known_of_known_designs_only() {
-        let known = |design: &str, id: &str| known_per_cycle(design, &id.parse().unwrap());
-        assert_eq!(known("Zen 4", "memory.l1.read"), Some(64.0));
-        assert_eq!(known("Zen 5", "memory.l1.read"), Some(128.0));
-        assert_eq!(known("Skylake-SP", "memory.l1.read"), Some(128.0));
-        assert_eq!(known("Haswell", "memory.l1.read"), Some(64.0));
-        assert_eq!(known("Zen 4", "memory.l2.read"), None);
-        assert_eq!(known("Sapphire Rapids", "compute.bf16"), Some(2048.0));
-        assert_eq!(known("Sapphire Rapids", "compute.i8.amxint8"), Some(4096.0));
-        assert_eq!(known("Sapphire Rapids", "compute.i8.avx512vnni"), Some(256.0));
-        assert_eq!(known("Sapphire Rapids", "compute.f16.avx512fp16"), Some(128.0));
-        assert_eq!(known("Zen 3", "compute.bf16.avx2"), Some(32.0));
-        assert_eq!(known("Zen 3", "compute.i8.avx2"), None);
-        assert_eq!(known("Zen 4", "compute.f64.single"), Some(16.0));
-        assert_eq!(known("some core", "compute.f32"), None);
-    }
-
-    #[test]
     fn few_samples_are_suspect() {
         let mut c = ceiling("memory.dram.read", 40.0);
         c.samples = Some(2);
@@ -434,17 +347,17 @@ mod tests {
         assert!(reason.contains("215") && reason.contains("compute.f32.avx512") && reason.contains("210"), "{reason}");
         assert_eq!(verdict("matmul.q4_0.m512", 815.0), None);
         assert!(verdict("matmul.q4_0.m512", 817.0).is_some());
-        let of_isa = |isa: &str, id: &str, value: f64| {
+        let of_isa = |isa: Isa, id: &str, value: f64| {
             let mut all: Vec<Ceiling> = rows.iter().map(|&(id, value)| ceiling(id, value)).collect();
             let mut matmul = ceiling(id, value);
-            matmul.variant = Some(crate::profile::Variant { isa: Some(isa.to_owned()), ..Default::default() });
+            matmul.variant = Some(crate::profile::VariantKeys { isa: Some(Word::Known(isa)), ..Default::default() });
             all.push(matmul);
             judge(&mut all, &machine());
             all[3].reason.clone()
         };
-        assert_eq!(of_isa("avx512bf16", "matmul.bf16.m512", 9999.0), None, "nothing to compare with");
-        assert!(of_isa("avx2", "matmul.bf16.m512", 215.0).unwrap().contains("compute.f32"));
-        assert_eq!(of_isa("portable", "matmul.i8.m512", 9999.0), None, "its chain is no bound");
+        assert_eq!(of_isa(Isa::Avx512Bf16, "matmul.bf16.m512", 9999.0), None, "nothing to compare with");
+        assert!(of_isa(Isa::Avx2, "matmul.bf16.m512", 215.0).unwrap().contains("compute.f32"));
+        assert_eq!(of_isa(Isa::Portable, "matmul.i8.m512", 9999.0), None, "its chain is no bound");
     }
 
     #[test]

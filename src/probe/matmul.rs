@@ -1,13 +1,14 @@
 //! Matmul achieved: every weight format, from one token to many, with weights that live in memory.
 
 use super::memory::{self, CACHE_MULTIPLE_MIN};
-use super::{Known, Question, Turn};
-use crate::profile::{CeilingId, Effort, Machine, Status, Variant};
+use super::{PlanInputs, Question, Schedule};
+use crate::profile::{CeilingId, Effort, Machine, Matmul, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
-/// Weight formats, in the order of the profile.
-const FORMATS: [Dtype; 8] =
-    [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8, Dtype::Q8_0, Dtype::Q6K, Dtype::Q4K, Dtype::Q4_0];
+/// Weight formats, in the order of the profile: those that there is a kernel for.
+fn formats() -> impl Iterator<Item = Dtype> {
+    Dtype::ALL.into_iter().filter(|&weights| Isa::Portable.has_matmul(weights))
+}
 /// Token counts.
 const TOKENS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 512];
 /// Those of a quick look: what decode and prefill need.
@@ -22,21 +23,21 @@ pub(super) const N_MANY: u64 = 4096;
 pub(super) const MANY_TOKENS: u64 = 16;
 
 /// `matmul.<weights>.m<tokens>`.
-pub(super) fn questions(known: Known) -> Vec<Question> {
-    let ask = |weights, m| Question { turn: turn(weights), ..question(known, weights, m) };
-    for_each(known.effort, ask)
+pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
+    let ask = |weights, m| Question { schedule: schedule(weights), ..question(inputs, weights, m) };
+    for_each(inputs.effort, ask)
 }
 
 /// What `ask` makes of every format and token count, those of one format one after another, so that its weights are made once
 /// a round.
 pub(super) fn for_each(effort: Effort, ask: impl Fn(Dtype, u64) -> Question) -> Vec<Question> {
     let tokens: &[u64] = if effort == Effort::Quick { &TOKENS_QUICK } else { &TOKENS };
-    FORMATS.into_iter().flat_map(|weights| tokens.iter().map(|&m| ask(weights, m)).collect::<Vec<_>>()).collect()
+    formats().flat_map(|weights| tokens.iter().map(|&m| ask(weights, m)).collect::<Vec<_>>()).collect()
 }
 
 /// The weights take long to make ready, once for all token counts.
-pub(super) fn turn(weights: Dtype) -> Turn {
-    Turn::Staggered(FORMATS.iter().position(|format| *format == weights).unwrap_or(0) as u32)
+pub(super) fn schedule(weights: Dtype) -> Schedule {
+    Schedule::OneRoundInThree(formats().position(|format| format == weights).unwrap_or(0) as u32)
 }
 
 /// Whether a ceiling is of a matmul with so few tokens that memory is what it waits for.
@@ -44,14 +45,14 @@ pub(super) fn is_of_memory(id: &CeilingId) -> bool {
     id.tokens().is_some_and(|tokens| tokens < MANY_TOKENS)
 }
 
-fn question(known: Known, weights: Dtype, m: u64) -> Question {
-    let machine = known.machine;
+fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
+    let machine = inputs.machine;
     let id = CeilingId::matmul(weights, m);
     let n = if m < MANY_TOKENS { N_FEW } else { N_MANY };
     let Some(matrix) = weights.bytes(u128::from(n * K)).and_then(|bytes| u64::try_from(bytes).ok()) else {
         return Question::new(id);
     };
-    let least = memory::last_cache_bytes(known).saturating_mul(CACHE_MULTIPLE_MIN);
+    let least = memory::last_cache_bytes(inputs).saturating_mul(CACHE_MULTIPLE_MIN);
     // Twice the least where there is room, so that what the cache keeps is lost in the noise.
     let copies = match memory::copies(machine, "weights", matrix, least, 2) {
         Ok(copies) => copies,
@@ -62,16 +63,8 @@ fn question(known: Known, weights: Dtype, m: u64) -> Question {
         let reason = format!("there is no matmul of {weights} weights for this device");
         return Question::unasked(id, Status::Unsupported, reason);
     }
-    let variant = |isa: Isa| Variant {
-        isa: Some(isa.name().to_owned()),
-        threads: Some(machine.environment.threads),
-        pages: Some(memory::largest_pages(machine)),
-        m: Some(m),
-        n: Some(n),
-        k: Some(K),
-        copies: Some(copies),
-        ..Variant::default()
-    };
+    let (threads, pages) = (machine.environment.threads, memory::largest_pages(machine));
+    let variant = |isa: Isa| Matmul { isa, threads, pages, m, n, k: K, copies };
     Question::of(id, Op::Matmul, weights, isas.into_iter().map(variant))
 }
 
@@ -86,7 +79,7 @@ mod tests {
     use crate::probe::tests::machine;
 
     fn asked(machine: &Machine, effort: Effort) -> Vec<Question> {
-        questions(Known { machine, curves: &[], effort })
+        questions(PlanInputs { machine, curves: &[], effort })
     }
 
     #[test]
@@ -102,7 +95,8 @@ mod tests {
         let machine = machine();
         for question in asked(&machine, Effort::Standard) {
             let job = &question.candidates[0];
-            let [n, k, copies] = [job.variant.n, job.variant.k, job.variant.copies.map(u64::from)].map(Option::unwrap);
+            let keys = job.variant.keys();
+            let [n, k, copies] = [keys.n, keys.k, keys.copies.map(u64::from)].map(Option::unwrap);
             let bytes = job.dtype.bytes(u128::from(n * k)).unwrap() * u128::from(copies);
             assert!(bytes >= 4 * (32 << 20), "{job}: {bytes}");
             assert!(job.dtype.bytes(u128::from(k)).is_some());
@@ -113,7 +107,7 @@ mod tests {
     fn the_widest_instruction_set_that_has_the_format_is_asked() {
         let of = |id: &str, machine: &Machine| {
             let question = asked(machine, Effort::Quick).into_iter().find(|q| q.id == id).unwrap();
-            question.candidates[0].variant.isa.clone().unwrap()
+            question.candidates[0].variant.isa().unwrap().name()
         };
         let mut machine = machine();
         assert_eq!(of("matmul.f32.m1", &machine), "avx512");

@@ -1,10 +1,11 @@
 //! Bandwidth and latency of each level: STREAM's kernels, a pure read, and a chase.
 
 use super::levels::{Level, Levels, levels, resident_id};
-use super::{Known, Question, Turn, jobs};
+use super::{PlanInputs, Question, Schedule, jobs};
 use crate::job::Job;
-use crate::profile::{CeilingId, Effort, Flag, Machine, MemoryLevel, Pages, Status, Stores, Variant};
-use roofprobe_kernels::ops::stream::OPS;
+use crate::profile::{CeilingId, Chase, Effort, Flag, Machine, MemoryLevel, Status, Stream};
+use roofprobe_kernels::buffer::Pages;
+use roofprobe_kernels::ops::stream::{OPS, Stores};
 use roofprobe_kernels::{Dtype, Isa, Op, Shape};
 
 /// Each array of memory is at least this many times the last-level cache of the allowed cores (STREAM's rule), and of where
@@ -36,18 +37,18 @@ const CHASE_STRIDE_BYTES: u32 = 128;
 const CHASE_WINDOW_BYTES: u64 = 256 << 10;
 
 /// `memory.<level>.<access>`.
-pub(super) fn questions(known: Known) -> Vec<Question> {
-    let Known { machine, effort, .. } = known;
-    let levels = levels(known.curve(&resident_id()), &machine.device.caches, machine.environment.threads);
+pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
+    let PlanInputs { machine, effort, .. } = inputs;
+    let levels = levels(inputs.curve(&resident_id()), &machine.device.caches, machine.environment.threads);
     let accesses = if effort == Effort::Quick { vec![Op::Read] } else { OPS.to_vec() };
     let cached = CACHE_LEVELS.flat_map(|n| accesses.iter().map(move |&op| (n, op)));
-    let mut questions: Vec<Question> = cached.map(|(n, op)| of_cache(known, &levels, n, op)).collect();
+    let mut questions: Vec<Question> = cached.map(|(n, op)| of_cache(inputs, &levels, n, op)).collect();
     let pages = pages(machine, effort);
     let array = array_bytes(machine, levels.last_bytes, room(machine, pages.len() as u64));
     questions.extend(OPS.into_iter().map(|op| {
         let mut question = Question::new(CeilingId::memory(MemoryLevel::Dram, op));
         question.flags.clone_from(&levels.memory_flags);
-        question.turn = Turn::Often;
+        question.schedule = Schedule::Often;
         match &array {
             Ok(bytes) => question.candidates = of_memory(&question.id, machine, effort, op, &pages, *bytes),
             Err(reason) => question.otherwise = (Status::Skipped, reason.clone()),
@@ -58,15 +59,15 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
 }
 
 /// `latency.<level>`: one thread, dependent loads.
-pub(super) fn latencies(known: Known) -> Vec<Question> {
-    let machine = known.machine;
-    let levels = levels(known.curve(&CeilingId::latency_curve()), &machine.device.caches, 1);
+pub(super) fn latencies(inputs: PlanInputs) -> Vec<Question> {
+    let machine = inputs.machine;
+    let levels = levels(inputs.curve(&CeilingId::latency_curve()), &machine.device.caches, 1);
     let question = |level: MemoryLevel, footprint: Result<(u64, &[Flag]), (Status, String)>| {
         let mut question = Question::new(CeilingId::latency(level));
         match footprint {
             Ok((bytes, flags)) => {
                 // Laying out a cycle takes time.
-                question.turn = Turn::Staggered(0);
+                question.schedule = Schedule::OneRoundInThree(0);
                 let variant = chase(machine, bytes);
                 question.candidates = jobs(&question.id, Op::Chase, Dtype::I8, [variant]);
                 question.flags = flags.to_vec();
@@ -81,7 +82,7 @@ pub(super) fn latencies(known: Known) -> Vec<Question> {
     });
     // The least honest array: laying out a cycle takes longer than filling, and nothing of a cycle stays behind in a cache
     // that is a quarter of it.
-    let last = last_cache_bytes(known).max(levels.last_bytes.unwrap_or(0));
+    let last = last_cache_bytes(inputs).max(levels.last_bytes.unwrap_or(0));
     let array = array_bytes(machine, Some(last), room(machine, 1)).map_err(|reason| (Status::Skipped, reason));
     let least = last.saturating_mul(CACHE_MULTIPLE_MIN).max(ARRAY_BYTES_MIN);
     let memory = array.map(|bytes| (bytes.min(least), levels.memory_flags.as_slice()));
@@ -96,11 +97,11 @@ fn level(levels: &Levels, n: u32) -> Result<&Level, (Status, String)> {
     levels.caches.iter().find(|level| level.level == n).ok_or_else(missing)
 }
 
-fn of_cache(known: Known, levels: &Levels, n: u32, op: Op) -> Question {
+fn of_cache(inputs: PlanInputs, levels: &Levels, n: u32, op: Op) -> Question {
     let mut question = Question::new(CeilingId::memory(MemoryLevel::Cache(n as u8), op));
     match level(levels, n) {
         Ok(level) => {
-            question.candidates = in_cache(&question.id, known, op, level.footprint_bytes);
+            question.candidates = in_cache(&question.id, inputs, op, level.footprint_bytes);
             question.flags.clone_from(&level.flags);
         }
         Err(otherwise) => question.otherwise = otherwise,
@@ -109,17 +110,19 @@ fn of_cache(known: Known, levels: &Levels, n: u32, op: Op) -> Question {
 }
 
 /// Ordinary stores on the largest pages: non-temporal ones would leave the cache.
-fn in_cache(id: &CeilingId, known: Known, op: Op, level_bytes: u64) -> Vec<Job> {
-    let Known { machine, effort, .. } = known;
+fn in_cache(id: &CeilingId, inputs: PlanInputs, op: Op, level_bytes: u64) -> Vec<Job> {
+    let PlanInputs { machine, effort, .. } = inputs;
     let threads = u64::from(machine.environment.threads);
     let array = (level_bytes / arrays(op) / threads / ARRAY_GRAIN).max(1) * ARRAY_GRAIN;
-    let variant = |isa: Isa| Variant {
-        isa: Some(isa.name().to_owned()),
-        threads: Some(machine.environment.threads),
+    let variant = |isa: Isa| Stream {
+        isa,
+        threads: machine.environment.threads,
+        pages: largest_pages(machine),
+        footprint_bytes: array * arrays(op) * threads,
         stores: (op != Op::Read).then_some(Stores::Ordinary),
-        pages: Some(largest_pages(machine)),
-        footprint_bytes: Some(array * arrays(op) * threads),
-        ..Variant::default()
+        streams: None,
+        window_bytes: None,
+        prefetch_bytes: None,
     };
     // One stream only: side by side, a power of two apart, loads meet in the same bank, and may go on doing so for a whole
     // run (30 instead of 61 bytes a cycle on Zen 4). Of two widths the narrower may be faster: two loads of 256 bits a cycle
@@ -129,20 +132,20 @@ fn in_cache(id: &CeilingId, known: Known, op: Op, level_bytes: u64) -> Vec<Job> 
 }
 
 fn of_memory(id: &CeilingId, machine: &Machine, effort: Effort, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
-    let variant = |pages, isa: Isa, (stores, streams, prefetch_bytes)| Variant {
-        isa: Some(isa.name().to_owned()),
-        threads: Some(machine.environment.threads),
+    let variant = |pages, isa: Isa, (stores, streams, prefetch_bytes)| Stream {
+        isa,
+        threads: machine.environment.threads,
+        pages,
+        footprint_bytes: arrays(op) * array_bytes,
         stores,
         streams,
+        window_bytes: None,
         prefetch_bytes,
-        pages: Some(pages),
-        footprint_bytes: Some(arrays(op) * array_bytes),
-        ..Variant::default()
     };
     let isas = stream_isas(machine, effort);
     let mut variants = Vec::new();
     for (&pages, others) in pages.iter().zip([isas.as_slice(), &isas[..isas.len().min(1)]]) {
-        // Other widths race on the largest pages only: a page's size slows all of them alike.
+        // Other widths are tried on the largest pages only: a page's size slows all of them alike.
         for &isa in others {
             variants.extend(ways(op, isa).into_iter().map(|way| variant(pages, isa, way)));
         }
@@ -185,14 +188,13 @@ pub(super) fn expected_stores(machine: &Machine) -> Stores {
 }
 
 /// A chase of one thread over so many bytes.
-pub(super) fn chase(machine: &Machine, footprint_bytes: u64) -> Variant {
-    Variant {
-        threads: Some(1),
-        pages: Some(largest_pages(machine)),
-        footprint_bytes: Some(footprint_bytes),
-        window_bytes: Some(CHASE_WINDOW_BYTES.min(footprint_bytes)),
-        stride_bytes: Some(CHASE_STRIDE_BYTES),
-        ..Variant::default()
+pub(super) fn chase(machine: &Machine, footprint_bytes: u64) -> Chase {
+    Chase {
+        threads: 1,
+        pages: largest_pages(machine),
+        footprint_bytes,
+        window_bytes: CHASE_WINDOW_BYTES.min(footprint_bytes),
+        stride_bytes: CHASE_STRIDE_BYTES,
     }
 }
 
@@ -224,7 +226,7 @@ pub(super) fn cache_bytes(machine: &Machine) -> u64 {
     let caches = machine.device.caches.iter().filter(|c| Some(c.level) == last_level);
     match caches.map(|c| c.bytes.saturating_mul(u64::from(c.instances))).fold(0, u64::saturating_add) {
         0 => CACHE_BYTES_ASSUMED,
-        known => known,
+        bytes => bytes,
     }
 }
 
@@ -253,11 +255,11 @@ pub(super) fn copies(machine: &Machine, what: &str, bytes: u64, least_bytes: u64
     Ok(copies as u32)
 }
 
-/// What must not be mistaken for memory: the last-level caches told, or where the resident curve was seen to fall for the last
+/// What must not be mistaken for memory: the reported last-level caches, or where the resident curve was seen to fall for the last
 /// time.
-pub(super) fn last_cache_bytes(known: Known) -> u64 {
-    let machine = known.machine;
-    let levels = levels(known.curve(&resident_id()), &machine.device.caches, machine.environment.threads);
+pub(super) fn last_cache_bytes(inputs: PlanInputs) -> u64 {
+    let machine = inputs.machine;
+    let levels = levels(inputs.curve(&resident_id()), &machine.device.caches, machine.environment.threads);
     cache_bytes(machine).max(levels.last_bytes.unwrap_or(0))
 }
 
@@ -266,10 +268,10 @@ pub(super) fn last_cache_bytes(known: Known) -> u64 {
 pub(super) fn array_bytes(machine: &Machine, seen: Option<u64>, room: u64) -> Result<u64, String> {
     let cache_bytes = cache_bytes(machine).max(seen.unwrap_or(0));
     let least = cache_bytes.saturating_mul(CACHE_MULTIPLE_MIN);
-    let wanted = cache_bytes.saturating_mul(CACHE_MULTIPLE).max(ARRAY_BYTES_MIN);
+    let target = cache_bytes.saturating_mul(CACHE_MULTIPLE).max(ARRAY_BYTES_MIN);
     // Whole huge pages for every thread.
     let grain = u64::from(machine.environment.threads) * (2 << 20);
-    let bytes = wanted.min(room) / grain * grain;
+    let bytes = target.min(room) / grain * grain;
     if bytes < least.max(grain) {
         let mib = |bytes: u64| bytes >> 20;
         return Err(format!(

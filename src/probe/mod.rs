@@ -12,10 +12,11 @@ mod levels;
 mod matmul;
 mod memory;
 mod overhead;
+mod pipes;
 mod sustained;
 
 use crate::job::Job;
-use crate::profile::{Axis, CeilingId, Curve, DeviceKind, Effort, Flag, Machine, Status, Variant};
+use crate::profile::{CeilingId, Curve, CurveAxis, DeviceKind, Effort, Flag, Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Op};
 
 pub use gates::judge;
@@ -23,7 +24,7 @@ pub use grade::grade;
 pub use levels::{Level, Levels, levels};
 pub use sustained::{LongQuestion, sustained};
 
-/// One ceiling that is wanted.
+/// A ceiling to be measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     /// The ceiling's id.
@@ -35,7 +36,7 @@ pub struct Question {
     /// The answer when there is no candidate.
     pub otherwise: (Status, String),
     /// When it is sampled.
-    pub turn: Turn,
+    pub schedule: Schedule,
     /// Remarks for its answer.
     pub flags: Vec<Flag>,
 }
@@ -44,7 +45,7 @@ impl Question {
     fn new(id: CeilingId) -> Question {
         let otherwise = (Status::Unsupported, "there is no kernel for it on this device".to_owned());
         let (candidates, fallback, flags) = (Vec::new(), Vec::new(), Vec::new());
-        Question { id, candidates, fallback, otherwise, turn: Turn::EveryRound, flags }
+        Question { id, candidates, fallback, otherwise, schedule: Schedule::EveryRound, flags }
     }
 
     /// A question that cannot be asked, with its answer.
@@ -53,7 +54,7 @@ impl Question {
     }
 
     /// The question with one candidate for each of `variants`, the expected winner first.
-    fn of(id: CeilingId, op: Op, dtype: Dtype, variants: impl IntoIterator<Item = Variant>) -> Question {
+    fn of(id: CeilingId, op: Op, dtype: Dtype, variants: impl IntoIterator<Item: Into<Variant>>) -> Question {
         Question { candidates: jobs(&id, op, dtype, variants), ..Question::new(id) }
     }
 
@@ -64,32 +65,44 @@ impl Question {
 }
 
 /// One job for each of `variants`.
-fn jobs(id: &CeilingId, op: Op, dtype: Dtype, variants: impl IntoIterator<Item = Variant>) -> Vec<Job> {
-    variants.into_iter().map(|variant| Job { ceiling: id.clone(), op, dtype, variant }).collect()
+fn jobs(id: &CeilingId, op: Op, dtype: Dtype, variants: impl IntoIterator<Item: Into<Variant>>) -> Vec<Job> {
+    variants.into_iter().map(|variant| Job { ceiling: id.clone(), op, dtype, variant: variant.into() }).collect()
+}
+
+/// The curve of that id, with one point for each of `variants`.
+fn curve(id: CeilingId, op: Op, axis: CurveAxis, variants: impl IntoIterator<Item: Into<Variant>>) -> CurveQuestion {
+    let dtype = match op {
+        Op::Chase => Dtype::I8,
+        Op::Attention => Dtype::F16,
+        _ => Dtype::F64,
+    };
+    let points = jobs(&id, op, dtype, variants);
+    let otherwise = (Status::Skipped, "too little memory for a single point".to_owned());
+    CurveQuestion { id, axis, points, otherwise }
 }
 
 /// When a question is sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// In every round, and once more every now and then in between: for what changes with the moods of a shared machine.
+pub enum Schedule {
+    /// In every round, and once more every now and then in between: for what changes with the modes of a shared machine.
     Often,
     /// In every round.
     EveryRound,
-    /// In one of [`STAGGER`] rounds, by its group: for what is expensive to make ready. Questions of one group share what
+    /// In one of [`ROUND_GROUPS`] rounds, by its group: for what is expensive to make ready. Questions of one group share what
     /// was made ready.
-    Staggered(u32),
+    OneRoundInThree(u32),
 }
 
-/// Rounds among which the groups of [`Turn::Staggered`] are shared out.
-pub const STAGGER: u32 = 3;
+/// Rounds among which the groups of [`Schedule::OneRoundInThree`] are shared out.
+pub const ROUND_GROUPS: u32 = 3;
 
-/// One curve that is wanted.
+/// A curve to be measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CurveQuestion {
     /// The curve's id.
     pub id: CeilingId,
     /// The quantity along it.
-    pub axis: Axis,
+    pub axis: CurveAxis,
     /// One job per point, ascending along the axis. What the device cannot do is left out.
     pub points: Vec<Job>,
     /// The answer when there is no point.
@@ -98,20 +111,20 @@ pub struct CurveQuestion {
 
 /// What is known when the questions are made: the machine, and the curves measured so far.
 #[derive(Clone, Copy, Debug)]
-struct Known<'a> {
+struct PlanInputs<'a> {
     machine: &'a Machine,
     curves: &'a [Curve],
     effort: Effort,
 }
 
-impl Known<'_> {
+impl PlanInputs<'_> {
     /// The curve of that id, where there is one.
     fn curve(&self, id: &CeilingId) -> Option<&Curve> {
         self.curves.iter().find(|curve| curve.id == *id)
     }
 }
 
-type Probe = fn(Known) -> Vec<Question>;
+type Probe = fn(PlanInputs) -> Vec<Question>;
 
 /// The probe table of processors; that of GPUs stands in `gpu`. To add a probe, add its line.
 const PROBES: &[Probe] = &[
@@ -134,12 +147,12 @@ pub fn survey(machine: &Machine, effort: Effort) -> Vec<CurveQuestion> {
 /// Every ceiling that is asked of `machine` at `effort`, in the order of the profile; `curves` are those of its survey, and
 /// may be missing.
 pub fn plan(machine: &Machine, curves: &[Curve], effort: Effort) -> Vec<Question> {
-    let known = Known { machine, curves, effort };
+    let inputs = PlanInputs { machine, curves, effort };
     let probes = match machine.device.kind {
         DeviceKind::Cpu => PROBES,
         DeviceKind::Gpu => gpu::PROBES,
     };
-    probes.iter().flat_map(|probe| probe(known)).collect()
+    probes.iter().flat_map(|probe| probe(inputs)).collect()
 }
 
 /// The instruction sets of the machine that roofprobe has kernels for, by name, in order of preference.
@@ -151,7 +164,7 @@ fn isas(machine: &Machine) -> impl Iterator<Item = roofprobe_kernels::Isa> + '_ 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::profile::{Cache, DeviceInfo, DeviceKind, Environment, Family, IdKind, Means};
+    use crate::profile::{Cache, DeviceInfo, DeviceKind, Environment, Family, GpuClass, IdKind, Means, VariantKeys};
 
     /// A machine that nobody has: two cores, 32 MiB of last-level cache, 16 GiB.
     pub(crate) fn machine() -> Machine {
@@ -211,15 +224,33 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn every_variant_is_made_again_from_its_family_and_its_keys() {
+        let gpus = [GpuClass::Discrete, GpuClass::Software].map(gpu::tests::machine);
+        for machine in [machine()].iter().chain(&gpus) {
+            let questions = plan(machine, &[], Effort::Thorough);
+            let points = survey(machine, Effort::Thorough).into_iter().flat_map(|curve| curve.points);
+            let jobs: Vec<Job> = questions.iter().flat_map(Question::jobs).cloned().chain(points).collect();
+            for job in jobs {
+                let again = Variant::of_family(job.variant.family(), &job.variant.keys());
+                assert_eq!(again.as_ref(), Some(&job.variant), "{job}");
+                // As a profile has them.
+                let text = serde_json::to_string(&job.variant.keys()).unwrap();
+                assert_eq!(serde_json::from_str::<VariantKeys>(&text).unwrap(), job.variant.keys(), "{job}");
+            }
+        }
+    }
+
+    #[test]
     fn curves_ascend_and_every_point_knows_its_curve() {
         for effort in [Effort::Quick, Effort::Standard, Effort::Thorough] {
             let curves = survey(&machine(), effort);
             assert_eq!(curves.iter().any(|c| c.id == "latency.resident"), effort != Effort::Quick);
             for curve in curves {
-                let places: Vec<_> = curve.points.iter().map(|job| curve.axis.of(&job.variant).unwrap()).collect();
+                let places: Vec<_> =
+                    curve.points.iter().map(|job| curve.axis.of(&job.variant.keys()).unwrap()).collect();
                 assert!(places.len() > 1 && places.is_sorted_by(|a, b| a < b), "{}: {places:?}", curve.id);
                 assert!(curve.points.iter().all(|job| job.ceiling == curve.id));
-                let shared = |job: &Job| curve.axis.shared(job.variant.clone());
+                let shared = |job: &Job| curve.axis.shared(job.variant.keys());
                 let first = shared(&curve.points[0]);
                 assert!(curve.points.iter().all(|job| shared(job) == first), "{}", curve.id);
             }
@@ -230,7 +261,8 @@ pub(crate) mod tests {
     fn working_sets_reach_from_the_nearest_cache_to_well_beyond_the_last() {
         let resident =
             survey(&machine(), Effort::Standard).into_iter().find(|c| c.id == "memory.read.resident").unwrap();
-        let footprints: Vec<u64> = resident.points.iter().filter_map(|job| job.variant.footprint_bytes).collect();
+        let footprints: Vec<u64> =
+            resident.points.iter().filter_map(|job| job.variant.keys().footprint_bytes).collect();
         assert_eq!((footprints.first(), footprints.last()), (Some(&8192), Some(&(4 * (32 << 20)))));
     }
 
@@ -250,7 +282,7 @@ pub(crate) mod tests {
             of("memory.l1.copy").otherwise,
             (Status::Unsupported, "this device has no level 1 cache".to_owned())
         );
-        let triad = of("memory.l3.triad").candidates[0].variant.footprint_bytes.unwrap();
+        let triad = of("memory.l3.triad").candidates[0].variant.keys().footprint_bytes.unwrap();
         assert!(triad <= 16 << 20 && triad.is_multiple_of(3 * 2 * 512), "three arrays of two threads: {triad}");
         let mut untold = machine();
         untold.device.caches.clear();
@@ -266,7 +298,7 @@ pub(crate) mod tests {
         curve.gb_per_s = (13..=30).map(|octave| if octave <= 27 { 200.0 } else { 40.0 }).collect();
         let questions = plan(&machine(), &[curve], Effort::Standard);
         let read = questions.iter().find(|q| q.id == "memory.dram.read").unwrap();
-        let footprint = read.candidates[0].variant.footprint_bytes.unwrap();
+        let footprint = read.candidates[0].variant.keys().footprint_bytes.unwrap();
         assert!(footprint >= 4 << 27, "the curve falls beyond 128 MiB: {footprint}");
         assert!(read.flags[0].to_string().contains("32 MiB"), "{:?}", read.flags);
     }
@@ -280,7 +312,7 @@ pub(crate) mod tests {
             let resident = [levels::resident_id(), CeilingId::latency_curve()].contains(&curve.id)
                 || curve.id.family() == Family::Attention;
             assert_eq!(curve.points.is_empty(), !resident, "{}", curve.id);
-            let most = curve.points.iter().filter_map(|job| job.variant.footprint_bytes).max();
+            let most = curve.points.iter().filter_map(|job| job.variant.keys().footprint_bytes).max();
             assert!(most.is_none_or(|bytes| bytes <= 70 << 20), "{}: {most:?}", curve.id);
             assert!(resident || curve.otherwise.0 == Status::Skipped && curve.otherwise.1.contains("512 MiB"));
         }
@@ -294,7 +326,7 @@ pub(crate) mod tests {
         let mut machine = machine();
         machine.environment.threads = 1;
         for curve in survey(&machine, Effort::Standard) {
-            assert_eq!(curve.points.is_empty(), curve.axis == Axis::Threads, "{}", curve.id);
+            assert_eq!(curve.points.is_empty(), curve.axis == CurveAxis::Threads, "{}", curve.id);
         }
     }
 
@@ -321,7 +353,9 @@ pub(crate) mod tests {
         let found = singles(&machine);
         assert!(found.iter().any(|q| q.id == "compute.f32.single"));
         let mut jobs = found.iter().flat_map(|q| &q.candidates);
-        assert!(found.iter().all(|q| !q.candidates.is_empty()) && jobs.all(|job| job.variant.threads == Some(1)));
+        assert!(
+            found.iter().all(|q| !q.candidates.is_empty()) && jobs.all(|job| job.variant.keys().threads == Some(1))
+        );
         machine.environment.threads = 1;
         assert_eq!(singles(&machine), []);
     }
@@ -332,7 +366,7 @@ pub(crate) mod tests {
         let footprint = |machine: &Machine| {
             let questions = plan(machine, &[], Effort::Standard);
             let read = questions.into_iter().find(|q| q.id == "memory.dram.read").unwrap();
-            (read.candidates.first().and_then(|job| job.variant.footprint_bytes), read.otherwise)
+            (read.candidates.first().and_then(|job| job.variant.keys().footprint_bytes), read.otherwise)
         };
         assert!(footprint(&machine).0.unwrap() >= 4 * (32 << 20));
         machine.environment.memory_available_bytes = 512 << 20;
@@ -349,7 +383,7 @@ pub(crate) mod tests {
             machine.environment.memory_available_bytes = available;
             let questions = plan(&machine, &[], Effort::Standard);
             let read = questions.into_iter().find(|q| q.id == "memory.dram.read").unwrap();
-            let footprint = read.candidates.first().and_then(|job| job.variant.footprint_bytes);
+            let footprint = read.candidates.first().and_then(|job| job.variant.keys().footprint_bytes);
             assert!(footprint.is_none_or(|bytes| bytes >= 4 * (32 << 20)), "{available}: {footprint:?}");
         }
     }
@@ -359,6 +393,6 @@ pub(crate) mod tests {
         let mut machine = machine();
         machine.environment.huge_pages = Some("never".into());
         let jobs: Vec<_> = plan(&machine, &[], Effort::Thorough).into_iter().flat_map(|q| q.candidates).collect();
-        assert!(jobs.iter().all(|job| job.variant.pages != Some(crate::profile::Pages::Huge)));
+        assert!(jobs.iter().all(|job| job.variant.keys().pages != Some(roofprobe_kernels::buffer::Pages::Huge)));
     }
 }

@@ -1,6 +1,6 @@
 //! One ceiling: what became of it, its value with its interval, how it was got, and every sample.
 
-use super::{CeilingId, Flag};
+use super::{CeilingId, Flag, VariantKeys};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -101,7 +101,7 @@ pub struct Ceiling {
     pub huge_share: Option<f64>,
     /// The configuration that the value belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub variant: Option<Variant>,
+    pub variant: Option<VariantKeys>,
     /// The configurations that were tried to choose the variant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trials: Vec<Trial>,
@@ -126,179 +126,12 @@ pub struct Mode {
     pub share: f64,
 }
 
-/// How a job was done. Keys that do not apply are absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Variant {
-    /// Instruction set of the kernel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub isa: Option<String>,
-    /// Threads, one per core.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub threads: Option<u32>,
-    /// Store instructions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stores: Option<Stores>,
-    /// Sequential streams that one thread reads side by side, where there is more than one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub streams: Option<u32>,
-    /// Page size asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pages: Option<Pages>,
-    /// Bytes that one repetition walks over, all arrays and threads together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub footprint_bytes: Option<u64>,
-    /// Bytes read at one place of the footprint before the next place, all threads together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window_bytes: Option<u64>,
-    /// Bytes that a software prefetch runs ahead; 0 is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefetch_bytes: Option<u32>,
-    /// Distance of the places that a chase visits, bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stride_bytes: Option<u32>,
-    /// Matmul: tokens, the rows of the activations.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub m: Option<u64>,
-    /// Matmul: output features, the rows of the weights.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub n: Option<u64>,
-    /// Matmul: input features, the inner extent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub k: Option<u64>,
-    /// Copies of the operands that take turns, so that no cache holds them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub copies: Option<u32>,
-    /// Attention: query heads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub heads: Option<u64>,
-    /// Attention: key/value heads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kv_heads: Option<u64>,
-    /// Attention: elements of one head.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub head_dim: Option<u64>,
-    /// Attention: cached tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub context: Option<u64>,
-    /// Rows × columns that a matmul kernel keeps in registers, such as `6x16`; on a GPU those of one invocation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tile: Option<String>,
-    /// GPU: invocations of a workgroup.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub workgroup_size: Option<u32>,
-    /// GPU: workgroups of a dispatch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub workgroups: Option<u32>,
-    /// GPU: which places the invocations walk over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub layout: Option<Layout>,
-    /// GPU: elements of one vector in registers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vector: Option<u32>,
-    /// GPU: independent chains of an invocation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chains: Option<u32>,
-    /// GPU: how the partial sums of invocations come together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reduction: Option<Reduction>,
-    /// GPU: whether operands are staged in workgroup memory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub staged: Option<bool>,
-}
-
-/// Which places the invocations of a GPU walk over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Layout {
-    /// Neighbours side by side, all workgroups together, from one end to the other.
-    Strided,
-    /// Each workgroup its own stretch, neighbours side by side within.
-    Blocked,
-    /// Each invocation its own stretch.
-    Contiguous,
-}
-
-impl Layout {
-    /// The word in the profile.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Layout::Strided => "strided",
-            Layout::Blocked => "blocked",
-            Layout::Contiguous => "contiguous",
-        }
-    }
-}
-
-/// How the partial sums of a GPU's invocations come together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Reduction {
-    /// Not at all: an invocation does the whole sum.
-    Invocation,
-    /// By subgroup operations, and workgroup memory between subgroups.
-    Subgroup,
-    /// By workgroup memory.
-    Workgroup,
-}
-
-impl Reduction {
-    /// The word in the profile.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Reduction::Invocation => "invocation",
-            Reduction::Subgroup => "subgroup",
-            Reduction::Workgroup => "workgroup",
-        }
-    }
-}
-
-/// Store instructions of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Stores {
-    /// Through the cache: the line is read first.
-    Ordinary,
-    /// Non-temporal: past the cache.
-    Nontemporal,
-}
-
-impl Stores {
-    /// The word in the profile.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Stores::Ordinary => "ordinary",
-            Stores::Nontemporal => "nontemporal",
-        }
-    }
-}
-
-/// Page size asked of the operating system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Pages {
-    /// The smallest pages (4 KiB on most machines).
-    Base,
-    /// Transparent huge pages.
-    Huge,
-}
-
-impl Pages {
-    /// The word in the profile.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Pages::Base => "base",
-            Pages::Huge => "huge",
-        }
-    }
-}
-
 /// One configuration that was tried.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trial {
     /// The configuration.
-    pub variant: Variant,
+    pub variant: VariantKeys,
     /// Its best sample, in the unit of the ceiling's value.
     pub value: f64,
 }

@@ -1,6 +1,6 @@
 //! A curve: one rate or time over one quantity, point by point, with its intervals and every sample.
 
-use super::{CeilingId, Flag, Status, Unit, Variant};
+use super::{CeilingId, Flag, Status, Unit, VariantKeys};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +53,7 @@ pub struct Curve {
     pub high: Vec<f64>,
     /// What all points share; the quantity along the curve is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub variant: Option<Variant>,
+    pub variant: Option<VariantKeys>,
     /// Every sample of every point, in the order taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sample_values: Vec<Vec<f64>>,
@@ -64,7 +64,7 @@ pub struct Curve {
 
 /// The quantity along a curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Axis {
+pub enum CurveAxis {
     /// Bytes walked over again and again.
     FootprintBytes,
     /// Bytes read at one place before the next.
@@ -81,57 +81,57 @@ pub enum Axis {
     Context,
 }
 
-impl Axis {
+impl CurveAxis {
     /// Every axis.
-    pub const ALL: [Axis; 7] = [
-        Axis::FootprintBytes,
-        Axis::WindowBytes,
-        Axis::Threads,
-        Axis::Streams,
-        Axis::PrefetchBytes,
-        Axis::Tokens,
-        Axis::Context,
+    pub const ALL: [CurveAxis; 7] = [
+        CurveAxis::FootprintBytes,
+        CurveAxis::WindowBytes,
+        CurveAxis::Threads,
+        CurveAxis::Streams,
+        CurveAxis::PrefetchBytes,
+        CurveAxis::Tokens,
+        CurveAxis::Context,
     ];
 
     /// The key in the profile.
     pub const fn name(self) -> &'static str {
         match self {
-            Axis::FootprintBytes => "footprint_bytes",
-            Axis::WindowBytes => "window_bytes",
-            Axis::Threads => "threads",
-            Axis::Streams => "streams",
-            Axis::PrefetchBytes => "prefetch_bytes",
-            Axis::Tokens => "tokens",
-            Axis::Context => "context",
+            CurveAxis::FootprintBytes => "footprint_bytes",
+            CurveAxis::WindowBytes => "window_bytes",
+            CurveAxis::Threads => "threads",
+            CurveAxis::Streams => "streams",
+            CurveAxis::PrefetchBytes => "prefetch_bytes",
+            CurveAxis::Tokens => "tokens",
+            CurveAxis::Context => "context",
         }
     }
 
     /// Where `variant` stands on this axis, if it says.
-    pub fn of(self, variant: &Variant) -> Option<u64> {
+    pub fn of(self, variant: &VariantKeys) -> Option<u64> {
         match self {
-            Axis::FootprintBytes => variant.footprint_bytes,
-            Axis::WindowBytes => variant.window_bytes,
-            Axis::Threads => variant.threads.map(u64::from),
-            Axis::Streams => variant.streams.map(u64::from),
-            Axis::PrefetchBytes => variant.prefetch_bytes.map(u64::from),
-            Axis::Tokens => variant.m,
-            Axis::Context => variant.context,
+            CurveAxis::FootprintBytes => variant.footprint_bytes,
+            CurveAxis::WindowBytes => variant.window_bytes,
+            CurveAxis::Threads => variant.threads.map(u64::from),
+            CurveAxis::Streams => variant.streams.map(u64::from),
+            CurveAxis::PrefetchBytes => variant.prefetch_bytes.map(u64::from),
+            CurveAxis::Tokens => variant.m,
+            CurveAxis::Context => variant.context,
         }
     }
 
     /// `variant` without its place on this axis: what all points of a curve share.
     #[must_use]
-    pub fn shared(self, mut variant: Variant) -> Variant {
+    pub fn shared(self, mut variant: VariantKeys) -> VariantKeys {
         match self {
             // A chase's window is at most its working set.
-            Axis::FootprintBytes => (variant.footprint_bytes, variant.window_bytes) = (None, None),
-            Axis::WindowBytes => variant.window_bytes = None,
-            Axis::Threads => variant.threads = None,
-            Axis::Streams => variant.streams = None,
-            Axis::PrefetchBytes => variant.prefetch_bytes = None,
-            Axis::Tokens => variant.m = None,
+            CurveAxis::FootprintBytes => (variant.footprint_bytes, variant.window_bytes) = (None, None),
+            CurveAxis::WindowBytes => variant.window_bytes = None,
+            CurveAxis::Threads => variant.threads = None,
+            CurveAxis::Streams => variant.streams = None,
+            CurveAxis::PrefetchBytes => variant.prefetch_bytes = None,
+            CurveAxis::Tokens => variant.m = None,
             // As many copies as it takes to live in memory.
-            Axis::Context => (variant.context, variant.copies) = (None, None),
+            CurveAxis::Context => (variant.context, variant.copies) = (None, None),
         }
         variant
     }
@@ -163,34 +163,34 @@ impl Curve {
     }
 
     /// The array that stands along `axis`.
-    pub fn along(&self, axis: Axis) -> &[u64] {
+    pub fn along(&self, axis: CurveAxis) -> &[u64] {
         match axis {
-            Axis::FootprintBytes => &self.footprint_bytes,
-            Axis::WindowBytes => &self.window_bytes,
-            Axis::Threads => &self.threads,
-            Axis::Streams => &self.streams,
-            Axis::PrefetchBytes => &self.prefetch_bytes,
-            Axis::Tokens => &self.tokens,
-            Axis::Context => &self.context,
+            CurveAxis::FootprintBytes => &self.footprint_bytes,
+            CurveAxis::WindowBytes => &self.window_bytes,
+            CurveAxis::Threads => &self.threads,
+            CurveAxis::Streams => &self.streams,
+            CurveAxis::PrefetchBytes => &self.prefetch_bytes,
+            CurveAxis::Tokens => &self.tokens,
+            CurveAxis::Context => &self.context,
         }
     }
 
     /// Puts `places` along `axis`.
-    pub fn set_along(&mut self, axis: Axis, places: Vec<u64>) {
+    pub fn set_along(&mut self, axis: CurveAxis, places: Vec<u64>) {
         match axis {
-            Axis::FootprintBytes => self.footprint_bytes = places,
-            Axis::WindowBytes => self.window_bytes = places,
-            Axis::Threads => self.threads = places,
-            Axis::Streams => self.streams = places,
-            Axis::PrefetchBytes => self.prefetch_bytes = places,
-            Axis::Tokens => self.tokens = places,
-            Axis::Context => self.context = places,
+            CurveAxis::FootprintBytes => self.footprint_bytes = places,
+            CurveAxis::WindowBytes => self.window_bytes = places,
+            CurveAxis::Threads => self.threads = places,
+            CurveAxis::Streams => self.streams = places,
+            CurveAxis::PrefetchBytes => self.prefetch_bytes = places,
+            CurveAxis::Tokens => self.tokens = places,
+            CurveAxis::Context => self.context = places,
         }
     }
 
     /// The axis that has places, and those places.
-    pub fn axis(&self) -> Option<(Axis, &[u64])> {
-        Axis::ALL.into_iter().map(|axis| (axis, self.along(axis))).find(|(_, places)| !places.is_empty())
+    pub fn axis(&self) -> Option<(CurveAxis, &[u64])> {
+        CurveAxis::ALL.into_iter().map(|axis| (axis, self.along(axis))).find(|(_, places)| !places.is_empty())
     }
 
     /// The values in the unit that the id calls for; `None` where a curve cannot have that unit, or has no values.

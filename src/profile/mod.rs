@@ -10,8 +10,10 @@ mod environment;
 mod flag;
 mod gpu;
 mod id;
+mod keys;
 mod read;
 mod validate;
+mod variant;
 mod words;
 mod write;
 
@@ -19,15 +21,20 @@ use roofprobe_kernels::{Dtype, Op};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use ceiling::{Ceiling, Layout, Mode, Pages, Reduction, Status, Stores, Trial, Unit, Variant};
-pub use curve::{Axis, Curve};
+pub use ceiling::{Ceiling, Mode, Status, Trial, Unit};
+pub use curve::{Curve, CurveAxis};
 pub use environment::{Environment, Grade};
 pub use flag::Flag;
 pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 pub use id::{CeilingId, IdKind, NotAnId};
+pub use keys::{AccessLayout, Reduction, Tile, VariantKeys};
 #[cfg(feature = "cli")]
 pub use read::load;
 pub use read::parse;
+pub use variant::{
+    Attention, Chain, Chase, GpuAttention, GpuChain, GpuMatmul, GpuStream, Launch, Matmul, MatrixChain, Stream, Team,
+    Transfer, Variant, WorkgroupRead,
+};
 pub use words::{AttentionExtents, AttentionPhase, Family, Means, MemoryLevel, Word};
 #[cfg(feature = "cli")]
 pub use write::save;
@@ -206,11 +213,14 @@ pub enum Effort {
     Quick,
     /// At most 100 s on two cores.
     Standard,
-    /// Several minutes: spread over the moods of a shared machine.
+    /// Several minutes: spread over the modes of a shared machine.
     Thorough,
 }
 
 impl Effort {
+    /// Every effort, the shortest first.
+    pub const ALL: [Effort; 3] = [Effort::Quick, Effort::Standard, Effort::Thorough];
+
     /// The word on the command line and in the profile.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,6 +1,8 @@
 //! What a profile must satisfy beyond its types: numbers that can be, statuses with their evidence, ids once.
 
-use super::{Axis, Ceiling, Curve, DeviceKind, Environment, GpuInfo, GpuProvenance, Profile, Status, Summary, Unit};
+use super::{
+    Ceiling, Curve, CurveAxis, DeviceKind, Environment, GpuInfo, GpuProvenance, Profile, Status, Summary, Unit,
+};
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 
@@ -145,6 +147,23 @@ impl Profile {
 }
 
 fn validate_ceiling(ceiling: &Ceiling) -> Result<()> {
+    validate_units(ceiling)?;
+    validate_numbers(ceiling)?;
+    validate_samples(ceiling)?;
+    let status = ceiling.status;
+    if status.has_value() != ceiling.value().is_some() {
+        let verb = if status.has_value() { "needs" } else { "must not have" };
+        return Err(Error::misuse(format!("status \"{status}\" {verb} a value in {}", ceiling.id.unit().symbol())));
+    }
+    reasoned(status, ceiling.reason.as_deref())?;
+    if status == Status::Quoted && ceiling.source.is_none() {
+        return Err(Error::misuse("status \"quoted\" needs a source"));
+    }
+    Ok(())
+}
+
+/// Every figure is in a unit that the id has.
+fn validate_units(ceiling: &Ceiling) -> Result<()> {
     let unit = ceiling.id.unit();
     for other in [Unit::GbPerS, Unit::GflopPerS, Unit::Ns, Unit::Us] {
         if other != unit && ceiling.id.second_unit() != Some(other) && ceiling.figure(other).is_some() {
@@ -154,6 +173,11 @@ fn validate_ceiling(ceiling: &Ceiling) -> Result<()> {
     if ceiling.second().is_some() && !ceiling.status.has_value() {
         return Err(Error::misuse(format!("status \"{}\" must not have a second figure", ceiling.status)));
     }
+    Ok(())
+}
+
+/// Every number can be one.
+fn validate_numbers(ceiling: &Ceiling) -> Result<()> {
     for (key, value) in [
         ("gb_per_s", ceiling.gb_per_s),
         ("gflop_per_s", ceiling.gflop_per_s),
@@ -167,12 +191,8 @@ fn validate_ceiling(ceiling: &Ceiling) -> Result<()> {
     ] {
         positive(key, value)?;
     }
-    for &value in &ceiling.sample_values {
-        positive("sample_values", Some(value))?;
-    }
-    for trial in &ceiling.trials {
-        positive("trials", Some(trial.value))?;
-    }
+    ceiling.sample_values.iter().try_for_each(|&value| positive("sample_values", Some(value)))?;
+    ceiling.trials.iter().try_for_each(|trial| positive("trials", Some(trial.value)))?;
     for mode in &ceiling.modes {
         positive("modes.value", Some(mode.value))?;
         if !(0.0..=1.0).contains(&mode.share) {
@@ -182,6 +202,11 @@ fn validate_ceiling(ceiling: &Ceiling) -> Result<()> {
     if ceiling.huge_share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
         return Err(Error::misuse("huge_share: must lie in 0..=1"));
     }
+    Ok(())
+}
+
+/// The interval holds the value, and the count is that of the samples.
+fn validate_samples(ceiling: &Ceiling) -> Result<()> {
     if ceiling.ci95.is_some_and(|ci| ci[0] > ci[1]) {
         return Err(Error::misuse("ci95: the lower bound is above the upper one"));
     }
@@ -193,15 +218,6 @@ fn validate_ceiling(ceiling: &Ceiling) -> Result<()> {
     let kept = ceiling.sample_values.len();
     if kept > 0 && ceiling.samples.is_none_or(|samples| samples as usize != kept) {
         return Err(Error::misuse(format!("samples: contradicts sample_values, which lists {kept}")));
-    }
-    let status = ceiling.status;
-    if status.has_value() != ceiling.value().is_some() {
-        let verb = if status.has_value() { "needs" } else { "must not have" };
-        return Err(Error::misuse(format!("status \"{status}\" {verb} a value in {}", unit.symbol())));
-    }
-    reasoned(status, ceiling.reason.as_deref())?;
-    if status == Status::Quoted && ceiling.source.is_none() {
-        return Err(Error::misuse("status \"quoted\" needs a source"));
     }
     Ok(())
 }
@@ -218,12 +234,12 @@ fn validate_curve(curve: &Curve) -> Result<()> {
     if unit == Unit::Us {
         return Err(Error::misuse("id: is not a curve id such as memory.read.resident or latency.resident"));
     }
-    let points = Axis::ALL.into_iter().map(|axis| curve.along(axis).len()).max().unwrap_or(0);
+    let points = CurveAxis::ALL.into_iter().map(|axis| curve.along(axis).len()).max().unwrap_or(0);
     if points > POINTS_MAX {
         return Err(Error::misuse(format!("{points} points; at most {POINTS_MAX} are read")));
     }
     reasoned(curve.status, curve.reason.as_deref())?;
-    if Axis::ALL.into_iter().filter(|&axis| !curve.along(axis).is_empty()).count() > 1 {
+    if CurveAxis::ALL.into_iter().filter(|&axis| !curve.along(axis).is_empty()).count() > 1 {
         return Err(Error::misuse("more than one quantity stands along it; keep one"));
     }
     let sets = [(Unit::GbPerS, &curve.gb_per_s), (Unit::GflopPerS, &curve.gflop_per_s), (Unit::Ns, &curve.ns)];
@@ -239,7 +255,7 @@ fn validate_curve(curve: &Curve) -> Result<()> {
         if places.len() != points {
             return Err(Error::misuse(format!("{}: {} places for {points} values", axis.name(), places.len())));
         }
-        let least = u64::from(axis != Axis::PrefetchBytes);
+        let least = u64::from(axis != CurveAxis::PrefetchBytes);
         if places[0] < least || places.iter().any(|&x| x > MEMORY_BYTES_MAX) || !places.is_sorted_by(|a, b| a < b) {
             return Err(Error::misuse(format!("{}: must ascend from {least} or more, each once", axis.name())));
         }

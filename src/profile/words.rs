@@ -1,6 +1,9 @@
 //! The words of ids, each by what it means.
 
 use roofprobe_kernels::Isa;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -139,6 +142,32 @@ impl<T: Copy> Word<T> {
 impl<T> From<T> for Word<T> {
     fn from(known: T) -> Word<T> {
         Word::Known(known)
+    }
+}
+
+impl<T: fmt::Display> Serialize for Word<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de, T: FromStr + fmt::Display> Deserialize<'de> for Word<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Word<T>, D::Error> {
+        String::deserialize(from).map(|text| Word::of(&text))
+    }
+}
+
+impl<T> JsonSchema for Word<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        String::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
     }
 }
 

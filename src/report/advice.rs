@@ -55,9 +55,7 @@ pub(super) fn tables(result: &Evaluation, advice: &Advice) -> [Table; 2] {
         column("needs", "MiB needed", |format: &FormatSpeed| {
             Cell::amount(format.memory_needed_bytes, f64::from(1 << 20))
         }),
-        column("fits", "fits", |format: &FormatSpeed| {
-            Cell::words(format.fits.map(|fits| if fits { "yes" } else { "no" }))
-        }),
+        column("fits", "fits", |format: &FormatSpeed| Cell::yes_no(format.fits)),
     ];
     let on = format!("{} on {}", result.model, result.on.profile);
     let rows = [("sequences (batch)", &advice.batch), ("tokens to verify (draft)", &advice.draft)];

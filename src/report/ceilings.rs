@@ -15,33 +15,8 @@ pub(super) struct Row<'r> {
 }
 
 /// The keys of a variant in the order of CSV's columns.
-const VARIANT: [&str; 25] = [
-    "isa",
-    "threads",
-    "stores",
-    "streams",
-    "pages",
-    "footprint_bytes",
-    "window_bytes",
-    "prefetch_bytes",
-    "stride_bytes",
-    "m",
-    "n",
-    "k",
-    "copies",
-    "heads",
-    "kv_heads",
-    "head_dim",
-    "context",
-    "tile",
-    "workgroup_size",
-    "workgroups",
-    "layout",
-    "vector",
-    "chains",
-    "reduction",
-    "staged",
-];
+const VARIANT: &str = "isa threads stores streams pages footprint_bytes window_bytes prefetch_bytes stride_bytes m n k copies \
+     heads kv_heads head_dim context tile workgroup_size workgroups layout vector chains reduction staged";
 
 /// The place of a GPU's ceiling in the order that people read them: from its memory inwards, then what it does with it, then
 /// what reaching it costs.
@@ -112,6 +87,12 @@ impl Rank {
     }
 }
 
+/// A reason without its numbers: no points taken off in front, no details behind.
+pub(super) fn cause(reason: &str) -> &str {
+    let reason = reason.split_once(": ").filter(|(points, _)| points.starts_with('−')).map_or(reason, |(_, rest)| rest);
+    reason.split([':', ';']).next().unwrap_or(reason)
+}
+
 /// The ceilings in the order that they are shown in: a CPU's as they were measured, a GPU's by family.
 pub(super) fn ordered(profile: &Profile) -> Vec<Row<'_>> {
     let mut ceilings: Vec<&Ceiling> = profile.ceiling.iter().collect();
@@ -133,14 +114,14 @@ pub(super) fn columns<'r>() -> Vec<Column<Row<'r>>> {
         column("unit", "unit", |r: &Row| Cell::words(r.ceiling.value().map(|(_, unit)| unit.symbol()))),
         column("second_value", "", |r: &Row| Cell::maybe(r.ceiling.second().map(|(value, _)| value))),
         column("second_unit", "", |r: &Row| Cell::words(r.ceiling.second().map(|(_, unit)| unit.symbol()))),
-        column("ci95_low", "low", |r: &Row| Cell::maybe(r.ceiling.ci95.map(|[low, _]| low))),
-        column("ci95_high", "high", |r: &Row| Cell::maybe(r.ceiling.ci95.map(|[_, high]| high))),
+        column("ci95_low", "low", |r: &Row| Cell::low(r.ceiling.ci95)),
+        column("ci95_high", "high", |r: &Row| Cell::high(r.ceiling.ci95)),
         column("median", "median", |r: &Row| Cell::maybe(r.ceiling.median)),
         column("samples", "samples", |r: &Row| Cell::small(r.ceiling.samples)),
         column("per_cycle", "per cycle", |r: &Row| Cell::maybe(r.ceiling.per_cycle)),
         column("clock_ghz", "GHz", |r: &Row| Cell::maybe(r.ceiling.clock_ghz)),
     ];
-    columns.extend(VARIANT.map(|key| column(key, key, move |r: &Row| r.key(key))));
+    columns.extend(VARIANT.split(' ').map(|key| column(key, key, move |r: &Row| r.key(key))));
     columns.push(column("status", "status", |r: &Row| Cell::text(r.ceiling.status.name())));
     columns.push(column("reason", "", |r: &Row| Cell::words(r.ceiling.reason.as_ref())));
     columns

@@ -49,6 +49,25 @@ impl Cell {
         value.map_or(Cell::Empty, Cell::number)
     }
 
+    /// The lower end of an interval that may be missing.
+    pub fn low(interval: Option<[f64; 2]>) -> Cell {
+        Cell::maybe(interval.map(|[low, _]| low))
+    }
+
+    /// The upper end of an interval that may be missing.
+    pub fn high(interval: Option<[f64; 2]>) -> Cell {
+        Cell::maybe(interval.map(|[_, high]| high))
+    }
+
+    /// Yes or no, where it is known.
+    pub fn yes_no(answer: Option<bool>) -> Cell {
+        match answer {
+            Some(true) => Cell::phrase("true", "yes"),
+            Some(false) => Cell::phrase("false", "no"),
+            None => Cell::Empty,
+        }
+    }
+
     /// A number that people see multiplied by `factor`, because the heading has another unit than the record.
     pub fn scaled(value: f64, factor: f64) -> Cell {
         Cell::Number { exact: value.to_string(), shown: significant(value * factor) }

@@ -1,13 +1,14 @@
 //! Devices side by side: who is compared, what they reach, and the predicted performance of models on them.
 
-use super::ceilings::Rank;
+use super::ceilings::{Rank, cause};
 use super::cell::{Cell, significant};
-use super::evaluation::{day, standing};
+use super::evaluation::{day, folded, standing};
 use super::table::{Column, Report, Shown, Table, column, grouped};
-use crate::compare::{Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Speed, Verdict};
+use crate::compare::{
+    ComparedSpeed, Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Verdict,
+};
 use crate::error::{Error, Result};
-use crate::evaluate::Note;
-use crate::evaluate::ProfileFacts;
+use crate::evaluate::{Note, ProfileFacts};
 use crate::model::Phase;
 use crate::profile::{GpuClass, Status};
 
@@ -40,7 +41,7 @@ pub fn report(comparison: &Comparison, shown: Shown) -> Result<Report> {
     let json = serde_json::to_value(comparison)
         .map_err(|e| Error::failure(format!("the comparison cannot be written as JSON: {e}")))?;
     let mut tables = vec![profiles(comparison), quantities(comparison, shown)];
-    tables.extend(comparison.models.iter().map(model));
+    tables.extend(comparison.models.iter().map(|one| model(one, shown)));
     Ok(Report { tables, flat: Some(Table::flat(&flat_columns(), &lines(comparison))), json })
 }
 
@@ -79,8 +80,12 @@ fn device(profile: &ProfileFacts) -> String {
 }
 
 fn quantities(comparison: &Comparison, shown: Shown) -> Table {
-    let chosen: Vec<&Quantity> =
-        comparison.quantities.iter().filter(|q| shown == Shown::All || Rank::of(&q.quantity) <= Rank::Main).collect();
+    let main = |q: &&Quantity| Rank::of(&q.quantity) <= Rank::Main;
+    // What only one profile has is compared with nothing.
+    let shared = |q: &&Quantity| q.entries.iter().flatten().count() > 1;
+    let any_shared = comparison.quantities.iter().filter(main).any(|q| shared(&q));
+    let few = |q: &&Quantity| main(q) && (shared(q) || !any_shared);
+    let chosen: Vec<&Quantity> = comparison.quantities.iter().filter(|q| shown == Shown::All || few(q)).collect();
     let row = |quantity: &&Quantity| {
         let head = vec![Cell::text(&quantity.quantity), quantity.unit.map_or(Cell::Empty, Cell::text)];
         let extents = quantity.entries[0].as_ref().map(|first| first.extents);
@@ -95,7 +100,7 @@ fn quantities(comparison: &Comparison, shown: Shown) -> Table {
     let mut notes = vec![if comparison.profiles.len() == 2 { RATIO_NOTE } else { RATIO_NOTE_NARROW }.to_owned()];
     notes.extend(legend(&rows));
     notes.extend(different_extents(&chosen));
-    notes.extend(reasons(&chosen));
+    notes.extend(reasons(&chosen, shown));
     let hidden = comparison.quantities.len() - chosen.len();
     if hidden > 0 {
         notes.push(format!("{hidden} more quantities: --all shows them"));
@@ -201,7 +206,7 @@ fn differences(quantity: &Quantity) -> String {
 }
 
 /// Why some values are not simply measured; those of one profile and reason on one line.
-fn reasons(quantities: &[&Quantity]) -> Vec<String> {
+fn reasons(quantities: &[&Quantity], shown: Shown) -> Vec<String> {
     let entries = quantities.iter().flat_map(|quantity| {
         let entries = quantity.entries.iter().enumerate().filter_map(|(place, entry)| Some((place, entry.as_ref()?)));
         entries.map(move |(place, entry)| (place, entry, quantity.quantity.as_str()))
@@ -209,7 +214,9 @@ fn reasons(quantities: &[&Quantity]) -> Vec<String> {
     let doubtful = entries.filter(|(_, entry, _)| entry.status != Status::Measured);
     let mut groups = grouped(doubtful.map(|(place, entry, name)| {
         let reason = entry.reason.as_deref().or(entry.source.as_deref()).unwrap_or_default();
-        ((place, entry.status, reason), name)
+        // Each suspect has numbers of its own.
+        let fold = entry.status == Status::Suspect && shown == Shown::Main;
+        ((place, entry.status, if fold { cause(reason) } else { reason }), name)
     }));
     groups.sort_by_key(|((place, ..), _)| *place);
     let line = |((place, status, reason), names): ((usize, Status, &str), Vec<&str>)| {
@@ -218,11 +225,11 @@ fn reasons(quantities: &[&Quantity]) -> Vec<String> {
     groups.into_iter().map(line).collect()
 }
 
-fn model(model: &ModelComparison) -> Table {
+fn model(model: &ModelComparison, shown: Shown) -> Table {
     let profiles = model.notes.len();
     let rows: Vec<Vec<Cell>> = model.phases.iter().flat_map(phase).collect();
     let mut notes: Vec<String> = legend(&rows).collect();
-    notes.extend(remarks(&model.notes));
+    notes.extend(remarks(&model.notes, shown));
     Table {
         title: format!(
             "Predicted performance of {}: {} weights, {} cache, batch {}, {} roof",
@@ -249,14 +256,16 @@ fn phase(phase: &PhaseComparison) -> [Vec<Cell>; 2] {
     };
     let head = vec![Cell::text(name), Cell::text("tokens/s")];
     let below = vec![Cell::Empty, Cell::text("bound by")];
-    let speed = |speed: &Speed| (Cell::number(speed.tokens_per_s), speed.ratio.map(|ratio| (ratio, mark(ratio))));
-    let bound = |speed: &Speed| (Cell::text(speed.bound.name()), None);
+    let speed =
+        |speed: &ComparedSpeed| (Cell::number(speed.tokens_per_s), speed.ratio.map(|ratio| (ratio, mark(ratio))));
+    let bound = |speed: &ComparedSpeed| (Cell::text(speed.bound.name()), None);
     [beside(head, phase.entries.iter().map(speed)), beside(below, phase.entries.iter().map(bound))]
 }
 
 /// Remarks, each once, with the profiles that it is about.
-fn remarks(notes: &[Vec<Note>]) -> Vec<String> {
-    let all = notes.iter().enumerate().flat_map(|(place, notes)| notes.iter().map(move |note| (note, label(place))));
+fn remarks(notes: &[Vec<Note>], shown: Shown) -> Vec<String> {
+    let each = notes.iter().map(|notes| folded(notes, shown)).enumerate();
+    let all = each.flat_map(|(place, notes)| notes.into_iter().map(move |note| (note, label(place))));
     grouped(all).into_iter().map(|(note, labels)| format!("{}: {note}", labels.join(", "))).collect()
 }
 
@@ -267,7 +276,7 @@ struct Line<'r> {
     unit: Option<&'static str>,
     profile: &'r str,
     entry: Option<(&'r Entry, bool)>,
-    speed: Option<&'r Speed>,
+    speed: Option<&'r ComparedSpeed>,
 }
 
 impl Line<'_> {
@@ -315,13 +324,13 @@ fn flat_columns<'r>() -> Vec<Column<Line<'r>>> {
         column("id", "", |l: &Line| Cell::words(l.entry.map(|(entry, _)| &entry.id))),
         column("status", "", |l: &Line| Cell::words(l.entry.map(|(entry, _)| entry.status))),
         column("value", "", |l: &Line| Cell::maybe(l.value())),
-        column("ci95_low", "", |l: &Line| Cell::maybe(l.interval().map(|[low, _]| low))),
-        column("ci95_high", "", |l: &Line| Cell::maybe(l.interval().map(|[_, high]| high))),
+        column("ci95_low", "", |l: &Line| Cell::low(l.interval())),
+        column("ci95_high", "", |l: &Line| Cell::high(l.interval())),
         column("second_value", "", |l: &Line| Cell::maybe(l.entry.and_then(|(entry, _)| entry.second_value))),
         column("second_unit", "", |l: &Line| Cell::words(l.entry.and_then(|(entry, _)| entry.second_unit))),
         column("ratio", "", |l: &Line| Cell::maybe(l.ratio().map(|r| r.value))),
-        column("ratio_low", "", |l: &Line| Cell::maybe(l.ratio().and_then(|r| r.interval).map(|[low, _]| low))),
-        column("ratio_high", "", |l: &Line| Cell::maybe(l.ratio().and_then(|r| r.interval).map(|[_, high]| high))),
+        column("ratio_low", "", |l: &Line| Cell::low(l.ratio().and_then(|r| r.interval))),
+        column("ratio_high", "", |l: &Line| Cell::high(l.ratio().and_then(|r| r.interval))),
         column("verdict", "", verdict),
         column("bound", "", |l: &Line| Cell::words(l.speed.map(|speed| speed.bound.name()))),
         column("bound_by", "", |l: &Line| Cell::words(l.speed.and_then(|speed| speed.bound_by.as_ref()))),

@@ -1,10 +1,11 @@
 //! Evaluations: the answer first; then, where details are asked for, the work, its potential and its operations.
 
+use super::ceilings::cause;
 use super::cell::{Cell, digits, mib};
 use super::table::{Column, Report, Shown, Table, column, grouped};
 use super::{advice, operations};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, Note, PhaseResult, ProfileFacts, RoofKind, Speed};
+use crate::evaluate::{Evaluation, Note, NoteKind, PhaseResult, ProfileFacts, RoofKind, Speed};
 use crate::model::Phase;
 
 /// How to read the table of speeds.
@@ -77,13 +78,12 @@ fn answer<'r>(result: &Evaluation, columns: &[Column<Row<'r>>], rows: &[Row<'r>]
     table.lead = vec![means(result), format!("{} {}", trust(&result.on), roof_note(result))];
     table
         .with_notes(result.advice.iter().flat_map(|advice| advice::lines(result, advice)))
-        .with_notes(notes([result], shown))
+        .with_notes(notes(std::slice::from_ref(result), shown))
 }
 
 /// The speed, in words: `about 35.2 tokens/s (34.1–36.0), first token of 512 after 1.28 s`.
 pub(super) fn headline(result: &Evaluation) -> String {
-    let phase = |wanted| result.phases.iter().find(|phase| phase.phase == wanted);
-    let decode = phase(Phase::Decode).map(|decode| {
+    let decode = result.phase(Phase::Decode).map(|decode| {
         let ends = decode.speed.tokens_per_s_interval.map(|ends| ends.map(|rate| digits(rate, 3)));
         let range = ends.map_or_else(String::new, |[low, high]| format!(" ({low}–{high})"));
         let rate = digits(decode.speed.tokens_per_s, 3);
@@ -93,10 +93,12 @@ pub(super) fn headline(result: &Evaluation) -> String {
             (_, RoofKind::Achieved) => format!("about {rate} tokens/s{range}"),
         }
     });
-    let first = phase(Phase::Prefill)
+    let first = result
+        .phase(Phase::Prefill)
         .map(|prefill| format!("first token of {} after {}", prefill.tokens, seconds(prefill.speed.seconds)));
-    let whole =
-        phase(Phase::Generation).map(|whole| format!("{} tokens in {}", whole.tokens, seconds(whole.speed.seconds)));
+    let whole = result
+        .phase(Phase::Generation)
+        .map(|whole| format!("{} tokens in {}", whole.tokens, seconds(whole.speed.seconds)));
     let parts: Vec<String> = [decode, first, whole].into_iter().flatten().collect();
     format!("{} on {}: {}", result.model, result.on.profile, parts.join(", "))
 }
@@ -160,65 +162,53 @@ const fn roof_note(evaluation: &Evaluation) -> &'static str {
 }
 
 /// What has to be said about results, details only where all is shown; what holds for several is said once, with their profiles.
-fn notes<'r>(results: impl IntoIterator<Item = &'r Evaluation> + Clone, shown: Shown) -> Vec<String> {
-    let several = results.clone().into_iter().count() > 1;
-    let of = |result: &'r Evaluation| {
+fn notes(results: &[Evaluation], shown: Shown) -> Vec<String> {
+    let all = results.iter().flat_map(|result| {
         let roofs = result.no_achieved_roof.iter().filter(|_| !result.quoted || shown == Shown::All);
         let roofs = roofs.map(|why| format!("no achieved roof: {why}"));
-        let shown = result.notes.iter().filter(move |note| shown == Shown::All || note.kind.matters());
-        roofs.chain(shown.map(Note::to_string)).map(move |note| (note, result.on.profile.as_str()))
+        let notes = folded(&result.notes, shown).into_iter().map(|note| note.to_string());
+        roofs.chain(notes).map(move |note| (note, result.on.profile.as_str()))
+    });
+    let line = |(note, profiles): (String, Vec<&str>)| match results {
+        [_] => format!("Note: {note}."),
+        _ => format!("Note: {}: {note}.", profiles.join(", ")),
     };
-    let line = |(note, profiles): (String, Vec<&str>)| match several {
-        true => format!("Note: {}: {note}.", profiles.join(", ")),
-        false => format!("Note: {note}."),
-    };
-    grouped(results.into_iter().flat_map(of)).into_iter().map(line).collect()
+    grouped(all).into_iter().map(line).collect()
 }
 
-/// Several models or profiles: a line each.
+/// The notes that are shown: all of them, or those that matter, with suspects of one cause in one.
+pub(super) fn folded(notes: &[Note], shown: Shown) -> Vec<Note> {
+    if shown == Shown::All {
+        return notes.to_vec();
+    }
+    let short = |note: &Note| match note.kind {
+        NoteKind::Suspect => Note { text: cause(&note.text).to_owned(), ..note.clone() },
+        _ => note.clone(),
+    };
+    Note::folded(&notes.iter().filter(|note| note.kind.matters()).map(short).collect::<Vec<_>>())
+}
+
+/// Several models or profiles: a line each, of their decode steps.
 fn answers(results: &[Evaluation], shown: Shown) -> Table {
-    let speed = |phase: Phase| {
-        move |result: &&Evaluation| {
-            let found = result.phases.iter().find(|one| one.phase == phase);
-            found.map_or(Cell::Empty, |found| rate(result, &found.speed))
-        }
-    };
-    let end = |at: usize| {
-        move |result: &&Evaluation| {
-            let decode = result.phases.iter().find(|one| one.phase == Phase::Decode).filter(|_| !result.quoted);
-            Cell::maybe(decode.and_then(|decode| decode.speed.tokens_per_s_interval).map(|ends| ends[at]))
-        }
-    };
-    let decode_bound = |result: &&Evaluation| {
-        Cell::words(result.phases.iter().find(|one| one.phase == Phase::Decode).map(|one| one.speed.bound.name()))
-    };
-    let fits =
-        |result: &&Evaluation| result.fits.map_or(Cell::Empty, |fits| Cell::text(if fits { "yes" } else { "no" }));
-    let columns: Vec<Column<&Evaluation>> = vec![
-        column("model", "model", |result: &&Evaluation| Cell::text(&result.model)),
-        column("profile", "profile", |result: &&Evaluation| Cell::text(&result.on.profile)),
-        column("weights", "weights", |result: &&Evaluation| Cell::text(&result.weights)),
-        column("grade", "grade", |result: &&Evaluation| Cell::text(standing(&result.on))),
-        column("measured", "measured", |result: &&Evaluation| Cell::text(day(&result.on))),
-        column("ttft", "first token ms", |result: &&Evaluation| Cell::scaled(result.ttft_seconds, 1e3)),
-        column("prefill", "prefill tokens/s", speed(Phase::Prefill)),
-        column("decode", "decode tokens/s", speed(Phase::Decode)),
-        column("low", "low", end(0)),
-        column("high", "high", end(1)),
-        column("bound", "bound", decode_bound),
-        column("needs", "MiB", |result: &&Evaluation| Cell::plain(result.memory_needed_bytes.div_ceil(1 << 20))),
-        column("fits", "fits", fits),
-    ];
-    let view = ["model", "profile", "grade", "decode", "low", "high", "bound", "fits", "weights?", "ttft?"];
-    let view = [&view[..], &["prefill?", "needs?", "measured?"]].concat();
-    let results: Vec<&Evaluation> = results.iter().collect();
-    let mut table = Table::view("Predicted performance", &columns, &view, &results);
-    table.keys = 2;
+    let prefill = |(e, _): &Row| e.phase(Phase::Prefill).map_or(Cell::Empty, |prefill| rate(e, &prefill.speed));
+    let mut columns = columns();
+    columns.extend([
+        column("grade", "grade", |(e, _): &Row| Cell::text(standing(&e.on))),
+        column("measured", "measured", |(e, _): &Row| Cell::text(day(&e.on))),
+        column("ttft", "first token ms", |(e, _): &Row| Cell::scaled(e.ttft_seconds, 1e3)),
+        column("prefill", "prefill", prefill),
+        column("needs", "MiB", |(e, _): &Row| Cell::plain(e.memory_needed_bytes.div_ceil(1 << 20))),
+    ]);
+    let view = ["model", "profile", "grade", "tokens_per_s", "tokens_per_s_low", "tokens_per_s_high", "bound", "fits"];
+    let view = [&view[..], &["ttft?", "weights?", "needs?", "prefill?", "measured?"]].concat();
+    let decode = |e| Some((e, Evaluation::phase(e, Phase::Decode)?));
+    let rows: Vec<Row> = results.iter().filter_map(decode).collect();
+    let mut table = Table::view("Predicted performance: decode", &columns, &view, &rows).with_keys(2);
     table.lead =
-        grouped(results.iter().map(|result| (roof_note(result), ()))).iter().map(|(n, _)| (*n).to_owned()).collect();
-    let read = "decode: tokens/s given, with all ceilings at the ends of their 95 % intervals; prefill: tokens/s taken in. \
-                ≤: by quoted figures. MiB: weights, cache and activations.";
-    table.with_notes([read]).with_notes(notes(results.iter().copied(), shown))
+        grouped(results.iter().map(|e| (roof_note(e), ()))).iter().map(|(note, _)| (*note).to_owned()).collect();
+    let read = "low, high: all ceilings at the ends of their 95 % intervals. ≤: by quoted figures. MiB: weights, cache and \
+                activations. prefill: tokens/s taken in.";
+    table.with_notes([read]).with_notes(notes(results, shown))
 }
 
 /// A rate; of quoted ceilings only a bound.
@@ -259,6 +249,10 @@ fn under(phase: &PhaseResult, roof: RoofKind) -> Option<&Speed> {
     phase.roofs.iter().find(|speed| speed.roof == roof)
 }
 
+fn rate_under(phase: &PhaseResult, roof: RoofKind) -> Cell {
+    Cell::maybe(under(phase, roof).map(|speed| speed.tokens_per_s))
+}
+
 /// Everything but the operations, under the names of the record.
 fn columns<'r>() -> Vec<Column<Row<'r>>> {
     let total = |phase: &PhaseResult| phase.flops.get("total").unwrap_or_default();
@@ -278,7 +272,7 @@ fn columns<'r>() -> Vec<Column<Row<'r>>> {
         column("batch", "batch", |(e, _): &Row| Cell::plain(e.workload.batch)),
         column("params_total", "", |(e, _): &Row| Cell::plain(e.params_total)),
         column("memory_needed_bytes", "", |(e, _): &Row| Cell::plain(e.memory_needed_bytes)),
-        column("fits", "", |(e, _): &Row| Cell::words(e.fits)),
+        column("fits", "fits", |(e, _): &Row| Cell::yes_no(e.fits)),
         column("ridge_flop_per_byte", "", |(e, _): &Row| Cell::number(e.ridge_flop_per_byte)),
         column("phase", "phase", |(_, p): &Row| Cell::text(p.phase.name())),
         column("tokens", "tokens", |(_, p): &Row| Cell::plain(p.tokens)),
@@ -300,12 +294,8 @@ fn columns<'r>() -> Vec<Column<Row<'r>>> {
             Cell::maybe(under(p, RoofKind::Peak).and_then(|speed| speed.seconds_optimistic))
         }),
         column("tokens_per_s", "tokens/s", |(e, p): &Row| rate(e, &p.speed)),
-        column("tokens_per_s_low", "low", |(_, p): &Row| {
-            Cell::maybe(p.speed.tokens_per_s_interval.map(|[low, _]| low))
-        }),
-        column("tokens_per_s_high", "high", |(_, p): &Row| {
-            Cell::maybe(p.speed.tokens_per_s_interval.map(|[_, high]| high))
-        }),
+        column("tokens_per_s_low", "low", |(_, p): &Row| Cell::low(p.speed.tokens_per_s_interval)),
+        column("tokens_per_s_high", "high", |(_, p): &Row| Cell::high(p.speed.tokens_per_s_interval)),
         column("phi", "Φ", |(_, p): &Row| Cell::number(p.potential.phi)),
         column("phi_log2", "Φ log2", |(_, p): &Row| Cell::number(p.potential.phi_log2)),
         column("phi_paper", "Φ GFLOP/s", |(_, p): &Row| Cell::number(p.potential.phi_paper)),
@@ -316,11 +306,7 @@ fn columns<'r>() -> Vec<Column<Row<'r>>> {
         column("roof", "roof", |(_, p): &Row| Cell::text(p.speed.roof.name())),
         column("overhead_seconds", "", |(_, p): &Row| Cell::maybe(p.speed.overhead_seconds)),
         column("undecided_share", "", |(_, p): &Row| Cell::number(p.speed.undecided_share)),
-        column("tokens_per_s_peak", "at peak", |(_, p): &Row| {
-            Cell::maybe(under(p, RoofKind::Peak).map(|speed| speed.tokens_per_s))
-        }),
-        column("tokens_per_s_achieved", "", |(_, p): &Row| {
-            Cell::maybe(under(p, RoofKind::Achieved).map(|speed| speed.tokens_per_s))
-        }),
+        column("tokens_per_s_peak", "at peak", |(_, p): &Row| rate_under(p, RoofKind::Peak)),
+        column("tokens_per_s_achieved", "", |(_, p): &Row| rate_under(p, RoofKind::Achieved)),
     ]
 }

@@ -17,7 +17,10 @@ pub fn report(measured: &Profile, evaluation: Option<Evaluation>, place: &str) -
     let mut report =
         Report { tables: vec![profile::summary(measured, Rank::First)], flat: machine.flat, json: machine.json };
     if let Some(evaluation) = evaluation {
-        let model = evaluation::report(&[evaluation], Shown::Main)?;
+        let mut model = evaluation::report(&[evaluation], Shown::Main)?;
+        // Options of another command say nothing here, and how far to trust the profile stands above.
+        model.tables[0].notes.pop();
+        model.tables[0].lead.truncate(1);
         report.tables.extend(model.tables);
         report.json = serde_json::json!({ "profile": report.json, "evaluation": model.json });
     }
@@ -29,9 +32,9 @@ fn next(place: &str) -> Table {
     Table {
         title: "Next".to_owned(),
         notes: [
-            "roofprobe measure                 measure with more time, for numbers to rely on".to_owned(),
-            "roofprobe evaluate MODEL          another model; `roofprobe models` lists those known by name".to_owned(),
-            format!("roofprobe show --all {place}   every ceiling of this profile"),
+            "roofprobe measure               more time, for numbers to rely on".to_owned(),
+            "roofprobe evaluate MODEL        another model; `roofprobe models` lists those known by name".to_owned(),
+            format!("roofprobe show {place}"),
         ]
         .into(),
         ..Table::default()

@@ -2,7 +2,7 @@
 
 use super::cell::Cell;
 use super::evaluation::POTENTIAL_NOTES;
-use super::table::{Column, Report, Table, column};
+use super::table::{Column, Report, Shown, Table, column};
 use crate::error::{Error, Result};
 use crate::measured::{Broken, Joined, MeasuredPoint, broken};
 
@@ -13,11 +13,11 @@ const RATE_NOTES: [&str; 3] = [
     "prompt, decode: tokens taken in, and passes of one token each, behind the tokens in the cache.",
 ];
 
-/// The tables of measured points, the most important first; their record is `{"measured": [...], …}`.
+/// The tables of measured points, their potential only where all is shown; their record is `{"measured": [...], …}`.
 ///
 /// # Errors
 /// Failure when the record cannot be expressed as JSON.
-pub fn report(joined: &Joined) -> Result<Report> {
+pub fn report(joined: &Joined, shown: Shown) -> Result<Report> {
     let record = serde_json::to_value(&joined.points)
         .map_err(|e| Error::failure(format!("the measured points cannot be written as JSON: {e}")))?;
     let broken = broken(&joined.points);
@@ -28,8 +28,8 @@ pub fn report(joined: &Joined) -> Result<Report> {
     });
     let (columns, points) = (columns(), joined.points.as_slice());
     let cases = ["model", "weights", "label", "phase", "profile"];
-    let rates = ["cached?", "prompt", "decode_passes", "tokens_per_s", "oi?", "gflop_per_s", "compute_share"];
-    let rates = [&cases[..], &rates, &["gb_per_s", "memory_share"]].concat();
+    let rates = ["cached?", "prompt", "decode_passes", "tokens_per_s", "oi?", "gflop_per_s?", "compute_share"];
+    let rates = [&cases[..], &rates, &["gb_per_s?", "memory_share"]].concat();
     let standing =
         ["regime", "above_roof", "headroom_log2", "reach_log2?", "region_area?", "phi", "phi_log2?", "phi_paper?"];
     let standing = [&cases[..], &standing].concat();
@@ -42,16 +42,20 @@ pub fn report(joined: &Joined) -> Result<Report> {
     if joined.left_out > 0 {
         notes.push(format!("Note: {} more measurements are of other models or devices.", joined.left_out));
     }
-    let tables = vec![
+    let mut tables = vec![
         Table::view("What was measured, under the roofs", &columns, &rates, points)
             .with_keys(cases.len())
             .with_notes(RATE_NOTES)
             .with_notes(broken.iter().map(above))
             .with_notes(notes),
-        Table::view("Potential, measured", &columns, &standing, points)
-            .with_keys(cases.len())
-            .with_notes(POTENTIAL_NOTES),
     ];
+    if shown == Shown::All {
+        tables.push(
+            Table::view("Potential, measured", &columns, &standing, points)
+                .with_keys(cases.len())
+                .with_notes(POTENTIAL_NOTES),
+        );
+    }
     Ok(Report { tables, flat: Some(Table::flat(&columns, points)), json })
 }
 
@@ -91,8 +95,8 @@ fn columns() -> Vec<Column<MeasuredPoint>> {
         column("cached", "cached", |p: &MeasuredPoint| Cell::plain(p.cached)),
         column("forward_passes", "", |p: &MeasuredPoint| Cell::plain(p.forward_passes)),
         column("tokens_per_s", "tokens/s", |p: &MeasuredPoint| Cell::number(p.tokens_per_s)),
-        column("tokens_per_s_low", "", |p: &MeasuredPoint| Cell::maybe(p.tokens_per_s_range.map(|range| range[0]))),
-        column("tokens_per_s_high", "", |p: &MeasuredPoint| Cell::maybe(p.tokens_per_s_range.map(|range| range[1]))),
+        column("tokens_per_s_low", "", |p: &MeasuredPoint| Cell::low(p.tokens_per_s_range)),
+        column("tokens_per_s_high", "", |p: &MeasuredPoint| Cell::high(p.tokens_per_s_range)),
         column("seconds", "", |p: &MeasuredPoint| Cell::number(p.seconds)),
         column("flops", "", |p: &MeasuredPoint| Cell::plain(p.flops)),
         column("weight_bytes", "", |p: &MeasuredPoint| Cell::plain(p.weight_bytes)),

@@ -24,5 +24,5 @@ mod writer;
 
 pub use cell::{Cell, digits, mib, significant};
 pub use format::Format;
-pub use table::{Column, Report, Shown, Table, column, grouped};
-pub use writer::{Style, Writer};
+pub use table::{Column, Report, Shown, Style, Table, column, grouped};
+pub use writer::Writer;

@@ -13,7 +13,7 @@ const NOTE: &str = "Operations below 0.1 % are left out. undecided: within the i
 
 /// The decode step of one result: where the time of a token goes.
 pub(super) fn decode_step(result: &Evaluation) -> Option<Table> {
-    let decode = result.phases.iter().find(|phase| phase.phase == Phase::Decode)?;
+    let decode = result.phase(Phase::Decode)?;
     let title = format!(
         "{} on {}: one decode step at context {}",
         result.model,

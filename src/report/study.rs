@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::RoofKind;
 use crate::study::{AttentionKind, Finding, PartKind, PartResult, Regime, RidgePoint, ScenarioResult, Standing, Study};
 
-const SCENARIO_NOTE: &str = "A scenario is its prompt and its answer. FLOP/B: all matmul FLOPs over all bytes of weights and \
+const SCENARIO_NOTE: &str = "A scenario is a prompt and an answer: SISO has short input and short output, LISO long input, SILO long output. FLOP/B: all matmul FLOPs over all bytes of weights and \
      cache. G steps: the same were the answer's first token decoded, too. tokens/s: of the answer, from end to end.";
 const UNDECIDED_NOTE: &str = "undecided: the interval of the ridge contains the point's FLOP/B.";
 
@@ -297,7 +297,7 @@ fn columns<'r>() -> Vec<Column<Row<'r>>> {
         column("phi_log2", "Φ log2", |r: &Row| Cell::number(r.standing.potential.phi_log2)),
         column("phi_paper", "Φ GFLOP/s", |r: &Row| Cell::number(r.standing.potential.phi_paper)),
         column("speedup", "× first", |r: &Row| Cell::maybe(r.standing.speedup)),
-        column("speedup_low", "", |r: &Row| Cell::maybe(r.standing.speedup_interval.map(|interval| interval[0]))),
-        column("speedup_high", "", |r: &Row| Cell::maybe(r.standing.speedup_interval.map(|interval| interval[1]))),
+        column("speedup_low", "", |r: &Row| Cell::low(r.standing.speedup_interval)),
+        column("speedup_high", "", |r: &Row| Cell::high(r.standing.speedup_interval)),
     ]
 }

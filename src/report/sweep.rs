@@ -1,9 +1,10 @@
 //! Rows of a sweep, written one after another: no table has to be held.
 
 use super::cell::significant;
-use super::writer::Style;
+use super::table::Style;
 use crate::model::Knob;
-use crate::sweep::{Axis, Row, Sweep, Value};
+use crate::sweep::{Axis, Case, Row, Sweep, Value};
+use std::ops::Range;
 
 /// How to read the columns.
 const NOTES: [&str; 2] = [
@@ -86,6 +87,13 @@ impl Sheet {
     /// Characters of a line of text.
     pub fn width(&self) -> usize {
         self.columns.iter().map(|column| column.width + 2).sum::<usize>() - 2
+    }
+
+    /// The rows of a case's settings at `places`, as lines.
+    pub fn rows(&self, case: &Case, places: Range<u64>, frame: [&str; 3]) -> Vec<u8> {
+        let mut out = String::new();
+        case.each_row(places, |row| self.line(&mut out, frame, |column, out| column.write(row, out)));
+        out.into_bytes()
     }
 
     /// Appends a line of cells, with what stands before, between and behind them.

@@ -63,6 +63,22 @@ pub fn column<R>(name: &'static str, head: &'static str, cell: impl Fn(&R) -> Ce
     Column { name, head, cell: Box::new(cell) }
 }
 
+/// What a format may know of the place that it is shown at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Characters of a line.
+    pub width: usize,
+    /// Whether bold and colours are shown.
+    pub colour: bool,
+}
+
+impl Default for Style {
+    /// A document: plain, 110 characters.
+    fn default() -> Style {
+        Style { width: 110, colour: false }
+    }
+}
+
 /// How much people are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
@@ -83,12 +99,15 @@ impl Table {
         }
     }
 
-    /// The columns of that `view` under their headings for people, all of one record in a row. A `?` behind a name marks a
-    /// column that is left out where the line is too short, the last one first.
+    /// The columns of that `view` under their headings for people, all of one record in a row; columns without any value are
+    /// left out. A `?` behind a name marks a column that is left out where the line is too short, the last one first.
     pub fn view<R>(title: impl Into<String>, columns: &[Column<R>], view: &[&str], records: &[R]) -> Table {
         let find = |name: &str| columns.iter().find(|column| column.name == name.trim_end_matches('?'));
         let chosen: Vec<&Column<R>> = view.iter().filter_map(|name| find(name)).collect();
         debug_assert_eq!(chosen.len(), view.len(), "a view names a column that is not there: {view:?}");
+        let says = |column: &Column<R>| records.iter().any(|record| !(column.cell)(record).shown().is_empty());
+        let (chosen, view): (Vec<_>, Vec<&str>) =
+            chosen.into_iter().zip(view).filter(|(column, _)| says(column)).unzip();
         let row = |record: &R| chosen.iter().map(|column| (column.cell)(record)).collect();
         Table {
             title: title.into(),

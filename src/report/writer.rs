@@ -1,26 +1,10 @@
 //! What a format has to do.
 
 use super::sweep::Sheet;
-use super::table::Report;
+use super::table::{Report, Style};
 use crate::error::Result;
 use crate::sweep::Case;
 use std::ops::Range;
-
-/// What a format may know of the place that it is shown at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Style {
-    /// Characters of a line.
-    pub width: usize,
-    /// Whether bold and colours are shown.
-    pub colour: bool,
-}
-
-impl Default for Style {
-    /// A document: plain, 110 characters.
-    fn default() -> Style {
-        Style { width: 110, colour: false }
-    }
-}
 
 /// A format of reports and of sweeps.
 pub trait Writer: Sync {

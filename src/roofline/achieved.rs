@@ -3,7 +3,7 @@
 use super::attention::{AttentionRates, Attentions, Heads};
 use super::ladder::{Interval, Ladders, Reading, measured};
 use super::task::{Kernel, Task};
-use super::{Bound, Note, Resource};
+use super::{Bound, Note, NoteKind, Resource};
 use crate::model::{Pass, TensorType};
 use crate::profile::{DeviceKind, Profile, Unit};
 use crate::units::Seconds;
@@ -198,7 +198,7 @@ impl Launch {
             DeviceKind::Cpu => "overhead.barrier",
             DeviceKind::Gpu => "overhead.dispatch",
         };
-        let none = |why: String| Launch { seconds: [0.0; 3], notes: vec![Note::not_measured(why)] };
+        let none = |why: String| Launch { seconds: [0.0; 3], notes: vec![Note::new(NoteKind::NotMeasured, why)] };
         match profile.ceiling(id).map(|ceiling| measured(ceiling, Unit::Us)) {
             None => none(format!("no {id}: launches take no time here")),
             Some(Err(why)) => none(format!("{why}: launches take no time here")),

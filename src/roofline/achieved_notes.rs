@@ -1,9 +1,9 @@
 //! The notes of an achieved roof: what stands in for what, what was left out, what is doubtful.
 
-use super::Note;
 use super::achieved::Achieved;
 use super::attention::AttentionRates;
 use super::task::{Kernel, Task};
+use super::{Note, NoteKind};
 use crate::model::{Pass, TensorType};
 
 impl Achieved<'_> {
@@ -18,9 +18,10 @@ impl Achieved<'_> {
                     self.attention_notes(task, pass, (group, head_dim, uses), &mut here);
                 }
                 Kernel::Other(op) if task.load.flops.0 > 0.0 => {
-                    here.push(Note::not_measured(format!(
-                        "no kernel was measured for {op}: it runs under the peak roof"
-                    )));
+                    here.push(Note::new(
+                        NoteKind::NotMeasured,
+                        format!("no kernel was measured for {op}: it runs under the peak roof"),
+                    ));
                 }
                 Kernel::Other(_) => {}
             }
@@ -34,7 +35,7 @@ impl Achieved<'_> {
         let Some(matmul) = self.matmul.of_type(stored) else { return };
         let (name, ladder) = (matmul.dtype.name(), &matmul.ladder);
         if stored != TensorType::from(matmul.dtype) {
-            notes.push(Note::stand_in(format!(
+            notes.push(Note::new(NoteKind::StandIn, format!(
                 "no matmul of {stored} was measured: matmul.{name} stands in for it, in proportion to the bytes, no faster than \
                  the GFLOP/s of {} and the GB/s of {}",
                 matmul.computing.id, matmul.reading.id
@@ -42,7 +43,7 @@ impl Achieved<'_> {
         }
         if tokens < ladder.first().at {
             let first = ladder.first().at;
-            notes.push(Note::extrapolated(format!(
+            notes.push(Note::new(NoteKind::Extrapolated, format!(
                 "matmul.{name} was measured from {first} tokens on: fewer run at the rate of {first}, and no weights are read faster \
                  than {} did",
                 matmul.reading.id
@@ -65,8 +66,10 @@ impl Achieved<'_> {
         if pass == Pass::Prefill {
             match self.attention.prefill(stored) {
                 Some(measured) => variant_notes(measured, "prefill", stored, (group, head_dim, uses), notes),
-                None => notes
-                    .push(Note::not_measured(format!("{no_prefill}: attention of prompts runs under the peak roof"))),
+                None => notes.push(Note::new(
+                    NoteKind::NotMeasured,
+                    format!("{no_prefill}: attention of prompts runs under the peak roof"),
+                )),
             }
         }
         match self.attention.decode(stored) {
@@ -79,20 +82,24 @@ impl Achieved<'_> {
                     } else {
                         "attention reads what was just expanded, not the cache".to_owned()
                     };
-                    notes.push(Note::extrapolated(format!(
+                    notes.push(Note::new(NoteKind::Extrapolated, format!(
                         "{shared}; {:.0} are the most that were measured of one, so that it is timed by its FLOPs, at the best rate of \
                          attention measured",
                         measured.most(),
                     )));
                 }
                 if !measured.has_curve() {
-                    notes.push(Note::extrapolated(format!(
-                        "{} was measured at {} cached tokens; no curve says how it changes with the context",
-                        heads.id, heads.context
-                    )));
+                    notes.push(Note::new(
+                        NoteKind::Extrapolated,
+                        format!(
+                            "{} was measured at {} cached tokens; no curve says how it changes with the context",
+                            heads.id, heads.context
+                        ),
+                    ));
                 }
             }
-            None => notes.push(Note::not_measured(format!("{no_decode}: the cache is read under the peak roof"))),
+            None => notes
+                .push(Note::new(NoteKind::NotMeasured, format!("{no_decode}: the cache is read under the peak roof"))),
         }
     }
 }
@@ -108,12 +115,16 @@ fn variant_notes(
     let (heads, _) = measured.rate(group, head_dim, 1.0);
     if stored != TensorType::from(measured.dtype) {
         let by = if word == "decode" { "bytes" } else { "FLOPs" };
-        notes.push(Note::stand_in(format!(
-            "no attention over {stored} was measured: attention.{name}.{word} stands in for it, by {by}"
-        )));
+        notes.push(Note::new(
+            NoteKind::StandIn,
+            format!("no attention over {stored} was measured: attention.{name}.{word} stands in for it, by {by}"),
+        ));
     }
     if uses > 1.0 {
-        notes.push(Note::stand_in(format!("no attention over latents was measured: {} stands in for it", heads.id)));
+        notes.push(Note::new(
+            NoteKind::StandIn,
+            format!("no attention over latents was measured: {} stands in for it", heads.id),
+        ));
     }
     notes.extend(heads.notes.iter().cloned());
     notes.extend(measured.notes.iter().cloned());

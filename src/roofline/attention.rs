@@ -1,7 +1,7 @@
 //! Measured rates of attention, by the heads that share a cached row, the size of heads, and the context.
 
-use super::Note;
 use super::ladder::{Interval, Ladder, measured};
+use super::{Note, NoteKind};
 use crate::model::TensorType;
 use crate::profile::{AttentionExtents, AttentionPhase, CeilingId, IdKind, Profile, Unit};
 use roofprobe_kernels::Dtype;
@@ -54,7 +54,7 @@ impl<'a> AttentionRates<'a> {
             let (rate, doubts) = match measured(ceiling, unit) {
                 Ok(found) => found,
                 Err(why) => {
-                    notes.push(Note::left_out(format!("{why}, and left out")));
+                    notes.push(Note::new(NoteKind::LeftOut, format!("{why}, and left out")));
                     continue;
                 }
             };
@@ -62,7 +62,7 @@ impl<'a> AttentionRates<'a> {
             let Some((heads, kv_heads, head_dim, context)) = extents.filter(|&(h, k, d, c)| h.min(k).min(d).min(c) > 0)
             else {
                 let text = format!("{} does not say its heads, and is left out", ceiling.id);
-                notes.push(Note::left_out(text));
+                notes.push(Note::new(NoteKind::LeftOut, text));
                 continue;
             };
             variants.push(Heads {

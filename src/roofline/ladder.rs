@@ -1,7 +1,7 @@
 //! Measured rates along one quantity, and what lies between them.
 
-use super::Note;
 use super::roofs::{doubts, interval, reason};
+use super::{Note, NoteKind};
 use crate::model::TensorType;
 use crate::profile::{Ceiling, Curve, Family, Profile, Unit};
 use roofprobe_kernels::Dtype;
@@ -166,7 +166,7 @@ fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
             Ok((rate, notes)) => {
                 rungs.push(Rung::new(ceiling.id.as_str(), tokens as f64, rate.map(|giga| giga * 1e9), notes));
             }
-            Err(why) => left_out.push(Note::left_out(format!("{why}, and left out"))),
+            Err(why) => left_out.push(Note::new(NoteKind::LeftOut, format!("{why}, and left out"))),
         }
     }
     let ladder = Ladder::new(rungs, left_out)?;

@@ -3,8 +3,8 @@
 use serde::{Serialize, Serializer};
 use std::fmt;
 
-/// What a note is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a note is about, what changes the meaning of an answer most first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NoteKind {
     /// The device is a software adapter, no GPU.
     SoftwareAdapter,
@@ -47,19 +47,7 @@ pub enum NoteKind {
 impl NoteKind {
     /// Whether the answer means something else to whoever does not know this; all other notes are details.
     pub const fn matters(self) -> bool {
-        use NoteKind::*;
-        matches!(
-            self,
-            SoftwareAdapter
-                | DoesNotFit
-                | BeyondContext
-                | DefaultWeights
-                | ContextAlone
-                | Suspect
-                | Quoted
-                | Modes
-                | Model
-        )
+        self as u8 <= NoteKind::Model as u8
     }
 }
 
@@ -78,26 +66,6 @@ impl Note {
     /// A sentence of its own.
     pub fn new(kind: NoteKind, text: impl Into<String>) -> Note {
         Note { kind, ceilings: Vec::new(), text: text.into() }
-    }
-
-    /// That one ceiling or kernel stands in for another.
-    pub(super) fn stand_in(text: impl Into<String>) -> Note {
-        Note::new(NoteKind::StandIn, text)
-    }
-
-    /// That something was not measured.
-    pub(super) fn not_measured(text: impl Into<String>) -> Note {
-        Note::new(NoteKind::NotMeasured, text)
-    }
-
-    /// That a measurement is used beyond where it was taken.
-    pub(super) fn extrapolated(text: impl Into<String>) -> Note {
-        Note::new(NoteKind::Extrapolated, text)
-    }
-
-    /// That a ceiling is not used.
-    pub(super) fn left_out(text: impl Into<String>) -> Note {
-        Note::new(NoteKind::LeftOut, text)
     }
 
     /// A cause that is true of the ceiling `id`.

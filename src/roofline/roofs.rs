@@ -125,7 +125,7 @@ fn at_least<'a>(roof: Roof<'a, FlopsPerSecond>, single: &Roof<'a, FlopsPerSecond
         single.id,
         single.rate.giga()
     );
-    widened.notes.insert(0, Note::stand_in(text));
+    widened.notes.insert(0, Note::new(NoteKind::StandIn, text));
     widened
 }
 
@@ -165,7 +165,7 @@ fn roof<'a, Rate: FromGiga>(ceiling: &'a Ceiling, value: f64, missed: &[String])
     let mut notes = Vec::new();
     if !missed.is_empty() {
         let text = format!("{}, so {id} stands in for it", missed.join(", "));
-        notes.push(Note::stand_in(text));
+        notes.push(Note::new(NoteKind::StandIn, text));
     }
     notes.extend(doubts(ceiling));
     let [low, rate, high] = interval(ceiling, value).map(Rate::from_giga);

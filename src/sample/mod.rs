@@ -1,19 +1,19 @@
 //! Sampling: calibrate, warm, try the variants, then spread the passes over the run and over allocations.
 //!
 //! Asks a [`Device`] the [`Question`]s of a plan and turns the passes into ceilings. Samples are taken A B C, A B C, so
-//! that all ceilings share the machine's moods; before each round the device renews its memory. Nothing is printed or
+//! that all ceilings share the machine's modes; before each round the device renews its memory. Nothing is printed or
 //! saved here: a [`Watcher`] is told, and asked whether to go on.
 
-mod course;
 mod passes;
+mod question_state;
 mod survey;
 mod sustained;
 
 use crate::device::Device;
 use crate::error::Result;
-use crate::probe::{Question, STAGGER, Turn};
+use crate::probe::{Question, ROUND_GROUPS, Schedule};
 use crate::profile::{Ceiling, Curve, Effort};
-use course::Course;
+use question_state::QuestionState;
 use std::time::{Duration, Instant};
 
 pub use survey::{Surveyed, survey};
@@ -28,7 +28,7 @@ pub struct Pace {
     pub passes: usize,
     /// Samples per visit of a question that is not asked in every round.
     pub visit_passes: usize,
-    /// What moods are to be caught in is sampled once more after so many other questions.
+    /// What modes are to be caught in is sampled once more after so many other questions.
     pub often: usize,
     /// Samples per variant when there are several.
     pub trial_passes: usize,
@@ -88,7 +88,7 @@ impl Pace {
     pub fn of_gpu(effort: Effort) -> Pace {
         let pace = Pace::of(effort);
         match effort {
-            // More rounds of fewer samples: a round is a process of its own, and the moods of a driver last for seconds.
+            // More rounds of fewer samples: a round is a process of its own, and the modes of a driver last for seconds.
             Effort::Quick => Pace { rounds: 4, passes: 3, budget: Duration::from_secs(28), ..pace },
             Effort::Standard => Pace { budget: Duration::from_secs(120), ..pace },
             Effort::Thorough => pace,
@@ -102,13 +102,13 @@ impl Pace {
     }
 
     /// How many samples a question has after that round.
-    fn wanted(self, round: usize, turn: Turn) -> usize {
-        match turn {
-            Turn::Often | Turn::EveryRound => self.passes * round,
-            Turn::Staggered(group) => {
+    fn samples_after(self, round: usize, schedule: Schedule) -> usize {
+        match schedule {
+            Schedule::Often | Schedule::EveryRound => self.passes * round,
+            Schedule::OneRoundInThree(group) => {
                 // Round 1 is group 0's, round 2 group 1's, and so on, over and over.
                 // Where there are fewer rounds, each has more groups.
-                let every = self.rounds.clamp(1, STAGGER as usize);
+                let every = self.rounds.clamp(1, ROUND_GROUPS as usize);
                 let first = group as usize % every + 1;
                 self.visit_passes * ((round + every - first) / every)
             }
@@ -121,7 +121,7 @@ const REPLAY_ROUNDS_MAX: usize = 10_000;
 /// Fewer samples bear no interval: a ceiling has as many before the end of the budget ends the rounds.
 const SAMPLES_MIN: usize = 5;
 
-/// Who is told how it goes, and decides whether it goes on.
+/// Gets progress and answers, and decides whether to go on.
 pub trait Watcher {
     /// `done` of `total` steps are behind; `now` is being measured.
     fn progress(&mut self, done: usize, total: usize, now: &str);
@@ -165,45 +165,45 @@ pub fn measure(
     watcher: &mut dyn Watcher,
 ) -> Result<Finished> {
     let begun = Instant::now();
-    let mut courses: Vec<Course> =
-        questions.iter().map(|q| Course::new(q, earlier.iter().find(|c| c.id == q.id))).collect();
-    let mut ceilings: Vec<Ceiling> = courses.iter().map(Course::conclude).collect();
-    let total = courses.len() * (pace.rounds + 1);
+    let mut states: Vec<QuestionState> =
+        questions.iter().map(|q| QuestionState::new(q, earlier.iter().find(|c| c.id == q.id))).collect();
+    let mut ceilings: Vec<Ceiling> = states.iter().map(QuestionState::conclude).collect();
+    let total = states.len() * (pace.rounds + 1);
 
     for round in 0..=pace.rounds {
         // Round 0 chooses the variants; each later one samples on fresh memory.
         if round > 1 {
-            if courses.iter().all(|course| course.has_enough(usize::MAX)) {
+            if states.iter().all(|state| state.has_enough(usize::MAX)) {
                 break;
             }
-            if begun.elapsed() > pace.budget && courses.iter().all(|course| course.has_enough(SAMPLES_MIN)) {
+            if begun.elapsed() > pace.budget && states.iter().all(|state| state.has_enough(SAMPLES_MIN)) {
                 break;
             }
             device.renew();
-            courses.iter_mut().for_each(Course::unsettle);
+            states.iter_mut().for_each(QuestionState::unsettle);
         }
-        for index in 0..courses.len() {
+        for index in 0..states.len() {
             if watcher.interrupted() {
-                return Ok(finished(ceilings, false, &courses));
+                return Ok(finished(ceilings, false, &states));
             }
-            watcher.progress(round * courses.len() + index, total, courses[index].question.id.as_str());
-            let course = &mut courses[index];
+            watcher.progress(round * states.len() + index, total, states[index].question.id.as_str());
+            let state = &mut states[index];
             let late = begun.elapsed() > pace.budget;
             let changed = if round == 0 {
-                course.choose(device, pace, watcher)
+                state.choose(device, pace, watcher)
             } else {
                 // When time has run out, each answer is completed to what an interval needs, and no further.
-                let wanted = if late { SAMPLES_MIN } else { pace.wanted(round, course.question.turn) };
-                course.sample(device, pace, wanted, watcher)
+                let count = if late { SAMPLES_MIN } else { pace.samples_after(round, state.question.schedule) };
+                state.sample(device, pace, count, watcher)
             };
             if changed {
-                ceilings[index] = course.conclude();
+                ceilings[index] = state.conclude();
                 watcher.save(&ceilings)?;
             }
             if round > 0 && index % pace.often == pace.often - 1 && !late {
-                for (course, ceiling) in courses.iter_mut().zip(&mut ceilings) {
-                    if course.question.turn == Turn::Often && course.sample_once(device, pace, watcher) {
-                        *ceiling = course.conclude();
+                for (state, ceiling) in states.iter_mut().zip(&mut ceilings) {
+                    if state.question.schedule == Schedule::Often && state.sample_once(device, pace, watcher) {
+                        *ceiling = state.conclude();
                     }
                 }
             }
@@ -213,11 +213,11 @@ pub fn measure(
     if complete {
         watcher.progress(total, total, "done");
     }
-    Ok(finished(ceilings, complete, &courses))
+    Ok(finished(ceilings, complete, &states))
 }
 
-fn finished(ceilings: Vec<Ceiling>, complete: bool, courses: &[Course]) -> Finished {
-    Finished { ceilings, complete, disturbed_samples: courses.iter().map(|course| course.disturbed).sum() }
+fn finished(ceilings: Vec<Ceiling>, complete: bool, states: &[QuestionState]) -> Finished {
+    Finished { ceilings, complete, disturbed_samples: states.iter().map(|state| state.disturbed).sum() }
 }
 
 #[cfg(test)]
@@ -225,12 +225,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn staggered_groups_take_turns_and_all_have_theirs() {
+    fn groups_are_sampled_in_one_round_of_three_each() {
         let pace = Pace { rounds: 8, passes: 3, visit_passes: 6, ..Pace::of(Effort::Quick) };
-        let wanted = |turn| (1..=8).map(|round| pace.wanted(round, turn)).collect::<Vec<_>>();
-        assert_eq!(wanted(Turn::EveryRound), [3, 6, 9, 12, 15, 18, 21, 24]);
-        assert_eq!(wanted(Turn::Staggered(0)), [6, 6, 6, 12, 12, 12, 18, 18]);
-        assert_eq!(wanted(Turn::Staggered(2)), [0, 0, 6, 6, 6, 12, 12, 12]);
-        assert_eq!(wanted(Turn::Staggered(5)), wanted(Turn::Staggered(2)));
+        let samples = |schedule| (1..=8).map(|round| pace.samples_after(round, schedule)).collect::<Vec<_>>();
+        assert_eq!(samples(Schedule::EveryRound), [3, 6, 9, 12, 15, 18, 21, 24]);
+        assert_eq!(samples(Schedule::OneRoundInThree(0)), [6, 6, 6, 12, 12, 12, 18, 18]);
+        assert_eq!(samples(Schedule::OneRoundInThree(2)), [0, 0, 6, 6, 6, 12, 12, 12]);
+        assert_eq!(samples(Schedule::OneRoundInThree(5)), samples(Schedule::OneRoundInThree(2)));
     }
 }

@@ -1,7 +1,7 @@
 //! Passes: how many repetitions make one, when the rate has settled, what it says.
 
 use super::Pace;
-use crate::device::{Device, Pass, Purpose, Refusal};
+use crate::device::{Device, Purpose, Refusal, Timing};
 use crate::job::Job;
 use crate::profile::{Status, Unit};
 
@@ -13,7 +13,7 @@ pub(super) const DISTURBED_RETRIES_MAX: usize = 3;
 const REPETITIONS_MAX: u64 = 1 << 40;
 
 /// The value of a pass in the unit of its ceiling.
-pub(super) fn value(unit: Unit, pass: &Pass) -> f64 {
+pub(super) fn value(unit: Unit, pass: &Timing) -> f64 {
     match unit {
         Unit::GbPerS => (pass.work.bytes / pass.seconds).giga(),
         Unit::GflopPerS => (pass.work.flops / pass.seconds).giga(),
@@ -72,7 +72,7 @@ pub(super) fn undisturbed(
     repetitions: u64,
     purpose: Purpose,
     retries: usize,
-) -> Result<Pass, Refusal> {
+) -> Result<Timing, Refusal> {
     let mut pass = device.time(job, repetitions, purpose)?;
     for _ in 0..retries {
         if !pass.disturbed {
@@ -84,6 +84,6 @@ pub(super) fn undisturbed(
 }
 
 /// How often the next pass may be repeated: where it did not help, the machine is busy, and repeating only takes time.
-pub(super) fn retries_after(pass: &Pass) -> usize {
+pub(super) fn retries_after(pass: &Timing) -> usize {
     if pass.disturbed { 0 } else { DISTURBED_RETRIES_MAX }
 }

@@ -1,7 +1,7 @@
 //! Surveying: the curves, before the ceilings, since where the levels lie decides what the ceilings ask.
 //!
 //! Points are visited in turn, A B C, A B C, with short passes: a curve shows a shape, and its points share the machine's
-//! moods. Each curve is told to the [`Watcher`] when it is whole.
+//! modes. The [`Watcher`] gets each curve when it is whole.
 
 use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, status_of, undisturbed, value};
 use super::{Pace, Watcher};
@@ -9,7 +9,7 @@ use crate::device::{Device, Purpose, Refusal};
 use crate::error::Result;
 use crate::job::Job;
 use crate::probe::CurveQuestion;
-use crate::profile::{Axis, Curve, Flag, Status, Unit};
+use crate::profile::{Curve, CurveAxis, Flag, Status, Unit, Variant};
 use crate::stats;
 use crate::units::four_digits;
 use roofprobe_kernels::Op;
@@ -105,7 +105,7 @@ struct Points<'a> {
 impl<'a> Points<'a> {
     fn new(question: &'a CurveQuestion) -> Points<'a> {
         let point = |job: &'a Job| {
-            let place = question.axis.of(&job.variant)?;
+            let place = question.axis.of(&job.variant.keys())?;
             Some(Point { job, place, repetitions: 1, values: Vec::new() })
         };
         Points {
@@ -127,13 +127,13 @@ impl<'a> Points<'a> {
         watcher: &mut dyn Watcher,
     ) -> bool {
         for visit in 0..=VISITS {
-            let wanted = pace.curve_passes * visit / VISITS;
+            let count = pace.curve_passes * visit / VISITS;
             // The largest first: smaller ones are parts of the memory that it has made ready. Of the same work, the fewest
             // threads have the largest parts.
-            let ascending = self.question.axis == Axis::Threads;
+            let ascending = self.question.axis == CurveAxis::Threads;
             let mut left = self.points.len();
             while left > 0 {
-                // A point that is turned down is taken out of the list.
+                // A point that is rejected is taken out of the list.
                 let index = if ascending { self.points.len() - left } else { left - 1 };
                 left -= 1;
                 if watcher.interrupted() {
@@ -145,11 +145,11 @@ impl<'a> Points<'a> {
                 let visited = if visit == 0 {
                     point.calibrate(device, pace).map(|()| 0)
                 } else {
-                    point.visit(device, self.unit, wanted, &mut self.flags)
+                    point.visit(device, self.unit, count, &mut self.flags)
                 };
                 match visited {
                     Ok(disturbed) => self.disturbed += disturbed,
-                    Err(refusal) => self.turn_down(index, refusal),
+                    Err(refusal) => self.reject(index, refusal),
                 }
                 if self.rejected() {
                     return true;
@@ -160,7 +160,7 @@ impl<'a> Points<'a> {
     }
 
     /// A point that the device cannot do is left out; a wrong result spoils the curve.
-    fn turn_down(&mut self, index: usize, refusal: Refusal) {
+    fn reject(&mut self, index: usize, refusal: Refusal) {
         if let Some((status, reason)) = status_of(refusal) {
             let place = self.points.remove(index).place;
             let remark = format!("without {} {place} ({status}): {reason}", self.question.axis.name());
@@ -192,7 +192,7 @@ impl<'a> Points<'a> {
         let bounds = |e: &stats::Estimate| e.ci95.map(back);
         curve.low = whole.iter().map(|(_, e)| bounds(e)[0].min(bounds(e)[1])).collect();
         curve.high = whole.iter().map(|(_, e)| bounds(e)[0].max(bounds(e)[1])).collect();
-        curve.variant = Some(self.question.axis.shared(first.job.variant.clone()));
+        curve.variant = Some(self.question.axis.shared(first.job.variant.keys()));
         curve.sample_values = whole.iter().map(|(point, _)| point.values.clone()).collect();
         curve.flags.clone_from(&self.flags);
         curve
@@ -212,13 +212,13 @@ impl Point<'_> {
         &mut self,
         device: &mut dyn Device,
         unit: Unit,
-        wanted: usize,
+        count: usize,
         flags: &mut Vec<Flag>,
     ) -> std::result::Result<u32, Refusal> {
         // Other points have been here since: once over the memory brings it back to its level.
         device.time(self.job, self.once(), Purpose::Warm)?;
         let (mut disturbed, mut retries) = (0, DISTURBED_RETRIES_MAX);
-        while self.values.len() < wanted {
+        while self.values.len() < count {
             match undisturbed(device, self.job, self.repetitions, Purpose::Sample, retries) {
                 Ok(pass) => {
                     retries = retries_after(&pass);
@@ -236,10 +236,11 @@ impl Point<'_> {
 
     /// The repetitions that go once over the memory.
     fn once(&self) -> u64 {
-        let variant = &self.job.variant;
-        match (variant.footprint_bytes, variant.stride_bytes) {
+        match &self.job.variant {
             // A chase's repetition is one step.
-            (Some(bytes), Some(stride)) => (bytes / u64::from(stride.max(1))).clamp(1, WARM_STEPS_MAX),
+            Variant::Chase(chase) => {
+                (chase.footprint_bytes / u64::from(chase.stride_bytes.max(1))).clamp(1, WARM_STEPS_MAX)
+            }
             _ => 1,
         }
     }

@@ -55,8 +55,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(long: &'a LongQuestion, bursts: &[Ceiling], earlier: &[Ceiling]) -> Run<'a> {
         let question = &long.question;
-        let of =
-            |ceiling: &Ceiling| question.candidates.iter().find(|job| Some(&job.variant) == ceiling.variant.as_ref());
+        let of = |ceiling: &Ceiling| question.candidates.iter().find(|job| Some(job.variant.keys()) == ceiling.variant);
         let winner = bursts.iter().find(|c| c.id == long.burst).and_then(of);
         let mut run = Run {
             long,
@@ -132,10 +131,10 @@ impl<'a> Run<'a> {
         let [a, b] = interval.map(back);
         ceiling.ci95 = Some([a.min(b), a.max(b)]);
         ceiling.samples = Some(self.values.len() as u32);
-        ceiling.variant = self.job.map(|job| job.variant.clone());
+        ceiling.variant = self.job.map(|job| job.variant.keys());
         ceiling.huge_share = self.huge_share;
         if let Some((clock_ghz, _)) = stats::middle(&self.clocks_ghz) {
-            let threads = self.job.and_then(|job| job.variant.threads).unwrap_or(1);
+            let threads = ceiling.variant.as_ref().and_then(|variant| variant.threads).unwrap_or(1);
             ceiling.clock_ghz = Some(clock_ghz);
             ceiling.per_cycle = Some(four_digits(back(value) / f64::from(threads) / clock_ghz));
         }

@@ -1,11 +1,12 @@
 //! Models that attend in different ways.
 
 use super::finding::{Finding, Holds, Tally, above, range, short};
-use super::{Engine, NamedProfile, ScenarioResult, Setting, Study, add_ridge, cases, checked, groups};
+use super::{Engine, NamedProfile, ScenarioResult, Setting, Study, groups};
 use crate::error::Result;
 use crate::evaluate::RoofKind;
 use crate::model::{Mixer, Model, Runtime, Workload};
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// The models that the paper compares, cut to about one and a half billion parameters: names and layers.
 pub const PAPER_MODELS: [(&str, u64); 3] = [("smollm2-1.7b", 21), ("qwen2.5-1.5b", 28), ("plm-1.8b", 26)];
@@ -62,17 +63,10 @@ impl AttentionKind {
 /// # Errors
 /// As [`evaluate`](crate::evaluate::evaluate).
 pub fn attention(models: &[Model], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
-    let models = &checked(models, profiles, setting)?;
-    let (mut ridges, mut all) = (Vec::new(), Vec::new());
-    for &profile in profiles {
-        for model in models {
-            add_ridge(&mut ridges, model, profile, &setting.query)?;
-            for runtime in runtimes(model, setting) {
-                all.extend(cases(model, profile, setting, Workload { runtime, ..setting.query.workload })?);
-            }
-        }
-    }
-    let study = Study::of("attention", setting, models, ridges, all);
+    let study = Study::of("attention", models, profiles, setting, |model| {
+        let done = |runtime| (Cow::Borrowed(model), Workload { runtime, ..setting.query.workload });
+        Ok(runtimes(model, setting).into_iter().map(done).collect())
+    })?;
     let findings = findings(&study.cases, setting);
     Ok(study.with(findings))
 }

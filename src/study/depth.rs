@@ -1,9 +1,10 @@
 //! The same model with fewer and with more layers.
 
 use super::finding::{Finding, Holds, Tally, range, tallied};
-use super::{NamedProfile, PartKind, ScenarioResult, Setting, Study, add_ridge, cases, checked, groups};
+use super::{NamedProfile, PartKind, ScenarioResult, Setting, Study, groups};
 use crate::error::{Error, Result};
 use crate::model::Model;
+use std::borrow::Cow;
 
 /// OI that changes by less than this, over all depths, is called flat.
 pub const FLAT_PERCENT: f64 = 10.0;
@@ -16,22 +17,10 @@ pub fn depth(models: &[Model], profiles: &[NamedProfile], setting: &Setting, lay
     if layers.is_empty() || !layers.is_sorted_by(|a, b| a < b) {
         return Err(Error::misuse("--layers: must rise from each to the next, as in 2,4,8"));
     }
-    let models = &checked(models, profiles, setting)?;
-    // If the shallowest and the deepest are possible, all are: this is checked before any work.
-    for (model, at) in models.iter().flat_map(|model| [0, layers.len() - 1].map(|at| (model, at))) {
-        model.with_layers(layers[at]).map_err(|e| e.within("--layers"))?;
-    }
-    let (mut ridges, mut all) = (Vec::new(), Vec::new());
-    for &profile in profiles {
-        for model in models {
-            add_ridge(&mut ridges, model, profile, &setting.query)?;
-            for &layers in layers {
-                let model = model.with_layers(layers).map_err(|e| e.within("--layers"))?;
-                all.extend(cases(&model, profile, setting, setting.query.workload)?);
-            }
-        }
-    }
-    let study = Study::of("depth", setting, models, ridges, all);
+    let study = Study::of("depth", models, profiles, setting, |model| {
+        let deep = |&layers: &u64| Ok((Cow::Owned(model.with_layers(layers)?), setting.query.workload));
+        layers.iter().map(deep).collect::<Result<_>>().map_err(|e| e.within("--layers"))
+    })?;
     let findings = findings(&study.cases);
     Ok(study.with(findings))
 }

@@ -22,8 +22,8 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Evaluator, NamedProfile, Query, RoofKind};
 use crate::model::{Model, Workload};
 use crate::roofline::Note;
-use result::cases;
 use serde::Serialize;
+use std::borrow::Cow;
 
 pub use attention::{AttentionKind, PAPER_MODELS, attention};
 pub use depth::{FLAT_PERCENT, depth};
@@ -98,16 +98,32 @@ pub struct RidgePoint {
     pub notes: Vec<Note>,
 }
 
+/// One way of looking at a model: its shape, and how it is used.
+type Variant<'m> = (Cow<'m, Model>, Workload);
+
 impl Study {
+    /// Every model on every profile in every scenario, in each of the ways that `variants` makes of it; without findings.
     fn of(
         study: &'static str,
-        setting: &Setting,
         models: &[Model],
-        ridges: Vec<RidgePoint>,
-        cases: Vec<ScenarioResult>,
-    ) -> Study {
+        profiles: &[NamedProfile],
+        setting: &Setting,
+        variants: impl for<'m> Fn(&'m Model) -> Result<Vec<Variant<'m>>>,
+    ) -> Result<Study> {
+        let models = &checked(models, profiles, setting)?;
+        let (mut ridges, mut cases) = (Vec::new(), Vec::new());
+        for &(name, profile) in profiles {
+            for (model, workload) in models.iter().map(&variants).collect::<Result<Vec<_>>>()?.into_iter().flatten() {
+                let evaluator = Evaluator::new(&model, &setting.query.with(workload), profile, name);
+                let evaluator = evaluator.map_err(|e| e.within(model.name()))?;
+                add_ridge(&mut ridges, &evaluator)?;
+                for scenario in &setting.scenarios {
+                    cases.push(ScenarioResult::of(&evaluator, setting.engine, scenario)?);
+                }
+            }
+        }
         let notes = models.iter().filter_map(|model| too_long(model, setting)).collect();
-        Study { study, engine: setting.engine, roof: setting.roof(), ridges, cases, findings: Vec::new(), notes }
+        Ok(Study { study, engine: setting.engine, roof: setting.roof(), ridges, cases, findings: Vec::new(), notes })
     }
 
     fn with(self, findings: Vec<Finding>) -> Study {
@@ -159,23 +175,14 @@ fn checked(models: &[Model], profiles: &[NamedProfile], setting: &Setting) -> Re
     Ok(distinct)
 }
 
-/// Every model on every profile in every scenario.
+/// Every model as it is.
 fn plain(study: &'static str, models: &[Model], profiles: &[NamedProfile], setting: &Setting) -> Result<Study> {
-    let models = &checked(models, profiles, setting)?;
-    let (mut ridges, mut all) = (Vec::new(), Vec::new());
-    for &profile in profiles {
-        for model in models {
-            add_ridge(&mut ridges, model, profile, &setting.query)?;
-            all.extend(cases(model, profile, setting, setting.query.workload)?);
-        }
-    }
-    Ok(Study::of(study, setting, models, ridges, all))
+    Study::of(study, models, profiles, setting, |model| Ok(vec![(Cow::Borrowed(model), setting.query.workload)]))
 }
 
 /// The ridge of a profile, once for each format of weights.
-fn add_ridge(ridges: &mut Vec<RidgePoint>, model: &Model, (name, profile): NamedProfile, query: &Query) -> Result<()> {
-    let evaluator = Evaluator::new(model, query, profile, name).map_err(|e| e.within(model.name()))?;
-    let weights = &evaluator.demand().types().format;
+fn add_ridge(ridges: &mut Vec<RidgePoint>, evaluator: &Evaluator) -> Result<()> {
+    let ((name, profile), weights) = (evaluator.profile(), &evaluator.demand().types().format);
     if ridges.iter().any(|ridge| ridge.profile == name && ridge.weights == *weights) {
         return Ok(());
     }
@@ -189,7 +196,7 @@ fn add_ridge(ridges: &mut Vec<RidgePoint>, model: &Model, (name, profile): Named
         memory_ceiling: read.id.to_owned(),
         gb_per_s: read.rate.giga(),
         ridge_flop_per_byte: evaluator.ridge().intensity().0,
-        ridge_interval: [(compute.low / read.high).0, (compute.high / read.low).0],
+        ridge_interval: evaluator.ridge_interval()?,
         notes: Note::folded(compute.notes.iter().chain(&read.notes)),
     });
     Ok(())

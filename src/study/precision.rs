@@ -1,10 +1,11 @@
 //! The same model in several formats of weights.
 
 use super::finding::{Finding, Holds, Tally, above, range, ranges, tallied};
-use super::{NamedProfile, ScenarioResult, Setting, Standing, Study, add_ridge, cases, checked, groups, named};
+use super::{NamedProfile, ScenarioResult, Setting, Standing, Study, groups, named};
 use crate::error::{Error, Result};
 use crate::evaluate::RoofKind;
 use crate::model::{Model, Weights, Workload};
+use std::borrow::Cow;
 
 /// Every model in each of `weights`: how much faster than in the first of them, in which scenario most.
 ///
@@ -19,24 +20,14 @@ pub fn precision(models: &[Model], profiles: &[NamedProfile], setting: &Setting,
             return Err(Error::misuse(format!("--weights {format}: is asked for twice; leave one out")));
         }
     }
-    let models = &checked(models, profiles, setting)?;
-    let (mut ridges, mut all) = (Vec::new(), Vec::<ScenarioResult>::new());
-    for &profile in profiles {
-        for model in models {
-            let mut reference: Vec<ScenarioResult> = Vec::new();
-            for (place, &weights) in weights.iter().enumerate() {
-                let workload = Workload { weights: Some(weights), ..setting.query.workload };
-                add_ridge(&mut ridges, model, profile, &setting.query.with(workload))?;
-                let mut some = cases(model, profile, setting, workload)?;
-                if place == 0 {
-                    reference.clone_from(&some);
-                }
-                some.iter_mut().zip(&reference).for_each(|(case, reference)| compare(case, reference));
-                all.extend(some);
-            }
-        }
+    let mut study = Study::of("precision", models, profiles, setting, |model| {
+        let stored = |&weights: &Weights| Workload { weights: Some(weights), ..setting.query.workload };
+        Ok(weights.iter().map(|weights| (Cow::Borrowed(model), stored(weights))).collect())
+    })?;
+    for of_model in study.cases.chunks_mut((weights.len() * setting.scenarios.len()).max(1)) {
+        let reference = of_model[..setting.scenarios.len()].to_vec();
+        of_model.iter_mut().zip(reference.iter().cycle()).for_each(|(case, reference)| compare(case, reference));
     }
-    let study = Study::of("precision", setting, models, ridges, all);
     let first = weights[0].to_string();
     // A format that needs as many bytes as the reference, or more, is no quantisation of it.
     let reference = |case: &ScenarioResult| {

@@ -1,11 +1,10 @@
 //! One scenario of one model on one profile: its work, its predicted performance, where that stands.
 
-use super::{AttentionKind, Scenario, Setting};
+use super::{AttentionKind, Engine, Scenario};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluator, Figures, RoofKind};
-use crate::model::{Model, Pass, Runtime, Workload};
+use crate::evaluate::{Evaluator, Figures, RoofKind, exact};
+use crate::model::{Pass, Runtime, Workload};
 use crate::potential::Potential;
-use crate::profile::Profile;
 use crate::roofline::Resource;
 use serde::Serialize;
 
@@ -161,67 +160,54 @@ impl PartResult {
     }
 }
 
-/// Every scenario of `model` on `profile`, used as `setting` says.
-pub(super) fn cases(
-    model: &Model,
-    (name, profile): (&str, &Profile),
-    setting: &Setting,
-    workload: Workload,
-) -> Result<Vec<ScenarioResult>> {
-    let evaluator =
-        Evaluator::new(model, &setting.query.with(workload), profile, name).map_err(|e| e.within(model.name()))?;
-    let one = |scenario| case(&evaluator, (name, profile), setting, workload, scenario);
-    setting.scenarios.iter().map(one).collect()
-}
-
-fn case(
-    evaluator: &Evaluator,
-    (name, profile): (&str, &Profile),
-    setting: &Setting,
-    workload: Workload,
-    scenario: &Scenario,
-) -> Result<ScenarioResult> {
-    let model = evaluator.demand().model();
-    let place = |e: Error| e.within(format!("--scenario {scenario}"));
-    let workload = Workload { prompt: scenario.prompt, generate: Some(scenario.generate), ..workload };
-    setting.engine.check(&workload).map_err(place)?;
-    let [prefill, decode] = setting.engine.passes(model, &workload)?;
-    let decoded: u64 = decode.iter().map(|(_, forward)| forward.passes).sum();
-    let all = [prefill.as_slice(), &decode].concat();
-    let tokens = [scenario.prompt, decoded, scenario.generate];
-    let (compute, read) = evaluator.ridge_roofs()?;
-    let ridge_interval = [(compute.low / read.high).0, (compute.high / read.low).0];
-    let mut parts = Vec::new();
-    for ((kind, passes), tokens) in PartKind::ALL.into_iter().zip([&prefill, &decode, &all]).zip(tokens) {
-        if passes.is_empty() {
-            continue;
+impl ScenarioResult {
+    /// A scenario as `engine` runs it.
+    ///
+    /// # Errors
+    /// Misuse for what `engine` does not do, and for a count beyond 64 bits.
+    pub(super) fn of(evaluator: &Evaluator, engine: Engine, scenario: &Scenario) -> Result<ScenarioResult> {
+        let model = evaluator.demand().model();
+        let place = |e: Error| e.within(format!("--scenario {scenario}"));
+        let workload =
+            Workload { prompt: scenario.prompt, generate: Some(scenario.generate), ..evaluator.query().workload };
+        engine.check(&workload).map_err(place)?;
+        let [prefill, decode] = engine.passes(model, &workload)?;
+        let decoded: u64 = decode.iter().map(|(_, forward)| forward.passes).sum();
+        let all = [prefill.as_slice(), &decode].concat();
+        let tokens = [scenario.prompt, decoded, scenario.generate];
+        let ridge_interval = evaluator.ridge_interval()?;
+        let mut parts = Vec::new();
+        for ((kind, passes), tokens) in PartKind::ALL.into_iter().zip([&prefill, &decode, &all]).zip(tokens) {
+            if passes.is_empty() {
+                continue;
+            }
+            let figures = evaluator.figures_of(passes.iter().copied())?;
+            parts.push(part(kind, &figures, evaluator, ridge_interval, workload.batch * tokens)?);
         }
-        let figures = evaluator.figures_of(passes.iter().copied())?;
-        parts.push(part(kind, &figures, evaluator, ridge_interval, workload.batch * tokens)?);
+        let every = evaluator.figures_of(engine.with_all_decoded(model, &workload)?)?;
+        let ((name, profile), types) = (evaluator.profile(), evaluator.demand().types());
+        Ok(ScenarioResult {
+            model: model.name().to_owned(),
+            layers: model.layer_count(),
+            params_total: model.parameters()?,
+            attention: AttentionKind::of(model),
+            profile: name.to_owned(),
+            device: profile.device.name.clone(),
+            weights: types.format.clone(),
+            kv: workload.kv.to_string(),
+            runtime: workload.runtime,
+            batch: workload.batch,
+            scenario: scenario.name.clone(),
+            prompt: scenario.prompt,
+            generate: scenario.generate,
+            kv_elements_per_token: model.kv_elements_per_token(workload.runtime.latents(model, Pass::Decode))?,
+            weight_bytes_total: types.bytes,
+            ridge_flop_per_byte: evaluator.ridge().intensity().0,
+            ridge_interval,
+            oi_g_steps: (every.flops() / every.bytes()).0,
+            parts,
+        })
     }
-    let every = evaluator.figures_of(setting.engine.with_all_decoded(model, &workload)?)?;
-    let types = evaluator.demand().types();
-    Ok(ScenarioResult {
-        model: model.name().to_owned(),
-        layers: model.layer_count(),
-        params_total: model.parameters()?,
-        attention: AttentionKind::of(model),
-        profile: name.to_owned(),
-        device: profile.device.name.clone(),
-        weights: types.format.clone(),
-        kv: workload.kv.to_string(),
-        runtime: workload.runtime,
-        batch: workload.batch,
-        scenario: scenario.name.clone(),
-        prompt: scenario.prompt,
-        generate: scenario.generate,
-        kv_elements_per_token: model.kv_elements_per_token(workload.runtime.latents(model, Pass::Decode))?,
-        weight_bytes_total: types.bytes,
-        ridge_flop_per_byte: evaluator.ridge().intensity().0,
-        ridge_interval,
-        oi_g_steps: (every.flops() / every.bytes()).0,
-        parts,
-    })
 }
 
 fn part(
@@ -273,8 +259,4 @@ fn decided(oi: f64, [low, high]: [f64; 2]) -> Option<Regime> {
     } else {
         None
     }
-}
-
-fn exact(count: u128) -> Result<u64> {
-    u64::try_from(count).map_err(|_| Error::misuse("a count exceeds 64 bits; choose a shorter --scenario"))
 }

@@ -190,7 +190,8 @@ fn nothing_is_too_long_to_hold_in_the_head() {
     for folder in ["src", "kernels/src", "tests"] {
         for file in sources(folder) {
             let lines = file.text.lines().count();
-            assert!(lines <= 500, "{}: {lines} lines; split it", file.name);
+            let most = if folder == "tests" { 700 } else { 500 };
+            assert!(lines <= most, "{}: {lines} lines; split it", file.name);
             for (name, line, length) in file.functions() {
                 assert!(folder == "tests" || length <= 60, "{}:{line}: {name} has {length} lines; split it", file.name);
             }

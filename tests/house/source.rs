@@ -14,7 +14,11 @@ impl Source {
     /// The lines that are code: comments are empty lines, and the file's own tests, which stand last, are left out.
     pub(crate) fn code(&self) -> Vec<&str> {
         let lines: Vec<&str> = self.text.lines().collect();
-        let tests = |at: usize| lines[at].trim() == "#[cfg(test)]" && lines.get(at + 1).is_some_and(|l| l.contains("mod "));
+        let module = |line: &&str| line.trim_start().starts_with("mod ") || line.contains(" mod ");
+        let tests = |at: usize| {
+            let marked = lines[at].starts_with("#[cfg(test)]") || lines[at].starts_with("#[cfg(all(test");
+            marked && lines[at + 1..].iter().find(|line| !line.starts_with("#[")).is_some_and(module)
+        };
         let end = (0..lines.len()).find(|&at| tests(at)).unwrap_or(lines.len());
         let comment = |line: &str| line.trim_start().starts_with("//");
         lines[..end].iter().map(|line| if comment(line) { "" } else { *line }).collect()

@@ -15,26 +15,27 @@ pub fn dependent_adds(count: u64) -> Option<u64> {
     run(turns).then_some(turns * UNROLL)
 }
 
-/// The chain in the architecture's own words: add, count down, jump back.
 #[cfg(target_arch = "x86_64")]
-macro_rules! turn {
-    () => {
-        "2:\n.rept 32\nadd {sum}, {one}\n.endr\nsub {turns}, 1\njnz 2b"
-    };
-}
-#[cfg(target_arch = "aarch64")]
-macro_rules! turn {
-    () => {
-        "2:\n.rept 32\nadd {sum}, {sum}, {one}\n.endr\nsubs {turns}, {turns}, #1\nb.ne 2b"
-    };
-}
-
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn run(turns: u64) -> bool {
     // SAFETY: register arithmetic only; the counter and the sum are declared as overwritten.
     unsafe {
         std::arch::asm!(
-            turn!(),
+            "2:\n.rept 32\nadd {sum}, {one}\n.endr\nsub {turns}, 1\njnz 2b",
+            sum = inout(reg) 0_u64 => _,
+            one = in(reg) std::hint::black_box(1_u64),
+            turns = inout(reg) turns => _,
+            options(nomem, nostack),
+        );
+    }
+    true
+}
+
+#[cfg(target_arch = "aarch64")]
+fn run(turns: u64) -> bool {
+    // SAFETY: register arithmetic only; the counter and the sum are declared as overwritten.
+    unsafe {
+        std::arch::asm!(
+            "2:\n.rept 32\nadd {sum}, {sum}, {one}\n.endr\nsubs {turns}, {turns}, #1\nb.ne 2b",
             sum = inout(reg) 0_u64 => _,
             one = in(reg) std::hint::black_box(1_u64),
             turns = inout(reg) turns => _,

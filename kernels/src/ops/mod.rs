@@ -1,4 +1,4 @@
-//! The algorithms, each written once and generic over the instruction set.
+//! The algorithms, each written once and generic over the instruction set; and the table of those that an instruction set has.
 
 pub mod attention;
 pub mod chain;
@@ -6,3 +6,6 @@ pub mod chase;
 pub mod clock;
 pub mod matmul;
 pub mod stream;
+mod table;
+
+pub(crate) use table::Kernels;

@@ -11,8 +11,9 @@
 use crate::isa::Isa;
 use crate::named::named_enum;
 use crate::op::{Cost, Op, Shape};
-use crate::vector::Vector;
-use std::hint::black_box;
+use crate::simd::{Float, Floats, Kernel, Vector};
+use std::hint::{assert_unchecked, black_box};
+use std::marker::PhantomData;
 
 /// The stream operations, in the order of the ceiling table.
 pub const OPS: [Op; 6] = [Op::Read, Op::Write, Op::Copy, Op::Scale, Op::Add, Op::Triad];
@@ -59,21 +60,21 @@ pub const PREFETCH_BYTES: [usize; 4] = [512, 1024, 2048, 4096];
 /// The bytes to which arrays must be aligned: one cache line, and the widest vector.
 pub const ALIGNMENT: usize = 64;
 
-pub(crate) type StreamFn = unsafe fn(arrays: Arrays<'_>, s: f64, repetitions: u64) -> u64;
-
-/// The arrays of a stream, all of one length.
+/// The arrays of a stream, all of one length, and how often they are walked over.
 pub(crate) struct Arrays<'a> {
     x: &'a [f64],
     y: &'a [f64],
     out: &'a mut [f64],
+    s: f64,
+    repetitions: u64,
 }
 
-/// What an instruction set file says of one kernel.
+/// One kernel in the table of an instruction set.
 pub(crate) struct StreamEntry {
-    pub(crate) isa: Isa,
-    pub(crate) op: Op,
+    isa: Isa,
+    op: Op,
     pub(crate) ways: Ways,
-    pub(crate) run: StreamFn,
+    run: unsafe fn(Arrays<'_>) -> u64,
 }
 
 /// A stream kernel that this CPU can run.
@@ -83,17 +84,10 @@ pub struct StreamKernel {
 }
 
 impl StreamKernel {
-    /// Every stream kernel that this CPU can run.
-    pub fn all() -> impl Iterator<Item = StreamKernel> {
-        crate::arch::streams().filter(|entry| entry.isa.available()).map(|entry| StreamKernel { entry })
-    }
-
-    /// The kernel for `op` on `isa` that works in such ways, if there is one and this CPU can run it.
-    ///
-    /// Reads come with [`SIDE_BY_SIDE`] streams, and with one stream at each of [`PREFETCH_BYTES`]; what writes comes in
-    /// the plain way, with both stores where there are both.
-    pub fn find(op: Op, isa: Isa, ways: Ways) -> Option<StreamKernel> {
-        StreamKernel::all().find(|k| k.op() == op && k.isa() == isa && k.ways() == ways)
+    /// # Safety
+    /// The entry's instruction set is available.
+    pub(crate) unsafe fn new(entry: &'static StreamEntry) -> StreamKernel {
+        StreamKernel { entry }
     }
 
     /// What it computes.
@@ -131,186 +125,174 @@ impl StreamKernel {
             aligned(x.as_ptr().addr()) && aligned(y.as_ptr().addr()) && aligned(out.as_ptr().addr()),
             "stream arrays are not aligned to {ALIGNMENT} bytes"
         );
-        // SAFETY: the entry was handed out only because the CPU has its ISA; lengths and alignment are checked above.
-        unsafe { (self.entry.run)(Arrays { x, y, out }, s, repetitions) }
+        // SAFETY: whoever made this vouched for the instruction set; lengths and alignment are checked above.
+        unsafe { (self.entry.run)(Arrays { x, y, out, s, repetitions }) }
+    }
+}
+
+/// The streams of an instruction set, derived from what its token can do.
+pub(crate) struct Streams<S>(PhantomData<S>);
+
+impl<S: Floats> Streams<S> {
+    const READS: [StreamEntry; SIDE_BY_SIDE.len() + PREFETCH_BYTES.len()] = [
+        Self::read::<1, 0>(),
+        Self::read::<2, 0>(),
+        Self::read::<4, 0>(),
+        Self::read::<8, 0>(),
+        Self::read::<1, 512>(),
+        Self::read::<1, 1024>(),
+        Self::read::<1, 2048>(),
+        Self::read::<1, 4096>(),
+    ];
+    const WRITES: [StreamEntry; 10] = [
+        Self::write::<WRITE, false>(Op::Write),
+        Self::write::<COPY, false>(Op::Copy),
+        Self::write::<SCALE, false>(Op::Scale),
+        Self::write::<ADD, false>(Op::Add),
+        Self::write::<TRIAD, false>(Op::Triad),
+        Self::write::<WRITE, true>(Op::Write),
+        Self::write::<COPY, true>(Op::Copy),
+        Self::write::<SCALE, true>(Op::Scale),
+        Self::write::<ADD, true>(Op::Add),
+        Self::write::<TRIAD, true>(Op::Triad),
+    ];
+
+    /// Reads, with prefetches where the token has them; and what writes, past the cache where its vectors can.
+    pub(crate) const TABLE: [&'static [StreamEntry]; 2] = [
+        Self::READS.split_at(if S::PREFETCHES { 8 } else { 4 }).0,
+        Self::WRITES.split_at(if S::F64::NONTEMPORAL { 10 } else { 5 }).0,
+    ];
+
+    const fn read<const STREAMS: usize, const PREFETCH: usize>() -> StreamEntry {
+        StreamEntry {
+            isa: S::ISA,
+            op: Op::Read,
+            ways: Ways::reading(STREAMS, PREFETCH),
+            run: S::run::<Read<STREAMS, PREFETCH>>,
+        }
+    }
+
+    const fn write<const OP: usize, const NONTEMPORAL: bool>(op: Op) -> StreamEntry {
+        let stores = if NONTEMPORAL { Stores::Nontemporal } else { Stores::Ordinary };
+        StreamEntry { isa: S::ISA, op, ways: Ways::plain(stores), run: S::run::<Write<OP, NONTEMPORAL>> }
     }
 }
 
 /// Vectors per loop turn: 512 bytes for 64-byte vectors hide the loop's own instructions.
 const UNROLL: usize = 8;
 
+/// Elements of one cache line.
+const LINE_LANES: usize = 8;
+
 /// Reads `STREAMS` parts of the array side by side: several sequential streams keep more lines in flight than one.
 /// With `PREFETCH`, each line is asked for that many bytes ahead.
-///
-/// # Safety
-/// `V`'s ISA is available.
-#[inline(always)]
-pub(crate) unsafe fn read<V: Vector, const STREAMS: usize, const PREFETCH: usize>(
-    arrays: Arrays<'_>,
-    repetitions: u64,
-) -> u64 {
-    const { assert!(UNROLL.is_multiple_of(STREAMS)) };
-    let vectors = UNROLL / STREAMS;
-    let step = V::LANES * vectors;
-    let len = arrays.x.len();
-    let part = len / STREAMS / step * step;
-    let mut rest = 0_u64;
-    // SAFETY: every vector load lies below `part` in one of STREAMS parts, together ≤ the array's length; the lane array
-    // has room for the widest vector; ISA by contract.
-    unsafe {
-        let mut sums = [V::splat(0.0); UNROLL];
-        for _ in 0..repetitions {
+struct Read<const STREAMS: usize, const PREFETCH: usize>;
+
+impl<S: Floats, const STREAMS: usize, const PREFETCH: usize> Kernel<S> for Read<STREAMS, PREFETCH> {
+    type Input<'a> = Arrays<'a>;
+    type Output = u64;
+
+    #[inline(always)]
+    fn run(token: S, arrays: Arrays<'_>) -> u64 {
+        const { assert!(UNROLL.is_multiple_of(STREAMS)) };
+        let vectors = UNROLL / STREAMS;
+        let lanes = S::F64::LANES;
+        let step = lanes * vectors;
+        let len = arrays.x.len();
+        let part = len / STREAMS / step * step;
+        let mut rest = 0_u64;
+        let mut sums: [S::F64; UNROLL] = [token.splat(0.0); UNROLL];
+        for _ in 0..arrays.repetitions {
             // A fresh opaque pointer for each walk: the compiler cannot know that the walks repeat each other.
             let start = black_box(arrays.x.as_ptr());
+            // SAFETY: arrays are aligned, see `StreamKernel::run`. Portable vectors are loaded faster where it is known.
+            unsafe { assert_unchecked(start.addr().is_multiple_of(ALIGNMENT)) }
             let mut i = 0;
             while i < part {
                 for (u, sum) in sums.iter_mut().enumerate() {
-                    let from = start.add(u / vectors * part + i + u % vectors * V::LANES);
-                    if PREFETCH > 0 && (u % vectors * V::LANES).is_multiple_of(LINE_LANES) {
-                        V::prefetch(from.wrapping_byte_add(PREFETCH));
+                    let at = u / vectors * part + i + u % vectors * lanes;
+                    debug_assert!(at + lanes <= len);
+                    // SAFETY: the vector lies below `part` in one of STREAMS parts, which are together within the array.
+                    let from = unsafe { start.add(at) };
+                    if PREFETCH > 0 && (u % vectors * lanes).is_multiple_of(LINE_LANES) {
+                        token.prefetch_first_level(from.wrapping_byte_add(PREFETCH).cast());
                     }
-                    *sum = sum.add_bits(V::load(from));
+                    // SAFETY: as above.
+                    *sum = sum.add_bits(unsafe { token.load_from(from) });
                 }
                 i += step;
             }
             for at in part * STREAMS..len {
-                rest = rest.wrapping_add((*start.add(at)).to_bits());
+                // SAFETY: the element lies in the array.
+                rest = rest.wrapping_add(unsafe { *start.add(at) }.to_bits());
             }
         }
-        let total = sums.into_iter().fold(V::splat(0.0), |a, b| a.add_bits(b));
-        let mut lanes = [0.0_f64; 8];
-        total.store(lanes.as_mut_ptr());
-        lanes[..V::LANES].iter().fold(rest, |a, b| a.wrapping_add(b.to_bits()))
+        let total = sums.into_iter().fold(token.splat(0.0), |a: S::F64, b| a.add_bits(b));
+        let mut last = [0.0_f64; 8];
+        total.store(&mut last);
+        last[..lanes].iter().fold(rest, |a, b| a.wrapping_add(b.to_bits()))
     }
 }
 
-/// Elements of one cache line.
-const LINE_LANES: usize = 8;
+const WRITE: usize = Op::Write as usize;
+const COPY: usize = Op::Copy as usize;
+const SCALE: usize = Op::Scale as usize;
+const ADD: usize = Op::Add as usize;
+const TRIAD: usize = Op::Triad as usize;
 
-/// The kernels that write: `out[i] = value(x[i], y[i], s)`, differing only in `value`.
-///
-/// # Safety
-/// `V`'s ISA is available; arrays of equal length; for `NONTEMPORAL`, `out` is aligned to the vector.
+/// What `OP` makes of one vector of each array.
 #[inline(always)]
-unsafe fn map<V: Vector, const NONTEMPORAL: bool>(
-    arrays: Arrays<'_>,
-    s: f64,
-    repetitions: u64,
-    vector: impl Fn(*const f64, *const f64, V) -> V,
-    scalar: impl Fn(f64, f64) -> f64,
-) -> u64 {
-    let n = arrays.out.len();
-    let step = V::LANES * UNROLL;
-    let body = n - n % step;
-    // SAFETY: all offsets lie below n, the common length; vectors below `body`; `to` is aligned and offsets are whole
-    // vectors.
-    unsafe {
-        let factor = V::splat(s);
-        for _ in 0..repetitions {
+fn value<V: Float, const OP: usize>(x: V, y: V, s: V) -> V {
+    match OP {
+        WRITE => s,
+        COPY => x,
+        SCALE => x.mul(s),
+        ADD => x.add(y),
+        _ => y.mul_add(s, x),
+    }
+}
+
+/// The kernels that write: `out[i] = value(x[i], y[i], s)`.
+struct Write<const OP: usize, const NONTEMPORAL: bool>;
+
+impl<S: Floats, const OP: usize, const NONTEMPORAL: bool> Kernel<S> for Write<OP, NONTEMPORAL> {
+    type Input<'a> = Arrays<'a>;
+    type Output = u64;
+
+    #[inline(always)]
+    fn run(token: S, arrays: Arrays<'_>) -> u64 {
+        let n = arrays.out.len();
+        debug_assert!(arrays.x.len() == n && arrays.y.len() == n);
+        debug_assert!(arrays.out.as_ptr().addr().is_multiple_of(ALIGNMENT));
+        let step = S::F64::LANES * UNROLL;
+        let body = n - n % step;
+        let factor: S::F64 = token.splat(arrays.s);
+        for _ in 0..arrays.repetitions {
             // Opaque for each walk: no store of one may be left out because the next repeats it.
             let (from_x, from_y) = (black_box(arrays.x.as_ptr()), black_box(arrays.y.as_ptr()));
             let to = black_box(arrays.out.as_mut_ptr());
             let mut i = 0;
             while i < body {
                 for u in 0..UNROLL {
-                    let at = i + u * V::LANES;
-                    let value = vector(from_x.add(at), from_y.add(at), factor);
-                    if NONTEMPORAL { value.store_nontemporal(to.add(at)) } else { value.store(to.add(at)) }
+                    let at = i + u * S::F64::LANES;
+                    // SAFETY: vectors below `body` lie within the arrays, which are of one length. The output is aligned
+                    // to the widest vector, and offsets are whole vectors.
+                    unsafe {
+                        let x: S::F64 = token.load_from(from_x.add(at));
+                        let value = value::<S::F64, OP>(x, token.load_from(from_y.add(at)), factor);
+                        if NONTEMPORAL { value.stream_to(to.add(at)) } else { value.store_to(to.add(at)) }
+                    }
                 }
                 i += step;
             }
             for at in body..n {
-                *to.add(at) = scalar(*from_x.add(at), *from_y.add(at));
+                // SAFETY: the element lies in the arrays. An array of one element is a vector, too.
+                unsafe { to.add(at).write(value::<[f64; 1], OP>([*from_x.add(at)], [*from_y.add(at)], [arrays.s])[0]) }
             }
         }
         if NONTEMPORAL {
-            V::fence();
+            token.fence_stores();
         }
+        0
     }
-    0
 }
-
-macro_rules! writers {
-    ($($name:ident, |$x:pat_param, $y:pat_param, $s:pat_param| $vector:expr, $scalar:expr;)*) => {$(
-        /// # Safety
-        /// `V`'s ISA is available; arrays of equal length; for `NONTEMPORAL`, `out` is aligned to the vector.
-        #[inline(always)]
-        pub(crate) unsafe fn $name<V: Vector, const NONTEMPORAL: bool>(
-            arrays: Arrays<'_>,
-            s: f64,
-            repetitions: u64,
-        ) -> u64 {
-            #[allow(unused_unsafe, reason = "a fill computes nothing")]
-            let vector = |$x: *const f64, $y: *const f64, $s: V| -> V {
-                // SAFETY: `map` calls it with pointers to LANES readable values, where the ISA is available.
-                unsafe { $vector }
-            };
-            let scalar: fn(f64, f64, f64) -> f64 = $scalar;
-            // SAFETY: passed on from the caller.
-            unsafe { map::<V, NONTEMPORAL>(arrays, s, repetitions, vector, |a, b| scalar(a, b, s)) }
-        }
-    )*};
-}
-
-writers! {
-    write, |_, _, s| s, |_, _, s| s;
-    copy, |x, _, _| V::load(x), |x, _, _| x;
-    scale, |x, _, s| V::load(x).mul(s), |x, _, s| s * x;
-    add, |x, y, _| V::load(x).add(V::load(y)), |x, y, _| x + y;
-    triad, |x, y, s| V::load(y).mul_add(s, V::load(x)), |x, y, s| x + s * y;
-}
-
-/// Instantiates the streams for one vector type as functions with their target features, and lists them: the reads of
-/// the streams and prefetch distances named, and every writer with the stores named.
-macro_rules! stream_table {
-    ($isa:expr, $vector:ty, [$($(#[$features:meta])+)?], reads: [$(($streams:literal, $prefetch:literal)),* $(,)?],
-     stores: [$($stores:ident),*]) => {
-        mod instances {
-            use super::*;
-            /// # Safety
-            /// The instruction set is available.
-            $($(#[$features])+)?
-            pub(super) unsafe fn read<const STREAMS: usize, const PREFETCH: usize>(
-                arrays: Arrays<'_>,
-                _s: f64,
-                repetitions: u64,
-            ) -> u64 {
-                // SAFETY: passed on from the caller.
-                unsafe { stream::read::<$vector, STREAMS, PREFETCH>(arrays, repetitions) }
-            }
-            $crate::ops::stream::stream_table!(@writers $vector, [$($(#[$features])+)?], write, copy, scale, add, triad);
-        }
-        const READS: &[StreamEntry] = &[$(StreamEntry {
-            isa: $isa,
-            op: Op::Read,
-            ways: Ways::reading($streams, $prefetch),
-            run: instances::read::<$streams, $prefetch>,
-        }),*];
-        const WRITES: &[&[StreamEntry]] = &[$($crate::ops::stream::stream_table!(@entries $isa, $stores,
-            write Write, copy Copy, scale Scale, add Add, triad Triad)),*];
-        pub(super) const STREAMS: &[&[StreamEntry]] = $crate::ops::stream::stream_table!(@tables $($stores),*);
-    };
-    (@tables $one:ident) => { &[READS, WRITES[0]] };
-    (@tables $one:ident, $two:ident) => { &[READS, WRITES[0], WRITES[1]] };
-    (@entries $isa:expr, $stores:ident, $($name:ident $op:ident),*) => {
-        &[$(StreamEntry {
-            isa: $isa,
-            op: Op::$op,
-            ways: Ways::plain(Stores::$stores),
-            run: instances::$name::<{ matches!(Stores::$stores, Stores::Nontemporal) }>,
-        }),*]
-    };
-    (@writers $vector:ty, $features:tt, $($name:ident),*) => {
-        $($crate::ops::stream::stream_table!(@writer $vector, $features, $name);)*
-    };
-    (@writer $vector:ty, [$($(#[$features:meta])+)?], $name:ident) => {
-        /// # Safety
-        /// The instruction set is available; for `NONTEMPORAL`, `out` is aligned to the vector.
-        $($(#[$features])+)?
-        pub(super) unsafe fn $name<const NONTEMPORAL: bool>(arrays: Arrays<'_>, s: f64, repetitions: u64) -> u64 {
-            // SAFETY: passed on from the caller.
-            unsafe { stream::$name::<$vector, NONTEMPORAL>(arrays, s, repetitions) }
-        }
-    };
-}
-pub(crate) use stream_table;

@@ -10,7 +10,7 @@ use half::{bf16, f16};
 /// Random weights, row after row in their stored layout. Values are of a size such that sums stay within every format.
 ///
 /// # Panics
-/// When `k` is not a whole number of blocks.
+/// When `k` is not a whole number of blocks, or no matmul has such weights.
 pub fn weights(dtype: Dtype, rows: usize, k: usize, seed: u64) -> Vec<u8> {
     let block = dtype.block();
     let (elements, bytes) = (block.elements as usize, block.bytes as usize);
@@ -29,11 +29,12 @@ pub fn weights(dtype: Dtype, rows: usize, k: usize, seed: u64) -> Vec<u8> {
             Dtype::Q8_0 | Dtype::Q4_0 => scale(0),
             Dtype::Q4K => [0, 2].into_iter().for_each(scale),
             Dtype::Q6K => scale(208),
-            Dtype::F64 => block.copy_from_slice(&random.signed_unit().to_le_bytes()),
             Dtype::F32 => block.copy_from_slice(&(random.signed_unit() as f32).to_le_bytes()),
             Dtype::F16 => block.copy_from_slice(&f16::from_f64(random.signed_unit()).to_le_bytes()),
             Dtype::Bf16 => block.copy_from_slice(&bf16::from_f64(random.signed_unit()).to_le_bytes()),
+            // Bytes are right as they are.
             Dtype::I8 => {}
+            _ => panic!("there is no matmul with {dtype} weights"),
         }
     }
     out
@@ -62,12 +63,14 @@ pub fn stored_tokens(weights: Dtype, tokens: &[f32], k: usize) -> Vec<u8> {
 }
 
 /// The values that stored weights stand for.
+///
+/// # Panics
+/// When no matmul has such weights.
 pub fn widened(dtype: Dtype, stored: &[u8]) -> Vec<f64> {
     let half = |bytes: &[u8]| f64::from(f16::from_le_bytes([bytes[0], bytes[1]]).to_f32());
     let nibble = |byte: u8, high: bool| if high { byte >> 4 } else { byte & 0x0f };
     let block = |b: &[u8]| -> Vec<f64> {
         match dtype {
-            Dtype::F64 => vec![f64::from_le_bytes(std::array::from_fn(|i| b[i]))],
             Dtype::F32 => vec![f64::from(f32::from_le_bytes(std::array::from_fn(|i| b[i])))],
             Dtype::F16 => vec![half(b)],
             Dtype::Bf16 => vec![f64::from(bf16::from_le_bytes([b[0], b[1]]).to_f32())],
@@ -93,6 +96,7 @@ pub fn widened(dtype: Dtype, stored: &[u8]) -> Vec<f64> {
                     half(&b[208..]) * scale * (f64::from(low | high << 4) - 32.0)
                 })
                 .collect(),
+            _ => panic!("there is no matmul with {dtype} weights"),
         }
     };
     stored.chunks_exact(dtype.block().bytes as usize).flat_map(block).collect()

@@ -1,8 +1,7 @@
 //! One thread's memory for streams: three arrays, and the ways in which they are walked.
 
-use crate::profile::Pages;
 use roofprobe_kernels::Op;
-use roofprobe_kernels::buffer::{self, Buffer};
+use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::stream::StreamKernel;
 use roofprobe_kernels::reference::{self, Random};
 use std::collections::HashMap;
@@ -55,7 +54,7 @@ impl Arena {
         let array = |which: usize| {
             let offset = (which * 5 + index * 3) * 4096 + which * 1088;
             let seed = 1 + (index * 3 + which) as u64;
-            let mut buffer = Buffer::new(len, policy(pages), offset)
+            let mut buffer = Buffer::new(len, pages, offset)
                 .map_err(|e| format!("{} MiB could not be allocated: {e}", (len * 8) >> 20))?;
             Random::new(black_box(seed)).fill(buffer.as_mut_slice());
             Ok::<Buffer, String>(buffer)
@@ -143,14 +142,6 @@ impl Windows {
 
 fn common_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { common_divisor(b, a % b) }
-}
-
-/// The kernels' word for a kind of pages.
-pub(super) fn policy(pages: Pages) -> buffer::Pages {
-    match pages {
-        Pages::Base => buffer::Pages::Base,
-        Pages::Huge => buffer::Pages::Huge,
-    }
 }
 
 /// The share of what was touched of a buffer's mapping that lies on huge pages, from the kernel's own books.

@@ -1,20 +1,20 @@
-//! Attention jobs: one query token, or a whole prompt, over a key/value cache that lives in memory.
+//! PreparedAttention jobs: one query token, or a whole prompt, over a key/value cache that lives in memory.
 //!
 //! A copy of the cache stands for a layer: every repetition reads the next one, so that it comes from memory each time. Work
 //! is cut by key/value head and by parts of the context (decode) or of the prompt (prefill).
 
-use super::arena::{huge_share, policy};
+use super::arena::huge_share;
 use super::team::SpinBarrier;
-use super::turns::Turns;
-use super::{Bench, Cpu, Seen, clock_around, clock_hz, isa_of, rejected, skipped, unsupported};
-use crate::device::{Pass, Refusal};
+use super::work_queue::WorkQueue;
+use super::{Cpu, Seen, WorkerState, clock_around, clock_hz, foreign, rejected, skipped, unsupported};
+use crate::device::{Refusal, Timing};
 use crate::job::Job;
-use crate::profile::Pages;
+use crate::profile::Variant;
 use crate::units::four_digits;
 use crate::units::{Bytes, Flops};
 use crate::work::Work;
 use roofprobe_kernels::Op;
-use roofprobe_kernels::buffer::{Buffer, Pages as Policy};
+use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial};
 use roofprobe_kernels::reference::{Random, attention as oracle, matmul::tokens};
 use std::ops::Range;
@@ -35,7 +35,7 @@ const TOLERANCE: f64 = 1e-4;
 /// Keys and values of one attention after another: a stretch of tokens is a cache, whatever its length.
 pub(super) struct Pool {
     head_dim: usize,
-    pages: Policy,
+    pages: Pages,
     /// Tokens of each head.
     tokens: usize,
     /// By key/value head, each written by the thread that has the head's share of the work.
@@ -46,7 +46,7 @@ pub(super) struct Pool {
 }
 
 /// One attention job made ready.
-pub(super) struct Attention {
+pub(super) struct PreparedAttention {
     job: Job,
     kernel: AttentionKernel,
     head: Head,
@@ -62,7 +62,7 @@ pub(super) struct Attention {
     partials: Vec<Mutex<Partial>>,
     /// What each item (prefill) or each head (decode) comes to.
     answers: Vec<Mutex<Vec<f32>>>,
-    turns: Turns,
+    queue: WorkQueue,
 }
 
 struct Cache {
@@ -72,7 +72,7 @@ struct Cache {
 
 impl Cache {
     /// Random halves, written by the thread that calls: a stretch of them again and again, of a length that no head shares.
-    fn new(head: &Head, pages: Policy, seed: u64) -> std::io::Result<Cache> {
+    fn new(head: &Head, pages: Pages, seed: u64) -> std::io::Result<Cache> {
         let mut random = Random::new(seed);
         let stretch: Vec<u16> = (0..STRETCH_HALVES).map(|_| oracle::random_half(&mut random)).collect();
         let filled = |elements: usize| {
@@ -87,10 +87,7 @@ impl Cache {
 }
 
 impl Cpu {
-    pub(super) fn time_attention(&mut self, job: &Job, repetitions: u64) -> Result<Pass, Refusal> {
-        if self.active(job)? != self.team.size() {
-            return Err(skipped("attention takes the whole team"));
-        }
+    pub(super) fn time_attention(&mut self, job: &Job, repetitions: u64) -> Result<Timing, Refusal> {
         let attention = self.attention(job)?;
         let first = self.verified.insert(job.clone());
         if first {
@@ -99,32 +96,35 @@ impl Cpu {
         let from = attention.pool.used.fetch_add(repetitions as usize, Ordering::Relaxed);
         let shared = Arc::clone(&attention);
         let size = self.team.size();
-        let run = move |bench: &mut Bench, before: Option<f64>, barrier: &SpinBarrier| {
+        let run = move |worker: &mut WorkerState, before: Option<f64>, barrier: &SpinBarrier| {
             for repetition in 0..repetitions {
-                shared.attend(bench.index(), size, from.wrapping_add(repetition as usize), barrier);
+                shared.attend(worker.index(), size, from.wrapping_add(repetition as usize), barrier);
             }
             before
         };
-        let conclude = |_: &mut Bench, before| Seen { clock_hz: clock_around(before), right: true };
+        let conclude = |_: &mut WorkerState, before| Seen { clock_hz: clock_around(before), right: true };
         let spans = self.timed(size, |_| clock_hz(), run, conclude)?;
         if first && !attention.verified(from.wrapping_add(repetitions as usize - 1)) {
             return Err(rejected(job));
         }
         let pass = spans.pass(repetitions, attention.work() * repetitions as f64).ok_or_else(|| rejected(job))?;
-        Ok(Pass { huge_share: attention.pool.huge_share.map(four_digits), ..pass })
+        Ok(Timing { huge_share: attention.pool.huge_share.map(four_digits), ..pass })
     }
 
-    fn attention(&mut self, job: &Job) -> Result<Arc<Attention>, Refusal> {
+    fn attention(&mut self, job: &Job) -> Result<Arc<PreparedAttention>, Refusal> {
         if let Some(attention) = self.attention.as_ref().filter(|attention| attention.job == *job) {
             return Ok(Arc::clone(attention));
         }
         // Weights, and keys and values, are large: one of them at a time.
         (self.attention, self.product, self.weights) = (None, None, None);
-        let isa = isa_of(job)?;
+        let Variant::Attention(variant) = &job.variant else { return Err(foreign(job)) };
+        let isa = variant.isa;
+        if self.active(variant.threads)? != self.team.size() {
+            return Err(skipped("attention takes the whole team"));
+        }
         let kernel = AttentionKernel::find(isa).ok_or_else(|| unsupported(isa))?;
-        let variant = &job.variant;
-        let extent = |value: Option<u64>, name: &str| {
-            let value = value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0);
+        let extent = |value: u64, name: &str| {
+            let value = usize::try_from(value).ok().filter(|&value| value > 0);
             value.ok_or_else(|| skipped(&format!("the job names no {name}")))
         };
         let (heads, kv_heads) = (extent(variant.heads, "heads")?, extent(variant.kv_heads, "kv_heads")?);
@@ -137,16 +137,17 @@ impl Cpu {
             return Err(skipped(&format!("{heads} query heads do not share {kv_heads} key/value heads evenly")));
         }
         let queries = extent(variant.m, "m")?;
-        let copies = variant.copies.unwrap_or(1).max(1) as usize;
-        let pages = policy(variant.pages.unwrap_or(Pages::Base));
+        let copies = variant.copies.max(1) as usize;
+        let pages = variant.pages;
         let pool = self.pool(head, kv_heads, copies, pages)?;
-        let attention = Arc::new(Attention::new(job.clone(), kernel, head, queries, pool, copies, self.team.size()));
+        let attention =
+            Arc::new(PreparedAttention::new(job.clone(), kernel, head, queries, pool, copies, self.team.size()));
         self.attention = Some(Arc::clone(&attention));
         Ok(attention)
     }
 
     /// A pool for so many caches; the last one if it will do.
-    fn pool(&mut self, head: Head, kv_heads: usize, copies: usize, pages: Policy) -> Result<Arc<Pool>, Refusal> {
+    fn pool(&mut self, head: Head, kv_heads: usize, copies: usize, pages: Pages) -> Result<Arc<Pool>, Refusal> {
         let tokens = copies * head.context.next_multiple_of(KEY_BLOCK);
         let fits = |pool: &Pool| {
             (pool.head_dim, pool.pages, pool.heads.len()) == (head.head_dim, pages, kv_heads) && pool.tokens >= tokens
@@ -157,9 +158,9 @@ impl Cpu {
         }
         let whole = Head { context: tokens, ..head };
         let size = self.team.size();
-        let made = self.all(move |bench, _| {
-            bench.clear_chases();
-            let own = kv_heads * bench.index() / size..kv_heads * (bench.index() + 1) / size;
+        let made = self.all(move |worker, _| {
+            worker.clear_chases();
+            let own = kv_heads * worker.index() / size..kv_heads * (worker.index() + 1) / size;
             own.map(|kv| Cache::new(&whole, pages, kv as u64)).collect::<std::io::Result<Vec<Cache>>>()
         })?;
         let mut heads = Vec::with_capacity(kv_heads);
@@ -174,7 +175,7 @@ impl Cpu {
     }
 }
 
-impl Attention {
+impl PreparedAttention {
     fn new(
         job: Job,
         kernel: AttentionKernel,
@@ -183,7 +184,7 @@ impl Attention {
         pool: Arc<Pool>,
         copies: usize,
         threads: usize,
-    ) -> Attention {
+    ) -> PreparedAttention {
         let kv_heads = pool.heads.len();
         let decode = queries == 1;
         let (tokens_in_all, part) = if decode {
@@ -202,7 +203,7 @@ impl Attention {
             let tokens = if decode { 1 } else { parts[index % parts.len()].len() };
             Mutex::new(vec![f32::NAN; head.query_elements(tokens)])
         };
-        Attention {
+        PreparedAttention {
             job,
             kernel,
             head,
@@ -210,7 +211,7 @@ impl Attention {
             asked: (0..kv_heads).map(|kv| tokens(queries, head.query_elements(1), kv as u64)).collect(),
             partials: (0..items).map(|_| Mutex::new(Partial::new(head.head_dim, rows))).collect(),
             answers: (0..answers).map(answer).collect(),
-            turns: Turns::new(items, threads),
+            queue: WorkQueue::new(items, threads),
             parts,
             pool,
             copies,
@@ -227,10 +228,10 @@ impl Attention {
     /// One repetition, by one of `size` threads.
     fn attend(&self, index: usize, size: usize, repetition: usize, barrier: &SpinBarrier) {
         if index == 0 {
-            self.turns.reset();
+            self.queue.reset();
         }
         barrier.wait();
-        while let Some(item) = self.turns.claim(index) {
+        while let Some(item) = self.queue.claim(index) {
             self.attend_item(item, repetition);
         }
         barrier.wait();

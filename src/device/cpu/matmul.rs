@@ -4,15 +4,15 @@
 //! the weights come from memory each time. Threads own the strips they touched first and help each other out.
 
 use super::team::SpinBarrier;
-use super::turns::Turns;
-use super::{Bench, Cpu, Seen, clock_around, clock_hz, isa_of, rejected, skipped, unsupported};
-use crate::device::{Pass, Refusal};
+use super::work_queue::WorkQueue;
+use super::{Cpu, Seen, WorkerState, clock_around, clock_hz, foreign, rejected, skipped, unsupported};
+use crate::device::{Refusal, Timing};
 use crate::job::Job;
-use crate::profile::{Machine, Pages};
+use crate::profile::{Machine, Matmul, Variant};
 use crate::units::{Bytes, Flops, four_digits};
 use crate::work::Work;
 use roofprobe_kernels::Op;
-use roofprobe_kernels::buffer::Buffer;
+use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, SPOILT, Tile, Tokens};
 use roofprobe_kernels::reference::{Random, matmul as oracle};
 use std::ops::Range;
@@ -23,7 +23,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 const PLAIN_TILE_ROWS: usize = 192;
 /// The same where all weights lie near: smaller tiles end more nearly together.
 const SMALL_TILE_ROWS: usize = 128;
-/// Weights that lie near.
+/// SharedWeights that lie near.
 const SMALL_WEIGHTS_BYTES: usize = 4 << 20;
 /// Rows of a tile with quantised weights: enough parts for all threads to quantise, and each part a cache's worth.
 const QUANTISED_TILE_ROWS: usize = 32;
@@ -35,7 +35,7 @@ const TILES_PER_THREAD: usize = 8;
 const MANY_TOKENS: usize = 16;
 /// Columns of a tile at most: beyond that nothing is saved by larger ones.
 const TILE_COLUMNS_MAX: usize = 1024;
-/// Weights that are made up by each thread; the rest of its share repeats them at other addresses.
+/// SharedWeights that are made up by each thread; the rest of its share repeats them at other addresses.
 const MADE_UP_BYTES: usize = 4 << 20;
 /// Assumed where the topology tells no second-level cache.
 const L2_BYTES_ASSUMED: u64 = 512 << 10;
@@ -43,7 +43,7 @@ const L2_BYTES_ASSUMED: u64 = 512 << 10;
 const CHECKED_PER_TILE: u64 = 8;
 
 /// The weights of one job after another: `copies` times `n` rows, interleaved into strips.
-pub(super) struct Weights {
+pub(super) struct SharedWeights {
     kernel: MatmulKernel,
     pages: Pages,
     n: usize,
@@ -67,24 +67,23 @@ struct Share {
 }
 
 /// One job: tokens, C, and who does what.
-pub(super) struct Product {
+pub(super) struct PreparedMatmul {
     job: Job,
     kernel: MatmulKernel,
-    weights: Arc<Weights>,
+    weights: Arc<SharedWeights>,
+    /// Rows of the weights, which are columns of C.
+    columns: usize,
     k: usize,
     tokens: Vec<f32>,
     /// The tokens of each row of tiles, as the kernel wants them.
     parts: Vec<RwLock<Buffer>>,
     output: Output,
-    turns: Turns,
+    queue: WorkQueue,
     block_bytes: usize,
 }
 
 impl Cpu {
-    pub(super) fn time_matmul(&mut self, job: &Job, repetitions: u64) -> Result<Pass, Refusal> {
-        if self.active(job)? != self.team.size() {
-            return Err(skipped("a matmul takes the whole team"));
-        }
+    pub(super) fn time_matmul(&mut self, job: &Job, repetitions: u64) -> Result<Timing, Refusal> {
         let product = self.product(job)?;
         // Looked at once per variant and allocation, and spoilt before, so that nothing stale can pass.
         let first = self.verified.insert(job.clone());
@@ -94,40 +93,42 @@ impl Cpu {
         let from = product.weights.used.fetch_add(repetitions as usize, Ordering::Relaxed);
         let shared = Arc::clone(&product);
         let size = self.team.size();
-        let run = move |bench: &mut Bench, before: Option<f64>, barrier: &SpinBarrier| {
+        let run = move |worker: &mut WorkerState, before: Option<f64>, barrier: &SpinBarrier| {
             for repetition in 0..repetitions {
-                shared.multiply(bench.index(), size, from.wrapping_add(repetition as usize), barrier);
+                shared.multiply(worker.index(), size, from.wrapping_add(repetition as usize), barrier);
             }
             before
         };
-        let conclude = |_: &mut Bench, before| Seen { clock_hz: clock_around(before), right: true };
+        let conclude = |_: &mut WorkerState, before| Seen { clock_hz: clock_around(before), right: true };
         let spans = self.timed(size, |_| clock_hz(), run, conclude)?;
         if first && !product.verified() {
             return Err(rejected(job));
         }
         let pass = spans.pass(repetitions, product.work() * repetitions as f64).ok_or_else(|| rejected(job))?;
-        Ok(Pass { huge_share: product.weights.huge_share.map(four_digits), ..pass })
+        Ok(Timing { huge_share: product.weights.huge_share.map(four_digits), ..pass })
     }
 
     /// The job made ready: its weights may be those of the job before.
-    fn product(&mut self, job: &Job) -> Result<Arc<Product>, Refusal> {
+    fn product(&mut self, job: &Job) -> Result<Arc<PreparedMatmul>, Refusal> {
         if let Some(product) = self.product.as_ref().filter(|product| product.job == *job) {
             return Ok(Arc::clone(product));
         }
-        let isa = isa_of(job)?;
+        let Variant::Matmul(Matmul { isa, threads, pages, m, n, k, copies }) = job.variant else {
+            return Err(foreign(job));
+        };
+        if self.active(threads)? != self.team.size() {
+            return Err(skipped("a matmul takes the whole team"));
+        }
         let kernel = MatmulKernel::find(job.dtype, isa).ok_or_else(|| unsupported(isa))?;
-        let extent = |value: Option<u64>, name: &str| {
-            let value = value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0);
+        let extent = |value: u64, name: &str| {
+            let value = usize::try_from(value).ok().filter(|&value| value > 0);
             value.ok_or_else(|| skipped(&format!("the job names no {name}")))
         };
-        let [m, n, k] =
-            [(job.variant.m, "m"), (job.variant.n, "n"), (job.variant.k, "k")].map(|(v, name)| extent(v, name));
-        let (m, n, k) = (m?, n?, k?);
-        let copies = job.variant.copies.unwrap_or(1).max(1) as usize;
-        let pages = job.variant.pages.unwrap_or(Pages::Base);
+        let (m, n, k) = (extent(m, "m")?, extent(n, "n")?, extent(k, "k")?);
+        let copies = copies.max(1) as usize;
         // Weights, and keys and values, are large: one of them at a time.
         (self.product, self.attention, self.pool) = (None, None, None);
-        let fits = |w: &Weights| {
+        let fits = |w: &SharedWeights| {
             (w.kernel.weights(), w.kernel.isa(), w.pages, w.k) == (job.dtype, isa, pages, k)
                 && w.n >= n
                 && w.copies >= copies
@@ -138,7 +139,7 @@ impl Cpu {
         };
         self.weights = Some(Arc::clone(&weights));
         let threads = self.team.size();
-        let product = Product::new(job.clone(), weights, [m, n, k], threads, l2_bytes(&self.machine) / 2);
+        let product = PreparedMatmul::new(job.clone(), weights, [m, n, k], threads, l2_bytes(&self.machine) / 2);
         let product = Arc::new(product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))?);
         self.product = Some(Arc::clone(&product));
         Ok(product)
@@ -150,12 +151,12 @@ impl Cpu {
         pages: Pages,
         [n, k]: [usize; 2],
         copies: usize,
-    ) -> Result<Weights, Refusal> {
+    ) -> Result<SharedWeights, Refusal> {
         let strips = n.div_ceil(kernel.strip_rows());
         let size = self.team.size();
-        let shares = self.all(move |bench, _| {
-            bench.clear_chases();
-            let index = bench.index();
+        let shares = self.all(move |worker, _| {
+            worker.clear_chases();
+            let index = worker.index();
             let strips = strips * index / size..strips * (index + 1) / size;
             Share::new(kernel, pages, strips, k, copies, 0x3e1 + index as u64)
         })?;
@@ -164,7 +165,7 @@ impl Cpu {
             .collect::<std::io::Result<_>>()
             .map_err(|e| skipped(&format!("weights of {n} × {k} {} could not be allocated: {e}", kernel.weights())))?;
         let huge_share = shares.iter().filter_map(|share| share.huge_share).reduce(f64::min);
-        Ok(Weights { kernel, pages, n, k, copies, shares, used: AtomicUsize::new(0), huge_share })
+        Ok(SharedWeights { kernel, pages, n, k, copies, shares, used: AtomicUsize::new(0), huge_share })
     }
 }
 
@@ -184,7 +185,7 @@ impl Share {
         kernel.pack(&stored, k, &mut packed);
         let copy = |index: usize| {
             let bytes = strips.len() * strip_bytes;
-            let mut buffer = Buffer::new(bytes.div_ceil(8), super::arena::policy(pages), index * 4096)?;
+            let mut buffer = Buffer::new(bytes.div_ceil(8), pages, index * 4096)?;
             for part in buffer.as_mut_bytes()[..bytes].chunks_mut(packed.len()) {
                 part.copy_from_slice(&packed[..part.len()]);
             }
@@ -196,7 +197,7 @@ impl Share {
     }
 }
 
-impl Weights {
+impl SharedWeights {
     /// The share that holds a strip.
     fn share(&self, strip: usize) -> &Share {
         let index = self.shares.partition_point(|share| share.strips.end <= strip);
@@ -213,14 +214,14 @@ impl Weights {
     }
 }
 
-impl Product {
+impl PreparedMatmul {
     fn new(
         job: Job,
-        weights: Arc<Weights>,
+        weights: Arc<SharedWeights>,
         [m, n, k]: [usize; 3],
         threads: usize,
         block_bytes: usize,
-    ) -> std::io::Result<Product> {
+    ) -> std::io::Result<PreparedMatmul> {
         let kernel = weights.kernel;
         let grid = grid(kernel, [m, n, k], threads);
         let tokens = oracle::tokens(m, k, 0x70c);
@@ -229,7 +230,7 @@ impl Product {
             let bytes = kernel.token_bytes(rows.len(), k);
             // Parts start at different lines of different pages.
             let offset = i * 3 * 4096 + i * 320;
-            let mut buffer = Buffer::new(bytes.div_ceil(8), super::arena::policy(weights.pages), offset)?;
+            let mut buffer = Buffer::new(bytes.div_ceil(8), weights.pages, offset)?;
             if !kernel.quantises() {
                 let values = &tokens[rows.start * k..rows.end * k];
                 buffer.as_mut_bytes()[..bytes].copy_from_slice(&oracle::stored_tokens(kernel.weights(), values, k));
@@ -237,15 +238,27 @@ impl Product {
             Ok::<RwLock<Buffer>, std::io::Error>(RwLock::new(buffer))
         };
         let parts = (0..grid.down()).map(part).collect::<std::io::Result<_>>()?;
-        let turns = Turns::new(grid.down() * grid.across(), threads);
-        Ok(Product { job, kernel, weights, k, tokens, parts, output: Output::new(grid)?, turns, block_bytes })
+        let queue = WorkQueue::new(grid.down() * grid.across(), threads);
+        Ok(PreparedMatmul {
+            job,
+            kernel,
+            weights,
+            columns: n,
+            k,
+            tokens,
+            parts,
+            output: Output::new(grid)?,
+            queue,
+            block_bytes,
+        })
     }
 
     /// What one repetition does: the arithmetic, and the bytes of the weights as they are stored.
     fn work(&self) -> Work {
         let grid = self.output.grid();
-        let n = self.job.variant.n.unwrap_or(0);
-        let cost = Op::Matmul.cost(roofprobe_kernels::Shape::matmul(grid.rows as u64, n, self.k as u64));
+
+        let cost =
+            Op::Matmul.cost(roofprobe_kernels::Shape::matmul(grid.rows as u64, self.columns as u64, self.k as u64));
         let bits = self.kernel.weights().bits_per_element();
         Work { flops: Flops(cost.flops as f64), bytes: Bytes(cost.weights_read as f64 * bits / 8.0) }
     }
@@ -263,10 +276,10 @@ impl Product {
             }
         }
         if index == 0 {
-            self.turns.reset();
+            self.queue.reset();
         }
         barrier.wait();
-        while let Some(item) = self.turns.claim(index) {
+        while let Some(item) = self.queue.claim(index) {
             // Tiles of the same weights follow one another.
             let (j, i) = (item / grid.down(), item % grid.down());
             let Some(mut tile) = self.output.tile(i, j) else { continue };
@@ -310,7 +323,7 @@ impl Product {
     /// Whether every element was written, and a sample of each tile is what the oracle says.
     fn verified(&self) -> bool {
         let dtype = self.kernel.weights();
-        let columns = self.job.variant.n.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let columns = self.columns;
         let mut random = Random::new(columns as u64);
         let mut right = true;
         self.each_tile(|tile, first_row, first_column| {

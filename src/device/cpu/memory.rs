@@ -1,91 +1,93 @@
 //! Memory jobs: streams over arrays, whole or through a moving window, and chases.
 
 use super::arena::Walk;
-use super::bench::{Bench, Cycle, Ready, clock_hz};
 use super::team::SpinBarrier;
-use super::{Cpu, Seen, clock_around, isa_of, rejected, skipped, unsupported};
-use crate::device::{Pass, Refusal};
+use super::worker_state::{Cycle, Ready, WorkerState, clock_hz};
+use super::{Cpu, Seen, clock_around, foreign, rejected, skipped, unsupported};
+use crate::device::{Refusal, Timing};
 use crate::job::Job;
-use crate::profile::{Pages, Stores};
+use crate::profile::{Stream, Variant};
 use crate::units::four_digits;
 use crate::work::Work;
-use roofprobe_kernels::ops::chase::{Chase, LINE_BYTES};
-use roofprobe_kernels::ops::stream::{self, ALIGNMENT, StreamKernel, Ways};
+use roofprobe_kernels::ops::chase::Chase;
+use roofprobe_kernels::ops::stream::{ALIGNMENT, Stores, StreamKernel, Ways};
 use roofprobe_kernels::{Dtype, Op};
 
 impl Cpu {
-    pub(super) fn time_stream(&mut self, job: &Job, repetitions: u64) -> Result<Pass, Refusal> {
-        let kernel = stream_kernel(job)?;
-        let active = self.active(job)?;
-        let walk = walk(job, kernel, active)?;
-        let pages = job.variant.pages.unwrap_or(Pages::Base);
-        let ready = self.all(move |bench, _| (bench.index() < active).then(|| bench.prepare_arena(pages, walk.len)))?;
+    pub(super) fn time_stream(&mut self, job: &Job, repetitions: u64) -> Result<Timing, Refusal> {
+        let Variant::Stream(stream) = &job.variant else { return Err(foreign(job)) };
+        let kernel = stream_kernel(job.op, stream)?;
+        let active = self.active(stream.threads)?;
+        let walk = walk(stream, kernel, active)?;
+        let pages = stream.pages;
+        let ready =
+            self.all(move |worker, _| (worker.index() < active).then(|| worker.prepare_arena(pages, walk.len)))?;
         let huge_share = self.made_ready(ready)?;
         let op = kernel.op();
         // The output is looked at once per variant and allocation, what a read sums up every time.
         let first = self.verified.insert(job.clone());
-        let prepare = move |bench: &mut Bench| {
-            if let Some(arena) = bench.arena(pages).filter(|_| first || op == Op::Read) {
+        let prepare = move |worker: &mut WorkerState| {
+            if let Some(arena) = worker.arena(pages).filter(|_| first || op == Op::Read) {
                 arena.prepare_verification(op, walk);
             }
             clock_hz()
         };
-        let run = move |bench: &mut Bench, before, _: &SpinBarrier| {
-            (before, bench.arena(pages).map(|arena| arena.stream(kernel, walk, repetitions)))
+        let run = move |worker: &mut WorkerState, before, _: &SpinBarrier| {
+            (before, worker.arena(pages).map(|arena| arena.stream(kernel, walk, repetitions)))
         };
-        let conclude = move |bench: &mut Bench, (before, walked)| {
-            let verified = bench
+        let conclude = move |worker: &mut WorkerState, (before, walked)| {
+            let verified = worker
                 .arena(pages)
                 .zip(walked)
                 .map(|(arena, walked)| op != Op::Read || arena.verify_read(walk, repetitions, walked));
             Seen { clock_hz: clock_around(before), right: verified == Some(true) }
         };
         let spans = self.timed(active, prepare, run, conclude)?;
-        let right = move |bench: &mut Bench, _: &SpinBarrier| {
-            bench.index() >= active || bench.arena(pages).is_some_and(|arena| arena.verify_output(op, walk))
+        let right = move |worker: &mut WorkerState, _: &SpinBarrier| {
+            worker.index() >= active || worker.arena(pages).is_some_and(|arena| arena.verify_output(op, walk))
         };
         if first && op != Op::Read && !self.all(right)?.iter().all(|&right| right) {
             return Err(rejected(job));
         }
         let work = Work::of_kernel(kernel.cost(walk.window), job.dtype) * (repetitions as f64 * active as f64);
         let pass = spans.pass(repetitions, work).ok_or_else(|| rejected(job))?;
-        Ok(Pass { huge_share: huge_share.map(four_digits), ..pass })
+        Ok(Timing { huge_share: huge_share.map(four_digits), ..pass })
     }
 
-    pub(super) fn time_chase(&mut self, job: &Job, repetitions: u64) -> Result<Pass, Refusal> {
-        let active = self.active(job)?;
-        let footprint = job.variant.footprint_bytes.ok_or_else(|| skipped("the job names no footprint"))?;
-        let bytes = usize::try_from(footprint / active as u64).map_err(|_| skipped("exceeds the address space"))?;
-        let window = job.variant.window_bytes.and_then(|bytes| usize::try_from(bytes).ok());
+    pub(super) fn time_chase(&mut self, job: &Job, repetitions: u64) -> Result<Timing, Refusal> {
+        let Variant::Chase(chase) = &job.variant else { return Err(foreign(job)) };
+        let active = self.active(chase.threads)?;
+        let footprint = chase.footprint_bytes;
+        let size = |bytes: u64| usize::try_from(bytes).map_err(|_| skipped("exceeds the address space"));
         let cycle = Cycle {
-            bytes,
-            stride_bytes: job.variant.stride_bytes.map_or(LINE_BYTES, |bytes| bytes as usize),
-            window_bytes: window.unwrap_or(bytes),
-            pages: job.variant.pages.unwrap_or(Pages::Base),
+            bytes: size(footprint / active as u64)?,
+            stride_bytes: chase.stride_bytes as usize,
+            window_bytes: size(chase.window_bytes)?,
+            pages: chase.pages,
         };
-        let ready = self.all(move |bench, _| (bench.index() < active).then(|| bench.prepare_chase(cycle)))?;
+        let ready = self.all(move |worker, _| (worker.index() < active).then(|| worker.prepare_chase(cycle)))?;
         let huge_share = self.made_ready(ready)?;
-        let run = move |bench: &mut Bench, before, _: &SpinBarrier| {
-            bench.chase(cycle, repetitions);
+        let run = move |worker: &mut WorkerState, before, _: &SpinBarrier| {
+            worker.chase(cycle, repetitions);
             before
         };
-        let conclude = move |bench: &mut Bench, before: Option<(u64, u64)>| {
-            let went = before.zip(bench.chase_rank(cycle)).map(|((from, lines), (to, _))| (to + lines - from) % lines);
+        let conclude = move |worker: &mut WorkerState, before: Option<(u64, u64)>| {
+            let went = before.zip(worker.chase_rank(cycle)).map(|((from, lines), (to, _))| (to + lines - from) % lines);
             let must = before.map(|(_, lines)| repetitions % lines);
             Seen { clock_hz: None, right: went.is_some() && went == must }
         };
         let last_cache = self.machine.device.caches.iter().map(|cache| cache.bytes).max().unwrap_or(0);
-        let prepare = move |bench: &mut Bench| {
+        let prepare = move |worker: &mut WorkerState| {
             // What is beyond the caches must not find a part of itself there.
             if footprint <= last_cache {
-                bench.prime_chase(cycle);
+                worker.prime_chase(cycle);
             }
-            bench.chase_rank(cycle)
+            worker.chase_rank(cycle)
         };
         let spans = self.timed(active, prepare, run, conclude)?;
         let work = Work::of_kernel(Chase::cost(repetitions), Dtype::I8) * active as f64;
         let pass = spans.pass(repetitions, work).ok_or_else(|| rejected(job))?;
-        Ok(Pass { huge_share: huge_share.map(four_digits), ..pass })
+        Ok(Timing { huge_share: huge_share.map(four_digits), ..pass })
     }
 
     /// The least share of huge pages among the members that have memory now.
@@ -102,8 +104,8 @@ impl Cpu {
     }
 
     /// How many members of the team work: the first ones.
-    pub(super) fn active(&self, job: &Job) -> Result<usize, Refusal> {
-        let threads = job.variant.threads.map_or(self.team.size(), |threads| threads as usize);
+    pub(super) fn active(&self, threads: u32) -> Result<usize, Refusal> {
+        let threads = threads as usize;
         if threads == 0 || threads > self.team.size() {
             return Err(skipped(&format!("{threads} threads asked of a team of {}", self.team.size())));
         }
@@ -112,15 +114,14 @@ impl Cpu {
 }
 
 /// What each member walks over.
-fn walk(job: &Job, kernel: StreamKernel, active: usize) -> Result<Walk, Refusal> {
+fn walk(stream: &Stream, kernel: StreamKernel, active: usize) -> Result<Walk, Refusal> {
     let arrays = (kernel.cost(1).input_read + kernel.cost(1).output_written) as u64;
-    let footprint = job.variant.footprint_bytes.ok_or_else(|| skipped("the job names no footprint"))?;
     let elements = |bytes: u64| {
         let each = bytes / arrays / 8 / active as u64;
         usize::try_from(each).map_err(|_| skipped("the arrays exceed the address space"))
     };
-    let len = elements(footprint)?;
-    let Some(window) = job.variant.window_bytes else { return Ok(Walk { len, window: len }) };
+    let len = elements(stream.footprint_bytes)?;
+    let Some(window) = stream.window_bytes else { return Ok(Walk { len, window: len }) };
     if kernel.op() != Op::Read {
         return Err(Refusal::Unsupported("windows are only read".to_owned()));
     }
@@ -132,16 +133,11 @@ fn walk(job: &Job, kernel: StreamKernel, active: usize) -> Result<Walk, Refusal>
     Ok(Walk { len: len / window * window, window })
 }
 
-fn stream_kernel(job: &Job) -> Result<StreamKernel, Refusal> {
-    let stores = match job.variant.stores {
-        Some(Stores::Nontemporal) => stream::Stores::Nontemporal,
-        _ => stream::Stores::Ordinary,
-    };
+fn stream_kernel(op: Op, stream: &Stream) -> Result<StreamKernel, Refusal> {
     let ways = Ways {
-        stores,
-        streams: job.variant.streams.unwrap_or(1) as usize,
-        prefetch_bytes: job.variant.prefetch_bytes.unwrap_or(0) as usize,
+        stores: stream.stores.unwrap_or(Stores::Ordinary),
+        streams: stream.streams.unwrap_or(1) as usize,
+        prefetch_bytes: stream.prefetch_bytes.unwrap_or(0) as usize,
     };
-    let isa = isa_of(job)?;
-    StreamKernel::find(job.op, isa, ways).ok_or_else(|| unsupported(isa))
+    StreamKernel::find(op, stream.isa, ways).ok_or_else(|| unsupported(stream.isa))
 }

@@ -6,35 +6,35 @@
 
 mod arena;
 mod attention;
-mod bench;
-mod canary;
 mod matmul;
 mod memory;
 mod overhead;
 mod scaling;
+mod self_test;
 mod team;
 mod topology;
-mod turns;
+mod work_queue;
+mod worker_state;
 
-use super::{Device, Pass, Purpose, Refusal};
+use super::{Device, Purpose, Refusal, Timing};
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::profile::Machine;
+use crate::profile::{Chain, Machine, Variant};
 use crate::units::{Seconds, four_digits};
 use crate::work::Work;
-#[cfg(feature = "gpu")]
-pub(super) use bench::all_waited_s;
-use bench::{Bench, clock_hz, waited_s};
-pub(crate) use canary::ALIVE;
 use overhead::Call;
 use roofprobe_kernels::ops::chain::ChainKernel;
 use roofprobe_kernels::{Dtype, Isa, Op};
 use scaling::Scaling;
+pub(crate) use self_test::PASSED;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 use team::{SpinBarrier, Team};
 pub(in crate::device) use topology::Taken;
+#[cfg(feature = "gpu")]
+pub(super) use worker_state::all_waited_s;
+use worker_state::{WorkerState, clock_hz, waited_s};
 
 /// The host's processor.
 pub struct Cpu {
@@ -49,11 +49,11 @@ pub struct Cpu {
     /// Whether the first two cores are two; `None` where the team has only one, or the system calls them siblings.
     scaling: Option<Scaling>,
     /// The weights of the last matmul, and the last matmul made ready.
-    weights: Option<Arc<matmul::Weights>>,
-    product: Option<Arc<matmul::Product>>,
+    weights: Option<Arc<matmul::SharedWeights>>,
+    product: Option<Arc<matmul::PreparedMatmul>>,
     /// The keys and values of the last attention, and the last attention made ready.
     pool: Option<Arc<attention::Pool>>,
-    attention: Option<Arc<attention::Attention>>,
+    attention: Option<Arc<attention::PreparedAttention>>,
 }
 
 /// Rounds of the sentinel chain: a few milliseconds on any recent core.
@@ -117,7 +117,7 @@ impl Cpu {
     /// # Errors
     /// Failure when there is no such kernel here or one differs from the oracle.
     pub fn try_instruction_set(isa: Isa) -> Result<()> {
-        canary::try_here(isa).map_err(Error::failure)
+        self_test::try_here(isa).map_err(Error::failure)
     }
 
     fn watch_drift(&mut self) {
@@ -140,15 +140,15 @@ impl Cpu {
         kernel: ChainKernel,
         threads: usize,
         repetitions: u64,
-    ) -> std::result::Result<Pass, Refusal> {
-        self.all(move |bench, _| (bench.index() < threads).then(|| bench.prepare_chain(kernel)))?;
-        let run = move |bench: &mut Bench, before: Option<f64>, _: &SpinBarrier| {
-            bench.chain(kernel, repetitions);
+    ) -> std::result::Result<Timing, Refusal> {
+        self.all(move |worker, _| (worker.index() < threads).then(|| worker.prepare_chain(kernel)))?;
+        let run = move |worker: &mut WorkerState, before: Option<f64>, _: &SpinBarrier| {
+            worker.chain(kernel, repetitions);
             before
         };
-        let conclude = move |bench: &mut Bench, before| Seen {
+        let conclude = move |worker: &mut WorkerState, before| Seen {
             clock_hz: clock_around(before),
-            right: bench.verify_chain(kernel, repetitions),
+            right: worker.verify_chain(kernel, repetitions),
         };
         let spans = self.timed(threads, |_| clock_hz(), run, conclude)?;
         let work = Work::of_kernel(kernel.cost(repetitions), kernel.dtype()) * threads as f64;
@@ -157,11 +157,11 @@ impl Cpu {
         spans.pass(repetitions, work).ok_or_else(reason)
     }
 
-    fn time_barrier(&mut self, repetitions: u64) -> std::result::Result<Pass, Refusal> {
+    fn time_barrier(&mut self, repetitions: u64) -> std::result::Result<Timing, Refusal> {
         if self.team.size() < 2 {
             return Err(Refusal::Unsupported("one thread has nobody to wait for".to_owned()));
         }
-        let run = move |_: &mut Bench, (), barrier: &SpinBarrier| {
+        let run = move |_: &mut WorkerState, (), barrier: &SpinBarrier| {
             for _ in 0..repetitions {
                 barrier.wait();
             }
@@ -170,7 +170,7 @@ impl Cpu {
         spans.pass(repetitions, Work::default()).ok_or_else(|| skipped("no thread answered"))
     }
 
-    fn time_call(&mut self, call: Call, repetitions: u64) -> std::result::Result<Pass, Refusal> {
+    fn time_call(&mut self, call: Call, repetitions: u64) -> std::result::Result<Timing, Refusal> {
         if self.team.size() < 2 {
             return Err(Refusal::Unsupported("one thread has nobody to wake".to_owned()));
         }
@@ -179,7 +179,7 @@ impl Cpu {
         // A thread that wakes always waits for its core a little; that is what is timed, and no disturbance.
         let disturbed = Taken::now().more_than(before);
         let work = Work::default();
-        Ok(Pass {
+        Ok(Timing {
             seconds: Seconds(seconds),
             repetitions,
             work,
@@ -195,25 +195,25 @@ impl Cpu {
     fn timed<A, B>(
         &self,
         active: usize,
-        prepare: impl Fn(&mut Bench) -> A + Send + Sync + 'static,
-        run: impl Fn(&mut Bench, A, &SpinBarrier) -> B + Send + Sync + 'static,
-        conclude: impl Fn(&mut Bench, B) -> Seen + Send + Sync + 'static,
+        prepare: impl Fn(&mut WorkerState) -> A + Send + Sync + 'static,
+        run: impl Fn(&mut WorkerState, A, &SpinBarrier) -> B + Send + Sync + 'static,
+        conclude: impl Fn(&mut WorkerState, B) -> Seen + Send + Sync + 'static,
     ) -> std::result::Result<Spans, Refusal> {
         let origin = self.origin;
         let before = Taken::now();
-        let spans = self.all(move |bench, barrier| {
-            if bench.index() >= active {
+        let spans = self.all(move |worker, barrier| {
+            if worker.index() >= active {
                 barrier.wait();
                 return None;
             }
-            let prepared = prepare(bench);
+            let prepared = prepare(worker);
             let waited_before = waited_s();
             barrier.wait();
             let start_s = origin.elapsed().as_secs_f64();
-            let result = run(bench, prepared, barrier);
+            let result = run(worker, prepared, barrier);
             let end_s = origin.elapsed().as_secs_f64();
             let waited_s = waited_s() - waited_before;
-            Some(Span { start_s, end_s, waited_s, seen: conclude(bench, result) })
+            Some(Span { start_s, end_s, waited_s, seen: conclude(worker, result) })
         })?;
         let spans = spans.into_iter().flatten().collect();
         Ok(Spans { spans, taken: Taken::now().more_than(before) })
@@ -221,7 +221,7 @@ impl Cpu {
 
     fn all<T: Send + 'static>(
         &self,
-        task: impl Fn(&mut Bench, &SpinBarrier) -> T + Send + Sync + 'static,
+        task: impl Fn(&mut WorkerState, &SpinBarrier) -> T + Send + Sync + 'static,
     ) -> std::result::Result<Vec<T>, Refusal> {
         self.team.run(task).map_err(|reason| skipped(&reason))
     }
@@ -240,14 +240,14 @@ impl Device for Cpu {
         machine
     }
 
-    fn time(&mut self, job: &Job, repetitions: u64, _purpose: Purpose) -> std::result::Result<Pass, Refusal> {
+    fn time(&mut self, job: &Job, repetitions: u64, _purpose: Purpose) -> std::result::Result<Timing, Refusal> {
         match job.op {
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => self.time_stream(job, repetitions),
             Op::Chain | Op::ChainAdd => {
-                let isa = isa_of(job)?;
+                let Variant::Chain(Chain { isa, threads }) = job.variant else { return Err(foreign(job)) };
                 let kernel = ChainKernel::find(job.op, job.dtype, isa).ok_or_else(|| unsupported(isa))?;
-                canary::survived(isa).map_err(Refusal::Unsupported)?;
-                let threads = self.active(job)?;
+                self_test::survived(isa).map_err(Refusal::Unsupported)?;
+                let threads = self.active(threads)?;
                 self.time_chain(kernel, threads, repetitions)
             }
             Op::Chase => self.time_chase(job, repetitions),
@@ -264,7 +264,7 @@ impl Device for Cpu {
         self.verified.clear();
         (self.weights, self.product, self.pool, self.attention) = (None, None, None, None);
         // A dead team is reported by the next pass.
-        let _ = self.all(|bench, _| bench.clear());
+        let _ = self.all(|worker, _| worker.clear());
         self.watch_drift();
     }
 }
@@ -275,10 +275,9 @@ fn clock_around(before: Option<f64>) -> Option<f64> {
     before.zip(clock_hz()).map(|(before, after)| before.max(after))
 }
 
-fn isa_of(job: &Job) -> std::result::Result<Isa, Refusal> {
-    let name = job.variant.isa.as_deref().unwrap_or(Isa::Portable.name());
-    let known = Isa::ALL.iter().copied().find(|isa| isa.name() == name);
-    known.ok_or_else(|| Refusal::Unsupported(format!("there are no kernels for {name}")))
+/// The refusal of a job that is done in a way that its routine does not know.
+fn foreign(job: &Job) -> Refusal {
+    Refusal::Unsupported(format!("{} on a CPU is not done as {}", job.op, job.variant.family()))
 }
 
 /// What all threads saw of one pass.
@@ -290,7 +289,7 @@ struct Spans {
 
 impl Spans {
     /// The pass; `None` when a thread's result was wrong.
-    fn pass(&self, repetitions: u64, work: Work) -> Option<Pass> {
+    fn pass(&self, repetitions: u64, work: Work) -> Option<Timing> {
         let spans = &self.spans;
         if spans.is_empty() || spans.iter().any(|span| !span.seen.right) {
             return None;
@@ -299,7 +298,7 @@ impl Spans {
         let end = spans.iter().map(|s| s.end_s).fold(0.0, f64::max);
         let waited = spans.iter().map(|s| s.waited_s).fold(0.0, f64::max);
         let clocks: Option<Vec<f64>> = spans.iter().map(|s| s.seen.clock_hz).collect();
-        Some(Pass {
+        Some(Timing {
             seconds: Seconds(end - start),
             repetitions,
             work,

@@ -47,8 +47,8 @@ pub(super) fn seconds(team: &Team, what: Call, calls: u64) -> Result<f64, String
         pending: AtomicUsize::new(0),
         awake_ns: AtomicU64::new(0),
     });
-    let answers = team.run(move |bench, barrier: &SpinBarrier| {
-        let index = bench.index();
+    let answers = team.run(move |worker, barrier: &SpinBarrier| {
+        let index = worker.index();
         if let Some(place) = meeting.threads.get(index) {
             let _ = place.set(std::thread::current());
         }

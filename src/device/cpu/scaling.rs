@@ -2,9 +2,9 @@
 //! one core as two. Arithmetic that fills a core's pipes tells: siblings share them.
 
 use super::WAITED_SHARE_MAX;
-use super::bench::waited_s;
 use super::team::{SpinBarrier, Team};
 use super::topology::Taken;
+use super::worker_state::waited_s;
 use roofprobe_kernels::ops::chain::ChainKernel;
 use std::time::Instant;
 
@@ -49,18 +49,18 @@ impl Scaling {
 fn rate(team: &Team, kernel: ChainKernel, active: usize) -> Result<Option<f64>, String> {
     let origin = Instant::now();
     let before = Taken::now();
-    let spans = team.run(move |bench, barrier: &SpinBarrier| {
-        bench.prepare_chain(kernel);
+    let spans = team.run(move |worker, barrier: &SpinBarrier| {
+        worker.prepare_chain(kernel);
         barrier.wait();
-        if bench.index() >= active {
+        if worker.index() >= active {
             return None;
         }
         let waited_before = waited_s();
         let begun = origin.elapsed().as_secs_f64();
-        bench.chain(kernel, ROUNDS);
+        worker.chain(kernel, ROUNDS);
         let ended = origin.elapsed().as_secs_f64();
         let shared = waited_s() - waited_before > WAITED_SHARE_MAX * (ended - begun);
-        Some((begun, ended, !shared && bench.verify_chain(kernel, ROUNDS)))
+        Some((begun, ended, !shared && worker.verify_chain(kernel, ROUNDS)))
     })?;
     let spans: Vec<_> = spans.into_iter().flatten().collect();
     let good = spans.iter().all(|&(.., good)| good) && !Taken::now().more_than(before);
@@ -68,7 +68,7 @@ fn rate(team: &Team, kernel: ChainKernel, active: usize) -> Result<Option<f64>, 
     Ok(good.then(|| ROUNDS as f64 * per_second(&spans)))
 }
 
-/// How many were done per second, from the first start to the last end: threads that took turns on one core did not do more.
+/// How many were done per second, from the first start to the last end: threads that took queue on one core did not do more.
 fn per_second(spans: &[(f64, f64)]) -> f64 {
     let begun = spans.iter().map(|span| span.0).fold(f64::INFINITY, f64::min);
     let ended = spans.iter().map(|span| span.1).fold(0.0, f64::max);

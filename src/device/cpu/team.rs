@@ -3,13 +3,13 @@
 //! Each member owns its memory and touches it first. No thread is made or pinned while anything is timed; members sleep
 //! between tasks and spin only at the barrier inside one.
 
-use super::bench::Bench;
+use super::worker_state::WorkerState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-type Task = Box<dyn FnOnce(&mut Bench) + Send>;
+type Task = Box<dyn FnOnce(&mut WorkerState) + Send>;
 
 /// Pinned threads with their benches.
 pub(super) struct Team {
@@ -34,11 +34,11 @@ impl Team {
             let guard = Poison(Arc::clone(&barrier));
             let work = move || {
                 let _guard = guard;
-                let mut bench = Bench::new(index);
+                let mut worker = WorkerState::new(index);
                 // The receiver may be gone when another member failed; then there is nothing left to do.
                 let _ = pinned.send(core_affinity::set_for_current(core));
                 for task in inbox {
-                    task(&mut bench);
+                    task(&mut worker);
                 }
             };
             let thread = std::thread::Builder::new()
@@ -67,7 +67,7 @@ impl Team {
     /// When a member has died.
     pub(super) fn run<T: Send + 'static>(
         &self,
-        task: impl Fn(&mut Bench, &SpinBarrier) -> T + Send + Sync + 'static,
+        task: impl Fn(&mut WorkerState, &SpinBarrier) -> T + Send + Sync + 'static,
     ) -> Result<Vec<T>, String> {
         let task = Arc::new(task);
         let inboxes: Vec<Receiver<T>> = self
@@ -76,8 +76,8 @@ impl Team {
             .filter_map(|member| {
                 let (answer, inbox) = channel();
                 let (task, barrier) = (Arc::clone(&task), Arc::clone(&self.barrier));
-                let work: Task = Box::new(move |bench| {
-                    let _ = answer.send(task(bench, &barrier));
+                let work: Task = Box::new(move |worker| {
+                    let _ = answer.send(task(worker, &barrier));
                 });
                 member.tasks.as_ref()?.send(work).ok()?;
                 Some(inbox)
@@ -197,8 +197,8 @@ mod tests {
         let core = core_affinity::get_core_ids().unwrap()[0];
         // Two members on one core: also a machine with a single core has this test.
         let team = Team::new(&[core, core]).unwrap();
-        let died = team.run(|bench, barrier| {
-            if bench.index() == 0 {
+        let died = team.run(|worker, barrier| {
+            if worker.index() == 0 {
                 std::panic::resume_unwind(Box::new("on purpose"));
             }
             barrier.wait();

@@ -1,5 +1,6 @@
 //! Adapters: which GPUs there are, each once, and how one is chosen.
 
+use crate::profile::GpuClass;
 use serde::{Deserialize, Serialize};
 use wgpu::{Backend, Backends, DeviceType};
 
@@ -12,8 +13,8 @@ pub struct Adapter {
     pub place: usize,
     /// The driver's name for it.
     pub name: String,
-    /// `discrete`, `integrated`, `virtual`, `software` or `other`.
-    pub class: String,
+    /// How it is built in.
+    pub class: GpuClass,
     /// `vulkan`, `metal`, `dx12` or `gl`.
     pub backend: String,
     /// Vendor and device, hexadecimal, such as `10de:2684`; none where the backend does not report them.
@@ -31,7 +32,7 @@ pub struct Adapter {
 impl Adapter {
     /// Hardware before software, and what has memory of its own before what borrows the host's.
     pub(super) fn rank(&self) -> usize {
-        let classes = ["discrete", "integrated", "virtual", "other"];
+        let classes = [GpuClass::Discrete, GpuClass::Integrated, GpuClass::Virtual, GpuClass::Other];
         classes.iter().position(|class| *class == self.class).unwrap_or(classes.len())
     }
 
@@ -46,7 +47,7 @@ impl Adapter {
 
     /// Whether it is software: the processor runs the shaders.
     pub fn is_software(&self) -> bool {
-        self.class == "software"
+        self.class == GpuClass::Software
     }
 }
 
@@ -97,11 +98,11 @@ pub(super) fn each_once<T>(found: Vec<(Adapter, T)>) -> Vec<(Adapter, T)> {
 fn describe(adapter: &wgpu::Adapter) -> Adapter {
     let info = adapter.get_info();
     let class = match info.device_type {
-        DeviceType::DiscreteGpu => "discrete",
-        DeviceType::IntegratedGpu => "integrated",
-        DeviceType::VirtualGpu => "virtual",
-        DeviceType::Cpu => "software",
-        DeviceType::Other => "other",
+        DeviceType::DiscreteGpu => GpuClass::Discrete,
+        DeviceType::IntegratedGpu => GpuClass::Integrated,
+        DeviceType::VirtualGpu => GpuClass::Virtual,
+        DeviceType::Cpu => GpuClass::Software,
+        DeviceType::Other => GpuClass::Other,
     };
     let present = |text: &str| Some(line(text)).filter(|text| !text.is_empty());
     let memory = matches!(info.device_type, DeviceType::DiscreteGpu | DeviceType::VirtualGpu)
@@ -111,7 +112,7 @@ fn describe(adapter: &wgpu::Adapter) -> Adapter {
         index: 0,
         place: 0,
         name: present(&info.name).unwrap_or_else(|| "a GPU without a name".to_owned()),
-        class: class.to_owned(),
+        class,
         backend: info.backend.to_str().to_owned(),
         // GL guesses the vendor by its name, and reports no device.
         pci_id: (info.vendor != 0 && info.backend != Backend::Gl)
@@ -164,12 +165,12 @@ mod tests {
     use super::*;
 
     fn adapter(backend: &str, name: &str, pci_id: Option<&str>) -> Adapter {
-        let class = if name.contains("llvmpipe") { "software" } else { "discrete" };
+        let class = if name.contains("llvmpipe") { GpuClass::Software } else { GpuClass::Discrete };
         Adapter {
             index: 0,
             place: 0,
             name: name.to_owned(),
-            class: class.to_owned(),
+            class,
             backend: backend.to_owned(),
             pci_id: pci_id.map(String::from),
             pci_bus: None,

@@ -121,13 +121,14 @@ fn listed<'a>(adapters: impl IntoIterator<Item = &'a Adapter>) -> String {
 mod tests {
     use super::*;
     use crate::error::Fault;
+    use crate::profile::GpuClass;
 
-    fn machine(list: &[(&str, &str, &str)]) -> Vec<Adapter> {
-        let adapter = |(index, (name, class, pci_id)): (usize, &(&str, &str, &str))| Adapter {
+    fn machine(list: &[(&str, GpuClass, &str)]) -> Vec<Adapter> {
+        let adapter = |(index, (name, class, pci_id)): (usize, &(&str, GpuClass, &str))| Adapter {
             index,
             place: index,
             name: (*name).to_owned(),
-            class: (*class).to_owned(),
+            class: *class,
             backend: "vulkan".to_owned(),
             pci_id: Some((*pci_id).to_owned()),
             pci_bus: Some(format!("0000:0{index}:00.0")),
@@ -138,9 +139,9 @@ mod tests {
         list.iter().enumerate().map(adapter).collect()
     }
 
-    const CARD: (&str, &str, &str) = ("NVIDIA GeForce RTX 4090", "discrete", "10de:2684");
-    const CHIP: (&str, &str, &str) = ("AMD Radeon 780M (RADV PHOENIX)", "integrated", "1002:15bf");
-    const SOFTWARE: (&str, &str, &str) = ("llvmpipe (LLVM 15.0.6, 256 bits)", "software", "10005:0000");
+    const CARD: (&str, GpuClass, &str) = ("NVIDIA GeForce RTX 4090", GpuClass::Discrete, "10de:2684");
+    const CHIP: (&str, GpuClass, &str) = ("AMD Radeon 780M (RADV PHOENIX)", GpuClass::Integrated, "1002:15bf");
+    const SOFTWARE: (&str, GpuClass, &str) = ("llvmpipe (LLVM 15.0.6, 256 bits)", GpuClass::Software, "10005:0000");
 
     #[test]
     fn without_a_name_the_best_hardware_is_chosen() {

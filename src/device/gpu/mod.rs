@@ -29,7 +29,7 @@ pub(crate) use supervisor::VERB;
 pub use supervisor::{AdapterList, adapters};
 
 use super::cpu::{Cpu, Taken};
-use super::{Device, Pass, Purpose, Refusal};
+use super::{Device, Purpose, Refusal, Timing};
 use crate::error::Result;
 use crate::job::Job;
 use crate::profile::{DeviceInfo, DeviceKind, Environment, GpuClass, GpuProvenance, Machine};
@@ -111,7 +111,7 @@ impl Device for Gpu {
         Machine { device, environment }
     }
 
-    fn time(&mut self, job: &Job, repetitions: u64, _purpose: Purpose) -> std::result::Result<Pass, Refusal> {
+    fn time(&mut self, job: &Job, repetitions: u64, _purpose: Purpose) -> std::result::Result<Timing, Refusal> {
         self.supervisor.time(job, repetitions)
     }
 

@@ -85,7 +85,9 @@ impl Bindings {
             contents: &bytes,
             usage: wgpu::BufferUsages::UNIFORM,
         });
-        let params = BufferSlice { buffer: &params, offset: 0, size: Some(size_of::<P>() as u64) };
+        // Some backends bind uniforms in multiples of 16 bytes only.
+        let size = Some(size_of::<P>().next_multiple_of(16) as u64);
+        let params = BufferSlice { buffer: &params, offset: 0, size };
         let slices = std::iter::once(&params).chain(buffers).zip(0..);
         let entry = |(&BufferSlice { buffer, offset, size }, binding)| {
             let size = size.and_then(wgpu::BufferSize::new);

@@ -2,9 +2,9 @@
 //! lines of their own.
 
 use super::adapter::Adapter;
-use crate::device::{Pass, Refusal};
+use crate::device::{Refusal, Timing};
 use crate::job::Job;
-use crate::profile::{CeilingId, GpuInfo, GpuProvenance, Variant};
+use crate::profile::{CeilingId, GpuInfo, GpuProvenance, Variant, VariantKeys};
 use crate::units::{Bytes, Flops, Seconds};
 use crate::work::Work;
 use roofprobe_kernels::{Dtype, Op};
@@ -34,7 +34,9 @@ pub(super) struct Task {
     ceiling: CeilingId,
     op: String,
     dtype: String,
-    variant: Variant,
+    /// The family of the variant, and its keys.
+    family: String,
+    variant: VariantKeys,
     pub(super) repetitions: u64,
     /// The length of one submission, as a share of the usual: 0 to 1.
     pub(super) limit: f64,
@@ -69,7 +71,7 @@ pub(super) struct Opened {
     pub(super) provenance: GpuProvenance,
 }
 
-/// The fields of a [`Pass`] that a GPU fills.
+/// The fields of a [`Timing`] that a GPU fills.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Timed {
     seconds: f64,
@@ -87,7 +89,8 @@ impl Task {
             ceiling: job.ceiling.clone(),
             op: job.op.name().to_owned(),
             dtype: job.dtype.name().to_owned(),
-            variant: job.variant.clone(),
+            family: job.variant.family().to_owned(),
+            variant: job.variant.keys(),
             repetitions,
             limit,
         }
@@ -100,12 +103,14 @@ impl Task {
     pub(super) fn job(&self) -> Result<Job, String> {
         let op: Op = self.op.parse().map_err(|_| format!("\"{}\" is no routine", self.op))?;
         let dtype: Dtype = self.dtype.parse().map_err(|_| format!("\"{}\" is no data type", self.dtype))?;
-        Ok(Job { ceiling: self.ceiling.clone(), op, dtype, variant: self.variant.clone() })
+        let variant = Variant::of_family(&self.family, &self.variant);
+        let variant = variant.ok_or_else(|| format!("{} is no variant of \"{}\"", self.variant, self.family))?;
+        Ok(Job { ceiling: self.ceiling.clone(), op, dtype, variant })
     }
 }
 
-impl From<Pass> for Timed {
-    fn from(pass: Pass) -> Timed {
+impl From<Timing> for Timed {
+    fn from(pass: Timing) -> Timed {
         Timed {
             seconds: pass.seconds.0,
             repetitions: pass.repetitions,
@@ -117,9 +122,9 @@ impl From<Pass> for Timed {
     }
 }
 
-impl From<Timed> for Pass {
-    fn from(timed: Timed) -> Pass {
-        Pass {
+impl From<Timed> for Timing {
+    fn from(timed: Timed) -> Timing {
+        Timing {
             seconds: Seconds(timed.seconds),
             repetitions: timed.repetitions,
             work: Work { flops: Flops(timed.flops), bytes: Bytes(timed.bytes) },
@@ -175,7 +180,7 @@ pub(super) fn read<T: DeserializeOwned>(line: &str) -> Option<Result<T, String>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::{Layout, MemoryLevel};
+    use crate::profile::{AccessLayout, GpuStream, Launch, MemoryLevel};
 
     fn through<T: Serialize + DeserializeOwned>(message: &T) -> T {
         let line = line(message).unwrap();
@@ -186,7 +191,9 @@ mod tests {
 
     #[test]
     fn jobs_and_passes_arrive_as_they_were_sent() {
-        let variant = Variant { layout: Some(Layout::Blocked), footprint_bytes: Some(1 << 40), ..Variant::default() };
+        let variant =
+            GpuStream { footprint_bytes: 1 << 40, workgroup_size: 8, workgroups: 16, layout: AccessLayout::Blocked }
+                .into();
         let job = Job {
             ceiling: CeilingId::memory(MemoryLevel::Vram, Op::Read),
             op: Op::ChainAdd,
@@ -205,7 +212,7 @@ mod tests {
             note: Some("a \"note\"\n".into()),
         };
         let Answer::Timed(back) = through(&Answer::Timed(timed.clone())) else { panic!("another answer") };
-        assert_eq!(Timed::from(Pass::from(back)), timed);
+        assert_eq!(Timed::from(Timing::from(back)), timed);
         for plain in [Request::List { backend: "gl".to_owned() }, Request::Renew] {
             assert_eq!(through(&plain), plain);
         }
@@ -222,6 +229,6 @@ mod tests {
     }
 
     fn job() -> Job {
-        Job { ceiling: CeilingId::overhead(Op::Submit), op: Op::Read, dtype: Dtype::F32, variant: Variant::default() }
+        Job { ceiling: CeilingId::overhead(Op::Submit), op: Op::Read, dtype: Dtype::F32, variant: Launch {}.into() }
     }
 }

@@ -5,7 +5,7 @@ use super::hooks::Hooks;
 use super::routines::{Routine, SharedBuffers, entry_of};
 use super::timer::Timer;
 use crate::device::cpu::{Taken, all_waited_s};
-use crate::device::{Pass, Refusal};
+use crate::device::{Refusal, Timing};
 use crate::job::Job;
 use crate::units::Seconds;
 use std::collections::HashMap;
@@ -77,7 +77,7 @@ impl Worker {
     ///
     /// # Errors
     /// Refused when only the job is impossible; fatal when the device is lost.
-    pub(super) fn time(&mut self, job: &Job, repetitions: u64, limit: f64) -> GpuResult<Pass> {
+    pub(super) fn time(&mut self, job: &Job, repetitions: u64, limit: f64) -> GpuResult<Timing> {
         self.asked += 1;
         if self.hooks.die_at == Some(self.asked) {
             std::process::abort();
@@ -97,7 +97,7 @@ impl Worker {
         if timed.is_err() {
             self.prepared.remove(job);
         }
-        timed.map(|pass| Pass { disturbed: pass.disturbed || self.hooks.disturbed, ..pass })
+        timed.map(|pass| Timing { disturbed: pass.disturbed || self.hooks.disturbed, ..pass })
     }
 
     /// The jobs that are ready.
@@ -130,7 +130,14 @@ impl Worker {
 }
 
 impl PreparedJob {
-    fn time(&mut self, context: &Context, job: &Job, repetitions: u64, limit: f64, software: bool) -> GpuResult<Pass> {
+    fn time(
+        &mut self,
+        context: &Context,
+        job: &Job,
+        repetitions: u64,
+        limit: f64,
+        software: bool,
+    ) -> GpuResult<Timing> {
         // Repetitions within a dispatch take another way than those of several.
         let fold = self.timer.fold(self.routine.fold_max(), limit);
         let verifies = self.routine.verifies_every_pass() || fold > self.verified_fold;
@@ -148,7 +155,7 @@ impl PreparedJob {
         let wall_clock = |reason| format!("timed by the wall clock, by difference: {reason}");
         let note = self.timer.by_difference.map(wall_clock);
         let work = self.routine.work() * elapsed.repetitions as f64;
-        Ok(Pass {
+        Ok(Timing {
             seconds: Seconds(elapsed.seconds),
             repetitions: elapsed.repetitions,
             work,

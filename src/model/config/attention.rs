@@ -52,13 +52,8 @@ fn grouped_query(keys: &Keys, family: Family, shape: &Shape) -> Result<GroupedQu
         biases: biases(keys, family)?,
         head_norm: match *head_norm {
             HeadNormRule::Always(norm) => norm,
-            HeadNormRule::Switch(key, norm) => {
-                if keys.flag(key, false)? {
-                    norm
-                } else {
-                    HeadNorm::None
-                }
-            }
+            HeadNormRule::Switch(key, norm) if keys.flag(key, false)? => norm,
+            HeadNormRule::Switch(..) => HeadNorm::None,
         },
         sinks: false,
         soft_cap: match *caps {

@@ -22,7 +22,7 @@ impl Shape {
             layers: keys.shape(names.layers, limits::LAYERS, &family, defaults.of(defaults.layers))?,
             heads: keys.shape(names.heads, limits::HEADS, &family, defaults.of(defaults.heads))?,
         };
-        // Some files say it twice.
+        // Some files state it twice.
         if !names.heads.contains(&"num_heads")
             && let Given::Value(again) = keys.given("num_heads", limits::HEADS)?
             && again != shape.heads

@@ -49,14 +49,14 @@ fn bias(keys: &Keys, family: Family) -> Result<bool> {
     }
 }
 
-/// The experts; none where `null` says that there are none.
+/// The experts; none where the key is `null`.
 fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixture>> {
     let (names, default) = rule.experts;
     let (experts_key, experts) = match keys.any(names, limits::EXPERTS)? {
         (key, Given::Value(experts)) => (key, experts),
         (key, Given::Absent) => (key, default),
         (_, Given::Null) => {
-            // Without experts, what is said of them has no meaning.
+            // Without experts, their other keys have no meaning.
             let shared = match rule.shared {
                 SharedRule::None => None,
                 SharedRule::Count(key, _) | SharedRule::Gated(key, _) => Some(key),

@@ -30,11 +30,7 @@ pub(super) fn family(keys: &Keys) -> Result<Family> {
         return Ok(family);
     };
     let Some(family) = Family::of(word) else {
-        let nearest = nearest::names(word, Family::all().map(Family::name));
-        let remedy = match nearest.as_slice() {
-            [] => "`roofprobe models` shows the families that are".to_owned(),
-            nearest => format!("did you mean {}?", nearest.join(", ")),
-        };
+        let remedy = nearest::remedy(word, Family::all().map(Family::name), nearest::FAMILIES);
         let (word, obstacle) = (quoted(word), obstacle(keys));
         return Err(Error::misuse(format!("model_type: {word} is not supported{obstacle}; {remedy}")));
     };

@@ -1,12 +1,12 @@
-//! Quantised checkpoints: what `quantization_config`, or MLX's `quantization`, says of how matrices are stored.
+//! Quantised checkpoints: what `quantization_config`, or MLX's `quantization`, states of how matrices are stored.
 
 use super::super::family::Family;
 use super::super::keys::{Keys, is_on, quoted, shown};
 use super::super::layout::{self, TensorLayout};
 use super::super::shape::ModelShape;
 use super::super::tensor_type::{Grouped, Scheme, TensorType};
+use super::super::weights::Weights;
 use super::super::weights::checkpoint::{Checkpoint, Exception, Modules};
-use super::super::weights::{TensorOutline, Weights};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
@@ -15,7 +15,7 @@ const MLX_SETTINGS: [&str; 5] = ["group_size", "bits", "mode", "quant_method", "
 /// Methods that are read, for messages.
 const METHODS: &str = "awq, gptq, bitsandbytes, fp8, mxfp4, and MLX's block without a quant_method";
 
-/// What is stored how, and what has to be said about that; none where nothing is quantised.
+/// How the checkpoint is stored, with remarks; none where nothing is quantised.
 pub(super) fn checkpoint(keys: &Keys, family: Family) -> Result<Option<(Checkpoint, Vec<String>)>> {
     // MLX writes its block under both names.
     let blocks = ["quantization", "quantization_config"].map(|key| (key, keys.get(key)));
@@ -54,12 +54,12 @@ pub(super) fn checkpoint(keys: &Keys, family: Family) -> Result<Option<(Checkpoi
     Ok(Some((checkpoint, notes)))
 }
 
-/// What has to be said of modules that are left out, and are none that is counted; norms and other models' parts are none.
+/// A remark on modules that the checkpoint treats in their own way and that are no part of what is counted. Norms and parts
+/// of other models are expected to be none.
 pub(super) fn idle(checkpoint: &Checkpoint, model: &ModelShape, family: Family) -> Result<Option<String>> {
     const EXPECTED: [&str; 9] = ["norm", "gate", "router", "visual", "vision", "projector", "merger", "audio", "embed"];
     let tensors = layout::tensors(model, family, TensorLayout::of_checkpoint(family))?;
-    let wanted = TensorOutline::of(&tensors);
-    let names: Vec<String> = checkpoint.idle(&wanted).map(Modules::to_string).collect();
+    let names: Vec<String> = checkpoint.idle(&tensors).map(Modules::to_string).collect();
     let strange: Vec<&String> = names.iter().filter(|name| !EXPECTED.iter().any(|word| name.contains(word))).collect();
     let Some(first) = strange.first() else { return Ok(None) };
     let more = if strange.len() > 1 { format!(" and {} more", strange.len() - 1) } else { String::new() };

@@ -41,7 +41,7 @@ pub(super) fn short_convolution(keys: &Keys, shape: &Shape) -> Result<ShortConvo
     Ok(ShortConvolution { taps, bias: keys.flag("conv_bias", false)? })
 }
 
-/// LFM2 states a width that is cut to two thirds, scaled and rounded up, unless told not to.
+/// LFM2 states a width that is cut to two thirds, scaled and rounded up, unless a switch is off.
 pub(super) fn lfm2_width(keys: &Keys, stated: u64) -> Result<u64> {
     let adjusts = keys.flag("block_auto_adjust_ff_dim", true)?;
     let multiple = size(keys, "block_multiple_of", 256)?;

@@ -5,7 +5,7 @@ use super::super::keys::clipped;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
-/// Keys of the wrapper that speak of the language model, too, where its own configuration does not have them.
+/// Keys of the wrapper that apply to the language model, too, where its own configuration does not have them.
 const HANDED_DOWN: [&str; 5] = ["tie_word_embeddings", "torch_dtype", "dtype", "quantization_config", "quantization"];
 
 /// The configuration of the language model inside a multimodal wrapper, and a remark on that; none for a

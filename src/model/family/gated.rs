@@ -22,7 +22,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         window: WindowRule::Every(Some(4096)),
         ..LLAMA
     },
-    // Biases on query, key and value are part of the code: no key tells them.
+    // Biases on query, key and value are part of the code: no key states them.
     Facts {
         name: "qwen2",
         gguf: Some("qwen2"),

@@ -1,7 +1,7 @@
 //! From metadata and tensor table to a [`Model`]: meaning from the keys, shapes from the table.
 //!
-//! A model is made of what the keys say and of which tensors are there; then every tensor must be one of its own, of the
-//! extent that it has there: a file that says more than is understood here, or two things at once, is refused with the
+//! A model is made from the keys and from which tensors are there; then every tensor must be one of its own, of the
+//! extent that it has there: a file with more than is understood here, or that contradicts itself, is refused with the
 //! names of both.
 
 use super::file::Gguf;
@@ -16,17 +16,15 @@ use crate::model::language_model::{Model, Source};
 use crate::model::layer::{FeedForward, Layer};
 use crate::model::layout::TensorLayout;
 use crate::model::limits;
+use crate::model::nearest;
 use crate::model::shape::ModelShape;
 use crate::model::storage::{Storage, Stored};
 use crate::model::weights::recipe::Recipe;
 
-/// How many foreign keys are listed in a message.
-const LISTED_KEYS: usize = 24;
-
 /// The model of a file, which is called `name`.
 ///
 /// # Errors
-/// Misuse, naming keys and tensors: an architecture or a tensor that is not known, a missing one, or metadata and table
+/// Misuse, naming keys and tensors: an unknown architecture or tensor, a missing one, or metadata and table
 /// that contradict each other.
 pub fn model(gguf: &Gguf, name: &str) -> Result<Model> {
     let table = Table::of(gguf);
@@ -85,8 +83,8 @@ fn format(gguf: &Gguf) -> Result<String> {
     const GUESSED: u64 = 1024;
     let plain = [(0, "f32"), (1, "f16"), (32, "bf16"), (39, "nvfp4")];
     let id = gguf.metadata.count("general.file_type")?.map(|id| id & !GUESSED);
-    let recipe = |id| Recipe::ALL.iter().find(|(known, _)| *known == id).map(|(_, recipe)| recipe.name());
-    let name = id.and_then(|id| plain.iter().find(|(known, _)| *known == id).map(|(_, name)| *name).or(recipe(id)));
+    let recipe = |id| Recipe::ALL.iter().find(|(number, _)| *number == id).map(|(_, recipe)| recipe.name());
+    let name = id.and_then(|id| plain.iter().find(|(number, _)| *number == id).map(|(_, name)| *name).or(recipe(id)));
     Ok(name.unwrap_or("gguf").to_owned())
 }
 
@@ -111,18 +109,11 @@ fn layout(facts: &Facts, table: &Table) -> TensorLayout {
     }
 }
 
-/// Families that llama.cpp calls alike are told apart by what they have: mixtures in llama, corrected choices in
+/// Families that llama.cpp calls alike are distinguished by what they have: mixtures in llama, corrected choices in
 /// deepseek2. Mistral's files call themselves llama.
 fn family<'a>(metadata: &'a Metadata, table: &Table) -> Result<(&'a str, Family)> {
-    let listed = || {
-        let keys: Vec<&str> = metadata.keys().filter(|key| !key.starts_with("tokenizer.")).take(LISTED_KEYS).collect();
-        if keys.is_empty() { "none".to_owned() } else { keys.join(", ").escape_debug().to_string() }
-    };
     let Some(arch) = metadata.text("general.architecture")? else {
-        return Err(Error::misuse(format!(
-            "general.architecture: is missing, so what the tensors mean is unknown (keys found: {})",
-            listed()
-        )));
+        return Err(Error::misuse("general.architecture: is missing, so what the tensors mean is unknown"));
     };
     let mixture = metadata.is_on(&format!("{arch}.expert_count"));
     let corrected = table.has_in_some_block("exp_probs_b.bias");
@@ -132,15 +123,8 @@ fn family<'a>(metadata: &'a Metadata, table: &Table) -> Result<(&'a str, Family)
         _ => Family::of_gguf(arch).next(),
     };
     family.map(|family| (arch, family)).ok_or_else(|| {
-        let mut supported: Vec<&str> = Family::all().filter_map(|family| family.facts().gguf).collect();
-        supported.sort_unstable();
-        supported.dedup();
-        Error::misuse(format!(
-            "general.architecture: {} is not supported (supported: {}; keys found: {})",
-            quoted(arch),
-            supported.join(", "),
-            listed()
-        ))
+        let remedy = nearest::remedy(arch, Family::all().filter_map(|family| family.facts().gguf), nearest::FAMILIES);
+        Error::misuse(format!("general.architecture: {} is not supported; {remedy}", quoted(arch)))
     })
 }
 
@@ -148,7 +132,7 @@ fn family<'a>(metadata: &'a Metadata, table: &Table) -> Result<(&'a str, Family)
 fn refuse_foreign(keys: &Keys, family: Family) -> Result<()> {
     let Facts { mixture, mixer, caps, .. } = family.facts();
     let latent = matches!(mixer, MixerRule::Latent(_));
-    for (key, what, known) in [
+    for (key, what, supported) in [
         ("expert_count", "a mixture of experts", mixture.is_some()),
         ("attention.kv_lora_rank", "multi-head latent attention", latent),
         ("attention.q_lora_rank", "multi-head latent attention", latent),
@@ -162,7 +146,7 @@ fn refuse_foreign(keys: &Keys, family: Family) -> Result<()> {
         ("attention.indexer.head_count", "sparse attention", false),
         ("embedding_length_per_layer_input", "embeddings of each layer", false),
     ] {
-        if !known && keys.metadata.is_on(&keys.named(key)) {
+        if !supported && keys.metadata.is_on(&keys.named(key)) {
             let named = keys.named(key);
             return Err(Error::misuse(format!("{named}: announces {what}, which is not supported for {}", keys.arch)));
         }

@@ -38,11 +38,11 @@ impl Keys<'_> {
         given.ok_or_else(|| Error::misuse(format!("{}: is missing; the file is no complete model", self.named(key))))
     }
 
-    /// A key that may be missing says what the table says.
+    /// A key that may be missing, and otherwise states what the table has.
     pub(super) fn agrees(&self, key: &str, tensor: &str, found: u64) -> Result<()> {
         match self.count(key)? {
-            Some(told) if told != found => Err(Error::misuse(format!(
-                "{}: is {told}, and {tensor} has {found}; the file contradicts itself",
+            Some(stated) if stated != found => Err(Error::misuse(format!(
+                "{}: is {stated}, and {tensor} has {found}; the file contradicts itself",
                 self.named(key)
             ))),
             _ => Ok(()),

@@ -37,7 +37,7 @@ pub(super) fn layers(blocks: &Blocks) -> Result<Vec<Layer>> {
     Ok(layers)
 }
 
-/// Whether a cap is on: it is a number, and the family's habit where there is none.
+/// Whether a cap is on: it is a number, or, where the key is absent, the family's default.
 pub(super) fn soft_cap(keys: &Keys, key: &str, caps: Caps) -> bool {
     let named = keys.named(key);
     match caps {
@@ -47,7 +47,7 @@ pub(super) fn soft_cap(keys: &Keys, key: &str, caps: Caps) -> bool {
     }
 }
 
-/// What the keys say of each layer.
+/// What the keys state of each layer.
 struct LayerKeys {
     heads: Vec<u64>,
     kv_heads: Vec<u64>,
@@ -91,7 +91,7 @@ fn windows(blocks: &Blocks, stated: Option<u64>) -> Result<(Option<u64>, Vec<boo
             };
             let pattern: Option<Vec<bool>> = array.values.as_ref().and_then(|all| all.iter().map(on).collect());
             pattern.filter(|pattern| pattern.len() as u64 == count).ok_or_else(|| {
-                Error::misuse(format!("{key}: must be a period, or say of each of {count} layers whether it slides"))
+                Error::misuse(format!("{key}: must be a period, or a list of {count} switches, one for each layer"))
             })?
         }
         Some(_) => periodic(keys.required("attention.sliding_window_pattern", limits::LAYERS)?),
@@ -212,7 +212,7 @@ impl Block<'_> {
         })
     }
 
-    /// Files do not say which layers of a SmolLM3 do not rotate: every fourth.
+    /// Files do not state which layers of a SmolLM3 rotate: all but every fourth.
     fn rotary(&self, head_dim: u64) -> Result<u64> {
         match self.facts().rotary {
             RotaryRule::Nothing => Ok(0),

@@ -258,7 +258,7 @@ fn count(value: &Value) -> Option<u64> {
     }
 }
 
-fn wrong(key: &str, wanted: &str, value: &Value) -> Error {
+fn wrong(key: &str, expected: &str, value: &Value) -> Error {
     let found = match value {
         Value::Unsigned(number) => number.to_string(),
         Value::Signed(number) => number.to_string(),
@@ -268,5 +268,5 @@ fn wrong(key: &str, wanted: &str, value: &Value) -> Error {
         Value::LongText(bytes) => format!("a text of {bytes} bytes"),
         Value::Array(array) => format!("an array of {} values", array.len),
     };
-    Error::misuse(format!("{key}: must be {wanted}, is {found}"))
+    Error::misuse(format!("{key}: must be {expected}, is {found}"))
 }

@@ -10,6 +10,7 @@ mod keys;
 mod layers;
 mod metadata;
 mod reader;
+#[cfg(feature = "cli")]
 pub(super) mod split;
 mod table;
 mod tensors;

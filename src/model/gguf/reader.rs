@@ -86,7 +86,7 @@ impl<R: Read + Seek> Head<R> {
         }
     }
 
-    /// `bytes` bytes, which are there: nothing is allocated before that is known.
+    /// `bytes` bytes, once the file is seen to have them: nothing is allocated before.
     fn bytes(&mut self, bytes: u64, what: &str) -> Result<Vec<u8>> {
         self.take(bytes, what)?;
         let mut read = Vec::new();
@@ -100,7 +100,7 @@ impl<R: Read + Seek> Head<R> {
     /// Leaves `bytes` bytes out.
     pub(super) fn skip(&mut self, bytes: u64, what: &str) -> Result<()> {
         self.take(bytes, what)?;
-        // No head is longer than an `i64` can say.
+        // No head is longer than an `i64` can hold.
         self.source.seek_relative(bytes.cast_signed()).map_err(|e| unreadable(what, &e))
     }
 

@@ -29,10 +29,10 @@ pub(crate) fn whole(path: &Path, first: Gguf, parse: impl Fn(&Path) -> Result<Gg
         model.tensors.extend(part.tensors);
     }
     let found = model.tensors.len() as u64;
-    let told = model.metadata.count(TENSORS).map_err(|e| e.within(path.display()))?;
-    if let Some(told) = told.filter(|told| *told != found) {
+    let stated = model.metadata.count(TENSORS).map_err(|e| e.within(path.display()))?;
+    if let Some(stated) = stated.filter(|stated| *stated != found) {
         return Err(Error::misuse(format!(
-            "{}: {TENSORS} is {told}, and the {count} parts have {found} tensors; they are not of one model",
+            "{}: {TENSORS} is {stated}, and the {count} parts have {found} tensors; they are not of one model",
             path.display()
         )));
     }
@@ -41,14 +41,14 @@ pub(crate) fn whole(path: &Path, first: Gguf, parse: impl Fn(&Path) -> Result<Gg
 }
 
 fn check_part(part: &Gguf, number: u64, count: u64) -> Result<()> {
-    for (key, wanted) in [(NUMBER, number), (COUNT, count)] {
+    for (key, expected) in [(NUMBER, number), (COUNT, count)] {
         match part.metadata.count(key)? {
-            Some(told) if told == wanted => {}
-            told => {
-                let told = told.map_or("missing".to_owned(), |told| told.to_string());
+            Some(stated) if stated == expected => {}
+            stated => {
+                let stated = stated.map_or("missing".to_owned(), |stated| stated.to_string());
                 let remedy = if number == 0 { "name the first part" } else { "the parts are not of one model" };
                 return Err(Error::misuse(format!(
-                    "{key}: is {told}, where part {} of {count} has {wanted}; {remedy}",
+                    "{key}: is {stated}, where part {} of {count} has {expected}; {remedy}",
                     number + 1
                 )));
             }

@@ -36,8 +36,8 @@ impl<'a> Table<'a> {
 
     /// Whether any block has a tensor of that name.
     pub(super) fn has_in_some_block(&self, name: &str) -> bool {
-        self.tensors.keys().any(|known| {
-            known.strip_prefix("blk.").and_then(|rest| rest.split_once('.')).is_some_and(|(_, rest)| rest == name)
+        self.tensors.keys().any(|tensor| {
+            tensor.strip_prefix("blk.").and_then(|rest| rest.split_once('.')).is_some_and(|(_, rest)| rest == name)
         })
     }
 
@@ -58,17 +58,17 @@ impl<'a> Table<'a> {
 
     /// Every tensor is one of the model's and has its extent, and the model has no other.
     pub(super) fn holds(mut self, model: &Model, layout: TensorLayout, keys: &Keys) -> Result<()> {
-        for wanted in tensors(&model.shape, model.family(), layout)? {
-            let name = wanted.full();
+        for expected in tensors(&model.shape, model.family(), layout)? {
+            let name = expected.full();
             let Some(found) = self.tensors.remove(name.as_str()) else {
                 return Err(Error::misuse(format!("tensor {name}: is missing; the file is no complete model")));
             };
-            same_extent(&name, found, &wanted, keys)?;
+            same_extent(&name, found, &expected, keys)?;
         }
         match self.tensors.keys().next() {
             None => Ok(()),
             Some(name) => Err(Error::misuse(format!(
-                "tensor {}: is not known of {}, so what it costs is unknown",
+                "tensor {}: is no tensor of {}, so what it costs is unknown",
                 quoted(name),
                 keys.arch
             ))),
@@ -92,31 +92,31 @@ impl<'a> Table<'a> {
     }
 }
 
-fn same_extent(name: &str, found: &Tensor, wanted: &layout::Tensor, keys: &Keys) -> Result<()> {
-    let each = wanted.rows / wanted.stack;
-    let same = match wanted.dimensions {
+fn same_extent(name: &str, found: &Tensor, expected: &layout::Tensor, keys: &Keys) -> Result<()> {
+    let each = expected.rows / expected.stack;
+    let same = match expected.dimensions {
         // Some vectors are written as matrices of one row, or of one for each head.
-        1 => found.elements() == wanted.elements(),
-        _ => found.dims == [wanted.row, each, wanted.stack, 1],
+        1 => found.elements() == expected.elements(),
+        _ => found.dims == [expected.row, each, expected.stack, 1],
     };
     if same {
         return Ok(());
     }
-    let by = origin(wanted, keys);
+    let by = origin(expected, keys);
     let [row, rows, stack, _] = found.dims;
-    Err(Error::misuse(match wanted.dimensions {
+    Err(Error::misuse(match expected.dimensions {
         1 => format!(
             "tensor {name}: has the dimensions {:?}, where by {by} it would have {} elements; the file contradicts itself",
             found.dims,
-            wanted.elements()
+            expected.elements()
         ),
         2 => format!(
             "tensor {name}: is {row} × {rows}, where by {by} it would be {} × {each}; the file contradicts itself",
-            wanted.row
+            expected.row
         ),
         _ => format!(
             "tensor {name}: is {row} × {rows} × {stack}, where by {by} it would be {} × {each} × {}; the file contradicts itself",
-            wanted.row, wanted.stack
+            expected.row, expected.stack
         ),
     }))
 }

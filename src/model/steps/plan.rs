@@ -191,8 +191,8 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         self.push(name, Class::Norm, Op::Bias, Shape::rows(self.rows, row));
     }
 
-    fn norm_if(&mut self, wanted: bool, name: &'static str, kind: Norm) {
-        if wanted {
+    fn norm_if(&mut self, there: bool, name: &'static str, kind: Norm) {
+        if there {
             self.norm(name, kind, self.rows, self.hidden);
         }
     }

@@ -1,18 +1,19 @@
 //! How a quantised checkpoint stores its tensors: one layout, and the modules that it leaves out.
 
-use super::{HALF, TensorOutline, Weights, linear, recipe};
+use super::{HALF, Weights, fitted, recipe};
 use crate::error::Result;
+use crate::model::layout::Tensor;
 use crate::model::tensor_type::TensorType;
 use std::fmt;
 
-/// How a quantised checkpoint stores its tensors, as its configuration says.
+/// How a quantised checkpoint stores its tensors, as its configuration states it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The layout of most matrices.
     pub layout: Weights,
     /// The only modules of a layer that are quantised, where they are listed; else all are.
     pub(in crate::model) only: Vec<Modules>,
-    /// Modules that are stored otherwise; the last one that speaks of a tensor wins.
+    /// Modules that are stored otherwise; the last one that names a tensor wins.
     pub(in crate::model) exceptions: Vec<Exception>,
 }
 
@@ -23,7 +24,7 @@ pub(in crate::model) struct Exception {
     pub(in crate::model) kind: Option<TensorType>,
 }
 
-/// A name such as `model.layers.3.mlp` or `lm_head`: it speaks of every module in whose path it stands.
+/// A name such as `model.layers.3.mlp` or `lm_head`: it names every module in whose path it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::model) struct Modules(Vec<String>);
 
@@ -45,7 +46,7 @@ impl Modules {
         self.0.windows(2).any(|pair| pair[0] == "experts" && pair[1].bytes().all(|byte| byte.is_ascii_digit()))
     }
 
-    fn speak_of(&self, tensor: &TensorOutline) -> bool {
+    fn name_tensor(&self, tensor: &Tensor) -> bool {
         let path = path(tensor);
         let same = |(part, names): (&String, &Vec<String>)| part == "*" || names.iter().any(|name| name == part);
         !self.0.is_empty() && path.windows(self.0.len()).any(|run| self.0.iter().zip(run).all(same))
@@ -63,39 +64,37 @@ impl Checkpoint {
     ///
     /// # Errors
     /// As [`Weights::types`].
-    pub(in crate::model) fn types(&self, model: recipe::Traits, tensors: &[TensorOutline]) -> Result<Vec<TensorType>> {
+    pub(in crate::model) fn types(&self, model: recipe::Traits, tensors: &[Tensor]) -> Result<Vec<TensorType>> {
         let usual = self.layout.types(model, tensors)?;
-        let of = |(tensor, usual): (&TensorOutline, TensorType)| {
-            let exception = self.exceptions.iter().rfind(|exception| exception.modules.speak_of(tensor));
+        let of = |(tensor, usual): (&Tensor, TensorType)| {
+            let exception = self.exceptions.iter().rfind(|exception| exception.modules.name_tensor(tensor));
             match exception {
                 _ if tensor.dimensions < 2 => usual,
                 None if self.leaves_out(tensor) => HALF,
                 Some(Exception { kind: None, .. }) => HALF,
-                Some(Exception { kind: Some(kind), .. }) => {
-                    linear(*kind, &TensorOutline { name: "weight", ..*tensor }, true)
-                }
+                Some(Exception { kind: Some(kind), .. }) => fitted(*kind, tensor),
                 None => usual,
             }
         };
         Ok(tensors.iter().zip(usual).map(of).collect())
     }
 
-    fn leaves_out(&self, tensor: &TensorOutline) -> bool {
-        !self.only.is_empty() && !self.only.iter().any(|modules| modules.speak_of(tensor))
+    fn leaves_out(&self, tensor: &Tensor) -> bool {
+        !self.only.is_empty() && !self.only.iter().any(|modules| modules.name_tensor(tensor))
     }
 
     /// The exceptions that no tensor is one of.
-    pub(in crate::model) fn idle(&self, tensors: &[TensorOutline]) -> impl Iterator<Item = &Modules> {
-        let speaks = |modules: &Modules| tensors.iter().any(|tensor| modules.speak_of(tensor));
-        self.exceptions.iter().map(|exception| &exception.modules).filter(move |modules| !speaks(modules))
+    pub(in crate::model) fn idle(&self, tensors: &[Tensor]) -> impl Iterator<Item = &Modules> {
+        let names = |modules: &Modules| tensors.iter().any(|tensor| modules.name_tensor(tensor));
+        self.exceptions.iter().map(|exception| &exception.modules).filter(move |modules| !names(modules))
     }
 }
 
 /// The path of the module that a tensor belongs to, with the names that each step of it goes by.
-fn path(tensor: &TensorOutline) -> Vec<Vec<String>> {
-    let stem = tensor.name.rsplit_once('.').map_or(tensor.name, |(stem, _)| stem);
+fn path(tensor: &Tensor) -> Vec<Vec<String>> {
+    let stem = tensor.name.rsplit_once('.').map_or(tensor.name.as_str(), |(stem, _)| stem);
     let names = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let modules = MODULES.iter().find(|(known, _)| *known == stem).map_or(stem, |(_, modules)| *modules);
+    let modules = MODULES.iter().find(|(name, _)| *name == stem).map_or(stem, |(_, modules)| *modules);
     let inner = modules.split(" / ").map(names);
     match tensor.block {
         None => inner.collect(),

@@ -6,12 +6,12 @@ pub mod recipe;
 use super::layout::Tensor;
 use super::tensor_type::{Grouped, Scheme, TensorType};
 use crate::error::{Error, Result};
-use recipe::{Matrix, Recipe};
+use recipe::Recipe;
 use roofprobe_kernels::Dtype;
 use std::fmt;
 use std::str::FromStr;
 
-/// How the tensors of a model are stored, where no file of weights tells.
+/// How the tensors of a model are stored, where no file of weights states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Weights {
     /// Every matrix in one type, as GGUF files of that type: norms, biases and routers f32.
@@ -22,31 +22,6 @@ pub enum Weights {
     Linear(TensorType),
     /// A checkpoint whose embedding and head are quantised too; norms, biases and routers have 16 bits.
     LinearAndEmbedding(TensorType),
-}
-
-/// A tensor whose type is asked for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TensorOutline<'a> {
-    /// Its name: within its block, if it is of one.
-    pub(super) name: &'a str,
-    /// Its block.
-    pub(super) block: Option<u64>,
-    /// Elements of a row.
-    pub(super) row: u64,
-    /// Dimensions: 1 for a vector, 3 for a stack of matrices.
-    pub(super) dimensions: usize,
-}
-
-impl TensorOutline<'_> {
-    pub(super) fn of(tensors: &[Tensor]) -> Vec<TensorOutline<'_>> {
-        tensors
-            .iter()
-            .map(|tensor| {
-                let Tensor { name, block, row, dimensions, .. } = tensor;
-                TensorOutline { name, block: *block, row: *row, dimensions: *dimensions }
-            })
-            .collect()
-    }
 }
 
 /// The 16-bit type of what a quantised checkpoint leaves alone.
@@ -88,13 +63,13 @@ impl Weights {
     ///
     /// # Errors
     /// Misuse, naming the tensor, when a row fits no block that is allowed.
-    pub(super) fn types(self, model: recipe::Traits, tensors: &[TensorOutline]) -> Result<Vec<TensorType>> {
+    pub(super) fn types(self, model: recipe::Traits, tensors: &[Tensor]) -> Result<Vec<TensorType>> {
         match self {
             Weights::Every(kind) => tensors.iter().map(|tensor| every(kind, tensor)).collect(),
             Weights::Mixture(recipe) => mixture(recipe, model, tensors),
             // Of models with experts, only these are published so.
             Weights::Linear(kind @ TensorType::Mxfp4) if model.experts > 0 => {
-                let expert = |tensor: &&TensorOutline| tensor.dimensions > 2;
+                let expert = |tensor: &&Tensor| tensor.dimensions > 2;
                 Ok(tensors.iter().map(|t| if expert(&t) { linear(kind, t, false) } else { HALF }).collect())
             }
             Weights::Linear(kind) => Ok(tensors.iter().map(|tensor| linear(kind, tensor, false)).collect()),
@@ -103,42 +78,35 @@ impl Weights {
     }
 }
 
-fn every(kind: TensorType, tensor: &TensorOutline) -> Result<TensorType> {
-    if !recipe::is_quantised(tensor.name, tensor.dimensions) {
+fn every(kind: TensorType, tensor: &Tensor) -> Result<TensorType> {
+    if !recipe::is_quantised(&tensor.name, tensor.dimensions) {
         return Ok(TensorType::F32);
     }
-    recipe::fitting(kind, tensor.name, tensor.row)
+    recipe::fitting(kind, &tensor.name, tensor.row)
 }
 
-fn mixture(recipe: Recipe, model: recipe::Traits, tensors: &[TensorOutline]) -> Result<Vec<TensorType>> {
-    let quantised = |tensor: &&TensorOutline| recipe::is_quantised(tensor.name, tensor.dimensions);
-    let matrices: Vec<Matrix> = tensors
-        .iter()
-        .filter(quantised)
-        .map(|tensor| Matrix {
-            name: tensor.name,
-            block: tensor.block,
-            row: tensor.row,
-            stacked: tensor.dimensions > 2,
-        })
-        .collect();
+fn mixture(recipe: Recipe, model: recipe::Traits, tensors: &[Tensor]) -> Result<Vec<TensorType>> {
+    let converted = |tensor: &Tensor| recipe::is_quantised(&tensor.name, tensor.dimensions);
+    let matrices: Vec<&Tensor> = tensors.iter().filter(|tensor| converted(tensor)).collect();
     let mut types = recipe::types(recipe, model, &matrices)?.into_iter();
-    let kind = |tensor: &TensorOutline| {
-        let converted = recipe::is_quantised(tensor.name, tensor.dimensions);
-        converted.then(|| types.next()).flatten().unwrap_or(TensorType::F32)
-    };
+    let kind = |tensor: &Tensor| converted(tensor).then(|| types.next()).flatten().unwrap_or(TensorType::F32);
     Ok(tensors.iter().map(kind).collect())
 }
 
-fn linear(kind: TensorType, tensor: &TensorOutline, embedding: bool) -> TensorType {
-    let ends = matches!(tensor.name, "token_embd.weight" | "output.weight" | "position_embd.weight");
+fn linear(kind: TensorType, tensor: &Tensor, embedding: bool) -> TensorType {
+    let ends = matches!(tensor.name.as_str(), "token_embd.weight" | "output.weight" | "position_embd.weight");
+    let quantised = recipe::is_quantised(&tensor.name, tensor.dimensions) && (embedding || !ends);
+    if quantised { fitted(kind, tensor) } else { HALF }
+}
+
+/// The type of a quantised matrix: that of all, or 16 bits where its rows are no whole number of groups.
+fn fitted(kind: TensorType, tensor: &Tensor) -> TensorType {
     let divides = |elements: u64| tensor.row.is_multiple_of(elements.max(1));
     let fits = match kind {
         TensorType::Grouped(Grouped { scheme: Scheme::Mlx | Scheme::Nvfp4, group, .. }) => divides(u64::from(group)),
         kind => kind.block().is_none_or(|block| divides(block.elements)),
     };
-    let wanted = recipe::is_quantised(tensor.name, tensor.dimensions) && (embedding || !ends);
-    if wanted && fits { kind } else { HALF }
+    if fits { kind } else { HALF }
 }
 
 impl From<TensorType> for Weights {
@@ -217,7 +185,7 @@ fn checkpoint(word: &str) -> Option<Weights> {
         Some(found) => (*found, ""),
         None => {
             let (name, rest) = word.split_once('-').filter(|(_, rest)| !rest.is_empty())?;
-            (*CHECKPOINTS.iter().take(3).find(|(known, ..)| *known == name)?, rest)
+            (*CHECKPOINTS.iter().take(3).find(|(word, ..)| *word == name)?, rest)
         }
     };
     let mut layout = Grouped { scheme, bits, group };

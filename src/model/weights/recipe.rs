@@ -6,6 +6,7 @@
 //! bytes as `q4_0`).
 
 use crate::error::{Error, Result};
+use crate::model::layout::Tensor;
 use crate::model::tensor_type::TensorType;
 use std::fmt;
 
@@ -105,7 +106,7 @@ impl fmt::Display for Recipe {
     }
 }
 
-/// What a tensor is for. llama-quantize tells it by the name.
+/// What a tensor is for, which llama-quantize reads from its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Output,
@@ -157,19 +158,6 @@ pub fn is_quantised(name: &str, dimensions: usize) -> bool {
     dimensions >= 2 && name.ends_with("weight") && !KEPT.iter().any(|word| name.contains(word))
 }
 
-/// A matrix, or a stack of experts' matrices, that is to be quantised.
-#[derive(Clone, Copy, Debug)]
-pub struct Matrix<'a> {
-    /// Its name: within its block, if it is of one.
-    pub name: &'a str,
-    /// Its block.
-    pub block: Option<u64>,
-    /// Elements of a row.
-    pub row: u64,
-    /// Whether it is a stack.
-    pub stacked: bool,
-}
-
 /// What the rules look at beside the tensor.
 #[derive(Clone, Copy, Debug)]
 pub struct Traits {
@@ -187,12 +175,12 @@ pub struct Traits {
 
 /// Tensors of a role that were seen, and how many there are.
 #[derive(Default)]
-struct Turn {
+struct Position {
     at: u64,
     of: u64,
 }
 
-impl Turn {
+impl Position {
     /// In the first `1/parts` of the layers.
     fn early(&self, parts: u64) -> bool {
         self.at < self.of / parts
@@ -213,15 +201,15 @@ impl Turn {
 ///
 /// # Errors
 /// Misuse when a row fits no block that the rules allow.
-pub fn types(recipe: Recipe, model: Traits, matrices: &[Matrix]) -> Result<Vec<TensorType>> {
-    let tied = !matrices.iter().any(|matrix| Role::of(matrix.name) == Role::Output);
-    let values = matrices.iter().filter(|matrix| Role::of(matrix.name) == Role::Value).count() as u64;
+pub(super) fn types(recipe: Recipe, model: Traits, matrices: &[&Tensor]) -> Result<Vec<TensorType>> {
+    let tied = !matrices.iter().any(|matrix| Role::of(&matrix.name) == Role::Output);
+    let values = matrices.iter().filter(|matrix| Role::of(&matrix.name) == Role::Value).count() as u64;
     let [mut value, mut down, mut gate, mut up] =
-        [values, model.layers, model.layers, model.layers].map(|of| Turn { at: 0, of });
+        [values, model.layers, model.layers, model.layers].map(|of| Position { at: 0, of });
     let mut types = Vec::new();
     for matrix in matrices {
-        let role = Role::of(matrix.name);
-        let turn = match role {
+        let role = Role::of(&matrix.name);
+        let position = match role {
             Role::Value => Some(&mut value),
             Role::Down => Some(&mut down),
             Role::Gate => Some(&mut gate),
@@ -229,24 +217,21 @@ pub fn types(recipe: Recipe, model: Traits, matrices: &[Matrix]) -> Result<Vec<T
             _ => None,
         };
         // With experts, the block's number counts, not how many came before.
-        let now = match (&turn, role, matrix.block) {
-            (Some(turn), Role::Down | Role::Gate | Role::Up, Some(block)) if model.experts > 1 && !two_bits(recipe) => {
-                Turn { at: block, of: turn.of }
+        let now = match (&position, role, matrix.block) {
+            (Some(position), Role::Down | Role::Gate | Role::Up, Some(block))
+                if model.experts > 1 && !two_bits(recipe) =>
+            {
+                Position { at: block, of: position.of }
             }
-            (Some(turn), ..) => Turn { at: turn.at, of: turn.of },
-            (None, ..) => Turn::default(),
+            (Some(position), ..) => Position { at: position.at, of: position.of },
+            (None, ..) => Position::default(),
         };
-        if let Some(turn) = turn {
-            turn.at += 1;
+        if let Some(position) = position {
+            position.at += 1;
         }
-        let wanted = match role {
-            _ if recipe == Recipe::Mxfp4Moe => {
-                if matrix.stacked {
-                    TensorType::Mxfp4
-                } else {
-                    TensorType::Q8_0
-                }
-            }
+        let best = match role {
+            _ if recipe == Recipe::Mxfp4Moe && matrix.dimensions > 2 => TensorType::Mxfp4,
+            _ if recipe == Recipe::Mxfp4Moe => TensorType::Q8_0,
             Role::Output => output(recipe, model, matrix.row),
             Role::Embedding if tied => output(recipe, model, matrix.row),
             Role::Embedding => embedding(recipe),
@@ -255,7 +240,7 @@ pub fn types(recipe: Recipe, model: Traits, matrices: &[Matrix]) -> Result<Vec<T
             Role::Down => down_type(recipe, model, &now),
             _ => other(recipe, model, role, &now),
         };
-        types.push(fitting(wanted, matrix.name, matrix.row)?);
+        types.push(fitting(best, &matrix.name, matrix.row)?);
     }
     Ok(types)
 }
@@ -287,14 +272,14 @@ fn embedding(recipe: Recipe) -> TensorType {
     }
 }
 
-fn low(recipe: Recipe, model: Traits, role: Role, turn: &Turn) -> TensorType {
+fn low(recipe: Recipe, model: Traits, role: Role, position: &Position) -> TensorType {
     let better = matches!(recipe, Recipe::Iq2S | Recipe::Iq2M);
     let step_up = if better { TensorType::Iq3S } else { TensorType::Q2K };
     match role {
         Role::Value if model.group >= 4 || model.experts >= 4 => TensorType::Q4K,
         Role::Value => step_up,
         Role::Key if model.experts == 8 => TensorType::Q4K,
-        Role::Down if turn.early(8) => step_up,
+        Role::Down if position.early(8) => step_up,
         Role::AttentionOutput if model.experts == 8 => TensorType::Q5K,
         Role::AttentionOutput if matches!(recipe, Recipe::Iq1S | Recipe::Iq1M) => TensorType::Iq2Xxs,
         Role::AttentionOutput if better => TensorType::Iq3S,
@@ -302,37 +287,22 @@ fn low(recipe: Recipe, model: Traits, role: Role, turn: &Turn) -> TensorType {
     }
 }
 
-fn value_type(recipe: Recipe, model: Traits, turn: &Turn) -> TensorType {
+fn value_type(recipe: Recipe, model: Traits, position: &Position) -> TensorType {
     use TensorType::{Iq3S, Q3K, Q4K, Q5K, Q6K, Q8_0};
     let grouped = model.group >= 4;
     let kind = match recipe {
-        Recipe::Q2K => {
-            if grouped {
-                Q4K
-            } else {
-                Q3K
-            }
-        }
-        Recipe::Iq3Xxs => {
-            if grouped {
-                Q4K
-            } else {
-                Iq3S
-            }
-        }
+        Recipe::Q2K if grouped => Q4K,
+        Recipe::Q2K => Q3K,
+        Recipe::Iq3Xxs if grouped => Q4K,
+        Recipe::Iq3Xxs => Iq3S,
         Recipe::Q2KS | Recipe::Iq3Xs | Recipe::Iq3S if grouped => Q4K,
         Recipe::Iq3M => Q4K,
-        Recipe::Q3KM => {
-            if turn.at < 2 {
-                Q5K
-            } else {
-                Q4K
-            }
-        }
+        Recipe::Q3KM if position.at < 2 => Q5K,
+        Recipe::Q3KM => Q4K,
         Recipe::Q3KL => Q5K,
         Recipe::Iq4Nl | Recipe::Iq4Xs if grouped => Q5K,
-        Recipe::Q4KM | Recipe::Q5KM if turn.more_bits() => Q6K,
-        Recipe::Q4KS if turn.at < 4 => Q5K,
+        Recipe::Q4KM | Recipe::Q5KM if position.more_bits() => Q6K,
+        Recipe::Q4KS if position.at < 4 => Q5K,
         _ => recipe.main(),
     };
     match kind {
@@ -342,57 +312,37 @@ fn value_type(recipe: Recipe, model: Traits, turn: &Turn) -> TensorType {
     }
 }
 
-fn down_type(recipe: Recipe, model: Traits, turn: &Turn) -> TensorType {
+fn down_type(recipe: Recipe, model: Traits, position: &Position) -> TensorType {
     use TensorType::{Q3K, Q4K, Q5K, Q6K};
     let Traits { falcon, experts, .. } = model;
     match recipe {
         Recipe::Q2K => Q3K,
-        Recipe::Q2KS if turn.early(8) => Q4K,
-        Recipe::Iq3Xxs => {
-            if turn.early(8) {
-                Q4K
-            } else {
-                Q3K
-            }
-        }
-        Recipe::Q3KM if turn.early(16) => Q5K,
-        Recipe::Q3KM => {
-            if !falcon || turn.more_bits() {
-                Q4K
-            } else {
-                Q3K
-            }
-        }
-        Recipe::Iq3M if turn.early(8) || (experts == 8 && turn.more_bits()) => Q4K,
-        Recipe::Q3KL => {
-            if falcon {
-                Q4K
-            } else {
-                Q5K
-            }
-        }
-        Recipe::Q4KM if falcon && !turn.early(16) => {
-            if turn.more_bits() {
-                Q5K
-            } else {
-                Q4K
-            }
-        }
-        Recipe::Q4KM if falcon || turn.more_bits() => Q6K,
-        Recipe::Iq4Nl | Recipe::Iq4Xs if turn.early(8) => Q5K,
-        Recipe::Q5KM if turn.more_bits() => Q6K,
-        Recipe::Q4KS if !falcon && turn.early(8) => Q5K,
+        Recipe::Q2KS if position.early(8) => Q4K,
+        Recipe::Iq3Xxs if position.early(8) => Q4K,
+        Recipe::Iq3Xxs => Q3K,
+        Recipe::Q3KM if position.early(16) => Q5K,
+        Recipe::Q3KM if !falcon || position.more_bits() => Q4K,
+        Recipe::Q3KM => Q3K,
+        Recipe::Iq3M if position.early(8) || (experts == 8 && position.more_bits()) => Q4K,
+        Recipe::Q3KL if falcon => Q4K,
+        Recipe::Q3KL => Q5K,
+        Recipe::Q4KM if falcon && !position.early(16) && position.more_bits() => Q5K,
+        Recipe::Q4KM if falcon && !position.early(16) => Q4K,
+        Recipe::Q4KM if falcon || position.more_bits() => Q6K,
+        Recipe::Iq4Nl | Recipe::Iq4Xs if position.early(8) => Q5K,
+        Recipe::Q5KM if position.more_bits() => Q6K,
+        Recipe::Q4KS if !falcon && position.early(8) => Q5K,
         _ => recipe.main(),
     }
 }
 
-fn other(recipe: Recipe, model: Traits, role: Role, turn: &Turn) -> TensorType {
+fn other(recipe: Recipe, model: Traits, role: Role, position: &Position) -> TensorType {
     use TensorType::{Iq2S, Iq3S, Iq3Xxs, Q3K, Q4K, Q5K, Q8_0};
     match (role, recipe) {
         (Role::Key, _) if model.experts == 8 => Q8_0,
         (Role::Key | Role::Query, Recipe::Iq3Xs) => Iq3Xxs,
         (Role::Key | Role::Query, Recipe::Iq3Xxs) => Iq2S,
-        (Role::Gate | Role::Up, Recipe::Iq3Xs) if turn.middle() => Iq3Xxs,
+        (Role::Gate | Role::Up, Recipe::Iq3Xs) if position.middle() => Iq3Xxs,
         (Role::AttentionOutput, Recipe::Q3KL) if model.falcon => Q4K,
         (Role::AttentionOutput, _) if model.falcon => recipe.main(),
         (Role::AttentionOutput, _) if model.experts == 8 => match recipe {
@@ -417,14 +367,14 @@ fn other(recipe: Recipe, model: Traits, role: Role, turn: &Turn) -> TensorType {
     }
 }
 
-/// The wanted type, or the one that takes its place where rows are no whole number of its blocks.
-pub(super) fn fitting(wanted: TensorType, name: &str, row: u64) -> Result<TensorType> {
+/// The best type, or the one that takes its place where rows are no whole number of its blocks.
+pub(super) fn fitting(best: TensorType, name: &str, row: u64) -> Result<TensorType> {
     let fits = |kind: TensorType| kind.block().is_some_and(|block| row.is_multiple_of(block.elements));
-    if fits(wanted) {
-        return Ok(wanted);
+    if fits(best) {
+        return Ok(best);
     }
     use TensorType as T;
-    let instead = match wanted {
+    let instead = match best {
         T::Iq1S | T::Iq1M | T::Iq2Xxs | T::Iq2Xs | T::Iq2S | T::Iq3Xxs | T::Iq3S | T::Iq4Xs => T::Iq4Nl,
         T::Q2_0 | T::Q2K | T::Q3K | T::Tq1_0 | T::Tq2_0 => T::Q4_0,
         T::Q4K => T::Q5_0,
@@ -433,7 +383,7 @@ pub(super) fn fitting(wanted: TensorType, name: &str, row: u64) -> Result<Tensor
         T::Q4_0 | T::Q4_1 | T::Q5_0 | T::Q5_1 | T::Q8_0 | T::Iq4Nl => T::F16,
         _ => {
             return Err(Error::misuse(format!(
-                "--weights: rows of {} elements ({}) are no whole number of {wanted} blocks, and llama-quantize has nothing instead; choose another",
+                "--weights: rows of {} elements ({}) are no whole number of {best} blocks, and llama-quantize has nothing instead; choose another",
                 row, name
             )));
         }

@@ -2,8 +2,8 @@
 
 use super::is_quick;
 use crate::probe::attention::{self, Heads, KV_HEADS, layer_bytes};
-use crate::probe::{Known, Question, Turn};
-use crate::profile::{CeilingId, Effort, GpuClass, GpuInfo, Layout, Reduction, Status, Variant};
+use crate::probe::{PlanInputs, Question, Schedule};
+use crate::profile::{AccessLayout, CeilingId, Effort, GpuAttention, GpuClass, GpuInfo, Reduction, Status};
 use roofprobe_kernels::{Dtype, Op};
 
 /// Cached tokens: tens of microseconds of reading on the fastest. Where the processor plays the GPU, fewer: it takes milliseconds for each thousand.
@@ -22,22 +22,22 @@ const QUICK: usize = 2;
 const VECTORS: [u32; 3] = [8, 16, 32];
 
 /// `attention.f16.decode`, its corners, and `attention.f16.prefill`, which no shader does.
-pub(super) fn questions(known: Known) -> Vec<Question> {
-    let Some(gpu) = &known.machine.device.gpu else { return Vec::new() };
+pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
+    let Some(gpu) = &inputs.machine.device.gpu else { return Vec::new() };
     // A quick look has few rounds, and asks for one size.
-    let turn = |heads| if is_quick(known) { Turn::EveryRound } else { attention::turn(heads) };
-    let ask = |id, heads| Question { turn: turn(heads), ..question(known, gpu, id, heads) };
+    let schedule = |heads| if is_quick(inputs) { Schedule::EveryRound } else { attention::schedule(heads) };
+    let ask = |id, heads| Question { schedule: schedule(heads), ..question(inputs, gpu, id, heads) };
     let none = "there is no WGSL prefill attention yet";
     let prefill = Question::unasked(attention::prefill(), Status::Unsupported, none);
-    attention::decodes(known.effort, ask).into_iter().chain([prefill]).collect()
+    attention::decodes(inputs.effort, ask).into_iter().chain([prefill]).collect()
 }
 
-fn question(known: Known, gpu: &GpuInfo, id: CeilingId, (group, head_dim): Heads) -> Question {
+fn question(inputs: PlanInputs, gpu: &GpuInfo, id: CeilingId, (group, head_dim): Heads) -> Question {
     let software = gpu.class == GpuClass::Software;
     let (context, bytes) =
         if software { (SOFTWARE_CONTEXT, SOFTWARE_BYTES) } else { (HARDWARE_CONTEXT, HARDWARE_BYTES) };
     let layer = layer_bytes(head_dim, context);
-    let memory = known.machine.environment.memory_available_bytes;
+    let memory = inputs.machine.environment.memory_available_bytes;
     let copies = bytes.min(memory / MEMORY_SHARE) / layer;
     let short = if copies < COPIES_MIN {
         Some(format!("too little memory: {COPIES_MIN} caches of {} MiB do not fit", layer >> 20))
@@ -51,20 +51,19 @@ fn question(known: Known, gpu: &GpuInfo, id: CeilingId, (group, head_dim): Heads
         return Question::unasked(id, Status::Skipped, reason);
     }
     let subgroup = gpu.subgroup_min.filter(|_| gpu.features.iter().any(|feature| feature == "subgroups"));
-    let most = if known.effort == Effort::Quick { QUICK } else { usize::MAX };
-    let variant = |way: Way| Variant {
-        m: Some(1),
-        heads: Some(group * KV_HEADS),
-        kv_heads: Some(KV_HEADS),
-        head_dim: Some(head_dim),
-        context: Some(context),
-        copies: Some(copies as u32),
-        layout: Some(way.layout),
-        reduction: Some(if way.layout == Layout::Strided { Reduction::Subgroup } else { Reduction::Workgroup }),
-        vector: Some(way.vector),
-        workgroup_size: Some(way.size),
-        workgroups: Some(way.groups),
-        ..Variant::default()
+    let most = if inputs.effort == Effort::Quick { QUICK } else { usize::MAX };
+    let variant = |way: Way| GpuAttention {
+        m: 1,
+        heads: group * KV_HEADS,
+        kv_heads: KV_HEADS,
+        head_dim,
+        context,
+        copies: copies as u32,
+        layout: way.layout,
+        reduction: if way.layout == AccessLayout::Strided { Reduction::Subgroup } else { Reduction::Workgroup },
+        vector: way.vector,
+        workgroup_size: way.size,
+        workgroups: way.groups,
     };
     let variants = ways(software, subgroup, head_dim).into_iter().take(most).map(variant);
     Question::of(id, Op::Attention, Dtype::F16, variants)
@@ -73,7 +72,7 @@ fn question(known: Known, gpu: &GpuInfo, id: CeilingId, (group, head_dim): Heads
 /// One way to read the cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Way {
-    layout: Layout,
+    layout: AccessLayout,
     vector: u32,
     size: u32,
     groups: u32,
@@ -83,8 +82,8 @@ struct Way {
 fn ways(software: bool, subgroup: Option<u32>, head_dim: u64) -> Vec<Way> {
     let holds = |vector: &u32| subgroup.is_some_and(|size| head_dim as u32 / vector <= size);
     let vector = VECTORS.into_iter().find(holds);
-    let strided = |size, groups| vector.map(|vector| Way { layout: Layout::Strided, vector, size, groups });
-    let blocked = |size, groups| Some(Way { layout: Layout::Contiguous, vector: VECTORS[0], size, groups });
+    let strided = |size, groups| vector.map(|vector| Way { layout: AccessLayout::Strided, vector, size, groups });
+    let blocked = |size, groups| Some(Way { layout: AccessLayout::Contiguous, vector: VECTORS[0], size, groups });
     let ways = if software {
         [strided(16, 64), blocked(64, 64), strided(64, 64), blocked(16, 16)]
     } else {
@@ -102,12 +101,13 @@ mod tests {
         for (subgroup, head_dim, vector) in
             [(Some(32), 128, 8), (Some(8), 128, 16), (Some(4), 128, 32), (Some(4), 64, 16)]
         {
-            let strided = ways(true, subgroup, head_dim).into_iter().find(|way| way.layout == Layout::Strided).unwrap();
+            let strided =
+                ways(true, subgroup, head_dim).into_iter().find(|way| way.layout == AccessLayout::Strided).unwrap();
             assert_eq!(strided.vector, vector);
         }
         for subgroup in [None, Some(2)] {
             let ways = ways(false, subgroup, 128);
-            assert!(!ways.is_empty() && ways.iter().all(|way| way.layout == Layout::Contiguous));
+            assert!(!ways.is_empty() && ways.iter().all(|way| way.layout == AccessLayout::Contiguous));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Compute peaks of a GPU: multiply-accumulate chains in registers, of scalars, of vectors and of matrices.
 
-use crate::probe::{Known, Question};
-use crate::profile::{CeilingId, Effort, GpuClass, GpuInfo, Means, Status, Variant};
+use crate::probe::{PlanInputs, Question};
+use crate::profile::{CeilingId, Effort, GpuChain, GpuClass, GpuInfo, MatrixChain, Means, Status, Tile};
 use roofprobe_kernels::{Dtype, Op};
 
 /// Invocations in flight: workgroups, and of how many. Hardware hides latencies by numbers.
@@ -27,47 +27,41 @@ const I8: [(u32, u32); 3] = [(1, 12), (1, 8), (1, 16)];
 const TILES: [u32; 3] = [4, 8, 2];
 
 /// `compute.f32`, `compute.f16`, `compute.i8`, `compute.f16.coopmat`, and that there is no more.
-pub(super) fn questions(known: Known) -> Vec<Question> {
+pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     let none = |dtype: Dtype| {
         let reason = format!("shaders (WGSL) have no {dtype} arithmetic");
         Question::unasked(CeilingId::compute(dtype, Means::Best), Status::Unsupported, reason)
     };
-    let Some(gpu) = &known.machine.device.gpu else { return Vec::new() };
+    let Some(gpu) = &inputs.machine.device.gpu else { return Vec::new() };
     let software = gpu.class == GpuClass::Software;
     let pick = |hardware: &'static [(u32, u32)], other: &'static [(u32, u32)]| if software { other } else { hardware };
-    let mut f16 = chains(known, Dtype::F16, software, pick(&HARDWARE_F16, &SOFTWARE_F16));
+    let mut f16 = chains(inputs, Dtype::F16, software, pick(&HARDWARE_F16, &SOFTWARE_F16));
     if !gpu.features.iter().any(|feature| feature == "f16") {
         f16.candidates.clear();
         f16.otherwise = (Status::Unsupported, "this GPU computes no f16 in shaders".to_owned());
     }
     vec![
         none(Dtype::F64),
-        chains(known, Dtype::F32, software, pick(&HARDWARE_F32, &SOFTWARE_F32)),
+        chains(inputs, Dtype::F32, software, pick(&HARDWARE_F32, &SOFTWARE_F32)),
         f16,
         none(Dtype::Bf16),
-        chains(known, Dtype::I8, software, &I8),
-        matrices(known, gpu, software),
+        chains(inputs, Dtype::I8, software, &I8),
+        matrices(inputs, gpu, software),
     ]
 }
 
-fn chains(known: Known, dtype: Dtype, software: bool, ways: &[(u32, u32)]) -> Question {
+fn chains(inputs: PlanInputs, dtype: Dtype, software: bool, ways: &[(u32, u32)]) -> Question {
     let (groups, size) = if software { SOFTWARE } else { HARDWARE };
-    let way = |&(vector, chains): &(u32, u32)| Variant {
-        vector: Some(vector),
-        chains: Some(chains),
-        workgroup_size: Some(size),
-        workgroups: Some(groups),
-        ..Variant::default()
-    };
-    let variants = ways.iter().map(way).take(candidates_max(known));
+    let way = |&(vector, chains): &(u32, u32)| GpuChain { vector, chains, workgroup_size: size, workgroups: groups };
+    let variants = ways.iter().map(way).take(candidates_max(inputs));
     Question::of(CeilingId::compute(dtype, Means::Best), Op::Chain, dtype, variants)
 }
 
 /// Of every listed shape of f16 factors and f32 sums that there is a shader for.
-fn matrices(known: Known, gpu: &GpuInfo, software: bool) -> Question {
+fn matrices(inputs: PlanInputs, gpu: &GpuInfo, software: bool) -> Question {
     let id = CeilingId::compute(Dtype::F16, Means::CooperativeMatrix);
-    let listed = |tile: &&str| gpu.cooperative_matrices.contains(&format!("{tile} f16 f32"));
-    let tiles: Vec<&str> = ["16x16x16", "8x8x8"].into_iter().filter(listed).collect();
+    let listed = |tile: &Tile| gpu.cooperative_matrices.contains(&format!("{tile} f16 f32"));
+    let tiles: Vec<Tile> = [16, 8].map(Tile::cube).into_iter().filter(listed).collect();
     if tiles.is_empty() {
         let reason = "this GPU lists no cooperative matrices of 16x16x16 or 8x8x8 f16 f32";
         return Question::unasked(id, Status::Unsupported, reason);
@@ -75,18 +69,12 @@ fn matrices(known: Known, gpu: &GpuInfo, software: bool) -> Question {
     let (groups, subgroups) = if software { SOFTWARE_TILES } else { HARDWARE_TILES };
     let size = gpu.subgroup_max.unwrap_or(32) * subgroups;
     let ways = TILES.iter().flat_map(|&chains| tiles.iter().map(move |tile| (chains, tile)));
-    let way = |(chains, tile): (u32, &&str)| Variant {
-        tile: Some((*tile).to_owned()),
-        chains: Some(chains),
-        workgroup_size: Some(size),
-        workgroups: Some(groups),
-        ..Variant::default()
-    };
-    Question::of(id, Op::Chain, Dtype::F16, ways.map(way).take(candidates_max(known)))
+    let way = |(chains, &tile): (u32, &Tile)| MatrixChain { tile, chains, workgroup_size: size, workgroups: groups };
+    Question::of(id, Op::Chain, Dtype::F16, ways.map(way).take(candidates_max(inputs)))
 }
 
-fn candidates_max(known: Known) -> usize {
-    if known.effort == Effort::Quick { QUICK } else { usize::MAX }
+fn candidates_max(inputs: PlanInputs) -> usize {
+    if inputs.effort == Effort::Quick { QUICK } else { usize::MAX }
 }
 
 #[cfg(test)]
@@ -120,15 +108,15 @@ mod tests {
     #[test]
     fn what_a_gpu_lacks_is_asked_and_has_a_reason() {
         let poor = gpu(&[], &["8x8x8 f16 f16"]);
-        let known = Known { machine: &poor, curves: &[], effort: Effort::Standard };
-        for question in questions(known) {
+        let inputs = PlanInputs { machine: &poor, curves: &[], effort: Effort::Standard };
+        for question in questions(inputs) {
             let can = ["compute.f32", "compute.i8"].contains(&question.id.as_str());
             assert_eq!(question.candidates.is_empty(), !can, "{}", question.id);
             assert_eq!(question.otherwise.0, Status::Unsupported);
         }
         let rich = gpu(&["f16"], &["8x8x8 f16 f32"]);
         for effort in [Effort::Quick, Effort::Standard] {
-            let asked = questions(Known { machine: &rich, curves: &[], effort });
+            let asked = questions(PlanInputs { machine: &rich, curves: &[], effort });
             let possible: Vec<_> = asked.iter().filter(|question| !question.candidates.is_empty()).collect();
             assert_eq!(possible.len(), 4);
             assert!(effort != Effort::Quick || possible.iter().all(|question| question.candidates.len() <= 2));

@@ -3,8 +3,8 @@
 use super::{is_quick, is_software, limits};
 use crate::probe::matmul::{self, K, MANY_TOKENS, N_MANY};
 use crate::probe::memory::{self, CACHE_MULTIPLE_MIN};
-use crate::probe::{Known, Question, Turn};
-use crate::profile::{CeilingId, Effort, Layout, Reduction, Status, Variant};
+use crate::probe::{PlanInputs, Question, Schedule};
+use crate::profile::{AccessLayout, CeilingId, Effort, GpuMatmul, Reduction, Status, Tile};
 use roofprobe_kernels::{Dtype, Op};
 
 /// So many are few for a tile: a matrix of weights has to be read for them all the same.
@@ -28,24 +28,27 @@ const CANDIDATES_SOFTWARE: usize = 4;
 const CANDIDATES_QUICK: usize = 2;
 
 /// `matmul.<weights>.m<tokens>`.
-pub(super) fn questions(known: Known) -> Vec<Question> {
+pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     // A quick look has few rounds, and each is a process of its own with its own luck.
-    let turn = |weights| if is_quick(known) { Turn::EveryRound } else { matmul::turn(weights) };
-    matmul::for_each(known.effort, |weights, m| Question { turn: turn(weights), ..question(known, weights, m) })
+    let schedule = |weights| if is_quick(inputs) { Schedule::EveryRound } else { matmul::schedule(weights) };
+    matmul::for_each(inputs.effort, |weights, m| Question {
+        schedule: schedule(weights),
+        ..question(inputs, weights, m)
+    })
 }
 
-fn question(known: Known, weights: Dtype, m: u64) -> Question {
+fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
     let id = CeilingId::matmul(weights, m);
     if matches!(weights, Dtype::Bf16 | Dtype::I8 | Dtype::Q6K) {
         let reason = format!("there is no WGSL matmul of {weights} weights yet");
         return Question::unasked(id, Status::Unsupported, reason);
     }
-    let Extents { n, k, copies } = match extents(known, weights, m) {
+    let Extents { n, k, copies } = match extents(inputs, weights, m) {
         Ok(extents) => extents,
         Err(reason) => return Question::unasked(id, Status::Skipped, reason),
     };
-    let sized = |way| Variant { m: Some(m), n: Some(n), k: Some(k), copies: Some(copies), ..way };
-    Question::of(id, Op::Matmul, weights, ways(known, m).into_iter().map(sized))
+    let sized = |way| GpuMatmul { m, n, k, copies, ..way };
+    Question::of(id, Op::Matmul, weights, ways(inputs, m).into_iter().map(sized))
 }
 
 /// Rows of weights of that many bytes, a whole number of all tiles.
@@ -62,9 +65,9 @@ struct Extents {
 }
 
 /// The extents of the weights; or why there is not enough memory for them.
-fn extents(known: Known, weights: Dtype, m: u64) -> Result<Extents, String> {
+fn extents(inputs: PlanInputs, weights: Dtype, m: u64) -> Result<Extents, String> {
     let few = m < MANY_TOKENS;
-    let software = is_software(known.machine);
+    let software = is_software(inputs.machine);
     let (mut n, k) = match (software, few) {
         (true, true) => (N_FEW_SOFTWARE, K_SOFTWARE),
         (true, false) => (SQUARE_MANY, SQUARE_MANY),
@@ -73,38 +76,38 @@ fn extents(known: Known, weights: Dtype, m: u64) -> Result<Extents, String> {
     };
     let bytes = |n: u64| weights.bytes(u128::from(n * k)).and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
     // One matrix is one binding.
-    while bytes(n) + BINDING_SLACK > limits(known.machine).binding_bytes && n.is_multiple_of(2) {
+    while bytes(n) + BINDING_SLACK > limits(inputs.machine).binding_bytes && n.is_multiple_of(2) {
         n /= 2;
     }
     let least = match (software, few) {
         (true, true) => BYTES_FEW,
         (true, false) => BYTES_MANY,
-        (false, _) => memory::last_cache_bytes(known).saturating_mul(CACHE_MULTIPLE_MIN),
+        (false, _) => memory::last_cache_bytes(inputs).saturating_mul(CACHE_MULTIPLE_MIN),
     };
     // Twice the least where there is room, so that what a cache keeps is lost in the noise.
-    let copies = memory::copies(known.machine, "weights", bytes(n), least, if software { 1 } else { 2 })?;
+    let copies = memory::copies(inputs.machine, "weights", bytes(n), least, if software { 1 } else { 2 })?;
     Ok(Extents { n, k, copies })
 }
 
 /// The ways to do it, the expected winner of the adapter's class first.
-fn ways(known: Known, m: u64) -> Vec<Variant> {
-    let software = is_software(known.machine);
+fn ways(inputs: PlanInputs, m: u64) -> Vec<GpuMatmul> {
+    let software = is_software(inputs.machine);
     let (own, other) = match (software, m < MANY_TOKENS) {
-        (true, true) => (alone(m), together(known, m)),
+        (true, true) => (alone(m), together(inputs, m)),
         (true, false) => (unstaged(m), staged(m)),
-        (false, true) => (together(known, m), alone(m)),
+        (false, true) => (together(inputs, m), alone(m)),
         (false, false) => {
             let mut own = staged(m);
             // For so few tokens a workgroup may still fare better with whole rows of weights.
             if m <= FEW_FOR_TILES {
-                own.insert(1, strided(known, 64, 8, 1));
+                own.insert(1, strided(inputs, 64, 8, 1));
             }
             (own, unstaged(m))
         }
     };
-    let limits = limits(known.machine);
-    let fits = |variant: &Variant| variant.workgroup_size.is_some_and(|size| size <= limits.workgroup_invocations);
-    let quick = is_quick(known);
+    let limits = limits(inputs.machine);
+    let fits = |way: &GpuMatmul| way.workgroup_size <= limits.workgroup_invocations;
+    let quick = is_quick(inputs);
     let most = match (quick, software) {
         (true, _) => CANDIDATES_QUICK,
         (false, true) => CANDIDATES_SOFTWARE,
@@ -117,14 +120,14 @@ fn ways(known: Known, m: u64) -> Vec<Variant> {
         .filter(fits)
         .take(most)
         .chain(other.into_iter().filter(fits).take(others))
-        .chain((known.effort == Effort::Thorough && m >= MANY_TOKENS).then_some(naive))
+        .chain((inputs.effort == Effort::Thorough && m >= MANY_TOKENS).then_some(naive))
         .collect()
 }
 
 /// One invocation for whole rows of weights. Several rows spare reads of the tokens.
-fn alone(m: u64) -> Vec<Variant> {
-    let way = |size, columns| Variant {
-        layout: Some(Layout::Contiguous),
+fn alone(m: u64) -> Vec<GpuMatmul> {
+    let way = |size, columns| GpuMatmul {
+        layout: Some(AccessLayout::Contiguous),
         reduction: Some(Reduction::Invocation),
         ..tile(m, columns, size)
     };
@@ -132,23 +135,23 @@ fn alone(m: u64) -> Vec<Variant> {
 }
 
 /// A workgroup for each row of weights, or for a few.
-fn together(known: Known, m: u64) -> Vec<Variant> {
-    [(64, 2), (32, 1), (128, 1), (256, 1), (32, 4)].map(|(size, columns)| strided(known, size, m, columns)).into()
+fn together(inputs: PlanInputs, m: u64) -> Vec<GpuMatmul> {
+    [(64, 2), (32, 1), (128, 1), (256, 1), (32, 4)].map(|(size, columns)| strided(inputs, size, m, columns)).into()
 }
 
-fn strided(known: Known, size: u32, rows: u64, columns: u64) -> Variant {
+fn strided(inputs: PlanInputs, size: u32, rows: u64, columns: u64) -> GpuMatmul {
     let has_subgroups =
-        known.machine.device.gpu.as_ref().is_some_and(|gpu| gpu.features.iter().any(|name| name == "subgroups"));
+        inputs.machine.device.gpu.as_ref().is_some_and(|gpu| gpu.features.iter().any(|name| name == "subgroups"));
     let reduction = if has_subgroups { Reduction::Subgroup } else { Reduction::Workgroup };
-    Variant { layout: Some(Layout::Strided), reduction: Some(reduction), ..tile(rows, columns, size) }
+    GpuMatmul { layout: Some(AccessLayout::Strided), reduction: Some(reduction), ..tile(rows, columns, size) }
 }
 
 /// Rows and columns of an invocation's tile, and invocations of a workgroup.
-type Tile = (u64, u64, u32);
+type Sizes = (u64, u64, u32);
 
 /// Operands pass through workgroup memory: squares of 8 or 16 invocations a side.
-fn staged(m: u64) -> Vec<Variant> {
-    const TILES: [Tile; 10] = [
+fn staged(m: u64) -> Vec<GpuMatmul> {
+    const TILES: [Sizes; 10] = [
         (8, 8, 64),
         (8, 8, 256),
         (4, 8, 256),
@@ -164,24 +167,27 @@ fn staged(m: u64) -> Vec<Variant> {
 }
 
 /// Each invocation decodes for itself.
-fn unstaged(m: u64) -> Vec<Variant> {
-    const TILES: [Tile; 5] = [(8, 8, 64), (4, 8, 64), (8, 4, 64), (2, 8, 64), (2, 4, 64)];
+fn unstaged(m: u64) -> Vec<GpuMatmul> {
+    const TILES: [Sizes; 5] = [(8, 8, 64), (4, 8, 64), (8, 4, 64), (2, 8, 64), (2, 4, 64)];
     filled(false, m, &TILES)
 }
 
 /// The tiles of `tiles` that so many tokens fill.
-fn filled(staged: bool, m: u64, tiles: &[Tile]) -> Vec<Variant> {
-    let rows_of_workgroup = |&(rows, _, size): &Tile| rows * u64::from(size.isqrt());
+fn filled(staged: bool, m: u64, tiles: &[Sizes]) -> Vec<GpuMatmul> {
+    let rows_of_workgroup = |&(rows, _, size): &Sizes| rows * u64::from(size.isqrt());
     let fill = tiles.iter().copied().filter(|tile| rows_of_workgroup(tile) <= m);
     fill.map(|(rows, columns, size)| tiled(staged, rows, columns, size)).collect()
 }
 
-fn tiled(staged: bool, rows: u64, columns: u64, size: u32) -> Variant {
-    Variant { staged: Some(staged), ..tile(rows, columns, size) }
+fn tiled(staged: bool, rows: u64, columns: u64, size: u32) -> GpuMatmul {
+    GpuMatmul { staged: Some(staged), ..tile(rows, columns, size) }
 }
 
-fn tile(rows: u64, columns: u64, size: u32) -> Variant {
-    Variant { tile: Some(format!("{rows}x{columns}")), workgroup_size: Some(size), ..Variant::default() }
+/// That tile and workgroup; the extents and the rest are the caller's.
+fn tile(rows: u64, columns: u64, size: u32) -> GpuMatmul {
+    let tile = Tile::of(rows as u32, columns as u32);
+    let (m, n, k, copies, layout, reduction, staged) = (0, 0, 0, 0, None, None, None);
+    GpuMatmul { m, n, k, copies, tile, workgroup_size: size, layout, reduction, staged }
 }
 
 #[cfg(test)]
@@ -194,7 +200,7 @@ mod tests {
     const CLASSES: [GpuClass; 3] = [GpuClass::Discrete, GpuClass::Integrated, GpuClass::Software];
 
     fn asked(machine: &Machine, effort: Effort) -> Vec<Question> {
-        questions(Known { machine, curves: &[], effort })
+        questions(PlanInputs { machine, curves: &[], effort })
     }
 
     #[test]
@@ -217,9 +223,9 @@ mod tests {
             let software = class == GpuClass::Software;
             for question in asked(&machine(class), Effort::Standard).iter().filter(|q| !q.candidates.is_empty()) {
                 // Whether an invocation stays for itself, as suits software.
-                let alone = |job: &Job| match job.variant.staged {
+                let alone = |job: &Job| match job.variant.keys().staged {
                     Some(staged) => !staged,
-                    None => job.variant.layout == Some(Layout::Contiguous),
+                    None => job.variant.keys().layout == Some(AccessLayout::Contiguous),
                 };
                 assert_eq!(alone(&question.candidates[0]), software, "{}", question.id);
                 assert!(question.candidates.iter().any(|job| alone(job) != software), "{}", question.id);
@@ -233,7 +239,8 @@ mod tests {
         let machine = machine(GpuClass::Discrete);
         let jobs = asked(&machine, Effort::Standard).into_iter().flat_map(|question| question.candidates);
         for job in jobs {
-            let [n, k, copies] = [job.variant.n, job.variant.k, job.variant.copies.map(u64::from)].map(Option::unwrap);
+            let keys = job.variant.keys();
+            let [n, k, copies] = [keys.n, keys.k, keys.copies.map(u64::from)].map(Option::unwrap);
             let matrix = job.dtype.bytes(u128::from(n * k)).unwrap();
             assert!(matrix * u128::from(copies) >= 4 * (32 << 20), "{job}");
             assert!(matrix < u128::from(limits(&machine).binding_bytes), "{job}");
@@ -245,7 +252,7 @@ mod tests {
         let mut machine = machine(GpuClass::Discrete);
         let asks = |machine: &Machine| {
             let mut jobs = asked(machine, Effort::Standard).into_iter().flat_map(|question| question.candidates);
-            jobs.any(|job| job.variant.reduction == Some(Reduction::Subgroup))
+            jobs.any(|job| job.variant.keys().reduction == Some(Reduction::Subgroup))
         };
         assert!(asks(&machine));
         machine.device.gpu.as_mut().unwrap().features.clear();

@@ -2,11 +2,12 @@
 
 use super::{is_quick, is_software, limits};
 use crate::job::Job;
-use crate::probe::curves::curve;
 use crate::probe::levels::{levels, resident_id};
 use crate::probe::memory::{self, ARRAYS, CACHE_MULTIPLE_MIN, arrays, cache_bytes};
-use crate::probe::{CurveQuestion, Known, Question, Turn, jobs};
-use crate::profile::{Axis, CeilingId, Effort, Flag, GpuClass, Layout, Machine, MemoryLevel, Status, Variant};
+use crate::probe::{CurveQuestion, PlanInputs, Question, Schedule, curve, jobs};
+use crate::profile::{
+    AccessLayout, CeilingId, CurveAxis, Effort, Flag, GpuClass, GpuStream, Machine, MemoryLevel, Status, WorkgroupRead,
+};
 use roofprobe_kernels::ops::stream::OPS;
 use roofprobe_kernels::{Dtype, Op};
 
@@ -26,26 +27,26 @@ const HOST_ARRAYS: u64 = 2;
 const GRAIN: u64 = 1 << 20;
 
 /// `memory.vram.<access>`, `memory.cache.<access>`, `memory.workgroup.read`.
-pub(super) fn questions(known: Known) -> Vec<Question> {
-    let levels = levels(known.curve(&resident_id()), &known.machine.device.caches, 1);
+pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
+    let levels = levels(inputs.curve(&resident_id()), &inputs.machine.device.caches, 1);
     let vram = OPS.into_iter().map(|op| {
         let mut question = Question::new(CeilingId::memory(MemoryLevel::Vram, op));
         question.flags.clone_from(&levels.memory_flags);
-        question.turn = Turn::Often;
-        match array_bytes(known.machine, levels.last_bytes) {
+        question.schedule = Schedule::Often;
+        match array_bytes(inputs.machine, levels.last_bytes) {
             Ok((bytes, least)) => {
-                let ways = ways(known, false);
-                question.candidates = streams(&question.id, known, op, bytes, &ways);
+                let ways = ways(inputs, false);
+                question.candidates = streams(&question.id, inputs, op, bytes, &ways);
                 // Should the whole not fit after all, what drivers do not tell beforehand.
                 if bytes / 2 >= least {
-                    question.fallback = streams(&question.id, known, op, bytes / 2, &ways);
+                    question.fallback = streams(&question.id, inputs, op, bytes / 2, &ways);
                 }
             }
             Err(reason) => question.otherwise = (Status::Skipped, reason),
         }
         question
     });
-    let accesses: &[Op] = if is_quick(known) { &[Op::Read, Op::Copy] } else { &OPS };
+    let accesses: &[Op] = if is_quick(inputs) { &[Op::Read, Op::Copy] } else { &OPS };
     let cache = accesses.iter().map(|&op| {
         let mut question = Question::new(CeilingId::memory(MemoryLevel::GpuCache, op));
         let footprint = match levels.caches.last() {
@@ -61,23 +62,23 @@ pub(super) fn questions(known: Known) -> Vec<Question> {
             }
         };
         let array = (footprint / arrays(op) / RESIDENT_BYTES_MIN).max(1) * RESIDENT_BYTES_MIN;
-        question.candidates = streams(&question.id, known, op, array, &ways(known, true));
+        question.candidates = streams(&question.id, inputs, op, array, &ways(inputs, true));
         question
     });
-    vram.chain(cache).chain([workgroup(known)]).collect()
+    vram.chain(cache).chain([workgroup(inputs)]).collect()
 }
 
 /// `memory.read.resident`: the same working set again and again.
 pub(super) fn resident(machine: &Machine, effort: Effort) -> CurveQuestion {
-    let told = cache_bytes(machine).saturating_mul(CACHE_MULTIPLE_MIN);
-    let wanted = if is_software(machine) { told } else { told.max(RESIDENT_BYTES_MAX) };
-    let most = wanted.min(room(machine)).min(limits(machine).buffer_bytes);
+    let reported = cache_bytes(machine).saturating_mul(CACHE_MULTIPLE_MIN);
+    let target = if is_software(machine) { reported } else { reported.max(RESIDENT_BYTES_MAX) };
+    let most = target.min(room(machine)).min(limits(machine).buffer_bytes);
     let per_octave = if effort == Effort::Quick || is_software(machine) { 1.0 } else { 2.0_f64 };
     let (size, groups, layout) = way_of_curve(machine);
     let sizes = (0..).map(|step| RESIDENT_BYTES_MIN as f64 * (f64::from(step) / per_octave).exp2());
     let sizes = sizes.map(|bytes| (bytes / 4096.0).round() as u64 * 4096).take_while(|&bytes| bytes <= most);
-    let variant = |footprint| Variant { footprint_bytes: Some(footprint), ..divided(size, groups, layout) };
-    let asked = curve(resident_id(), Op::Read, Axis::FootprintBytes, sizes.map(variant));
+    let variant = |footprint| divided(footprint, size, groups, layout);
+    let asked = curve(resident_id(), Op::Read, CurveAxis::FootprintBytes, sizes.map(variant));
     CurveQuestion { points: asked.points.into_iter().map(|job| Job { dtype: Dtype::F32, ..job }).collect(), ..asked }
 }
 
@@ -92,10 +93,10 @@ fn room(machine: &Machine) -> u64 {
 fn array_bytes(machine: &Machine, seen: Option<u64>) -> Result<(u64, u64), String> {
     let cache = cache_bytes(machine).max(seen.unwrap_or(0));
     let least = cache.saturating_mul(CACHE_MULTIPLE_MIN);
-    let wanted = if is_software(machine) { least } else { cache.saturating_mul(CACHE_MULTIPLE) };
+    let target = if is_software(machine) { least } else { cache.saturating_mul(CACHE_MULTIPLE) };
     let most = room(machine).min(limits(machine).buffer_bytes);
-    let bytes = wanted.min(most) / GRAIN * GRAIN;
-    if bytes < least.min(wanted) {
+    let bytes = target.min(most) / GRAIN * GRAIN;
+    if bytes < least.min(target) {
         let [most, least] = [most, least].map(|bytes| bytes >> 20);
         return Err(format!(
             "too little memory: an array may have {most} MiB, and {least} MiB, {CACHE_MULTIPLE_MIN} × the last cache, are the \
@@ -105,11 +106,11 @@ fn array_bytes(machine: &Machine, seen: Option<u64>) -> Result<(u64, u64), Strin
     Ok((bytes, least))
 }
 
-type Way = (u32, u32, Layout);
+type Way = (u32, u32, AccessLayout);
 
 /// Invocations of a workgroup, workgroups, layout: the expected winner first.
-fn ways(known: Known, cached: bool) -> Vec<Way> {
-    use Layout::{Blocked, Contiguous, Strided};
+fn ways(inputs: PlanInputs, cached: bool) -> Vec<Way> {
+    use AccessLayout::{Blocked, Contiguous, Strided};
     let hardware: &[Way] = match cached {
         false => &[(256, 65535, Strided), (256, 2048, Blocked), (256, 8192, Strided), (1024, 1024, Strided)],
         true => &[(256, 1024, Strided), (256, 512, Strided), (512, 1024, Blocked)],
@@ -118,44 +119,41 @@ fn ways(known: Known, cached: bool) -> Vec<Way> {
         false => &[(8, 16, Blocked), (32, 128, Contiguous), (8, 128, Blocked)],
         true => &[(8, 16, Blocked), (256, 1024, Strided), (32, 128, Contiguous)],
     };
-    let (own, other) = if is_software(known.machine) { (software, hardware) } else { (hardware, software) };
-    let own_count = if is_quick(known) { 2 } else { own.len() };
+    let (own, other) = if is_software(inputs.machine) { (software, hardware) } else { (hardware, software) };
+    let own_count = if is_quick(inputs) { 2 } else { own.len() };
     // The other kind's favourite shows that it loses.
-    let others = if is_quick(known) { 0 } else { 1 };
-    let most = limits(known.machine).workgroup_invocations;
+    let others = if is_quick(inputs) { 0 } else { 1 };
+    let most = limits(inputs.machine).workgroup_invocations;
     own[..own_count].iter().chain(&other[..others]).copied().filter(|(size, ..)| *size <= most).collect()
 }
 
 fn way_of_curve(machine: &Machine) -> Way {
-    if is_software(machine) { (8, 16, Layout::Blocked) } else { (256, 2048, Layout::Strided) }
+    if is_software(machine) { (8, 16, AccessLayout::Blocked) } else { (256, 2048, AccessLayout::Strided) }
 }
 
-fn streams(id: &CeilingId, known: Known, op: Op, array: u64, ways: &[Way]) -> Vec<Job> {
-    let most = limits(known.machine).workgroups_per_dimension;
-    let footprint_bytes = Some(array * arrays(op));
-    let variant =
-        |&(size, groups, layout): &Way| Variant { footprint_bytes, ..divided(size, groups.min(most), layout) };
+fn streams(id: &CeilingId, inputs: PlanInputs, op: Op, array: u64, ways: &[Way]) -> Vec<Job> {
+    let most = limits(inputs.machine).workgroups_per_dimension;
+    let variant = |&(size, groups, layout): &Way| divided(array * arrays(op), size, groups.min(most), layout);
     jobs(id, op, Dtype::F32, ways.iter().map(variant))
 }
 
-fn divided(size: u32, groups: u32, layout: Layout) -> Variant {
-    Variant { workgroup_size: Some(size), workgroups: Some(groups), layout: Some(layout), ..Variant::default() }
+fn divided(footprint_bytes: u64, workgroup_size: u32, workgroups: u32, layout: AccessLayout) -> GpuStream {
+    GpuStream { footprint_bytes, workgroup_size, workgroups, layout }
 }
 
-fn workgroup(known: Known) -> Question {
-    let limits = limits(known.machine);
+fn workgroup(inputs: PlanInputs) -> Question {
+    let limits = limits(inputs.machine);
     let bytes = WORKGROUP_BYTES.min(u64::from(limits.workgroup_memory_bytes));
-    let ways: &[(u32, u32)] = if is_software(known.machine) {
+    let ways: &[(u32, u32)] = if is_software(inputs.machine) {
         &[(8, 16), (64, 16), (256, 16)]
     } else {
         &[(256, 2048), (128, 4096), (512, 1024)]
     };
-    let count = if is_quick(known) { 2 } else { ways.len() };
-    let variant = |&(size, groups): &(u32, u32)| Variant {
-        workgroup_size: Some(size),
-        workgroups: Some(groups),
-        footprint_bytes: Some(bytes),
-        ..Variant::default()
+    let count = if is_quick(inputs) { 2 } else { ways.len() };
+    let variant = |&(workgroup_size, workgroups): &(u32, u32)| WorkgroupRead {
+        footprint_bytes: bytes,
+        workgroup_size,
+        workgroups,
     };
     let allowed = ways[..count].iter().filter(|(size, _)| *size <= limits.workgroup_invocations);
     Question::of(CeilingId::memory(MemoryLevel::Workgroup, Op::Read), Op::Read, Dtype::F32, allowed.map(variant))

@@ -11,7 +11,7 @@ mod memory;
 mod overhead;
 mod transfer;
 
-use super::{CurveQuestion, Known, Probe};
+use super::{CurveQuestion, PlanInputs, Probe};
 use crate::profile::{Effort, GpuClass, GpuLimits, Machine};
 
 /// The probe table.
@@ -49,8 +49,8 @@ fn limits(machine: &Machine) -> GpuLimits {
 }
 
 /// Whether a quick look is enough.
-fn is_quick(known: Known) -> bool {
-    known.effort == Effort::Quick
+fn is_quick(inputs: PlanInputs) -> bool {
+    inputs.effort == Effort::Quick
 }
 
 #[cfg(test)]
@@ -112,13 +112,16 @@ pub(crate) mod tests {
 
     #[test]
     fn each_class_tries_both_kinds_of_layout_when_there_is_time() {
-        use crate::profile::Layout;
+        use crate::profile::AccessLayout;
         for class in CLASSES {
             let questions = plan(&machine(class), &[], Effort::Standard);
             let read = questions.iter().find(|q| q.id == "memory.vram.read").unwrap();
-            let layouts: Vec<_> = read.candidates.iter().filter_map(|job| job.variant.layout).collect();
-            assert!(layouts.contains(&Layout::Strided) && layouts.contains(&Layout::Blocked), "{layouts:?}");
-            assert_eq!(layouts[0] == Layout::Strided, class != GpuClass::Software);
+            let layouts: Vec<_> = read.candidates.iter().filter_map(|job| job.variant.keys().layout).collect();
+            assert!(
+                layouts.contains(&AccessLayout::Strided) && layouts.contains(&AccessLayout::Blocked),
+                "{layouts:?}"
+            );
+            assert_eq!(layouts[0] == AccessLayout::Strided, class != GpuClass::Software);
         }
     }
 
@@ -128,7 +131,7 @@ pub(crate) mod tests {
         let read = |machine: &Machine| {
             let questions = plan(machine, &[], Effort::Standard);
             let read = questions.into_iter().find(|q| q.id == "memory.vram.read").unwrap();
-            (read.candidates.first().and_then(|job| job.variant.footprint_bytes), read.otherwise)
+            (read.candidates.first().and_then(|job| job.variant.keys().footprint_bytes), read.otherwise)
         };
         assert!(read(&machine).0.unwrap() >= 4 * (32 << 20));
         if let Some(gpu) = &mut machine.device.gpu {
@@ -145,7 +148,7 @@ pub(crate) mod tests {
             let questions = plan(&machine(class), &[], Effort::Quick);
             questions.into_iter().find(|q| q.id == "memory.vram.copy").unwrap()
         };
-        let footprint = |job: &crate::job::Job| job.variant.footprint_bytes.unwrap();
+        let footprint = |job: &crate::job::Job| job.variant.keys().footprint_bytes.unwrap();
         let hardware = copy(GpuClass::Discrete);
         let (whole, half) = (footprint(&hardware.candidates[0]), footprint(&hardware.fallback[0]));
         assert_eq!((whole, half >= 2 * 4 * (32 << 20)), (half * 2, true));
@@ -156,7 +159,7 @@ pub(crate) mod tests {
     fn the_curve_ascends_well_beyond_the_cache() {
         for class in CLASSES {
             let curves = survey(&machine(class), Effort::Standard);
-            let sizes: Vec<_> = curves[0].points.iter().filter_map(|job| job.variant.footprint_bytes).collect();
+            let sizes: Vec<_> = curves[0].points.iter().filter_map(|job| job.variant.keys().footprint_bytes).collect();
             assert!(sizes.len() > 8 && sizes.is_sorted_by(|a, b| a < b) && sizes.last() >= Some(&(100 << 20)));
         }
     }
@@ -169,6 +172,6 @@ pub(crate) mod tests {
             gpu.limits.workgroup_memory_bytes = 8 << 10;
         }
         let jobs = plan(&machine, &[], Effort::Thorough).into_iter().flat_map(|q| q.candidates);
-        assert!(jobs.filter_map(|job| job.variant.workgroup_size).all(|size| size <= 256));
+        assert!(jobs.filter_map(|job| job.variant.keys().workgroup_size).all(|size| size <= 256));
     }
 }

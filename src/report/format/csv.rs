@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::report::cell::Cell;
 use crate::report::sweep::Sheet;
-use crate::report::table::{Report, Table};
-use crate::report::writer::{Style, Writer};
+use crate::report::table::{Report, Style, Table};
+use crate::report::writer::Writer;
 use crate::sweep::{Case, Row};
 use std::fmt::Display;
 use std::ops::Range;

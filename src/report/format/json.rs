@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::report::sweep::Sheet;
-use crate::report::table::Report;
-use crate::report::writer::{Style, Writer};
+use crate::report::table::{Report, Style};
+use crate::report::writer::Writer;
 use crate::sweep::Case;
 use std::ops::Range;
 

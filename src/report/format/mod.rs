@@ -1,12 +1,10 @@
 //! The formats of results. A new one is a file in this folder and its two words below.
 
-use super::sweep::Sheet;
-use super::table::Report;
-use super::writer::{Style, Writer};
+use super::table::{Report, Style};
+use super::writer::Writer;
 use crate::error::Result;
-use crate::sweep::Case;
 use std::fmt;
-use std::ops::Range;
+use std::ops::Deref;
 
 mod csv;
 mod json;
@@ -40,36 +38,13 @@ impl Format {
     pub fn styled(self, style: Style) -> Format {
         Format { style, ..self }
     }
+}
 
-    /// The word of `--format`.
-    pub fn name(&self) -> &'static str {
-        self.writer.name()
-    }
+impl Deref for Format {
+    type Target = dyn Writer;
 
-    /// Who it is for, in a few words.
-    pub fn about(&self) -> &'static str {
-        self.writer.about()
-    }
-
-    /// What stands before the rows of a sweep.
-    ///
-    /// # Errors
-    /// As [`Writer::head`].
-    pub fn head(&self, sheet: &Sheet) -> Result<Vec<u8>> {
-        self.writer.head(sheet)
-    }
-
-    /// The rows of a case's settings at `places`.
-    ///
-    /// # Errors
-    /// As [`Writer::rows`].
-    pub fn rows(&self, sheet: &Sheet, case: &Case, places: Range<u64>) -> Result<Vec<u8>> {
-        self.writer.rows(sheet, case, places)
-    }
-
-    /// What stands behind the rows of a sweep.
-    pub fn foot(&self, sheet: &Sheet) -> Vec<u8> {
-        self.writer.foot(sheet)
+    fn deref(&self) -> &Self::Target {
+        self.writer
     }
 }
 
@@ -97,7 +72,7 @@ impl Report {
     /// # Errors
     /// Failure when the record cannot be written as JSON or the table as CSV.
     pub fn render(&self, format: Format) -> Result<String> {
-        format.writer.report(self, format.style)
+        format.report(self, format.style)
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::error::Result;
 use crate::report::grid::grid;
 use crate::report::sweep::Sheet;
-use crate::report::table::{Report, Table};
-use crate::report::writer::{Style, Writer};
+use crate::report::table::{Report, Style, Table};
+use crate::report::writer::Writer;
 use crate::sweep::Case;
 use comfy_table::{LineStyle, TableStyle};
 use std::ops::Range;
@@ -41,9 +41,7 @@ impl Writer for Format {
     }
 
     fn rows(&self, sheet: &Sheet, case: &Case, places: Range<u64>) -> Result<Vec<u8>> {
-        let mut out = String::new();
-        case.each_row(places, |row| sheet.line(&mut out, FRAME, |column, out| column.write(row, out)));
-        Ok(out.into_bytes())
+        Ok(sheet.rows(case, places, FRAME))
     }
 
     fn foot(&self, sheet: &Sheet) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! The state of a softmax that has seen part of a context, and the scratch memory of the kernels.
 
-use super::{Head, SPAN, TILE_ROWS};
+use super::head::{Head, SPAN, TILE_ROWS};
 
 /// The softmax over part of a context for a number of query rows, all memory included that the kernels need.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! One turn of attention: up to eight query rows and [`SPAN`] tokens, generic over the instruction set.
 
-use super::partial::TileState;
-use super::{KEY_BLOCK, SPAN, TILE_ROWS};
-use crate::lanes::{Lanes, exp2};
+use super::head::{KEY_BLOCK, SPAN};
+use super::kernel::{AttentionEntry, Tile};
+use crate::simd::{Float, Floats, Kernel, Single, Token, Vector};
 
 /// Halves in a cache line.
 const LINE: usize = 32;
@@ -14,41 +14,62 @@ const KEYS_AHEAD: usize = KEY_BLOCK;
 /// Each pass over some columns of a turn's values asks for the same columns of the next turn.
 const VALUES_AHEAD: usize = SPAN;
 
-/// Query rows and tokens of one turn.
-pub(crate) struct Tile<'a> {
-    pub(crate) head_dim: usize,
-    /// From the turn's first token on; whole blocks.
-    pub(crate) keys: &'a [u16],
-    /// From the turn's first token on.
-    pub(crate) values: &'a [u16],
-    /// How many of the turn's tokens each row sees, not descending; at most [`SPAN`].
-    pub(crate) visible: [usize; TILE_ROWS],
-    pub(crate) state: TileState<'a>,
+/// The kernel of an instruction set. `ACCUMULATORS` vectors may be kept as accumulators by a loop: enough independent ones to
+/// hide the latency of a multiply-add, few enough to leave registers for the operands.
+pub(crate) const fn attention<S: Floats, const ACCUMULATORS: usize>() -> AttentionEntry {
+    AttentionEntry {
+        isa: S::ISA,
+        tiles: [
+            S::run::<Rows<1, ACCUMULATORS>>,
+            S::run::<Rows<2, ACCUMULATORS>>,
+            S::run::<Rows<3, ACCUMULATORS>>,
+            S::run::<Rows<4, ACCUMULATORS>>,
+            S::run::<Rows<5, ACCUMULATORS>>,
+            S::run::<Rows<6, ACCUMULATORS>>,
+            S::run::<Rows<7, ACCUMULATORS>>,
+            S::run::<Rows<8, ACCUMULATORS>>,
+        ],
+        exp2: S::run::<Exp2>,
+    }
 }
 
-pub(crate) type TileFn = unsafe fn(&mut Tile);
-
 /// Attends with `ROWS` rows to the tokens that they see, as the pseudo-code of [`crate::ops::attention`] says.
-///
-/// # Safety
-/// `V`'s ISA is available; `visible` tokens lie in `keys` (filled up to whole blocks) and `values`; `head_dim` is a
-/// multiple of the lanes; the state has room for `ROWS` rows.
-#[inline(always)]
-pub(crate) unsafe fn tile<V: Lanes, const ROWS: usize>(tile: &mut Tile) {
-    let (d, tokens) = (tile.head_dim, tile.visible[ROWS - 1]);
-    let lanes = tokens.next_multiple_of(V::LANES);
-    let (queries, scores) = (tile.state.queries.as_ptr(), tile.state.scores.as_mut_ptr());
-    let accumulators = tile.state.accumulators.as_mut_ptr();
-    let mut rescale = [0.0_f32; 16];
-    // SAFETY: the caller's contract; a block of keys, and so `lanes`, is whole vectors; scores have SPAN ≥ `lanes` columns.
-    unsafe {
-        score_all::<V, ROWS>(queries, tile.keys.as_ptr(), d, lanes, scores);
-        if tile.visible[0] < lanes {
-            hide(tile.state.scores, &tile.visible[..ROWS], lanes);
+struct Rows<const ROWS: usize, const ACCUMULATORS: usize>;
+
+impl<S: Floats, const ROWS: usize, const ACCUMULATORS: usize> Kernel<S> for Rows<ROWS, ACCUMULATORS> {
+    type Input<'a> = Tile<'a>;
+    type Output = ();
+
+    #[inline(always)]
+    fn run(token: S, tile: Tile<'_>) {
+        let (head_dim, tokens) = (tile.head_dim, tile.visible[ROWS - 1]);
+        let lanes = tokens.next_multiple_of(S::F32::LANES);
+        debug_assert!(head_dim.is_multiple_of(S::F32::LANES) && lanes <= SPAN);
+        debug_assert!(tile.keys.len() >= tokens.next_multiple_of(KEY_BLOCK) * head_dim);
+        debug_assert!(tile.values.len() >= tokens * head_dim);
+        debug_assert!(tile.state.queries.len() >= ROWS * head_dim && tile.state.scores.len() >= ROWS * SPAN);
+        debug_assert!(tile.state.accumulators.len() >= ROWS * head_dim);
+        let (scores, softmax) = (tile.state.scores, tile.state.softmax);
+        for first in (0..lanes).step_by(KEY_BLOCK) {
+            let queries = tile.state.queries.as_ptr();
+            let vectors = (lanes - first).min(KEY_BLOCK) / S::F32::LANES;
+            // SAFETY: who calls a tile describes memory that is there: whole blocks of keys for all visible tokens. A block is
+            // whole vectors, and so are `lanes`; scores have SPAN ≥ `lanes` columns.
+            unsafe {
+                let keys = tile.keys.as_ptr().add(first * head_dim);
+                let score = Score { token, queries, keys, head_dim, scores: scores.as_mut_ptr().add(first) };
+                side_by_side::<_, ROWS, ACCUMULATORS>(&score, vectors);
+            }
         }
-        let softmax = &mut tile.state.softmax;
-        weigh::<V, ROWS>(scores, lanes, &mut softmax.max, &mut softmax.sum, &mut rescale);
-        gather_all::<V, ROWS>(scores, tile.values.as_ptr(), d, tokens, &rescale, accumulators);
+        if tile.visible[0] < lanes {
+            hide(scores, &tile.visible[..ROWS], lanes);
+        }
+        let rescale = weigh::<S, ROWS>(token, scores, lanes, &mut softmax.max, &mut softmax.sum);
+        let (weights, values, accumulators) =
+            (scores.as_ptr(), tile.values.as_ptr(), tile.state.accumulators.as_mut_ptr());
+        let gather = Gather { token, weights, values, head_dim, tokens, rescale: &rescale, accumulators };
+        // SAFETY: as above; a row of values is whole vectors.
+        unsafe { side_by_side::<_, ROWS, ACCUMULATORS>(&gather, head_dim / S::F32::LANES) }
     }
 }
 
@@ -62,210 +83,215 @@ fn hide(scores: &mut [f32], visible: &[usize], lanes: usize) {
     }
 }
 
+/// Work on several vectors side by side.
+trait Columns {
+    /// Works on `WIDTH` vectors of `ROWS` rows, from vector `at` on.
+    ///
+    /// # Safety
+    /// The memory that the work names has them.
+    unsafe fn columns<const ROWS: usize, const WIDTH: usize>(&self, at: usize);
+}
+
 /// Takes as many vectors side by side as there are accumulators for, and the rest in ever smaller steps.
-macro_rules! side_by_side {
-    ($vector:ty, $rows:ident, $vectors:expr, |$at:ident| $call:ident($($argument:expr),*)) => {
-        let vectors = $vectors;
-        let mut $at = 0;
-        while $at < vectors {
-            let left = vectors - $at;
-            $at += if left >= 8 && 8 * $rows <= <$vector>::ACCUMULATORS {
-                $call::<$vector, $rows, 8>($($argument),*);
+///
+/// # Safety
+/// The memory that the work names has so many vectors.
+#[inline(always)]
+unsafe fn side_by_side<C: Columns, const ROWS: usize, const ACCUMULATORS: usize>(work: &C, vectors: usize) {
+    let mut at = 0;
+    while at < vectors {
+        let left = vectors - at;
+        // SAFETY: by contract; no step goes beyond what is left.
+        unsafe {
+            at += if left >= 8 && 8 * ROWS <= ACCUMULATORS {
+                work.columns::<ROWS, 8>(at);
                 8
-            } else if left >= 4 && 4 * $rows <= <$vector>::ACCUMULATORS {
-                $call::<$vector, $rows, 4>($($argument),*);
+            } else if left >= 4 && 4 * ROWS <= ACCUMULATORS {
+                work.columns::<ROWS, 4>(at);
                 4
-            } else if left >= 2 && 2 * $rows <= <$vector>::ACCUMULATORS {
-                $call::<$vector, $rows, 2>($($argument),*);
+            } else if left >= 2 && 2 * ROWS <= ACCUMULATORS {
+                work.columns::<ROWS, 2>(at);
                 2
             } else {
-                $call::<$vector, $rows, 1>($($argument),*);
+                work.columns::<ROWS, 1>(at);
                 1
             };
         }
-    };
+    }
 }
 
-/// `scores[r][t] = Σ_d queries[r][d] · keys[d][t]` for the first `tokens` tokens.
-///
-/// # Safety
-/// `V`'s ISA is available; pointers and lengths as in [`tile`]; `tokens` is whole vectors.
-#[inline(always)]
-unsafe fn score_all<V: Lanes, const ROWS: usize>(
+/// `scores[r][t] = Σ_d queries[r][d] · keys[d][t]` for tokens of one block of keys.
+struct Score<S> {
+    token: S,
     queries: *const f32,
     keys: *const u16,
     head_dim: usize,
-    tokens: usize,
     scores: *mut f32,
-) {
-    for first in (0..tokens).step_by(KEY_BLOCK) {
-        // SAFETY: the blocks of the first `tokens` tokens, and their columns of the scores.
+}
+
+impl<S: Floats> Columns for Score<S> {
+    #[inline(always)]
+    unsafe fn columns<const ROWS: usize, const WIDTH: usize>(&self, at: usize) {
+        let Score { token, queries, keys, head_dim, scores } = *self;
+        let (lanes, zero): (usize, S::F32) = (S::F32::LANES, token.splat(0.0));
+        // SAFETY: by contract.
         unsafe {
-            let (keys, scores) = (keys.add(first * head_dim), scores.add(first));
-            side_by_side!(V, ROWS, (tokens - first).min(KEY_BLOCK) / V::LANES, |at| score(
-                queries,
-                keys.add(at * V::LANES),
-                head_dim,
-                scores.add(at * V::LANES)
-            ));
-        }
-    }
-}
-
-/// # Safety
-/// As [`score_all`], for `WIDTH` vectors of one block.
-#[inline(always)]
-unsafe fn score<V: Lanes, const ROWS: usize, const WIDTH: usize>(
-    queries: *const f32,
-    keys: *const u16,
-    head_dim: usize,
-    scores: *mut f32,
-) {
-    // SAFETY: the caller's contract.
-    unsafe {
-        let mut sums = [[V::splat(0.0); WIDTH]; ROWS];
-        for d in 0..head_dim {
-            let mut key = [V::splat(0.0); WIDTH];
-            for (i, key) in key.iter_mut().enumerate() {
-                *key = V::load_halves(keys.add(d * KEY_BLOCK + i * V::LANES));
-            }
-            if WIDTH * V::LANES < KEY_BLOCK {
-                for i in (0..WIDTH * V::LANES).step_by(LINE) {
-                    V::prefetch(keys.wrapping_add(KEYS_AHEAD * head_dim + d * KEY_BLOCK + i));
+            let (keys, scores) = (keys.add(at * lanes), scores.add(at * lanes));
+            let mut sums = [[zero; WIDTH]; ROWS];
+            for d in 0..head_dim {
+                let mut key = [zero; WIDTH];
+                for (i, key) in key.iter_mut().enumerate() {
+                    *key = token.load_f16_from(keys.add(d * KEY_BLOCK + i * lanes));
+                }
+                if WIDTH * lanes < KEY_BLOCK {
+                    for i in (0..WIDTH * lanes).step_by(LINE) {
+                        let ahead = keys.wrapping_add(KEYS_AHEAD * head_dim + d * KEY_BLOCK + i);
+                        token.prefetch_second_level(ahead.cast());
+                    }
+                }
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let query = token.splat(*queries.add(row * head_dim + d));
+                    for (sum, key) in sums.iter_mut().zip(key) {
+                        *sum = key.mul_add(query, *sum);
+                    }
                 }
             }
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let query = V::splat(*queries.add(row * head_dim + d));
-                for (sum, key) in sums.iter_mut().zip(key) {
-                    *sum = key.mul_add(query, *sum);
+            for (row, sums) in sums.iter().enumerate() {
+                for (i, sum) in sums.iter().enumerate() {
+                    sum.store_to(scores.add(row * SPAN + i * lanes));
                 }
-            }
-        }
-        for (row, sums) in sums.iter().enumerate() {
-            for (i, sum) in sums.iter().enumerate() {
-                sum.store(scores.add(row * SPAN + i * V::LANES));
             }
         }
     }
 }
 
-/// Turns scores into weights relative to the new maxima, and brings the sums up to date. `rescale` is what everything
-/// that was gathered under the old maxima must be multiplied by.
-///
-/// # Safety
-/// `V`'s ISA is available; `tokens` is whole vectors.
+/// Turns the scores of `tokens` tokens, whole vectors, into weights relative to the new maxima, and brings the sums up to
+/// date. Returns what everything that was gathered under the old maxima must be multiplied by.
 #[inline(always)]
-unsafe fn weigh<V: Lanes, const ROWS: usize>(
-    scores: *mut f32,
+fn weigh<S: Floats, const ROWS: usize>(
+    token: S,
+    scores: &mut [f32],
     tokens: usize,
     max: &mut [f32; 16],
     sum: &mut [f32; 16],
-    rescale: &mut [f32; 16],
-) {
-    // SAFETY: `tokens` ≤ SPAN columns of each row; sixteen values are whole vectors.
+) -> [f32; 16] {
+    let lanes = S::F32::LANES;
+    let scores = scores.as_mut_ptr();
+    let mut rescale = [0.0_f32; 16];
+    // SAFETY: `tokens` ≤ SPAN columns of each row.
     unsafe {
         for row in 0..ROWS {
-            let mut largest = V::splat(max[row]);
-            for t in (0..tokens).step_by(V::LANES) {
-                largest = largest.max(V::load(scores.add(row * SPAN + t)));
+            let mut largest: S::F32 = token.splat(max[row]);
+            for t in (0..tokens).step_by(lanes) {
+                largest = largest.max(token.load_from(scores.add(row * SPAN + t)));
             }
-            let largest = largest.largest_lane();
+            let largest = largest.largest();
             rescale[row] = max[row] - largest;
             max[row] = largest;
         }
-        exp2_lanes::<V>(rescale);
+        Exp2::run(token, &mut rescale);
         for row in 0..ROWS {
-            let mut total = V::splat(0.0);
-            for t in (0..tokens).step_by(V::LANES) {
+            let (mut total, max): (S::F32, S::F32) = (token.splat(0.0), token.splat(max[row]));
+            for t in (0..tokens).step_by(lanes) {
                 let at = scores.add(row * SPAN + t);
-                let weight = exp2(V::load(at).sub(V::splat(max[row])));
-                weight.store(at);
+                let score: S::F32 = token.load_from(at);
+                let weight = exp2(token, score.sub(max));
+                weight.store_to(at);
                 total = total.add(weight);
             }
-            sum[row] = sum[row] * rescale[row] + total.sum_of_lanes();
+            sum[row] = sum[row] * rescale[row] + total.sum();
         }
     }
+    rescale
 }
 
 /// `acc[r][d] = acc[r][d]·rescale[r] + Σ_t weights[r][t] · values[t][d]`.
-///
-/// # Safety
-/// `V`'s ISA is available; pointers and lengths as in [`tile`].
-#[inline(always)]
-unsafe fn gather_all<V: Lanes, const ROWS: usize>(
+struct Gather<'a, S> {
+    token: S,
     weights: *const f32,
     values: *const u16,
     head_dim: usize,
     tokens: usize,
-    rescale: &[f32; 16],
+    rescale: &'a [f32; 16],
     accumulators: *mut f32,
-) {
-    // SAFETY: vectors of the `head_dim` elements of each row.
-    unsafe {
-        side_by_side!(V, ROWS, head_dim / V::LANES, |at| gather(
-            weights,
-            values.add(at * V::LANES),
-            head_dim,
-            tokens,
-            rescale,
-            accumulators.add(at * V::LANES)
-        ));
+}
+
+impl<S: Floats> Columns for Gather<'_, S> {
+    #[inline(always)]
+    unsafe fn columns<const ROWS: usize, const WIDTH: usize>(&self, at: usize) {
+        let Gather { token, weights, values, head_dim, tokens, rescale, accumulators } = *self;
+        let (lanes, zero): (usize, S::F32) = (S::F32::LANES, token.splat(0.0));
+        // SAFETY: by contract.
+        unsafe {
+            let (values, accumulators) = (values.add(at * lanes), accumulators.add(at * lanes));
+            let mut sums = [[zero; WIDTH]; ROWS];
+            for (row, sums) in sums.iter_mut().enumerate() {
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = token.load_from(accumulators.add(row * head_dim + i * lanes));
+                    *sum = sum.mul(token.splat(rescale[row]));
+                }
+            }
+            for t in 0..tokens {
+                let mut value = [zero; WIDTH];
+                for (i, value) in value.iter_mut().enumerate() {
+                    *value = token.load_f16_from(values.add(t * head_dim + i * lanes));
+                }
+                if WIDTH * lanes < head_dim {
+                    for i in (0..WIDTH * lanes).step_by(LINE) {
+                        let ahead = values.wrapping_add((t + VALUES_AHEAD) * head_dim + i);
+                        token.prefetch_second_level(ahead.cast());
+                    }
+                }
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let weight = token.splat(*weights.add(row * SPAN + t));
+                    for (sum, value) in sums.iter_mut().zip(value) {
+                        *sum = value.mul_add(weight, *sum);
+                    }
+                }
+            }
+            for (row, sums) in sums.iter().enumerate() {
+                for (i, sum) in sums.iter().enumerate() {
+                    sum.store_to(accumulators.add(row * head_dim + i * lanes));
+                }
+            }
+        }
     }
 }
 
-/// # Safety
-/// As [`gather_all`], for `WIDTH` vectors of each row.
+/// 1.5 · 2²³: adding it rounds a small number to an integer, which then stands in the low bits of the sum.
+const ROUNDER: f32 = 12_582_912.0;
+
+/// `(2^f − 1) / f` on |f| ≤ ½, highest power first: minimax in the relative error of 2^f (Remez), 2.6e-9. The constant
+/// term 1 is not approximated, so that 2⁰ is exactly 1.
+const EXP2: [f32; 6] = [0.000_155_946_78, 0.001_340_664_3, 0.009_617_693, 0.055_503_104, 0.240_226_52, 0.693_147_24];
+
+/// 2^x for x ≤ 0, within 2 units in the last place; at and below −127 exactly 0, and between −127 and −126, where results
+/// have no normal representation, within 2⁻¹²⁶ absolutely. No number stays no number.
 #[inline(always)]
-unsafe fn gather<V: Lanes, const ROWS: usize, const WIDTH: usize>(
-    weights: *const f32,
-    values: *const u16,
-    head_dim: usize,
-    tokens: usize,
-    rescale: &[f32; 16],
-    accumulators: *mut f32,
-) {
-    // SAFETY: the caller's contract.
-    unsafe {
-        let mut sums = [[V::splat(0.0); WIDTH]; ROWS];
-        for (row, sums) in sums.iter_mut().enumerate() {
-            for (i, sum) in sums.iter_mut().enumerate() {
-                *sum = V::load(accumulators.add(row * head_dim + i * V::LANES)).mul(V::splat(rescale[row]));
-            }
-        }
-        for t in 0..tokens {
-            let mut value = [V::splat(0.0); WIDTH];
-            for (i, value) in value.iter_mut().enumerate() {
-                *value = V::load_halves(values.add(t * head_dim + i * V::LANES));
-            }
-            if WIDTH * V::LANES < head_dim {
-                for i in (0..WIDTH * V::LANES).step_by(LINE) {
-                    V::prefetch(values.wrapping_add((t + VALUES_AHEAD) * head_dim + i));
-                }
-            }
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let weight = V::splat(*weights.add(row * SPAN + t));
-                for (sum, value) in sums.iter_mut().zip(value) {
-                    *sum = value.mul_add(weight, *sum);
-                }
-            }
-        }
-        for (row, sums) in sums.iter().enumerate() {
-            for (i, sum) in sums.iter().enumerate() {
-                sum.store(accumulators.add(row * head_dim + i * V::LANES));
-            }
-        }
+fn exp2<S: Token, V: Single<Registers = S::Registers>>(token: S, x: V) -> V {
+    let splat = |value: f32| -> V { token.splat(value) };
+    let x = splat(-127.0).max(x);
+    let rounded = x.add(splat(ROUNDER));
+    let f = x.sub(rounded.sub(splat(ROUNDER)));
+    let mut p = splat(EXP2[0]);
+    for &coefficient in &EXP2[1..] {
+        p = p.mul_add(f, splat(coefficient));
     }
+    p.mul_add(f, splat(1.0)).add_exponent(rounded)
 }
 
 /// 2^x of sixteen values.
-///
-/// # Safety
-/// `V`'s ISA is available.
-#[inline(always)]
-pub(crate) unsafe fn exp2_lanes<V: Lanes>(x: &mut [f32; 16]) {
-    let x = x.as_mut_ptr();
-    for i in (0..16).step_by(V::LANES) {
-        // SAFETY: whole vectors of the sixteen values.
-        unsafe { exp2(V::load(x.add(i))).store(x.add(i)) }
+struct Exp2;
+
+impl<S: Floats> Kernel<S> for Exp2 {
+    type Input<'a> = &'a mut [f32; 16];
+    type Output = ();
+
+    #[inline(always)]
+    fn run(token: S, x: &mut [f32; 16]) {
+        for x in x.chunks_exact_mut(S::F32::LANES) {
+            let value: S::F32 = token.load(x);
+            exp2(token, value).store(x);
+        }
     }
 }

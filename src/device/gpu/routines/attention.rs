@@ -2,14 +2,14 @@
 //!
 //! A copy of the cache stands for a layer: every repetition reads the next one, so that no cache of the GPU holds it.
 
-use super::routine::{Dispatch, Routine, SharedBuffers};
+use super::routine::{Dispatch, Routine, SharedBuffers, foreign};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::{BufferSlice, Pipeline};
 use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
-use crate::profile::Layout;
+use crate::profile::{AccessLayout, Variant};
 use crate::units::{Bytes, Flops};
 use crate::work::Work;
 use roofprobe_kernels::Op;
@@ -55,7 +55,7 @@ struct Spec {
     head: Head,
     kv_heads: u64,
     copies: u64,
-    layout: Layout,
+    layout: AccessLayout,
     /// Halves of a row that one invocation holds.
     vector: u32,
     size: u32,
@@ -65,17 +65,17 @@ struct Spec {
 impl Spec {
     fn of(job: &Job) -> Result<Spec, Refusal> {
         let missing = |what: &str| Refusal::Skipped(format!("the job names no {what}"));
-        let extent = |value: Option<u64>, what: &str| {
-            value.filter(|&n| n > 0 && u32::try_from(n).is_ok()).ok_or_else(|| missing(what))
+        let extent = |value: u64, what: &str| {
+            Some(value).filter(|&n| n > 0 && u32::try_from(n).is_ok()).ok_or_else(|| missing(what))
         };
-        let count = |value: Option<u32>, what: &str| value.filter(|&n| n > 0).ok_or_else(|| missing(what));
-        let variant = &job.variant;
+        let count = |value: u32, what: &str| Some(value).filter(|&n| n > 0).ok_or_else(|| missing(what));
+        let Variant::GpuAttention(variant) = &job.variant else { return Err(foreign(job)) };
         let (heads, kv_heads) = (extent(variant.heads, "heads")?, extent(variant.kv_heads, "kv_heads")?);
         if !heads.is_multiple_of(kv_heads) {
             let reason = format!("{heads} query heads do not share {kv_heads} key/value heads evenly");
             return Err(Refusal::Skipped(reason));
         }
-        if variant.m.is_some_and(|tokens| tokens != 1) {
+        if variant.m != 1 {
             return Err(Refusal::Unsupported("there is no shader for the attention of several tokens".to_owned()));
         }
         let spec = Spec {
@@ -85,9 +85,9 @@ impl Spec {
                 context: extent(variant.context, "context")? as usize,
             },
             kv_heads,
-            copies: u64::from(variant.copies.unwrap_or(1).max(1)),
-            layout: variant.layout.unwrap_or(Layout::Contiguous),
-            vector: variant.vector.unwrap_or(VECTOR_HALVES),
+            copies: u64::from(variant.copies.max(1)),
+            layout: variant.layout,
+            vector: variant.vector,
             size: count(variant.workgroup_size, "workgroup size")?,
             groups: count(variant.workgroups, "number of workgroups")?,
         };
@@ -97,7 +97,7 @@ impl Spec {
             && [8, 16, 32].contains(&vector)
             && size.is_multiple_of(lanes)
             && head.group <= 16
-            && layout != Layout::Blocked;
+            && layout != AccessLayout::Blocked;
         if !whole {
             let Head { head_dim, group, .. } = head;
             return Err(Refusal::Unsupported(format!(
@@ -139,7 +139,7 @@ impl Spec {
             ("const PIECES: u32 = 1u;", format!("const PIECES: u32 = {pieces}u;")),
             ("const UNROLL: u32 = 4u;", format!("const UNROLL: u32 = {}u;", (IN_FLIGHT / pieces).max(1))),
         ];
-        if self.layout == Layout::Strided {
+        if self.layout == AccessLayout::Strided {
             lines.push(("    return x;", "    return subgroupShuffleXor(x, mask);".to_owned()));
         }
         let program = |entry, constants| Program {
@@ -149,7 +149,7 @@ impl Spec {
             constants,
             bindings: BINDINGS,
         };
-        let entry = if self.layout == Layout::Strided { "attention" } else { "attention_blocked" };
+        let entry = if self.layout == AccessLayout::Strided { "attention" } else { "attention_blocked" };
         let size = || vec![("SIZE", f64::from(self.size))];
         vec![program(entry, size()), program("attention_merge", size())]
     }
@@ -216,7 +216,7 @@ fn first_half(chunk: u64) -> usize {
 /// # Errors
 /// When the adapter lacks the subgroups that `spec` needs.
 fn possible(context: &Context, spec: &Spec) -> Result<(), Refusal> {
-    if spec.layout != Layout::Strided {
+    if spec.layout != AccessLayout::Strided {
         return Ok(());
     }
     if !context.features.contains(wgpu::Features::SUBGROUP) {

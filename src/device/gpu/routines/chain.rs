@@ -1,12 +1,13 @@
 //! Multiply-accumulate chains in registers: the peaks of a GPU's arithmetic.
 
-use super::routine::{Dispatch, Routine, SharedBuffers, folded, named, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, folded, foreign, named, slots};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::BufferSlice;
 use crate::device::gpu::shader::{Access, Program, Shader, each_chain, shader};
 use crate::job::Job;
+use crate::profile::Variant;
 use crate::work::Work;
 use roofprobe_kernels::reference::gpu_chain::{CONSTANTS, GpuChains, LANES, Rounding};
 use roofprobe_kernels::{Dtype, Op, Shape};
@@ -19,8 +20,6 @@ params! {
         rounds: u32,
         /// How far the next round's constant lies from this one's.
         rotation: u32,
-        unused_1: u32,
-        unused_2: u32,
     }
 }
 
@@ -50,10 +49,10 @@ struct Spec {
 
 impl Spec {
     fn of(job: &Job) -> Result<Spec, Refusal> {
-        let variant = &job.variant;
+        let Variant::GpuChain(variant) = &job.variant else { return Err(foreign(job)) };
         let spec = Spec {
             dtype: job.dtype,
-            vector: variant.vector.unwrap_or(1),
+            vector: variant.vector,
             chains: named(variant.chains, "chains")?,
             size: named(variant.workgroup_size, "workgroup size")?,
             groups: named(variant.workgroups, "number of workgroups")?,
@@ -184,7 +183,7 @@ impl Chain {
 
 impl Routine for Chain {
     fn takes(job: &Job) -> bool {
-        job.op == Op::Chain && job.variant.tile.is_none()
+        matches!(job.variant, Variant::GpuChain(_))
     }
 
     fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
@@ -203,7 +202,7 @@ impl Routine for Chain {
         let starts = context.filled(bytemuck::cast_slice(&inputs.starts))?;
         let constants = context.filled(bytemuck::cast_slice(&inputs.constants))?;
         let sums = context.buffer(spec.invocations() * 4)?;
-        let slots = slots(FOLD_MAX, |rounds| ChainParams { rounds, rotation: ROTATION, ..ChainParams::default() });
+        let slots = slots(FOLD_MAX, |rounds| ChainParams { rounds, rotation: ROTATION });
         let bindings = context.bind(&pipeline, &slots, &[&starts, &constants, &sums].map(BufferSlice::whole))?;
         let dispatch = Dispatch { pipeline, bindings, groups: [spec.groups, 1, 1] };
         Ok(Chain { spec, dispatch, sums, inputs, lawful: Vec::new(), rounds: Cell::default() })

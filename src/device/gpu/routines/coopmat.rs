@@ -1,12 +1,13 @@
 //! Chains of cooperative matrices: the peak of a GPU's matrix units.
 
-use super::routine::{Dispatch, Routine, SharedBuffers, named, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, foreign, named, slots};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::{BufferSlice, Pipeline};
 use crate::device::gpu::shader::{Access, Program, Shader, each_chain, shader};
 use crate::job::Job;
+use crate::profile::{Tile, Variant};
 use crate::work::Work;
 use roofprobe_kernels::reference::gpu_tiles::GpuTiles;
 use roofprobe_kernels::{Dtype, Op, Shape};
@@ -18,8 +19,6 @@ params! {
         rounds: u32,
         /// Subgroups of a workgroup that the sums have room for.
         subgroups: u32,
-        unused_1: u32,
-        unused_2: u32,
     }
 }
 
@@ -50,15 +49,10 @@ struct Spec {
 
 impl Spec {
     fn of(job: &Job) -> Result<Spec, Refusal> {
-        let variant = &job.variant;
-        let side = match variant.tile.as_deref() {
-            Some("8x8x8") => 8,
-            Some("16x16x16") => 16,
-            other => {
-                let tile = other.unwrap_or("no shape");
-                return Err(Refusal::Unsupported(format!("there is no shader for matrices of {tile}")));
-            }
-        };
+        let Variant::MatrixChain(variant) = &job.variant else { return Err(foreign(job)) };
+        let tile = variant.tile;
+        let side = [8, 16].into_iter().find(|&side| tile == Tile::cube(side));
+        let side = side.ok_or_else(|| Refusal::Unsupported(format!("there is no shader for matrices of {tile}")))?;
         let size = named(variant.workgroup_size, "workgroup size")?;
         let groups = named(variant.workgroups, "number of workgroups")?;
         let chains = named(variant.chains, "chains")?;
@@ -128,7 +122,7 @@ impl Results {
         // Behind them the tiles of subgroups that there is no room for.
         let sums = context.buffer((u64::from(groups) * u64::from(subgroups) + 1) * bytes)?;
         let counts = context.buffer(u64::from(groups) * 4)?;
-        let slots = slots(FOLD_MAX, |rounds| CoopmatParams { rounds, subgroups, ..CoopmatParams::default() });
+        let slots = slots(FOLD_MAX, |rounds| CoopmatParams { rounds, subgroups });
         let buffers = [&operands[0], &operands[1], &sums, &counts].map(BufferSlice::whole);
         let bindings = context.bind(pipeline, &slots, &buffers)?;
         let dispatch = Dispatch { pipeline: pipeline.clone(), bindings, groups: [groups, 1, 1] };
@@ -207,7 +201,7 @@ fn scattered(at: u64, groups: u32) -> u32 {
 
 impl Routine for Coopmat {
     fn takes(job: &Job) -> bool {
-        job.op == Op::Chain && job.variant.tile.is_some()
+        matches!(job.variant, Variant::MatrixChain(_))
     }
 
     fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {

@@ -156,8 +156,13 @@ impl Dispatch {
 ///
 /// # Errors
 /// Skipped, when it does not.
-pub(super) fn named(value: Option<u32>, what: &str) -> Result<u32, Refusal> {
-    value.filter(|&n| n > 0).ok_or_else(|| skipped(&format!("the job names no {what}")))
+pub(super) fn named(value: u32, what: &str) -> Result<u32, Refusal> {
+    Some(value).filter(|&n| n > 0).ok_or_else(|| skipped(&format!("the job names no {what}")))
+}
+
+/// The refusal of a job that is done in a way that its routine does not know.
+pub(super) fn foreign(job: &Job) -> Refusal {
+    Refusal::Unsupported(format!("{} on a GPU is not done as {}", job.op, job.variant.family()))
 }
 
 pub(super) fn skipped(reason: &str) -> Refusal {

@@ -1,13 +1,13 @@
 //! Streams over arrays of f32.
 
-use super::routine::{Dispatch, Routine, SharedBuffers, checksum, folded, named, skipped, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, checksum, folded, foreign, named, skipped, slots};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::BufferSlice;
 use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
-use crate::profile::Layout;
+use crate::profile::{AccessLayout, Variant};
 use crate::work::Work;
 use roofprobe_kernels::ops::stream::OPS;
 use roofprobe_kernels::reference::{self, Random};
@@ -85,8 +85,8 @@ impl Arrays {
 fn vectors(job: &Job) -> Result<u64, Refusal> {
     let cost = job.op.cost(Shape::stream(1));
     let arrays = (cost.input_read + cost.output_written) as u64;
-    let footprint = job.variant.footprint_bytes.ok_or_else(|| skipped("the job names no footprint"))?;
-    let vectors = footprint / arrays / VECTOR_BYTES;
+    let Variant::GpuStream(stream) = &job.variant else { return Err(foreign(job)) };
+    let vectors = stream.footprint_bytes / arrays / VECTOR_BYTES;
     if vectors == 0 { Err(skipped("the arrays are smaller than one vector")) } else { Ok(vectors) }
 }
 
@@ -110,14 +110,18 @@ fn random_values(random: &mut Random, elements: usize) -> Vec<f32> {
 pub(super) struct Division {
     pub(super) size: u32,
     pub(super) groups: u32,
-    layout: Layout,
+    layout: AccessLayout,
 }
 
 impl Division {
+    /// The division of a stream; of a read of workgroup memory its workgroups alone count.
     pub(super) fn of(job: &Job) -> Result<Division, Refusal> {
-        let size = named(job.variant.workgroup_size, "workgroup size")?;
-        let groups = named(job.variant.workgroups, "number of workgroups")?;
-        Ok(Division { size, groups, layout: job.variant.layout.unwrap_or(Layout::Strided) })
+        let (size, groups, layout) = match &job.variant {
+            Variant::GpuStream(stream) => (stream.workgroup_size, stream.workgroups, stream.layout),
+            Variant::WorkgroupRead(read) => (read.workgroup_size, read.workgroups, AccessLayout::Strided),
+            _ => return Err(foreign(job)),
+        };
+        Ok(Division { size: named(size, "workgroup size")?, groups: named(groups, "number of workgroups")?, layout })
     }
 
     /// The parameters for `n` vectors, and the workgroups that it takes.
@@ -127,9 +131,9 @@ impl Division {
         let groups = u64::from(self.groups.min(most)).min(n.div_ceil(size * UNROLL)).max(1);
         let places = n.div_ceil(size * groups).next_multiple_of(UNROLL);
         let (step_group, step_lane, step) = match self.layout {
-            Layout::Strided => (size, 1, size * groups),
-            Layout::Blocked => (size * places, 1, size),
-            Layout::Contiguous => (size * places, places, 1),
+            AccessLayout::Strided => (size, 1, size * groups),
+            AccessLayout::Blocked => (size * places, 1, size),
+            AccessLayout::Contiguous => (size * places, places, 1),
         };
         let [n, step_group, step_lane, step, places] = [n, step_group, step_lane, step, places].map(|x| x as u32);
         (StreamParams { n, step_group, step_lane, step, places, rounds: 1, rotation: 0, s: SCALAR }, groups as u32)

@@ -45,7 +45,7 @@ impl Routine for Transfer {
     }
 
     fn new(context: &mut Context, _: &mut SharedBuffers, job: &Job) -> GpuResult<Transfer> {
-        let bytes = job.variant.footprint_bytes.filter(|&bytes| bytes > 0 && bytes.is_multiple_of(8));
+        let bytes = job.variant.keys().footprint_bytes.filter(|&bytes| bytes > 0 && bytes.is_multiple_of(8));
         let bytes = bytes.ok_or_else(|| skipped("the job names no whole number of words"))?;
         let mut random = Random::new(23);
         let data: Vec<u8> = (0..bytes / 8).flat_map(|_| random.bits().to_le_bytes()).collect();

@@ -1,6 +1,6 @@
 //! Reads of workgroup memory.
 
-use super::routine::{Dispatch, Routine, SharedBuffers, checksum, skipped, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, checksum, foreign, skipped, slots};
 use super::stream::{Division, FOLD_MAX, VECTOR_BYTES};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
@@ -8,6 +8,7 @@ use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::BufferSlice;
 use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
+use crate::profile::Variant;
 use crate::work::Work;
 use roofprobe_kernels::reference::Random;
 use roofprobe_kernels::{Dtype, Op, Shape};
@@ -20,7 +21,6 @@ params! {
         rounds: u32,
         /// How far a round begins from where the one before it began, in vectors.
         rotation: u32,
-        unused: u32,
     }
 }
 
@@ -38,8 +38,8 @@ pub(super) fn program(workgroup_size: u32, vectors: u32) -> Program {
 
 /// Vectors that `job` reads: its footprint is the workgroup memory of one workgroup.
 fn vectors(job: &Job) -> Result<u32, Refusal> {
-    let footprint = job.variant.footprint_bytes.ok_or_else(|| skipped("the job names no footprint"))?;
-    Ok(u32::try_from(footprint / VECTOR_BYTES).unwrap_or(0))
+    let Variant::WorkgroupRead(read) = &job.variant else { return Err(foreign(job)) };
+    Ok(u32::try_from(read.footprint_bytes / VECTOR_BYTES).unwrap_or(0))
 }
 
 /// A read of workgroup memory made ready.
@@ -52,9 +52,8 @@ pub(super) struct WorkgroupRead {
 }
 
 impl Routine for WorkgroupRead {
-    /// Only streams over arrays have a layout.
     fn takes(job: &Job) -> bool {
-        job.op == Op::Read && job.variant.layout.is_none()
+        job.op == Op::Read && matches!(job.variant, Variant::WorkgroupRead(_))
     }
 
     fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
@@ -80,7 +79,7 @@ impl Routine for WorkgroupRead {
         let each = vectors / size;
         let reads = each * (READS_MIN / each).max(1);
         let rotation = size / 2 + 1;
-        let slots = slots(FOLD_MAX, |rounds| WorkgroupParams { reads, rounds, rotation, unused: 0 });
+        let slots = slots(FOLD_MAX, |rounds| WorkgroupParams { reads, rounds, rotation });
         let bindings = context.bind(&pipeline, &slots, &[&input, &sums].map(BufferSlice::whole))?;
         let times = invocations * u64::from(reads) / u64::from(vectors);
         let checksum = checksum(values).wrapping_mul(times as u32);

@@ -9,7 +9,7 @@ mod tests;
 use super::adapter::Adapter;
 use super::hooks::Hooks;
 use super::protocol::{Answer, Opened, Request, Task};
-use crate::device::{Pass, Refusal};
+use crate::device::{Refusal, Timing};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use failures::JobFailures;
@@ -94,7 +94,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// The refusals of the worker; skipped when workers keep failing; exhausted when interrupted.
-    pub(super) fn time(&mut self, job: &Job, repetitions: u64) -> std::result::Result<Pass, Refusal> {
+    pub(super) fn time(&mut self, job: &Job, repetitions: u64) -> std::result::Result<Timing, Refusal> {
         let mut repetitions = repetitions;
         loop {
             let failures = self.failures.get(job);
@@ -107,7 +107,7 @@ impl Supervisor {
                 Ok(Answer::Timed(timed)) => {
                     self.failures_in_a_row = 0;
                     self.failures.get_mut(job).into_iter().for_each(JobFailures::record_pass);
-                    let mut pass = Pass::from(timed);
+                    let mut pass = Timing::from(timed);
                     pass.note = note.into_iter().chain(pass.note).reduce(|one, other| format!("{one}; {other}"));
                     return Ok(pass);
                 }

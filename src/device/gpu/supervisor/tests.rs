@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::device::gpu::protocol;
-use crate::profile::{GpuClass, GpuInfo, GpuLimits, GpuProvenance, Variant};
+use crate::profile::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 use crate::units::Seconds;
 use crate::work::Work;
 use roofprobe_kernels::{Dtype, Op};
@@ -51,7 +51,7 @@ fn opened() -> Answer {
 
 fn passes() -> String {
     let seconds = Seconds(1.0);
-    let pass = Pass {
+    let pass = Timing {
         seconds,
         repetitions: 1,
         work: Work::default(),
@@ -85,7 +85,7 @@ fn supervisor(workers: Vec<String>, stop: Stop, timeouts: Timeouts) -> (Supervis
         index: 0,
         place: 0,
         name: "a card".to_owned(),
-        class: "discrete".to_owned(),
+        class: GpuClass::Discrete,
         backend: "vulkan".to_owned(),
         pci_id: None,
         pci_bus: None,
@@ -105,11 +105,11 @@ fn job(ceiling: &str) -> Job {
         ceiling: format!("memory.{ceiling}").parse().unwrap(),
         op: Op::Read,
         dtype: Dtype::F32,
-        variant: Variant::default(),
+        variant: crate::profile::Launch {}.into(),
     }
 }
 
-fn reason(refused: std::result::Result<Pass, Refusal>) -> String {
+fn reason(refused: std::result::Result<Timing, Refusal>) -> String {
     match refused {
         Err(Refusal::Skipped(reason)) => reason,
         other => panic!("{other:?}"),

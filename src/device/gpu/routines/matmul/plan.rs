@@ -2,10 +2,10 @@
 
 use crate::device::Refusal;
 use crate::device::gpu::params::params;
-use crate::device::gpu::routines::routine::skipped;
+use crate::device::gpu::routines::routine::{foreign, skipped};
 use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
-use crate::profile::{Layout, Reduction};
+use crate::profile::{AccessLayout, Reduction, Tile, Variant};
 use roofprobe_kernels::Dtype;
 
 params! {
@@ -21,9 +21,6 @@ params! {
         row: u32,
         /// From one token to the next, in vectors of four.
         token: u32,
-        unused_1: u32,
-        unused_2: u32,
-        unused_3: u32,
     }
 }
 
@@ -92,10 +89,10 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn of(job: &Job) -> Result<Plan, Refusal> {
-        let variant = &job.variant;
-        let extent = |value: Option<u64>, name: &str| {
+        let Variant::GpuMatmul(variant) = &job.variant else { return Err(foreign(job)) };
+        let extent = |value: u64, name: &str| {
             // Places in operands are 32-bit numbers, with room for what lies beyond the last row.
-            let value = value.filter(|value| (1..1 << 24).contains(value));
+            let value = Some(value).filter(|value| (1..1 << 24).contains(value));
             value.ok_or_else(|| skipped(&format!("the job names no {name} between 1 and 2²⁴")))
         };
         let extents = [extent(variant.m, "m")?, extent(variant.n, "n")?, extent(variant.k, "k")?];
@@ -107,9 +104,9 @@ impl Plan {
         if n * k.next_multiple_of(8) >= 1 << 32 || m * n.max(k) >= 1 << 32 {
             return Err(skipped("an operand has more elements than 32 bits can number"));
         }
-        let size = variant.workgroup_size.filter(|size| (1..=1 << 16).contains(size));
+        let size = Some(variant.workgroup_size).filter(|size| (1..=1 << 16).contains(size));
         let size = size.ok_or_else(|| skipped("the job names no workgroup size"))?;
-        let tile = variant.tile.as_deref().map_or(Ok([1, 1]), tile)?;
+        let tile = tile(variant.tile)?;
         let (way, workgroup) = match variant.staged {
             Some(staged) => {
                 let side = size.isqrt();
@@ -119,9 +116,11 @@ impl Plan {
                 (if staged { Way::Staged } else { Way::Direct }, [side, side])
             }
             None => match (variant.layout, variant.reduction) {
-                (Some(Layout::Contiguous), None | Some(Reduction::Invocation)) => (Way::Direct, [size, 1]),
-                (Some(Layout::Strided), Some(Reduction::Subgroup)) => (Way::Strided { subgroups: true }, [size, 1]),
-                (Some(Layout::Strided), None | Some(Reduction::Workgroup)) => {
+                (Some(AccessLayout::Contiguous), None | Some(Reduction::Invocation)) => (Way::Direct, [size, 1]),
+                (Some(AccessLayout::Strided), Some(Reduction::Subgroup)) => {
+                    (Way::Strided { subgroups: true }, [size, 1])
+                }
+                (Some(AccessLayout::Strided), None | Some(Reduction::Workgroup)) => {
                     (Way::Strided { subgroups: false }, [size, 1])
                 }
                 _ => return Err(skipped("there is no matmul of that layout and reduction")),
@@ -185,7 +184,7 @@ impl Plan {
         let token = self.token_elements();
         let [m, n, units, row, token] =
             [m, n, token / self.format.elements(), row / 2, token / 4].map(|extent| extent as u32);
-        MatmulParams { m, n, units, row, token, ..MatmulParams::default() }
+        MatmulParams { m, n, units, row, token }
     }
 
     /// Elements of a token with the zeros that follow it.
@@ -207,8 +206,9 @@ const SUBGROUP_LINES: [(&str, &str); 5] = [
     ("fn together(sum: f32) -> f32 { return sum; }", "fn together(sum: f32) -> f32 { return subgroupAdd(sum); }"),
 ];
 
-fn tile(text: &str) -> Result<[u32; 2], Refusal> {
-    let side = |text: &str| text.parse().ok().filter(|side| (1..=TILE_SIDE_MAX).contains(side));
-    let sides = text.split_once('x').and_then(|(rows, columns)| Some([side(rows)?, side(columns)?]));
-    sides.ok_or_else(|| skipped(&format!("\"{text}\" is no tile of rows × columns up to {TILE_SIDE_MAX}")))
+fn tile(tile: Tile) -> Result<[u32; 2], Refusal> {
+    let sides = [tile.rows, tile.columns];
+    let fits = tile.inner.is_none() && sides.iter().all(|side| (1..=TILE_SIDE_MAX).contains(side));
+    fits.then_some(sides)
+        .ok_or_else(|| skipped(&format!("\"{tile}\" is no tile of rows × columns up to {TILE_SIDE_MAX}")))
 }

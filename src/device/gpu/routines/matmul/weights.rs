@@ -65,5 +65,5 @@ pub(super) fn row_bytes(dtype: Dtype, k: u64) -> u64 {
 
 /// Copies of the weights that `job` reads one after another.
 pub(super) fn copies(job: &Job) -> u64 {
-    u64::from(job.variant.copies.unwrap_or(1).max(1))
+    job.variant.keys().copies.map_or(1, |copies| u64::from(copies.max(1)))
 }

@@ -1,7 +1,7 @@
 //! Attention to caches of every shape, read by all ways, in one part and in many.
 
 use super::*;
-use crate::profile::Layout;
+use crate::profile::{AccessLayout, GpuAttention, Reduction};
 
 #[derive(Clone, Copy)]
 struct Shape {
@@ -11,19 +11,19 @@ struct Shape {
     context: u64,
 }
 
-fn attention(shape: Shape, layout: Layout, vector: u32, size: u32, groups: u32) -> Job {
-    let variant = Variant {
-        m: Some(1),
-        heads: Some(shape.group * shape.kv_heads),
-        kv_heads: Some(shape.kv_heads),
-        head_dim: Some(shape.head_dim),
-        context: Some(shape.context),
-        copies: Some(3),
-        layout: Some(layout),
-        vector: Some(vector),
-        workgroup_size: Some(size),
-        workgroups: Some(groups),
-        ..Variant::default()
+fn attention(shape: Shape, layout: AccessLayout, vector: u32, size: u32, groups: u32) -> Job {
+    let variant = GpuAttention {
+        m: 1,
+        heads: shape.group * shape.kv_heads,
+        kv_heads: shape.kv_heads,
+        head_dim: shape.head_dim,
+        context: shape.context,
+        copies: 3,
+        layout,
+        reduction: Reduction::Workgroup,
+        vector,
+        workgroup_size: size,
+        workgroups: groups,
     };
     job("attention.f16.decode", Op::Attention, Dtype::F16, variant)
 }
@@ -36,11 +36,13 @@ fn attention_agrees_with_the_oracle() {
         // Every group and size of heads; one token, less than a block, and many uneven splits.
         for (group, head_dim, size) in [(1, 64, 16), (4, 64, 32), (8, 64, 64), (1, 128, 64), (4, 128, 16), (8, 128, 32)]
         {
-            for (layout, vector) in [(Layout::Contiguous, 8), (Layout::Strided, 8), (Layout::Strided, 16)] {
+            for (layout, vector) in
+                [(AccessLayout::Contiguous, 8), (AccessLayout::Strided, 8), (AccessLayout::Strided, 16)]
+            {
                 for (context, groups) in [(1, 1), (7, 9), (100, 2), (1003, 16)] {
                     let shape = Shape { kv_heads: 3, group, head_dim, context };
                     let job = attention(shape, layout, vector, size, groups);
-                    let narrow = layout == Layout::Strided && (!has || head_dim as u32 / vector > subgroup);
+                    let narrow = layout == AccessLayout::Strided && (!has || head_dim as u32 / vector > subgroup);
                     let Some(pass) = timed(worker, &job, 2) else {
                         assert!(narrow, "{job}");
                         continue;

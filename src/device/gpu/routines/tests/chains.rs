@@ -2,15 +2,10 @@
 
 use super::*;
 use crate::device::gpu::routines::coopmat::Coopmat;
+use crate::profile::{GpuChain, MatrixChain, Tile};
 
-fn chain(dtype: Dtype, vector: u32, chains: u32, size: u32, groups: u32) -> Job {
-    let variant = Variant {
-        vector: Some(vector),
-        chains: Some(chains),
-        workgroup_size: Some(size),
-        workgroups: Some(groups),
-        ..Variant::default()
-    };
+fn chain(dtype: Dtype, vector: u32, chains: u32, workgroup_size: u32, workgroups: u32) -> Job {
+    let variant = GpuChain { vector, chains, workgroup_size, workgroups };
     job(&format!("compute.{dtype}"), Op::Chain, dtype, variant)
 }
 
@@ -44,11 +39,9 @@ fn chains_come_to_what_the_oracle_says_in_every_invocation() {
 }
 
 /// Chains of matrices.
-fn tiles(chains: u32, size: u32, groups: u32) -> Job {
-    let mut job = chain(Dtype::F16, 1, chains, size, groups);
-    job.variant.vector = None;
-    job.variant.tile = Some("8x8x8".to_owned());
-    job
+fn tiles(chains: u32, workgroup_size: u32, workgroups: u32) -> Job {
+    let variant = MatrixChain { tile: Tile::cube(8), chains, workgroup_size, workgroups };
+    job("compute.f16.coopmat", Op::Chain, Dtype::F16, variant)
 }
 
 #[test]

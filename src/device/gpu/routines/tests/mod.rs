@@ -13,7 +13,7 @@ use crate::device::gpu::adapter;
 use crate::device::gpu::context::GpuError;
 use crate::device::gpu::hooks::Hooks;
 use crate::device::gpu::worker::Worker;
-use crate::device::{Pass, Refusal};
+use crate::device::{Refusal, Timing};
 use crate::job::Job;
 use crate::profile::Variant;
 use roofprobe_kernels::{Dtype, Op};
@@ -42,12 +42,12 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn job(ceiling: &str, op: Op, dtype: Dtype, variant: Variant) -> Job {
-    Job { ceiling: ceiling.parse().unwrap(), op, dtype, variant }
+fn job(ceiling: &str, op: Op, dtype: Dtype, variant: impl Into<Variant>) -> Job {
+    Job { ceiling: ceiling.parse().unwrap(), op, dtype, variant: variant.into() }
 }
 
 /// The pass; `None` where the adapter lacks something.
-fn timed(worker: &mut Worker, job: &Job, repetitions: u64) -> Option<Pass> {
+fn timed(worker: &mut Worker, job: &Job, repetitions: u64) -> Option<Timing> {
     match worker.time(job, repetitions, 1.0) {
         Ok(pass) => Some(pass),
         Err(GpuError::Refused(Refusal::Unsupported(reason))) => {

@@ -1,13 +1,13 @@
 //! Streams, of whole and of awkward sizes, in every layout.
 
 use super::*;
-use crate::profile::Layout;
+use crate::profile::{AccessLayout, GpuMatmul, GpuStream, Reduction, Tile, WorkgroupRead};
 
 #[test]
 fn streams_agree_with_the_oracle() {
     on_every_adapter(|worker| {
         for op in [Op::Read, Op::Write, Op::Copy, Op::Scale, Op::Add, Op::Triad] {
-            for layout in [Layout::Strided, Layout::Blocked, Layout::Contiguous] {
+            for layout in [AccessLayout::Strided, AccessLayout::Blocked, AccessLayout::Contiguous] {
                 // One vector; awkward numbers of them; a whole division.
                 for (vectors, size, groups) in [(1, 64, 4), (1003, 32, 5), (4096, 64, 4), (65_537, 256, 16)] {
                     let arrays = match op {
@@ -15,12 +15,11 @@ fn streams_agree_with_the_oracle() {
                         Op::Copy | Op::Scale => 2,
                         _ => 3,
                     };
-                    let variant = Variant {
-                        workgroup_size: Some(size),
-                        workgroups: Some(groups),
-                        layout: Some(layout),
-                        footprint_bytes: Some(vectors * 16 * arrays),
-                        ..Variant::default()
+                    let variant = GpuStream {
+                        footprint_bytes: vectors * 16 * arrays,
+                        workgroup_size: size,
+                        workgroups: groups,
+                        layout,
                     };
                     let job = job(&format!("memory.vram.{op}"), op, Dtype::F32, variant);
                     let pass = timed(worker, &job, 5).unwrap();
@@ -35,12 +34,7 @@ fn streams_agree_with_the_oracle() {
 fn workgroup_memory_is_read_as_often_as_counted() {
     on_every_adapter(|worker| {
         for (size, bytes) in [(32, 4096), (64, 16384), (256, 16384)] {
-            let variant = Variant {
-                workgroup_size: Some(size),
-                workgroups: Some(7),
-                footprint_bytes: Some(bytes),
-                ..Variant::default()
-            };
+            let variant = WorkgroupRead { footprint_bytes: bytes, workgroup_size: size, workgroups: 7 };
             let job = job("memory.workgroup.read", Op::Read, Dtype::F32, variant);
             let pass = timed(worker, &job, 11).unwrap();
             assert!(pass.work.bytes.0 > 0.0);
@@ -51,23 +45,22 @@ fn workgroup_memory_is_read_as_often_as_counted() {
 #[test]
 fn what_others_hold_goes_before_something_large_is_made_ready() {
     on_every_adapter(|worker| {
-        let stream = |vectors: u64| Variant {
-            workgroup_size: Some(32),
-            workgroups: Some(4),
-            layout: Some(Layout::Strided),
-            footprint_bytes: Some(vectors * 16),
-            ..Variant::default()
+        let stream = |vectors: u64| GpuStream {
+            footprint_bytes: vectors * 16,
+            workgroup_size: 32,
+            workgroups: 4,
+            layout: AccessLayout::Strided,
         };
-        let matmul = || Variant {
-            m: Some(1),
-            n: Some(8),
-            k: Some(64),
-            copies: Some(1),
-            layout: Some(Layout::Contiguous),
-            reduction: Some(crate::profile::Reduction::Invocation),
-            tile: Some("1x1".to_owned()),
-            workgroup_size: Some(8),
-            ..Variant::default()
+        let matmul = || GpuMatmul {
+            m: 1,
+            n: 8,
+            k: 64,
+            copies: 1,
+            tile: Tile::of(1, 1),
+            workgroup_size: 8,
+            layout: Some(AccessLayout::Contiguous),
+            reduction: Some(Reduction::Invocation),
+            staged: None,
         };
         let held = |worker: &Worker| worker.prepared().map(|job| job.to_string()).collect::<Vec<_>>();
         let read = |vectors| job("memory.vram.read", Op::Read, Dtype::F32, stream(vectors));

@@ -1,0 +1,198 @@
+//! Vectors of 512 bits.
+
+use super::{Avx512, Avx512Bf16, Avx512Vnni};
+use crate::simd::{Float, Integer, Integers, Single, intrinsics, vector};
+use half::f16;
+use std::arch::x86_64::*;
+
+/// Marks registers of 512 bits.
+pub(crate) enum Zmm {}
+/// Marks those with arithmetic in binary16, which only the token of FP16 may make.
+pub(crate) enum ZmmOfHalves {}
+
+vector! {
+    /// Eight f64.
+    F64x8(__m512d), [f64; 8], Zmm,
+    splat: _mm512_set1_pd, load: _mm512_loadu_pd, store: _mm512_storeu_pd, stream: _mm512_stream_pd,
+    add: _mm512_add_pd,
+    add_bits: |a, b| _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(a), _mm512_castpd_si512(b))),
+}
+vector! {
+    /// Sixteen f32.
+    F32x16(__m512), [f32; 16], Zmm,
+    splat: _mm512_set1_ps, load: _mm512_loadu_ps, store: _mm512_storeu_ps,
+    add: _mm512_add_ps,
+    add_bits: |a, b| _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b))),
+}
+vector! {
+    /// Thirty-two f16.
+    F16x32(__m512i), [f16; 32], ZmmOfHalves,
+    splat: |value: f16| _mm512_set1_epi16(value.to_bits() as i16), load: _mm512_loadu_si512, store: _mm512_storeu_si512,
+    add: |a, b| _mm512_castph_si512(_mm512_add_ph(_mm512_castsi512_ph(a), _mm512_castsi512_ph(b))),
+    add_bits: _mm512_add_epi16,
+}
+vector! {
+    /// Sixteen i32.
+    I32x16(__m512i), [i32; 16], Zmm,
+    splat: _mm512_set1_epi32, load: _mm512_loadu_si512, store: _mm512_storeu_si512,
+    add: _mm512_add_epi32, add_bits: _mm512_add_epi32,
+}
+
+impl Float for F64x8 {
+    const FUSED: bool = true;
+    intrinsics! {
+        sub(other) = _mm512_sub_pd;
+        mul(other) = _mm512_mul_pd;
+        mul_add(factor, addend) = _mm512_fmadd_pd;
+    }
+}
+impl Float for F32x16 {
+    const FUSED: bool = true;
+    intrinsics! {
+        sub(other) = _mm512_sub_ps;
+        mul(other) = _mm512_mul_ps;
+        mul_add(factor, addend) = _mm512_fmadd_ps;
+    }
+}
+impl Float for F16x32 {
+    const FUSED: bool = true;
+    intrinsics! {
+        sub(other) = |a, b| _mm512_castph_si512(_mm512_sub_ph(_mm512_castsi512_ph(a), _mm512_castsi512_ph(b)));
+        mul(other) = |a, b| _mm512_castph_si512(_mm512_mul_ph(_mm512_castsi512_ph(a), _mm512_castsi512_ph(b)));
+        mul_add(factor, addend) = |a, b, c| {
+            let [a, b, c] = [a, b, c].map(|bits| _mm512_castsi512_ph(bits));
+            _mm512_castph_si512(_mm512_fmadd_ph(a, b, c))
+        };
+    }
+}
+
+impl Single for F32x16 {
+    #[inline(always)]
+    unsafe fn load_f16_from(from: *const u16) -> Self {
+        // SAFETY: by contract.
+        Self(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) })
+    }
+    #[inline(always)]
+    unsafe fn round_to_f16(value: f32) -> f32 {
+        // SAFETY: by contract.
+        unsafe { _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm_set_ss(value)))) }
+    }
+    intrinsics! {
+        max(other) = _mm512_max_ps;
+        add_exponent(power) = |x, power| {
+            let power = _mm512_slli_epi32::<23>(_mm512_castps_si512(power));
+            _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), power))
+        };
+    }
+    #[inline(always)]
+    fn largest(self) -> f32 {
+        // SAFETY: a vector proves its instruction set.
+        unsafe { _mm512_reduce_max_ps(self.0) }
+    }
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        // SAFETY: a vector proves its instruction set.
+        unsafe { _mm512_reduce_add_ps(self.0) }
+    }
+}
+
+impl Integer for I32x16 {
+    type Float = F32x16;
+
+    #[inline(always)]
+    unsafe fn load_i8_from(from: *const i8) -> Self {
+        // SAFETY: by contract.
+        Self(unsafe { _mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast())) })
+    }
+    #[inline(always)]
+    unsafe fn store_i8_to(self, to: *mut i8) {
+        // SAFETY: by contract.
+        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(self.0)) }
+    }
+    intrinsics! {
+        and(other) = _mm512_and_si512;
+        or(other) = _mm512_or_si512;
+        mul(other) = _mm512_mullo_epi32;
+    }
+    #[inline(always)]
+    fn shl<const N: u32>(self) -> Self {
+        // SAFETY: a vector proves its instruction set.
+        Self(unsafe { _mm512_sll_epi32(self.0, _mm_cvtsi32_si128(N as i32)) })
+    }
+    #[inline(always)]
+    fn shr<const N: u32>(self) -> Self {
+        // SAFETY: a vector proves its instruction set.
+        Self(unsafe { _mm512_srl_epi32(self.0, _mm_cvtsi32_si128(N as i32)) })
+    }
+    #[inline(always)]
+    fn sar<const N: u32>(self) -> Self {
+        // SAFETY: a vector proves its instruction set.
+        Self(unsafe { _mm512_sra_epi32(self.0, _mm_cvtsi32_si128(N as i32)) })
+    }
+    #[inline(always)]
+    fn total(self) -> i32 {
+        // SAFETY: a vector proves its instruction set.
+        unsafe { _mm512_reduce_add_epi32(self.0) }
+    }
+    #[inline(always)]
+    fn to_float(self) -> F32x16 {
+        // SAFETY: a vector proves its instruction set.
+        F32x16(unsafe { _mm512_cvtepi32_ps(self.0) })
+    }
+    #[inline(always)]
+    fn as_float(self) -> F32x16 {
+        // SAFETY: a vector proves its instruction set.
+        F32x16(unsafe { _mm512_castsi512_ps(self.0) })
+    }
+    #[inline(always)]
+    fn nearest(value: F32x16) -> Self {
+        // SAFETY: a vector proves its instruction set.
+        Self(unsafe { _mm512_cvtps_epi32(value.0) })
+    }
+}
+
+impl Integers for Avx512 {
+    type I32 = I32x16;
+
+    #[inline(always)]
+    fn dot_u8_i8_pairs(self, sum: I32x16, u: I32x16, s: I32x16) -> I32x16 {
+        // SAFETY: the token proves the instruction set.
+        I32x16(unsafe {
+            let pairs = _mm512_maddubs_epi16(u.0, s.0);
+            _mm512_add_epi32(sum.0, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))
+        })
+    }
+    #[inline(always)]
+    fn dot_i16(self, sum: I32x16, a: I32x16, b: I32x16) -> I32x16 {
+        // SAFETY: the token proves the instruction set.
+        I32x16(unsafe { _mm512_add_epi32(sum.0, _mm512_madd_epi16(a.0, b.0)) })
+    }
+}
+
+impl Integers for Avx512Vnni {
+    type I32 = I32x16;
+
+    #[inline(always)]
+    fn dot_u8_i8(self, sum: I32x16, u: I32x16, s: I32x16) -> I32x16 {
+        // SAFETY: the token proves the instruction set.
+        I32x16(unsafe { _mm512_dpbusd_epi32(sum.0, u.0, s.0) })
+    }
+    #[inline(always)]
+    fn dot_i16(self, sum: I32x16, a: I32x16, b: I32x16) -> I32x16 {
+        // SAFETY: the token proves the instruction set.
+        I32x16(unsafe { _mm512_dpwssd_epi32(sum.0, a.0, b.0) })
+    }
+}
+
+impl Integers for Avx512Bf16 {
+    type I32 = I32x16;
+
+    #[inline(always)]
+    fn dot_bf16(self, sum: F32x16, a: I32x16, b: I32x16) -> F32x16 {
+        // SAFETY: the token proves the instruction set; __m512bh is the same 512 bits under another name.
+        F32x16(unsafe {
+            let (a, b) = (std::mem::transmute::<__m512i, __m512bh>(a.0), std::mem::transmute::<__m512i, __m512bh>(b.0));
+            _mm512_dpbf16_ps(sum.0, a, b)
+        })
+    }
+}

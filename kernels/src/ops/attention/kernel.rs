@@ -1,0 +1,142 @@
+//! An attention kernel: it goes through a cache turn by turn, tile by tile.
+
+use super::head::{DIM_STEP, Head, KEY_BLOCK, SPAN, TILE_ROWS};
+use super::partial::{Partial, TileState};
+use crate::isa::Isa;
+use std::ops::Range;
+
+/// Query rows and tokens of one turn.
+pub(crate) struct Tile<'a> {
+    pub(super) head_dim: usize,
+    /// From the turn's first token on; whole blocks.
+    pub(super) keys: &'a [u16],
+    /// From the turn's first token on.
+    pub(super) values: &'a [u16],
+    /// How many of the turn's tokens each row sees, not descending; at most [`SPAN`].
+    pub(super) visible: [usize; TILE_ROWS],
+    pub(super) state: TileState<'a>,
+}
+
+/// The kernel in the table of an instruction set.
+pub(crate) struct AttentionEntry {
+    pub(super) isa: Isa,
+    /// The tile function for 1 to [`TILE_ROWS`] rows.
+    pub(super) tiles: [unsafe fn(Tile<'_>); TILE_ROWS],
+    pub(super) exp2: unsafe fn(&mut [f32; 16]),
+}
+
+/// An attention kernel that this CPU can run.
+#[derive(Clone, Copy)]
+pub struct AttentionKernel {
+    entry: &'static AttentionEntry,
+}
+
+/// A cache to read: halves as [`Head`] lays them out. Reading is fastest if both start at a cache line.
+#[derive(Clone, Copy)]
+struct Cache<'a> {
+    keys: &'a [u16],
+    values: &'a [u16],
+}
+
+impl AttentionKernel {
+    /// # Safety
+    /// The entry's instruction set is available.
+    pub(crate) unsafe fn new(entry: &'static AttentionEntry) -> AttentionKernel {
+        AttentionKernel { entry }
+    }
+
+    /// The instruction set it uses.
+    pub fn isa(self) -> Isa {
+        self.entry.isa
+    }
+
+    /// 2^x for each x ≤ 0, as the softmax takes it.
+    pub fn exp2(self, x: &mut [f32; 16]) {
+        // SAFETY: whoever made the kernel vouched for its instruction set.
+        unsafe { (self.entry.exp2)(x) }
+    }
+
+    /// One query token attends to the cached tokens in `range`; what it comes to is left in `partial`. `queries` is one
+    /// row per query head of the group. Parts of a context are put together by [`Partial::merge`].
+    ///
+    /// # Panics
+    /// When a length does not fit `head`, `partial` is too small, or `range` leaves the context or does not start at
+    /// a block of keys.
+    pub fn decode(
+        self,
+        head: &Head,
+        queries: &[f32],
+        keys: &[u16],
+        values: &[u16],
+        range: Range<usize>,
+        partial: &mut Partial,
+    ) {
+        check(head, keys, values);
+        assert_eq!(queries.len(), head.query_elements(1), "queries do not fit the head");
+        assert!(range.end <= head.context && range.start.is_multiple_of(KEY_BLOCK), "no such part of the context");
+        partial.start(queries, head);
+        // All rows see the whole range: they are of a token that comes after it.
+        self.attend(head, Cache { keys, values }, range, head.context - 1, partial);
+    }
+
+    /// The last tokens of the context attend causally, each to all tokens up to itself. `queries` and `out` hold them as
+    /// [`Head::query_elements`] says; `partial` is scratch memory, of [`PREFILL_ROWS`](super::PREFILL_ROWS) rows at best.
+    ///
+    /// # Panics
+    /// When a length does not fit `head`.
+    pub fn prefill(
+        self,
+        head: &Head,
+        queries: &[f32],
+        keys: &[u16],
+        values: &[u16],
+        partial: &mut Partial,
+        out: &mut [f32],
+    ) {
+        check(head, keys, values);
+        let per_token = head.query_elements(1);
+        let tokens = queries.len() / per_token;
+        assert!(queries.len() == tokens * per_token && tokens <= head.context, "queries do not fit the head");
+        assert_eq!(out.len(), queries.len(), "outputs do not fit the queries");
+        // Whole tokens, so that every block of rows starts with the first head of a group.
+        let block = (partial.capacity() / head.group).max(1) * per_token;
+        let mut position = head.context - tokens;
+        for (queries, out) in queries.chunks(block).zip(out.chunks_mut(block)) {
+            partial.start(queries, head);
+            let end = position + queries.len() / per_token;
+            self.attend(head, Cache { keys, values }, 0..end, position, partial);
+            Partial::merge(&[partial], out);
+            position = end;
+        }
+    }
+
+    /// The rows of `partial`, of tokens from `position` on, attend to what they see of `range`.
+    fn attend(self, head: &Head, cache: Cache, range: Range<usize>, position: usize, partial: &mut Partial) {
+        for start in range.clone().step_by(SPAN) {
+            let keys = &cache.keys[head.key_index(start, 0)..];
+            let values = &cache.values[start * head.head_dim..];
+            partial.for_each_tile(|first_row, rows, state| {
+                let visible = std::array::from_fn(|row| {
+                    let own = position + (first_row + row.min(rows - 1)) / head.group;
+                    (own + 1).min(range.end).min(start + SPAN).saturating_sub(start)
+                });
+                if visible[rows - 1] > 0 {
+                    let tile = Tile { head_dim: head.head_dim, keys, values, visible, state };
+                    // SAFETY: whoever made the kernel vouched for its instruction set; `check` and `for_each_tile` have seen
+                    // to the lengths, and no row sees beyond the context.
+                    unsafe { (self.entry.tiles[rows - 1])(tile) }
+                }
+            });
+        }
+    }
+}
+
+/// Whether the cache holds the context; in products that cannot overflow, since memory safety hangs on them.
+fn check(head: &Head, keys: &[u16], values: &[u16]) {
+    assert!(head.head_dim > 0 && head.head_dim.is_multiple_of(DIM_STEP), "head_dim is no multiple of {DIM_STEP}");
+    assert!(head.group > 0 && head.context > 0, "a head without queries or tokens");
+    let padded = head.context.checked_next_multiple_of(KEY_BLOCK);
+    let elements = padded.and_then(|tokens| tokens.checked_mul(head.head_dim));
+    assert!(elements.is_some_and(|elements| keys.len() >= elements), "keys are shorter than the context");
+    assert!(values.len() >= head.value_elements(), "values are shorter than the context");
+}

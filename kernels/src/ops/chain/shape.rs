@@ -1,0 +1,89 @@
+//! What a chain computes and on how much.
+
+use crate::dtype::Dtype;
+
+/// Steps of one round. At one step per cycle a round is about a microsecond: long beside its 2·N loads and stores.
+pub const STEPS: usize = 4096;
+
+/// Rows of the table of halves that a converted chain walks, over and over: a few KiB, at home in the first-level cache.
+pub const CONVERTED_ROWS: usize = 16;
+
+/// What a chain computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recurrence {
+    /// `x ← x·x + c`.
+    Square {
+        /// Whether product and sum are rounded once.
+        fused: bool,
+    },
+    /// The fused square and, beside it, `y ← y + x` into the first `sums` vectors' own sums: one addition that no
+    /// multiply-accumulate waits for.
+    SquareAndSum {
+        /// Vectors of sums, at most as many as there are squares.
+        sums: usize,
+    },
+    /// `acc ← acc + Σ aⱼ·bⱼ` over the narrow elements of a 32-bit lane.
+    Dot,
+    /// `acc ← acc + a·h`: h is a half from memory, converted to f32 on the way.
+    Converted(Halves),
+    /// `C ← C + A·B` over tiles of 16 rows of 64 bytes; a vector is a tile.
+    Tile,
+}
+
+/// How a vector of halves becomes two vectors of f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Halves {
+    /// Its first and its second half.
+    Apart,
+    /// Its even and its odd elements.
+    Interleaved,
+}
+
+/// What a chain kernel computes and on how much: all that the oracle needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainShape {
+    /// The type of its operands.
+    pub dtype: Dtype,
+    /// What it computes.
+    pub recurrence: Recurrence,
+    /// Bytes of one vector.
+    pub vector_bytes: usize,
+    /// Independent accumulator vectors that multiply.
+    pub accumulators: usize,
+}
+
+impl ChainShape {
+    /// Bytes of one accumulator.
+    pub const fn lane_bytes(&self) -> usize {
+        match self.recurrence {
+            Recurrence::Square { .. } | Recurrence::SquareAndSum { .. } => self.dtype.block().bytes as usize,
+            _ => 4,
+        }
+    }
+
+    /// Bytes of all accumulators and sums.
+    pub const fn state_bytes(&self) -> usize {
+        let sums = if let Recurrence::SquareAndSum { sums } = self.recurrence { sums } else { 0 };
+        self.vector_bytes * (self.accumulators + sums)
+    }
+
+    /// Bytes of the operands: three vectors, or one and the table of halves.
+    pub const fn operand_bytes(&self) -> usize {
+        match self.recurrence {
+            Recurrence::Converted(_) => self.vector_bytes * (1 + CONVERTED_ROWS * self.accumulators / 2),
+            _ => 3 * self.vector_bytes,
+        }
+    }
+
+    /// Multiply-accumulates of one step.
+    pub const fn width(&self) -> usize {
+        let lanes = self.vector_bytes * self.accumulators / self.lane_bytes();
+        let per_lane = 4 / self.dtype.block().bytes as usize;
+        match self.recurrence {
+            Recurrence::Dot => per_lane * lanes,
+            // A row of A and a column of B: sixteen times what a 32-bit lane holds.
+            Recurrence::Tile => 16 * per_lane * lanes,
+            _ => lanes,
+        }
+    }
+}

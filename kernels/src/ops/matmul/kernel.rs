@@ -1,0 +1,163 @@
+//! A matmul kernel: it packs weights, quantises tokens and multiplies tiles of C.
+
+use super::format::Lane;
+use super::output::Tile;
+use super::tile::{MatmulEntry, QuantiseArguments, TileArguments};
+use crate::dtype::Dtype;
+use crate::isa::Isa;
+use std::ops::Range;
+
+/// A matmul kernel that this CPU can run.
+#[derive(Clone, Copy)]
+pub struct MatmulKernel {
+    entry: &'static MatmulEntry,
+}
+
+/// The tokens of some rows of A, as a kernel wants them.
+#[derive(Clone, Copy)]
+pub struct Tokens<'a> {
+    /// Plain: row after row, each [`MatmulKernel::token_bytes`] long. Quantised: what [`MatmulKernel::quantise`] made.
+    pub bytes: &'a [u8],
+    /// Rows.
+    pub rows: usize,
+}
+
+impl MatmulKernel {
+    /// # Safety
+    /// The entry's instruction set is available.
+    pub(crate) unsafe fn new(entry: &'static MatmulEntry) -> MatmulKernel {
+        MatmulKernel { entry }
+    }
+
+    /// How the weights are stored.
+    pub fn weights(self) -> Dtype {
+        self.entry.format.weights
+    }
+
+    /// The instruction set it uses.
+    pub fn isa(self) -> Isa {
+        self.entry.isa
+    }
+
+    /// Whether activations are quantised inside a call, as engines do for the block formats.
+    pub fn quantises(self) -> bool {
+        self.entry.quantise.is_some()
+    }
+
+    /// Rows of weights that lie interleaved in one strip; C's columns come in multiples of it.
+    pub fn strip_rows(self) -> usize {
+        self.entry.strip_rows
+    }
+
+    /// Bytes of one strip of rows of `k` elements.
+    pub fn strip_bytes(self, k: usize) -> usize {
+        self.strip_rows() * self.entry.format.strip.bytes_of(k)
+    }
+
+    /// Bytes of `rows` tokens of `k` values as [`Tokens`] holds them.
+    pub fn token_bytes(self, rows: usize, k: usize) -> usize {
+        rows * self.entry.format.token.bytes_of(k)
+    }
+
+    /// Interleaves rows of weights from their stored layout (rows one after another, ggml's blocks for the block formats)
+    /// into strips; what a last strip has too many is zero.
+    ///
+    /// # Panics
+    /// When `k` is zero or not a whole number of blocks, or the lengths do not fit.
+    pub fn pack(self, weights: &[u8], k: usize, strips: &mut [u8]) {
+        let row_bytes = self.weights().bytes(k as u128).and_then(|bytes| usize::try_from(bytes).ok());
+        let row_bytes = row_bytes.unwrap_or_else(|| panic!("{k} elements are no whole blocks of {}", self.weights()));
+        assert!(k > 0 && weights.len().is_multiple_of(row_bytes), "rows");
+        let (strip_rows, strip_bytes) = (self.strip_rows(), self.strip_bytes(k));
+        let rows = weights.len() / row_bytes;
+        assert_eq!(strips.len(), rows.div_ceil(strip_rows) * strip_bytes, "strips");
+        strips.fill(0);
+        for (index, row) in weights.chunks_exact(row_bytes).enumerate() {
+            let strip = &mut strips[index / strip_rows * strip_bytes..][..strip_bytes];
+            (self.entry.format.pack)(row, strip, Lane { index: index % strip_rows, of: strip_rows });
+        }
+    }
+
+    /// Quantises `rows` tokens of `k` f32 values, one after another, into panels. Tokens are finite; what others come to
+    /// differs between instruction sets.
+    ///
+    /// # Panics
+    /// For plain weights, or when the lengths do not fit.
+    pub fn quantise(self, tokens: &[f32], k: usize, panels: &mut [u8]) {
+        let Some(quantise) = self.entry.quantise else {
+            panic!("{} takes its tokens as they are", self.weights());
+        };
+        let rows = tokens.len().checked_div(k).unwrap_or(0);
+        assert!(tokens.len() == rows * k && k.is_multiple_of(self.weights().block().elements as usize), "tokens");
+        assert_eq!(panels.len(), self.token_bytes(rows, k), "panels");
+        for rows in evenly(rows, self.entry.tiles.len()) {
+            let tokens = &tokens[rows.start * k..rows.end * k];
+            let panel = &mut panels[self.token_bytes(rows.start, k)..self.token_bytes(rows.end, k)];
+            // SAFETY: whoever made the kernel vouched for its instruction set; lengths are checked above.
+            unsafe { quantise(QuantiseArguments { tokens, rows: rows.len(), k, panel }) }
+        }
+    }
+
+    /// Multiplies one tile of C: its rows are `tokens`, its columns the weights in `strips`. Where several panels of rows
+    /// share plain weights, at most `block_bytes` of a strip are in use at a time, to stay in a cache meanwhile: half of the
+    /// second level is a good choice.
+    ///
+    /// # Panics
+    /// When `k` is beyond all memory, the tile's columns are no whole strips, or the lengths do not fit the tile.
+    pub fn multiply(self, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, block_bytes: usize) {
+        // Memory safety hangs on these products: none may overflow. A strip has at most 64 rows of 4 bytes an element.
+        assert!(k <= isize::MAX as usize / 1024, "k is beyond all memory");
+        let strip_bytes = self.strip_bytes(k);
+        assert_eq!(tile.columns() % self.strip_rows(), 0, "columns");
+        assert_eq!((tile.columns() / self.strip_rows()).checked_mul(strip_bytes), Some(strips.len()), "strips");
+        assert_eq!(tile.rows(), tokens.rows, "rows");
+        assert_eq!(tokens.rows.checked_mul(self.token_bytes(1, k)), Some(tokens.bytes.len()), "tokens");
+        if k == 0 {
+            return tile.clear();
+        }
+        let groups = self.entry.format.token.units(k);
+        // A single panel uses each weight once: nothing has to stay. Quantised blocks are never cut.
+        let alone = tokens.rows <= self.entry.tiles.len() || self.quantises();
+        let most = if alone { groups } else { (block_bytes / (strip_bytes / groups)).max(GROUPS_MIN) };
+        for groups in evenly(groups, most) {
+            self.pass(groups, k, strips, tokens, tile);
+        }
+    }
+
+    /// Goes through all strips and panels once, with some of the groups of k.
+    fn pass(self, groups: Range<usize>, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>) {
+        let (strip_bytes, token_bytes) = (self.strip_bytes(k), self.token_bytes(1, k));
+        // Where the groups begin: those of plain tokens are words of 4 bytes, and quantised ones begin at 0.
+        let (of_strip, of_token) = (groups.start * (strip_bytes / self.entry.format.token.units(k)), groups.start * 4);
+        for (index, strip) in strips.chunks_exact(strip_bytes).enumerate() {
+            for panel in evenly(tokens.rows, self.entry.tiles.len()) {
+                let arguments = TileArguments {
+                    weights: &strip[of_strip..],
+                    activations: &tokens.bytes[panel.start * token_bytes..panel.end * token_bytes][of_token..],
+                    row_stride: token_bytes,
+                    groups: groups.len(),
+                    out: tile.at(panel.start, index * self.strip_rows()),
+                    out_stride: tile.stride_bytes(),
+                    add: groups.start > 0,
+                };
+                // SAFETY: whoever made the kernel vouched for its instruction set. The strip and the panel's rows hold the
+                // groups (lengths are checked above and by slicing), the tile the panel's rows and the strip's columns.
+                unsafe { self.entry.tiles[panel.len() - 1](&arguments) }
+            }
+        }
+    }
+}
+
+/// Fewer groups than this at a time would pay for going over C again and again.
+const GROUPS_MIN: usize = 64;
+
+/// Cuts `0..total` into as few ranges of at most `most` as there can be, as even as they can be.
+fn evenly(total: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let count = total.div_ceil(most);
+    // One division for all: a range may be a tile of a few thousand cycles.
+    let (each, longer) = (total.checked_div(count).unwrap_or(0), total.checked_rem(count).unwrap_or(0));
+    (0..count).map(move |index| {
+        let start = index * each + index.min(longer);
+        start..start + each + usize::from(index < longer)
+    })
+}

@@ -1,0 +1,91 @@
+//! Register tiles: what they work on, and their entry in the table of an instruction set.
+
+use super::format::Format;
+use crate::isa::Isa;
+use crate::simd::{Kernel, Token};
+use std::marker::PhantomData;
+
+/// What a register tile works on.
+pub(crate) struct TileArguments<'a> {
+    /// The first strip, from its first group on.
+    pub(super) weights: &'a [u8],
+    /// The first token from its first group on and those behind it, or the panel.
+    pub(super) activations: &'a [u8],
+    /// From one token to the next where they are read in place, bytes.
+    pub(super) row_stride: usize,
+    /// k groups (plain) or blocks (quantised) to go through.
+    pub(super) groups: usize,
+    /// The tile's first element of C.
+    pub(super) out: *mut u8,
+    /// From one row of C to the next, bytes.
+    pub(super) out_stride: usize,
+    /// Add to what C holds instead of replacing it (plain).
+    pub(super) add: bool,
+}
+
+/// Tokens to be quantised into one panel.
+pub(crate) struct QuantiseArguments<'a> {
+    /// Row after row.
+    pub(super) tokens: &'a [f32],
+    pub(super) rows: usize,
+    /// Elements of a row, whole blocks.
+    pub(super) k: usize,
+    pub(super) panel: &'a mut [u8],
+}
+
+pub(super) type TileFn = for<'a> unsafe fn(&'a TileArguments<'a>);
+
+/// One kernel in the table of an instruction set.
+pub(crate) struct MatmulEntry {
+    pub(super) isa: Isa,
+    pub(crate) format: &'static Format,
+    /// Rows of weights in a strip.
+    pub(super) strip_rows: usize,
+    /// Register tiles, from one row up: `tiles[r - 1]` multiplies `r` tokens.
+    pub(super) tiles: &'static [TileFn],
+    /// For the block formats.
+    pub(super) quantise: Option<unsafe fn(QuantiseArguments<'_>)>,
+}
+
+/// A tile of C that is kept in registers while k is gone through.
+pub(super) trait RegisterTile<S> {
+    /// Multiplies `ROWS` tokens.
+    ///
+    /// # Safety
+    /// The arguments describe memory that is there: `groups` groups of weights and of every token, what is missing of a unit
+    /// filled up with zeros, and the output.
+    unsafe fn multiply<const ROWS: usize>(token: S, arguments: &TileArguments<'_>);
+}
+
+/// A register tile of `ROWS` rows. Those of more than `MOST` stand in no table, and there is no code for them.
+struct Rows<T, const ROWS: usize, const MOST: usize>(PhantomData<T>);
+
+impl<S, T: RegisterTile<S>, const ROWS: usize, const MOST: usize> Kernel<S> for Rows<T, ROWS, MOST> {
+    type Input<'a> = &'a TileArguments<'a>;
+    type Output = ();
+
+    #[inline(always)]
+    fn run(token: S, arguments: &TileArguments<'_>) {
+        if ROWS <= MOST {
+            // SAFETY: who calls a tile describes memory that is there.
+            unsafe { T::multiply::<ROWS>(token, arguments) }
+        }
+    }
+}
+
+/// The tiles of one to `MOST` rows.
+pub(super) struct Tiles<S, T, const MOST: usize>(PhantomData<(S, T)>);
+
+impl<S: Token, T: RegisterTile<S>, const MOST: usize> Tiles<S, T, MOST> {
+    const ALL: [TileFn; 8] = [
+        S::run::<Rows<T, 1, MOST>>,
+        S::run::<Rows<T, 2, MOST>>,
+        S::run::<Rows<T, 3, MOST>>,
+        S::run::<Rows<T, 4, MOST>>,
+        S::run::<Rows<T, 5, MOST>>,
+        S::run::<Rows<T, 6, MOST>>,
+        S::run::<Rows<T, 7, MOST>>,
+        S::run::<Rows<T, 8, MOST>>,
+    ];
+    pub(super) const TABLE: &'static [TileFn] = Self::ALL.split_at(MOST).0;
+}

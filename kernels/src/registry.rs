@@ -1,0 +1,152 @@
+//! The registry: what there is for an instruction set, and which kernels this CPU can run. It stands above the algorithms and
+//! the instruction sets.
+
+use crate::arch::ALL;
+use crate::dtype::Dtype;
+use crate::isa::Isa;
+use crate::op::Op;
+use crate::ops::Kernels;
+use crate::ops::attention::AttentionKernel;
+use crate::ops::chain::ChainKernel;
+use crate::ops::matmul::{MatmulEntry, MatmulKernel};
+use crate::ops::stream::{Stores, StreamEntry, StreamKernel, Ways};
+
+impl Kernels {
+    fn streams(&self) -> impl Iterator<Item = &'static StreamEntry> + use<> {
+        self.streams.into_iter().flatten()
+    }
+
+    fn matmuls(&self) -> impl Iterator<Item = &'static MatmulEntry> + use<> {
+        self.matmuls.iter().chain(self.block_matmuls)
+    }
+
+    fn has_chain(&self, op: Op, dtype: Dtype) -> bool {
+        self.chains.iter().any(|entry| entry.op() == op && entry.shape.dtype == dtype)
+    }
+}
+
+/// The tables of those instruction sets that this CPU, under this operating system, runs.
+fn available() -> impl Iterator<Item = &'static Kernels> {
+    ALL.into_iter().filter(|kernels| (kernels.available)())
+}
+
+impl Isa {
+    /// What there is for it.
+    fn kernels(self) -> &'static Kernels {
+        ALL[self as usize]
+    }
+
+    /// The architecture it belongs to, named as `std::env::consts::ARCH`; `None` for portable code.
+    pub fn architecture(self) -> Option<&'static str> {
+        self.kernels().architecture
+    }
+
+    /// Whether this CPU, under this operating system, runs it.
+    pub fn available(self) -> bool {
+        (self.kernels().available)()
+    }
+
+    /// Whether a CPU may claim to have it and kill who uses it, as where a hypervisor passes on the one and not the other. It
+    /// is to be tried in a process that may die.
+    pub fn risky(self) -> bool {
+        self.kernels().risky
+    }
+
+    /// Whether there are stream kernels for it, on whatever CPU. The narrow dot products add none of their own.
+    pub fn has_streams(self) -> bool {
+        self.kernels().streams().next().is_some()
+    }
+
+    /// Whether its stream kernels include stores past the cache.
+    pub fn has_nontemporal_stores(self) -> bool {
+        self.kernels().streams().any(|entry| entry.ways.stores == Stores::Nontemporal)
+    }
+
+    /// Whether its reads can ask for lines ahead of time.
+    pub fn has_prefetch(self) -> bool {
+        self.kernels().streams().any(|entry| entry.ways.prefetch_bytes > 0)
+    }
+
+    /// Whether there is attention for it, on whatever CPU.
+    pub fn has_attention(self) -> bool {
+        self.kernels().attention.is_some()
+    }
+
+    /// Whether there is a matmul with weights stored as `weights` for it, on whatever CPU.
+    pub fn has_matmul(self, weights: Dtype) -> bool {
+        self.kernels().matmuls().any(|entry| entry.format.weights == weights)
+    }
+
+    /// Whether there is a multiply-accumulate chain of `dtype` for it, on whatever CPU.
+    pub fn has_chain(self, dtype: Dtype) -> bool {
+        self.kernels().has_chain(Op::Chain, dtype)
+    }
+
+    /// Whether there is one with additions beside the multiply-accumulates.
+    pub fn has_chain_add(self, dtype: Dtype) -> bool {
+        self.kernels().has_chain(Op::ChainAdd, dtype)
+    }
+}
+
+impl StreamKernel {
+    /// Every stream kernel that this CPU can run.
+    pub fn all() -> impl Iterator<Item = StreamKernel> {
+        // SAFETY: of available instruction sets only.
+        available().flat_map(Kernels::streams).map(|entry| unsafe { StreamKernel::new(entry) })
+    }
+
+    /// The kernel for `op` on `isa` that works in such ways, if there is one and this CPU can run it.
+    ///
+    /// Reads come with [`SIDE_BY_SIDE`](crate::ops::stream::SIDE_BY_SIDE) streams, and with one stream at each of
+    /// [`PREFETCH_BYTES`](crate::ops::stream::PREFETCH_BYTES); what writes comes in the plain way, with both stores where
+    /// there are both.
+    pub fn find(op: Op, isa: Isa, ways: Ways) -> Option<StreamKernel> {
+        StreamKernel::all().find(|k| k.op() == op && k.isa() == isa && k.ways() == ways)
+    }
+}
+
+impl ChainKernel {
+    /// Every chain kernel that this CPU can run.
+    pub fn all() -> impl Iterator<Item = ChainKernel> {
+        // SAFETY: of available instruction sets only.
+        available().flat_map(|kernels| kernels.chains).map(|entry| unsafe { ChainKernel::new(entry) })
+    }
+
+    /// The chain of multiply-accumulates, or that with additions beside them, for `dtype` on `isa`, if there is one and this
+    /// CPU can run it.
+    pub fn find(op: Op, dtype: Dtype, isa: Isa) -> Option<ChainKernel> {
+        ChainKernel::all().find(|k| k.op() == op && k.dtype() == dtype && k.isa() == isa)
+    }
+
+    /// Where the machine code of a chain begins, also of one that this CPU cannot run: for who disassembles it.
+    pub fn code(op: Op, dtype: Dtype, isa: Isa) -> Option<usize> {
+        let mut chains = isa.kernels().chains.iter();
+        chains.find(|entry| entry.op() == op && entry.shape.dtype == dtype).map(|entry| entry.run as usize)
+    }
+}
+
+impl MatmulKernel {
+    /// Every matmul kernel that this CPU can run.
+    pub fn all() -> impl Iterator<Item = MatmulKernel> {
+        // SAFETY: of available instruction sets only.
+        available().flat_map(Kernels::matmuls).map(|entry| unsafe { MatmulKernel::new(entry) })
+    }
+
+    /// The kernel for weights stored as `weights` on `isa`, if there is one and this CPU can run it.
+    pub fn find(weights: Dtype, isa: Isa) -> Option<MatmulKernel> {
+        MatmulKernel::all().find(|kernel| kernel.weights() == weights && kernel.isa() == isa)
+    }
+}
+
+impl AttentionKernel {
+    /// Every attention kernel that this CPU can run.
+    pub fn all() -> impl Iterator<Item = AttentionKernel> {
+        // SAFETY: of available instruction sets only.
+        available().filter_map(|kernels| kernels.attention).map(|entry| unsafe { AttentionKernel::new(entry) })
+    }
+
+    /// The kernel for `isa`, if there is one and this CPU can run it.
+    pub fn find(isa: Isa) -> Option<AttentionKernel> {
+        AttentionKernel::all().find(|kernel| kernel.isa() == isa)
+    }
+}

@@ -1,0 +1,313 @@
+//! The vocabulary: what the algorithms in [`crate::ops`] ask of an instruction set.
+//!
+//! A [`Token`] is the proof that the CPU has an instruction set: its field is private, and [`Token::new`] asks the CPU. Only
+//! a token makes vectors, so that a vector is a proof as well and its methods are safe. An algorithm is a [`Kernel`], written
+//! once for every token that has the vectors it needs. [`Token::run`] compiles it with the instruction set enabled, which is
+//! why everything in here and every kernel is `#[inline(always)]`: code takes on the instructions of where it is inlined.
+//!
+//! An instruction set of another architecture has a token without values, and arrays for vectors. Its table of kernels can
+//! be read on every machine, and none of its kernels is compiled.
+
+mod array;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod registers;
+mod token;
+
+use crate::isa::Isa;
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) use registers::{intrinsics, vector};
+pub(crate) use token::token;
+
+/// An algorithm, to be compiled for one instruction set after another.
+pub(crate) trait Kernel<S> {
+    /// What it works on.
+    type Input<'a>;
+    /// What it returns.
+    type Output;
+
+    /// Does the work. Implementations are `#[inline(always)]`.
+    fn run(token: S, input: Self::Input<'_>) -> Self::Output;
+}
+
+/// The proof that this CPU has an instruction set.
+pub(crate) trait Token: Copy + 'static {
+    const ISA: Isa;
+    /// As `std::env::consts::ARCH` names it; `None`: every architecture.
+    const ARCHITECTURE: Option<&'static str>;
+    /// Whether it can ask for cache lines ahead of their use.
+    const PREFETCHES: bool;
+    /// Marks the vectors that the token makes. Instruction sets that use the same registers share them.
+    type Registers;
+
+    /// The proof, if this CPU and its operating system have the instruction set.
+    fn new() -> Option<Self>;
+
+    /// Runs a kernel as code of this instruction set. Tables of kernels hold pointers to this function.
+    ///
+    /// # Safety
+    /// The instruction set is available.
+    unsafe fn run<K: Kernel<Self>>(input: K::Input<'_>) -> K::Output;
+
+    /// A vector with the same value in each lane.
+    #[inline(always)]
+    fn splat<V: Vector<Registers = Self::Registers>>(self, value: V::Element) -> V {
+        // SAFETY: the token proves the instruction set of the vectors that it makes.
+        unsafe { V::splat(value) }
+    }
+
+    /// The first elements of `from`, one for each lane.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    #[inline(always)]
+    fn load<V: Vector<Registers = Self::Registers>>(self, from: &[V::Element]) -> V {
+        assert!(from.len() >= V::LANES, "a load beyond the end");
+        // SAFETY: as above; the elements are there.
+        unsafe { V::load_from(from.as_ptr()) }
+    }
+
+    /// The elements at `from`, which may be unaligned.
+    ///
+    /// # Safety
+    /// An element for each lane can be read there.
+    #[inline(always)]
+    unsafe fn load_from<V: Vector<Registers = Self::Registers>>(self, from: *const V::Element) -> V {
+        // SAFETY: the token proves the instruction set; by contract.
+        unsafe { V::load_from(from) }
+    }
+
+    /// Asks for the cache line at `at`, any address, into the first level of cache; nothing unless the token
+    /// [prefetches](Token::PREFETCHES).
+    #[inline(always)]
+    fn prefetch_first_level(self, at: *const u8) {
+        let _ = at;
+        #[cfg(target_arch = "x86_64")]
+        if Self::PREFETCHES {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: every x86-64 CPU has the instruction, and it reads nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+        }
+    }
+
+    /// The same into the second level of cache.
+    #[inline(always)]
+    fn prefetch_second_level(self, at: *const u8) {
+        let _ = at;
+        #[cfg(target_arch = "x86_64")]
+        if Self::PREFETCHES {
+            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            // SAFETY: as above.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+        }
+    }
+
+    /// Makes earlier stores past the cache visible before later stores.
+    #[inline(always)]
+    fn fence_stores(self) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: every x86-64 CPU has the instruction.
+        unsafe {
+            std::arch::x86_64::_mm_sfence()
+        }
+    }
+}
+
+/// A vector of lanes, one element in each.
+pub(crate) trait Vector: Copy {
+    type Registers;
+    type Element: Copy;
+    const LANES: usize;
+    /// Whether [`Vector::stream_to`] goes past the cache.
+    const NONTEMPORAL: bool = false;
+
+    /// # Safety
+    /// The instruction set is available: [`Token::splat`] proves it.
+    unsafe fn splat(value: Self::Element) -> Self;
+
+    /// # Safety
+    /// The instruction set is available: [`Token::load_from`] proves it. An element for each lane can be read at `from`.
+    unsafe fn load_from(from: *const Self::Element) -> Self;
+
+    /// Stores at `to`, which may be unaligned.
+    ///
+    /// # Safety
+    /// An element for each lane can be written there.
+    unsafe fn store_to(self, to: *mut Self::Element);
+
+    /// Stores into the first elements of `to`.
+    ///
+    /// # Panics
+    /// When there are fewer than lanes.
+    #[inline(always)]
+    fn store(self, to: &mut [Self::Element]) {
+        assert!(to.len() >= Self::LANES, "a store beyond the end");
+        // SAFETY: the elements are there.
+        unsafe { self.store_to(to.as_mut_ptr()) }
+    }
+
+    /// Stores past the cache where there is such an instruction.
+    ///
+    /// # Safety
+    /// As [`Vector::store_to`], and `to` is aligned to the vector.
+    #[inline(always)]
+    unsafe fn stream_to(self, to: *mut Self::Element) {
+        // SAFETY: by contract.
+        unsafe { self.store_to(to) }
+    }
+
+    /// The sum, wrapping for integers.
+    fn add(self, other: Self) -> Self;
+
+    /// The wrapping sum of the lanes' bits as integers: the cheapest use of a loaded value, and exact in any order.
+    fn add_bits(self, other: Self) -> Self;
+}
+
+/// A vector of floating-point numbers.
+pub(crate) trait Float: Vector {
+    /// Whether [`Float::mul_add`] rounds once.
+    const FUSED: bool;
+
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    /// `self · factor + addend`.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+}
+
+/// A vector of f32.
+pub(crate) trait Single: Float<Element = f32> {
+    /// Loads binary16 numbers and widens them, which is exact.
+    ///
+    /// # Safety
+    /// The instruction set is available; a half for each lane can be read at `from`.
+    unsafe fn load_f16_from(from: *const u16) -> Self;
+
+    /// `value` rounded to binary16.
+    ///
+    /// # Safety
+    /// The instruction set is available.
+    unsafe fn round_to_f16(value: f32) -> f32;
+
+    /// The larger of the two; `other` where either is no number.
+    fn max(self, other: Self) -> Self;
+    /// `bits(self) + (bits(power) << 23)`, wrapping: adds the low bits of `power` to the exponent.
+    fn add_exponent(self, power: Self) -> Self;
+    /// The largest lane.
+    fn largest(self) -> f32;
+    /// The sum of the lanes.
+    fn sum(self) -> f32;
+}
+
+/// A vector of i32, also as bits and as groups of narrower integers.
+pub(crate) trait Integer: Vector<Element = i32> {
+    /// The f32 of the same lanes.
+    type Float: Single;
+
+    /// Loads signed bytes and widens them.
+    ///
+    /// # Safety
+    /// The instruction set is available; a byte for each lane can be read at `from`.
+    unsafe fn load_i8_from(from: *const i8) -> Self;
+
+    /// Stores each lane, from −128 to 127, as a byte.
+    ///
+    /// # Safety
+    /// A byte for each lane can be written at `to`.
+    unsafe fn store_i8_to(self, to: *mut i8);
+
+    fn and(self, other: Self) -> Self;
+    fn or(self, other: Self) -> Self;
+    /// The low 32 bits of the product.
+    fn mul(self, other: Self) -> Self;
+    /// Shifted left.
+    fn shl<const N: u32>(self) -> Self;
+    /// Shifted right, zeros coming in.
+    fn shr<const N: u32>(self) -> Self;
+    /// Shifted right, the sign coming in.
+    fn sar<const N: u32>(self) -> Self;
+    /// The sum of all lanes, wrapping.
+    fn total(self) -> i32;
+    /// The same numbers as f32.
+    fn to_float(self) -> Self::Float;
+    /// The same bits as f32.
+    fn as_float(self) -> Self::Float;
+    /// The nearest integers, ties to even, of magnitudes below 2²².
+    fn nearest(value: Self::Float) -> Self;
+}
+
+/// An instruction set with floating-point vectors.
+pub(crate) trait Floats: Token {
+    type F64: Float<Element = f64, Registers = <Self as Token>::Registers>;
+    type F32: Single<Registers = <Self as Token>::Registers>;
+
+    /// As [`Single::load_f16_from`].
+    ///
+    /// # Safety
+    /// A half for each lane can be read at `from`.
+    #[inline(always)]
+    unsafe fn load_f16_from(self, from: *const u16) -> Self::F32 {
+        // SAFETY: the token proves the instruction set; by contract.
+        unsafe { Self::F32::load_f16_from(from) }
+    }
+
+    /// `value` rounded to binary16.
+    #[inline(always)]
+    fn round_to_f16(self, value: f32) -> f32 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { Self::F32::round_to_f16(value) }
+    }
+}
+
+/// An instruction set with integer vectors, and the dot products that matmul is made of. What an instruction set has no
+/// instruction for is made of others.
+pub(crate) trait Integers: Floats {
+    type I32: Integer<Float = Self::F32, Registers = <Self as Token>::Registers>;
+
+    /// As [`Integer::load_i8_from`].
+    ///
+    /// # Safety
+    /// A byte for each lane can be read at `from`.
+    #[inline(always)]
+    unsafe fn load_i8_from(self, from: *const i8) -> Self::I32 {
+        // SAFETY: the token proves the instruction set; by contract.
+        unsafe { Self::I32::load_i8_from(from) }
+    }
+
+    /// `sum + Σ u8·i8` over the four bytes of each lane, exact.
+    #[inline(always)]
+    fn dot_u8_i8(self, sum: Self::I32, u: Self::I32, s: Self::I32) -> Self::I32 {
+        let byte: Self::I32 = self.splat(0xff);
+        let product = |u: Self::I32, s: Self::I32| u.and(byte).mul(s.sar::<24>());
+        let low = product(u, s.shl::<24>()).add(product(u.shr::<8>(), s.shl::<16>()));
+        let high = product(u.shr::<16>(), s.shl::<8>()).add(product(u.shr::<24>(), s));
+        sum.add(low.add(high))
+    }
+
+    /// The same where the sums of the products of bytes 0 and 1, and of bytes 2 and 3, fit 16 bits; anything elsewhere. Any
+    /// `s` will do if no byte of `u` is above 127.
+    #[inline(always)]
+    fn dot_u8_i8_pairs(self, sum: Self::I32, u: Self::I32, s: Self::I32) -> Self::I32 {
+        self.dot_u8_i8(sum, u, s)
+    }
+
+    /// `sum + Σ i16·i16` over the two halves of each lane.
+    #[inline(always)]
+    fn dot_i16(self, sum: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32 {
+        let low = a.shl::<16>().sar::<16>().mul(b.shl::<16>().sar::<16>());
+        sum.add(low.add(a.sar::<16>().mul(b.sar::<16>())))
+    }
+
+    /// `sum + Σ bf16·bf16` over the two halves of each lane.
+    #[inline(always)]
+    fn dot_bf16(self, sum: Self::F32, a: Self::I32, b: Self::I32) -> Self::F32 {
+        let ([a_low, a_high], [b_low, b_high]) = (self.widen_bf16(a), self.widen_bf16(b));
+        a_high.mul_add(b_high, a_low.mul_add(b_low, sum))
+    }
+
+    /// The lower and the upper half of each lane, bfloat16, as f32: a bf16 is the upper half of an f32.
+    #[inline(always)]
+    fn widen_bf16(self, pair: Self::I32) -> [Self::F32; 2] {
+        let upper: Self::I32 = self.splat(0xffff_0000_u32 as i32);
+        [pair.shl::<16>().as_float(), pair.and(upper).as_float()]
+    }
+}

@@ -1,0 +1,185 @@
+//! What one thread of the team has before it: its share of the arrays, its chases, its chains, its clock.
+
+use super::arena::{Arena, huge_share};
+use roofprobe_kernels::buffer::Pages;
+use roofprobe_kernels::ops::chain::{ChainKernel, ChainState};
+use roofprobe_kernels::ops::chase::{Chase, ChasePattern, LINE_BYTES};
+use roofprobe_kernels::ops::clock::dependent_adds;
+use roofprobe_kernels::{Dtype, Isa, Op};
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+
+/// Dependent additions that measure the clock: about 0.1 ms.
+const CLOCK_ADDS: u64 = 400_000;
+
+/// One thread's worker.
+pub(super) struct WorkerState {
+    index: usize,
+    arenas: HashMap<Pages, Arena>,
+    chases: HashMap<Cycle, (Chase, Option<f64>)>,
+    chains: HashMap<(Op, Dtype, Isa), ChainState>,
+}
+
+/// A chase's memory and order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Cycle {
+    /// Bytes of the array.
+    pub(super) bytes: usize,
+    /// Bytes from one line to the next.
+    pub(super) stride_bytes: usize,
+    /// Bytes within which lines are visited before the next window.
+    pub(super) window_bytes: usize,
+    /// The pages asked for.
+    pub(super) pages: Pages,
+}
+
+/// Memory made ready.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Ready {
+    /// It was not there before.
+    pub(super) fresh: bool,
+    /// The share on huge pages, where the system tells.
+    pub(super) huge_share: Option<f64>,
+}
+
+impl WorkerState {
+    pub(super) fn new(index: usize) -> WorkerState {
+        WorkerState { index, arenas: HashMap::new(), chases: HashMap::new(), chains: HashMap::new() }
+    }
+
+    /// Which member of the team this is.
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Gives all memory back.
+    pub(super) fn clear(&mut self) {
+        self.arenas.clear();
+        self.chases.clear();
+    }
+
+    /// Gives the chases back.
+    pub(super) fn clear_chases(&mut self) {
+        self.chases.clear();
+    }
+
+    /// Makes sure that this thread has an arena of at least `len` elements per array on such pages.
+    pub(super) fn prepare_arena(&mut self, pages: Pages, len: usize) -> Result<Ready, String> {
+        if let Some(arena) = self.arenas.get(&pages).filter(|arena| arena.len() >= len) {
+            return Ok(Ready { fresh: false, huge_share: arena.huge_share() });
+        }
+        self.arenas.remove(&pages);
+        let arena = Arena::new(pages, len, self.index)?;
+        let huge_share = arena.huge_share();
+        self.arenas.insert(pages, arena);
+        Ok(Ready { fresh: true, huge_share })
+    }
+
+    /// The arena on such pages, once it was prepared.
+    pub(super) fn arena(&mut self, pages: Pages) -> Option<&mut Arena> {
+        self.arenas.get_mut(&pages)
+    }
+
+    /// Makes sure that this thread has such a chase.
+    pub(super) fn prepare_chase(&mut self, cycle: Cycle) -> Result<Ready, String> {
+        if let Some(&(_, huge_share)) = self.chases.get(&cycle) {
+            return Ok(Ready { fresh: false, huge_share });
+        }
+        let Cycle { bytes, stride_bytes, window_bytes, pages } = cycle;
+        let pattern = ChasePattern { bytes, stride_bytes, window_bytes, pages };
+        let chase = Chase::new(pattern, black_box(0xc4a5e + self.index as u64))
+            .map_err(|e| format!("a chase over {} KiB could not be laid out: {e}", bytes >> 10))?;
+        let huge_share = huge_share(chase.buffer());
+        self.chases.insert(cycle, (chase, huge_share));
+        Ok(Ready { fresh: true, huge_share })
+    }
+
+    /// Reads a chase's array from one end to the other, which brings it to its level quickly. A shared cache whose
+    /// neighbours are busy would never hold an array of which each line is asked for only once in milliseconds, though
+    /// it holds it well once the lines are there and asked for in quick succession.
+    pub(super) fn prime_chase(&self, cycle: Cycle) {
+        if let Some((chase, _)) = self.chases.get(&cycle) {
+            for _ in 0..2 {
+                black_box(chase.buffer().as_slice().iter().step_by(LINE_BYTES / 8).sum::<f64>());
+            }
+        }
+    }
+
+    /// Goes `steps` steps on.
+    pub(super) fn chase(&mut self, cycle: Cycle, steps: u64) {
+        if let Some((chase, _)) = self.chases.get_mut(&cycle) {
+            chase.run(steps);
+        }
+    }
+
+    /// How far along its cycle a chase is, and the lines of the cycle.
+    pub(super) fn chase_rank(&self, cycle: Cycle) -> Option<(u64, u64)> {
+        self.chases.get(&cycle).map(|(chase, _)| (chase.rank(), chase.lines() as u64))
+    }
+
+    /// Makes the operands of a chain ready, and what it must come to.
+    pub(super) fn prepare_chain(&mut self, kernel: ChainKernel) {
+        let seed = black_box(0x5eed + self.index as u64);
+        self.chains.entry(key(kernel)).or_insert_with(|| kernel.prepare(seed));
+    }
+
+    /// Runs a chain for `rounds` rounds.
+    pub(super) fn chain(&mut self, kernel: ChainKernel, rounds: u64) {
+        if let Some(state) = self.chains.get_mut(&key(kernel)) {
+            state.run(rounds);
+        }
+    }
+
+    /// Whether the last run of the chain came to what the oracle says.
+    pub(super) fn verify_chain(&self, kernel: ChainKernel, rounds: u64) -> bool {
+        self.chains.get(&key(kernel)).is_some_and(|state| state.verified(rounds))
+    }
+}
+
+fn key(kernel: ChainKernel) -> (Op, Dtype, Isa) {
+    (kernel.op(), kernel.dtype(), kernel.isa())
+}
+
+/// The clock of this thread now, Hz: dependent additions over time.
+pub(super) fn clock_hz() -> Option<f64> {
+    let start = Instant::now();
+    let adds = dependent_adds(CLOCK_ADDS)?;
+    Some(adds as f64 / start.elapsed().as_secs_f64())
+}
+
+/// How long this thread has waited for its core so far, seconds; 0 where the system does not tell.
+pub(super) fn waited_s() -> f64 {
+    waited_in("/proc/thread-self".as_ref())
+}
+
+/// The same of all threads of this process together.
+#[cfg(feature = "gpu")]
+pub(in crate::device) fn all_waited_s() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    tasks.map(|task| waited_in(&task.path())).sum()
+}
+
+fn waited_in(thread: &Path) -> f64 {
+    // Two numbers of nanoseconds come first: on the core, and waiting for it.
+    let stat = std::fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
+    stat.split_whitespace().nth(1).and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn larger_arrays_are_made_anew_and_serve_smaller_jobs() {
+        let mut worker = WorkerState::new(0);
+        for (asked, fresh, there) in [(64, true, 64), (1003, true, 1003), (64, false, 1003)] {
+            assert_eq!(worker.prepare_arena(Pages::Base, asked).unwrap().fresh, fresh);
+            assert_eq!(worker.arena(Pages::Base).unwrap().len(), there);
+        }
+        assert!(worker.prepare_arena(Pages::Base, usize::MAX / 8).is_err());
+        worker.clear();
+        assert!(worker.arena(Pages::Base).is_none());
+    }
+}

@@ -1,0 +1,147 @@
+//! How a job is done: one type for each family of jobs, with all that such a job has to say.
+
+use super::{AccessLayout, Reduction, Tile, VariantKeys, Word};
+use roofprobe_kernels::Isa;
+use roofprobe_kernels::buffer::Pages;
+use roofprobe_kernels::ops::stream::Stores;
+
+/// Declares the families: for each one its keys, and behind `optional` those that a job need not have.
+macro_rules! families {
+    ($($(#[$doc:meta])* $family:ident {
+        $($key:ident: $type:ty),* $(; optional $($option:ident: $option_type:ty),+)?
+    })*) => {
+        /// How a job is done. A profile has its keys alone: [`Variant::keys`].
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum Variant {
+            $($(#[$doc])* $family($family),)*
+        }
+
+        impl Variant {
+            /// The keys as a profile has them.
+            pub fn keys(&self) -> VariantKeys {
+                match self { $(Variant::$family(variant) => variant.keys(),)* }
+            }
+
+            /// The name of the family.
+            pub const fn family(&self) -> &'static str {
+                match self { $(Variant::$family(_) => stringify!($family),)* }
+            }
+
+            /// The variant of the family of that name with exactly these keys; `None` where they are not those of the family.
+            pub fn of_family(family: &str, keys: &VariantKeys) -> Option<Variant> {
+                match family {
+                    $(stringify!($family) => $family::of(keys).map(Variant::$family),)*
+                    _ => None,
+                }
+            }
+        }
+
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+            pub struct $family {
+                $(#[doc = concat!("As [`VariantKeys::", stringify!($key), "`].")] pub $key: $type,)*
+                $($(#[doc = concat!("As [`VariantKeys::", stringify!($option), "`].")]
+                    pub $option: Option<$option_type>,)+)?
+            }
+
+            impl $family {
+                fn keys(&self) -> VariantKeys {
+                    VariantKeys {
+                        $($key: Some(self.$key.into()),)*
+                        $($($option: self.$option.map(Into::into),)+)?
+                        ..VariantKeys::default()
+                    }
+                }
+
+                fn of(keys: &VariantKeys) -> Option<$family> {
+                    let variant = $family {
+                        $($key: keys.$key.clone()?.try_into().ok()?,)*
+                        $($($option: match keys.$option.clone() {
+                            Some(value) => Some(value.try_into().ok()?),
+                            None => None,
+                        },)+)?
+                    };
+                    (variant.keys() == *keys).then_some(variant)
+                }
+            }
+
+            impl From<$family> for Variant {
+                fn from(variant: $family) -> Variant {
+                    Variant::$family(variant)
+                }
+            }
+        )*
+    };
+}
+
+families! {
+    /// A stream over arrays.
+    Stream {
+        isa: Isa, threads: u32, pages: Pages, footprint_bytes: u64;
+        optional stores: Stores, streams: u32, window_bytes: u64, prefetch_bytes: u32
+    }
+    /// A chase of dependent loads.
+    Chase { threads: u32, pages: Pages, footprint_bytes: u64, window_bytes: u64, stride_bytes: u32 }
+    /// Chains of multiply-accumulates in registers.
+    Chain { isa: Isa, threads: u32 }
+    /// A product with weights.
+    Matmul { isa: Isa, threads: u32, pages: Pages, m: u64, n: u64, k: u64, copies: u32 }
+    /// Attention over a cache of keys and values.
+    Attention {
+        isa: Isa, threads: u32, pages: Pages, m: u64, copies: u32, heads: u64, kv_heads: u64, head_dim: u64, context: u64
+    }
+    /// What brings the threads of a team together.
+    Team { threads: u32 }
+    /// GPU: a stream over arrays.
+    GpuStream { footprint_bytes: u64, workgroup_size: u32, workgroups: u32, layout: AccessLayout }
+    /// GPU: reads of workgroup memory, of which each workgroup has the footprint.
+    WorkgroupRead { footprint_bytes: u64, workgroup_size: u32, workgroups: u32 }
+    /// GPU: chains of multiply-accumulates in registers.
+    GpuChain { workgroup_size: u32, workgroups: u32, vector: u32, chains: u32 }
+    /// GPU: chains of products of cooperative matrices.
+    MatrixChain { tile: Tile, workgroup_size: u32, workgroups: u32, chains: u32 }
+    /// GPU: a product with weights.
+    GpuMatmul {
+        m: u64, n: u64, k: u64, copies: u32, tile: Tile, workgroup_size: u32;
+        optional layout: AccessLayout, reduction: Reduction, staged: bool
+    }
+    /// GPU: attention over a cache of keys and values.
+    GpuAttention {
+        m: u64, copies: u32, heads: u64, kv_heads: u64, head_dim: u64, context: u64, workgroup_size: u32, workgroups: u32,
+        layout: AccessLayout, vector: u32, reduction: Reduction
+    }
+    /// GPU: a copy between host and device.
+    Transfer { footprint_bytes: u64 }
+    /// GPU: an empty dispatch or submission.
+    Launch {}
+}
+
+impl TryFrom<Word<Isa>> for Isa {
+    type Error = ();
+
+    fn try_from(word: Word<Isa>) -> Result<Isa, ()> {
+        word.known().ok_or(())
+    }
+}
+
+impl TryFrom<Word<Tile>> for Tile {
+    type Error = ();
+
+    fn try_from(word: Word<Tile>) -> Result<Tile, ()> {
+        word.known().ok_or(())
+    }
+}
+
+impl Variant {
+    /// The instruction set, where the family has one.
+    pub fn isa(&self) -> Option<Isa> {
+        match self {
+            Variant::Stream(Stream { isa, .. })
+            | Variant::Chain(Chain { isa, .. })
+            | Variant::Matmul(Matmul { isa, .. })
+            | Variant::Attention(Attention { isa, .. }) => Some(*isa),
+            _ => None,
+        }
+    }
+}
