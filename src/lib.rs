@@ -1,8 +1,10 @@
 //! roofprobe measures what a device can do, and predicts how fast a language model runs on it.
 //!
-//! Two wings meet at one waist. The **supply** wing ([`probe`], [`device`], [`sample`]) divides known [`work`] by
-//! measured time and writes ceilings into a [`profile`]. The **demand** wing ([`model`], [`roofline`], [`potential`])
-//! divides a model's work by those ceilings and gets a time. They never import each other.
+//! Supply and demand meet in one record, the [`profile`]. **Supply** (`probe`, `device`, `sample`) divides known [`work`] by
+//! measured time and writes ceilings into a profile. **Demand** ([`model`], [`roofline`], [`potential`]) divides a model's work
+//! by those ceilings and gets a time. They never import each other.
+//!
+//! The feature `cli` has the program: command line, files, and measuring. Without it the rest builds for a web page.
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 

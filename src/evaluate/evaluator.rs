@@ -1,7 +1,6 @@
 //! A model and a profile joined once, and asked many times: what sweeps and evaluations have in common.
 
 use super::figures::{Figures, TimedStep};
-use super::memory::Memory;
 use super::{NamedProfile, Query, RoofKind};
 use crate::error::{Error, Result};
 use crate::model::{Demand, Forward, Model, Pass, Phase, Workload};
@@ -122,15 +121,6 @@ impl<'a> Evaluator<'a> {
             self.add(pass, &forward, &mut figures, |_| {})?;
         }
         Ok(figures)
-    }
-
-    /// Bytes of weights, of the cache at its longest, and of activations.
-    ///
-    /// # Errors
-    /// Misuse for a workload beyond its limits, and when the number exceeds 64 bits.
-    pub fn memory_needed(&self, workload: &Workload) -> Result<u64> {
-        workload.validate()?;
-        Memory::of(self, workload)?.total()
     }
 
     /// The time of one forward of decode steps, or of a draft's verification.

@@ -17,6 +17,17 @@ pub(super) struct Memory {
     activations: u64,
 }
 
+impl Evaluator<'_> {
+    /// Bytes of weights, of the cache at its longest, and of activations.
+    ///
+    /// # Errors
+    /// Misuse for a workload beyond its limits, and when the number exceeds 64 bits.
+    pub fn memory_needed(&self, workload: &Workload) -> Result<u64> {
+        workload.validate()?;
+        Memory::of(self, workload)?.total()
+    }
+}
+
 impl Memory {
     pub(super) fn of(evaluator: &Evaluator, workload: &Workload) -> Result<Memory> {
         let demand = evaluator.demand();

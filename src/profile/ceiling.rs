@@ -1,6 +1,6 @@
 //! One ceiling: what became of it, its value with its interval, how it was got, and every sample.
 
-use super::{CeilingId, Flag, VariantKeys};
+use super::{CeilingId, Flag, Unit, VariantKeys};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -134,46 +134,6 @@ pub struct Trial {
     pub variant: VariantKeys,
     /// Its best sample, in the unit of the ceiling's value.
     pub value: f64,
-}
-
-/// The unit of a ceiling's value; [`CeilingId::unit`] decides it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    /// 10⁹ bytes per second.
-    GbPerS,
-    /// 10⁹ operations per second.
-    GflopPerS,
-    /// Nanoseconds; smaller is better.
-    Ns,
-    /// Microseconds; smaller is better.
-    Us,
-}
-
-impl Unit {
-    /// The key of a value in this unit.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Unit::GbPerS => "gb_per_s",
-            Unit::GflopPerS => "gflop_per_s",
-            Unit::Ns => "ns",
-            Unit::Us => "us",
-        }
-    }
-
-    /// As written for people.
-    pub const fn symbol(self) -> &'static str {
-        match self {
-            Unit::GbPerS => "GB/s",
-            Unit::GflopPerS => "GFLOP/s",
-            Unit::Ns => "ns",
-            Unit::Us => "µs",
-        }
-    }
-
-    /// Whether more is better.
-    pub const fn is_rate(self) -> bool {
-        matches!(self, Unit::GbPerS | Unit::GflopPerS)
-    }
 }
 
 impl Ceiling {

@@ -1,6 +1,6 @@
 //! The circumstances of a measurement, and the grade that they earn.
 
-use super::validate::positive;
+use super::figure::positive;
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What only a graphics processor has: its class, its limits, and the driver that it was asked through.
 
-use super::validate::{named, positive};
+use super::figure::{named, positive};
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -7,11 +7,13 @@
 mod ceiling;
 mod curve;
 mod environment;
+mod figure;
 mod flag;
 mod gpu;
 mod id;
 mod keys;
 mod read;
+mod unit;
 mod validate;
 mod variant;
 mod words;
@@ -21,7 +23,7 @@ use roofprobe_kernels::{Dtype, Op};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use ceiling::{Ceiling, Mode, Status, Trial, Unit};
+pub use ceiling::{Ceiling, Mode, Status, Trial};
 pub use curve::{Curve, CurveAxis};
 pub use environment::{Environment, Grade};
 pub use flag::Flag;
@@ -31,6 +33,7 @@ pub use keys::{AccessLayout, Reduction, Tile, VariantKeys};
 #[cfg(feature = "cli")]
 pub use read::load;
 pub use read::parse;
+pub use unit::Unit;
 pub use variant::{
     Attention, Chain, Chase, GpuAttention, GpuChain, GpuMatmul, GpuStream, Launch, Matmul, MatrixChain, Stream, Team,
     Transfer, Variant, WorkgroupRead,

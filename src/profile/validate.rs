@@ -1,5 +1,6 @@
 //! What a profile must satisfy beyond its types: numbers that can be, statuses with their evidence, ids once.
 
+use super::figure::{named, positive};
 use super::{
     Ceiling, Curve, CurveAxis, DeviceKind, Environment, GpuInfo, GpuProvenance, Profile, Status, Summary, Unit,
 };
@@ -14,10 +15,6 @@ const CACHE_LEVEL_MAX: u32 = 8;
 const CACHES_MAX: usize = 64;
 /// Points of a curve: finding its levels takes their square.
 const POINTS_MAX: usize = 1024;
-/// Rates beyond 10⁹ GB/s or GFLOP/s (10¹⁸ per second) and times beyond 10⁹ units are no single device's.
-const VALUE_MAX: f64 = 1e9;
-/// And none is slower than one operation per second, or quicker than a femtosecond.
-const VALUE_MIN: f64 = 1e-9;
 
 impl Profile {
     /// Checks everything that the types cannot.
@@ -291,20 +288,4 @@ fn validate_points(curve: &Curve, unit: Unit, points: usize) -> Result<()> {
         }
     }
     Ok(())
-}
-
-pub(super) fn named(key: &str, name: &str) -> Result<()> {
-    if name.trim().is_empty() || name.chars().any(char::is_control) {
-        return Err(Error::misuse(format!("{key}: must be a name without control characters")));
-    }
-    Ok(())
-}
-
-pub(super) fn positive(key: &str, value: Option<f64>) -> Result<()> {
-    match value {
-        Some(v) if !(VALUE_MIN..=VALUE_MAX).contains(&v) => {
-            Err(Error::misuse(format!("{key}: must lie in {VALUE_MIN:e}..={VALUE_MAX:e}, is {v:?}")))
-        }
-        _ => Ok(()),
-    }
 }

@@ -133,7 +133,7 @@ pub(super) fn columns_for_people<'r>() -> [Column<Row<'r>>; 4] {
         Cell::words(r.ceiling.ci95.map(|[low, high]| format!("{} … {}", significant(low), significant(high))))
     };
     let weights = |r: &Row| {
-        let second = r.ceiling.second().filter(|_| r.ceiling.id.to_string().starts_with("matmul."));
+        let second = r.ceiling.second().filter(|_| r.ceiling.id.family() == Family::Matmul);
         Cell::maybe(second.map(|(value, _)| value))
     };
     // Nothing is said of what was simply measured.

@@ -1,25 +1,10 @@
 //! The ceilings of a profile as roofs: found once, with their intervals and what has to be said of them.
 
-use super::{Arithmetic, Bound, Load, Note, NoteKind};
+use super::{Arithmetic, Bound, Load, Note, NoteKind, Roof};
 use crate::error::{Error, Result};
 use crate::profile::{Ceiling, CeilingId, DeviceKind, Profile, Status};
 use crate::units::{BytesPerSecond, FlopsPerSecond};
 use roofprobe_kernels::{Dtype, Op};
-
-/// A ceiling in use: its rate with its interval, and what has to be said about it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Roof<'a, Rate> {
-    /// The id of the ceiling, which may stand in for the one wanted.
-    pub id: &'a str,
-    /// The rate.
-    pub rate: Rate,
-    /// The lower end of its 95 % interval; the rate itself where the profile gives none.
-    pub low: Rate,
-    /// The upper end.
-    pub high: Rate,
-    /// Notes: what it stands in for and why, a doubt, a missing interval.
-    pub notes: Vec<Note>,
-}
 
 /// The ceilings of one profile that a model runs under, found once.
 #[derive(Clone, Debug)]

@@ -1,62 +1,14 @@
 //! Models that attend in different ways.
 
 use super::finding::{Finding, Holds, Tally, above, range, short};
-use super::{Engine, NamedProfile, ScenarioResult, Setting, Study, groups};
+use super::{AttentionKind, Engine, NamedProfile, ScenarioResult, Setting, Study, groups};
 use crate::error::Result;
 use crate::evaluate::RoofKind;
 use crate::model::{Mixer, Model, Runtime, Workload};
-use serde::Serialize;
 use std::borrow::Cow;
 
 /// The models that the paper compares, cut to about one and a half billion parameters: names and layers.
 pub const PAPER_MODELS: [(&str, u64); 3] = [("smollm2-1.7b", 21), ("qwen2.5-1.5b", 28), ("plm-1.8b", 26)];
-
-/// A kind of attention.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum AttentionKind {
-    /// As many key/value heads as query heads.
-    #[serde(rename = "MHA")]
-    MultiHead,
-    /// Fewer of them, but more than one.
-    #[serde(rename = "GQA")]
-    GroupedQuery,
-    /// One of them.
-    #[serde(rename = "MQA")]
-    MultiQuery,
-    /// Keys and values made of a latent.
-    #[serde(rename = "MLA")]
-    Latent,
-    /// Layers that differ in this, or do not attend at all.
-    #[serde(rename = "mixed")]
-    Mixed,
-}
-
-impl AttentionKind {
-    /// The name in reports and records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            AttentionKind::MultiHead => "MHA",
-            AttentionKind::GroupedQuery => "GQA",
-            AttentionKind::MultiQuery => "MQA",
-            AttentionKind::Latent => "MLA",
-            AttentionKind::Mixed => "mixed",
-        }
-    }
-
-    /// That of a model.
-    pub fn of(model: &Model) -> AttentionKind {
-        let kind = |mixer: &Mixer| match mixer {
-            Mixer::GroupedQuery(attention) if attention.kv_heads == attention.heads => AttentionKind::MultiHead,
-            Mixer::GroupedQuery(attention) if attention.kv_heads == 1 => AttentionKind::MultiQuery,
-            Mixer::GroupedQuery(_) => AttentionKind::GroupedQuery,
-            Mixer::Latent(_) => AttentionKind::Latent,
-            Mixer::ShortConvolution(_) | Mixer::Mamba2(_) => AttentionKind::Mixed,
-        };
-        let mut kinds = model.shape.layers.iter().map(|layer| kind(&layer.mixer));
-        let first = kinds.next().unwrap_or(AttentionKind::Mixed);
-        if kinds.all(|other| other == first) { first } else { AttentionKind::Mixed }
-    }
-}
 
 /// Every model, those with latent attention in the way of each runtime: the order of OI and of speed.
 ///

@@ -9,7 +9,7 @@
 //! Pure: the same input gives the same record. The record's field names are a contract with other tools.
 
 mod attention;
-
+mod attention_kind;
 mod depth;
 mod finding;
 mod hardware;
@@ -25,7 +25,8 @@ use crate::roofline::Note;
 use serde::Serialize;
 use std::borrow::Cow;
 
-pub use attention::{AttentionKind, PAPER_MODELS, attention};
+pub use attention::{PAPER_MODELS, attention};
+pub use attention_kind::AttentionKind;
 pub use depth::{FLAT_PERCENT, depth};
 pub use finding::{Finding, Holds};
 pub use hardware::hardware;

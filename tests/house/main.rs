@@ -179,9 +179,17 @@ const TEXT_HOMES: &[&str] = &["src/profile/id.rs", "src/profile/words.rs", "src/
 fn ids_and_reasons_are_types() {
     let mut files = sources("src");
     files.retain(|file| !TEXT_HOMES.contains(&file.name.as_str()));
-    let on_ids = ["id.split('.')", "id.starts_with(", "id.ends_with(", "ceiling.starts_with(", "ceiling.split('.')"];
+    let on_ids = [
+        "id.to_string().",
+        "id.split('.')",
+        "id.starts_with(",
+        "id.ends_with(",
+        "ceiling.starts_with(",
+        "ceiling.split('.')",
+    ];
     none_of(&on_ids, &files, "an id is a CeilingId: ask it, or add a method");
-    let on_prose = ["reason.starts_with(", "reason.contains(", "flag.starts_with(", "flag.contains(", "note.starts_with("];
+    let on_prose =
+        ["reason.starts_with(", "reason.contains(", "flag.starts_with(", "flag.contains(", "note.starts_with("];
     none_of(&on_prose, &files, "control flow reads an enum, not prose");
 }
 

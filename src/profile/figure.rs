@@ -1,0 +1,26 @@
+//! What a name and a figure of a profile may be.
+
+use crate::error::{Error, Result};
+
+/// Rates beyond 10⁹ GB/s or GFLOP/s (10¹⁸ per second) and times beyond 10⁹ units are no single device's.
+const VALUE_MAX: f64 = 1e9;
+/// And none is slower than one operation per second, or quicker than a femtosecond.
+const VALUE_MIN: f64 = 1e-9;
+
+/// Checks a name that people read.
+pub(super) fn named(key: &str, name: &str) -> Result<()> {
+    if name.trim().is_empty() || name.chars().any(char::is_control) {
+        return Err(Error::misuse(format!("{key}: must be a name without control characters")));
+    }
+    Ok(())
+}
+
+/// Checks a figure, where there is one.
+pub(super) fn positive(key: &str, value: Option<f64>) -> Result<()> {
+    match value {
+        Some(v) if !(VALUE_MIN..=VALUE_MAX).contains(&v) => {
+            Err(Error::misuse(format!("{key}: must lie in {VALUE_MIN:e}..={VALUE_MAX:e}, is {v:?}")))
+        }
+        _ => Ok(()),
+    }
+}
