@@ -4,7 +4,7 @@
 
 use roofprobe::evaluate::{Evaluation, Query, evaluate};
 use roofprobe::model::{Workload, find};
-use roofprobe::profile::{Profile, parse};
+use roofprobe::profile::{Grade, Profile, Status, parse};
 use roofprobe::report::{Format, Report, Shown, Style, evaluation, first_minute, profile};
 use roofprobe::store::SHIPPED;
 
@@ -46,6 +46,33 @@ fn the_first_minute_fits_a_screen() {
         let text = within(&report, 40, 110);
         assert!(text.contains("Grade") || text.contains("No grade") || text.contains("Quoted"), "{name}:\n{text}");
         assert!(text.contains("Next") && (!evaluated || text.contains("decode")), "{name}:\n{text}");
+    }
+}
+
+/// A profile measured beside busy neighbours: nearly all is suspect, each ceiling with numbers of its own.
+fn doubtful() -> Profile {
+    let mut profile = SHIPPED.iter().find(|one| one.name == "amd-epyc-zen4-2c").unwrap().profile().unwrap();
+    for (at, ceiling) in profile.ceiling.iter_mut().filter(|ceiling| ceiling.status == Status::Measured).enumerate() {
+        ceiling.status = Status::Suspect;
+        ceiling.reason = Some(format!("not settled: the interval is {at} % of the value, and 10 % is the limit"));
+    }
+    let environment = profile.environment.as_mut().unwrap();
+    environment.grade = Some(Grade::F);
+    environment.grade_reasons.push("−2: the sentinel's rate drifted by 36 %; 1 % is the limit".to_owned());
+    environment.grade_reasons.push("−1: two threads together reached 0.3 × one alone, of two cores".to_owned());
+    profile
+}
+
+#[test]
+fn doubts_of_one_cause_are_one_line() {
+    let profile = doubtful();
+    let answer = answered("qwen2.5-0.5b", &profile, "doubtful");
+    let first = within(&first_minute::report(&profile, answer.clone(), "kept.toml").unwrap(), 40, 110);
+    let summary = within(&profile::report(&profile, Shown::Main).unwrap(), 40, 110);
+    let one = within(&evaluation::report(&[answer.unwrap()], Shown::Main).unwrap(), 25, 110);
+    assert!(first.contains("do not rely on these numbers") && summary.contains("; worst "), "{first}\n{summary}");
+    for text in [first, summary, one] {
+        assert_eq!(text.matches("not settled").count(), if text.contains("Next") { 2 } else { 1 }, "{text}");
     }
 }
 

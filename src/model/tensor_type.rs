@@ -175,17 +175,7 @@ impl TensorType {
 
 impl From<Dtype> for TensorType {
     fn from(dtype: Dtype) -> TensorType {
-        match dtype {
-            Dtype::F64 => TensorType::F64,
-            Dtype::F32 => TensorType::F32,
-            Dtype::F16 => TensorType::F16,
-            Dtype::Bf16 => TensorType::Bf16,
-            Dtype::I8 => TensorType::I8,
-            Dtype::Q8_0 => TensorType::Q8_0,
-            Dtype::Q4_0 => TensorType::Q4_0,
-            Dtype::Q4K => TensorType::Q4K,
-            Dtype::Q6K => TensorType::Q6K,
-        }
+        TensorType::of_name(dtype.name()).expect("every type with matmul kernels is stored under its own name")
     }
 }
 

@@ -1,8 +1,7 @@
 //! Attention achieved: one query token over a long cache, and a prompt over itself.
 
-use super::curves::curve;
 use super::memory::{self, CACHE_MULTIPLE_MIN};
-use super::{CurveQuestion, PlanInputs, Question, Schedule};
+use super::{CurveQuestion, PlanInputs, Question, Schedule, curve};
 use crate::profile::{Attention, AttentionExtents, AttentionPhase, CeilingId, CurveAxis, Effort, Machine, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
 

@@ -1,12 +1,12 @@
 //! The curves: what is measured point by point, before the ceilings.
 
-use super::CurveQuestion;
 use super::attention;
 use super::levels::resident_id;
 use super::memory::{self, CACHE_MULTIPLE_MIN};
-use crate::profile::{CeilingId, CurveAxis, Effort, Machine, Status, Stream, Variant};
+use super::{CurveQuestion, curve};
+use crate::profile::{CeilingId, CurveAxis, Effort, Machine, Status, Stream};
 use roofprobe_kernels::ops::stream::{PREFETCH_BYTES, SIDE_BY_SIDE};
-use roofprobe_kernels::{Dtype, Isa, Op};
+use roofprobe_kernels::{Isa, Op};
 
 /// The smallest working set of one thread: within every L1 in sight.
 const RESIDENT_BYTES_MIN: u64 = 4 << 10;
@@ -156,21 +156,4 @@ fn stream(machine: &Machine) -> Stream {
         window_bytes: None,
         prefetch_bytes: None,
     }
-}
-
-/// The curve of that id, with one point for each of `variants`.
-pub(super) fn curve(
-    id: CeilingId,
-    op: Op,
-    axis: CurveAxis,
-    variants: impl IntoIterator<Item: Into<Variant>>,
-) -> CurveQuestion {
-    let dtype = match op {
-        Op::Chase => Dtype::I8,
-        Op::Attention => Dtype::F16,
-        _ => Dtype::F64,
-    };
-    let points = super::jobs(&id, op, dtype, variants);
-    let otherwise = (Status::Skipped, "too little memory for a single point".to_owned());
-    CurveQuestion { id, axis, points, otherwise }
 }

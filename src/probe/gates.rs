@@ -42,7 +42,7 @@ type Rows = [(CeilingId, f64)];
 /// Applies every gate to the measured ceilings.
 pub fn judge(ceilings: &mut [Ceiling], machine: &Machine) {
     let rows: Vec<(CeilingId, f64)> = ceilings.iter().filter_map(|c| Some((c.id.clone(), c.value()?.0))).collect();
-    // Two moods of a shared machine are not to be held against each other: bounds are by the fastest sample there was.
+    // Two modes of a shared machine must not be compared: bounds are by the fastest sample there was.
     let fastest: Vec<(CeilingId, f64)> = ceilings.iter().filter_map(fastest).collect();
     for ceiling in ceilings.iter_mut().filter(|c| c.status == Status::Measured) {
         ceiling.flags.extend(against_burst(ceiling, &rows).map(Flag::Other));

@@ -60,30 +60,30 @@ const STRETCH_POINTS_MIN: usize = 2;
 const FALL_MIN: f64 = 0.085;
 /// A stretch narrower than this (log₂) between two others is the slope from one to the other.
 const SLOPE_OCTAVES_MAX: f64 = 1.0;
-/// An edge farther than this from the size told (log₂) is a disagreement.
+/// An edge farther than this from the reported size (log₂) is a disagreement.
 const AGREE_OCTAVES: f64 = 1.0;
-/// What it costs, in octaves, to leave a size told or an edge seen without a partner.
+/// What it costs, in octaves, to leave a reported size or an edge without a partner.
 const CACHE_ALONE: f64 = 2.0;
 const EDGE_ALONE: f64 = 1.0;
 
-/// The levels that `threads` threads have, from the resident curve of those threads, the caches told, or either alone.
+/// The levels that `threads` threads have, from the resident curve of those threads, the caches that the system reports, or either alone.
 pub fn levels(curve: Option<&Curve>, caches: &[Cache], threads: u32) -> Levels {
-    let told = capacities(caches, threads);
+    let reported = capacities(caches, threads);
     let edges = curve.and_then(edges);
     let seen = edges.as_deref().unwrap_or_default();
     let seen_any = edges.is_some();
-    if told.is_empty() {
-        return untold(seen);
+    if reported.is_empty() {
+        return from_edges(seen);
     }
     let partners = match edges {
-        Some(_) => align(&told, seen),
-        None => vec![None; told.len()],
+        Some(_) => align(&reported, seen),
+        None => vec![None; reported.len()],
     };
     let mut levels = Levels::default();
     let mut below = 0.0;
     // The plateau that begins where the level below ends: a shared cache may show a slower one behind it.
     let mut next = 0;
-    for (&(level, bytes), partner) in told.iter().zip(&partners) {
+    for (&(level, bytes), partner) in reported.iter().zip(&partners) {
         let mut flags = Vec::new();
         let edge = partner.map(|at| seen[at]);
         let end = match edge {
@@ -116,27 +116,27 @@ pub fn levels(curve: Option<&Curve>, caches: &[Cache], threads: u32) -> Levels {
         levels.caches.push(Level { level, footprint_bytes: footprint, flags });
         below = end.max(below);
     }
-    levels.end_at(told.last().map_or(0.0, |&(_, bytes)| bytes), seen.last().map_or(0.0, |edge| edge.bytes));
+    levels.end_at(reported.last().map_or(0.0, |&(_, bytes)| bytes), seen.last().map_or(0.0, |edge| edge.bytes));
     levels
 }
 
 impl Levels {
     /// Notes where the last cache ends, of which the system tells a size and the curve shows an edge.
-    fn end_at(&mut self, last_told: f64, farthest: f64) {
-        if farthest > last_told * AGREE_OCTAVES.exp2() {
-            let sizes = [last_told, farthest].map(size);
+    fn end_at(&mut self, last_reported: f64, farthest: f64) {
+        if farthest > last_reported * AGREE_OCTAVES.exp2() {
+            let sizes = [last_reported, farthest].map(size);
             let remark = format!("the last cache told is {}, and the curve falls at {}", sizes[0], sizes[1]);
             self.memory_flags.push(Flag::Other(remark));
             self.last_bytes = Some(farthest as u64);
         } else {
-            // The size told is the same in every run, an edge a little different each time.
-            self.last_bytes = Some(last_told as u64);
+            // The reported size is the same in every run, an edge a little different each time.
+            self.last_bytes = Some(last_reported as u64);
         }
     }
 }
 
 /// The levels where the system tells none: what the curve shows.
-fn untold(edges: &[Edge]) -> Levels {
+fn from_edges(edges: &[Edge]) -> Levels {
     let mut levels = Levels::default();
     let mut below = 0.0;
     for (edge, level) in edges.iter().zip(1..) {
@@ -151,7 +151,7 @@ fn untold(edges: &[Edge]) -> Levels {
 
 /// What the caches of each level hold for so many threads, nearest first. A private cache counts once per thread.
 fn capacities(caches: &[Cache], threads: u32) -> Vec<(u32, f64)> {
-    let mut told: Vec<(u32, f64)> = Vec::new();
+    let mut reported: Vec<(u32, f64)> = Vec::new();
     let mut left = std::collections::BTreeMap::new();
     for cache in caches {
         // Caches of one level may differ in size (cores of two kinds): as many instances as there are threads.
@@ -159,13 +159,13 @@ fn capacities(caches: &[Cache], threads: u32) -> Vec<(u32, f64)> {
         let instances = cache.instances.min(*left);
         *left -= instances;
         let bytes = cache.bytes as f64 * f64::from(instances);
-        match told.iter_mut().find(|(level, _)| *level == cache.level) {
+        match reported.iter_mut().find(|(level, _)| *level == cache.level) {
             Some((_, sum)) => *sum += bytes,
-            None => told.push((cache.level, bytes)),
+            None => reported.push((cache.level, bytes)),
         }
     }
-    told.sort_by_key(|&(level, _)| level);
-    told
+    reported.sort_by_key(|&(level, _)| level);
+    reported
 }
 
 /// A working set between the end of the level below and the end of this one, twice clear of both where they leave room;
@@ -178,7 +178,7 @@ fn footprint(below: f64, end: f64, plateau: Option<Plateau>, flags: &mut Vec<Fla
     // Three times the level below leaves nothing there; more would stay unvisited for longer, and longer exposed to the
     // neighbours of a shared cache.
     let middle = if below > 0.0 { (below * end).sqrt().min(below * 3.0) } else { most };
-    // A plateau that leaves this level is some other one's: of a neighbour's moods, or of a cache that is cut in two.
+    // A plateau that leaves this level is some other one's: of a neighbour's load, or of a cache that is cut in two.
     let own = plateau.filter(|p| p.first <= p.last && p.first <= most && p.last >= least);
     let on_plateau = own.map_or(middle, |p| middle.clamp(p.first, p.last));
     let clear = if least <= most { on_plateau.clamp(least, most) } else { on_plateau };
@@ -186,10 +186,10 @@ fn footprint(below: f64, end: f64, plateau: Option<Plateau>, flags: &mut Vec<Fla
 }
 
 /// Finds each cache's edge, keeping the order: the least sum of distances in octaves.
-fn align(told: &[(u32, f64)], edges: &[Edge]) -> Vec<Option<usize>> {
+fn align(reported: &[(u32, f64)], edges: &[Edge]) -> Vec<Option<usize>> {
     // cost[i][j]: the first i caches against the first j edges.
-    let (rows, columns) = (told.len(), edges.len());
-    let distance = |i: usize, j: usize| (edges[j].bytes / told[i].1).log2().abs();
+    let (rows, columns) = (reported.len(), edges.len());
+    let distance = |i: usize, j: usize| (edges[j].bytes / reported[i].1).log2().abs();
     let mut cost = vec![vec![0.0; columns + 1]; rows + 1];
     for i in 0..=rows {
         for j in 0..=columns {

@@ -145,7 +145,7 @@ fn of_memory(id: &CeilingId, machine: &Machine, effort: Effort, op: Op, pages: &
     let isas = stream_isas(machine, effort);
     let mut variants = Vec::new();
     for (&pages, others) in pages.iter().zip([isas.as_slice(), &isas[..isas.len().min(1)]]) {
-        // Other widths race on the largest pages only: a page's size slows all of them alike.
+        // Other widths are tried on the largest pages only: a page's size slows all of them alike.
         for &isa in others {
             variants.extend(ways(op, isa).into_iter().map(|way| variant(pages, isa, way)));
         }
@@ -255,7 +255,7 @@ pub(super) fn copies(machine: &Machine, what: &str, bytes: u64, least_bytes: u64
     Ok(copies as u32)
 }
 
-/// What must not be mistaken for memory: the last-level caches told, or where the resident curve was seen to fall for the last
+/// What must not be mistaken for memory: the reported last-level caches, or where the resident curve was seen to fall for the last
 /// time.
 pub(super) fn last_cache_bytes(inputs: PlanInputs) -> u64 {
     let machine = inputs.machine;
@@ -268,10 +268,10 @@ pub(super) fn last_cache_bytes(inputs: PlanInputs) -> u64 {
 pub(super) fn array_bytes(machine: &Machine, seen: Option<u64>, room: u64) -> Result<u64, String> {
     let cache_bytes = cache_bytes(machine).max(seen.unwrap_or(0));
     let least = cache_bytes.saturating_mul(CACHE_MULTIPLE_MIN);
-    let wanted = cache_bytes.saturating_mul(CACHE_MULTIPLE).max(ARRAY_BYTES_MIN);
+    let target = cache_bytes.saturating_mul(CACHE_MULTIPLE).max(ARRAY_BYTES_MIN);
     // Whole huge pages for every thread.
     let grain = u64::from(machine.environment.threads) * (2 << 20);
-    let bytes = wanted.min(room) / grain * grain;
+    let bytes = target.min(room) / grain * grain;
     if bytes < least.max(grain) {
         let mib = |bytes: u64| bytes >> 20;
         return Err(format!(

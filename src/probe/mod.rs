@@ -69,6 +69,18 @@ fn jobs(id: &CeilingId, op: Op, dtype: Dtype, variants: impl IntoIterator<Item: 
     variants.into_iter().map(|variant| Job { ceiling: id.clone(), op, dtype, variant: variant.into() }).collect()
 }
 
+/// The curve of that id, with one point for each of `variants`.
+fn curve(id: CeilingId, op: Op, axis: CurveAxis, variants: impl IntoIterator<Item: Into<Variant>>) -> CurveQuestion {
+    let dtype = match op {
+        Op::Chase => Dtype::I8,
+        Op::Attention => Dtype::F16,
+        _ => Dtype::F64,
+    };
+    let points = jobs(&id, op, dtype, variants);
+    let otherwise = (Status::Skipped, "too little memory for a single point".to_owned());
+    CurveQuestion { id, axis, points, otherwise }
+}
+
 /// When a question is sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schedule {

@@ -2,14 +2,13 @@
 
 use super::ceilings::{Rank, cause};
 use super::cell::{Cell, significant};
-use super::evaluation::{day, standing};
+use super::evaluation::{day, folded, standing};
 use super::table::{Column, Report, Shown, Table, column, grouped};
 use crate::compare::{
     ComparedSpeed, Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Verdict,
 };
 use crate::error::{Error, Result};
-use crate::evaluate::Note;
-use crate::evaluate::ProfileFacts;
+use crate::evaluate::{Note, ProfileFacts};
 use crate::model::Phase;
 use crate::profile::{GpuClass, Status};
 
@@ -42,7 +41,7 @@ pub fn report(comparison: &Comparison, shown: Shown) -> Result<Report> {
     let json = serde_json::to_value(comparison)
         .map_err(|e| Error::failure(format!("the comparison cannot be written as JSON: {e}")))?;
     let mut tables = vec![profiles(comparison), quantities(comparison, shown)];
-    tables.extend(comparison.models.iter().map(model));
+    tables.extend(comparison.models.iter().map(|one| model(one, shown)));
     Ok(Report { tables, flat: Some(Table::flat(&flat_columns(), &lines(comparison))), json })
 }
 
@@ -226,11 +225,11 @@ fn reasons(quantities: &[&Quantity], shown: Shown) -> Vec<String> {
     groups.into_iter().map(line).collect()
 }
 
-fn model(model: &ModelComparison) -> Table {
+fn model(model: &ModelComparison, shown: Shown) -> Table {
     let profiles = model.notes.len();
     let rows: Vec<Vec<Cell>> = model.phases.iter().flat_map(phase).collect();
     let mut notes: Vec<String> = legend(&rows).collect();
-    notes.extend(remarks(&model.notes));
+    notes.extend(remarks(&model.notes, shown));
     Table {
         title: format!(
             "Predicted performance of {}: {} weights, {} cache, batch {}, {} roof",
@@ -264,8 +263,9 @@ fn phase(phase: &PhaseComparison) -> [Vec<Cell>; 2] {
 }
 
 /// Remarks, each once, with the profiles that it is about.
-fn remarks(notes: &[Vec<Note>]) -> Vec<String> {
-    let all = notes.iter().enumerate().flat_map(|(place, notes)| notes.iter().map(move |note| (note, label(place))));
+fn remarks(notes: &[Vec<Note>], shown: Shown) -> Vec<String> {
+    let each = notes.iter().map(|notes| folded(notes, shown)).enumerate();
+    let all = each.flat_map(|(place, notes)| notes.into_iter().map(move |note| (note, label(place))));
     grouped(all).into_iter().map(|(note, labels)| format!("{}: {note}", labels.join(", "))).collect()
 }
 

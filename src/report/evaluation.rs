@@ -1,10 +1,11 @@
 //! Evaluations: the answer first; then, where details are asked for, the work, its potential and its operations.
 
+use super::ceilings::cause;
 use super::cell::{Cell, digits, mib};
 use super::table::{Column, Report, Shown, Table, column, grouped};
 use super::{advice, operations};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, Note, PhaseResult, ProfileFacts, RoofKind, Speed};
+use crate::evaluate::{Evaluation, Note, NoteKind, PhaseResult, ProfileFacts, RoofKind, Speed};
 use crate::model::Phase;
 
 /// How to read the table of speeds.
@@ -165,14 +166,26 @@ fn notes(results: &[Evaluation], shown: Shown) -> Vec<String> {
     let all = results.iter().flat_map(|result| {
         let roofs = result.no_achieved_roof.iter().filter(|_| !result.quoted || shown == Shown::All);
         let roofs = roofs.map(|why| format!("no achieved roof: {why}"));
-        let shown = result.notes.iter().filter(move |note| shown == Shown::All || note.kind.matters());
-        roofs.chain(shown.map(Note::to_string)).map(move |note| (note, result.on.profile.as_str()))
+        let notes = folded(&result.notes, shown).into_iter().map(|note| note.to_string());
+        roofs.chain(notes).map(move |note| (note, result.on.profile.as_str()))
     });
     let line = |(note, profiles): (String, Vec<&str>)| match results {
         [_] => format!("Note: {note}."),
         _ => format!("Note: {}: {note}.", profiles.join(", ")),
     };
     grouped(all).into_iter().map(line).collect()
+}
+
+/// The notes that are shown: all of them, or those that matter, with suspects of one cause in one.
+pub(super) fn folded(notes: &[Note], shown: Shown) -> Vec<Note> {
+    if shown == Shown::All {
+        return notes.to_vec();
+    }
+    let short = |note: &Note| match note.kind {
+        NoteKind::Suspect => Note { text: cause(&note.text).to_owned(), ..note.clone() },
+        _ => note.clone(),
+    };
+    Note::folded(&notes.iter().filter(|note| note.kind.matters()).map(short).collect::<Vec<_>>())
 }
 
 /// Several models or profiles: a line each, of their decode steps.

@@ -18,8 +18,9 @@ pub fn report(measured: &Profile, evaluation: Option<Evaluation>, place: &str) -
         Report { tables: vec![profile::summary(measured, Rank::First)], flat: machine.flat, json: machine.json };
     if let Some(evaluation) = evaluation {
         let mut model = evaluation::report(&[evaluation], Shown::Main)?;
-        // Options of another command say nothing here.
+        // Options of another command say nothing here, and how far to trust the profile stands above.
         model.tables[0].notes.pop();
+        model.tables[0].lead.truncate(1);
         report.tables.extend(model.tables);
         report.json = serde_json::json!({ "profile": report.json, "evaluation": model.json });
     }

@@ -10,8 +10,8 @@ use crate::profile::{Ceiling, Curve, DeviceKind, Flag, GpuClass, Profile, Status
 /// Ceilings that a summary has at least, where the profile has them.
 const ENOUGH: usize = 6;
 
-/// Names of doubtful ceilings that the first minute lists of each cause.
-const FEW: usize = 3;
+/// Names of doubtful ceilings of each cause, in the first minute and in a summary; --all has every one.
+const NAMES: [usize; 2] = [2, 12];
 /// More doubtful ceilings than one in so many, and a profile is not to be relied on.
 const DOUBTFUL: usize = 4;
 
@@ -33,6 +33,7 @@ pub fn report(profile: &Profile, shown: Shown) -> Result<Report> {
 
 /// What the device is and reaches, how far to trust it, and the ceilings up to that rank.
 pub(super) fn summary(profile: &Profile, rank: Rank) -> Table {
+    let brief = rank == Rank::First;
     let (mut rows, mut rank) = (ordered(profile), rank);
     let upto = |rank: Rank| profile.ceiling.iter().filter(|c| Rank::of(&c.id) <= rank).count();
     while rank < Rank::Rest && upto(rank) < ENOUGH.min(profile.ceiling.len()) {
@@ -46,8 +47,10 @@ pub(super) fn summary(profile: &Profile, rank: Rank) -> Table {
     view.extend(rows.iter().any(|row| row.ceiling.status != Status::Measured).then_some("doubt"));
     let mut table = Table::view(headline(profile), &all, &view, &rows);
     table.lead = trust(profile);
-    let names = if rank == Rank::First { FEW } else { usize::MAX };
-    table.with_notes(folded(profile, names)).with_notes(ridges(profile)).with_notes(circumstances(profile))
+    table
+        .with_notes(folded(profile, brief))
+        .with_notes(ridges(profile).filter(|_| !brief))
+        .with_notes(circumstances(profile))
 }
 
 /// The device and its most asked figures.
@@ -97,10 +100,13 @@ fn means(profile: &Profile) -> String {
     [threads, backend].into_iter().flatten().collect()
 }
 
-/// What was not simply measured: one line for each cause, with the worst and at most so many names.
-fn folded(profile: &Profile, names: usize) -> Vec<String> {
+/// What was not simply measured: one line for each cause, with the worst and some names. A brief one leaves out
+/// what the device cannot do.
+fn folded(profile: &Profile, brief: bool) -> Vec<String> {
+    let names = NAMES[usize::from(!brief)];
     let doubtful = profile.ceiling.iter().filter(|c| !matches!(c.status, Status::Measured | Status::Quoted));
-    let groups = grouped(doubtful.map(|c| ((c.status, why(c)), c)));
+    let groups =
+        grouped(doubtful.filter(|c| !brief || c.status != Status::Unsupported).map(|c| ((c.status, why(c)), c)));
     let line = |((status, cause), ceilings): ((Status, &str), Vec<&Ceiling>)| {
         let mut ids: Vec<String> = ceilings.iter().take(names).map(|c| c.id.to_string()).collect();
         ids.extend((ceilings.len() > names).then(|| format!("{} more", ceilings.len() - names)));

@@ -121,7 +121,7 @@ const REPLAY_ROUNDS_MAX: usize = 10_000;
 /// Fewer samples bear no interval: a ceiling has as many before the end of the budget ends the rounds.
 const SAMPLES_MIN: usize = 5;
 
-/// Who is told how it goes, and decides whether it goes on.
+/// Gets progress and answers, and decides whether to go on.
 pub trait Watcher {
     /// `done` of `total` steps are behind; `now` is being measured.
     fn progress(&mut self, done: usize, total: usize, now: &str);
@@ -193,8 +193,8 @@ pub fn measure(
                 state.choose(device, pace, watcher)
             } else {
                 // When time has run out, each answer is completed to what an interval needs, and no further.
-                let wanted = if late { SAMPLES_MIN } else { pace.samples_after(round, state.question.schedule) };
-                state.sample(device, pace, wanted, watcher)
+                let count = if late { SAMPLES_MIN } else { pace.samples_after(round, state.question.schedule) };
+                state.sample(device, pace, count, watcher)
             };
             if changed {
                 ceilings[index] = state.conclude();

@@ -1,4 +1,4 @@
-//! One question on its way to an answer: a race of variants, then samples of the winner.
+//! One question on its way to an answer: the choice of a variant, then its samples.
 
 use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, status_of, undisturbed, value};
 use super::{Pace, Watcher};
@@ -14,16 +14,16 @@ use roofprobe_kernels::buffer::Pages;
 const WARM_PASSES_MAX: usize = 8;
 /// The same where the repetitions are known and only the memory is new: the one pass of the calibration will do.
 const REWARM_PASSES_MAX: usize = 0;
-/// And in the race of the variants, where a ratio is wanted.
+/// And in the trials of the variants, of which only the ratio counts.
 const TRIAL_WARM_PASSES_MAX: usize = 1;
-/// A pass of the race lasts this share of one that is kept.
+/// A pass of a trial lasts this share of one that is kept.
 const TRIAL_PASS_SHARE: f64 = 0.6;
 /// A variant must be this much faster in the trials than the one expected to win.
 const CLEARLY_FASTER: f64 = 1.03;
 /// Less than this share on huge pages is worth a remark.
 const HUGE_SHARE_MIN: f64 = 0.75;
 
-/// A candidate in the race for a question's variant.
+/// A candidate for a question's variant.
 struct Candidate {
     job: Job,
     repetitions: u64,
@@ -90,7 +90,7 @@ impl<'a> QuestionState<'a> {
         state
     }
 
-    /// Chooses the variant: the only candidate, or the fastest of a race. Returns whether anything is new.
+    /// Chooses the variant: the only candidate, or the fastest in trials. Returns whether anything is new.
     pub(super) fn choose(&mut self, device: &mut dyn Device, pace: Pace, watcher: &dyn Watcher) -> bool {
         if self.winner.is_some() || self.refusal.is_some() {
             return false;
@@ -119,7 +119,7 @@ impl<'a> QuestionState<'a> {
         true
     }
 
-    /// Those of `jobs` that finished a race. Nothing when interrupted.
+    /// Those of `jobs` that finished their trials. Nothing when interrupted.
     fn try_all(
         &mut self,
         jobs: &[Job],
@@ -138,11 +138,11 @@ impl<'a> QuestionState<'a> {
                 Err(refusal) => self.reject(job, refusal),
             }
         }
-        self.race(&mut candidates, device, pace, watcher).then_some(candidates)
+        self.try_in_turn(&mut candidates, device, pace, watcher).then_some(candidates)
     }
 
     /// Lets the candidates run in turn, A B C A B C, and leaves those that finished. Returns false when interrupted.
-    fn race(
+    fn try_in_turn(
         &mut self,
         candidates: &mut Vec<Candidate>,
         device: &mut dyn Device,
@@ -150,7 +150,7 @@ impl<'a> QuestionState<'a> {
         watcher: &dyn Watcher,
     ) -> bool {
         for _ in 0..pace.trial_passes {
-            // One wrong result puts a candidate out of the race, whatever it reached before.
+            // One wrong result excludes a candidate, whatever it reached before.
             for candidate in candidates.iter_mut().filter(|candidate| !candidate.best.is_nan()) {
                 if watcher.interrupted() {
                     return false;
@@ -185,12 +185,12 @@ impl<'a> QuestionState<'a> {
         self.values.len() >= samples || self.exhausted || self.winner.is_none()
     }
 
-    /// Samples the winner until it has `wanted` samples. Returns whether anything is new.
-    pub(super) fn sample(&mut self, device: &mut dyn Device, pace: Pace, wanted: usize, watcher: &dyn Watcher) -> bool {
+    /// Samples the winner until it has `count` samples. Returns whether anything is new.
+    pub(super) fn sample(&mut self, device: &mut dyn Device, pace: Pace, count: usize, watcher: &dyn Watcher) -> bool {
         let Some(job) = self.winner.clone() else { return false };
         // Samples in between are beyond those of the rounds.
         let taken = self.values.len().saturating_sub(self.extra);
-        if taken >= wanted || self.exhausted || watcher.interrupted() {
+        if taken >= count || self.exhausted || watcher.interrupted() {
             return false;
         }
         // The memory is new, and the clock may have slept: find the plateau again.
@@ -202,7 +202,7 @@ impl<'a> QuestionState<'a> {
                 return true;
             }
         }
-        self.take(device, &job, wanted - taken, watcher);
+        self.take(device, &job, count - taken, watcher);
         true
     }
 

@@ -1,7 +1,7 @@
 //! Surveying: the curves, before the ceilings, since where the levels lie decides what the ceilings ask.
 //!
 //! Points are visited in turn, A B C, A B C, with short passes: a curve shows a shape, and its points share the machine's
-//! moods. Each curve is told to the [`Watcher`] when it is whole.
+//! modes. The [`Watcher`] gets each curve when it is whole.
 
 use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, status_of, undisturbed, value};
 use super::{Pace, Watcher};
@@ -127,7 +127,7 @@ impl<'a> Points<'a> {
         watcher: &mut dyn Watcher,
     ) -> bool {
         for visit in 0..=VISITS {
-            let wanted = pace.curve_passes * visit / VISITS;
+            let count = pace.curve_passes * visit / VISITS;
             // The largest first: smaller ones are parts of the memory that it has made ready. Of the same work, the fewest
             // threads have the largest parts.
             let ascending = self.question.axis == CurveAxis::Threads;
@@ -145,7 +145,7 @@ impl<'a> Points<'a> {
                 let visited = if visit == 0 {
                     point.calibrate(device, pace).map(|()| 0)
                 } else {
-                    point.visit(device, self.unit, wanted, &mut self.flags)
+                    point.visit(device, self.unit, count, &mut self.flags)
                 };
                 match visited {
                     Ok(disturbed) => self.disturbed += disturbed,
@@ -212,13 +212,13 @@ impl Point<'_> {
         &mut self,
         device: &mut dyn Device,
         unit: Unit,
-        wanted: usize,
+        count: usize,
         flags: &mut Vec<Flag>,
     ) -> std::result::Result<u32, Refusal> {
         // Other points have been here since: once over the memory brings it back to its level.
         device.time(self.job, self.once(), Purpose::Warm)?;
         let (mut disturbed, mut retries) = (0, DISTURBED_RETRIES_MAX);
-        while self.values.len() < wanted {
+        while self.values.len() < count {
             match undisturbed(device, self.job, self.repetitions, Purpose::Sample, retries) {
                 Ok(pass) => {
                     retries = retries_after(&pass);

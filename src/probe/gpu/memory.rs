@@ -2,10 +2,9 @@
 
 use super::{is_quick, is_software, limits};
 use crate::job::Job;
-use crate::probe::curves::curve;
 use crate::probe::levels::{levels, resident_id};
 use crate::probe::memory::{self, ARRAYS, CACHE_MULTIPLE_MIN, arrays, cache_bytes};
-use crate::probe::{CurveQuestion, PlanInputs, Question, Schedule, jobs};
+use crate::probe::{CurveQuestion, PlanInputs, Question, Schedule, curve, jobs};
 use crate::profile::{
     AccessLayout, CeilingId, CurveAxis, Effort, Flag, GpuClass, GpuStream, Machine, MemoryLevel, Status, WorkgroupRead,
 };
@@ -71,9 +70,9 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
 
 /// `memory.read.resident`: the same working set again and again.
 pub(super) fn resident(machine: &Machine, effort: Effort) -> CurveQuestion {
-    let told = cache_bytes(machine).saturating_mul(CACHE_MULTIPLE_MIN);
-    let wanted = if is_software(machine) { told } else { told.max(RESIDENT_BYTES_MAX) };
-    let most = wanted.min(room(machine)).min(limits(machine).buffer_bytes);
+    let reported = cache_bytes(machine).saturating_mul(CACHE_MULTIPLE_MIN);
+    let target = if is_software(machine) { reported } else { reported.max(RESIDENT_BYTES_MAX) };
+    let most = target.min(room(machine)).min(limits(machine).buffer_bytes);
     let per_octave = if effort == Effort::Quick || is_software(machine) { 1.0 } else { 2.0_f64 };
     let (size, groups, layout) = way_of_curve(machine);
     let sizes = (0..).map(|step| RESIDENT_BYTES_MIN as f64 * (f64::from(step) / per_octave).exp2());
@@ -94,10 +93,10 @@ fn room(machine: &Machine) -> u64 {
 fn array_bytes(machine: &Machine, seen: Option<u64>) -> Result<(u64, u64), String> {
     let cache = cache_bytes(machine).max(seen.unwrap_or(0));
     let least = cache.saturating_mul(CACHE_MULTIPLE_MIN);
-    let wanted = if is_software(machine) { least } else { cache.saturating_mul(CACHE_MULTIPLE) };
+    let target = if is_software(machine) { least } else { cache.saturating_mul(CACHE_MULTIPLE) };
     let most = room(machine).min(limits(machine).buffer_bytes);
-    let bytes = wanted.min(most) / GRAIN * GRAIN;
-    if bytes < least.min(wanted) {
+    let bytes = target.min(most) / GRAIN * GRAIN;
+    if bytes < least.min(target) {
         let [most, least] = [most, least].map(|bytes| bytes >> 20);
         return Err(format!(
             "too little memory: an array may have {most} MiB, and {least} MiB, {CACHE_MULTIPLE_MIN} × the last cache, are the \

@@ -17,7 +17,7 @@ mod vectors {
 use crate::isa::Isa;
 use crate::ops::Kernels;
 use crate::ops::attention::{AttentionEntry, attention};
-use crate::ops::chain::{Bf16Halves, DotI8, F16Halves, converted, dot, square, square_and_sum};
+use crate::ops::chain::recurrence::{Bf16Halves, DotI8, F16Halves, converted, dot, square, square_and_sum};
 use crate::ops::matmul::{Bf16, BlockFormats, F16, F32, I8, plain};
 use crate::ops::stream::Streams;
 use crate::simd::{Floats, token};

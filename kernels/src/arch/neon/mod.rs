@@ -10,7 +10,7 @@ mod vectors {
 
 use crate::isa::Isa;
 use crate::ops::Kernels;
-use crate::ops::chain::square;
+use crate::ops::chain::recurrence::square;
 use crate::ops::matmul::{F32, plain};
 use crate::ops::stream::Streams;
 use crate::simd::{Floats, token};

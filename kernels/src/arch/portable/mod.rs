@@ -3,7 +3,7 @@
 use crate::isa::Isa;
 use crate::ops::Kernels;
 use crate::ops::attention::{AttentionEntry, attention};
-use crate::ops::chain::{DotI8, dot, square};
+use crate::ops::chain::recurrence::{DotI8, dot, square};
 use crate::ops::matmul::{Bf16, BlockFormats, F16, F32, I8, plain};
 use crate::ops::stream::Streams;
 use crate::simd::{Floats, Integers, Kernel, Token, Vector};

@@ -10,7 +10,7 @@ mod vectors {
 
 use crate::isa::Isa;
 use crate::ops::Kernels;
-use crate::ops::chain::square;
+use crate::ops::chain::recurrence::square;
 use crate::simd::token;
 use vectors::{F32x4, F64x2};
 

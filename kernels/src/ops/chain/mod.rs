@@ -11,10 +11,9 @@
 //! oracle's result, exactly: every timed operation is verified.
 
 mod kernel;
-mod recurrence;
+pub(crate) mod recurrence;
 mod shape;
 
 pub(crate) use kernel::{ChainArguments, ChainEntry};
 pub use kernel::{ChainKernel, ChainState};
-pub(crate) use recurrence::{Bf16Halves, DotBf16, DotI8, F16Halves, converted, dot, square, square_and_sum};
 pub use shape::{CONVERTED_ROWS, ChainShape, Halves, Recurrence, STEPS};
