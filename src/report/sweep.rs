@@ -187,7 +187,7 @@ fn columns(sweep: &Sweep) -> Vec<SheetColumn> {
 
 /// A column of the record for people.
 fn column(name: &str, head: &'static str, width: usize, scale: f64) -> Option<SheetColumn> {
-    let (_, value) = Row::COLUMNS.into_iter().find(|(known, _)| *known == name)?;
+    let &(_, value) = Row::COLUMNS.iter().find(|(known, _)| *known == name)?;
     // Words have the width of the longest, numbers room for any.
     let words = ["model", "profile", "weights", "kv", "phase", "bound"].contains(&name);
     let aligned = if words { Aligned::Left } else { Aligned::Right };

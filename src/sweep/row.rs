@@ -108,7 +108,7 @@ pub type Column = (&'static str, for<'r> fn(&Row<'r>) -> Value<'r>);
 
 impl<'r> Row<'r> {
     /// The columns, in the order of every format.
-    pub const COLUMNS: [Column; 37] = [
+    pub const COLUMNS: &'static [Column] = &[
         ("model", |row| Value::Text(row.names.model)),
         ("profile", |row| Value::Text(row.names.profile)),
         ("weights", |row| Value::Text(row.names.weights)),
@@ -141,7 +141,7 @@ impl<'r> Row<'r> {
         ("phi_paper", |row| row.number(|a| a.potential.phi_paper)),
         ("region_area", |row| row.number(|a| a.potential.region_area)),
         ("memory_needed_bytes", |row| row.count(|a| a.memory_needed_bytes)),
-        ("fits", |row| row.outcome.ok().and_then(|a| a.fits).map_or(Value::Empty, Value::Truth)),
+        ("fits", |row| row.outcome.as_ref().ok().and_then(|a| a.fits).map_or(Value::Empty, Value::Truth)),
         ("tokens_per_s_peak", |row| row.number(|a| a.tokens_per_s_peak)),
         ("tokens_per_s_achieved", |row| row.maybe(|a| a.tokens_per_s_achieved)),
         ("status", |row| Value::Text(if row.outcome.is_ok() { "evaluated" } else { "unsupported" })),
@@ -179,7 +179,7 @@ impl Serialize for Row<'_> {
     /// Every column; what is not known is null.
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Row", Row::COLUMNS.len())?;
-        for (name, value) in Row::COLUMNS {
+        for &(name, value) in Row::COLUMNS {
             fields.serialize_field(name, &value(self))?;
         }
         fields.end()

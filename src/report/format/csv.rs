@@ -26,7 +26,7 @@ impl Writer for Format {
 
     fn head(&self, _: &Sheet) -> Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(Row::COLUMNS.map(|(name, _)| name)).map_err(unwritten)?;
+        writer.write_record(Row::COLUMNS.iter().map(|(name, _)| name)).map_err(unwritten)?;
         writer.into_inner().map_err(unwritten)
     }
 
