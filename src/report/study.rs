@@ -204,7 +204,7 @@ fn ridges(study: &Study, json: &Value) -> Table {
     // What holds for several profiles is said once.
     let notes = study.ridges.iter().flat_map(|r| r.notes.iter().map(move |note| (note, r.profile.as_str())));
     let notes = grouped(notes).into_iter().map(|(note, names)| format!("Note: {}: {note}.", names.join(", ")));
-    Table::view("The ridges", &record::columns(names, []), &view, &ridges).with_notes(notes)
+    Table::view("The ridges, in FLOP/B", &record::columns(names, []), &view, &ridges).with_notes(notes)
 }
 
 /// One line for each: sentences are too long for columns.
