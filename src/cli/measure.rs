@@ -31,7 +31,7 @@ Examples:
 ///
 /// The profile is saved after every probe: an interrupted measurement loses nothing, and `--resume` completes it. For
 /// numbers to rely on, leave the machine alone meanwhile.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Measure {
     /// What to measure: cpu; gpu, the graphics processor; gpu:WHAT, the one with that number, PCI id or part of a name,
@@ -78,15 +78,7 @@ pub(super) struct Measured {
 impl Measure {
     /// The measurement of a new user's first minute.
     pub(super) fn quick() -> Measure {
-        Measure {
-            device: Selection::Cpu,
-            effort: Some(Effort::Quick),
-            only: Vec::new(),
-            threads: None,
-            output: None,
-            resume: false,
-            simulate: None,
-        }
+        Measure { effort: Some(Effort::Quick), ..Measure::default() }
     }
 
     pub(super) fn run(&self, format: Format) -> Result<()> {

@@ -36,11 +36,11 @@ impl Profiles {
                 Cell::text(if p.provenance.complete { "yes" } else { "no" })
             }),
         ];
-        let graded = column("grade", "grade", |(.., p): &Row| grade(p));
         let flat = Table::flat(&columns, &rows);
         let mut shown = columns.into_iter().collect::<Vec<_>>();
-        shown.push(graded);
-        let view = ["profile", "device?", "grade", "measured", "memory read GB/s?", "f32 GFLOP/s?", "i8 GFLOP/s?"];
+        shown.push(column("grade", "grade", |(.., p): &Row| grade(p)));
+        shown.push(column("day", "date", |(.., p): &Row| Cell::words(p.provenance.date.split('T').next())));
+        let view = ["profile", "grade", "day", "memory read GB/s?", "f32 GFLOP/s?", "i8 GFLOP/s?", "device?"];
         let table = Table::view("Hardware profiles", &shown, &view, &rows)
             .with_notes(["The beginning of a name is enough where no other name has it.".to_owned()])
             .with_notes([format!("Measurements are kept in {}.", store::folder().display())]);

@@ -9,8 +9,8 @@ use crate::measured::{Broken, Joined, broken};
 use serde_json::Value;
 
 /// How to read the shares.
-const SHARE_NOTE: &str = "% π: of the compute roof of the weights' arithmetic; % β: of the bandwidth roof. The one that binds \
-     counts: 100 is the most that can be, and above it the roof, or the count, is wrong.";
+const SHARE_NOTE: &str =
+    "Read % β (of bandwidth) where memory binds, and % π (of arithmetic) where compute binds; 100 is the roof.";
 const RATE_NOTES: [&str; 2] = [
     "FLOP and bytes are counted exactly for the passes that were timed; their rates are those over the measured time.",
     "prompt, decode: tokens taken in, and passes of one token each, behind the tokens in the cache.",
