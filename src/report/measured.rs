@@ -28,7 +28,7 @@ const COLUMNS: &str = "record label model measured_model profile device engine w
 /// Failure when the record cannot be expressed as JSON.
 pub fn report(joined: &Joined, shown: Shown) -> Result<Report> {
     let (measured, broken) = (json("the measured points", &joined.points)?, broken(&joined.points));
-    let points: Vec<Record> = measured.as_array().into_iter().flatten().map(|point| point_record(point)).collect();
+    let points: Vec<Record> = measured.as_array().into_iter().flatten().map(point_record).collect();
     let flat = columns(COLUMNS, own());
     let mut notes: Vec<String> = broken.iter().map(above).collect();
     for note in joined.points.iter().flat_map(|point| &point.notes).map(|note| format!("Note: {note}.")) {

@@ -33,8 +33,7 @@ pub fn report(models: &[Model]) -> Result<Report> {
     };
     let records: Vec<Value> = models.iter().map(record).collect::<Result<_>>()?;
     let count = |value: &Value| Cell::count(value.as_u64().unwrap_or_default().into());
-    let kv_bytes =
-        |r: &Value| r["kv_elements_per_token"].as_u64().unwrap_or_default() * Dtype::F16.block().bytes as u64;
+    let kv_bytes = |r: &Value| r["kv_elements_per_token"].as_u64().unwrap_or_default() * Dtype::F16.block().bytes;
     let card = |r: &Value| {
         let source = r["source"].as_str().unwrap_or_default();
         Cell::text(source.strip_prefix("huggingface: ").unwrap_or(source))
