@@ -2,14 +2,14 @@
 
 use super::arena::Walk;
 use super::team::SpinBarrier;
-use super::worker_state::{Cycle, Ready, WorkerState, clock_hz};
+use super::worker_state::{Ready, WorkerState, clock_hz};
 use super::{Cpu, Seen, clock_around, foreign, rejected, skipped, unsupported};
 use crate::device::{Refusal, Timing};
 use crate::job::Job;
 use crate::profile::{Stream, Variant};
 use crate::units::four_digits;
 use crate::work::Work;
-use roofprobe_kernels::ops::chase::Chase;
+use roofprobe_kernels::ops::chase::{Chase, ChasePattern};
 use roofprobe_kernels::ops::stream::{ALIGNMENT, Stores, StreamKernel, Ways};
 use roofprobe_kernels::{Dtype, Op};
 
@@ -59,20 +59,21 @@ impl Cpu {
         let active = self.active(chase.threads)?;
         let footprint = chase.footprint_bytes;
         let size = |bytes: u64| usize::try_from(bytes).map_err(|_| skipped("exceeds the address space"));
-        let cycle = Cycle {
+        let pattern = ChasePattern {
             bytes: size(footprint / active as u64)?,
             stride_bytes: chase.stride_bytes as usize,
             window_bytes: size(chase.window_bytes)?,
             pages: chase.pages,
         };
-        let ready = self.all(move |worker, _| (worker.index() < active).then(|| worker.prepare_chase(cycle)))?;
+        let ready = self.all(move |worker, _| (worker.index() < active).then(|| worker.prepare_chase(pattern)))?;
         let huge_share = self.made_ready(ready)?;
         let run = move |worker: &mut WorkerState, before, _: &SpinBarrier| {
-            worker.chase(cycle, repetitions);
+            worker.chase(pattern, repetitions);
             before
         };
         let conclude = move |worker: &mut WorkerState, before: Option<(u64, u64)>| {
-            let went = before.zip(worker.chase_rank(cycle)).map(|((from, lines), (to, _))| (to + lines - from) % lines);
+            let went =
+                before.zip(worker.chase_rank(pattern)).map(|((from, lines), (to, _))| (to + lines - from) % lines);
             let must = before.map(|(_, lines)| repetitions % lines);
             Seen { clock_hz: None, right: went.is_some() && went == must }
         };
@@ -80,9 +81,9 @@ impl Cpu {
         let prepare = move |worker: &mut WorkerState| {
             // What is beyond the caches must not find a part of itself there.
             if footprint <= last_cache {
-                worker.prime_chase(cycle);
+                worker.prime_chase(pattern);
             }
-            worker.chase_rank(cycle)
+            worker.chase_rank(pattern)
         };
         let spans = self.timed(active, prepare, run, conclude)?;
         let work = Work::of_kernel(Chase::cost(repetitions), Dtype::I8) * active as f64;

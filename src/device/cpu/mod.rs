@@ -178,16 +178,7 @@ impl Cpu {
         let seconds = overhead::seconds(&self.team, call, repetitions).map_err(|reason| skipped(&reason))?;
         // A thread that wakes always waits for its core a little; that is what is timed, and no disturbance.
         let disturbed = Taken::now().more_than(before);
-        let work = Work::default();
-        Ok(Timing {
-            seconds: Seconds(seconds),
-            repetitions,
-            work,
-            clock_hz: None,
-            huge_share: None,
-            disturbed,
-            note: None,
-        })
+        Ok(Timing { seconds: Seconds(seconds), repetitions, disturbed, ..Timing::default() })
     }
 
     /// Times `run` on the first `active` threads at once, from the barrier to the end of the last one. What `prepare` gives
@@ -303,9 +294,8 @@ impl Spans {
             repetitions,
             work,
             clock_hz: clocks.map(|all| all.iter().sum::<f64>() / all.len() as f64),
-            huge_share: None,
             disturbed: self.taken || waited > WAITED_SHARE_MAX * (end - start),
-            note: None,
+            ..Timing::default()
         })
     }
 }
