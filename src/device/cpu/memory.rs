@@ -1,9 +1,10 @@
 //! Memory jobs: streams over arrays, whole or through a moving window, and chases.
 
 use super::arena::Walk;
+use super::spans::{Seen, clock_around, timed};
 use super::team::SpinBarrier;
 use super::worker_state::{Ready, WorkerState, clock_hz};
-use super::{Cpu, Seen, clock_around, foreign, rejected, skipped, unsupported};
+use super::{Cpu, foreign, rejected, skipped, unsupported};
 use crate::device::{Refusal, Timing};
 use crate::job::Job;
 use crate::profile::{Stream, Variant};
@@ -42,7 +43,7 @@ impl Cpu {
                 .map(|(arena, walked)| op != Op::Read || arena.verify_read(walk, repetitions, walked));
             Seen { clock_hz: clock_around(before), right: verified == Some(true) }
         };
-        let spans = self.timed(active, prepare, run, conclude)?;
+        let spans = timed(&self.team, active, prepare, run, conclude)?;
         let right = move |worker: &mut WorkerState, _: &SpinBarrier| {
             worker.index() >= active || worker.arena(pages).is_some_and(|arena| arena.verify_output(op, walk))
         };
@@ -85,7 +86,7 @@ impl Cpu {
             }
             worker.chase_rank(pattern)
         };
-        let spans = self.timed(active, prepare, run, conclude)?;
+        let spans = timed(&self.team, active, prepare, run, conclude)?;
         let work = Work::of_kernel(Chase::cost(repetitions), Dtype::I8) * active as f64;
         let pass = spans.pass(repetitions, work).ok_or_else(|| rejected(job))?;
         Ok(Timing { huge_share: huge_share.map(four_digits), ..pass })
