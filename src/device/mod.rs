@@ -1,4 +1,4 @@
-//! Devices: who can run a job and say how long it took.
+//! Devices: who can run a job and measure how long it took.
 //!
 //! A device knows nothing of ceilings, statistics or effort; [`crate::sample`] asks, and [`crate::probe`] decides what.
 

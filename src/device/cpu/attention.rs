@@ -137,8 +137,8 @@ impl PreparedAttention {
         let kv_heads = pool.heads.len();
         let decode = queries == 1;
         let (tokens_in_all, part) = if decode {
-            let wanted = (ITEMS_PER_THREAD * threads).div_ceil(kv_heads.max(1));
-            let part = head.context.div_ceil(wanted).max(PART_TOKENS_MIN);
+            let parts = (ITEMS_PER_THREAD * threads).div_ceil(kv_heads.max(1));
+            let part = head.context.div_ceil(parts).max(PART_TOKENS_MIN);
             (head.context, part.next_multiple_of(KEY_BLOCK))
         } else {
             (queries, PROMPT_PART_TOKENS)

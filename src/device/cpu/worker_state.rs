@@ -117,7 +117,7 @@ impl WorkerState {
         }
     }
 
-    /// Whether the last run of the chain came to what the oracle says.
+    /// Whether the last run of the chain came to what the oracle gives.
     pub(super) fn verify_chain(&self, kernel: ChainKernel, rounds: u64) -> bool {
         self.chains.get(&key(kernel)).is_some_and(|state| state.verified(rounds))
     }

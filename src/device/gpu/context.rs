@@ -6,6 +6,7 @@
 use super::hooks::Hooks;
 use super::pipeline::Pipeline;
 use super::raw;
+use super::scopes;
 use super::shader::{self, Program};
 use super::timestamps::{self, ClockReadings, Timestamps};
 use crate::device::Refusal;
@@ -219,20 +220,14 @@ impl Context {
 
     /// Runs `call` within error scopes.
     pub(super) fn scoped<T>(&self, call: impl FnOnce() -> T) -> GpuResult<T> {
-        use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
         self.check_lost()?;
-        let [memory, internal, validation] =
-            [OutOfMemory, Internal, Validation].map(|filter| self.device.push_error_scope(filter));
-        let value = call();
-        let errors = [validation.pop(), internal.pop(), memory.pop()];
-        if let Some(error) = errors.into_iter().find_map(pollster::block_on) {
-            self.notice_loss()?;
-            return Err(match error {
-                wgpu::Error::OutOfMemory { .. } => out_of_memory(&error),
-                _ => refused(&error.to_string()),
-            });
-        }
-        Ok(value)
+        let (value, error) = scopes::scoped(&self.device, call);
+        let Some(error) = error else { return Ok(value) };
+        self.notice_loss()?;
+        Err(match error {
+            wgpu::Error::OutOfMemory { .. } => out_of_memory(&error),
+            _ => refused(&error.to_string()),
+        })
     }
 }
 
