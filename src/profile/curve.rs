@@ -3,8 +3,10 @@
 use super::{CeilingId, Flag, Status, Unit, VariantKeys};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// How an answer changes along one quantity. Exactly one of the quantities is there, and the values in one unit.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Curve {
@@ -13,7 +15,6 @@ pub struct Curve {
     /// What became of it.
     pub status: Status,
     /// Why it is not simply `measured`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Along it: bytes that are walked over again and again, all threads together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -52,7 +53,6 @@ pub struct Curve {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub high: Vec<f64>,
     /// What all points share; the quantity along the curve is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<VariantKeys>,
     /// Every sample of every point, in the order taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -4,6 +4,7 @@ use super::figure::{named, positive};
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::fmt;
 
 /// How a graphics processor is built in.
@@ -42,24 +43,21 @@ impl fmt::Display for GpuClass {
 }
 
 /// What a graphics processor says of itself, as far as probes depend on it: `[device.gpu]`.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GpuInfo {
     /// How it is built in.
     pub class: GpuClass,
     /// Vendor and device number in hexadecimal, such as `10de:2684`; made-up ones of software included.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[0-9a-f]{1,8}:[0-9a-f]{1,8}$"))]
     pub pci_id: Option<String>,
     /// Where it sits, such as `0000:01:00.0`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pci_bus: Option<String>,
     /// The fewest invocations that a subgroup has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub subgroup_min: Option<u32>,
     /// The most invocations that a subgroup has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub subgroup_max: Option<u32>,
     /// Features that probes make use of, such as `f16`, `subgroups`, `timestamps` or `dot4-packed`.
@@ -100,6 +98,7 @@ pub struct GpuLimits {
 }
 
 /// How a graphics processor was asked: `[provenance.gpu]`.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GpuProvenance {
@@ -112,7 +111,6 @@ pub struct GpuProvenance {
     /// Whether shaders were built with checks of bounds and loops: `off` or `on`.
     pub shader_checks: String,
     /// One tick of the processor's own clock, ns, four digits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub timestamp_period_ns: Option<f64>,
     /// What the time was taken by: `timestamps`, or `wall clock by difference`.
