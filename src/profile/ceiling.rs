@@ -1,51 +1,35 @@
 //! One ceiling: what became of it, its value with its interval, how it was got, and every sample.
 
 use super::{CeilingId, Flag, Unit, VariantKeys};
+use roofprobe_kernels::named_enum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
-use std::fmt;
 
-/// What became of a ceiling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// Timed, verified, and through every gate.
-    Measured,
-    /// The device cannot do this.
-    Unsupported,
-    /// Timed, and wrong: the result differed from the oracle. No value is kept.
-    Rejected,
-    /// Not asked, for want of something (memory, time, permission).
-    Skipped,
-    /// Timed and verified, but a gate did not believe the number. Value and reason are kept.
-    Suspect,
-    /// Not measured: copied from the source named.
-    Quoted,
+named_enum! {
+    /// What became of a ceiling.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Status: "status" {
+        /// Timed, verified, and through every gate.
+        Measured = "measured",
+        /// The device cannot do this.
+        Unsupported = "unsupported",
+        /// Timed, and wrong: the result differed from the oracle. No value is kept.
+        Rejected = "rejected",
+        /// Not asked, for want of something (memory, time, permission).
+        Skipped = "skipped",
+        /// Timed and verified, but a gate did not believe the number. Value and reason are kept.
+        Suspect = "suspect",
+        /// Not measured: copied from the source named.
+        Quoted = "quoted",
+    }
 }
 
 impl Status {
-    /// The word in the profile.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Status::Measured => "measured",
-            Status::Unsupported => "unsupported",
-            Status::Rejected => "rejected",
-            Status::Skipped => "skipped",
-            Status::Suspect => "suspect",
-            Status::Quoted => "quoted",
-        }
-    }
-
     /// Whether a ceiling of this status has a value.
     pub const fn has_value(self) -> bool {
         matches!(self, Status::Measured | Status::Suspect | Status::Quoted)
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::figure::positive;
 use crate::error::{Error, Result};
+use roofprobe_kernels::named_enum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
-use std::fmt;
 
 /// Under which circumstances a device was measured. What cannot be told is absent, never guessed.
 #[skip_serializing_none]
@@ -69,36 +69,29 @@ pub struct Environment {
     pub timer_ns: f64,
 }
 
-/// A mark for the circumstances of a measurement: each step down is something that may have cost speed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub enum Grade {
-    /// Nothing stood in the way.
-    A,
-    /// One step below A.
-    B,
-    /// Two steps below A.
-    C,
-    /// Three steps below A.
-    D,
-    /// Four steps below A.
-    E,
-    /// Five or more steps below A, or an emulator: these are no ceilings of the hardware.
-    F,
-}
-
-impl Grade {
-    /// From best to worst.
-    const ALL: [Grade; 6] = [Grade::A, Grade::B, Grade::C, Grade::D, Grade::E, Grade::F];
-
-    /// The grade that many steps below A.
-    pub fn below_best(steps: usize) -> Grade {
-        Grade::ALL.get(steps).copied().unwrap_or(Grade::F)
+named_enum! {
+    /// A mark for the circumstances of a measurement: each step down is something that may have cost speed.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    pub enum Grade: "grade" {
+        /// Nothing stood in the way.
+        A = "A",
+        /// One step below A.
+        B = "B",
+        /// Two steps below A.
+        C = "C",
+        /// Three steps below A.
+        D = "D",
+        /// Four steps below A.
+        E = "E",
+        /// Five or more steps below A, or an emulator: these are no ceilings of the hardware.
+        F = "F",
     }
 }
 
-impl fmt::Display for Grade {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+impl Grade {
+    /// The grade that many steps below A.
+    pub fn below_best(steps: usize) -> Grade {
+        Grade::ALL.get(steps).copied().unwrap_or(Grade::F)
     }
 }
 

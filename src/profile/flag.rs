@@ -1,14 +1,14 @@
 //! Remarks of ceilings and curves: those that something depends on by what they mean, all others by their words.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 
 /// A remark that does not change the status; in a profile it is its text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "String", into = "String")]
+#[schemars(inline)]
 pub enum Flag {
     /// The samples fall into several modes, and the value is of the fastest one.
     Modes,
@@ -55,20 +55,6 @@ impl std::str::FromStr for Flag {
 
     fn from_str(text: &str) -> Result<Flag, Infallible> {
         Ok(Flag::from(text.to_owned()))
-    }
-}
-
-impl JsonSchema for Flag {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        String::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        String::json_schema(generator)
     }
 }
 

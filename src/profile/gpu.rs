@@ -2,43 +2,26 @@
 
 use super::figure::{named, positive};
 use crate::error::{Error, Result};
+use roofprobe_kernels::named_enum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
-use std::fmt;
 
-/// How a graphics processor is built in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum GpuClass {
-    /// A card with memory of its own.
-    Discrete,
-    /// On the processor's die or board, with the host's memory.
-    Integrated,
-    /// Lent by a hypervisor.
-    Virtual,
-    /// No graphics processor: the host's cores run the shaders.
-    Software,
-    /// The driver does not tell.
-    Other,
-}
-
-impl GpuClass {
-    /// The word in the profile.
-    pub const fn name(self) -> &'static str {
-        match self {
-            GpuClass::Discrete => "discrete",
-            GpuClass::Integrated => "integrated",
-            GpuClass::Virtual => "virtual",
-            GpuClass::Software => "software",
-            GpuClass::Other => "other",
-        }
-    }
-}
-
-impl fmt::Display for GpuClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+named_enum! {
+    /// How a graphics processor is built in.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum GpuClass: "class of GPU" {
+        /// A card with memory of its own.
+        Discrete = "discrete",
+        /// On the processor's die or board, with the host's memory.
+        Integrated = "integrated",
+        /// Lent by a hypervisor.
+        Virtual = "virtual",
+        /// No graphics processor: the host's cores run the shaders.
+        Software = "software",
+        /// The driver does not tell.
+        Other = "other",
     }
 }
 

@@ -6,15 +6,15 @@
 use super::Unit;
 use super::words::{AttentionExtents, AttentionPhase, Family, Means, MemoryLevel, Word, number};
 use roofprobe_kernels::{Dtype, Isa, Op};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 /// The id of a ceiling or a curve, such as `memory.dram.read` or `matmul.q4_k.m1`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(inline)]
 pub struct CeilingId {
     text: String,
     kind: IdKind,
@@ -395,20 +395,6 @@ impl PartialEq<str> for CeilingId {
 impl PartialEq<&str> for CeilingId {
     fn eq(&self, other: &&str) -> bool {
         self.text == *other
-    }
-}
-
-impl JsonSchema for CeilingId {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        String::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        String::json_schema(generator)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The keys of a variant, flat as a profile has them.
 
 use super::Word;
-use roofprobe_kernels::Isa;
 use roofprobe_kernels::buffer::Pages;
 use roofprobe_kernels::ops::stream::Stores;
+use roofprobe_kernels::{Isa, named_enum};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -112,49 +112,31 @@ impl FromStr for Tile {
     }
 }
 
-/// Which places the invocations of a GPU walk over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum AccessLayout {
-    /// Neighbours side by side, all workgroups together, from one end to the other.
-    Strided,
-    /// Each workgroup its own stretch, neighbours side by side within.
-    Blocked,
-    /// Each invocation its own stretch.
-    Contiguous,
-}
-
-impl AccessLayout {
-    /// The word in the profile.
-    pub const fn name(self) -> &'static str {
-        match self {
-            AccessLayout::Strided => "strided",
-            AccessLayout::Blocked => "blocked",
-            AccessLayout::Contiguous => "contiguous",
-        }
+named_enum! {
+    /// Which places the invocations of a GPU walk over.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum AccessLayout: "layout" {
+        /// Neighbours side by side, all workgroups together, from one end to the other.
+        Strided = "strided",
+        /// Each workgroup its own stretch, neighbours side by side within.
+        Blocked = "blocked",
+        /// Each invocation its own stretch.
+        Contiguous = "contiguous",
     }
 }
 
-/// How the partial sums of a GPU's invocations come together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Reduction {
-    /// Not at all: an invocation does the whole sum.
-    Invocation,
-    /// By subgroup operations, and workgroup memory between subgroups.
-    Subgroup,
-    /// By workgroup memory.
-    Workgroup,
-}
-
-impl Reduction {
-    /// The word in the profile.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Reduction::Invocation => "invocation",
-            Reduction::Subgroup => "subgroup",
-            Reduction::Workgroup => "workgroup",
-        }
+named_enum! {
+    /// How the partial sums of a GPU's invocations come together.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Reduction: "reduction" {
+        /// Not at all: an invocation does the whole sum.
+        Invocation = "invocation",
+        /// By subgroup operations, and workgroup memory between subgroups.
+        Subgroup = "subgroup",
+        /// By workgroup memory.
+        Workgroup = "workgroup",
     }
 }
 

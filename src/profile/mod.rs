@@ -19,7 +19,7 @@ mod variant;
 mod words;
 mod write;
 
-use roofprobe_kernels::{Dtype, Op};
+use roofprobe_kernels::{Dtype, Op, named_enum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -190,29 +190,17 @@ pub struct Summary {
     pub ridge_i8_flop_per_byte: Option<f64>,
 }
 
-/// How much time a measurement may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Effort {
-    /// At most 15 s on two cores.
-    Quick,
-    /// At most 100 s on two cores.
-    Standard,
-    /// Several minutes: spread over the modes of a shared machine.
-    Thorough,
-}
-
-impl Effort {
-    /// Every effort, the shortest first.
-    pub const ALL: [Effort; 3] = [Effort::Quick, Effort::Standard, Effort::Thorough];
-
-    /// The word on the command line and in the profile.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Effort::Quick => "quick",
-            Effort::Standard => "standard",
-            Effort::Thorough => "thorough",
-        }
+named_enum! {
+    /// How much time a measurement may take.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Effort: "effort" {
+        /// At most 15 s on two cores.
+        Quick = "quick",
+        /// At most 100 s on two cores.
+        Standard = "standard",
+        /// Several minutes: spread over the modes of a shared machine.
+        Thorough = "thorough",
     }
 }
 
