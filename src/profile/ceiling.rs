@@ -86,6 +86,7 @@ pub struct Ceiling {
     pub source: Option<String>,
     /// Remarks that do not change the status.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     pub flags: Vec<Flag>,
 }
 

@@ -60,6 +60,7 @@ pub struct Curve {
     pub sample_values: Vec<Vec<f64>>,
     /// Remarks: what was left out, and what the device said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     pub flags: Vec<Flag>,
 }
 

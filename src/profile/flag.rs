@@ -1,14 +1,12 @@
 //! Remarks of ceilings and curves: those that something depends on by what they mean, all others by their words.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::fmt;
 
 /// A remark that does not change the status; in a profile it is its text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
-#[schemars(inline)]
 pub enum Flag {
     /// The samples fall into several modes, and the value is of the fastest one.
     Modes,

@@ -1,6 +1,6 @@
 //! What only a graphics processor has: its class, its limits, and the driver that it was asked through.
 
-use super::figure::{named, positive};
+use super::figure::{counted, named, positive};
 use crate::error::{Error, Result};
 use roofprobe_kernels::named_enum;
 use schemars::JsonSchema;
@@ -101,10 +101,10 @@ pub struct GpuProvenance {
 }
 
 /// No subgroup in sight has more invocations.
-const SUBGROUP_MAX: u32 = 1 << 10;
+const SUBGROUP_MAX: u64 = 1 << 10;
 /// Nor has a workgroup, or more shared memory.
-const INVOCATIONS_MAX: u32 = 1 << 20;
-const WORKGROUP_MEMORY_MAX: u32 = 1 << 30;
+const INVOCATIONS_MAX: u64 = 1 << 20;
+const WORKGROUP_MEMORY_MAX: u64 = 1 << 30;
 /// The largest integer in TOML.
 const BYTES_MAX: u64 = i64::MAX as u64;
 /// Entries of a list, and characters of one text: far above any driver's.
@@ -120,13 +120,8 @@ impl GpuInfo {
         if let Some(bus) = &self.pci_bus {
             text("device.gpu.pci_bus", bus)?;
         }
-        for (key, size) in
-            [("device.gpu.subgroup_min", self.subgroup_min), ("device.gpu.subgroup_max", self.subgroup_max)]
-        {
-            if let Some(size) = size {
-                within(key, size, SUBGROUP_MAX)?;
-            }
-        }
+        counted("device.gpu.subgroup_min", self.subgroup_min, SUBGROUP_MAX)?;
+        counted("device.gpu.subgroup_max", self.subgroup_max, SUBGROUP_MAX)?;
         if let (Some(min), Some(max)) = (self.subgroup_min, self.subgroup_max)
             && min > max
         {
@@ -146,23 +141,21 @@ impl GpuInfo {
 
 impl GpuLimits {
     fn validate(&self) -> Result<()> {
-        for (key, bytes) in [("binding_bytes", self.binding_bytes), ("buffer_bytes", self.buffer_bytes)] {
-            if bytes == 0 || bytes > BYTES_MAX {
-                return Err(Error::misuse(format!("device.gpu.limits.{key}: must lie in 1..={BYTES_MAX}, is {bytes}")));
-            }
-        }
-        let [x, y, z] = self.workgroup_size;
+        /// Along one dimension, and for dispatches and bindings, drivers without a limit say 2³² − 1.
+        const ANY: u64 = u32::MAX as u64;
+        let [x, y, z] = self.workgroup_size.map(u64::from);
         for (key, count, most) in [
-            ("workgroup_invocations", self.workgroup_invocations, INVOCATIONS_MAX),
-            // Along one dimension, and for dispatches and bindings, drivers without a limit say 2³² − 1.
-            ("workgroup_size", x, u32::MAX),
-            ("workgroup_size", y, u32::MAX),
-            ("workgroup_size", z, u32::MAX),
-            ("workgroup_memory_bytes", self.workgroup_memory_bytes, WORKGROUP_MEMORY_MAX),
-            ("workgroups_per_dimension", self.workgroups_per_dimension, u32::MAX),
-            ("storage_buffers", self.storage_buffers, u32::MAX),
+            ("binding_bytes", self.binding_bytes, BYTES_MAX),
+            ("buffer_bytes", self.buffer_bytes, BYTES_MAX),
+            ("workgroup_invocations", self.workgroup_invocations.into(), INVOCATIONS_MAX),
+            ("workgroup_size", x, ANY),
+            ("workgroup_size", y, ANY),
+            ("workgroup_size", z, ANY),
+            ("workgroup_memory_bytes", self.workgroup_memory_bytes.into(), WORKGROUP_MEMORY_MAX),
+            ("workgroups_per_dimension", self.workgroups_per_dimension.into(), ANY),
+            ("storage_buffers", self.storage_buffers.into(), ANY),
         ] {
-            within(&format!("device.gpu.limits.{key}"), count, most)?;
+            counted(&format!("device.gpu.limits.{key}"), Some(count), most)?;
         }
         Ok(())
     }
@@ -197,13 +190,6 @@ fn is_pci_id(id: &str) -> bool {
         (1..=8).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     };
     id.split_once(':').is_some_and(|(vendor, device)| hex(vendor) && hex(device))
-}
-
-fn within(key: &str, count: u32, most: u32) -> Result<()> {
-    if count == 0 || count > most {
-        return Err(Error::misuse(format!("{key}: must lie in 1..={most}, is {count}")));
-    }
-    Ok(())
 }
 
 fn text(key: &str, words: &str) -> Result<()> {

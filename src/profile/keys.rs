@@ -16,6 +16,7 @@ use std::str::FromStr;
 #[serde(deny_unknown_fields)]
 pub struct VariantKeys {
     /// Instruction set of the kernel.
+    #[schemars(with = "Option<String>")]
     pub isa: Option<Word<Isa>>,
     /// Threads, one per core.
     pub threads: Option<u32>,
@@ -54,6 +55,7 @@ pub struct VariantKeys {
     /// Attention: cached tokens.
     pub context: Option<u64>,
     /// Rows × columns that a matmul kernel keeps in registers, such as `6x16`; on a GPU those of one invocation.
+    #[schemars(with = "Option<String>")]
     pub tile: Option<Word<Tile>>,
     /// GPU: invocations of a workgroup.
     pub workgroup_size: Option<u32>,

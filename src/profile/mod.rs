@@ -29,7 +29,7 @@ pub use curve::{Curve, CurveAxis};
 pub use environment::{Environment, Grade};
 pub use flag::Flag;
 pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
-pub use id::{CeilingId, IdKind, NotAnId};
+pub use id::{CeilingId, IdKind};
 pub use keys::{AccessLayout, Reduction, Tile, VariantKeys};
 #[cfg(feature = "cli")]
 pub use read::load;

@@ -1,9 +1,7 @@
 //! The words of ids, each by what it means.
 
 use roofprobe_kernels::{Isa, named_enum};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -129,20 +127,6 @@ impl<T: fmt::Display> Serialize for Word<T> {
 impl<'de, T: FromStr + fmt::Display> Deserialize<'de> for Word<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Word<T>, D::Error> {
         String::deserialize(from).map(|text| Word::of(&text))
-    }
-}
-
-impl<T> JsonSchema for Word<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        String::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        String::json_schema(generator)
     }
 }
 
