@@ -5,8 +5,8 @@ use super::levels::resident_id;
 use super::memory::{self, CACHE_MULTIPLE_MIN, stream};
 use super::{CurveQuestion, curve, curve_without_points};
 use crate::profile::{CeilingId, CurveAxis, Effort, Machine, Stream};
-use roofprobe_kernels::ops::stream::{PREFETCH_BYTES, SIDE_BY_SIDE};
 use roofprobe_kernels::Op;
+use roofprobe_kernels::ops::stream::{PREFETCH_BYTES, SIDE_BY_SIDE};
 
 /// The smallest working set of one thread: within every L1 in sight.
 const RESIDENT_BYTES_MIN: u64 = 4 << 10;
