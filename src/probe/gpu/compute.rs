@@ -75,7 +75,7 @@ fn matrices(inputs: PlanInputs, gpu: &GpuInfo, software: bool) -> Question {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::GpuLimits;
+    use crate::profile::{Effort, GpuClass, GpuLimits};
 
     fn gpu(features: &[&str], matrices: &[&str]) -> crate::profile::Machine {
         let mut machine = crate::probe::tests::machine();
