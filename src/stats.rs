@@ -2,8 +2,6 @@
 //!
 //! Everything here is for *rates*, where more is better. Times are turned into rates by whoever asks, and back.
 
-use crate::profile::Mode;
-
 /// What a set of rates amounts to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
@@ -16,6 +14,15 @@ pub struct Estimate {
     pub ci95: [f64; 2],
     /// The modes, slowest first; one entry when the samples are of one kind.
     pub modes: Vec<Mode>,
+}
+
+/// A cluster of samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mode {
+    /// Its median.
+    pub centre: f64,
+    /// Its share of the samples.
+    pub share: f64,
 }
 
 /// Two clusters whose medians are closer than this (relative to the faster one) are one mode.
@@ -41,7 +48,7 @@ pub fn estimate(rates: &[f64]) -> Option<Estimate> {
     let mut sorted = rates.to_vec();
     sorted.sort_by(f64::total_cmp);
     let (lower, upper) = modes(&sorted);
-    let mode = |part: &[f64]| Mode { value: median(part), share: part.len() as f64 / sorted.len() as f64 };
+    let mode = |part: &[f64]| Mode { centre: median(part), share: part.len() as f64 / sorted.len() as f64 };
     let modes = lower.into_iter().chain([upper]).map(mode).collect();
     let rank = fastest_quarter(upper.len());
     Some(Estimate { best: upper[rank], median: median(&sorted), ci95: bootstrap(upper, rank), modes })
@@ -205,7 +212,7 @@ mod tests {
         let rates = [vec![15.0, 18.0], noisy(44.0, 76, 7), noisy(60.0, 6, 8)].concat();
         let e = estimate(&rates).unwrap();
         assert_eq!(e.modes.len(), 2, "{e:?}");
-        assert!((59.0..=61.0).contains(&e.best) && (43.0..=45.0).contains(&e.modes[0].value), "{e:?}");
+        assert!((59.0..=61.0).contains(&e.best) && (43.0..=45.0).contains(&e.modes[0].centre), "{e:?}");
         // Also few above a slow mode so broad that its own halves outweigh them.
         let broad: Vec<f64> = (0..392).map(|i| 30.0 + f64::from(i) * 0.023).collect();
         let e = estimate(&[broad, noisy(47.0, 8, 8)].concat()).unwrap();

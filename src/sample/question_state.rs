@@ -284,7 +284,7 @@ impl<'a> QuestionState<'a> {
         ceiling.ci95 = Some(bounds(self.unit, estimate.ci95));
         ceiling.samples = Some(self.values.len() as u32);
         if estimate.modes.len() > 1 {
-            let mode = |m: &Mode| Mode { value: back(m.value), share: four_digits(m.share) };
+            let mode = |m: &stats::Mode| Mode { value: back(m.centre), share: four_digits(m.share) };
             ceiling.modes = estimate.modes.iter().map(mode).collect();
             ceiling.flags.push(Flag::Modes);
         }
