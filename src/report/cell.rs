@@ -10,7 +10,7 @@ pub enum Cell {
     /// Words that programs and people know by different spellings.
     Phrase {
         /// As a program reads it.
-        exact: &'static str,
+        exact: String,
         /// As a person reads it.
         shown: String,
     },
@@ -35,8 +35,8 @@ impl Cell {
     }
 
     /// Words that people see spelt otherwise.
-    pub fn phrase(exact: &'static str, shown: impl Into<String>) -> Cell {
-        Cell::Phrase { exact, shown: shown.into() }
+    pub fn phrase(exact: impl Into<String>, shown: impl Into<String>) -> Cell {
+        Cell::Phrase { exact: exact.into(), shown: shown.into() }
     }
 
     /// A measured or computed number: four significant digits for people, all of them for programs.
@@ -105,8 +105,7 @@ impl Cell {
     /// The cell for programs.
     pub fn exact(&self) -> &str {
         match self {
-            Cell::Number { exact, .. } => exact,
-            Cell::Phrase { exact, .. } => exact,
+            Cell::Number { exact, .. } | Cell::Phrase { exact, .. } => exact,
             other => other.shown(),
         }
     }

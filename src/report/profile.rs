@@ -3,8 +3,9 @@
 use super::ceilings::{Rank, Row, cause, columns, columns_for_people, ordered};
 use super::cell::{digits, significant};
 use super::machine;
+use super::record::json;
 use super::table::{Report, Shown, Table, grouped};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::profile::{Ceiling, Curve, DeviceKind, Flag, GpuClass, Profile, Status};
 
 /// Ceilings that a summary has at least, where the profile has them.
@@ -20,8 +21,7 @@ const DOUBTFUL: usize = 4;
 /// # Errors
 /// Failure when the profile cannot be written as JSON.
 pub fn report(profile: &Profile, shown: Shown) -> Result<Report> {
-    let json = serde_json::to_value(profile)
-        .map_err(|e| Error::failure(format!("the profile cannot be written as JSON: {e}")))?;
+    let json = json("the profile", profile)?;
     let tables = match shown {
         Shown::Main => {
             vec![summary(profile, Rank::Summary).with_notes(["--all: every ceiling, curve and circumstance."])]
