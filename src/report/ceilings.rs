@@ -125,8 +125,8 @@ pub(super) fn columns<'r>() -> Vec<Column<Row<'r>>> {
     record::columns(COLUMNS, own)
 }
 
-/// Columns for people alone, each of several facts.
-pub(super) fn columns_for_people<'r>() -> [Column<Row<'r>>; 4] {
+/// The same, and columns for people alone, each of several facts.
+pub(super) fn columns_for_people<'r>() -> Vec<Column<Row<'r>>> {
     let interval = |r: &Row| {
         Cell::words(r.ceiling.ci95.map(|[low, high]| format!("{} … {}", significant(low), significant(high))))
     };
@@ -139,12 +139,13 @@ pub(super) fn columns_for_people<'r>() -> [Column<Row<'r>>; 4] {
         crate::profile::Status::Measured => Cell::Empty,
         other => Cell::text(other.name()),
     };
-    [
+    let people = [
         column("interval", "95 % interval", interval),
         column("weights", "weights GB/s", weights),
         column("doubt", "", doubt),
         column("variant", "variant", |r: &Row| Cell::text(r.words())),
-    ]
+    ];
+    columns().into_iter().chain(people).collect()
 }
 
 impl Row<'_> {

@@ -49,16 +49,6 @@ impl Cell {
         value.map_or(Cell::Empty, Cell::number)
     }
 
-    /// The lower end of an interval that may be missing.
-    pub fn low(interval: Option<[f64; 2]>) -> Cell {
-        Cell::maybe(interval.map(|[low, _]| low))
-    }
-
-    /// The upper end of an interval that may be missing.
-    pub fn high(interval: Option<[f64; 2]>) -> Cell {
-        Cell::maybe(interval.map(|[_, high]| high))
-    }
-
     /// Yes or no, where it is known.
     pub fn yes_no(answer: Option<bool>) -> Cell {
         match answer {
@@ -81,11 +71,6 @@ impl Cell {
     /// A small count: the same for people and programs.
     pub fn plain(value: u64) -> Cell {
         Cell::Number { exact: value.to_string(), shown: value.to_string() }
-    }
-
-    /// A small count that may be missing.
-    pub fn small(value: Option<impl Into<u64>>) -> Cell {
-        value.map_or(Cell::Empty, |value| Cell::plain(value.into()))
     }
 
     /// A count that people see in units of `unit`, such as bytes in units of 10⁶.

@@ -3,7 +3,7 @@
 use super::ceilings::{Rank, cause};
 use super::cell::{Cell, significant};
 use super::evaluation::{day, folded, standing};
-use super::record::{self, Record, merged};
+use super::record::{self, Record, list, merged};
 use super::table::{Report, Shown, Table, column, grouped};
 use crate::compare::{
     ComparedSpeed, Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Verdict,
@@ -272,47 +272,33 @@ fn remarks(notes: &[Vec<Note>], shown: Shown) -> Vec<String> {
 
 /// The columns of CSV: a quantity of one profile, or a phase of a model on it.
 const COLUMNS: &str = "model quantity unit profile id status value ci95_low ci95_high second_value second_unit ratio ratio_low \
-     ratio_high ratio_verdict bound bound_by reason same_extents m n k heads kv_heads head_dim context";
+     ratio_high verdict bound bound_by reason same_extents m n k heads kv_heads head_dim context";
 
 /// Every quantity of every profile, then every phase of every model on it.
 fn flat(json: &Value) -> Table {
-    let list = |record: &Value, key: &str| record[key].as_array().cloned().unwrap_or_default();
+    let quantities = list(json, "quantities")
+        .map(|quantity| (json!({ "quantity": quantity["quantity"], "unit": quantity["unit"] }), quantity));
+    let phases = list(json, "models").flat_map(|model| {
+        let named = |phase: &Value| json!({ "model": model["model"], "quantity": phase["phase"], "unit": "tokens/s" });
+        list(model, "phases").map(move |phase| (named(phase), phase))
+    });
     let mut lines: Vec<Record> = Vec::new();
-    let mut line = |named: Value, about: &Value, place: usize| {
-        let entry = &about["entries"][place];
-        let mut record = merged([&named, entry, &entry["extents"]]);
-        record.insert("profile".to_owned(), json["profiles"][place]["profile"].clone());
-        lines.push(record);
-    };
-    let profiles = list(json, "profiles").len();
-    for quantity in list(json, "quantities") {
-        for place in 0..profiles {
-            let entry = &quantity["entries"][place];
-            let same = if entry.is_null() { &Value::Null } else { &quantity["same_extents"] };
-            let named = json!({ "quantity": quantity["quantity"], "unit": quantity["unit"], "same_extents": same });
-            line(named, &quantity, place);
-        }
-    }
-    for model in list(json, "models") {
-        for phase in list(&model, "phases") {
-            for place in 0..profiles {
-                let speed = &phase["entries"][place];
-                let named = json!({
-                    "model": model["model"],
-                    "quantity": phase["phase"],
-                    "unit": "tokens/s",
-                    "value": speed["tokens_per_s"],
-                    "ci95": speed["tokens_per_s_interval"],
-                });
-                line(named, &phase, place);
+    for (named, about) in quantities.chain(phases) {
+        for (profile, entry) in list(json, "profiles").zip(list(about, "entries")) {
+            let of_profile = json!({
+                "profile": profile["profile"],
+                "same_extents": about["same_extents"].as_bool().filter(|_| !entry.is_null()),
+            });
+            let mut line = merged([&named, &of_profile, entry, &entry["extents"]]);
+            // A speed is the value of a phase.
+            for (key, name) in [("tokens_per_s", "value"), ("tokens_per_s_interval", "ci95")] {
+                line.remove(key).into_iter().for_each(|value| drop(line.insert(name.to_owned(), value)));
             }
+            lines.push(line);
         }
     }
-    let reason = |l: &Record| {
-        let why = ["reason", "source"].into_iter().find_map(|key| l.get(key)?.as_str());
-        Cell::words(why)
-    };
-    let mut flat = Table::flat(&record::columns(COLUMNS, [column("reason", "", reason)]), &lines);
-    flat.columns.iter_mut().filter(|name| *name == "ratio_verdict").for_each(|name| *name = "verdict".to_owned());
-    flat
+    let reason = |l: &Record| Cell::words(["reason", "source"].into_iter().find_map(|key| l.get(key)?.as_str()));
+    let verdict = |l: &Record| Cell::words(l.get("ratio").and_then(|ratio| ratio["verdict"].as_str()));
+    let own = [column("reason", "", reason), column("verdict", "", verdict)];
+    Table::flat(&record::columns(COLUMNS, own), &lines)
 }

@@ -293,8 +293,8 @@ fn columns_for_people<'r>() -> Vec<Column<Row<'r>>> {
     // What bounds by quoted figures vary by is not known.
     let ends = |r: &Row| r.phase.speed.tokens_per_s_interval.filter(|_| !r.result.quoted);
     vec![
-        column("low", "low", move |r: &Row| Cell::low(ends(r))),
-        column("high", "high", move |r: &Row| Cell::high(ends(r))),
+        column("low", "low", move |r: &Row| Cell::maybe(ends(r).map(|[low, _]| low))),
+        column("high", "high", move |r: &Row| Cell::maybe(ends(r).map(|[_, high]| high))),
         column("grade", "grade", |r: &Row| Cell::text(standing(&r.result.on))),
         column("measured", "measured", |r: &Row| Cell::text(day(&r.result.on))),
         column("ttft", "first token ms", |r: &Row| Cell::scaled(r.result.ttft_seconds, 1e3)),

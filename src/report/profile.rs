@@ -40,12 +40,10 @@ pub(super) fn summary(profile: &Profile, rank: Rank) -> Table {
         rank = if rank < Rank::Main { Rank::Main } else { Rank::Rest };
     }
     rows.retain(|row| Rank::of(&row.ceiling.id) <= rank && row.ceiling.status.has_value());
-    let mut all = columns();
-    all.extend(columns_for_people());
     let mut view = vec!["ceiling", "value", "unit"];
     view.extend(rows.iter().any(|row| row.ceiling.ci95.is_some()).then_some("interval"));
     view.extend(rows.iter().any(|row| row.ceiling.status != Status::Measured).then_some("doubt"));
-    let mut table = Table::view(headline(profile), &all, &view, &rows);
+    let mut table = Table::view(headline(profile), &columns_for_people(), &view, &rows);
     table.lead = trust(profile);
     table
         .with_notes(folded(profile, brief))
@@ -157,13 +155,11 @@ fn circumstances(profile: &Profile) -> Vec<String> {
 /// Every ceiling with its variant.
 fn everything(profile: &Profile) -> Table {
     let rows = ordered(profile);
-    let mut all = columns();
-    all.extend(columns_for_people());
     let mut view = vec!["ceiling", "value", "unit"];
     // Only where some ceiling carries two figures is there a column for the second.
     view.extend(rows.iter().any(|row| row.ceiling.second().is_some()).then_some("weights?"));
     view.extend(["interval", "variant", "status", "per_cycle?", "samples?", "median?"]);
-    let mut table = Table::view(headline(profile), &all, &view, &rows);
+    let mut table = Table::view(headline(profile), &columns_for_people(), &view, &rows);
     table.lead = trust(profile);
     table
         .with_notes(reasons(&rows))

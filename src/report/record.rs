@@ -52,6 +52,11 @@ pub(super) fn json(what: &str, record: &impl Serialize) -> Result<Value> {
     serde_json::to_value(record).map_err(|e| Error::failure(format!("{what} cannot be written as JSON: {e}")))
 }
 
+/// The list under `key` of a record.
+pub(super) fn list<'r>(record: &'r Value, key: &str) -> impl Iterator<Item = &'r Value> + use<'r> {
+    record[key].as_array().into_iter().flatten()
+}
+
 /// The keys of all `objects` in one record: of a key that several have, the last value. Lists of records stay out.
 pub(super) fn merged<'v>(objects: impl IntoIterator<Item = &'v Value>) -> Record {
     let keys = objects.into_iter().filter_map(Value::as_object).flatten();

@@ -2,7 +2,7 @@
 
 use super::cell::Cell;
 use super::evaluation::POTENTIAL_NOTES;
-use super::record::{self, Record, Recorded, merged};
+use super::record::{self, Record, Recorded, list, merged};
 use super::table::{Column, Report, Table, column, grouped};
 use crate::error::Result;
 use crate::evaluate::RoofKind;
@@ -33,10 +33,10 @@ impl Recorded for Row<'_> {
 pub fn report(study: &Study) -> Result<Report> {
     let json = record::json("the study", study)?;
     let mut rows = Vec::new();
-    for (case, of_case) in study.cases.iter().zip(records(&json, "cases")) {
-        for (part, of_part) in case.parts.iter().zip(records(of_case, "parts")) {
+    for (case, of_case) in study.cases.iter().zip(list(&json, "cases")) {
+        for (part, of_part) in case.parts.iter().zip(list(of_case, "parts")) {
             let record = |of_roof| merged([&json, of_case, of_part, of_roof]);
-            rows.extend(records(of_part, "roofs").map(|of_roof| Row { case, part, record: record(of_roof) }));
+            rows.extend(list(of_part, "roofs").map(|of_roof| Row { case, part, record: record(of_roof) }));
         }
     }
     let flat = Some(Table::flat(&columns(), &rows));
@@ -49,11 +49,6 @@ pub fn report(study: &Study) -> Result<Report> {
     tables.push(ridges(study, &json));
     tables.push(findings(&study.findings));
     Ok(Report { tables, flat, json })
-}
-
-/// The list under `key` of a record.
-fn records<'r>(record: &'r Value, key: &str) -> impl Iterator<Item = &'r Value> {
-    record[key].as_array().into_iter().flatten()
 }
 
 /// Each case as a whole: its speeds, and where it stands.
@@ -196,7 +191,7 @@ fn regimes(study: &Study) -> Table {
 }
 
 fn ridges(study: &Study, json: &Value) -> Table {
-    let ridges: Vec<Record> = records(json, "ridges").map(|ridge| merged([ridge])).collect();
+    let ridges: Vec<Record> = list(json, "ridges").map(|ridge| merged([ridge])).collect();
     let names =
         "profile weights compute_ceiling gflop_per_s memory_ceiling gb_per_s ridge_flop_per_byte ridge_low ridge_high";
     let view = ["profile", "weights", "compute_ceiling?", "gflop_per_s", "memory_ceiling?", "gb_per_s"];
