@@ -3,7 +3,7 @@
 use super::gpu;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
-use crate::report::{Cell, Format, Report, Table};
+use crate::report::{Cell, Column, Format, Report, Table, column};
 use clap::Args;
 use serde_json::Value;
 
@@ -17,16 +17,14 @@ impl Devices {
         let (device, environment) = (&machine.device, &machine.environment);
         let json = serde_json::to_value((device, environment))
             .map_err(|e| Error::failure(format!("the devices cannot be written as JSON: {e}")))?;
-        let count = |known: Option<u64>| known.map_or(Cell::Empty, |n| Cell::count(u128::from(n)));
-        let columns = ["device", "kind", "name", "cores", "threads", "instruction sets or driver", "memory MiB"];
-        let cpu = vec![
+        let cpu = [
             Cell::text("cpu"),
             Cell::text("CPU"),
-            Cell::text(device.name.clone()),
-            count(device.cores.map(u64::from)),
-            Cell::count(u128::from(environment.threads)),
+            Cell::text(&device.name),
+            device.cores.map_or(Cell::Empty, |cores| Cell::plain(cores.into())),
+            Cell::plain(environment.threads.into()),
             Cell::text(device.isas.join(" ")),
-            count(device.memory_bytes.map(|bytes| bytes >> 20)),
+            memory(device.memory_bytes),
         ];
         let (adapters, notes) = gpu::list();
         let mut devices = vec![serde_json::json!({ "id": "cpu", "device": json[0], "environment": json[1] })];
@@ -34,17 +32,20 @@ impl Devices {
         devices.extend(gpus);
         let hardware = adapters.iter().find(|adapter| adapter["class"] != "software");
         let example = hardware.map_or("cpu".to_owned(), id);
-        let table = Table {
-            title: "Devices that can be measured here".to_owned(),
-            columns: columns.map(String::from).to_vec(),
-            rows: std::iter::once(cpu).chain(adapters.iter().map(row)).collect(),
-            notes: std::iter::once(format!("measure one with: roofprobe measure --device {example}"))
-                .chain(notes.iter().cloned())
-                .collect(),
-            ..Table::default()
-        };
+        let rows: Vec<Row> = std::iter::once(cpu).chain(adapters.iter().map(row)).collect();
+        let columns: Vec<Column<Row>> = COLUMNS
+            .into_iter()
+            .enumerate()
+            .map(|(at, name)| column(name, name, move |r: &Row| r[at].clone()))
+            .collect();
+        let view = ["device", "kind", "name", "cores", "threads", "memory MiB"];
+        let table = Table::view("Devices that can be measured here", &columns, &view, &rows)
+            .with_notes(rows.iter().map(|[id, .., software, _]| format!("{}: {}", id.shown(), software.shown())))
+            .with_notes([format!("measure one with: roofprobe measure --device {example}")])
+            .with_notes(&notes);
+        let flat = Some(Table::flat(&columns, &rows));
         let json = serde_json::json!({ "devices": devices, "notes": notes });
-        super::print_report(&Report { tables: vec![table], flat: None, json }, format)
+        super::print_report(&Report { tables: vec![table], flat, json }, format)
     }
 }
 
@@ -53,13 +54,25 @@ fn id(adapter: &Value) -> String {
     format!("gpu:{}", adapter["index"])
 }
 
-fn row(adapter: &Value) -> Vec<Cell> {
+/// What is shown of a device.
+const COLUMNS: [&str; 7] = ["device", "kind", "name", "cores", "threads", "instruction sets or driver", "memory MiB"];
+
+/// The cells of a device.
+type Row = [Cell; COLUMNS.len()];
+
+fn memory(bytes: Option<u64>) -> Cell {
+    bytes.map_or(Cell::Empty, |bytes| Cell::count(u128::from(bytes >> 20)))
+}
+
+fn row(adapter: &Value) -> Row {
     let text = |key: &str| adapter[key].as_str().unwrap_or_default();
-    let class = text("class");
-    let kind = if class == "software" { "software, no GPU".to_owned() } else { format!("{class} GPU") };
-    let driver = [text("backend"), text("driver"), text("driver_info")].map(str::to_owned);
-    let driver: Vec<String> = driver.into_iter().filter(|word| !word.is_empty()).collect();
-    let memory = adapter["memory_bytes"].as_u64().map_or(Cell::Empty, |bytes| Cell::count(u128::from(bytes >> 20)));
+    let kind = match text("class") {
+        "software" => "software, no GPU".to_owned(),
+        class => format!("{class} GPU"),
+    };
+    let driver: Vec<&str> =
+        ["backend", "driver", "driver_info"].map(text).into_iter().filter(|word| !word.is_empty()).collect();
     let (name, driver) = (Cell::text(text("name")), Cell::text(driver.join(", ")));
-    vec![Cell::text(id(adapter)), Cell::text(kind), name, Cell::Empty, Cell::Empty, driver, memory]
+    let memory = memory(adapter["memory_bytes"].as_u64());
+    [Cell::text(id(adapter)), Cell::text(kind), name, Cell::Empty, Cell::Empty, driver, memory]
 }
