@@ -21,27 +21,45 @@ impl Recorded for Record {
     }
 }
 
-/// Headings of the keys that people see by another name.
-const HEADINGS: &str = "label: case, decode_passes: decode, flops: GFLOP, bytes: GB, weight_bytes: weights MB, bytes_per_token: MB per \
-     token, kv_bytes: KV GB, memory_needed_bytes: MiB needed, oi: FLOP/B, oi_with_activations: with activations, \
-     oi_g_steps: G steps, ridge_flop_per_byte: ridge, ridge_low: low, ridge_high: high, compute_ceiling: π, \
-     compute_share: % π, gflop_per_s: GFLOP/s, memory_ceiling: β, memory_share: % β, gb_per_s: GB/s, bound_by: by \
-     ceiling, seconds: ms, tokens_per_s: tokens/s, tokens_per_s_low: low, tokens_per_s_high: high, \
-     decode_tokens_per_s: decode tokens/s, prefill_tokens_per_s: prefill tokens/s, speedup: × first, headroom_log2: \
-     headroom, reach_log2: reach, region_area: area, phi: Φ, phi_log2: Φ log2, phi_paper: Φ GFLOP/s, per_cycle: per \
-     cycle, clock_ghz: GHz";
-
-/// How many of the record's units the heading's unit has.
-const UNITS: [(&str, f64); 9] = [
-    ("flops", 1e9),
-    ("bytes", 1e9),
-    ("weight_bytes", 1e6),
-    ("bytes_per_token", 1e6),
-    ("kv_bytes", 1e9),
-    ("memory_needed_bytes", 1_048_576.0),
-    ("compute_share", 0.01),
-    ("memory_share", 0.01),
-    ("seconds", 1e-3),
+/// Columns that people see under another heading or in another unit: key, heading with its unit, and how many of the
+/// record's units the heading's unit has.
+const HEADINGS: [(&str, &str, f64); 36] = [
+    ("label", "case", 1.0),
+    ("decode_passes", "decode", 1.0),
+    ("flops", "GFLOP", 1e9),
+    ("bytes", "GB", 1e9),
+    ("weight_bytes", "weights MB", 1e6),
+    ("bytes_per_token", "MB per token", 1e6),
+    ("kv_bytes", "KV GB", 1e9),
+    ("memory_needed_bytes", "MiB needed", 1_048_576.0),
+    ("oi", "FLOP/B", 1.0),
+    ("oi_with_activations", "with activations", 1.0),
+    ("oi_g_steps", "G steps", 1.0),
+    ("ridge_flop_per_byte", "ridge", 1.0),
+    ("ridge_low", "low", 1.0),
+    ("ridge_high", "high", 1.0),
+    ("compute_ceiling", "π", 1.0),
+    ("compute_share", "% π", 0.01),
+    ("gflop_per_s", "GFLOP/s", 1.0),
+    ("memory_ceiling", "β", 1.0),
+    ("memory_share", "% β", 0.01),
+    ("gb_per_s", "GB/s", 1.0),
+    ("bound_by", "by ceiling", 1.0),
+    ("seconds", "ms", 1e-3),
+    ("tokens_per_s", "tokens/s", 1.0),
+    ("tokens_per_s_low", "low", 1.0),
+    ("tokens_per_s_high", "high", 1.0),
+    ("decode_tokens_per_s", "decode tokens/s", 1.0),
+    ("prefill_tokens_per_s", "prefill tokens/s", 1.0),
+    ("speedup", "× first", 1.0),
+    ("headroom_log2", "headroom", 1.0),
+    ("reach_log2", "reach", 1.0),
+    ("region_area", "area", 1.0),
+    ("phi", "Φ", 1.0),
+    ("phi_log2", "Φ log2", 1.0),
+    ("phi_paper", "Φ GFLOP/s", 1.0),
+    ("per_cycle", "per cycle", 1.0),
+    ("clock_ghz", "GHz", 1.0),
 ];
 
 /// `record` as JSON; `what` names it in the message.
@@ -75,9 +93,8 @@ pub(super) fn columns<R: Recorded>(names: &'static str, own: impl IntoIterator<I
 }
 
 fn recorded<R: Recorded>(name: &'static str) -> Column<R> {
-    let heading = HEADINGS.split(", ").filter_map(|entry| entry.split_once(": ")).find(|(key, _)| *key == name);
-    let head = heading.map_or(name, |(_, head)| head);
-    let unit = UNITS.iter().find(|(key, _)| *key == name).map_or(1.0, |(_, unit)| *unit);
+    let heading = HEADINGS.iter().find(|(key, ..)| *key == name);
+    let &(_, head, unit) = heading.unwrap_or(&(name, name, 1.0));
     column(name, head, move |row: &R| find(row.record(), name).map_or(Cell::Empty, |value| cell(value, unit)))
 }
 
