@@ -135,16 +135,6 @@ pub enum Verdict {
     Undecided,
 }
 
-impl Verdict {
-    /// The word in reports and records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Verdict::Decided => "decided",
-            Verdict::Undecided => "undecided",
-        }
-    }
-}
-
 /// One model on all profiles.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelComparison {

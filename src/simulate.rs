@@ -157,13 +157,5 @@ fn pass(unit: Unit, value: f64, second: f64, repetitions: u64) -> Timing {
         Unit::Us => (value * 1e-6 * each, Work::default()),
         Unit::Ns => (value * 1e-9 * each, Work::default()),
     };
-    Timing {
-        seconds: Seconds(seconds),
-        repetitions,
-        work,
-        clock_hz: None,
-        huge_share: None,
-        disturbed: false,
-        note: None,
-    }
+    Timing { seconds: Seconds(seconds), repetitions, work, ..Timing::default() }
 }

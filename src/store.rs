@@ -66,22 +66,43 @@ pub struct Named {
     pub profile: Profile,
 }
 
-/// Finds a profile by shipped name or by path.
+/// Finds a profile by its path, or by the name of a shipped or kept one; the beginning of a name is enough where no other
+/// name has it.
 ///
 /// # Errors
-/// Misuse when it is neither, or the file is not a valid profile.
+/// Misuse when it is none of these, or the file is not a valid profile.
 pub fn find(name: &str) -> Result<Named> {
-    if let Some(shipped) = SHIPPED.iter().find(|shipped| shipped.name == name) {
-        return Ok(Named { name: name.to_owned(), profile: shipped.profile()? });
-    }
     let path = Path::new(name);
-    if !path.exists() && path.components().count() == 1 && path.extension().is_none() {
-        let known = SHIPPED.iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
-        return Err(Error::misuse(format!(
-            "\"{name}\" is neither a file nor a shipped profile (shipped: {known}); `roofprobe profiles` lists them"
-        )));
+    let shipped = |name: &str| SHIPPED.iter().find(|shipped| shipped.name == name);
+    let is_name = path.components().count() == 1 && (path.extension().is_none() || folder().join(path).is_file());
+    if shipped(name).is_none() && (path.exists() || !is_name) {
+        return Ok(Named { name: name.to_owned(), profile: profile::load(path)? });
     }
-    Ok(Named { name: name.to_owned(), profile: profile::load(path)? })
+    let bare = name.strip_suffix(".toml").unwrap_or(name);
+    let kept = paths().iter().map(|path| bare_name(path)).collect::<Vec<_>>();
+    let names = || SHIPPED.iter().map(|shipped| shipped.name).chain(kept.iter().map(String::as_str));
+    let begun: Vec<&str> = names().filter(|known| known.starts_with(bare)).collect();
+    match (names().find(|known| *known == bare), begun.as_slice()) {
+        (Some(found), _) | (None, &[found]) => {
+            let file = || profile::load(&folder().join(format!("{found}.toml")));
+            Ok(Named { name: found.to_owned(), profile: shipped(found).map_or_else(file, |one| one.profile())? })
+        }
+        (None, begun) => {
+            let why = match begun {
+                [] => format!(
+                    "is neither a file nor a profile by name (there are: {})",
+                    names().collect::<Vec<_>>().join(", ")
+                ),
+                several => format!("is no file, and several names begin so; did you mean: {}", several.join(", ")),
+            };
+            Err(Error::misuse(format!("\"{name}\" {why}; `roofprobe profiles` lists them")))
+        }
+    }
+}
+
+/// The name of a kept profile: that of its file.
+pub fn bare_name(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The folder in which `measure` keeps profiles when no place is named: `ROOFPROBE_DIR`, else `roofprobe` in the user's
@@ -97,13 +118,18 @@ pub fn folder() -> PathBuf {
 
 /// Every profile in the store that can be read, with its path, in the order of the file names.
 pub fn kept() -> Vec<(PathBuf, Profile)> {
+    paths().into_iter().filter_map(|path| Some((path.clone(), profile::load(&path).ok()?))).collect()
+}
+
+/// The files in the store.
+fn paths() -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder()) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml") && path.is_file())
         .collect();
     paths.sort();
-    paths.into_iter().filter_map(|path| Some((path.clone(), profile::load(&path).ok()?))).collect()
+    paths
 }
 
 /// A profile is fresh for so many days: later the machine may be another in all but name.
@@ -264,5 +290,12 @@ mod tests {
     fn unknown_names_list_what_there_is() {
         let error = find("no-such-machine").unwrap_err().to_string();
         assert!(error.contains("no-such-machine") && error.contains("roofprobe profiles"), "{error}");
+    }
+
+    #[test]
+    fn the_beginning_of_a_name_is_enough_where_it_is_the_only_one() {
+        assert_eq!(find("amd-epyc-zen4").unwrap().name, "amd-epyc-zen4-2c");
+        let error = find("raspberry-pi-5").unwrap_err().to_string();
+        assert!(error.contains("did you mean: raspberry-pi-5-datasheet, raspberry-pi-5-rooflinebench"), "{error}");
     }
 }

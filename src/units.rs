@@ -16,13 +16,14 @@
 //! assert_eq!(Flops(6.0) / FlopsPerSecond(2.0), Seconds(3.0));
 //! ```
 
+use serde::{Deserialize, Serialize};
 use std::iter::Sum;
 use std::ops::{Add, Div, Mul};
 
 macro_rules! unit {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
         pub struct $name(pub f64);
 
         impl Add for $name {

@@ -262,7 +262,28 @@ fn measured_rates_stand_under_the_roofs() {
     place.fails(2, &["evaluate", "gpt2", "-p", QUOTED, "--measured", "none.json"], &["none.json: no such file"]);
     place.fails(2, &["measure", "--simulate", QUOTED, "-o", "-"], &[QUOTED, "was quoted, not measured"]);
     assert!(place.succeeds(&["show", QUOTED, "--all"]).contains("counted as two streams"));
-    assert!(place.succeeds(&["profiles"]).contains("quoted, 2026-03"));
+    assert!(place.succeeds(&["profiles", "--format", "csv"]).contains("quoted, 2026-03"));
+}
+
+#[test]
+fn profiles_are_called_by_short_names() {
+    let place = Place::new();
+    place.succeeds(&["measure", "--simulate", SHIPPED]);
+    let listed = place.succeeds(&["profiles"]);
+    let name = listed.split_whitespace().find(|word| word.starts_with("amd-epyc-zen-3-2-cores")).unwrap();
+    let shown = place.succeeds(&["show", name]);
+    for same in [
+        format!("{name}.toml"),
+        "amd-epyc-zen-".to_owned(),
+        place.path("kept").join(name).display().to_string() + ".toml",
+    ] {
+        assert_eq!(place.succeeds(&["show", &same]), shown);
+    }
+    place.fails(
+        2,
+        &["show", "raspberry-pi-5"],
+        &["did you mean: raspberry-pi-5-datasheet, raspberry-pi-5-rooflinebench"],
+    );
 }
 
 #[test]

@@ -106,6 +106,15 @@ fn evaluate_answers() {
     check_text("evaluate_several", &[&measured[..], &["qwen2.5-0.5b"], &quoted[4..]].concat());
 }
 
+/// Rates that others measured, beside the answer.
+#[test]
+fn evaluate_runs() {
+    let arguments =
+        ["evaluate", "qwen2.5-1.5b", "-p", "apple-m1-pro-rooflinebench", "--measured", "docs/paper-rates.csv"];
+    check_in(&[("text", "txt"), ("csv", "csv")], "evaluate_runs", &arguments);
+    check_text("evaluate_runs_details", &[&arguments[..], &["--details"]].concat());
+}
+
 #[test]
 fn evaluate_explained() {
     let arguments = ["evaluate", "smollm2-135m", "-p", "amd-epyc-zen4-2c", "--weights", "q4_k_m", "--prompt", "700"];

@@ -3,7 +3,7 @@
 use super::gpu;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
-use crate::report::{Cell, Format, Report, Table};
+use crate::report::{Cell, Column, Format, Report, Table, column};
 use clap::Args;
 use serde_json::Value;
 
@@ -17,34 +17,31 @@ impl Devices {
         let (device, environment) = (&machine.device, &machine.environment);
         let json = serde_json::to_value((device, environment))
             .map_err(|e| Error::failure(format!("the devices cannot be written as JSON: {e}")))?;
-        let count = |known: Option<u64>| known.map_or(Cell::Empty, |n| Cell::count(u128::from(n)));
-        let columns = ["device", "kind", "name", "cores", "threads", "instruction sets or driver", "memory MiB"];
-        let cpu = vec![
-            Cell::text("cpu"),
-            Cell::text("CPU"),
-            Cell::text(device.name.clone()),
-            count(device.cores.map(u64::from)),
-            Cell::count(u128::from(environment.threads)),
-            Cell::text(device.isas.join(" ")),
-            count(device.memory_bytes.map(|bytes| bytes >> 20)),
-        ];
+        let cpu = Row {
+            id: "cpu".to_owned(),
+            kind: "CPU".to_owned(),
+            name: device.name.clone(),
+            cores: device.cores.map(u64::from),
+            threads: Some(environment.threads.into()),
+            software: device.isas.join(" "),
+            memory_bytes: device.memory_bytes,
+        };
         let (adapters, notes) = gpu::list();
         let mut devices = vec![serde_json::json!({ "id": "cpu", "device": json[0], "environment": json[1] })];
         let gpus = adapters.iter().map(|adapter| serde_json::json!({ "id": id(adapter), "adapter": adapter }));
         devices.extend(gpus);
         let hardware = adapters.iter().find(|adapter| adapter["class"] != "software");
         let example = hardware.map_or("cpu".to_owned(), id);
-        let table = Table {
-            title: "Devices that can be measured here".to_owned(),
-            columns: columns.map(String::from).to_vec(),
-            rows: std::iter::once(cpu).chain(adapters.iter().map(row)).collect(),
-            notes: std::iter::once(format!("measure one with: roofprobe measure --device {example}"))
-                .chain(notes.iter().cloned())
-                .collect(),
-            ..Table::default()
-        };
+        let rows: Vec<Row> = std::iter::once(cpu).chain(adapters.iter().map(row)).collect();
+        let columns = columns();
+        let view = ["device", "kind", "name", "cores", "threads", "memory MiB"];
+        let table = Table::view("Devices that can be measured here", &columns, &view, &rows)
+            .with_notes(rows.iter().map(|row| format!("{}: {}", row.id, row.software)))
+            .with_notes([format!("measure one with: roofprobe measure --device {example}")])
+            .with_notes(&notes);
+        let flat = Some(Table::flat(&columns, &rows));
         let json = serde_json::json!({ "devices": devices, "notes": notes });
-        super::print_report(&Report { tables: vec![table], flat: None, json }, format)
+        super::print_report(&Report { tables: vec![table], flat, json }, format)
     }
 }
 
@@ -53,13 +50,45 @@ fn id(adapter: &Value) -> String {
     format!("gpu:{}", adapter["index"])
 }
 
-fn row(adapter: &Value) -> Vec<Cell> {
-    let text = |key: &str| adapter[key].as_str().unwrap_or_default();
-    let class = text("class");
-    let kind = if class == "software" { "software, no GPU".to_owned() } else { format!("{class} GPU") };
-    let driver = [text("backend"), text("driver"), text("driver_info")].map(str::to_owned);
-    let driver: Vec<String> = driver.into_iter().filter(|word| !word.is_empty()).collect();
-    let memory = adapter["memory_bytes"].as_u64().map_or(Cell::Empty, |bytes| Cell::count(u128::from(bytes >> 20)));
-    let (name, driver) = (Cell::text(text("name")), Cell::text(driver.join(", ")));
-    vec![Cell::text(id(adapter)), Cell::text(kind), name, Cell::Empty, Cell::Empty, driver, memory]
+/// A device that can be measured.
+struct Row {
+    id: String,
+    kind: String,
+    name: String,
+    cores: Option<u64>,
+    threads: Option<u64>,
+    /// Instruction sets, or the driver.
+    software: String,
+    memory_bytes: Option<u64>,
+}
+
+fn columns() -> [Column<Row>; 7] {
+    let count = |number: Option<u64>| number.map_or(Cell::Empty, |n| Cell::count(n.into()));
+    [
+        column("device", "device", |r: &Row| Cell::text(&r.id)),
+        column("kind", "kind", |r: &Row| Cell::text(&r.kind)),
+        column("name", "name", |r: &Row| Cell::text(&r.name)),
+        column("cores", "cores", move |r: &Row| count(r.cores)),
+        column("threads", "threads", move |r: &Row| count(r.threads)),
+        column("instruction sets or driver", "", |r: &Row| Cell::text(&r.software)),
+        column("memory MiB", "memory MiB", move |r: &Row| count(r.memory_bytes.map(|bytes| bytes >> 20))),
+    ]
+}
+
+fn row(adapter: &Value) -> Row {
+    let text = |key: &str| adapter[key].as_str().unwrap_or_default().to_owned();
+    let kind = match text("class").as_str() {
+        "software" => "software, no GPU".to_owned(),
+        class => format!("{class} GPU"),
+    };
+    let driver = ["backend", "driver", "driver_info"].map(text).into_iter().filter(|word| !word.is_empty());
+    Row {
+        id: id(adapter),
+        kind,
+        name: text("name"),
+        cores: None,
+        threads: None,
+        software: driver.collect::<Vec<_>>().join(", "),
+        memory_bytes: adapter["memory_bytes"].as_u64(),
+    }
 }

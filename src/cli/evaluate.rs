@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
-  roofprobe evaluate qwen2.5-0.5b                                  on this machine's newest profile
+  roofprobe evaluate qwen2.5-0.5b                                  on this machine's best profile
   roofprobe evaluate qwen3-0.6b llama-3.2-1b -p a.toml -p b.toml   two models on two devices
   roofprobe evaluate config.json --prompt 4096 --generate 256 --weights q4_k_m --format csv
   roofprobe evaluate model-Q4_K_M.gguf                             a file's own tensor types
@@ -36,12 +36,13 @@ pub(super) struct Evaluate {
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<String>,
 
-    /// Hardware profiles: files or shipped names. As a rule the newest one measured on this machine.
+    /// Hardware profiles: files, or names that `roofprobe profiles` lists. As a rule the best one of this machine: of the last
+    /// 30 days the one with the best grade, of equals the newest.
     #[arg(short, long = "profile", value_name = "PROFILE")]
     profiles: Vec<String>,
 
     /// Measured rates to set under the roofs: what llama-bench wrote (-o json, jsonl or csv), or a table of rates, whose
-    /// columns docs/methodology.md names. Adds tables; JSON has them as "measured", and CSV has nothing else.
+    /// columns docs/methodology.md names. Adds a table, and with --details more; JSON has them as "measured", and CSV has nothing else.
     #[arg(long, value_name = "FILE")]
     measured: Option<PathBuf>,
 

@@ -4,9 +4,9 @@ use super::filter::QuestionFilter;
 use super::gpu;
 use super::recorder::{Recorder, Target, interrupted, watch_for_interruption};
 use super::resume::{self, Earlier};
-use super::say;
 use super::selection::Selection;
 use super::subject::Subject;
+use super::{choice, say};
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::file;
@@ -17,7 +17,6 @@ use crate::sample::{self, Finished, Pace};
 use crate::simulate;
 use crate::store;
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::path::Path;
 use std::time::Instant;
 
@@ -32,7 +31,7 @@ Examples:
 ///
 /// The profile is saved after every probe: an interrupted measurement loses nothing, and `--resume` completes it. For
 /// numbers to rely on, leave the machine alone meanwhile.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Measure {
     /// What to measure: cpu; gpu, the graphics processor; gpu:WHAT, the one with that number, PCI id or part of a name,
@@ -43,7 +42,7 @@ pub(super) struct Measure {
     /// How much time to take; as a rule standard. quick is within 15 seconds on two cores, standard within 100, thorough
     /// several minutes; a GPU takes up to twice as long.
     /// More time means tighter intervals and a better chance to meet a shared machine's fast moments.
-    #[arg(long, value_parser = efforts())]
+    #[arg(long, value_parser = choice(Effort::ALL.map(|effort| (effort.name(), "", effort))))]
     effort: Option<Effort>,
 
     /// Measure only the ceilings and curves whose id matches, such as 'compute.*' or 'memory.dram.read'. May be repeated.
@@ -69,12 +68,6 @@ pub(super) struct Measure {
     simulate: Option<String>,
 }
 
-/// The efforts by their names, for the command line.
-fn efforts() -> impl TypedValueParser<Value = Effort> {
-    let named = |name: String| Effort::ALL.into_iter().find(|effort| effort.name() == name).unwrap_or(Effort::Standard);
-    PossibleValuesParser::new(Effort::ALL.map(Effort::name)).map(named)
-}
-
 /// A measurement that has ended.
 pub(super) struct Measured {
     pub(super) profile: Profile,
@@ -85,15 +78,7 @@ pub(super) struct Measured {
 impl Measure {
     /// The measurement of a new user's first minute.
     pub(super) fn quick() -> Measure {
-        Measure {
-            device: Selection::Cpu,
-            effort: Some(Effort::Quick),
-            only: Vec::new(),
-            threads: None,
-            output: None,
-            resume: false,
-            simulate: None,
-        }
+        Measure { effort: Some(Effort::Quick), ..Measure::default() }
     }
 
     pub(super) fn run(&self, format: Format) -> Result<()> {

@@ -92,8 +92,19 @@ enum Verb {
 
 /// The formats by name, with what each is for.
 fn formats() -> impl TypedValueParser<Value = Format> {
-    let values = Format::all().map(|format| PossibleValue::new(format.name()).help(format.about()));
-    PossibleValuesParser::new(values).map(|name| Format::named(&name).unwrap_or_default())
+    choice(Format::all().map(|format| (format.name(), format.about(), format)))
+}
+
+/// One of some words, each with its help and what it stands for.
+fn choice<T: Copy + Send + Sync + 'static>(
+    words: impl IntoIterator<Item = (&'static str, &'static str, T)>,
+) -> impl TypedValueParser<Value = T> {
+    let words: Vec<_> = words.into_iter().collect();
+    let values = words.iter().map(|&(word, help, _)| PossibleValue::new(word).help((!help.is_empty()).then_some(help)));
+    PossibleValuesParser::new(values).try_map(move |given| {
+        let found = words.iter().find(|(word, ..)| *word == given);
+        found.map(|(.., meant)| *meant).ok_or("is none of these words")
+    })
 }
 
 /// Width and colours of standard output: what a terminal has, where it is one and nobody asks otherwise (`NO_COLOR`,

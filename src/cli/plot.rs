@@ -1,14 +1,14 @@
 //! `roofprobe plot`.
 
-use super::say;
 use super::workload::QueryOptions;
+use super::{choice, say};
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, NamedProfile, common_roof, evaluate};
 use crate::file::{self, Durability};
 use crate::plot::{self, Chart, Drawing, Subject, Theme};
 use crate::report::Format;
 use crate::store::{self, Named};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::path::Path;
 
 const EXAMPLES: &str = "\
@@ -48,29 +48,16 @@ pub(super) struct Plot {
     output: String,
 
     /// The background that it is for.
-    #[arg(long, value_enum, default_value_t = ThemeName::Auto)]
-    theme: ThemeName,
+    #[arg(long, value_parser = choice(THEMES), default_value = THEMES[0].0)]
+    theme: Theme,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ThemeName {
-    /// As the reader prefers, where the program that shows it knows that; else light.
-    Auto,
-    /// Dark on white.
-    Light,
-    /// Light on black.
-    Dark,
-}
-
-impl From<ThemeName> for Theme {
-    fn from(name: ThemeName) -> Theme {
-        match name {
-            ThemeName::Auto => Theme::Auto,
-            ThemeName::Light => Theme::Light,
-            ThemeName::Dark => Theme::Dark,
-        }
-    }
-}
+/// The words of `--theme`.
+const THEMES: [(&str, &str, Theme); 3] = [
+    ("auto", "As the reader prefers, where the program that shows it knows that; else light", Theme::Auto),
+    ("light", "Dark on white", Theme::Light),
+    ("dark", "Light on black", Theme::Dark),
+];
 
 impl Plot {
     pub(super) fn run(&self, format: Format) -> Result<()> {
@@ -95,7 +82,7 @@ impl Plot {
             .map(|(named, evaluations)| Subject { name: &named.name, profile: &named.profile, evaluations })
             .collect();
         let chart = Chart::of(&subjects)?;
-        let text = plot::svg(&Drawing::of(&chart), self.theme.into());
+        let text = plot::svg(&Drawing::of(&chart), self.theme);
         evaluations.iter().flatten().for_each(say_notes);
         self.write(&text)
     }

@@ -20,7 +20,10 @@ impl Profiles {
         let kept = store::kept().into_iter().map(|(path, profile)| Ok((path.display().to_string(), "kept", profile)));
         let rows: Vec<Row> = shipped.chain(kept).collect::<Result<_>>()?;
         let columns: [Column<Row>; 8] = [
-            column("profile", "profile", |(name, ..): &Row| Cell::text(name)),
+            column("profile", "profile", |(name, from, _): &Row| match *from {
+                "kept" => Cell::phrase(name, store::bare_name(name.as_ref())),
+                _ => Cell::text(name),
+            }),
             column("from", "from", |(_, from, _): &Row| Cell::text(*from)),
             column("device", "device", |(.., p): &Row| Cell::text(&p.device.name)),
             column("memory read GB/s", "read GB/s", |(.., p): &Row| {
@@ -33,12 +36,13 @@ impl Profiles {
                 Cell::text(if p.provenance.complete { "yes" } else { "no" })
             }),
         ];
-        let graded = column("grade", "grade", |(.., p): &Row| grade(p));
         let flat = Table::flat(&columns, &rows);
         let mut shown = columns.into_iter().collect::<Vec<_>>();
-        shown.push(graded);
-        let view = ["profile", "device?", "grade", "measured", "memory read GB/s", "f32 GFLOP/s", "i8 GFLOP/s?"];
+        shown.push(column("grade", "grade", |(.., p): &Row| grade(p)));
+        shown.push(column("day", "date", |(.., p): &Row| Cell::words(p.provenance.date.split('T').next())));
+        let view = ["profile", "grade", "day", "memory read GB/s?", "f32 GFLOP/s?", "i8 GFLOP/s?", "device?"];
         let table = Table::view("Hardware profiles", &shown, &view, &rows)
+            .with_notes(["The beginning of a name is enough where no other name has it.".to_owned()])
             .with_notes([format!("Measurements are kept in {}.", store::folder().display())]);
         let json = json!({ "profiles": rows.iter().map(record).collect::<Vec<_>>() });
         super::print_report(&Report { tables: vec![table], flat: Some(flat), json }, format)

@@ -1,13 +1,14 @@
 //! `roofprobe study`.
 
+use super::choice;
 use super::workload::{UsageOptions, find_profiles};
 use crate::error::{Error, Result};
 use crate::evaluate::{NamedProfile, common_roof};
 use crate::model::{MOBILE_TIER, Model, Runtime, Weights, Workload};
 use crate::report::{self, Format};
 use crate::store::{self, Named};
-use crate::study::{self, PAPER_MODELS, Scenario, Setting};
-use clap::{Args, Subcommand, ValueEnum};
+use crate::study::{self, Engine, PAPER_MODELS, Scenario, Setting};
+use clap::{Args, Subcommand};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -50,8 +51,8 @@ struct Common {
     #[arg(value_name = "MODEL")]
     models: Vec<String>,
 
-    /// Hardware profiles: files or shipped names; by default the newest one measured on this machine, and for `hardware` the
-    /// data sheets of the paper's five devices.
+    /// Hardware profiles: files or shipped names; by default the best one of this machine (the best grade of the last 30 days,
+    /// then the newest), and for `hardware` the data sheets of the paper's five devices.
     #[arg(short, long = "profile", value_name = "PROFILE")]
     profiles: Vec<String>,
 
@@ -61,8 +62,8 @@ struct Common {
 
     /// How a scenario is run: definition (the answer follows the prompt) or llama-bench (two tests; decoding begins with an
     /// empty context).
-    #[arg(long, value_enum, value_name = "NAME", default_value_t = EngineName::Definition)]
-    engine: EngineName,
+    #[arg(long, value_parser = choice(ENGINES), value_name = "NAME", default_value = ENGINES[0].0)]
+    engine: Engine,
 
     #[command(flatten)]
     usage: UsageOptions,
@@ -99,20 +100,9 @@ struct Precision {
     weights: Vec<Weights>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum EngineName {
-    Definition,
-    LlamaBench,
-}
-
-impl From<EngineName> for study::Engine {
-    fn from(name: EngineName) -> study::Engine {
-        match name {
-            EngineName::Definition => study::Engine::Definition,
-            EngineName::LlamaBench => study::Engine::LlamaBench,
-        }
-    }
-}
+/// The words of `--engine`.
+const ENGINES: [(&str, &str, Engine); 2] =
+    [("definition", "", Engine::Definition), ("llama-bench", "", Engine::LlamaBench)];
 
 /// The paper's five devices.
 const DEVICES: [&str; 5] = [
@@ -176,11 +166,7 @@ impl Common {
         let scenarios = if self.scenarios.is_empty() { Scenario::all() } else { self.scenarios.clone() };
         let workload = Workload { weights, runtime: Runtime::LlamaCpp, ..Workload::default() };
         let query = self.usage.query(workload);
-        Setting {
-            scenarios,
-            engine: self.engine.into(),
-            query: query.by(query.roof.unwrap_or_else(|| common_roof(profiles))),
-        }
+        Setting { scenarios, engine: self.engine, query: query.by(query.roof.unwrap_or_else(|| common_roof(profiles))) }
     }
 }
 

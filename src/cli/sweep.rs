@@ -1,5 +1,6 @@
 //! `roofprobe sweep`.
 
+use super::choice;
 use super::workload::{QueryOptions, find_profiles};
 use crate::error::{Error, Result};
 use crate::evaluate::NamedProfile;
@@ -7,7 +8,7 @@ use crate::model::{Knob, Phase, Workload};
 use crate::report::Format;
 use crate::report::sweep::Sheet;
 use crate::sweep::{self, Axis, Over};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use rayon::prelude::*;
 use std::io::{ErrorKind, IsTerminal, Stdout, Write};
 use std::ops::Range;
@@ -39,7 +40,8 @@ pub(super) struct Sweep {
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<String>,
 
-    /// Hardware profiles: files or shipped names. As a rule the newest one measured on this machine.
+    /// Hardware profiles: files, or names that `roofprobe profiles` lists. As a rule the best one of this machine: of the last
+    /// 30 days the one with the best grade, of equals the newest.
     #[arg(short, long = "profile", value_name = "PROFILE")]
     profiles: Vec<String>,
 
@@ -48,22 +50,19 @@ pub(super) struct Sweep {
     over: Vec<String>,
 
     /// Phases to show. May be repeated; as a rule prefill and decode, and generation where its length is given.
-    #[arg(long = "phase", value_enum, value_name = "PHASE")]
-    phases: Vec<PhaseName>,
+    #[arg(long = "phase", value_parser = choice(PHASES), value_name = "PHASE")]
+    phases: Vec<Phase>,
 
     #[command(flatten)]
     query: QueryOptions,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum PhaseName {
-    /// The whole prompt.
-    Prefill,
-    /// One more token.
-    Decode,
-    /// Prefill and all further tokens.
-    Generation,
-}
+/// The words of `--phase`.
+const PHASES: [(&str, &str, Phase); 3] = [
+    ("prefill", "The whole prompt", Phase::Prefill),
+    ("decode", "One more token", Phase::Decode),
+    ("generation", "Prefill and all further tokens", Phase::Generation),
+];
 
 /// Settings that a thread works at before it looks for more: long enough to hide that, short enough for its rows to stay
 /// in caches.
@@ -119,12 +118,7 @@ impl Sweep {
 
     fn phases(&self, workload: &Workload, axes: &[Over]) -> Vec<Phase> {
         let mut phases = Vec::new();
-        for name in &self.phases {
-            let phase = match name {
-                PhaseName::Prefill => Phase::Prefill,
-                PhaseName::Decode => Phase::Decode,
-                PhaseName::Generation => Phase::Generation,
-            };
+        for &phase in &self.phases {
             if !phases.contains(&phase) {
                 phases.push(phase);
             }

@@ -1,12 +1,12 @@
 //! How a model is named and used: what the verbs that evaluate models have in common.
 
-use super::say;
+use super::{choice, say};
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::evaluate::{Query, RoofKind};
 use crate::model::{self, Model, Runtime, Strictness, TensorType, Weights, Workload};
 use crate::store::{self, Named};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::path::Path;
 
 /// What is asked of models. The verb's argument `models` says of which.
@@ -72,8 +72,8 @@ pub(super) struct UsageOptions {
     prune_last_layer: bool,
 
     /// The ceilings that speeds go by; as a rule achieved, where every profile has measured matmuls.
-    #[arg(long, value_enum, value_name = "ROOF")]
-    roof: Option<RoofName>,
+    #[arg(long, value_parser = choice(ROOFS), value_name = "ROOF")]
+    roof: Option<RoofKind>,
 
     /// Refuse a config.json with a key that is not understood and may change a count; as a rule a note names it.
     #[arg(long)]
@@ -124,7 +124,7 @@ impl UsageOptions {
             prune_last_layer: self.prune_last_layer,
             ..workload
         };
-        Query { roof: self.roof.map(RoofName::kind), ..workload.into() }
+        Query { roof: self.roof, ..workload.into() }
     }
 }
 
@@ -133,23 +133,15 @@ fn cache_type(word: &str) -> std::result::Result<TensorType, String> {
     TensorType::of_name(word).ok_or_else(|| format!("unknown type {word:?}; known: {}", choices()))
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum RoofName {
-    /// Peak arithmetic and main memory, max(F/π, Q/β) for each operation: an upper bound.
-    Peak,
-    /// What kernels were measured to do with such tensors and so many tokens, and what starting them costs.
-    Achieved,
-}
-
-impl RoofName {
-    /// The roof that it names.
-    fn kind(self) -> RoofKind {
-        match self {
-            RoofName::Peak => RoofKind::Peak,
-            RoofName::Achieved => RoofKind::Achieved,
-        }
-    }
-}
+/// The words of `--roof`.
+const ROOFS: [(&str, &str, RoofKind); 2] = [
+    ("peak", "Peak arithmetic and main memory, max(F/π, Q/β) for each operation: an upper bound", RoofKind::Peak),
+    (
+        "achieved",
+        "What kernels were measured to do with such tensors and so many tokens, and what starting them costs",
+        RoofKind::Achieved,
+    ),
+];
 
 /// Profiles by name or by path; where none is named, the best one of this machine.
 pub(super) fn find_profiles(names: &[String]) -> Result<Vec<Named>> {
@@ -170,8 +162,14 @@ fn best_here() -> Result<Named> {
         )));
     };
     let grade = chosen.grade().map_or_else(|| "no grade".to_owned(), |grade| format!("grade {grade}"));
+    let age = match chosen.age_days {
+        Some(0) => ", today".to_owned(),
+        Some(1) => ", 1 day ago".to_owned(),
+        Some(days) if days > 1 => format!(", {days} days ago"),
+        _ => String::new(),
+    };
     let path = &chosen.path;
-    say(&format!("using {} of this machine: {grade}, measured {}", path.display(), chosen.day()));
+    say(&format!("using {} of this machine: {grade}, measured {}{age}", path.display(), chosen.day()));
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     Ok(Named { name, profile: chosen.profile })
 }

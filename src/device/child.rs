@@ -1,4 +1,4 @@
-//! Processes that may die of what they try: how they end, told in words.
+//! Processes that may die of what they try: how each one ended, in words.
 
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};

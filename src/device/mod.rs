@@ -1,4 +1,4 @@
-//! Devices: who can run a job and say how long it took.
+//! Devices: who can run a job and measure how long it took.
 //!
 //! A device knows nothing of ceilings, statistics or effort; [`crate::sample`] asks, and [`crate::probe`] decides what.
 
@@ -11,6 +11,7 @@ use crate::job::Job;
 use crate::profile::Machine;
 use crate::units::Seconds;
 use crate::work::Work;
+use serde::{Deserialize, Serialize};
 
 /// What a pass is for. Hardware does not care; a simulated device answers each from its own record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,26 +25,26 @@ pub enum Purpose {
 }
 
 /// One timed run: `repetitions` executions of a job.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
     /// From the first thread's start to the last thread's end.
     pub seconds: Seconds,
     /// Executions timed.
     pub repetitions: u64,
-    /// The work of all of them, as the kernel's label tells.
+    /// The work of all of them, as the kernel's label gives it.
     pub work: Work,
     /// The clock measured in the threads right around the pass, Hz.
     pub clock_hz: Option<f64>,
-    /// The share of the arrays on huge pages, where there are arrays and the system tells.
+    /// The share of the arrays on huge pages, where there are arrays and the system reports it.
     pub huge_share: Option<f64>,
     /// The hypervisor or the quota took the CPU away during the pass.
     pub disturbed: bool,
-    /// What has to be said about it at the ceiling.
+    /// A remark for the ceiling.
     pub note: Option<String>,
 }
 
 /// Why there is no pass.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
     /// The device cannot do this.
     Unsupported(String),

@@ -67,8 +67,8 @@ fn modes_note(evaluator: &Evaluator) -> Option<Note> {
     let (slow, fast) = (modes.first()?, modes.last()?);
     (fast.value > MODES_APART * slow.value).then(|| {
         let text = format!(
-            "{id} had modes of {:.1} ({:.0} % of the samples) and {:.1} GB/s ({:.0} %): the peak roof is the fast one, and each \
-             kernel met the one or the other, so that formats are compared with care",
+            "{id} changed between {:.1} ({:.0} % of the samples) and {:.1} GB/s ({:.0} %); kernels met either, so compare formats \
+             with care",
             slow.value,
             slow.share * 100.0,
             fast.value,

@@ -1,8 +1,9 @@
 //! Advice: what comes almost free, and which weights are fastest.
 
 use super::cell::{Cell, digits};
+use super::record::{self, Record, merged};
 use super::table::{Column, Table, column};
-use crate::evaluate::{Advice, Evaluation, FormatSpeed, Free};
+use crate::evaluate::{Advice, Evaluation, Free};
 
 /// The advice in two lines.
 pub(super) fn lines(result: &Evaluation, advice: &Advice) -> [String; 2] {
@@ -33,6 +34,10 @@ fn fitting(result: &Evaluation, advice: &Advice) -> String {
     }
 }
 
+/// What is shown of a format of weights.
+const FORMAT: &str =
+    "weights bytes_per_token gb_per_s decode_tokens_per_s prefill_tokens_per_s memory_needed_bytes fits";
+
 /// What is more of, and how many come almost free.
 type Gain<'r> = (&'r str, &'r Free);
 
@@ -46,17 +51,9 @@ pub(super) fn tables(result: &Evaluation, advice: &Advice) -> [Table; 2] {
         column("all", "ms of all", |(_, free): &Gain| Cell::scaled(free.seconds, 1e3)),
         column("rate", "tokens/s", |(_, free): &Gain| Cell::number(free.tokens_per_s)),
     ];
-    let formats: [Column<FormatSpeed>; 7] = [
-        column("weights", "weights", |format: &FormatSpeed| Cell::text(&format.weights)),
-        column("bytes", "MB per token", |format: &FormatSpeed| Cell::amount(format.bytes_per_token, 1e6)),
-        column("bandwidth", "GB/s", |format: &FormatSpeed| Cell::number(format.gb_per_s)),
-        column("decode", "decode tokens/s", |format: &FormatSpeed| Cell::number(format.decode_tokens_per_s)),
-        column("prefill", "prefill tokens/s", |format: &FormatSpeed| Cell::number(format.prefill_tokens_per_s)),
-        column("needs", "MiB needed", |format: &FormatSpeed| {
-            Cell::amount(format.memory_needed_bytes, f64::from(1 << 20))
-        }),
-        column("fits", "fits", |format: &FormatSpeed| Cell::yes_no(format.fits)),
-    ];
+    let formats: Vec<Record> =
+        advice.formats.iter().map(|one| merged([&serde_json::to_value(one).unwrap_or_default()])).collect();
+    let fits = |format: &Record| Cell::yes_no(format["fits"].as_bool());
     let on = format!("{} on {}", result.model, result.on.profile);
     let rows = [("sequences (batch)", &advice.batch), ("tokens to verify (draft)", &advice.draft)];
     let view = ["what", "up to", "one", "all", "rate"];
@@ -75,9 +72,17 @@ pub(super) fn tables(result: &Evaluation, advice: &Advice) -> [Table; 2] {
         ]),
         Table::view(
             format!("{on}: which weights are fastest"),
+            &record::columns(FORMAT, [column("fits", "fits", fits)]),
+            &[
+                "weights",
+                "bytes_per_token",
+                "gb_per_s",
+                "decode_tokens_per_s",
+                "prefill_tokens_per_s",
+                "memory_needed_bytes?",
+                "fits",
+            ],
             &formats,
-            &["weights", "bytes", "bandwidth", "decode", "prefill", "needs?", "fits"],
-            &advice.formats,
         )
         .with_notes([format!("{}.", advice.fastest_because)]),
     ]

@@ -1,22 +1,28 @@
 //! The ceilings of a profile: their columns, their order, and which of them people ask for first.
 
 use super::cell::{Cell, significant};
+use super::record::{self, Record, Recorded, merged};
 use super::table::{Column, column};
 use crate::profile::{
     AttentionExtents, AttentionPhase, Ceiling, CeilingId, DeviceKind, Family, IdKind, Means, MemoryLevel, Profile, Word,
 };
 use roofprobe_kernels::{Dtype, Op};
-use serde_json::{Map, Value};
 
 /// A ceiling and its variant, key by key as the profile has it.
 pub(super) struct Row<'r> {
     pub(super) ceiling: &'r Ceiling,
-    variant: Map<String, Value>,
+    record: Record,
 }
 
-/// The keys of a variant in the order of CSV's columns.
-const VARIANT: &str = "isa threads stores streams pages footprint_bytes window_bytes prefetch_bytes stride_bytes m n k copies \
-     heads kv_heads head_dim context tile workgroup_size workgroups layout vector chains reduction staged";
+impl Recorded for Row<'_> {
+    fn record(&self) -> &Record {
+        &self.record
+    }
+}
+
+/// The columns of CSV: the ceiling, then its variant.
+const COLUMNS: &str = "ceiling value unit second_value second_unit ci95_low ci95_high median samples per_cycle clock_ghz isa threads stores streams pages footprint_bytes window_bytes prefetch_bytes stride_bytes m n k copies \
+     heads kv_heads head_dim context tile workgroup_size workgroups layout vector chains reduction staged status reason";
 
 /// The place of a GPU's ceiling in the order that people read them: from its memory inwards, then what it does with it, then
 /// what reaching it costs.
@@ -99,36 +105,28 @@ pub(super) fn ordered(profile: &Profile) -> Vec<Row<'_>> {
     if profile.device.kind == DeviceKind::Gpu {
         ceilings.sort_by_key(|c| gpu_place(&c.id));
     }
-    let variant = |ceiling: &Ceiling| match serde_json::to_value(&ceiling.variant) {
-        Ok(Value::Object(keys)) => keys,
-        _ => Map::new(),
+    let record = |ceiling: &Ceiling| {
+        let of_json = serde_json::to_value(ceiling).unwrap_or_default();
+        merged([&of_json, &of_json["variant"]])
     };
-    ceilings.into_iter().map(|ceiling| Row { ceiling, variant: variant(ceiling) }).collect()
+    ceilings.into_iter().map(|ceiling| Row { ceiling, record: record(ceiling) }).collect()
 }
 
 /// The columns of the ceilings, one fact each, as CSV has them.
 pub(super) fn columns<'r>() -> Vec<Column<Row<'r>>> {
-    let mut columns = vec![
+    let own = [
         column("ceiling", "ceiling", |r: &Row| Cell::text(&r.ceiling.id)),
         column("value", "value", |r: &Row| Cell::maybe(r.ceiling.value().map(|(value, _)| value))),
         column("unit", "unit", |r: &Row| Cell::words(r.ceiling.value().map(|(_, unit)| unit.symbol()))),
         column("second_value", "", |r: &Row| Cell::maybe(r.ceiling.second().map(|(value, _)| value))),
         column("second_unit", "", |r: &Row| Cell::words(r.ceiling.second().map(|(_, unit)| unit.symbol()))),
-        column("ci95_low", "low", |r: &Row| Cell::low(r.ceiling.ci95)),
-        column("ci95_high", "high", |r: &Row| Cell::high(r.ceiling.ci95)),
-        column("median", "median", |r: &Row| Cell::maybe(r.ceiling.median)),
-        column("samples", "samples", |r: &Row| Cell::small(r.ceiling.samples)),
-        column("per_cycle", "per cycle", |r: &Row| Cell::maybe(r.ceiling.per_cycle)),
-        column("clock_ghz", "GHz", |r: &Row| Cell::maybe(r.ceiling.clock_ghz)),
+        column("status", "status", |r: &Row| Cell::text(r.ceiling.status.name())),
     ];
-    columns.extend(VARIANT.split(' ').map(|key| column(key, key, move |r: &Row| r.key(key))));
-    columns.push(column("status", "status", |r: &Row| Cell::text(r.ceiling.status.name())));
-    columns.push(column("reason", "", |r: &Row| Cell::words(r.ceiling.reason.as_ref())));
-    columns
+    record::columns(COLUMNS, own)
 }
 
-/// Columns for people alone, each of several facts.
-pub(super) fn columns_for_people<'r>() -> [Column<Row<'r>>; 4] {
+/// The same, and columns for people alone, each of several facts.
+pub(super) fn columns_for_people<'r>() -> Vec<Column<Row<'r>>> {
     let interval = |r: &Row| {
         Cell::words(r.ceiling.ci95.map(|[low, high]| format!("{} … {}", significant(low), significant(high))))
     };
@@ -141,25 +139,18 @@ pub(super) fn columns_for_people<'r>() -> [Column<Row<'r>>; 4] {
         crate::profile::Status::Measured => Cell::Empty,
         other => Cell::text(other.name()),
     };
-    [
+    let people = [
         column("interval", "95 % interval", interval),
         column("weights", "weights GB/s", weights),
         column("doubt", "", doubt),
         column("variant", "variant", |r: &Row| Cell::text(r.words())),
-    ]
+    ];
+    columns().into_iter().chain(people).collect()
 }
 
 impl Row<'_> {
-    fn key(&self, key: &str) -> Cell {
-        match self.variant.get(key) {
-            Some(Value::Number(number)) => Cell::small(number.as_u64()),
-            Some(Value::String(word)) => Cell::text(word),
-            other => Cell::words(other),
-        }
-    }
-
     fn word(&self, key: &str, words: impl Fn(&str) -> String) -> Option<String> {
-        Some(words(self.key(key).shown())).filter(|_| self.variant.contains_key(key))
+        self.record.get(key).map(|value| words(record::cell(value, 1.0).shown()))
     }
 
     /// The variant in few words. The threads stand above the table.
@@ -185,7 +176,7 @@ impl Row<'_> {
             Some(division).filter(|words| !words.is_empty()),
             self.word("chains", |n| format!("{n} chains{vector}")),
             self.word("reduction", |reduction| format!("{reduction} sums")),
-            self.word("staged", |_| "staged".to_owned()).filter(|_| self.variant["staged"] == true),
+            self.word("staged", |_| "staged".to_owned()).filter(|_| self.record["staged"] == true),
             Some(shape.join("×")).filter(|words| !words.is_empty()),
             heads,
             self.word("context", |tokens| format!("context {tokens}")),

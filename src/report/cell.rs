@@ -10,7 +10,7 @@ pub enum Cell {
     /// Words that programs and people know by different spellings.
     Phrase {
         /// As a program reads it.
-        exact: &'static str,
+        exact: String,
         /// As a person reads it.
         shown: String,
     },
@@ -35,8 +35,8 @@ impl Cell {
     }
 
     /// Words that people see spelt otherwise.
-    pub fn phrase(exact: &'static str, shown: impl Into<String>) -> Cell {
-        Cell::Phrase { exact, shown: shown.into() }
+    pub fn phrase(exact: impl Into<String>, shown: impl Into<String>) -> Cell {
+        Cell::Phrase { exact: exact.into(), shown: shown.into() }
     }
 
     /// A measured or computed number: four significant digits for people, all of them for programs.
@@ -47,16 +47,6 @@ impl Cell {
     /// A number that may be missing.
     pub fn maybe(value: Option<f64>) -> Cell {
         value.map_or(Cell::Empty, Cell::number)
-    }
-
-    /// The lower end of an interval that may be missing.
-    pub fn low(interval: Option<[f64; 2]>) -> Cell {
-        Cell::maybe(interval.map(|[low, _]| low))
-    }
-
-    /// The upper end of an interval that may be missing.
-    pub fn high(interval: Option<[f64; 2]>) -> Cell {
-        Cell::maybe(interval.map(|[_, high]| high))
     }
 
     /// Yes or no, where it is known.
@@ -83,11 +73,6 @@ impl Cell {
         Cell::Number { exact: value.to_string(), shown: value.to_string() }
     }
 
-    /// A small count that may be missing.
-    pub fn small(value: Option<impl Into<u64>>) -> Cell {
-        value.map_or(Cell::Empty, |value| Cell::plain(value.into()))
-    }
-
     /// A count that people see in units of `unit`, such as bytes in units of 10⁶.
     pub fn amount(value: u64, unit: f64) -> Cell {
         Cell::Number { exact: value.to_string(), shown: significant(value as f64 / unit) }
@@ -105,8 +90,7 @@ impl Cell {
     /// The cell for programs.
     pub fn exact(&self) -> &str {
         match self {
-            Cell::Number { exact, .. } => exact,
-            Cell::Phrase { exact, .. } => exact,
+            Cell::Number { exact, .. } | Cell::Phrase { exact, .. } => exact,
             other => other.shown(),
         }
     }

@@ -3,14 +3,16 @@
 use super::ceilings::{Rank, cause};
 use super::cell::{Cell, significant};
 use super::evaluation::{day, folded, standing};
-use super::table::{Column, Report, Shown, Table, column, grouped};
+use super::record::{self, Record, list, merged};
+use super::table::{Report, Shown, Table, column, grouped};
 use crate::compare::{
     ComparedSpeed, Comparison, Entry, Extents, ModelComparison, PhaseComparison, Quantity, Ratio, Verdict,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::{Note, ProfileFacts};
 use crate::model::Phase;
 use crate::profile::{GpuClass, Status};
+use serde_json::{Value, json};
 
 /// How to read a ratio.
 const RATIO_NOTE: &str =
@@ -38,11 +40,10 @@ const DIFFERENT: &str = "≠";
 /// # Errors
 /// Failure when the record cannot be expressed as JSON.
 pub fn report(comparison: &Comparison, shown: Shown) -> Result<Report> {
-    let json = serde_json::to_value(comparison)
-        .map_err(|e| Error::failure(format!("the comparison cannot be written as JSON: {e}")))?;
+    let json = record::json("the comparison", comparison)?;
     let mut tables = vec![profiles(comparison), quantities(comparison, shown)];
     tables.extend(comparison.models.iter().map(|one| model(one, shown)));
-    Ok(Report { tables, flat: Some(Table::flat(&flat_columns(), &lines(comparison))), json })
+    Ok(Report { tables, flat: Some(flat(&json)), json })
 }
 
 /// The short name of a profile in column heads: there is no room for its own.
@@ -269,79 +270,35 @@ fn remarks(notes: &[Vec<Note>], shown: Shown) -> Vec<String> {
     grouped(all).into_iter().map(|(note, labels)| format!("{}: {note}", labels.join(", "))).collect()
 }
 
-/// A line of CSV: a quantity of one profile, or a phase of a model on it.
-struct Line<'r> {
-    model: Option<&'r str>,
-    quantity: &'r str,
-    unit: Option<&'static str>,
-    profile: &'r str,
-    entry: Option<(&'r Entry, bool)>,
-    speed: Option<&'r ComparedSpeed>,
-}
-
-impl Line<'_> {
-    fn ratio(&self) -> Option<Ratio> {
-        self.speed.map_or_else(|| self.entry.and_then(|(entry, _)| entry.ratio), |speed| speed.ratio)
-    }
-
-    fn interval(&self) -> Option<[f64; 2]> {
-        self.speed.map_or_else(|| self.entry.and_then(|(entry, _)| entry.ci95), |speed| speed.tokens_per_s_interval)
-    }
-
-    fn value(&self) -> Option<f64> {
-        self.speed.map_or_else(|| self.entry.and_then(|(entry, _)| entry.value), |speed| Some(speed.tokens_per_s))
-    }
-}
+/// The columns of CSV: a quantity of one profile, or a phase of a model on it.
+const COLUMNS: &str = "model quantity unit profile id status value ci95_low ci95_high second_value second_unit ratio ratio_low \
+     ratio_high verdict bound bound_by reason same_extents m n k heads kv_heads head_dim context";
 
 /// Every quantity of every profile, then every phase of every model on it.
-fn lines(comparison: &Comparison) -> Vec<Line<'_>> {
-    let mut lines = Vec::new();
-    for quantity in &comparison.quantities {
-        for (profile, entry) in comparison.profiles.iter().zip(&quantity.entries) {
-            let entry = entry.as_ref().map(|entry| (entry, quantity.same_extents));
-            let (unit, quantity, profile) = (quantity.unit, &quantity.quantity, &profile.profile);
-            let quantity = quantity.as_str();
-            lines.push(Line { model: None, quantity, unit, profile, entry, speed: None });
+fn flat(json: &Value) -> Table {
+    let quantities = list(json, "quantities")
+        .map(|quantity| (json!({ "quantity": quantity["quantity"], "unit": quantity["unit"] }), quantity));
+    let phases = list(json, "models").flat_map(|model| {
+        let named = |phase: &Value| json!({ "model": model["model"], "quantity": phase["phase"], "unit": "tokens/s" });
+        list(model, "phases").map(move |phase| (named(phase), phase))
+    });
+    let mut lines: Vec<Record> = Vec::new();
+    for (named, about) in quantities.chain(phases) {
+        for (profile, entry) in list(json, "profiles").zip(list(about, "entries")) {
+            let of_profile = json!({
+                "profile": profile["profile"],
+                "same_extents": about["same_extents"].as_bool().filter(|_| !entry.is_null()),
+            });
+            let mut line = merged([&named, &of_profile, entry, &entry["extents"]]);
+            // A speed is the value of a phase.
+            for (key, name) in [("tokens_per_s", "value"), ("tokens_per_s_interval", "ci95")] {
+                line.remove(key).into_iter().for_each(|value| drop(line.insert(name.to_owned(), value)));
+            }
+            lines.push(line);
         }
     }
-    for (model, phase) in comparison.models.iter().flat_map(|model| model.phases.iter().map(move |p| (model, p))) {
-        for (profile, speed) in comparison.profiles.iter().zip(&phase.entries) {
-            let (unit, quantity, profile) = (Some("tokens/s"), phase.phase.name(), &profile.profile);
-            lines.push(Line { model: Some(&model.model), quantity, unit, profile, entry: None, speed: Some(speed) });
-        }
-    }
-    lines
-}
-
-fn flat_columns<'r>() -> Vec<Column<Line<'r>>> {
-    let verdict = |l: &Line| Cell::words(l.ratio().and_then(|r| r.verdict).map(Verdict::name));
-    let reason = |l: &Line| Cell::words(l.entry.and_then(|(entry, _)| entry.reason.as_ref().or(entry.source.as_ref())));
-    let mut columns = vec![
-        column("model", "", |l: &Line| Cell::words(l.model)),
-        column("quantity", "", |l: &Line| Cell::text(l.quantity)),
-        column("unit", "", |l: &Line| Cell::words(l.unit)),
-        column("profile", "", |l: &Line| Cell::text(l.profile)),
-        column("id", "", |l: &Line| Cell::words(l.entry.map(|(entry, _)| &entry.id))),
-        column("status", "", |l: &Line| Cell::words(l.entry.map(|(entry, _)| entry.status))),
-        column("value", "", |l: &Line| Cell::maybe(l.value())),
-        column("ci95_low", "", |l: &Line| Cell::low(l.interval())),
-        column("ci95_high", "", |l: &Line| Cell::high(l.interval())),
-        column("second_value", "", |l: &Line| Cell::maybe(l.entry.and_then(|(entry, _)| entry.second_value))),
-        column("second_unit", "", |l: &Line| Cell::words(l.entry.and_then(|(entry, _)| entry.second_unit))),
-        column("ratio", "", |l: &Line| Cell::maybe(l.ratio().map(|r| r.value))),
-        column("ratio_low", "", |l: &Line| Cell::low(l.ratio().and_then(|r| r.interval))),
-        column("ratio_high", "", |l: &Line| Cell::high(l.ratio().and_then(|r| r.interval))),
-        column("verdict", "", verdict),
-        column("bound", "", |l: &Line| Cell::words(l.speed.map(|speed| speed.bound.name()))),
-        column("bound_by", "", |l: &Line| Cell::words(l.speed.and_then(|speed| speed.bound_by.as_ref()))),
-        column("reason", "", reason),
-        column("same_extents", "", |l: &Line| Cell::words(l.entry.map(|(_, same)| same))),
-    ];
-    let extent = |at: usize| {
-        move |l: &Line| {
-            Cell::small(l.entry.and_then(|(entry, _)| entry.extents).and_then(|extents| extents.values()[at]))
-        }
-    };
-    columns.extend(Extents::NAMES.iter().enumerate().map(|(at, name)| column(name, "", extent(at))));
-    columns
+    let reason = |l: &Record| Cell::words(["reason", "source"].into_iter().find_map(|key| l.get(key)?.as_str()));
+    let verdict = |l: &Record| Cell::words(l.get("ratio").and_then(|ratio| ratio["verdict"].as_str()));
+    let own = [column("reason", "", reason), column("verdict", "", verdict)];
+    Table::flat(&record::columns(COLUMNS, own), &lines)
 }

@@ -2,9 +2,10 @@
 
 use super::ceilings::cause;
 use super::cell::{Cell, digits, mib};
+use super::record::{self, Record, Recorded, merged};
 use super::table::{Column, Report, Shown, Table, column, grouped};
 use super::{advice, operations};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::{Evaluation, Note, NoteKind, PhaseResult, ProfileFacts, RoofKind, Speed};
 use crate::model::Phase;
 
@@ -29,20 +30,35 @@ pub(super) const POTENTIAL_NOTES: [&str; 2] = [
 ];
 
 /// A phase of an evaluation.
-type Row<'r> = (&'r Evaluation, &'r PhaseResult);
+struct Row<'r> {
+    result: &'r Evaluation,
+    phase: &'r PhaseResult,
+    record: Record,
+}
+
+impl Recorded for Row<'_> {
+    fn record(&self) -> &Record {
+        &self.record
+    }
+}
 
 /// The report of `evaluations`; its record is `{"results": [...]}`.
 ///
 /// # Errors
 /// Failure when the record cannot be expressed as JSON.
 pub fn report(evaluations: &[Evaluation], shown: Shown) -> Result<Report> {
-    let results = serde_json::to_value(evaluations)
-        .map_err(|e| Error::failure(format!("the evaluation cannot be written as JSON: {e}")))?;
-    let columns = columns();
-    let rows: Vec<Row> = evaluations.iter().flat_map(|e| e.phases.iter().map(move |phase| (e, phase))).collect();
+    let results = record::json("the evaluation", &evaluations)?;
+    let flat = columns();
+    let columns: Vec<_> = columns().into_iter().chain(columns_for_people()).collect();
+    let phases = evaluations.iter().enumerate().flat_map(|(at, result)| {
+        result.phases.iter().enumerate().map(move |(place, phase)| (at, place, result, phase))
+    });
+    let record = |at: usize, place: usize| merged([&results[at], &results[at]["phases"][place]]);
+    let rows: Vec<Row> =
+        phases.map(|(at, place, result, phase)| Row { result, phase, record: record(at, place) }).collect();
     let mut tables = match evaluations {
         [one] => vec![answer(one, &columns, &rows, shown)],
-        several => vec![answers(several, shown)],
+        several => vec![answers(several, &columns, &rows, shown)],
     };
     if shown == Shown::All {
         tables.extend(details(evaluations, &columns, &rows));
@@ -59,17 +75,13 @@ pub fn report(evaluations: &[Evaluation], shown: Shown) -> Result<Report> {
             .push(format!("--details: work, potential, operations and formats{notes}. --explain: formulas."));
     }
     tables.extend(evaluations.iter().flat_map(operations::explanations));
-    let flat = Some(Table::flat(&columns, &rows));
+    let flat = Some(Table::flat(&flat, &rows));
     Ok(Report { tables, flat, json: serde_json::json!({ "results": results }) })
 }
 
 /// One model on one profile: a headline, what it needs, and its phases.
 fn answer<'r>(result: &Evaluation, columns: &[Column<Row<'r>>], rows: &[Row<'r>], shown: Shown) -> Table {
-    let mut view = vec!["phase", "tokens", "context?", "seconds", "tokens_per_s"];
-    if !result.quoted {
-        view.extend(["tokens_per_s_low", "tokens_per_s_high"]);
-    }
-    view.push("bound");
+    let mut view = vec!["phase", "tokens", "context?", "seconds", "tokens_per_s", "low", "high", "bound"];
     if result.roof == RoofKind::Achieved {
         view.push("tokens_per_s_peak?");
     }
@@ -189,21 +201,11 @@ pub(super) fn folded(notes: &[Note], shown: Shown) -> Vec<Note> {
 }
 
 /// Several models or profiles: a line each, of their decode steps.
-fn answers(results: &[Evaluation], shown: Shown) -> Table {
-    let prefill = |(e, _): &Row| e.phase(Phase::Prefill).map_or(Cell::Empty, |prefill| rate(e, &prefill.speed));
-    let mut columns = columns();
-    columns.extend([
-        column("grade", "grade", |(e, _): &Row| Cell::text(standing(&e.on))),
-        column("measured", "measured", |(e, _): &Row| Cell::text(day(&e.on))),
-        column("ttft", "first token ms", |(e, _): &Row| Cell::scaled(e.ttft_seconds, 1e3)),
-        column("prefill", "prefill", prefill),
-        column("needs", "MiB", |(e, _): &Row| Cell::plain(e.memory_needed_bytes.div_ceil(1 << 20))),
-    ]);
-    let view = ["model", "profile", "grade", "tokens_per_s", "tokens_per_s_low", "tokens_per_s_high", "bound", "fits"];
+fn answers<'r>(results: &[Evaluation], columns: &[Column<Row<'r>>], rows: &[Row<'r>], shown: Shown) -> Table {
+    let view = ["model", "profile", "grade", "tokens_per_s", "low", "high", "bound", "fits"];
     let view = [&view[..], &["ttft?", "weights?", "needs?", "prefill?", "measured?"]].concat();
-    let decode = |e| Some((e, Evaluation::phase(e, Phase::Decode)?));
-    let rows: Vec<Row> = results.iter().filter_map(decode).collect();
-    let mut table = Table::view("Predicted performance: decode", &columns, &view, &rows).with_keys(2);
+    let rows: Vec<&Row> = rows.iter().filter(|row| row.phase.phase == Phase::Decode).collect();
+    let mut table = Table::view("Predicted performance: decode", columns, &view, rows).with_keys(2);
     table.lead =
         grouped(results.iter().map(|e| (roof_note(e), ()))).iter().map(|(note, _)| (*note).to_owned()).collect();
     let read = "low, high: all ceilings at the ends of their 95 % intervals. ≤: by quoted figures. MiB: weights, cache and \
@@ -254,59 +256,49 @@ fn rate_under(phase: &PhaseResult, roof: RoofKind) -> Cell {
 }
 
 /// Everything but the operations, under the names of the record.
+const COLUMNS: &str = "model profile weights kv batch params_total memory_needed_bytes fits ridge_flop_per_byte phase tokens \
+     context forward_passes flops vector_flops weight_bytes kv_read_bytes kv_write_bytes act_bytes oi oi_with_activations bound \
+     bound_by memory_bound_share seconds seconds_optimistic tokens_per_s tokens_per_s_low tokens_per_s_high phi phi_log2 \
+     phi_paper headroom_log2 reach_log2 region_area regime roof overhead_seconds undecided_share tokens_per_s_peak \
+     tokens_per_s_achieved";
+
 fn columns<'r>() -> Vec<Column<Row<'r>>> {
-    let total = |phase: &PhaseResult| phase.flops.get("total").unwrap_or_default();
-    let regime = |(_, p): &Row| match p.potential.above_roof {
-        true => Cell::phrase(p.potential.regime.regime(), "above the roof"),
-        false => Cell::text(p.potential.regime.regime()),
+    let total = |r: &Row| Cell::amount(r.phase.flops.get("total").unwrap_or_default(), 1e9);
+    let regime = |r: &Row| match r.phase.potential.above_roof {
+        true => Cell::phrase(r.phase.potential.regime.regime(), "above the roof"),
+        false => Cell::text(r.phase.potential.regime.regime()),
     };
-    let cache = |(_, p): &Row| Cell::Number {
-        exact: p.kv_read_bytes.to_string(),
-        shown: super::significant((p.kv_read_bytes + p.kv_write_bytes) as f64 / 1e6),
+    let cache = |Row { phase, .. }: &Row| Cell::Number {
+        exact: phase.kv_read_bytes.to_string(),
+        shown: super::significant((phase.kv_read_bytes + phase.kv_write_bytes) as f64 / 1e6),
     };
-    vec![
-        column("model", "model", |(e, _): &Row| Cell::text(&e.model)),
-        column("profile", "profile", |(e, _): &Row| Cell::text(&e.on.profile)),
-        column("weights", "weights", |(e, _): &Row| Cell::text(&e.weights)),
-        column("kv", "cache", |(e, _): &Row| Cell::words(Some(e.workload.kv))),
-        column("batch", "batch", |(e, _): &Row| Cell::plain(e.workload.batch)),
-        column("params_total", "", |(e, _): &Row| Cell::plain(e.params_total)),
-        column("memory_needed_bytes", "", |(e, _): &Row| Cell::plain(e.memory_needed_bytes)),
-        column("fits", "fits", |(e, _): &Row| Cell::yes_no(e.fits)),
-        column("ridge_flop_per_byte", "", |(e, _): &Row| Cell::number(e.ridge_flop_per_byte)),
-        column("phase", "phase", |(_, p): &Row| Cell::text(p.phase.name())),
-        column("tokens", "tokens", |(_, p): &Row| Cell::plain(p.tokens)),
-        column("context", "context", |(_, p): &Row| Cell::plain(p.context)),
-        column("forward_passes", "passes", |(_, p): &Row| Cell::plain(p.forward_passes)),
-        column("flops", "GFLOP", move |(_, p): &Row| Cell::amount(total(p), 1e9)),
-        column("vector_flops", "", |(_, p): &Row| Cell::plain(p.vector_flops)),
-        column("weight_bytes", "weights MB", |(_, p): &Row| Cell::amount(p.weight_bytes, 1e6)),
+    let optimistic = |r: &Row| Cell::maybe(under(r.phase, RoofKind::Peak).and_then(|speed| speed.seconds_optimistic));
+    let own = [
+        column("fits", "fits", |r: &Row| Cell::yes_no(r.result.fits)),
+        column("flops", "GFLOP", total),
         column("kv_read_bytes", "KV MB", cache),
-        column("kv_write_bytes", "", |(_, p): &Row| Cell::plain(p.kv_write_bytes)),
-        column("act_bytes", "", |(_, p): &Row| Cell::plain(p.act_bytes)),
-        column("oi", "FLOP/B", |(_, p): &Row| Cell::number(p.oi)),
-        column("oi_with_activations", "with activations", |(_, p): &Row| Cell::number(p.oi_with_activations)),
-        column("bound", "bound", |(_, p): &Row| Cell::text(p.speed.bound.name())),
-        column("bound_by", "by ceiling", |(_, p): &Row| Cell::words(p.speed.bound_by.as_ref())),
-        column("memory_bound_share", "", |(_, p): &Row| Cell::number(p.speed.memory_bound_share)),
-        column("seconds", "ms", |(_, p): &Row| Cell::scaled(p.speed.seconds, 1e3)),
-        column("seconds_optimistic", "", |(_, p): &Row| {
-            Cell::maybe(under(p, RoofKind::Peak).and_then(|speed| speed.seconds_optimistic))
-        }),
-        column("tokens_per_s", "tokens/s", |(e, p): &Row| rate(e, &p.speed)),
-        column("tokens_per_s_low", "low", |(_, p): &Row| Cell::low(p.speed.tokens_per_s_interval)),
-        column("tokens_per_s_high", "high", |(_, p): &Row| Cell::high(p.speed.tokens_per_s_interval)),
-        column("phi", "Φ", |(_, p): &Row| Cell::number(p.potential.phi)),
-        column("phi_log2", "Φ log2", |(_, p): &Row| Cell::number(p.potential.phi_log2)),
-        column("phi_paper", "Φ GFLOP/s", |(_, p): &Row| Cell::number(p.potential.phi_paper)),
-        column("headroom_log2", "headroom", |(_, p): &Row| Cell::number(p.potential.headroom_log2)),
-        column("reach_log2", "reach", |(_, p): &Row| Cell::number(p.potential.reach_log2)),
-        column("region_area", "area", |(_, p): &Row| Cell::number(p.potential.region_area)),
+        column("seconds_optimistic", "", optimistic),
+        column("tokens_per_s", "tokens/s", |r: &Row| rate(r.result, &r.phase.speed)),
         column("regime", "regime", regime),
-        column("roof", "roof", |(_, p): &Row| Cell::text(p.speed.roof.name())),
-        column("overhead_seconds", "", |(_, p): &Row| Cell::maybe(p.speed.overhead_seconds)),
-        column("undecided_share", "", |(_, p): &Row| Cell::number(p.speed.undecided_share)),
-        column("tokens_per_s_peak", "at peak", |(_, p): &Row| rate_under(p, RoofKind::Peak)),
-        column("tokens_per_s_achieved", "", |(_, p): &Row| rate_under(p, RoofKind::Achieved)),
+        column("tokens_per_s_peak", "at peak", |r: &Row| rate_under(r.phase, RoofKind::Peak)),
+        column("tokens_per_s_achieved", "", |r: &Row| rate_under(r.phase, RoofKind::Achieved)),
+    ];
+    record::columns(COLUMNS, own)
+}
+
+/// Columns for people alone.
+fn columns_for_people<'r>() -> Vec<Column<Row<'r>>> {
+    let prefill =
+        |r: &Row| r.result.phase(Phase::Prefill).map_or(Cell::Empty, |prefill| rate(r.result, &prefill.speed));
+    // What bounds by quoted figures vary by is not known.
+    let ends = |r: &Row| r.phase.speed.tokens_per_s_interval.filter(|_| !r.result.quoted);
+    vec![
+        column("low", "low", move |r: &Row| Cell::maybe(ends(r).map(|[low, _]| low))),
+        column("high", "high", move |r: &Row| Cell::maybe(ends(r).map(|[_, high]| high))),
+        column("grade", "grade", |r: &Row| Cell::text(standing(&r.result.on))),
+        column("measured", "measured", |r: &Row| Cell::text(day(&r.result.on))),
+        column("ttft", "first token ms", |r: &Row| Cell::scaled(r.result.ttft_seconds, 1e3)),
+        column("prefill", "prefill", prefill),
+        column("needs", "MiB", |r: &Row| Cell::plain(r.result.memory_needed_bytes.div_ceil(1 << 20))),
     ]
 }

@@ -2,39 +2,36 @@
 
 use super::cell::Cell;
 use super::evaluation::POTENTIAL_NOTES;
+use super::record::{Record, columns, json, merged};
 use super::table::{Column, Report, Shown, Table, column};
-use crate::error::{Error, Result};
-use crate::measured::{Broken, Joined, MeasuredPoint, broken};
+use crate::error::Result;
+use crate::measured::{Broken, Joined, broken};
+use serde_json::Value;
 
-const RATE_NOTES: [&str; 3] = [
+/// How to read the shares.
+const SHARE_NOTE: &str =
+    "Read % β (of bandwidth) where memory binds, and % π (of arithmetic) where compute binds; 100 is the roof.";
+const RATE_NOTES: [&str; 2] = [
     "FLOP and bytes are counted exactly for the passes that were timed; their rates are those over the measured time.",
-    "% π: of the compute roof of the weights' arithmetic; % β: of the bandwidth roof. Above 100 the roof, or the count, is \
-     wrong.",
     "prompt, decode: tokens taken in, and passes of one token each, behind the tokens in the cache.",
 ];
 
-/// The tables of measured points, their potential only where all is shown; their record is `{"measured": [...], …}`.
+/// Every column of CSV, named as in the record.
+const COLUMNS: &str = "record label model measured_model profile device engine weights kv phase prompt decode_passes cached \
+     forward_passes tokens_per_s tokens_per_s_low tokens_per_s_high seconds flops weight_bytes kv_bytes state_bytes bytes oi \
+     gflop_per_s gb_per_s ridge_flop_per_byte memory_ceiling memory_share memory_broken compute_ceiling compute_share \
+     compute_broken exceeds regime above_roof headroom_log2 reach_log2 region_area phi phi_log2 phi_paper";
+
+/// The tables of measured points, all but the first only where all is shown; their record is `{"measured": [...], …}`.
 ///
 /// # Errors
 /// Failure when the record cannot be expressed as JSON.
 pub fn report(joined: &Joined, shown: Shown) -> Result<Report> {
-    let record = serde_json::to_value(&joined.points)
-        .map_err(|e| Error::failure(format!("the measured points cannot be written as JSON: {e}")))?;
-    let broken = broken(&joined.points);
-    let json = serde_json::json!({
-        "measured": record,
-        "measured_left_out": joined.left_out,
-        "roofs_broken": broken,
-    });
-    let (columns, points) = (columns(), joined.points.as_slice());
-    let cases = ["model", "weights", "label", "phase", "profile"];
-    let rates = ["cached?", "prompt", "decode_passes", "tokens_per_s", "oi?", "gflop_per_s?", "compute_share"];
-    let rates = [&cases[..], &rates, &["gb_per_s?", "memory_share"]].concat();
-    let standing =
-        ["regime", "above_roof", "headroom_log2", "reach_log2?", "region_area?", "phi", "phi_log2?", "phi_paper?"];
-    let standing = [&cases[..], &standing].concat();
-    let mut notes: Vec<String> = Vec::new();
-    for note in points.iter().flat_map(|point| &point.notes).map(|note| format!("Note: {note}.")) {
+    let (measured, broken) = (json("the measured points", &joined.points)?, broken(&joined.points));
+    let points: Vec<Record> = measured.as_array().into_iter().flatten().map(point_record).collect();
+    let flat = columns(COLUMNS, own());
+    let mut notes: Vec<String> = broken.iter().map(above).collect();
+    for note in joined.points.iter().flat_map(|point| &point.notes).map(|note| format!("Note: {note}.")) {
         if !notes.contains(&note) {
             notes.push(note);
         }
@@ -42,21 +39,61 @@ pub fn report(joined: &Joined, shown: Shown) -> Result<Report> {
     if joined.left_out > 0 {
         notes.push(format!("Note: {} more measurements are of other models or devices.", joined.left_out));
     }
-    let mut tables = vec![
-        Table::view("What was measured, under the roofs", &columns, &rates, points)
-            .with_keys(cases.len())
-            .with_notes(RATE_NOTES)
-            .with_notes(broken.iter().map(above))
-            .with_notes(notes),
-    ];
+    let mut tables = vec![answer(&points).with_notes([SHARE_NOTE]).with_notes(notes)];
     if shown == Shown::All {
+        let cases = ["model", "weights", "label", "phase", "profile"];
+        let table = |title: &str, view: &[&'static str]| {
+            Table::view(title, &flat, &[&cases, view].concat(), &points).with_keys(cases.len())
+        };
+        let rates = ["cached?", "prompt", "decode_passes", "tokens_per_s", "oi?", "gflop_per_s?", "compute_share"];
+        let standing =
+            ["regime", "above_roof", "headroom_log2", "reach_log2?", "region_area?", "phi", "phi_log2?", "phi_paper?"];
         tables.push(
-            Table::view("Potential, measured", &columns, &standing, points)
-                .with_keys(cases.len())
-                .with_notes(POTENTIAL_NOTES),
+            table("What was timed", &[&rates[..], &["gb_per_s?", "memory_share"]].concat()).with_notes(RATE_NOTES),
         );
+        tables.push(table("Potential, measured", &standing).with_notes(POTENTIAL_NOTES));
     }
-    Ok(Report { tables, flat: Some(Table::flat(&columns, points)), json })
+    let flat = Some(Table::flat(&flat, &points));
+    let json = serde_json::json!({
+        "measured": measured,
+        "measured_left_out": joined.left_out,
+        "roofs_broken": broken,
+    });
+    Ok(Report { tables, flat, json })
+}
+
+/// A point's record, the names of the ceilings that it exceeds in one value.
+fn point_record(point: &Value) -> Record {
+    let mut record = merged([point]);
+    let exceeded = point["exceeds"].as_array().into_iter().flatten().filter_map(|other| other["ceiling"].as_str());
+    record.insert("exceeds".to_owned(), exceeded.collect::<Vec<_>>().join(" ").into());
+    record
+}
+
+/// How good each measured rate is: what it comes to, and its share of the roof that binds.
+fn answer(points: &[Record]) -> Table {
+    let people = [
+        column("phase", "phase", |p: &Record| Cell::text(timed(p))),
+        column("binds", "binds", |p: &Record| {
+            Cell::words(p["regime"].as_str().map(|regime| regime.trim_end_matches("-bound")))
+        }),
+    ];
+    let names =
+        "model profile weights label phase cached tokens_per_s gflop_per_s compute_share gb_per_s memory_share binds";
+    // What all have in common is no answer.
+    let varies = |key: &str| points.iter().any(|point| point.get(key) != points[0].get(key));
+    let shown = |name: &&str| !["profile", "label", "cached"].contains(name) || varies(name);
+    let view = ["model", "profile", "weights", "label", "phase", "cached", "tokens_per_s", "gflop_per_s?"];
+    let view = view.into_iter().chain(["compute_share", "gb_per_s?", "memory_share", "binds"]);
+    let (columns, view) = (columns(names, people), view.filter(shown).collect::<Vec<_>>());
+    Table::view("Measured, and what the roofs allow", &columns, &view, points)
+}
+
+/// What was timed: `prefill 512`, `decode 128`, `prefill 8 + decode 4`.
+fn timed(point: &Record) -> String {
+    let parts = [("prefill", "prompt"), ("decode", "decode_passes")].map(|(phase, key)| (phase, point[key].as_u64()));
+    let words = parts.into_iter().filter_map(|(phase, count)| Some(format!("{phase} {}", count.filter(|n| *n > 0)?)));
+    words.collect::<Vec<_>>().join(" + ")
 }
 
 /// A roof that is broken, in words.
@@ -77,56 +114,10 @@ fn above(broken: &Broken) -> String {
     )
 }
 
-/// One row per point, under the names of the record.
-fn columns() -> Vec<Column<MeasuredPoint>> {
-    vec![
-        column("record", "", |p: &MeasuredPoint| Cell::text(&p.record)),
-        column("label", "case", |p: &MeasuredPoint| Cell::text(p.label.as_deref().unwrap_or_default())),
-        column("model", "model", |p: &MeasuredPoint| Cell::text(&p.model)),
-        column("measured_model", "", |p: &MeasuredPoint| Cell::text(&p.measured_model)),
-        column("profile", "profile", |p: &MeasuredPoint| Cell::text(&p.profile)),
-        column("device", "", |p: &MeasuredPoint| Cell::text(&p.device)),
-        column("engine", "", |p: &MeasuredPoint| Cell::text(&p.engine)),
-        column("weights", "weights", |p: &MeasuredPoint| Cell::text(&p.weights)),
-        column("kv", "", |p: &MeasuredPoint| Cell::text(&p.kv)),
-        column("phase", "phase", |p: &MeasuredPoint| Cell::text(p.phase)),
-        column("prompt", "prompt", |p: &MeasuredPoint| Cell::plain(p.prompt)),
-        column("decode_passes", "decode", |p: &MeasuredPoint| Cell::plain(p.decode_passes)),
-        column("cached", "cached", |p: &MeasuredPoint| Cell::plain(p.cached)),
-        column("forward_passes", "", |p: &MeasuredPoint| Cell::plain(p.forward_passes)),
-        column("tokens_per_s", "tokens/s", |p: &MeasuredPoint| Cell::number(p.tokens_per_s)),
-        column("tokens_per_s_low", "", |p: &MeasuredPoint| Cell::low(p.tokens_per_s_range)),
-        column("tokens_per_s_high", "", |p: &MeasuredPoint| Cell::high(p.tokens_per_s_range)),
-        column("seconds", "", |p: &MeasuredPoint| Cell::number(p.seconds)),
-        column("flops", "", |p: &MeasuredPoint| Cell::plain(p.flops)),
-        column("weight_bytes", "", |p: &MeasuredPoint| Cell::plain(p.weight_bytes)),
-        column("kv_bytes", "", |p: &MeasuredPoint| Cell::plain(p.kv_bytes)),
-        column("state_bytes", "", |p: &MeasuredPoint| Cell::plain(p.state_bytes)),
-        column("bytes", "", |p: &MeasuredPoint| Cell::plain(p.bytes)),
-        column("oi", "FLOP/B", |p: &MeasuredPoint| Cell::number(p.oi)),
-        column("gflop_per_s", "GFLOP/s", |p: &MeasuredPoint| Cell::number(p.gflop_per_s)),
-        column("gb_per_s", "GB/s", |p: &MeasuredPoint| Cell::number(p.gb_per_s)),
-        column("ridge_flop_per_byte", "", |p: &MeasuredPoint| Cell::number(p.ridge_flop_per_byte)),
-        column("memory_ceiling", "", |p: &MeasuredPoint| Cell::text(&p.memory.ceiling)),
-        column("memory_share", "% β", |p: &MeasuredPoint| Cell::scaled(p.memory.share, 100.0)),
-        column("memory_broken", "", |p: &MeasuredPoint| Cell::text(p.memory.broken.to_string())),
-        column("compute_ceiling", "", |p: &MeasuredPoint| Cell::text(&p.compute.ceiling)),
-        column("compute_share", "% π", |p: &MeasuredPoint| Cell::scaled(p.compute.share, 100.0)),
-        column("compute_broken", "", |p: &MeasuredPoint| Cell::text(p.compute.broken.to_string())),
-        column("exceeds", "", |p: &MeasuredPoint| {
-            let exceeds: Vec<&str> = p.exceeds.iter().map(|other| other.ceiling.as_str()).collect();
-            Cell::text(exceeds.join(" "))
-        }),
-        column("regime", "regime", |p: &MeasuredPoint| Cell::text(p.potential.regime.regime())),
-        column("above_roof", "roof", |p: &MeasuredPoint| match p.potential.above_roof {
-            true => Cell::phrase("true", "above"),
-            false => Cell::phrase("false", "under"),
-        }),
-        column("headroom_log2", "headroom", |p: &MeasuredPoint| Cell::number(p.potential.headroom_log2)),
-        column("reach_log2", "reach", |p: &MeasuredPoint| Cell::number(p.potential.reach_log2)),
-        column("region_area", "area", |p: &MeasuredPoint| Cell::number(p.potential.region_area)),
-        column("phi", "Φ", |p: &MeasuredPoint| Cell::number(p.potential.phi)),
-        column("phi_log2", "Φ log2", |p: &MeasuredPoint| Cell::number(p.potential.phi_log2)),
-        column("phi_paper", "Φ GFLOP/s", |p: &MeasuredPoint| Cell::number(p.potential.phi_paper)),
-    ]
+/// Columns whose cells people read otherwise than programs.
+fn own() -> [Column<Record>; 1] {
+    [column("above_roof", "roof", |p: &Record| match p["above_roof"] == true {
+        true => Cell::phrase("true", "above"),
+        false => Cell::phrase("false", "under"),
+    })]
 }

@@ -17,6 +17,7 @@ pub mod measured;
 pub mod models;
 mod operations;
 pub mod profile;
+mod record;
 pub mod study;
 pub mod sweep;
 pub mod table;

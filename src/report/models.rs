@@ -1,65 +1,57 @@
 //! The models that are shipped, as a table.
 
 use super::cell::Cell;
-use super::table::{Report, Table};
+use super::table::{Report, Table, column};
 use crate::error::Result;
 use crate::model::{Mixer, Model, Pass, Runtime};
 use roofprobe_kernels::Dtype;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The report of `models`: one row each.
 ///
 /// # Errors
 /// As [`Model::parameters`].
 pub fn report(models: &[Model]) -> Result<Report> {
-    let mut rows = Vec::with_capacity(models.len());
-    let mut records = Vec::with_capacity(models.len());
-    for model in models {
-        let parameters = model.parameters()?;
-        let kv_elements = model.kv_elements_per_token(Runtime::default().latents(model, Pass::Decode))?;
-        let kv_bytes = u128::from(kv_elements) * u128::from(Dtype::F16.block().bytes);
-        let source = model.source.origin.as_deref().unwrap_or_default();
-        let (heads, head_dims) = (distinct(model, heads_of), distinct(model, head_dim_of));
-        rows.push(vec![
-            Cell::text(model.name()),
-            Cell::text(model.family().name()),
-            Cell::count(u128::from(parameters)),
-            Cell::count(u128::from(model.layer_count())),
-            Cell::text(&heads),
-            Cell::count(kv_bytes),
-            Cell::text(source.strip_prefix("huggingface: ").unwrap_or(source)),
-        ]);
-        records.push(json!({
+    let record = |model: &Model| {
+        Ok(json!({
             "name": model.name(),
             "family": model.family().name(),
-            "source": source,
-            "params_total": parameters,
+            "source": model.source.origin.as_deref().unwrap_or_default(),
+            "params_total": model.parameters()?,
             "params_active": model.parameters_active()?,
             "params_non_embedding": model.parameters_non_embedding()?,
             "layers": model.layer_count(),
             "hidden": model.shape.hidden,
             "vocabulary": model.shape.vocabulary,
             "tied": model.shape.tied,
-            "heads": heads,
-            "head_dim": head_dims,
-            "kv_elements_per_token": kv_elements,
+            "heads": distinct(model, heads_of),
+            "head_dim": distinct(model, head_dim_of),
+            "kv_elements_per_token": model.kv_elements_per_token(Runtime::default().latents(model, Pass::Decode))?,
             "state_elements_per_sequence": model.state_elements()?,
             "max_positions": model.source.max_positions,
-        }));
-    }
-    let columns = ["name", "family", "parameters", "layers", "heads", "KV B", "Hugging Face model card"];
-    let table = Table {
-        title: "Models that are shipped".to_owned(),
-        columns: columns.map(str::to_owned).to_vec(),
-        rows,
-        notes: vec![
-            "Parameters: a head tied to the embedding is counted once. heads: of queries/of keys and values; MLA: all share \
-             a latent, SSM: a state instead. KV B: bytes that a token leaves in a cache in f16, all layers together."
-                .to_owned(),
-            "The path of a Hugging Face config.json can stand wherever a name can.".to_owned(),
-        ],
-        ..Table::default()
+        }))
     };
+    let records: Vec<Value> = models.iter().map(record).collect::<Result<_>>()?;
+    let count = |value: &Value| Cell::count(value.as_u64().unwrap_or_default().into());
+    let kv_bytes = |r: &Value| r["kv_elements_per_token"].as_u64().unwrap_or_default() * Dtype::F16.block().bytes;
+    let card = |r: &Value| {
+        let source = r["source"].as_str().unwrap_or_default();
+        Cell::text(source.strip_prefix("huggingface: ").unwrap_or(source))
+    };
+    let columns = [
+        column("name", "", |r: &Value| Cell::words(r["name"].as_str())),
+        column("family", "", |r: &Value| Cell::words(r["family"].as_str())),
+        column("parameters", "", move |r: &Value| count(&r["params_total"])),
+        column("layers", "", move |r: &Value| count(&r["layers"])),
+        column("heads", "", |r: &Value| Cell::words(r["heads"].as_str())),
+        column("KV B", "", move |r: &Value| Cell::count(kv_bytes(r).into())),
+        column("Hugging Face model card", "", card),
+    ];
+    let table = Table { title: "Models that are shipped".to_owned(), ..Table::flat(&columns, &records) }.with_notes([
+        "Parameters: a head tied to the embedding is counted once. heads: of queries/of keys and values; MLA: all share a \
+         latent, SSM: a state instead. KV B: bytes that a token leaves in a cache in f16, all layers together.",
+        "The path of a Hugging Face config.json can stand wherever a name can.",
+    ]);
     Ok(Report { tables: vec![table], flat: None, json: json!({ "models": records }) })
 }
 

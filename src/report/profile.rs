@@ -3,8 +3,9 @@
 use super::ceilings::{Rank, Row, cause, columns, columns_for_people, ordered};
 use super::cell::{digits, significant};
 use super::machine;
+use super::record::json;
 use super::table::{Report, Shown, Table, grouped};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::profile::{Ceiling, Curve, DeviceKind, Flag, GpuClass, Profile, Status};
 
 /// Ceilings that a summary has at least, where the profile has them.
@@ -20,8 +21,7 @@ const DOUBTFUL: usize = 4;
 /// # Errors
 /// Failure when the profile cannot be written as JSON.
 pub fn report(profile: &Profile, shown: Shown) -> Result<Report> {
-    let json = serde_json::to_value(profile)
-        .map_err(|e| Error::failure(format!("the profile cannot be written as JSON: {e}")))?;
+    let json = json("the profile", profile)?;
     let tables = match shown {
         Shown::Main => {
             vec![summary(profile, Rank::Summary).with_notes(["--all: every ceiling, curve and circumstance."])]
@@ -40,12 +40,10 @@ pub(super) fn summary(profile: &Profile, rank: Rank) -> Table {
         rank = if rank < Rank::Main { Rank::Main } else { Rank::Rest };
     }
     rows.retain(|row| Rank::of(&row.ceiling.id) <= rank && row.ceiling.status.has_value());
-    let mut all = columns();
-    all.extend(columns_for_people());
     let mut view = vec!["ceiling", "value", "unit"];
     view.extend(rows.iter().any(|row| row.ceiling.ci95.is_some()).then_some("interval"));
     view.extend(rows.iter().any(|row| row.ceiling.status != Status::Measured).then_some("doubt"));
-    let mut table = Table::view(headline(profile), &all, &view, &rows);
+    let mut table = Table::view(headline(profile), &columns_for_people(), &view, &rows);
     table.lead = trust(profile);
     table
         .with_notes(folded(profile, brief))
@@ -157,13 +155,11 @@ fn circumstances(profile: &Profile) -> Vec<String> {
 /// Every ceiling with its variant.
 fn everything(profile: &Profile) -> Table {
     let rows = ordered(profile);
-    let mut all = columns();
-    all.extend(columns_for_people());
     let mut view = vec!["ceiling", "value", "unit"];
     // Only where some ceiling carries two figures is there a column for the second.
     view.extend(rows.iter().any(|row| row.ceiling.second().is_some()).then_some("weights?"));
     view.extend(["interval", "variant", "status", "per_cycle?", "samples?", "median?"]);
-    let mut table = Table::view(headline(profile), &all, &view, &rows);
+    let mut table = Table::view(headline(profile), &columns_for_people(), &view, &rows);
     table.lead = trust(profile);
     table
         .with_notes(reasons(&rows))

@@ -2,10 +2,12 @@
 
 use super::cell::Cell;
 use super::evaluation::POTENTIAL_NOTES;
+use super::record::{self, Record, Recorded, list, merged};
 use super::table::{Column, Report, Table, column, grouped};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::RoofKind;
-use crate::study::{AttentionKind, Finding, PartKind, PartResult, Regime, RidgePoint, ScenarioResult, Standing, Study};
+use crate::study::{AttentionKind, Finding, PartKind, PartResult, Regime, ScenarioResult, Study};
+use serde_json::Value;
 
 const SCENARIO_NOTE: &str = "A scenario is a prompt and an answer: SISO has short input and short output, LISO long input, SILO long output. FLOP/B: all matmul FLOPs over all bytes of weights and \
      cache. G steps: the same were the answer's first token decoded, too. tokens/s: of the answer, from end to end.";
@@ -13,10 +15,15 @@ const UNDECIDED_NOTE: &str = "undecided: the interval of the ridge contains the 
 
 /// A part of a case under one roof.
 struct Row<'r> {
-    study: &'r Study,
     case: &'r ScenarioResult,
     part: &'r PartResult,
-    standing: &'r Standing,
+    record: Record,
+}
+
+impl Recorded for Row<'_> {
+    fn record(&self) -> &Record {
+        &self.record
+    }
 }
 
 /// The report of a study; its record is the study.
@@ -24,31 +31,30 @@ struct Row<'r> {
 /// # Errors
 /// Failure when the record cannot be expressed as JSON.
 pub fn report(study: &Study) -> Result<Report> {
-    let json =
-        serde_json::to_value(study).map_err(|e| Error::failure(format!("the study cannot be written as JSON: {e}")))?;
-    let parts = study.cases.iter().flat_map(|case| case.parts.iter().map(move |part| (case, part)));
-    let row = |(case, part, standing)| Row { study, case, part, standing };
-    let rows = parts.flat_map(|(case, part)| part.roofs.iter().map(move |standing| (case, part, standing)));
-    let rows: Vec<Row> = rows.map(row).collect();
+    let json = record::json("the study", study)?;
+    let mut rows = Vec::new();
+    for (case, of_case) in study.cases.iter().zip(list(&json, "cases")) {
+        for (part, of_part) in case.parts.iter().zip(list(of_case, "parts")) {
+            let record = |of_roof| merged([&json, of_case, of_part, of_roof]);
+            rows.extend(list(of_part, "roofs").map(|of_roof| Row { case, part, record: record(of_roof) }));
+        }
+    }
     let flat = Some(Table::flat(&columns(), &rows));
     let mut tables = match study.study {
         "depth" => vec![depths(study)],
         "hardware" => vec![regimes(study)],
-        _ => cases(study),
+        _ => cases(study, &rows),
     };
     tables[0].notes.extend(study.notes.iter().map(|note| format!("Note: {note}.")));
-    tables.push(ridges(study));
+    tables.push(ridges(study, &json));
     tables.push(findings(&study.findings));
     Ok(Report { tables, flat, json })
 }
 
 /// Each case as a whole: its speeds, and where it stands.
-fn cases(study: &Study) -> Vec<Table> {
-    let row = |case| {
-        let part = ScenarioResult::whole(case);
-        Row { study, case, part, standing: part.under(study.roof) }
-    };
-    let rows: Vec<Row> = study.cases.iter().map(row).collect();
+fn cases<'r>(study: &Study, rows: &[Row<'r>]) -> Vec<Table> {
+    let whole = |row: &&Row| row.part.part == PartKind::Scenario && row.record["roof"] == study.roof.name();
+    let rows: Vec<&Row> = rows.iter().filter(whole).collect();
     let mut columns = columns();
     columns.extend(at_peak());
     // What tells the cases of a study apart, beside model, profile and scenario.
@@ -64,12 +70,12 @@ fn cases(study: &Study) -> Vec<Table> {
         ["regime_decided", "oi", "ridge_flop_per_byte", "reach_log2?", "headroom_log2?", "region_area?", "phi"];
     let standing = [&first[..], &standing, &["phi_log2?", "phi_paper?"]].concat();
     vec![
-        Table::view(title(study), &columns, &speeds, &rows)
+        Table::view(title(study), &columns, &speeds, rows.iter().copied())
             .with_keys(first.len())
             .with_notes([SCENARIO_NOTE])
             .with_notes(gain.then_some("× first: times as many tokens/s as with the first format."))
             .with_notes([roof_note(study)]),
-        Table::view("Potential", &columns, &standing, &rows)
+        Table::view("Potential", &columns, &standing, rows)
             .with_keys(first.len())
             .with_notes(POTENTIAL_NOTES)
             .with_notes([UNDECIDED_NOTE]),
@@ -184,33 +190,16 @@ fn regimes(study: &Study) -> Table {
     }
 }
 
-fn ridges(study: &Study) -> Table {
-    let columns: [Column<RidgePoint>; 9] = [
-        column("profile", "profile", |r: &RidgePoint| Cell::text(&r.profile)),
-        column("weights", "weights", |r: &RidgePoint| Cell::text(&r.weights)),
-        column("compute_ceiling", "π", |r: &RidgePoint| Cell::text(&r.compute_ceiling)),
-        column("gflop_per_s", "GFLOP/s", |r: &RidgePoint| Cell::number(r.gflop_per_s)),
-        column("memory_ceiling", "β", |r: &RidgePoint| Cell::text(&r.memory_ceiling)),
-        column("gb_per_s", "GB/s", |r: &RidgePoint| Cell::number(r.gb_per_s)),
-        column("ridge", "ridge FLOP/B", |r: &RidgePoint| Cell::number(r.ridge_flop_per_byte)),
-        column("low", "low", |r: &RidgePoint| Cell::number(r.ridge_interval[0])),
-        column("high", "high", |r: &RidgePoint| Cell::number(r.ridge_interval[1])),
-    ];
-    let view = [
-        "profile",
-        "weights",
-        "compute_ceiling?",
-        "gflop_per_s",
-        "memory_ceiling?",
-        "gb_per_s",
-        "ridge",
-        "low",
-        "high",
-    ];
+fn ridges(study: &Study, json: &Value) -> Table {
+    let ridges: Vec<Record> = list(json, "ridges").map(|ridge| merged([ridge])).collect();
+    let names =
+        "profile weights compute_ceiling gflop_per_s memory_ceiling gb_per_s ridge_flop_per_byte ridge_low ridge_high";
+    let view = ["profile", "weights", "compute_ceiling?", "gflop_per_s", "memory_ceiling?", "gb_per_s"];
+    let view = [&view[..], &["ridge_flop_per_byte", "ridge_low", "ridge_high"]].concat();
     // What holds for several profiles is said once.
     let notes = study.ridges.iter().flat_map(|r| r.notes.iter().map(move |note| (note, r.profile.as_str())));
     let notes = grouped(notes).into_iter().map(|(note, names)| format!("Note: {}: {note}.", names.join(", ")));
-    Table::view("The ridges", &columns, &view, &study.ridges).with_notes(notes)
+    Table::view("The ridges, in FLOP/B", &record::columns(names, []), &view, &ridges).with_notes(notes)
 }
 
 /// One line for each: sentences are too long for columns.
@@ -243,61 +232,20 @@ fn at_peak<'r>() -> [Column<Row<'r>>; 3] {
 }
 
 /// A part of a case under one roof, under the names of the record.
+const COLUMNS: &str = "study engine model layers params_total attention profile device weights kv runtime batch scenario prompt \
+     generate kv_elements_per_token weight_bytes_total ridge_flop_per_byte ridge_low ridge_high oi_g_steps part forward_passes \
+     flops weight_bytes kv_bytes state_bytes bytes oi regime_decided roof seconds gflop_per_s gflop_per_s_low gflop_per_s_high \
+     tokens_per_s tokens_per_s_low tokens_per_s_high bound regime above_roof reach_log2 headroom_log2 region_area phi phi_log2 \
+     phi_paper speedup speedup_low speedup_high";
+
 fn columns<'r>() -> Vec<Column<Row<'r>>> {
     let attention = |r: &Row| match r.case.attention {
         AttentionKind::Latent => Cell::phrase(r.case.attention.name(), format!("MLA, {}", r.case.runtime)),
         other => Cell::text(other.name()),
     };
-    vec![
-        column("study", "", |r: &Row| Cell::text(r.study.study)),
-        column("engine", "", |r: &Row| Cell::text(r.study.engine.name())),
-        column("model", "model", |r: &Row| Cell::text(&r.case.model)),
-        column("layers", "layers", |r: &Row| Cell::plain(r.case.layers)),
-        column("params_total", "10^6 parameters", |r: &Row| Cell::amount(r.case.params_total, 1e6)),
+    let own = [
         column("attention", "attention", attention),
-        column("profile", "profile", |r: &Row| Cell::text(&r.case.profile)),
-        column("device", "", |r: &Row| Cell::text(&r.case.device)),
-        column("weights", "weights", |r: &Row| Cell::text(&r.case.weights)),
-        column("kv", "", |r: &Row| Cell::text(&r.case.kv)),
-        column("runtime", "", |r: &Row| Cell::text(r.case.runtime.name())),
-        column("batch", "", |r: &Row| Cell::plain(r.case.batch)),
-        column("scenario", "scenario", |r: &Row| Cell::text(&r.case.scenario)),
-        column("prompt", "", |r: &Row| Cell::plain(r.case.prompt)),
-        column("generate", "", |r: &Row| Cell::plain(r.case.generate)),
-        column("kv_elements_per_token", "", |r: &Row| Cell::plain(r.case.kv_elements_per_token)),
-        column("weight_bytes_total", "MB", |r: &Row| Cell::amount(r.case.weight_bytes_total, 1e6)),
-        column("ridge_flop_per_byte", "ridge", |r: &Row| Cell::number(r.case.ridge_flop_per_byte)),
-        column("ridge_low", "", |r: &Row| Cell::number(r.case.ridge_interval[0])),
-        column("ridge_high", "", |r: &Row| Cell::number(r.case.ridge_interval[1])),
-        column("oi_g_steps", "G steps", |r: &Row| Cell::number(r.case.oi_g_steps)),
-        column("part", "part", |r: &Row| Cell::text(r.part.part.name())),
-        column("forward_passes", "", |r: &Row| Cell::plain(r.part.forward_passes)),
-        column("flops", "GFLOP", |r: &Row| Cell::amount(r.part.flops, 1e9)),
-        column("weight_bytes", "", |r: &Row| Cell::plain(r.part.weight_bytes)),
-        column("kv_bytes", "KV GB", |r: &Row| Cell::amount(r.part.kv_bytes, 1e9)),
-        column("state_bytes", "", |r: &Row| Cell::plain(r.part.state_bytes)),
-        column("bytes", "GB", |r: &Row| Cell::amount(r.part.bytes, 1e9)),
-        column("oi", "FLOP/B", |r: &Row| Cell::number(r.part.oi)),
         column("regime_decided", "regime", |r: &Row| Cell::text(regime(r.part))),
-        column("roof", "", |r: &Row| Cell::text(r.standing.roof.name())),
-        column("seconds", "", |r: &Row| Cell::number(r.standing.seconds)),
-        column("gflop_per_s", "GFLOP/s", |r: &Row| Cell::number(r.standing.gflop_per_s)),
-        column("gflop_per_s_low", "", |r: &Row| Cell::number(r.standing.gflop_per_s_interval[0])),
-        column("gflop_per_s_high", "", |r: &Row| Cell::number(r.standing.gflop_per_s_interval[1])),
-        column("tokens_per_s", "tokens/s", |r: &Row| Cell::number(r.standing.tokens_per_s)),
-        column("tokens_per_s_low", "", |r: &Row| Cell::number(r.standing.tokens_per_s_interval[0])),
-        column("tokens_per_s_high", "", |r: &Row| Cell::number(r.standing.tokens_per_s_interval[1])),
-        column("bound", "", |r: &Row| Cell::text(r.standing.bound.name())),
-        column("regime", "", |r: &Row| Cell::text(r.standing.potential.regime.regime())),
-        column("above_roof", "", |r: &Row| Cell::text(r.standing.potential.above_roof.to_string())),
-        column("reach_log2", "reach", |r: &Row| Cell::number(r.standing.potential.reach_log2)),
-        column("headroom_log2", "headroom", |r: &Row| Cell::number(r.standing.potential.headroom_log2)),
-        column("region_area", "area", |r: &Row| Cell::number(r.standing.potential.region_area)),
-        column("phi", "Φ", |r: &Row| Cell::number(r.standing.potential.phi)),
-        column("phi_log2", "Φ log2", |r: &Row| Cell::number(r.standing.potential.phi_log2)),
-        column("phi_paper", "Φ GFLOP/s", |r: &Row| Cell::number(r.standing.potential.phi_paper)),
-        column("speedup", "× first", |r: &Row| Cell::maybe(r.standing.speedup)),
-        column("speedup_low", "", |r: &Row| Cell::low(r.standing.speedup_interval)),
-        column("speedup_high", "", |r: &Row| Cell::high(r.standing.speedup_interval)),
-    ]
+    ];
+    record::columns(COLUMNS, own)
 }

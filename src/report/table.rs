@@ -101,14 +101,20 @@ impl Table {
 
     /// The columns of that `view` under their headings for people, all of one record in a row; columns without any value are
     /// left out. A `?` behind a name marks a column that is left out where the line is too short, the last one first.
-    pub fn view<R>(title: impl Into<String>, columns: &[Column<R>], view: &[&str], records: &[R]) -> Table {
+    pub fn view<'r, R: 'r>(
+        title: impl Into<String>,
+        columns: &[Column<R>],
+        view: &[&str],
+        records: impl IntoIterator<Item = &'r R>,
+    ) -> Table {
+        let records: Vec<&R> = records.into_iter().collect();
         let find = |name: &str| columns.iter().find(|column| column.name == name.trim_end_matches('?'));
         let chosen: Vec<&Column<R>> = view.iter().filter_map(|name| find(name)).collect();
         debug_assert_eq!(chosen.len(), view.len(), "a view names a column that is not there: {view:?}");
         let says = |column: &Column<R>| records.iter().any(|record| !(column.cell)(record).shown().is_empty());
         let (chosen, view): (Vec<_>, Vec<&str>) =
             chosen.into_iter().zip(view).filter(|(column, _)| says(column)).unzip();
-        let row = |record: &R| chosen.iter().map(|column| (column.cell)(record)).collect();
+        let row = |record: &&R| chosen.iter().map(|column| (column.cell)(record)).collect();
         Table {
             title: title.into(),
             columns: chosen.iter().map(|column| column.head.to_owned()).collect(),

@@ -4,7 +4,7 @@ use super::attention::{AttentionRates, Attentions, Heads};
 use super::ladder::{Interval, Ladders, Reading, measured};
 use super::task::{Kernel, Task};
 use super::{Bound, Note, NoteKind, Resource};
-use crate::model::{Pass, TensorType};
+use crate::model::Pass;
 use crate::profile::{DeviceKind, Profile, Unit};
 use crate::units::Seconds;
 use std::fmt;
@@ -129,7 +129,7 @@ impl<'a> Achieved<'a> {
         let by = By { from: from.id, up_to, counted: Resource::Compute };
         let computed = Timed::new(task.load.flops.0, rate, by);
         // Where type and tokens are those measured, the bytes are in the rate.
-        if task.stored == TensorType::from(matmul.dtype) && tokens >= matmul.ladder.first().at {
+        if task.stored == matmul.stored && tokens >= matmul.ladder.first().at {
             return computed;
         }
         // A smaller type than the stand-in takes less time in proportion, but the stand-in's arithmetic is not exceeded.

@@ -34,7 +34,7 @@ impl Achieved<'_> {
     fn matmul_notes(&self, stored: TensorType, tokens: f64, notes: &mut Vec<Note>) {
         let Some(matmul) = self.matmul.of_type(stored) else { return };
         let (name, ladder) = (matmul.dtype.name(), &matmul.ladder);
-        if stored != TensorType::from(matmul.dtype) {
+        if stored != matmul.stored {
             notes.push(Note::new(NoteKind::StandIn, format!(
                 "no matmul of {stored} was measured: matmul.{name} stands in for it, in proportion to the bytes, no faster than \
                  the GFLOP/s of {} and the GB/s of {}",

@@ -105,6 +105,8 @@ pub(super) struct Ladders<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Matmul<'a> {
     pub(super) dtype: Dtype,
+    /// How its weights are stored.
+    pub(super) stored: TensorType,
     /// FLOP/s over tokens.
     pub(super) ladder: Ladder<'a>,
     /// The fastest that weights were read on any rung, byte/s; `at` is its tokens.
@@ -175,5 +177,5 @@ fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
     let fastest = ladder.rungs.iter().max_by(|a, b| bytes(a)[1].total_cmp(&bytes(b)[1]))?;
     let reading = Rung::new(fastest.id, fastest.at, bytes(fastest), fastest.notes.clone());
     let computing = ladder.rungs.iter().max_by(|a, b| a.rate[1].total_cmp(&b.rate[1]))?.clone();
-    Some(Matmul { dtype, ladder, reading, computing })
+    Some(Matmul { dtype, stored: dtype.into(), ladder, reading, computing })
 }

@@ -158,19 +158,19 @@ impl<'r> Row<'r> {
         (knob.get)(&self.workload).map_or(Value::Empty, Value::Count)
     }
 
-    fn count(&self, of: fn(&Answer) -> u64) -> Value<'static> {
+    fn count(&self, of: impl Fn(&Answer) -> u64) -> Value<'static> {
         self.outcome.as_ref().map_or(Value::Empty, |answer| Value::Count(of(answer)))
     }
 
-    fn number(&self, of: fn(&Answer) -> f64) -> Value<'static> {
+    fn number(&self, of: impl Fn(&Answer) -> f64) -> Value<'static> {
         self.outcome.as_ref().map_or(Value::Empty, |answer| Value::Number(of(answer)))
     }
 
-    fn maybe(&self, of: fn(&Answer) -> Option<f64>) -> Value<'static> {
+    fn maybe(&self, of: impl Fn(&Answer) -> Option<f64>) -> Value<'static> {
         self.outcome.as_ref().ok().and_then(of).map_or(Value::Empty, Value::Number)
     }
 
-    fn text(&self, of: fn(&Answer) -> &'static str) -> Value<'static> {
+    fn text(&self, of: impl Fn(&Answer) -> &'static str) -> Value<'static> {
         self.outcome.as_ref().map_or(Value::Empty, |answer| Value::Text(of(answer)))
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Arena {
 
 /// The windows of a walk.
 struct Windows {
-    /// What the oracle says of each.
+    /// The checksum of each, by the oracle.
     checksums: Vec<u64>,
     /// The next one.
     at: usize,
@@ -69,7 +69,7 @@ impl Arena {
         self.x.as_slice().len()
     }
 
-    /// The share of huge pages that the system gave, where it tells.
+    /// The share of huge pages that the system gave, where it reports it.
     pub(super) fn huge_share(&self) -> Option<f64> {
         self.huge_share
     }
@@ -110,7 +110,7 @@ impl Arena {
         self.walks.get(&walk).is_some_and(|windows| windows.sum(walked.from, repetitions) == walked.sum)
     }
 
-    /// Whether each element that takes part of the output is what the oracle says of `op`.
+    /// Whether each element that takes part of the output is what the oracle gives for `op`.
     pub(super) fn verify_output(&self, op: Op, walk: Walk) -> bool {
         let [x, y, out] = [&self.x, &self.y, &self.out].map(|array| &array.as_slice()[..walk.len]);
         reference::stream_verified(op, x, y, out, FACTOR)
@@ -148,7 +148,7 @@ fn common_divisor(a: usize, b: usize) -> usize {
 #[cfg(target_os = "linux")]
 pub(super) fn huge_share(buffer: &Buffer) -> Option<f64> {
     let smaps = std::fs::read_to_string("/proc/self/smaps").ok()?;
-    let wanted = buffer.mapping();
+    let mapping = buffer.mapping();
     // The entry that holds the buffer; the kernel merges neighbouring mappings of like policy.
     let mut inside = false;
     let mut touched_kib = None;
@@ -156,7 +156,7 @@ pub(super) fn huge_share(buffer: &Buffer) -> Option<f64> {
         let mut words = line.split_whitespace();
         let first = words.next()?;
         if let Some(range) = address_range(first) {
-            inside = range.contains(&wanted.start);
+            inside = range.contains(&mapping.start);
         } else if inside && ["Rss:", "AnonHugePages:"].contains(&first) {
             let kib: f64 = words.next()?.parse().ok()?;
             match (first, touched_kib) {

@@ -1,24 +1,20 @@
-//! PreparedAttention jobs: one query token, or a whole prompt, over a key/value cache that lives in memory.
+//! Attention jobs: one query token, or a whole prompt, over a key/value cache that lives in memory.
 //!
-//! A copy of the cache stands for a layer: every repetition reads the next one, so that it comes from memory each time. Work
-//! is cut by key/value head and by parts of the context (decode) or of the prompt (prefill).
+//! A copy of the cache stands for a layer. Work is cut by key/value head and by parts of the context (decode) or of the prompt (prefill).
 
 use super::arena::huge_share;
 use super::team::SpinBarrier;
+use super::team_job::{TeamJob, extent};
 use super::work_queue::WorkQueue;
-use super::{Cpu, Seen, WorkerState, clock_around, clock_hz, foreign, rejected, skipped, unsupported};
-use crate::device::{Refusal, Timing};
-use crate::job::Job;
-use crate::profile::Variant;
-use crate::units::four_digits;
-use crate::units::{Bytes, Flops};
+use super::{Cpu, skipped, unsupported};
+use crate::device::Refusal;
+use crate::profile::Attention;
 use crate::work::Work;
 use roofprobe_kernels::Op;
 use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial};
 use roofprobe_kernels::reference::{Random, attention as oracle, matmul::tokens};
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Items for each thread, so that the last ones end nearly together.
@@ -40,14 +36,11 @@ pub(super) struct Pool {
     tokens: usize,
     /// By key/value head, each written by the thread that has the head's share of the work.
     heads: Vec<Cache>,
-    /// Repetitions so far: the next one reads the next cache, also in another pass or job.
-    used: AtomicUsize,
     huge_share: Option<f64>,
 }
 
 /// One attention job made ready.
 pub(super) struct PreparedAttention {
-    job: Job,
     kernel: AttentionKernel,
     head: Head,
     /// Tokens whose queries attend: 1 for decode.
@@ -87,46 +80,9 @@ impl Cache {
 }
 
 impl Cpu {
-    pub(super) fn time_attention(&mut self, job: &Job, repetitions: u64) -> Result<Timing, Refusal> {
-        let attention = self.attention(job)?;
-        let first = self.verified.insert(job.clone());
-        if first {
-            attention.spoil();
-        }
-        let from = attention.pool.used.fetch_add(repetitions as usize, Ordering::Relaxed);
-        let shared = Arc::clone(&attention);
-        let size = self.team.size();
-        let run = move |worker: &mut WorkerState, before: Option<f64>, barrier: &SpinBarrier| {
-            for repetition in 0..repetitions {
-                shared.attend(worker.index(), size, from.wrapping_add(repetition as usize), barrier);
-            }
-            before
-        };
-        let conclude = |_: &mut WorkerState, before| Seen { clock_hz: clock_around(before), right: true };
-        let spans = self.timed(size, |_| clock_hz(), run, conclude)?;
-        if first && !attention.verified(from.wrapping_add(repetitions as usize - 1)) {
-            return Err(rejected(job));
-        }
-        let pass = spans.pass(repetitions, attention.work() * repetitions as f64).ok_or_else(|| rejected(job))?;
-        Ok(Timing { huge_share: attention.pool.huge_share.map(four_digits), ..pass })
-    }
-
-    fn attention(&mut self, job: &Job) -> Result<Arc<PreparedAttention>, Refusal> {
-        if let Some(attention) = self.attention.as_ref().filter(|attention| attention.job == *job) {
-            return Ok(Arc::clone(attention));
-        }
-        // Weights, and keys and values, are large: one of them at a time.
-        (self.attention, self.product, self.weights) = (None, None, None);
-        let Variant::Attention(variant) = &job.variant else { return Err(foreign(job)) };
-        let isa = variant.isa;
-        if self.active(variant.threads)? != self.team.size() {
-            return Err(skipped("attention takes the whole team"));
-        }
-        let kernel = AttentionKernel::find(isa).ok_or_else(|| unsupported(isa))?;
-        let extent = |value: u64, name: &str| {
-            let value = usize::try_from(value).ok().filter(|&value| value > 0);
-            value.ok_or_else(|| skipped(&format!("the job names no {name}")))
-        };
+    /// The job made ready: its keys and values may be those of the job before.
+    pub(super) fn prepare_attention(&mut self, variant: &Attention) -> Result<PreparedAttention, Refusal> {
+        let kernel = AttentionKernel::find(variant.isa).ok_or_else(|| unsupported(variant.isa))?;
         let (heads, kv_heads) = (extent(variant.heads, "heads")?, extent(variant.kv_heads, "kv_heads")?);
         let head = Head {
             head_dim: extent(variant.head_dim, "head_dim")?,
@@ -138,12 +94,8 @@ impl Cpu {
         }
         let queries = extent(variant.m, "m")?;
         let copies = variant.copies.max(1) as usize;
-        let pages = variant.pages;
-        let pool = self.pool(head, kv_heads, copies, pages)?;
-        let attention =
-            Arc::new(PreparedAttention::new(job.clone(), kernel, head, queries, pool, copies, self.team.size()));
-        self.attention = Some(Arc::clone(&attention));
-        Ok(attention)
+        let pool = self.pool(head, kv_heads, copies, variant.pages)?;
+        Ok(PreparedAttention::new(kernel, head, queries, pool, copies, self.team.size()))
     }
 
     /// A pool for so many caches; the last one if it will do.
@@ -152,32 +104,29 @@ impl Cpu {
         let fits = |pool: &Pool| {
             (pool.head_dim, pool.pages, pool.heads.len()) == (head.head_dim, pages, kv_heads) && pool.tokens >= tokens
         };
-        if let Some(pool) = self.pool.take().filter(|pool| fits(pool)) {
-            self.pool = Some(Arc::clone(&pool));
-            return Ok(pool);
-        }
-        let whole = Head { context: tokens, ..head };
+        self.operands(fits, |cpu| cpu.make_pool(Head { context: tokens, ..head }, kv_heads, pages))
+    }
+
+    /// Keys and values of as many tokens as the context of `head`.
+    fn make_pool(&self, head: Head, kv_heads: usize, pages: Pages) -> Result<Pool, Refusal> {
         let size = self.team.size();
         let made = self.all(move |worker, _| {
             worker.clear_chases();
             let own = kv_heads * worker.index() / size..kv_heads * (worker.index() + 1) / size;
-            own.map(|kv| Cache::new(&whole, pages, kv as u64)).collect::<std::io::Result<Vec<Cache>>>()
+            own.map(|kv| Cache::new(&head, pages, kv as u64)).collect::<std::io::Result<Vec<Cache>>>()
         })?;
         let mut heads = Vec::with_capacity(kv_heads);
         for own in made {
             heads.extend(own.map_err(|e| skipped(&format!("keys and values could not be allocated: {e}")))?);
         }
         let huge_share = heads.first().and_then(|cache| huge_share(&cache.keys));
-        let pool =
-            Arc::new(Pool { head_dim: head.head_dim, pages, tokens, heads, used: AtomicUsize::new(0), huge_share });
-        self.pool = Some(Arc::clone(&pool));
-        Ok(pool)
+        let Head { head_dim, context: tokens, .. } = head;
+        Ok(Pool { head_dim, pages, tokens, heads, huge_share })
     }
 }
 
 impl PreparedAttention {
     fn new(
-        job: Job,
         kernel: AttentionKernel,
         head: Head,
         queries: usize,
@@ -188,8 +137,8 @@ impl PreparedAttention {
         let kv_heads = pool.heads.len();
         let decode = queries == 1;
         let (tokens_in_all, part) = if decode {
-            let wanted = (ITEMS_PER_THREAD * threads).div_ceil(kv_heads.max(1));
-            let part = head.context.div_ceil(wanted).max(PART_TOKENS_MIN);
+            let parts = (ITEMS_PER_THREAD * threads).div_ceil(kv_heads.max(1));
+            let part = head.context.div_ceil(parts).max(PART_TOKENS_MIN);
             (head.context, part.next_multiple_of(KEY_BLOCK))
         } else {
             (queries, PROMPT_PART_TOKENS)
@@ -204,7 +153,6 @@ impl PreparedAttention {
             Mutex::new(vec![f32::NAN; head.query_elements(tokens)])
         };
         PreparedAttention {
-            job,
             kernel,
             head,
             queries,
@@ -215,34 +163,6 @@ impl PreparedAttention {
             parts,
             pool,
             copies,
-        }
-    }
-
-    /// What one repetition does: the arithmetic of the visible pairs, and the bytes of the cache.
-    fn work(&self) -> Work {
-        let cost = Op::Attention.cost(self.head.shape(self.queries));
-        let heads = self.asked.len() as f64;
-        Work { flops: Flops(cost.flops as f64 * heads), bytes: Bytes(cost.cache_read as f64 * 2.0 * heads) }
-    }
-
-    /// One repetition, by one of `size` threads.
-    fn attend(&self, index: usize, size: usize, repetition: usize, barrier: &SpinBarrier) {
-        if index == 0 {
-            self.queue.reset();
-        }
-        barrier.wait();
-        while let Some(item) = self.queue.claim(index) {
-            self.attend_item(item, repetition);
-        }
-        barrier.wait();
-        if self.queries == 1 {
-            for kv in (index..self.asked.len()).step_by(size) {
-                let partials: Vec<_> =
-                    (0..self.parts.len()).map(|part| locked(&self.partials[kv * self.parts.len() + part])).collect();
-                let parts: Vec<&Partial> = partials.iter().map(|partial| &**partial).collect();
-                Partial::merge(&parts, &mut locked(&self.answers[kv]));
-            }
-            barrier.wait();
         }
     }
 
@@ -275,13 +195,44 @@ impl PreparedAttention {
         let head = Head { context: before + part.end, ..self.head };
         (head, &self.asked[kv][self.head.query_elements(part.start)..self.head.query_elements(part.end)])
     }
+}
+
+impl TeamJob for PreparedAttention {
+    fn huge_share(&self) -> Option<f64> {
+        self.pool.huge_share
+    }
+
+    /// The arithmetic of the visible pairs, and the bytes of the cache.
+    fn work(&self) -> Work {
+        Work::of_attention(Op::Attention.cost(self.head.shape(self.queries))) * self.asked.len() as f64
+    }
 
     fn spoil(&self) {
         self.answers.iter().for_each(|answer| locked(answer).fill(f32::NAN));
     }
 
-    /// Whether every element was written by the repetition, and those of the first and the last head are what the oracle
-    /// says (of a prompt: its first part, where the mask cuts most, and its last one, which sees the most).
+    fn repeat(&self, index: usize, size: usize, repetition: usize, barrier: &SpinBarrier) {
+        if index == 0 {
+            self.queue.reset();
+        }
+        barrier.wait();
+        while let Some(item) = self.queue.claim(index) {
+            self.attend_item(item, repetition);
+        }
+        barrier.wait();
+        if self.queries == 1 {
+            for kv in (index..self.asked.len()).step_by(size) {
+                let partials: Vec<_> =
+                    (0..self.parts.len()).map(|part| locked(&self.partials[kv * self.parts.len() + part])).collect();
+                let parts: Vec<&Partial> = partials.iter().map(|partial| &**partial).collect();
+                Partial::merge(&parts, &mut locked(&self.answers[kv]));
+            }
+            barrier.wait();
+        }
+    }
+
+    /// The sample is the first and the last head; of a prompt its first part, where the mask cuts most, and its last one,
+    /// which sees the most.
     fn verified(&self, repetition: usize) -> bool {
         let heads = self.asked.len();
         let agrees = |kv: usize, part: usize| {

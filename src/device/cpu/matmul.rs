@@ -1,29 +1,27 @@
 //! Matmul jobs: weights that live in memory, shared by the team; activations quantised inside the timing, as engines do.
 //!
-//! Every repetition multiplies all tokens with one copy of the weights, and the next repetition takes the next copy, so that
-//! the weights come from memory each time. Threads own the strips they touched first and help each other out.
+//! Every repetition multiplies all tokens with one copy of the weights. Threads own the strips they touched first and help each other out.
 
 use super::team::SpinBarrier;
+use super::team_job::{TeamJob, extent};
 use super::work_queue::WorkQueue;
-use super::{Cpu, Seen, WorkerState, clock_around, clock_hz, foreign, rejected, skipped, unsupported};
-use crate::device::{Refusal, Timing};
+use super::{Cpu, skipped, unsupported};
+use crate::device::Refusal;
 use crate::job::Job;
-use crate::profile::{Machine, Matmul, Variant};
-use crate::units::{Bytes, Flops, four_digits};
+use crate::profile::{Machine, Matmul};
 use crate::work::Work;
-use roofprobe_kernels::Op;
 use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, SPOILT, Tile, Tokens};
 use roofprobe_kernels::reference::{Random, matmul as oracle};
+use roofprobe_kernels::{Op, Shape};
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Rows of a tile of C with plain weights: its tokens and half a second-level cache of weights go together.
 const PLAIN_TILE_ROWS: usize = 192;
 /// The same where all weights lie near: smaller tiles end more nearly together.
 const SMALL_TILE_ROWS: usize = 128;
-/// SharedWeights that lie near.
+/// Weights that lie near.
 const SMALL_WEIGHTS_BYTES: usize = 4 << 20;
 /// Rows of a tile with quantised weights: enough parts for all threads to quantise, and each part a cache's worth.
 const QUANTISED_TILE_ROWS: usize = 32;
@@ -35,9 +33,9 @@ const TILES_PER_THREAD: usize = 8;
 const MANY_TOKENS: usize = 16;
 /// Columns of a tile at most: beyond that nothing is saved by larger ones.
 const TILE_COLUMNS_MAX: usize = 1024;
-/// SharedWeights that are made up by each thread; the rest of its share repeats them at other addresses.
+/// Weights that are made up by each thread; the rest of its share repeats them at other addresses.
 const MADE_UP_BYTES: usize = 4 << 20;
-/// Assumed where the topology tells no second-level cache.
+/// Assumed where the topology names no second-level cache.
 const L2_BYTES_ASSUMED: u64 = 512 << 10;
 /// Elements of C per tile that are held against the oracle; all of them must have been written.
 const CHECKED_PER_TILE: u64 = 8;
@@ -50,8 +48,6 @@ pub(super) struct SharedWeights {
     k: usize,
     copies: usize,
     shares: Vec<Share>,
-    /// Repetitions so far: the next one takes the next copy, also in another pass or job.
-    used: AtomicUsize,
     huge_share: Option<f64>,
 }
 
@@ -68,14 +64,13 @@ struct Share {
 
 /// One job: tokens, C, and who does what.
 pub(super) struct PreparedMatmul {
-    job: Job,
     kernel: MatmulKernel,
     weights: Arc<SharedWeights>,
     /// Rows of the weights, which are columns of C.
     columns: usize,
     k: usize,
     tokens: Vec<f32>,
-    /// The tokens of each row of tiles, as the kernel wants them.
+    /// The tokens of each row of tiles, as the kernel reads them.
     parts: Vec<RwLock<Buffer>>,
     output: Output,
     queue: WorkQueue,
@@ -83,66 +78,20 @@ pub(super) struct PreparedMatmul {
 }
 
 impl Cpu {
-    pub(super) fn time_matmul(&mut self, job: &Job, repetitions: u64) -> Result<Timing, Refusal> {
-        let product = self.product(job)?;
-        // Looked at once per variant and allocation, and spoilt before, so that nothing stale can pass.
-        let first = self.verified.insert(job.clone());
-        if first {
-            product.each_tile(|tile, _, _| tile.spoil());
-        }
-        let from = product.weights.used.fetch_add(repetitions as usize, Ordering::Relaxed);
-        let shared = Arc::clone(&product);
-        let size = self.team.size();
-        let run = move |worker: &mut WorkerState, before: Option<f64>, barrier: &SpinBarrier| {
-            for repetition in 0..repetitions {
-                shared.multiply(worker.index(), size, from.wrapping_add(repetition as usize), barrier);
-            }
-            before
-        };
-        let conclude = |_: &mut WorkerState, before| Seen { clock_hz: clock_around(before), right: true };
-        let spans = self.timed(size, |_| clock_hz(), run, conclude)?;
-        if first && !product.verified() {
-            return Err(rejected(job));
-        }
-        let pass = spans.pass(repetitions, product.work() * repetitions as f64).ok_or_else(|| rejected(job))?;
-        Ok(Timing { huge_share: product.weights.huge_share.map(four_digits), ..pass })
-    }
-
     /// The job made ready: its weights may be those of the job before.
-    fn product(&mut self, job: &Job) -> Result<Arc<PreparedMatmul>, Refusal> {
-        if let Some(product) = self.product.as_ref().filter(|product| product.job == *job) {
-            return Ok(Arc::clone(product));
-        }
-        let Variant::Matmul(Matmul { isa, threads, pages, m, n, k, copies }) = job.variant else {
-            return Err(foreign(job));
-        };
-        if self.active(threads)? != self.team.size() {
-            return Err(skipped("a matmul takes the whole team"));
-        }
+    pub(super) fn prepare_matmul(&mut self, job: &Job, variant: &Matmul) -> Result<PreparedMatmul, Refusal> {
+        let &Matmul { isa, pages, m, n, k, copies, .. } = variant;
         let kernel = MatmulKernel::find(job.dtype, isa).ok_or_else(|| unsupported(isa))?;
-        let extent = |value: u64, name: &str| {
-            let value = usize::try_from(value).ok().filter(|&value| value > 0);
-            value.ok_or_else(|| skipped(&format!("the job names no {name}")))
-        };
         let (m, n, k) = (extent(m, "m")?, extent(n, "n")?, extent(k, "k")?);
         let copies = copies.max(1) as usize;
-        // Weights, and keys and values, are large: one of them at a time.
-        (self.product, self.attention, self.pool) = (None, None, None);
         let fits = |w: &SharedWeights| {
             (w.kernel.weights(), w.kernel.isa(), w.pages, w.k) == (job.dtype, isa, pages, k)
                 && w.n >= n
                 && w.copies >= copies
         };
-        let weights = match self.weights.take().filter(|weights| fits(weights)) {
-            Some(weights) => weights,
-            None => Arc::new(self.make_weights(kernel, pages, [n, k], copies)?),
-        };
-        self.weights = Some(Arc::clone(&weights));
-        let threads = self.team.size();
-        let product = PreparedMatmul::new(job.clone(), weights, [m, n, k], threads, l2_bytes(&self.machine) / 2);
-        let product = Arc::new(product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))?);
-        self.product = Some(Arc::clone(&product));
-        Ok(product)
+        let weights = self.operands(fits, |cpu| cpu.make_weights(kernel, pages, [n, k], copies))?;
+        let product = PreparedMatmul::new(weights, [m, n, k], self.team.size(), l2_bytes(&self.machine) / 2);
+        product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))
     }
 
     fn make_weights(
@@ -165,7 +114,7 @@ impl Cpu {
             .collect::<std::io::Result<_>>()
             .map_err(|e| skipped(&format!("weights of {n} × {k} {} could not be allocated: {e}", kernel.weights())))?;
         let huge_share = shares.iter().filter_map(|share| share.huge_share).reduce(f64::min);
-        Ok(SharedWeights { kernel, pages, n, k, copies, shares, used: AtomicUsize::new(0), huge_share })
+        Ok(SharedWeights { kernel, pages, n, k, copies, shares, huge_share })
     }
 }
 
@@ -216,7 +165,6 @@ impl SharedWeights {
 
 impl PreparedMatmul {
     fn new(
-        job: Job,
         weights: Arc<SharedWeights>,
         [m, n, k]: [usize; 3],
         threads: usize,
@@ -240,7 +188,6 @@ impl PreparedMatmul {
         let parts = (0..grid.down()).map(part).collect::<std::io::Result<_>>()?;
         let queue = WorkQueue::new(grid.down() * grid.across(), threads);
         Ok(PreparedMatmul {
-            job,
             kernel,
             weights,
             columns: n,
@@ -251,46 +198,6 @@ impl PreparedMatmul {
             queue,
             block_bytes,
         })
-    }
-
-    /// What one repetition does: the arithmetic, and the bytes of the weights as they are stored.
-    fn work(&self) -> Work {
-        let grid = self.output.grid();
-
-        let cost =
-            Op::Matmul.cost(roofprobe_kernels::Shape::matmul(grid.rows as u64, self.columns as u64, self.k as u64));
-        let bits = self.kernel.weights().bits_per_element();
-        Work { flops: Flops(cost.flops as f64), bytes: Bytes(cost.weights_read as f64 * bits / 8.0) }
-    }
-
-    /// One repetition, by one of `size` threads.
-    fn multiply(&self, index: usize, size: usize, repetition: usize, barrier: &SpinBarrier) {
-        let grid = self.output.grid();
-        if self.kernel.quantises() {
-            for part in (index..grid.down()).step_by(size) {
-                let rows = grid.rows_of(part);
-                let bytes = self.kernel.token_bytes(rows.len(), self.k);
-                let mut buffer = self.parts[part].write().unwrap_or_else(PoisonError::into_inner);
-                let tokens = &self.tokens[rows.start * self.k..rows.end * self.k];
-                self.kernel.quantise(tokens, self.k, &mut buffer.as_mut_bytes()[..bytes]);
-            }
-        }
-        if index == 0 {
-            self.queue.reset();
-        }
-        barrier.wait();
-        while let Some(item) = self.queue.claim(index) {
-            // Tiles of the same weights follow one another.
-            let (j, i) = (item / grid.down(), item % grid.down());
-            let Some(mut tile) = self.output.tile(i, j) else { continue };
-            let part = self.parts[i].read().unwrap_or_else(PoisonError::into_inner);
-            let rows = grid.rows_of(i).len();
-            let tokens = Tokens { bytes: &part.as_bytes()[..self.kernel.token_bytes(rows, self.k)], rows };
-            self.with_strips(grid.columns_of(j), repetition, |strips, columns| {
-                self.kernel.multiply(self.k, strips, tokens, &mut tile.part(columns), self.block_bytes);
-            });
-        }
-        barrier.wait();
     }
 
     /// Calls `multiply` with the strips of the columns: once, or once for each share that has some of them.
@@ -319,9 +226,52 @@ impl PreparedMatmul {
             }
         }
     }
+}
 
-    /// Whether every element was written, and a sample of each tile is what the oracle says.
-    fn verified(&self) -> bool {
+impl TeamJob for PreparedMatmul {
+    fn huge_share(&self) -> Option<f64> {
+        self.weights.huge_share
+    }
+
+    fn work(&self) -> Work {
+        let shape = Shape::matmul(self.output.grid().rows as u64, self.columns as u64, self.k as u64);
+        Work::of_matmul(Op::Matmul.cost(shape), self.kernel.weights())
+    }
+
+    fn spoil(&self) {
+        self.each_tile(|tile, _, _| tile.spoil());
+    }
+
+    fn repeat(&self, index: usize, size: usize, repetition: usize, barrier: &SpinBarrier) {
+        let grid = self.output.grid();
+        if self.kernel.quantises() {
+            for part in (index..grid.down()).step_by(size) {
+                let rows = grid.rows_of(part);
+                let bytes = self.kernel.token_bytes(rows.len(), self.k);
+                let mut buffer = self.parts[part].write().unwrap_or_else(PoisonError::into_inner);
+                let tokens = &self.tokens[rows.start * self.k..rows.end * self.k];
+                self.kernel.quantise(tokens, self.k, &mut buffer.as_mut_bytes()[..bytes]);
+            }
+        }
+        if index == 0 {
+            self.queue.reset();
+        }
+        barrier.wait();
+        while let Some(item) = self.queue.claim(index) {
+            // Tiles of the same weights follow one another.
+            let (j, i) = (item / grid.down(), item % grid.down());
+            let Some(mut tile) = self.output.tile(i, j) else { continue };
+            let part = self.parts[i].read().unwrap_or_else(PoisonError::into_inner);
+            let rows = grid.rows_of(i).len();
+            let tokens = Tokens { bytes: &part.as_bytes()[..self.kernel.token_bytes(rows, self.k)], rows };
+            self.with_strips(grid.columns_of(j), repetition, |strips, columns| {
+                self.kernel.multiply(self.k, strips, tokens, &mut tile.part(columns), self.block_bytes);
+            });
+        }
+        barrier.wait();
+    }
+
+    fn verified(&self, _: usize) -> bool {
         let dtype = self.kernel.weights();
         let columns = self.columns;
         let mut random = Random::new(columns as u64);

@@ -1,15 +1,16 @@
 //! Memory jobs: streams over arrays, whole or through a moving window, and chases.
 
 use super::arena::Walk;
+use super::spans::{Seen, clock_around, timed};
 use super::team::SpinBarrier;
-use super::worker_state::{Cycle, Ready, WorkerState, clock_hz};
-use super::{Cpu, Seen, clock_around, foreign, rejected, skipped, unsupported};
+use super::worker_state::{Ready, WorkerState, clock_hz};
+use super::{Cpu, foreign, rejected, skipped, unsupported};
 use crate::device::{Refusal, Timing};
 use crate::job::Job;
 use crate::profile::{Stream, Variant};
 use crate::units::four_digits;
 use crate::work::Work;
-use roofprobe_kernels::ops::chase::Chase;
+use roofprobe_kernels::ops::chase::{Chase, ChasePattern};
 use roofprobe_kernels::ops::stream::{ALIGNMENT, Stores, StreamKernel, Ways};
 use roofprobe_kernels::{Dtype, Op};
 
@@ -42,7 +43,7 @@ impl Cpu {
                 .map(|(arena, walked)| op != Op::Read || arena.verify_read(walk, repetitions, walked));
             Seen { clock_hz: clock_around(before), right: verified == Some(true) }
         };
-        let spans = self.timed(active, prepare, run, conclude)?;
+        let spans = timed(&self.team, active, prepare, run, conclude)?;
         let right = move |worker: &mut WorkerState, _: &SpinBarrier| {
             worker.index() >= active || worker.arena(pages).is_some_and(|arena| arena.verify_output(op, walk))
         };
@@ -59,20 +60,21 @@ impl Cpu {
         let active = self.active(chase.threads)?;
         let footprint = chase.footprint_bytes;
         let size = |bytes: u64| usize::try_from(bytes).map_err(|_| skipped("exceeds the address space"));
-        let cycle = Cycle {
+        let pattern = ChasePattern {
             bytes: size(footprint / active as u64)?,
             stride_bytes: chase.stride_bytes as usize,
             window_bytes: size(chase.window_bytes)?,
             pages: chase.pages,
         };
-        let ready = self.all(move |worker, _| (worker.index() < active).then(|| worker.prepare_chase(cycle)))?;
+        let ready = self.all(move |worker, _| (worker.index() < active).then(|| worker.prepare_chase(pattern)))?;
         let huge_share = self.made_ready(ready)?;
         let run = move |worker: &mut WorkerState, before, _: &SpinBarrier| {
-            worker.chase(cycle, repetitions);
+            worker.chase(pattern, repetitions);
             before
         };
         let conclude = move |worker: &mut WorkerState, before: Option<(u64, u64)>| {
-            let went = before.zip(worker.chase_rank(cycle)).map(|((from, lines), (to, _))| (to + lines - from) % lines);
+            let went =
+                before.zip(worker.chase_rank(pattern)).map(|((from, lines), (to, _))| (to + lines - from) % lines);
             let must = before.map(|(_, lines)| repetitions % lines);
             Seen { clock_hz: None, right: went.is_some() && went == must }
         };
@@ -80,11 +82,11 @@ impl Cpu {
         let prepare = move |worker: &mut WorkerState| {
             // What is beyond the caches must not find a part of itself there.
             if footprint <= last_cache {
-                worker.prime_chase(cycle);
+                worker.prime_chase(pattern);
             }
-            worker.chase_rank(cycle)
+            worker.chase_rank(pattern)
         };
-        let spans = self.timed(active, prepare, run, conclude)?;
+        let spans = timed(&self.team, active, prepare, run, conclude)?;
         let work = Work::of_kernel(Chase::cost(repetitions), Dtype::I8) * active as f64;
         let pass = spans.pass(repetitions, work).ok_or_else(|| rejected(job))?;
         Ok(Timing { huge_share: huge_share.map(four_digits), ..pass })

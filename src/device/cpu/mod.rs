@@ -11,7 +11,9 @@ mod memory;
 mod overhead;
 mod scaling;
 mod self_test;
+mod spans;
 mod team;
+mod team_job;
 mod topology;
 mod work_queue;
 mod worker_state;
@@ -27,20 +29,21 @@ use roofprobe_kernels::ops::chain::ChainKernel;
 use roofprobe_kernels::{Dtype, Isa, Op};
 use scaling::Scaling;
 pub(crate) use self_test::PASSED;
+use spans::{Seen, clock_around, timed};
+use std::any::Any;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
 use team::{SpinBarrier, Team};
+use team_job::TeamJob;
 pub(in crate::device) use topology::Taken;
 #[cfg(feature = "gpu")]
 pub(super) use worker_state::all_waited_s;
-use worker_state::{WorkerState, clock_hz, waited_s};
+use worker_state::{WorkerState, clock_hz};
 
 /// The host's processor.
 pub struct Cpu {
     machine: Machine,
     team: Team,
-    origin: Instant,
     taken_at_start: Taken,
     /// Stream variants whose output was verified since the last renewal.
     verified: HashSet<Job>,
@@ -48,34 +51,15 @@ pub struct Cpu {
     sentinel: Vec<f64>,
     /// Whether the first two cores are two; `None` where the team has only one, or the system calls them siblings.
     scaling: Option<Scaling>,
-    /// The weights of the last matmul, and the last matmul made ready.
-    weights: Option<Arc<matmul::SharedWeights>>,
-    product: Option<Arc<matmul::PreparedMatmul>>,
-    /// The keys and values of the last attention, and the last attention made ready.
-    pool: Option<Arc<attention::Pool>>,
-    attention: Option<Arc<attention::PreparedAttention>>,
+    /// The last job of the whole team made ready, and what it reads.
+    prepared: Option<(Job, Arc<dyn TeamJob>)>,
+    operands: Option<Arc<dyn Any + Send + Sync>>,
+    /// Repetitions of jobs of the whole team so far.
+    team_repetitions: usize,
 }
 
 /// Rounds of the sentinel chain: a few milliseconds on any recent core.
 const SENTINEL_ROUNDS: u64 = 1000;
-
-/// What one thread saw of one pass.
-struct Span {
-    start_s: f64,
-    end_s: f64,
-    /// How long it waited for its core meanwhile.
-    waited_s: f64,
-    seen: Seen,
-}
-
-/// What one thread saw after a pass.
-struct Seen {
-    clock_hz: Option<f64>,
-    right: bool,
-}
-
-/// A thread that waits for its core longer than this share of a pass shares it with somebody.
-const WAITED_SHARE_MAX: f64 = 0.02;
 
 impl Cpu {
     /// Reads the topology and starts the team: one pinned thread per allowed core within the quota, or `threads`.
@@ -90,14 +74,12 @@ impl Cpu {
         let mut cpu = Cpu {
             machine: topology.machine,
             team,
-            origin: Instant::now(),
             taken_at_start: Taken::now(),
             verified: HashSet::new(),
             sentinel: Vec::new(),
-            weights: None,
-            product: None,
-            pool: None,
-            attention: None,
+            prepared: None,
+            operands: None,
+            team_repetitions: 0,
             scaling: (topology.separate && topology.cores.len() > 1).then(Scaling::default),
         };
         cpu.watch_drift();
@@ -150,7 +132,7 @@ impl Cpu {
             clock_hz: clock_around(before),
             right: worker.verify_chain(kernel, repetitions),
         };
-        let spans = self.timed(threads, |_| clock_hz(), run, conclude)?;
+        let spans = timed(&self.team, threads, |_| clock_hz(), run, conclude)?;
         let work = Work::of_kernel(kernel.cost(repetitions), kernel.dtype()) * threads as f64;
         let reason =
             || Refusal::Rejected(format!("the {} chain on {} differs from the oracle", kernel.dtype(), kernel.isa()));
@@ -166,7 +148,7 @@ impl Cpu {
                 barrier.wait();
             }
         };
-        let spans = self.timed(self.team.size(), |_| (), run, |_, ()| Seen { clock_hz: None, right: true })?;
+        let spans = timed(&self.team, self.team.size(), |_| (), run, |_, ()| Seen { clock_hz: None, right: true })?;
         spans.pass(repetitions, Work::default()).ok_or_else(|| skipped("no thread answered"))
     }
 
@@ -178,45 +160,7 @@ impl Cpu {
         let seconds = overhead::seconds(&self.team, call, repetitions).map_err(|reason| skipped(&reason))?;
         // A thread that wakes always waits for its core a little; that is what is timed, and no disturbance.
         let disturbed = Taken::now().more_than(before);
-        let work = Work::default();
-        Ok(Timing {
-            seconds: Seconds(seconds),
-            repetitions,
-            work,
-            clock_hz: None,
-            huge_share: None,
-            disturbed,
-            note: None,
-        })
-    }
-
-    /// Times `run` on the first `active` threads at once, from the barrier to the end of the last one. What `prepare` gives
-    /// goes to `run`, and what that gives to `conclude`; neither of the outer two is timed.
-    fn timed<A, B>(
-        &self,
-        active: usize,
-        prepare: impl Fn(&mut WorkerState) -> A + Send + Sync + 'static,
-        run: impl Fn(&mut WorkerState, A, &SpinBarrier) -> B + Send + Sync + 'static,
-        conclude: impl Fn(&mut WorkerState, B) -> Seen + Send + Sync + 'static,
-    ) -> std::result::Result<Spans, Refusal> {
-        let origin = self.origin;
-        let before = Taken::now();
-        let spans = self.all(move |worker, barrier| {
-            if worker.index() >= active {
-                barrier.wait();
-                return None;
-            }
-            let prepared = prepare(worker);
-            let waited_before = waited_s();
-            barrier.wait();
-            let start_s = origin.elapsed().as_secs_f64();
-            let result = run(worker, prepared, barrier);
-            let end_s = origin.elapsed().as_secs_f64();
-            let waited_s = waited_s() - waited_before;
-            Some(Span { start_s, end_s, waited_s, seen: conclude(worker, result) })
-        })?;
-        let spans = spans.into_iter().flatten().collect();
-        Ok(Spans { spans, taken: Taken::now().more_than(before) })
+        Ok(Timing { seconds: Seconds(seconds), repetitions, disturbed, ..Timing::default() })
     }
 
     fn all<T: Send + 'static>(
@@ -251,8 +195,7 @@ impl Device for Cpu {
                 self.time_chain(kernel, threads, repetitions)
             }
             Op::Chase => self.time_chase(job, repetitions),
-            Op::Matmul => self.time_matmul(job, repetitions),
-            Op::Attention => self.time_attention(job, repetitions),
+            Op::Matmul | Op::Attention => self.time_team_job(job, repetitions),
             Op::Barrier => self.time_barrier(repetitions),
             Op::ForkJoin => self.time_call(Call::ForkJoin, repetitions),
             Op::Wakeup => self.time_call(Call::Wakeup, repetitions),
@@ -262,52 +205,16 @@ impl Device for Cpu {
 
     fn renew(&mut self) {
         self.verified.clear();
-        (self.weights, self.product, self.pool, self.attention) = (None, None, None, None);
+        (self.prepared, self.operands) = (None, None);
         // A dead team is reported by the next pass.
         let _ = self.all(|worker, _| worker.clear());
         self.watch_drift();
     }
 }
 
-/// The clock of a pass, from a reading before it and one taken now. Interruptions only ever make the clock look slower: the
-/// faster reading is the nearer one.
-fn clock_around(before: Option<f64>) -> Option<f64> {
-    before.zip(clock_hz()).map(|(before, after)| before.max(after))
-}
-
 /// The refusal of a job that is done in a way that its routine does not know.
 fn foreign(job: &Job) -> Refusal {
     Refusal::Unsupported(format!("{} on a CPU is not done as {}", job.op, job.variant.family()))
-}
-
-/// What all threads saw of one pass.
-struct Spans {
-    spans: Vec<Span>,
-    /// The hypervisor or the quota took CPU time meanwhile.
-    taken: bool,
-}
-
-impl Spans {
-    /// The pass; `None` when a thread's result was wrong.
-    fn pass(&self, repetitions: u64, work: Work) -> Option<Timing> {
-        let spans = &self.spans;
-        if spans.is_empty() || spans.iter().any(|span| !span.seen.right) {
-            return None;
-        }
-        let start = spans.iter().map(|s| s.start_s).fold(f64::INFINITY, f64::min);
-        let end = spans.iter().map(|s| s.end_s).fold(0.0, f64::max);
-        let waited = spans.iter().map(|s| s.waited_s).fold(0.0, f64::max);
-        let clocks: Option<Vec<f64>> = spans.iter().map(|s| s.seen.clock_hz).collect();
-        Some(Timing {
-            seconds: Seconds(end - start),
-            repetitions,
-            work,
-            clock_hz: clocks.map(|all| all.iter().sum::<f64>() / all.len() as f64),
-            huge_share: None,
-            disturbed: self.taken || waited > WAITED_SHARE_MAX * (end - start),
-            note: None,
-        })
-    }
 }
 
 fn unsupported(isa: Isa) -> Refusal {

@@ -62,7 +62,7 @@ fn tried(command: &mut Command, time_max: Duration) -> Result<(), String> {
     if said.trim() == PASSED { Ok(()) } else { Err("a process that tried it did not report success".to_owned()) }
 }
 
-/// It may have ended just now; then there is nobody to be told.
+/// Ends the process. It may have ended just now; then there is nothing to do.
 fn give_up(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();

@@ -138,7 +138,7 @@ impl SpinBarrier {
     /// Returns when all members have called it.
     ///
     /// # Panics
-    /// Silently, when another member has died: this one ends too, and whoever asked is told.
+    /// Silently, when another member has died: this one ends too, and [`Team::run`] reports it.
     pub(super) fn wait(&self) {
         let generation = self.generation.load(Ordering::Acquire);
         if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.size {

@@ -18,21 +18,8 @@ const CLOCK_ADDS: u64 = 400_000;
 pub(super) struct WorkerState {
     index: usize,
     arenas: HashMap<Pages, Arena>,
-    chases: HashMap<Cycle, (Chase, Option<f64>)>,
+    chases: HashMap<ChasePattern, (Chase, Option<f64>)>,
     chains: HashMap<(Op, Dtype, Isa), ChainState>,
-}
-
-/// A chase's memory and order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Cycle {
-    /// Bytes of the array.
-    pub(super) bytes: usize,
-    /// Bytes from one line to the next.
-    pub(super) stride_bytes: usize,
-    /// Bytes within which lines are visited before the next window.
-    pub(super) window_bytes: usize,
-    /// The pages asked for.
-    pub(super) pages: Pages,
 }
 
 /// Memory made ready.
@@ -40,7 +27,7 @@ pub(super) struct Cycle {
 pub(super) struct Ready {
     /// It was not there before.
     pub(super) fresh: bool,
-    /// The share on huge pages, where the system tells.
+    /// The share on huge pages, where the system reports it.
     pub(super) huge_share: Option<f64>,
 }
 
@@ -83,24 +70,22 @@ impl WorkerState {
     }
 
     /// Makes sure that this thread has such a chase.
-    pub(super) fn prepare_chase(&mut self, cycle: Cycle) -> Result<Ready, String> {
-        if let Some(&(_, huge_share)) = self.chases.get(&cycle) {
+    pub(super) fn prepare_chase(&mut self, pattern: ChasePattern) -> Result<Ready, String> {
+        if let Some(&(_, huge_share)) = self.chases.get(&pattern) {
             return Ok(Ready { fresh: false, huge_share });
         }
-        let Cycle { bytes, stride_bytes, window_bytes, pages } = cycle;
-        let pattern = ChasePattern { bytes, stride_bytes, window_bytes, pages };
         let chase = Chase::new(pattern, black_box(0xc4a5e + self.index as u64))
-            .map_err(|e| format!("a chase over {} KiB could not be laid out: {e}", bytes >> 10))?;
+            .map_err(|e| format!("a chase over {} KiB could not be laid out: {e}", pattern.bytes >> 10))?;
         let huge_share = huge_share(chase.buffer());
-        self.chases.insert(cycle, (chase, huge_share));
+        self.chases.insert(pattern, (chase, huge_share));
         Ok(Ready { fresh: true, huge_share })
     }
 
     /// Reads a chase's array from one end to the other, which brings it to its level quickly. A shared cache whose
     /// neighbours are busy would never hold an array of which each line is asked for only once in milliseconds, though
     /// it holds it well once the lines are there and asked for in quick succession.
-    pub(super) fn prime_chase(&self, cycle: Cycle) {
-        if let Some((chase, _)) = self.chases.get(&cycle) {
+    pub(super) fn prime_chase(&self, pattern: ChasePattern) {
+        if let Some((chase, _)) = self.chases.get(&pattern) {
             for _ in 0..2 {
                 black_box(chase.buffer().as_slice().iter().step_by(LINE_BYTES / 8).sum::<f64>());
             }
@@ -108,15 +93,15 @@ impl WorkerState {
     }
 
     /// Goes `steps` steps on.
-    pub(super) fn chase(&mut self, cycle: Cycle, steps: u64) {
-        if let Some((chase, _)) = self.chases.get_mut(&cycle) {
+    pub(super) fn chase(&mut self, pattern: ChasePattern, steps: u64) {
+        if let Some((chase, _)) = self.chases.get_mut(&pattern) {
             chase.run(steps);
         }
     }
 
     /// How far along its cycle a chase is, and the lines of the cycle.
-    pub(super) fn chase_rank(&self, cycle: Cycle) -> Option<(u64, u64)> {
-        self.chases.get(&cycle).map(|(chase, _)| (chase.rank(), chase.lines() as u64))
+    pub(super) fn chase_rank(&self, pattern: ChasePattern) -> Option<(u64, u64)> {
+        self.chases.get(&pattern).map(|(chase, _)| (chase.rank(), chase.lines() as u64))
     }
 
     /// Makes the operands of a chain ready, and what it must come to.
@@ -132,7 +117,7 @@ impl WorkerState {
         }
     }
 
-    /// Whether the last run of the chain came to what the oracle says.
+    /// Whether the last run of the chain came to what the oracle gives.
     pub(super) fn verify_chain(&self, kernel: ChainKernel, rounds: u64) -> bool {
         self.chains.get(&key(kernel)).is_some_and(|state| state.verified(rounds))
     }

@@ -55,12 +55,12 @@ impl Context {
         let step = STAGING_BYTES as usize;
         for (index, part) in data[..whole].chunks(step).enumerate() {
             self.scoped(|| self.queue.write_buffer(buffer, (index * step) as u64, part))?;
-            self.finish(self.queue.submit([]))?;
+            self.wait(Some(self.queue.submit([])))?;
         }
         if whole < data.len() {
             self.scoped(|| self.queue.write_buffer(buffer, whole as u64, &rest))?;
         }
-        self.finish(self.queue.submit([]))
+        self.wait(Some(self.queue.submit([])))
     }
 
     /// Writes `data` into a staging buffer.
@@ -75,22 +75,12 @@ impl Context {
 
     /// Copies the first `bytes` of one buffer to another, and waits for the end.
     pub(super) fn copy(&self, source: &wgpu::Buffer, target: &wgpu::Buffer, bytes: u64) -> GpuResult<()> {
-        let commands = self.scoped(|| {
-            let mut encoder = self.encoder();
-            encoder.copy_buffer_to_buffer(source, 0, target, 0, bytes);
-            encoder.finish()
-        })?;
-        self.submit(commands).map(|_| ())
+        self.submit(|encoder| encoder.copy_buffer_to_buffer(source, 0, target, 0, bytes)).map(drop)
     }
 
     /// Sets all of `buffer` to zeros.
     pub(super) fn clear(&self, buffer: &wgpu::Buffer) -> GpuResult<()> {
-        let commands = self.scoped(|| {
-            let mut encoder = self.encoder();
-            encoder.clear_buffer(buffer, 0, None);
-            encoder.finish()
-        })?;
-        self.submit(commands).map(|_| ())
+        self.submit(|encoder| encoder.clear_buffer(buffer, 0, None)).map(drop)
     }
 
     /// Passes `bytes` of `buffer`, from `offset` on, to `look`, part by part, each with its offset from the first.
@@ -106,12 +96,7 @@ impl Context {
         while done < bytes {
             let part = (bytes - done).min(STAGING_BYTES);
             let copied = part.next_multiple_of(4);
-            let commands = self.scoped(|| {
-                let mut encoder = self.encoder();
-                encoder.copy_buffer_to_buffer(buffer, offset + done, &staging, 0, copied);
-                encoder.finish()
-            })?;
-            self.submit(commands)?;
+            self.submit(|encoder| encoder.copy_buffer_to_buffer(buffer, offset + done, &staging, 0, copied))?;
             self.mapped(&staging, copied, |view| look(done, &view[..part as usize]))?;
             done += part;
         }

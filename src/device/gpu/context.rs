@@ -4,8 +4,9 @@
 //! of one job. A lost device, and work that does not end in time, are [`GpuError::Fatal`]: the process that holds it has to end.
 
 use super::hooks::Hooks;
-use super::pipeline::{Bindings, BufferSlice, Pipeline};
+use super::pipeline::Pipeline;
 use super::raw;
+use super::scopes;
 use super::shader::{self, Program};
 use super::timestamps::{self, ClockReadings, Timestamps};
 use crate::device::Refusal;
@@ -127,10 +128,6 @@ impl Context {
         most / grain * grain
     }
 
-    pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
-        self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
-    }
-
     /// The pipeline of `program`, built once.
     ///
     /// # Errors
@@ -156,42 +153,19 @@ impl Context {
         Ok(built)
     }
 
-    /// Binds one set of parameters for each of `slots`, and `buffers` in the order of the program's bindings.
-    ///
-    /// # Errors
-    /// Refused when the driver rejects it.
-    pub(super) fn bind<P: bytemuck::Pod>(
-        &self,
-        pipeline: &Pipeline,
-        slots: &[P],
-        buffers: &[BufferSlice],
-    ) -> GpuResult<Bindings> {
-        let align = self.limits.min_uniform_buffer_offset_alignment.max(16) as usize;
-        self.scoped(|| Bindings::new(&self.device, pipeline, slots, align, buffers))
-    }
-
     /// Submits one compute pass without timestamps, and waits for its end.
     pub(super) fn pass(&self, encode: impl FnOnce(&mut wgpu::ComputePass)) -> GpuResult<()> {
-        let commands = self.scoped(|| {
-            let mut encoder = self.encoder();
-            encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
-            encoder.finish()
-        })?;
-        self.submit(commands).map(|_| ())
+        self.submit(|encoder| encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default())))
+            .map(drop)
     }
 
     /// Times one submission of one compute pass.
     pub(super) fn time(&self, encode: impl FnOnce(&mut wgpu::ComputePass)) -> GpuResult<ClockReadings> {
-        let commands = self.scoped(|| {
-            let mut encoder = self.encoder();
+        let wall = self.submit(|encoder| {
             let timestamp_writes = self.timestamps.as_ref().map(Timestamps::writes);
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
-            encode(&mut pass);
-            drop(pass);
-            self.timestamps.iter().for_each(|timestamps| timestamps.resolve(&mut encoder));
-            encoder.finish()
+            encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes }));
+            self.timestamps.iter().for_each(|timestamps| timestamps.resolve(encoder));
         })?;
-        let wall = self.submit(commands)?;
         let timestamps = match &self.timestamps {
             Some(timestamps) => self.mapped(&timestamps.read, timestamps::BYTES, |view| timestamps.seconds(view))?,
             None => None,
@@ -199,18 +173,20 @@ impl Context {
         Ok(ClockReadings { wall, timestamps })
     }
 
-    /// Submits, and waits for the end. Returns the seconds it took.
-    pub(super) fn submit(&self, commands: wgpu::CommandBuffer) -> GpuResult<f64> {
+    /// Submits what `encode` encodes, and waits for the end. Returns the seconds from one to the other.
+    pub(super) fn submit(&self, encode: impl FnOnce(&mut wgpu::CommandEncoder)) -> GpuResult<f64> {
+        let commands = self.scoped(|| {
+            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            encode(&mut encoder);
+            encoder.finish()
+        })?;
         let begun = Instant::now();
         let index = self.scoped(|| self.queue.submit([commands]))?;
-        self.finish(index)?;
+        self.wait(Some(index))?;
         Ok(begun.elapsed().as_secs_f64())
     }
 
-    pub(super) fn finish(&self, index: wgpu::SubmissionIndex) -> GpuResult<()> {
-        self.wait(Some(index))
-    }
-
+    /// Waits for the end of a submission, or of all; gives up after the watchdog's time.
     pub(super) fn wait(&self, submission_index: Option<wgpu::SubmissionIndex>) -> GpuResult<()> {
         let timeout = self.hooks.watchdog.unwrap_or(WATCHDOG);
         let poll = wgpu::PollType::Wait { submission_index, timeout: Some(timeout) };
@@ -244,20 +220,14 @@ impl Context {
 
     /// Runs `call` within error scopes.
     pub(super) fn scoped<T>(&self, call: impl FnOnce() -> T) -> GpuResult<T> {
-        use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
         self.check_lost()?;
-        let [memory, internal, validation] =
-            [OutOfMemory, Internal, Validation].map(|filter| self.device.push_error_scope(filter));
-        let value = call();
-        let errors = [validation.pop(), internal.pop(), memory.pop()];
-        if let Some(error) = errors.into_iter().find_map(pollster::block_on) {
-            self.notice_loss()?;
-            return Err(match error {
-                wgpu::Error::OutOfMemory { .. } => out_of_memory(&error),
-                _ => refused(&error.to_string()),
-            });
-        }
-        Ok(value)
+        let (value, error) = scopes::scoped(&self.device, call);
+        let Some(error) = error else { return Ok(value) };
+        self.notice_loss()?;
+        Err(match error {
+            wgpu::Error::OutOfMemory { .. } => out_of_memory(&error),
+            _ => refused(&error.to_string()),
+        })
     }
 }
 

@@ -15,6 +15,7 @@ mod pipeline;
 mod protocol;
 mod raw;
 mod routines;
+mod scopes;
 mod serve;
 mod shader;
 mod supervisor;

@@ -5,8 +5,6 @@ use super::adapter::Adapter;
 use crate::device::{Refusal, Timing};
 use crate::job::Job;
 use crate::profile::{CeilingId, GpuInfo, GpuProvenance, Variant, VariantKeys};
-use crate::units::{Bytes, Flops, Seconds};
-use crate::work::Work;
 use roofprobe_kernels::{Dtype, Op};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -51,11 +49,9 @@ pub(super) enum Answer {
     /// What was opened.
     Opened(Box<Opened>),
     /// How long the job took.
-    Timed(Timed),
-    /// The refusals of a job.
-    Unsupported(String),
-    Rejected(String),
-    Skipped(String),
+    Timed(Timing),
+    /// Why the job is refused.
+    Refused(Refusal),
     /// Neither the device nor the process is usable any more.
     Fatal(String),
     /// The request failed.
@@ -69,17 +65,6 @@ pub(super) enum Answer {
 pub(super) struct Opened {
     pub(super) gpu: GpuInfo,
     pub(super) provenance: GpuProvenance,
-}
-
-/// The fields of a [`Timing`] that a GPU fills.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Timed {
-    seconds: f64,
-    repetitions: u64,
-    flops: f64,
-    bytes: f64,
-    disturbed: bool,
-    note: Option<String>,
 }
 
 impl Task {
@@ -109,57 +94,6 @@ impl Task {
     }
 }
 
-impl From<Timing> for Timed {
-    fn from(pass: Timing) -> Timed {
-        Timed {
-            seconds: pass.seconds.0,
-            repetitions: pass.repetitions,
-            flops: pass.work.flops.0,
-            bytes: pass.work.bytes.0,
-            disturbed: pass.disturbed,
-            note: pass.note,
-        }
-    }
-}
-
-impl From<Timed> for Timing {
-    fn from(timed: Timed) -> Timing {
-        Timing {
-            seconds: Seconds(timed.seconds),
-            repetitions: timed.repetitions,
-            work: Work { flops: Flops(timed.flops), bytes: Bytes(timed.bytes) },
-            clock_hz: None,
-            huge_share: None,
-            disturbed: timed.disturbed,
-            note: timed.note,
-        }
-    }
-}
-
-impl Answer {
-    /// The refusal that an answer other than [`Answer::Timed`] stands for.
-    pub(super) fn into_refusal(self) -> Refusal {
-        match self {
-            Answer::Unsupported(reason) => Refusal::Unsupported(reason),
-            Answer::Rejected(reason) => Refusal::Rejected(reason),
-            Answer::Skipped(reason) | Answer::Failed(reason) => Refusal::Skipped(reason),
-            other => Refusal::Skipped(format!("the GPU's process answered {other:?}")),
-        }
-    }
-}
-
-impl From<Refusal> for Answer {
-    fn from(refusal: Refusal) -> Answer {
-        match refusal {
-            Refusal::Unsupported(reason) => Answer::Unsupported(reason),
-            Refusal::Rejected(reason) => Answer::Rejected(reason),
-            Refusal::Skipped(reason) | Refusal::OutOfMemory(reason) => Answer::Skipped(reason),
-            // Only a simulated device can be exhausted.
-            Refusal::Exhausted => Answer::Failed("the worker has nothing to replay".to_owned()),
-        }
-    }
-}
-
 /// The line for a message. It starts with a line break, because a driver may have left a line unfinished.
 ///
 /// # Errors
@@ -181,6 +115,8 @@ pub(super) fn read<T: DeserializeOwned>(line: &str) -> Option<Result<T, String>>
 mod tests {
     use super::*;
     use crate::profile::{AccessLayout, GpuStream, Launch, MemoryLevel};
+    use crate::units::{Bytes, Flops, Seconds};
+    use crate::work::Work;
 
     fn through<T: Serialize + DeserializeOwned>(message: &T) -> T {
         let line = line(message).unwrap();
@@ -203,16 +139,17 @@ mod tests {
         let request = Request::Time(Box::new(Task::new(&job, u64::MAX, 0.25)));
         let Request::Time(task) = through(&request) else { panic!("another request") };
         assert_eq!((task.job(), task.repetitions, task.limit), (Ok(job), u64::MAX, 0.25));
-        let timed = Timed {
-            seconds: 0.012,
+        let timed = Answer::Timed(Timing {
+            seconds: Seconds(0.012),
             repetitions: 7,
-            flops: 0.0,
-            bytes: 1e12,
+            work: Work { flops: Flops(0.0), bytes: Bytes(1e12) },
             disturbed: true,
             note: Some("a \"note\"\n".into()),
-        };
-        let Answer::Timed(back) = through(&Answer::Timed(timed.clone())) else { panic!("another answer") };
-        assert_eq!(Timed::from(Timing::from(back)), timed);
+            ..Timing::default()
+        });
+        assert_eq!(through(&timed), timed);
+        let refused = Answer::Refused(Refusal::OutOfMemory("too large".to_owned()));
+        assert_eq!(through(&refused), refused);
         for plain in [Request::List { backend: "gl".to_owned() }, Request::Renew] {
             assert_eq!(through(&plain), plain);
         }

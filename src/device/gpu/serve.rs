@@ -69,8 +69,8 @@ impl Service {
             Err(reason) => return Answer::Failed(reason),
         };
         match worker.time(&job, task.repetitions, task.limit) {
-            Ok(pass) => Answer::Timed(pass.into()),
-            Err(GpuError::Refused(refusal)) => refusal.into(),
+            Ok(pass) => Answer::Timed(pass),
+            Err(GpuError::Refused(refusal)) => Answer::Refused(refusal),
             Err(GpuError::Fatal(reason)) => Answer::Fatal(reason),
         }
     }

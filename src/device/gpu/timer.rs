@@ -1,6 +1,7 @@
 //! How the time of a routine is taken: in submissions of bounded length, by timestamps that are held against the host's clock.
 
 use super::context::{Context, GpuResult};
+use super::routines::Routine;
 use super::timestamps::ClockReadings;
 use std::time::Instant;
 
@@ -18,15 +19,6 @@ const CHECKED_FROM_S: f64 = 5e-3;
 const APART_MAX: u32 = 3;
 /// N repetitions less N/2 are about half of N. A difference beyond this share of it is noise.
 const DIFFERENCE_SHARE: std::ops::Range<f64> = 0.35..0.75;
-
-/// What is timed.
-#[derive(Clone, Copy)]
-pub(super) struct Repeatable<'a> {
-    /// Encodes the first number of repetitions, at most the second one in one dispatch.
-    pub(super) encode: &'a dyn Fn(&mut wgpu::ComputePass, u64, u32),
-    /// How many repetitions one dispatch can do at most.
-    pub(super) fold_max: u32,
-}
 
 /// Times one job, and keeps what earlier passes of it showed.
 #[derive(Clone, Debug, Default)]
@@ -51,33 +43,33 @@ pub(super) struct Elapsed {
     pub(super) disturbed: bool,
 }
 
-impl Elapsed {
-    /// What the host's clock shows of repetitions that began at `begun` and have just ended.
-    pub(super) fn on_host(begun: Instant, repetitions: u64) -> Elapsed {
-        let seconds = begun.elapsed().as_secs_f64();
-        Elapsed { seconds, repetitions, executed: repetitions, disturbed: false }
-    }
-}
-
 impl Timer {
-    /// Times `repetitions` of `what`, in submissions of bounded length; none is planned longer than `limit` of the usual.
+    /// Times `repetitions` of `routine`, in submissions of bounded length; none is planned longer than `limit` of the usual.
     pub(super) fn time(
         &mut self,
         context: &Context,
-        what: Repeatable,
+        routine: &mut dyn Routine,
         repetitions: u64,
         limit: f64,
     ) -> GpuResult<Elapsed> {
+        if routine.is_timed_by_host() {
+            let begun = Instant::now();
+            for _ in 0..repetitions {
+                routine.execute(context)?;
+            }
+            let seconds = begun.elapsed().as_secs_f64();
+            return Ok(Elapsed { seconds, repetitions, executed: repetitions, disturbed: false });
+        }
         let mut executed = 0;
         if self.each_s.is_none() {
             // The first dispatch may compile the shader, so its time means nothing.
             for _ in 0..2 {
-                let readings = context.time(|pass| (what.encode)(pass, 1, 1))?;
+                let readings = context.time(|pass| routine.encode(pass, 1, 1))?;
                 self.each_s = Some(readings.timestamps.unwrap_or(readings.wall));
                 executed += 1;
             }
         }
-        let whole = self.run(context, what, repetitions, limit)?;
+        let whole = self.run(context, routine, repetitions, limit)?;
         executed += repetitions;
         let apart = self.judge(whole, context.timestamp_period_ns().is_some());
         let timestamps = whole.timestamps.filter(|_| self.by_difference.is_none());
@@ -89,7 +81,7 @@ impl Timer {
             // What submitting and waiting cost is in both, and cancels.
             None => {
                 let half = repetitions / 2;
-                let part = self.run(context, what, half, limit)?;
+                let part = self.run(context, routine, half, limit)?;
                 executed += half;
                 let difference = whole.wall - part.wall;
                 match DIFFERENCE_SHARE.contains(&(difference / whole.wall)) {
@@ -118,14 +110,14 @@ impl Timer {
         apart
     }
 
-    fn run(&self, context: &Context, what: Repeatable, repetitions: u64, limit: f64) -> GpuResult<ClockReadings> {
+    fn run(&self, context: &Context, routine: &dyn Routine, repetitions: u64, limit: f64) -> GpuResult<ClockReadings> {
         let mut sum = ClockReadings { wall: 0.0, timestamps: Some(0.0) };
         let mut left = repetitions;
         while left > 0 {
             let each_s = self.each_s.unwrap_or(SUBMISSION_S).max(1e-12);
             let part = ((SUBMISSION_S * limit / each_s) as u64).clamp(1, left);
-            let fold = self.fold(what.fold_max, limit);
-            let readings = context.time(|pass| (what.encode)(pass, part, fold))?;
+            let fold = self.fold(routine.fold_max(), limit);
+            let readings = context.time(|pass| routine.encode(pass, part, fold))?;
             sum.wall += readings.wall;
             sum.timestamps = sum.timestamps.zip(readings.timestamps).map(|(a, b)| a + b);
             left -= part;

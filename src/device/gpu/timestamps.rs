@@ -1,5 +1,7 @@
 //! Timestamps around a compute pass.
 
+use super::scopes::scoped;
+
 /// Two timestamps of 8 bytes.
 pub(super) const BYTES: u64 = 16;
 
@@ -26,23 +28,19 @@ impl Timestamps {
     /// What timestamps need; `None` where the driver cannot make it. Then the wall clock has to do.
     pub(super) fn new(device: &wgpu::Device, queue: &wgpu::Queue) -> Option<Timestamps> {
         use wgpu::BufferUsages as Usage;
-        use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
-        let scopes = [OutOfMemory, Internal, Validation].map(|filter| device.push_error_scope(filter));
         let buffer = |usage| {
             let descriptor = wgpu::BufferDescriptor { label: None, size: BYTES, usage, mapped_at_creation: false };
             device.create_buffer(&descriptor)
         };
         let descriptor = wgpu::QuerySetDescriptor { label: None, ty: wgpu::QueryType::Timestamp, count: 2 };
-        let timestamps = Timestamps {
+        let make = || Timestamps {
             set: device.create_query_set(&descriptor),
             resolve: buffer(Usage::QUERY_RESOLVE | Usage::COPY_SRC),
             read: buffer(Usage::MAP_READ | Usage::COPY_DST),
             period_s: f64::from(queue.get_timestamp_period()) * 1e-9,
         };
-        let [memory, internal, validation] = scopes;
-        // All of them are left, whichever of them caught something.
-        let errors = [validation.pop(), internal.pop(), memory.pop()].map(pollster::block_on);
-        errors.iter().all(Option::is_none).then_some(timestamps)
+        let (timestamps, error) = scoped(device, make);
+        error.is_none().then_some(timestamps)
     }
 
     /// How a pass writes them.

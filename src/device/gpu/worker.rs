@@ -146,7 +146,7 @@ impl PreparedJob {
         }
         // Preparing and verifying are no part of the pass, so they are not watched.
         let watch = ContentionWatch::begin(software);
-        let elapsed = self.routine.time(context, &mut self.timer, repetitions, limit)?;
+        let elapsed = self.timer.time(context, &mut *self.routine, repetitions, limit)?;
         let disturbed = elapsed.disturbed || watch.disturbed(elapsed.seconds);
         if verifies && !self.routine.verify(context, elapsed.executed)? {
             return Err(Refusal::Rejected(format!("the result of {job} differs from the oracle")).into());
@@ -159,10 +159,9 @@ impl PreparedJob {
             seconds: Seconds(elapsed.seconds),
             repetitions: elapsed.repetitions,
             work,
-            clock_hz: None,
-            huge_share: None,
             disturbed,
             note,
+            ..Timing::default()
         })
     }
 }

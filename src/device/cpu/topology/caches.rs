@@ -1,4 +1,4 @@
-//! The cache levels, as sysfs tells them.
+//! The cache levels, from sysfs.
 
 use super::{cpu_path, listed, word};
 use crate::profile::Cache;

@@ -29,7 +29,7 @@ pub(super) fn memory_left() -> Option<u64> {
     let left_of = |folder: PathBuf| {
         let limit = number(folder.join("memory.max")).or_else(|| number(folder.join("memory.limit_in_bytes")))?;
         let used = number(folder.join("memory.current")).or_else(|| number(folder.join("memory.usage_in_bytes")))?;
-        // Cached files count as used, and are given up when memory is wanted.
+        // Cached files count as used, and are given up when memory is needed.
         let stat = std::fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
         let field = |name: &str| stat.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
         let cached = |kind: &str| field(&format!("total_{kind} ")).or_else(|| field(&format!("{kind} "))).unwrap_or(0);

@@ -41,7 +41,7 @@ pub(super) fn microarchitecture() -> Option<String> {
     None
 }
 
-/// `None`: cannot be told. `Some(None)`: bare metal. `Some(Some(name))`: virtualised.
+/// `None`: not reported. `Some(None)`: bare metal. `Some(Some(name))`: virtualised.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn hypervisor() -> Option<Option<String>> {
     let cpuid = raw_cpuid::CpuId::new();
@@ -56,7 +56,7 @@ pub(super) fn hypervisor() -> Option<Option<String>> {
     Some(Some(name.unwrap_or_else(|| "unknown".to_owned())))
 }
 
-/// Elsewhere a guest is told by the device tree or by Xen; where neither speaks, nothing is known.
+/// Elsewhere the device tree or Xen names the hypervisor. Where neither does, there is no answer.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn hypervisor() -> Option<Option<String>> {
     let files = ["/sys/hypervisor/type", "/sys/firmware/devicetree/base/hypervisor/compatible"];

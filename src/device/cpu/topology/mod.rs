@@ -1,6 +1,6 @@
 //! What this machine is: read from the operating system, nothing timed.
 //!
-//! Whatever cannot be told is absent, never guessed.
+//! What the system does not report is absent, never guessed.
 
 mod caches;
 mod control_groups;
@@ -82,8 +82,6 @@ fn environment(system: &sysinfo::System, allowed: &[CoreId], cores: &[CoreId], d
     let (emulated, emulator) = identity::emulation(&device.architecture, &device.model, hypervisor.as_ref(), &cpuinfo);
     let first = cores[0];
     Environment {
-        grade: None,
-        grade_reasons: Vec::new(),
         os: std::env::consts::OS.to_owned(),
         kernel: sysinfo::System::kernel_version().ok(),
         virtualised: hypervisor.as_ref().map(Option::is_some),
@@ -93,18 +91,15 @@ fn environment(system: &sysinfo::System, allowed: &[CoreId], cores: &[CoreId], d
         allowed_cpus: allowed.iter().map(|core| core.id as u32).collect(),
         threads: cores.len() as u32,
         smt: word(&cpu_path(first, "topology/thread_siblings_list")).map(|list| listed(&list)).filter(|&n| n > 0),
-        core_scaling: None,
         numa_nodes: numa_nodes(allowed),
         quota_cpus: control_groups::quota_cpus().map(four_digits),
         governor: word(&cpu_path(first, "cpufreq/scaling_governor")),
         huge_pages: bracketed(Path::new("/sys/kernel/mm/transparent_hugepage/enabled")),
         load_average: word(Path::new("/proc/loadavg")).and_then(|load| load.split(' ').next()?.parse().ok()),
         memory_available_bytes: available.max(1),
-        steal_percent: None,
-        throttled_periods: None,
-        drift_percent: None,
-        disturbed_samples: None,
         timer_ns: four_digits(timer_ns()),
+        // What only a measurement can find out.
+        ..Environment::default()
     }
 }
 

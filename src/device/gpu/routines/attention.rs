@@ -2,7 +2,7 @@
 //!
 //! A copy of the cache stands for a layer: every repetition reads the next one, so that no cache of the GPU holds it.
 
-use super::routine::{Dispatch, Routine, SharedBuffers, foreign};
+use super::routine::{Dispatch, Routine, SharedBuffers, foreign, skipped};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
@@ -10,7 +10,6 @@ use crate::device::gpu::pipeline::{BufferSlice, Pipeline};
 use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
 use crate::profile::{AccessLayout, Variant};
-use crate::units::{Bytes, Flops};
 use crate::work::Work;
 use roofprobe_kernels::Op;
 use roofprobe_kernels::ops::attention::Head;
@@ -64,39 +63,34 @@ struct Spec {
 
 impl Spec {
     fn of(job: &Job) -> Result<Spec, Refusal> {
-        let missing = |what: &str| Refusal::Skipped(format!("the job names no {what}"));
-        let extent = |value: u64, what: &str| {
-            Some(value).filter(|&n| n > 0 && u32::try_from(n).is_ok()).ok_or_else(|| missing(what))
-        };
-        let count = |value: u32, what: &str| Some(value).filter(|&n| n > 0).ok_or_else(|| missing(what));
         let Variant::GpuAttention(variant) = &job.variant else { return Err(foreign(job)) };
-        let (heads, kv_heads) = (extent(variant.heads, "heads")?, extent(variant.kv_heads, "kv_heads")?);
-        if !heads.is_multiple_of(kv_heads) {
-            let reason = format!("{heads} query heads do not share {kv_heads} key/value heads evenly");
-            return Err(Refusal::Skipped(reason));
-        }
+        let (heads, kv_heads) = (variant.heads, variant.kv_heads);
+        let group = heads.checked_div(kv_heads).filter(|group| group * kv_heads == heads);
+        let group = group
+            .ok_or_else(|| skipped(&format!("{heads} query heads do not share {kv_heads} key/value heads evenly")))?;
         if variant.m != 1 {
             return Err(Refusal::Unsupported("there is no shader for the attention of several tokens".to_owned()));
         }
         let spec = Spec {
             head: Head {
-                head_dim: extent(variant.head_dim, "head_dim")? as usize,
-                group: (heads / kv_heads) as usize,
-                context: extent(variant.context, "context")? as usize,
+                head_dim: variant.head_dim as usize,
+                group: group as usize,
+                context: variant.context as usize,
             },
             kv_heads,
             copies: u64::from(variant.copies.max(1)),
             layout: variant.layout,
             vector: variant.vector,
-            size: count(variant.workgroup_size, "workgroup size")?,
-            groups: count(variant.workgroups, "number of workgroups")?,
+            size: variant.workgroup_size,
+            groups: variant.workgroups,
         };
         let Spec { head, vector, size, layout, .. } = spec;
         let lanes = head.head_dim as u32 / vector.max(1);
         let whole = [64, 128, 256].contains(&head.head_dim)
             && [8, 16, 32].contains(&vector)
             && size.is_multiple_of(lanes)
-            && head.group <= 16
+            && (1..=16).contains(&head.group)
+            && (1..=u32::MAX as usize).contains(&head.context)
             && layout != AccessLayout::Blocked;
         if !whole {
             let Head { head_dim, group, .. } = head;
@@ -170,7 +164,7 @@ impl CacheBuffers {
         let most = context.binding_bytes();
         if layer > most {
             let reason = format!("{} MiB of keys exceed the adapter's limit of {} MiB", layer >> 20, most >> 20);
-            return Err(Refusal::Skipped(reason).into());
+            return Err(skipped(&reason).into());
         }
         let each = (most.min(CHUNK_BYTES_MAX) / layer).clamp(1, copies);
         let chunk_bytes = each * layer;
@@ -260,10 +254,6 @@ impl AttentionRoutine {
 }
 
 impl Routine for AttentionRoutine {
-    fn takes(job: &Job) -> bool {
-        job.op == Op::Attention
-    }
-
     fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
         Ok(Spec::of(job)?.programs())
     }
@@ -296,8 +286,7 @@ impl Routine for AttentionRoutine {
             let [asked, peaks, parts, out] = [&asked, &peaks, &parts, &out].map(BufferSlice::whole);
             let all = [asked, layer(keys), layer(values), peaks, parts, out];
             let dispatch = |(pipeline, groups): (&Pipeline, u32)| {
-                let bindings = context.bind(pipeline, &[params], &all)?;
-                Ok(Dispatch { pipeline: pipeline.clone(), bindings, groups: [groups, 1, 1] })
+                Dispatch::new(context, pipeline, &[params], &all, [groups, 1, 1])
             };
             pipelines.iter().zip(groups).map(dispatch).collect()
         };
@@ -310,9 +299,7 @@ impl Routine for AttentionRoutine {
     }
 
     fn work(&self) -> Work {
-        let cost = Op::Attention.cost(self.spec.head.shape(1));
-        let heads = self.spec.kv_heads as f64;
-        Work { flops: Flops(cost.flops as f64 * heads), bytes: Bytes(cost.cache_read as f64 * 2.0 * heads) }
+        Work::of_attention(Op::Attention.cost(self.spec.head.shape(1))) * self.spec.kv_heads as f64
     }
 
     fn encode(&self, pass: &mut wgpu::ComputePass, repetitions: u64, _: u32) {
@@ -344,5 +331,9 @@ impl Routine for AttentionRoutine {
                 answer.iter().zip(self.oracle(head)).all(|(&got, want)| (f64::from(got) - want).abs() <= TOLERANCE);
         }
         Ok(right)
+    }
+
+    fn verifies_every_pass(&self) -> bool {
+        false
     }
 }

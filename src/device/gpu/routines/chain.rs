@@ -1,13 +1,13 @@
 //! Multiply-accumulate chains in registers: the peaks of a GPU's arithmetic.
 
-use super::routine::{Dispatch, Routine, SharedBuffers, folded, foreign, named, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, folded, foreign, slots};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::BufferSlice;
 use crate::device::gpu::shader::{Access, Program, Shader, each_chain, shader};
 use crate::job::Job;
-use crate::profile::Variant;
+use crate::profile::{GpuChain, Variant};
 use crate::work::Work;
 use roofprobe_kernels::reference::gpu_chain::{CONSTANTS, GpuChains, LANES, Rounding};
 use roofprobe_kernels::{Dtype, Op, Shape};
@@ -49,24 +49,20 @@ struct Spec {
 
 impl Spec {
     fn of(job: &Job) -> Result<Spec, Refusal> {
-        let Variant::GpuChain(variant) = &job.variant else { return Err(foreign(job)) };
-        let spec = Spec {
-            dtype: job.dtype,
-            vector: variant.vector,
-            chains: named(variant.chains, "chains")?,
-            size: named(variant.workgroup_size, "workgroup size")?,
-            groups: named(variant.workgroups, "number of workgroups")?,
+        let Variant::GpuChain(GpuChain { workgroup_size: size, workgroups: groups, vector, chains }) = job.variant
+        else {
+            return Err(foreign(job));
         };
-        let possible: &[u32] = match job.dtype {
+        let dtype = job.dtype;
+        let possible: &[u32] = match dtype {
             Dtype::F32 | Dtype::F16 => &[1, 4],
             Dtype::I8 => &[1],
             other => return Err(Refusal::Unsupported(format!("WGSL has no {other} arithmetic"))),
         };
-        if !possible.contains(&spec.vector) || spec.chains > CHAINS_MAX {
-            let Spec { dtype, vector, chains, .. } = spec;
+        if !possible.contains(&vector) || !(1..=CHAINS_MAX).contains(&chains) {
             return Err(Refusal::Unsupported(format!("there is no {dtype} shader of {chains} chains of vec{vector}")));
         }
-        Ok(spec)
+        Ok(Spec { dtype, vector, chains, size, groups })
     }
 
     /// Invocations of all workgroups.
@@ -182,10 +178,6 @@ impl Chain {
 }
 
 impl Routine for Chain {
-    fn takes(job: &Job) -> bool {
-        matches!(job.variant, Variant::GpuChain(_))
-    }
-
     fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
         Ok(vec![Spec::of(job)?.program()])
     }
@@ -203,8 +195,8 @@ impl Routine for Chain {
         let constants = context.filled(bytemuck::cast_slice(&inputs.constants))?;
         let sums = context.buffer(spec.invocations() * 4)?;
         let slots = slots(FOLD_MAX, |rounds| ChainParams { rounds, rotation: ROTATION });
-        let bindings = context.bind(&pipeline, &slots, &[&starts, &constants, &sums].map(BufferSlice::whole))?;
-        let dispatch = Dispatch { pipeline, bindings, groups: [spec.groups, 1, 1] };
+        let buffers = [&starts, &constants, &sums].map(BufferSlice::whole);
+        let dispatch = Dispatch::new(context, &pipeline, &slots, &buffers, [spec.groups, 1, 1])?;
         Ok(Chain { spec, dispatch, sums, inputs, lawful: Vec::new(), rounds: Cell::default() })
     }
 
@@ -248,9 +240,5 @@ impl Routine for Chain {
             got.iter().zip((0..LANES).cycle()).all(|(&got, lane)| got == want[lane])
         });
         Ok(!self.lawful.is_empty())
-    }
-
-    fn verifies_every_pass(&self) -> bool {
-        true
     }
 }

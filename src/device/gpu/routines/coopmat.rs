@@ -1,13 +1,13 @@
 //! Chains of cooperative matrices: the peak of a GPU's matrix units.
 
-use super::routine::{Dispatch, Routine, SharedBuffers, foreign, named, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, foreign, slots};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::{BufferSlice, Pipeline};
 use crate::device::gpu::shader::{Access, Program, Shader, each_chain, shader};
 use crate::job::Job;
-use crate::profile::{Tile, Variant};
+use crate::profile::{MatrixChain, Tile, Variant};
 use crate::work::Work;
 use roofprobe_kernels::reference::gpu_tiles::GpuTiles;
 use roofprobe_kernels::{Dtype, Op, Shape};
@@ -49,14 +49,13 @@ struct Spec {
 
 impl Spec {
     fn of(job: &Job) -> Result<Spec, Refusal> {
-        let Variant::MatrixChain(variant) = &job.variant else { return Err(foreign(job)) };
-        let tile = variant.tile;
+        let Variant::MatrixChain(MatrixChain { tile, workgroup_size: size, workgroups: groups, chains }) = job.variant
+        else {
+            return Err(foreign(job));
+        };
         let side = [8, 16].into_iter().find(|&side| tile == Tile::cube(side));
         let side = side.ok_or_else(|| Refusal::Unsupported(format!("there is no shader for matrices of {tile}")))?;
-        let size = named(variant.workgroup_size, "workgroup size")?;
-        let groups = named(variant.workgroups, "number of workgroups")?;
-        let chains = named(variant.chains, "chains")?;
-        if job.dtype != Dtype::F16 || chains > CHAINS_MAX {
+        if job.dtype != Dtype::F16 || !(1..=CHAINS_MAX).contains(&chains) {
             return Err(Refusal::Unsupported(format!(
                 "there is no shader of {chains} chains of {} matrices",
                 job.dtype
@@ -124,8 +123,7 @@ impl Results {
         let counts = context.buffer(u64::from(groups) * 4)?;
         let slots = slots(FOLD_MAX, |rounds| CoopmatParams { rounds, subgroups });
         let buffers = [&operands[0], &operands[1], &sums, &counts].map(BufferSlice::whole);
-        let bindings = context.bind(pipeline, &slots, &buffers)?;
-        let dispatch = Dispatch { pipeline: pipeline.clone(), bindings, groups: [groups, 1, 1] };
+        let dispatch = Dispatch::new(context, pipeline, &slots, &buffers, [groups, 1, 1])?;
         Ok(Results { groups, subgroups, sums, counts, dispatch })
     }
 
@@ -200,10 +198,6 @@ fn scattered(at: u64, groups: u32) -> u32 {
 }
 
 impl Routine for Coopmat {
-    fn takes(job: &Job) -> bool {
-        matches!(job.variant, Variant::MatrixChain(_))
-    }
-
     fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
         Ok(vec![Spec::of(job)?.program()])
     }
@@ -270,10 +264,6 @@ impl Routine for Coopmat {
             }
         }
         Ok(true)
-    }
-
-    fn verifies_every_pass(&self) -> bool {
-        true
     }
 }
 

@@ -1,6 +1,6 @@
 //! The routines: one file for each family of jobs.
 //!
-//! To add one: write its shader and its file with one implementation of [`Routine`], and add its two lines here.
+//! To add one: write its shader and its file with one implementation of [`Routine`], and add its lines here.
 
 mod attention;
 mod chain;
@@ -19,20 +19,22 @@ use super::context::{Context, GpuResult};
 use super::shader::Program;
 use crate::device::Refusal;
 use crate::job::Job;
+use crate::profile::Variant;
+use roofprobe_kernels::Op;
+use roofprobe_kernels::ops::stream::OPS;
+use routine::skipped;
 pub(super) use routine::{Routine, SharedBuffers};
 
 /// One implementation of [`Routine`], as the worker calls it.
 pub(super) struct Entry {
-    takes: fn(&Job) -> bool,
     #[cfg(test)]
     pub(super) programs: fn(&Job) -> Result<Vec<Program>, Refusal>,
     pub(super) make_room: fn(&mut SharedBuffers, &Job),
     pub(super) new: fn(&mut Context, &mut SharedBuffers, &Job) -> GpuResult<Box<dyn Routine>>,
 }
 
-const fn entry<R: Routine + 'static>() -> Entry {
+fn entry<R: Routine + 'static>() -> Entry {
     Entry {
-        takes: R::takes,
         #[cfg(test)]
         programs: R::programs,
         make_room: R::make_room,
@@ -40,24 +42,24 @@ const fn entry<R: Routine + 'static>() -> Entry {
     }
 }
 
-/// Every routine. The first one that takes a job does it.
-const ROUTINES: &[Entry] = &[
-    entry::<workgroup::WorkgroupRead>(),
-    entry::<stream::Stream>(),
-    entry::<chain::Chain>(),
-    entry::<coopmat::Coopmat>(),
-    entry::<matmul::Matmul>(),
-    entry::<attention::AttentionRoutine>(),
-    entry::<overhead::Dispatches>(),
-    entry::<overhead::Submissions>(),
-    entry::<transfer::Transfer>(),
-];
-
 /// The routine that does `job`.
 ///
 /// # Errors
-/// Unsupported when there is none.
-pub(super) fn entry_of(job: &Job) -> Result<&'static Entry, Refusal> {
-    let entry = ROUTINES.iter().find(|entry| (entry.takes)(job));
-    entry.ok_or_else(|| Refusal::Unsupported(format!("there is no {} shader", job.op)))
+/// Unsupported when there is none; skipped when the job has no workgroups.
+pub(super) fn entry_of(job: &Job) -> Result<Entry, Refusal> {
+    let keys = job.variant.keys();
+    if [keys.workgroup_size, keys.workgroups].contains(&Some(0)) {
+        return Err(skipped("the job names no workgroups"));
+    }
+    Ok(match (&job.variant, job.op) {
+        (Variant::WorkgroupRead(_), Op::Read) => entry::<workgroup::WorkgroupRead>(),
+        (Variant::GpuStream(_), op) if OPS.contains(&op) => entry::<stream::Stream>(),
+        (Variant::GpuChain(_), Op::Chain) => entry::<chain::Chain>(),
+        (Variant::MatrixChain(_), Op::Chain) => entry::<coopmat::Coopmat>(),
+        (Variant::GpuMatmul(_), Op::Matmul) => entry::<matmul::Matmul>(),
+        (Variant::GpuAttention(_), Op::Attention) => entry::<attention::AttentionRoutine>(),
+        (Variant::Launch(_), Op::Dispatch | Op::Submit) => entry::<overhead::Launches>(),
+        (Variant::Transfer(_), Op::Upload | Op::Download) => entry::<transfer::Transfer>(),
+        _ => return Err(Refusal::Unsupported(format!("there is no {} shader", job.op))),
+    })
 }

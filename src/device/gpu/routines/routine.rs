@@ -2,9 +2,8 @@
 
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
-use crate::device::gpu::pipeline::{Bindings, Pipeline};
+use crate::device::gpu::pipeline::{Bindings, BufferSlice, Pipeline};
 use crate::device::gpu::shader::Program;
-use crate::device::gpu::timer::{Elapsed, Repeatable, Timer};
 use crate::job::Job;
 use crate::work::Work;
 use std::any::Any;
@@ -12,11 +11,6 @@ use std::rc::Rc;
 
 /// A job made ready: buffers filled, pipelines built. The functions without `self` select it and make it.
 pub(in crate::device::gpu) trait Routine {
-    /// Whether this routine does `job`.
-    fn takes(job: &Job) -> bool
-    where
-        Self: Sized;
-
     /// Every program that `job` may run, whatever the adapter.
     ///
     /// # Errors
@@ -57,14 +51,17 @@ pub(in crate::device::gpu) trait Routine {
     /// Encodes `repetitions`, at most `fold` of them in one dispatch; `fold` is a power of two up to [`Routine::fold_max`].
     fn encode(&self, pass: &mut wgpu::ComputePass, repetitions: u64, fold: u32);
 
-    /// Times `repetitions`. The default times what [`Routine::encode`] encodes, in submissions of at most `limit` of the usual
-    /// length.
+    /// Whether only the host's clock sees its time: that of [`Routine::execute`].
+    fn is_timed_by_host(&self) -> bool {
+        false
+    }
+
+    /// Does one repetition and waits for its end.
     ///
     /// # Errors
     /// Those of the device.
-    fn time(&mut self, context: &Context, timer: &mut Timer, repetitions: u64, limit: f64) -> GpuResult<Elapsed> {
-        let encode = |pass: &mut wgpu::ComputePass, repetitions, fold| self.encode(pass, repetitions, fold);
-        timer.time(context, Repeatable { encode: &encode, fold_max: self.fold_max() }, repetitions, limit)
+    fn execute(&mut self, context: &Context) -> GpuResult<()> {
+        context.pass(|pass| self.encode(pass, 1, 1))
     }
 
     /// Overwrites earlier results, so that they cannot pass for new ones.
@@ -82,7 +79,7 @@ pub(in crate::device::gpu) trait Routine {
     /// Whether every pass is verified, because it costs little. Otherwise only the first is, and each that repeats more within
     /// one dispatch than those before.
     fn verifies_every_pass(&self) -> bool {
-        false
+        true
     }
 }
 
@@ -138,6 +135,23 @@ pub(super) struct Dispatch {
 }
 
 impl Dispatch {
+    /// A dispatch of `groups` workgroups, with one set of parameters for each of `slots`, and `buffers` in the order of the
+    /// program's bindings.
+    ///
+    /// # Errors
+    /// Refused when the driver rejects it.
+    pub(super) fn new<P: bytemuck::Pod>(
+        context: &Context,
+        pipeline: &Pipeline,
+        slots: &[P],
+        buffers: &[BufferSlice],
+        groups: [u32; 3],
+    ) -> GpuResult<Dispatch> {
+        let align = context.limits.min_uniform_buffer_offset_alignment.max(16) as usize;
+        let bindings = context.scoped(|| Bindings::new(&context.device, pipeline, slots, align, buffers))?;
+        Ok(Dispatch { pipeline: pipeline.clone(), bindings, groups })
+    }
+
     /// Encodes it with the parameters of `slot`, in a pass whose pipeline is set.
     pub(super) fn encode(&self, pass: &mut wgpu::ComputePass, slot: u32) {
         let [x, y, z] = self.groups;
@@ -150,14 +164,6 @@ impl Dispatch {
         self.pipeline.set(pass);
         folded(repetitions, fold, |slot| self.encode(pass, slot));
     }
-}
-
-/// A number that a job has to name, 1 or more.
-///
-/// # Errors
-/// Skipped, when it does not.
-pub(super) fn named(value: u32, what: &str) -> Result<u32, Refusal> {
-    Some(value).filter(|&n| n > 0).ok_or_else(|| skipped(&format!("the job names no {what}")))
 }
 
 /// The refusal of a job that is done in a way that its routine does not know.

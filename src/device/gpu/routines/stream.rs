@@ -1,15 +1,14 @@
 //! Streams over arrays of f32.
 
-use super::routine::{Dispatch, Routine, SharedBuffers, checksum, folded, foreign, named, skipped, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, checksum, folded, foreign, skipped, slots};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::BufferSlice;
 use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
-use crate::profile::{AccessLayout, Variant};
+use crate::profile::{AccessLayout, GpuStream, Variant};
 use crate::work::Work;
-use roofprobe_kernels::ops::stream::OPS;
 use roofprobe_kernels::reference::{self, Random};
 use roofprobe_kernels::{Dtype, Op, Shape};
 use std::rc::Rc;
@@ -85,8 +84,7 @@ impl Arrays {
 fn vectors(job: &Job) -> Result<u64, Refusal> {
     let cost = job.op.cost(Shape::stream(1));
     let arrays = (cost.input_read + cost.output_written) as u64;
-    let Variant::GpuStream(stream) = &job.variant else { return Err(foreign(job)) };
-    let vectors = stream.footprint_bytes / arrays / VECTOR_BYTES;
+    let vectors = division(job)?.footprint_bytes / arrays / VECTOR_BYTES;
     if vectors == 0 { Err(skipped("the arrays are smaller than one vector")) } else { Ok(vectors) }
 }
 
@@ -105,39 +103,25 @@ fn random_values(random: &mut Random, elements: usize) -> Vec<f32> {
     values
 }
 
-/// How a job divides its arrays.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Division {
-    pub(super) size: u32,
-    pub(super) groups: u32,
-    layout: AccessLayout,
+/// How `job` divides its arrays.
+fn division(job: &Job) -> Result<&GpuStream, Refusal> {
+    let Variant::GpuStream(stream) = &job.variant else { return Err(foreign(job)) };
+    Ok(stream)
 }
 
-impl Division {
-    /// The division of a stream; of a read of workgroup memory its workgroups alone count.
-    pub(super) fn of(job: &Job) -> Result<Division, Refusal> {
-        let (size, groups, layout) = match &job.variant {
-            Variant::GpuStream(stream) => (stream.workgroup_size, stream.workgroups, stream.layout),
-            Variant::WorkgroupRead(read) => (read.workgroup_size, read.workgroups, AccessLayout::Strided),
-            _ => return Err(foreign(job)),
-        };
-        Ok(Division { size: named(size, "workgroup size")?, groups: named(groups, "number of workgroups")?, layout })
-    }
-
-    /// The parameters for `n` vectors, and the workgroups that it takes.
-    fn params(self, n: u64, most: u32) -> (StreamParams, u32) {
-        let size = u64::from(self.size);
-        // No more workgroups than there is work for.
-        let groups = u64::from(self.groups.min(most)).min(n.div_ceil(size * UNROLL)).max(1);
-        let places = n.div_ceil(size * groups).next_multiple_of(UNROLL);
-        let (step_group, step_lane, step) = match self.layout {
-            AccessLayout::Strided => (size, 1, size * groups),
-            AccessLayout::Blocked => (size * places, 1, size),
-            AccessLayout::Contiguous => (size * places, places, 1),
-        };
-        let [n, step_group, step_lane, step, places] = [n, step_group, step_lane, step, places].map(|x| x as u32);
-        (StreamParams { n, step_group, step_lane, step, places, rounds: 1, rotation: 0, s: SCALAR }, groups as u32)
-    }
+/// The parameters for `n` vectors, and the workgroups that they take: `most` or fewer.
+fn divided(stream: &GpuStream, n: u64, most: u32) -> (StreamParams, u32) {
+    let size = u64::from(stream.workgroup_size);
+    // No more workgroups than there is work for.
+    let groups = u64::from(stream.workgroups.min(most)).min(n.div_ceil(size * UNROLL)).max(1);
+    let places = n.div_ceil(size * groups).next_multiple_of(UNROLL);
+    let (step_group, step_lane, step) = match stream.layout {
+        AccessLayout::Strided => (size, 1, size * groups),
+        AccessLayout::Blocked => (size * places, 1, size),
+        AccessLayout::Contiguous => (size * places, places, 1),
+    };
+    let [n, step_group, step_lane, step, places] = [n, step_group, step_lane, step, places].map(|x| x as u32);
+    (StreamParams { n, step_group, step_lane, step, places, rounds: 1, rotation: 0, s: SCALAR }, groups as u32)
 }
 
 /// The program of a stream. `whole`: every place of every invocation lies within the arrays.
@@ -172,12 +156,8 @@ pub(super) struct Stream {
 }
 
 impl Routine for Stream {
-    fn takes(job: &Job) -> bool {
-        OPS.contains(&job.op)
-    }
-
     fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
-        let Division { size, .. } = Division::of(job)?;
+        let size = division(job)?.workgroup_size;
         Ok([false, true].map(|whole| program(job.op, size, whole)).into())
     }
 
@@ -186,13 +166,14 @@ impl Routine for Stream {
     }
 
     fn new(context: &mut Context, shared: &mut SharedBuffers, job: &Job) -> GpuResult<Stream> {
-        let division = Division::of(job)?;
+        let division = division(job)?;
+        let size = division.workgroup_size;
         let vectors = vectors(job)?;
         let elements = (vectors * 4) as usize;
         let arrays = shared.arrays.get_or_make(|| Arrays::new(context, elements))?;
         let per_binding = context.binding_bytes() / VECTOR_BYTES;
         let most = context.limits.max_compute_workgroups_per_dimension;
-        let invocations = u64::from(division.size) * u64::from(division.groups.min(most));
+        let invocations = u64::from(size) * u64::from(division.workgroups.min(most));
         let sums = context.buffer(invocations * 4)?;
         // Small working sets are walked again and again within a dispatch.
         let folds = vectors <= per_binding && vectors * VECTOR_BYTES <= FOLDED_BYTES_MAX;
@@ -200,17 +181,17 @@ impl Routine for Stream {
         let mut dispatches = Vec::new();
         for begun in (0..vectors).step_by(per_binding as usize) {
             let n = per_binding.min(vectors - begun);
-            let (params, groups) = division.params(n, most);
-            let whole = u64::from(division.size) * u64::from(groups) * u64::from(params.places) == n;
-            let pipeline = context.pipeline(&program(job.op, division.size, whole))?;
+            let (params, groups) = divided(division, n, most);
+            let whole = u64::from(size) * u64::from(groups) * u64::from(params.places) == n;
+            let pipeline = context.pipeline(&program(job.op, size, whole))?;
             // Each walk begins elsewhere, so that nothing can be taken out of the loop over them, and what a core read in the
             // last one is not what it reads in the next.
             let rotation = if folds { rotation(n) } else { 0 };
             let slots = slots(fold_max, |rounds| StreamParams { rounds, rotation, ..params });
             let part = |buffer| BufferSlice { buffer, offset: begun * VECTOR_BYTES, size: Some(n * VECTOR_BYTES) };
             let [x, y, out] = arrays.buffers.each_ref().map(part);
-            let bindings = context.bind(&pipeline, &slots, &[x, y, out, BufferSlice::whole(&sums)])?;
-            dispatches.push(Dispatch { pipeline, bindings, groups: [groups, 1, 1] });
+            let buffers = [x, y, out, BufferSlice::whole(&sums)];
+            dispatches.push(Dispatch::new(context, &pipeline, &slots, &buffers, [groups, 1, 1])?);
         }
         let checksum = checksum(arrays.x[..elements].iter().map(|x| x.to_bits()));
         Ok(Stream { op: job.op, arrays, elements, dispatches, sums, invocations, checksum, fold_max })

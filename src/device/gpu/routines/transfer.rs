@@ -1,15 +1,14 @@
 //! Bytes on their way between the host and the device. Only the host's clock sees their time.
 
-use super::routine::{Routine, SharedBuffers, skipped};
+use super::routine::{Routine, SharedBuffers, foreign, skipped};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::shader::Program;
-use crate::device::gpu::timer::{Elapsed, Timer};
 use crate::job::Job;
+use crate::profile::{self, Variant};
 use crate::work::Work;
 use roofprobe_kernels::reference::Random;
 use roofprobe_kernels::{Dtype, Op, Shape};
-use std::time::Instant;
 
 /// Copies through a buffer that the host maps. The queue's own way of writing makes a new buffer every time, and its first
 /// touch would be the system's time.
@@ -36,17 +35,17 @@ impl Transfer {
 }
 
 impl Routine for Transfer {
-    fn takes(job: &Job) -> bool {
-        matches!(job.op, Op::Upload | Op::Download)
-    }
-
     fn programs(_: &Job) -> Result<Vec<Program>, Refusal> {
         Ok(Vec::new())
     }
 
     fn new(context: &mut Context, _: &mut SharedBuffers, job: &Job) -> GpuResult<Transfer> {
-        let bytes = job.variant.keys().footprint_bytes.filter(|&bytes| bytes > 0 && bytes.is_multiple_of(8));
-        let bytes = bytes.ok_or_else(|| skipped("the job names no whole number of words"))?;
+        let Variant::Transfer(profile::Transfer { footprint_bytes: bytes }) = job.variant else {
+            return Err(foreign(job).into());
+        };
+        if bytes == 0 || !bytes.is_multiple_of(8) {
+            return Err(skipped("the job names no whole number of words").into());
+        }
         let mut random = Random::new(23);
         let data: Vec<u8> = (0..bytes / 8).flat_map(|_| random.bits().to_le_bytes()).collect();
         let buffer = context.filled(&data)?;
@@ -62,15 +61,12 @@ impl Routine for Transfer {
 
     fn encode(&self, _: &mut wgpu::ComputePass, _: u64, _: u32) {}
 
-    fn time(&mut self, context: &Context, _: &mut Timer, repetitions: u64, _: f64) -> GpuResult<Elapsed> {
-        let begun = Instant::now();
-        for _ in 0..repetitions {
-            match self.op {
-                Op::Download => self.download(context)?,
-                _ => self.upload(context)?,
-            }
-        }
-        Ok(Elapsed::on_host(begun, repetitions))
+    fn is_timed_by_host(&self) -> bool {
+        true
+    }
+
+    fn execute(&mut self, context: &Context) -> GpuResult<()> {
+        if self.op == Op::Download { self.download(context) } else { self.upload(context) }
     }
 
     fn prepare(&mut self, context: &Context) -> GpuResult<()> {
@@ -82,5 +78,9 @@ impl Routine for Transfer {
             self.back = context.download(&self.buffer, self.data.len() as u64)?;
         }
         Ok(self.back == self.data)
+    }
+
+    fn verifies_every_pass(&self) -> bool {
+        false
     }
 }

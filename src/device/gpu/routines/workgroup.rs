@@ -1,7 +1,7 @@
 //! Reads of workgroup memory.
 
 use super::routine::{Dispatch, Routine, SharedBuffers, checksum, foreign, skipped, slots};
-use super::stream::{Division, FOLD_MAX, VECTOR_BYTES};
+use super::stream::{FOLD_MAX, VECTOR_BYTES};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
@@ -36,10 +36,11 @@ pub(super) fn program(workgroup_size: u32, vectors: u32) -> Program {
     Program { shader: WORKGROUP, lines: Vec::new(), entry: "read", constants, bindings: BINDINGS }
 }
 
-/// Vectors that `job` reads: its footprint is the workgroup memory of one workgroup.
-fn vectors(job: &Job) -> Result<u32, Refusal> {
+/// Invocations of a workgroup, workgroups, and the vectors that each reads: the footprint is one workgroup's memory.
+fn extents(job: &Job) -> Result<[u32; 3], Refusal> {
     let Variant::WorkgroupRead(read) = &job.variant else { return Err(foreign(job)) };
-    Ok(u32::try_from(read.footprint_bytes / VECTOR_BYTES).unwrap_or(0))
+    let vectors = u32::try_from(read.footprint_bytes / VECTOR_BYTES).unwrap_or(0);
+    Ok([read.workgroup_size, read.workgroups, vectors])
 }
 
 /// A read of workgroup memory made ready.
@@ -52,19 +53,14 @@ pub(super) struct WorkgroupRead {
 }
 
 impl Routine for WorkgroupRead {
-    fn takes(job: &Job) -> bool {
-        job.op == Op::Read && matches!(job.variant, Variant::WorkgroupRead(_))
-    }
-
     fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
-        let Division { size, .. } = Division::of(job)?;
-        Ok(vec![program(size, vectors(job)?)])
+        let [size, _, vectors] = extents(job)?;
+        Ok(vec![program(size, vectors)])
     }
 
     fn new(context: &mut Context, _: &mut SharedBuffers, job: &Job) -> GpuResult<WorkgroupRead> {
-        let Division { size, groups, .. } = Division::of(job)?;
+        let [size, groups, vectors] = extents(job)?;
         let groups = groups.min(context.limits.max_compute_workgroups_per_dimension);
-        let vectors = vectors(job)?;
         if !vectors.is_power_of_two() || !size.is_power_of_two() || vectors < size {
             let reason = "workgroup memory is read in a power of two of vectors, one per invocation or more";
             return Err(skipped(reason).into());
@@ -80,10 +76,10 @@ impl Routine for WorkgroupRead {
         let reads = each * (READS_MIN / each).max(1);
         let rotation = size / 2 + 1;
         let slots = slots(FOLD_MAX, |rounds| WorkgroupParams { reads, rounds, rotation });
-        let bindings = context.bind(&pipeline, &slots, &[&input, &sums].map(BufferSlice::whole))?;
+        let buffers = [&input, &sums].map(BufferSlice::whole);
+        let dispatch = Dispatch::new(context, &pipeline, &slots, &buffers, [groups, 1, 1])?;
         let times = invocations * u64::from(reads) / u64::from(vectors);
         let checksum = checksum(values).wrapping_mul(times as u32);
-        let dispatch = Dispatch { pipeline, bindings, groups: [groups, 1, 1] };
         Ok(WorkgroupRead { dispatch, sums, invocations, reads, checksum })
     }
 
@@ -107,9 +103,5 @@ impl Routine for WorkgroupRead {
     fn verify(&mut self, context: &Context, repetitions: u64) -> GpuResult<bool> {
         let sum = checksum(context.words(&self.sums, self.invocations)?);
         Ok(sum == self.checksum.wrapping_mul(repetitions as u32))
-    }
-
-    fn verifies_every_pass(&self) -> bool {
-        true
     }
 }

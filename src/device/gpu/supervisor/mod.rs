@@ -104,14 +104,15 @@ impl Supervisor {
             let (note, limit) = (failures.map(JobFailures::note), failures.map_or(1.0, JobFailures::limit));
             self.ensure_worker()?;
             match self.ask(&Request::Time(Box::new(Task::new(job, repetitions, limit))), self.timeouts.answer) {
-                Ok(Answer::Timed(timed)) => {
+                Ok(Answer::Timed(mut pass)) => {
                     self.failures_in_a_row = 0;
                     self.failures.get_mut(job).into_iter().for_each(JobFailures::record_pass);
-                    let mut pass = Timing::from(timed);
                     pass.note = note.into_iter().chain(pass.note).reduce(|one, other| format!("{one}; {other}"));
                     return Ok(pass);
                 }
-                Ok(answer) => return Err(answer.into_refusal()),
+                Ok(Answer::Refused(refusal)) => return Err(refusal),
+                Ok(Answer::Failed(reason)) => return Err(Refusal::Skipped(reason)),
+                Ok(other) => return Err(Refusal::Skipped(WorkerError::unexpected(&other).to_string())),
                 // The job is not to blame: it is measured another time.
                 Err(_) if (self.stop)() => return Err(Refusal::Exhausted),
                 Err(error) => {

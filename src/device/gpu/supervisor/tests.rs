@@ -4,7 +4,6 @@ use super::*;
 use crate::device::gpu::protocol;
 use crate::profile::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 use crate::units::Seconds;
-use crate::work::Work;
 use roofprobe_kernels::{Dtype, Op};
 use std::cell::Cell;
 use std::process::Command;
@@ -50,17 +49,8 @@ fn opened() -> Answer {
 }
 
 fn passes() -> String {
-    let seconds = Seconds(1.0);
-    let pass = Timing {
-        seconds,
-        repetitions: 1,
-        work: Work::default(),
-        clock_hz: None,
-        huge_share: None,
-        disturbed: false,
-        note: None,
-    };
-    printing(&Answer::Timed(pass.into()))
+    let pass = Timing { seconds: Seconds(1.0), repetitions: 1, ..Timing::default() };
+    printing(&Answer::Timed(pass))
 }
 
 /// A worker that opens, then does `first` when asked for a pass, and `then` from the eleventh on.

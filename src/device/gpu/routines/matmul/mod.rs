@@ -12,7 +12,6 @@ use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::pipeline::BufferSlice;
 use crate::device::gpu::shader::Program;
 use crate::job::Job;
-use crate::units::{Bytes, Flops};
 use crate::work::Work;
 use plan::{Plan, Way};
 use roofprobe_kernels::ops::matmul::SPOILT;
@@ -20,7 +19,7 @@ use roofprobe_kernels::reference::{Random, matmul as oracle};
 use roofprobe_kernels::{Dtype, Op, Shape};
 use std::cell::Cell;
 use std::rc::Rc;
-use weights::{SLACK_BYTES, WeightBuffers, copies, row_bytes};
+use weights::{SLACK_BYTES, WeightBuffers, row_bytes};
 
 /// Elements of C that are held against the oracle; all of them must have been written.
 const CHECKED: u64 = 256;
@@ -44,10 +43,6 @@ fn padded(tokens: &[f32], k: u64, elements: u64) -> Vec<f32> {
 }
 
 impl Routine for Matmul {
-    fn takes(job: &Job) -> bool {
-        job.op == Op::Matmul
-    }
-
     fn programs(job: &Job) -> Result<Vec<Program>, Refusal> {
         Plan::of(job).map(|plan| vec![plan.program()])
     }
@@ -71,7 +66,7 @@ impl Routine for Matmul {
             let most = context.binding_bytes() >> 20;
             return Err(skipped(&format!("{} MiB of weights exceed a binding of {most} MiB", bytes >> 20)).into());
         }
-        let make = || WeightBuffers::new(context, job.dtype, [n, k], copies(job));
+        let make = || WeightBuffers::new(context, job.dtype, [n, k], plan.copies);
         let weights = shared.operands.get_or_make(make)?;
         let tokens = oracle::tokens(m as usize, k as usize, 0x70c);
         let a = context.filled(bytemuck::cast_slice(&padded(&tokens, k, plan.token_elements())))?;
@@ -84,10 +79,9 @@ impl Routine for Matmul {
             let buffer = &weights.copies[(copy / slices) as usize];
             let part = BufferSlice { buffer, offset: first * row, size: Some(bytes) };
             let [a, product] = [&a, &product].map(BufferSlice::whole);
-            let bindings = context.bind(&pipeline, &[params], &[a, part, product])?;
-            Ok((Dispatch { pipeline: pipeline.clone(), bindings, groups }, first))
+            Ok((Dispatch::new(context, &pipeline, &[params], &[a, part, product], groups)?, first))
         };
-        let dispatches = (0..copies(job)).map(dispatch).collect::<GpuResult<Vec<_>>>()?;
+        let dispatches = (0..plan.copies).map(dispatch).collect::<GpuResult<Vec<_>>>()?;
         Ok(Matmul { plan, weights, tokens, dispatches, product, repetitions: Cell::new(0) })
     }
 
@@ -95,12 +89,9 @@ impl Routine for Matmul {
         shared.operands.holds(&self.weights)
     }
 
-    /// The arithmetic, and the bytes of the weights as they are stored.
     fn work(&self) -> Work {
         let [m, n, k] = self.plan.extents;
-        let cost = Op::Matmul.cost(Shape::matmul(m, n, k));
-        let bits = self.weights.dtype.bits_per_element();
-        Work { flops: Flops(cost.flops as f64), bytes: Bytes(cost.weights_read as f64 * bits / 8.0) }
+        Work::of_matmul(Op::Matmul.cost(Shape::matmul(m, n, k)), self.weights.dtype)
     }
 
     fn encode(&self, pass: &mut wgpu::ComputePass, repetitions: u64, _: u32) {
@@ -130,6 +121,10 @@ impl Routine for Matmul {
             oracle::element_agrees(Dtype::F32, got[at as usize], oracle::element(&weights, &token), k as usize)
         };
         Ok(got.iter().all(|&bits| bits != SPOILT) && checked(m, n).into_iter().all(agrees))
+    }
+
+    fn verifies_every_pass(&self) -> bool {
+        false
     }
 }
 

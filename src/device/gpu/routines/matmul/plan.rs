@@ -30,6 +30,7 @@ const MATMUL: Shader = shader!("matmul.wgsl", MatmulParams);
 const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Write];
 /// Rows and columns of a tile at most: more than any register file holds.
 const TILE_SIDE_MAX: u32 = 16;
+
 /// A weight format as the shader takes it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Format {
@@ -85,18 +86,18 @@ pub(super) struct Plan {
     tile: [u32; 2],
     /// Tokens, rows of weights, elements of each.
     pub(super) extents: [u64; 3],
+    /// Copies of the weights that are read one after another.
+    pub(super) copies: u64,
 }
 
 impl Plan {
     pub(super) fn of(job: &Job) -> Result<Plan, Refusal> {
         let Variant::GpuMatmul(variant) = &job.variant else { return Err(foreign(job)) };
-        let extent = |value: u64, name: &str| {
-            // Places in operands are 32-bit numbers, with room for what lies beyond the last row.
-            let value = Some(value).filter(|value| (1..1 << 24).contains(value));
-            value.ok_or_else(|| skipped(&format!("the job names no {name} between 1 and 2²⁴")))
-        };
-        let extents = [extent(variant.m, "m")?, extent(variant.n, "n")?, extent(variant.k, "k")?];
-        let [m, n, k] = extents;
+        let extents @ [m, n, k] = [variant.m, variant.n, variant.k];
+        // Places in operands are 32-bit numbers, with room for what lies beyond the last row.
+        if !extents.iter().all(|extent| (1..1 << 24).contains(extent)) {
+            return Err(skipped("the extents of a matmul lie between 1 and 2²⁴"));
+        }
         let format = Format::of(job.dtype, k)?;
         if job.dtype.bytes(k.into()).is_none() {
             return Err(skipped(&format!("{k} elements are no whole blocks of {}", job.dtype)));
@@ -104,8 +105,7 @@ impl Plan {
         if n * k.next_multiple_of(8) >= 1 << 32 || m * n.max(k) >= 1 << 32 {
             return Err(skipped("an operand has more elements than 32 bits can number"));
         }
-        let size = Some(variant.workgroup_size).filter(|size| (1..=1 << 16).contains(size));
-        let size = size.ok_or_else(|| skipped("the job names no workgroup size"))?;
+        let size = variant.workgroup_size;
         let tile = tile(variant.tile)?;
         let (way, workgroup) = match variant.staged {
             Some(staged) => {
@@ -126,7 +126,7 @@ impl Plan {
                 _ => return Err(skipped("there is no matmul of that layout and reduction")),
             },
         };
-        Ok(Plan { format, way, workgroup, tile, extents })
+        Ok(Plan { format, way, workgroup, tile, extents, copies: u64::from(variant.copies.max(1)) })
     }
 
     pub(super) fn program(&self) -> Program {

@@ -40,7 +40,7 @@ impl WeightBuffers {
     /// Whether `plan` finds its weights here.
     pub(super) fn suffice(&self, plan: &Plan, job: &Job) -> bool {
         let [_, n, k] = plan.extents;
-        (self.dtype, self.k) == (job.dtype, k) && self.slices(n) * self.copies.len() as u64 >= copies(job)
+        (self.dtype, self.k) == (job.dtype, k) && self.slices(n) * self.copies.len() as u64 >= plan.copies
     }
 
     /// How often `n` rows can be had from one copy: each time from another place, where bindings may begin there.
@@ -61,9 +61,4 @@ impl WeightBuffers {
 pub(super) fn row_bytes(dtype: Dtype, k: u64) -> u64 {
     let block = dtype.block();
     k / block.elements * block.bytes
-}
-
-/// Copies of the weights that `job` reads one after another.
-pub(super) fn copies(job: &Job) -> u64 {
-    job.variant.keys().copies.map_or(1, |copies| u64::from(copies.max(1)))
 }

@@ -1,0 +1,110 @@
+//! Jobs that take the whole team: matmul and attention, whose operands live in memory and are shared.
+//!
+//! Every repetition reads the next copy of the operands, so that they come from memory each time.
+
+use super::spans::{Seen, clock_around, timed};
+use super::team::SpinBarrier;
+use super::worker_state::{WorkerState, clock_hz};
+use super::{Cpu, foreign, rejected, skipped};
+use crate::device::{Refusal, Timing};
+use crate::job::Job;
+use crate::profile::Variant;
+use crate::units::four_digits;
+use crate::work::Work;
+use std::any::Any;
+use std::sync::Arc;
+
+/// A job of the whole team, made ready.
+pub(super) trait TeamJob: Send + Sync + 'static {
+    /// The share of the operands on huge pages.
+    fn huge_share(&self) -> Option<f64>;
+
+    /// The work of one repetition.
+    fn work(&self) -> Work;
+
+    /// Overwrites earlier results, so that they cannot pass for new ones.
+    fn spoil(&self);
+
+    /// One repetition, by one of `size` threads.
+    fn repeat(&self, index: usize, size: usize, repetition: usize, barrier: &SpinBarrier);
+
+    /// Whether every element was written, and a sample of them by `last`, the last repetition, is what the oracle gives.
+    fn verified(&self, last: usize) -> bool;
+}
+
+impl Cpu {
+    pub(super) fn time_team_job(&mut self, job: &Job, repetitions: u64) -> Result<Timing, Refusal> {
+        let prepared = match self.prepared.take() {
+            Some((earlier, prepared)) if earlier == *job => prepared,
+            earlier => {
+                // It holds memory that the job needs.
+                drop(earlier);
+                self.prepare(job)?
+            }
+        };
+        self.prepared = Some((job.clone(), Arc::clone(&prepared)));
+        // Looked at once per variant and allocation, and spoilt before, so that nothing stale can pass.
+        let first = self.verified.insert(job.clone());
+        if first {
+            prepared.spoil();
+        }
+        // The next pass reads the next copies, also that of another job.
+        let from = self.team_repetitions;
+        self.team_repetitions = from.wrapping_add(repetitions as usize);
+        let last = self.team_repetitions.wrapping_sub(1);
+        let shared = Arc::clone(&prepared);
+        let size = self.team.size();
+        let run = move |worker: &mut WorkerState, before: Option<f64>, barrier: &SpinBarrier| {
+            for repetition in 0..repetitions {
+                shared.repeat(worker.index(), size, from.wrapping_add(repetition as usize), barrier);
+            }
+            before
+        };
+        let conclude = |_: &mut WorkerState, before| Seen { clock_hz: clock_around(before), right: true };
+        let spans = timed(&self.team, size, |_| clock_hz(), run, conclude)?;
+        if first && !prepared.verified(last) {
+            return Err(rejected(job));
+        }
+        let pass = spans.pass(repetitions, prepared.work() * repetitions as f64).ok_or_else(|| rejected(job))?;
+        Ok(Timing { huge_share: prepared.huge_share().map(four_digits), ..pass })
+    }
+
+    fn prepare(&mut self, job: &Job) -> Result<Arc<dyn TeamJob>, Refusal> {
+        let Some(threads) = job.variant.keys().threads else { return Err(foreign(job)) };
+        if self.active(threads)? != self.team.size() {
+            return Err(skipped(&format!("{} takes the whole team", job.op)));
+        }
+        match &job.variant {
+            Variant::Matmul(variant) => Ok(Arc::new(self.prepare_matmul(job, variant)?)),
+            Variant::Attention(variant) => Ok(Arc::new(self.prepare_attention(variant)?)),
+            _ => Err(foreign(job)),
+        }
+    }
+
+    /// The operands of the job before if they fit, else those that `make` makes. They are large: one kind at a time.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub(super) fn operands<T: Any + Send + Sync>(
+        &mut self,
+        fits: impl FnOnce(&T) -> bool,
+        make: impl FnOnce(&Cpu) -> Result<T, Refusal>,
+    ) -> Result<Arc<T>, Refusal> {
+        let earlier = self.operands.take().and_then(|operands| operands.downcast::<T>().ok());
+        let operands = match earlier.filter(|operands| fits(operands)) {
+            Some(operands) => operands,
+            None => Arc::new(make(self)?),
+        };
+        self.operands = Some(operands.clone());
+        Ok(operands)
+    }
+}
+
+/// An extent of operands, 1 or more.
+///
+/// # Errors
+/// Skipped, when it is not.
+pub(super) fn extent(value: u64, name: &str) -> Result<usize, Refusal> {
+    let value = usize::try_from(value).ok().filter(|&value| value > 0);
+    value.ok_or_else(|| skipped(&format!("the job names no {name}")))
+}
