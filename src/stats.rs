@@ -2,7 +2,7 @@
 //!
 //! Everything here is for *rates*, where more is better. Times are turned into rates by whoever asks, and back.
 
-/// What a set of rates says.
+/// What a set of rates amounts to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
     /// The median of the fastest quarter of the upper mode: what the device reaches when nothing stands in its way, and

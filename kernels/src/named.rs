@@ -25,7 +25,7 @@ impl fmt::Display for UnknownName {
 
 impl std::error::Error for UnknownName {}
 
-/// Declares an enum with a name for each variant: `ALL`, `name()`, `Display` and `FromStr`. Names are lower case, and read in
+/// Declares an enum with a name for each variant: `ALL`, `name()`, `Display` and `FromStr`. Names are read in
 /// either case.
 #[macro_export]
 macro_rules! named_enum {

@@ -1,7 +1,7 @@
 //! Attention achieved: one query token over a long cache, and a prompt over itself.
 
 use super::memory::{self, CACHE_MULTIPLE_MIN};
-use super::{CurveQuestion, PlanInputs, Question, Schedule, curve};
+use super::{CurveQuestion, PlanInputs, Question, Schedule, curve, curve_without_points};
 use crate::profile::{Attention, AttentionExtents, AttentionPhase, CeilingId, CurveAxis, Effort, Machine, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
@@ -62,10 +62,7 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
     let variants: Option<Vec<Attention>> = variants();
     match variants {
         Some(variants) => curve(id, Op::Attention, CurveAxis::Context, variants),
-        None => {
-            let otherwise = (Status::Skipped, "too little memory for a cache that lives in it".to_owned());
-            CurveQuestion { otherwise, ..curve(id, Op::Attention, CurveAxis::Context, [] as [Attention; 0]) }
-        }
+        None => curve_without_points(id, CurveAxis::Context, "too little memory for a cache that lives in it"),
     }
 }
 
@@ -113,12 +110,9 @@ pub(super) fn layer_bytes(head_dim: u64, context: u64) -> u64 {
     KV_HEADS * context * head_dim * 2 * 2
 }
 
-/// The instruction sets worth trying, widest first: a single query to a head is answered faster by the second one on Zen 4.
+/// The instruction sets worth trying: a single query to a head is answered faster by the second one on Zen 4.
 fn isas(machine: &Machine, effort: Effort) -> Vec<Isa> {
-    let mut isas: Vec<Isa> = super::isas(machine).filter(|isa| isa.has_attention()).collect();
-    isas.reverse();
-    isas.truncate(if effort == Effort::Quick { 1 } else { 2 });
-    isas
+    super::widest_isas(machine, effort, Isa::has_attention)
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use super::attention;
 use super::levels::resident_id;
-use super::memory::{self, CACHE_MULTIPLE_MIN};
-use super::{CurveQuestion, curve};
-use crate::profile::{CeilingId, CurveAxis, Effort, Machine, Status, Stream};
+use super::memory::{self, CACHE_MULTIPLE_MIN, stream};
+use super::{CurveQuestion, curve, curve_without_points};
+use crate::profile::{CeilingId, CurveAxis, Effort, Machine, Stream};
+use roofprobe_kernels::Op;
 use roofprobe_kernels::ops::stream::{PREFETCH_BYTES, SIDE_BY_SIDE};
-use roofprobe_kernels::{Isa, Op};
 
 /// The smallest working set of one thread: within every L1 in sight.
 const RESIDENT_BYTES_MIN: u64 = 4 << 10;
@@ -85,8 +85,7 @@ fn threads(machine: &Machine, op: Op) -> CurveQuestion {
     let most = machine.environment.threads;
     let id = CeilingId::memory_curve(op, "threads");
     if most < 2 {
-        let otherwise = (Status::Skipped, "one thread alone makes no curve".to_owned());
-        return CurveQuestion { otherwise, ..curve(id, op, CurveAxis::Threads, [] as [Stream; 0]) };
+        return curve_without_points(id, CurveAxis::Threads, "one thread alone makes no curve");
     }
     // The same bytes for all: thread i comes to own a share of what i threads read, 1 + 1/2 + … together.
     let shares: f64 = (1..=most).map(|i| 1.0 / f64::from(i)).sum();
@@ -94,12 +93,7 @@ fn threads(machine: &Machine, op: Op) -> CurveQuestion {
     let array = memory::array_bytes(machine, None, memory::room(machine, 1) * 10 / (shares * 10.0).ceil() as u64);
     let footprint = match array {
         Ok(bytes) => bytes * arrays,
-        Err(reason) => {
-            return CurveQuestion {
-                otherwise: (Status::Skipped, reason),
-                ..curve(id, op, CurveAxis::Threads, [] as [Stream; 0])
-            };
-        }
+        Err(reason) => return curve_without_points(id, CurveAxis::Threads, reason),
     };
     let stores = (op != Op::Read).then(|| memory::expected_stores(machine));
     let variant = |threads| Stream { threads, stores, footprint_bytes: footprint, ..stream(machine) };
@@ -137,23 +131,9 @@ fn with_array(
     axis: CurveAxis,
     points: impl FnOnce(u64) -> Vec<Stream>,
 ) -> CurveQuestion {
-    let (id, op) = (CeilingId::memory_curve(Op::Read, along), Op::Read);
+    let id = CeilingId::memory_curve(Op::Read, along);
     match memory::array_bytes(machine, None, memory::room(machine, 1)) {
-        Ok(bytes) => curve(id, op, axis, points(bytes)),
-        Err(reason) => CurveQuestion { otherwise: (Status::Skipped, reason), ..curve(id, op, axis, [] as [Stream; 0]) },
-    }
-}
-
-/// What the points of all stream curves have in common.
-fn stream(machine: &Machine) -> Stream {
-    Stream {
-        isa: memory::widest(machine).unwrap_or(Isa::Portable),
-        threads: machine.environment.threads,
-        pages: memory::largest_pages(machine),
-        footprint_bytes: 0,
-        stores: None,
-        streams: None,
-        window_bytes: None,
-        prefetch_bytes: None,
+        Ok(bytes) => curve(id, Op::Read, axis, points(bytes)),
+        Err(reason) => curve_without_points(id, axis, reason),
     }
 }

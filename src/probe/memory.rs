@@ -114,16 +114,8 @@ fn in_cache(id: &CeilingId, inputs: PlanInputs, op: Op, level_bytes: u64) -> Vec
     let PlanInputs { machine, effort, .. } = inputs;
     let threads = u64::from(machine.environment.threads);
     let array = (level_bytes / arrays(op) / threads / ARRAY_GRAIN).max(1) * ARRAY_GRAIN;
-    let variant = |isa: Isa| Stream {
-        isa,
-        threads: machine.environment.threads,
-        pages: largest_pages(machine),
-        footprint_bytes: array * arrays(op) * threads,
-        stores: (op != Op::Read).then_some(Stores::Ordinary),
-        streams: None,
-        window_bytes: None,
-        prefetch_bytes: None,
-    };
+    let (footprint_bytes, stores) = (array * arrays(op) * threads, (op != Op::Read).then_some(Stores::Ordinary));
+    let variant = |isa: Isa| Stream { isa, footprint_bytes, stores, ..stream(machine) };
     // One stream only: side by side, a power of two apart, loads meet in the same bank, and may go on doing so for a whole
     // run (30 instead of 61 bytes a cycle on Zen 4). Of two widths the narrower may be faster: two loads of 256 bits a cycle
     // fill the pipes of Zen 4, one of 512 bits does not quite.
@@ -134,13 +126,12 @@ fn in_cache(id: &CeilingId, inputs: PlanInputs, op: Op, level_bytes: u64) -> Vec
 fn of_memory(id: &CeilingId, machine: &Machine, effort: Effort, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
     let variant = |pages, isa: Isa, (stores, streams, prefetch_bytes)| Stream {
         isa,
-        threads: machine.environment.threads,
         pages,
         footprint_bytes: arrays(op) * array_bytes,
         stores,
         streams,
-        window_bytes: None,
         prefetch_bytes,
+        ..stream(machine)
     };
     let isas = stream_isas(machine, effort);
     let mut variants = Vec::new();
@@ -168,14 +159,11 @@ fn ways(op: Op, isa: Isa) -> Vec<(Option<Stores>, Option<u32>, Option<u32>)> {
 
 /// The widest vectors move the most per instruction; the next ones are tried when there is time.
 fn stream_isas(machine: &Machine, effort: Effort) -> Vec<Isa> {
-    let mut isas: Vec<Isa> = super::isas(machine).filter(|isa| isa.has_streams()).collect();
-    isas.reverse();
-    isas.truncate(if effort == Effort::Quick { 1 } else { 2 });
-    isas
+    super::widest_isas(machine, effort, Isa::has_streams)
 }
 
 /// The instruction set with the widest vectors.
-pub(super) fn widest(machine: &Machine) -> Option<Isa> {
+fn widest(machine: &Machine) -> Option<Isa> {
     stream_isas(machine, Effort::Quick).first().copied()
 }
 
@@ -184,6 +172,20 @@ pub(super) fn expected_stores(machine: &Machine) -> Stores {
     match widest(machine) {
         Some(isa) if isa.has_nontemporal_stores() => Stores::Nontemporal,
         _ => Stores::Ordinary,
+    }
+}
+
+/// A read by all threads with the widest vectors on the largest pages; the footprint is the caller's.
+pub(super) fn stream(machine: &Machine) -> Stream {
+    Stream {
+        isa: widest(machine).unwrap_or(Isa::Portable),
+        threads: machine.environment.threads,
+        pages: largest_pages(machine),
+        footprint_bytes: 0,
+        stores: None,
+        streams: None,
+        window_bytes: None,
+        prefetch_bytes: None,
     }
 }
 

@@ -17,7 +17,7 @@ mod sustained;
 
 use crate::job::Job;
 use crate::profile::{CeilingId, Curve, CurveAxis, DeviceKind, Effort, Flag, Machine, Status, Variant};
-use roofprobe_kernels::{Dtype, Op};
+use roofprobe_kernels::{Dtype, Isa, Op};
 
 pub use gates::judge;
 pub use grade::grade;
@@ -77,8 +77,12 @@ fn curve(id: CeilingId, op: Op, axis: CurveAxis, variants: impl IntoIterator<Ite
         _ => Dtype::F64,
     };
     let points = jobs(&id, op, dtype, variants);
-    let otherwise = (Status::Skipped, "too little memory for a single point".to_owned());
-    CurveQuestion { id, axis, points, otherwise }
+    CurveQuestion { points, ..curve_without_points(id, axis, "too little memory for a single point") }
+}
+
+/// A curve that cannot be measured, with the reason.
+fn curve_without_points(id: CeilingId, axis: CurveAxis, reason: impl Into<String>) -> CurveQuestion {
+    CurveQuestion { id, axis, points: Vec::new(), otherwise: (Status::Skipped, reason.into()) }
 }
 
 /// When a question is sampled.
@@ -155,9 +159,16 @@ pub fn plan(machine: &Machine, curves: &[Curve], effort: Effort) -> Vec<Question
     probes.iter().flat_map(|probe| probe(inputs)).collect()
 }
 
+/// The instruction sets with the widest vectors that have such a kernel, the widest first: one for a quick look, else two.
+fn widest_isas(machine: &Machine, effort: Effort, has_kernel: fn(Isa) -> bool) -> Vec<Isa> {
+    let mut isas: Vec<Isa> = isas(machine).filter(|&isa| has_kernel(isa)).collect();
+    isas.reverse();
+    isas.truncate(if effort == Effort::Quick { 1 } else { 2 });
+    isas
+}
+
 /// The instruction sets of the machine that roofprobe has kernels for, by name, in order of preference.
-fn isas(machine: &Machine) -> impl Iterator<Item = roofprobe_kernels::Isa> + '_ {
-    use roofprobe_kernels::Isa;
+fn isas(machine: &Machine) -> impl Iterator<Item = Isa> + '_ {
     Isa::ALL.iter().copied().filter(|isa| machine.device.isas.iter().any(|name| name == isa.name()))
 }
 

@@ -1,54 +1,40 @@
 //! One ceiling: what became of it, its value with its interval, how it was got, and every sample.
 
 use super::{CeilingId, Flag, Unit, VariantKeys};
+use roofprobe_kernels::named_enum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use serde_with::skip_serializing_none;
 
-/// What became of a ceiling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// Timed, verified, and through every gate.
-    Measured,
-    /// The device cannot do this.
-    Unsupported,
-    /// Timed, and wrong: the result differed from the oracle. No value is kept.
-    Rejected,
-    /// Not asked, for want of something (memory, time, permission).
-    Skipped,
-    /// Timed and verified, but a gate did not believe the number. Value and reason are kept.
-    Suspect,
-    /// Not measured: copied from the source named.
-    Quoted,
+named_enum! {
+    /// What became of a ceiling.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Status: "status" {
+        /// Timed, verified, and through every gate.
+        Measured = "measured",
+        /// The device cannot do this.
+        Unsupported = "unsupported",
+        /// Timed, and wrong: the result differed from the oracle. No value is kept.
+        Rejected = "rejected",
+        /// Not asked, for want of something (memory, time, permission).
+        Skipped = "skipped",
+        /// Timed and verified, but a gate did not believe the number. Value and reason are kept.
+        Suspect = "suspect",
+        /// Not measured: copied from the source named.
+        Quoted = "quoted",
+    }
 }
 
 impl Status {
-    /// The word in the profile.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Status::Measured => "measured",
-            Status::Unsupported => "unsupported",
-            Status::Rejected => "rejected",
-            Status::Skipped => "skipped",
-            Status::Suspect => "suspect",
-            Status::Quoted => "quoted",
-        }
-    }
-
     /// Whether a ceiling of this status has a value.
     pub const fn has_value(self) -> bool {
         matches!(self, Status::Measured | Status::Suspect | Status::Quoted)
     }
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
 /// One answer: a rate or a time, its interval, its evidence.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ceiling {
@@ -57,50 +43,38 @@ pub struct Ceiling {
     /// What became of it.
     pub status: Status,
     /// Why it is not simply `measured`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Bandwidth, 10⁹ bytes per second; of a matmul, bytes of weights as they are stored.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub gb_per_s: Option<f64>,
     /// Compute rate, 10⁹ operations per second (2 per multiply-accumulate, integer ones too).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub gflop_per_s: Option<f64>,
     /// Latency, ns.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub ns: Option<f64>,
     /// Overhead, µs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub us: Option<f64>,
     /// Median of all samples, in the unit of the value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub median: Option<f64>,
     /// Bootstrap interval of the value, 95 %, in its unit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95: Option<[f64; 2]>,
     /// How many samples there are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u32>,
     /// The modes found, slowest first, where there is more than one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modes: Vec<Mode>,
     /// Operations or bytes per core and clock cycle, where the clock was measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub per_cycle: Option<f64>,
     /// The clock measured in the threads around the samples, GHz.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub clock_ghz: Option<f64>,
     /// Share of the arrays that the system really put on huge pages, where it tells.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub huge_share: Option<f64>,
     /// The configuration that the value belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<VariantKeys>,
     /// The configurations that were tried to choose the variant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -109,10 +83,10 @@ pub struct Ceiling {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sample_values: Vec<f64>,
     /// Where a quoted value comes from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// Remarks that do not change the status.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     pub flags: Vec<Flag>,
 }
 

@@ -1,10 +1,13 @@
 //! A curve: one rate or time over one quantity, point by point, with its intervals and every sample.
 
 use super::{CeilingId, Flag, Status, Unit, VariantKeys};
+use roofprobe_kernels::named_enum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// How an answer changes along one quantity. Exactly one of the quantities is there, and the values in one unit.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Curve {
@@ -13,7 +16,6 @@ pub struct Curve {
     /// What became of it.
     pub status: Status,
     /// Why it is not simply `measured`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Along it: bytes that are walked over again and again, all threads together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -52,60 +54,37 @@ pub struct Curve {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub high: Vec<f64>,
     /// What all points share; the quantity along the curve is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<VariantKeys>,
     /// Every sample of every point, in the order taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sample_values: Vec<Vec<f64>>,
     /// Remarks: what was left out, and what the device said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     pub flags: Vec<Flag>,
 }
 
-/// The quantity along a curve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CurveAxis {
-    /// Bytes walked over again and again.
-    FootprintBytes,
-    /// Bytes read at one place before the next.
-    WindowBytes,
-    /// Threads.
-    Threads,
-    /// Streams side by side in one thread.
-    Streams,
-    /// Bytes that a prefetch runs ahead.
-    PrefetchBytes,
-    /// Tokens of a matmul.
-    Tokens,
-    /// Cached tokens of an attention.
-    Context,
+named_enum! {
+    /// The quantity along a curve.
+    pub enum CurveAxis: "quantity" {
+        /// Bytes walked over again and again.
+        FootprintBytes = "footprint_bytes",
+        /// Bytes read at one place before the next.
+        WindowBytes = "window_bytes",
+        /// Threads.
+        Threads = "threads",
+        /// Streams side by side in one thread.
+        Streams = "streams",
+        /// Bytes that a prefetch runs ahead.
+        PrefetchBytes = "prefetch_bytes",
+        /// Tokens of a matmul.
+        Tokens = "tokens",
+        /// Cached tokens of an attention.
+        Context = "context",
+    }
 }
 
 impl CurveAxis {
-    /// Every axis.
-    pub const ALL: [CurveAxis; 7] = [
-        CurveAxis::FootprintBytes,
-        CurveAxis::WindowBytes,
-        CurveAxis::Threads,
-        CurveAxis::Streams,
-        CurveAxis::PrefetchBytes,
-        CurveAxis::Tokens,
-        CurveAxis::Context,
-    ];
-
-    /// The key in the profile.
-    pub const fn name(self) -> &'static str {
-        match self {
-            CurveAxis::FootprintBytes => "footprint_bytes",
-            CurveAxis::WindowBytes => "window_bytes",
-            CurveAxis::Threads => "threads",
-            CurveAxis::Streams => "streams",
-            CurveAxis::PrefetchBytes => "prefetch_bytes",
-            CurveAxis::Tokens => "tokens",
-            CurveAxis::Context => "context",
-        }
-    }
-
     /// Where `variant` stands on this axis, if it says.
     pub fn of(self, variant: &VariantKeys) -> Option<u64> {
         match self {

@@ -2,16 +2,17 @@
 
 use super::figure::positive;
 use crate::error::{Error, Result};
+use roofprobe_kernels::named_enum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use serde_with::skip_serializing_none;
 
 /// Under which circumstances a device was measured. What cannot be told is absent, never guessed.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Environment {
     /// How far the circumstances can be trusted, A (nothing stood in the way) to F; docs/methodology.md has the table.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grade: Option<Grade>,
     /// What cost the grade its steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -19,19 +20,14 @@ pub struct Environment {
     /// Operating system.
     pub os: String,
     /// Kernel release.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
     /// Whether a hypervisor stands between; absent when it cannot be told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub virtualised: Option<bool>,
     /// The hypervisor's own name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hypervisor: Option<String>,
     /// Whether the instructions are translated by software; absent when it cannot be told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emulated: Option<bool>,
     /// What gives the emulator away.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emulator: Option<String>,
     /// CPUs that the process may run on.
     #[serde(default)]
@@ -40,80 +36,62 @@ pub struct Environment {
     #[schemars(range(min = 1))]
     pub threads: u32,
     /// Hardware threads of one core, as the topology tells; 1 without SMT.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub smt: Option<u32>,
     /// What the first two threads reach together, against one alone, in f32 arithmetic: about 2 on two cores, about 1 on
     /// two hardware threads of one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub core_scaling: Option<f64>,
     /// NUMA nodes that the allowed CPUs belong to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub numa_nodes: Option<u32>,
     /// CPU quota of the control group, in CPUs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota_cpus: Option<f64>,
     /// Frequency governor of the first allowed CPU.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub governor: Option<String>,
     /// Transparent huge page mode: `always`, `madvise` or `never`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub huge_pages: Option<String>,
     /// Programs that ran or wanted to run in the minute before the measurement, on average.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub load_average: Option<f64>,
     /// Memory that could be allocated when the measurement began, control group limit included; bytes.
     pub memory_available_bytes: u64,
     /// Share of CPU time that the hypervisor gave to others during the measurement, percent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steal_percent: Option<f64>,
     /// Times that the control group was throttled during the measurement.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttled_periods: Option<u64>,
     /// How far the sentinel kernel's rate moved from the first round to the last, percent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift_percent: Option<f64>,
     /// Samples during which CPU time was taken away by the hypervisor, the quota or other programs, and that were kept
     /// because repeating them did not help.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disturbed_samples: Option<u32>,
     /// The smallest step of the clock used, ns.
     pub timer_ns: f64,
 }
 
-/// A mark for the circumstances of a measurement: each step down is something that may have cost speed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub enum Grade {
-    /// Nothing stood in the way.
-    A,
-    /// One step below A.
-    B,
-    /// Two steps below A.
-    C,
-    /// Three steps below A.
-    D,
-    /// Four steps below A.
-    E,
-    /// Five or more steps below A, or an emulator: these are no ceilings of the hardware.
-    F,
-}
-
-impl Grade {
-    /// From best to worst.
-    const ALL: [Grade; 6] = [Grade::A, Grade::B, Grade::C, Grade::D, Grade::E, Grade::F];
-
-    /// The grade that many steps below A.
-    pub fn below_best(steps: usize) -> Grade {
-        Grade::ALL.get(steps).copied().unwrap_or(Grade::F)
+named_enum! {
+    /// A mark for the circumstances of a measurement: each step down is something that may have cost speed.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    pub enum Grade: "grade" {
+        /// Nothing stood in the way.
+        A = "A",
+        /// One step below A.
+        B = "B",
+        /// Two steps below A.
+        C = "C",
+        /// Three steps below A.
+        D = "D",
+        /// Four steps below A.
+        E = "E",
+        /// Five or more steps below A, or an emulator: these are no ceilings of the hardware.
+        F = "F",
     }
 }
 
-impl fmt::Display for Grade {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+impl Grade {
+    /// The grade that many steps below A.
+    pub fn below_best(steps: usize) -> Grade {
+        Grade::ALL.get(steps).copied().unwrap_or(Grade::F)
     }
 }
 

@@ -15,6 +15,16 @@ pub(super) fn named(key: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Checks a count, where there is one.
+pub(super) fn counted(key: &str, count: Option<impl Into<u64>>, most: u64) -> Result<()> {
+    match count.map(Into::into) {
+        Some(count) if !(1..=most).contains(&count) => {
+            Err(Error::misuse(format!("{key}: must lie in 1..={most}, is {count}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Checks a figure, where there is one.
 pub(super) fn positive(key: &str, value: Option<f64>) -> Result<()> {
     match value {

@@ -1,8 +1,6 @@
 //! Remarks of ceilings and curves: those that something depends on by what they mean, all others by their words.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 
@@ -55,20 +53,6 @@ impl std::str::FromStr for Flag {
 
     fn from_str(text: &str) -> Result<Flag, Infallible> {
         Ok(Flag::from(text.to_owned()))
-    }
-}
-
-impl JsonSchema for Flag {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        String::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        String::json_schema(generator)
     }
 }
 

@@ -1,65 +1,46 @@
 //! What only a graphics processor has: its class, its limits, and the driver that it was asked through.
 
-use super::figure::{named, positive};
+use super::figure::{counted, named, positive};
 use crate::error::{Error, Result};
+use roofprobe_kernels::named_enum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use serde_with::skip_serializing_none;
 
-/// How a graphics processor is built in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum GpuClass {
-    /// A card with memory of its own.
-    Discrete,
-    /// On the processor's die or board, with the host's memory.
-    Integrated,
-    /// Lent by a hypervisor.
-    Virtual,
-    /// No graphics processor: the host's cores run the shaders.
-    Software,
-    /// The driver does not tell.
-    Other,
-}
-
-impl GpuClass {
-    /// The word in the profile.
-    pub const fn name(self) -> &'static str {
-        match self {
-            GpuClass::Discrete => "discrete",
-            GpuClass::Integrated => "integrated",
-            GpuClass::Virtual => "virtual",
-            GpuClass::Software => "software",
-            GpuClass::Other => "other",
-        }
-    }
-}
-
-impl fmt::Display for GpuClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+named_enum! {
+    /// How a graphics processor is built in.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum GpuClass: "class of GPU" {
+        /// A card with memory of its own.
+        Discrete = "discrete",
+        /// On the processor's die or board, with the host's memory.
+        Integrated = "integrated",
+        /// Lent by a hypervisor.
+        Virtual = "virtual",
+        /// No graphics processor: the host's cores run the shaders.
+        Software = "software",
+        /// The driver does not tell.
+        Other = "other",
     }
 }
 
 /// What a graphics processor says of itself, as far as probes depend on it: `[device.gpu]`.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GpuInfo {
     /// How it is built in.
     pub class: GpuClass,
     /// Vendor and device number in hexadecimal, such as `10de:2684`; made-up ones of software included.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[0-9a-f]{1,8}:[0-9a-f]{1,8}$"))]
     pub pci_id: Option<String>,
     /// Where it sits, such as `0000:01:00.0`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pci_bus: Option<String>,
     /// The fewest invocations that a subgroup has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub subgroup_min: Option<u32>,
     /// The most invocations that a subgroup has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub subgroup_max: Option<u32>,
     /// Features that probes make use of, such as `f16`, `subgroups`, `timestamps` or `dot4-packed`.
@@ -100,6 +81,7 @@ pub struct GpuLimits {
 }
 
 /// How a graphics processor was asked: `[provenance.gpu]`.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GpuProvenance {
@@ -112,7 +94,6 @@ pub struct GpuProvenance {
     /// Whether shaders were built with checks of bounds and loops: `off` or `on`.
     pub shader_checks: String,
     /// One tick of the processor's own clock, ns, four digits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub timestamp_period_ns: Option<f64>,
     /// What the time was taken by: `timestamps`, or `wall clock by difference`.
@@ -120,10 +101,10 @@ pub struct GpuProvenance {
 }
 
 /// No subgroup in sight has more invocations.
-const SUBGROUP_MAX: u32 = 1 << 10;
+const SUBGROUP_MAX: u64 = 1 << 10;
 /// Nor has a workgroup, or more shared memory.
-const INVOCATIONS_MAX: u32 = 1 << 20;
-const WORKGROUP_MEMORY_MAX: u32 = 1 << 30;
+const INVOCATIONS_MAX: u64 = 1 << 20;
+const WORKGROUP_MEMORY_MAX: u64 = 1 << 30;
 /// The largest integer in TOML.
 const BYTES_MAX: u64 = i64::MAX as u64;
 /// Entries of a list, and characters of one text: far above any driver's.
@@ -139,13 +120,8 @@ impl GpuInfo {
         if let Some(bus) = &self.pci_bus {
             text("device.gpu.pci_bus", bus)?;
         }
-        for (key, size) in
-            [("device.gpu.subgroup_min", self.subgroup_min), ("device.gpu.subgroup_max", self.subgroup_max)]
-        {
-            if let Some(size) = size {
-                within(key, size, SUBGROUP_MAX)?;
-            }
-        }
+        counted("device.gpu.subgroup_min", self.subgroup_min, SUBGROUP_MAX)?;
+        counted("device.gpu.subgroup_max", self.subgroup_max, SUBGROUP_MAX)?;
         if let (Some(min), Some(max)) = (self.subgroup_min, self.subgroup_max)
             && min > max
         {
@@ -165,23 +141,21 @@ impl GpuInfo {
 
 impl GpuLimits {
     fn validate(&self) -> Result<()> {
-        for (key, bytes) in [("binding_bytes", self.binding_bytes), ("buffer_bytes", self.buffer_bytes)] {
-            if bytes == 0 || bytes > BYTES_MAX {
-                return Err(Error::misuse(format!("device.gpu.limits.{key}: must lie in 1..={BYTES_MAX}, is {bytes}")));
-            }
-        }
-        let [x, y, z] = self.workgroup_size;
+        /// Along one dimension, and for dispatches and bindings, drivers without a limit say 2³² − 1.
+        const ANY: u64 = u32::MAX as u64;
+        let [x, y, z] = self.workgroup_size.map(u64::from);
         for (key, count, most) in [
-            ("workgroup_invocations", self.workgroup_invocations, INVOCATIONS_MAX),
-            // Along one dimension, and for dispatches and bindings, drivers without a limit say 2³² − 1.
-            ("workgroup_size", x, u32::MAX),
-            ("workgroup_size", y, u32::MAX),
-            ("workgroup_size", z, u32::MAX),
-            ("workgroup_memory_bytes", self.workgroup_memory_bytes, WORKGROUP_MEMORY_MAX),
-            ("workgroups_per_dimension", self.workgroups_per_dimension, u32::MAX),
-            ("storage_buffers", self.storage_buffers, u32::MAX),
+            ("binding_bytes", self.binding_bytes, BYTES_MAX),
+            ("buffer_bytes", self.buffer_bytes, BYTES_MAX),
+            ("workgroup_invocations", self.workgroup_invocations.into(), INVOCATIONS_MAX),
+            ("workgroup_size", x, ANY),
+            ("workgroup_size", y, ANY),
+            ("workgroup_size", z, ANY),
+            ("workgroup_memory_bytes", self.workgroup_memory_bytes.into(), WORKGROUP_MEMORY_MAX),
+            ("workgroups_per_dimension", self.workgroups_per_dimension.into(), ANY),
+            ("storage_buffers", self.storage_buffers.into(), ANY),
         ] {
-            within(&format!("device.gpu.limits.{key}"), count, most)?;
+            counted(&format!("device.gpu.limits.{key}"), Some(count), most)?;
         }
         Ok(())
     }
@@ -216,13 +190,6 @@ fn is_pci_id(id: &str) -> bool {
         (1..=8).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     };
     id.split_once(':').is_some_and(|(vendor, device)| hex(vendor) && hex(device))
-}
-
-fn within(key: &str, count: u32, most: u32) -> Result<()> {
-    if count == 0 || count > most {
-        return Err(Error::misuse(format!("{key}: must lie in 1..={most}, is {count}")));
-    }
-    Ok(())
 }
 
 fn text(key: &str, words: &str) -> Result<()> {

@@ -5,16 +5,17 @@
 
 use super::Unit;
 use super::words::{AttentionExtents, AttentionPhase, Family, Means, MemoryLevel, Word, number};
+use crate::error::{Error, Result};
 use roofprobe_kernels::{Dtype, Isa, Op};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 /// The id of a ceiling or a curve, such as `memory.dram.read` or `matmul.q4_k.m1`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(inline)]
 pub struct CeilingId {
     text: String,
     kind: IdKind,
@@ -333,29 +334,19 @@ impl CeilingId {
     }
 }
 
-/// A text that is no id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotAnId(String);
-
-impl fmt::Display for NotAnId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\" is not a ceiling id such as memory.dram.read or compute.f32", self.0)
-    }
-}
-
-impl std::error::Error for NotAnId {}
-
 impl FromStr for CeilingId {
-    type Err = NotAnId;
+    type Err = Error;
 
     /// Small letters, digits and `_` between dots, the first word one of the families.
-    fn from_str(text: &str) -> Result<CeilingId, NotAnId> {
+    fn from_str(text: &str) -> Result<CeilingId> {
         let plain = |word: &&str| {
             !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         };
         let words: Vec<&str> = text.split('.').collect();
         let family = Family::ALL.into_iter().find(|family| family.name() == words[0]);
-        let family = family.filter(|_| words.iter().all(plain)).ok_or_else(|| NotAnId(text.to_owned()))?;
+        let example = "is not a ceiling id such as memory.dram.read or compute.f32";
+        let no_id = || Error::misuse(format!("\"{text}\" {example}"));
+        let family = family.filter(|_| words.iter().all(plain)).ok_or_else(no_id)?;
         Ok(CeilingId { text: text.to_owned(), kind: IdKind::of(family, &words[1..]) })
     }
 }
@@ -367,9 +358,9 @@ impl fmt::Display for CeilingId {
 }
 
 impl TryFrom<String> for CeilingId {
-    type Error = NotAnId;
+    type Error = Error;
 
-    fn try_from(text: String) -> Result<CeilingId, NotAnId> {
+    fn try_from(text: String) -> Result<CeilingId> {
         text.parse()
     }
 }
@@ -395,20 +386,6 @@ impl PartialEq<str> for CeilingId {
 impl PartialEq<&str> for CeilingId {
     fn eq(&self, other: &&str) -> bool {
         self.text == *other
-    }
-}
-
-impl JsonSchema for CeilingId {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        String::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        String::json_schema(generator)
     }
 }
 

@@ -1,94 +1,75 @@
 //! The keys of a variant, flat as a profile has them.
 
 use super::Word;
-use roofprobe_kernels::Isa;
 use roofprobe_kernels::buffer::Pages;
 use roofprobe_kernels::ops::stream::Stores;
+use roofprobe_kernels::{Isa, named_enum};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::fmt;
 use std::str::FromStr;
 
 /// How a job was done, key by key as a profile has it. What does not apply, or is not known, is absent.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VariantKeys {
     /// Instruction set of the kernel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub isa: Option<Word<Isa>>,
     /// Threads, one per core.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<u32>,
     /// Store instructions.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "named")]
+    #[serde(default, with = "named")]
     #[schemars(schema_with = "stores_schema")]
     pub stores: Option<Stores>,
     /// Sequential streams that one thread reads side by side, where there is more than one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streams: Option<u32>,
     /// Page size asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "named")]
+    #[serde(default, with = "named")]
     #[schemars(schema_with = "pages_schema")]
     pub pages: Option<Pages>,
     /// Bytes that one repetition walks over, all arrays and threads together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub footprint_bytes: Option<u64>,
     /// Bytes read at one place of the footprint before the next place, all threads together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_bytes: Option<u64>,
     /// Bytes that a software prefetch runs ahead; 0 is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefetch_bytes: Option<u32>,
     /// Distance of the places that a chase visits, bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stride_bytes: Option<u32>,
     /// Matmul: tokens, the rows of the activations.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub m: Option<u64>,
     /// Matmul: output features, the rows of the weights.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n: Option<u64>,
     /// Matmul: input features, the inner extent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub k: Option<u64>,
     /// Copies of the operands that take turns, so that no cache holds them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copies: Option<u32>,
     /// Attention: query heads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heads: Option<u64>,
     /// Attention: key/value heads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kv_heads: Option<u64>,
     /// Attention: elements of one head.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_dim: Option<u64>,
     /// Attention: cached tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<u64>,
     /// Rows × columns that a matmul kernel keeps in registers, such as `6x16`; on a GPU those of one invocation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub tile: Option<Word<Tile>>,
     /// GPU: invocations of a workgroup.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workgroup_size: Option<u32>,
     /// GPU: workgroups of a dispatch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workgroups: Option<u32>,
     /// GPU: which places the invocations walk over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<AccessLayout>,
     /// GPU: elements of one vector in registers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector: Option<u32>,
     /// GPU: independent chains of an invocation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chains: Option<u32>,
     /// GPU: how the partial sums of invocations come together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduction: Option<Reduction>,
     /// GPU: whether operands are staged in workgroup memory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub staged: Option<bool>,
 }
 
@@ -133,49 +114,31 @@ impl FromStr for Tile {
     }
 }
 
-/// Which places the invocations of a GPU walk over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum AccessLayout {
-    /// Neighbours side by side, all workgroups together, from one end to the other.
-    Strided,
-    /// Each workgroup its own stretch, neighbours side by side within.
-    Blocked,
-    /// Each invocation its own stretch.
-    Contiguous,
-}
-
-impl AccessLayout {
-    /// The word in the profile.
-    pub const fn name(self) -> &'static str {
-        match self {
-            AccessLayout::Strided => "strided",
-            AccessLayout::Blocked => "blocked",
-            AccessLayout::Contiguous => "contiguous",
-        }
+named_enum! {
+    /// Which places the invocations of a GPU walk over.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum AccessLayout: "layout" {
+        /// Neighbours side by side, all workgroups together, from one end to the other.
+        Strided = "strided",
+        /// Each workgroup its own stretch, neighbours side by side within.
+        Blocked = "blocked",
+        /// Each invocation its own stretch.
+        Contiguous = "contiguous",
     }
 }
 
-/// How the partial sums of a GPU's invocations come together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Reduction {
-    /// Not at all: an invocation does the whole sum.
-    Invocation,
-    /// By subgroup operations, and workgroup memory between subgroups.
-    Subgroup,
-    /// By workgroup memory.
-    Workgroup,
-}
-
-impl Reduction {
-    /// The word in the profile.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Reduction::Invocation => "invocation",
-            Reduction::Subgroup => "subgroup",
-            Reduction::Workgroup => "workgroup",
-        }
+named_enum! {
+    /// How the partial sums of a GPU's invocations come together.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Reduction: "reduction" {
+        /// Not at all: an invocation does the whole sum.
+        Invocation = "invocation",
+        /// By subgroup operations, and workgroup memory between subgroups.
+        Subgroup = "subgroup",
+        /// By workgroup memory.
+        Workgroup = "workgroup",
     }
 }
 

@@ -19,16 +19,17 @@ mod variant;
 mod words;
 mod write;
 
-use roofprobe_kernels::{Dtype, Op};
+use roofprobe_kernels::{Dtype, Op, named_enum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 pub use ceiling::{Ceiling, Mode, Status, Trial};
 pub use curve::{Curve, CurveAxis};
 pub use environment::{Environment, Grade};
 pub use flag::Flag;
 pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
-pub use id::{CeilingId, IdKind, NotAnId};
+pub use id::{CeilingId, IdKind};
 pub use keys::{AccessLayout, Reduction, Tile, VariantKeys};
 #[cfg(feature = "cli")]
 pub use read::load;
@@ -47,6 +48,7 @@ pub use write::to_toml;
 pub const SCHEMA: u32 = 1;
 
 /// A device, its environment and its ceilings.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
@@ -56,7 +58,6 @@ pub struct Profile {
     /// What was measured.
     pub device: DeviceInfo,
     /// Under which circumstances. A profile of quoted ceilings alone may have none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
     /// The handful of numbers that most readers want; each repeats a ceiling.
     #[serde(default)]
@@ -101,6 +102,7 @@ impl DeviceKind {
 }
 
 /// What a device is.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceInfo {
@@ -113,7 +115,6 @@ pub struct DeviceInfo {
     /// The model name that the device gives itself.
     pub model: String,
     /// The core design, where it is known by family and model numbers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub microarchitecture: Option<String>,
     /// Instruction set architecture: `x86_64`, `aarch64`, …; of a GPU, its maker's name for it, or `gpu`.
     pub architecture: String,
@@ -121,22 +122,18 @@ pub struct DeviceInfo {
     #[serde(default)]
     pub isas: Vec<String>,
     /// Logical CPUs present; every CPU that was measured has them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub logical_cpus: Option<u32>,
     /// Physical cores present, as the topology tells; every CPU that was measured has them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub cores: Option<u32>,
     /// Installed memory, bytes. Every CPU that was measured has it; of a GPU's nobody may tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub memory_bytes: Option<u64>,
     /// Data and unified caches, nearest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caches: Vec<Cache>,
     /// What only a GPU has; every GPU that was measured has it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<GpuInfo>,
 }
 
@@ -155,86 +152,60 @@ pub struct Cache {
 }
 
 /// The numbers that most readers want. Each repeats a measured ceiling's value, or is a quotient of two.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
     /// `memory.dram.read`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dram_read_gb_per_s: Option<f64>,
     /// `memory.dram.copy`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dram_copy_gb_per_s: Option<f64>,
     /// `memory.dram.triad`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dram_triad_gb_per_s: Option<f64>,
     /// `memory.vram.read`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vram_read_gb_per_s: Option<f64>,
     /// `memory.vram.copy`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vram_copy_gb_per_s: Option<f64>,
     /// `memory.vram.triad`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vram_triad_gb_per_s: Option<f64>,
     /// `compute.f64`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub f64_gflop_per_s: Option<f64>,
     /// `compute.f32`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub f32_gflop_per_s: Option<f64>,
     /// `compute.f16`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub f16_gflop_per_s: Option<f64>,
     /// `compute.f16.coopmat`: the cooperative matrices of a GPU.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub f16_coopmat_gflop_per_s: Option<f64>,
     /// `compute.bf16`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bf16_gflop_per_s: Option<f64>,
     /// `compute.i8`, integer operations.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub i8_gflop_per_s: Option<f64>,
     /// Ridge point `compute.f32 / memory.dram.read`; without the latter, over `memory.vram.read`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ridge_f32_flop_per_byte: Option<f64>,
     /// Ridge point `compute.f16 / memory.dram.read`; without the latter, over `memory.vram.read`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ridge_f16_flop_per_byte: Option<f64>,
     /// Ridge point `compute.bf16 / memory.dram.read`; without the latter, over `memory.vram.read`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ridge_bf16_flop_per_byte: Option<f64>,
     /// Ridge point `compute.i8 / memory.dram.read`; without the latter, over `memory.vram.read`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ridge_i8_flop_per_byte: Option<f64>,
 }
 
-/// How much time a measurement may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Effort {
-    /// At most 15 s on two cores.
-    Quick,
-    /// At most 100 s on two cores.
-    Standard,
-    /// Several minutes: spread over the modes of a shared machine.
-    Thorough,
-}
-
-impl Effort {
-    /// Every effort, the shortest first.
-    pub const ALL: [Effort; 3] = [Effort::Quick, Effort::Standard, Effort::Thorough];
-
-    /// The word on the command line and in the profile.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Effort::Quick => "quick",
-            Effort::Standard => "standard",
-            Effort::Thorough => "thorough",
-        }
+named_enum! {
+    /// How much time a measurement may take.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Effort: "effort" {
+        /// At most 15 s on two cores.
+        Quick = "quick",
+        /// At most 100 s on two cores.
+        Standard = "standard",
+        /// Several minutes: spread over the modes of a shared machine.
+        Thorough = "thorough",
     }
 }
 
 /// Who measured, when, with what.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provenance {
@@ -243,15 +214,12 @@ pub struct Provenance {
     /// Its version.
     pub version: String,
     /// The commit it was built from; `unknown` outside a checkout; none of a quoted profile's source.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
     /// The compiler that built it; none of a quoted profile's source.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compiler: Option<String>,
     /// When the measurement began, RFC 3339, UTC; of quoted figures as much as is known of the date of their source.
     pub date: String,
     /// How much time it was given; a profile of quoted ceilings alone may have none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effort: Option<Effort>,
     /// Whether every ceiling asked for has its answer; an incomplete profile can be resumed.
     pub complete: bool,
@@ -259,10 +227,8 @@ pub struct Provenance {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<String>,
     /// The profile that was simulated, when nothing was measured at all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulated: Option<String>,
     /// How a GPU was asked; absent for CPUs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<GpuProvenance>,
 }
 

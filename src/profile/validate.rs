@@ -1,6 +1,6 @@
 //! What a profile must satisfy beyond its types: numbers that can be, statuses with their evidence, ids once.
 
-use super::figure::{named, positive};
+use super::figure::{counted, named, positive};
 use super::{
     Ceiling, Curve, CurveAxis, DeviceKind, Environment, GpuInfo, GpuProvenance, Profile, Status, Summary, Unit,
 };
@@ -45,7 +45,7 @@ impl Profile {
     }
 
     fn validate_machine(&self) -> Result<()> {
-        let device = &self.device;
+        let (device, environment) = (&self.device, self.environment.as_ref());
         for (key, name) in
             [("device.name", &device.name), ("device.vendor", &device.vendor), ("device.model", &device.model)]
         {
@@ -53,26 +53,12 @@ impl Profile {
         }
         self.validate_kind()?;
         self.validate_circumstances()?;
-        for (key, count) in [
-            ("device.logical_cpus", device.logical_cpus),
-            ("device.cores", device.cores),
-            ("environment.threads", self.environment.as_ref().map(|environment| environment.threads)),
-        ] {
-            if let Some(count) = count.filter(|&count| count == 0 || count > CPUS_MAX) {
-                return Err(Error::misuse(format!("{key}: must lie in 1..={CPUS_MAX}, is {count}")));
-            }
-        }
-        for (key, bytes) in [
-            ("device.memory_bytes", device.memory_bytes),
-            (
-                "environment.memory_available_bytes",
-                self.environment.as_ref().map(|environment| environment.memory_available_bytes),
-            ),
-        ] {
-            if let Some(bytes) = bytes.filter(|&bytes| bytes == 0 || bytes > MEMORY_BYTES_MAX) {
-                return Err(Error::misuse(format!("{key}: must lie in 1..={MEMORY_BYTES_MAX}, is {bytes}")));
-            }
-        }
+        counted("device.logical_cpus", device.logical_cpus, CPUS_MAX.into())?;
+        counted("device.cores", device.cores, CPUS_MAX.into())?;
+        counted("environment.threads", environment.map(|e| e.threads), CPUS_MAX.into())?;
+        counted("device.memory_bytes", device.memory_bytes, MEMORY_BYTES_MAX)?;
+        let available = environment.map(|e| e.memory_available_bytes);
+        counted("environment.memory_available_bytes", available, MEMORY_BYTES_MAX)?;
         if device.caches.len() > CACHES_MAX {
             return Err(Error::misuse(format!("device.caches: more than {CACHES_MAX} entries")));
         }
@@ -88,7 +74,7 @@ impl Profile {
                 )));
             }
         }
-        self.environment.as_ref().map_or(Ok(()), Environment::validate)
+        environment.map_or(Ok(()), Environment::validate)
     }
 
     /// Who measures must say under which circumstances, and with what.

@@ -1,29 +1,28 @@
 //! The words of ids, each by what it means.
 
-use roofprobe_kernels::Isa;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use roofprobe_kernels::{Isa, named_enum};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-/// The first word of an id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Family {
-    /// Bandwidth of a level of memory.
-    Memory,
-    /// Peaks of arithmetic.
-    Compute,
-    /// Products with weights.
-    Matmul,
-    /// Attention over a cache of keys and values.
-    Attention,
-    /// Dependent loads.
-    Latency,
-    /// What it takes to begin work.
-    Overhead,
-    /// Copies between host and device.
-    Transfer,
+named_enum! {
+    /// The first word of an id.
+    pub enum Family: "family" {
+        /// Bandwidth of a level of memory.
+        Memory = "memory",
+        /// Peaks of arithmetic.
+        Compute = "compute",
+        /// Products with weights.
+        Matmul = "matmul",
+        /// Attention over a cache of keys and values.
+        Attention = "attention",
+        /// Dependent loads.
+        Latency = "latency",
+        /// What it takes to begin work.
+        Overhead = "overhead",
+        /// Copies between host and device.
+        Transfer = "transfer",
+    }
 }
 
 /// A word of an id: one that this version knows, or another one.
@@ -103,32 +102,6 @@ pub enum AttentionExtents {
     Other(String),
 }
 
-impl Family {
-    /// Every family.
-    pub const ALL: [Family; 7] = [
-        Family::Memory,
-        Family::Compute,
-        Family::Matmul,
-        Family::Attention,
-        Family::Latency,
-        Family::Overhead,
-        Family::Transfer,
-    ];
-
-    /// The word in ids.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Family::Memory => "memory",
-            Family::Compute => "compute",
-            Family::Matmul => "matmul",
-            Family::Attention => "attention",
-            Family::Latency => "latency",
-            Family::Overhead => "overhead",
-            Family::Transfer => "transfer",
-        }
-    }
-}
-
 impl<T: Copy> Word<T> {
     /// What it means, where this version knows it.
     pub fn known(&self) -> Option<T> {
@@ -154,20 +127,6 @@ impl<T: fmt::Display> Serialize for Word<T> {
 impl<'de, T: FromStr + fmt::Display> Deserialize<'de> for Word<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Word<T>, D::Error> {
         String::deserialize(from).map(|text| Word::of(&text))
-    }
-}
-
-impl<T> JsonSchema for Word<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        String::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        String::json_schema(generator)
     }
 }
 

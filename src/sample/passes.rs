@@ -3,7 +3,8 @@
 use super::Pace;
 use crate::device::{Device, Purpose, Refusal, Timing};
 use crate::job::Job;
-use crate::profile::{Status, Unit};
+use crate::profile::{Ceiling, CeilingId, Status, Unit};
+use crate::units::four_digits;
 
 /// Two passes in a row within this share of each other are a plateau.
 const PLATEAU: f64 = 0.03;
@@ -25,6 +26,19 @@ pub(super) fn value(unit: Unit, pass: &Timing) -> f64 {
 /// Values and rates are the same thing for rates; times are turned over, so that more is always better. Its own inverse.
 pub(super) fn rate(unit: Unit, value: f64) -> f64 {
     if unit.is_rate() { value } else { 1.0 / value }
+}
+
+/// The bounds of an interval of rates, as the values of that unit that the profile keeps, the lower one first.
+pub(super) fn bounds(unit: Unit, interval: [f64; 2]) -> [f64; 2] {
+    let [a, b] = interval.map(|bound| four_digits(rate(unit, bound)));
+    [a.min(b), a.max(b)]
+}
+
+/// The ceiling of a question without samples: what the device answered instead, or that it was not measured yet.
+pub(super) fn without_samples(id: &CeilingId, refusal: Option<&(Status, String)>) -> Ceiling {
+    let pending = || (Status::Skipped, "not measured yet; `roofprobe measure --resume` completes it".to_owned());
+    let (status, reason) = refusal.cloned().unwrap_or_else(pending);
+    Ceiling::without_value(id.clone(), status, reason)
 }
 
 pub(super) fn status_of(refusal: Refusal) -> Option<(Status, String)> {

@@ -1,6 +1,8 @@
 //! One question on its way to an answer: the choice of a variant, then its samples.
 
-use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, status_of, undisturbed, value};
+use super::passes::{
+    DISTURBED_RETRIES_MAX, bounds, calibrate, rate, retries_after, status_of, undisturbed, value, without_samples,
+};
 use super::{Pace, Watcher};
 use crate::device::{Device, Purpose, Refusal, Timing};
 use crate::job::Job;
@@ -195,14 +197,9 @@ impl<'a> QuestionState<'a> {
         }
         // The memory is new, and the clock may have slept: find the plateau again.
         let warm_passes = if self.values.is_empty() { WARM_PASSES_MAX } else { REWARM_PASSES_MAX };
-        match calibrate(device, &job, pace, self.repetitions, warm_passes) {
-            Ok(repetitions) => (self.repetitions, self.settled) = (repetitions, true),
-            Err(refusal) => {
-                self.refuse(refusal);
-                return true;
-            }
+        if self.settle(device, &job, pace, warm_passes) {
+            self.take(device, &job, count - taken, watcher);
         }
-        self.take(device, &job, count - taken, watcher);
         true
     }
 
@@ -212,19 +209,23 @@ impl<'a> QuestionState<'a> {
         let Some(job) = self.winner.clone().filter(|_| !self.values.is_empty() && !self.exhausted) else {
             return false;
         };
-        if !self.settled {
-            match calibrate(device, &job, pace, self.repetitions, REWARM_PASSES_MAX) {
-                Ok(repetitions) => (self.repetitions, self.settled) = (repetitions, true),
-                Err(refusal) => {
-                    self.refuse(refusal);
-                    return true;
-                }
-            }
+        if self.settled || self.settle(device, &job, pace, REWARM_PASSES_MAX) {
+            let before = self.values.len();
+            self.take(device, &job, 1, watcher);
+            self.extra += self.values.len().saturating_sub(before);
         }
-        let before = self.values.len();
-        self.take(device, &job, 1, watcher);
-        self.extra += self.values.len().saturating_sub(before);
         true
+    }
+
+    /// Finds the repetitions on the memory that there is now. Returns false when the device refuses.
+    fn settle(&mut self, device: &mut dyn Device, job: &Job, pace: Pace, warm_passes: usize) -> bool {
+        let found = calibrate(device, job, pace, self.repetitions, warm_passes);
+        self.settled = found.is_ok();
+        match found {
+            Ok(repetitions) => self.repetitions = repetitions,
+            Err(refusal) => self.refuse(refusal),
+        }
+        self.settled
     }
 
     /// The memory was given back: what was found out about passes is to be found out again.
@@ -272,10 +273,7 @@ impl<'a> QuestionState<'a> {
         let id = &self.question.id;
         let rates: Vec<f64> = self.values.iter().map(|&v| rate(self.unit, v)).collect();
         let Some(estimate) = stats::estimate(&rates) else {
-            let pending =
-                || (Status::Skipped, "not measured yet; `roofprobe measure --resume` completes it".to_owned());
-            let (status, reason) = self.refusal.clone().unwrap_or_else(pending);
-            return Ceiling::without_value(id.clone(), status, reason);
+            return without_samples(id, self.refusal.as_ref());
         };
         let back = |x: f64| four_digits(rate(self.unit, x));
         let mut ceiling = Ceiling::with_value(id.clone(), Status::Measured, back(estimate.best));
@@ -283,8 +281,7 @@ impl<'a> QuestionState<'a> {
             ceiling.set(second, four_digits(back(estimate.best) * share));
         }
         ceiling.median = Some(back(estimate.median));
-        let [a, b] = estimate.ci95.map(back);
-        ceiling.ci95 = Some([a.min(b), a.max(b)]);
+        ceiling.ci95 = Some(bounds(self.unit, estimate.ci95));
         ceiling.samples = Some(self.values.len() as u32);
         if estimate.modes.len() > 1 {
             let mode = |m: &stats::Mode| Mode { value: back(m.centre), share: four_digits(m.share) };

@@ -3,7 +3,7 @@
 //! Points are visited in turn, A B C, A B C, with short passes: a curve shows a shape, and its points share the machine's
 //! modes. The [`Watcher`] gets each curve when it is whole.
 
-use super::passes::{DISTURBED_RETRIES_MAX, calibrate, rate, retries_after, status_of, undisturbed, value};
+use super::passes::{DISTURBED_RETRIES_MAX, bounds, calibrate, rate, retries_after, status_of, undisturbed, value};
 use super::{Pace, Watcher};
 use crate::device::{Device, Purpose, Refusal};
 use crate::error::Result;
@@ -189,9 +189,7 @@ impl<'a> Points<'a> {
         let mut curve = Curve::empty(id, Status::Measured, None);
         curve.set_along(self.question.axis, whole.iter().map(|(point, _)| point.place).collect());
         curve.set_values(whole.iter().map(|(_, estimate)| back(estimate.best)).collect());
-        let bounds = |e: &stats::Estimate| e.ci95.map(back);
-        curve.low = whole.iter().map(|(_, e)| bounds(e)[0].min(bounds(e)[1])).collect();
-        curve.high = whole.iter().map(|(_, e)| bounds(e)[0].max(bounds(e)[1])).collect();
+        (curve.low, curve.high) = whole.iter().map(|(_, e)| bounds(self.unit, e.ci95).into()).unzip();
         curve.variant = Some(self.question.axis.shared(first.job.variant.keys()));
         curve.sample_values = whole.iter().map(|(point, _)| point.values.clone()).collect();
         curve.flags.clone_from(&self.flags);

@@ -1,7 +1,7 @@
 //! What lasts: one candidate, the winner of the burst, in windows that follow one another without a pause. Nothing is
 //! repeated and nothing left out, whatever happens meanwhile: interruptions are what there is to be seen.
 
-use super::passes::{calibrate, rate, status_of, value};
+use super::passes::{bounds, calibrate, rate, status_of, value, without_samples};
 use super::{Finished, Pace, Watcher};
 use crate::device::{Device, Purpose, Refusal};
 use crate::error::Result;
@@ -120,16 +120,12 @@ impl<'a> Run<'a> {
         let rates: Vec<f64> = self.values.iter().map(|&v| rate(self.unit, v)).collect();
         let last = &rates[rates.len() - rates.len().div_ceil(LAST_PART)..];
         let Some((value, interval)) = stats::middle(last) else {
-            let pending =
-                || (Status::Skipped, "not measured yet; `roofprobe measure --resume` completes it".to_owned());
-            let (status, reason) = self.refusal.clone().unwrap_or_else(pending);
-            return Ceiling::without_value(id.clone(), status, reason);
+            return without_samples(id, self.refusal.as_ref());
         };
         let back = |x: f64| four_digits(rate(self.unit, x));
         let mut ceiling = Ceiling::with_value(id.clone(), Status::Measured, back(value));
         ceiling.median = stats::middle(&rates).map(|(median, _)| back(median));
-        let [a, b] = interval.map(back);
-        ceiling.ci95 = Some([a.min(b), a.max(b)]);
+        ceiling.ci95 = Some(bounds(self.unit, interval));
         ceiling.samples = Some(self.values.len() as u32);
         ceiling.variant = self.job.map(|job| job.variant.keys());
         ceiling.huge_share = self.huge_share;

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 type Task = Box<dyn FnOnce(&mut WorkerState) + Send>;
 
-/// Pinned threads with their benches.
+/// Pinned threads with their states.
 pub(super) struct Team {
     members: Vec<Member>,
     barrier: Arc<SpinBarrier>,

@@ -109,12 +109,6 @@ impl Context {
         })
     }
 
-    /// Whether shaders may use subgroup operations.
-    #[cfg(test)]
-    pub(super) fn has_subgroups(&self) -> bool {
-        self.features.contains(wgpu::Features::SUBGROUP)
-    }
-
     /// Nanoseconds of one timestamp tick, where there are timestamps.
     pub(super) fn timestamp_period_ns(&self) -> Option<f64> {
         self.timestamps.as_ref().map(|timestamps| timestamps.period_s * 1e9)
@@ -138,7 +132,7 @@ impl Context {
             return Ok(built.clone());
         }
         let source = program.source();
-        let size = shader::specialised(program).map_err(|e| refused(&e))?;
+        let size = shader::compiled(program).map_err(|e| refused(&e))?.size;
         size.within(&self.limits).map_err(Refusal::Unsupported)?;
         let descriptor = || wgpu::ShaderModuleDescriptor {
             label: Some(program.entry),

@@ -1,6 +1,7 @@
 //! Compute pipelines, and the buffers that are bound to them.
 
 use super::shader::{Access, Program};
+use wgpu::BufferBindingType;
 use wgpu::util::DeviceExt;
 
 /// A compute pipeline with the layout of its bindings.
@@ -13,8 +14,9 @@ pub(super) struct Pipeline {
 impl Pipeline {
     /// The pipeline of `program`, whose source is `module`.
     pub(super) fn new(device: &wgpu::Device, module: &wgpu::ShaderModule, program: &Program) -> Pipeline {
-        let entries: Vec<wgpu::BindGroupLayoutEntry> =
-            std::iter::once(uniform()).chain(program.bindings.iter().zip(1..).map(storage)).collect();
+        let storage = |access| BufferBindingType::Storage { read_only: access == Access::Read };
+        let buffers = std::iter::once(BufferBindingType::Uniform).chain(program.bindings.iter().copied().map(storage));
+        let entries: Vec<_> = (0..).zip(buffers).map(|(binding, ty)| entry(binding, ty)).collect();
         let layout =
             device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
         let whole = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -105,20 +107,9 @@ impl Bindings {
     }
 }
 
-fn uniform() -> wgpu::BindGroupLayoutEntry {
-    let ty = wgpu::BindingType::Buffer {
-        ty: wgpu::BufferBindingType::Uniform,
-        has_dynamic_offset: true,
-        min_binding_size: None,
-    };
-    wgpu::BindGroupLayoutEntry { binding: 0, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
-}
-
-fn storage((access, binding): (&Access, u32)) -> wgpu::BindGroupLayoutEntry {
-    let ty = wgpu::BindingType::Buffer {
-        ty: wgpu::BufferBindingType::Storage { read_only: *access == Access::Read },
-        has_dynamic_offset: false,
-        min_binding_size: None,
-    };
+/// A buffer that compute shaders find at `binding`.
+fn entry(binding: u32, ty: BufferBindingType) -> wgpu::BindGroupLayoutEntry {
+    let has_dynamic_offset = ty == BufferBindingType::Uniform;
+    let ty = wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None };
     wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
 }

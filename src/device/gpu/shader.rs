@@ -114,14 +114,6 @@ impl Size {
     }
 }
 
-/// Reads, validates and specialises `program`, as wgpu will.
-///
-/// # Errors
-/// What is wrong with it.
-pub(super) fn specialised(program: &Program) -> Result<Size, String> {
-    compiled(program).map(|compiled| compiled.size)
-}
-
 /// A program as the compiler sees it, with its overrides in place.
 pub(super) struct Compiled {
     pub(super) size: Size,
@@ -131,7 +123,10 @@ pub(super) struct Compiled {
     pub(super) info: naga::valid::ModuleInfo,
 }
 
-/// As [`specialised`], with all that came of it.
+/// Reads, validates and specialises `program`, as wgpu will.
+///
+/// # Errors
+/// What is wrong with it.
 pub(super) fn compiled(program: &Program) -> Result<Compiled, String> {
     let source = program.source();
     let module = naga::front::wgsl::parse_str(&source).map_err(|e| e.emit_to_string(&source))?;

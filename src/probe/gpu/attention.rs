@@ -1,9 +1,9 @@
 //! Attention achieved by a GPU: one query token over a long cache.
 
-use super::is_quick;
+use super::{candidates_max, has_feature, is_quick, is_software};
 use crate::probe::attention::{self, Heads, KV_HEADS, layer_bytes};
 use crate::probe::{PlanInputs, Question, Schedule};
-use crate::profile::{AccessLayout, CeilingId, Effort, GpuAttention, GpuClass, GpuInfo, Reduction, Status};
+use crate::profile::{AccessLayout, CeilingId, GpuAttention, GpuInfo, Reduction, Status};
 use roofprobe_kernels::{Dtype, Op};
 
 /// Cached tokens: tens of microseconds of reading on the fastest. Where the processor plays the GPU, fewer: it takes milliseconds for each thousand.
@@ -16,8 +16,6 @@ const SOFTWARE_BYTES: u64 = 128 << 20;
 const MEMORY_SHARE: u64 = 8;
 /// Copies that are worth a measurement: with fewer, a cache holds most of what is read.
 const COPIES_MIN: u64 = 4;
-/// Candidates of a quick look.
-const QUICK: usize = 2;
 /// Halves of a row that one invocation holds: one load, or more where a subgroup is small.
 const VECTORS: [u32; 3] = [8, 16, 32];
 
@@ -33,7 +31,7 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
 }
 
 fn question(inputs: PlanInputs, gpu: &GpuInfo, id: CeilingId, (group, head_dim): Heads) -> Question {
-    let software = gpu.class == GpuClass::Software;
+    let software = is_software(inputs.machine);
     let (context, bytes) =
         if software { (SOFTWARE_CONTEXT, SOFTWARE_BYTES) } else { (HARDWARE_CONTEXT, HARDWARE_BYTES) };
     let layer = layer_bytes(head_dim, context);
@@ -50,8 +48,7 @@ fn question(inputs: PlanInputs, gpu: &GpuInfo, id: CeilingId, (group, head_dim):
     if let Some(reason) = short {
         return Question::unasked(id, Status::Skipped, reason);
     }
-    let subgroup = gpu.subgroup_min.filter(|_| gpu.features.iter().any(|feature| feature == "subgroups"));
-    let most = if inputs.effort == Effort::Quick { QUICK } else { usize::MAX };
+    let subgroup = gpu.subgroup_min.filter(|_| has_feature(inputs.machine, "subgroups"));
     let variant = |way: Way| GpuAttention {
         m: 1,
         heads: group * KV_HEADS,
@@ -65,7 +62,7 @@ fn question(inputs: PlanInputs, gpu: &GpuInfo, id: CeilingId, (group, head_dim):
         workgroup_size: way.size,
         workgroups: way.groups,
     };
-    let variants = ways(software, subgroup, head_dim).into_iter().take(most).map(variant);
+    let variants = ways(software, subgroup, head_dim).into_iter().take(candidates_max(inputs)).map(variant);
     Question::of(id, Op::Attention, Dtype::F16, variants)
 }
 

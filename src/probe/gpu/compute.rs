@@ -1,7 +1,8 @@
 //! Compute peaks of a GPU: multiply-accumulate chains in registers, of scalars, of vectors and of matrices.
 
+use super::{candidates_max, has_feature, is_software};
 use crate::probe::{PlanInputs, Question};
-use crate::profile::{CeilingId, Effort, GpuChain, GpuClass, GpuInfo, MatrixChain, Means, Status, Tile};
+use crate::profile::{CeilingId, GpuChain, GpuInfo, MatrixChain, Means, Status, Tile};
 use roofprobe_kernels::{Dtype, Op};
 
 /// Invocations in flight: workgroups, and of how many. Hardware hides latencies by numbers.
@@ -11,8 +12,6 @@ const SOFTWARE: (u32, u32) = (256, 8);
 /// Workgroups of cooperative matrices, and how many of the largest subgroups each has; of smaller ones it has more.
 const HARDWARE_TILES: (u32, u32) = (4096, 4);
 const SOFTWARE_TILES: (u32, u32) = (64, 1);
-/// Candidates of a quick look.
-const QUICK: usize = 2;
 
 /// Vectors and chains, the likely winner first. What a processor has 16 registers for, twelve accumulators and their
 /// products fill; hardware has room for more, and other ways to hide latencies.
@@ -33,10 +32,10 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
         Question::unasked(CeilingId::compute(dtype, Means::Best), Status::Unsupported, reason)
     };
     let Some(gpu) = &inputs.machine.device.gpu else { return Vec::new() };
-    let software = gpu.class == GpuClass::Software;
+    let software = is_software(inputs.machine);
     let pick = |hardware: &'static [(u32, u32)], other: &'static [(u32, u32)]| if software { other } else { hardware };
     let mut f16 = chains(inputs, Dtype::F16, software, pick(&HARDWARE_F16, &SOFTWARE_F16));
-    if !gpu.features.iter().any(|feature| feature == "f16") {
+    if !has_feature(inputs.machine, "f16") {
         f16.candidates.clear();
         f16.otherwise = (Status::Unsupported, "this GPU computes no f16 in shaders".to_owned());
     }
@@ -73,14 +72,10 @@ fn matrices(inputs: PlanInputs, gpu: &GpuInfo, software: bool) -> Question {
     Question::of(id, Op::Chain, Dtype::F16, ways.map(way).take(candidates_max(inputs)))
 }
 
-fn candidates_max(inputs: PlanInputs) -> usize {
-    if inputs.effort == Effort::Quick { QUICK } else { usize::MAX }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::GpuLimits;
+    use crate::profile::{Effort, GpuClass, GpuLimits};
 
     fn gpu(features: &[&str], matrices: &[&str]) -> crate::profile::Machine {
         let mut machine = crate::probe::tests::machine();

@@ -1,6 +1,6 @@
 //! Matmul on a GPU: every weight format that there is a shader for, from one token to many.
 
-use super::{is_quick, is_software, limits};
+use super::{has_feature, is_quick, is_software, limits};
 use crate::probe::matmul::{self, K, MANY_TOKENS, N_MANY};
 use crate::probe::memory::{self, CACHE_MULTIPLE_MIN};
 use crate::probe::{PlanInputs, Question, Schedule};
@@ -140,9 +140,7 @@ fn together(inputs: PlanInputs, m: u64) -> Vec<GpuMatmul> {
 }
 
 fn strided(inputs: PlanInputs, size: u32, rows: u64, columns: u64) -> GpuMatmul {
-    let has_subgroups =
-        inputs.machine.device.gpu.as_ref().is_some_and(|gpu| gpu.features.iter().any(|name| name == "subgroups"));
-    let reduction = if has_subgroups { Reduction::Subgroup } else { Reduction::Workgroup };
+    let reduction = if has_feature(inputs.machine, "subgroups") { Reduction::Subgroup } else { Reduction::Workgroup };
     GpuMatmul { layout: Some(AccessLayout::Strided), reduction: Some(reduction), ..tile(rows, columns, size) }
 }
 

@@ -1,6 +1,6 @@
 //! Bandwidth of a GPU's memory, of its last cache, and of workgroup memory.
 
-use super::{is_quick, is_software, limits};
+use super::{candidates_max, is_quick, is_software, limits};
 use crate::job::Job;
 use crate::probe::levels::{levels, resident_id};
 use crate::probe::memory::{self, ARRAYS, CACHE_MULTIPLE_MIN, arrays, cache_bytes};
@@ -120,11 +120,15 @@ fn ways(inputs: PlanInputs, cached: bool) -> Vec<Way> {
         true => &[(8, 16, Blocked), (256, 1024, Strided), (32, 128, Contiguous)],
     };
     let (own, other) = if is_software(inputs.machine) { (software, hardware) } else { (hardware, software) };
-    let own_count = if is_quick(inputs) { 2 } else { own.len() };
     // The other kind's favourite shows that it loses.
     let others = if is_quick(inputs) { 0 } else { 1 };
     let most = limits(inputs.machine).workgroup_invocations;
-    own[..own_count].iter().chain(&other[..others]).copied().filter(|(size, ..)| *size <= most).collect()
+    own.iter()
+        .take(candidates_max(inputs))
+        .chain(&other[..others])
+        .copied()
+        .filter(|(size, ..)| *size <= most)
+        .collect()
 }
 
 fn way_of_curve(machine: &Machine) -> Way {
@@ -149,12 +153,11 @@ fn workgroup(inputs: PlanInputs) -> Question {
     } else {
         &[(256, 2048), (128, 4096), (512, 1024)]
     };
-    let count = if is_quick(inputs) { 2 } else { ways.len() };
-    let variant = |&(workgroup_size, workgroups): &(u32, u32)| WorkgroupRead {
+    let variant = |&(size, groups): &(u32, u32)| WorkgroupRead {
         footprint_bytes: bytes,
-        workgroup_size,
-        workgroups,
+        workgroup_size: size,
+        workgroups: groups,
     };
-    let allowed = ways[..count].iter().filter(|(size, _)| *size <= limits.workgroup_invocations);
+    let allowed = ways.iter().take(candidates_max(inputs)).filter(|(size, _)| *size <= limits.workgroup_invocations);
     Question::of(CeilingId::memory(MemoryLevel::Workgroup, Op::Read), Op::Read, Dtype::F32, allowed.map(variant))
 }

@@ -48,6 +48,16 @@ fn limits(machine: &Machine) -> GpuLimits {
     machine.device.gpu.as_ref().map_or(LEAST, |gpu| gpu.limits)
 }
 
+/// Whether the adapter has that feature.
+fn has_feature(machine: &Machine, name: &str) -> bool {
+    machine.device.gpu.as_ref().is_some_and(|gpu| gpu.features.iter().any(|feature| feature == name))
+}
+
+/// How many candidates of one question are tried; a quick look leaves it at two.
+fn candidates_max(inputs: PlanInputs) -> usize {
+    if is_quick(inputs) { 2 } else { usize::MAX }
+}
+
 /// Whether a quick look is enough.
 fn is_quick(inputs: PlanInputs) -> bool {
     inputs.effort == Effort::Quick
