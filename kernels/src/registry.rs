@@ -1,7 +1,7 @@
 //! The registry: what there is for an instruction set, and which kernels this CPU can run. It stands above the algorithms and
 //! the instruction sets.
 
-use crate::arch::ALL;
+use crate::arch;
 use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::op::Op;
@@ -27,13 +27,13 @@ impl Kernels {
 
 /// The tables of those instruction sets that this CPU, under this operating system, runs.
 fn available() -> impl Iterator<Item = &'static Kernels> {
-    ALL.into_iter().filter(|kernels| (kernels.available)())
+    arch::all().filter(|kernels| (kernels.available)())
 }
 
 impl Isa {
     /// What there is for it.
     fn kernels(self) -> &'static Kernels {
-        ALL[self as usize]
+        arch::all().find(|kernels| kernels.isa == self).expect("every instruction set has a table")
     }
 
     /// The architecture it belongs to, named as `std::env::consts::ARCH`; `None` for portable code.

@@ -7,7 +7,8 @@ use roofprobe_kernels::{Block, Dtype};
 use std::fmt;
 
 macro_rules! ggml_types {
-    ($($(#[$doc:meta])* $variant:ident = $id:literal $name:literal $elements:literal $bytes:literal $nearest:ident,)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $id:literal $name:literal $elements:literal $bytes:literal
+       $($nearest:ident)?,)*) => {
         /// How a tensor is stored.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum TensorType {
@@ -24,7 +25,10 @@ macro_rules! ggml_types {
 
             const fn row(self) -> Option<(&'static str, Block, Dtype)> {
                 Some(match self {
-                    $(TensorType::$variant => ($name, Block { elements: $elements, bytes: $bytes }, Dtype::$nearest),)*
+                    $(TensorType::$variant => {
+                        const NEAREST: Dtype = nearest($name, &[$(Dtype::$nearest)?]);
+                        ($name, Block { elements: $elements, bytes: $bytes }, NEAREST)
+                    })*
                     TensorType::Fp8 => ("fp8", Block { elements: 1, bytes: 1 }, Dtype::F16),
                     TensorType::Grouped(_) => return None,
                 })
@@ -33,14 +37,31 @@ macro_rules! ggml_types {
     };
 }
 
-// Sizes are those of ggml's own structures (version 0.27), which differ from its Python package for q8_1 (40 there).
+/// The kernels' type of that name; where there is none, the one that stands in for it.
+const fn nearest(name: &str, stand_in: &[Dtype]) -> Dtype {
+    let mut at = 0;
+    while at < Dtype::ALL.len() {
+        let (own, mut same) = (Dtype::ALL[at].name().as_bytes(), 0);
+        while same < own.len() && same < name.len() && own[same] == name.as_bytes()[same] {
+            same += 1;
+        }
+        if same == own.len() && same == name.len() {
+            return Dtype::ALL[at];
+        }
+        at += 1;
+    }
+    stand_in[0]
+}
+
+// Number, name, elements and bytes of a block, and the type that stands in where there is no `Dtype` of that name. Sizes are
+// those of ggml's own structures (version 0.27), which differ from its Python package for q8_1 (40 there).
 ggml_types! {
     /// IEEE 754 binary32.
-    F32 = 0 "f32" 1 4 F32,
+    F32 = 0 "f32" 1 4,
     /// IEEE 754 binary16.
-    F16 = 1 "f16" 1 2 F16,
+    F16 = 1 "f16" 1 2,
     /// 4 bits and an f16 scale per 32.
-    Q4_0 = 2 "q4_0" 32 18 Q4_0,
+    Q4_0 = 2 "q4_0" 32 18,
     /// 4 bits, an f16 scale and minimum per 32.
     Q4_1 = 3 "q4_1" 32 20 Q4_0,
     /// 5 bits and an f16 scale per 32.
@@ -48,7 +69,7 @@ ggml_types! {
     /// 5 bits, an f16 scale and minimum per 32.
     Q5_1 = 7 "q5_1" 32 24 Q4_0,
     /// 8 bits and an f16 scale per 32.
-    Q8_0 = 8 "q8_0" 32 34 Q8_0,
+    Q8_0 = 8 "q8_0" 32 34,
     /// 8 bits, an f16 scale and sum per 32: for activations.
     Q8_1 = 9 "q8_1" 32 36 Q8_0,
     /// 2 bits, scales and minima of 16 in super-blocks of 256.
@@ -56,11 +77,11 @@ ggml_types! {
     /// 3 bits, scales of 16 in super-blocks of 256.
     Q3K = 11 "q3_k" 256 110 Q4K,
     /// 4 bits, scales and minima of 32 in super-blocks of 256.
-    Q4K = 12 "q4_k" 256 144 Q4K,
+    Q4K = 12 "q4_k" 256 144,
     /// 5 bits, scales and minima of 32 in super-blocks of 256.
     Q5K = 13 "q5_k" 256 176 Q4K,
     /// 6 bits, scales of 16 in super-blocks of 256.
-    Q6K = 14 "q6_k" 256 210 Q6K,
+    Q6K = 14 "q6_k" 256 210,
     /// 8 bits in super-blocks of 256: for activations.
     Q8K = 15 "q8_k" 256 292 Q8_0,
     /// Codebook, 2.06 bits.
@@ -80,7 +101,7 @@ ggml_types! {
     /// The levels of `iq4_nl` in super-blocks of 256.
     Iq4Xs = 23 "iq4_xs" 256 136 Q4K,
     /// Signed 8-bit integers.
-    I8 = 24 "i8" 1 1 I8,
+    I8 = 24 "i8" 1 1,
     /// Signed 16-bit integers.
     I16 = 25 "i16" 1 2 F32,
     /// Signed 32-bit integers.
@@ -88,11 +109,11 @@ ggml_types! {
     /// Signed 64-bit integers.
     I64 = 27 "i64" 1 8 F64,
     /// IEEE 754 binary64.
-    F64 = 28 "f64" 1 8 F64,
+    F64 = 28 "f64" 1 8,
     /// Codebook, 1.75 bits.
     Iq1M = 29 "iq1_m" 256 56 Q4K,
     /// bfloat16.
-    Bf16 = 30 "bf16" 1 2 Bf16,
+    Bf16 = 30 "bf16" 1 2,
     /// Ternary, five to a byte.
     Tq1_0 = 34 "tq1_0" 256 54 Q4K,
     /// Ternary, 2 bits.

@@ -7,28 +7,23 @@ mod neon;
 mod portable;
 mod sse2;
 
-use crate::isa::Isa;
 use crate::ops::Kernels;
 
-/// The kernels of every instruction set, also of other architectures, in the order of [`Isa::ALL`].
-pub(crate) const ALL: [&Kernels; Isa::ALL.len()] = [
-    &portable::KERNELS,
-    &sse2::KERNELS,
-    &avx2::KERNELS,
-    &avx2::VNNI_KERNELS,
-    &avx512::KERNELS,
-    &avx512::VNNI_KERNELS,
-    &avx512::BF16_KERNELS,
-    &avx512::FP16_KERNELS,
-    &amx::BF16_KERNELS,
-    &amx::INT8_KERNELS,
-    &neon::KERNELS,
-];
+/// The kernels of every instruction set, also of other architectures.
+pub(crate) fn all() -> impl Iterator<Item = &'static Kernels> {
+    let folders = [portable::TABLES, sse2::TABLES, avx2::TABLES, avx512::TABLES, amx::TABLES, neon::TABLES];
+    folders.into_iter().flatten().copied()
+}
 
-const _: () = {
-    let mut index = 0;
-    while index < ALL.len() {
-        assert!(ALL[index].isa as usize == index, "the order is that of Isa::ALL");
-        index += 1;
+#[cfg(test)]
+mod tests {
+    use super::all;
+    use crate::isa::Isa;
+
+    #[test]
+    fn every_instruction_set_has_one_table() {
+        for isa in Isa::ALL {
+            assert_eq!(all().filter(|kernels| kernels.isa == isa).count(), 1, "{isa}");
+        }
     }
-};
+}

@@ -25,8 +25,11 @@ const ACCUMULATORS: usize = 5;
 #[derive(Clone, Copy)]
 pub(crate) struct Amx<const BYTES: bool>(());
 
-pub(crate) static BF16_KERNELS: Kernels = kernels::<false>(&[chain::<false>(Dtype::Bf16)]);
-pub(crate) static INT8_KERNELS: Kernels = kernels::<true>(&[chain::<true>(Dtype::I8)]);
+/// The tables of this folder.
+pub(crate) const TABLES: &[&Kernels] = &[&BF16_KERNELS, &INT8_KERNELS];
+
+static BF16_KERNELS: Kernels = kernels::<false>(&[chain::<false>(Dtype::Bf16)]);
+static INT8_KERNELS: Kernels = kernels::<true>(&[chain::<true>(Dtype::I8)]);
 
 const fn kernels<const BYTES: bool>(chains: &'static [ChainEntry]) -> Kernels {
     // A hypervisor may pass on the feature and not the state.

@@ -34,7 +34,10 @@ token! {
     is_x86_feature_detected, "x86_64", ["avx2", "fma", "f16c", "avxvnni"]
 }
 
-pub(crate) static KERNELS: Kernels = Kernels {
+/// The tables of this folder.
+pub(crate) const TABLES: &[&Kernels] = &[&KERNELS, &VNNI_KERNELS];
+
+static KERNELS: Kernels = Kernels {
     streams: Streams::<Avx2>::TABLE,
     chains: &[
         // Two pipes of latency 4 or 5 want 8 to 10 accumulators; twelve and the constant fit sixteen registers.
@@ -66,7 +69,7 @@ pub(crate) static KERNELS: Kernels = Kernels {
 // Two pipes of latency 4 want eight accumulators; the operands take the other registers.
 static ATTENTION: AttentionEntry = attention::<Avx2, 8>();
 
-pub(crate) static VNNI_KERNELS: Kernels = Kernels {
+static VNNI_KERNELS: Kernels = Kernels {
     chains: &[dot::<AvxVnni, DotI8, 12>()],
     matmuls: &[plain::<AvxVnni, I8, 2, 4>()],
     block_matmuls: BlockFormats::<AvxVnni, 4>::TABLE,

@@ -52,7 +52,10 @@ token! {
     is_x86_feature_detected, "x86_64", ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512fp16"]
 }
 
-pub(crate) static KERNELS: Kernels = Kernels {
+/// The tables of this folder.
+pub(crate) const TABLES: &[&Kernels] = &[&KERNELS, &VNNI_KERNELS, &BF16_KERNELS, &FP16_KERNELS];
+
+static KERNELS: Kernels = Kernels {
     streams: Streams::<Avx512>::TABLE,
     chains: &[
         // Two pipes of latency 4 (one on Zen 4; dot products of latency up to 6) want 8 to 12 accumulators; sixteen have room.
@@ -76,7 +79,7 @@ pub(crate) static KERNELS: Kernels = Kernels {
 // Sixteen accumulators leave sixteen registers for operands, and are twice what two pipes of latency 4 ask for.
 static ATTENTION: AttentionEntry = attention::<Avx512, 16>();
 
-pub(crate) static VNNI_KERNELS: Kernels = Kernels {
+static VNNI_KERNELS: Kernels = Kernels {
     chains: &[dot::<Avx512Vnni, DotI8, 16>()],
     matmuls: &[plain::<Avx512Vnni, I8, 4, 6>()],
     // Block formats keep integer and f32 sums of a tile: 8 rows of one vector are 16 of 32 registers.
@@ -84,13 +87,13 @@ pub(crate) static VNNI_KERNELS: Kernels = Kernels {
     ..Kernels::none::<Avx512Vnni>()
 };
 
-pub(crate) static BF16_KERNELS: Kernels = Kernels {
+static BF16_KERNELS: Kernels = Kernels {
     chains: &[dot::<Avx512Bf16, DotBf16, 16>()],
     matmuls: &[plain::<Avx512Bf16, Bf16, 4, 6>()],
     ..Kernels::none::<Avx512Bf16>()
 };
 
-pub(crate) static FP16_KERNELS: Kernels =
+static FP16_KERNELS: Kernels =
     Kernels { chains: &[square::<Avx512Fp16, F16x32, 16>()], ..Kernels::none::<Avx512Fp16>() };
 
 impl Floats for Avx512 {

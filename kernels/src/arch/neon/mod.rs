@@ -22,7 +22,10 @@ token! {
     is_aarch64_feature_detected, "aarch64", ["neon"]
 }
 
-pub(crate) static KERNELS: Kernels = Kernels {
+/// The tables of this folder.
+pub(crate) const TABLES: &[&Kernels] = &[&KERNELS];
+
+static KERNELS: Kernels = Kernels {
     streams: Streams::<Neon>::TABLE,
     // Four pipes of latency 4 want sixteen accumulators; twenty and the constant leave registers to spare.
     chains: &[square::<Neon, F32x4, 20>()],

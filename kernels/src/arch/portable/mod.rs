@@ -17,7 +17,10 @@ type Narrow = Portable<2, 4>;
 /// Vectors of two.
 type Wide = Portable<4, 8>;
 
-pub(crate) static KERNELS: Kernels = Kernels {
+/// The tables of this folder.
+pub(crate) const TABLES: &[&Kernels] = &[&KERNELS];
+
+static KERNELS: Kernels = Kernels {
     streams: Streams::<Wide>::TABLE,
     // Multiply and add take 6 to 8 cycles one after the other, on two pipes each: 12 accumulators leave no slack. Fourteen and
     // the constant fit sixteen registers of 128 bits. The byte products take registers of their own.

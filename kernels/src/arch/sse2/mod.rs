@@ -20,7 +20,10 @@ token! {
     is_x86_feature_detected, "x86_64", ["sse2"]
 }
 
-pub(crate) static KERNELS: Kernels = Kernels {
+/// The tables of this folder.
+pub(crate) const TABLES: &[&Kernels] = &[&KERNELS];
+
+static KERNELS: Kernels = Kernels {
     // As many as the portable chains, for the same reasons.
     chains: &[square::<Sse2, F64x2, 14>(), square::<Sse2, F32x4, 14>()],
     ..Kernels::none::<Sse2>()
