@@ -61,6 +61,13 @@ fn agrees(row: &Row, evaluation: &Evaluation, phase: &PhaseResult) {
     }
 }
 
+#[test]
+fn every_knob_has_a_column() {
+    for knob in Knob::ALL {
+        assert!(Row::COLUMNS.iter().any(|(name, _)| *name == knob.key), "{} has no column in sweep/row.rs", knob.key);
+    }
+}
+
 /// Dense, experts, latent attention, windows, and a hybrid, on a measured CPU, a made-up one and a made-up GPU.
 #[test]
 fn a_row_says_what_evaluate_says() {

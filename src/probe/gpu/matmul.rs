@@ -27,6 +27,9 @@ const CANDIDATES: usize = 5;
 const CANDIDATES_SOFTWARE: usize = 4;
 const CANDIDATES_QUICK: usize = 2;
 
+/// The formats of weights that `shaders/matmul.wgsl` reads.
+const FORMATS: [Dtype; 5] = [Dtype::F32, Dtype::F16, Dtype::Q8_0, Dtype::Q4_0, Dtype::Q4K];
+
 /// `matmul.<weights>.m<tokens>`.
 pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     // A quick look has few rounds, and each is a process of its own with its own luck.
@@ -39,7 +42,7 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
 
 fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
     let id = CeilingId::matmul(weights, m);
-    if matches!(weights, Dtype::Bf16 | Dtype::I8 | Dtype::Q6K) {
+    if !FORMATS.contains(&weights) {
         let reason = format!("there is no WGSL matmul of {weights} weights yet");
         return Question::unasked(id, Status::Unsupported, reason);
     }
@@ -207,7 +210,7 @@ mod tests {
             let questions = asked(&machine(class), Effort::Quick);
             assert_eq!(questions.len(), 16);
             for question in questions {
-                let missing = [Dtype::Bf16, Dtype::I8, Dtype::Q6K].map(Some).contains(&question.id.dtype());
+                let missing = !FORMATS.map(Some).contains(&question.id.dtype());
                 assert_eq!(question.candidates.is_empty(), missing, "{}", question.id);
                 assert!(!missing || question.otherwise.1.starts_with("there is no WGSL matmul"));
                 assert!(question.candidates.len() <= CANDIDATES_QUICK);
