@@ -187,7 +187,7 @@ impl Latent {
         self.heads * (self.plain_dim + self.rotary_dim + self.value_dim)
     }
 
-    fn cached(&self, latents: Latents) -> u64 {
+    pub(super) fn cached(&self, latents: Latents) -> u64 {
         match latents {
             Latents::Expanded => self.expanded(),
             Latents::Naive | Latents::Absorbed => self.row(),

@@ -14,7 +14,7 @@ mod recurrent;
 mod wrapper;
 
 use super::family::{Caps, Facts, Family, NormsRule};
-use super::keys::{Given, Keys, quoted, shown};
+use super::keys::{Keys, quoted, shown};
 use super::language_model::{Model, Source};
 use super::layer::{Layer, Norm, Norms};
 use super::limits;
@@ -109,10 +109,7 @@ fn read_keys(keys: &Keys, name: &str, strictness: Strictness) -> Result<Model> {
         rope_factors: super::rope::factors(keys, family, &shape.layers),
         ..Storage::default()
     };
-    let max_positions = match keys.any(family.facts().keys.positions, limits::POSITIONS)?.1 {
-        Given::Value(positions) => Some(positions),
-        Given::Absent | Given::Null => None,
-    };
+    let max_positions = keys.any(family.facts().keys.positions, limits::POSITIONS)?.1.value();
     let checkpoint = quantised::checkpoint(keys, family)?;
     foreign::judge(keys, family, strictness)?;
     let checkpoint = match checkpoint {
@@ -198,10 +195,7 @@ fn norms(keys: &Keys, facts: &Facts) -> Result<Norms> {
 /// Falcon-7B has one norm for both halves of a parallel block, later ones have two.
 fn falcon_shares_its_norm(keys: &Keys) -> Result<bool> {
     let (new, parallel) = (keys.flag("new_decoder_architecture", false)?, keys.flag("parallel_attn", true)?);
-    let norms = match keys.given("num_ln_in_parallel_attn", 2)? {
-        Given::Value(norms) => norms,
-        Given::Absent | Given::Null => 1 + u64::from(new),
-    };
+    let norms = keys.given("num_ln_in_parallel_attn", 2)?.value().unwrap_or(1 + u64::from(new));
     Ok(if new { norms == 1 } else { parallel })
 }
 
@@ -219,13 +213,8 @@ fn final_norm(keys: &Keys, facts: &Facts) -> Result<Option<Norm>> {
 }
 
 fn tied(keys: &Keys, facts: &Facts) -> Result<bool> {
-    let stated: Vec<bool> = facts
-        .keys
-        .tied
-        .iter()
-        .filter(|name| keys.get(name).is_some())
-        .map(|name| keys.flag(name, false))
-        .collect::<Result<_>>()?;
+    let stated = facts.keys.tied.iter().filter(|name| keys.get(name).is_some());
+    let stated: Vec<bool> = stated.map(|name| keys.flag(name, false)).collect::<Result<_>>()?;
     Ok(stated.first().copied().unwrap_or(facts.tied))
 }
 
@@ -234,10 +223,7 @@ fn embedding_width(keys: &Keys, facts: &Facts, hidden: u64) -> Result<Option<u64
     if !matches!(facts.norms, NormsRule::Opt) {
         return Ok(None);
     }
-    match keys.given("word_embed_proj_dim", limits::HIDDEN)? {
-        Given::Value(width) if width != hidden => Ok(Some(width)),
-        _ => Ok(None),
-    }
+    Ok(keys.given("word_embed_proj_dim", limits::HIDDEN)?.value().filter(|width| *width != hidden))
 }
 
 /// `torch_dtype`, called `dtype` since transformers 5. Words that name no type here are no error: nothing is counted

@@ -2,8 +2,8 @@
 
 use super::super::layer::{Biases, HeadNorm, Norm};
 use super::facts::{
-    Alternatives, BiasRule, DenseLayers, Facts, HeadNormRule, KvHeads, LLAMA, LatentRule, MixerRule, MixtureRule,
-    MlpBias, SharedRule, WindowRule, shape,
+    Alternatives, BiasRule, DenseLayers, Facts, HeadNormRule, KvHeads, LATENT, LLAMA, MixerRule, MixtureRule, MlpBias,
+    SharedRule, WindowRule, shape,
 };
 
 const USED: Alternatives = &["num_experts_per_tok"];
@@ -22,15 +22,6 @@ const PLAIN: MixtureRule = MixtureRule {
 
 /// How experts are chosen, not how many.
 const DEEPSEEK: Alternatives = &["n_group", "topk_group", "topk_method", "ep_size", "num_key_value_heads"];
-
-const LATENT: LatentRule = LatentRule {
-    query_rank: Some(1536),
-    rank: 512,
-    plain_dim: 128,
-    rotary_dim: 64,
-    value_dim: Some(128),
-    latents_in_llama_cpp: true,
-};
 
 pub(super) const FAMILIES: &[Facts] = &[
     Facts {

@@ -259,15 +259,7 @@ pub(super) const USUAL: KeyNames = KeyNames {
 pub(super) const LLAMA: Facts = Facts {
     name: "llama",
     keys: USUAL,
-    defaults: Defaults {
-        hidden: 4096,
-        width: Width::Of(11008),
-        layers: 32,
-        heads: 32,
-        vocabulary: 32000,
-        positions: 2048,
-        required: true,
-    },
+    defaults: required(shape(4096, 11008, 32, 32, 32000, 2048)),
     kv_heads: KvHeads::AsHeads,
     head_dim: None,
     tied: false,
@@ -293,6 +285,16 @@ pub(super) const LLAMA: Facts = Facts {
     uncounted: &[],
     aliases: &[],
     two_rope_tables: false,
+};
+
+/// The sizes of DeepSeek-V2.
+pub(super) const LATENT: LatentRule = LatentRule {
+    query_rank: Some(1536),
+    rank: 512,
+    plain_dim: 128,
+    rotary_dim: 64,
+    value_dim: Some(128),
+    latents_in_llama_cpp: true,
 };
 
 pub(super) const fn shape(

@@ -2,8 +2,8 @@
 
 use super::super::layer::{Activation, Biases, HeadNorm, Norm};
 use super::facts::{
-    Alternatives, BiasRule, Caps, Facts, HeadNormRule, KeyNames, KvHeads, LLAMA, LatentRule, MixerRule, MlpBias,
-    NormsRule, RotaryRule, USUAL, WindowRule, required, shape,
+    Alternatives, BiasRule, Caps, Facts, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, LatentRule, MixerRule,
+    MlpBias, NormsRule, RotaryRule, USUAL, WindowRule, required, shape,
 };
 
 const PER_HEAD: HeadNormRule = HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms));
@@ -44,18 +44,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         window: WindowRule::Later(4096),
         ..LLAMA
     },
-    Facts {
-        name: "gemma",
-        gguf: Some("gemma"),
-        defaults: shape(3072, 24576, 28, 16, 256_000, 8192),
-        kv_heads: KvHeads::Of(16),
-        head_dim: Some(256),
-        tied: true,
-        activation: Activation::Gelu,
-        mlp_bias: MlpBias::Never,
-        keys: KeyNames { activation: &["hidden_activation", "hidden_act"], ..USUAL },
-        ..LLAMA
-    },
+    Facts { defaults: shape(3072, 24576, 28, 16, 256_000, 8192), kv_heads: KvHeads::Of(16), ..GEMMA },
     Facts {
         name: "gemma2",
         gguf: Some("gemma2"),
@@ -135,14 +124,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         gated: false,
         activation: Activation::ReluSquared,
         mlp_bias: MlpBias::Never,
-        mixer: MixerRule::Latent(LatentRule {
-            query_rank: None,
-            rank: 512,
-            plain_dim: 128,
-            rotary_dim: 64,
-            value_dim: Some(128),
-            latents_in_llama_cpp: false,
-        }),
+        mixer: MixerRule::Latent(LatentRule { query_rank: None, latents_in_llama_cpp: false, ..LATENT }),
         ..LLAMA
     },
     Facts {
@@ -221,6 +203,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
 ];
 
+/// What these have in common.
 const GEMMA: Facts = Facts {
     name: "gemma",
     gguf: Some("gemma"),
