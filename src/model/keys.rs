@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 /// How much of a foreign string is repeated in a message.
-const QUOTED_CHARS: usize = 40;
+pub(super) const QUOTED_CHARS: usize = 40;
 
 /// The keys of one configuration. It remembers which were asked for, so that the others can be named.
 pub(super) struct Keys<'a> {
@@ -215,12 +215,13 @@ pub(super) fn shown(value: &Value) -> String {
 
 /// A foreign string in a message, in quotes.
 pub(super) fn quoted(word: &str) -> String {
-    format!("\"{}\"", clipped(word))
+    format!("\"{}\"", clipped(word, QUOTED_CHARS))
 }
 
-pub(super) fn clipped(word: &str) -> String {
-    let mut start: String = word.chars().take(QUOTED_CHARS).flat_map(char::escape_debug).collect();
-    if word.chars().nth(QUOTED_CHARS).is_some() {
+/// The first `most` characters of a foreign string, on one line.
+pub(super) fn clipped(word: &str, most: usize) -> String {
+    let mut start: String = word.chars().take(most).flat_map(char::escape_debug).collect();
+    if word.chars().nth(most).is_some() {
         start.push('…');
     }
     start

@@ -13,7 +13,7 @@ mod quantised;
 mod recurrent;
 mod wrapper;
 
-use super::family::{Caps, Facts, Family, NormsRule};
+use super::family::{Caps, Facts, Family, NormPlaces, NormsRule};
 use super::keys::{Keys, quoted, shown};
 use super::language_model::{Model, Source};
 use super::layer::{Layer, Norm, Norms};
@@ -153,43 +153,23 @@ fn shape(keys: &Keys, family: Family) -> Result<ModelShape> {
     })
 }
 
-/// All layers, alike ones together, in order of first appearance.
 fn layers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<Layer>> {
     let mixers = attention::mixers(keys, family, shape)?;
     let feed_forwards = feed_forward::feed_forwards(keys, family, shape)?;
     let norms = norms(keys, family.facts())?;
-    let mut layers: Vec<Layer> = Vec::new();
-    for (place, (mixer, feed_forward)) in (0..).zip(mixers.into_iter().zip(feed_forwards)) {
-        match layers.iter_mut().find(|layer| layer.mixer == mixer && layer.feed_forward == feed_forward) {
-            Some(layer) => layer.places.push(place),
-            None => layers.push(Layer { places: vec![place], mixer, feed_forward, norms }),
-        }
-    }
-    Ok(layers)
+    Layer::grouped(mixers.into_iter().zip(feed_forwards).map(|(mixer, feed_forward)| Ok((mixer, feed_forward, norms))))
 }
 
 fn norms(keys: &Keys, facts: &Facts) -> Result<Norms> {
-    let [none, inputs, outputs] = [(false, false), (true, false), (false, true)];
-    let one = |alone: bool| if alone { (inputs, none) } else { (inputs, inputs) };
-    let (mixer, feed_forward) = match facts.norms {
-        NormsRule::Inputs => (inputs, inputs),
-        NormsRule::Outputs => (outputs, outputs),
-        NormsRule::Both => ((true, true), (true, true)),
-        NormsRule::One => one(true),
+    let one = |alone: bool| if alone { NormPlaces::One } else { NormPlaces::Inputs };
+    let places = match facts.norms {
+        NormsRule::Always(places) => places,
         NormsRule::OneIf(switch) => one(keys.flag(switch, false)?),
         NormsRule::Falcon => one(falcon_shares_its_norm(keys)?),
-        NormsRule::Opt => {
-            let first = keys.flag("do_layer_norm_before", true)?;
-            if first { (inputs, inputs) } else { (outputs, outputs) }
-        }
+        NormsRule::Opt if keys.flag("do_layer_norm_before", true)? => NormPlaces::Inputs,
+        NormsRule::Opt => NormPlaces::Outputs,
     };
-    Ok(Norms {
-        kind: facts.norm,
-        before_mixer: mixer.0,
-        after_mixer: mixer.1,
-        before_feed_forward: feed_forward.0,
-        after_feed_forward: feed_forward.1,
-    })
+    Ok(places.norms(facts.norm))
 }
 
 /// Falcon-7B has one norm for both halves of a parallel block, later ones have two.

@@ -1,6 +1,6 @@
 //! What can be stated of a family, and what most families share.
 
-use super::super::layer::{Activation, Biases, HeadNorm, Norm};
+use super::super::layer::{Activation, Biases, HeadNorm, Norm, Norms};
 
 /// Alternative names of one key, the usual one first.
 pub(crate) type Alternatives = &'static [&'static str];
@@ -100,6 +100,18 @@ pub(crate) enum KvHeads {
 /// What layers normalise.
 #[derive(Clone, Copy)]
 pub(crate) enum NormsRule {
+    Always(NormPlaces),
+    /// `One` where the switch is on, else `Inputs`.
+    OneIf(&'static str),
+    /// By `new_decoder_architecture`, `parallel_attn` and `num_ln_in_parallel_attn`.
+    Falcon,
+    /// By `do_layer_norm_before`.
+    Opt,
+}
+
+/// Where a layer has norms.
+#[derive(Clone, Copy)]
+pub(crate) enum NormPlaces {
     /// Both inputs.
     Inputs,
     /// Both outputs.
@@ -108,12 +120,18 @@ pub(crate) enum NormsRule {
     Both,
     /// One input for both, which run in parallel.
     One,
-    /// As `One` where the switch is on, else as `Inputs`.
-    OneIf(&'static str),
-    /// By `new_decoder_architecture`, `parallel_attn` and `num_ln_in_parallel_attn`.
-    Falcon,
-    /// By `do_layer_norm_before`.
-    Opt,
+}
+
+impl NormPlaces {
+    pub(crate) fn norms(self, kind: Norm) -> Norms {
+        let (before_mixer, after_mixer, before_feed_forward, after_feed_forward) = match self {
+            NormPlaces::Inputs => (true, false, true, false),
+            NormPlaces::Outputs => (false, true, false, true),
+            NormPlaces::Both => (true, true, true, true),
+            NormPlaces::One => (true, false, false, false),
+        };
+        Norms { kind, before_mixer, after_mixer, before_feed_forward, after_feed_forward }
+    }
 }
 
 /// Biases of the attention projections.
@@ -264,7 +282,7 @@ pub(super) const LLAMA: Facts = Facts {
     head_dim: None,
     tied: false,
     norm: Norm::Rms,
-    norms: NormsRule::Inputs,
+    norms: NormsRule::Always(NormPlaces::Inputs),
     gated: true,
     activation: Activation::Silu,
     attention_bias: BiasRule::Switch("attention_bias", false, Biases::All),

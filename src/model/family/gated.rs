@@ -3,7 +3,7 @@
 use super::super::layer::{Activation, Biases, HeadNorm, Norm};
 use super::facts::{
     Alternatives, BiasRule, Caps, Facts, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, LatentRule, MixerRule,
-    MlpBias, NormsRule, RotaryRule, USUAL, WindowRule, required, shape,
+    MlpBias, NormPlaces, NormsRule, RotaryRule, USUAL, WindowRule, required, shape,
 };
 
 const PER_HEAD: HeadNormRule = HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms));
@@ -50,7 +50,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         gguf: Some("gemma2"),
         defaults: shape(2304, 9216, 26, 8, 256_000, 8192),
         kv_heads: KvHeads::Of(4),
-        norms: NormsRule::Both,
+        norms: NormsRule::Always(NormPlaces::Both),
         window: WindowRule::Alternate(4096),
         caps: Caps::Absent(true),
         // Beside `sliding_window`, which is what the family's code reads.
@@ -64,7 +64,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         gguf: Some("gemma3"),
         defaults: shape(2304, 9216, 26, 8, 262_208, 131_072),
         kv_heads: KvHeads::Of(4),
-        norms: NormsRule::Both,
+        norms: NormsRule::Always(NormPlaces::Both),
         head_norm: PER_HEAD,
         window: WindowRule::Period(4096, 6),
         caps: Caps::Absent(false),
@@ -142,7 +142,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         name: "olmo2",
         gguf: Some("olmo2"),
         defaults: shape(4096, 11008, 32, 32, 50304, 2048),
-        norms: NormsRule::Outputs,
+        norms: NormsRule::Always(NormPlaces::Outputs),
         mlp_bias: MlpBias::Never,
         head_norm: WHOLE_ROW,
         ..LLAMA
@@ -160,7 +160,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         defaults: shape(4096, 13696, 40, 32, 151_552, 131_072),
         kv_heads: KvHeads::Of(2),
         head_dim: Some(128),
-        norms: NormsRule::Both,
+        norms: NormsRule::Always(NormPlaces::Both),
         attention_bias: BiasRule::Switch("attention_bias", true, Biases::QueryKeyValue),
         mlp_bias: MlpBias::Never,
         rotary: RotaryRule::Part(0.5),

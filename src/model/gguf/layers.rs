@@ -4,9 +4,11 @@ use super::keys::Keys;
 use super::metadata::Value;
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::model::family::{Caps, Facts, Family, HeadNormRule, MixerRule, NormsRule, RotaryRule, WindowRule};
+use crate::model::family::{
+    Caps, Facts, Family, HeadNormRule, MixerRule, NormPlaces, NormsRule, RotaryRule, WindowRule,
+};
 use crate::model::layer::{
-    Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Latent, Layer, Mamba2, Mixer, Mixture, Norm, Norms, Shared,
+    Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Latent, Layer, Mamba2, Mixer, Mixture, Norms, Shared,
     ShortConvolution,
 };
 use crate::model::limits;
@@ -23,18 +25,10 @@ pub(super) struct Blocks<'a> {
 /// All layers, alike ones together.
 pub(super) fn layers(blocks: &Blocks) -> Result<Vec<Layer>> {
     let stated = LayerKeys::read(blocks)?;
-    let mut layers: Vec<Layer> = Vec::new();
-    for place in 0..blocks.count {
+    Layer::grouped((0..blocks.count).map(|place| {
         let block = Block { blocks, stated: &stated, place };
-        let (mixer, feed_forward, norms) = (block.mixer()?, block.feed_forward()?, block.norms());
-        let alike =
-            |layer: &&mut Layer| layer.mixer == mixer && layer.feed_forward == feed_forward && layer.norms == norms;
-        match layers.iter_mut().find(alike) {
-            Some(layer) => layer.places.push(place),
-            None => layers.push(Layer { places: vec![place], mixer, feed_forward, norms }),
-        }
-    }
-    Ok(layers)
+        Ok((block.mixer()?, block.feed_forward()?, block.norms()))
+    }))
 }
 
 /// Whether a cap is on: it is a number, or, where the key is absent, the family's default.
@@ -182,11 +176,7 @@ impl Block<'_> {
         let heads = self.heads()?;
         let kv_heads = keys.within("attention.head_count_kv", self.of_layer(&self.stated.kv_heads), limits::HEADS)?;
         if !heads.is_multiple_of(kv_heads) {
-            return Err(Error::misuse(format!(
-                "{}: {kv_heads} does not divide {} {heads}; the file contradicts itself",
-                keys.named("attention.head_count_kv"),
-                keys.named("attention.head_count")
-            )));
+            return Err(keys.no_divisor(("attention.head_count_kv", kv_heads), ("attention.head_count", heads)));
         }
         let length = "attention.key_length";
         let head_dim = self.size_or(&[length], || self.part_of_hidden(heads, length))?;
@@ -276,11 +266,7 @@ impl Block<'_> {
         let heads = keys.required("ssm.time_step_rank", limits::HEADS)?;
         let inner = keys.required("ssm.inner_size", limits::WIDTH)?;
         if !inner.is_multiple_of(heads) {
-            return Err(Error::misuse(format!(
-                "{}: {heads} does not divide {} {inner}; the file contradicts itself",
-                keys.named("ssm.time_step_rank"),
-                keys.named("ssm.inner_size")
-            )));
+            return Err(keys.no_divisor(("ssm.time_step_rank", heads), ("ssm.inner_size", inner)));
         }
         Ok(Mamba2 {
             heads,
@@ -296,17 +282,14 @@ impl Block<'_> {
     fn norms(&self) -> Norms {
         let Facts { norm, norms, tensors, .. } = self.facts();
         let own = tensors.iter().find(|(usual, _)| *usual == "ffn_norm").map_or("ffn_norm", |(_, own)| own);
-        let (before_mixer, after_mixer, before_feed_forward, after_feed_forward) = match norms {
-            NormsRule::Inputs => (true, false, true, false),
-            NormsRule::Outputs => (false, true, false, true),
-            NormsRule::Both => (true, true, true, true),
-            NormsRule::One => (true, false, false, false),
-            NormsRule::OneIf(_) | NormsRule::Falcon | NormsRule::Opt => {
-                (true, false, self.has(&format!("{own}.weight")), false)
+        let places = match *norms {
+            NormsRule::Always(places) => places,
+            NormsRule::OneIf(_) | NormsRule::Falcon | NormsRule::Opt if self.has(&format!("{own}.weight")) => {
+                NormPlaces::Inputs
             }
+            NormsRule::OneIf(_) | NormsRule::Falcon | NormsRule::Opt => NormPlaces::One,
         };
-        let kind: Norm = *norm;
-        Norms { kind, before_mixer, after_mixer, before_feed_forward, after_feed_forward }
+        places.norms(*norm)
     }
 
     fn feed_forward(&self) -> Result<Option<FeedForward>> {
