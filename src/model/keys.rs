@@ -177,11 +177,8 @@ impl<'a> Keys<'a> {
     /// The keys that nobody asked for.
     pub(super) fn unasked(&self) -> Vec<(&'a str, &'a Value)> {
         let asked = self.asked.borrow();
-        self.map
-            .iter()
-            .filter(|(key, _)| !asked.contains(key.as_str()))
-            .map(|(key, value)| (key.as_str(), value))
-            .collect()
+        let unasked = self.map.iter().filter(|(key, _)| !asked.contains(key.as_str()));
+        unasked.map(|(key, value)| (key.as_str(), value)).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::family::{
 use super::super::keys::{Given, Keys, shown};
 use super::super::layer::{Biases, GroupedQuery, HeadNorm, Latent, Mixer};
 use super::super::limits;
-use super::common::{Shape, layer_types, soft_cap};
+use super::common::{Shape, layer_types, lists_every_layer, soft_cap};
 use super::recurrent;
 use crate::error::{Error, Result};
 use serde_json::Value;
@@ -149,15 +149,10 @@ fn rotary_factor(keys: &Keys) -> Result<Option<(&'static str, f64)>> {
     let all = [("partial_rotary_factor", nested)].into_iter().chain(own);
     let mut stated = None;
     for (key, value) in all {
-        match value {
-            None | Some(Value::Null) => {}
-            Some(value) => match value.as_f64() {
-                Some(factor) if (0.0..=1.0).contains(&factor) => stated = stated.or(Some((key, factor))),
-                _ => {
-                    return Err(Error::misuse(format!("{key}: must be a number from 0 to 1, is {}", shown(value))));
-                }
-            },
-        }
+        let Some(value) = value.filter(|value| !value.is_null()) else { continue };
+        let factor = value.as_f64().filter(|factor| (0.0..=1.0).contains(factor));
+        let wrong = || Error::misuse(format!("{key}: must be a number from 0 to 1, is {}", shown(value)));
+        stated = stated.or(Some((key, factor.ok_or_else(wrong)?)));
     }
     Ok(stated)
 }
@@ -168,14 +163,11 @@ fn rotates(keys: &Keys, family: Family, layers: u64) -> Result<Vec<bool>> {
         return Ok(vec![true; usize::try_from(layers).unwrap_or_default()]);
     }
     let interval = keys.given("no_rope_layer_interval", limits::LAYERS)?.value().unwrap_or(4);
-    match keys.indices("no_rope_layers")? {
-        None => Ok((0..layers).map(|layer| (layer + 1) % interval != 0).collect()),
-        Some(rotate) if rotate.len() as u64 == layers => Ok(rotate.into_iter().map(|rotates| rotates != 0).collect()),
-        Some(rotate) => Err(Error::misuse(format!(
-            "no_rope_layers: lists {} layers where num_hidden_layers is {layers}; correct one of them",
-            rotate.len()
-        ))),
-    }
+    let Some(rotate) = keys.indices("no_rope_layers")? else {
+        return Ok((0..layers).map(|layer| (layer + 1) % interval != 0).collect());
+    };
+    lists_every_layer("no_rope_layers", rotate.len(), layers)?;
+    Ok(rotate.into_iter().map(|rotates| rotates != 0).collect())
 }
 
 /// The window of each layer. `layer_types` wins over the family's pattern.

@@ -70,15 +70,18 @@ pub(super) fn activation(keys: &Keys, family: Family) -> Result<Activation> {
     })
 }
 
+/// That a list at `key` has an entry for each layer.
+pub(super) fn lists_every_layer(key: &str, listed: usize, layers: u64) -> Result<()> {
+    if listed as u64 == layers {
+        return Ok(());
+    }
+    Err(Error::misuse(format!("{key}: lists {listed} layers where num_hidden_layers is {layers}; correct one of them")))
+}
+
 /// `layer_types`, one word per layer, where it is given.
 pub(super) fn layer_types<'a>(keys: &Keys<'a>, layers: u64, known: &[&str]) -> Result<Option<Vec<&'a str>>> {
     let Some(types) = keys.words("layer_types")? else { return Ok(None) };
-    if types.len() as u64 != layers {
-        return Err(Error::misuse(format!(
-            "layer_types: lists {} layers where num_hidden_layers is {layers}; correct one of them",
-            types.len()
-        )));
-    }
+    lists_every_layer("layer_types", types.len(), layers)?;
     match types.iter().find(|kind| !known.contains(kind)) {
         None => Ok(Some(types)),
         Some(kind) => Err(Error::misuse(format!(

@@ -110,16 +110,13 @@ fn read_keys(keys: &Keys, name: &str, strictness: Strictness) -> Result<Model> {
         ..Storage::default()
     };
     let max_positions = keys.any(family.facts().keys.positions, limits::POSITIONS)?.1.value();
-    let checkpoint = quantised::checkpoint(keys, family)?;
+    let quantised = quantised::checkpoint(keys, family)?;
     foreign::judge(keys, family, strictness)?;
-    let checkpoint = match checkpoint {
-        None => None,
-        Some((checkpoint, notes)) => {
-            remarks.extend(notes);
-            remarks.extend(quantised::idle(&checkpoint, &shape, family)?);
-            Some(checkpoint)
-        }
-    };
+    if let Some((checkpoint, notes)) = &quantised {
+        remarks.extend_from_slice(notes);
+        remarks.extend(quantised::idle(checkpoint, &shape, family)?);
+    }
+    let checkpoint = quantised.map(|(checkpoint, _)| checkpoint);
     remarks.extend(keys.remarks());
     let source = Source { name: name.to_owned(), family, origin: None, published: None, max_positions, remarks };
     Ok(Model { shape, storage: Storage { checkpoint, ..storage }, source })

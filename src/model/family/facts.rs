@@ -305,6 +305,9 @@ pub(super) const LLAMA: Facts = Facts {
     two_rope_tables: false,
 };
 
+/// As Llama, with feed-forwards that never have a bias.
+pub(super) const NO_MLP_BIAS: Facts = Facts { mlp_bias: MlpBias::Never, ..LLAMA };
+
 /// The sizes of DeepSeek-V2.
 pub(super) const LATENT: LatentRule = LatentRule {
     query_rank: Some(1536),

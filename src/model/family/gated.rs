@@ -3,7 +3,7 @@
 use super::super::layer::{Activation, Biases, HeadNorm, Norm};
 use super::facts::{
     Alternatives, BiasRule, Caps, Facts, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, LatentRule, MixerRule,
-    MlpBias, NormPlaces, NormsRule, RotaryRule, USUAL, WindowRule, required, shape,
+    MlpBias, NO_MLP_BIAS, NormPlaces, NormsRule, RotaryRule, USUAL, WindowRule, required, shape,
 };
 
 const PER_HEAD: HeadNormRule = HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms));
@@ -18,9 +18,8 @@ pub(super) const FAMILIES: &[Facts] = &[
         defaults: required(shape(4096, 14336, 32, 32, 32000, 131_072)),
         kv_heads: KvHeads::Of(8),
         attention_bias: NO_BIAS,
-        mlp_bias: MlpBias::Never,
         window: WindowRule::Every(Some(4096)),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     // Biases on query, key and value are part of the code: no key states them.
     Facts {
@@ -29,9 +28,8 @@ pub(super) const FAMILIES: &[Facts] = &[
         defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
         kv_heads: KvHeads::Of(32),
         attention_bias: BiasRule::Always(Biases::QueryKeyValue),
-        mlp_bias: MlpBias::Never,
         window: WindowRule::Later(4096),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "qwen3",
@@ -39,10 +37,9 @@ pub(super) const FAMILIES: &[Facts] = &[
         defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
         kv_heads: KvHeads::Of(32),
         head_dim: Some(128),
-        mlp_bias: MlpBias::Never,
         head_norm: PER_HEAD,
         window: WindowRule::Later(4096),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts { defaults: shape(3072, 24576, 28, 16, 256_000, 8192), kv_heads: KvHeads::Of(16), ..GEMMA },
     Facts {
@@ -78,10 +75,9 @@ pub(super) const FAMILIES: &[Facts] = &[
         fused_gate: true,
         defaults: shape(3072, 8192, 32, 32, 32064, 4096),
         attention_bias: NO_BIAS,
-        mlp_bias: MlpBias::Never,
         rotary: RotaryRule::Part(1.0),
         window: WindowRule::Every(None),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "stablelm",
@@ -123,9 +119,8 @@ pub(super) const FAMILIES: &[Facts] = &[
         tied: true,
         gated: false,
         activation: Activation::ReluSquared,
-        mlp_bias: MlpBias::Never,
         mixer: MixerRule::Latent(LatentRule { query_rank: None, latents_in_llama_cpp: false, ..LATENT }),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "smollm3",
@@ -143,9 +138,8 @@ pub(super) const FAMILIES: &[Facts] = &[
         gguf: Some("olmo2"),
         defaults: shape(4096, 11008, 32, 32, 50304, 2048),
         norms: NormsRule::Always(NormPlaces::Outputs),
-        mlp_bias: MlpBias::Never,
         head_norm: WHOLE_ROW,
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "granite",
@@ -162,9 +156,8 @@ pub(super) const FAMILIES: &[Facts] = &[
         head_dim: Some(128),
         norms: NormsRule::Always(NormPlaces::Both),
         attention_bias: BiasRule::Switch("attention_bias", true, Biases::QueryKeyValue),
-        mlp_bias: MlpBias::Never,
         rotary: RotaryRule::Part(0.5),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "lfm2",
@@ -174,7 +167,6 @@ pub(super) const FAMILIES: &[Facts] = &[
         kv_heads: KvHeads::Of(8),
         tied: true,
         attention_bias: NO_BIAS,
-        mlp_bias: MlpBias::Never,
         head_norm: PER_HEAD,
         mixer: MixerRule::Lfm2,
         harmless: &[
@@ -190,7 +182,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             tied: &["tie_embedding", "tie_word_embeddings"],
             ..USUAL
         },
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "mamba2",
@@ -210,7 +202,6 @@ const GEMMA: Facts = Facts {
     head_dim: Some(256),
     tied: true,
     activation: Activation::Gelu,
-    mlp_bias: MlpBias::Never,
     keys: KeyNames { activation: &["hidden_activation", "hidden_act"], ..USUAL },
-    ..LLAMA
+    ..NO_MLP_BIAS
 };

@@ -163,12 +163,9 @@ impl Block<'_> {
         if hidden.is_multiple_of(heads) {
             return Ok(hidden / heads);
         }
-        Err(Error::misuse(format!(
-            "{}: {heads} does not divide {} {hidden}, and {} is missing",
-            keys.named("attention.head_count"),
-            keys.named("embedding_length"),
-            keys.named(key)
-        )))
+        let (whole, key) = (keys.named("embedding_length"), keys.named(key));
+        let words = format_args!("{heads} does not divide {whole} {hidden}, and {key} is missing");
+        Err(keys.error("attention.head_count", words))
     }
 
     fn grouped_query(&self) -> Result<GroupedQuery> {
@@ -181,12 +178,9 @@ impl Block<'_> {
         let length = "attention.key_length";
         let head_dim = self.size_or(&[length], || self.part_of_hidden(heads, length))?;
         if keys.count("attention.value_length")?.is_some_and(|value| value != head_dim) {
-            return Err(Error::misuse(format!(
-                "{}: differs from {} {head_dim}, which is not supported for {}",
-                keys.named("attention.value_length"),
-                keys.named(length),
-                keys.arch
-            )));
+            let (key, arch) = (keys.named(length), keys.arch);
+            let words = format_args!("differs from {key} {head_dim}, which is not supported for {arch}");
+            return Err(keys.error("attention.value_length", words));
         }
         let slides = self.stated.slides.get(self.place as usize).copied().unwrap_or_default();
         Ok(GroupedQuery {
@@ -242,12 +236,9 @@ impl Block<'_> {
         let (short, whole) = ("attention.value_length", "attention.value_length_mla");
         let value_dim = self.size_or(&[whole, short], || self.part_of_hidden(heads, short))?;
         let Some(plain_dim) = key.checked_sub(rotary_dim).filter(|plain| *plain > 0) else {
-            let keys = self.blocks.keys;
-            return Err(Error::misuse(format!(
-                "{}: {rotary_dim} is not below {} {key}; the file contradicts itself",
-                keys.named("rope.dimension_count"),
-                keys.named("attention.key_length")
-            )));
+            let whole = self.blocks.keys.named("attention.key_length");
+            let words = format_args!("{rotary_dim} is not below {whole} {key}; the file contradicts itself");
+            return Err(self.blocks.keys.error("rope.dimension_count", words));
         };
         let query_rank = if self.has("attn_q_a.weight") { Some(self.size("attention.q_lora_rank")?) } else { None };
         Ok(Latent {
