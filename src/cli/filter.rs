@@ -52,7 +52,10 @@ impl QuestionFilter {
             let (ceilings, curves) = (profile.ceiling.iter(), profile.curve.iter());
             ceilings.map(|c| c.id.clone()).chain(curves.map(|c| c.id.clone())).collect()
         };
-        Ok(QuestionFilter { only: globs(patterns, &names, "ceiling or curve", &names)?, recorded: simulated.map(|named| of(&named.profile)) })
+        Ok(QuestionFilter {
+            only: globs(patterns, &names, "ceiling or curve", &names)?,
+            recorded: simulated.map(|named| of(&named.profile)),
+        })
     }
 
     fn id(&self, id: &CeilingId) -> bool {

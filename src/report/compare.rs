@@ -232,8 +232,7 @@ fn model(model: &ModelComparison, shown: Shown) -> Table {
     let marks: Vec<String> = legend(&rows).collect();
     let ModelComparison { model: name, weights, kv, batch, .. } = model;
     let roof = model.roof.name();
-    let title =
-        format!("Predicted performance of {name}: {weights} weights, {kv} cache, batch {batch}, {roof} roof");
+    let title = format!("Predicted performance of {name}: {weights} weights, {kv} cache, batch {batch}, {roof} roof");
     let table = Table::of(title, columns(&["phase", ""], profiles), rows).with_keys(2);
     table.with_notes(marks).with_notes(remarks(&model.notes, shown))
 }

@@ -5,7 +5,7 @@
 
 use super::passes::{DISTURBED_RETRIES_MAX, bounds, calibrate, rate, retries_after, status_of, undisturbed, value};
 use super::{Pace, Watcher};
-use crate::device::{Device, Purpose, Refusal};
+use crate::device::{Attempt, Device, Purpose, Refusal};
 use crate::error::Result;
 use crate::job::Job;
 use crate::probe::CurveQuestion;
@@ -198,7 +198,7 @@ impl<'a> Points<'a> {
 }
 
 impl Point<'_> {
-    fn calibrate(&mut self, device: &mut dyn Device, pace: Pace) -> std::result::Result<(), Refusal> {
+    fn calibrate(&mut self, device: &mut dyn Device, pace: Pace) -> Attempt<()> {
         device.time(self.job, self.once(), Purpose::Warm)?;
         let short = Pace { pass_seconds: pace.curve_pass_seconds, ..pace };
         self.repetitions = calibrate(device, self.job, short, 1, WARM_PASSES_MAX)?;
@@ -206,13 +206,7 @@ impl Point<'_> {
     }
 
     /// Samples until there are so many. Returns how many were disturbed.
-    fn visit(
-        &mut self,
-        device: &mut dyn Device,
-        unit: Unit,
-        count: usize,
-        flags: &mut Vec<Flag>,
-    ) -> std::result::Result<u32, Refusal> {
+    fn visit(&mut self, device: &mut dyn Device, unit: Unit, count: usize, flags: &mut Vec<Flag>) -> Attempt<u32> {
         // Other points have been here since: once over the memory brings it back to its level.
         device.time(self.job, self.once(), Purpose::Warm)?;
         let (mut disturbed, mut retries) = (0, DISTURBED_RETRIES_MAX);

@@ -3,7 +3,7 @@
 
 use super::passes::{bounds, calibrate, rate, status_of, value, without_samples};
 use super::{Finished, Pace, Watcher};
-use crate::device::{Device, Purpose, Refusal};
+use crate::device::{Attempt, Device, Purpose};
 use crate::error::Result;
 use crate::job::Job;
 use crate::probe::LongQuestion;
@@ -92,13 +92,7 @@ impl<'a> Run<'a> {
         !watcher.interrupted()
     }
 
-    fn windows(
-        &mut self,
-        device: &mut dyn Device,
-        job: &Job,
-        pace: Pace,
-        watcher: &mut dyn Watcher,
-    ) -> std::result::Result<(), Refusal> {
+    fn windows(&mut self, device: &mut dyn Device, job: &Job, pace: Pace, watcher: &mut dyn Watcher) -> Attempt<()> {
         let repetitions = calibrate(device, job, pace, 1, 1)?;
         for window in 0..self.long.windows {
             if watcher.interrupted() {
