@@ -38,16 +38,13 @@ fn cpu(device: &DeviceInfo, environment: &Environment, samples: u64) -> Vec<Find
     let Environment { threads, governor, huge_pages, quota_cpus, throttled_periods, .. } = environment;
     let allowed = environment.allowed_cpus.len();
     let all = device.logical_cpus.map_or(0, |cpus| cpus as usize);
-    let emulator = environment.emulator.as_deref().unwrap_or("an emulator");
     let cores = device.cores.filter(|cores| threads > cores);
     let quota = quota_cpus.filter(|&quota| quota < allowed as f64);
     let throttled = throttled_periods.filter(|&periods| periods > 0);
     let stolen = environment.steal_percent.and_then(|percent| Some((above(percent, &STEAL_PERCENT)?, percent)));
     let governor = governor.as_deref().filter(|name| SLOW_GOVERNORS.contains(name));
-    let scaling = environment.core_scaling.filter(|&scaling| scaling < CORE_SCALING_MIN);
     vec![
-        (environment.emulated == Some(true))
-            .then(|| (ALL_STEPS, format!("emulated: {emulator}; these are the speeds of a translator, not of the hardware"))),
+        emulated(environment),
         virtualised(environment),
         cores.map(|cores| (1, format!("{threads} threads share {cores} cores"))),
         (0 < allowed && allowed < all)
@@ -64,10 +61,7 @@ fn cpu(device: &DeviceInfo, environment: &Environment, samples: u64) -> Vec<Find
             .then(|| (1, "huge pages are switched off: address translation costs bandwidth".to_owned())),
         drift(environment),
         disturbed(environment, samples),
-        scaling.map(|scaling| (2, format!(
-            "two threads together reached {scaling} × one alone, though the topology calls their CPUs two cores: they may be \
-             hardware threads of one"
-        ))),
+        scaling(environment),
     ]
 }
 
@@ -81,6 +75,12 @@ fn gpu(device: &DeviceInfo, environment: &Environment, samples: u64) -> Vec<Find
         _ => virtualised(environment),
     };
     vec![class, load(device, environment), drift(environment), disturbed(environment, samples)]
+}
+
+fn emulated(environment: &Environment) -> Finding {
+    let what = environment.emulator.as_deref().unwrap_or("an emulator");
+    (environment.emulated == Some(true))
+        .then(|| (ALL_STEPS, format!("emulated: {what}; these are the speeds of a translator, not of the hardware")))
 }
 
 fn virtualised(environment: &Environment) -> Finding {
@@ -110,6 +110,17 @@ fn disturbed(environment: &Environment, samples: u64) -> Finding {
     let percent = f64::from(disturbed) / (samples.max(1) as f64) * 100.0;
     let steps = if percent > DISTURBED_PERCENT { 2 } else { 1 };
     Some((steps, format!("{disturbed} of {samples} samples were disturbed")))
+}
+
+fn scaling(environment: &Environment) -> Finding {
+    let scaling = environment.core_scaling.filter(|&scaling| scaling < CORE_SCALING_MIN)?;
+    Some((
+        2,
+        format!(
+            "two threads together reached {scaling} × one alone, though the topology calls their CPUs two cores: they may be \
+             hardware threads of one"
+        ),
+    ))
 }
 
 /// How many of the ascending limits `value` exceeds; `None` for none.
