@@ -1,7 +1,7 @@
 //! What is to be measured of all that could be.
 
 use crate::error::{Error, Result};
-use crate::probe::{self, CurveQuestion, LongQuestion, Question};
+use crate::probe;
 use crate::profile::{CeilingId, Effort, Machine, Profile};
 use crate::store;
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -63,18 +63,9 @@ impl QuestionFilter {
         recorded && (self.only.is_empty() || self.only.is_match(id.as_str()))
     }
 
-    pub(super) fn ceilings(&self, mut questions: Vec<Question>) -> Vec<Question> {
-        questions.retain(|q| self.id(&q.id));
-        questions
-    }
-
-    pub(super) fn long(&self, mut questions: Vec<LongQuestion>) -> Vec<LongQuestion> {
-        questions.retain(|long| self.id(&long.question.id));
-        questions
-    }
-
-    pub(super) fn curves(&self, mut questions: Vec<CurveQuestion>) -> Vec<CurveQuestion> {
-        questions.retain(|q| self.id(&q.id));
+    /// Those of `questions` that are to be measured; `id` gives the id of one.
+    pub(super) fn chosen<Q>(&self, mut questions: Vec<Q>, id: impl Fn(&Q) -> &CeilingId) -> Vec<Q> {
+        questions.retain(|question| self.id(id(question)));
         questions
     }
 }
