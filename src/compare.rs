@@ -236,13 +236,11 @@ fn merged(lists: &[Vec<(CeilingId, &Ceiling)>]) -> Vec<CeilingId> {
     for list in lists {
         let mut next = 0;
         for (name, _) in list {
-            match all.iter().position(|other| other == name) {
-                Some(place) => next = place + 1,
-                None => {
-                    all.insert(next, name.clone());
-                    next += 1;
-                }
-            }
+            let place = all.iter().position(|other| other == name).unwrap_or_else(|| {
+                all.insert(next, name.clone());
+                next
+            });
+            next = place + 1;
         }
     }
     all

@@ -151,11 +151,10 @@ impl Measured {
             (Some(_), _) => Ok(None),
             (None, Some(weights)) => Ok(Some(weights)),
             (None, None) if self.weights_named.is_empty() => Err(self.wrong("weights", "is missing")),
-            (None, None) => {
-                let unknown =
-                    format!("\"{}\" is no format known here; name the GGUF file as the model", self.weights_named);
-                Err(self.wrong("weights", unknown))
-            }
+            (None, None) => Err(self.wrong(
+                "weights",
+                format!("\"{}\" is no format known here; name the GGUF file as the model", self.weights_named),
+            )),
         }
     }
 
@@ -256,12 +255,8 @@ fn check_bytes(measured: &Measured, model: &Model, types: &TensorTypes) -> Resul
 fn cache_note(model: &Model, profile: &Profile, weights: u64) -> Option<String> {
     let largest = profile.device.caches.iter().map(|c| c.bytes.saturating_mul(u64::from(c.instances))).max()?;
     let (mib, of) = (weights.div_ceil(1 << 20), largest >> 20);
-    (weights <= largest).then(|| {
-        format!(
-            "the weights of {} ({mib} MiB) fit in a cache ({of} MiB); a run may exceed the roof of main memory",
-            model.name()
-        )
-    })
+    let fit = format!("the weights of {} ({mib} MiB) fit in a cache ({of} MiB)", model.name());
+    (weights <= largest).then(|| format!("{fit}; a run may exceed the roof of main memory"))
 }
 
 fn exact(count: u128) -> Result<u64> {

@@ -114,9 +114,7 @@ fn first<'a, Rate>(
         }
         match profile.ceiling(id).map(|ceiling| (ceiling, ceiling.figure(unit))) {
             Some((ceiling, Some(value))) => return Ok(roof(ceiling, interval(ceiling, value).map(from_giga), &missed)),
-            Some((ceiling, None)) => {
-                missed.push(format!("{id} is {} ({})", ceiling.status, reason(ceiling)));
-            }
+            Some((ceiling, None)) => missed.push(without_value(ceiling)),
             None => missed.push(format!("{id} is not in the profile")),
         }
     }
@@ -163,7 +161,12 @@ pub(super) fn doubts(ceiling: &Ceiling) -> Vec<Note> {
     notes
 }
 
+/// That a ceiling has no value, and why.
+pub(super) fn without_value(ceiling: &Ceiling) -> String {
+    format!("{} is {} ({})", ceiling.id, ceiling.status, reason(ceiling))
+}
+
 /// The reason of a status, on one line.
-pub(super) fn reason(ceiling: &Ceiling) -> String {
+fn reason(ceiling: &Ceiling) -> String {
     ceiling.reason.as_deref().unwrap_or("no reason given").replace('\n', " ")
 }

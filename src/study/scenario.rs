@@ -44,13 +44,9 @@ impl FromStr for Scenario {
             return Ok(scenario);
         }
         let lengths = word.split_once('/').and_then(|(p, g)| Some((p.parse().ok()?, g.parse().ok()?)));
-        match lengths {
-            Some((prompt, generate)) => Ok(Scenario { name: word.to_owned(), prompt, generate }),
-            None => {
-                Err("must be SISO, LISO, SILO, LILO, or two numbers of tokens, PROMPT/GENERATE, as in 512/128"
-                    .to_owned())
-            }
-        }
+        let (prompt, generate) = lengths
+            .ok_or("must be SISO, LISO, SILO, LILO, or two numbers of tokens, PROMPT/GENERATE, as in 512/128")?;
+        Ok(Scenario { name: word.to_owned(), prompt, generate })
     }
 }
 
