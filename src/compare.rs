@@ -13,6 +13,7 @@ use crate::model::{Model, Phase};
 use crate::profile::{Ceiling, CeilingId, Family, IdKind, MemoryLevel, Profile, Status, Unit, VariantKeys};
 use crate::roofline::{Note, Resource};
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 
 /// Several profiles side by side. Lists of entries are in the order of `profiles`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -72,28 +73,22 @@ pub struct Entry {
 }
 
 /// The size of a matmul's or an attention's work. What does not apply, or is not named, is absent.
+#[skip_serializing_none]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Extents {
     /// Matmul: tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub m: Option<u64>,
     /// Matmul: output features.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub n: Option<u64>,
     /// Matmul: input features.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub k: Option<u64>,
     /// Attention: query heads.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub heads: Option<u64>,
     /// Attention: key/value heads.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub kv_heads: Option<u64>,
     /// Attention: elements of one head.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub head_dim: Option<u64>,
     /// Attention: cached tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<u64>,
 }
 
@@ -241,13 +236,11 @@ fn merged(lists: &[Vec<(CeilingId, &Ceiling)>]) -> Vec<CeilingId> {
     for list in lists {
         let mut next = 0;
         for (name, _) in list {
-            match all.iter().position(|other| other == name) {
-                Some(place) => next = place + 1,
-                None => {
-                    all.insert(next, name.clone());
-                    next += 1;
-                }
-            }
+            let place = all.iter().position(|other| other == name).unwrap_or_else(|| {
+                all.insert(next, name.clone());
+                next
+            });
+            next = place + 1;
         }
     }
     all

@@ -59,30 +59,27 @@ impl Potential {
         let (o, p) = (point.intensity / goal, rate / ridge.compute);
         let headroom_log2 = (roof / rate).log2();
         let shortfall = ridge.compute.giga() - rate.giga();
-        let above_roof = above > ROUNDING;
-        if o < 1.0 {
-            let reach_log2 = -o.log2();
-            Potential {
-                regime: Resource::Memory,
-                phi: (1.0 - o).hypot(1.0 - p),
-                phi_log2: o.log2().hypot(p.log2()),
-                phi_paper: (goal.0 - point.intensity.0).hypot(shortfall),
-                headroom_log2,
-                reach_log2,
-                region_area: region(headroom_log2, reach_log2),
-                above_roof,
-            }
-        } else {
-            Potential {
-                regime: Resource::Compute,
-                phi: 1.0 - p,
-                phi_log2: -p.log2(),
-                phi_paper: shortfall,
-                headroom_log2,
-                reach_log2: 0.0,
-                region_area: headroom_log2.max(0.0),
-                above_roof,
-            }
+        let beyond = Potential {
+            regime: Resource::Compute,
+            phi: 1.0 - p,
+            phi_log2: -p.log2(),
+            phi_paper: shortfall,
+            headroom_log2,
+            reach_log2: 0.0,
+            region_area: headroom_log2.max(0.0),
+            above_roof: above > ROUNDING,
+        };
+        if o >= 1.0 {
+            return beyond;
+        }
+        Potential {
+            regime: Resource::Memory,
+            phi: (1.0 - o).hypot(1.0 - p),
+            phi_log2: o.log2().hypot(p.log2()),
+            phi_paper: (goal.0 - point.intensity.0).hypot(shortfall),
+            reach_log2: -o.log2(),
+            region_area: region(headroom_log2, -o.log2()),
+            ..beyond
         }
     }
 }

@@ -13,38 +13,27 @@ pub struct Shipped {
     pub toml: &'static str,
 }
 
+/// The profiles of these names, each with the text of its file.
+macro_rules! shipped {
+    ($($name:literal,)*) => {
+        &[$(Shipped { name: $name, toml: include_str!(concat!("../profiles/", $name, ".toml")) }),*]
+    };
+}
+
 /// Every shipped profile, in the order of the listing.
-pub const SHIPPED: &[Shipped] = &[
-    Shipped { name: "amd-epyc-zen3-2c", toml: include_str!("../profiles/amd-epyc-zen3-2c.toml") },
-    Shipped { name: "amd-epyc-zen4-2c", toml: include_str!("../profiles/amd-epyc-zen4-2c.toml") },
-    Shipped { name: "nvidia-rtx-3090-datasheet", toml: include_str!("../profiles/nvidia-rtx-3090-datasheet.toml") },
-    Shipped {
-        name: "nvidia-rtx-3090-rooflinebench",
-        toml: include_str!("../profiles/nvidia-rtx-3090-rooflinebench.toml"),
-    },
-    Shipped {
-        name: "nvidia-rtx-3070-ti-laptop-datasheet",
-        toml: include_str!("../profiles/nvidia-rtx-3070-ti-laptop-datasheet.toml"),
-    },
-    Shipped {
-        name: "nvidia-rtx-3070-ti-laptop-rooflinebench",
-        toml: include_str!("../profiles/nvidia-rtx-3070-ti-laptop-rooflinebench.toml"),
-    },
-    Shipped { name: "apple-m1-pro-datasheet", toml: include_str!("../profiles/apple-m1-pro-datasheet.toml") },
-    Shipped { name: "apple-m1-pro-rooflinebench", toml: include_str!("../profiles/apple-m1-pro-rooflinebench.toml") },
-    Shipped {
-        name: "nvidia-jetson-orin-nano-super-datasheet",
-        toml: include_str!("../profiles/nvidia-jetson-orin-nano-super-datasheet.toml"),
-    },
-    Shipped {
-        name: "nvidia-jetson-orin-nano-super-rooflinebench",
-        toml: include_str!("../profiles/nvidia-jetson-orin-nano-super-rooflinebench.toml"),
-    },
-    Shipped { name: "raspberry-pi-5-datasheet", toml: include_str!("../profiles/raspberry-pi-5-datasheet.toml") },
-    Shipped {
-        name: "raspberry-pi-5-rooflinebench",
-        toml: include_str!("../profiles/raspberry-pi-5-rooflinebench.toml"),
-    },
+pub const SHIPPED: &[Shipped] = shipped![
+    "amd-epyc-zen3-2c",
+    "amd-epyc-zen4-2c",
+    "nvidia-rtx-3090-datasheet",
+    "nvidia-rtx-3090-rooflinebench",
+    "nvidia-rtx-3070-ti-laptop-datasheet",
+    "nvidia-rtx-3070-ti-laptop-rooflinebench",
+    "apple-m1-pro-datasheet",
+    "apple-m1-pro-rooflinebench",
+    "nvidia-jetson-orin-nano-super-datasheet",
+    "nvidia-jetson-orin-nano-super-rooflinebench",
+    "raspberry-pi-5-datasheet",
+    "raspberry-pi-5-rooflinebench",
 ];
 
 impl Shipped {

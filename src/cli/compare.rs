@@ -3,7 +3,7 @@
 use super::filter::globs;
 use super::workload::QueryOptions;
 use crate::compare::{Comparison, compare};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::NamedProfile;
 use crate::report::{self, Format, Shown};
 use crate::store::{self, Named};
@@ -64,17 +64,10 @@ impl Compare {
     }
 
     fn restrict(&self, comparison: &mut Comparison) -> Result<()> {
-        for pattern in &self.only {
-            let glob = globs(std::slice::from_ref(pattern))?;
-            if !comparison.quantities.iter().any(|q| q.names().any(|name| glob.is_match(name))) {
-                let known: Vec<&str> = comparison.quantities.iter().map(|q| q.quantity.as_str()).collect();
-                return Err(Error::misuse(format!(
-                    "--only {pattern}: matches no quantity of these profiles; there are: {}",
-                    known.join(", ")
-                )));
-            }
-        }
-        let only = globs(&self.only)?;
+        let quantities = &comparison.quantities;
+        let names: Vec<&str> = quantities.iter().flat_map(|q| q.names()).collect();
+        let listed: Vec<&str> = quantities.iter().map(|q| q.quantity.as_str()).collect();
+        let only = globs(&self.only, &names, "quantity of these profiles", &listed)?;
         comparison.quantities.retain(|q| self.only.is_empty() || q.names().any(|name| only.is_match(name)));
         Ok(())
     }

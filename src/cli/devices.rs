@@ -2,8 +2,8 @@
 
 use super::gpu;
 use crate::device::cpu::Cpu;
-use crate::error::{Error, Result};
-use crate::report::{Cell, Column, Format, Report, Table, column};
+use crate::error::Result;
+use crate::report::{self, Cell, Column, Format, Report, Table, column};
 use clap::Args;
 use serde_json::Value;
 
@@ -15,8 +15,7 @@ impl Devices {
     pub(super) fn run(&self, format: Format) -> Result<()> {
         let machine = Cpu::describe()?;
         let (device, environment) = (&machine.device, &machine.environment);
-        let json = serde_json::to_value((device, environment))
-            .map_err(|e| Error::failure(format!("the devices cannot be written as JSON: {e}")))?;
+        let json = report::json("the devices", &(device, environment))?;
         let cpu = [
             Cell::text("cpu"),
             Cell::text("CPU"),

@@ -77,9 +77,7 @@ impl Evaluate {
         }
         super::print_report(&report, format)
     }
-}
 
-impl Evaluate {
     fn shown(&self) -> Shown {
         if self.details { Shown::All } else { Shown::Main }
     }

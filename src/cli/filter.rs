@@ -1,20 +1,27 @@
 //! What is to be measured of all that could be.
 
 use crate::error::{Error, Result};
-use crate::probe::{self, CurveQuestion, LongQuestion, Question};
+use crate::probe;
 use crate::profile::{CeilingId, Effort, Machine, Profile};
 use crate::store;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::collections::HashSet;
 
-/// One set of several globs.
+/// One set of several globs. `listed` are the names that the message lists for one that matches none of `names`; `what`
+/// they are of.
 ///
 /// # Errors
-/// Misuse for something that is no glob.
-pub(super) fn globs(patterns: &[String]) -> Result<GlobSet> {
+/// Misuse for something that is no glob, or matches nothing.
+pub(super) fn globs(patterns: &[String], names: &[&str], what: &str, listed: &[&str]) -> Result<GlobSet> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
-        set.add(Glob::new(pattern).map_err(|e| Error::misuse(format!("--only {pattern}: not a glob: {}", e.kind())))?);
+        let misuse = |why: String| Error::misuse(format!("--only {pattern}: {why}"));
+        let glob = Glob::new(pattern).map_err(|e| misuse(format!("not a glob: {}", e.kind())))?;
+        let matcher = glob.compile_matcher();
+        if !names.iter().any(|name| matcher.is_match(name)) {
+            return Err(misuse(format!("matches no {what}; there are: {}", listed.join(", "))));
+        }
+        set.add(glob);
     }
     set.build().map_err(|e| Error::misuse(format!("--only: {e}")))
 }
@@ -40,18 +47,15 @@ impl QuestionFilter {
             .chain(probe::plan(machine, &[], effort).into_iter().map(|q| q.id))
             .chain(probe::sustained(machine, &[], effort).into_iter().map(|long| long.question.id))
             .collect();
-        for pattern in patterns {
-            let glob = globs(std::slice::from_ref(pattern))?;
-            if !ids.iter().any(|id| glob.is_match(id.as_str())) {
-                let all = ids.iter().map(CeilingId::as_str).collect::<Vec<_>>().join(", ");
-                return Err(Error::misuse(format!("--only {pattern}: matches no ceiling or curve; there are: {all}")));
-            }
-        }
+        let names: Vec<&str> = ids.iter().map(CeilingId::as_str).collect();
         let of = |profile: &Profile| {
             let (ceilings, curves) = (profile.ceiling.iter(), profile.curve.iter());
             ceilings.map(|c| c.id.clone()).chain(curves.map(|c| c.id.clone())).collect()
         };
-        Ok(QuestionFilter { only: globs(patterns)?, recorded: simulated.map(|named| of(&named.profile)) })
+        Ok(QuestionFilter {
+            only: globs(patterns, &names, "ceiling or curve", &names)?,
+            recorded: simulated.map(|named| of(&named.profile)),
+        })
     }
 
     fn id(&self, id: &CeilingId) -> bool {
@@ -59,18 +63,9 @@ impl QuestionFilter {
         recorded && (self.only.is_empty() || self.only.is_match(id.as_str()))
     }
 
-    pub(super) fn ceilings(&self, mut questions: Vec<Question>) -> Vec<Question> {
-        questions.retain(|q| self.id(&q.id));
-        questions
-    }
-
-    pub(super) fn long(&self, mut questions: Vec<LongQuestion>) -> Vec<LongQuestion> {
-        questions.retain(|long| self.id(&long.question.id));
-        questions
-    }
-
-    pub(super) fn curves(&self, mut questions: Vec<CurveQuestion>) -> Vec<CurveQuestion> {
-        questions.retain(|q| self.id(&q.id));
+    /// Those of `questions` that are to be measured; `id` gives the id of one.
+    pub(super) fn chosen<Q>(&self, mut questions: Vec<Q>, id: impl Fn(&Q) -> &CeilingId) -> Vec<Q> {
+        questions.retain(|question| self.id(id(question)));
         questions
     }
 }

@@ -210,19 +210,19 @@ fn sampled(
         (None, DeviceKind::Gpu) => Pace::of_gpu(effort),
     };
     let begun = Instant::now();
-    let questions = filter.curves(probe::survey(machine, effort));
+    let questions = filter.chosen(probe::survey(machine, effort), |q| &q.id);
     let surveyed = sample::survey(device, &questions, pace, curves, recorder)?;
     if !surveyed.complete {
         return Ok(Finished { ceilings, complete: false, disturbed_samples: surveyed.disturbed_samples });
     }
     // The curves' time is part of the effort's.
     let pace = Pace { budget: pace.budget.saturating_sub(begun.elapsed()), ..pace };
-    let mut questions = filter.ceilings(probe::plan(machine, &surveyed.curves, effort));
+    let mut questions = filter.chosen(probe::plan(machine, &surveyed.curves, effort), |q| &q.id);
     if let Some(named) = &subject.simulated {
         questions = simulate::as_asked(&named.profile, questions);
     }
     let finished = sample::measure(device, &questions, pace, &ceilings, recorder)?;
-    let questions = filter.long(probe::sustained(machine, &surveyed.curves, effort));
+    let questions = filter.chosen(probe::sustained(machine, &surveyed.curves, effort), |q| &q.question.id);
     let finished = sample::sustain(device, &questions, pace, &ceilings, finished, recorder)?;
     Ok(Finished { disturbed_samples: finished.disturbed_samples + surveyed.disturbed_samples, ..finished })
 }

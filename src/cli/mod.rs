@@ -158,14 +158,18 @@ fn print_report(report: &Report, format: Format) -> Result<()> {
     print(&report.render(format)?)
 }
 
-/// Writes text to standard output. A reader that has gone away has seen enough: that is no error.
+/// Writes text to standard output.
 fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::failure(format!("standard output cannot be written: {e}")))
-        }
-        _ => Ok(()),
+    still_read(out.write_all(text.as_bytes()).and_then(|()| out.flush())).map(drop)
+}
+
+/// Whether anybody still reads standard output. A reader that has gone away has seen enough: that is no error.
+fn still_read(written: std::io::Result<()>) -> Result<bool> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(Error::failure(format!("standard output cannot be written: {e}"))),
     }
 }
 

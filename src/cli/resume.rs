@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::probe;
 use crate::profile::{self, DeviceInfo, Machine, Profile};
+use crate::report;
 use crate::store;
 use std::path::PathBuf;
 
@@ -74,10 +75,8 @@ impl Earlier {
 
 /// The first key in which two devices differ.
 fn difference(then: &DeviceInfo, now: &DeviceInfo) -> Result<Option<String>> {
-    let table = |device: &DeviceInfo| {
-        serde_json::to_value(device).map_err(|e| Error::failure(format!("the device cannot be written as JSON: {e}")))
-    };
-    let (then, now) = (table(then)?, table(now)?);
+    let [then, now] = [then, now].map(|device| report::json("the device", device));
+    let (then, now) = (then?, now?);
     let keys = then.as_object().into_iter().chain(now.as_object()).flat_map(|map| map.keys());
     Ok(keys.into_iter().find(|key| then.get(key) != now.get(key)).cloned())
 }

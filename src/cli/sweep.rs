@@ -1,16 +1,16 @@
 //! `roofprobe sweep`.
 
-use super::choice;
 use super::workload::{QueryOptions, find_profiles};
+use super::{choice, still_read};
 use crate::error::{Error, Result};
 use crate::evaluate::NamedProfile;
 use crate::model::{Knob, Phase, Workload};
-use crate::report::Format;
 use crate::report::sweep::Sheet;
+use crate::report::{Format, unique};
 use crate::sweep::{self, Axis, Over};
 use clap::Args;
 use rayon::prelude::*;
-use std::io::{ErrorKind, IsTerminal, Stdout, Write};
+use std::io::{IsTerminal, Stdout, Write};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -117,12 +117,7 @@ impl Sweep {
     }
 
     fn phases(&self, workload: &Workload, axes: &[Over]) -> Vec<Phase> {
-        let mut phases = Vec::new();
-        for &phase in &self.phases {
-            if !phases.contains(&phase) {
-                phases.push(phase);
-            }
-        }
+        let mut phases = unique(self.phases.iter().copied());
         if phases.is_empty() {
             phases.extend([Phase::Prefill, Phase::Decode]);
             if workload.generate.is_some() || axes.iter().any(|over| over.axis == Axis::Knob(Knob::GENERATE)) {
@@ -205,11 +200,7 @@ impl Out {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        match self.to.write_all(bytes) {
-            Err(e) if e.kind() == ErrorKind::BrokenPipe => self.closed = true,
-            Err(e) => return Err(Error::failure(format!("standard output cannot be written: {e}"))),
-            Ok(()) => {}
-        }
+        self.closed |= !still_read(self.to.write_all(bytes))?;
         Ok(())
     }
 
@@ -227,11 +218,6 @@ impl Out {
         if self.reported {
             let _ = writeln!(std::io::stderr());
         }
-        match self.to.flush() {
-            Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-                Err(Error::failure(format!("standard output cannot be written: {e}")))
-            }
-            _ => Ok(()),
-        }
+        still_read(self.to.flush()).map(drop)
     }
 }

@@ -58,6 +58,9 @@ pub enum Refusal {
     Exhausted,
 }
 
+/// What comes of a try: as a rule a pass.
+pub type Attempt<T = Timing> = Result<T, Refusal>;
+
 /// Something that can time a job.
 pub trait Device {
     /// What it is, and its circumstances as far as they are known now.
@@ -67,7 +70,7 @@ pub trait Device {
     ///
     /// # Errors
     /// A refusal with its reason; the device stays usable.
-    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Result<Timing, Refusal>;
+    fn time(&mut self, job: &Job, repetitions: u64, purpose: Purpose) -> Attempt;
 
     /// Gives up all memory, so that the next pass gets other pages: placement is one of the things that vary.
     fn renew(&mut self);

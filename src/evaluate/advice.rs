@@ -87,12 +87,9 @@ pub struct FormatSpeed {
 pub(super) fn because(formats: &[FormatSpeed]) -> String {
     let Some(first) = formats.first() else { return "no format is known".to_owned() };
     let in_words = |format: &FormatSpeed| {
-        format!(
-            "{} reads {:.0} MB of weights for a token, and all its traffic goes at {:.1} GB/s",
-            format.weights,
-            format.bytes_per_token as f64 / 1e6,
-            format.gb_per_s
-        )
+        let FormatSpeed { weights, gb_per_s, .. } = format;
+        let mb = format.bytes_per_token as f64 / 1e6;
+        format!("{weights} reads {mb:.0} MB of weights for a token, and all its traffic goes at {gb_per_s:.1} GB/s")
     };
     let fewest = formats.iter().min_by_key(|format| format.bytes_per_token).unwrap_or(first);
     if fewest.bytes_per_token == first.bytes_per_token {

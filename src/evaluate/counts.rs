@@ -2,14 +2,14 @@
 
 use crate::error::{Error, Result};
 use crate::model::{ByClass, Class};
-use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 /// Exact counts by class, written as a map.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassCounts(Vec<(&'static str, Count)>);
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 enum Count {
     Whole(u64),
     /// What is expected of random choices; whole only by chance.
@@ -57,13 +57,6 @@ pub(crate) fn exact(count: u128) -> Result<u64> {
 
 impl Serialize for ClassCounts {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, count) in &self.0 {
-            match count {
-                Count::Whole(count) => map.serialize_entry(name, count)?,
-                Count::Expected(count) => map.serialize_entry(name, count)?,
-            }
-        }
-        map.end()
+        serializer.collect_map(self.0.iter().copied())
     }
 }

@@ -40,13 +40,8 @@ fn peak(timed: &TimedStep, evaluator: &Evaluator) -> Option<String> {
     let mut sides = Vec::new();
     if load.flops.0 > 0.0 {
         let roof = roofs.compute(timed.task.arithmetic()).ok()?;
-        sides.push(format!(
-            "F/π = {:.4e} / {:.4e} FLOP/s ({}) = {}",
-            load.flops.0,
-            roof.rate.0,
-            roof.id,
-            time(compute.0)
-        ));
+        let (flops, rate) = (load.flops.0, roof.rate.0);
+        sides.push(format!("F/π = {flops:.4e} / {rate:.4e} FLOP/s ({}) = {}", roof.id, time(compute.0)));
     }
     for (bytes, roof) in [(load.read, &roofs.read), (load.written, &roofs.write)] {
         if bytes.0 > 0.0 {

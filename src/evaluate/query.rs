@@ -3,7 +3,8 @@
 use crate::model::Workload;
 use crate::profile::Profile;
 use crate::roofline::Achieved;
-use serde::Serialize;
+use roofprobe_kernels::named_enum;
+use serde_with::SerializeDisplay;
 
 /// What is asked of one model: how it is used, by which roof, and how much of the answer is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,24 +38,15 @@ impl From<Workload> for Query {
     }
 }
 
-/// Which ceilings a prediction goes by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RoofKind {
-    /// Peak arithmetic and main memory: `max(F/π, Q/β)` for each operation. No kernel is faster.
-    Peak,
-    /// What the device's kernels were measured to do, per operation, tensor type and number of tokens, and what starting
-    /// them costs.
-    Achieved,
-}
-
-impl RoofKind {
-    /// The word on the command line and in records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            RoofKind::Peak => "peak",
-            RoofKind::Achieved => "achieved",
-        }
+named_enum! {
+    /// Which ceilings a prediction goes by.
+    #[derive(SerializeDisplay)]
+    pub enum RoofKind: "roof" {
+        /// Peak arithmetic and main memory: `max(F/π, Q/β)` for each operation. No kernel is faster.
+        Peak = "peak",
+        /// What the device's kernels were measured to do, per operation, tensor type and number of tokens, and what starting
+        /// them costs.
+        Achieved = "achieved",
     }
 }
 

@@ -2,8 +2,10 @@
 
 use super::{Against, MeasuredPoint};
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 
 /// A ceiling that points of one phase exceed: it is none, or the count or the clock is wrong.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Broken {
     /// The profile.
@@ -13,10 +15,8 @@ pub struct Broken {
     /// Its status.
     pub status: &'static str,
     /// The ceiling, where it is of compute.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gflop_per_s: Option<f64>,
     /// The ceiling, where it is of memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gb_per_s: Option<f64>,
     /// What was timed.
     pub phase: &'static str,

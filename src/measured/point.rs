@@ -9,6 +9,7 @@ use crate::roofline::{Arithmetic, Note, Ridge, Roofs};
 use crate::units::{Bytes, Flops, Seconds};
 use roofprobe_kernels::Op;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 
 /// Sums of f64 are exact to far less than this share.
 const ROUNDING: f64 = 1e-9;
@@ -17,12 +18,12 @@ const ROUNDING: f64 = 1e-9;
 const PARAMETERS_DIFFER: f64 = 1e-6;
 
 /// A measured rate: what was run, counted exactly; what that comes to in FLOPs and bytes per second; where it stands.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MeasuredPoint {
     /// Where it stands in its file.
     pub record: String,
     /// What the file calls the case.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// The model's name.
     pub model: String,
@@ -33,7 +34,6 @@ pub struct MeasuredPoint {
     /// The device's name in the profile.
     pub device: String,
     /// What the engine reports that it ran on.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ran_on: Option<String>,
     /// Who ran it.
     pub engine: String,
@@ -54,7 +54,6 @@ pub struct MeasuredPoint {
     /// Measured: tokens taken in or given, per second.
     pub tokens_per_s: f64,
     /// The slowest and the fastest repetition.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_s_range: Option<[f64; 2]>,
     /// Their time.
     pub seconds: f64,
@@ -92,6 +91,7 @@ pub struct MeasuredPoint {
 }
 
 /// A measured rate against a ceiling.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Against {
     /// The ceiling's id.
@@ -99,10 +99,8 @@ pub struct Against {
     /// Its status.
     pub status: &'static str,
     /// The ceiling, where it is of compute.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gflop_per_s: Option<f64>,
     /// The ceiling, where it is of memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gb_per_s: Option<f64>,
     /// What was reached, in the same unit, over the ceiling.
     pub share: f64,
@@ -153,11 +151,10 @@ impl Measured {
             (Some(_), _) => Ok(None),
             (None, Some(weights)) => Ok(Some(weights)),
             (None, None) if self.weights_named.is_empty() => Err(self.wrong("weights", "is missing")),
-            (None, None) => {
-                let unknown =
-                    format!("\"{}\" is no format known here; name the GGUF file as the model", self.weights_named);
-                Err(self.wrong("weights", unknown))
-            }
+            (None, None) => Err(self.wrong(
+                "weights",
+                format!("\"{}\" is no format known here; name the GGUF file as the model", self.weights_named),
+            )),
         }
     }
 
@@ -258,12 +255,8 @@ fn check_bytes(measured: &Measured, model: &Model, types: &TensorTypes) -> Resul
 fn cache_note(model: &Model, profile: &Profile, weights: u64) -> Option<String> {
     let largest = profile.device.caches.iter().map(|c| c.bytes.saturating_mul(u64::from(c.instances))).max()?;
     let (mib, of) = (weights.div_ceil(1 << 20), largest >> 20);
-    (weights <= largest).then(|| {
-        format!(
-            "the weights of {} ({mib} MiB) fit in a cache ({of} MiB); a run may exceed the roof of main memory",
-            model.name()
-        )
-    })
+    let fit = format!("the weights of {} ({mib} MiB) fit in a cache ({of} MiB)", model.name());
+    (weights <= largest).then(|| format!("{fit}; a run may exceed the roof of main memory"))
 }
 
 fn exact(count: u128) -> Result<u64> {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 /// How much of a foreign string is repeated in a message.
-const QUOTED_CHARS: usize = 40;
+pub(super) const QUOTED_CHARS: usize = 40;
 
 /// The keys of one configuration. It remembers which were asked for, so that the others can be named.
 pub(super) struct Keys<'a> {
@@ -26,6 +26,22 @@ pub(super) enum Given<T> {
     Null,
     /// A value.
     Value(T),
+}
+
+impl<T> Given<T> {
+    /// The value: `absent` where nothing stands, none for null.
+    pub(super) fn or_absent(self, absent: Option<T>) -> Option<T> {
+        match self {
+            Given::Value(value) => Some(value),
+            Given::Absent => absent,
+            Given::Null => None,
+        }
+    }
+
+    /// The value, where there is one.
+    pub(super) fn value(self) -> Option<T> {
+        self.or_absent(None)
+    }
 }
 
 impl<'a> Keys<'a> {
@@ -111,13 +127,19 @@ impl<'a> Keys<'a> {
         self.remarks.borrow().clone()
     }
 
-    /// A count that may be 0; null and absence mean `otherwise`.
-    pub(super) fn count_from_zero(&self, key: &'static str, otherwise: u64) -> Result<u64> {
+    /// A count that may be 0.
+    pub(super) fn count_from_zero(&self, key: &'static str) -> Result<Given<u64>> {
+        self.typed(key, "an integer from 0", Value::as_u64)
+    }
+
+    /// What `of` makes of the value at a key, which must be `what`.
+    pub(super) fn typed<T>(&self, key: &'static str, what: &str, of: fn(&'a Value) -> Option<T>) -> Result<Given<T>> {
         match self.get(key) {
-            None | Some(Value::Null) => Ok(otherwise),
-            Some(value) => value
-                .as_u64()
-                .ok_or_else(|| Error::misuse(format!("{key}: must be an integer from 0, is {}", shown(value)))),
+            None => Ok(Given::Absent),
+            Some(Value::Null) => Ok(Given::Null),
+            Some(value) => of(value)
+                .map(Given::Value)
+                .ok_or_else(|| Error::misuse(format!("{key}: must be {what}, is {}", shown(value)))),
         }
     }
 
@@ -144,31 +166,19 @@ impl<'a> Keys<'a> {
 
     /// A truth value; `null` is false.
     pub(super) fn flag(&self, key: &'static str, absent: bool) -> Result<bool> {
-        match self.get(key) {
-            None => Ok(absent),
-            Some(Value::Null) => Ok(false),
-            Some(Value::Bool(value)) => Ok(*value),
-            Some(other) => Err(Error::misuse(format!("{key}: must be true or false, is {}", shown(other)))),
-        }
+        Ok(self.typed(key, "true or false", Value::as_bool)?.or_absent(Some(absent)).unwrap_or(false))
     }
 
     /// A word, where one stands.
     pub(super) fn word(&self, key: &'static str) -> Result<Option<&'a str>> {
-        match self.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(word)) => Ok(Some(word)),
-            Some(other) => Err(Error::misuse(format!("{key}: must be a string, is {}", shown(other)))),
-        }
+        self.typed(key, "a string", Value::as_str).map(Given::value)
     }
 
     /// The keys that nobody asked for.
     pub(super) fn unasked(&self) -> Vec<(&'a str, &'a Value)> {
         let asked = self.asked.borrow();
-        self.map
-            .iter()
-            .filter(|(key, _)| !asked.contains(key.as_str()))
-            .map(|(key, value)| (key.as_str(), value))
-            .collect()
+        let unasked = self.map.iter().filter(|(key, _)| !asked.contains(key.as_str()));
+        unasked.map(|(key, value)| (key.as_str(), value)).collect()
     }
 }
 
@@ -202,12 +212,13 @@ pub(super) fn shown(value: &Value) -> String {
 
 /// A foreign string in a message, in quotes.
 pub(super) fn quoted(word: &str) -> String {
-    format!("\"{}\"", clipped(word))
+    format!("\"{}\"", clipped(word, QUOTED_CHARS))
 }
 
-pub(super) fn clipped(word: &str) -> String {
-    let mut start: String = word.chars().take(QUOTED_CHARS).flat_map(char::escape_debug).collect();
-    if word.chars().nth(QUOTED_CHARS).is_some() {
+/// The first `most` characters of a foreign string, on one line.
+pub(super) fn clipped(word: &str, most: usize) -> String {
+    let mut start: String = word.chars().take(most).flat_map(char::escape_debug).collect();
+    if word.chars().nth(most).is_some() {
         start.push('…');
     }
     start

@@ -32,6 +32,26 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// Layer after layer, alike ones together, in order of first appearance.
+    pub(super) fn grouped<E>(
+        layers: impl IntoIterator<Item = Result<(Mixer, Option<FeedForward>, Norms), E>>,
+    ) -> Result<Vec<Layer>, E> {
+        let mut kinds: Vec<Layer> = Vec::new();
+        for (layer, place) in layers.into_iter().zip(0..) {
+            let (mixer, feed_forward, norms) = layer?;
+            let own = Layer { places: vec![place], mixer, feed_forward, norms };
+            match kinds.iter_mut().find(|kind| kind.is_like(&own)) {
+                Some(kind) => kind.places.push(place),
+                None => kinds.push(own),
+            }
+        }
+        Ok(kinds)
+    }
+
+    fn is_like(&self, other: &Layer) -> bool {
+        (&self.mixer, &self.feed_forward, self.norms) == (&other.mixer, &other.feed_forward, other.norms)
+    }
+
     /// How many of them the model has.
     pub fn count(&self) -> u64 {
         self.places.len() as u64
@@ -187,7 +207,7 @@ impl Latent {
         self.heads * (self.plain_dim + self.rotary_dim + self.value_dim)
     }
 
-    fn cached(&self, latents: Latents) -> u64 {
+    pub(super) fn cached(&self, latents: Latents) -> u64 {
         match latents {
             Latents::Expanded => self.expanded(),
             Latents::Naive | Latents::Absorbed => self.row(),

@@ -42,19 +42,15 @@ impl ModelShape {
 
     /// Checks every number against the limits of configurations.
     pub(super) fn validate(&self) -> Result<()> {
-        let fits = |value: u64, most: u64| (1..=most).contains(&value);
-        let excess = if !fits(self.hidden, limits::HIDDEN) || !fits(self.vocabulary, limits::VOCABULARY) {
-            Some("the hidden size or the vocabulary")
-        } else if !fits(self.embedding_width.unwrap_or(1), limits::HIDDEN) {
-            Some("the width of the embedding")
-        } else if !fits(self.position_rows.unwrap_or(1), limits::POSITION_ROWS) {
-            Some("the number of learned positions")
-        } else if !fits(self.layer_count(), limits::LAYERS) {
-            Some("the number of layers")
-        } else {
-            self.layers.iter().find_map(Layer::excess)
-        };
-        match excess {
+        let numbers = [
+            (self.hidden, limits::HIDDEN, "the hidden size or the vocabulary"),
+            (self.vocabulary, limits::VOCABULARY, "the hidden size or the vocabulary"),
+            (self.embedding_width.unwrap_or(1), limits::HIDDEN, "the width of the embedding"),
+            (self.position_rows.unwrap_or(1), limits::POSITION_ROWS, "the number of learned positions"),
+            (self.layer_count(), limits::LAYERS, "the number of layers"),
+        ];
+        let excess = numbers.into_iter().find(|(value, most, _)| !(1..=*most).contains(value)).map(|(.., what)| what);
+        match excess.or_else(|| self.layers.iter().find_map(Layer::excess)) {
             None => Ok(()),
             Some(what) => Err(Error::misuse(format!("{what} is zero or beyond any model's"))),
         }

@@ -3,7 +3,7 @@
 //! A [`TensorType`] counts bytes; a [`Dtype`] is what a kernel computes with. Every type names the [`Dtype`] whose
 //! arithmetic is nearest to what engines do with it, so that a ceiling can be looked up for it.
 
-use roofprobe_kernels::{Block, Dtype};
+use roofprobe_kernels::{Block, Dtype, named_enum};
 use std::fmt;
 
 macro_rules! ggml_types {
@@ -221,27 +221,28 @@ pub struct Grouped {
     pub group: u32,
 }
 
-/// Whose layout of scales and zero points.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Scheme {
-    /// AWQ: weights and zero points packed along the output in 32-bit words, f16 scales.
-    Awq,
-    /// GPTQ: as AWQ, packed along the input, and a 32-bit group index for every input feature.
-    Gptq,
-    /// MLX affine: f16 scale and bias.
-    Mlx,
-    /// bitsandbytes: 4 bits of the normal distribution's quantiles, f32 maxima. Its tables are not counted.
-    Nf4,
-    /// The same with maxima of 8 bits, which share an f32 each 256.
-    Nf4Double,
-    /// 8-bit floating point, one f32 scale per matrix.
-    Fp8Matrix,
-    /// 8-bit floating point, one f32 scale for every square of `group` × `group`.
-    Fp8Square,
-    /// 4-bit floating point with an 8-bit scale per 16, and an f32 scale per matrix.
-    Nvfp4,
-    /// bitsandbytes: 8-bit integers, an f32 maximum per output feature.
-    Int8,
+named_enum! {
+    /// Whose layout of scales and zero points.
+    pub enum Scheme: "layout of checkpoints" {
+        /// AWQ: weights and zero points packed along the output in 32-bit words, f16 scales.
+        Awq = "awq",
+        /// GPTQ: as AWQ, packed along the input, and a 32-bit group index for every input feature.
+        Gptq = "gptq",
+        /// MLX affine: f16 scale and bias.
+        Mlx = "mlx",
+        /// bitsandbytes: 4 bits of the normal distribution's quantiles, f32 maxima. Its tables are not counted.
+        Nf4 = "nf4",
+        /// The same with maxima of 8 bits, which share an f32 each 256.
+        Nf4Double = "nf4-double",
+        /// 8-bit floating point, one f32 scale per matrix.
+        Fp8Matrix = "fp8",
+        /// 8-bit floating point, one f32 scale for every square of `group` × `group`.
+        Fp8Square = "fp8-block",
+        /// 4-bit floating point with an 8-bit scale per 16, and an f32 scale per matrix.
+        Nvfp4 = "nvfp4",
+        /// bitsandbytes: 8-bit integers, an f32 maximum per output feature.
+        Int8 = "int8",
+    }
 }
 
 impl Grouped {
@@ -270,21 +271,11 @@ impl Grouped {
 
 impl fmt::Display for Grouped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Grouped { bits, group, .. } = self;
-        let mut grouped = |name| match *group {
-            Grouped::WHOLE_ROW => write!(f, "{name}-{bits}bit-channel"),
-            group => write!(f, "{name}-{bits}bit-g{group}"),
-        };
-        match self.scheme {
-            Scheme::Awq => grouped("awq"),
-            Scheme::Gptq => grouped("gptq"),
-            Scheme::Mlx => grouped("mlx"),
-            Scheme::Nf4 => f.write_str("nf4"),
-            Scheme::Nf4Double => f.write_str("nf4-double"),
-            Scheme::Fp8Matrix => f.write_str("fp8"),
-            Scheme::Fp8Square => f.write_str("fp8-block"),
-            Scheme::Nvfp4 => f.write_str("nvfp4"),
-            Scheme::Int8 => f.write_str("int8"),
+        let Grouped { scheme, bits, group } = self;
+        match (*scheme, *group) {
+            (Scheme::Awq | Scheme::Gptq | Scheme::Mlx, Grouped::WHOLE_ROW) => write!(f, "{scheme}-{bits}bit-channel"),
+            (Scheme::Awq | Scheme::Gptq | Scheme::Mlx, group) => write!(f, "{scheme}-{bits}bit-g{group}"),
+            (scheme, _) => f.write_str(scheme.name()),
         }
     }
 }

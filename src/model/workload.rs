@@ -174,18 +174,10 @@ pub enum Pass {
 
 impl Workload {
     /// The types that a cache can be stored in.
-    pub const CACHES: [TensorType; 10] = [
-        TensorType::F32,
-        TensorType::F16,
-        TensorType::Bf16,
-        TensorType::Fp8,
-        TensorType::Q8_0,
-        TensorType::Q5_1,
-        TensorType::Q5_0,
-        TensorType::Q4_1,
-        TensorType::Q4_0,
-        TensorType::Iq4Nl,
-    ];
+    pub const CACHES: [TensorType; 10] = {
+        use TensorType::{Bf16, F16, F32, Fp8, Iq4Nl, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
+        [F32, F16, Bf16, Fp8, Q8_0, Q5_1, Q5_0, Q4_1, Q4_0, Iq4Nl]
+    };
 
     /// Keys that the token of a decode step sees, itself included.
     pub fn decode_context(&self) -> u64 {

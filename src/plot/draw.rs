@@ -121,21 +121,15 @@ fn axes(frame: &Frame, leftmost: bool, lowest: bool) -> Vec<Shape> {
         let x = frame.left + frame.width * frame.intensity.share(tick.value);
         let (top, class) = if tick.label.is_some() { (frame.top, "grid") } else { (bottom - MINOR, "tick") };
         shapes.push(Shape::path([Spot { x, y: bottom }, Spot { x, y: top }], class));
-        labels.extend(
-            tick.label
-                .filter(|_| lowest)
-                .map(|label| Shape::text(Spot { x, y: bottom + 16.0 }, TextAnchor::Middle, "muted", label)),
-        );
+        let (at, label) = (Spot { x, y: bottom + 16.0 }, tick.label.filter(|_| lowest));
+        labels.extend(label.map(|label| Shape::text(at, TextAnchor::Middle, "muted", label)));
     }
     for tick in frame.performance.ticks(frame.height) {
         let y = bottom - frame.height * frame.performance.share(tick.value);
         let (end, class) = if tick.label.is_some() { (right, "grid") } else { (frame.left + MINOR, "tick") };
         shapes.push(Shape::path([Spot { x: frame.left, y }, Spot { x: end, y }], class));
-        labels.extend(
-            tick.label
-                .filter(|_| leftmost)
-                .map(|label| Shape::text(Spot { x: frame.left - 7.0, y: y + 4.0 }, TextAnchor::End, "muted", label)),
-        );
+        let (at, label) = (Spot { x: frame.left - 7.0, y: y + 4.0 }, tick.label.filter(|_| leftmost));
+        labels.extend(label.map(|label| Shape::text(at, TextAnchor::End, "muted", label)));
     }
     shapes.push(Shape::area(frame.quad().0, "frame"));
     shapes.extend(labels);

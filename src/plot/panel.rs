@@ -72,9 +72,9 @@ impl Roofline<'_> {
     }
 
     /// Where a ceiling of that value runs: slopes up to the highest compute peak, peaks from the fastest slope on.
-    fn ends_at(&self, resource: Resource, value: f64) -> Option<Ends> {
+    fn ends_at(&self, line: &Line, value: f64) -> Option<Ends> {
         let (x, y) = (self.frame.intensity, self.frame.performance);
-        let (from, to) = match resource {
+        let (from, to) = match line.resource {
             Resource::Memory => {
                 let top = self.highest(Resource::Compute).map_or(y.high, |peak| peak.min(y.high));
                 (x.low.max(y.low / value), x.high.min(top / value))
@@ -84,15 +84,11 @@ impl Roofline<'_> {
                 (x.low.max(begin), x.high)
             }
         };
-        let height = |intensity: f64| match resource {
-            Resource::Memory => value * intensity,
-            Resource::Compute => value,
-        };
-        (from < to).then(|| [(from, height(from)), (to, height(to))])
+        (from < to).then(|| [from, to].map(|intensity| (intensity, line.at(value, intensity))))
     }
 
     fn ends(&self, line: &Line) -> Option<Ends> {
-        self.ends_at(line.resource, line.value)
+        self.ends_at(line, line.value)
     }
 
     /// The part of a line that is the roof, and the part that is not: below the ridge main memory, beyond it the peak.
@@ -130,8 +126,7 @@ impl Roofline<'_> {
     /// The 95 % interval, where it is wide enough to be seen.
     fn band(&self, line: &Line) -> Option<Shape> {
         let [low, high] = line.interval?;
-        let ([low_from, low_to], [high_from, high_to]) =
-            (self.ends_at(line.resource, low)?, self.ends_at(line.resource, high)?);
+        let ([low_from, low_to], [high_from, high_to]) = (self.ends_at(line, low)?, self.ends_at(line, high)?);
         let height = self.frame.spot(1.0, low).y - self.frame.spot(1.0, high).y;
         if height < BAND_MIN {
             return None;

@@ -40,12 +40,8 @@ fn write(shape: &Shape, out: &mut String) {
             writeln!(out, "<path class=\"{class}\" d=\"{}{end}\"/>", path(spots))
         }
         Shape::Marker { at, phase, radius, class } => {
-            let (x, y) = (number(at.x), number(at.y));
-            writeln!(
-                out,
-                "<path class=\"{class}\" transform=\"translate({x} {y})\" d=\"{}\"/>",
-                outline(*phase, *radius)
-            )
+            let (x, y, outline) = (number(at.x), number(at.y), outline(*phase, *radius));
+            writeln!(out, "<path class=\"{class}\" transform=\"translate({x} {y})\" d=\"{outline}\"/>")
         }
         Shape::Text { at, anchor, angle, class, words } => {
             let (x, y) = (number(at.x), number(at.y));

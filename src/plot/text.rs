@@ -47,13 +47,8 @@ pub(super) fn clean(text: &str) -> String {
         c if c.is_control() => '\u{fffd}',
         c => c,
     };
-    text.chars()
-        .map(harmless)
-        .collect::<String>()
-        .split(' ')
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+    let harmless: String = text.chars().map(harmless).collect();
+    harmless.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A positive number in three significant digits; whole numbers keep all of theirs.

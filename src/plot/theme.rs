@@ -53,7 +53,7 @@ const DARK: Palette = Palette {
 
 /// The style sheet. Every rule is of this picture alone, also where a page has it within its own text.
 pub(super) fn style_sheet(theme: Theme, models: usize) -> String {
-    let mut css = shapes();
+    let mut css = SHAPES.to_owned();
     match theme {
         Theme::Light => css.push_str(&colours(&LIGHT, models)),
         Theme::Dark => css.push_str(&colours(&DARK, models)),
@@ -66,8 +66,7 @@ pub(super) fn style_sheet(theme: Theme, models: usize) -> String {
 }
 
 /// What light and dark have in common.
-fn shapes() -> String {
-    ".roofline text { font-family: sans-serif; font-size: 12px; }
+const SHAPES: &str = ".roofline text { font-family: sans-serif; font-size: 12px; }
 .roofline .title { font-size: 15px; font-weight: bold; }
 .roofline .grid, .roofline .frame, .roofline .tick, .roofline .leader, .roofline .line, .roofline .roof { fill: none; }
 .roofline .line { stroke-width: 1.2; }
@@ -80,9 +79,7 @@ fn shapes() -> String {
 .roofline .marker { stroke-width: 1.2; }
 .roofline .hollow { stroke-width: 1.8; }
 .roofline .halo { stroke-width: 3; stroke-linejoin: round; paint-order: stroke; }
-"
-    .to_owned()
-}
+";
 
 fn colours(palette: &Palette, models: usize) -> String {
     let Palette { page, ink, muted, line, frame, grid, alarm, .. } = palette;

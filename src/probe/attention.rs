@@ -68,16 +68,14 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
 
 fn question(inputs: PlanInputs, id: CeilingId, heads: Heads, tokens: u64, context: u64) -> Question {
     let PlanInputs { machine, effort, .. } = inputs;
-    let mut question = Question::new(id);
-    question.schedule = schedule(heads);
     let cache = memory::last_cache_bytes(inputs);
     // Twice the least where there is room, so that what the cache keeps is lost in the noise.
     let variant = |isa| variant(machine, isa, heads, tokens, context, (cache, 2));
-    match isas(machine, effort).into_iter().map(variant).collect::<Result<Vec<_>, _>>() {
-        Ok(variants) => question.candidates = super::jobs(&question.id, Op::Attention, Dtype::F16, variants),
-        Err(reason) => question.otherwise = (Status::Skipped, reason),
-    }
-    question
+    let question = match isas(machine, effort).into_iter().map(variant).collect::<Result<Vec<_>, _>>() {
+        Ok(variants) => Question::of(id, Op::Attention, Dtype::F16, variants),
+        Err(reason) => Question::unasked(id, Status::Skipped, reason),
+    };
+    Question { schedule: schedule(heads), ..question }
 }
 
 fn variant(

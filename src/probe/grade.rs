@@ -35,17 +35,30 @@ type Finding = Option<(usize, String)>;
 
 /// What holds up the host's cores.
 fn cpu(device: &DeviceInfo, environment: &Environment, samples: u64) -> Vec<Finding> {
+    let Environment { threads, governor, huge_pages, quota_cpus, throttled_periods, .. } = environment;
+    let allowed = environment.allowed_cpus.len();
+    let all = device.logical_cpus.map_or(0, |cpus| cpus as usize);
+    let cores = device.cores.filter(|cores| threads > cores);
+    let quota = quota_cpus.filter(|&quota| quota < allowed as f64);
+    let throttled = throttled_periods.filter(|&periods| periods > 0);
+    let stolen = environment.steal_percent.and_then(|percent| Some((above(percent, &STEAL_PERCENT)?, percent)));
+    let governor = governor.as_deref().filter(|name| SLOW_GOVERNORS.contains(name));
     vec![
         emulated(environment),
         virtualised(environment),
-        shared_cores(device, environment),
-        affinity(device, environment),
-        quota(environment),
-        throttled(environment),
-        stolen(environment),
+        cores.map(|cores| (1, format!("{threads} threads share {cores} cores"))),
+        (0 < allowed && allowed < all)
+            .then(|| (1, format!("only {allowed} of {all} logical CPUs are allowed: others may use the rest"))),
+        quota.map(|quota| (1, format!("the control group's quota is {quota} CPUs, less than those allowed"))),
+        throttled.map(|periods| (1, format!("the control group was throttled in {periods} periods"))),
+        stolen.map(|(steps, percent)| {
+            let limit = STEAL_PERCENT[0];
+            (steps, format!("the hypervisor gave {percent} % of the time to others; {limit} % is the limit"))
+        }),
         load(device, environment),
-        governor(environment),
-        huge_pages(environment),
+        governor.map(|governor| (1, format!("the frequency governor is {governor}"))),
+        (huge_pages.as_deref() == Some("never"))
+            .then(|| (1, "huge pages are switched off: address translation costs bandwidth".to_owned())),
         drift(environment),
         disturbed(environment, samples),
         scaling(environment),
@@ -78,49 +91,12 @@ fn virtualised(environment: &Environment) -> Finding {
     }
 }
 
-fn shared_cores(device: &DeviceInfo, environment: &Environment) -> Finding {
-    let (threads, cores) = (environment.threads, device.cores?);
-    (threads > cores).then(|| (1, format!("{threads} threads share {cores} cores")))
-}
-
-fn affinity(device: &DeviceInfo, environment: &Environment) -> Finding {
-    let (allowed, all) = (environment.allowed_cpus.len(), device.logical_cpus? as usize);
-    let few = allowed > 0 && allowed < all;
-    few.then(|| (1, format!("only {allowed} of {all} logical CPUs are allowed: others may use the rest")))
-}
-
-fn quota(environment: &Environment) -> Finding {
-    let quota = environment.quota_cpus.filter(|&quota| quota < environment.allowed_cpus.len() as f64)?;
-    Some((1, format!("the control group's quota is {quota} CPUs, less than those allowed")))
-}
-
-fn throttled(environment: &Environment) -> Finding {
-    let periods = environment.throttled_periods.filter(|&periods| periods > 0)?;
-    Some((1, format!("the control group was throttled in {periods} periods")))
-}
-
-fn stolen(environment: &Environment) -> Finding {
-    let stolen = environment.steal_percent?;
-    let steps = above(stolen, &STEAL_PERCENT)?;
-    Some((steps, format!("the hypervisor gave {stolen} % of the time to others; {} % is the limit", STEAL_PERCENT[0])))
-}
-
 fn load(device: &DeviceInfo, environment: &Environment) -> Finding {
     // A GPU does not know the CPUs of its host; those allowed are at most as many.
     let cpus = device.logical_cpus.map_or(environment.allowed_cpus.len() as f64, f64::from);
     let limit = LOAD_MAX.max(LOAD_SHARE_MAX * cpus);
     let load = environment.load_average.filter(|&load| load > limit)?;
     Some((1, format!("other programs ran: the load average was {load} at the start, and {limit} is the limit")))
-}
-
-fn governor(environment: &Environment) -> Finding {
-    let governor = environment.governor.as_deref().filter(|name| SLOW_GOVERNORS.contains(name))?;
-    Some((1, format!("the frequency governor is {governor}")))
-}
-
-fn huge_pages(environment: &Environment) -> Finding {
-    (environment.huge_pages.as_deref() == Some("never"))
-        .then(|| (1, "huge pages are switched off: address translation costs bandwidth".to_owned()))
 }
 
 fn drift(environment: &Environment) -> Finding {

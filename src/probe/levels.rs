@@ -89,19 +89,14 @@ pub fn levels(curve: Option<&Curve>, caches: &[Cache], threads: u32) -> Levels {
         let end = match edge {
             Some(edge) if (edge.bytes / bytes).log2().abs() <= AGREE_OCTAVES => edge.bytes.min(bytes),
             Some(edge) => {
-                flags.push(Flag::Other(format!(
-                    "the system tells {}, the curve falls at {}",
-                    size(bytes),
-                    size(edge.bytes)
-                )));
+                let [told, seen] = [bytes, edge.bytes].map(size);
+                flags.push(Flag::Other(format!("the system tells {told}, the curve falls at {seen}")));
                 edge.bytes
             }
             None => {
                 if seen_any {
-                    flags.push(Flag::Other(format!(
-                        "the system tells {}, and the curve shows no edge for it",
-                        size(bytes)
-                    )));
+                    let told = size(bytes);
+                    flags.push(Flag::Other(format!("the system tells {told}, and the curve shows no edge for it")));
                 }
                 bytes
             }

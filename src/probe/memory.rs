@@ -63,18 +63,15 @@ pub(super) fn latencies(inputs: PlanInputs) -> Vec<Question> {
     let machine = inputs.machine;
     let levels = levels(inputs.curve(&CeilingId::latency_curve()), &machine.device.caches, 1);
     let question = |level: MemoryLevel, footprint: Result<(u64, &[Flag]), (Status, String)>| {
-        let mut question = Question::new(CeilingId::latency(level));
+        let id = CeilingId::latency(level);
         match footprint {
             Ok((bytes, flags)) => {
+                let asked = Question::of(id, Op::Chase, Dtype::I8, [chase(machine, bytes)]);
                 // Laying out a cycle takes time.
-                question.schedule = Schedule::OneRoundInThree(0);
-                let variant = chase(machine, bytes);
-                question.candidates = jobs(&question.id, Op::Chase, Dtype::I8, [variant]);
-                question.flags = flags.to_vec();
+                Question { schedule: Schedule::OneRoundInThree(0), flags: flags.to_vec(), ..asked }
             }
-            Err(otherwise) => question.otherwise = otherwise,
+            Err((status, reason)) => Question::unasked(id, status, reason),
         }
-        question
     };
     let cached = CACHE_LEVELS.map(|n| {
         let level = level(&levels, n).map(|level| (level.footprint_bytes, level.flags.as_slice()));
@@ -98,15 +95,14 @@ fn level(levels: &Levels, n: u32) -> Result<&Level, (Status, String)> {
 }
 
 fn of_cache(inputs: PlanInputs, levels: &Levels, n: u32, op: Op) -> Question {
-    let mut question = Question::new(CeilingId::memory(MemoryLevel::Cache(n as u8), op));
+    let id = CeilingId::memory(MemoryLevel::Cache(n as u8), op);
     match level(levels, n) {
         Ok(level) => {
-            question.candidates = in_cache(&question.id, inputs, op, level.footprint_bytes);
-            question.flags.clone_from(&level.flags);
+            let candidates = in_cache(&id, inputs, op, level.footprint_bytes);
+            Question { candidates, flags: level.flags.clone(), ..Question::new(id) }
         }
-        Err(otherwise) => question.otherwise = otherwise,
+        Err((status, reason)) => Question::unasked(id, status, reason),
     }
-    question
 }
 
 /// Ordinary stores on the largest pages: non-temporal ones would leave the cache.

@@ -27,18 +27,11 @@ const COLUMNS: &str = "ceiling value unit second_value second_unit ci95_low ci95
 /// The place of a GPU's ceiling in the order that people read them: from its memory inwards, then what it does with it, then
 /// what reaching it costs.
 fn gpu_place(id: &CeilingId) -> usize {
+    use Family::{Attention, Compute, Latency, Matmul, Memory, Overhead, Transfer};
     const LEVELS: [MemoryLevel; 4] =
         [MemoryLevel::Vram, MemoryLevel::Dram, MemoryLevel::GpuCache, MemoryLevel::Workgroup];
-    const FAMILIES: [Family; 7] = [
-        Family::Memory,
-        Family::Latency,
-        Family::Compute,
-        Family::Matmul,
-        Family::Attention,
-        Family::Overhead,
-        Family::Transfer,
-    ];
-    let of_level = id.level().filter(|_| id.family() == Family::Memory);
+    const FAMILIES: [Family; 7] = [Memory, Latency, Compute, Matmul, Attention, Overhead, Transfer];
+    let of_level = id.level().filter(|_| id.family() == Memory);
     let level = LEVELS.iter().position(|level| Some(*level) == of_level);
     level.unwrap_or_else(|| LEVELS.len() + FAMILIES.iter().take_while(|family| **family != id.family()).count())
 }

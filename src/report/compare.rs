@@ -70,8 +70,8 @@ fn profiles(comparison: &Comparison) -> Table {
             notes.push(format!("{} was not measured: it is a simulation of {name}", label(place)));
         }
     }
-    let columns = ["", "profile", "device", "grade", "effort", "measured"].map(String::from).to_vec();
-    Table { title: "Devices side by side; P1 is the reference".to_owned(), columns, rows, notes, ..Table::default() }
+    let columns = ["", "profile", "device", "grade", "effort", "measured"];
+    Table::of("Devices side by side; P1 is the reference", columns, rows).with_notes(notes)
 }
 
 /// The device's name; where the host's cores play the GPU, nobody shall take it for one.
@@ -107,7 +107,7 @@ fn quantities(comparison: &Comparison, shown: Shown) -> Table {
         notes.push(format!("{hidden} more quantities: --all shows them"));
     }
     let columns = columns(&["quantity", "unit"], comparison.profiles.len());
-    Table { title: "Ceilings".to_owned(), columns, rows, keys: 2, notes, ..Table::default() }
+    Table::of("Ceilings", columns, rows).with_keys(2).with_notes(notes)
 }
 
 /// Column heads: one of values per profile, one of ratios per profile but the first; with two profiles there is room for
@@ -229,23 +229,12 @@ fn reasons(quantities: &[&Quantity], shown: Shown) -> Vec<String> {
 fn model(model: &ModelComparison, shown: Shown) -> Table {
     let profiles = model.notes.len();
     let rows: Vec<Vec<Cell>> = model.phases.iter().flat_map(phase).collect();
-    let mut notes: Vec<String> = legend(&rows).collect();
-    notes.extend(remarks(&model.notes, shown));
-    Table {
-        title: format!(
-            "Predicted performance of {}: {} weights, {} cache, batch {}, {} roof",
-            model.model,
-            model.weights,
-            model.kv,
-            model.batch,
-            model.roof.name()
-        ),
-        columns: columns(&["phase", ""], profiles),
-        rows,
-        keys: 2,
-        notes,
-        ..Table::default()
-    }
+    let marks: Vec<String> = legend(&rows).collect();
+    let ModelComparison { model: name, weights, kv, batch, .. } = model;
+    let roof = model.roof.name();
+    let title = format!("Predicted performance of {name}: {weights} weights, {kv} cache, batch {batch}, {roof} roof");
+    let table = Table::of(title, columns(&["phase", ""], profiles), rows).with_keys(2);
+    table.with_notes(marks).with_notes(remarks(&model.notes, shown))
 }
 
 /// Two rows: the speeds, and what binds them.

@@ -3,7 +3,7 @@
 use super::cell::Cell;
 use super::evaluation::POTENTIAL_NOTES;
 use super::record::{Record, columns, json, merged};
-use super::table::{Column, Report, Shown, Table, column};
+use super::table::{Column, Report, Shown, Table, column, unique};
 use crate::error::Result;
 use crate::measured::{Broken, Joined, broken};
 use serde_json::Value;
@@ -30,12 +30,8 @@ pub fn report(joined: &Joined, shown: Shown) -> Result<Report> {
     let (measured, broken) = (json("the measured points", &joined.points)?, broken(&joined.points));
     let points: Vec<Record> = measured.as_array().into_iter().flatten().map(point_record).collect();
     let flat = columns(COLUMNS, own());
-    let mut notes: Vec<String> = broken.iter().map(above).collect();
-    for note in joined.points.iter().flat_map(|point| &point.notes).map(|note| format!("Note: {note}.")) {
-        if !notes.contains(&note) {
-            notes.push(note);
-        }
-    }
+    let of_points = joined.points.iter().flat_map(|point| &point.notes).map(|note| format!("Note: {note}."));
+    let mut notes: Vec<String> = unique(broken.iter().map(above).chain(of_points));
     if joined.left_out > 0 {
         notes.push(format!("Note: {} more measurements are of other models or devices.", joined.left_out));
     }

@@ -25,5 +25,6 @@ mod writer;
 
 pub use cell::{Cell, digits, mib, significant};
 pub use format::Format;
-pub use table::{Column, Report, Shown, Style, Table, column, grouped};
+pub use record::json;
+pub use table::{Column, Report, Shown, Style, Table, column, grouped, unique};
 pub use writer::Writer;

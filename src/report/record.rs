@@ -66,7 +66,7 @@ const HEADINGS: [(&str, &str, f64); 36] = [
 ///
 /// # Errors
 /// Failure when it cannot be expressed as JSON.
-pub(super) fn json(what: &str, record: &impl Serialize) -> Result<Value> {
+pub fn json(what: &str, record: &impl Serialize) -> Result<Value> {
     serde_json::to_value(record).map_err(|e| Error::failure(format!("{what} cannot be written as JSON: {e}")))
 }
 

@@ -3,7 +3,7 @@
 use super::cell::Cell;
 use super::evaluation::POTENTIAL_NOTES;
 use super::record::{self, Record, Recorded, list, merged};
-use super::table::{Column, Report, Table, column, grouped};
+use super::table::{Column, Report, Table, column, grouped, unique};
 use crate::error::Result;
 use crate::evaluate::RoofKind;
 use crate::study::{AttentionKind, Finding, PartKind, PartResult, Regime, ScenarioResult, Study};
@@ -11,6 +11,10 @@ use serde_json::Value;
 
 const SCENARIO_NOTE: &str = "A scenario is a prompt and an answer: SISO has short input and short output, LISO long input, SILO long output. FLOP/B: all matmul FLOPs over all bytes of weights and \
      cache. G steps: the same were the answer's first token decoded, too. tokens/s: of the answer, from end to end.";
+const DEPTH_NOTE: &str =
+    "FLOP/B of each scenario, and of its decode steps alone. The same on every profile; JSON and CSV have the speeds.";
+const REGIME_NOTE: &str =
+    "What binds there: memory left of the ridge, compute right of it; undecided within its interval.";
 const UNDECIDED_NOTE: &str = "undecided: the interval of the ridge contains the point's FLOP/B.";
 
 /// A part of a case under one roof.
@@ -106,13 +110,7 @@ fn regime(part: &PartResult) -> &'static str {
 
 /// What the cases are called, each once, in the order of the cases.
 fn each_once(study: &Study, name: fn(&ScenarioResult) -> &str) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for name in study.cases.iter().map(name) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
+    unique(study.cases.iter().map(name))
 }
 
 /// One row for each depth of each model: OI knows no profile, so the first one's cases say all.
@@ -134,19 +132,9 @@ fn depths(study: &Study) -> Table {
         }
         rows.push(row);
     }
-    let mut columns: Vec<String> = ["model", "layers", "10^6 parameters", "MB"].map(str::to_owned).to_vec();
-    columns.extend(scenarios.iter().map(|&name| name.to_owned()));
-    columns.extend(scenarios.iter().map(|name| format!("{name} decode")));
-    Table {
-        title: title(study),
-        columns,
-        rows,
-        notes: vec![
-            "FLOP/B of each scenario, and of its decode steps alone. The same on every profile; JSON and CSV have the speeds."
-                .to_owned(),
-        ],
-        ..Table::default()
-    }
+    let decodes = scenarios.iter().map(|name| format!("{name} decode"));
+    let first = ["model", "layers", "10^6 parameters", "MB"].into_iter().chain(scenarios.iter().copied());
+    Table::of(title(study), first.map(str::to_owned).chain(decodes), rows).with_notes([DEPTH_NOTE])
 }
 
 /// One row for each part of each model's scenarios, one column for each profile.
@@ -171,23 +159,14 @@ fn regimes(study: &Study) -> Table {
             rows.push(row);
         }
     }
-    let mut columns: Vec<String> = ["model", "scenario", "part", "FLOP/B"].map(str::to_owned).to_vec();
     // There is no room for the names of several profiles.
-    let labels = profiles.iter().enumerate().map(|(place, name)| (format!("P{}", place + 1), *name));
-    columns.extend(labels.clone().map(|(label, _)| label));
-    let names: Vec<String> = labels.map(|(label, name)| format!("{label} {name}")).collect();
-    Table {
-        title: title(study),
-        columns,
-        rows,
-        notes: vec![
-            format!("{}.", names.join(", ")),
-            "What binds there: memory left of the ridge, compute right of it; undecided within its interval."
-                .to_owned(),
-        ],
-        keys: 4,
-        ..Table::default()
-    }
+    let labels: Vec<String> = (1..=profiles.len()).map(|place| format!("P{place}")).collect();
+    let names: Vec<String> = labels.iter().zip(&profiles).map(|(label, name)| format!("{label} {name}")).collect();
+    let first = ["model", "scenario", "part", "FLOP/B"];
+    Table::of(title(study), first.map(str::to_owned).into_iter().chain(labels), rows)
+        .with_keys(first.len())
+        .with_notes([format!("{}.", names.join(", "))])
+        .with_notes([REGIME_NOTE])
 }
 
 fn ridges(study: &Study, json: &Value) -> Table {

@@ -89,14 +89,20 @@ pub enum Shown {
 }
 
 impl Table {
+    /// A table of these rows, each with as many cells as there are columns.
+    pub fn of(
+        title: impl Into<String>,
+        columns: impl IntoIterator<Item = impl Into<String>>,
+        rows: impl IntoIterator<Item = Vec<Cell>>,
+    ) -> Table {
+        let (columns, rows) = (columns.into_iter().map(Into::into).collect(), rows.into_iter().collect());
+        Table { title: title.into(), columns, rows, ..Table::default() }
+    }
+
     /// Every column under its name for programs: the table that CSV writes.
     pub fn flat<R>(columns: &[Column<R>], records: &[R]) -> Table {
         let row = |record: &R| columns.iter().map(|column| (column.cell)(record)).collect();
-        Table {
-            columns: columns.iter().map(|column| column.name.to_owned()).collect(),
-            rows: records.iter().map(row).collect(),
-            ..Table::default()
-        }
+        Table::of("", columns.iter().map(|column| column.name), records.iter().map(row))
     }
 
     /// The columns of that `view` under their headings for people, all of one record in a row; columns without any value are
@@ -115,24 +121,14 @@ impl Table {
         let (chosen, view): (Vec<_>, Vec<&str>) =
             chosen.into_iter().zip(view).filter(|(column, _)| says(column)).unzip();
         let row = |record: &&R| chosen.iter().map(|column| (column.cell)(record)).collect();
-        Table {
-            title: title.into(),
-            columns: chosen.iter().map(|column| column.head.to_owned()).collect(),
-            rows: records.iter().map(row).collect(),
-            spare: (0..view.len()).rev().filter(|&place| view[place].ends_with('?')).collect(),
-            ..Table::default()
-        }
+        let spare = (0..view.len()).rev().filter(|&place| view[place].ends_with('?')).collect();
+        Table { spare, ..Table::of(title, chosen.iter().map(|column| column.head), records.iter().map(row)) }
     }
 
     /// A table of pairs: what, and its value.
     pub fn pairs(title: &str, pairs: impl IntoIterator<Item = (&'static str, String)>) -> Table {
         let row = |(what, value): (&str, String)| vec![Cell::text(what), Cell::text(value)];
-        Table {
-            title: title.to_owned(),
-            columns: ["what", "value"].map(str::to_owned).to_vec(),
-            rows: pairs.into_iter().map(row).collect(),
-            ..Table::default()
-        }
+        Table::of(title, ["what", "value"], pairs.into_iter().map(row))
     }
 
     /// Sets how many of the first columns say what a row is about.
@@ -147,6 +143,11 @@ impl Table {
         self.notes.extend(notes.into_iter().map(Into::into));
         self
     }
+}
+
+/// Each item once, in the order of its first coming.
+pub fn unique<T: PartialEq>(items: impl IntoIterator<Item = T>) -> Vec<T> {
+    grouped(items.into_iter().map(|item| (item, ()))).into_iter().map(|(item, _)| item).collect()
 }
 
 /// Names under what they have in common, both in the order of their coming.

@@ -95,14 +95,8 @@ impl<'a> AttentionRates<'a> {
             return exact;
         }
         let distance = |v: &Heads| (group / v.group).log2().abs() + (head_dim / v.head_dim).log2().abs();
-        let mut best = (0, f64::INFINITY);
-        for (place, variant) in self.variants.iter().enumerate() {
-            let here = distance(variant);
-            if here < best.1 {
-                best = (place, here);
-            }
-        }
-        best.0
+        let distances = self.variants.iter().map(distance).enumerate();
+        distances.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(place, _)| place)
     }
 
     /// The variant that answers for such heads, and its rate at that context.
@@ -150,13 +144,8 @@ pub(super) struct Attentions<'a> {
 
 impl<'a> Attentions<'a> {
     pub(super) fn of(profile: &'a Profile) -> Attentions<'a> {
-        let all = |phase: &AttentionPhase, unit| {
-            let mut rates: [Option<AttentionRates>; Dtype::ALL.len()] = Default::default();
-            for dtype in Dtype::ALL {
-                rates[dtype as usize] = AttentionRates::of(profile, dtype, phase, unit).ok();
-            }
-            rates
-        };
+        let all =
+            |phase: &AttentionPhase, unit| Dtype::ALL.map(|dtype| AttentionRates::of(profile, dtype, phase, unit).ok());
         let passes = [(AttentionPhase::Decode, Unit::GbPerS), (AttentionPhase::Prefill, Unit::GflopPerS)];
         let missing = passes.each_ref().map(|(phase, unit)| {
             let left_out = AttentionRates::of(profile, Dtype::F16, phase, *unit).err().unwrap_or_default();

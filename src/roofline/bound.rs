@@ -2,7 +2,8 @@
 
 use super::Roof;
 use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerByte, FlopsPerSecond, Seconds};
-use serde::Serialize;
+use roofprobe_kernels::named_enum;
+use serde_with::SerializeDisplay;
 use std::ops::Mul;
 
 /// What has to be done: arithmetic, and traffic by direction.
@@ -23,25 +24,18 @@ impl Mul<f64> for Load {
     }
 }
 
-/// What a device can run out of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Resource {
-    /// Bandwidth.
-    Memory,
-    /// Arithmetic.
-    Compute,
+named_enum! {
+    /// What a device can run out of.
+    #[derive(SerializeDisplay)]
+    pub enum Resource: "resource" {
+        /// Bandwidth.
+        Memory = "memory",
+        /// Arithmetic.
+        Compute = "compute",
+    }
 }
 
 impl Resource {
-    /// The name in reports and records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Resource::Memory => "memory",
-            Resource::Compute => "compute",
-        }
-    }
-
     /// The name of the side of the ridge where it binds.
     pub const fn regime(self) -> &'static str {
         match self {

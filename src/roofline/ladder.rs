@@ -1,6 +1,6 @@
 //! Measured rates along one quantity, and what lies between them.
 
-use super::roofs::{doubts, interval, reason};
+use super::roofs::{doubts, interval, without_value};
 use super::{Note, NoteKind};
 use crate::model::TensorType;
 use crate::profile::{Ceiling, Curve, Family, Profile, Unit};
@@ -87,11 +87,8 @@ impl<'a> Ladder<'a> {
 
 /// The rate of a ceiling in 1 per second (of `unit`'s 10⁹) with its interval, and its doubts; or why there is none.
 pub(super) fn measured(ceiling: &Ceiling, unit: Unit) -> Result<(Interval, Vec<Note>), String> {
-    let id = &ceiling.id;
-    let Some(value) = ceiling.figure(unit).filter(|_| ceiling.status.has_value()) else {
-        return Err(format!("{id} is {} ({})", ceiling.status, reason(ceiling)));
-    };
-    Ok((interval(ceiling, value), doubts(ceiling)))
+    let value = ceiling.figure(unit).filter(|_| ceiling.status.has_value());
+    value.map(|value| (interval(ceiling, value), doubts(ceiling))).ok_or_else(|| without_value(ceiling))
 }
 
 /// The matmul ladders of a profile.
@@ -121,19 +118,12 @@ impl<'a> Ladders<'a> {
     /// # Errors
     /// The reason why there are none.
     pub(super) fn of(profile: &'a Profile) -> Result<Ladders<'a>, String> {
-        let measured = Dtype::ALL.map(|dtype| matmul(profile, dtype));
-        let mut own: [Option<Matmul>; Dtype::ALL.len()] = Default::default();
-        for found in measured.into_iter().flatten() {
-            let place = found.dtype as usize;
-            own[place] = Some(found);
-        }
+        let own = Dtype::ALL.map(|dtype| matmul(profile, dtype));
         if own.iter().all(Option::is_none) {
             let without = profile.ceiling.iter().find(|ceiling| ceiling.id.family() == Family::Matmul);
             return Err(without.map_or_else(
                 || "no matmul ceiling is in the profile".to_owned(),
-                |ceiling| {
-                    format!("no matmul ceiling has a value: {} is {} ({})", ceiling.id, ceiling.status, reason(ceiling))
-                },
+                |ceiling| format!("no matmul ceiling has a value: {}", without_value(ceiling)),
             ));
         }
         // Decode steps are products with one token: without any, most of what is asked would be guessed.

@@ -1,6 +1,6 @@
 //! What has to be said about a result, by its kind: reports order notes, leave out details, and fold what has one cause.
 
-use serde::{Serialize, Serializer};
+use serde_with::SerializeDisplay;
 use std::fmt;
 
 /// What a note is about, what changes the meaning of an answer most first.
@@ -52,7 +52,7 @@ impl NoteKind {
 }
 
 /// Something that has to be said; in records its text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, SerializeDisplay)]
 pub struct Note {
     /// What it is about.
     pub kind: NoteKind,
@@ -106,11 +106,5 @@ impl fmt::Display for Note {
             NoteKind::NoInterval => write!(f, "{ids} {has} no interval in the profile; {enters} intervals as points"),
             _ => write!(f, "{ids} {is} {text}"),
         }
-    }
-}
-
-impl Serialize for Note {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Arithmetic, Bound, Load, Note, NoteKind, Roof};
 use crate::error::{Error, Result};
-use crate::profile::{Ceiling, CeilingId, DeviceKind, Profile, Status};
+use crate::profile::{Ceiling, CeilingId, DeviceKind, Profile, Status, Unit};
 use crate::units::{BytesPerSecond, FlopsPerSecond};
 use roofprobe_kernels::{Dtype, Op};
 
@@ -17,29 +17,11 @@ pub struct Roofs<'a> {
     compute: [Result<Roof<'a, FlopsPerSecond>>; Dtype::ALL.len()],
 }
 
-/// A unit of rate that a ceiling's value, in 10⁹ per second, can be expressed in.
-trait FromGiga: Copy {
-    fn from_giga(value: f64) -> Self;
-    fn of(ceiling: &Ceiling) -> Option<f64>;
-}
+/// The unit of a ceiling, and a rate of that from its value.
+type Measure<Rate> = (Unit, fn(f64) -> Rate);
 
-impl FromGiga for BytesPerSecond {
-    fn from_giga(value: f64) -> Self {
-        BytesPerSecond::from_giga(value)
-    }
-    fn of(ceiling: &Ceiling) -> Option<f64> {
-        ceiling.gb_per_s
-    }
-}
-
-impl FromGiga for FlopsPerSecond {
-    fn from_giga(value: f64) -> Self {
-        FlopsPerSecond::from_giga(value)
-    }
-    fn of(ceiling: &Ceiling) -> Option<f64> {
-        ceiling.gflop_per_s
-    }
-}
+const BANDWIDTH: Measure<BytesPerSecond> = (Unit::GbPerS, BytesPerSecond::from_giga);
+const ARITHMETIC: Measure<FlopsPerSecond> = (Unit::GflopPerS, FlopsPerSecond::from_giga);
 
 impl<'a> Roofs<'a> {
     /// The ceilings of `profile`, called `name` in messages.
@@ -53,9 +35,11 @@ impl<'a> Roofs<'a> {
             accesses.iter().flat_map(|&access| memories.map(|level| CeilingId::memory(level, access))).collect()
         };
         let (reads, writes) = (ids(&[Op::Read]), ids(&[Op::Write, Op::Read]));
-        let (read, write) = (first(profile, name, &reads, &reads[0])?, first(profile, name, &writes, &reads[0])?);
+        let memory = |ids: &[CeilingId]| first(profile, name, ids, &reads[0], BANDWIDTH);
+        let (read, write) = (memory(&reads)?, memory(&writes)?);
         let [stand_in, half] = [Arithmetic::F32, Arithmetic::F16].map(Arithmetic::ceiling_id);
-        let single = first(profile, name, std::slice::from_ref(&stand_in), &stand_in);
+        let peak = |ids: &[CeilingId]| first(profile, name, ids, &stand_in, ARITHMETIC);
+        let single = peak(std::slice::from_ref(&stand_in));
         let mut compute = Dtype::ALL.map(|_| single.clone());
         for arithmetic in Arithmetic::all() {
             let mut ids = vec![arithmetic.ceiling_id(), stand_in.clone()];
@@ -63,7 +47,7 @@ impl<'a> Roofs<'a> {
             if arithmetic == Arithmetic::I8 && value(profile, &half) > value(profile, &stand_in) {
                 ids.insert(1, half.clone());
             }
-            let own = first(profile, name, &ids, &stand_in);
+            let own = peak(&ids);
             compute[arithmetic.dtype() as usize] = match &single {
                 Ok(single) => own.map(|roof| at_least(roof, single)),
                 Err(_) => own,
@@ -115,11 +99,12 @@ fn at_least<'a>(roof: Roof<'a, FlopsPerSecond>, single: &Roof<'a, FlopsPerSecond
 }
 
 /// The first ceiling of `ids` that has a value; without any, `remedy` is the one to measure.
-fn first<'a, Rate: FromGiga>(
+fn first<'a, Rate>(
     profile: &'a Profile,
     name: &str,
     ids: &[CeilingId],
     remedy: &CeilingId,
+    (unit, from_giga): Measure<Rate>,
 ) -> Result<Roof<'a, Rate>> {
     let mut missed: Vec<String> = Vec::new();
     for (place, id) in ids.iter().enumerate() {
@@ -127,11 +112,9 @@ fn first<'a, Rate: FromGiga>(
         if ids[..place].contains(id) {
             continue;
         }
-        match profile.ceiling(id).map(|ceiling| (ceiling, Rate::of(ceiling))) {
-            Some((ceiling, Some(value))) => return Ok(roof(ceiling, value, &missed)),
-            Some((ceiling, None)) => {
-                missed.push(format!("{id} is {} ({})", ceiling.status, reason(ceiling)));
-            }
+        match profile.ceiling(id).map(|ceiling| (ceiling, ceiling.figure(unit))) {
+            Some((ceiling, Some(value))) => return Ok(roof(ceiling, interval(ceiling, value).map(from_giga), &missed)),
+            Some((ceiling, None)) => missed.push(without_value(ceiling)),
             None => missed.push(format!("{id} is not in the profile")),
         }
     }
@@ -145,7 +128,7 @@ fn first<'a, Rate: FromGiga>(
     )))
 }
 
-fn roof<'a, Rate: FromGiga>(ceiling: &'a Ceiling, value: f64, missed: &[String]) -> Roof<'a, Rate> {
+fn roof<'a, Rate>(ceiling: &'a Ceiling, [low, rate, high]: [Rate; 3], missed: &[String]) -> Roof<'a, Rate> {
     let id = ceiling.id.as_str();
     let mut notes = Vec::new();
     if !missed.is_empty() {
@@ -153,7 +136,6 @@ fn roof<'a, Rate: FromGiga>(ceiling: &'a Ceiling, value: f64, missed: &[String])
         notes.push(Note::new(NoteKind::StandIn, text));
     }
     notes.extend(doubts(ceiling));
-    let [low, rate, high] = interval(ceiling, value).map(Rate::from_giga);
     Roof { id, rate, low, high, notes }
 }
 
@@ -179,7 +161,12 @@ pub(super) fn doubts(ceiling: &Ceiling) -> Vec<Note> {
     notes
 }
 
+/// That a ceiling has no value, and why.
+pub(super) fn without_value(ceiling: &Ceiling) -> String {
+    format!("{} is {} ({})", ceiling.id, ceiling.status, reason(ceiling))
+}
+
 /// The reason of a status, on one line.
-pub(super) fn reason(ceiling: &Ceiling) -> String {
+fn reason(ceiling: &Ceiling) -> String {
     ceiling.reason.as_deref().unwrap_or("no reason given").replace('\n', " ")
 }

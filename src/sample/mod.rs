@@ -142,6 +142,13 @@ pub trait Watcher {
     fn interrupted(&self) -> bool;
 }
 
+/// A measurement under way: which device is asked, how much, and who watches.
+struct Session<'s> {
+    device: &'s mut dyn Device,
+    pace: Pace,
+    watcher: &'s mut dyn Watcher,
+}
+
 /// What came of a measurement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
@@ -164,7 +171,7 @@ pub fn measure(
     earlier: &[Ceiling],
     watcher: &mut dyn Watcher,
 ) -> Result<Finished> {
-    let begun = Instant::now();
+    let (begun, session) = (Instant::now(), &mut Session { device, pace, watcher });
     let mut states: Vec<QuestionState> =
         questions.iter().map(|q| QuestionState::new(q, earlier.iter().find(|c| c.id == q.id))).collect();
     let mut ceilings: Vec<Ceiling> = states.iter().map(QuestionState::conclude).collect();
@@ -179,39 +186,39 @@ pub fn measure(
             if begun.elapsed() > pace.budget && states.iter().all(|state| state.has_enough(SAMPLES_MIN)) {
                 break;
             }
-            device.renew();
+            session.device.renew();
             states.iter_mut().for_each(QuestionState::unsettle);
         }
         for index in 0..states.len() {
-            if watcher.interrupted() {
+            if session.watcher.interrupted() {
                 return Ok(finished(ceilings, false, &states));
             }
-            watcher.progress(round * states.len() + index, total, states[index].question.id.as_str());
+            session.watcher.progress(round * states.len() + index, total, states[index].question.id.as_str());
             let state = &mut states[index];
             let late = begun.elapsed() > pace.budget;
             let changed = if round == 0 {
-                state.choose(device, pace, watcher)
+                state.choose(session)
             } else {
                 // When time has run out, each answer is completed to what an interval needs, and no further.
                 let count = if late { SAMPLES_MIN } else { pace.samples_after(round, state.question.schedule) };
-                state.sample(device, pace, count, watcher)
+                state.sample(session, count)
             };
             if changed {
                 ceilings[index] = state.conclude();
-                watcher.save(&ceilings)?;
+                session.watcher.save(&ceilings)?;
             }
             if round > 0 && index % pace.often == pace.often - 1 && !late {
                 for (state, ceiling) in states.iter_mut().zip(&mut ceilings) {
-                    if state.question.schedule == Schedule::Often && state.sample_once(device, pace, watcher) {
+                    if state.question.schedule == Schedule::Often && state.sample_once(session) {
                         *ceiling = state.conclude();
                     }
                 }
             }
         }
     }
-    let complete = !watcher.interrupted();
+    let complete = !session.watcher.interrupted();
     if complete {
-        watcher.progress(total, total, "done");
+        session.watcher.progress(total, total, "done");
     }
     Ok(finished(ceilings, complete, &states))
 }

@@ -3,8 +3,8 @@
 use super::passes::{
     DISTURBED_RETRIES_MAX, bounds, calibrate, rate, retries_after, status_of, undisturbed, value, without_samples,
 };
-use super::{Pace, Watcher};
-use crate::device::{Device, Purpose, Refusal, Timing};
+use super::{Pace, Session};
+use crate::device::{Purpose, Refusal, Timing};
 use crate::job::Job;
 use crate::probe::Question;
 use crate::profile::{Ceiling, CeilingId, Flag, Mode, Status, Trial, Unit};
@@ -93,7 +93,7 @@ impl<'a> QuestionState<'a> {
     }
 
     /// Chooses the variant: the only candidate, or the fastest in trials. Returns whether anything is new.
-    pub(super) fn choose(&mut self, device: &mut dyn Device, pace: Pace, watcher: &dyn Watcher) -> bool {
+    pub(super) fn choose(&mut self, session: &mut Session) -> bool {
         if self.winner.is_some() || self.refusal.is_some() {
             return false;
         }
@@ -106,7 +106,7 @@ impl<'a> QuestionState<'a> {
             if !candidates.is_empty() {
                 break;
             }
-            match self.try_all(jobs, device, pace, watcher) {
+            match self.try_all(jobs, session) {
                 Some(finished) => candidates = finished,
                 None => return false,
             }
@@ -122,43 +122,31 @@ impl<'a> QuestionState<'a> {
     }
 
     /// Those of `jobs` that finished their trials. Nothing when interrupted.
-    fn try_all(
-        &mut self,
-        jobs: &[Job],
-        device: &mut dyn Device,
-        pace: Pace,
-        watcher: &dyn Watcher,
-    ) -> Option<Vec<Candidate>> {
-        let short = Pace { pass_seconds: pace.pass_seconds * TRIAL_PASS_SHARE, ..pace };
+    fn try_all(&mut self, jobs: &[Job], session: &mut Session) -> Option<Vec<Candidate>> {
+        let short = Pace { pass_seconds: session.pace.pass_seconds * TRIAL_PASS_SHARE, ..session.pace };
         let mut candidates = Vec::new();
         for job in jobs {
-            if watcher.interrupted() {
+            if session.watcher.interrupted() {
                 return None;
             }
-            match calibrate(device, job, short, 1, TRIAL_WARM_PASSES_MAX) {
+            match calibrate(session.device, job, short, 1, TRIAL_WARM_PASSES_MAX) {
                 Ok(repetitions) => candidates.push(Candidate { job: job.clone(), repetitions, best: 0.0 }),
                 Err(refusal) => self.reject(job, refusal),
             }
         }
-        self.try_in_turn(&mut candidates, device, pace, watcher).then_some(candidates)
+        self.try_in_turn(&mut candidates, session).then_some(candidates)
     }
 
     /// Lets the candidates run in turn, A B C A B C, and leaves those that finished. Returns false when interrupted.
-    fn try_in_turn(
-        &mut self,
-        candidates: &mut Vec<Candidate>,
-        device: &mut dyn Device,
-        pace: Pace,
-        watcher: &dyn Watcher,
-    ) -> bool {
-        for _ in 0..pace.trial_passes {
+    fn try_in_turn(&mut self, candidates: &mut Vec<Candidate>, session: &mut Session) -> bool {
+        for _ in 0..session.pace.trial_passes {
             // One wrong result excludes a candidate, whatever it reached before.
             for candidate in candidates.iter_mut().filter(|candidate| !candidate.best.is_nan()) {
-                if watcher.interrupted() {
+                if session.watcher.interrupted() {
                     return false;
                 }
                 // A disturbed pass is only slower, and the best one counts.
-                match device.time(&candidate.job, candidate.repetitions, Purpose::Trial) {
+                match session.device.time(&candidate.job, candidate.repetitions, Purpose::Trial) {
                     Ok(pass) => {
                         candidate.best = candidate.best.max(rate(self.unit, four_digits(value(self.unit, &pass))))
                     }
@@ -188,38 +176,38 @@ impl<'a> QuestionState<'a> {
     }
 
     /// Samples the winner until it has `count` samples. Returns whether anything is new.
-    pub(super) fn sample(&mut self, device: &mut dyn Device, pace: Pace, count: usize, watcher: &dyn Watcher) -> bool {
+    pub(super) fn sample(&mut self, session: &mut Session, count: usize) -> bool {
         let Some(job) = self.winner.clone() else { return false };
         // Samples in between are beyond those of the rounds.
         let taken = self.values.len().saturating_sub(self.extra);
-        if taken >= count || self.exhausted || watcher.interrupted() {
+        if taken >= count || self.exhausted || session.watcher.interrupted() {
             return false;
         }
         // The memory is new, and the clock may have slept: find the plateau again.
         let warm_passes = if self.values.is_empty() { WARM_PASSES_MAX } else { REWARM_PASSES_MAX };
-        if self.settle(device, &job, pace, warm_passes) {
-            self.take(device, &job, count - taken, watcher);
+        if self.settle(session, &job, warm_passes) {
+            self.take(session, &job, count - taken);
         }
         true
     }
 
     /// One more sample between the others', beyond those of the rounds. Returns whether anything is new.
-    pub(super) fn sample_once(&mut self, device: &mut dyn Device, pace: Pace, watcher: &dyn Watcher) -> bool {
+    pub(super) fn sample_once(&mut self, session: &mut Session) -> bool {
         // Before its first turn there is nothing to add to.
         let Some(job) = self.winner.clone().filter(|_| !self.values.is_empty() && !self.exhausted) else {
             return false;
         };
-        if self.settled || self.settle(device, &job, pace, REWARM_PASSES_MAX) {
+        if self.settled || self.settle(session, &job, REWARM_PASSES_MAX) {
             let before = self.values.len();
-            self.take(device, &job, 1, watcher);
+            self.take(session, &job, 1);
             self.extra += self.values.len().saturating_sub(before);
         }
         true
     }
 
     /// Finds the repetitions on the memory that there is now. Returns false when the device refuses.
-    fn settle(&mut self, device: &mut dyn Device, job: &Job, pace: Pace, warm_passes: usize) -> bool {
-        let found = calibrate(device, job, pace, self.repetitions, warm_passes);
+    fn settle(&mut self, session: &mut Session, job: &Job, warm_passes: usize) -> bool {
+        let found = calibrate(session.device, job, session.pace, self.repetitions, warm_passes);
         self.settled = found.is_ok();
         match found {
             Ok(repetitions) => self.repetitions = repetitions,
@@ -233,13 +221,13 @@ impl<'a> QuestionState<'a> {
         self.settled = false;
     }
 
-    fn take(&mut self, device: &mut dyn Device, job: &Job, samples: usize, watcher: &dyn Watcher) {
+    fn take(&mut self, session: &mut Session, job: &Job, samples: usize) {
         let mut retries = DISTURBED_RETRIES_MAX;
         for _ in 0..samples {
-            if watcher.interrupted() {
+            if session.watcher.interrupted() {
                 break;
             }
-            match undisturbed(device, job, self.repetitions, Purpose::Sample, retries) {
+            match undisturbed(session.device, job, self.repetitions, Purpose::Sample, retries) {
                 Ok(pass) => {
                     retries = retries_after(&pass);
                     self.values.push(four_digits(value(self.unit, &pass)));

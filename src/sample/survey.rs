@@ -4,8 +4,8 @@
 //! modes. The [`Watcher`] gets each curve when it is whole.
 
 use super::passes::{DISTURBED_RETRIES_MAX, bounds, calibrate, rate, retries_after, status_of, undisturbed, value};
-use super::{Pace, Watcher};
-use crate::device::{Device, Purpose, Refusal};
+use super::{Pace, Session, Watcher};
+use crate::device::{Attempt, Device, Purpose, Refusal};
 use crate::error::Result;
 use crate::job::Job;
 use crate::probe::CurveQuestion;
@@ -43,6 +43,7 @@ pub fn survey(
     earlier: &[Curve],
     watcher: &mut dyn Watcher,
 ) -> Result<Surveyed> {
+    let session = &mut Session { device, pace, watcher };
     let mut surveyed = Surveyed { curves: Vec::new(), complete: true, disturbed_samples: 0 };
     let total = questions.iter().map(|question| question.points.len()).sum::<usize>() * (VISITS + 1);
     let mut done = 0;
@@ -51,14 +52,14 @@ pub fn survey(
         // Another kind of routine has memory of its own: what the last kind had is given back.
         let kind = question.points.first().map(|job| is_stream(job.op).then_some(()).ok_or(job.op));
         if last.is_some() && kind.is_some() && last != kind {
-            device.renew();
+            session.device.renew();
         }
         last = kind.or(last);
         let curve = match earlier.iter().find(|curve| curve.id == question.id) {
             Some(whole) => whole.clone(),
             None => {
                 let mut points = Points::new(question);
-                if !points.sample(device, pace, (done, total), watcher) {
+                if !points.sample(session, (done, total)) {
                     surveyed.complete = false;
                     return Ok(surveyed);
                 }
@@ -68,10 +69,10 @@ pub fn survey(
         };
         done += question.points.len() * (VISITS + 1);
         surveyed.curves.push(curve);
-        watcher.surveyed(&surveyed.curves)?;
+        session.watcher.surveyed(&surveyed.curves)?;
     }
     if !questions.is_empty() {
-        device.renew();
+        session.device.renew();
     }
     Ok(surveyed)
 }
@@ -119,15 +120,9 @@ impl<'a> Points<'a> {
     }
 
     /// Samples every point; so many steps of the survey's total are done before. Returns false when interrupted.
-    fn sample(
-        &mut self,
-        device: &mut dyn Device,
-        pace: Pace,
-        (mut done, total): (usize, usize),
-        watcher: &mut dyn Watcher,
-    ) -> bool {
+    fn sample(&mut self, session: &mut Session, (mut done, total): (usize, usize)) -> bool {
         for visit in 0..=VISITS {
-            let count = pace.curve_passes * visit / VISITS;
+            let count = session.pace.curve_passes * visit / VISITS;
             // The largest first: smaller ones are parts of the memory that it has made ready. Of the same work, the fewest
             // threads have the largest parts.
             let ascending = self.question.axis == CurveAxis::Threads;
@@ -136,16 +131,16 @@ impl<'a> Points<'a> {
                 // A point that is rejected is taken out of the list.
                 let index = if ascending { self.points.len() - left } else { left - 1 };
                 left -= 1;
-                if watcher.interrupted() {
+                if session.watcher.interrupted() {
                     return false;
                 }
-                watcher.progress(done, total, self.question.id.as_str());
+                session.watcher.progress(done, total, self.question.id.as_str());
                 done += 1;
                 let point = &mut self.points[index];
                 let visited = if visit == 0 {
-                    point.calibrate(device, pace).map(|()| 0)
+                    point.calibrate(session.device, session.pace).map(|()| 0)
                 } else {
-                    point.visit(device, self.unit, count, &mut self.flags)
+                    point.visit(session.device, self.unit, count, &mut self.flags)
                 };
                 match visited {
                     Ok(disturbed) => self.disturbed += disturbed,
@@ -198,7 +193,7 @@ impl<'a> Points<'a> {
 }
 
 impl Point<'_> {
-    fn calibrate(&mut self, device: &mut dyn Device, pace: Pace) -> std::result::Result<(), Refusal> {
+    fn calibrate(&mut self, device: &mut dyn Device, pace: Pace) -> Attempt<()> {
         device.time(self.job, self.once(), Purpose::Warm)?;
         let short = Pace { pass_seconds: pace.curve_pass_seconds, ..pace };
         self.repetitions = calibrate(device, self.job, short, 1, WARM_PASSES_MAX)?;
@@ -206,13 +201,7 @@ impl Point<'_> {
     }
 
     /// Samples until there are so many. Returns how many were disturbed.
-    fn visit(
-        &mut self,
-        device: &mut dyn Device,
-        unit: Unit,
-        count: usize,
-        flags: &mut Vec<Flag>,
-    ) -> std::result::Result<u32, Refusal> {
+    fn visit(&mut self, device: &mut dyn Device, unit: Unit, count: usize, flags: &mut Vec<Flag>) -> Attempt<u32> {
         // Other points have been here since: once over the memory brings it back to its level.
         device.time(self.job, self.once(), Purpose::Warm)?;
         let (mut disturbed, mut retries) = (0, DISTURBED_RETRIES_MAX);

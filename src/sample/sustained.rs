@@ -2,8 +2,8 @@
 //! repeated and nothing left out, whatever happens meanwhile: interruptions are what there is to be seen.
 
 use super::passes::{bounds, calibrate, rate, status_of, value, without_samples};
-use super::{Finished, Pace, Watcher};
-use crate::device::{Device, Purpose, Refusal};
+use super::{Finished, Pace, Session, Watcher};
+use crate::device::{Attempt, Device, Purpose};
 use crate::error::Result;
 use crate::job::Job;
 use crate::probe::LongQuestion;
@@ -27,14 +27,15 @@ pub fn sustain(
     mut finished: Finished,
     watcher: &mut dyn Watcher,
 ) -> Result<Finished> {
+    let session = &mut Session { device, pace, watcher };
     for long in questions {
         let mut run = Run::new(long, &finished.ceilings, earlier);
         if finished.complete {
-            finished.complete = run.hold(device, pace, watcher);
+            finished.complete = run.hold(session);
         }
         finished.disturbed_samples += run.disturbed;
         finished.ceilings.push(run.conclude());
-        watcher.save(&finished.ceilings)?;
+        session.watcher.save(&finished.ceilings)?;
     }
     Ok(finished)
 }
@@ -78,10 +79,9 @@ impl<'a> Run<'a> {
     }
 
     /// Runs all windows. Returns false when interrupted.
-    fn hold(&mut self, device: &mut dyn Device, pace: Pace, watcher: &mut dyn Watcher) -> bool {
+    fn hold(&mut self, session: &mut Session) -> bool {
         let (Some(job), true) = (self.job, self.values.is_empty()) else { return true };
-        let held = self.windows(device, job, Pace { pass_seconds: self.long.window_seconds, ..pace }, watcher);
-        if let Err(refusal) = held {
+        if let Err(refusal) = self.windows(session, job) {
             self.refusal =
                 status_of(refusal).or_else(|| Some((Status::Skipped, "the record of it is short".to_owned())));
         }
@@ -89,23 +89,18 @@ impl<'a> Run<'a> {
         if self.values.len() < self.long.windows {
             self.values.clear();
         }
-        !watcher.interrupted()
+        !session.watcher.interrupted()
     }
 
-    fn windows(
-        &mut self,
-        device: &mut dyn Device,
-        job: &Job,
-        pace: Pace,
-        watcher: &mut dyn Watcher,
-    ) -> std::result::Result<(), Refusal> {
-        let repetitions = calibrate(device, job, pace, 1, 1)?;
+    fn windows(&mut self, session: &mut Session, job: &Job) -> Attempt<()> {
+        let pace = Pace { pass_seconds: self.long.window_seconds, ..session.pace };
+        let repetitions = calibrate(session.device, job, pace, 1, 1)?;
         for window in 0..self.long.windows {
-            if watcher.interrupted() {
+            if session.watcher.interrupted() {
                 break;
             }
-            watcher.progress(window, self.long.windows, self.long.question.id.as_str());
-            let pass = device.time(job, repetitions, Purpose::Sample)?;
+            session.watcher.progress(window, self.long.windows, self.long.question.id.as_str());
+            let pass = session.device.time(job, repetitions, Purpose::Sample)?;
             self.values.push(four_digits(value(self.unit, &pass)));
             self.clocks_ghz.extend(pass.clock_hz.map(|hz| four_digits(hz / 1e9)));
             self.huge_share = pass.huge_share.or(self.huge_share);

@@ -51,15 +51,8 @@ fn findings(cases: &[ScenarioResult], setting: &Setting) -> Vec<Finding> {
     let groups = groups(asked, |case| (&case.profile, &case.scenario));
     let mut findings = Vec::new();
     for (what, quantity) in quantities {
-        let verdicts: Vec<Holds> = groups.iter().filter_map(|group| in_order(group, quantity)).collect();
-        if verdicts.is_empty() {
-            continue;
-        }
-        findings.push(Tally::of(verdicts).every(
-            format!("MLA > MHA > GQA in {what}"),
-            of,
-            by_kind(&groups, what, roof),
-        ));
+        let tally = Tally::of(groups.iter().filter_map(|group| in_order(group, quantity)));
+        findings.extend(tally.every(format!("MLA > MHA > GQA in {what}"), of, by_kind(&groups, what, roof)));
     }
     findings.extend(carries_over(&groups, &flops, roof));
     findings.extend(runtime_matters(cases));
@@ -75,12 +68,10 @@ fn in_order(group: &[&ScenarioResult], quantity: Quantity) -> Option<Holds> {
     if kinds.iter().any(Vec::is_empty) {
         return None;
     }
-    let mut verdicts = Vec::new();
-    for pair in kinds.windows(2) {
-        let each = pair[0].iter().flat_map(|a| pair[1].iter().map(|b| above(quantity(a), quantity(b))));
-        verdicts.extend(each);
-    }
-    all_of(&verdicts)
+    let each = kinds
+        .windows(2)
+        .flat_map(|pair| pair[0].iter().flat_map(|a| pair[1].iter().map(|b| above(quantity(a), quantity(b)))));
+    Some(Tally::of(each).of_all())
 }
 
 fn by_kind(groups: &[Vec<&ScenarioResult>], what: &str, roof: RoofKind) -> String {
@@ -126,7 +117,7 @@ fn carries_over(groups: &[Vec<&ScenarioResult>], flops: Quantity, roof: RoofKind
     });
     let evidence = format!("first in {}, {} roof", each.collect::<Vec<_>>().join(", "), roof.name());
     let all = Tally::of(verdicts.iter().map(|(_, holds)| *holds));
-    Some(all.every("MLA has the highest FLOP/s on every profile", "pairs of profile and scenario", evidence))
+    all.every("MLA has the highest FLOP/s on every profile", "pairs of profile and scenario", evidence)
 }
 
 /// Whether a kind lies above all others; none where it, or all others, are not there.
@@ -134,13 +125,8 @@ fn leads(group: &[&ScenarioResult], kind: AttentionKind, quantity: Quantity) -> 
     let (of_it, others): (Vec<&ScenarioResult>, Vec<&ScenarioResult>) =
         group.iter().partition(|case| case.attention == kind);
     let each = of_it.iter().flat_map(|a| others.iter().map(|b| above(quantity(a), quantity(b))));
-    all_of(&each.collect::<Vec<Holds>>())
-}
-
-/// Whether every one holds; none of none.
-fn all_of(verdicts: &[Holds]) -> Option<Holds> {
-    let all = verdicts.iter().all(|holds| *holds == Holds::True);
-    (!verdicts.is_empty()).then(|| Holds::of(all, verdicts.contains(&Holds::False)))
+    let tally = Tally::of(each);
+    (tally != Tally::default()).then(|| tally.of_all())
 }
 
 /// What a runtime's way of latent attention changes; on one profile, as neither OI nor the cache knows it.
@@ -163,7 +149,5 @@ fn runtime_matters(cases: &[ScenarioResult]) -> Option<Finding> {
         words.push((&group[0].model, format!("{} FLOP/B: {oi}", group[0].scenario)));
     }
     let evidence = words.into_iter().map(|(_, words)| words).collect::<Vec<_>>().join("; ");
-    (!verdicts.is_empty()).then(|| {
-        Tally::of(verdicts).every("the runtime changes the OI of MLA", "pairs of model and scenario", evidence)
-    })
+    Tally::of(verdicts).every("the runtime changes the OI of MLA", "pairs of model and scenario", evidence)
 }

@@ -1,40 +1,27 @@
 //! Kinds of attention.
 
 use crate::model::{Mixer, Model};
-use serde::Serialize;
+use roofprobe_kernels::named_enum;
+use serde_with::SerializeDisplay;
 
-/// A kind of attention.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum AttentionKind {
-    /// As many key/value heads as query heads.
-    #[serde(rename = "MHA")]
-    MultiHead,
-    /// Fewer of them, but more than one.
-    #[serde(rename = "GQA")]
-    GroupedQuery,
-    /// One of them.
-    #[serde(rename = "MQA")]
-    MultiQuery,
-    /// Keys and values made of a latent.
-    #[serde(rename = "MLA")]
-    Latent,
-    /// Layers that differ in this, or do not attend at all.
-    #[serde(rename = "mixed")]
-    Mixed,
+named_enum! {
+    /// A kind of attention.
+    #[derive(SerializeDisplay)]
+    pub enum AttentionKind: "kind of attention" {
+        /// As many key/value heads as query heads.
+        MultiHead = "MHA",
+        /// Fewer of them, but more than one.
+        GroupedQuery = "GQA",
+        /// One of them.
+        MultiQuery = "MQA",
+        /// Keys and values made of a latent.
+        Latent = "MLA",
+        /// Layers that differ in this, or do not attend at all.
+        Mixed = "mixed",
+    }
 }
 
 impl AttentionKind {
-    /// The name in reports and records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            AttentionKind::MultiHead => "MHA",
-            AttentionKind::GroupedQuery => "GQA",
-            AttentionKind::MultiQuery => "MQA",
-            AttentionKind::Latent => "MLA",
-            AttentionKind::Mixed => "mixed",
-        }
-    }
-
     /// That of a model.
     pub fn of(model: &Model) -> AttentionKind {
         let kind = |mixer: &Mixer| match mixer {

@@ -74,12 +74,9 @@ fn findings(cases: &[ScenarioResult]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (part, what) in [(PartKind::Scenario, "OI of the scenario"), (PartKind::Decode, "OI of decoding")] {
         let series: Vec<OiByDepth> = groups.iter().filter_map(|group| OiByDepth::of(group, part)).collect();
-        if series.is_empty() {
-            continue;
-        }
         let summits: Vec<String> = series.iter().map(|c| format!("at {} layers in", c.summit())).collect();
         let evidence = format!("highest {}", tallied(summits.iter().map(String::as_str)));
-        findings.push(Tally::of(series.iter().map(OiByDepth::peaks_early)).every(
+        findings.extend(Tally::of(series.iter().map(OiByDepth::peaks_early)).every(
             format!("{what} peaks at 3 to 5 layers"),
             of,
             evidence,
@@ -87,7 +84,7 @@ fn findings(cases: &[ScenarioResult]) -> Vec<Finding> {
         let of_layers = range(series.iter().flat_map(|c| c.points.iter().map(|point| point.0 as f64)));
         // Two depths have nothing between them.
         if series.iter().all(|one| one.points.len() > 2) {
-            findings.push(Tally::of(series.iter().map(OiByDepth::one_way)).every(
+            findings.extend(Tally::of(series.iter().map(OiByDepth::one_way)).every(
                 format!("{what} has no peak between the ends: it rises or falls all the way"),
                 of,
                 format!("from {} layers", of_layers.replace('…', "to")),
@@ -97,7 +94,7 @@ fn findings(cases: &[ScenarioResult]) -> Vec<Finding> {
             let spread = one.spread_percent();
             Holds::of(spread < FLAT_PERCENT, spread >= FLAT_PERCENT)
         };
-        findings.push(Tally::of(series.iter().map(flat)).every(
+        findings.extend(Tally::of(series.iter().map(flat)).every(
             format!("{what} is flat in depth (within {FLAT_PERCENT} %)"),
             of,
             spread(&series),

@@ -1,29 +1,23 @@
 //! What rows say: claims, held against every case of a study.
 
+use roofprobe_kernels::named_enum;
 use serde::Serialize;
+use serde_with::SerializeDisplay;
 
-/// Whether a claim holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Holds {
-    /// It does.
-    True,
-    /// It does not.
-    False,
-    /// The intervals overlap, or what it speaks of is not among the rows.
-    Undecided,
+named_enum! {
+    /// Whether a claim holds.
+    #[derive(SerializeDisplay)]
+    pub enum Holds: "verdict" {
+        /// It does.
+        True = "true",
+        /// It does not.
+        False = "false",
+        /// The intervals overlap, or what it speaks of is not among the rows.
+        Undecided = "undecided",
+    }
 }
 
 impl Holds {
-    /// The word in reports and records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Holds::True => "true",
-            Holds::False => "false",
-            Holds::Undecided => "undecided",
-        }
-    }
-
     /// What two certainties say: a condition and the certainty of its opposite.
     pub(super) const fn of(certain: bool, certainly_not: bool) -> Holds {
         match (certain, certainly_not) {
@@ -74,8 +68,8 @@ impl Tally {
         tally
     }
 
-    /// The claim is made of every case.
-    fn of_all(self) -> Holds {
+    /// Whether every case is for it.
+    pub(super) fn of_all(self) -> Holds {
         Holds::of(self.yes > 0 && self.no + self.open == 0, self.no > 0)
     }
 
@@ -84,26 +78,28 @@ impl Tally {
         Holds::of(self.yes > 0, self.no > 0 && self.open == 0)
     }
 
-    /// A claim made of each of the cases, which `of` names.
-    pub(super) fn every(self, claim: impl Into<String>, of: &str, evidence: String) -> Finding {
+    /// A claim made of each of the cases, which `of` names; none of none.
+    pub(super) fn every(self, claim: impl Into<String>, of: &str, evidence: String) -> Option<Finding> {
         self.finding(self.of_all(), claim.into(), of, evidence)
     }
 
-    /// A claim that one of the cases bears out.
-    pub(super) fn some(self, claim: impl Into<String>, of: &str, evidence: String) -> Finding {
+    /// A claim that one of the cases bears out; none of none.
+    pub(super) fn some(self, claim: impl Into<String>, of: &str, evidence: String) -> Option<Finding> {
         self.finding(self.of_any(), claim.into(), of, evidence)
     }
 
-    fn finding(self, holds: Holds, claim: String, of: &str, evidence: String) -> Finding {
-        Finding {
+    fn finding(self, holds: Holds, claim: String, of: &str, evidence: String) -> Option<Finding> {
+        let Tally { yes: cases_for, no: cases_against, open: cases_undecided } = self;
+        let of = of.to_owned();
+        (self != Tally::default()).then_some(Finding {
             claim,
             holds,
-            of: of.to_owned(),
-            cases_for: self.yes,
-            cases_against: self.no,
-            cases_undecided: self.open,
+            of,
+            cases_for,
+            cases_against,
+            cases_undecided,
             evidence,
-        }
+        })
     }
 }
 

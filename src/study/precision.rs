@@ -76,13 +76,11 @@ fn extreme(triples: &[Vec<&ScenarioResult>], roof: RoofKind, name: &str, claim: 
     let is = |group: &&Vec<&ScenarioResult>| {
         let Some(it) = named(group, name) else { return Holds::Undecided };
         let others = group.iter().filter(|case| case.scenario != name);
-        let verdicts: Vec<Holds> = others
-            .map(|other| {
-                let (a, b) = (interval(it, roof), interval(other, roof));
-                if sign > 0.0 { above(a, b) } else { above(b, a) }
-            })
-            .collect();
-        Holds::of(verdicts.iter().all(|v| *v == Holds::True), verdicts.contains(&Holds::False))
+        let verdicts = others.map(|other| {
+            let (a, b) = (interval(it, roof), interval(other, roof));
+            if sign > 0.0 { above(a, b) } else { above(b, a) }
+        });
+        Tally::of(verdicts).of_all()
     };
     let speedup = |case: &ScenarioResult| sign * standing(case, roof).speedup.unwrap_or(1.0);
     let winners = with.iter().filter_map(|group| group.iter().max_by(|a, b| speedup(a).total_cmp(&speedup(b))));
@@ -97,7 +95,7 @@ fn extreme(triples: &[Vec<&ScenarioResult>], roof: RoofKind, name: &str, claim: 
         roof.name(),
         ranges(&["SISO", "LISO", "SILO", "LILO"], of),
     );
-    (!with.is_empty()).then(|| Tally::of(with.iter().map(is)).every(claim, OF, evidence))
+    Tally::of(with.iter().map(is)).every(claim, OF, evidence)
 }
 
 fn more_in_silo(triples: &[Vec<&ScenarioResult>], roof: RoofKind) -> Option<Finding> {
@@ -111,5 +109,5 @@ fn more_in_silo(triples: &[Vec<&ScenarioResult>], roof: RoofKind) -> Option<Find
     };
     let evidence = format!("SILO's speed-up over LISO's: {}", range(triples.iter().filter_map(ratio)));
     let verdicts = pairs.iter().map(|(silo, liso)| above(*silo, *liso));
-    (!pairs.is_empty()).then(|| Tally::of(verdicts).every("quantisation speeds SILO up more than LISO", OF, evidence))
+    Tally::of(verdicts).every("quantisation speeds SILO up more than LISO", OF, evidence)
 }

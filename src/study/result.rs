@@ -6,7 +6,9 @@ use crate::evaluate::{Evaluator, Figures, RoofKind, exact};
 use crate::model::{Pass, Runtime, Workload};
 use crate::potential::Potential;
 use crate::roofline::Resource;
+use roofprobe_kernels::named_enum;
 use serde::Serialize;
+use serde_with::{SerializeDisplay, skip_serializing_none};
 
 /// One scenario of one model on one profile.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -76,29 +78,16 @@ pub struct PartResult {
     pub roofs: Vec<Standing>,
 }
 
-/// Which passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PartKind {
-    /// The prompt.
-    Prefill,
-    /// The answer: decode steps.
-    Decode,
-    /// Both.
-    Scenario,
-}
-
-impl PartKind {
-    /// All of them.
-    pub const ALL: [PartKind; 3] = [PartKind::Prefill, PartKind::Decode, PartKind::Scenario];
-
-    /// The name in reports and records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            PartKind::Prefill => "prefill",
-            PartKind::Decode => "decode",
-            PartKind::Scenario => "scenario",
-        }
+named_enum! {
+    /// Which passes.
+    #[derive(SerializeDisplay)]
+    pub enum PartKind: "part" {
+        /// The prompt.
+        Prefill = "prefill",
+        /// The answer: decode steps.
+        Decode = "decode",
+        /// Both.
+        Scenario = "scenario",
     }
 }
 
@@ -114,6 +103,7 @@ pub enum Regime {
 }
 
 /// The predicted performance of passes under one roof, and where that stands.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Standing {
     /// Which roof.
@@ -134,10 +124,8 @@ pub struct Standing {
     #[serde(flatten)]
     pub potential: Potential,
     /// How many times as many tokens per second as with the first weights of the study.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub speedup: Option<f64>,
     /// What the intervals of both speeds allow that to be.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub speedup_interval: Option<[f64; 2]>,
 }
 

@@ -3,7 +3,8 @@
 use crate::error::{Error, Result};
 use crate::measured::Passes;
 use crate::model::{Forward, Model, Pass, Phase, Runtime, Workload};
-use serde::Serialize;
+use roofprobe_kernels::named_enum;
+use serde_with::SerializeDisplay;
 use std::fmt;
 use std::str::FromStr;
 
@@ -43,39 +44,27 @@ impl FromStr for Scenario {
             return Ok(scenario);
         }
         let lengths = word.split_once('/').and_then(|(p, g)| Some((p.parse().ok()?, g.parse().ok()?)));
-        match lengths {
-            Some((prompt, generate)) => Ok(Scenario { name: word.to_owned(), prompt, generate }),
-            None => {
-                Err("must be SISO, LISO, SILO, LILO, or two numbers of tokens, PROMPT/GENERATE, as in 512/128"
-                    .to_owned())
-            }
-        }
+        let (prompt, generate) = lengths
+            .ok_or("must be SISO, LISO, SILO, LILO, or two numbers of tokens, PROMPT/GENERATE, as in 512/128")?;
+        Ok(Scenario { name: word.to_owned(), prompt, generate })
     }
 }
 
-/// How a scenario is run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub enum Engine {
-    /// As the words say: the answer follows the prompt, whose logits give its first token, so that G tokens take G − 1
-    /// decode steps.
-    #[default]
-    #[serde(rename = "definition")]
-    Definition,
-    /// As llama-bench does by its defaults: a test of the prompt and one of G decode steps, which begin with an empty
-    /// context. The prompt is cut into micro-batches of 512, and rows without logits are left out of the last layer.
-    #[serde(rename = "llama-bench")]
-    LlamaBench,
+named_enum! {
+    /// How a scenario is run.
+    #[derive(Default, SerializeDisplay)]
+    pub enum Engine: "engine" {
+        /// As the words say: the answer follows the prompt, whose logits give its first token, so that G tokens take G − 1
+        /// decode steps.
+        #[default]
+        Definition = "definition",
+        /// As llama-bench does by its defaults: a test of the prompt and one of G decode steps, which begin with an empty
+        /// context. The prompt is cut into micro-batches of 512, and rows without logits are left out of the last layer.
+        LlamaBench = "llama-bench",
+    }
 }
 
 impl Engine {
-    /// The word on the command line and in records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Engine::Definition => "definition",
-            Engine::LlamaBench => "llama-bench",
-        }
-    }
-
     /// Checks a scenario and the way it is run.
     ///
     /// # Errors

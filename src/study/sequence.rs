@@ -47,7 +47,7 @@ fn nearest(pairs: &[Vec<&ScenarioResult>]) -> Option<Finding> {
         tallied(found.map(|case| case.scenario.as_str())),
         ranges(&["LISO", "LILO"], of),
     );
-    (!pairs.is_empty()).then(|| Tally::of(pairs.iter().map(is)).every("LISO stands nearest the ridge", PAIRS, evidence))
+    Tally::of(pairs.iter().map(is)).every("LISO stands nearest the ridge", PAIRS, evidence)
 }
 
 fn deepest(pairs: &[Vec<&ScenarioResult>]) -> Option<Finding> {
@@ -68,10 +68,7 @@ fn deepest(pairs: &[Vec<&ScenarioResult>]) -> Option<Finding> {
         range(silo.clone().map(|case| case.whole().oi)),
         from_ridge(&silo.map(octaves).collect::<Vec<f64>>()),
     );
-    (!pairs.is_empty()).then(|| {
-        let claim = "SILO stands deepest in the memory-bound region";
-        Tally::of(pairs.iter().map(is)).every(claim, PAIRS, evidence)
-    })
+    Tally::of(pairs.iter().map(is)).every("SILO stands deepest in the memory-bound region", PAIRS, evidence)
 }
 
 /// Those distances in words: below the ridge, above it, or on both sides.
@@ -91,15 +88,14 @@ fn fastest(pairs: &[Vec<&ScenarioResult>], setting: &Setting) -> Option<Finding>
     let is = |pair: &&Vec<&ScenarioResult>| {
         let Some(liso) = named(pair, "LISO") else { return Holds::Undecided };
         let others = pair.iter().filter(|case| case.scenario != "LISO");
-        let verdicts: Vec<Holds> = others.map(|other| above(rate(liso), rate(other))).collect();
-        Holds::of(verdicts.iter().all(|v| *v == Holds::True), verdicts.contains(&Holds::False))
+        Tally::of(others.map(|other| above(rate(liso), rate(other)))).of_all()
     };
     let of = |name: &str| {
         let of = pairs.iter().filter_map(|pair| named(pair, name));
         of.map(|case| case.whole().under(setting.roof()).gflop_per_s).collect()
     };
     let evidence = format!("GFLOP/s, {} roof: {}", setting.roof().name(), ranges(&["LISO", "SILO"], of));
-    (!pairs.is_empty()).then(|| Tally::of(pairs.iter().map(is)).every("LISO has the highest FLOP/s", PAIRS, evidence))
+    Tally::of(pairs.iter().map(is)).every("LISO has the highest FLOP/s", PAIRS, evidence)
 }
 
 /// The factor between scenarios of one model against that between models in one scenario; OI knows no profile.
@@ -122,5 +118,5 @@ fn matters(cases: &[ScenarioResult], pairs: &[Vec<&ScenarioResult>]) -> Option<F
         range(of_scenarios.iter().copied()),
         short(most)
     );
-    Some(Tally::of(verdicts).every("OI depends on the lengths more than on the model", "models", evidence))
+    Tally::of(verdicts).every("OI depends on the lengths more than on the model", "models", evidence)
 }

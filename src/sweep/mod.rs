@@ -46,6 +46,9 @@ pub struct Case<'c> {
     evaluator: Result<Evaluator<'c>>,
 }
 
+/// What must be held at once, bytes, and whether it fits, where that is known.
+type Memory = (u64, Option<bool>);
+
 impl<'a> Sweep<'a> {
     /// A sweep over `axes` around `query`, of `phases`; without a roof, by the one that all profiles have.
     ///
@@ -152,13 +155,7 @@ impl Case<'_> {
         }
     }
 
-    fn row(
-        &self,
-        workload: &Workload,
-        phase: Phase,
-        memory: &Result<(u64, Option<bool>)>,
-        take: &mut impl FnMut(&Row),
-    ) {
+    fn row(&self, workload: &Workload, phase: Phase, memory: &Result<Memory>, take: &mut impl FnMut(&Row)) {
         let asked = Row::asked(self.names, workload, phase, self.sweep.roof);
         let answered = || {
             let evaluator = self.evaluator.as_ref().map_err(Error::clone)?;
@@ -172,8 +169,7 @@ impl Case<'_> {
         }
     }
 
-    /// What must be held at once, and whether it fits.
-    fn memory(&self, workload: &Workload) -> Result<(u64, Option<bool>)> {
+    fn memory(&self, workload: &Workload) -> Result<Memory> {
         let evaluator = self.evaluator.as_ref().map_err(Error::clone)?;
         let needed = evaluator.memory_needed(workload)?;
         Ok((needed, self.memory_bytes.map(|has| needed <= has)))

@@ -77,7 +77,8 @@ pub struct Answer {
 }
 
 /// A value of a row.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 pub enum Value<'r> {
     /// A word.
     Text(&'r str),
@@ -89,18 +90,6 @@ pub enum Value<'r> {
     Truth(bool),
     /// Nothing is known, or does not apply.
     Empty,
-}
-
-impl Serialize for Value<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        match *self {
-            Value::Text(text) => serializer.serialize_str(text),
-            Value::Count(count) => serializer.serialize_u64(count),
-            Value::Number(number) => serializer.serialize_f64(number),
-            Value::Truth(truth) => serializer.serialize_bool(truth),
-            Value::Empty => serializer.serialize_none(),
-        }
-    }
 }
 
 /// A column: its name, and its value in a row.

@@ -27,10 +27,11 @@ pub fn chain_inputs(shape: &ChainShape, seed: u64) -> ChainInputs {
     let mut random = Random::new(seed);
     let random = &mut random;
     let (start_bytes, vector_bytes) = (shape.state_bytes(), shape.vector_bytes);
+    use Recurrence::{Square, SquareAndSum};
     match (shape.recurrence, shape.dtype) {
-        (Recurrence::Square { .. } | Recurrence::SquareAndSum { .. }, Dtype::F64) => squares::<f64>(shape, random),
-        (Recurrence::Square { .. } | Recurrence::SquareAndSum { .. }, Dtype::F16) => squares::<Half>(shape, random),
-        (Recurrence::Square { .. } | Recurrence::SquareAndSum { .. }, _) => squares::<f32>(shape, random),
+        (Square { .. } | SquareAndSum { .. }, Dtype::F64) => squares::<f64>(shape, random),
+        (Square { .. } | SquareAndSum { .. }, Dtype::F16) => squares::<Half>(shape, random),
+        (Square { .. } | SquareAndSum { .. }, _) => squares::<f32>(shape, random),
         (Recurrence::Converted(_), dtype) => {
             let start = fill(start_bytes, || (random.signed_unit() as f32).to_ne_bytes());
             let a = fill(vector_bytes, || (random.signed_unit() as f32).to_ne_bytes());
@@ -161,14 +162,11 @@ pub(super) fn round_to_half(value: f64) -> f64 {
 
 /// The accumulators (and sums) after `steps` steps.
 pub fn chain(shape: &ChainShape, inputs: &ChainInputs, steps: usize) -> Vec<u8> {
+    use Recurrence::{Square, SquareAndSum};
     match (shape.recurrence, shape.dtype) {
-        (Recurrence::Square { .. } | Recurrence::SquareAndSum { .. }, Dtype::F64) => {
-            square::<f64>(shape, inputs, steps)
-        }
-        (Recurrence::Square { .. } | Recurrence::SquareAndSum { .. }, Dtype::F16) => {
-            square::<Half>(shape, inputs, steps)
-        }
-        (Recurrence::Square { .. } | Recurrence::SquareAndSum { .. }, _) => square::<f32>(shape, inputs, steps),
+        (Square { .. } | SquareAndSum { .. }, Dtype::F64) => square::<f64>(shape, inputs, steps),
+        (Square { .. } | SquareAndSum { .. }, Dtype::F16) => square::<Half>(shape, inputs, steps),
+        (Square { .. } | SquareAndSum { .. }, _) => square::<f32>(shape, inputs, steps),
         (Recurrence::Converted(halves), _) => converted(shape, halves, inputs, steps),
         (Recurrence::Tile, _) => tile(shape, inputs, steps),
         (Recurrence::Dot, dtype) => {

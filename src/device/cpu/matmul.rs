@@ -187,17 +187,8 @@ impl PreparedMatmul {
         };
         let parts = (0..grid.down()).map(part).collect::<std::io::Result<_>>()?;
         let queue = WorkQueue::new(grid.down() * grid.across(), threads);
-        Ok(PreparedMatmul {
-            kernel,
-            weights,
-            columns: n,
-            k,
-            tokens,
-            parts,
-            output: Output::new(grid)?,
-            queue,
-            block_bytes,
-        })
+        let output = Output::new(grid)?;
+        Ok(PreparedMatmul { kernel, weights, columns: n, k, tokens, parts, output, queue, block_bytes })
     }
 
     /// Calls `multiply` with the strips of the columns: once, or once for each share that has some of them.

@@ -18,7 +18,7 @@ mod topology;
 mod work_queue;
 mod worker_state;
 
-use super::{Device, Purpose, Refusal, Timing};
+use super::{Attempt, Device, Purpose, Refusal, Timing};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::profile::{Chain, Machine, Variant};
@@ -117,12 +117,7 @@ impl Cpu {
     }
 
     /// Times a chain on the first `threads` members of the team; the others wait.
-    fn time_chain(
-        &mut self,
-        kernel: ChainKernel,
-        threads: usize,
-        repetitions: u64,
-    ) -> std::result::Result<Timing, Refusal> {
+    fn time_chain(&mut self, kernel: ChainKernel, threads: usize, repetitions: u64) -> Attempt {
         self.all(move |worker, _| (worker.index() < threads).then(|| worker.prepare_chain(kernel)))?;
         let run = move |worker: &mut WorkerState, before: Option<f64>, _: &SpinBarrier| {
             worker.chain(kernel, repetitions);
@@ -139,7 +134,7 @@ impl Cpu {
         spans.pass(repetitions, work).ok_or_else(reason)
     }
 
-    fn time_barrier(&mut self, repetitions: u64) -> std::result::Result<Timing, Refusal> {
+    fn time_barrier(&mut self, repetitions: u64) -> Attempt {
         if self.team.size() < 2 {
             return Err(Refusal::Unsupported("one thread has nobody to wait for".to_owned()));
         }
@@ -152,7 +147,7 @@ impl Cpu {
         spans.pass(repetitions, Work::default()).ok_or_else(|| skipped("no thread answered"))
     }
 
-    fn time_call(&mut self, call: Call, repetitions: u64) -> std::result::Result<Timing, Refusal> {
+    fn time_call(&mut self, call: Call, repetitions: u64) -> Attempt {
         if self.team.size() < 2 {
             return Err(Refusal::Unsupported("one thread has nobody to wake".to_owned()));
         }
@@ -166,7 +161,7 @@ impl Cpu {
     fn all<T: Send + 'static>(
         &self,
         task: impl Fn(&mut WorkerState, &SpinBarrier) -> T + Send + Sync + 'static,
-    ) -> std::result::Result<Vec<T>, Refusal> {
+    ) -> Attempt<Vec<T>> {
         self.team.run(task).map_err(|reason| skipped(&reason))
     }
 }
@@ -184,7 +179,7 @@ impl Device for Cpu {
         machine
     }
 
-    fn time(&mut self, job: &Job, repetitions: u64, _purpose: Purpose) -> std::result::Result<Timing, Refusal> {
+    fn time(&mut self, job: &Job, repetitions: u64, _purpose: Purpose) -> Attempt {
         match job.op {
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => self.time_stream(job, repetitions),
             Op::Chain | Op::ChainAdd => {

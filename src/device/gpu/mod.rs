@@ -30,7 +30,7 @@ pub(crate) use supervisor::VERB;
 pub use supervisor::{AdapterList, adapters};
 
 use super::cpu::{Cpu, Taken};
-use super::{Device, Purpose, Refusal, Timing};
+use super::{Attempt, Device, Purpose};
 use crate::error::Result;
 use crate::job::Job;
 use crate::profile::{DeviceInfo, DeviceKind, Environment, GpuClass, GpuProvenance, Machine};
@@ -112,7 +112,7 @@ impl Device for Gpu {
         Machine { device, environment }
     }
 
-    fn time(&mut self, job: &Job, repetitions: u64, _purpose: Purpose) -> std::result::Result<Timing, Refusal> {
+    fn time(&mut self, job: &Job, repetitions: u64, _purpose: Purpose) -> Attempt {
         self.supervisor.time(job, repetitions)
     }
 

@@ -155,13 +155,7 @@ impl PreparedJob {
         let wall_clock = |reason| format!("timed by the wall clock, by difference: {reason}");
         let note = self.timer.by_difference.map(wall_clock);
         let work = self.routine.work() * elapsed.repetitions as f64;
-        Ok(Timing {
-            seconds: Seconds(elapsed.seconds),
-            repetitions: elapsed.repetitions,
-            work,
-            disturbed,
-            note,
-            ..Timing::default()
-        })
+        let (seconds, repetitions) = (Seconds(elapsed.seconds), elapsed.repetitions);
+        Ok(Timing { seconds, repetitions, work, disturbed, note, ..Timing::default() })
     }
 }

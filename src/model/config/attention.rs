@@ -6,7 +6,7 @@ use super::super::family::{
 use super::super::keys::{Given, Keys, shown};
 use super::super::layer::{Biases, GroupedQuery, HeadNorm, Latent, Mixer};
 use super::super::limits;
-use super::common::{Shape, layer_types, soft_cap};
+use super::common::{Shape, layer_types, lists_every_layer, soft_cap};
 use super::recurrent;
 use crate::error::{Error, Result};
 use serde_json::Value;
@@ -112,10 +112,7 @@ fn biases(keys: &Keys, family: Family) -> Result<Biases> {
         return Ok(fixed);
     }
     let usual = fixed != Biases::None;
-    let stated = match keys.get("attention_bias") {
-        None | Some(Value::Null) => usual,
-        Some(_) => keys.flag("attention_bias", usual)?,
-    };
+    let stated = keys.typed("attention_bias", "true or false", Value::as_bool)?.value().unwrap_or(usual);
     if stated == usual {
         return Ok(fixed);
     }
@@ -132,16 +129,11 @@ fn rotary(keys: &Keys, family: Family, size: u64) -> Result<u64> {
     match (family.facts().rotary, stated) {
         (RotaryRule::Nothing, None) => Ok(0),
         (RotaryRule::UnlessAlibi, None) => Ok(if keys.flag("alibi", false)? { 0 } else { size }),
-        (RotaryRule::Part(absent), factor) => {
-            let elements = keys.given("rotary_dim", limits::HEAD_DIM)?;
-            match elements {
-                Given::Value(elements) if elements <= size => Ok(elements),
-                Given::Value(elements) => {
-                    Err(Error::misuse(format!("rotary_dim: {elements} is more than a head of {size} has")))
-                }
-                Given::Absent | Given::Null => Ok((size as f64 * factor.map_or(absent, |(_, factor)| factor)) as u64),
-            }
-        }
+        (RotaryRule::Part(absent), factor) => match keys.given("rotary_dim", limits::HEAD_DIM)?.value() {
+            Some(elements) if elements <= size => Ok(elements),
+            Some(elements) => Err(Error::misuse(format!("rotary_dim: {elements} is more than a head of {size} has"))),
+            None => Ok((size as f64 * factor.map_or(absent, |(_, factor)| factor)) as u64),
+        },
         (RotaryRule::Whole | RotaryRule::WholeExcept, None | Some((_, 1.0))) => Ok(size),
         (_, Some((key, factor))) => {
             Err(Error::misuse(format!("{key}: {factor:?} is not supported for {family} (1.0 is)")))
@@ -157,15 +149,10 @@ fn rotary_factor(keys: &Keys) -> Result<Option<(&'static str, f64)>> {
     let all = [("partial_rotary_factor", nested)].into_iter().chain(own);
     let mut stated = None;
     for (key, value) in all {
-        match value {
-            None | Some(Value::Null) => {}
-            Some(value) => match value.as_f64() {
-                Some(factor) if (0.0..=1.0).contains(&factor) => stated = stated.or(Some((key, factor))),
-                _ => {
-                    return Err(Error::misuse(format!("{key}: must be a number from 0 to 1, is {}", shown(value))));
-                }
-            },
-        }
+        let Some(value) = value.filter(|value| !value.is_null()) else { continue };
+        let factor = value.as_f64().filter(|factor| (0.0..=1.0).contains(factor));
+        let wrong = || Error::misuse(format!("{key}: must be a number from 0 to 1, is {}", shown(value)));
+        stated = stated.or(Some((key, factor.ok_or_else(wrong)?)));
     }
     Ok(stated)
 }
@@ -175,18 +162,12 @@ fn rotates(keys: &Keys, family: Family, layers: u64) -> Result<Vec<bool>> {
     if !matches!(family.facts().rotary, RotaryRule::WholeExcept) {
         return Ok(vec![true; usize::try_from(layers).unwrap_or_default()]);
     }
-    let interval = match keys.given("no_rope_layer_interval", limits::LAYERS)? {
-        Given::Value(interval) => interval,
-        Given::Absent | Given::Null => 4,
+    let interval = keys.given("no_rope_layer_interval", limits::LAYERS)?.value().unwrap_or(4);
+    let Some(rotate) = keys.indices("no_rope_layers")? else {
+        return Ok((0..layers).map(|layer| (layer + 1) % interval != 0).collect());
     };
-    match keys.indices("no_rope_layers")? {
-        None => Ok((0..layers).map(|layer| (layer + 1) % interval != 0).collect()),
-        Some(rotate) if rotate.len() as u64 == layers => Ok(rotate.into_iter().map(|rotates| rotates != 0).collect()),
-        Some(rotate) => Err(Error::misuse(format!(
-            "no_rope_layers: lists {} layers where num_hidden_layers is {layers}; correct one of them",
-            rotate.len()
-        ))),
-    }
+    lists_every_layer("no_rope_layers", rotate.len(), layers)?;
+    Ok(rotate.into_iter().map(|rotates| rotates != 0).collect())
 }
 
 /// The window of each layer. `layer_types` wins over the family's pattern.
@@ -209,20 +190,17 @@ fn windows(keys: &Keys, family: Family, layers: u64, rotates: &[bool]) -> Result
         }
         WindowRule::Every(_) | WindowRule::EveryIfUsed(_) => Box::new(|_| true),
         WindowRule::Later(_) => {
-            let first = keys.count_from_zero("max_window_layers", 28)?;
+            let first = max_window_layers(keys)?;
             Box::new(move |layer| layer >= first)
         }
         WindowRule::EarlierAlternate(_) => {
-            let end = keys.count_from_zero("max_window_layers", 28)?;
+            let end = max_window_layers(keys)?;
             Box::new(move |layer| layer % 2 == 0 && layer < end)
         }
         WindowRule::Alternate(_) => Box::new(|layer| layer % 2 == 0),
         WindowRule::Period(_, absent) => {
             let names = &["sliding_window_pattern", "_sliding_window_pattern"];
-            let period = match keys.any(names, limits::LAYERS)?.1 {
-                Given::Value(period) => period,
-                Given::Absent | Given::Null => absent,
-            };
+            let period = keys.any(names, limits::LAYERS)?.1.value().unwrap_or(absent);
             Box::new(move |layer| (layer + 1) % period != 0)
         }
         WindowRule::Unrotated => {
@@ -239,6 +217,10 @@ fn windows(keys: &Keys, family: Family, layers: u64, rotates: &[bool]) -> Result
     Ok(slides.into_iter().map(|slides| window.filter(|_| slides)).collect())
 }
 
+fn max_window_layers(keys: &Keys) -> Result<u64> {
+    Ok(keys.count_from_zero("max_window_layers")?.value().unwrap_or(28))
+}
+
 /// The window that sliding layers have.
 fn window(keys: &Keys, family: Family) -> Result<Option<u64>> {
     let (absent, switched) = match family.facts().window {
@@ -250,20 +232,15 @@ fn window(keys: &Keys, family: Family) -> Result<Option<u64>> {
         }
         WindowRule::Unrotated => (None, true),
     };
-    let window = match keys.given("sliding_window", limits::POSITIONS)? {
-        Given::Absent => absent,
-        Given::Null => None,
-        Given::Value(window) => Some(window),
-    };
+    let window = keys.given("sliding_window", limits::POSITIONS)?.or_absent(absent);
     let used = !switched || keys.flag("use_sliding_window", false)?;
     Ok(window.filter(|_| used))
 }
 
 fn latent(keys: &Keys, family: Family, rule: &LatentRule, shape: &Shape) -> Result<Latent> {
-    let size = |key: &'static str, absent: u64| match keys.given(key, limits::HEAD_DIM)? {
-        Given::Value(size) => Ok(size),
-        Given::Absent => Ok(absent),
-        Given::Null => Err(Error::misuse(format!("{key}: is null; {family} needs it"))),
+    let size = |key: &'static str, absent: u64| {
+        let given = keys.given(key, limits::HEAD_DIM)?.or_absent(Some(absent));
+        given.ok_or_else(|| Error::misuse(format!("{key}: is null; {family} needs it")))
     };
     // All heads share one latent: how many of them there are for keys is history, and what a head's size is called.
     for key in ["num_key_value_heads", "head_dim", "qk_head_dim"] {

@@ -1,7 +1,7 @@
 //! What attention, recurrence and feed-forwards read alike.
 
 use super::super::family::{Facts, Family, Width};
-use super::super::keys::{Given, Keys, quoted, shown};
+use super::super::keys::{Given, Keys, quoted};
 use super::super::layer::Activation;
 use super::super::limits;
 use crate::error::{Error, Result};
@@ -36,12 +36,8 @@ impl Shape {
 
 /// A soft cap: a number, null for none, the family's default where it is absent.
 pub(super) fn soft_cap(keys: &Keys, key: &'static str, absent: bool) -> Result<bool> {
-    match keys.get(key) {
-        None => Ok(absent),
-        Some(Value::Null) => Ok(false),
-        Some(Value::Number(cap)) => Ok(cap.as_f64() != Some(0.0)),
-        Some(other) => Err(Error::misuse(format!("{key}: must be a number, is {}", shown(other)))),
-    }
+    let is_cap = |value: &Value| value.is_number().then(|| value.as_f64() != Some(0.0));
+    Ok(keys.typed(key, "a number", is_cap)?.or_absent(Some(absent)).unwrap_or(false))
 }
 
 /// The width of the dense feed-forward.
@@ -49,10 +45,7 @@ pub(super) fn width(keys: &Keys, family: Family, hidden: u64) -> Result<u64> {
     let facts = family.facts();
     match facts.defaults.width {
         Width::Of(default) => keys.shape(facts.keys.width, limits::WIDTH, &family, facts.defaults.of(default)),
-        Width::FourTimes => match keys.any(facts.keys.width, limits::WIDTH)?.1 {
-            Given::Value(width) => Ok(width),
-            Given::Absent | Given::Null => Ok(4 * hidden),
-        },
+        Width::FourTimes => Ok(keys.any(facts.keys.width, limits::WIDTH)?.1.value().unwrap_or(4 * hidden)),
     }
 }
 
@@ -77,15 +70,18 @@ pub(super) fn activation(keys: &Keys, family: Family) -> Result<Activation> {
     })
 }
 
+/// That a list at `key` has an entry for each layer.
+pub(super) fn lists_every_layer(key: &str, listed: usize, layers: u64) -> Result<()> {
+    if listed as u64 == layers {
+        return Ok(());
+    }
+    Err(Error::misuse(format!("{key}: lists {listed} layers where num_hidden_layers is {layers}; correct one of them")))
+}
+
 /// `layer_types`, one word per layer, where it is given.
 pub(super) fn layer_types<'a>(keys: &Keys<'a>, layers: u64, known: &[&str]) -> Result<Option<Vec<&'a str>>> {
     let Some(types) = keys.words("layer_types")? else { return Ok(None) };
-    if types.len() as u64 != layers {
-        return Err(Error::misuse(format!(
-            "layer_types: lists {} layers where num_hidden_layers is {layers}; correct one of them",
-            types.len()
-        )));
-    }
+    lists_every_layer("layer_types", types.len(), layers)?;
     match types.iter().find(|kind| !known.contains(kind)) {
         None => Ok(Some(types)),
         Some(kind) => Err(Error::misuse(format!(

@@ -70,44 +70,33 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
     };
     let (names, default) = rule.used;
     let (key, used) = keys.any(names, limits::EXPERTS)?;
-    let used = match (used, default) {
-        (Given::Value(used), _) | (Given::Absent, Some(used)) => used,
-        _ => {
-            return Err(Error::misuse(format!(
-                "{key}: is missing or null; how many experts a token visits is unknown"
-            )));
-        }
-    };
+    let used = used.or_absent(default).ok_or_else(|| {
+        Error::misuse(format!("{key}: is missing or null; how many experts a token visits is unknown"))
+    })?;
     if used > experts {
         return Err(Error::misuse(format!("{key}: {used} is more than {experts_key} {experts}; correct one of them")));
     }
     let width = match rule.width {
         None => dense.width,
-        Some((key, default)) => count(keys, key, limits::WIDTH, default)?.unwrap_or(dense.width),
+        Some((key, default)) => keys.given(key, limits::WIDTH)?.or_absent(Some(default)).unwrap_or(dense.width),
     };
     let expert = Dense { width, bias: rule.expert_bias || dense.bias, ..dense };
     let shared = match rule.shared {
         SharedRule::None => None,
         SharedRule::Count(key, default) => {
             // 0 is lawful: none.
-            let stated = if keys.get(key).is_none() { default } else { keys.count_from_zero(key, 0)? };
+            let stated = keys.count_from_zero(key)?.or_absent(Some(default)).unwrap_or(0);
             let width = stated.checked_mul(width).filter(|&width| width <= limits::WIDTH);
             let width = width.ok_or_else(|| Error::misuse(format!("{key}: {stated} is beyond any model's")))?;
             (width > 0).then_some(Shared { dense: Dense { width, ..dense }, gate: false })
         }
-        SharedRule::Gated(key, default) => count(keys, key, limits::WIDTH, default)?
-            .map(|width| Shared { dense: Dense { width, ..dense }, gate: true }),
+        SharedRule::Gated(key, default) => {
+            let width = keys.given(key, limits::WIDTH)?.or_absent(Some(default));
+            width.map(|width| Shared { dense: Dense { width, ..dense }, gate: true })
+        }
     };
     let corrects = rule.correction || keys.word("topk_method")? == Some("noaux_tc");
     Ok(Some(Mixture { experts, used, expert, router_bias: rule.router_bias, correction: corrects, shared }))
-}
-
-fn count(keys: &Keys, key: &'static str, most: u64, default: u64) -> Result<Option<u64>> {
-    Ok(match keys.given(key, most)? {
-        Given::Value(count) => Some(count),
-        Given::Absent => Some(default),
-        Given::Null => None,
-    })
 }
 
 /// Which layers have experts.
@@ -115,11 +104,7 @@ fn routed(keys: &Keys, rule: &MixtureRule, layers: u64) -> Result<Vec<bool>> {
     match rule.dense {
         DenseLayers::None => Ok(vec![true; usize::try_from(layers).unwrap_or_default()]),
         DenseLayers::First(default) => {
-            let first = if keys.get("first_k_dense_replace").is_none() {
-                default
-            } else {
-                keys.count_from_zero("first_k_dense_replace", 0)?
-            };
+            let first = keys.count_from_zero("first_k_dense_replace")?.or_absent(Some(default)).unwrap_or(0);
             let every = period(keys, "moe_layer_freq")?;
             Ok((0..layers).map(|layer| layer >= first && layer % every == 0).collect())
         }
@@ -132,8 +117,5 @@ fn routed(keys: &Keys, rule: &MixtureRule, layers: u64) -> Result<Vec<bool>> {
 }
 
 fn period(keys: &Keys, key: &'static str) -> Result<u64> {
-    Ok(match keys.given(key, limits::LAYERS)? {
-        Given::Value(every) => every,
-        Given::Absent | Given::Null => 1,
-    })
+    Ok(keys.given(key, limits::LAYERS)?.value().unwrap_or(1))
 }

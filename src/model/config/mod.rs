@@ -13,8 +13,8 @@ mod quantised;
 mod recurrent;
 mod wrapper;
 
-use super::family::{Caps, Facts, Family, NormsRule};
-use super::keys::{Given, Keys, quoted, shown};
+use super::family::{Caps, Facts, Family, NormPlaces, NormsRule};
+use super::keys::{Keys, quoted, shown};
 use super::language_model::{Model, Source};
 use super::layer::{Layer, Norm, Norms};
 use super::limits;
@@ -109,20 +109,14 @@ fn read_keys(keys: &Keys, name: &str, strictness: Strictness) -> Result<Model> {
         rope_factors: super::rope::factors(keys, family, &shape.layers),
         ..Storage::default()
     };
-    let max_positions = match keys.any(family.facts().keys.positions, limits::POSITIONS)?.1 {
-        Given::Value(positions) => Some(positions),
-        Given::Absent | Given::Null => None,
-    };
-    let checkpoint = quantised::checkpoint(keys, family)?;
+    let max_positions = keys.any(family.facts().keys.positions, limits::POSITIONS)?.1.value();
+    let quantised = quantised::checkpoint(keys, family)?;
     foreign::judge(keys, family, strictness)?;
-    let checkpoint = match checkpoint {
-        None => None,
-        Some((checkpoint, notes)) => {
-            remarks.extend(notes);
-            remarks.extend(quantised::idle(&checkpoint, &shape, family)?);
-            Some(checkpoint)
-        }
-    };
+    if let Some((checkpoint, notes)) = &quantised {
+        remarks.extend_from_slice(notes);
+        remarks.extend(quantised::idle(checkpoint, &shape, family)?);
+    }
+    let checkpoint = quantised.map(|(checkpoint, _)| checkpoint);
     remarks.extend(keys.remarks());
     let source = Source { name: name.to_owned(), family, origin: None, published: None, max_positions, remarks };
     Ok(Model { shape, storage: Storage { checkpoint, ..storage }, source })
@@ -156,52 +150,29 @@ fn shape(keys: &Keys, family: Family) -> Result<ModelShape> {
     })
 }
 
-/// All layers, alike ones together, in order of first appearance.
 fn layers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<Layer>> {
     let mixers = attention::mixers(keys, family, shape)?;
     let feed_forwards = feed_forward::feed_forwards(keys, family, shape)?;
     let norms = norms(keys, family.facts())?;
-    let mut layers: Vec<Layer> = Vec::new();
-    for (place, (mixer, feed_forward)) in (0..).zip(mixers.into_iter().zip(feed_forwards)) {
-        match layers.iter_mut().find(|layer| layer.mixer == mixer && layer.feed_forward == feed_forward) {
-            Some(layer) => layer.places.push(place),
-            None => layers.push(Layer { places: vec![place], mixer, feed_forward, norms }),
-        }
-    }
-    Ok(layers)
+    Layer::grouped(mixers.into_iter().zip(feed_forwards).map(|(mixer, feed_forward)| Ok((mixer, feed_forward, norms))))
 }
 
 fn norms(keys: &Keys, facts: &Facts) -> Result<Norms> {
-    let [none, inputs, outputs] = [(false, false), (true, false), (false, true)];
-    let one = |alone: bool| if alone { (inputs, none) } else { (inputs, inputs) };
-    let (mixer, feed_forward) = match facts.norms {
-        NormsRule::Inputs => (inputs, inputs),
-        NormsRule::Outputs => (outputs, outputs),
-        NormsRule::Both => ((true, true), (true, true)),
-        NormsRule::One => one(true),
+    let one = |alone: bool| if alone { NormPlaces::One } else { NormPlaces::Inputs };
+    let places = match facts.norms {
+        NormsRule::Always(places) => places,
         NormsRule::OneIf(switch) => one(keys.flag(switch, false)?),
         NormsRule::Falcon => one(falcon_shares_its_norm(keys)?),
-        NormsRule::Opt => {
-            let first = keys.flag("do_layer_norm_before", true)?;
-            if first { (inputs, inputs) } else { (outputs, outputs) }
-        }
+        NormsRule::Opt if keys.flag("do_layer_norm_before", true)? => NormPlaces::Inputs,
+        NormsRule::Opt => NormPlaces::Outputs,
     };
-    Ok(Norms {
-        kind: facts.norm,
-        before_mixer: mixer.0,
-        after_mixer: mixer.1,
-        before_feed_forward: feed_forward.0,
-        after_feed_forward: feed_forward.1,
-    })
+    Ok(places.norms(facts.norm))
 }
 
 /// Falcon-7B has one norm for both halves of a parallel block, later ones have two.
 fn falcon_shares_its_norm(keys: &Keys) -> Result<bool> {
     let (new, parallel) = (keys.flag("new_decoder_architecture", false)?, keys.flag("parallel_attn", true)?);
-    let norms = match keys.given("num_ln_in_parallel_attn", 2)? {
-        Given::Value(norms) => norms,
-        Given::Absent | Given::Null => 1 + u64::from(new),
-    };
+    let norms = keys.given("num_ln_in_parallel_attn", 2)?.value().unwrap_or(1 + u64::from(new));
     Ok(if new { norms == 1 } else { parallel })
 }
 
@@ -219,13 +190,8 @@ fn final_norm(keys: &Keys, facts: &Facts) -> Result<Option<Norm>> {
 }
 
 fn tied(keys: &Keys, facts: &Facts) -> Result<bool> {
-    let stated: Vec<bool> = facts
-        .keys
-        .tied
-        .iter()
-        .filter(|name| keys.get(name).is_some())
-        .map(|name| keys.flag(name, false))
-        .collect::<Result<_>>()?;
+    let stated = facts.keys.tied.iter().filter(|name| keys.get(name).is_some());
+    let stated: Vec<bool> = stated.map(|name| keys.flag(name, false)).collect::<Result<_>>()?;
     Ok(stated.first().copied().unwrap_or(facts.tied))
 }
 
@@ -234,10 +200,7 @@ fn embedding_width(keys: &Keys, facts: &Facts, hidden: u64) -> Result<Option<u64
     if !matches!(facts.norms, NormsRule::Opt) {
         return Ok(None);
     }
-    match keys.given("word_embed_proj_dim", limits::HIDDEN)? {
-        Given::Value(width) if width != hidden => Ok(Some(width)),
-        _ => Ok(None),
-    }
+    Ok(keys.given("word_embed_proj_dim", limits::HIDDEN)?.value().filter(|width| *width != hidden))
 }
 
 /// `torch_dtype`, called `dtype` since transformers 5. Words that name no type here are no error: nothing is counted

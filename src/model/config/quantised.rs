@@ -85,28 +85,30 @@ impl<'a> Block<'a> {
     }
 
     fn word(&self, name: &str) -> Result<Option<&'a str>> {
-        match self.map.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(word)) => Ok(Some(word)),
-            Some(other) => Err(self.error(name, format_args!("must be a string, is {}", shown(other)))),
-        }
+        self.typed(name, "a string", Value::as_str)
     }
 
     fn flag(&self, name: &str) -> Result<bool> {
-        match self.map.get(name) {
-            None | Some(Value::Null) => Ok(false),
-            Some(Value::Bool(on)) => Ok(*on),
-            Some(other) => Err(self.error(name, format_args!("must be true or false, is {}", shown(other)))),
-        }
+        Ok(self.typed(name, "true or false", Value::as_bool)?.unwrap_or(false))
     }
 
-    fn bits(&self, known: &[u8], otherwise: Option<u8>) -> Result<u8> {
+    fn list(&self, name: &str) -> Result<Option<&'a Vec<Value>>> {
+        self.typed(name, "a list", Value::as_array)
+    }
+
+    /// What `of` makes of a value, which must be `what`.
+    fn typed<T>(&self, name: &str, what: &str, of: fn(&'a Value) -> Option<T>) -> Result<Option<T>> {
+        let Some(value) = self.map.get(name).filter(|value| !value.is_null()) else { return Ok(None) };
+        let wrong = || self.error(name, format_args!("must be {what}, is {}", shown(value)));
+        of(value).map(Some).ok_or_else(wrong)
+    }
+
+    fn bits(&self, known: &[u8]) -> Result<u8> {
         let name = if self.map.contains_key("w_bit") { "w_bit" } else { "bits" };
         let given = self.map.get(name).map(|value| (value, value.as_u64().and_then(|bits| u8::try_from(bits).ok())));
-        match (given, otherwise) {
-            (Some((_, Some(bits))), _) if known.contains(&bits) => Ok(bits),
-            (None, Some(bits)) => Ok(bits),
-            (given, _) => {
+        match given {
+            Some((_, Some(bits))) if known.contains(&bits) => Ok(bits),
+            given => {
                 let is = given.map_or("missing".to_owned(), |(value, _)| shown(value));
                 Err(self.error(name, format_args!("must be one of {known:?}, is {is}")))
             }
@@ -161,12 +163,8 @@ impl<'a> Block<'a> {
 
     /// The modules of each layer that are quantised, in groups; none where all are.
     fn only(&self, name: &str) -> Result<Vec<Modules>> {
-        let groups = match self.map.get(name) {
-            None | Some(Value::Null) => return Ok(Vec::new()),
-            Some(Value::Array(groups)) => groups,
-            Some(other) => return Err(self.error(name, format_args!("must be a list, is {}", shown(other)))),
-        };
-        let words = groups.iter().flat_map(|group| group.as_array().map_or(std::slice::from_ref(group), Vec::as_slice));
+        let groups = self.list(name)?.into_iter().flatten();
+        let words = groups.flat_map(|group| group.as_array().map_or(std::slice::from_ref(group), Vec::as_slice));
         let module = |word: &Value| match word.as_str() {
             Some(word) => Ok(Modules::of_all_experts(word)),
             None => Err(self.error(name, format_args!("must list names of modules, holds {}", shown(word)))),
@@ -178,9 +176,9 @@ impl<'a> Block<'a> {
         if let Some(other) = self.word("version")?.filter(|version| !version.eq_ignore_ascii_case("gemm")) {
             return Err(self.unknown("version", other, "gemm is"));
         }
-        let layout = Grouped { scheme: Scheme::Awq, bits: self.bits(&[4], None)?, group: self.group(None)? };
+        let layout = Grouped { scheme: Scheme::Awq, bits: self.bits(&[4])?, group: self.group(None)? };
         let exceptions = self.kept(&["modules_to_not_convert"])?;
-        Ok(Checkpoint { layout: Weights::Linear(TensorType::Grouped(layout)), only: Vec::new(), exceptions })
+        Ok(linear(TensorType::Grouped(layout), exceptions))
     }
 
     /// Zero points and group indices are stored whether or not `sym` and `desc_act` need them.
@@ -191,8 +189,7 @@ impl<'a> Block<'a> {
                 return Err(self.unknown(name, other, "gptq and gptq_v2 are"));
             }
         }
-        let layout =
-            Grouped { scheme: Scheme::Gptq, bits: self.bits(&[2, 3, 4, 8], None)?, group: self.group(Some(128))? };
+        let layout = Grouped { scheme: Scheme::Gptq, bits: self.bits(&[2, 3, 4, 8])?, group: self.group(Some(128))? };
         let kind = TensorType::Grouped(layout);
         let head = Exception { modules: Modules::of("lm_head"), kind: Some(kind) };
         let exceptions = if self.flag("lm_head")? { vec![head] } else { Vec::new() };
@@ -221,7 +218,7 @@ impl<'a> Block<'a> {
             scheme => Grouped { scheme, bits: 4, group: 64 },
         };
         let exceptions = self.kept(&["llm_int8_skip_modules"])?;
-        Ok(Checkpoint { layout: Weights::Linear(TensorType::Grouped(layout)), only: Vec::new(), exceptions })
+        Ok(linear(TensorType::Grouped(layout), exceptions))
     }
 
     fn fp8(self, notes: &mut Vec<String>) -> Result<Checkpoint> {
@@ -242,7 +239,7 @@ impl<'a> Block<'a> {
             notes.push("scales of activations, 4 bytes per matrix, are not counted".to_owned());
         }
         let exceptions = self.kept(&["modules_to_not_convert", "ignored_layers"])?;
-        Ok(Checkpoint { layout: Weights::Linear(TensorType::Grouped(layout)), only: Vec::new(), exceptions })
+        Ok(linear(TensorType::Grouped(layout), exceptions))
     }
 
     fn mxfp4(self, family: Family) -> Result<Checkpoint> {
@@ -250,7 +247,7 @@ impl<'a> Block<'a> {
             return Err(self.error("quant_method", format_args!("mxfp4 is for experts, and {family} has none")));
         }
         let exceptions = self.kept(&["modules_to_not_convert"])?;
-        Ok(Checkpoint { layout: Weights::Linear(TensorType::Mxfp4), only: Vec::new(), exceptions })
+        Ok(linear(TensorType::Mxfp4, exceptions))
     }
 
     fn mlx(self, family: Family, notes: &mut Vec<String>) -> Result<Checkpoint> {
@@ -273,11 +270,16 @@ impl<'a> Block<'a> {
     }
 
     fn mlx_type(self) -> Result<TensorType> {
-        let (bits, group) = (self.bits(&[2, 3, 4, 5, 6, 8], None)?, self.group(None)?);
+        let (bits, group) = (self.bits(&[2, 3, 4, 5, 6, 8])?, self.group(None)?);
         match self.word("mode")? {
             None | Some("affine") => Ok(TensorType::Grouped(Grouped { scheme: Scheme::Mlx, bits, group })),
             Some("mxfp4") if (bits, group) == (4, 32) => Ok(TensorType::Mxfp4),
             Some(other) => Err(self.unknown("mode", other, "affine, and mxfp4 of 4 bits and groups of 32 are")),
         }
     }
+}
+
+/// Every linear layer in one type, but for the exceptions.
+fn linear(kind: TensorType, exceptions: Vec<Exception>) -> Checkpoint {
+    Checkpoint { layout: Weights::Linear(kind), only: Vec::new(), exceptions }
 }

@@ -1,7 +1,7 @@
 //! Short convolutions and Mamba-2.
 
 use super::super::family::Family;
-use super::super::keys::{Given, Keys, shown};
+use super::super::keys::{Keys, shown};
 use super::super::layer::{Mamba2, ShortConvolution};
 use super::super::limits;
 use super::common::{Shape, activation, layer_types};
@@ -24,14 +24,11 @@ pub(super) fn lfm2_attends(keys: &Keys, layers: u64) -> Result<Vec<bool>> {
 
 pub(super) fn short_convolution(keys: &Keys, shape: &Shape) -> Result<ShortConvolution> {
     for key in ["block_dim", "conv_dim", "conv_dim_out"] {
-        match keys.given(key, limits::HIDDEN)? {
-            Given::Value(width) if width != shape.hidden => {
-                return Err(Error::misuse(format!(
-                    "{key}: {width} is not hidden_size {}; convolutions of another width are not supported",
-                    shape.hidden
-                )));
-            }
-            _ => {}
+        let hidden = shape.hidden;
+        if let Some(width) = keys.given(key, limits::HIDDEN)?.value().filter(|width| *width != hidden) {
+            return Err(Error::misuse(format!(
+                "{key}: {width} is not hidden_size {hidden}; convolutions of another width are not supported"
+            )));
         }
     }
     if !keys.flag("block_use_swiglu", true)? {
@@ -70,11 +67,8 @@ pub(super) fn mamba2(keys: &Keys, family: Family, shape: &Shape) -> Result<Mamba
             shape.heads
         )));
     }
-    match keys.given("intermediate_size", limits::WIDTH)? {
-        Given::Value(stated) if stated != inner => {
-            return Err(Error::misuse(format!("intermediate_size: {stated} is not num_heads × head_dim {inner}")));
-        }
-        _ => {}
+    if let Some(stated) = keys.given("intermediate_size", limits::WIDTH)?.value().filter(|stated| *stated != inner) {
+        return Err(Error::misuse(format!("intermediate_size: {stated} is not num_heads × head_dim {inner}")));
     }
     if !keys.flag("rms_norm", true)? {
         return Err(Error::misuse(format!("rms_norm: false is not supported for {family} (true is)")));
@@ -92,9 +86,6 @@ pub(super) fn mamba2(keys: &Keys, family: Family, shape: &Shape) -> Result<Mamba
 }
 
 fn size(keys: &Keys, key: &'static str, default: u64) -> Result<u64> {
-    match keys.given(key, limits::HEAD_DIM)? {
-        Given::Value(size) => Ok(size),
-        Given::Absent => Ok(default),
-        Given::Null => Err(Error::misuse(format!("{key}: is null; it must be an integer from 1"))),
-    }
+    let given = keys.given(key, limits::HEAD_DIM)?.or_absent(Some(default));
+    given.ok_or_else(|| Error::misuse(format!("{key}: is null; it must be an integer from 1")))
 }

@@ -1,7 +1,7 @@
 //! Multimodal wrappers: a configuration around that of a language model.
 
 use super::super::family::Family;
-use super::super::keys::clipped;
+use super::super::keys::{QUOTED_CHARS, clipped};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
@@ -33,8 +33,8 @@ pub(super) fn text_part(map: &Map<String, Value>) -> Result<Option<(Map<String, 
     }
     let remark = format!(
         "only the language model of the multimodal {} is counted (text_config, a {}), not its vision or audio parts",
-        clipped(&wrapper),
-        clipped(&word(&text).unwrap_or_default())
+        clipped(&wrapper, QUOTED_CHARS),
+        clipped(&word(&text).unwrap_or_default(), QUOTED_CHARS)
     );
     Ok(Some((text, remark)))
 }

@@ -2,8 +2,8 @@
 
 use super::super::layer::{Biases, HeadNorm, Norm};
 use super::facts::{
-    Alternatives, BiasRule, DenseLayers, Facts, HeadNormRule, KvHeads, LLAMA, LatentRule, MixerRule, MixtureRule,
-    MlpBias, SharedRule, WindowRule, shape,
+    Alternatives, BiasRule, DenseLayers, Facts, HeadNormRule, KvHeads, LATENT, LLAMA, MixerRule, MixtureRule,
+    NO_MLP_BIAS, SharedRule, WindowRule, shape,
 };
 
 const USED: Alternatives = &["num_experts_per_tok"];
@@ -23,25 +23,15 @@ const PLAIN: MixtureRule = MixtureRule {
 /// How experts are chosen, not how many.
 const DEEPSEEK: Alternatives = &["n_group", "topk_group", "topk_method", "ep_size", "num_key_value_heads"];
 
-const LATENT: LatentRule = LatentRule {
-    query_rank: Some(1536),
-    rank: 512,
-    plain_dim: 128,
-    rotary_dim: 64,
-    value_dim: Some(128),
-    latents_in_llama_cpp: true,
-};
-
 pub(super) const FAMILIES: &[Facts] = &[
     Facts {
         name: "mixtral",
         defaults: shape(4096, 14336, 32, 32, 32000, 131_072),
         kv_heads: KvHeads::Of(8),
         attention_bias: BiasRule::Always(Biases::None),
-        mlp_bias: MlpBias::Never,
         window: WindowRule::Every(None),
         mixture: Some(PLAIN),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "qwen2_moe",
@@ -49,7 +39,6 @@ pub(super) const FAMILIES: &[Facts] = &[
         defaults: shape(2048, 5632, 24, 16, 151_936, 32768),
         kv_heads: KvHeads::Of(16),
         attention_bias: BiasRule::Switch("qkv_bias", true, Biases::QueryKeyValue),
-        mlp_bias: MlpBias::Never,
         window: WindowRule::EarlierAlternate(4096),
         mixture: Some(MixtureRule {
             experts: (&["num_experts"], 60),
@@ -59,7 +48,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             dense: DenseLayers::Listed,
             ..PLAIN
         }),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "qwen3_moe",
@@ -68,7 +57,6 @@ pub(super) const FAMILIES: &[Facts] = &[
         gguf: Some("qwen3moe"),
         defaults: shape(2048, 6144, 24, 32, 151_936, 32768),
         kv_heads: KvHeads::Of(4),
-        mlp_bias: MlpBias::Never,
         head_norm: HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms)),
         window: WindowRule::EveryIfUsed(4096),
         mixture: Some(MixtureRule {
@@ -78,21 +66,20 @@ pub(super) const FAMILIES: &[Facts] = &[
             dense: DenseLayers::Listed,
             ..PLAIN
         }),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "olmoe",
         gguf: Some("olmoe"),
         harmless: &["clip_qkv"],
         defaults: shape(2048, 2048, 16, 16, 50304, 4096),
-        mlp_bias: MlpBias::Never,
         head_norm: HeadNormRule::Always(HeadNorm::Row(Norm::Rms)),
         mixture: Some(MixtureRule {
             experts: (&["num_experts", "num_local_experts"], 64),
             used: (USED, Some(8)),
             ..PLAIN
         }),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "gpt_oss",
@@ -102,7 +89,6 @@ pub(super) const FAMILIES: &[Facts] = &[
         kv_heads: KvHeads::Of(8),
         head_dim: Some(64),
         attention_bias: BiasRule::Switch("attention_bias", true, Biases::All),
-        mlp_bias: MlpBias::Never,
         window: WindowRule::Alternate(128),
         mixer: MixerRule::GroupedQuery { sinks: true },
         mixture: Some(MixtureRule {
@@ -112,7 +98,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             expert_bias: true,
             ..PLAIN
         }),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "deepseek_v2",
@@ -136,7 +122,6 @@ pub(super) const FAMILIES: &[Facts] = &[
         gguf: Some("deepseek2"),
         defaults: shape(7168, 18432, 61, 128, 129_280, 4096),
         kv_heads: KvHeads::Of(128),
-        mlp_bias: MlpBias::Never,
         mixer: MixerRule::Latent(LATENT),
         mixture: Some(MixtureRule {
             experts: (&["n_routed_experts"], 256),
@@ -150,6 +135,6 @@ pub(super) const FAMILIES: &[Facts] = &[
         harmless: DEEPSEEK,
         uncounted: &["num_nextn_predict_layers", "num_mtp_layers"],
         aliases: &["kimi_k2"],
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
 ];

@@ -1,6 +1,6 @@
 //! What can be stated of a family, and what most families share.
 
-use super::super::layer::{Activation, Biases, HeadNorm, Norm};
+use super::super::layer::{Activation, Biases, HeadNorm, Norm, Norms};
 
 /// Alternative names of one key, the usual one first.
 pub(crate) type Alternatives = &'static [&'static str];
@@ -100,6 +100,18 @@ pub(crate) enum KvHeads {
 /// What layers normalise.
 #[derive(Clone, Copy)]
 pub(crate) enum NormsRule {
+    Always(NormPlaces),
+    /// `One` where the switch is on, else `Inputs`.
+    OneIf(&'static str),
+    /// By `new_decoder_architecture`, `parallel_attn` and `num_ln_in_parallel_attn`.
+    Falcon,
+    /// By `do_layer_norm_before`.
+    Opt,
+}
+
+/// Where a layer has norms.
+#[derive(Clone, Copy)]
+pub(crate) enum NormPlaces {
     /// Both inputs.
     Inputs,
     /// Both outputs.
@@ -108,12 +120,18 @@ pub(crate) enum NormsRule {
     Both,
     /// One input for both, which run in parallel.
     One,
-    /// As `One` where the switch is on, else as `Inputs`.
-    OneIf(&'static str),
-    /// By `new_decoder_architecture`, `parallel_attn` and `num_ln_in_parallel_attn`.
-    Falcon,
-    /// By `do_layer_norm_before`.
-    Opt,
+}
+
+impl NormPlaces {
+    pub(crate) fn norms(self, kind: Norm) -> Norms {
+        let (before_mixer, after_mixer, before_feed_forward, after_feed_forward) = match self {
+            NormPlaces::Inputs => (true, false, true, false),
+            NormPlaces::Outputs => (false, true, false, true),
+            NormPlaces::Both => (true, true, true, true),
+            NormPlaces::One => (true, false, false, false),
+        };
+        Norms { kind, before_mixer, after_mixer, before_feed_forward, after_feed_forward }
+    }
 }
 
 /// Biases of the attention projections.
@@ -259,20 +277,12 @@ pub(super) const USUAL: KeyNames = KeyNames {
 pub(super) const LLAMA: Facts = Facts {
     name: "llama",
     keys: USUAL,
-    defaults: Defaults {
-        hidden: 4096,
-        width: Width::Of(11008),
-        layers: 32,
-        heads: 32,
-        vocabulary: 32000,
-        positions: 2048,
-        required: true,
-    },
+    defaults: required(shape(4096, 11008, 32, 32, 32000, 2048)),
     kv_heads: KvHeads::AsHeads,
     head_dim: None,
     tied: false,
     norm: Norm::Rms,
-    norms: NormsRule::Inputs,
+    norms: NormsRule::Always(NormPlaces::Inputs),
     gated: true,
     activation: Activation::Silu,
     attention_bias: BiasRule::Switch("attention_bias", false, Biases::All),
@@ -293,6 +303,19 @@ pub(super) const LLAMA: Facts = Facts {
     uncounted: &[],
     aliases: &[],
     two_rope_tables: false,
+};
+
+/// As Llama, with feed-forwards that never have a bias.
+pub(super) const NO_MLP_BIAS: Facts = Facts { mlp_bias: MlpBias::Never, ..LLAMA };
+
+/// The sizes of DeepSeek-V2.
+pub(super) const LATENT: LatentRule = LatentRule {
+    query_rank: Some(1536),
+    rank: 512,
+    plain_dim: 128,
+    rotary_dim: 64,
+    value_dim: Some(128),
+    latents_in_llama_cpp: true,
 };
 
 pub(super) const fn shape(

@@ -2,8 +2,8 @@
 
 use super::super::layer::{Activation, Biases, HeadNorm, Norm};
 use super::facts::{
-    Alternatives, BiasRule, Caps, Facts, HeadNormRule, KeyNames, KvHeads, LLAMA, LatentRule, MixerRule, MlpBias,
-    NormsRule, RotaryRule, USUAL, WindowRule, required, shape,
+    Alternatives, BiasRule, Caps, Facts, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, LatentRule, MixerRule,
+    MlpBias, NO_MLP_BIAS, NormPlaces, NormsRule, RotaryRule, USUAL, WindowRule, required, shape,
 };
 
 const PER_HEAD: HeadNormRule = HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms));
@@ -18,9 +18,8 @@ pub(super) const FAMILIES: &[Facts] = &[
         defaults: required(shape(4096, 14336, 32, 32, 32000, 131_072)),
         kv_heads: KvHeads::Of(8),
         attention_bias: NO_BIAS,
-        mlp_bias: MlpBias::Never,
         window: WindowRule::Every(Some(4096)),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     // Biases on query, key and value are part of the code: no key states them.
     Facts {
@@ -29,9 +28,8 @@ pub(super) const FAMILIES: &[Facts] = &[
         defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
         kv_heads: KvHeads::Of(32),
         attention_bias: BiasRule::Always(Biases::QueryKeyValue),
-        mlp_bias: MlpBias::Never,
         window: WindowRule::Later(4096),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "qwen3",
@@ -39,29 +37,17 @@ pub(super) const FAMILIES: &[Facts] = &[
         defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
         kv_heads: KvHeads::Of(32),
         head_dim: Some(128),
-        mlp_bias: MlpBias::Never,
         head_norm: PER_HEAD,
         window: WindowRule::Later(4096),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
-    Facts {
-        name: "gemma",
-        gguf: Some("gemma"),
-        defaults: shape(3072, 24576, 28, 16, 256_000, 8192),
-        kv_heads: KvHeads::Of(16),
-        head_dim: Some(256),
-        tied: true,
-        activation: Activation::Gelu,
-        mlp_bias: MlpBias::Never,
-        keys: KeyNames { activation: &["hidden_activation", "hidden_act"], ..USUAL },
-        ..LLAMA
-    },
+    Facts { defaults: shape(3072, 24576, 28, 16, 256_000, 8192), kv_heads: KvHeads::Of(16), ..GEMMA },
     Facts {
         name: "gemma2",
         gguf: Some("gemma2"),
         defaults: shape(2304, 9216, 26, 8, 256_000, 8192),
         kv_heads: KvHeads::Of(4),
-        norms: NormsRule::Both,
+        norms: NormsRule::Always(NormPlaces::Both),
         window: WindowRule::Alternate(4096),
         caps: Caps::Absent(true),
         // Beside `sliding_window`, which is what the family's code reads.
@@ -75,7 +61,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         gguf: Some("gemma3"),
         defaults: shape(2304, 9216, 26, 8, 262_208, 131_072),
         kv_heads: KvHeads::Of(4),
-        norms: NormsRule::Both,
+        norms: NormsRule::Always(NormPlaces::Both),
         head_norm: PER_HEAD,
         window: WindowRule::Period(4096, 6),
         caps: Caps::Absent(false),
@@ -89,10 +75,9 @@ pub(super) const FAMILIES: &[Facts] = &[
         fused_gate: true,
         defaults: shape(3072, 8192, 32, 32, 32064, 4096),
         attention_bias: NO_BIAS,
-        mlp_bias: MlpBias::Never,
         rotary: RotaryRule::Part(1.0),
         window: WindowRule::Every(None),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "stablelm",
@@ -134,16 +119,8 @@ pub(super) const FAMILIES: &[Facts] = &[
         tied: true,
         gated: false,
         activation: Activation::ReluSquared,
-        mlp_bias: MlpBias::Never,
-        mixer: MixerRule::Latent(LatentRule {
-            query_rank: None,
-            rank: 512,
-            plain_dim: 128,
-            rotary_dim: 64,
-            value_dim: Some(128),
-            latents_in_llama_cpp: false,
-        }),
-        ..LLAMA
+        mixer: MixerRule::Latent(LatentRule { query_rank: None, latents_in_llama_cpp: false, ..LATENT }),
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "smollm3",
@@ -160,10 +137,9 @@ pub(super) const FAMILIES: &[Facts] = &[
         name: "olmo2",
         gguf: Some("olmo2"),
         defaults: shape(4096, 11008, 32, 32, 50304, 2048),
-        norms: NormsRule::Outputs,
-        mlp_bias: MlpBias::Never,
+        norms: NormsRule::Always(NormPlaces::Outputs),
         head_norm: WHOLE_ROW,
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "granite",
@@ -178,11 +154,10 @@ pub(super) const FAMILIES: &[Facts] = &[
         defaults: shape(4096, 13696, 40, 32, 151_552, 131_072),
         kv_heads: KvHeads::Of(2),
         head_dim: Some(128),
-        norms: NormsRule::Both,
+        norms: NormsRule::Always(NormPlaces::Both),
         attention_bias: BiasRule::Switch("attention_bias", true, Biases::QueryKeyValue),
-        mlp_bias: MlpBias::Never,
         rotary: RotaryRule::Part(0.5),
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "lfm2",
@@ -192,7 +167,6 @@ pub(super) const FAMILIES: &[Facts] = &[
         kv_heads: KvHeads::Of(8),
         tied: true,
         attention_bias: NO_BIAS,
-        mlp_bias: MlpBias::Never,
         head_norm: PER_HEAD,
         mixer: MixerRule::Lfm2,
         harmless: &[
@@ -208,7 +182,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             tied: &["tie_embedding", "tie_word_embeddings"],
             ..USUAL
         },
-        ..LLAMA
+        ..NO_MLP_BIAS
     },
     Facts {
         name: "mamba2",
@@ -221,13 +195,13 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
 ];
 
+/// What these have in common.
 const GEMMA: Facts = Facts {
     name: "gemma",
     gguf: Some("gemma"),
     head_dim: Some(256),
     tied: true,
     activation: Activation::Gelu,
-    mlp_bias: MlpBias::Never,
     keys: KeyNames { activation: &["hidden_activation", "hidden_act"], ..USUAL },
-    ..LLAMA
+    ..NO_MLP_BIAS
 };

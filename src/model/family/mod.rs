@@ -11,8 +11,8 @@ mod gated;
 mod ungated;
 
 pub(super) use facts::{
-    BiasRule, Caps, DenseLayers, Facts, HeadNormRule, KvHeads, LatentRule, MixerRule, MixtureRule, MlpBias, NormsRule,
-    RotaryRule, SharedRule, Width, WindowRule,
+    BiasRule, Caps, DenseLayers, Facts, HeadNormRule, KvHeads, LatentRule, MixerRule, MixtureRule, MlpBias, NormPlaces,
+    NormsRule, RotaryRule, SharedRule, Width, WindowRule,
 };
 use std::fmt;
 

@@ -62,10 +62,8 @@ pub fn model(gguf: &Gguf, name: &str) -> Result<Model> {
     model.validate()?;
     let is_mixture = |layer: &Layer| matches!(layer.feed_forward, Some(FeedForward::Mixture(_)));
     if keys.metadata.is_on(&keys.named("expert_count")) && !model.shape.layers.iter().any(is_mixture) {
-        return Err(Error::misuse(format!(
-            "{}: announces a mixture of experts, and no block has one; the file contradicts itself",
-            keys.named("expert_count")
-        )));
+        let words = "announces a mixture of experts, and no block has one; the file contradicts itself";
+        return Err(keys.error("expert_count", words));
     }
     table.holds(&model, layout, &keys)?;
     adds_up(&model, gguf)?;
@@ -147,8 +145,7 @@ fn refuse_foreign(keys: &Keys, family: Family) -> Result<()> {
         ("embedding_length_per_layer_input", "embeddings of each layer", false),
     ] {
         if !supported && keys.metadata.is_on(&keys.named(key)) {
-            let named = keys.named(key);
-            return Err(Error::misuse(format!("{named}: announces {what}, which is not supported for {}", keys.arch)));
+            return Err(keys.error(key, format_args!("announces {what}, which is not supported for {}", keys.arch)));
         }
     }
     let has_windows =

@@ -2,6 +2,7 @@
 
 use super::metadata::{Metadata, Value};
 use crate::error::{Error, Result};
+use std::fmt::Display;
 
 /// The keys of one architecture.
 pub(super) struct Keys<'a> {
@@ -14,6 +15,21 @@ impl Keys<'_> {
         format!("{}.{key}", self.arch)
     }
 
+    /// What is wrong with a key.
+    pub(super) fn error(&self, key: &str, words: impl Display) -> Error {
+        Error::misuse(format!("{}: {words}", self.named(key)))
+    }
+
+    /// The value of one key does not divide that of another.
+    pub(super) fn no_divisor(&self, (key, value): (&str, u64), (other, whole): (&str, u64)) -> Error {
+        let other = self.named(other);
+        self.error(key, format_args!("{value} does not divide {other} {whole}; the file contradicts itself"))
+    }
+
+    fn missing(&self, key: &str) -> Error {
+        self.error(key, "is missing; the file is no complete model")
+    }
+
     pub(super) fn count(&self, key: &str) -> Result<Option<u64>> {
         self.metadata.count(&self.named(key))
     }
@@ -22,29 +38,28 @@ impl Keys<'_> {
         if (1..=most).contains(&value) {
             return Ok(value);
         }
-        Err(Error::misuse(format!("{}: must lie in 1..={most}, is {value}", self.named(key))))
+        Err(self.error(key, format_args!("must lie in 1..={most}, is {value}")))
     }
 
     pub(super) fn required(&self, key: &str, most: u64) -> Result<u64> {
         match self.count(key)? {
             Some(value) => self.within(key, value, most),
-            None => Err(Error::misuse(format!("{}: is missing; the file is no complete model", self.named(key)))),
+            None => Err(self.missing(key)),
         }
     }
 
     /// A key that must be there, layer by layer.
     pub(super) fn of_layers(&self, key: &str, layers: u64) -> Result<Vec<u64>> {
         let given = self.metadata.per_layer(&self.named(key), layers)?;
-        given.ok_or_else(|| Error::misuse(format!("{}: is missing; the file is no complete model", self.named(key))))
+        given.ok_or_else(|| self.missing(key))
     }
 
     /// A key that may be missing, and otherwise states what the table has.
     pub(super) fn agrees(&self, key: &str, tensor: &str, found: u64) -> Result<()> {
         match self.count(key)? {
-            Some(stated) if stated != found => Err(Error::misuse(format!(
-                "{}: is {stated}, and {tensor} has {found}; the file contradicts itself",
-                self.named(key)
-            ))),
+            Some(stated) if stated != found => {
+                Err(self.error(key, format_args!("is {stated}, and {tensor} has {found}; the file contradicts itself")))
+            }
             _ => Ok(()),
         }
     }

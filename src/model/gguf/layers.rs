@@ -4,9 +4,11 @@ use super::keys::Keys;
 use super::metadata::Value;
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::model::family::{Caps, Facts, Family, HeadNormRule, MixerRule, NormsRule, RotaryRule, WindowRule};
+use crate::model::family::{
+    Caps, Facts, Family, HeadNormRule, MixerRule, NormPlaces, NormsRule, RotaryRule, WindowRule,
+};
 use crate::model::layer::{
-    Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Latent, Layer, Mamba2, Mixer, Mixture, Norm, Norms, Shared,
+    Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Latent, Layer, Mamba2, Mixer, Mixture, Norms, Shared,
     ShortConvolution,
 };
 use crate::model::limits;
@@ -23,18 +25,10 @@ pub(super) struct Blocks<'a> {
 /// All layers, alike ones together.
 pub(super) fn layers(blocks: &Blocks) -> Result<Vec<Layer>> {
     let stated = LayerKeys::read(blocks)?;
-    let mut layers: Vec<Layer> = Vec::new();
-    for place in 0..blocks.count {
+    Layer::grouped((0..blocks.count).map(|place| {
         let block = Block { blocks, stated: &stated, place };
-        let (mixer, feed_forward, norms) = (block.mixer()?, block.feed_forward()?, block.norms());
-        let alike =
-            |layer: &&mut Layer| layer.mixer == mixer && layer.feed_forward == feed_forward && layer.norms == norms;
-        match layers.iter_mut().find(alike) {
-            Some(layer) => layer.places.push(place),
-            None => layers.push(Layer { places: vec![place], mixer, feed_forward, norms }),
-        }
-    }
-    Ok(layers)
+        Ok((block.mixer()?, block.feed_forward()?, block.norms()))
+    }))
 }
 
 /// Whether a cap is on: it is a number, or, where the key is absent, the family's default.
@@ -169,12 +163,9 @@ impl Block<'_> {
         if hidden.is_multiple_of(heads) {
             return Ok(hidden / heads);
         }
-        Err(Error::misuse(format!(
-            "{}: {heads} does not divide {} {hidden}, and {} is missing",
-            keys.named("attention.head_count"),
-            keys.named("embedding_length"),
-            keys.named(key)
-        )))
+        let (whole, key) = (keys.named("embedding_length"), keys.named(key));
+        let words = format_args!("{heads} does not divide {whole} {hidden}, and {key} is missing");
+        Err(keys.error("attention.head_count", words))
     }
 
     fn grouped_query(&self) -> Result<GroupedQuery> {
@@ -182,21 +173,14 @@ impl Block<'_> {
         let heads = self.heads()?;
         let kv_heads = keys.within("attention.head_count_kv", self.of_layer(&self.stated.kv_heads), limits::HEADS)?;
         if !heads.is_multiple_of(kv_heads) {
-            return Err(Error::misuse(format!(
-                "{}: {kv_heads} does not divide {} {heads}; the file contradicts itself",
-                keys.named("attention.head_count_kv"),
-                keys.named("attention.head_count")
-            )));
+            return Err(keys.no_divisor(("attention.head_count_kv", kv_heads), ("attention.head_count", heads)));
         }
         let length = "attention.key_length";
         let head_dim = self.size_or(&[length], || self.part_of_hidden(heads, length))?;
         if keys.count("attention.value_length")?.is_some_and(|value| value != head_dim) {
-            return Err(Error::misuse(format!(
-                "{}: differs from {} {head_dim}, which is not supported for {}",
-                keys.named("attention.value_length"),
-                keys.named(length),
-                keys.arch
-            )));
+            let (key, arch) = (keys.named(length), keys.arch);
+            let words = format_args!("differs from {key} {head_dim}, which is not supported for {arch}");
+            return Err(keys.error("attention.value_length", words));
         }
         let slides = self.stated.slides.get(self.place as usize).copied().unwrap_or_default();
         Ok(GroupedQuery {
@@ -252,12 +236,9 @@ impl Block<'_> {
         let (short, whole) = ("attention.value_length", "attention.value_length_mla");
         let value_dim = self.size_or(&[whole, short], || self.part_of_hidden(heads, short))?;
         let Some(plain_dim) = key.checked_sub(rotary_dim).filter(|plain| *plain > 0) else {
-            let keys = self.blocks.keys;
-            return Err(Error::misuse(format!(
-                "{}: {rotary_dim} is not below {} {key}; the file contradicts itself",
-                keys.named("rope.dimension_count"),
-                keys.named("attention.key_length")
-            )));
+            let whole = self.blocks.keys.named("attention.key_length");
+            let words = format_args!("{rotary_dim} is not below {whole} {key}; the file contradicts itself");
+            return Err(self.blocks.keys.error("rope.dimension_count", words));
         };
         let query_rank = if self.has("attn_q_a.weight") { Some(self.size("attention.q_lora_rank")?) } else { None };
         Ok(Latent {
@@ -276,11 +257,7 @@ impl Block<'_> {
         let heads = keys.required("ssm.time_step_rank", limits::HEADS)?;
         let inner = keys.required("ssm.inner_size", limits::WIDTH)?;
         if !inner.is_multiple_of(heads) {
-            return Err(Error::misuse(format!(
-                "{}: {heads} does not divide {} {inner}; the file contradicts itself",
-                keys.named("ssm.time_step_rank"),
-                keys.named("ssm.inner_size")
-            )));
+            return Err(keys.no_divisor(("ssm.time_step_rank", heads), ("ssm.inner_size", inner)));
         }
         Ok(Mamba2 {
             heads,
@@ -296,17 +273,14 @@ impl Block<'_> {
     fn norms(&self) -> Norms {
         let Facts { norm, norms, tensors, .. } = self.facts();
         let own = tensors.iter().find(|(usual, _)| *usual == "ffn_norm").map_or("ffn_norm", |(_, own)| own);
-        let (before_mixer, after_mixer, before_feed_forward, after_feed_forward) = match norms {
-            NormsRule::Inputs => (true, false, true, false),
-            NormsRule::Outputs => (false, true, false, true),
-            NormsRule::Both => (true, true, true, true),
-            NormsRule::One => (true, false, false, false),
-            NormsRule::OneIf(_) | NormsRule::Falcon | NormsRule::Opt => {
-                (true, false, self.has(&format!("{own}.weight")), false)
+        let places = match *norms {
+            NormsRule::Always(places) => places,
+            NormsRule::OneIf(_) | NormsRule::Falcon | NormsRule::Opt if self.has(&format!("{own}.weight")) => {
+                NormPlaces::Inputs
             }
+            NormsRule::OneIf(_) | NormsRule::Falcon | NormsRule::Opt => NormPlaces::One,
         };
-        let kind: Norm = *norm;
-        Norms { kind, before_mixer, after_mixer, before_feed_forward, after_feed_forward }
+        places.norms(*norm)
     }
 
     fn feed_forward(&self) -> Result<Option<FeedForward>> {

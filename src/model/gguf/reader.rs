@@ -1,6 +1,7 @@
 //! A file's head, read forwards with every count held against what is left of the file.
 
 use crate::error::{Error, Result};
+use crate::model::keys::clipped;
 use std::io::{BufReader, Read, Seek};
 
 /// Keys beyond this length are no keys (the format's own limit).
@@ -140,9 +141,5 @@ fn unreadable(what: &str, error: &std::io::Error) -> Error {
 
 /// A foreign name in a message: in quotes, short, and on one line.
 pub(super) fn quoted(name: &str) -> String {
-    let mut start: String = name.chars().take(QUOTED_CHARS).flat_map(char::escape_debug).collect();
-    if name.chars().nth(QUOTED_CHARS).is_some() {
-        start.push('…');
-    }
-    format!("\"{start}\"")
+    format!("\"{}\"", clipped(name, QUOTED_CHARS))
 }

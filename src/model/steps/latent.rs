@@ -24,20 +24,11 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         self.norm("attn_kv_a_norm", Norm::Rms, self.rows, rank);
         // The queries of all heads, and the one key that they share.
         self.push("rope", Class::AttnCore, Op::Rope, Shape::rows(self.rows, (heads + 1) * rotary_dim));
-        let kept = match latents {
-            Latents::Expanded => attention.expanded(),
-            Latents::Naive | Latents::Absorbed => attention.row(),
-        };
-        let append = Shape::rows(self.rows, kept);
-        match latents {
-            Latents::Expanded => {
-                self.expand(attention, self.rows)?;
-                self.push("kv_append", Class::AttnCore, Op::Append, append);
-            }
-            Latents::Naive | Latents::Absorbed => {
-                self.push("kv_append", Class::AttnCore, Op::Append, append);
-            }
+        if latents == Latents::Expanded {
+            self.push("attn_kv_b", Class::AttnProj, Op::Matmul, expansion(attention, self.rows));
         }
+        let append = Shape::rows(self.rows, attention.cached(latents));
+        self.push("kv_append", Class::AttnCore, Op::Append, append);
         match latents {
             Latents::Expanded => self.attend_expanded(attention, true)?,
             Latents::Naive => {
@@ -62,13 +53,6 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
                 self.linear(Class::AttnProj, "attn_q_b", None, queries, rank);
             }
         }
-        Ok(())
-    }
-
-    /// Keys and values of `rows` latents, one pass at a time.
-    fn expand(&mut self, attention: &Latent, rows: u64) -> Result<()> {
-        let shape = expansion(attention, rows);
-        self.push("attn_kv_b", Class::AttnProj, Op::Matmul, shape);
         Ok(())
     }
 
@@ -111,6 +95,7 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     }
 }
 
+/// Keys and values of `rows` latents.
 fn expansion(attention: &Latent, rows: u64) -> Shape {
     Shape::matmul(rows, attention.heads * (attention.plain_dim + attention.value_dim), attention.rank)
 }

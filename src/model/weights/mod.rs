@@ -28,16 +28,16 @@ pub enum Weights {
 pub(super) const HALF: TensorType = TensorType::F16;
 
 /// Words for layouts of checkpoints with their usual parameters.
-const CHECKPOINTS: [(&str, Scheme, u8, u32); 9] = [
-    ("awq", Scheme::Awq, 4, 128),
-    ("gptq", Scheme::Gptq, 4, 128),
-    ("mlx", Scheme::Mlx, 4, 64),
-    ("nf4", Scheme::Nf4, 4, 64),
-    ("nf4-double", Scheme::Nf4Double, 4, 64),
-    ("fp8", Scheme::Fp8Matrix, 8, 1),
-    ("fp8-block", Scheme::Fp8Square, 8, 128),
-    ("nvfp4", Scheme::Nvfp4, 4, 16),
-    ("int8", Scheme::Int8, 8, Grouped::WHOLE_ROW),
+const CHECKPOINTS: [(Scheme, u8, u32); 9] = [
+    (Scheme::Awq, 4, 128),
+    (Scheme::Gptq, 4, 128),
+    (Scheme::Mlx, 4, 64),
+    (Scheme::Nf4, 4, 64),
+    (Scheme::Nf4Double, 4, 64),
+    (Scheme::Fp8Matrix, 8, 1),
+    (Scheme::Fp8Square, 8, 128),
+    (Scheme::Nvfp4, 4, 16),
+    (Scheme::Int8, 8, Grouped::WHOLE_ROW),
 ];
 
 impl Weights {
@@ -180,12 +180,12 @@ fn stores_weights(kind: TensorType) -> bool {
 
 /// `awq`, `gptq-3bit-g32`, `gptq-channel`, `mlx-8bit`: a layout, with its bits and its group where they are not the usual ones.
 fn checkpoint(word: &str) -> Option<Weights> {
-    let exact = CHECKPOINTS.iter().find(|(name, ..)| *name == word);
-    let ((_, scheme, bits, group), rest) = match exact {
+    let exact = CHECKPOINTS.iter().find(|(scheme, ..)| scheme.name() == word);
+    let ((scheme, bits, group), rest) = match exact {
         Some(found) => (*found, ""),
         None => {
             let (name, rest) = word.split_once('-').filter(|(_, rest)| !rest.is_empty())?;
-            (*CHECKPOINTS.iter().take(3).find(|(word, ..)| *word == name)?, rest)
+            (*CHECKPOINTS.iter().take(3).find(|(scheme, ..)| scheme.name() == name)?, rest)
         }
     };
     let mut layout = Grouped { scheme, bits, group };
@@ -204,7 +204,7 @@ fn checkpoint(word: &str) -> Option<Weights> {
 
 fn unknown(word: &str) -> Error {
     let recipes: Vec<&str> = Recipe::ALL.iter().map(|(_, recipe)| recipe.name()).collect();
-    let checkpoints: Vec<&str> = CHECKPOINTS.iter().map(|(name, ..)| *name).collect();
+    let checkpoints: Vec<&str> = CHECKPOINTS.iter().map(|(scheme, ..)| scheme.name()).collect();
     Error::misuse(format!(
         "unknown weight format {word:?}; known: f32, f16, bf16, {}, mxfp4, {} (awq-4bit-g64 sets bits and group), and pure:TYPE for one ggml type throughout",
         recipes.join(", "),

@@ -337,6 +337,7 @@ fn down_type(recipe: Recipe, model: Traits, position: &Position) -> TensorType {
 }
 
 fn other(recipe: Recipe, model: Traits, role: Role, position: &Position) -> TensorType {
+    use Recipe as R;
     use TensorType::{Iq2S, Iq3S, Iq3Xxs, Q3K, Q4K, Q5K, Q8_0};
     match (role, recipe) {
         (Role::Key, _) if model.experts == 8 => Q8_0,
@@ -346,17 +347,8 @@ fn other(recipe: Recipe, model: Traits, role: Role, position: &Position) -> Tens
         (Role::AttentionOutput, Recipe::Q3KL) if model.falcon => Q4K,
         (Role::AttentionOutput, _) if model.falcon => recipe.main(),
         (Role::AttentionOutput, _) if model.experts == 8 => match recipe {
-            Recipe::Q2K
-            | Recipe::Iq3Xs
-            | Recipe::Iq3Xxs
-            | Recipe::Q3KS
-            | Recipe::Q3KM
-            | Recipe::Iq4Nl
-            | Recipe::Q4KS
-            | Recipe::Q4KM
-            | Recipe::Iq3S
-            | Recipe::Iq3M
-            | Recipe::Iq4Xs => Q5K,
+            R::Q2K | R::Q3KS | R::Q3KM | R::Q4KS | R::Q4KM => Q5K,
+            R::Iq3Xs | R::Iq3Xxs | R::Iq3S | R::Iq3M | R::Iq4Nl | R::Iq4Xs => Q5K,
             _ => recipe.main(),
         },
         (Role::AttentionOutput, Recipe::Q2K) => Q3K,

@@ -123,14 +123,8 @@ fn bracketed(path: &Path) -> Option<String> {
 /// SMT siblings share one core's pipes and do not count as cores: the first allowed sibling stands for the core.
 fn one_per_core(allowed: &[CoreId]) -> Vec<CoreId> {
     let mut seen = BTreeSet::new();
-    allowed
-        .iter()
-        .copied()
-        .filter(|&core| match word(&cpu_path(core, "topology/thread_siblings_list")) {
-            Some(siblings) => seen.insert(siblings),
-            None => true,
-        })
-        .collect()
+    let siblings = |core| word(&cpu_path(core, "topology/thread_siblings_list"));
+    allowed.iter().copied().filter(|&core| siblings(core).is_none_or(|list| seen.insert(list))).collect()
 }
 
 /// NUMA nodes that have an allowed CPU; `None` where the system names none.
@@ -159,18 +153,11 @@ fn ranges(list: &str) -> impl Iterator<Item = std::ops::RangeInclusive<u32>> + '
 
 /// The smallest step of the clock that is seen in a thousand tries, ns.
 fn timer_ns() -> f64 {
-    let smallest = (0..1000)
-        .map(|_| {
-            let start = Instant::now();
-            loop {
-                let step = start.elapsed();
-                if !step.is_zero() {
-                    return step.as_nanos();
-                }
-            }
-        })
-        .min();
-    smallest.unwrap_or(1) as f64
+    let step = |_| {
+        let start = Instant::now();
+        std::iter::repeat_with(|| start.elapsed()).find(|step| !step.is_zero())
+    };
+    (0..1000).filter_map(step).min().map_or(1.0, |smallest| smallest.as_nanos() as f64)
 }
 
 #[cfg(test)]

@@ -79,13 +79,8 @@ impl Spec {
         let mut lines = vec![("const UNROLL: u32 = 1u;", format!("const UNROLL: u32 = {UNROLL}u;"))];
         lines.extend(self.chain_lines());
         lines.extend(self.type_lines());
-        Program {
-            shader: CHAIN,
-            lines,
-            entry: "chain",
-            constants: vec![("SIZE", f64::from(self.size))],
-            bindings: BINDINGS,
-        }
+        let constants = vec![("SIZE", f64::from(self.size))];
+        Program { shader: CHAIN, lines, entry: "chain", constants, bindings: BINDINGS }
     }
 
     /// One line for each chain, and for each step of an iteration: named variables stay in registers, arrays need not.

@@ -83,13 +83,8 @@ impl Spec {
                 ("const TILE: u32 = 8u;", format!("const TILE: u32 = {side}u;")),
             ]);
         }
-        Program {
-            shader: COOPMAT,
-            lines,
-            entry: "chain",
-            constants: vec![("SIZE", f64::from(self.size))],
-            bindings: BINDINGS,
-        }
+        let constants = vec![("SIZE", f64::from(self.size))];
+        Program { shader: COOPMAT, lines, entry: "chain", constants, bindings: BINDINGS }
     }
 
     /// Elements of the sums of all chains of a subgroup.

@@ -9,7 +9,7 @@ mod tests;
 use super::adapter::Adapter;
 use super::hooks::Hooks;
 use super::protocol::{Answer, Opened, Request, Task};
-use crate::device::{Refusal, Timing};
+use crate::device::{Attempt, Refusal};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use failures::JobFailures;
@@ -94,7 +94,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// The refusals of the worker; skipped when workers keep failing; exhausted when interrupted.
-    pub(super) fn time(&mut self, job: &Job, repetitions: u64) -> std::result::Result<Timing, Refusal> {
+    pub(super) fn time(&mut self, job: &Job, repetitions: u64) -> Attempt {
         let mut repetitions = repetitions;
         loop {
             let failures = self.failures.get(job);
@@ -163,7 +163,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// Skipped when the GPU is given up; exhausted when interrupted.
-    fn ensure_worker(&mut self) -> std::result::Result<(), Refusal> {
+    fn ensure_worker(&mut self) -> Attempt<()> {
         if let Some(reason) = &self.given_up {
             return Err(Refusal::Skipped(reason.clone()));
         }

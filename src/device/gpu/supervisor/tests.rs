@@ -1,6 +1,7 @@
 //! The supervisor, with shell scripts in the place of workers.
 
 use super::*;
+use crate::device::Timing;
 use crate::device::gpu::protocol;
 use crate::profile::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 use crate::units::Seconds;
@@ -99,7 +100,7 @@ fn job(ceiling: &str) -> Job {
     }
 }
 
-fn reason(refused: std::result::Result<Timing, Refusal>) -> String {
+fn reason(refused: Attempt) -> String {
     match refused {
         Err(Refusal::Skipped(reason)) => reason,
         other => panic!("{other:?}"),
