@@ -58,7 +58,7 @@ fn doubtful() -> Profile {
     }
     let environment = profile.environment.as_mut().unwrap();
     environment.grade = Some(Grade::F);
-    environment.grade_reasons.push("−2: the sentinel's rate drifted by 36 %; 1 % is the limit".to_owned());
+    environment.grade_reasons.push("−2: the reference chain's rate drifted by 36 %; 1 % is the limit".to_owned());
     environment.grade_reasons.push("−1: two threads together reached 0.3 × one alone, of two cores".to_owned());
     profile
 }

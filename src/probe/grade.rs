@@ -6,7 +6,7 @@ use crate::profile::{DeviceInfo, DeviceKind, Environment, GpuClass, Grade};
 
 /// Time stolen by the hypervisor, percent: more than this costs one step, two steps.
 const STEAL_PERCENT: [f64; 2] = [0.5, 5.0];
-/// Change of the sentinel's rate from first to last, percent: one step, two, three.
+/// Change of the reference chain's rate from first to last, percent: one step, two, three.
 const DRIFT_PERCENT: [f64; 3] = [1.0, 3.0, 10.0];
 /// Share of disturbed samples, percent: any costs one step, more than this two.
 const DISTURBED_PERCENT: f64 = 5.0;
@@ -102,7 +102,7 @@ fn load(device: &DeviceInfo, environment: &Environment) -> Finding {
 fn drift(environment: &Environment) -> Finding {
     let drift = environment.drift_percent?;
     let steps = above(drift.abs(), &DRIFT_PERCENT)?;
-    Some((steps, format!("the sentinel's rate drifted by {drift} %; {} % is the limit", DRIFT_PERCENT[0])))
+    Some((steps, format!("the reference chain's rate drifted by {drift} %; {} % is the limit", DRIFT_PERCENT[0])))
 }
 
 fn disturbed(environment: &Environment, samples: u64) -> Finding {

@@ -47,8 +47,8 @@ pub struct Cpu {
     taken_at_start: Taken,
     /// Stream variants whose output was verified since the last renewal.
     verified: HashSet<Job>,
-    /// Rates of the sentinel chain, one per renewal.
-    sentinel: Vec<f64>,
+    /// Rates of the reference chain, one per renewal.
+    reference_rates: Vec<f64>,
     /// Whether the first two cores are two; `None` where the team has only one, or the system calls them siblings.
     scaling: Option<Scaling>,
     /// The last job of the whole team made ready, and what it reads.
@@ -58,7 +58,7 @@ pub struct Cpu {
     team_repetitions: usize,
 }
 
-/// Rounds of the sentinel chain: a few milliseconds on any recent core.
+/// Rounds of the reference chain: a few milliseconds on any recent core.
 const SENTINEL_ROUNDS: u64 = 1000;
 
 impl Cpu {
@@ -76,7 +76,7 @@ impl Cpu {
             team,
             taken_at_start: Taken::now(),
             verified: HashSet::new(),
-            sentinel: Vec::new(),
+            reference_rates: Vec::new(),
             prepared: None,
             operands: None,
             team_repetitions: 0,
@@ -108,7 +108,7 @@ impl Cpu {
         let all = self.team.size();
         let rates = best.map(|kernel| [(); 3].map(|()| self.time_chain(kernel, all, SENTINEL_ROUNDS)));
         if let Some([_, Ok(first), Ok(second)]) = rates {
-            self.sentinel.push((first.work.flops / first.seconds).0.max((second.work.flops / second.seconds).0));
+            self.reference_rates.push((first.work.flops / first.seconds).0.max((second.work.flops / second.seconds).0));
         }
         if let (Some(scaling), Some(kernel)) = (&mut self.scaling, best) {
             // A dead team is reported by the next pass.
@@ -171,7 +171,7 @@ impl Device for Cpu {
         let mut machine = self.machine.clone();
         let environment = &mut machine.environment;
         Taken::now().note_since(self.taken_at_start, environment);
-        environment.drift_percent = match self.sentinel.as_slice() {
+        environment.drift_percent = match self.reference_rates.as_slice() {
             [first, .., last] => Some(four_digits((last / first - 1.0) * 100.0)),
             _ => None,
         };
