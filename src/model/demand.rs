@@ -92,7 +92,7 @@ impl<'a> Demand<'a> {
     /// that are otherwise alike store a tensor in several types, each has a step of its own.
     ///
     /// # Errors
-    /// As [`ModelShape::forward`]; misuse when rows of the cache are no whole number of blocks.
+    /// As [`ModelShape::forward`](super::ModelShape::forward); misuse when rows of the cache are no whole number of blocks.
     pub fn steps_into(&self, forward: &Forward, steps: &mut Vec<Step>) -> Result<()> {
         steps.clear();
         self.each_step(forward, |step| steps.push(*step))
