@@ -35,8 +35,9 @@ fn saved_loaded_and_saved_again_is_the_same_bytes() {
         let profile = shipped.profile().unwrap();
         assert_eq!(profile::to_toml(&profile).unwrap(), shipped.toml, "{}", shipped.name);
     }
-    let with_curves = include_str!("data/measured-levels.toml");
-    assert_eq!(profile::to_toml(&profile::parse(with_curves).unwrap()).unwrap(), with_curves);
+    for measured in [include_str!("data/measured-levels.toml"), include_str!("data/measured-software-gpu.toml")] {
+        assert_eq!(profile::to_toml(&profile::parse(measured).unwrap()).unwrap(), measured);
+    }
 }
 
 #[test]
