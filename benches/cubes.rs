@@ -44,6 +44,14 @@ fn main() {
             n: size,
             k: size,
             copies: 1,
+            arithmetic: None,
+            streams: None,
+            prefetch_bytes: None,
+            page_ahead_lines: None,
+            tile: None,
+            row_block: None,
+            block_bytes: None,
+            packed: None,
         }
         .into(),
     };
@@ -51,7 +59,7 @@ fn main() {
         ceiling: CeilingId::compute(chain_dtype, Means::Best),
         op: Op::Chain,
         dtype: chain_dtype,
-        variant: Chain { isa: isa(&|isa| isa.has_chain(chain_dtype)), threads }.into(),
+        variant: Chain { isa: isa(&|isa| isa.has_chain(chain_dtype)), threads, chains: None }.into(),
     };
     let mut rate = |job: &Job, repetitions: u64| {
         let pass = cpu.time(job, repetitions, Purpose::Sample).unwrap_or_else(|refusal| panic!("{job}: {refusal:?}"));

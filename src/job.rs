@@ -44,6 +44,7 @@ fn write_variant(variant: &VariantKeys, separator: &str, out: &mut impl fmt::Wri
     let shape = [variant.m, variant.n, variant.k].map(|extent| extent.map_or("-".to_owned(), |n| n.to_string()));
     let words = [
         variant.isa.as_ref().map(ToString::to_string),
+        variant.arithmetic.as_ref().map(|dtype| format!("in-{dtype}")),
         variant.stores.map(|stores| stores.name().to_owned()),
         variant.tile.as_ref().map(ToString::to_string),
         variant.layout.map(|layout| layout.name().to_owned()),
@@ -53,6 +54,11 @@ fn write_variant(variant: &VariantKeys, separator: &str, out: &mut impl fmt::Wri
         variant.staged.map(|staged| (if staged { "staged" } else { "unstaged" }).to_owned()),
         variant.streams.map(|streams| format!("{streams}s")),
         variant.prefetch_bytes.map(|bytes| format!("prefetch{bytes}")),
+        variant.page_ahead_lines.map(|lines| format!("page-ahead{lines}")),
+        variant.row_block.map(|rows| format!("rows{rows}")),
+        variant.block_bytes.map(|bytes| format!("block{bytes}")),
+        variant.packed.map(|packed| (if packed { "packed" } else { "unpacked" }).to_owned()),
+        variant.span.map(|tokens| format!("span{tokens}")),
         variant.stride_bytes.map(|bytes| format!("stride{bytes}")),
         variant.window_bytes.map(|bytes| format!("window{bytes}")),
         variant.pages.map(|pages| pages.name().to_owned()),

@@ -62,6 +62,7 @@ impl Simulated {
         let pass = Timing {
             clock_hz: ceiling.clock_ghz.map(|ghz| ghz * 1e9),
             huge_share: ceiling.huge_share,
+            relative_error: ceiling.relative_error,
             note: note(&ceiling.flags, next),
             ..pass(unit, value, second, repetitions)
         };

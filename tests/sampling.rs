@@ -65,6 +65,7 @@ impl Device for Liar {
             work,
             clock_hz: None,
             huge_share: None,
+            relative_error: None,
             disturbed,
             note: note.map(str::to_owned),
         })
@@ -100,6 +101,7 @@ fn stream() -> Stream {
         streams: None,
         window_bytes: None,
         prefetch_bytes: None,
+        page_ahead_lines: None,
     }
 }
 

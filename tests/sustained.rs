@@ -46,6 +46,7 @@ impl Device for Hot {
             work,
             clock_hz,
             huge_share,
+            relative_error: None,
             disturbed: self.samples == 7,
             note: None,
         })

@@ -37,6 +37,8 @@ pub struct Timing {
     pub clock_hz: Option<f64>,
     /// The share of the arrays on huge pages, where there are arrays and the system reports it.
     pub huge_share: Option<f64>,
+    /// Of the results: root mean square of the differences from exact ones, relative to that of the exact ones.
+    pub relative_error: Option<f64>,
     /// The hypervisor or the quota took the CPU away during the pass.
     pub disturbed: bool,
     /// A remark for the ceiling.

@@ -100,6 +100,10 @@ fn variant(
         head_dim,
         context,
         copies,
+        arithmetic: None,
+        streams: None,
+        span: None,
+        prefetch_bytes: None,
     })
 }
 

@@ -55,5 +55,5 @@ fn of_dtype(machine: &Machine, effort: Effort, dtype: Dtype) -> Vec<Question> {
 }
 
 fn variant(isa: Isa, threads: u32) -> Chain {
-    Chain { isa, threads }
+    Chain { isa, threads, chains: None }
 }

@@ -64,7 +64,23 @@ fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
         return Question::unasked(id, Status::Unsupported, reason);
     }
     let (threads, pages) = (machine.environment.threads, memory::largest_pages(machine));
-    let variant = |isa: Isa| Matmul { isa, threads, pages, m, n, k: K, copies };
+    let variant = |isa: Isa| Matmul {
+        isa,
+        threads,
+        pages,
+        m,
+        n,
+        k: K,
+        copies,
+        arithmetic: None,
+        streams: None,
+        prefetch_bytes: None,
+        page_ahead_lines: None,
+        tile: None,
+        row_block: None,
+        block_bytes: None,
+        packed: None,
+    };
     Question::of(id, Op::Matmul, weights, isas.into_iter().map(variant))
 }
 

@@ -127,6 +127,7 @@ fn of_memory(id: &CeilingId, machine: &Machine, effort: Effort, op: Op, pages: &
         stores,
         streams,
         prefetch_bytes,
+        page_ahead_lines: None,
         ..stream(machine)
     };
     let isas = stream_isas(machine, effort);
@@ -182,6 +183,7 @@ pub(super) fn stream(machine: &Machine) -> Stream {
         streams: None,
         window_bytes: None,
         prefetch_bytes: None,
+        page_ahead_lines: None,
     }
 }
 

@@ -74,6 +74,9 @@ pub struct Ceiling {
     pub clock_ghz: Option<f64>,
     /// Share of the arrays that the system really put on huge pages, where it tells.
     pub huge_share: Option<f64>,
+    /// How far the results are from exact ones, where that depends on the way it is done: the root of the mean square of the
+    /// differences from a sum of exact products in f64, over that of the exact results.
+    pub relative_error: Option<f64>,
     /// The configuration that the value belongs to.
     pub variant: Option<VariantKeys>,
     /// The configurations that were tried to choose the variant.
@@ -161,6 +164,7 @@ impl Ceiling {
             per_cycle: None,
             clock_ghz: None,
             huge_share: None,
+            relative_error: None,
             variant: None,
             trials: Vec::new(),
             sample_values: Vec::new(),

@@ -3,7 +3,7 @@
 use super::Word;
 use roofprobe_kernels::buffer::Pages;
 use roofprobe_kernels::ops::stream::Stores;
-use roofprobe_kernels::{Isa, named_enum};
+use roofprobe_kernels::{Dtype, Isa, named_enum};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -36,6 +36,8 @@ pub struct VariantKeys {
     pub window_bytes: Option<u64>,
     /// Bytes that a software prefetch runs ahead; 0 is none.
     pub prefetch_bytes: Option<u32>,
+    /// Lines of the page after the next one that a software prefetch asks for, once for each page.
+    pub page_ahead_lines: Option<u32>,
     /// Distance of the places that a chase visits, bytes.
     pub stride_bytes: Option<u32>,
     /// Matmul: tokens, the rows of the activations.
@@ -54,9 +56,21 @@ pub struct VariantKeys {
     pub head_dim: Option<u64>,
     /// Attention: cached tokens.
     pub context: Option<u64>,
+    /// Attention: cached tokens between two updates of the softmax.
+    pub span: Option<u64>,
+    /// The type of the numbers that are multiplied, where it is not that of the operands as they are stored. `bf16` beside
+    /// weights in `q4_0` says that they are widened to bf16 first.
+    #[schemars(with = "Option<String>")]
+    pub arithmetic: Option<Word<Dtype>>,
     /// Rows × columns that a matmul kernel keeps in registers, such as `6x16`; on a GPU those of one invocation.
     #[schemars(with = "Option<String>")]
     pub tile: Option<Word<Tile>>,
+    /// Matmul: rows of the result that one thread takes at a time.
+    pub row_block: Option<u32>,
+    /// Matmul: bytes of weights that are in use at a time, to stay in a cache meanwhile.
+    pub block_bytes: Option<u64>,
+    /// Matmul: whether the tokens are copied to where a kernel reads them in order.
+    pub packed: Option<bool>,
     /// GPU: invocations of a workgroup.
     pub workgroup_size: Option<u32>,
     /// GPU: workgroups of a dispatch.
@@ -65,7 +79,7 @@ pub struct VariantKeys {
     pub layout: Option<AccessLayout>,
     /// GPU: elements of one vector in registers.
     pub vector: Option<u32>,
-    /// GPU: independent chains of an invocation.
+    /// Independent chains: of one thread where it is not the usual number, or of an invocation of a GPU.
     pub chains: Option<u32>,
     /// GPU: how the partial sums of invocations come together.
     pub reduction: Option<Reduction>,

@@ -185,6 +185,9 @@ fn validate_numbers(ceiling: &Ceiling) -> Result<()> {
     if ceiling.huge_share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
         return Err(Error::misuse("huge_share: must lie in 0..=1"));
     }
+    if ceiling.relative_error.is_some_and(|error| !(error >= 0.0 && error.is_finite())) {
+        return Err(Error::misuse("relative_error: must be a finite number that is not negative"));
+    }
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! How a job is done: one type for each family of jobs, with all that such a job has to say.
 
 use super::{AccessLayout, Reduction, Tile, VariantKeys, Word};
-use roofprobe_kernels::Isa;
 use roofprobe_kernels::buffer::Pages;
 use roofprobe_kernels::ops::stream::Stores;
+use roofprobe_kernels::{Dtype, Isa};
 
 /// Declares the families: for each one its keys, and behind `optional` those that a job need not have.
 macro_rules! families {
@@ -79,17 +79,22 @@ families! {
     /// A stream over arrays.
     Stream {
         isa: Isa, threads: u32, pages: Pages, footprint_bytes: u64;
-        optional stores: Stores, streams: u32, window_bytes: u64, prefetch_bytes: u32
+        optional stores: Stores, streams: u32, window_bytes: u64, prefetch_bytes: u32, page_ahead_lines: u32
     }
     /// A chase of dependent loads.
     Chase { threads: u32, pages: Pages, footprint_bytes: u64, window_bytes: u64, stride_bytes: u32 }
     /// Chains of multiply-accumulates in registers.
-    Chain { isa: Isa, threads: u32 }
+    Chain { isa: Isa, threads: u32; optional chains: u32 }
     /// A product with weights.
-    Matmul { isa: Isa, threads: u32, pages: Pages, m: u64, n: u64, k: u64, copies: u32 }
+    Matmul {
+        isa: Isa, threads: u32, pages: Pages, m: u64, n: u64, k: u64, copies: u32;
+        optional arithmetic: Dtype, streams: u32, prefetch_bytes: u32, page_ahead_lines: u32, tile: Tile, row_block: u32,
+        block_bytes: u64, packed: bool
+    }
     /// Attention over a cache of keys and values.
     Attention {
-        isa: Isa, threads: u32, pages: Pages, m: u64, copies: u32, heads: u64, kv_heads: u64, head_dim: u64, context: u64
+        isa: Isa, threads: u32, pages: Pages, m: u64, copies: u32, heads: u64, kv_heads: u64, head_dim: u64, context: u64;
+        optional arithmetic: Dtype, streams: u32, span: u64, prefetch_bytes: u32
     }
     /// What brings the threads of a team together.
     Team { threads: u32 }
@@ -129,6 +134,14 @@ impl TryFrom<Word<Tile>> for Tile {
     type Error = ();
 
     fn try_from(word: Word<Tile>) -> Result<Tile, ()> {
+        word.known().ok_or(())
+    }
+}
+
+impl TryFrom<Word<Dtype>> for Dtype {
+    type Error = ();
+
+    fn try_from(word: Word<Dtype>) -> Result<Dtype, ()> {
         word.known().ok_or(())
     }
 }

@@ -46,6 +46,7 @@ pub(super) struct QuestionState<'a> {
     second_share: Option<f64>,
     clocks_ghz: Vec<f64>,
     huge_share: Option<f64>,
+    relative_error: Option<f64>,
     /// What the device said about the samples, each once.
     notes: Vec<Flag>,
     pub(super) disturbed: u32,
@@ -71,6 +72,7 @@ impl<'a> QuestionState<'a> {
             second_share: None,
             clocks_ghz: Vec::new(),
             huge_share: None,
+            relative_error: None,
             notes: Vec::new(),
             disturbed: 0,
             refusal: question.candidates.is_empty().then(|| question.otherwise.clone()),
@@ -87,6 +89,7 @@ impl<'a> QuestionState<'a> {
             state.second_share = ceiling.second().zip(ceiling.value()).map(|((second, _), (first, _))| second / first);
             state.clocks_ghz = ceiling.clock_ghz.map(|clock| vec![clock; state.values.len()]).unwrap_or_default();
             state.huge_share = ceiling.huge_share;
+            state.relative_error = ceiling.relative_error;
             state.notes = ceiling.flags.iter().filter(|flag| matches!(flag, Flag::Device(_))).cloned().collect();
         }
         state
@@ -234,6 +237,7 @@ impl<'a> QuestionState<'a> {
                     self.second_share = second_share(&self.question.id, &pass).or(self.second_share);
                     self.clocks_ghz.extend(pass.clock_hz.map(|hz| four_digits(hz / 1e9)));
                     self.huge_share = pass.huge_share.or(self.huge_share);
+                    self.relative_error = pass.relative_error.map(four_digits).or(self.relative_error);
                     self.disturbed += u32::from(pass.disturbed);
                     self.notes.extend(pass.note.map(Flag::Device).filter(|flag| !self.notes.contains(flag)));
                 }
@@ -289,6 +293,7 @@ impl<'a> QuestionState<'a> {
             let asked_huge = variant.pages == Some(Pages::Huge);
             ceiling.variant = Some(variant);
             ceiling.huge_share = self.huge_share;
+            ceiling.relative_error = self.relative_error;
             if let Some(share) = self.huge_share.filter(|share| asked_huge && *share < HUGE_SHARE_MIN) {
                 ceiling.flags.push(Flag::Other(format!("huge pages asked for, {:.0} % given", share * 100.0)));
             }

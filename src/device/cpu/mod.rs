@@ -183,7 +183,7 @@ impl Device for Cpu {
         match job.op {
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => self.time_stream(job, repetitions),
             Op::Chain | Op::ChainAdd => {
-                let Variant::Chain(Chain { isa, threads }) = job.variant else { return Err(foreign(job)) };
+                let Variant::Chain(Chain { isa, threads, .. }) = job.variant else { return Err(foreign(job)) };
                 let kernel = ChainKernel::find(job.op, job.dtype, isa).ok_or_else(|| unsupported(isa))?;
                 self_test::survived(isa).map_err(Refusal::Unsupported)?;
                 let threads = self.active(threads)?;
