@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::file::Durability;
 use crate::probe;
 use crate::profile::{self, Ceiling, Curve, Environment, Machine, Profile, Provenance};
-use crate::sample::{Finished, Watcher};
+use crate::sample::{Finished, Progress, Watcher};
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -192,10 +192,10 @@ fn threads(count: u32) -> String {
 }
 
 impl Watcher for Recorder<'_> {
-    fn progress(&mut self, done: usize, total: usize, now: &str) {
+    fn progress(&mut self, progress: &Progress) {
         // The next answer may take long.
         self.saves.failed = self.save_if_due().err();
-        let percent = done * 100 / total.max(1);
+        let (percent, now) = ((progress.share * 100.0) as u32, progress.now);
         let seconds = self.begun.elapsed().as_secs();
         if self.terminal {
             let _ = write!(std::io::stderr().lock(), "\r\x1b[K[{percent:3} %] {seconds:3} s  {now}");
