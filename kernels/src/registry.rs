@@ -64,7 +64,7 @@ impl Isa {
 
     /// Whether its reads can ask for lines ahead of time.
     pub fn has_prefetch(self) -> bool {
-        self.kernels().streams().any(|entry| entry.ways.prefetch_bytes > 0)
+        self.kernels().streams().any(|entry| entry.prefetches)
     }
 
     /// Whether there is attention for it, on whatever CPU.
@@ -91,17 +91,17 @@ impl Isa {
 impl StreamKernel {
     /// Every stream kernel that this CPU can run.
     pub fn all() -> impl Iterator<Item = StreamKernel> {
-        // SAFETY: of available instruction sets only.
-        available().flat_map(Kernels::streams).map(|entry| unsafe { StreamKernel::new(entry) })
+        available().flat_map(Kernels::streams).flat_map(|entry| {
+            // SAFETY: of available instruction sets only.
+            entry.all_ways().map(move |ways| unsafe { StreamKernel::new(entry, ways.prefetch_bytes) })
+        })
     }
 
     /// The kernel for `op` on `isa` that works in such ways, if there is one and this CPU can run it.
-    ///
-    /// Reads come with [`SIDE_BY_SIDE`](crate::ops::stream::SIDE_BY_SIDE) streams, and with one stream at each of
-    /// [`PREFETCH_BYTES`](crate::ops::stream::PREFETCH_BYTES); what writes comes in the plain way, with both stores where
-    /// there are both.
     pub fn find(op: Op, isa: Isa, ways: Ways) -> Option<StreamKernel> {
-        StreamKernel::all().find(|k| k.op() == op && k.isa() == isa && k.ways() == ways)
+        let entry = available().filter(|kernels| kernels.isa == isa).flat_map(Kernels::streams).find(|e| e.goes(op, ways))?;
+        // SAFETY: of available instruction sets only.
+        Some(unsafe { StreamKernel::new(entry, ways.prefetch_bytes) })
     }
 }
 
