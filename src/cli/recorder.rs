@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::file::{self, Durability};
 use crate::probe;
 use crate::profile::{self, Ceiling, Curve, Environment, Machine, Profile, Provenance};
-use crate::sample::{Finished, Watcher};
+use crate::sample::{Finished, Progress, Watcher};
 use crate::store;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -201,8 +201,8 @@ fn threads(count: u32) -> String {
 }
 
 impl Watcher for Recorder<'_> {
-    fn progress(&mut self, done: usize, total: usize, now: &str) {
-        let percent = done * 100 / total.max(1);
+    fn progress(&mut self, progress: &Progress) {
+        let (percent, now) = ((progress.share * 100.0) as u32, progress.now);
         let seconds = self.begun.elapsed().as_secs();
         if self.terminal {
             let _ = write!(std::io::stderr().lock(), "\r\x1b[K[{percent:3} %] {seconds:3} s  {now}");

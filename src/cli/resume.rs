@@ -1,7 +1,7 @@
 //! Going on with an interrupted measurement: which file it is, and whether this is still the machine that it was begun on.
 
 use crate::error::{Error, Result};
-use crate::probe;
+use crate::probe::{self, Scope};
 use crate::profile::{self, DeviceInfo, Machine, Profile};
 use crate::report;
 use crate::store;
@@ -58,12 +58,13 @@ impl Earlier {
         let (Some(environment), Some(effort)) = (profile.environment.clone(), profile.provenance.effort) else {
             return Err(self.refusal("was quoted, not measured"));
         };
+        let scope = Scope::of(&profile.provenance);
         let begun = Machine { device: now.device, environment };
         let mut tighter = begun.clone();
         let available = &mut tighter.environment.memory_available_bytes;
         *available = now.environment.memory_available_bytes.min(*available);
         let same_plan = probe::survey(&begun, effort) == probe::survey(&tighter, effort)
-            && probe::plan(&begun, &profile.curve, effort) == probe::plan(&tighter, &profile.curve, effort);
+            && probe::plan(&begun, &profile.curve, scope) == probe::plan(&tighter, &profile.curve, scope);
         if !same_plan {
             let [then, now] = [&begun, &tighter].map(|machine| machine.environment.memory_available_bytes >> 20);
             let why = format!("was begun with {then} MiB available, and now there are {now} MiB: free some, or");
