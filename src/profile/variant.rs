@@ -2,7 +2,7 @@
 
 use super::{AccessLayout, Reduction, Tile, VariantKeys, Word};
 use roofprobe_kernels::buffer::Pages;
-use roofprobe_kernels::ops::stream::Stores;
+use roofprobe_kernels::ops::stream::{Checksum, Stores};
 use roofprobe_kernels::{Dtype, Isa};
 
 /// Declares the families: for each one its keys, and behind `optional` those that a job need not have.
@@ -79,7 +79,7 @@ families! {
     /// A stream over arrays.
     Stream {
         isa: Isa, threads: u32, pages: Pages, footprint_bytes: u64;
-        optional stores: Stores, streams: u32, window_bytes: u64, prefetch_bytes: u32, page_ahead_lines: u32
+        optional stores: Stores, checksum: Checksum, streams: u32, unroll: u32, window_bytes: u64, prefetch_bytes: u32, page_ahead_lines: u32
     }
     /// A chase of dependent loads.
     Chase { threads: u32, pages: Pages, footprint_bytes: u64, window_bytes: u64, stride_bytes: u32 }

@@ -17,7 +17,7 @@ mod write;
 use crate::named::named_enum;
 use crate::op::Op;
 
-pub(crate) use kernel::{Arrays, StreamEntry};
+pub(crate) use kernel::StreamEntry;
 pub use kernel::{ALIGNMENT, StreamKernel};
 pub(crate) use table::Streams;
 
