@@ -62,6 +62,16 @@ impl Isa {
         self.kernels().streams().any(|entry| entry.ways.stores == Stores::Nontemporal)
     }
 
+    /// The ways in which its kernels do a stream operation, on whatever CPU.
+    pub fn stream_ways(self, op: Op) -> impl Iterator<Item = Ways> {
+        self.kernels().streams().filter(move |entry| entry.op() == op).flat_map(StreamEntry::all_ways)
+    }
+
+    /// Whether there is a stream kernel for it that does `op` in such a way, on whatever CPU.
+    pub fn has_stream(self, op: Op, ways: Ways) -> bool {
+        self.kernels().streams().any(|entry| entry.goes(op, ways))
+    }
+
     /// Whether its reads can ask for lines ahead of time.
     pub fn has_prefetch(self) -> bool {
         self.kernels().streams().any(|entry| entry.prefetches)
@@ -105,7 +115,8 @@ impl StreamKernel {
 
     /// The kernel for `op` on `isa` that works in such ways, if there is one and this CPU can run it.
     pub fn find(op: Op, isa: Isa, ways: Ways) -> Option<StreamKernel> {
-        let entry = available().filter(|kernels| kernels.isa == isa).flat_map(Kernels::streams).find(|e| e.goes(op, ways))?;
+        let entry =
+            available().filter(|kernels| kernels.isa == isa).flat_map(Kernels::streams).find(|e| e.goes(op, ways))?;
         // SAFETY: of available instruction sets only.
         Some(unsafe { StreamKernel::new(entry, ways.prefetch_bytes) })
     }

@@ -28,7 +28,11 @@ fn streams_agree_with_the_oracle() {
             let s = 0.718_281_828;
             let sum = kernel.run(x.as_slice(), y.as_slice(), out.as_mut_slice(), s, repetitions);
             if kernel.op() == Op::Read {
-                assert_eq!(sum, reference::checksum(kernel.checksum(), x.as_slice()).wrapping_mul(repetitions), "length {len}");
+                assert_eq!(
+                    sum,
+                    reference::checksum(kernel.checksum(), x.as_slice()).wrapping_mul(repetitions),
+                    "length {len}"
+                );
                 assert_eq!(out.as_slice(), before, "a read writes nothing");
             } else {
                 for (i, &got) in out.as_slice().iter().enumerate() {

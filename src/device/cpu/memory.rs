@@ -11,7 +11,7 @@ use crate::profile::{Stream, Variant};
 use crate::units::four_digits;
 use crate::work::Work;
 use roofprobe_kernels::ops::chase::{Chase, ChasePattern};
-use roofprobe_kernels::ops::stream::{ALIGNMENT, Checksum, Stores, StreamKernel, UNROLL, Ways};
+use roofprobe_kernels::ops::stream::{ALIGNMENT, StreamKernel};
 use roofprobe_kernels::{Dtype, Op};
 
 impl Cpu {
@@ -136,15 +136,5 @@ fn walk(stream: &Stream, kernel: StreamKernel, active: usize) -> Result<Walk, Re
 }
 
 fn stream_kernel(op: Op, stream: &Stream) -> Result<StreamKernel, Refusal> {
-    let given = |key: Option<u32>, usual: usize| key.map_or(usual, |value| value as usize);
-    let ways = Ways {
-        stores: stream.stores.unwrap_or(Stores::Ordinary),
-        checksum: stream.checksum.unwrap_or(Checksum::Sum),
-        streams: given(stream.streams, 1),
-        // A vector of each stream at least.
-        unroll: given(stream.unroll, UNROLL.max(given(stream.streams, 1))),
-        prefetch_bytes: given(stream.prefetch_bytes, 0),
-        page_ahead_lines: given(stream.page_ahead_lines, 0),
-    };
-    StreamKernel::find(op, stream.isa, ways).ok_or_else(|| unsupported(stream.isa))
+    StreamKernel::find(op, stream.isa, stream.ways()).ok_or_else(|| unsupported(stream.isa))
 }

@@ -29,6 +29,11 @@ pub(crate) struct StreamEntry {
 }
 
 impl StreamEntry {
+    /// What it computes.
+    pub(crate) fn op(&self) -> Op {
+        self.op
+    }
+
     /// Whether it goes about its work so.
     pub(crate) fn goes(&self, op: Op, ways: Ways) -> bool {
         let prefetches = ways.prefetch_bytes > 0;

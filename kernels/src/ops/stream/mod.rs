@@ -71,6 +71,11 @@ impl Ways {
         Ways { stores, checksum, streams, unroll, prefetch_bytes: 0, page_ahead_lines: 0 }
     }
 
+    /// A plain read of `streams` streams side by side, in turns of a vector of each at least.
+    pub const fn side_by_side(streams: usize) -> Ways {
+        Ways { streams, unroll: if streams > UNROLL { streams } else { UNROLL }, ..Ways::READ }
+    }
+
     /// A plain read.
     pub const READ: Ways = Ways::plain(Stores::Ordinary);
 }

@@ -63,7 +63,9 @@ impl<S: Floats, const OP: usize, const STORES: usize, const STREAMS: usize, cons
                 for u in 0..UNROLL {
                     let at = u / vectors * part + i + u % vectors * S::F64::LANES;
                     if PREFETCH && (u % vectors * S::F64::LANES).is_multiple_of(LINE_LANES) {
-                        token.prefetch_first_level(from_x.wrapping_add(at).wrapping_byte_add(arrays.prefetch_bytes).cast());
+                        token.prefetch_first_level(
+                            from_x.wrapping_add(at).wrapping_byte_add(arrays.prefetch_bytes).cast(),
+                        );
                         if OP == ADD || OP == TRIAD {
                             token.prefetch_first_level(
                                 from_y.wrapping_add(at).wrapping_byte_add(arrays.prefetch_bytes).cast(),
