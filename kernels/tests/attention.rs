@@ -178,7 +178,12 @@ fn one_key_that_outweighs_all_others_is_found_wherever_it_is() {
             let value = &case.values[found * head.head_dim..][..head.head_dim];
             let want: Vec<f32> = value.iter().map(|&half| f16::from_bits(half).to_f32()).collect();
             let got = case.decode(kernel, &[0, 64, 128]);
-            assert!(got.chunks(head.head_dim).all(|row| row == want), "{} {:?} token {found}: {got:?}", kernel.isa(), kernel.ways());
+            assert!(
+                got.chunks(head.head_dim).all(|row| row == want),
+                "{} {:?} token {found}: {got:?}",
+                kernel.isa(),
+                kernel.ways()
+            );
         }
     }
 }
@@ -254,7 +259,10 @@ fn ways_that_cannot_be_are_refused() {
     for (streams, span, prefetch_bytes) in
         [(1, 0, 0), (1, 100, 0), (1, SPAN_MAX + KEY_BLOCK, 0), (1, 128, 1024), (0, 128, 0), (3, 192, 0)]
     {
-        assert!(portable.working(Ways { streams, span, prefetch_bytes }).is_none(), "{streams} {span} {prefetch_bytes}");
+        assert!(
+            portable.working(Ways { streams, span, prefetch_bytes }).is_none(),
+            "{streams} {span} {prefetch_bytes}"
+        );
     }
     for kernel in AttentionKernel::all() {
         assert!(kernel.working(Ways { streams: 4, span: 128, prefetch_bytes: 0 }).is_none());

@@ -34,6 +34,19 @@ pub(crate) struct AttentionEntry {
     pub(super) exp2: unsafe fn(&mut [f32; 16]),
 }
 
+impl AttentionEntry {
+    /// Whether it can go about its work in such ways.
+    pub(crate) fn works(&self, ways: Ways) -> bool {
+        let there = match ways.streams {
+            1 => true,
+            2 => self.beside.is_some(),
+            4 => self.abreast.is_some(),
+            _ => false,
+        };
+        there && ways.possible() && (self.prefetches || ways.prefetch_bytes == 0)
+    }
+}
+
 /// An attention kernel that this CPU can run.
 #[derive(Clone, Copy)]
 pub struct AttentionKernel {
@@ -57,14 +70,7 @@ impl AttentionKernel {
 
     /// The same kernel, going about its work in such ways; `None` where it cannot.
     pub fn working(self, ways: Ways) -> Option<AttentionKernel> {
-        let there = match ways.streams {
-            1 => true,
-            2 => self.entry.beside.is_some(),
-            4 => self.entry.abreast.is_some(),
-            _ => false,
-        };
-        let there = there && ways.possible() && (self.entry.prefetches || ways.prefetch_bytes == 0);
-        there.then_some(AttentionKernel { ways, ..self })
+        self.entry.works(ways).then_some(AttentionKernel { ways, ..self })
     }
 
     /// How it goes about its work.
