@@ -14,6 +14,7 @@ mod memory;
 mod overhead;
 mod pipes;
 mod sustained;
+mod ways;
 
 use crate::job::Job;
 use crate::profile::{
