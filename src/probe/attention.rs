@@ -1,6 +1,7 @@
 //! Attention achieved: one query token over a long cache, and a prompt over itself.
 
-use super::memory::{self, CACHE_MULTIPLE_MIN};
+use super::footprint::{Footprint, footprint};
+use super::memory;
 use super::{CurveQuestion, PlanInputs, Question, Schedule, curve, curve_without_points};
 use crate::profile::{Attention, AttentionExtents, AttentionPhase, CeilingId, CurveAxis, Effort, Machine, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
@@ -49,15 +50,12 @@ pub(super) fn schedule((_, head_dim): Heads) -> Schedule {
 }
 
 /// `attention.f16.decode.context`: along the length of the cache.
-pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
+pub(super) fn along_context(inputs: PlanInputs) -> CurveQuestion {
+    let machine = inputs.machine;
     let id = CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Context);
     let variants = || {
         let isa = *isas(machine, Effort::Quick).first()?;
-        let cache_bytes = memory::cache_bytes(machine);
-        CONTEXTS
-            .into_iter()
-            .map(|context| variant(machine, isa, (GROUP, HEAD_DIM), 1, context, (cache_bytes, 1)).ok())
-            .collect()
+        CONTEXTS.into_iter().map(|context| variant(inputs, isa, (GROUP, HEAD_DIM), 1, context).ok()).collect()
     };
     let variants: Option<Vec<Attention>> = variants();
     match variants {
@@ -68,9 +66,7 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
 
 fn question(inputs: PlanInputs, id: CeilingId, heads: Heads, tokens: u64, context: u64) -> Question {
     let PlanInputs { machine, effort, .. } = inputs;
-    let cache = memory::last_cache_bytes(inputs);
-    // Twice the least where there is room, so that what the cache keeps is lost in the noise.
-    let variant = |isa| variant(machine, isa, heads, tokens, context, (cache, 2));
+    let variant = |isa| variant(inputs, isa, heads, tokens, context);
     let question = match isas(machine, effort).into_iter().map(variant).collect::<Result<Vec<_>, _>>() {
         Ok(variants) => Question::of(id, Op::Attention, Dtype::F16, variants),
         Err(reason) => Question::unasked(id, Status::Skipped, reason),
@@ -79,17 +75,17 @@ fn question(inputs: PlanInputs, id: CeilingId, heads: Heads, tokens: u64, contex
 }
 
 fn variant(
-    machine: &Machine,
+    inputs: PlanInputs,
     isa: Isa,
     (group, head_dim): Heads,
     tokens: u64,
     context: u64,
-    (cache_bytes, times): (u64, u64),
 ) -> Result<Attention, String> {
+    let PlanInputs { machine, effort, .. } = inputs;
     let layer = layer_bytes(head_dim, context);
     // A prompt's keys and values have just been written, and are in a cache if they fit.
-    let (least, times) = if tokens > 1 { (layer, 1) } else { (cache_bytes.saturating_mul(CACHE_MULTIPLE_MIN), times) };
-    let copies = memory::copies(machine, "keys and values", layer, least, times)?;
+    let needed = if tokens > 1 { Footprint { target: layer, least: layer } } else { footprint(inputs) };
+    let copies = memory::copies(machine, effort, "keys and values", layer, needed)?;
     Ok(Attention {
         isa,
         threads: machine.environment.threads,
@@ -125,12 +121,13 @@ mod tests {
     #[test]
     fn a_decoded_cache_exceeds_the_last_level_and_a_prompts_need_not() {
         let machine = machine();
-        for question in questions(PlanInputs::new(&machine, &[], Effort::Standard)) {
+        let inputs = PlanInputs::new(&machine, &[], Effort::Standard);
+        for question in questions(inputs) {
             let variant = question.candidates[0].variant.keys();
             let [kv, dim, context] = [variant.kv_heads, variant.head_dim, variant.context].map(Option::unwrap);
             let bytes = kv * dim * context * 4 * u64::from(variant.copies.unwrap());
             assert_eq!(bytes >= 4 * (32 << 20), variant.m == Some(1), "{}", question.id);
         }
-        assert_eq!(along_context(&machine).points.len(), CONTEXTS.len());
+        assert_eq!(along_context(inputs).points.len(), CONTEXTS.len());
     }
 }
