@@ -126,7 +126,11 @@ pub fn curves_as_asked(profile: &Profile, questions: Vec<CurveQuestion>) -> Vec<
         let question = questions.iter().find(|question| question.id == curve.id)?.clone();
         let place = |&place: &u64| {
             let Some(mut keys) = curve.variant.clone() else {
-                return question.points.iter().find(|job| question.axis.of(&job.variant.keys()) == Some(place)).cloned();
+                return question
+                    .points
+                    .iter()
+                    .find(|job| question.axis.of(&job.variant.keys()) == Some(place))
+                    .cloned();
             };
             question.axis.set(&mut keys, place);
             recorded_job(&curve.id, &keys)

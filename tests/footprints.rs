@@ -88,11 +88,18 @@ fn surveyed(device: &mut Modelled, effort: Effort) -> Vec<Curve> {
 }
 
 /// Bytes that all jobs together need at once: what is read (streams, weights, keys and values share it) and what is written, for each
-/// kind of pages, and the largest chase.
+/// kind of pages, or the largest chase.
 fn planned_bytes(machine: &Machine, curves: &[Curve], effort: Effort) -> u64 {
-    let questions = probe::plan(machine, curves, effort);
-    let points = probe::survey(machine, curves, effort).into_iter().flat_map(|question| question.points);
-    let jobs = questions.iter().flat_map(|question| question.jobs().cloned()).chain(points);
+    let plan = probe::plan(machine, curves, effort);
+    // What is left after the race is given back before anything else is asked.
+    let (first, later): (Vec<_>, Vec<_>) =
+        probe::survey(machine, curves, effort).into_iter().partition(probe::CurveQuestion::gives_sizes);
+    let first = bytes_of(first.into_iter().flat_map(|question| question.points));
+    let later = bytes_of(later.into_iter().flat_map(|question| question.points));
+    first.max(later).max(bytes_of(plan.iter().flat_map(|question| question.jobs().cloned())))
+}
+
+fn bytes_of(jobs: impl Iterator<Item = Job>) -> u64 {
     let (mut read, mut written, mut chased) = (BTreeMap::new(), BTreeMap::new(), 0);
     for job in jobs {
         let keys = job.variant.keys();
@@ -134,7 +141,7 @@ fn arrays_are_as_large_as_the_cache_that_is_there_asks_for() {
     for (told, there, from, to) in [
         (32 * MIB, 32 * MIB, 128 * MIB, 256 * MIB),
         (300 * MIB, 64 * MIB, 128 * MIB, 400 * MIB),
-        (300 * MIB, 300 * MIB, 900 * MIB, 2400 * MIB),
+        (300 * MIB, 300 * MIB, 800 * MIB, 2400 * MIB),
         // A system that tells too little.
         (8 * MIB, 96 * MIB, 192 * MIB, 512 * MIB),
     ] {
@@ -174,7 +181,7 @@ fn a_gigabyte_of_cache_that_is_there_takes_more_memory_or_is_skipped() {
     let mut device = Modelled::new(GIB, GIB, 384 * GIB);
     let curves = surveyed(&mut device, Effort::Quick);
     let array = read_bytes(&device.machine, &curves, Effort::Quick).unwrap();
-    assert!(array >= 3 * GIB && planned_bytes(&device.machine, &curves, Effort::Quick) <= 12 * GIB, "{array}");
+    assert!(array >= 5 * GIB / 2 && planned_bytes(&device.machine, &curves, Effort::Quick) <= 12 * GIB, "{array}");
     // On one that has little, a quick look does without, and says why.
     let mut device = Modelled::new(GIB, GIB, 22 * GIB);
     let curves = surveyed(&mut device, Effort::Quick);
@@ -183,7 +190,8 @@ fn a_gigabyte_of_cache_that_is_there_takes_more_memory_or_is_skipped() {
     assert_eq!((read.candidates.len(), read.otherwise.0), (0, Status::Skipped));
     assert!(read.otherwise.1.contains("at this effort"), "{}", read.otherwise.1);
     // A longer one may take more.
-    assert!(read_bytes(&device.machine, &surveyed(&mut device, Effort::Thorough), Effort::Thorough) >= Some(3 * GIB));
+    let curves = surveyed(&mut device, Effort::Thorough);
+    assert!(read_bytes(&device.machine, &curves, Effort::Thorough) >= Some(5 * GIB / 2));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Attention achieved: one query token over a long cache, and a prompt over itself.
 
-use super::footprint::{Footprint, footprint};
+use super::footprint::{self, Footprint};
 use super::memory;
 use super::{CurveQuestion, PlanInputs, Question, Schedule, curve, curve_without_points};
 use crate::profile::{Attention, AttentionExtents, AttentionPhase, CeilingId, CurveAxis, Effort, Machine, Status};
@@ -81,11 +81,11 @@ fn variant(
     tokens: u64,
     context: u64,
 ) -> Result<Attention, String> {
-    let PlanInputs { machine, effort, .. } = inputs;
+    let machine = inputs.machine;
     let layer = layer_bytes(head_dim, context);
     // A prompt's keys and values have just been written, and are in a cache if they fit.
-    let needed = if tokens > 1 { Footprint { target: layer, least: layer } } else { footprint(inputs) };
-    let copies = memory::copies(machine, effort, "keys and values", layer, needed)?;
+    let needed = if tokens > 1 { Footprint { target: layer, least: layer } } else { footprint::footprint(inputs) };
+    let copies = footprint::copies(memory::operands_room(inputs), "keys and values", layer, needed)?;
     Ok(Attention {
         isa,
         threads: machine.environment.threads,

@@ -1,7 +1,7 @@
 //! The curves: what is measured point by point, before the ceilings.
 
 use super::attention;
-use super::footprint::{self, CACHE_MULTIPLE_MIN, memory_limit};
+use super::footprint::{self, CACHE_MULTIPLE_MIN, Footprint, memory_limit};
 use super::levels::resident_id;
 use super::memory::{self, stream};
 use super::{CurveQuestion, PlanInputs, curve, curve_without_points};
@@ -15,6 +15,9 @@ const RESIDENT_BYTES_MIN: u64 = 4 << 10;
 const RESIDENT_BYTES_ENOUGH: u64 = 256 << 20;
 /// Whole loop turns of the widest kernel; and whole lines of a chase.
 const RESIDENT_GRAIN: u64 = 512;
+/// Streams side by side of the race: those that are expected to win in memory.
+const SIDE_BY_SIDE: u32 = 4;
+
 /// The smallest window of one thread: a page.
 const WINDOW_BYTES_MIN: u64 = 4 << 10;
 /// The largest window is this share of the pool, so that it moves.
@@ -24,7 +27,7 @@ const THREADS_ALL: u32 = 8;
 
 /// Every curve. The first two say how large the arrays of the others must be.
 pub(super) fn questions(inputs: PlanInputs) -> Vec<CurveQuestion> {
-    let mut questions = vec![resident(inputs), footprint::race(inputs)];
+    let mut questions = vec![resident(inputs), race(inputs)];
     if inputs.effort != Effort::Quick {
         questions.extend([
             threads(inputs, Op::Read),
@@ -48,6 +51,22 @@ fn resident(inputs: PlanInputs) -> CurveQuestion {
     curve(resident_id(), Op::Read, CurveAxis::FootprintBytes, sizes.into_iter().map(variant))
 }
 
+/// `memory.read.footprint`: the race.
+fn race(inputs: PlanInputs) -> CurveQuestion {
+    let PlanInputs { machine, effort, .. } = inputs;
+    let room = footprint::room(machine, effort, 1);
+    let sizes = footprint::race_sizes(inputs, room);
+    if sizes.is_empty() {
+        let first = footprint::first_bytes(inputs);
+        let needed = Footprint { target: first, least: first };
+        let reason = footprint::array_bytes(machine, needed, room).err().unwrap_or_default();
+        return curve_without_points(footprint::footprint_id(), CurveAxis::FootprintBytes, reason);
+    }
+    let variant = |footprint_bytes| Stream { footprint_bytes, streams: Some(SIDE_BY_SIDE), ..stream(machine) };
+    let asked = curve(footprint::footprint_id(), Op::Read, CurveAxis::FootprintBytes, sizes.into_iter().map(variant));
+    CurveQuestion { pairwise: true, ..asked }
+}
+
 /// `latency.resident`: one thread's dependent loads over growing working sets.
 fn latency(inputs: PlanInputs) -> CurveQuestion {
     let PlanInputs { machine, effort, .. } = inputs;
@@ -63,14 +82,14 @@ fn latency(inputs: PlanInputs) -> CurveQuestion {
 /// The largest working set: well beyond the last level that the system tells. Of a large one that may not be ours, as far as shows
 /// whether it is.
 fn resident_bytes_max(machine: &Machine) -> u64 {
-    let told = memory::cache_bytes(machine);
+    let told = footprint::cache_bytes(machine);
     told.saturating_mul(CACHE_MULTIPLE_MIN).min(RESIDENT_BYTES_ENOUGH).max(told.saturating_mul(2))
 }
 
 /// Working sets of all threads together, up to `most`: `effort` decides how many per octave, fewer beyond the last level.
 fn resident_sizes(machine: &Machine, threads: u32, most: u64, effort: Effort) -> Vec<u64> {
     let threads = u64::from(threads);
-    let last = memory::cache_bytes(machine);
+    let last = footprint::cache_bytes(machine);
     let most = most / threads;
     let (below, above) = if effort == Effort::Quick { (2.0, 1.0) } else { (3.0, 2.0_f64) };
     let mut sizes = Vec::new();
@@ -106,8 +125,8 @@ fn threads(inputs: PlanInputs, op: Op) -> CurveQuestion {
     // The same bytes for all: thread i comes to own a share of what i threads read, 1 + 1/2 + … together.
     let shares: f64 = (1..=most).map(|i| 1.0 / f64::from(i)).sum();
     let arrays = memory::arrays(op);
-    let room = memory::room(machine, effort, 1) * 10 / (shares * 10.0).ceil() as u64;
-    let array = memory::array_bytes(machine, footprint::footprint(inputs), room);
+    let room = footprint::room(machine, effort, 1) * 10 / (shares * 10.0).ceil() as u64;
+    let array = footprint::array_bytes(machine, footprint::footprint(inputs), room);
     let footprint = match array {
         Ok(bytes) => bytes * arrays,
         Err(reason) => return curve_without_points(id, CurveAxis::Threads, reason),
@@ -152,7 +171,7 @@ fn with_array(
 ) -> CurveQuestion {
     let id = CeilingId::memory_curve(Op::Read, along);
     let PlanInputs { machine, effort, .. } = inputs;
-    match memory::array_bytes(machine, footprint::footprint(inputs), memory::room(machine, effort, 1)) {
+    match footprint::array_bytes(machine, footprint::footprint(inputs), footprint::room(machine, effort, 1)) {
         Ok(bytes) => curve(id, Op::Read, axis, points(bytes)),
         Err(reason) => curve_without_points(id, axis, reason),
     }

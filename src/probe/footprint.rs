@@ -9,10 +9,9 @@
 //! What the system tells would do as well, but may be many times too much: a virtual machine tells the cache of the whole processor, of
 //! which it has a part. Without the race (old profiles, too little memory) the rule of the topology holds.
 
+use super::PlanInputs;
 use super::levels::{last_fall, levels, resident_id};
-use super::memory::{array_bytes, cache_bytes, grain, room, stream};
-use super::{CurveQuestion, PlanInputs, curve, curve_without_points};
-use crate::profile::{CeilingId, Curve, CurveAxis, Effort, Machine, Stream};
+use crate::profile::{CeilingId, Curve, Effort, Machine};
 use crate::stats;
 use roofprobe_kernels::Op;
 
@@ -31,8 +30,10 @@ const BYTES_MIN: u64 = 64 << 20;
 const FASTER_MAX: f64 = 0.02;
 /// Where the curve was seen up to this multiple of what the system tells, a cache that is really there would have shown its end.
 const SEEN_BEYOND: f64 = 1.25;
-/// Streams side by side of the race: those that are expected to win in memory.
-const SIDE_BY_SIDE: u32 = 4;
+/// Assumed when neither topology nor curve tells: larger than those of the machines that do not tell.
+const CACHE_BYTES_ASSUMED: u64 = 64 << 20;
+/// What is read and what is written have memory of their own, each as large as the other.
+pub(super) const KINDS_OF_ARRAYS: u64 = 2;
 
 /// All arrays together, of a quick look and of a standard measurement: what else is there (tokens, results, chases) comes on top of
 /// it, and the whole process stays within 1.5 GiB and 3 GiB.
@@ -81,21 +82,6 @@ pub(super) fn memory_limit(machine: &Machine, effort: Effort) -> u64 {
     }
 }
 
-/// `memory.read.footprint`: the race.
-pub(super) fn race(inputs: PlanInputs) -> CurveQuestion {
-    let PlanInputs { machine, effort, .. } = inputs;
-    let room = room(machine, effort, 1);
-    let sizes = race_sizes(inputs, room);
-    if sizes.is_empty() {
-        let needed = Footprint { target: first_bytes(inputs), least: first_bytes(inputs) };
-        let reason = array_bytes(machine, needed, room).err().unwrap_or_default();
-        return curve_without_points(footprint_id(), CurveAxis::FootprintBytes, reason);
-    }
-    let variant = |footprint_bytes| Stream { footprint_bytes, streams: Some(SIDE_BY_SIDE), ..stream(machine) };
-    let asked = curve(footprint_id(), Op::Read, CurveAxis::FootprintBytes, sizes.into_iter().map(variant));
-    CurveQuestion { pairwise: true, ..asked }
-}
-
 /// The sizes of the race; none where the first one exceeds `room`.
 pub(super) fn race_sizes(inputs: PlanInputs, room: u64) -> Vec<u64> {
     let PlanInputs { machine, effort, .. } = inputs;
@@ -115,7 +101,7 @@ pub(super) fn footprint_id() -> CeilingId {
 }
 
 /// Where the race begins.
-fn first_bytes(inputs: PlanInputs) -> u64 {
+pub(super) fn first_bytes(inputs: PlanInputs) -> u64 {
     let told = cache_bytes(inputs.machine);
     let resident = inputs.curve(&resident_id());
     let reach = resident.and_then(|curve| curve.footprint_bytes.last()).copied().unwrap_or(0);
@@ -148,4 +134,59 @@ pub(crate) fn will_do(size: &[f64], twice: &[f64]) -> bool {
     // From the median to the upper quartile.
     let scatter = stats::median(&twice[twice.len() / 2..]) - there;
     here - there <= (there * FASTER_MAX).max(scatter)
+}
+
+/// The last level of the allowed cores, all instances together, as the topology tells it.
+pub(super) fn cache_bytes(machine: &Machine) -> u64 {
+    let last_level = machine.device.caches.iter().map(|c| c.level).max();
+    let caches = machine.device.caches.iter().filter(|c| Some(c.level) == last_level);
+    match caches.map(|c| c.bytes.saturating_mul(u64::from(c.instances))).fold(0, u64::saturating_add) {
+        0 => CACHE_BYTES_ASSUMED,
+        bytes => bytes,
+    }
+}
+
+/// The most that an operation may read, where arrays on so many kinds of pages are there at once.
+pub(super) fn room(machine: &Machine, effort: Effort, page_kinds: u64) -> u64 {
+    memory_limit(machine, effort) / KINDS_OF_ARRAYS / page_kinds
+}
+
+/// How many copies of something of `bytes` bytes are read one after another so that no cache holds them, within `room`.
+///
+/// # Errors
+/// Why there is not enough memory, `what` being the name of it.
+pub(super) fn copies(room: u64, what: &str, bytes: u64, needed: Footprint) -> Result<u32, String> {
+    let least = needed.least.div_ceil(bytes);
+    let copies = needed.target.div_ceil(bytes).max(least).min(room / bytes);
+    if copies < least {
+        return Err(format!(
+            "too little memory: {} MiB of {what} do not fit in the {} MiB that may be used; fewer would be read from the cache",
+            least.saturating_mul(bytes).div_ceil(1 << 20),
+            room >> 20
+        ));
+    }
+    Ok(copies as u32)
+}
+
+/// Whole huge pages for every thread, and for the halves of two arrays.
+pub(super) fn grain(machine: &Machine) -> u64 {
+    u64::from(machine.environment.threads) * (4 << 20)
+}
+
+/// The bytes that an operation reads, within `room`, or why there is not enough memory for an honest array.
+pub(super) fn array_bytes(machine: &Machine, needed: Footprint, room: u64) -> Result<u64, String> {
+    let grain = grain(machine);
+    let fitting = room / grain * grain;
+    let bytes = needed.target.next_multiple_of(grain).min(fitting);
+    if bytes < needed.least.max(grain) {
+        let mib = |bytes: u64| bytes >> 20;
+        return Err(format!(
+            "too little memory: {} MiB are available, an array may have {} of them at this effort, and {} MiB are the least; anything smaller \
+             would measure the cache",
+            mib(machine.environment.memory_available_bytes),
+            mib(room),
+            mib(needed.least),
+        ));
+    }
+    Ok(bytes)
 }

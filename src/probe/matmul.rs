@@ -1,6 +1,6 @@
 //! Matmul achieved: every weight format, from one token to many, with weights that live in memory.
 
-use super::footprint::footprint;
+use super::footprint;
 use super::memory;
 use super::{PlanInputs, Question, Schedule};
 use crate::profile::{CeilingId, Effort, Machine, Matmul, Status};
@@ -53,7 +53,8 @@ fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
     let Some(matrix) = weights.bytes(u128::from(n * K)).and_then(|bytes| u64::try_from(bytes).ok()) else {
         return Question::new(id);
     };
-    let copies = match memory::copies(machine, inputs.effort, "weights", matrix, footprint(inputs)) {
+    let copies = match footprint::copies(memory::operands_room(inputs), "weights", matrix, footprint::footprint(inputs))
+    {
         Ok(copies) => copies,
         Err(reason) => return Question::unasked(id, Status::Skipped, reason),
     };

@@ -1,6 +1,6 @@
 //! Bandwidth and latency of each level: STREAM's kernels, a pure read, and a chase.
 
-use super::footprint::{Footprint, footprint, memory_limit};
+use super::footprint::{Footprint, KINDS_OF_ARRAYS, array_bytes, footprint, memory_limit, room};
 use super::levels::{Level, Levels, levels, resident_id};
 use super::{PlanInputs, Question, Schedule, jobs};
 use crate::job::Job;
@@ -9,10 +9,6 @@ use roofprobe_kernels::buffer::Pages;
 use roofprobe_kernels::ops::stream::{OPS, Stores};
 use roofprobe_kernels::{Dtype, Isa, Op, Shape};
 
-/// Assumed when neither topology nor curve tells: larger than those of the machines that do not tell.
-const CACHE_BYTES_ASSUMED: u64 = 64 << 20;
-/// What is read and what is written have memory of their own, each as large as the other.
-const KINDS_OF_ARRAYS: u64 = 2;
 /// Cache levels that have ceilings.
 const CACHE_LEVELS: std::ops::RangeInclusive<u32> = 1..=3;
 /// Whole loop turns of the widest kernel.
@@ -231,65 +227,10 @@ pub(super) fn largest_pages(machine: &Machine) -> Pages {
     }
 }
 
-/// The last level of the allowed cores, all instances together, as the topology tells it.
-pub(super) fn cache_bytes(machine: &Machine) -> u64 {
-    let last_level = machine.device.caches.iter().map(|c| c.level).max();
-    let caches = machine.device.caches.iter().filter(|c| Some(c.level) == last_level);
-    match caches.map(|c| c.bytes.saturating_mul(u64::from(c.instances))).fold(0, u64::saturating_add) {
-        0 => CACHE_BYTES_ASSUMED,
-        bytes => bytes,
-    }
-}
-
-/// The most that an operation may read, where arrays on so many kinds of pages are there at once.
-pub(super) fn room(machine: &Machine, effort: Effort, page_kinds: u64) -> u64 {
-    memory_limit(machine, effort) / KINDS_OF_ARRAYS / page_kinds
-}
-
-/// How many copies of something of `bytes` bytes are read one after another so that no cache holds them.
-///
-/// # Errors
-/// Why there is not enough memory, `what` being the name of it.
-pub(super) fn copies(
-    machine: &Machine,
-    effort: Effort,
-    what: &str,
-    bytes: u64,
-    needed: Footprint,
-) -> Result<u32, String> {
-    // What is in the arrays gives way to them.
-    let room = memory_limit(machine, effort);
-    let least = needed.least.div_ceil(bytes);
-    let copies = needed.target.div_ceil(bytes).max(least).min(room / bytes);
-    if copies < least {
-        return Err(format!(
-            "too little memory: {} MiB of {what} do not fit in the {} MiB that may be used; fewer would be read from the cache",
-            least.saturating_mul(bytes).div_ceil(1 << 20),
-            room >> 20
-        ));
-    }
-    Ok(copies as u32)
-}
-
-/// Whole huge pages for every thread, and for the halves of two arrays.
-pub(super) fn grain(machine: &Machine) -> u64 {
-    u64::from(machine.environment.threads) * (4 << 20)
-}
-
-/// The bytes that an operation reads, within `room`, or why there is not enough memory for an honest array.
-pub(super) fn array_bytes(machine: &Machine, needed: Footprint, room: u64) -> Result<u64, String> {
-    let grain = grain(machine);
-    let fitting = room / grain * grain;
-    let bytes = needed.target.next_multiple_of(grain).min(fitting);
-    if bytes < needed.least.max(grain) {
-        let mib = |bytes: u64| bytes >> 20;
-        return Err(format!(
-            "too little memory: {} MiB are available, an array may have {} of them at this effort, and {} MiB are the least; anything smaller \
-             would measure the cache",
-            mib(machine.environment.memory_available_bytes),
-            mib(room),
-            mib(needed.least),
-        ));
-    }
-    Ok(bytes)
+/// What operands may take that lie where the arrays on the largest pages are written, beside all other arrays.
+pub(super) fn operands_room(inputs: PlanInputs) -> u64 {
+    let limit = memory_limit(inputs.machine, inputs.effort);
+    let (pages, array) = pages_and_bytes(inputs);
+    let others = KINDS_OF_ARRAYS * pages.len() as u64 - 1;
+    limit - array.map_or(0, |bytes| others * bytes).min(limit)
 }

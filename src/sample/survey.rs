@@ -75,6 +75,10 @@ pub fn survey(
                 points.conclude()
             }
         };
+        if question.pairwise {
+            // It went over more memory than anything that follows.
+            session.device.renew();
+        }
         done += steps(question);
         surveyed.curves.push(curve);
         session.watcher.surveyed(&surveyed.curves)?;

@@ -60,8 +60,7 @@ impl Cpu {
         let kernel = MatmulKernel::find(job.dtype, isa, arithmetic).ok_or_else(|| unsupported(isa))?;
         let (m, n, k) = (extent(m, "m")?, extent(n, "n")?, extent(k, "k")?);
         let copies = copies.max(1) as usize;
-        let fits = |weights: &SharedWeights| weights.serve(kernel, pages, [n, k], copies);
-        let weights = self.operands(fits, |cpu| cpu.make_weights(kernel, pages, [n, k], copies))?;
+        let weights = self.weights(kernel, pages, [n, k], copies)?;
         let product = PreparedMatmul::new(kernel, weights, [m, n, k], self.team.size(), l2_bytes(&self.machine) / 2);
         product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))
     }

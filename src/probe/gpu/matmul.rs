@@ -1,7 +1,7 @@
 //! Matmul on a GPU: every weight format that there is a shader for, from one token to many.
 
 use super::{has_feature, is_quick, is_software, limits};
-use crate::probe::footprint::{Footprint, footprint};
+use crate::probe::footprint::{Footprint, footprint, memory_limit};
 use crate::probe::matmul::{self, K, MANY_TOKENS, N_MANY};
 use crate::probe::memory;
 use crate::probe::{PlanInputs, Question, Schedule};
@@ -87,10 +87,10 @@ fn extents(inputs: PlanInputs, weights: Dtype, m: u64) -> Result<Extents, String
     let needed = match (software, few) {
         (true, true) => exactly(BYTES_FEW),
         (true, false) => exactly(BYTES_MANY),
-        (false, _) => footprint(inputs),
+        (false, _) => footprint::footprint(inputs),
     };
     let effort = if software { inputs.effort } else { Effort::Thorough };
-    let copies = memory::copies(inputs.machine, effort, "weights", bytes(n), needed)?;
+    let copies = footprint::copies(memory_limit(inputs.machine, effort), "weights", bytes(n), needed)?;
     Ok(Extents { n, k, copies })
 }
 
