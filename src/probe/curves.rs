@@ -16,7 +16,7 @@ const RESIDENT_BYTES_ENOUGH: u64 = 256 << 20;
 /// Whole loop turns of the widest kernel; and whole lines of a chase.
 const RESIDENT_GRAIN: u64 = 512;
 /// Streams side by side of the race: those that are expected to win in memory.
-const SIDE_BY_SIDE: u32 = 4;
+const RACE_SIDE_BY_SIDE: u32 = 4;
 
 /// The smallest window of one thread: a page.
 const WINDOW_BYTES_MIN: u64 = 4 << 10;
@@ -62,7 +62,7 @@ fn race(inputs: PlanInputs) -> CurveQuestion {
         let reason = footprint::array_bytes(machine, needed, room).err().unwrap_or_default();
         return curve_without_points(footprint::footprint_id(), CurveAxis::FootprintBytes, reason);
     }
-    let variant = |footprint_bytes| Stream { footprint_bytes, streams: Some(SIDE_BY_SIDE), ..stream(machine) };
+    let variant = |footprint_bytes| Stream { footprint_bytes, streams: Some(RACE_SIDE_BY_SIDE), ..stream(machine) };
     let asked = curve(footprint::footprint_id(), Op::Read, CurveAxis::FootprintBytes, sizes.into_iter().map(variant));
     CurveQuestion { pairwise: true, ..asked }
 }

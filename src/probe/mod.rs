@@ -15,6 +15,7 @@ mod memory;
 mod overhead;
 mod pipes;
 mod sustained;
+mod ways;
 
 use crate::job::Job;
 use crate::profile::{

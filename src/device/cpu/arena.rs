@@ -9,7 +9,7 @@
 //! take longer than many measurements. It ends when it is too small, or when the device is asked for other pages.
 
 use roofprobe_kernels::buffer::{Buffer, Pages};
-use roofprobe_kernels::ops::stream::StreamKernel;
+use roofprobe_kernels::ops::stream::{Checksum, StreamKernel};
 use roofprobe_kernels::reference::{self, Random};
 use roofprobe_kernels::{Op, Shape};
 use std::collections::HashMap;
@@ -46,7 +46,7 @@ pub(super) struct Arena {
     /// Of the first random number.
     seed: u64,
     huge_share: Option<f64>,
-    walks: HashMap<Walk, Windows>,
+    walks: HashMap<(Walk, Checksum), Windows>,
 }
 
 /// Memory that is mapped ahead and touched as needed.
@@ -185,10 +185,11 @@ impl Arena {
 
     /// Makes what a pass is verified with: the sums of what a read reads, or a spoilt output, so that what a stream leaves
     /// unwritten cannot pass for its work.
-    pub(super) fn prepare_verification(&mut self, op: Op, walk: Walk) {
-        if op == Op::Read {
+    pub(super) fn prepare_verification(&mut self, kernel: StreamKernel, walk: Walk) {
+        if kernel.op() == Op::Read {
             let x = &self.input.array()[..walk.len];
-            self.walks.entry(walk).or_insert_with(|| Windows::new(x, walk.window));
+            let kind = kernel.checksum();
+            self.walks.entry((walk, kind)).or_insert_with(|| Windows::new(kind, x, walk.window));
         } else {
             self.output.array_mut()[..walk.len].fill(f64::NAN);
         }
@@ -199,7 +200,7 @@ impl Arena {
         let (x, y) = inputs_of(kernel.op(), &self.input, walk.len);
         let out = self.output.array_mut();
         let factor = black_box(FACTOR);
-        let windows = self.walks.get_mut(&walk).filter(|_| walk.window < walk.len);
+        let windows = self.walks.get_mut(&(walk, kernel.checksum())).filter(|_| walk.window < walk.len);
         let Some(windows) = windows else {
             let len = walk.len;
             let sum = kernel.run(x, y, &mut out[..len], factor, repetitions);
@@ -216,8 +217,9 @@ impl Arena {
     }
 
     /// Whether a read summed up right, every time.
-    pub(super) fn verify_read(&self, walk: Walk, repetitions: u64, walked: Walked) -> bool {
-        self.walks.get(&walk).is_some_and(|windows| windows.sum(walked.from, repetitions) == walked.sum)
+    pub(super) fn verify_read(&self, kernel: StreamKernel, walk: Walk, repetitions: u64, walked: Walked) -> bool {
+        let windows = self.walks.get(&(walk, kernel.checksum()));
+        windows.is_some_and(|windows| windows.sum(walked.from, repetitions) == walked.sum)
     }
 
     /// Whether each element that takes part of the output is what the oracle gives for `op`.
@@ -241,8 +243,9 @@ fn inputs_of(op: Op, input: &Region, len: usize) -> (&[f64], &[f64]) {
 }
 
 impl Windows {
-    fn new(x: &[f64], window: usize) -> Windows {
-        let checksums: Vec<u64> = x.chunks_exact(window.max(1)).map(reference::checksum).collect();
+    fn new(kind: Checksum, x: &[f64], window: usize) -> Windows {
+        let windows = x.chunks_exact(window.max(1));
+        let checksums: Vec<u64> = windows.map(|window| reference::checksum(kind, window)).collect();
         let count = checksums.len();
         // A step that has no divisor with the count visits them all before the first one again.
         let about = ((count as f64 * WINDOW_STEP) as usize).max(1);
@@ -328,7 +331,7 @@ mod tests {
             arena.stream(portable(op), WALK, 2);
             assert!(arena.verify_output(op, WALK), "{op}");
             // The right values of an earlier variant are still there: without spoiling they would pass.
-            arena.prepare_verification(op, WALK);
+            arena.prepare_verification(portable(op), WALK);
             assert!(!arena.verify_output(op, WALK), "{op}");
         }
     }
@@ -337,14 +340,17 @@ mod tests {
     fn a_read_of_other_bytes_is_found_out() {
         let mut arena = arena(Op::Read);
         for walk in [WALK, Walk { len: 1003, window: 1003 }, Walk { len: 960, window: 64 }] {
-            arena.prepare_verification(Op::Read, walk);
-            let walked = arena.stream(portable(Op::Read), walk, 40);
-            assert!(arena.verify_read(walk, 40, walked), "{walk:?}");
-            assert!(!arena.verify_read(walk, 39, walked), "{walk:?}: one repetition too many");
-            arena.input.array_mut()[7] += 1.0;
-            let walked = arena.stream(portable(Op::Read), walk, 40);
-            assert!(!arena.verify_read(walk, 40, walked), "{walk:?}");
-            arena.walks.clear();
+            for checksum in Checksum::ALL {
+                let kernel = StreamKernel::find(Op::Read, Isa::Portable, Ways { checksum, ..Ways::READ }).unwrap();
+                arena.prepare_verification(kernel, walk);
+                let walked = arena.stream(kernel, walk, 40);
+                assert!(arena.verify_read(kernel, walk, 40, walked), "{walk:?}");
+                assert!(!arena.verify_read(kernel, walk, 39, walked), "{walk:?}: one repetition too many");
+                arena.input.array_mut()[7] += 1.0;
+                let walked = arena.stream(kernel, walk, 40);
+                assert!(!arena.verify_read(kernel, walk, 40, walked), "{walk:?}");
+                arena.walks.clear();
+            }
         }
     }
 
@@ -356,9 +362,10 @@ mod tests {
         lent.as_mut_bytes()[..4096].fill(7);
         // A read in between needs nothing of what is lent.
         assert!(arena.prepare(Op::Read, 1003).unwrap());
-        arena.prepare_verification(Op::Read, WALK);
-        let walked = arena.stream(portable(Op::Read), WALK, 3);
-        assert!(arena.verify_read(WALK, 3, walked));
+        let read = portable(Op::Read);
+        arena.prepare_verification(read, WALK);
+        let walked = arena.stream(read, WALK, 3);
+        assert!(arena.verify_read(read, WALK, 3, walked));
         arena.take_back(lent);
         assert!(!arena.prepare(Op::Triad, 1003).unwrap(), "the same pages again");
         arena.stream(portable(Op::Triad), WALK, 1);
@@ -380,7 +387,7 @@ mod tests {
     fn windows_visit_every_place_before_the_first_one_again() {
         for count in [1, 2, 3, 15, 64, 100] {
             let x: Vec<f64> = (0..count * 8).map(f64::from).collect();
-            let windows = Windows::new(&x, 8);
+            let windows = Windows::new(Checksum::Sum, &x, 8);
             let all = windows.checksums.iter().fold(0_u64, |a, &b| a.wrapping_add(b));
             let mut places: Vec<usize> = (0..count as usize).map(|i| i * windows.step % count as usize).collect();
             places.sort();

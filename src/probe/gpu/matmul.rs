@@ -1,9 +1,8 @@
 //! Matmul on a GPU: every weight format that there is a shader for, from one token to many.
 
 use super::{has_feature, is_quick, is_software, limits};
-use crate::probe::footprint::{Footprint, footprint, memory_limit};
+use crate::probe::footprint::{self, Footprint, memory_limit};
 use crate::probe::matmul::{self, K, MANY_TOKENS, N_MANY};
-use crate::probe::memory;
 use crate::probe::{PlanInputs, Question, Schedule};
 use crate::profile::{AccessLayout, CeilingId, Effort, GpuMatmul, Reduction, Status, Tile};
 use roofprobe_kernels::{Dtype, Op};

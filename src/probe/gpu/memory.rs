@@ -2,9 +2,9 @@
 
 use super::{candidates_max, is_quick, is_software, limits};
 use crate::job::Job;
-use crate::probe::footprint::{self, CACHE_MULTIPLE_MIN, Footprint};
+use crate::probe::footprint::{self, CACHE_MULTIPLE_MIN, Footprint, cache_bytes};
 use crate::probe::levels::{levels, resident_id};
-use crate::probe::memory::{arrays, cache_bytes};
+use crate::probe::memory::arrays;
 use crate::probe::{CurveQuestion, PlanInputs, Question, Schedule, curve, jobs};
 use crate::profile::{
     AccessLayout, CeilingId, CurveAxis, Effort, Flag, GpuClass, GpuStream, Machine, MemoryLevel, Status, WorkgroupRead,
