@@ -2,6 +2,7 @@
 
 use super::format::Lane;
 use super::output::Tile;
+use super::strips::{SET_MAX, SetArguments};
 use super::tile::{MatmulEntry, QuantiseArguments, TileArguments};
 use crate::dtype::Dtype;
 use crate::isa::Isa;
@@ -20,6 +21,27 @@ pub struct Tokens<'a> {
     pub bytes: &'a [u8],
     /// Rows.
     pub rows: usize,
+}
+
+/// How a matmul goes about its work: what a probe tries, one way beside another. All come to the same layout of weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ways {
+    /// Strips that are read side by side where a single panel of rows uses them, 1 to 16.
+    pub streams: usize,
+    /// How far ahead each of their lines is asked for by an instruction of its own; 0: the hardware alone prefetches.
+    pub prefetch_bytes: usize,
+    /// When a strip comes to a page, so many lines of the page after the next one are asked for.
+    pub page_ahead_lines: usize,
+    /// Where several panels of rows share plain weights, at most so many bytes of a strip are in use at a time, to stay in a
+    /// cache meanwhile: half of the second level is a good choice.
+    pub block_bytes: usize,
+}
+
+impl Ways {
+    /// One strip after another, as the hardware prefetches them.
+    pub const fn plain(block_bytes: usize) -> Ways {
+        Ways { streams: 1, prefetch_bytes: 0, page_ahead_lines: 0, block_bytes }
+    }
 }
 
 impl MatmulKernel {
@@ -98,13 +120,11 @@ impl MatmulKernel {
         }
     }
 
-    /// Multiplies one tile of C: its rows are `tokens`, its columns the weights in `strips`. Where several panels of rows
-    /// share plain weights, at most `block_bytes` of a strip are in use at a time, to stay in a cache meanwhile: half of the
-    /// second level is a good choice.
+    /// Multiplies one tile of C: its rows are `tokens`, its columns the weights in `strips`.
     ///
     /// # Panics
     /// When `k` is beyond all memory, the tile's columns are no whole strips, or the lengths do not fit the tile.
-    pub fn multiply(self, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, block_bytes: usize) {
+    pub fn multiply(self, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, ways: Ways) {
         // Memory safety hangs on these products: none may overflow. A strip has at most 64 rows of 4 bytes an element.
         assert!(k <= isize::MAX as usize / 1024, "k is beyond all memory");
         let strip_bytes = self.strip_bytes(k);
@@ -117,10 +137,44 @@ impl MatmulKernel {
         }
         let groups = self.entry.format.token.units(k);
         // A single panel uses each weight once: nothing has to stay. Quantised blocks are never cut.
-        let alone = tokens.rows <= self.entry.tiles.len() || self.quantises();
-        let most = if alone { groups } else { (block_bytes / (strip_bytes / groups)).max(GROUPS_MIN) };
+        let single = tokens.rows <= self.entry.tiles.len();
+        if single && ways != Ways::plain(ways.block_bytes) {
+            return self.side_by_side(k, strips, tokens, tile, ways);
+        }
+        let most =
+            if single || self.quantises() { groups } else { (ways.block_bytes / (strip_bytes / groups)).max(GROUPS_MIN) };
         for groups in evenly(groups, most) {
             self.pass(groups, k, strips, tokens, tile);
+        }
+    }
+
+    /// Goes through all strips, several at a time, with the rows of one panel.
+    fn side_by_side(self, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, ways: Ways) {
+        if tokens.rows == 0 {
+            return;
+        }
+        let strip_bytes = self.strip_bytes(k);
+        let multiply = self.entry.sets[tokens.rows - 1];
+        for set in evenly(strips.len() / strip_bytes, ways.streams.clamp(1, SET_MAX)) {
+            let arguments = SetArguments {
+                tile: TileArguments {
+                    weights: &strips[set.start * strip_bytes..set.end * strip_bytes],
+                    activations: tokens.bytes,
+                    row_stride: self.token_bytes(1, k),
+                    groups: self.entry.format.token.units(k),
+                    out: tile.at(0, set.start * self.strip_rows()),
+                    out_stride: tile.stride_bytes(),
+                    add: false,
+                },
+                strips: set.len(),
+                strip_bytes,
+                columns_bytes: self.strip_rows() * 4,
+                prefetch_bytes: ways.prefetch_bytes,
+                page_ahead_lines: ways.page_ahead_lines,
+            };
+            // SAFETY: whoever made the kernel vouched for its instruction set. The strips and the panel hold all groups
+            // (lengths are checked by the caller and by slicing), the tile the panel's rows and the set's columns.
+            unsafe { multiply(&arguments) }
         }
     }
 

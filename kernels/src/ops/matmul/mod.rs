@@ -16,10 +16,11 @@ mod kernel;
 mod output;
 mod panel;
 mod plain;
+mod strips;
 mod tile;
 
 pub(crate) use formats::BlockFormats;
-pub use kernel::{MatmulKernel, Tokens};
+pub use kernel::{MatmulKernel, Tokens, Ways};
 pub use output::{Grid, Output, SPOILT, Tile};
 pub(crate) use plain::{Bf16, F16, F32, I8, plain};
 pub(crate) use tile::MatmulEntry;
