@@ -2,6 +2,10 @@
 //!
 //! Everything here is for *rates*, where more is better. Times are turned into rates by whoever asks, and back.
 
+mod need;
+
+pub use need::{Need, SAMPLES_MIN, need};
+
 /// What a set of rates amounts to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
