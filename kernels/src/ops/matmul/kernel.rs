@@ -17,7 +17,8 @@ pub struct MatmulKernel {
 /// The tokens of some rows of A, as a kernel wants them.
 #[derive(Clone, Copy)]
 pub struct Tokens<'a> {
-    /// Plain: what [`MatmulKernel::place`] has placed. Quantised: what [`MatmulKernel::quantise`] made.
+    /// Plain: what [`MatmulKernel::place`] has placed, the rows as far apart as their number says, and whole words. Quantised:
+    /// what [`MatmulKernel::quantise`] made.
     pub bytes: &'a [u8],
     /// Rows.
     pub rows: usize,
@@ -87,15 +88,21 @@ impl MatmulKernel {
         rows * if self.entry.whole.is_some() { odd_lines(bytes) } else { bytes }
     }
 
-    /// Puts plain tokens, as they are stored one after another, where the kernel reads them.
+    /// The same where plain tokens are set apart, so that they do not meet in the same sets of a cache.
+    pub fn token_bytes_apart(self, rows: usize, k: usize) -> usize {
+        if self.quantises() { self.token_bytes(rows, k) } else { rows * odd_lines(self.token_bytes(1, k)) }
+    }
+
+    /// Puts plain tokens, as they are stored one after another, where the kernel reads them: as far apart as there is room.
     ///
     /// # Panics
     /// When the lengths do not fit, or the kernel quantises its tokens.
     pub fn place(self, stored: &[u8], k: usize, tokens: &mut [u8]) {
         assert!(!self.quantises(), "{} takes its tokens quantised", self.weights());
-        let (from, to) = (self.entry.format.token.bytes_of(k), self.token_bytes(1, k));
+        let from = self.entry.format.token.bytes_of(k);
         assert!(from > 0 && stored.len().is_multiple_of(from), "stored tokens");
-        assert_eq!(stored.len() / from * to, tokens.len(), "tokens");
+        let Some(to) = tokens.len().checked_div(stored.len() / from) else { return };
+        assert!(to >= self.token_bytes(1, k) && tokens.len() == stored.len() / from * to, "tokens");
         tokens.fill(0);
         for (row, stored) in tokens.chunks_exact_mut(to).zip(stored.chunks_exact(from)) {
             row[..from].copy_from_slice(stored);
@@ -153,8 +160,11 @@ impl MatmulKernel {
         assert_eq!(tile.columns() % self.strip_rows(), 0, "columns");
         assert_eq!((tile.columns() / self.strip_rows()).checked_mul(strip_bytes), Some(strips.len()), "strips");
         assert_eq!(tile.rows(), tokens.rows, "rows");
-        assert_eq!(tokens.rows.checked_mul(self.token_bytes(1, k)), Some(tokens.bytes.len()), "tokens");
-        if k == 0 {
+        let row_stride = tokens.bytes.len().checked_div(tokens.rows).unwrap_or(0);
+        let fits =
+            if self.quantises() { row_stride == self.token_bytes(1, k) } else { row_stride >= self.token_bytes(1, k) };
+        assert!(tokens.rows == 0 || fits && tokens.bytes.len() == tokens.rows * row_stride, "tokens");
+        if k == 0 || tokens.rows == 0 {
             return tile.clear();
         }
         if let Some(whole) = self.entry.whole {
@@ -166,18 +176,18 @@ impl MatmulKernel {
         if single && ways != Ways::plain(ways.block_bytes) {
             return self.side_by_side(k, strips, tokens, tile, ways);
         }
-        let most =
-            if single || self.quantises() { groups } else { (ways.block_bytes / (strip_bytes / groups)).max(GROUPS_MIN) };
+        let most = if single || self.quantises() {
+            groups
+        } else {
+            (ways.block_bytes / (strip_bytes / groups)).max(GROUPS_MIN)
+        };
         for groups in evenly(groups, most) {
-            self.pass(groups, k, strips, tokens, tile);
+            self.pass(groups, k, strips, tokens, tile, ways);
         }
     }
 
     /// Goes through all strips, several at a time, with the rows of one panel.
     fn side_by_side(self, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, ways: Ways) {
-        if tokens.rows == 0 {
-            return;
-        }
         let strip_bytes = self.strip_bytes(k);
         let multiply = self.entry.sets[tokens.rows - 1];
         for set in evenly(strips.len() / strip_bytes, ways.streams.clamp(1, SET_MAX)) {
@@ -185,7 +195,7 @@ impl MatmulKernel {
                 tile: TileArguments {
                     weights: &strips[set.start * strip_bytes..set.end * strip_bytes],
                     activations: tokens.bytes,
-                    row_stride: self.token_bytes(1, k),
+                    row_stride: tokens.bytes.len() / tokens.rows,
                     groups: self.entry.format.token.units(k),
                     out: tile.at(0, set.start * self.strip_rows()),
                     out_stride: tile.stride_bytes(),
@@ -212,7 +222,7 @@ impl MatmulKernel {
             strips,
             strip_bytes: self.strip_bytes(k),
             tokens: tokens.bytes,
-            row_stride: self.token_bytes(1, k),
+            row_stride: tokens.bytes.len() / tokens.rows,
             rows: tile.rows(),
             columns: tile.columns(),
             k,
@@ -225,16 +235,16 @@ impl MatmulKernel {
     }
 
     /// Goes through all strips and panels once, with some of the groups of k.
-    fn pass(self, groups: Range<usize>, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>) {
-        let (strip_bytes, token_bytes) = (self.strip_bytes(k), self.token_bytes(1, k));
+    fn pass(self, groups: Range<usize>, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, ways: Ways) {
+        let (strip_bytes, row_stride) = (self.strip_bytes(k), tokens.bytes.len() / tokens.rows);
         // Where the groups begin: those of plain tokens are words of 4 bytes, and quantised ones begin at 0.
         let (of_strip, of_token) = (groups.start * (strip_bytes / self.entry.format.token.units(k)), groups.start * 4);
         for (index, strip) in strips.chunks_exact(strip_bytes).enumerate() {
             for panel in evenly(tokens.rows, self.entry.tiles.len()) {
                 let arguments = TileArguments {
                     weights: &strip[of_strip..],
-                    activations: &tokens.bytes[panel.start * token_bytes..panel.end * token_bytes][of_token..],
-                    row_stride: token_bytes,
+                    activations: &tokens.bytes[panel.start * row_stride..panel.end * row_stride][of_token..],
+                    row_stride,
                     groups: groups.len(),
                     out: tile.at(panel.start, index * self.strip_rows()),
                     out_stride: tile.stride_bytes(),
@@ -242,7 +252,14 @@ impl MatmulKernel {
                 };
                 // SAFETY: whoever made the kernel vouched for its instruction set. The strip and the panel's rows hold the
                 // groups (lengths are checked above and by slicing), the tile the panel's rows and the strip's columns.
-                unsafe { self.entry.tiles[panel.len() - 1](&arguments) }
+                unsafe {
+                    if ways.prefetch_bytes > 0 {
+                        let alone = SetArguments::of_one(arguments, strip_bytes, ways.prefetch_bytes);
+                        self.entry.sets[panel.len() - 1](&alone);
+                    } else {
+                        self.entry.tiles[panel.len() - 1](&arguments);
+                    }
+                }
             }
         }
     }

@@ -13,6 +13,7 @@
 use super::tile::{Operands, RegisterTile, TileArguments};
 use crate::simd::Token;
 use std::marker::PhantomData;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 /// Strips side by side, at most.
 pub(super) const SET_MAX: usize = 16;
@@ -25,11 +26,15 @@ pub(super) trait Ahead<S>: Copy {
 
 /// The hardware alone.
 #[derive(Clone, Copy)]
-pub(super) struct Nothing;
+struct Nothing;
 
 impl<S> Ahead<S> for Nothing {
     #[inline(always)]
-    fn load(self, _token: S, _base: *const u8, _offset: usize) {}
+    fn load(self, _token: S, _base: *const u8, _offset: usize) {
+        // No instruction: it keeps loads where they are written. A compiler that gathers those of a whole super-block has
+        // registers for a fifth of them, and spills the others.
+        compiler_fence(Ordering::SeqCst);
+    }
 }
 
 /// The line so many bytes ahead.
@@ -100,7 +105,12 @@ pub(crate) struct SetArguments<'a> {
     pub(super) page_ahead_lines: usize,
 }
 
-impl SetArguments<'_> {
+impl<'a> SetArguments<'a> {
+    /// One strip that asks for lines ahead.
+    pub(super) fn of_one(tile: TileArguments<'a>, strip_bytes: usize, prefetch_bytes: usize) -> SetArguments<'a> {
+        SetArguments { tile, strips: 1, strip_bytes, columns_bytes: 0, prefetch_bytes, page_ahead_lines: 0 }
+    }
+
     fn operands(&self, strip: usize) -> Operands {
         Operands {
             weights: self.tile.weights.as_ptr().wrapping_add(strip * self.strip_bytes),

@@ -75,6 +75,13 @@ pub(crate) struct MatmulEntry {
     pub(super) quantise: Option<unsafe fn(QuantiseArguments<'_>)>,
 }
 
+impl MatmulEntry {
+    /// Whether it has register tiles, which read strips in several ways.
+    pub(crate) fn has_ways(&self) -> bool {
+        !self.sets.is_empty()
+    }
+}
+
 /// A strip of weights and some tokens.
 #[derive(Clone, Copy)]
 pub(super) struct Operands {
@@ -138,9 +145,7 @@ impl<S: Token, T: RegisterTile<S>, const ROWS: usize, const MOST: usize> Kernel<
 /// The same with strips side by side.
 struct RowsOfSets<T, const ROWS: usize, const MOST: usize>(PhantomData<T>);
 
-impl<S: Token, T: RegisterTile<S>, const ROWS: usize, const MOST: usize> Kernel<S>
-    for RowsOfSets<T, ROWS, MOST>
-{
+impl<S: Token, T: RegisterTile<S>, const ROWS: usize, const MOST: usize> Kernel<S> for RowsOfSets<T, ROWS, MOST> {
     type Input<'a> = &'a SetArguments<'a>;
     type Output = ();
 

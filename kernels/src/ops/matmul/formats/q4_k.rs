@@ -96,7 +96,8 @@ impl<S: Integers> RegisterTile<S> for Q4K {
             let [a, b, c]: [S::I32; 3] = [1, 2, 3].map(|word| token.load_from(weights.add(word * vector).cast()));
             let word = if STEP < 2 { a.and(low6) } else { c.and(low4).or(a.shr::<2>().and(high2)) };
             let two = if STEP % 2 == 0 { word } else { word.shr::<16>() };
-            let dots = two_sub_blocks::<S, ROWS>(token, weights.add((4 + STEP * 8) * vector), panel, 5 + STEP * 16, ahead);
+            let dots =
+                two_sub_blocks::<S, ROWS>(token, weights.add((4 + STEP * 8) * vector), panel, 5 + STEP * 16, ahead);
             add_scaled(&mut sums.ints, dots[0], two.and(splat(0xff)));
             add_scaled(&mut sums.ints, dots[1], two.shr::<8>().and(splat(0xff)));
             if STEP < 3 {
