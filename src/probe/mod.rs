@@ -25,7 +25,6 @@ use roofprobe_kernels::{Dtype, Isa, Op};
 pub use gates::judge;
 pub use grade::grade;
 pub use levels::{Level, Levels, levels};
-pub(crate) use matmul::l2_bytes;
 pub use matmul::variants as matmul_variants;
 pub use sustained::{LongQuestion, sustained};
 

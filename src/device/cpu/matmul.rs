@@ -9,7 +9,6 @@ use super::work_queue::WorkQueue;
 use super::{Cpu, skipped, unsupported};
 use crate::device::Refusal;
 use crate::job::Job;
-use crate::probe::l2_bytes;
 use crate::profile::Matmul;
 use crate::work::Work;
 use roofprobe_kernels::buffer::Buffer;
@@ -63,7 +62,7 @@ impl Cpu {
         let copies = copies.max(1) as usize;
         let fits = |weights: &SharedWeights| weights.serve(kernel, pages, [n, k], copies);
         let weights = self.operands(fits, |cpu| cpu.make_weights(kernel, pages, [n, k], copies))?;
-        let usual = Ways::plain(l2_bytes(&self.machine) as usize / 2);
+        let usual = Ways::plain(self.machine.device.second_level_bytes() as usize / 2);
         let or = |value: Option<u32>, usual: usize| value.map_or(usual, |value| value as usize);
         let ways = Ways {
             streams: or(variant.streams, usual.streams),

@@ -47,9 +47,6 @@ const QUANTISED_QUICK: [(Option<u32>, Option<u32>); 2] = [(None, None), (None, S
 const QUANTISED: [(Option<u32>, Option<u32>); 3] = [(None, None), (None, Some(4096)), (Some(64), None)];
 const QUANTISED_MORE: [(Option<u32>, Option<u32>); 3] = [(Some(16), None), (Some(64), Some(4096)), (Some(128), None)];
 
-/// Assumed where the topology names no second-level cache.
-const L2_BYTES_ASSUMED: u64 = 512 << 10;
-
 /// The ways in which a product of `m` tokens with `copies` times `n` rows of `k` weights is tried on a CPU, the expected winner
 /// first. Empty where no instruction set of the machine has such a matmul.
 pub fn variants(machine: &Machine, weights: Dtype, extents: [u64; 3], copies: u32, scope: Scope) -> Vec<Matmul> {
@@ -109,7 +106,7 @@ fn of_vectors(machine: &Machine, weights: Dtype, plain: &Matmul, scope: Scope) -
         (true, _) => BLOCKINGS_QUICK.to_vec(),
         _ => BLOCKINGS.to_vec(),
     };
-    let l2_bytes = l2_bytes(machine);
+    let l2_bytes = machine.device.second_level_bytes();
     let way = |(row_block, part, packed): Blocking| Matmul {
         row_block,
         block_bytes: part.map(|part| l2_bytes / part),
@@ -128,13 +125,6 @@ fn reading_as(plain: &Matmul, (streams, prefetch_bytes, page_ahead_lines): Readi
         page_ahead_lines: named(page_ahead_lines, 0),
         ..plain.clone()
     }
-}
-
-/// The second-level cache of one core.
-pub(crate) fn l2_bytes(machine: &Machine) -> u64 {
-    let l2 = machine.device.caches.iter().filter(|cache| cache.level == 2);
-    let each = l2.map(|cache| cache.bytes / u64::from(cache.shared_by.max(1))).min();
-    each.unwrap_or(L2_BYTES_ASSUMED)
 }
 
 #[cfg(test)]

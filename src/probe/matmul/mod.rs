@@ -7,7 +7,6 @@ use super::{PlanInputs, Question, Schedule};
 use crate::profile::{CeilingId, Effort, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
-pub(crate) use ways::l2_bytes;
 pub use ways::variants;
 
 /// Weight formats, in the order of the profile: those that there is a kernel for.
