@@ -144,6 +144,11 @@ impl Integer for I32x8 {
         F32x8(unsafe { _mm256_castsi256_ps(self.0) })
     }
     #[inline(always)]
+    fn bits_of(value: F32x8) -> Self {
+        // SAFETY: a vector proves its instruction set.
+        Self(unsafe { _mm256_castps_si256(value.0) })
+    }
+    #[inline(always)]
     fn nearest(value: F32x8) -> Self {
         // SAFETY: a vector proves its instruction set.
         Self(unsafe { _mm256_cvtps_epi32(value.0) })

@@ -86,7 +86,10 @@ impl<S: Floats> Plain<S> for F16 {
     }
 }
 
-const BF16: Format = format(Dtype::Bf16, 2, 4);
+/// bf16 in pairs.
+pub(crate) static BF16: Format = format(Dtype::Bf16, 2, 4);
+/// Bytes in fours.
+pub(crate) static I8_FORMAT: Format = format(Dtype::I8, 4, 4);
 
 /// bf16 weights and tokens, f32 sums.
 pub(crate) struct Bf16;
@@ -107,7 +110,7 @@ impl<S: Integers> Plain<S> for Bf16 {
 pub(crate) struct I8;
 
 impl<S: Integers> Plain<S> for I8 {
-    const FORMAT: &'static Format = &format(Dtype::I8, 4, 4);
+    const FORMAT: &'static Format = &I8_FORMAT;
     type Weight = S::I32;
     type Input = S::I32;
     type Sum = S::I32;

@@ -15,6 +15,7 @@ use crate::ops::matmul::activations::{BLOCK, BLOCK_WORDS, Q8_0Tokens};
 use crate::ops::matmul::format::{Format, Lane, Unit, words};
 use crate::ops::matmul::panel::{BlockFormat, Panel, store};
 use crate::ops::matmul::tile::{RegisterTile, TileArguments};
+use crate::ops::matmul::whole::{Dequantise, SmallBlocks};
 use crate::simd::{Float, Integer, Integers, Vector};
 
 /// 32 signed bytes and one f16 scale: signed bytes become unsigned ones with zero point 128.
@@ -114,5 +115,99 @@ unsafe fn tile<S: Integers, const NIBBLES: bool, const ROWS: usize>(token: S, ar
             panel = panel.skip(BLOCK_WORDS);
         }
         store(sums, arguments);
+    }
+}
+
+/// Where a block's scales and quants lie in a strip of one vector.
+///
+/// # Safety
+/// The strip has the block.
+#[inline(always)]
+unsafe fn block_at<S: Integers>(strip: *const u8, block: usize, quants: usize) -> (*const u8, *const u8) {
+    let (vector, half) = (S::I32::LANES * 4, block % 2);
+    // SAFETY: by contract.
+    unsafe {
+        let pair = strip.add(block / 2 * (1 + 2 * quants) * vector);
+        (pair.add(half * vector / 2), pair.add((1 + half * quants) * vector))
+    }
+}
+
+/// `d · quant − d · zero` for the four bytes of a word.
+#[inline(always)]
+fn values<S: Integers>(token: S, word: S::I32, d: S::F32, zero: f32) -> [S::F32; 4] {
+    let byte = token.splat(0xff);
+    let bytes = [word.and(byte), word.shr::<8>().and(byte), word.shr::<16>().and(byte), word.shr::<24>()];
+    // Exact: a product of 11 and 8 bits.
+    let least = d.mul(token.splat(-zero));
+    bytes.map(|quant| quant.to_float().mul_add(d, least))
+}
+
+impl<S: Integers> Dequantise<S> for Q8_0 {
+    #[inline(always)]
+    unsafe fn dequantise(token: S, strip: *const u8, block: usize, mut each: impl FnMut(usize, [S::F32; 4])) {
+        // SAFETY: by contract.
+        unsafe {
+            let (scales, quants) = block_at::<S>(strip, block, 8);
+            let d = token.load_f16_from(scales.cast());
+            for q in 0..8 {
+                let word: S::I32 = token.load_from(quants.add(q * S::I32::LANES * 4).cast());
+                each(4 * q, values(token, word, d, 128.0));
+            }
+        }
+    }
+}
+
+impl<S: Integers> Dequantise<S> for Q4_0 {
+    #[inline(always)]
+    unsafe fn dequantise(token: S, strip: *const u8, block: usize, mut each: impl FnMut(usize, [S::F32; 4])) {
+        // SAFETY: by contract.
+        unsafe {
+            let (scales, quants) = block_at::<S>(strip, block, 4);
+            let d = token.load_f16_from(scales.cast());
+            let low: S::I32 = token.splat(0x0f0f_0f0f);
+            for q in 0..4 {
+                let word: S::I32 = token.load_from(quants.add(q * S::I32::LANES * 4).cast());
+                each(4 * q, values(token, word.and(low), d, 8.0));
+                each(16 + 4 * q, values(token, word.shr::<4>().and(low), d, 8.0));
+            }
+        }
+    }
+}
+
+impl<S: Integers> SmallBlocks<S> for Q8_0 {
+    #[inline(always)]
+    unsafe fn quants(_token: S, strip: *const u8, block: usize, _room: *mut u8) -> *const u8 {
+        // SAFETY: by contract.
+        unsafe { block_at::<S>(strip, block, 8).1 }
+    }
+
+    #[inline(always)]
+    unsafe fn scales(token: S, strip: *const u8, block: usize) -> S::F32 {
+        // SAFETY: by contract.
+        unsafe { token.load_f16_from(block_at::<S>(strip, block, 8).0.cast()) }
+    }
+}
+
+impl<S: Integers> SmallBlocks<S> for Q4_0 {
+    #[inline(always)]
+    unsafe fn quants(token: S, strip: *const u8, block: usize, room: *mut u8) -> *const u8 {
+        let vector = S::I32::LANES * 4;
+        let low: S::I32 = token.splat(0x0f0f_0f0f);
+        // SAFETY: by contract.
+        unsafe {
+            let quants = block_at::<S>(strip, block, 4).1;
+            for q in 0..4 {
+                let word: S::I32 = token.load_from(quants.add(q * vector).cast());
+                word.and(low).store_to(room.add(q * vector).cast());
+                word.shr::<4>().and(low).store_to(room.add((4 + q) * vector).cast());
+            }
+        }
+        room
+    }
+
+    #[inline(always)]
+    unsafe fn scales(token: S, strip: *const u8, block: usize) -> S::F32 {
+        // SAFETY: by contract.
+        unsafe { token.load_f16_from(block_at::<S>(strip, block, 4).0.cast()) }
     }
 }

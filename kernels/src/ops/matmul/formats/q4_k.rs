@@ -7,6 +7,7 @@ use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
 use crate::ops::matmul::format::{Format, Lane, Unit, words};
 use crate::ops::matmul::panel::{BlockFormat, Panel, add_scaled, store};
 use crate::ops::matmul::tile::{RegisterTile, TileArguments};
+use crate::ops::matmul::whole::Dequantise;
 use crate::simd::{Float, Integer, Integers, Vector};
 
 pub(super) struct Q4K;
@@ -109,6 +110,41 @@ impl<S: Integers> RegisterTile<S> for Q4K {
                 panel = panel.skip(WORDS);
             }
             store(sums, arguments);
+        }
+    }
+}
+
+impl<S: Integers> Dequantise<S> for Q4K {
+    #[inline(always)]
+    unsafe fn dequantise(token: S, strip: *const u8, block: usize, mut each: impl FnMut(usize, [S::F32; 4])) {
+        let vector = S::I32::LANES * 4;
+        let splat = |value: i32| -> S::I32 { token.splat(value) };
+        let [low4, low6, high2, byte] = [0x0f0f_0f0f, 0x3f3f_3f3f, 0x3030_3030, 0xff].map(splat);
+        // SAFETY: by contract.
+        unsafe {
+            let weights = strip.add(block * 36 * vector);
+            let [d, d_min] = [0, vector / 2].map(|at| token.load_f16_from(weights.add(at).cast()));
+            // As the register tile has them.
+            let [a, b, c]: [S::I32; 3] = [1, 2, 3].map(|word| token.load_from(weights.add(word * vector).cast()));
+            let scales = [a.and(low6), c.and(low4).or(a.shr::<2>().and(high2))];
+            let minima = [b.and(low6), c.shr::<4>().and(low4).or(b.shr::<2>().and(high2))];
+            for pair in 0..4 {
+                let of_pair = |words: [S::I32; 2], scale: S::F32| {
+                    let two = if pair % 2 == 0 { words[pair / 2] } else { words[pair / 2].shr::<16>() };
+                    [two.and(byte), two.shr::<8>().and(byte)].map(|of_one| of_one.to_float().mul(scale))
+                };
+                let [d_low, d_high] = of_pair(scales, d);
+                let [least_low, least_high] = of_pair(minima, d_min.mul(token.splat(-1.0)));
+                for q in 0..8 {
+                    let word: S::I32 = token.load_from(weights.add((4 + pair * 8 + q) * vector).cast());
+                    let values = |word: S::I32, d: S::F32, least: S::F32| {
+                        let quants = [word, word.shr::<8>(), word.shr::<16>(), word.shr::<24>()];
+                        quants.map(|quant| quant.and(byte).to_float().mul_add(d, least))
+                    };
+                    each(64 * pair + 4 * q, values(word.and(low4), d_low, least_low));
+                    each(64 * pair + 32 + 4 * q, values(word.shr::<4>().and(low4), d_high, least_high));
+                }
+            }
         }
     }
 }

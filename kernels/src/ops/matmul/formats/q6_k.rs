@@ -9,6 +9,7 @@ use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
 use crate::ops::matmul::format::{Format, Lane, Unit, words};
 use crate::ops::matmul::panel::{BlockFormat, Panel, add_scaled, store};
 use crate::ops::matmul::tile::{RegisterTile, TileArguments};
+use crate::ops::matmul::whole::Dequantise;
 use crate::simd::{Float, Integer, Integers, Vector};
 
 pub(super) struct Q6K;
@@ -141,5 +142,42 @@ unsafe fn sub_block<S: Integers, const QUARTER: usize, const ROWS: usize>(
             panel.multiply_accumulate::<S, false>(token, &mut dots, w, 17 + sub * 4 + q);
         }
         add_scaled(ints, dots, token.load_i8_from(weights.add(QUARTER * S::I32::LANES).cast()));
+    }
+}
+
+impl<S: Integers> Dequantise<S> for Q6K {
+    #[inline(always)]
+    unsafe fn dequantise(token: S, strip: *const u8, block: usize, mut each: impl FnMut(usize, [S::F32; 4])) {
+        let vector = S::I32::LANES * 4;
+        let splat = |value: i32| -> S::I32 { token.splat(value) };
+        let [low4, high2, byte] = [0x0f0f_0f0f, 0x3030_3030, 0xff].map(splat);
+        // SAFETY: by contract.
+        unsafe {
+            let pair = strip.add(block / 2 * 105 * vector);
+            let d = token.load_f16_from(pair.add(block % 2 * vector / 2).cast());
+            let places = pair.add(vector + block % 2 * 52 * vector);
+            for place in 0..4 {
+                let weights = places.add(place * 13 * vector);
+                let scale =
+                    |quarter: usize| token.load_i8_from(weights.add(quarter * S::I32::LANES).cast()).to_float().mul(d);
+                let scales = [scale(0), scale(1), scale(2), scale(3)];
+                let load = |word: usize| -> S::I32 { token.load_from(weights.add(word * vector).cast()) };
+                for q in 0..4 {
+                    let (high, low, other) = (load(1 + q), load(5 + q), load(9 + q));
+                    let words = [
+                        low.and(low4).or(high.shl::<4>().and(high2)),
+                        other.and(low4).or(high.shl::<2>().and(high2)),
+                        low.shr::<4>().and(low4).or(high.and(high2)),
+                        other.shr::<4>().and(low4).or(high.shr::<2>().and(high2)),
+                    ];
+                    for (quarter, (word, scale)) in words.into_iter().zip(scales).enumerate() {
+                        let quants = [word, word.shr::<8>(), word.shr::<16>(), word.shr::<24>()];
+                        let least = token.splat(-32);
+                        let values = quants.map(|quant| quant.and(byte).add(least).to_float().mul(scale));
+                        each(place / 2 * 128 + quarter * 32 + place % 2 * 16 + 4 * q, values);
+                    }
+                }
+            }
+        }
     }
 }
