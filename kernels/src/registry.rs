@@ -6,7 +6,7 @@ use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::op::Op;
 use crate::ops::Kernels;
-use crate::ops::attention::AttentionKernel;
+use crate::ops::attention::{self, AttentionKernel};
 use crate::ops::chain::{ChainEntry, ChainKernel};
 use crate::ops::matmul::{MatmulEntry, MatmulKernel};
 use crate::ops::stream::{Stores, StreamEntry, StreamKernel, Ways};
@@ -80,6 +80,11 @@ impl Isa {
     /// Whether there is attention for it, on whatever CPU.
     pub fn has_attention(self) -> bool {
         self.kernels().attention.is_some()
+    }
+
+    /// Whether its attention can go about its work in such ways.
+    pub fn has_attention_working(self, ways: attention::Ways) -> bool {
+        self.kernels().attention.is_some_and(|entry| entry.works(ways))
     }
 
     /// Whether there is a matmul with weights stored as `weights` for it, on whatever CPU, in whatever arithmetic.
