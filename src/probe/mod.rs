@@ -19,7 +19,7 @@ use crate::job::Job;
 use crate::profile::{CeilingId, Curve, CurveAxis, DeviceKind, Effort, Flag, Machine, Status, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
-pub use gates::judge;
+pub use gates::{interval_width_max, judge};
 pub use grade::grade;
 pub use levels::{Level, Levels, levels};
 pub use sustained::{LongQuestion, sustained};
