@@ -5,7 +5,7 @@ use roofprobe::error::Result;
 use roofprobe::job::Job;
 use roofprobe::probe::{CurveQuestion, Question, Schedule};
 use roofprobe::profile::{Ceiling, CeilingId, Curve, CurveAxis, Flag, Machine, Status, Stream};
-use roofprobe::sample::{self, Finished, Pace, Watcher};
+use roofprobe::sample::{self, Finished, Pace, Progress, Watcher};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::{Bytes, Seconds};
 use roofprobe::work::Work;
@@ -79,7 +79,7 @@ impl Device for Liar {
 struct Patient;
 
 impl Watcher for Patient {
-    fn progress(&mut self, _done: usize, _total: usize, _now: &str) {}
+    fn progress(&mut self, _: &Progress) {}
     fn save(&mut self, _ceilings: &[Ceiling]) -> Result<()> {
         Ok(())
     }
@@ -98,7 +98,9 @@ fn stream() -> Stream {
         pages: Pages::Base,
         footprint_bytes: 4096,
         stores: None,
+        checksum: None,
         streams: None,
+        unroll: None,
         window_bytes: None,
         prefetch_bytes: None,
         page_ahead_lines: None,

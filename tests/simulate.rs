@@ -6,7 +6,7 @@ use roofprobe::error::Result;
 use roofprobe::job::Job;
 use roofprobe::probe::{self, Question, Schedule};
 use roofprobe::profile::{self, Ceiling, Curve, Matmul, Profile, Status, Unit, Variant};
-use roofprobe::sample::{self, Finished, Pace, Surveyed, Watcher};
+use roofprobe::sample::{self, Finished, Pace, Progress, Surveyed, Watcher};
 use roofprobe::simulate::{Simulated, as_asked};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::four_digits;
@@ -18,19 +18,19 @@ use roofprobe_kernels::{Dtype, Isa, Op};
 struct Counting {
     saves_left: usize,
     saves: usize,
-    last_progress: (usize, usize),
+    last_progress: f64,
 }
 
 impl Counting {
     fn patient() -> Counting {
-        Counting { saves_left: usize::MAX, saves: 0, last_progress: (0, 0) }
+        Counting { saves_left: usize::MAX, saves: 0, last_progress: 0.0 }
     }
 }
 
 impl Watcher for Counting {
-    fn progress(&mut self, done: usize, total: usize, _now: &str) {
-        assert!(done >= self.last_progress.0 && done <= total, "progress goes forward");
-        self.last_progress = (done, total);
+    fn progress(&mut self, progress: &Progress) {
+        assert!((self.last_progress..=1.0).contains(&progress.share), "progress goes forward");
+        self.last_progress = progress.share;
     }
     fn save(&mut self, ceilings: &[Ceiling]) -> Result<()> {
         assert!(!ceilings.is_empty());
@@ -59,7 +59,7 @@ fn measured(device: &mut Simulated, profile: &Profile, earlier: &[Ceiling], watc
     let finished = sample::measure(device, &questions, pace(profile), earlier, watcher).expect("nothing here can fail");
     let mut long = probe::sustained(&device.machine(), &profile.curve, profile.provenance.effort.unwrap());
     long.retain(|l| profile.ceiling(&l.question.id).is_some());
-    watcher.last_progress = (0, 0);
+    watcher.last_progress = 0.0;
     sample::sustain(device, &long, pace(profile), earlier, finished, watcher).expect("nothing here can fail")
 }
 

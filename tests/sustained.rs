@@ -6,7 +6,7 @@ use roofprobe::error::Result;
 use roofprobe::job::Job;
 use roofprobe::probe::{self, LongQuestion};
 use roofprobe::profile::{Ceiling, Curve, Effort, Machine, Profile, Status};
-use roofprobe::sample::{self, Finished, Pace, Watcher};
+use roofprobe::sample::{self, Finished, Pace, Progress, Watcher};
 use roofprobe::simulate::Simulated;
 use roofprobe::store::SHIPPED;
 use roofprobe::units::{Flops, Seconds};
@@ -61,8 +61,8 @@ struct Patience {
 }
 
 impl Watcher for Patience {
-    fn progress(&mut self, done: usize, total: usize, now: &str) {
-        assert!(done < total && now.ends_with("sustained"), "{done} of {total}: {now}");
+    fn progress(&mut self, progress: &Progress) {
+        assert!(progress.share < 1.0 && progress.now.ends_with("sustained"), "{progress:?}");
         self.windows = self.windows.saturating_sub(1);
     }
     fn save(&mut self, _: &[Ceiling]) -> Result<()> {

@@ -62,9 +62,19 @@ impl Isa {
         self.kernels().streams().any(|entry| entry.ways.stores == Stores::Nontemporal)
     }
 
+    /// The ways in which its kernels do a stream operation, on whatever CPU.
+    pub fn stream_ways(self, op: Op) -> impl Iterator<Item = Ways> {
+        self.kernels().streams().filter(move |entry| entry.op() == op).flat_map(StreamEntry::all_ways)
+    }
+
+    /// Whether there is a stream kernel for it that does `op` in such a way, on whatever CPU.
+    pub fn has_stream(self, op: Op, ways: Ways) -> bool {
+        self.kernels().streams().any(|entry| entry.goes(op, ways))
+    }
+
     /// Whether its reads can ask for lines ahead of time.
     pub fn has_prefetch(self) -> bool {
-        self.kernels().streams().any(|entry| entry.ways.prefetch_bytes > 0)
+        self.kernels().streams().any(|entry| entry.prefetches)
     }
 
     /// Whether there is attention for it, on whatever CPU.
@@ -72,9 +82,15 @@ impl Isa {
         self.kernels().attention.is_some()
     }
 
-    /// Whether there is a matmul with weights stored as `weights` for it, on whatever CPU.
+    /// Whether there is a matmul with weights stored as `weights` for it, on whatever CPU, in whatever arithmetic.
     pub fn has_matmul(self, weights: Dtype) -> bool {
-        self.kernels().matmuls().any(|entry| entry.format.weights == weights)
+        self.arithmetics(weights).next().is_some()
+    }
+
+    /// The types in which its matmuls with weights stored as `weights` multiply, on whatever CPU.
+    pub fn arithmetics(self, weights: Dtype) -> impl Iterator<Item = Dtype> {
+        let of_weights = self.kernels().matmuls().filter(move |entry| entry.format.weights == weights);
+        of_weights.map(|entry| entry.format.arithmetic)
     }
 
     /// Whether there is a multiply-accumulate chain of `dtype` for it, on whatever CPU.
@@ -91,17 +107,18 @@ impl Isa {
 impl StreamKernel {
     /// Every stream kernel that this CPU can run.
     pub fn all() -> impl Iterator<Item = StreamKernel> {
-        // SAFETY: of available instruction sets only.
-        available().flat_map(Kernels::streams).map(|entry| unsafe { StreamKernel::new(entry) })
+        available().flat_map(Kernels::streams).flat_map(|entry| {
+            // SAFETY: of available instruction sets only.
+            entry.all_ways().map(move |ways| unsafe { StreamKernel::new(entry, ways.prefetch_bytes) })
+        })
     }
 
     /// The kernel for `op` on `isa` that works in such ways, if there is one and this CPU can run it.
-    ///
-    /// Reads come with [`SIDE_BY_SIDE`](crate::ops::stream::SIDE_BY_SIDE) streams, and with one stream at each of
-    /// [`PREFETCH_BYTES`](crate::ops::stream::PREFETCH_BYTES); what writes comes in the plain way, with both stores where
-    /// there are both.
     pub fn find(op: Op, isa: Isa, ways: Ways) -> Option<StreamKernel> {
-        StreamKernel::all().find(|k| k.op() == op && k.isa() == isa && k.ways() == ways)
+        let entry =
+            available().filter(|kernels| kernels.isa == isa).flat_map(Kernels::streams).find(|e| e.goes(op, ways))?;
+        // SAFETY: of available instruction sets only.
+        Some(unsafe { StreamKernel::new(entry, ways.prefetch_bytes) })
     }
 }
 
@@ -132,9 +149,12 @@ impl MatmulKernel {
         available().flat_map(Kernels::matmuls).map(|entry| unsafe { MatmulKernel::new(entry) })
     }
 
-    /// The kernel for weights stored as `weights` on `isa`, if there is one and this CPU can run it.
-    pub fn find(weights: Dtype, isa: Isa) -> Option<MatmulKernel> {
-        MatmulKernel::all().find(|kernel| kernel.weights() == weights && kernel.isa() == isa)
+    /// The kernel for weights stored as `weights` on `isa` that multiplies in `arithmetic`, or in the usual one, if there is
+    /// one and this CPU can run it.
+    pub fn find(weights: Dtype, isa: Isa, arithmetic: Option<Dtype>) -> Option<MatmulKernel> {
+        let arithmetic = arithmetic.unwrap_or(weights.usual_arithmetic());
+        let mut on_isa = MatmulKernel::all().filter(|kernel| kernel.isa() == isa && kernel.weights() == weights);
+        on_isa.find(|kernel| kernel.arithmetic() == arithmetic)
     }
 }
 

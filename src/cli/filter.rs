@@ -1,8 +1,8 @@
 //! What is to be measured of all that could be.
 
 use crate::error::{Error, Result};
-use crate::probe;
-use crate::profile::{CeilingId, Effort, Machine, Profile};
+use crate::probe::{self, Scope};
+use crate::profile::{CeilingId, Machine, Profile};
 use crate::store;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::collections::HashSet;
@@ -40,12 +40,12 @@ impl QuestionFilter {
     pub(super) fn new(
         patterns: &[String],
         machine: &Machine,
-        effort: Effort,
+        scope: Scope,
         simulated: Option<&store::Named>,
     ) -> Result<QuestionFilter> {
-        let ids: Vec<CeilingId> = (probe::survey(machine, effort).into_iter().map(|q| q.id))
-            .chain(probe::plan(machine, &[], effort).into_iter().map(|q| q.id))
-            .chain(probe::sustained(machine, &[], effort).into_iter().map(|long| long.question.id))
+        let ids: Vec<CeilingId> = (probe::survey(machine, scope.effort).into_iter().map(|q| q.id))
+            .chain(probe::plan(machine, &[], scope).into_iter().map(|q| q.id))
+            .chain(probe::sustained(machine, &[], scope).into_iter().map(|long| long.question.id))
             .collect();
         let names: Vec<&str> = ids.iter().map(CeilingId::as_str).collect();
         let of = |profile: &Profile| {

@@ -2,16 +2,16 @@
 
 use super::filter::QuestionFilter;
 use super::gpu;
-use super::recorder::{Recorder, Target, interrupted, watch_for_interruption};
+use super::recorder::{Recorder, interrupted, watch_for_interruption};
 use super::resume::{self, Earlier};
 use super::selection::Selection;
 use super::subject::Subject;
-use super::{choice, say};
+use super::target::Target;
+use super::{choice, quoted, say};
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
-use crate::file;
-use crate::probe;
-use crate::profile::{self, Ceiling, Curve, DeviceKind, Effort, Profile, Provenance};
+use crate::probe::{self, Scope};
+use crate::profile::{self, Ceiling, Curve, DeviceInfo, DeviceKind, Effort, Profile, Provenance, Tune};
 use crate::report::{self, Format, Report, Shown};
 use crate::sample::{self, Finished, Pace};
 use crate::simulate;
@@ -45,6 +45,11 @@ pub(super) struct Measure {
     #[arg(long, value_parser = choice(Effort::ALL.map(|effort| (effort.name(), "", effort))))]
     effort: Option<Effort>,
 
+    /// How many ways of doing a thing to race against each other. thorough is worth its time once on a machine that nobody has
+    /// measured before: the winners are remembered.
+    #[arg(long, value_name = "HOW", value_parser = choice(Tune::ALL.map(|tune| (tune.name(), "", tune))))]
+    tune: Option<Tune>,
+
     /// Measure only the ceilings and curves whose id matches, such as 'compute.*' or 'memory.dram.read'. May be repeated.
     #[arg(long, value_name = "GLOB")]
     only: Vec<String>,
@@ -58,13 +63,18 @@ pub(super) struct Measure {
     #[arg(short, long, value_name = "FILE")]
     output: Option<String>,
 
+    /// Allow -o to lose what stands there: the profile of another device, or a measurement that was interrupted. A complete
+    /// profile of the same device is replaced without it, once the new one is complete.
+    #[arg(long)]
+    replace: bool,
+
     /// Complete an interrupted measurement, with the effort, ceilings and threads that it began with: the file named by
-    /// -o, or the newest incomplete one of this device.
-    #[arg(long, conflicts_with_all = ["effort", "only", "threads", "simulate"])]
+    /// -o or the incomplete one beside it, or the newest incomplete one of this device that was kept.
+    #[arg(long, conflicts_with_all = ["effort", "only", "threads", "simulate", "tune", "replace"])]
     resume: bool,
 
     /// Measure nothing: replay this profile (a file or a shipped name) as if it were the device.
-    #[arg(long, value_name = "PROFILE", conflicts_with_all = ["threads", "resume", "device"])]
+    #[arg(long, value_name = "PROFILE", conflicts_with_all = ["threads", "resume", "device", "tune"])]
     simulate: Option<String>,
 }
 
@@ -109,7 +119,8 @@ impl Measure {
         let (mut reports, mut failed) = (Vec::new(), false);
         for device in devices {
             let name = device.to_string();
-            let one = Measure { device, only: self.only.clone(), effort: self.effort, ..Measure::quick() };
+            let only = self.only.clone();
+            let one = Measure { device, only, effort: self.effort, tune: self.tune, ..Measure::quick() };
             match one.measure() {
                 Ok(measured) => reports.push(report::profile::report(&measured.profile, Shown::Main)?),
                 Err(error) if interrupted() => return Err(error),
@@ -130,7 +141,7 @@ impl Measure {
         watch_for_interruption();
         let earlier = self.earlier()?;
         if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.profile.provenance.complete) {
-            let place = earlier.path.display().to_string();
+            let place = earlier.file.path.display().to_string();
             say(&format!("{place} is complete already; nothing was measured"));
             return Ok(Measured { profile: earlier.profile.clone(), place });
         }
@@ -143,15 +154,15 @@ impl Measure {
             Some(earlier) => Provenance { complete: false, ..earlier.profile.provenance.clone() },
             None => Provenance { gpu: subject.provenance.take(), ..self.provenance(subject.simulated.as_ref()) },
         };
-        let effort = provenance.effort.unwrap_or(Effort::Standard);
-        let filter = QuestionFilter::new(&provenance.only, &subject.machine, effort, subject.simulated.as_ref())?;
-        let target = self.target(earlier.as_ref(), &subject.machine.device.name, &provenance.date)?;
-        let (ceilings, curves) = earlier.map(|e| (e.profile.ceiling, e.profile.curve)).unwrap_or_default();
+        let scope = Scope::of(&provenance);
+        let filter = QuestionFilter::new(&provenance.only, &subject.machine, scope, subject.simulated.as_ref())?;
+        let (target, ceilings, curves) = match earlier {
+            Some(Earlier { file, profile }) => (Target::File(file), profile.ceiling, profile.curve),
+            None => (self.target(&subject.machine.device, &provenance.date)?, Vec::new(), Vec::new()),
+        };
         let mut recorder = Recorder::new(&target, subject.machine.clone(), provenance);
-        // What was measured before stays in the file until there is more.
-        recorder.profile.ceiling.clone_from(&ceilings);
-        recorder.profile.curve.clone_from(&curves);
-        let finished = sampled(&mut subject, effort, &filter, (ceilings, &curves), &mut recorder)?;
+        recorder.begin(&ceilings, &curves)?;
+        let finished = sampled(&mut subject, scope, &filter, (ceilings, &curves), &mut recorder)?;
         recorder.finish(&finished, subject.device.machine())?;
         ended(recorder.profile, &target, finished.complete)
     }
@@ -174,6 +185,7 @@ impl Measure {
             compiler: Some(env!("ROOFPROBE_COMPILER").to_owned()),
             date: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             effort: self.effort.or(of_simulated).or(Some(Effort::Standard)),
+            tune: self.tune.filter(|&tune| tune != Tune::Usual),
             complete: false,
             only: self.only.clone(),
             simulated: simulated.map(|named| named.name.clone()),
@@ -181,15 +193,11 @@ impl Measure {
         }
     }
 
-    fn target(&self, earlier: Option<&Earlier>, device_name: &str, date: &str) -> Result<Target> {
-        if let Some(Earlier { path, .. }) = earlier {
-            file::check_writable(path)?;
-            return Ok(Target::resumed(path.clone()));
-        }
+    fn target(&self, device: &DeviceInfo, date: &str) -> Result<Target> {
         match self.output.as_deref() {
             Some("-") => Ok(Target::StandardOutput),
-            Some(file) => Target::named(Path::new(file)),
-            None => Target::kept(device_name, date),
+            Some(file) => Target::named(Path::new(file), device, self.replace),
+            None => Target::kept(&device.name, date),
         }
     }
 }
@@ -198,12 +206,12 @@ impl Measure {
 /// measurement is completed.
 fn sampled(
     subject: &mut Subject,
-    effort: Effort,
+    scope: Scope,
     filter: &QuestionFilter,
     (ceilings, curves): (Vec<Ceiling>, &[Curve]),
     recorder: &mut Recorder,
 ) -> Result<Finished> {
-    let (device, machine) = (subject.device.as_mut(), &subject.machine);
+    let (device, machine, effort) = (subject.device.as_mut(), &subject.machine, scope.effort);
     let pace = match (&subject.simulated, machine.device.kind) {
         (Some(_), _) => Pace::of_replay(effort),
         (None, DeviceKind::Cpu) => Pace::of(effort),
@@ -217,12 +225,12 @@ fn sampled(
     }
     // The curves' time is part of the effort's.
     let pace = Pace { budget: pace.budget.saturating_sub(begun.elapsed()), ..pace };
-    let mut questions = filter.chosen(probe::plan(machine, &surveyed.curves, effort), |q| &q.id);
+    let mut questions = filter.chosen(probe::plan(machine, &surveyed.curves, scope), |q| &q.id);
     if let Some(named) = &subject.simulated {
         questions = simulate::as_asked(&named.profile, questions);
     }
     let finished = sample::measure(device, &questions, pace, &ceilings, recorder)?;
-    let questions = filter.chosen(probe::sustained(machine, &surveyed.curves, effort), |q| &q.question.id);
+    let questions = filter.chosen(probe::sustained(machine, &surveyed.curves, scope), |q| &q.question.id);
     let finished = sample::sustain(device, &questions, pace, &ceilings, finished, recorder)?;
     Ok(Finished { disturbed_samples: finished.disturbed_samples + surveyed.disturbed_samples, ..finished })
 }
@@ -231,23 +239,17 @@ fn sampled(
 fn ended(profile: Profile, target: &Target, complete: bool) -> Result<Measured> {
     let place = target.name(complete);
     if complete {
-        if *target != Target::StandardOutput {
+        if matches!(target, Target::File(_)) {
             say(&format!("profile written to {place}"));
         }
         return Ok(Measured { profile, place });
     }
-    if *target == Target::StandardOutput {
+    let Target::File(file) = target else {
         super::print(&profile::to_toml(&profile)?)?;
         return Err(Error::failure("interrupted; what was measured is on standard output, marked incomplete"));
-    }
-    let file = quoted(&place);
+    };
+    let file = quoted(&file.path.display().to_string());
     Err(Error::failure(format!(
         "interrupted; what was measured is saved in {place}; complete it with: roofprobe measure --resume -o {file}"
     )))
-}
-
-/// A path as a shell wants it.
-fn quoted(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:=@".contains(c);
-    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }

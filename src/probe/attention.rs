@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_decoded_cache_exceeds_the_last_level_and_a_prompts_need_not() {
         let machine = machine();
-        for question in questions(PlanInputs { machine: &machine, curves: &[], effort: Effort::Standard }) {
+        for question in questions(PlanInputs::new(&machine, &[], Effort::Standard)) {
             let variant = question.candidates[0].variant.keys();
             let [kv, dim, context] = [variant.kv_heads, variant.head_dim, variant.context].map(Option::unwrap);
             let bytes = kv * dim * context * 4 * u64::from(variant.copies.unwrap());

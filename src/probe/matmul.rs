@@ -95,7 +95,7 @@ mod tests {
     use crate::probe::tests::machine;
 
     fn asked(machine: &Machine, effort: Effort) -> Vec<Question> {
-        questions(PlanInputs { machine, curves: &[], effort })
+        questions(PlanInputs::new(machine, &[], effort))
     }
 
     #[test]

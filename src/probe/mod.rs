@@ -14,9 +14,12 @@ mod memory;
 mod overhead;
 mod pipes;
 mod sustained;
+mod ways;
 
 use crate::job::Job;
-use crate::profile::{CeilingId, Curve, CurveAxis, DeviceKind, Effort, Flag, Machine, Status, Variant};
+use crate::profile::{
+    CeilingId, Curve, CurveAxis, DeviceKind, Effort, Flag, Machine, Provenance, Status, Tune, Variant,
+};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 pub use gates::{interval_width_max, judge};
@@ -119,11 +122,40 @@ struct PlanInputs<'a> {
     machine: &'a Machine,
     curves: &'a [Curve],
     effort: Effort,
+    tune: Tune,
 }
 
-impl PlanInputs<'_> {
+/// How much is asked: how much time there is, and how many candidates a question has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// How much time there is.
+    pub effort: Effort,
+    /// How many candidates a question has.
+    pub tune: Tune,
+}
+
+impl Scope {
+    /// What a measurement of that provenance asks.
+    pub fn of(provenance: &Provenance) -> Scope {
+        let effort = provenance.effort.unwrap_or(Effort::Standard);
+        Scope { effort, tune: provenance.tune.unwrap_or_default() }
+    }
+}
+
+impl From<Effort> for Scope {
+    fn from(effort: Effort) -> Scope {
+        Scope { effort, tune: Tune::Usual }
+    }
+}
+
+impl<'a> PlanInputs<'a> {
+    fn new(machine: &'a Machine, curves: &'a [Curve], scope: impl Into<Scope>) -> PlanInputs<'a> {
+        let Scope { effort, tune } = scope.into();
+        PlanInputs { machine, curves, effort, tune }
+    }
+
     /// The curve of that id, where there is one.
-    fn curve(&self, id: &CeilingId) -> Option<&Curve> {
+    fn curve(&self, id: &CeilingId) -> Option<&'a Curve> {
         self.curves.iter().find(|curve| curve.id == *id)
     }
 }
@@ -148,10 +180,10 @@ pub fn survey(machine: &Machine, effort: Effort) -> Vec<CurveQuestion> {
     }
 }
 
-/// Every ceiling that is asked of `machine` at `effort`, in the order of the profile; `curves` are those of its survey, and
+/// Every ceiling that is asked of `machine` within `scope`, in the order of the profile; `curves` are those of its survey, and
 /// may be missing.
-pub fn plan(machine: &Machine, curves: &[Curve], effort: Effort) -> Vec<Question> {
-    let inputs = PlanInputs { machine, curves, effort };
+pub fn plan(machine: &Machine, curves: &[Curve], scope: impl Into<Scope>) -> Vec<Question> {
+    let inputs = PlanInputs::new(machine, curves, scope);
     let probes = match machine.device.kind {
         DeviceKind::Cpu => PROBES,
         DeviceKind::Gpu => gpu::PROBES,

@@ -1,7 +1,7 @@
 //! What lasts: the same work for half a minute without a pause. Heat, power budgets and quotas take from a burst what they
 //! do not let a device keep.
 
-use super::Question;
+use super::{Question, Scope};
 use crate::job::Job;
 use crate::profile::{CeilingId, Curve, Effort, Machine, Means, MemoryLevel};
 use roofprobe_kernels::{Dtype, Op};
@@ -30,11 +30,12 @@ pub struct LongQuestion {
 }
 
 /// Every ceiling that is to be held on `machine`: at thorough effort only, since it takes a minute.
-pub fn sustained(machine: &Machine, curves: &[Curve], effort: Effort) -> Vec<LongQuestion> {
-    if effort < Effort::Thorough {
+pub fn sustained(machine: &Machine, curves: &[Curve], scope: impl Into<Scope>) -> Vec<LongQuestion> {
+    let scope = scope.into();
+    if scope.effort < Effort::Thorough {
         return Vec::new();
     }
-    let plan = super::plan(machine, curves, effort);
+    let plan = super::plan(machine, curves, scope);
     let held = |burst: CeilingId| {
         let (of, id) = (plan.iter().find(|question| question.id == burst)?, burst.sustained()?);
         let job = |job: &Job| Job { ceiling: id.clone(), ..job.clone() };

@@ -2,7 +2,7 @@
 
 use super::Word;
 use roofprobe_kernels::buffer::Pages;
-use roofprobe_kernels::ops::stream::Stores;
+use roofprobe_kernels::ops::stream::{Checksum, Stores};
 use roofprobe_kernels::{Dtype, Isa, named_enum};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,14 @@ pub struct VariantKeys {
     #[serde(default, with = "named")]
     #[schemars(schema_with = "stores_schema")]
     pub stores: Option<Stores>,
+    /// What a read makes of the bit patterns that it reads, where it is not their sum.
+    #[serde(default, with = "named")]
+    #[schemars(schema_with = "checksum_schema")]
+    pub checksum: Option<Checksum>,
     /// Sequential streams that one thread reads side by side, where there is more than one.
     pub streams: Option<u32>,
+    /// Vectors in one turn of a stream's loop, where it is not the usual number.
+    pub unroll: Option<u32>,
     /// Page size asked for.
     #[serde(default, with = "named")]
     #[schemars(schema_with = "pages_schema")]
@@ -158,6 +164,10 @@ named_enum! {
 
 fn stores_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "enum": Stores::ALL.map(Stores::name) })
+}
+
+fn checksum_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": Checksum::ALL.map(Checksum::name) })
 }
 
 fn pages_schema(_: &mut SchemaGenerator) -> Schema {

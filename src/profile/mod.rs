@@ -12,6 +12,7 @@ mod flag;
 mod gpu;
 mod id;
 mod keys;
+mod race;
 mod read;
 mod unit;
 mod validate;
@@ -31,6 +32,7 @@ pub use flag::Flag;
 pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 pub use id::{CeilingId, IdKind};
 pub use keys::{AccessLayout, Reduction, Tile, VariantKeys};
+pub use race::Race;
 #[cfg(feature = "cli")]
 pub use read::load;
 pub use read::parse;
@@ -204,6 +206,19 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// How many ways of doing a thing are raced against each other.
+    #[derive(Default, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Tune: "tuning" {
+        /// A few, derived from the machine.
+        #[default]
+        Usual = "usual",
+        /// Many: worth the time once on a machine that nobody has measured before.
+        Thorough = "thorough",
+    }
+}
+
 /// Who measured, when, with what.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -221,6 +236,8 @@ pub struct Provenance {
     pub date: String,
     /// How much time it was given; a profile of quoted ceilings alone may have none.
     pub effort: Option<Effort>,
+    /// How many variants were raced; absent where it was the usual number.
+    pub tune: Option<Tune>,
     /// Whether every ceiling asked for has its answer; an incomplete profile can be resumed.
     pub complete: bool,
     /// The globs it was restricted to; empty when everything was asked.

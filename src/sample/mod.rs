@@ -12,7 +12,7 @@ mod sustained;
 use crate::device::Device;
 use crate::error::Result;
 use crate::probe::{Question, ROUND_GROUPS, Schedule};
-use crate::profile::{Ceiling, Curve, Effort};
+use crate::profile::{Ceiling, Curve, Effort, Unit};
 use question_state::QuestionState;
 use std::time::{Duration, Instant};
 
@@ -121,10 +121,23 @@ const REPLAY_ROUNDS_MAX: usize = 10_000;
 /// Fewer samples bear no interval: a ceiling has as many before the end of the budget ends the rounds.
 const SAMPLES_MIN: usize = 5;
 
+/// How far a measurement is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress<'a> {
+    /// The share of the whole that is done, 0 to 1. It never falls.
+    pub share: f64,
+    /// The id of the ceiling or curve that is being measured; `done` at the end.
+    pub now: &'a str,
+    /// Its value so far, with the unit.
+    pub value: Option<(f64, Unit)>,
+    /// How long the rest will take at most, where that is known.
+    pub left: Option<Duration>,
+}
+
 /// Gets progress and answers, and decides whether to go on.
 pub trait Watcher {
-    /// `done` of `total` steps are behind; `now` is being measured.
-    fn progress(&mut self, done: usize, total: usize, now: &str);
+    /// How far it is.
+    fn progress(&mut self, progress: &Progress);
 
     /// A ceiling has new evidence: everything known so far, in the order of the plan.
     ///
@@ -147,6 +160,12 @@ struct Session<'s> {
     device: &'s mut dyn Device,
     pace: Pace,
     watcher: &'s mut dyn Watcher,
+}
+
+impl Session<'_> {
+    fn progress(&mut self, share: f64, now: &str, value: Option<(f64, Unit)>) {
+        self.watcher.progress(&Progress { share, now, value, left: None });
+    }
 }
 
 /// What came of a measurement.
@@ -193,7 +212,8 @@ pub fn measure(
             if session.watcher.interrupted() {
                 return Ok(finished(ceilings, false, &states));
             }
-            session.watcher.progress(round * states.len() + index, total, states[index].question.id.as_str());
+            let share = (round * states.len() + index) as f64 / total.max(1) as f64;
+            session.progress(share, states[index].question.id.as_str(), ceilings[index].value());
             let state = &mut states[index];
             let late = begun.elapsed() > pace.budget;
             let changed = if round == 0 {
@@ -218,7 +238,7 @@ pub fn measure(
     }
     let complete = !session.watcher.interrupted();
     if complete {
-        session.watcher.progress(total, total, "done");
+        session.progress(1.0, "done", None);
     }
     Ok(finished(ceilings, complete, &states))
 }

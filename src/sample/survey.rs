@@ -134,7 +134,7 @@ impl<'a> Points<'a> {
                 if session.watcher.interrupted() {
                     return false;
                 }
-                session.watcher.progress(done, total, self.question.id.as_str());
+                session.progress(done as f64 / total.max(1) as f64, self.question.id.as_str(), None);
                 done += 1;
                 let point = &mut self.points[index];
                 let visited = if visit == 0 {

@@ -99,7 +99,9 @@ impl<'a> Run<'a> {
             if session.watcher.interrupted() {
                 break;
             }
-            session.watcher.progress(window, self.long.windows, self.long.question.id.as_str());
+            let share = window as f64 / self.long.windows as f64;
+            let last = self.values.last().map(|&last| (last, self.unit));
+            session.progress(share, self.long.question.id.as_str(), last);
             let pass = session.device.time(job, repetitions, Purpose::Sample)?;
             self.values.push(four_digits(value(self.unit, &pass)));
             self.clocks_ghz.extend(pass.clock_hz.map(|hz| four_digits(hz / 1e9)));

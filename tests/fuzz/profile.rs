@@ -11,7 +11,7 @@ use roofprobe::plot::{Chart, Drawing, Subject, Theme, svg};
 use roofprobe::probe;
 use roofprobe::profile::{Ceiling, Curve, Profile, parse, to_toml};
 use roofprobe::report::{self, Format, Shown};
-use roofprobe::sample::{self, Pace, Watcher};
+use roofprobe::sample::{self, Pace, Progress, Watcher};
 use roofprobe::simulate::{Simulated, as_asked};
 use roofprobe::store::SHIPPED;
 use serde_json::Value;
@@ -64,7 +64,7 @@ fn damage(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
 struct Patient;
 
 impl Watcher for Patient {
-    fn progress(&mut self, _: usize, _: usize, _: &str) {}
+    fn progress(&mut self, _: &Progress) {}
     fn save(&mut self, _: &[Ceiling]) -> Result<()> {
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Arrays as vectors, in plain Rust: the compiler vectorises them for the target's baseline.
 
-use super::{Float, Integer, Single, Vector};
+use super::{Double, Float, Integer, Single, Vector};
 use half::f16;
 use std::ops::{Mul, Sub};
 
@@ -88,6 +88,13 @@ impl<T: Lane + Mul<Output = T> + Sub<Output = T>, const N: usize> Float for [T; 
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         std::array::from_fn(|lane| (self[lane] * factor[lane]).add(addend[lane]))
+    }
+}
+
+impl<const N: usize> Double for [f64; N] {
+    #[inline(always)]
+    fn xor_bits(self, other: Self) -> Self {
+        each(self, other, |a, b| f64::from_bits(a.to_bits() ^ b.to_bits()))
     }
 }
 

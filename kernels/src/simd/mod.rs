@@ -174,6 +174,12 @@ pub(crate) trait Float: Vector {
     fn mul_add(self, factor: Self, addend: Self) -> Self;
 }
 
+/// A vector of f64.
+pub(crate) trait Double: Float<Element = f64> {
+    /// The exclusive or of the lanes' bits.
+    fn xor_bits(self, other: Self) -> Self;
+}
+
 /// A vector of f32.
 pub(crate) trait Single: Float<Element = f32> {
     /// Loads binary16 numbers and widens them, which is exact.
@@ -237,7 +243,7 @@ pub(crate) trait Integer: Vector<Element = i32> {
 
 /// An instruction set with floating-point vectors.
 pub(crate) trait Floats: Token {
-    type F64: Float<Element = f64, Registers = <Self as Token>::Registers>;
+    type F64: Double<Registers = <Self as Token>::Registers>;
     type F32: Single<Registers = <Self as Token>::Registers>;
 
     /// As [`Single::load_f16_from`].

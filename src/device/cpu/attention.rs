@@ -2,7 +2,7 @@
 //!
 //! A copy of the cache stands for a layer. Work is cut by key/value head and by parts of the context (decode) or of the prompt (prefill).
 
-use super::arena::huge_share;
+use super::operands::Pool;
 use super::team::SpinBarrier;
 use super::team_job::{TeamJob, extent};
 use super::work_queue::WorkQueue;
@@ -11,9 +11,9 @@ use crate::device::Refusal;
 use crate::profile::Attention;
 use crate::work::Work;
 use roofprobe_kernels::Op;
-use roofprobe_kernels::buffer::{Buffer, Pages};
+use roofprobe_kernels::buffer::Pages;
 use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial};
-use roofprobe_kernels::reference::{Random, attention as oracle, matmul::tokens};
+use roofprobe_kernels::reference::{attention as oracle, matmul::tokens};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,21 +23,8 @@ const ITEMS_PER_THREAD: usize = 8;
 const PART_TOKENS_MIN: usize = 256;
 /// Tokens of a prompt that are one item.
 const PROMPT_PART_TOKENS: usize = 64;
-/// Halves that are made up for one head's cache; a prime number, so that no two rows are alike.
-const STRETCH_HALVES: usize = 16_381;
 /// The oracle's answer and the kernel's agree within this share of the largest value in the cache, which is 1.
 const TOLERANCE: f64 = 1e-4;
-
-/// Keys and values of one attention after another: a stretch of tokens is a cache, whatever its length.
-pub(super) struct Pool {
-    head_dim: usize,
-    pages: Pages,
-    /// Tokens of each head.
-    tokens: usize,
-    /// By key/value head, each written by the thread that has the head's share of the work.
-    heads: Vec<Cache>,
-    huge_share: Option<f64>,
-}
 
 /// One attention job made ready.
 pub(super) struct PreparedAttention {
@@ -56,27 +43,6 @@ pub(super) struct PreparedAttention {
     /// What each item (prefill) or each head (decode) comes to.
     answers: Vec<Mutex<Vec<f32>>>,
     queue: WorkQueue,
-}
-
-struct Cache {
-    keys: Buffer,
-    values: Buffer,
-}
-
-impl Cache {
-    /// Random halves, written by the thread that calls: a stretch of them again and again, of a length that no head shares.
-    fn new(head: &Head, pages: Pages, seed: u64) -> std::io::Result<Cache> {
-        let mut random = Random::new(seed);
-        let stretch: Vec<u16> = (0..STRETCH_HALVES).map(|_| oracle::random_half(&mut random)).collect();
-        let filled = |elements: usize| {
-            let mut buffer = Buffer::new(elements.div_ceil(4), pages, (seed as usize % 16) * 4096)?;
-            for part in buffer.as_mut_halves().chunks_mut(stretch.len()) {
-                part.copy_from_slice(&stretch[..part.len()]);
-            }
-            Ok::<Buffer, std::io::Error>(buffer)
-        };
-        Ok(Cache { keys: filled(head.key_elements())?, values: filled(head.value_elements())? })
-    }
 }
 
 impl Cpu {
@@ -101,27 +67,8 @@ impl Cpu {
     /// A pool for so many caches; the last one if it will do.
     fn pool(&mut self, head: Head, kv_heads: usize, copies: usize, pages: Pages) -> Result<Arc<Pool>, Refusal> {
         let tokens = copies * head.context.next_multiple_of(KEY_BLOCK);
-        let fits = |pool: &Pool| {
-            (pool.head_dim, pool.pages, pool.heads.len()) == (head.head_dim, pages, kv_heads) && pool.tokens >= tokens
-        };
+        let fits = |pool: &Pool| pool.serves(head.head_dim, kv_heads, tokens, pages);
         self.operands(fits, |cpu| cpu.make_pool(Head { context: tokens, ..head }, kv_heads, pages))
-    }
-
-    /// Keys and values of as many tokens as the context of `head`.
-    fn make_pool(&self, head: Head, kv_heads: usize, pages: Pages) -> Result<Pool, Refusal> {
-        let size = self.team.size();
-        let made = self.all(move |worker, _| {
-            worker.clear_chases();
-            let own = kv_heads * worker.index() / size..kv_heads * (worker.index() + 1) / size;
-            own.map(|kv| Cache::new(&head, pages, kv as u64)).collect::<std::io::Result<Vec<Cache>>>()
-        })?;
-        let mut heads = Vec::with_capacity(kv_heads);
-        for own in made {
-            heads.extend(own.map_err(|e| skipped(&format!("keys and values could not be allocated: {e}")))?);
-        }
-        let huge_share = heads.first().and_then(|cache| huge_share(&cache.keys));
-        let Head { head_dim, context: tokens, .. } = head;
-        Ok(Pool { head_dim, pages, tokens, heads, huge_share })
     }
 }
 
@@ -134,7 +81,7 @@ impl PreparedAttention {
         copies: usize,
         threads: usize,
     ) -> PreparedAttention {
-        let kv_heads = pool.heads.len();
+        let kv_heads = pool.kv_heads();
         let decode = queries == 1;
         let (tokens_in_all, part) = if decode {
             let parts = (ITEMS_PER_THREAD * threads).div_ceil(kv_heads.max(1));
@@ -181,12 +128,7 @@ impl PreparedAttention {
     /// The keys and values of one head that a repetition reads.
     fn cache(&self, kv: usize, repetition: usize) -> (&[u16], &[u16]) {
         let start = repetition % self.copies * self.head.context.next_multiple_of(KEY_BLOCK);
-        let Cache { keys, values } = &self.pool.heads[kv];
-        let from = self.head.head_dim * start;
-        (
-            &keys.as_halves()[from..][..self.head.key_elements()],
-            &values.as_halves()[from..][..self.head.value_elements()],
-        )
+        self.pool.cache(&self.head, kv, start)
     }
 
     /// Part of a prompt as the last tokens of a shorter context, and its queries.
@@ -199,7 +141,7 @@ impl PreparedAttention {
 
 impl TeamJob for PreparedAttention {
     fn huge_share(&self) -> Option<f64> {
-        self.pool.huge_share
+        self.pool.huge_share()
     }
 
     /// The arithmetic of the visible pairs, and the bytes of the cache.

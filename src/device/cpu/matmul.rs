@@ -2,6 +2,7 @@
 //!
 //! Every repetition multiplies all tokens with one copy of the weights. Threads own the strips they touched first and help each other out.
 
+use super::operands::SharedWeights;
 use super::team::SpinBarrier;
 use super::team_job::{TeamJob, extent};
 use super::work_queue::WorkQueue;
@@ -10,11 +11,10 @@ use crate::device::Refusal;
 use crate::job::Job;
 use crate::profile::{Machine, Matmul};
 use crate::work::Work;
-use roofprobe_kernels::buffer::{Buffer, Pages};
+use roofprobe_kernels::buffer::Buffer;
 use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, SPOILT, Tile, Tokens};
 use roofprobe_kernels::reference::{Random, matmul as oracle};
 use roofprobe_kernels::{Op, Shape};
-use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Rows of a tile of C with plain weights: its tokens and half a second-level cache of weights go together.
@@ -33,34 +33,10 @@ const TILES_PER_THREAD: usize = 8;
 const MANY_TOKENS: usize = 16;
 /// Columns of a tile at most: beyond that nothing is saved by larger ones.
 const TILE_COLUMNS_MAX: usize = 1024;
-/// Weights that are made up by each thread; the rest of its share repeats them at other addresses.
-const MADE_UP_BYTES: usize = 4 << 20;
 /// Assumed where the topology names no second-level cache.
 const L2_BYTES_ASSUMED: u64 = 512 << 10;
 /// Elements of C per tile that are held against the oracle; all of them must have been written.
 const CHECKED_PER_TILE: u64 = 8;
-
-/// The weights of one job after another: `copies` times `n` rows, interleaved into strips.
-pub(super) struct SharedWeights {
-    kernel: MatmulKernel,
-    pages: Pages,
-    n: usize,
-    k: usize,
-    copies: usize,
-    shares: Vec<Share>,
-    huge_share: Option<f64>,
-}
-
-/// The strips that one thread has made and touched first.
-struct Share {
-    strips: Range<usize>,
-    /// Strips that were made up; strip `i` of the share repeats strip `i % made_up`.
-    made_up: usize,
-    /// The rows of the made up strips as they are stored.
-    stored: Vec<u8>,
-    copies: Vec<Buffer>,
-    huge_share: Option<f64>,
-}
 
 /// One job: tokens, C, and who does what.
 pub(super) struct PreparedMatmul {
@@ -80,97 +56,25 @@ pub(super) struct PreparedMatmul {
 impl Cpu {
     /// The job made ready: its weights may be those of the job before.
     pub(super) fn prepare_matmul(&mut self, job: &Job, variant: &Matmul) -> Result<PreparedMatmul, Refusal> {
-        let &Matmul { isa, pages, m, n, k, copies, .. } = variant;
-        let kernel = MatmulKernel::find(job.dtype, isa).ok_or_else(|| unsupported(isa))?;
+        let &Matmul { isa, pages, m, n, k, copies, arithmetic, .. } = variant;
+        let kernel = MatmulKernel::find(job.dtype, isa, arithmetic).ok_or_else(|| unsupported(isa))?;
         let (m, n, k) = (extent(m, "m")?, extent(n, "n")?, extent(k, "k")?);
         let copies = copies.max(1) as usize;
-        let fits = |w: &SharedWeights| {
-            (w.kernel.weights(), w.kernel.isa(), w.pages, w.k) == (job.dtype, isa, pages, k)
-                && w.n >= n
-                && w.copies >= copies
-        };
+        let fits = |weights: &SharedWeights| weights.serve(kernel, pages, [n, k], copies);
         let weights = self.operands(fits, |cpu| cpu.make_weights(kernel, pages, [n, k], copies))?;
-        let product = PreparedMatmul::new(weights, [m, n, k], self.team.size(), l2_bytes(&self.machine) / 2);
+        let product = PreparedMatmul::new(kernel, weights, [m, n, k], self.team.size(), l2_bytes(&self.machine) / 2);
         product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))
-    }
-
-    fn make_weights(
-        &self,
-        kernel: MatmulKernel,
-        pages: Pages,
-        [n, k]: [usize; 2],
-        copies: usize,
-    ) -> Result<SharedWeights, Refusal> {
-        let strips = n.div_ceil(kernel.strip_rows());
-        let size = self.team.size();
-        let shares = self.all(move |worker, _| {
-            worker.clear_chases();
-            let index = worker.index();
-            let strips = strips * index / size..strips * (index + 1) / size;
-            Share::new(kernel, pages, strips, k, copies, 0x3e1 + index as u64)
-        })?;
-        let shares: Vec<Share> = shares
-            .into_iter()
-            .collect::<std::io::Result<_>>()
-            .map_err(|e| skipped(&format!("weights of {n} × {k} {} could not be allocated: {e}", kernel.weights())))?;
-        let huge_share = shares.iter().filter_map(|share| share.huge_share).reduce(f64::min);
-        Ok(SharedWeights { kernel, pages, n, k, copies, shares, huge_share })
-    }
-}
-
-impl Share {
-    fn new(
-        kernel: MatmulKernel,
-        pages: Pages,
-        strips: Range<usize>,
-        k: usize,
-        copies: usize,
-        seed: u64,
-    ) -> std::io::Result<Share> {
-        let strip_bytes = kernel.strip_bytes(k);
-        let made_up = (MADE_UP_BYTES / strip_bytes).clamp(1, strips.len().max(1));
-        let stored = oracle::weights(kernel.weights(), made_up * kernel.strip_rows(), k, seed);
-        let mut packed = vec![0; made_up * strip_bytes];
-        kernel.pack(&stored, k, &mut packed);
-        let copy = |index: usize| {
-            let bytes = strips.len() * strip_bytes;
-            let mut buffer = Buffer::new(bytes.div_ceil(8), pages, index * 4096)?;
-            for part in buffer.as_mut_bytes()[..bytes].chunks_mut(packed.len()) {
-                part.copy_from_slice(&packed[..part.len()]);
-            }
-            Ok::<Buffer, std::io::Error>(buffer)
-        };
-        let copies: Vec<Buffer> = (0..copies).map(copy).collect::<std::io::Result<_>>()?;
-        let huge_share = copies.first().and_then(super::arena::huge_share);
-        Ok(Share { strips, made_up, stored, copies, huge_share })
-    }
-}
-
-impl SharedWeights {
-    /// The share that holds a strip.
-    fn share(&self, strip: usize) -> &Share {
-        let index = self.shares.partition_point(|share| share.strips.end <= strip);
-        &self.shares[index]
-    }
-
-    /// The stored bytes of one row.
-    fn stored_row(&self, row: usize) -> &[u8] {
-        let (strip, within) = (row / self.kernel.strip_rows(), row % self.kernel.strip_rows());
-        let share = self.share(strip);
-        let at = (strip - share.strips.start) % share.made_up * self.kernel.strip_rows() + within;
-        let row_bytes = share.stored.len() / (share.made_up * self.kernel.strip_rows());
-        &share.stored[at * row_bytes..][..row_bytes]
     }
 }
 
 impl PreparedMatmul {
     fn new(
+        kernel: MatmulKernel,
         weights: Arc<SharedWeights>,
         [m, n, k]: [usize; 3],
         threads: usize,
         block_bytes: usize,
     ) -> std::io::Result<PreparedMatmul> {
-        let kernel = weights.kernel;
         let grid = grid(kernel, [m, n, k], threads);
         let tokens = oracle::tokens(m, k, 0x70c);
         let part = |i: usize| {
@@ -178,10 +82,14 @@ impl PreparedMatmul {
             let bytes = kernel.token_bytes(rows.len(), k);
             // Parts start at different lines of different pages.
             let offset = i * 3 * 4096 + i * 320;
-            let mut buffer = Buffer::new(bytes.div_ceil(8), weights.pages, offset)?;
+            let mut buffer = Buffer::new(bytes.div_ceil(8), weights.pages(), offset)?;
             if !kernel.quantises() {
                 let values = &tokens[rows.start * k..rows.end * k];
-                buffer.as_mut_bytes()[..bytes].copy_from_slice(&oracle::stored_tokens(kernel.weights(), values, k));
+                kernel.place(
+                    &oracle::stored_tokens(kernel.arithmetic(), values, k),
+                    k,
+                    &mut buffer.as_mut_bytes()[..bytes],
+                );
             }
             Ok::<RwLock<Buffer>, std::io::Error>(RwLock::new(buffer))
         };
@@ -189,21 +97,6 @@ impl PreparedMatmul {
         let queue = WorkQueue::new(grid.down() * grid.across(), threads);
         let output = Output::new(grid)?;
         Ok(PreparedMatmul { kernel, weights, columns: n, k, tokens, parts, output, queue, block_bytes })
-    }
-
-    /// Calls `multiply` with the strips of the columns: once, or once for each share that has some of them.
-    fn with_strips(&self, columns: Range<usize>, repetition: usize, mut multiply: impl FnMut(&[u8], Range<usize>)) {
-        let (rows, bytes) = (self.kernel.strip_rows(), self.kernel.strip_bytes(self.k));
-        let mut strip = columns.start / rows;
-        while strip * rows < columns.end {
-            let share = self.weights.share(strip);
-            let end = share.strips.end.min(columns.end.div_ceil(rows));
-            let copy = &share.copies[repetition % share.copies.len()];
-            let first = strip - share.strips.start;
-            let strips = &copy.as_bytes()[first * bytes..(first + end - strip) * bytes];
-            multiply(strips, strip * rows - columns.start..end * rows - columns.start);
-            strip = end;
-        }
     }
 
     /// Every tile, with the first row and column that it has of C.
@@ -221,7 +114,7 @@ impl PreparedMatmul {
 
 impl TeamJob for PreparedMatmul {
     fn huge_share(&self) -> Option<f64> {
-        self.weights.huge_share
+        self.weights.huge_share()
     }
 
     fn work(&self) -> Work {
@@ -255,7 +148,7 @@ impl TeamJob for PreparedMatmul {
             let part = self.parts[i].read().unwrap_or_else(PoisonError::into_inner);
             let rows = grid.rows_of(i).len();
             let tokens = Tokens { bytes: &part.as_bytes()[..self.kernel.token_bytes(rows, self.k)], rows };
-            self.with_strips(grid.columns_of(j), repetition, |strips, columns| {
+            self.weights.with_strips(grid.columns_of(j), repetition, |strips, columns| {
                 self.kernel.multiply(self.k, strips, tokens, &mut tile.part(columns), self.block_bytes);
             });
         }
@@ -263,7 +156,7 @@ impl TeamJob for PreparedMatmul {
     }
 
     fn verified(&self, _: usize) -> bool {
-        let dtype = self.kernel.weights();
+        let (dtype, arithmetic) = (self.kernel.weights(), self.kernel.arithmetic());
         let columns = self.columns;
         let mut random = Random::new(columns as u64);
         let mut right = true;
@@ -273,9 +166,10 @@ impl TeamJob for PreparedMatmul {
             for _ in 0..CHECKED_PER_TILE.min(within as u64) {
                 let (row, column) = (random.bits() as usize % tile.rows(), random.bits() as usize % within);
                 let token = &self.tokens[(first_row + row) * self.k..][..self.k];
-                let weights = oracle::widened(dtype, self.weights.stored_row(first_column + column));
-                let want = oracle::element(&weights, &oracle::rounded_token(dtype, token));
-                right &= oracle::element_agrees(dtype, tile.bits(row, column), want, self.k);
+                let weights =
+                    oracle::rounded_weights(dtype, arithmetic, self.weights.stored_row(first_column + column));
+                let want = oracle::element(&weights, &oracle::rounded_token(dtype, arithmetic, token));
+                right &= oracle::element_agrees(dtype, arithmetic, tile.bits(row, column), want, self.k);
             }
         });
         right

@@ -8,6 +8,7 @@ mod arena;
 mod attention;
 mod matmul;
 mod memory;
+mod operands;
 mod overhead;
 mod scaling;
 mod self_test;

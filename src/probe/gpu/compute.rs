@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn what_a_gpu_lacks_is_asked_and_has_a_reason() {
         let poor = gpu(&[], &["8x8x8 f16 f16"]);
-        let inputs = PlanInputs { machine: &poor, curves: &[], effort: Effort::Standard };
+        let inputs = PlanInputs::new(&poor, &[], Effort::Standard);
         for question in questions(inputs) {
             let can = ["compute.f32", "compute.i8"].contains(&question.id.as_str());
             assert_eq!(question.candidates.is_empty(), !can, "{}", question.id);
@@ -111,7 +111,7 @@ mod tests {
         }
         let rich = gpu(&["f16"], &["8x8x8 f16 f32"]);
         for effort in [Effort::Quick, Effort::Standard] {
-            let asked = questions(PlanInputs { machine: &rich, curves: &[], effort });
+            let asked = questions(PlanInputs::new(&rich, &[], effort));
             let possible: Vec<_> = asked.iter().filter(|question| !question.candidates.is_empty()).collect();
             assert_eq!(possible.len(), 4);
             assert!(effort != Effort::Quick || possible.iter().all(|question| question.candidates.len() <= 2));

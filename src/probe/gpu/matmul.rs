@@ -201,7 +201,7 @@ mod tests {
     const CLASSES: [GpuClass; 3] = [GpuClass::Discrete, GpuClass::Integrated, GpuClass::Software];
 
     fn asked(machine: &Machine, effort: Effort) -> Vec<Question> {
-        questions(PlanInputs { machine, curves: &[], effort })
+        questions(PlanInputs::new(machine, &[], effort))
     }
 
     #[test]

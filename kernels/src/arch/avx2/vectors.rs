@@ -1,7 +1,7 @@
 //! Vectors of 256 bits.
 
 use super::{Avx2, AvxVnni};
-use crate::simd::{Float, Integer, Integers, Single, intrinsics, vector};
+use crate::simd::{Double, Float, Integer, Integers, Single, intrinsics, vector};
 use std::arch::x86_64::*;
 
 /// Marks registers of 256 bits.
@@ -34,6 +34,11 @@ impl Float for F64x4 {
         sub(other) = _mm256_sub_pd;
         mul(other) = _mm256_mul_pd;
         mul_add(factor, addend) = _mm256_fmadd_pd;
+    }
+}
+impl Double for F64x4 {
+    intrinsics! {
+        xor_bits(other) = _mm256_xor_pd;
     }
 }
 impl Float for F32x8 {

@@ -1,7 +1,7 @@
 //! Vectors of 512 bits.
 
 use super::{Avx512, Avx512Bf16, Avx512Vnni};
-use crate::simd::{Float, Integer, Integers, Single, intrinsics, vector};
+use crate::simd::{Double, Float, Integer, Integers, Single, intrinsics, vector};
 use half::f16;
 use std::arch::x86_64::*;
 
@@ -44,6 +44,11 @@ impl Float for F64x8 {
         sub(other) = _mm512_sub_pd;
         mul(other) = _mm512_mul_pd;
         mul_add(factor, addend) = _mm512_fmadd_pd;
+    }
+}
+impl Double for F64x8 {
+    intrinsics! {
+        xor_bits(other) = |a, b| _mm512_castsi512_pd(_mm512_xor_si512(_mm512_castpd_si512(a), _mm512_castpd_si512(b)));
     }
 }
 impl Float for F32x16 {
