@@ -43,9 +43,10 @@ fn chains(criterion: &mut Criterion) {
     for kernel in ChainKernel::all() {
         group.throughput(Throughput::Elements(kernel.cost(1).flops as u64));
         let mut state = kernel.prepare(1);
-        group.bench_function(format!("{}-{}-{}", kernel.op(), kernel.dtype(), kernel.isa()), |bencher| {
-            bencher.iter(|| state.run(1))
-        });
+        group.bench_function(
+            format!("{}-{}-{}-{}", kernel.op(), kernel.dtype(), kernel.isa(), kernel.shape().accumulators),
+            |bencher| bencher.iter(|| state.run(1)),
+        );
     }
 }
 

@@ -7,7 +7,7 @@ use crate::isa::Isa;
 use crate::op::Op;
 use crate::ops::Kernels;
 use crate::ops::attention::AttentionKernel;
-use crate::ops::chain::ChainKernel;
+use crate::ops::chain::{ChainEntry, ChainKernel};
 use crate::ops::matmul::{MatmulEntry, MatmulKernel};
 use crate::ops::stream::{Stores, StreamEntry, StreamKernel, Ways};
 
@@ -98,6 +98,12 @@ impl Isa {
         self.kernels().has_chain(Op::Chain, dtype)
     }
 
+    /// The numbers of accumulators that there are chains with, the usual one first.
+    pub fn chain_counts(self, op: Op, dtype: Dtype) -> impl Iterator<Item = usize> {
+        let of_kind = move |entry: &&ChainEntry| entry.op() == op && entry.shape.dtype == dtype;
+        self.kernels().chains.iter().filter(of_kind).map(|entry| entry.shape.accumulators)
+    }
+
     /// Whether there is one with additions beside the multiply-accumulates.
     pub fn has_chain_add(self, dtype: Dtype) -> bool {
         self.kernels().has_chain(Op::ChainAdd, dtype)
@@ -129,10 +135,16 @@ impl ChainKernel {
         available().flat_map(|kernels| kernels.chains).map(|entry| unsafe { ChainKernel::new(entry) })
     }
 
-    /// The chain of multiply-accumulates, or that with additions beside them, for `dtype` on `isa`, if there is one and this
-    /// CPU can run it.
+    /// The usual chain of multiply-accumulates, or that with additions beside them, for `dtype` on `isa`, if there is one and
+    /// this CPU can run it.
     pub fn find(op: Op, dtype: Dtype, isa: Isa) -> Option<ChainKernel> {
-        ChainKernel::all().find(|k| k.op() == op && k.dtype() == dtype && k.isa() == isa)
+        ChainKernel::with_chains(op, dtype, isa, None)
+    }
+
+    /// The same with so many accumulators, or with the usual number of them.
+    pub fn with_chains(op: Op, dtype: Dtype, isa: Isa, accumulators: Option<usize>) -> Option<ChainKernel> {
+        let of_kind = |k: &ChainKernel| k.op() == op && k.dtype() == dtype && k.isa() == isa;
+        ChainKernel::all().filter(of_kind).find(|k| accumulators.is_none_or(|n| k.shape().accumulators == n))
     }
 
     /// Where the machine code of a chain begins, also of one that this CPU cannot run: for who disassembles it.
