@@ -187,6 +187,10 @@ impl<const N: usize> Integer for [i32; N] {
         map(self, |value| f32::from_bits(value as u32))
     }
     #[inline(always)]
+    fn bits_of(value: [f32; N]) -> Self {
+        map(value, |value| value.to_bits() as i32)
+    }
+    #[inline(always)]
     fn nearest(value: [f32; N]) -> Self {
         // The sum with 1.5·2²³ has no room for fractions.
         map(value, |value| ((value + 12_582_912.0).to_bits() & 0x007f_ffff) as i32 - 0x0040_0000)

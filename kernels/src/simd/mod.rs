@@ -11,12 +11,14 @@
 mod array;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod registers;
+mod tile_unit;
 mod token;
 
 use crate::isa::Isa;
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use registers::{intrinsics, vector};
+pub(crate) use tile_unit::{PANEL_COLUMNS, PANEL_STRIDE, TILE_ROWS, TileOperands, TileShape, TileUnit};
 pub(crate) use token::token;
 
 /// An algorithm, to be compiled for one instruction set after another.
@@ -237,6 +239,8 @@ pub(crate) trait Integer: Vector<Element = i32> {
     fn to_float(self) -> Self::Float;
     /// The same bits as f32.
     fn as_float(self) -> Self::Float;
+    /// The bits of f32.
+    fn bits_of(value: Self::Float) -> Self;
     /// The nearest integers, ties to even, of magnitudes below 2²².
     fn nearest(value: Self::Float) -> Self;
 }
@@ -268,6 +272,9 @@ pub(crate) trait Floats: Token {
 /// instruction for is made of others.
 pub(crate) trait Integers: Floats {
     type I32: Integer<Float = Self::F32, Registers = <Self as Token>::Registers>;
+
+    /// Whether [`Integers::dot_u8_i8`] is one instruction.
+    const DOTS_WHOLE_BYTES: bool = false;
 
     /// As [`Integer::load_i8_from`].
     ///
@@ -315,5 +322,16 @@ pub(crate) trait Integers: Floats {
     fn widen_bf16(self, pair: Self::I32) -> [Self::F32; 2] {
         let upper: Self::I32 = self.splat(0xffff_0000_u32 as i32);
         [pair.shl::<16>().as_float(), pair.and(upper).as_float()]
+    }
+
+    /// The two rounded to bfloat16, to nearest and ties to even, as the lower and the upper half of each lane. Finite numbers.
+    #[inline(always)]
+    fn pack_bf16(self, lower: Self::F32, upper: Self::F32) -> Self::I32 {
+        let (odd, half): (Self::I32, Self::I32) = (self.splat(1), self.splat(0x7fff));
+        let [lower, upper] = [lower, upper].map(|value| {
+            let bits = Self::I32::bits_of(value);
+            bits.add(half).add(bits.shr::<16>().and(odd))
+        });
+        lower.shr::<16>().or(upper.and(self.splat(0xffff_0000_u32 as i32)))
     }
 }
