@@ -24,7 +24,7 @@ use crate::profile::{
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 pub(crate) use footprint::will_do;
-pub use gates::judge;
+pub use gates::{interval_width_max, judge};
 pub use grade::grade;
 pub use levels::{Level, Levels, levels};
 pub use matmul::variants as matmul_variants;
