@@ -16,7 +16,7 @@ const WAYS: [(usize, usize, usize); 6] =
     [(1, 128, 0), (1, 512, 0), (1, 256, 4096), (1, 256, 65_536), (2, 64, 0), (4, 256, 1024)];
 
 /// The kernels of this CPU, in those of the ways that they know and that serve such a pass.
-fn kernels(group: usize, tokens: usize) -> impl Iterator<Item = AttentionKernel> {
+fn serving(group: usize, tokens: usize) -> impl Iterator<Item = AttentionKernel> {
     let one = (group, tokens) == (1, 1);
     let ways = WAYS.map(|(streams, span, prefetch_bytes)| Ways { streams, span, prefetch_bytes });
     let ways = ways.into_iter().filter(move |ways| one || ways.streams == 1);
@@ -49,7 +49,7 @@ fn attention(criterion: &mut Criterion) {
             let mut out = vec![0.0; queries.len()];
             let mut partial = Partial::new(head_dim, if tokens == 1 { group } else { PREFILL_ROWS });
             benchmarks.throughput(Throughput::Elements(Op::Attention.cost(head.shape(tokens)).flops as u64));
-            for kernel in kernels(group, tokens) {
+            for kernel in serving(group, tokens) {
                 let Ways { streams, span, prefetch_bytes } = kernel.ways();
                 let way = format!("{}-{streams}x{span}+{prefetch_bytes}", kernel.isa());
                 benchmarks.bench_function(format!("{context}-group{group}-{way}"), |bencher| {
