@@ -7,7 +7,7 @@ use roofprobe::job::Job;
 use roofprobe::probe::{self, Question, Schedule};
 use roofprobe::profile::{self, Ceiling, Curve, Matmul, Profile, Status, Unit, Variant};
 use roofprobe::sample::{self, Finished, Pace, Progress, Surveyed, Watcher};
-use roofprobe::simulate::{Simulated, as_asked};
+use roofprobe::simulate::{Simulated, as_asked, curves_as_asked};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::four_digits;
 use roofprobe_kernels::buffer::Pages;
@@ -64,8 +64,8 @@ fn measured(device: &mut Simulated, profile: &Profile, earlier: &[Ceiling], watc
 }
 
 fn surveyed(device: &mut Simulated, profile: &Profile, earlier: &[Curve], watcher: &mut Counting) -> Surveyed {
-    let mut questions = probe::survey(&device.machine(), profile.provenance.effort.unwrap());
-    questions.retain(|q| profile.curve(&q.id).is_some());
+    let (machine, effort) = (device.machine(), profile.provenance.effort.unwrap());
+    let questions = |curves: &[Curve]| curves_as_asked(profile, probe::survey(&machine, curves, effort));
     sample::survey(device, &questions, pace(profile), earlier, watcher).expect("nothing here can fail")
 }
 
@@ -174,7 +174,7 @@ fn with_curves() -> Profile {
     let mut profile = SHIPPED[0].profile().unwrap();
     let machine = Simulated::new(profile.clone()).unwrap().machine();
     let mut random = Random::new(5);
-    for question in probe::survey(&machine, profile.provenance.effort.unwrap()) {
+    for question in probe::survey(&machine, &[], profile.provenance.effort.unwrap()) {
         let places = question.points.iter().map(|job| question.axis.of(&job.variant.keys()).unwrap());
         let mut curve = Curve::empty(question.id.clone(), Status::Measured, None);
         curve.set_along(question.axis, places.collect());
@@ -234,24 +234,7 @@ fn the_second_figure_of_a_ceiling_is_replayed_too() {
         let mut ceiling = Ceiling::with_value(id.parse().unwrap(), Status::Quoted, 71.23);
         ceiling.set(second, 37.81);
         ceiling.source = Some("a datasheet".to_owned());
-        let variant: Variant = Matmul {
-            isa: Isa::Portable,
-            threads: 1,
-            pages: Pages::Base,
-            m: 1,
-            n: 4096,
-            k: 4096,
-            copies: 4,
-            arithmetic: None,
-            streams: None,
-            prefetch_bytes: None,
-            page_ahead_lines: None,
-            tile: None,
-            row_block: None,
-            block_bytes: None,
-            packed: None,
-        }
-        .into();
+        let variant: Variant = Matmul::plain(Isa::Portable, 1, Pages::Base, [1, 4096, 4096], 4).into();
         ceiling.variant = Some(variant.keys());
         profile.ceiling = vec![ceiling];
         profile.summarise();

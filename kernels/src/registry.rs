@@ -6,7 +6,7 @@ use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::op::Op;
 use crate::ops::Kernels;
-use crate::ops::attention::AttentionKernel;
+use crate::ops::attention::{self, AttentionKernel};
 use crate::ops::chain::{ChainEntry, ChainKernel};
 use crate::ops::matmul::{MatmulEntry, MatmulKernel};
 use crate::ops::stream::{Stores, StreamEntry, StreamKernel, Ways};
@@ -82,6 +82,11 @@ impl Isa {
         self.kernels().attention.is_some()
     }
 
+    /// Whether its attention can go about its work in such ways.
+    pub fn has_attention_working(self, ways: attention::Ways) -> bool {
+        self.kernels().attention.is_some_and(|entry| entry.works(ways))
+    }
+
     /// Whether there is a matmul with weights stored as `weights` for it, on whatever CPU, in whatever arithmetic.
     pub fn has_matmul(self, weights: Dtype) -> bool {
         self.arithmetics(weights).next().is_some()
@@ -91,6 +96,14 @@ impl Isa {
     pub fn arithmetics(self, weights: Dtype) -> impl Iterator<Item = Dtype> {
         let of_weights = self.kernels().matmuls().filter(move |entry| entry.format.weights == weights);
         of_weights.map(|entry| entry.format.arithmetic)
+    }
+
+    /// Whether its matmul with such weights in such arithmetic goes about its work in several [`Ways`](crate::ops::matmul::Ways),
+    /// on whatever CPU; one that multiplies a whole tile at once has its own.
+    pub fn has_matmul_ways(self, weights: Dtype, arithmetic: Dtype) -> bool {
+        let mut matmuls = self.kernels().matmuls();
+        matmuls
+            .any(|entry| (entry.format.weights, entry.format.arithmetic) == (weights, arithmetic) && entry.has_ways())
     }
 
     /// Whether there is a multiply-accumulate chain of `dtype` for it, on whatever CPU.

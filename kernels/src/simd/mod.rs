@@ -273,6 +273,9 @@ pub(crate) trait Floats: Token {
 pub(crate) trait Integers: Floats {
     type I32: Integer<Float = Self::F32, Registers = <Self as Token>::Registers>;
 
+    /// Whether [`Integers::dot_u8_i8`] is one instruction.
+    const DOTS_WHOLE_BYTES: bool = false;
+
     /// As [`Integer::load_i8_from`].
     ///
     /// # Safety

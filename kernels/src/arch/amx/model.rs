@@ -92,7 +92,7 @@ mod tests {
     use crate::arch::portable::Portable;
     use crate::isa::Isa;
     use crate::ops::matmul::{
-        BF16, Grid, I8_FORMAT, MatmulEntry, MatmulKernel, Output, Tokens, UnitFormats, plain_whole,
+        BF16, Grid, I8_FORMAT, MatmulEntry, MatmulKernel, Output, Tokens, UnitFormats, Ways, plain_whole,
     };
     use crate::reference::matmul as oracle;
 
@@ -119,7 +119,7 @@ mod tests {
         let output = Output::new(Grid { rows: m, columns: n, tile_rows: m, tile_columns: n }).unwrap();
         let mut tile = output.tile(0, 0).unwrap();
         tile.spoil();
-        kernel.multiply(k, &packed, Tokens { bytes: &bytes, rows: m }, &mut tile, 1 << 20);
+        kernel.multiply(k, &packed, Tokens { bytes: &bytes, rows: m }, &mut tile, Ways::plain(1 << 20));
         for (i, token) in tokens.chunks(k).enumerate() {
             let token = oracle::rounded_token(weights, arithmetic, token);
             for (j, row) in stored.chunks(stored.len() / n).enumerate() {

@@ -70,10 +70,8 @@ static KERNELS: Kernels = Kernels {
         square_and_sum::<Avx512, F32x16, 12, 12>(),
         // Fewer and more of them, to be raced: what is just enough for latency 4, and what is enough for latency 6.
         square::<Avx512, F64x8, 8>(),
-        square::<Avx512, F64x8, 12>(),
         square::<Avx512, F64x8, 24>(),
         square::<Avx512, F32x16, 8>(),
-        square::<Avx512, F32x16, 12>(),
         square::<Avx512, F32x16, 24>(),
         converted::<Avx512, F16Halves, 8>(),
         converted::<Avx512, F16Halves, 24>(),

@@ -181,6 +181,7 @@ impl Integers for Avx512 {
 
 impl Integers for Avx512Vnni {
     type I32 = I32x16;
+    const DOTS_WHOLE_BYTES: bool = true;
 
     #[inline(always)]
     fn dot_u8_i8(self, sum: I32x16, u: I32x16, s: I32x16) -> I32x16 {
