@@ -244,10 +244,11 @@ versions() {
     echo "${list[*]}" | sed 's/;/, /g'
 }
 
+# The name of this machine, as roofprobe says it.
+name() { target/release/roofprobe devices --format json | sed -n 's/^ *"name": "\(.*\)",*$/\1/p' | head -n 1; }
+
 page() { # writes Markdown
-    local name
-    name=$(target/release/roofprobe devices --format csv | awk -F, 'NR == 1 {for (i = 1; i <= NF; i++) at[$i] = i; next} {print $at["name"]; exit}')
-    echo "# Beside other tools: ${name:-$(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo)}, $threads cores"
+    echo "# Beside other tools: $(name)"
     echo
     echo "Measured $(date -u +%Y-%m-%d) on $(systemd-detect-virt -v 2>/dev/null | sed '/none/d; s/.*/a virtual machine (&)/' | grep . || echo 'this machine'),"
     echo "$(uname -sr), $(target/release/roofprobe --version). Peers: $(versions)."
@@ -271,13 +272,11 @@ page() { # writes Markdown
     done <"$work/cases"
 }
 
-slug() {
-    target/release/roofprobe devices --format csv | awk -F, 'NR == 1 {for (i = 1; i <= NF; i++) at[$i] = i; next} {print $at["name"]; exit}' |
-        tr 'A-Z' 'a-z' | sed 's/[^a-z0-9]\{1,\}/-/g; s/^-//; s/-$//'
-}
+# "AMD EPYC (Zen 5), 2 cores" → amd-epyc-zen5-2c
+slug() { name | tr 'A-Z' 'a-z' | sed "s/, [0-9]* cores*//; s/zen /zen/; s/[^a-z0-9]\{1,\}/-/g; s/^-//; s/-$//; s/$/-${threads}c/"; }
 
 write_page() { # [file]
-    local file=${1:-docs/peers/$(slug)-${threads}c.md}
+    local file=${1:-docs/peers/$(slug).md}
     mkdir -p "$(dirname "$file")"
     page >"$work/page"
     cat "$work/page"

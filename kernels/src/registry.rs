@@ -98,6 +98,14 @@ impl Isa {
         of_weights.map(|entry| entry.format.arithmetic)
     }
 
+    /// Whether its matmul with such weights in such arithmetic goes about its work in several [`Ways`](crate::ops::matmul::Ways),
+    /// on whatever CPU; one that multiplies a whole tile at once has its own.
+    pub fn has_matmul_ways(self, weights: Dtype, arithmetic: Dtype) -> bool {
+        let mut matmuls = self.kernels().matmuls();
+        matmuls
+            .any(|entry| (entry.format.weights, entry.format.arithmetic) == (weights, arithmetic) && entry.has_ways())
+    }
+
     /// Whether there is a multiply-accumulate chain of `dtype` for it, on whatever CPU.
     pub fn has_chain(self, dtype: Dtype) -> bool {
         self.kernels().has_chain(Op::Chain, dtype)

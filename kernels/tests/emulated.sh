@@ -21,6 +21,10 @@ build_bochs() {
   # Linux gives tiles only to CPUs with XFD, which Bochs does not have: it is claimed. What it would trap is the first use of
   # tiles, which makes room for them in the thread's state; a single process needs none.
   sed -i '/EAX\[4\] - support for XFD/{n;s/leaf->eax = 0;/leaf->eax = 1 << 4;/}' cpu/cpuid.cc
+  # Two mistakes of Bochs 3.0 and of the sources after it: products of bytes with and without sign take all as without one, and the
+  # second half of VCVTNE2PS2BF16 reads behind its operand (CPUs that have it agree with the manual).
+  sed -i '/ DPBD\(SU\|US\)(Bit32u/,/^}/s/Bit32s(\([xy]byte\[.\]\))/Bit32s(Bit8s(\1))/' cpu/avx/amx.cc
+  sed -i '/VCVTNE2PS2BF16_MASK/,/^}/s/op1.vmm32u(n))/op1.vmm32u(n - DWORD_ELEMENTS(len)))/' cpu/avx/avx512_bf16.cc
   ./configure --enable-x86-64 --enable-avx --enable-evex --enable-amx --enable-all-optimizations --disable-docbook --with-nogui
   make -j"$(nproc)"
   cp bochs bios/BIOS-bochs-latest bios/VGABIOS-lgpl/VGABIOS-lgpl-latest.bin "$2"

@@ -25,6 +25,7 @@ use roofprobe_kernels::{Dtype, Isa, Op};
 pub use gates::judge;
 pub use grade::grade;
 pub use levels::{Level, Levels, levels};
+pub use matmul::variants as matmul_variants;
 pub use sustained::{LongQuestion, sustained};
 
 /// A ceiling to be measured.
@@ -152,6 +153,10 @@ impl<'a> PlanInputs<'a> {
     fn new(machine: &'a Machine, curves: &'a [Curve], scope: impl Into<Scope>) -> PlanInputs<'a> {
         let Scope { effort, tune } = scope.into();
         PlanInputs { machine, curves, effort, tune }
+    }
+
+    fn scope(&self) -> Scope {
+        Scope { effort: self.effort, tune: self.tune }
     }
 
     /// The curve of that id, where there is one.

@@ -75,7 +75,7 @@ pub struct VariantKeys {
     pub row_block: Option<u32>,
     /// Matmul: bytes of weights that are in use at a time, to stay in a cache meanwhile.
     pub block_bytes: Option<u64>,
-    /// Matmul: whether the tokens are copied to where a kernel reads them in order.
+    /// Matmul: whether the tokens are laid out for the kernel, rows an odd number of cache lines apart, and not one after another.
     pub packed: Option<bool>,
     /// GPU: invocations of a workgroup.
     pub workgroup_size: Option<u32>,

@@ -122,6 +122,29 @@ families! {
     Launch {}
 }
 
+impl Matmul {
+    /// A product of `m` tokens with `copies` times `n` rows of `k` weights, with no word about how: what a device does by itself.
+    pub fn plain(isa: Isa, threads: u32, pages: Pages, [m, n, k]: [u64; 3], copies: u32) -> Matmul {
+        Matmul {
+            isa,
+            threads,
+            pages,
+            m,
+            n,
+            k,
+            copies,
+            arithmetic: None,
+            streams: None,
+            prefetch_bytes: None,
+            page_ahead_lines: None,
+            tile: None,
+            row_block: None,
+            block_bytes: None,
+            packed: None,
+        }
+    }
+}
+
 impl TryFrom<Word<Isa>> for Isa {
     type Error = ();
 

@@ -30,7 +30,7 @@ use overhead::Call;
 use roofprobe_kernels::ops::chain::ChainKernel;
 use roofprobe_kernels::{Dtype, Isa, Op};
 use scaling::Scaling;
-pub(crate) use self_test::PASSED;
+pub use self_test::PASSED;
 use spans::{Seen, timed};
 use std::any::Any;
 use std::collections::HashSet;

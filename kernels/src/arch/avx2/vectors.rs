@@ -187,6 +187,7 @@ impl Integers for Avx2 {
 
 impl Integers for AvxVnni {
     type I32 = I32x8;
+    const DOTS_WHOLE_BYTES: bool = true;
 
     #[inline(always)]
     fn dot_u8_i8(self, sum: I32x8, u: I32x8, s: I32x8) -> I32x8 {

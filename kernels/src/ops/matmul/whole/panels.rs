@@ -36,7 +36,15 @@ pub(crate) const fn plain_whole<U: TileUnit>(isa: Isa, format: &'static Format) 
         // SAFETY: by contract.
         unsafe { multiply(&mut U::acquire(), strips, arguments.strip_bytes / PANEL_STRIDE, arguments) }
     }
-    MatmulEntry { isa, format, strip_rows: PANEL_COLUMNS, tiles: &[], whole: Some(whole::<U>), quantise: None }
+    MatmulEntry {
+        isa,
+        format,
+        strip_rows: PANEL_COLUMNS,
+        tiles: &[],
+        sets: &[],
+        whole: Some(whole::<U>),
+        quantise: None,
+    }
 }
 
 /// A block format whose values can be had.
@@ -126,6 +134,7 @@ pub(in crate::ops::matmul) const fn rounded_whole<U: TileUnit, S: Integers, F: D
         format: &F::ROUNDED,
         strip_rows: <S::I32 as Vector>::LANES,
         tiles: &[],
+        sets: &[],
         whole: Some(whole::<U, S, F>),
         quantise: Some(S::run::<RoundTokens>),
     }

@@ -154,6 +154,7 @@ pub(in crate::ops::matmul) const fn scaled_whole<U: TileUnit, S: Integers, F: Sm
         format: &F::ROW_MAJOR,
         strip_rows: TILE_ROWS,
         tiles: &[],
+        sets: &[],
         whole: Some(S::run::<ScaledWhole<U, F>>),
         quantise: Some(S::run::<QuantiseRows<F::Activation>>),
     }
