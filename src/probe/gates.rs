@@ -168,7 +168,10 @@ fn below_peak(ceiling: &Ceiling, rows: &Rows, kind: DeviceKind) -> Option<String
     let isa = ceiling.variant.as_ref().and_then(|variant| variant.isa.as_ref()?.known());
     // Chains of portable bytes, and of converted halves, do more for each product than a matmul, which converts once for
     // several tokens.
+    let named = ceiling.variant.as_ref().and_then(|variant| variant.arithmetic.as_ref()?.known());
     let arithmetic = match (weights.known(), isa) {
+        // The variant says what it multiplies where that is not the usual type.
+        _ if named.is_some() => named?,
         // Shaders widen all weights.
         _ if kind == DeviceKind::Gpu => Dtype::F32,
         (Some(Dtype::F64), _) => Dtype::F64,
