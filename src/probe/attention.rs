@@ -218,6 +218,7 @@ fn raced(inputs: PlanInputs, (group, head_dim): Heads, tokens: u64) -> Vec<(Isa,
 mod tests {
     use super::*;
     use crate::probe::tests::machine;
+    use crate::profile::Machine;
 
     #[test]
     fn a_decoded_cache_exceeds_the_last_level_and_a_prompts_need_not() {

@@ -258,6 +258,7 @@ pub(crate) mod tests {
                 threads: 2,
                 smt: None,
                 core_scaling: None,
+                core_scaling_latency: None,
                 numa_nodes: None,
                 quota_cpus: None,
                 governor: None,

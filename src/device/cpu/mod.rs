@@ -175,6 +175,7 @@ impl Device for Cpu {
             _ => None,
         };
         environment.core_scaling = self.scaling.and_then(Scaling::ratio).map(four_digits);
+        environment.core_scaling_latency = self.scaling.and_then(Scaling::latency_ratio).map(four_digits);
         machine
     }
 
