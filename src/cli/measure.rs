@@ -160,7 +160,8 @@ impl Measure {
             Some(Earlier { file, profile }) => (Target::File(file), profile.ceiling, profile.curve),
             None => (self.target(&subject.machine.device, &provenance.date)?, Vec::new(), Vec::new()),
         };
-        let mut recorder = Recorder::new(&target, subject.machine.clone(), provenance);
+        let races = subject.races(provenance.gpu.as_ref());
+        let mut recorder = Recorder::new(&target, subject.machine.clone(), provenance).keeping(races);
         recorder.begin(&ceilings, &curves)?;
         let finished = sampled(&mut subject, scope, &filter, (ceilings, &curves), &mut recorder)?;
         recorder.finish(&finished, subject.device.machine())?;
