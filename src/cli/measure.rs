@@ -201,36 +201,35 @@ impl Measure {
     }
 }
 
-/// Asks the device all questions that pass `filter`: curves, then ceilings, then what is held for long. Evidence of an earlier
-/// measurement is completed.
+/// Asks the device all questions that pass `filter`: those that need no survey, the curves, all ceilings, then what is held for
+/// long. Evidence of an earlier measurement is completed.
 fn sampled(
-    subject: &mut Subject,
-    scope: Scope,
+    session: &mut Session,
+    (subject, scope): (&Asked, Scope),
     filter: &QuestionFilter,
-    (ceilings, curves): (Vec<Ceiling>, &[Curve]),
-    recorder: &mut Recorder,
+    (ceilings, curves): (&[Ceiling], &[Curve]),
 ) -> Result<Finished> {
-    let (device, machine, effort) = (subject.device.as_mut(), &subject.machine, scope.effort);
-    let pace = match (&subject.simulated, machine.device.kind) {
-        (Some(_), _) => Pace::of_replay(effort),
-        (None, DeviceKind::Cpu) => Pace::of(effort),
-        (None, DeviceKind::Gpu) => Pace::of_gpu(effort),
+    let machine = &subject.machine;
+    let plan = |curves: &[Curve]| {
+        let questions = filter.chosen(probe::plan(machine, curves, scope), |q| &q.id);
+        match &subject.simulated {
+            Some(named) => simulate::as_asked(&named.profile, questions),
+            None => questions,
+        }
     };
-    let begun = Instant::now();
-    let questions = filter.chosen(probe::survey(machine, effort), |q| &q.id);
-    let surveyed = sample::survey(device, &questions, pace, curves, recorder)?;
+    let begun = sample::begin(session, &plan(curves), ceilings)?;
+    if !begun.complete {
+        return Ok(begun);
+    }
+    let questions = filter.chosen(probe::survey(machine, scope.effort), |q| &q.id);
+    let surveyed = sample::survey(session, &questions, curves)?;
     if !surveyed.complete {
-        return Ok(Finished { ceilings, complete: false, disturbed_samples: surveyed.disturbed_samples });
+        let disturbed_samples = begun.disturbed_samples + surveyed.disturbed_samples;
+        return Ok(Finished { complete: false, disturbed_samples, ..begun });
     }
-    // The curves' time is part of the effort's.
-    let pace = Pace { budget: pace.budget.saturating_sub(begun.elapsed()), ..pace };
-    let mut questions = filter.chosen(probe::plan(machine, &surveyed.curves, scope), |q| &q.id);
-    if let Some(named) = &subject.simulated {
-        questions = simulate::as_asked(&named.profile, questions);
-    }
-    let finished = sample::measure(device, &questions, pace, &ceilings, recorder)?;
+    let finished = sample::measure(session, &plan(&surveyed.curves), ceilings)?;
     let questions = filter.chosen(probe::sustained(machine, &surveyed.curves, scope), |q| &q.question.id);
-    let finished = sample::sustain(device, &questions, pace, &ceilings, finished, recorder)?;
+    let finished = sample::sustain(session, &questions, ceilings, finished)?;
     Ok(Finished { disturbed_samples: finished.disturbed_samples + surveyed.disturbed_samples, ..finished })
 }
 

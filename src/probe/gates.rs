@@ -48,7 +48,7 @@ pub fn judge(ceilings: &mut [Ceiling], machine: &Machine) {
         ceiling.flags.extend(against_burst(ceiling, &rows).map(Flag::Other));
         ceiling.flags.extend(accelerated(ceiling, &rows, machine).map(Flag::Other));
         let gates = [
-            settled(ceiling, super::gpu::is_software(machine)),
+            settled(ceiling, machine),
             below_pipes(ceiling, machine),
             above_own_rows(ceiling, &rows),
             behind_nearer_level(ceiling, &rows, levels(machine)),
@@ -62,20 +62,25 @@ pub fn judge(ceilings: &mut [Ceiling], machine: &Machine) {
     }
 }
 
-fn settled(ceiling: &Ceiling, software: bool) -> Option<String> {
-    let (value, unit) = ceiling.value()?;
+/// The widest interval that a settled ceiling may have, as a share of its value.
+pub fn interval_max(id: &CeilingId, machine: &Machine) -> f64 {
+    match id.unit() {
+        Unit::GflopPerS | Unit::GbPerS if super::gpu::is_software(machine) => INTERVAL_SOFTWARE_MAX,
+        Unit::GflopPerS if super::matmul::is_of_memory(id) => INTERVAL_MEMORY_MAX,
+        Unit::GflopPerS => INTERVAL_COMPUTE_MAX,
+        Unit::GbPerS => INTERVAL_MEMORY_MAX,
+        Unit::Ns | Unit::Us => INTERVAL_TIME_MAX,
+    }
+}
+
+fn settled(ceiling: &Ceiling, machine: &Machine) -> Option<String> {
+    let (value, _) = ceiling.value()?;
     let samples = ceiling.samples?;
     if samples < SAMPLES_MIN {
         return Some(format!("only {samples} samples; at least {SAMPLES_MIN} are needed for an interval"));
     }
     let [low, high] = ceiling.ci95?;
-    let limit = match unit {
-        Unit::GflopPerS | Unit::GbPerS if software => INTERVAL_SOFTWARE_MAX,
-        Unit::GflopPerS if super::matmul::is_of_memory(&ceiling.id) => INTERVAL_MEMORY_MAX,
-        Unit::GflopPerS => INTERVAL_COMPUTE_MAX,
-        Unit::GbPerS => INTERVAL_MEMORY_MAX,
-        Unit::Ns | Unit::Us => INTERVAL_TIME_MAX,
-    };
+    let limit = interval_max(&ceiling.id, machine);
     let width = (high - low) / value;
     (width > limit).then(|| {
         format!(

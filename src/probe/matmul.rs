@@ -1,7 +1,7 @@
 //! Matmul achieved: every weight format, from one token to many, with weights that live in memory.
 
 use super::memory::{self, CACHE_MULTIPLE_MIN};
-use super::{PlanInputs, Question, Schedule};
+use super::{Operands, PlanInputs, Question};
 use crate::profile::{CeilingId, Effort, Machine, Matmul, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
@@ -24,7 +24,7 @@ pub(super) const MANY_TOKENS: u64 = 16;
 
 /// `matmul.<weights>.m<tokens>`.
 pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
-    let ask = |weights, m| Question { schedule: schedule(weights), ..question(inputs, weights, m) };
+    let ask = |weights, m| Question { operands: Some(Operands::Weights(weights)), ..question(inputs, weights, m) };
     for_each(inputs.effort, ask)
 }
 
@@ -33,11 +33,6 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
 pub(super) fn for_each(effort: Effort, ask: impl Fn(Dtype, u64) -> Question) -> Vec<Question> {
     let tokens: &[u64] = if effort == Effort::Quick { &TOKENS_QUICK } else { &TOKENS };
     formats().flat_map(|weights| tokens.iter().map(|&m| ask(weights, m)).collect::<Vec<_>>()).collect()
-}
-
-/// The weights take long to make ready, once for all token counts.
-pub(super) fn schedule(weights: Dtype) -> Schedule {
-    Schedule::OneRoundInThree(formats().position(|format| format == weights).unwrap_or(0) as u32)
 }
 
 /// Whether a ceiling is of a matmul with so few tokens that memory is what it waits for.
