@@ -1,8 +1,25 @@
-//! Files: read with a limit, written whole or not at all.
+//! Files: read with a limit, written whole or not at all, by one writer at a time.
+
+mod lock;
 
 use crate::error::{Error, Result};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+
+pub use lock::WriterLock;
+
+/// What the name of a file has behind it whose work is not complete, while a complete one stands at its place.
+const PARTIAL: &str = ".partial";
+
+/// The place of the incomplete work on `path`.
+pub fn partial(path: &Path) -> PathBuf {
+    lock::beside(path, PARTIAL)
+}
+
+/// The place that the incomplete work at `partial` is for; none where its name is not of that kind.
+pub fn whole(partial: &Path) -> Option<PathBuf> {
+    partial.to_str()?.strip_suffix(PARTIAL).map(PathBuf::from)
+}
 
 /// Input files (profiles, configurations) beyond this size are refused unread: none that is genuine comes near it.
 const INPUT_BYTES_MAX: u64 = 16 << 20;
@@ -85,20 +102,37 @@ fn resolve(path: &Path) -> Result<PathBuf> {
     }
 }
 
-fn temporary_beside(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let folder = match path.parent() {
+/// The folder that `path` is in.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// Temporary files end so; the name of what they become and a point stand before.
+const TEMPORARY: &str = ".tmp";
+/// Random characters in the name of a temporary file.
+const RANDOM: usize = 6;
+
+fn temporary_beside(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!(".{name}.");
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".roofprobe-");
+    builder.prefix(&prefix).rand_bytes(RANDOM).suffix(TEMPORARY);
     #[cfg(unix)]
     {
         // A profile is meant to be shared: the permissions of an ordinary file, less the umask.
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    builder.tempfile_in(folder)
+    builder.tempfile_in(folder_of(path))
+}
+
+/// The name of the file that a temporary file was to become.
+fn temporary_of(name: &str) -> Option<&str> {
+    let (of, random) = name.strip_prefix('.')?.strip_suffix(TEMPORARY)?.rsplit_once('.')?;
+    (random.len() == RANDOM).then_some(of)
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Error {

@@ -1,6 +1,7 @@
 //! Where profiles are: shipped with the program, or kept by `roofprobe measure` for this user.
 
 use crate::error::{Error, Result};
+use crate::file;
 use crate::profile::{self, Grade, Profile};
 use std::path::{Path, PathBuf};
 
@@ -107,7 +108,12 @@ pub fn folder() -> PathBuf {
 
 /// Every profile in the store that can be read, with its path, in the order of the file names.
 pub fn kept() -> Vec<(PathBuf, Profile)> {
-    paths().into_iter().filter_map(|path| Some((path.clone(), profile::load(&path).ok()?))).collect()
+    readable(paths().into_iter()).collect()
+}
+
+/// Those of `paths` that can be read, with their profiles.
+fn readable(paths: impl Iterator<Item = PathBuf>) -> impl Iterator<Item = (PathBuf, Profile)> {
+    paths.filter_map(|path| profile::load(&path).ok().map(|profile| (path, profile)))
 }
 
 /// The files in the store.
@@ -154,15 +160,15 @@ impl Kept {
     }
 }
 
-/// The measured profiles in the store that are of the device named and for which `of_use` holds, oldest first.
-fn measured(device_name: &str, of_use: impl Fn(&Profile) -> bool) -> Vec<Kept> {
+/// The measured profiles at `paths` that are of the device named and for which `of_use` holds, oldest first.
+fn measured(paths: impl Iterator<Item = PathBuf>, device_name: &str, of_use: impl Fn(&Profile) -> bool) -> Vec<Kept> {
     let now = jiff::Timestamp::now();
     let age_days = |profile: &Profile| {
         let date: jiff::Timestamp = profile.provenance.date.parse().ok()?;
         Some(now.duration_since(date).as_hours().div_euclid(24))
     };
     let of_device = |p: &Profile| p.device.name == device_name && p.provenance.simulated.is_none();
-    let of_use = kept().into_iter().filter(|(_, profile)| of_device(profile) && of_use(profile));
+    let of_use = readable(paths).filter(|(_, profile)| of_device(profile) && of_use(profile));
     let mut found: Vec<Kept> =
         of_use.map(|(path, profile)| Kept { age_days: age_days(&profile), path, profile }).collect();
     // RFC 3339 dates in UTC sort as text; equals stay in the order of their names.
@@ -170,14 +176,18 @@ fn measured(device_name: &str, of_use: impl Fn(&Profile) -> bool) -> Vec<Kept> {
     found
 }
 
-/// The newest incomplete profile in the store of the device named.
+/// The newest incomplete profile in the store of the device named, beside a complete one or by itself.
 pub fn incomplete(device_name: &str) -> Option<Kept> {
-    measured(device_name, |profile| !profile.provenance.complete).pop()
+    let beside = || paths().into_iter().map(|path| file::partial(&path)).filter(|partial| partial.is_file());
+    let all = paths().into_iter().chain(beside());
+    measured(all, device_name, |profile| !profile.provenance.complete).pop()
 }
 
 /// The complete profiles of the device named that hold all ceilings, oldest first.
 pub fn complete(device_name: &str) -> Vec<Kept> {
-    measured(device_name, |profile| profile.provenance.complete && profile.provenance.only.is_empty())
+    measured(paths().into_iter(), device_name, |profile| {
+        profile.provenance.complete && profile.provenance.only.is_empty()
+    })
 }
 
 /// The profile to reckon with: of those that this version of the tool measured within 30 days the best graded one, of equals

@@ -393,17 +393,18 @@ fn an_interruption_does_not_take_a_complete_profile_along() {
     let place = Place::new();
     place.succeeds(&["measure", "--simulate", SHIPPED, "-o", "p.toml"]);
     let before = std::fs::read(place.path("p.toml")).unwrap();
-    let arguments = ["measure", "--effort", "standard", "--only", "compute.f32", "--threads", "1", "-o", "p.toml"];
+    let arguments =
+        ["measure", "--effort", "standard", "--only", "compute.f32", "--threads", "1", "--replace", "-o", "p.toml"];
     let child = place.command(&arguments).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     wait_for(&place.path("p.toml.partial"));
     assert!(Command::new("bash").args(["-c", &format!("kill -TERM {}", child.id())]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
-    assert!(stderr(&output).contains("--resume -o p.toml.partial"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("saved in p.toml.partial"), "{}", stderr(&output));
+    assert!(stderr(&output).ends_with("--resume -o p.toml\n"), "{}", stderr(&output));
     assert_eq!(std::fs::read(place.path("p.toml")).unwrap(), before);
     assert!(!roofprobe::profile::load(&place.path("p.toml.partial")).unwrap().provenance.complete);
     // Measured to the end, it takes the place of the old one, and nothing else is left.
-    std::fs::remove_file(place.path("p.toml.partial")).unwrap();
-    place.succeeds(&["measure", "--effort", "quick", "--only", "compute.f32", "--threads", "1", "-o", "p.toml"]);
+    place.succeeds(&["measure", "--resume", "-o", "p.toml"]);
     assert!(roofprobe::profile::load(&place.path("p.toml")).unwrap().provenance.simulated.is_none());
     assert!(!place.path("p.toml.partial").exists());
 }

@@ -25,7 +25,7 @@ fn ours(criterion: &mut Criterion) {
             let values = oracle::tokens(tokens, K, 2);
             let mut bytes = vec![0; kernel.token_bytes(tokens, K)];
             if !kernel.quantises() {
-                bytes = oracle::stored_tokens(kernel.weights(), &values, K);
+                kernel.place(&oracle::stored_tokens(kernel.arithmetic(), &values, K), K, &mut bytes);
             }
             let grid = Grid { rows: tokens, columns: N, tile_rows: tokens, tile_columns: N };
             let output = Output::new(grid).expect("memory for a matrix");

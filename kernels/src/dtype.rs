@@ -66,6 +66,15 @@ impl Dtype {
         }
     }
 
+    /// The type that every CPU's kernels multiply weights stored so in, unless their name says another: as
+    /// [`Dtype::multiplied_as`], but f16 widened to f32, for few CPUs multiply it.
+    pub const fn usual_arithmetic(self) -> Dtype {
+        match self {
+            Dtype::F16 => Dtype::F32,
+            _ => self.multiplied_as(),
+        }
+    }
+
     /// Bits per element with the block's scales shared out: 8.5 for `Q8_0`, 4.5 for `Q4_0`.
     pub fn bits_per_element(self) -> f64 {
         let block = self.block();

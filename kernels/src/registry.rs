@@ -72,9 +72,15 @@ impl Isa {
         self.kernels().attention.is_some()
     }
 
-    /// Whether there is a matmul with weights stored as `weights` for it, on whatever CPU.
+    /// Whether there is a matmul with weights stored as `weights` for it, on whatever CPU, in whatever arithmetic.
     pub fn has_matmul(self, weights: Dtype) -> bool {
-        self.kernels().matmuls().any(|entry| entry.format.weights == weights)
+        self.arithmetics(weights).next().is_some()
+    }
+
+    /// The types in which its matmuls with weights stored as `weights` multiply, on whatever CPU.
+    pub fn arithmetics(self, weights: Dtype) -> impl Iterator<Item = Dtype> {
+        let of_weights = self.kernels().matmuls().filter(move |entry| entry.format.weights == weights);
+        of_weights.map(|entry| entry.format.arithmetic)
     }
 
     /// Whether there is a multiply-accumulate chain of `dtype` for it, on whatever CPU.
@@ -132,9 +138,12 @@ impl MatmulKernel {
         available().flat_map(Kernels::matmuls).map(|entry| unsafe { MatmulKernel::new(entry) })
     }
 
-    /// The kernel for weights stored as `weights` on `isa`, if there is one and this CPU can run it.
-    pub fn find(weights: Dtype, isa: Isa) -> Option<MatmulKernel> {
-        MatmulKernel::all().find(|kernel| kernel.weights() == weights && kernel.isa() == isa)
+    /// The kernel for weights stored as `weights` on `isa` that multiplies in `arithmetic`, or in the usual one, if there is
+    /// one and this CPU can run it.
+    pub fn find(weights: Dtype, isa: Isa, arithmetic: Option<Dtype>) -> Option<MatmulKernel> {
+        let arithmetic = arithmetic.unwrap_or(weights.usual_arithmetic());
+        let mut on_isa = MatmulKernel::all().filter(|kernel| kernel.isa() == isa && kernel.weights() == weights);
+        on_isa.find(|kernel| kernel.arithmetic() == arithmetic)
     }
 }
 

@@ -12,7 +12,7 @@ fn agrees(kernel: MatmulKernel, [m, n, k]: [usize; 3], tile_rows: usize, block_b
 
 /// The same with tokens of the caller's choice.
 fn agrees_on(kernel: MatmulKernel, tokens: &[f32], [m, n, k]: [usize; 3], tile_rows: usize, block_bytes: usize) {
-    let dtype = kernel.weights();
+    let (dtype, arithmetic) = (kernel.weights(), kernel.arithmetic());
     let stored = oracle::weights(dtype, n, k, (m + n + k) as u64);
     let columns = n.next_multiple_of(kernel.strip_rows());
     let mut strips = vec![0xff; columns / kernel.strip_rows() * kernel.strip_bytes(k)];
@@ -28,7 +28,7 @@ fn agrees_on(kernel: MatmulKernel, tokens: &[f32], [m, n, k]: [usize; 3], tile_r
             kernel.quantise(values, k, &mut panels);
             panels
         } else {
-            oracle::stored_tokens(dtype, values, k)
+            placed(kernel, values, k)
         };
         for j in 0..grid.across() {
             let of_columns = grid.columns_of(j);
@@ -41,15 +41,16 @@ fn agrees_on(kernel: MatmulKernel, tokens: &[f32], [m, n, k]: [usize; 3], tile_r
         }
     }
 
-    let rows: Vec<Vec<f64>> = stored.chunks(stored.len() / n).map(|row| oracle::widened(dtype, row)).collect();
+    let rows: Vec<Vec<f64>> =
+        stored.chunks(stored.len() / n).map(|row| oracle::rounded_weights(dtype, arithmetic, row)).collect();
     for (i, token) in tokens.chunks(k).enumerate() {
-        let token = oracle::rounded_token(dtype, token);
+        let token = oracle::rounded_token(dtype, arithmetic, token);
         for (j, weights) in rows.iter().enumerate() {
             let mut tile = output.tile(i / grid.tile_rows, j / grid.tile_columns).unwrap();
             let bits = tile.bits(i % grid.tile_rows, j % grid.tile_columns);
             let want = oracle::element(weights, &token);
             assert!(
-                oracle::element_agrees(dtype, bits, want, k),
+                oracle::element_agrees(dtype, arithmetic, bits, want, k),
                 "{dtype} {} {m}×{n}×{k} tile {tile_rows} blocks of {block_bytes}: element ({i}, {j}) is {} or {}, not {want:?}",
                 kernel.isa(),
                 f32::from_bits(bits),
@@ -62,6 +63,13 @@ fn agrees_on(kernel: MatmulKernel, tokens: &[f32], [m, n, k]: [usize; 3], tile_r
             assert!(f32::from_bits(bits) == 0.0, "{dtype} {}: column {padding} is {bits:#x}", kernel.isa());
         }
     }
+}
+
+/// Plain tokens as the kernel reads them.
+fn placed(kernel: MatmulKernel, tokens: &[f32], k: usize) -> Vec<u8> {
+    let mut bytes = vec![0xff; kernel.token_bytes(tokens.len() / k, k)];
+    kernel.place(&oracle::stored_tokens(kernel.arithmetic(), tokens, k), k, &mut bytes);
+    bytes
 }
 
 /// One tile of `m` rows and `strips` strips, as a whole output.
@@ -113,7 +121,9 @@ fn extreme_bytes_are_exact() {
             let mut strips = vec![0; kernel.strip_bytes(k)];
             kernel.pack(&vec![weight; kernel.strip_rows() * k], k, &mut strips);
             let output = one_tile(kernel, 3, 1);
-            let tokens = Tokens { bytes: &vec![token; 3 * k], rows: 3 };
+            let mut tokens = vec![0; kernel.token_bytes(3, k)];
+            kernel.place(&vec![token; 3 * k], k, &mut tokens);
+            let tokens = Tokens { bytes: &tokens, rows: 3 };
             let mut tile = output.tile(0, 0).unwrap();
             tile.spoil();
             kernel.multiply(k, &strips, tokens, &mut tile, 1 << 20);
@@ -171,7 +181,7 @@ fn parts_of_a_tile_make_the_whole() {
         if kernel.quantises() {
             kernel.quantise(&values, k, &mut bytes);
         } else {
-            bytes = oracle::stored_tokens(kernel.weights(), &values, k);
+            bytes = placed(kernel, &values, k);
         }
         let tokens = Tokens { bytes: &bytes, rows: m };
         let output = one_tile(kernel, m, 4);
@@ -194,7 +204,7 @@ fn ties_are_rounded_to_even() {
     let tie = |at: usize| if at.is_multiple_of(2) { 0.5 } else { -0.5 } * (at / 2 * 2 + 1) as f32;
     let block: [f32; 32] = std::array::from_fn(|at| if at == 0 { 127.0 } else { tie(at - 1) });
     assert_eq!(block[..6], [127.0, 0.5, -0.5, 1.5, -1.5, 2.5]);
-    assert_eq!(oracle::rounded_token(Dtype::Q8_0, &block)[..6], [127.0, 0.0, 0.0, 2.0, -2.0, 2.0]);
+    assert_eq!(oracle::rounded_token(Dtype::Q8_0, Dtype::I8, &block)[..6], [127.0, 0.0, 0.0, 2.0, -2.0, 2.0]);
     for kernel in MatmulKernel::all().filter(|kernel| kernel.quantises()) {
         agrees_on(kernel, &block.repeat(16), [1, 40, 512], 1, 1 << 20);
     }
@@ -213,7 +223,7 @@ fn a_tile_has_one_owner_at_a_time() {
 
 /// What `multiply` is handed for one token of 32 values and one strip, some of it wrong.
 fn refused(k: usize, strips: usize, tokens: usize, rows: usize, columns: usize) {
-    let kernel = MatmulKernel::find(Dtype::F32, Isa::Portable).unwrap();
+    let kernel = MatmulKernel::find(Dtype::F32, Isa::Portable, None).unwrap();
     let output = one_tile(kernel, 1, 1);
     let tokens = Tokens { bytes: &vec![0; tokens], rows };
     kernel.multiply(k, &vec![0; strips], tokens, &mut output.tile(0, 0).unwrap().part(0..columns), 1 << 20);
@@ -279,7 +289,11 @@ fn half_a_block_is_refused() {
 fn the_table_names_every_matmul_it_has() {
     for isa in Isa::ALL.iter().copied().filter(|isa| isa.available()) {
         for dtype in Dtype::ALL {
-            assert_eq!(MatmulKernel::find(dtype, isa).is_some(), isa.has_matmul(dtype), "{dtype} {isa}");
+            let found = |arithmetic| MatmulKernel::find(dtype, isa, Some(arithmetic)).is_some();
+            assert!(isa.arithmetics(dtype).all(found), "{dtype} {isa}");
+            let usual = isa.arithmetics(dtype).any(|arithmetic| arithmetic == dtype.usual_arithmetic());
+            assert_eq!(MatmulKernel::find(dtype, isa, None).is_some(), usual, "{dtype} {isa}");
+            assert_eq!(isa.has_matmul(dtype), isa.arithmetics(dtype).next().is_some(), "{dtype} {isa}");
         }
     }
 }

@@ -2,16 +2,16 @@
 
 use super::filter::QuestionFilter;
 use super::gpu;
-use super::recorder::{Recorder, Target, interrupted, watch_for_interruption};
+use super::recorder::{Recorder, interrupted, watch_for_interruption};
 use super::resume::{self, Earlier};
 use super::selection::Selection;
 use super::subject::Subject;
-use super::{choice, say};
+use super::target::Target;
+use super::{choice, quoted, say};
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
-use crate::file;
 use crate::probe::{self, Scope};
-use crate::profile::{self, Ceiling, Curve, DeviceKind, Effort, Profile, Provenance, Tune};
+use crate::profile::{self, Ceiling, Curve, DeviceInfo, DeviceKind, Effort, Profile, Provenance, Tune};
 use crate::report::{self, Format, Report, Shown};
 use crate::sample::{self, Finished, Pace};
 use crate::simulate;
@@ -63,9 +63,14 @@ pub(super) struct Measure {
     #[arg(short, long, value_name = "FILE")]
     output: Option<String>,
 
+    /// Allow -o to lose what stands there: the profile of another device, or a measurement that was interrupted. A complete
+    /// profile of the same device is replaced without it, once the new one is complete.
+    #[arg(long)]
+    replace: bool,
+
     /// Complete an interrupted measurement, with the effort, ceilings and threads that it began with: the file named by
-    /// -o, or the newest incomplete one of this device.
-    #[arg(long, conflicts_with_all = ["effort", "only", "threads", "simulate", "tune"])]
+    /// -o or the incomplete one beside it, or the newest incomplete one of this device that was kept.
+    #[arg(long, conflicts_with_all = ["effort", "only", "threads", "simulate", "tune", "replace"])]
     resume: bool,
 
     /// Measure nothing: replay this profile (a file or a shipped name) as if it were the device.
@@ -136,7 +141,7 @@ impl Measure {
         watch_for_interruption();
         let earlier = self.earlier()?;
         if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.profile.provenance.complete) {
-            let place = earlier.path.display().to_string();
+            let place = earlier.file.path.display().to_string();
             say(&format!("{place} is complete already; nothing was measured"));
             return Ok(Measured { profile: earlier.profile.clone(), place });
         }
@@ -151,12 +156,12 @@ impl Measure {
         };
         let scope = Scope::of(&provenance);
         let filter = QuestionFilter::new(&provenance.only, &subject.machine, scope, subject.simulated.as_ref())?;
-        let target = self.target(earlier.as_ref(), &subject.machine.device.name, &provenance.date)?;
-        let (ceilings, curves) = earlier.map(|e| (e.profile.ceiling, e.profile.curve)).unwrap_or_default();
+        let (target, ceilings, curves) = match earlier {
+            Some(Earlier { file, profile }) => (Target::File(file), profile.ceiling, profile.curve),
+            None => (self.target(&subject.machine.device, &provenance.date)?, Vec::new(), Vec::new()),
+        };
         let mut recorder = Recorder::new(&target, subject.machine.clone(), provenance);
-        // What was measured before stays in the file until there is more.
-        recorder.profile.ceiling.clone_from(&ceilings);
-        recorder.profile.curve.clone_from(&curves);
+        recorder.begin(&ceilings, &curves)?;
         let finished = sampled(&mut subject, scope, &filter, (ceilings, &curves), &mut recorder)?;
         recorder.finish(&finished, subject.device.machine())?;
         ended(recorder.profile, &target, finished.complete)
@@ -188,15 +193,11 @@ impl Measure {
         }
     }
 
-    fn target(&self, earlier: Option<&Earlier>, device_name: &str, date: &str) -> Result<Target> {
-        if let Some(Earlier { path, .. }) = earlier {
-            file::check_writable(path)?;
-            return Ok(Target::resumed(path.clone()));
-        }
+    fn target(&self, device: &DeviceInfo, date: &str) -> Result<Target> {
         match self.output.as_deref() {
             Some("-") => Ok(Target::StandardOutput),
-            Some(file) => Target::named(Path::new(file)),
-            None => Target::kept(device_name, date),
+            Some(file) => Target::named(Path::new(file), device, self.replace),
+            None => Target::kept(&device.name, date),
         }
     }
 }
@@ -237,23 +238,17 @@ fn sampled(
 fn ended(profile: Profile, target: &Target, complete: bool) -> Result<Measured> {
     let place = target.name(complete);
     if complete {
-        if *target != Target::StandardOutput {
+        if matches!(target, Target::File(_)) {
             say(&format!("profile written to {place}"));
         }
         return Ok(Measured { profile, place });
     }
-    if *target == Target::StandardOutput {
+    let Target::File(file) = target else {
         super::print(&profile::to_toml(&profile)?)?;
         return Err(Error::failure("interrupted; what was measured is on standard output, marked incomplete"));
-    }
-    let file = quoted(&place);
+    };
+    let file = quoted(&file.path.display().to_string());
     Err(Error::failure(format!(
         "interrupted; what was measured is saved in {place}; complete it with: roofprobe measure --resume -o {file}"
     )))
-}
-
-/// A path as a shell wants it.
-fn quoted(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:=@".contains(c);
-    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }

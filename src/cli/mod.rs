@@ -29,6 +29,7 @@ mod show;
 mod study;
 mod subject;
 mod sweep;
+mod target;
 mod workload;
 
 use crate::error::{Error, Fault, Result};
@@ -176,4 +177,10 @@ fn still_read(written: std::io::Result<()>) -> Result<bool> {
 /// Writes a line to standard error. Nobody can be told if that fails.
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// A path as a shell wants it.
+fn quoted(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:=@".contains(c);
+    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }

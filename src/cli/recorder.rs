@@ -1,93 +1,16 @@
 //! Keeps a measurement while it runs: saves after every probe, shows how far it is, notices an interruption.
 
 use super::say;
+use super::target::Target;
 use crate::error::{Error, Result};
-use crate::file::{self, Durability};
+use crate::file::Durability;
 use crate::probe;
 use crate::profile::{self, Ceiling, Curve, Environment, Machine, Profile, Provenance};
 use crate::sample::{Finished, Progress, Watcher};
-use crate::store;
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-/// Where a profile goes.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Target {
-    /// A file. Until the measurement is complete it is kept at `working`, which differs from `path` where a complete
-    /// profile stands there that must not be lost.
-    File {
-        /// The place of the complete profile.
-        path: PathBuf,
-        /// The place of the incomplete one.
-        working: PathBuf,
-    },
-    /// Standard output, once, at the end.
-    StandardOutput,
-}
-
-impl Target {
-    /// A file named by the user.
-    ///
-    /// # Errors
-    /// Misuse when something other than a profile stands there, failure when it could not be written.
-    pub(super) fn named(path: &Path) -> Result<Target> {
-        file::check_writable(path)?;
-        let working = match profile::load(path) {
-            Ok(there) if there.provenance.complete => {
-                let mut name = path.as_os_str().to_owned();
-                name.push(".partial");
-                PathBuf::from(name)
-            }
-            Ok(_) => path.to_owned(),
-            Err(_) if std::fs::metadata(path).is_ok_and(|there| there.len() > 0) => {
-                return Err(Error::misuse(format!(
-                    "-o {}: exists and is not a profile that this roofprobe reads; remove it, or choose another name",
-                    path.display()
-                )));
-            }
-            Err(_) => path.to_owned(),
-        };
-        Ok(Target::File { path: path.to_owned(), working })
-    }
-
-    /// A file to be gone on with.
-    pub(super) fn resumed(path: PathBuf) -> Target {
-        Target::File { working: path.clone(), path }
-    }
-
-    /// A new file in the store.
-    ///
-    /// # Errors
-    /// Failure when the folder cannot be made or written.
-    pub(super) fn kept(device_name: &str, date: &str) -> Result<Target> {
-        store::reserve(device_name, date).map(Target::resumed)
-    }
-
-    /// How it is called in messages.
-    pub(super) fn name(&self, complete: bool) -> String {
-        match self {
-            Target::File { path, .. } if complete => path.display().to_string(),
-            Target::File { working, .. } => working.display().to_string(),
-            Target::StandardOutput => "-".to_owned(),
-        }
-    }
-
-    fn write(&self, profile: &Profile, durability: Durability) -> Result<()> {
-        let Target::File { path, working } = self else { return Ok(()) };
-        if !profile.provenance.complete {
-            return profile::save(profile, working, durability);
-        }
-        profile::save(profile, path, durability)?;
-        if working != path {
-            // Its contents stand at `path` now; if it cannot be removed, nothing is lost.
-            let _ = std::fs::remove_file(working);
-        }
-        Ok(())
-    }
-}
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 static FIRST_SIGNAL: Mutex<Option<Instant>> = Mutex::new(None);
@@ -125,8 +48,35 @@ pub(super) struct Recorder<'a> {
     /// The profile as last recorded.
     pub(super) profile: Profile,
     begun: Instant,
+    /// Those of an interrupted measurement.
+    earlier: Vec<Ceiling>,
+    saves: Saves,
     terminal: bool,
     shown: Option<Instant>,
+}
+
+/// When to save: every answer as it comes, unless that would cost more than the answers are worth.
+struct Saves {
+    begun: Instant,
+    /// The end of the last one, and the time that all of them took.
+    last: Instant,
+    spent: Duration,
+    /// Whether there is anything that is not saved; ceilings that are new among it.
+    pending: bool,
+    ceilings: Option<Vec<Ceiling>>,
+    /// What went wrong where nobody could be told.
+    failed: Option<Error>,
+}
+
+/// Saving takes at most this share of the time, as long as nothing waits for longer than `LONGEST_WAIT`.
+const SAVING_SHARE: f64 = 0.01;
+const LONGEST_WAIT: Duration = Duration::from_millis(400);
+
+impl Saves {
+    fn due(&self) -> bool {
+        let affordable = self.spent.as_secs_f64() <= SAVING_SHARE * self.begun.elapsed().as_secs_f64();
+        self.pending && (affordable || self.last.elapsed() >= LONGEST_WAIT)
+    }
 }
 
 /// A log wants a line now and then; a terminal shows every step.
@@ -156,15 +106,55 @@ impl<'a> Recorder<'a> {
             machine.device.name,
             profile.provenance.effort.map_or("unknown", profile::Effort::name)
         ));
-        Recorder { target, machine, profile, begun: Instant::now(), terminal, shown: None }
+        let now = Instant::now();
+        let saves =
+            Saves { begun: now, last: now, spent: Duration::ZERO, pending: false, ceilings: None, failed: None };
+        Recorder { target, machine, profile, begun: now, earlier: Vec::new(), saves, terminal, shown: None }
     }
 
+    /// Takes over what was measured before, and saves what is asked for: whatever happens now, it can be gone on with.
+    ///
+    /// # Errors
+    /// Failure when it cannot be saved.
+    pub(super) fn begin(&mut self, ceilings: &[Ceiling], curves: &[Curve]) -> Result<()> {
+        self.earlier = ceilings.to_vec();
+        (self.profile.ceiling, self.profile.curve) = (ceilings.to_vec(), curves.to_vec());
+        self.conclude();
+        self.target.write(&self.profile, Durability::Buffered)
+    }
+
+    /// Saves what is pending if it is time for that.
+    fn save_if_due(&mut self) -> Result<()> {
+        if let Some(failed) = self.saves.failed.take() {
+            return Err(failed);
+        }
+        if self.saves.due() {
+            let begun = Instant::now();
+            if let Some(ceilings) = self.saves.ceilings.take() {
+                self.record(&ceilings);
+            }
+            self.conclude();
+            self.target.write(&self.profile, Durability::Buffered)?;
+            self.saves.pending = false;
+            self.saves.last = Instant::now();
+            self.saves.spent += begun.elapsed();
+        }
+        Ok(())
+    }
+
+    /// Judges ceilings. Those that came out of the file are judged already.
     fn record(&mut self, ceilings: &[Ceiling]) {
-        self.profile.ceiling = ceilings.to_vec();
-        probe::judge(&mut self.profile.ceiling, &self.machine);
+        if self.profile.ceiling != ceilings {
+            self.profile.ceiling = ceilings.to_vec();
+            probe::judge(&mut self.profile.ceiling, &self.machine);
+        }
+    }
+
+    /// The summary and the grade, as the evidence is.
+    fn conclude(&mut self) {
         self.profile.summarise();
         let of_curves: usize = self.profile.curve.iter().flat_map(|curve| &curve.sample_values).map(Vec::len).sum();
-        let of_ceilings: u64 = ceilings.iter().filter_map(|ceiling| ceiling.samples).map(u64::from).sum();
+        let of_ceilings: u64 = self.profile.ceiling.iter().filter_map(|ceiling| ceiling.samples).map(u64::from).sum();
         let samples = of_ceilings + of_curves as u64;
         let environment = self.profile.environment.get_or_insert_with(|| self.machine.environment.clone());
         let (grade, reasons) = probe::grade(&self.profile.device, environment, samples);
@@ -191,6 +181,7 @@ impl<'a> Recorder<'a> {
             ..machine.environment
         });
         self.record(&finished.ceilings);
+        self.conclude();
         self.profile.provenance.complete = finished.complete;
         self.target.write(&self.profile, Durability::Synced)
     }
@@ -202,6 +193,8 @@ fn threads(count: u32) -> String {
 
 impl Watcher for Recorder<'_> {
     fn progress(&mut self, progress: &Progress) {
+        // The next answer may take long.
+        self.saves.failed = self.save_if_due().err();
         let (percent, now) = ((progress.share * 100.0) as u32, progress.now);
         let seconds = self.begun.elapsed().as_secs();
         if self.terminal {
@@ -213,8 +206,12 @@ impl Watcher for Recorder<'_> {
     }
 
     fn save(&mut self, ceilings: &[Ceiling]) -> Result<()> {
-        self.record(ceilings);
-        self.target.write(&self.profile, Durability::Buffered)
+        // Those that were measured before and are not yet reached stay.
+        let is_new = |known: &&Ceiling| ceilings.iter().all(|ceiling| ceiling.id != known.id);
+        let all = ceilings.iter().chain(self.earlier.iter().filter(is_new)).cloned();
+        self.saves.ceilings = Some(all.collect());
+        self.saves.pending = true;
+        self.save_if_due()
     }
 
     fn surveyed(&mut self, curves: &[Curve]) -> Result<()> {
@@ -222,7 +219,8 @@ impl Watcher for Recorder<'_> {
         let is_new = |known: &Curve| curves.iter().all(|curve| curve.id != known.id);
         self.profile.curve.retain(is_new);
         self.profile.curve.splice(0..0, curves.iter().cloned());
-        self.target.write(&self.profile, Durability::Buffered)
+        self.saves.pending = true;
+        self.save_if_due()
     }
 
     fn interrupted(&self) -> bool {

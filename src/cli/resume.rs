@@ -1,15 +1,16 @@
 //! Going on with an interrupted measurement: which file it is, and whether this is still the machine that it was begun on.
 
+use super::target::FileTarget;
 use crate::error::{Error, Result};
 use crate::probe::{self, Scope};
-use crate::profile::{self, DeviceInfo, Machine, Profile};
+use crate::profile::{DeviceInfo, Machine, Profile};
 use crate::report;
 use crate::store;
 use std::path::PathBuf;
 
 /// An earlier measurement and its file.
 pub(super) struct Earlier {
-    pub(super) path: PathBuf,
+    pub(super) file: FileTarget,
     pub(super) profile: Profile,
 }
 
@@ -18,9 +19,9 @@ pub(super) struct Earlier {
 /// # Errors
 /// Misuse when there is none.
 pub(super) fn earlier(output: Option<&str>, name: impl FnOnce() -> Result<String>) -> Result<Earlier> {
-    match output {
-        Some("-") => Err(Error::misuse("--resume needs a file to go on with; name it with -o FILE")),
-        Some(file) => Ok(Earlier { path: PathBuf::from(file), profile: profile::load(file.as_ref())? }),
+    let path = match output {
+        Some("-") => return Err(Error::misuse("--resume needs a file to go on with; name it with -o FILE")),
+        Some(file) => PathBuf::from(file),
         None => {
             let name = name()?;
             let found = store::incomplete(&name).ok_or_else(|| {
@@ -29,15 +30,16 @@ pub(super) fn earlier(output: Option<&str>, name: impl FnOnce() -> Result<String
                     store::folder().display()
                 ))
             })?;
-            Ok(Earlier { path: found.path, profile: found.profile })
+            found.path
         }
-    }
+    };
+    FileTarget::resumed(path).map(|(file, profile)| Earlier { file, profile })
 }
 
 impl Earlier {
     /// That it cannot be gone on with.
     pub(super) fn refusal(&self, why: impl std::fmt::Display) -> Error {
-        Error::misuse(format!("{}: {why}; measure anew without --resume", self.path.display()))
+        Error::misuse(format!("{}: {why}; measure anew without --resume", self.file.working.display()))
     }
 
     /// The machine to plan for: the circumstances that it began with, so that the jobs are the same.

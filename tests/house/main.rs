@@ -34,7 +34,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("study", &["error", "evaluate", "measured", "model", "potential", "profile", "roofline", "units"]),
     // The bridge, and the way out.
     ("simulate", &["device", "error", "job", "probe", "profile", "units", "work"]),
-    ("store", &["error", "profile"]),
+    ("store", &["error", "file", "profile"]),
     ("report", &["compare", "error", "evaluate", "measured", "model", "profile", "study", "sweep", "units"]),
 ];
 

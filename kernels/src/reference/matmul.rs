@@ -46,10 +46,11 @@ pub fn tokens(rows: usize, k: usize, seed: u64) -> Vec<f32> {
     (0..rows * k).map(|_| random.signed_unit() as f32).collect()
 }
 
-/// Rows of tokens as a kernel with such weights takes them, each row filled up to whole 32-bit words: f32 for f32 and f16
-/// weights, bf16, and u8 for i8 weights. The block formats take f32, and quantise them.
-pub fn stored_tokens(weights: Dtype, tokens: &[f32], k: usize) -> Vec<u8> {
-    let word = |value: &f32| match weights {
+/// Rows of tokens as a kernel that multiplies plain weights in `arithmetic` takes them, each row filled up to whole 32-bit
+/// words: f32, f16, bf16, and u8 for i8. The block formats take f32, and quantise them.
+pub fn stored_tokens(arithmetic: Dtype, tokens: &[f32], k: usize) -> Vec<u8> {
+    let word = |value: &f32| match arithmetic {
+        Dtype::F16 => f16::from_f32(*value).to_le_bytes().to_vec(),
         Dtype::Bf16 => bf16::from_f32(*value).to_le_bytes().to_vec(),
         Dtype::I8 => vec![(value * 127.5 + 127.5).round_ties_even() as u8],
         _ => value.to_le_bytes().to_vec(),
@@ -111,13 +112,27 @@ fn scale_and_minimum(packed: &[u8], j: usize) -> (u8, u8) {
     }
 }
 
-/// The values that one row of tokens has once a kernel with such weights has rounded or quantised it.
-pub fn rounded_token(weights: Dtype, token: &[f32]) -> Vec<f64> {
-    match weights {
-        Dtype::Q8_0 | Dtype::Q4_0 => token.chunks(32).flat_map(q8_0).collect(),
-        Dtype::Q4K | Dtype::Q6K => token.chunks(256).flat_map(q8_k).collect(),
-        Dtype::Bf16 => token.iter().map(|&x| f64::from(bf16::from_f32(x).to_f32())).collect(),
-        Dtype::I8 => token.iter().map(|&x| f64::from((x * 127.5 + 127.5).round_ties_even() as u8)).collect(),
+/// The values that stored weights have once a kernel that multiplies in `arithmetic` has rounded them: to bf16, after an f32,
+/// those of block formats; all else is exact.
+///
+/// # Panics
+/// When no matmul has such weights.
+pub fn rounded_weights(weights: Dtype, arithmetic: Dtype, stored: &[u8]) -> Vec<f64> {
+    let mut values = widened(weights, stored);
+    if arithmetic == Dtype::Bf16 {
+        values.iter_mut().for_each(|value| *value = f64::from(bf16::from_f32(*value as f32).to_f32()));
+    }
+    values
+}
+
+/// The values that one row of tokens has once a kernel with such weights has rounded or quantised it to its arithmetic.
+pub fn rounded_token(weights: Dtype, arithmetic: Dtype, token: &[f32]) -> Vec<f64> {
+    match (arithmetic, weights) {
+        (Dtype::I8, Dtype::Q8_0 | Dtype::Q4_0) => token.chunks(32).flat_map(q8_0).collect(),
+        (Dtype::I8, Dtype::Q4K | Dtype::Q6K) => token.chunks(256).flat_map(q8_k).collect(),
+        (Dtype::Bf16, _) => token.iter().map(|&x| f64::from(bf16::from_f32(x).to_f32())).collect(),
+        (Dtype::F16, _) => token.iter().map(|&x| f64::from(f16::from_f32(x).to_f32())).collect(),
+        (Dtype::I8, _) => token.iter().map(|&x| f64::from((x * 127.5 + 127.5).round_ties_even() as u8)).collect(),
         _ => token.iter().map(|&x| f64::from(x)).collect(),
     }
 }
@@ -144,15 +159,21 @@ pub fn element(weights: &[f64], token: &[f64]) -> (f64, f64) {
     products.fold((0.0, 0.0), |(sum, magnitude), product| (sum + product, magnitude + product.abs()))
 }
 
-/// Whether a kernel's element is right: exactly for integers, else within the rounding of f32 sums.
+/// Sums of so many products are kept in binary16 before they are widened.
+pub const F16_STEPS: usize = 64;
+
+/// Whether a kernel's element is right: exactly for integers, else within the rounding of f32 sums; within that of binary16
+/// sums of [`F16_STEPS`] products where that is the arithmetic.
 ///
 /// Sums of `k` products rounded to 2⁻²⁴ in any order are off by at most k·2⁻²⁴ of the magnitude; with random signs by
 /// about the square root of that, and the bound here lies between.
-pub fn element_agrees(weights: Dtype, bits: u32, (sum, magnitude): (f64, f64), k: usize) -> bool {
+pub fn element_agrees(weights: Dtype, arithmetic: Dtype, bits: u32, (sum, magnitude): (f64, f64), k: usize) -> bool {
     if weights == Dtype::I8 {
         return f64::from(bits as i32) == sum;
     }
     let error = (f64::from(f32::from_bits(bits)) - sum).abs();
     // NaN agrees with nothing.
-    error <= magnitude * (8.0 + (k as f64).sqrt()) * 2.0_f64.powi(-24)
+    let rounding = |products: usize, bits: i32| (8.0 + (products as f64).sqrt()) * 2.0_f64.powi(-bits);
+    let halves = if arithmetic == Dtype::F16 { rounding(F16_STEPS.min(k), 11) } else { 0.0 };
+    error <= magnitude * (rounding(k, 24) + halves)
 }

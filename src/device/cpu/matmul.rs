@@ -56,8 +56,8 @@ pub(super) struct PreparedMatmul {
 impl Cpu {
     /// The job made ready: its weights may be those of the job before.
     pub(super) fn prepare_matmul(&mut self, job: &Job, variant: &Matmul) -> Result<PreparedMatmul, Refusal> {
-        let &Matmul { isa, pages, m, n, k, copies, .. } = variant;
-        let kernel = MatmulKernel::find(job.dtype, isa).ok_or_else(|| unsupported(isa))?;
+        let &Matmul { isa, pages, m, n, k, copies, arithmetic, .. } = variant;
+        let kernel = MatmulKernel::find(job.dtype, isa, arithmetic).ok_or_else(|| unsupported(isa))?;
         let (m, n, k) = (extent(m, "m")?, extent(n, "n")?, extent(k, "k")?);
         let copies = copies.max(1) as usize;
         let fits = |weights: &SharedWeights| weights.serve(kernel, pages, [n, k], copies);
@@ -85,7 +85,11 @@ impl PreparedMatmul {
             let mut buffer = Buffer::new(bytes.div_ceil(8), weights.pages(), offset)?;
             if !kernel.quantises() {
                 let values = &tokens[rows.start * k..rows.end * k];
-                buffer.as_mut_bytes()[..bytes].copy_from_slice(&oracle::stored_tokens(kernel.weights(), values, k));
+                kernel.place(
+                    &oracle::stored_tokens(kernel.arithmetic(), values, k),
+                    k,
+                    &mut buffer.as_mut_bytes()[..bytes],
+                );
             }
             Ok::<RwLock<Buffer>, std::io::Error>(RwLock::new(buffer))
         };
@@ -152,7 +156,7 @@ impl TeamJob for PreparedMatmul {
     }
 
     fn verified(&self, _: usize) -> bool {
-        let dtype = self.kernel.weights();
+        let (dtype, arithmetic) = (self.kernel.weights(), self.kernel.arithmetic());
         let columns = self.columns;
         let mut random = Random::new(columns as u64);
         let mut right = true;
@@ -162,9 +166,10 @@ impl TeamJob for PreparedMatmul {
             for _ in 0..CHECKED_PER_TILE.min(within as u64) {
                 let (row, column) = (random.bits() as usize % tile.rows(), random.bits() as usize % within);
                 let token = &self.tokens[(first_row + row) * self.k..][..self.k];
-                let weights = oracle::widened(dtype, self.weights.stored_row(first_column + column));
-                let want = oracle::element(&weights, &oracle::rounded_token(dtype, token));
-                right &= oracle::element_agrees(dtype, tile.bits(row, column), want, self.k);
+                let weights =
+                    oracle::rounded_weights(dtype, arithmetic, self.weights.stored_row(first_column + column));
+                let want = oracle::element(&weights, &oracle::rounded_token(dtype, arithmetic, token));
+                right &= oracle::element_agrees(dtype, arithmetic, tile.bits(row, column), want, self.k);
             }
         });
         right

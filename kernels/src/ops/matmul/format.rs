@@ -23,6 +23,8 @@ impl Unit {
 /// A format of weights as matmul has it.
 pub(crate) struct Format {
     pub(crate) weights: Dtype,
+    /// The type in which weights and tokens are multiplied.
+    pub(crate) arithmetic: Dtype,
     /// Of one row of weights in a strip.
     pub(super) strip: Unit,
     /// Of one token; it holds one k group (plain) or one block (quantised).

@@ -2,7 +2,7 @@
 
 use super::format::Lane;
 use super::output::Tile;
-use super::tile::{MatmulEntry, QuantiseArguments, TileArguments};
+use super::tile::{MatmulEntry, QuantiseArguments, TileArguments, WholeArguments, WholeFn};
 use crate::dtype::Dtype;
 use crate::isa::Isa;
 use std::ops::Range;
@@ -16,7 +16,7 @@ pub struct MatmulKernel {
 /// The tokens of some rows of A, as a kernel wants them.
 #[derive(Clone, Copy)]
 pub struct Tokens<'a> {
-    /// Plain: row after row, each [`MatmulKernel::token_bytes`] long. Quantised: what [`MatmulKernel::quantise`] made.
+    /// Plain: what [`MatmulKernel::place`] has placed. Quantised: what [`MatmulKernel::quantise`] made.
     pub bytes: &'a [u8],
     /// Rows.
     pub rows: usize,
@@ -34,12 +34,17 @@ impl MatmulKernel {
         self.entry.format.weights
     }
 
+    /// The type in which it multiplies: weights and tokens are rounded or quantised to it.
+    pub fn arithmetic(self) -> Dtype {
+        self.entry.format.arithmetic
+    }
+
     /// The instruction set it uses.
     pub fn isa(self) -> Isa {
         self.entry.isa
     }
 
-    /// Whether activations are quantised inside a call, as engines do for the block formats.
+    /// Whether activations are quantised, or rounded, inside a call, as engines do for the block formats.
     pub fn quantises(self) -> bool {
         self.entry.quantise.is_some()
     }
@@ -56,7 +61,23 @@ impl MatmulKernel {
 
     /// Bytes of `rows` tokens of `k` values as [`Tokens`] holds them.
     pub fn token_bytes(self, rows: usize, k: usize) -> usize {
-        rows * self.entry.format.token.bytes_of(k)
+        let bytes = self.entry.format.token.bytes_of(k);
+        rows * if self.entry.whole.is_some() { odd_lines(bytes) } else { bytes }
+    }
+
+    /// Puts plain tokens, as they are stored one after another, where the kernel reads them.
+    ///
+    /// # Panics
+    /// When the lengths do not fit, or the kernel quantises its tokens.
+    pub fn place(self, stored: &[u8], k: usize, tokens: &mut [u8]) {
+        assert!(!self.quantises(), "{} takes its tokens quantised", self.weights());
+        let (from, to) = (self.entry.format.token.bytes_of(k), self.token_bytes(1, k));
+        assert!(from > 0 && stored.len().is_multiple_of(from), "stored tokens");
+        assert_eq!(stored.len() / from * to, tokens.len(), "tokens");
+        tokens.fill(0);
+        for (row, stored) in tokens.chunks_exact_mut(to).zip(stored.chunks_exact(from)) {
+            row[..from].copy_from_slice(stored);
+        }
     }
 
     /// Interleaves rows of weights from their stored layout (rows one after another, ggml's blocks for the block formats)
@@ -78,7 +99,7 @@ impl MatmulKernel {
         }
     }
 
-    /// Quantises `rows` tokens of `k` f32 values, one after another, into panels. Tokens are finite; what others come to
+    /// Quantises `rows` tokens of `k` f32 values, one after another, into panels; or rounds them. Tokens are finite; what others come to
     /// differs between instruction sets.
     ///
     /// # Panics
@@ -90,7 +111,8 @@ impl MatmulKernel {
         let rows = tokens.len().checked_div(k).unwrap_or(0);
         assert!(tokens.len() == rows * k && k.is_multiple_of(self.weights().block().elements as usize), "tokens");
         assert_eq!(panels.len(), self.token_bytes(rows, k), "panels");
-        for rows in evenly(rows, self.entry.tiles.len()) {
+        let most = if self.entry.whole.is_some() { rows } else { self.entry.tiles.len() };
+        for rows in evenly(rows, most) {
             let tokens = &tokens[rows.start * k..rows.end * k];
             let panel = &mut panels[self.token_bytes(rows.start, k)..self.token_bytes(rows.end, k)];
             // SAFETY: whoever made the kernel vouched for its instruction set; lengths are checked above.
@@ -115,6 +137,9 @@ impl MatmulKernel {
         if k == 0 {
             return tile.clear();
         }
+        if let Some(whole) = self.entry.whole {
+            return self.whole(whole, k, strips, tokens, tile);
+        }
         let groups = self.entry.format.token.units(k);
         // A single panel uses each weight once: nothing has to stay. Quantised blocks are never cut.
         let alone = tokens.rows <= self.entry.tiles.len() || self.quantises();
@@ -122,6 +147,27 @@ impl MatmulKernel {
         for groups in evenly(groups, most) {
             self.pass(groups, k, strips, tokens, tile);
         }
+    }
+
+    /// Multiplies all of the tile at once.
+    fn whole(self, whole: WholeFn, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>) {
+        if tile.rows() == 0 || tile.columns() == 0 {
+            return;
+        }
+        let arguments = WholeArguments {
+            strips,
+            strip_bytes: self.strip_bytes(k),
+            tokens: tokens.bytes,
+            row_stride: self.token_bytes(1, k),
+            rows: tile.rows(),
+            columns: tile.columns(),
+            k,
+            out: tile.at(0, 0),
+            out_stride: tile.stride_bytes(),
+        };
+        // SAFETY: whoever made the kernel vouched for its instruction set. Strips and tokens have the lengths that the tile and
+        // `k` ask for (checked by the caller), and the tile is there.
+        unsafe { whole(&arguments) }
     }
 
     /// Goes through all strips and panels once, with some of the groups of k.
@@ -150,6 +196,11 @@ impl MatmulKernel {
 
 /// Fewer groups than this at a time would pay for going over C again and again.
 const GROUPS_MIN: usize = 64;
+
+/// So many bytes as an odd number of cache lines: rows so far apart begin in all sets of a cache, one after another.
+const fn odd_lines(bytes: usize) -> usize {
+    (bytes.div_ceil(64) | 1) * 64
+}
 
 /// Cuts `0..total` into as few ranges of at most `most` as there can be, as even as they can be.
 fn evenly(total: usize, most: usize) -> impl Iterator<Item = Range<usize>> {

@@ -40,6 +40,7 @@ pub(crate) trait Plain<S: Token> {
 const fn format(weights: Dtype, elements: usize, lane_bytes: usize) -> Format {
     Format {
         weights,
+        arithmetic: weights.usual_arithmetic(),
         strip: Unit { elements, bytes: lane_bytes },
         token: Unit { elements, bytes: 4 },
         pack: if lane_bytes == 4 {
@@ -124,6 +125,7 @@ pub(crate) const fn plain<S: Token, P: Plain<S>, const VECTORS: usize, const ROW
         format: P::FORMAT,
         strip_rows: P::Weight::LANES * VECTORS,
         tiles: Tiles::<S, PlainTile<P, VECTORS>, ROWS>::TABLE,
+        whole: None,
         quantise: None,
     }
 }

@@ -23,6 +23,26 @@ pub(crate) struct TileArguments<'a> {
     pub(super) add: bool,
 }
 
+/// What a kernel works on that multiplies a whole tile of C by itself.
+pub(crate) struct WholeArguments<'a> {
+    /// All strips of the tile, one after another.
+    pub(crate) strips: &'a [u8],
+    /// From one strip to the next, bytes.
+    pub(crate) strip_bytes: usize,
+    /// Tokens, row after row.
+    pub(crate) tokens: &'a [u8],
+    /// From one token to the next, bytes.
+    pub(crate) row_stride: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    /// Elements of a row, one at least.
+    pub(crate) k: usize,
+    /// The tile's first element of C.
+    pub(crate) out: *mut u8,
+    /// From one row of C to the next, bytes.
+    pub(crate) out_stride: usize,
+}
+
 /// Tokens to be quantised into one panel.
 pub(crate) struct QuantiseArguments<'a> {
     /// Row after row.
@@ -33,6 +53,7 @@ pub(crate) struct QuantiseArguments<'a> {
     pub(super) panel: &'a mut [u8],
 }
 
+pub(super) type WholeFn = for<'a> unsafe fn(&'a WholeArguments<'a>);
 pub(super) type TileFn = for<'a> unsafe fn(&'a TileArguments<'a>);
 
 /// One kernel in the table of an instruction set.
@@ -43,7 +64,9 @@ pub(crate) struct MatmulEntry {
     pub(super) strip_rows: usize,
     /// Register tiles, from one row up: `tiles[r - 1]` multiplies `r` tokens.
     pub(super) tiles: &'static [TileFn],
-    /// For the block formats.
+    /// Instead of register tiles, of which there are none then: multiplies all of a tile of C from row-major tokens.
+    pub(super) whole: Option<WholeFn>,
+    /// For the block formats: into panels for the register tiles, or row-major.
     pub(super) quantise: Option<unsafe fn(QuantiseArguments<'_>)>,
 }
 

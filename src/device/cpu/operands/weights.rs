@@ -98,7 +98,7 @@ impl SharedWeights {
         [n, k]: [usize; 2],
         copies: usize,
     ) -> bool {
-        let kind = |kernel: MatmulKernel| (kernel.weights(), kernel.isa());
+        let kind = |kernel: MatmulKernel| (kernel.weights(), kernel.isa(), kernel.arithmetic());
         (kind(self.kernel), self.pages, self.k) == (kind(kernel), pages, k) && self.n >= n && self.copies >= copies
     }
 

@@ -52,7 +52,8 @@ impl<S: Integers> RegisterTile<S> for Q4_0 {
 /// Blocks come in pairs so that everything stays aligned.
 const fn format(weights: Dtype, pack: fn(&[u8], &mut [u8], Lane)) -> Format {
     let strip = Unit { elements: 2 * BLOCK, bytes: 2 * weights.block().bytes as usize };
-    Format { weights, strip, token: Unit { elements: BLOCK, bytes: BLOCK_WORDS * 4 }, pack }
+    let arithmetic = weights.usual_arithmetic();
+    Format { weights, arithmetic, strip, token: Unit { elements: BLOCK, bytes: BLOCK_WORDS * 4 }, pack }
 }
 
 /// Strip of one vector: the f16 scales of a pair of blocks, then their quants: 32 bytes, or 16 bytes of nibbles.

@@ -28,6 +28,7 @@ impl<S: Integers, const ROWS: usize> BlockFormats<S, ROWS> {
             format: F::FORMAT,
             strip_rows: S::I32::LANES,
             tiles: Tiles::<S, F, ROWS>::TABLE,
+            whole: None,
             quantise: Some(S::run::<Quantise<F::Activation>>),
         }
     }

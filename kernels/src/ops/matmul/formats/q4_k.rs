@@ -16,6 +16,7 @@ const WORDS: usize = 1 + 4 + SUPER_BLOCK / 4;
 
 const FORMAT: Format = Format {
     weights: Dtype::Q4K,
+    arithmetic: Dtype::Q4K.usual_arithmetic(),
     strip: Unit { elements: SUPER_BLOCK, bytes: 144 },
     token: Unit { elements: SUPER_BLOCK, bytes: WORDS * 4 },
     pack,

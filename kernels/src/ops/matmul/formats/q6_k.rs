@@ -18,6 +18,7 @@ const WORDS: usize = 1 + 16 + SUPER_BLOCK / 4;
 
 const FORMAT: Format = Format {
     weights: Dtype::Q6K,
+    arithmetic: Dtype::Q6K.usual_arithmetic(),
     strip: Unit { elements: 2 * SUPER_BLOCK, bytes: 2 * 210 },
     token: Unit { elements: SUPER_BLOCK, bytes: WORDS * 4 },
     pack,

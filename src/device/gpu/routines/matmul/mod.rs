@@ -118,7 +118,13 @@ impl Routine for Matmul {
             let weights = oracle::widened(self.weights.dtype, self.weights.stored_row(first + column));
             let token: Vec<f64> = self.tokens[(row * k) as usize..][..k as usize].iter().map(|&x| x.into()).collect();
             // Tokens are neither rounded nor quantised here, so that the bound of f32 sums holds for every format.
-            oracle::element_agrees(Dtype::F32, got[at as usize], oracle::element(&weights, &token), k as usize)
+            oracle::element_agrees(
+                Dtype::F32,
+                Dtype::F32,
+                got[at as usize],
+                oracle::element(&weights, &token),
+                k as usize,
+            )
         };
         Ok(got.iter().all(|&bits| bits != SPOILT) && checked(m, n).into_iter().all(agrees))
     }
