@@ -4,7 +4,7 @@ use super::passes::{
     DISTURBED_RETRIES_MAX, Warmth, bounds, calibrate, rate, retries_after, status_of, undisturbed, value,
     without_samples,
 };
-use super::race::race;
+use super::race::{Limits, race};
 use super::{Pace, Session, Until};
 use crate::device::{Purpose, Refusal, Timing};
 use crate::job::Job;
@@ -130,11 +130,11 @@ impl QuestionState {
     }
 
     /// Chooses the variant in a race. Returns whether anything is new.
-    pub(super) fn race(&mut self, session: &mut Session, duration: Duration) -> bool {
+    pub(super) fn race(&mut self, session: &mut Session, limits: Limits) -> bool {
         if !self.is_unraced() {
             return false;
         }
-        let Some(raced) = race(session, &self.question, duration) else { return false };
+        let Some(raced) = race(session, &self.question, limits) else { return false };
         (self.trials, self.refused, self.refusal) = (raced.trials, raced.refused, raced.refusal);
         if let Some((job, repetitions)) = raced.winner {
             (self.winner, self.repetitions) = (Some(job), repetitions);

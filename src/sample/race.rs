@@ -1,7 +1,7 @@
 //! Races: the candidates of a question run in turn, A B C, A B C, and those that fall behind leave.
 //!
-//! What counts is a candidate's rate over the leader's in the same turn, since the modes of a shared machine last longer
-//! than a turn. A race that was held on this machine before is held among three only, and again among all where the
+//! What counts is a candidate's rate over the highest one of the same turn, since the modes of a shared machine last longer than
+//! a turn; and of its turns the upper quartile, since what else runs makes a pass slower and never faster. A race that was held on this machine before is held among three only, and again among all where the
 //! remembered winner loses.
 
 use super::Session;
@@ -10,7 +10,6 @@ use crate::device::{Purpose, Refusal};
 use crate::job::Job;
 use crate::probe::Question;
 use crate::profile::{Flag, Race, Status, Trial, Unit};
-use crate::stats;
 use crate::units::four_digits;
 use std::time::Duration;
 
@@ -21,17 +20,18 @@ const PASS_SHARE_MAX: f64 = 0.6;
 /// and at least this long, s: a timer tells no less.
 const PASS_SECONDS_MIN: f64 = 0.0005;
 /// So many turns are paid for by the duration of a race.
-const TURNS_PAID: f64 = 4.0;
+const TURNS_PAID: f64 = 5.0;
 /// Turns of the last ones at most.
 const TURNS_MAX: usize = 7;
-/// Whoever is below this share of the leader's rate leaves after the first turn, and after the second one.
-const BEHIND: [f64; 2] = [0.85, 0.93];
+/// Whoever was below this share of the highest rate in every turn leaves, after the first turn, the second and the third one.
+/// One turn alone tells little: something else may have run meanwhile.
+const BEHIND: [f64; 3] = [0.5, 0.85, 0.93];
 /// Whoever is below this share of the fastest one's first pass is not asked again where the time is up already.
 const BEHIND_FAR: f64 = 0.6;
 /// So many are left after the turns in which the slower ones leave.
 const FINALISTS: usize = 3;
 /// A race is decided after so many turns at the earliest, unless only one is left.
-const DECIDED_TURNS_MIN: usize = 3;
+const DECIDED_TURNS_MIN: usize = 4;
 /// A candidate must be this much faster than the one expected to win.
 const CLEARLY_FASTER: f64 = 1.03;
 
@@ -52,24 +52,48 @@ pub(super) struct Raced {
 struct Racer {
     job: Job,
     repetitions: u64,
-    /// The rate in each turn.
-    rates: Vec<f64>,
+    /// Its best rate.
+    best: f64,
+    /// Its rate over the highest one, in each turn.
+    shares: Vec<f64>,
+}
+
+impl Racer {
+    fn new(job: &Job, repetitions: u64) -> Racer {
+        Racer { job: job.clone(), repetitions, best: 0.0, shares: Vec::new() }
+    }
+
+    /// The upper quartile of its shares.
+    fn share(&self) -> f64 {
+        let mut sorted = self.shares.clone();
+        sorted.sort_by(f64::total_cmp);
+        (sorted.len() * 3).div_ceil(4).checked_sub(1).map_or(0.0, |rank| sorted[rank])
+    }
+}
+
+/// How long a race may take.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// When each candidate has had a pass, there is none after this time.
+    pub(super) race: Duration,
+    /// Candidates that had none by then are left out.
+    pub(super) all: Duration,
 }
 
 /// Races the candidates of `question`, or, where none of them can be had, those that are its fallback. `None` when it was
 /// interrupted.
-pub(super) fn race(session: &mut Session, question: &Question, duration: Duration) -> Option<Raced> {
+pub(super) fn race(session: &mut Session, question: &Question, limits: Limits) -> Option<Raced> {
     let mut held = Raced::default();
     if let Some(few) = remembered(question, session.races) {
-        held.hold(session, question.id.unit(), &few, duration)?;
+        held.hold(session, question.id.unit(), &few, limits)?;
         // The first one has won before, and must do so again.
         if held.winner.as_ref().is_some_and(|(job, _)| Some(job) == few.first()) {
             return Some(held);
         }
     }
-    held.hold(session, question.id.unit(), &question.candidates, duration)?;
+    held.hold(session, question.id.unit(), &question.candidates, limits)?;
     if held.winner.is_none() {
-        held.hold(session, question.id.unit(), &question.fallback, duration)?;
+        held.hold(session, question.id.unit(), &question.fallback, limits)?;
     }
     Some(held)
 }
@@ -99,7 +123,13 @@ struct Field {
 
 impl Field {
     /// Finds the repetitions of a pass of everybody. Returns false when interrupted.
-    fn gather(&mut self, session: &mut Session, jobs: &[Job], until: Duration, held: &mut Raced) -> bool {
+    fn gather(
+        &mut self,
+        session: &mut Session,
+        jobs: &[Job],
+        (until, latest): (Duration, Duration),
+        held: &mut Raced,
+    ) -> bool {
         let seconds = until.saturating_sub(session.elapsed()).as_secs_f64();
         let share = seconds / (jobs.len() as f64 * TURNS_PAID);
         let most = session.pace.pass_seconds * PASS_SHARE_MAX;
@@ -109,12 +139,15 @@ impl Field {
             if session.watcher.interrupted() {
                 return false;
             }
+            if !self.racers.is_empty() && session.elapsed() >= latest {
+                break;
+            }
             // The first one wakes the clocks up for all.
             let passes = if self.racers.is_empty() { WARM_PASSES_MAX } else { 0 };
             match calibrate(session, job, 1, Warmth { pass_seconds, passes, until }) {
                 Ok((repetitions, pass)) => {
                     first_rates.push(rate(self.unit, value(self.unit, &pass)));
-                    self.racers.push(Racer { job: job.clone(), repetitions, rates: Vec::new() });
+                    self.racers.push(Racer::new(job, repetitions));
                 }
                 Err(refusal) => held.reject(job, refusal),
             }
@@ -126,7 +159,7 @@ impl Field {
                 first_rates.into_iter().enumerate().rev().filter(|&(_, rate)| rate < most * BEHIND_FAR)
             {
                 let racer = self.racers.remove(index);
-                self.left.push(Racer { rates: vec![first], ..racer });
+                self.left.push(Racer { best: first, shares: vec![first / most], ..racer });
             }
         }
         true
@@ -141,7 +174,7 @@ impl Field {
             if self.racers.is_empty() {
                 // Whoever was ahead was wrong: those who had left run anew.
                 self.racers.append(&mut self.left);
-                self.racers.iter_mut().for_each(|racer| racer.rates.clear());
+                self.racers.iter_mut().for_each(|racer| racer.shares.clear());
                 continue;
             }
             self.leave(turn);
@@ -149,78 +182,67 @@ impl Field {
                 break;
             }
         }
-        self.racers.retain(|racer| !racer.rates.is_empty());
+        self.racers.retain(|racer| !racer.shares.is_empty());
         true
     }
 
     /// One pass of everybody. Returns false when interrupted.
     fn turn(&mut self, session: &mut Session, held: &mut Raced) -> bool {
-        let mut wrong = Vec::new();
-        for (index, racer) in self.racers.iter_mut().enumerate() {
+        let mut rates = Vec::new();
+        let mut finished = Vec::new();
+        for racer in std::mem::take(&mut self.racers) {
             if session.watcher.interrupted() {
                 return false;
             }
-            // A disturbed pass is only slower, and the median of the turns counts.
+            // A disturbed pass is only slower, and the better turns count.
             match session.device.time(&racer.job, racer.repetitions, Purpose::Trial) {
-                Ok(pass) => racer.rates.push(rate(self.unit, four_digits(value(self.unit, &pass)))),
-                // One wrong result excludes a candidate, whatever it reached before.
-                Err(refusal) => {
-                    held.reject(&racer.job, refusal);
-                    wrong.push(index);
+                Ok(pass) => {
+                    rates.push(rate(self.unit, four_digits(value(self.unit, &pass))));
+                    finished.push(racer);
                 }
+                // One wrong result excludes a candidate, whatever it reached before.
+                Err(refusal) => held.reject(&racer.job, refusal),
             }
         }
-        for index in wrong.into_iter().rev() {
-            self.racers.remove(index);
+        let highest = rates.iter().copied().fold(0.0, f64::max);
+        for (racer, rate) in finished.iter_mut().zip(rates) {
+            racer.best = racer.best.max(rate);
+            racer.shares.push(rate / highest);
         }
+        self.racers = finished;
         true
     }
 
-    /// Whoever is too far behind after that turn leaves.
+    /// Whoever is too far behind after that turn leaves, and the last ones are few.
     fn leave(&mut self, turn: usize) {
-        let Some(leader) = self.leader() else { return };
-        let rates = self.racers[leader].rates.clone();
-        let behind = |racer: &Racer| BEHIND.get(turn).is_some_and(|&share| ratio(&racer.rates, &rates) < share);
-        let (left, racers) = std::mem::take(&mut self.racers).into_iter().partition(behind);
-        self.racers = racers;
-        self.left.extend::<Vec<Racer>>(left);
-        // The last ones are few.
-        while turn + 1 == BEHIND.len() && self.racers.len() > FINALISTS {
-            let slower = |a: &Racer, b: &Racer| ratio(&a.rates, &rates).total_cmp(&ratio(&b.rates, &rates));
-            let Some(slowest) = (0..self.racers.len()).min_by(|&a, &b| slower(&self.racers[a], &self.racers[b])) else {
-                break;
-            };
-            let slowest = self.racers.remove(slowest);
-            self.left.push(slowest);
+        let least = BEHIND.get(turn).copied().unwrap_or(0.0);
+        self.racers.sort_by(|a, b| b.share().total_cmp(&a.share()));
+        let best = |racer: &Racer| racer.shares.iter().copied().fold(0.0, f64::max);
+        let most = if turn + 1 >= BEHIND.len() { FINALISTS } else { usize::MAX };
+        for (place, racer) in std::mem::take(&mut self.racers).into_iter().enumerate() {
+            let stays = place < most && best(&racer) >= least;
+            if stays { self.racers.push(racer) } else { self.left.push(racer) }
         }
-    }
-
-    /// The one whom nobody is ahead of in the turns that they ran together.
-    fn leader(&self) -> Option<usize> {
-        (0..self.racers.len()).reduce(|leader, other| {
-            if ratio(&self.racers[other].rates, &self.racers[leader].rates) > 1.0 { other } else { leader }
-        })
     }
 
     /// Whether the leader is clearly ahead of all others after so many turns.
     fn is_decided(&self, turns: usize) -> bool {
-        let Some(leader) = self.leader().filter(|_| turns >= DECIDED_TURNS_MIN) else { return false };
-        let others = self.racers.iter().enumerate().filter(|&(index, _)| index != leader);
-        others.into_iter().all(|(_, other)| ratio(&other.rates, &self.racers[leader].rates) * CLEARLY_FASTER < 1.0)
+        let [leader, others @ ..] = self.racers.as_slice() else { return true };
+        turns >= DECIDED_TURNS_MIN && others.iter().all(|other| other.share() * CLEARLY_FASTER < leader.share())
     }
 
     /// The trials in the order of `jobs`, and the winner. A trial's value is the leader's best rate times the candidate's
-    /// share of the leader's rate, so that the values can be compared though the machine changed between them.
+    /// share of the leader's, so that the values can be compared though the machine changed between them.
     fn conclude(mut self, jobs: &[Job]) -> (Vec<Trial>, Option<(Job, u64)>) {
-        let Some(leader) = self.leader() else { return (Vec::new(), None) };
-        let rates = self.racers[leader].rates.clone();
-        let best = rates.iter().copied().fold(f64::NAN, f64::max);
+        let Some(leader) = self.racers.iter().max_by(|a, b| a.share().total_cmp(&b.share())) else {
+            return (Vec::new(), None);
+        };
+        let (best, share) = (leader.best, leader.share());
         self.racers.append(&mut self.left);
-        let place = |racer: &Racer| jobs.iter().position(|job| *job == racer.job);
-        self.racers.sort_by_key(place);
-        let trial = |racer: &Racer| Trial {
-            variant: racer.job.variant.keys(),
-            value: four_digits(rate(self.unit, ratio(&racer.rates, &rates) * best)),
+        self.racers.sort_by_key(|racer| jobs.iter().position(|job| *job == racer.job));
+        let trial = |racer: &Racer| {
+            let reached = racer.share() / share * best;
+            Trial { variant: racer.job.variant.keys(), value: four_digits(rate(self.unit, reached)) }
         };
         let trials: Vec<Trial> = self.racers.iter().map(trial).collect();
         let winner = winner(&trials, self.unit).map(|index| {
@@ -233,10 +255,11 @@ impl Field {
 
 impl Raced {
     /// Holds the race among `jobs`, and nothing that came of another one is left. `None` when it was interrupted.
-    fn hold(&mut self, session: &mut Session, unit: Unit, jobs: &[Job], duration: Duration) -> Option<()> {
-        let until = session.elapsed().saturating_add(duration);
+    fn hold(&mut self, session: &mut Session, unit: Unit, jobs: &[Job], limits: Limits) -> Option<()> {
+        let until = session.elapsed().saturating_add(limits.race);
+        let latest = session.elapsed().saturating_add(limits.all);
         let mut field = Field { unit, racers: Vec::new(), left: Vec::new() };
-        if !field.gather(session, jobs, until, self) || !field.run(session, until, self) {
+        if !field.gather(session, jobs, (until, latest), self) || !field.run(session, until, self) {
             return None;
         }
         (self.trials, self.winner) = field.conclude(jobs);
@@ -256,13 +279,6 @@ impl Raced {
     }
 }
 
-/// The median of one's rates over the other's in the turns that both ran.
-fn ratio(rates: &[f64], others: &[f64]) -> f64 {
-    let mut ratios: Vec<f64> = rates.iter().zip(others).map(|(rate, other)| rate / other).collect();
-    ratios.sort_by(f64::total_cmp);
-    stats::median(&ratios)
-}
-
 /// Which of the trials won. The first one is expected to; another takes its place only if it is clearly faster. The luck of
 /// a few passes would otherwise choose another variant each time.
 fn winner(trials: &[Trial], unit: Unit) -> Option<usize> {
@@ -277,11 +293,13 @@ mod tests {
     use crate::profile::VariantKeys;
 
     #[test]
-    fn rates_are_compared_within_a_turn() {
-        // The machine became twice as fast after the second turn.
-        assert_eq!(ratio(&[10.0, 10.0, 21.0], &[11.0, 10.5, 20.0]), 10.0 / 10.5);
-        // Only turns that both ran count.
-        assert_eq!(ratio(&[10.0], &[20.0, 5.0]), 0.5);
+    fn of_the_turns_the_upper_quartile_counts() {
+        let question =
+            crate::probe::plan(&crate::probe::tests::machine(), &[], crate::profile::Effort::Quick).remove(0);
+        let share =
+            |shares: &[f64]| Racer { shares: shares.to_vec(), ..Racer::new(&question.candidates[0], 1) }.share();
+        assert_eq!(share(&[0.5, 0.9, 0.92, 0.45, 0.5]), 0.9);
+        assert_eq!((share(&[0.5, 0.9]), share(&[0.7]), share(&[])), (0.9, 0.7, 0.0));
     }
 
     #[test]

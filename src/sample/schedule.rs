@@ -1,6 +1,7 @@
 //! When each question is visited: first all of them once, then those that need it, again and again, until time is up.
 
 use super::question_state::QuestionState;
+use super::race::Limits;
 use super::{Finished, Session, Until};
 use crate::error::Result;
 use crate::probe::{Question, interval_max};
@@ -18,6 +19,8 @@ const RACE_SHARE: f64 = 0.6;
 const CHEAP: f64 = 3.0;
 /// so often in a sweep.
 const CHEAP_VISITS: usize = 2;
+/// Nothing improves any more when nothing rose for so long, and in a whole sweep.
+const STABLE: Duration = Duration::from_secs(10);
 /// A best that rose by less than this share did not rise.
 const RISE_MIN: f64 = 0.01;
 /// Without a clock, the share of the whole at which the first sweep begins and which later ones do not reach.
@@ -65,6 +68,11 @@ struct Run<'r, 's> {
     ceilings: Vec<Ceiling>,
     /// The cheap question that was visited last between others.
     last_cheap: usize,
+    /// The best rate of each when it last rose, and when that was.
+    bests: Vec<f64>,
+    last_rise: Duration,
+    /// Visits in later sweeps so far.
+    visits: usize,
     /// Sweeps so far; where there is no clock, they tell how far it is.
     sweeps: f64,
 }
@@ -82,7 +90,8 @@ impl<'r, 's> Run<'r, 's> {
         };
         let states: Vec<QuestionState> = questions.iter().map(&mut state).collect();
         let ceilings = states.iter().map(QuestionState::conclude).collect();
-        Run { session, states, ceilings, last_cheap: 0, sweeps: 0.0 }
+        let bests = vec![0.0; states.len()];
+        Run { session, states, ceilings, last_cheap: 0, bests, last_rise: Duration::ZERO, visits: 0, sweeps: 0.0 }
     }
 
     /// Races each question that is chosen and takes its first samples: the cheapest first, so that there are answers soon.
@@ -113,9 +122,10 @@ impl<'r, 's> Run<'r, 's> {
         let (pace, until) = (self.session.pace, self.session.elapsed().saturating_add(allowance));
         let most = if self.session.is_timed() { pace.race_seconds } else { f64::MAX };
         let duration = Duration::try_from_secs_f64(most).unwrap_or(Duration::MAX);
-        let duration = duration.min(share_of(allowance, RACE_SHARE));
+        let all = share_of(allowance, RACE_SHARE);
+        let limits = Limits { race: duration.min(all), all };
         // A race that was held is not held again, even if it goes no further.
-        if self.states[index].race(self.session, duration) {
+        if self.states[index].race(self.session, limits) {
             self.save(index)?;
         }
         let missing = pace.first_samples.saturating_sub(self.states[index].samples());
@@ -152,13 +162,16 @@ impl<'r, 's> Run<'r, 's> {
             if !wanted.iter().any(|&index| self.fits(index, true)) {
                 break;
             }
-            let before: Vec<Option<f64>> = self.states.iter().map(QuestionState::best).collect();
             self.sweeps += 1.0;
             self.session.device.renew();
+            let visits = self.visits;
             if !self.sweep(&wanted)? {
                 return Ok(false);
             }
-            if self.session.pace.until == Until::Stable && self.is_stable(&before) {
+            if self.visits == visits {
+                break;
+            }
+            if self.session.pace.until == Until::Stable && self.is_stable() {
                 break;
             }
         }
@@ -175,13 +188,16 @@ impl<'r, 's> Run<'r, 's> {
         (0..self.states.len()).filter(|&index| is_wanted(&self.states[index])).collect()
     }
 
-    /// Whether nothing rose, and nothing is unclear.
-    fn is_stable(&self, before: &[Option<f64>]) -> bool {
-        let pace = self.session.pace;
-        self.states.iter().zip(before).all(|(state, before)| {
-            let rose = |best: f64| before.is_none_or(|before| best > before * (1.0 + RISE_MIN));
-            state.visits_left(pace) == 0 && !state.best().is_some_and(rose)
-        })
+    /// Whether nothing has risen for long, and nothing is unclear.
+    fn is_stable(&mut self) -> bool {
+        let (pace, now) = (self.session.pace, self.session.elapsed());
+        for (state, known) in self.states.iter().zip(&mut self.bests) {
+            let best = state.best().unwrap_or_default();
+            if best > *known * (1.0 + RISE_MIN) {
+                (*known, self.last_rise) = (best, now);
+            }
+        }
+        now.saturating_sub(self.last_rise) >= STABLE && self.states.iter().all(|state| state.visits_left(pace) == 0)
     }
 
     /// One visit of each of `wanted`, and of the cheap ones some more in between. Returns false when interrupted.
@@ -234,6 +250,11 @@ impl<'r, 's> Run<'r, 's> {
 
     fn visit(&mut self, index: usize, samples: usize, done: f64) -> Result<()> {
         self.progress(index, done, self.expected_rest());
+        self.visits += 1;
+        if self.states[index].samples() == 0 {
+            // It had no turn in the first sweep.
+            return self.first_visit(index, share_of(self.session.left(), 1.0 - FIRST_SWEEP_SHARE));
+        }
         // A visit is not cut short: the few that do not fit are not begun.
         if self.states[index].sample(self.session, samples, self.session.pace.budget) {
             self.save(index)?;
@@ -285,6 +306,13 @@ impl<'r, 's> Run<'r, 's> {
     }
 
     fn save(&mut self, index: usize) -> Result<()> {
+        eprintln!(
+            "{:.3} {} {} {:?}",
+            self.session.elapsed().as_secs_f64(),
+            self.states[index].question.id,
+            self.states[index].samples(),
+            self.states[index].cost
+        );
         self.ceilings[index] = self.states[index].conclude();
         self.session.watcher.save(&self.ceilings)
     }
