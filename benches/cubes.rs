@@ -1,14 +1,15 @@
 //! Square matrix products through the tool's own device, beside its own peak in the same minute:
-//! `cargo bench --bench cubes -- DTYPE SIZE SECONDS` prints `peak BEST MEDIAN GFLOP/s BEST MEDIAN`.
+//! `cargo bench --bench cubes -- DTYPE SIZE SECONDS` prints `WAY peak BEST MEDIAN GFLOP/s BEST MEDIAN`.
 //!
 //! For `benches/peers.sh`, which asks other libraries for the same products. Weights are packed beforehand, as engines do at
-//! load, and stay where the caches keep them: one copy is multiplied again and again.
+//! load, and stay where the caches keep them: one copy is multiplied again and again. A short race chooses the instruction set
+//! and the ways.
 
-use roofprobe::device::cpu::Cpu;
+use roofprobe::device::cpu::{Cpu, PASSED};
 use roofprobe::device::{Device, Purpose};
 use roofprobe::job::Job;
-use roofprobe::profile::{CeilingId, Chain, Matmul, Means};
-use roofprobe_kernels::buffer::Pages;
+use roofprobe::probe::matmul_variants;
+use roofprobe::profile::{CeilingId, Chain, Effort, Means, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 use std::time::{Duration, Instant};
 
@@ -16,69 +17,86 @@ use std::time::{Duration, Instant};
 const SAMPLE_SECONDS: f64 = 0.05;
 /// Rounds of the peak's chain in one sample.
 const CHAIN_ROUNDS: u64 = 5000;
+/// Turns of the race.
+const TURNS: usize = 5;
 
 fn main() {
     // Cargo passes `--bench`; tests run every bench without arguments.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let [dtype, size, seconds] = words.as_slice() else { return };
-    let dtype: Dtype = dtype.parse().expect("a data type");
-    let size: u64 = size.parse().expect("a number of rows");
-    let seconds: f64 = seconds.parse().expect("a number of seconds");
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        // What a device starts its own program with before it uses a risky instruction set.
+        ["isa-self-test", isa] => {
+            Cpu::try_instruction_set(isa.parse().expect("an instruction set")).expect("a verified round");
+            say(PASSED);
+        }
+        [dtype, size, seconds] => {
+            let dtype: Dtype = dtype.parse().expect("a data type");
+            let size: u64 = size.parse().expect("a number of rows");
+            measure(dtype, size, Duration::from_secs_f64(seconds.parse().expect("a number of seconds")));
+        }
+        _ => {}
+    }
+}
 
+#[expect(clippy::print_stdout, reason = "the answer of a bench")]
+fn say(answer: &str) {
+    println!("{answer}");
+}
+
+fn measure(dtype: Dtype, size: u64, time: Duration) {
     let mut cpu = Cpu::new(None).expect("a CPU");
-    let threads = cpu.machine().environment.threads;
-    let isa = |has: &dyn Fn(Isa) -> bool| {
-        let isa = Isa::ALL.iter().rev().find(|isa| isa.available() && has(**isa));
-        *isa.unwrap_or_else(|| panic!("no instruction set here has {dtype}"))
-    };
-    let chain_dtype = if dtype == Dtype::F16 { Dtype::F32 } else { dtype };
-    let product = Job {
+    let machine = cpu.machine();
+    let variants = matmul_variants(&machine, dtype, [size; 3], 1, Effort::Standard.into());
+    let products = variants.into_iter().map(|variant| Job {
         ceiling: CeilingId::matmul(dtype, size),
         op: Op::Matmul,
         dtype,
-        variant: Matmul {
-            isa: isa(&|isa| isa.has_matmul(dtype)),
-            threads,
-            pages: Pages::Huge,
-            m: size,
-            n: size,
-            k: size,
-            copies: 1,
-            arithmetic: None,
-            streams: None,
-            prefetch_bytes: None,
-            page_ahead_lines: None,
-            tile: None,
-            row_block: None,
-            block_bytes: None,
-            packed: None,
-        }
-        .into(),
-    };
-    let chain = Job {
-        ceiling: CeilingId::compute(chain_dtype, Means::Best),
+        variant: variant.into(),
+    });
+    let product = fastest(&mut cpu, products.collect(), 1).unwrap_or_else(|| panic!("no product of {dtype} here"));
+    // Formats in blocks are multiplied as bytes, f16 as f32.
+    let arithmetic = dtype.usual_arithmetic();
+    let chains = Isa::ALL.iter().filter(|isa| isa.available() && isa.has_chain(arithmetic)).map(|&isa| Job {
+        ceiling: CeilingId::compute(arithmetic, Means::Best),
         op: Op::Chain,
-        dtype: chain_dtype,
-        variant: Chain { isa: isa(&|isa| isa.has_chain(chain_dtype)), threads, chains: None }.into(),
-    };
-    let mut rate = |job: &Job, repetitions: u64| {
-        let pass = cpu.time(job, repetitions, Purpose::Sample).unwrap_or_else(|refusal| panic!("{job}: {refusal:?}"));
-        ((pass.work.flops / pass.seconds).0 / 1e9, pass.seconds.0)
-    };
-    let repetitions =
-        (SAMPLE_SECONDS / (0..3).map(|_| rate(&product, 1).1).fold(f64::INFINITY, f64::min)).ceil() as u64;
+        dtype: arithmetic,
+        variant: Variant::from(Chain { isa, threads: machine.environment.threads, chains: None }),
+    });
+    let chain = fastest(&mut cpu, chains.collect(), CHAIN_ROUNDS).unwrap_or_else(|| panic!("no chain of {arithmetic}"));
+
+    let repetitions = (1..=3).filter_map(|_| rate(&mut cpu, &product, 1)).map(|(_, seconds)| SAMPLE_SECONDS / seconds);
+    let repetitions = repetitions.fold(1.0, f64::max).ceil() as u64;
     let (mut products, mut peaks) = (Vec::new(), Vec::new());
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs_f64(seconds) || products.len() < 5 {
-        peaks.push(rate(&chain, CHAIN_ROUNDS).0);
-        products.push(rate(&product, repetitions.max(1)).0);
+    while begun.elapsed() < time || products.len() < 5 {
+        peaks.extend(rate(&mut cpu, &chain, CHAIN_ROUNDS).map(|(rate, _)| rate));
+        products.push(rate(&mut cpu, &product, repetitions).expect("what ran before").0);
     }
     let [[best, median], [peak_best, peak_median]] = [products, peaks].map(|mut rates| {
         rates.sort_by(f64::total_cmp);
         [rates[rates.len() - 1], rates[rates.len() / 2]]
     });
-    #[expect(clippy::print_stdout, reason = "the answer of a bench")]
-    {
-        println!("peak {peak_best:.1} {peak_median:.1} GFLOP/s {best:.1} {median:.1}");
+    let way = product.variant;
+    say(&format!("{way} peak {peak_best:.1} {peak_median:.1} GFLOP/s {best:.1} {median:.1}"));
+}
+
+/// GFLOP/s, and seconds; nothing where the device refuses.
+fn rate(cpu: &mut Cpu, job: &Job, repetitions: u64) -> Option<(f64, f64)> {
+    let pass = cpu.time(job, repetitions, Purpose::Sample).ok()?;
+    Some(((pass.work.flops / pass.seconds).0 / 1e9, pass.seconds.0))
+}
+
+/// The job of the highest rate in a few turns of all.
+fn fastest(cpu: &mut Cpu, jobs: Vec<Job>, repetitions: u64) -> Option<Job> {
+    let mut best = vec![0.0_f64; jobs.len()];
+    for _ in 0..TURNS {
+        for (job, best) in jobs.iter().zip(&mut best) {
+            // The first of two passes makes ready.
+            for _ in 0..2 {
+                *best = best.max(rate(cpu, job, repetitions).map_or(0.0, |(rate, _)| rate));
+            }
+        }
     }
+    let fastest = best.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).filter(|(_, rate)| **rate > 0.0)?;
+    Some(jobs[fastest.0].clone())
 }

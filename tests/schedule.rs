@@ -137,6 +137,8 @@ fn question(id: &str, candidates: u32) -> Question {
             window_bytes: None,
             prefetch_bytes: None,
             page_ahead_lines: None,
+            checksum: None,
+            unroll: None,
         };
         Job { ceiling: id.parse().unwrap(), op: Op::Read, dtype: Dtype::F64, variant: variant.into() }
     };

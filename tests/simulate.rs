@@ -237,24 +237,7 @@ fn the_second_figure_of_a_ceiling_is_replayed_too() {
         let mut ceiling = Ceiling::with_value(id.parse().unwrap(), Status::Quoted, 71.23);
         ceiling.set(second, 37.81);
         ceiling.source = Some("a datasheet".to_owned());
-        let variant: Variant = Matmul {
-            isa: Isa::Portable,
-            threads: 1,
-            pages: Pages::Base,
-            m: 1,
-            n: 4096,
-            k: 4096,
-            copies: 4,
-            arithmetic: None,
-            streams: None,
-            prefetch_bytes: None,
-            page_ahead_lines: None,
-            tile: None,
-            row_block: None,
-            block_bytes: None,
-            packed: None,
-        }
-        .into();
+        let variant: Variant = Matmul::plain(Isa::Portable, 1, Pages::Base, [1, 4096, 4096], 4).into();
         ceiling.variant = Some(variant.keys());
         profile.ceiling = vec![ceiling];
         profile.summarise();

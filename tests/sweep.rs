@@ -64,7 +64,11 @@ fn agrees(row: &Row, evaluation: &Evaluation, phase: &PhaseResult) {
 #[test]
 fn every_knob_has_a_column() {
     for knob in Knob::ALL {
-        assert!(Row::COLUMNS.iter().any(|(name, _)| *name == knob.key), "{} has no column in sweep/row.rs", knob.key);
+        assert!(
+            Row::COLUMNS.iter().any(|column| column.name == knob.key),
+            "{} has no column in sweep/row.rs",
+            knob.key
+        );
     }
 }
 
@@ -340,4 +344,27 @@ fn a_reader_that_goes_away_ends_the_sweep() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("model,profile,") && text.ends_with("\n0\n"), "{text}");
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The rows are written by hand for speed, and as the `csv` crate writes them.
+#[test]
+fn csv_is_what_the_crate_writes() {
+    let models = ["qwen2.5-0.5b", "lfm2-1.2b"].map(|name| find(name).unwrap());
+    let plain = plain();
+    let here = store::find("amd-epyc-zen4-2c").unwrap().profile;
+    let profiles = [("here", &here), ("a \"plain\", small one", &plain)];
+    // Depths and contexts that cannot be are among them.
+    let axes = over(&["depth=1,2,999999", "context=1,700,99999999", "weights=f16,q4_0", "generate=3"]);
+    let sweep = Sweep::new(&models, &profiles, Query::from(Workload::default()), axes, PHASES.to_vec()).unwrap();
+    let sheet = Sheet::new(&sweep, Style::default());
+    let format = Format::named("csv").unwrap();
+    let (mut failed, mut expected) = (0, csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new()));
+    each(&sweep, |row| {
+        failed += usize::from(row.outcome.is_err());
+        expected.serialize(row).unwrap();
+    });
+    let rows = |place| sweep.with_case(place, |case| format.rows(&sheet, case, 0..sweep.settings()).unwrap());
+    let written: Vec<u8> = (0..sweep.cases()).flat_map(rows).collect();
+    assert!(failed > 0 && written.contains(&b'"'));
+    assert_eq!(String::from_utf8(written).unwrap(), String::from_utf8(expected.into_inner().unwrap()).unwrap());
 }

@@ -1,8 +1,9 @@
 // One oneDNN matmul C[m×n] = A[m×k] · B[k×n], timed: the bar for our matmul ceilings. Needs only the standard library and dnnl.
 //
-//   onednn f32|bf16|i8 M N K SECONDS   →   GFLOP/s BEST MEDIAN   (2 operations per multiply-accumulate, of passes of ≥ 10 ms)
+//   onednn f32|bf16|f16|i8 M N K SECONDS   →   GFLOP/s BEST MEDIAN IMPLEMENTATION   (2 operations per multiply-accumulate, of passes of
+//   onednn version                             ≥ 10 ms; the implementation names the instruction set, AMX and FP16 among them)
 //
-// f32 × f32 → f32, bf16 × bf16 → f32, u8 × s8 → s32. B is packed beforehand in the layout that oneDNN asks for
+// f32 × f32 → f32, bf16 × bf16 → f32, f16 × f16 → f32, u8 × s8 → s32. B is packed beforehand in the layout that oneDNN asks for
 // (format_tag::any, then a reorder). With M = 1 the weights are rotated over several packed copies, 512 MiB together, so
 // that they come from DRAM as a model's do. Threads: OMP_NUM_THREADS. A few elements are checked against a scalar loop.
 #include <algorithm>
@@ -38,16 +39,32 @@ static float from_bf16(uint16_t half) {
     return x;
 }
 
+static float from_half(uint16_t half);
+
 // Element i of an operand of type `type`, as a number.
 static double element(const memory &tensor, memory::data_type type, size_t i) {
     const void *data = tensor.get_data_handle();
     switch (type) {
     case memory::data_type::f32: return static_cast<const float *>(data)[i];
     case memory::data_type::bf16: return from_bf16(static_cast<const uint16_t *>(data)[i]);
+    case memory::data_type::f16: return from_half(static_cast<const uint16_t *>(data)[i]);
     case memory::data_type::u8: return static_cast<const uint8_t *>(data)[i];
     case memory::data_type::s8: return static_cast<const int8_t *>(data)[i];
     default: return static_cast<const int32_t *>(data)[i];
     }
+}
+
+// A number of magnitude 1/8 to 1 as a binary16: random sign and mantissa below one of three exponents.
+static uint16_t half_of(uint32_t bits) {
+    return uint16_t((bits & 0x83ff) | (12 + (bits >> 16) % 3) << 10);
+}
+
+static float from_half(uint16_t half) {
+    // Normal numbers only.
+    uint32_t bits = uint32_t(half & 0x8000) << 16 | ((uint32_t(half & 0x7fff) << 13) + (112u << 23));
+    float x;
+    std::memcpy(&x, &bits, 4);
+    return x;
 }
 
 static void fill(const memory &tensor, memory::data_type type, size_t count, unsigned seed) {
@@ -58,6 +75,7 @@ static void fill(const memory &tensor, memory::data_type type, size_t count, uns
         switch (type) {
         case memory::data_type::f32: static_cast<float *>(data)[i] = x; break;
         case memory::data_type::bf16: static_cast<uint16_t *>(data)[i] = to_bf16(x); break;
+        case memory::data_type::f16: static_cast<uint16_t *>(data)[i] = half_of(uint32_t(random())); break;
         case memory::data_type::u8: static_cast<uint8_t *>(data)[i] = uint8_t(random()); break;
         default: static_cast<int8_t *>(data)[i] = int8_t(random()); break;
         }
@@ -65,8 +83,13 @@ static void fill(const memory &tensor, memory::data_type type, size_t count, uns
 }
 
 int main(int argc, char **argv) {
+    if (argc == 2 && !std::strcmp(argv[1], "version")) {
+        const dnnl::version_t *version = dnnl::version();
+        std::printf("%d.%d.%d\n", version->major, version->minor, version->patch);
+        return 0;
+    }
     if (argc != 6) {
-        std::fprintf(stderr, "usage: onednn f32|bf16|i8 M N K SECONDS\n");
+        std::fprintf(stderr, "usage: onednn f32|bf16|f16|i8 M N K SECONDS\n");
         return 2;
     }
     const std::string dtype = argv[1];
@@ -75,6 +98,8 @@ int main(int argc, char **argv) {
     auto a_type = memory::data_type::f32, b_type = a_type, c_type = a_type;
     if (dtype == "bf16") {
         a_type = b_type = memory::data_type::bf16;
+    } else if (dtype == "f16") {
+        a_type = b_type = memory::data_type::f16;
     } else if (dtype == "i8") {
         a_type = memory::data_type::u8, b_type = memory::data_type::s8, c_type = memory::data_type::s32;
     } else if (dtype != "f32") {
@@ -138,5 +163,6 @@ int main(int argc, char **argv) {
     }
     std::sort(rates.begin(), rates.end());
     const size_t half = rates.size() / 2;
-    std::printf("GFLOP/s %.2f %.2f\n", rates.back(), rates.size() % 2 ? rates[half] : (rates[half - 1] + rates[half]) / 2);
+    const double median = rates.size() % 2 ? rates[half] : (rates[half - 1] + rates[half]) / 2;
+    std::printf("GFLOP/s %.2f %.2f %s\n", rates.back(), median, description.impl_info_str());
 }

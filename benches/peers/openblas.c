@@ -1,5 +1,6 @@
 /* One sgemm C[m×n] = A[m×k] · B[k×n] of the CBLAS it is linked with, timed: the bar for our matmul ceilings.
  *
+ *   openblas version
  *   openblas M N K SECONDS   →   GFLOP/s BEST MEDIAN   (2 operations per multiply-accumulate, of passes of ≥ 10 ms)
  *
  * Threads: OPENBLAS_NUM_THREADS. A few elements are checked against a scalar loop. */
@@ -8,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define PASS_SECONDS 0.010
@@ -34,6 +36,10 @@ static int ascending(const void *a, const void *b) {
 }
 
 int main(int argc, char **argv) {
+    if (argc == 2 && !strcmp(argv[1], "version")) {
+        puts(openblas_get_config());
+        return 0;
+    }
     if (argc != 5) {
         fprintf(stderr, "usage: openblas M N K SECONDS\n");
         return 2;

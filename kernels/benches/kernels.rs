@@ -26,8 +26,11 @@ fn streams(criterion: &mut Criterion) {
             let cost = kernel.cost(len);
             group.throughput(Throughput::Bytes(8 * (cost.input_read + cost.output_written) as u64));
             let ways = kernel.ways();
-            let (op, isa, stores) = (kernel.op(), kernel.isa(), ways.stores);
-            let name = format!("{op}-{isa}-{stores:?}-{}-{}", ways.streams, ways.prefetch_bytes);
+            let (op, isa) = (kernel.op(), kernel.isa());
+            let name = format!(
+                "{op}-{isa}-{}-{}-{}x{}-{}-{}",
+                ways.stores, ways.checksum, ways.streams, ways.unroll, ways.prefetch_bytes, ways.page_ahead_lines
+            );
             group.bench_function(name, |bencher| {
                 bencher.iter(|| kernel.run(x.as_slice(), y.as_slice(), out.as_mut_slice(), 0.5, 1));
             });
@@ -40,9 +43,10 @@ fn chains(criterion: &mut Criterion) {
     for kernel in ChainKernel::all() {
         group.throughput(Throughput::Elements(kernel.cost(1).flops as u64));
         let mut state = kernel.prepare(1);
-        group.bench_function(format!("{}-{}-{}", kernel.op(), kernel.dtype(), kernel.isa()), |bencher| {
-            bencher.iter(|| state.run(1))
-        });
+        group.bench_function(
+            format!("{}-{}-{}-{}", kernel.op(), kernel.dtype(), kernel.isa(), kernel.shape().accumulators),
+            |bencher| bencher.iter(|| state.run(1)),
+        );
     }
 }
 

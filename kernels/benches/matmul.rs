@@ -6,14 +6,16 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gemm::Parallelism;
-use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, Tokens};
+use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, Tokens, Ways};
 use roofprobe_kernels::reference::matmul as oracle;
 
 /// Rows of weights and inner extent.
 const N: usize = 512;
 const K: usize = 1024;
-/// Half a second-level cache.
-const BLOCK_BYTES: usize = 512 << 10;
+/// In blocks of half a second-level cache.
+const PLAIN: Ways = Ways::plain(512 << 10);
+/// The same with lines asked for ahead.
+const AHEAD: Ways = Ways { prefetch_bytes: 4096, ..PLAIN };
 
 fn ours(criterion: &mut Criterion) {
     for tokens in [1, 8, 64, 512] {
@@ -29,15 +31,17 @@ fn ours(criterion: &mut Criterion) {
             }
             let grid = Grid { rows: tokens, columns: N, tile_rows: tokens, tile_columns: N };
             let output = Output::new(grid).expect("memory for a matrix");
-            group.bench_function(format!("{}-{}", kernel.weights(), kernel.isa()), |bencher| {
-                bencher.iter(|| {
-                    if kernel.quantises() {
-                        kernel.quantise(&values, K, &mut bytes);
-                    }
-                    let mut tile = output.tile(0, 0).expect("nobody else has it");
-                    kernel.multiply(K, &strips, Tokens { bytes: &bytes, rows: tokens }, &mut tile, BLOCK_BYTES);
+            for (name, ways) in [("plain", PLAIN), ("ahead", AHEAD)] {
+                group.bench_function(format!("{}-{}-{name}", kernel.weights(), kernel.isa()), |bencher| {
+                    bencher.iter(|| {
+                        if kernel.quantises() {
+                            kernel.quantise(&values, K, &mut bytes);
+                        }
+                        let mut tile = output.tile(0, 0).expect("nobody else has it");
+                        kernel.multiply(K, &strips, Tokens { bytes: &bytes, rows: tokens }, &mut tile, ways);
+                    });
                 });
-            });
+            }
         }
     }
 }

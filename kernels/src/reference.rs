@@ -6,6 +6,7 @@ pub mod gpu_tiles;
 pub mod matmul;
 
 use crate::op::Op;
+use crate::ops::stream::Checksum;
 
 mod chain;
 
@@ -50,7 +51,16 @@ pub fn stream_verified(op: Op, x: &[f64], y: &[f64], out: &[f64], s: f64) -> boo
     x.iter().zip(y).zip(out).all(|((&x, &y), &got)| stream_agrees(op, got, x, y, s))
 }
 
-/// The checksum of a read: the wrapping sum of the elements' bit patterns.
-pub fn checksum(x: &[f64]) -> u64 {
-    x.iter().fold(0, |sum, value| sum.wrapping_add(value.to_bits()))
+/// The checksum of one walk of a read.
+pub fn checksum(kind: Checksum, x: &[f64]) -> u64 {
+    match kind {
+        Checksum::Sum => x.iter().fold(0, |sum, value| sum.wrapping_add(value.to_bits())),
+        Checksum::Xor => {
+            let mut lanes = [0_u64; 8];
+            for (i, value) in x.iter().enumerate() {
+                lanes[i % 8] ^= value.to_bits();
+            }
+            lanes.into_iter().fold(0, u64::wrapping_add)
+        }
+    }
 }

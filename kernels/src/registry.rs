@@ -6,8 +6,8 @@ use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::op::Op;
 use crate::ops::Kernels;
-use crate::ops::attention::AttentionKernel;
-use crate::ops::chain::ChainKernel;
+use crate::ops::attention::{self, AttentionKernel};
+use crate::ops::chain::{ChainEntry, ChainKernel};
 use crate::ops::matmul::{MatmulEntry, MatmulKernel};
 use crate::ops::stream::{Stores, StreamEntry, StreamKernel, Ways};
 
@@ -62,14 +62,29 @@ impl Isa {
         self.kernels().streams().any(|entry| entry.ways.stores == Stores::Nontemporal)
     }
 
+    /// The ways in which its kernels do a stream operation, on whatever CPU.
+    pub fn stream_ways(self, op: Op) -> impl Iterator<Item = Ways> {
+        self.kernels().streams().filter(move |entry| entry.op() == op).flat_map(StreamEntry::all_ways)
+    }
+
+    /// Whether there is a stream kernel for it that does `op` in such a way, on whatever CPU.
+    pub fn has_stream(self, op: Op, ways: Ways) -> bool {
+        self.kernels().streams().any(|entry| entry.goes(op, ways))
+    }
+
     /// Whether its reads can ask for lines ahead of time.
     pub fn has_prefetch(self) -> bool {
-        self.kernels().streams().any(|entry| entry.ways.prefetch_bytes > 0)
+        self.kernels().streams().any(|entry| entry.prefetches)
     }
 
     /// Whether there is attention for it, on whatever CPU.
     pub fn has_attention(self) -> bool {
         self.kernels().attention.is_some()
+    }
+
+    /// Whether its attention can go about its work in such ways.
+    pub fn has_attention_working(self, ways: attention::Ways) -> bool {
+        self.kernels().attention.is_some_and(|entry| entry.works(ways))
     }
 
     /// Whether there is a matmul with weights stored as `weights` for it, on whatever CPU, in whatever arithmetic.
@@ -83,9 +98,23 @@ impl Isa {
         of_weights.map(|entry| entry.format.arithmetic)
     }
 
+    /// Whether its matmul with such weights in such arithmetic goes about its work in several [`Ways`](crate::ops::matmul::Ways),
+    /// on whatever CPU; one that multiplies a whole tile at once has its own.
+    pub fn has_matmul_ways(self, weights: Dtype, arithmetic: Dtype) -> bool {
+        let mut matmuls = self.kernels().matmuls();
+        matmuls
+            .any(|entry| (entry.format.weights, entry.format.arithmetic) == (weights, arithmetic) && entry.has_ways())
+    }
+
     /// Whether there is a multiply-accumulate chain of `dtype` for it, on whatever CPU.
     pub fn has_chain(self, dtype: Dtype) -> bool {
         self.kernels().has_chain(Op::Chain, dtype)
+    }
+
+    /// The numbers of accumulators that there are chains with, the usual one first.
+    pub fn chain_counts(self, op: Op, dtype: Dtype) -> impl Iterator<Item = usize> {
+        let of_kind = move |entry: &&ChainEntry| entry.op() == op && entry.shape.dtype == dtype;
+        self.kernels().chains.iter().filter(of_kind).map(|entry| entry.shape.accumulators)
     }
 
     /// Whether there is one with additions beside the multiply-accumulates.
@@ -97,17 +126,18 @@ impl Isa {
 impl StreamKernel {
     /// Every stream kernel that this CPU can run.
     pub fn all() -> impl Iterator<Item = StreamKernel> {
-        // SAFETY: of available instruction sets only.
-        available().flat_map(Kernels::streams).map(|entry| unsafe { StreamKernel::new(entry) })
+        available().flat_map(Kernels::streams).flat_map(|entry| {
+            // SAFETY: of available instruction sets only.
+            entry.all_ways().map(move |ways| unsafe { StreamKernel::new(entry, ways.prefetch_bytes) })
+        })
     }
 
     /// The kernel for `op` on `isa` that works in such ways, if there is one and this CPU can run it.
-    ///
-    /// Reads come with [`SIDE_BY_SIDE`](crate::ops::stream::SIDE_BY_SIDE) streams, and with one stream at each of
-    /// [`PREFETCH_BYTES`](crate::ops::stream::PREFETCH_BYTES); what writes comes in the plain way, with both stores where
-    /// there are both.
     pub fn find(op: Op, isa: Isa, ways: Ways) -> Option<StreamKernel> {
-        StreamKernel::all().find(|k| k.op() == op && k.isa() == isa && k.ways() == ways)
+        let entry =
+            available().filter(|kernels| kernels.isa == isa).flat_map(Kernels::streams).find(|e| e.goes(op, ways))?;
+        // SAFETY: of available instruction sets only.
+        Some(unsafe { StreamKernel::new(entry, ways.prefetch_bytes) })
     }
 }
 
@@ -118,10 +148,16 @@ impl ChainKernel {
         available().flat_map(|kernels| kernels.chains).map(|entry| unsafe { ChainKernel::new(entry) })
     }
 
-    /// The chain of multiply-accumulates, or that with additions beside them, for `dtype` on `isa`, if there is one and this
-    /// CPU can run it.
+    /// The usual chain of multiply-accumulates, or that with additions beside them, for `dtype` on `isa`, if there is one and
+    /// this CPU can run it.
     pub fn find(op: Op, dtype: Dtype, isa: Isa) -> Option<ChainKernel> {
-        ChainKernel::all().find(|k| k.op() == op && k.dtype() == dtype && k.isa() == isa)
+        ChainKernel::with_chains(op, dtype, isa, None)
+    }
+
+    /// The same with so many accumulators, or with the usual number of them.
+    pub fn with_chains(op: Op, dtype: Dtype, isa: Isa, accumulators: Option<usize>) -> Option<ChainKernel> {
+        let of_kind = |k: &ChainKernel| k.op() == op && k.dtype() == dtype && k.isa() == isa;
+        ChainKernel::all().filter(of_kind).find(|k| accumulators.is_none_or(|n| k.shape().accumulators == n))
     }
 
     /// Where the machine code of a chain begins, also of one that this CPU cannot run: for who disassembles it.

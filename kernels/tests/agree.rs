@@ -6,11 +6,11 @@ use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::chain::{ChainKernel, ChainShape, Halves, Recurrence, STEPS};
 use roofprobe_kernels::ops::chase::{Chase, ChasePattern};
 use roofprobe_kernels::ops::clock::dependent_adds;
-use roofprobe_kernels::ops::stream::{self, Stores, StreamKernel, Ways};
+use roofprobe_kernels::ops::stream::{self, Checksum, Stores, StreamKernel, Ways};
 use roofprobe_kernels::reference::{self, Random};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
-const LENGTHS: [usize; 12] = [0, 1, 3, 7, 8, 31, 32, 33, 64, 127, 1000, 4099];
+const LENGTHS: [usize; 13] = [0, 1, 3, 7, 8, 31, 32, 33, 64, 127, 1000, 4099, 16_384];
 
 fn filled(len: usize, seed: u64) -> Buffer {
     let mut buffer = Buffer::new(len, Pages::Base, 192).expect("memory for a test array");
@@ -28,7 +28,11 @@ fn streams_agree_with_the_oracle() {
             let s = 0.718_281_828;
             let sum = kernel.run(x.as_slice(), y.as_slice(), out.as_mut_slice(), s, repetitions);
             if kernel.op() == Op::Read {
-                assert_eq!(sum, reference::checksum(x.as_slice()).wrapping_mul(repetitions), "length {len}");
+                assert_eq!(
+                    sum,
+                    reference::checksum(kernel.checksum(), x.as_slice()).wrapping_mul(repetitions),
+                    "length {len}"
+                );
                 assert_eq!(out.as_slice(), before, "a read writes nothing");
             } else {
                 for (i, &got) in out.as_slice().iter().enumerate() {
@@ -216,15 +220,19 @@ fn the_table_names_every_kernel_it_has() {
         }
         for op in stream::OPS {
             let there = |ways: Ways| StreamKernel::find(op, isa, ways).is_some();
-            assert_eq!(there(Ways::plain(Stores::Ordinary)), isa.has_streams(), "{op} {isa}");
+            assert_eq!(there(Ways::READ), isa.has_streams(), "{op} {isa}");
             let nontemporal = isa.has_nontemporal_stores() && op != Op::Read;
             assert_eq!(there(Ways::plain(Stores::Nontemporal)), nontemporal, "{op} {isa}");
+            assert_eq!(there(Ways::plain(Stores::String)), nontemporal && op == Op::Copy, "{op} {isa}");
             let reads = op == Op::Read && isa.has_streams();
-            for streams in stream::SIDE_BY_SIDE.into_iter().filter(|&streams| streams > 1) {
-                assert_eq!(there(Ways::reading(streams, 0)), reads, "{op} {isa} {streams}");
+            assert_eq!(there(Ways { checksum: Checksum::Xor, ..Ways::READ }), reads, "{op} {isa}");
+            for streams in stream::SIDE_BY_SIDE {
+                let ways = Ways { streams, unroll: streams.max(stream::UNROLL), ..Ways::READ };
+                assert!(!reads || there(ways), "{op} {isa} {streams}");
             }
-            for ahead in stream::PREFETCH_BYTES {
-                assert_eq!(there(Ways::reading(1, ahead)), reads && isa.has_prefetch(), "{op} {isa} {ahead}");
+            for prefetch_bytes in stream::PREFETCH_BYTES {
+                let ahead = there(Ways { prefetch_bytes, ..Ways::READ });
+                assert_eq!(ahead, isa.has_streams() && isa.has_prefetch(), "{op} {isa} {prefetch_bytes}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Every attention kernel this CPU can run agrees with the oracle, on awkward contexts, groups and dimensions.
 
 use half::f16;
-use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial};
+use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial, SPAN_MAX, Ways};
 use roofprobe_kernels::reference::Random;
 use roofprobe_kernels::reference::attention::{attention, random_half};
 use roofprobe_kernels::{Isa, Op};
@@ -70,10 +70,10 @@ impl Case {
         2.0 * ROUNDOFF * ((d.sqrt() + 4.0) * score + 3.0 + 2.0 * (self.head.context as f64).sqrt())
     }
 
-    /// Holds what every kernel makes of the case against the oracle.
-    fn check(&self, attempt: impl Fn(&Case, AttentionKernel) -> Vec<f32>) {
+    /// Holds what every kernel that is one for such a group makes of the case, in each way, against the oracle.
+    fn check(&self, kernels: &[AttentionKernel], attempt: impl Fn(&Case, AttentionKernel) -> Vec<f32>) {
         let want = attention(&self.head, &self.queries, &self.keys, &self.values);
-        for kernel in AttentionKernel::all() {
+        for &kernel in kernels.iter().filter(|kernel| kernel.ways().streams == 1 || self.head.group == 1) {
             self.assert_close(kernel, &attempt(self, kernel), &want);
         }
     }
@@ -83,20 +83,38 @@ impl Case {
         assert_eq!(want.len(), got.len());
         for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
             let off = (f64::from(got) - want).abs();
-            let what = (kernel.isa(), self.head, i);
+            let what = (kernel.isa(), kernel.ways(), self.head, i);
             assert!(off <= tolerance, "{what:?}: {got} is not {want} within {tolerance:e}");
         }
     }
 }
 
-const CONTEXTS: [usize; 10] = [1, 15, 16, 17, 63, 64, 65, 100, 257, 513];
+/// Every kernel, in every way that it knows; distances of a prefetch short and long.
+fn kernels() -> Vec<AttentionKernel> {
+    let spans = [64, 128, 256, 512];
+    let ways = [1, 2, 4].into_iter().flat_map(|streams| {
+        let of_span = move |span| [0, 1024, 65_536].map(|prefetch_bytes| Ways { streams, span, prefetch_bytes });
+        spans.into_iter().flat_map(of_span)
+    });
+    let ways: Vec<Ways> = ways.collect();
+    AttentionKernel::all().flat_map(|kernel| ways.iter().filter_map(move |&ways| kernel.working(ways))).collect()
+}
+
+/// Those that prompts have.
+fn of_one_stream() -> Vec<AttentionKernel> {
+    kernels().into_iter().filter(|kernel| kernel.ways().streams == 1).collect()
+}
+
+const CONTEXTS: [usize; 12] = [1, 15, 16, 17, 63, 64, 65, 100, 257, 513, 768, 1100];
 
 #[test]
 fn decode_agrees_with_the_oracle() {
-    for head_dim in [64, 80, 96, 128] {
+    let kernels = kernels();
+    for head_dim in [16, 64, 80, 96, 128, 256] {
         for group in [1, 2, 3, 4, 5, 6, 7, 8, 9, 17] {
             for context in CONTEXTS {
-                Case::new(Head { head_dim, group, context }, 1).check(|case, kernel| case.decode(kernel, &[0]));
+                let case = Case::new(Head { head_dim, group, context }, 1);
+                case.check(&kernels, |case, kernel| case.decode(kernel, &[0]));
             }
         }
     }
@@ -104,18 +122,21 @@ fn decode_agrees_with_the_oracle() {
 
 #[test]
 fn parts_of_a_context_make_the_whole() {
-    let case = Case::new(Head { head_dim: 80, group: 3, context: 513 }, 1);
-    for cuts in [&[0, 64][..], &[0, 192, 448], &[0, 0, 64, 512], &[0, 256, 256]] {
-        case.check(|case, kernel| case.decode(kernel, cuts));
+    let kernels = kernels();
+    for group in [1, 3] {
+        let case = Case::new(Head { head_dim: 80, group, context: 513 }, 1);
+        for cuts in [&[0, 64][..], &[0, 192, 448], &[0, 0, 64, 512], &[0, 256, 256]] {
+            case.check(&kernels, |case, kernel| case.decode(kernel, cuts));
+        }
     }
 }
 
 #[test]
 fn decode_of_a_first_part_sees_no_further() {
-    let whole = Case::new(Head { head_dim: 80, group: 3, context: 513 }, 1);
+    let whole = Case::new(Head { head_dim: 80, group: 1, context: 513 }, 1);
     let seen = Head { context: 100, ..whole.head };
     let want = attention(&seen, &whole.queries, &whole.keys, &whole.values);
-    for kernel in AttentionKernel::all() {
+    for kernel in kernels() {
         let mut part = Partial::new(seen.head_dim, seen.group);
         kernel.decode(&whole.head, &whole.queries, &whole.keys, &whole.values, 0..seen.context, &mut part);
         let mut out = vec![f32::NAN; whole.queries.len()];
@@ -126,6 +147,7 @@ fn decode_of_a_first_part_sees_no_further() {
 
 #[test]
 fn prefill_agrees_with_the_oracle() {
+    let kernels = of_one_stream();
     for (head_dim, group, context, tokens) in [
         (64, 1, 1, 1),
         (64, 8, 17, 17),
@@ -138,7 +160,7 @@ fn prefill_agrees_with_the_oracle() {
         let case = Case::new(Head { head_dim, group, context }, tokens);
         // Scratch of one group, of some rows that are no whole number of groups, and as recommended.
         for rows in [group, group + 12, PREFILL_ROWS] {
-            case.check(|case, kernel| case.prefill(kernel, rows));
+            case.check(&kernels, |case, kernel| case.prefill(kernel, rows));
         }
     }
 }
@@ -146,9 +168,9 @@ fn prefill_agrees_with_the_oracle() {
 #[test]
 fn one_key_that_outweighs_all_others_is_found_wherever_it_is() {
     // Scores of one are 64 above all others: only its value may come out, also at the very end of a context.
-    let (one, head) = (0x3c00, Head { head_dim: 64, group: 2, context: 150 });
-    for kernel in AttentionKernel::all() {
-        for found in [0, 1, 31, 63, 64, 127, 128, 149] {
+    let (one, head) = (0x3c00, Head { head_dim: 64, group: 1, context: 300 });
+    for kernel in kernels() {
+        for found in [0, 1, 31, 63, 64, 127, 128, 255, 256, 299] {
             let mut case = Case::new(head, 1);
             case.queries.fill(8.0);
             case.keys.fill(0);
@@ -156,7 +178,12 @@ fn one_key_that_outweighs_all_others_is_found_wherever_it_is() {
             let value = &case.values[found * head.head_dim..][..head.head_dim];
             let want: Vec<f32> = value.iter().map(|&half| f16::from_bits(half).to_f32()).collect();
             let got = case.decode(kernel, &[0, 64, 128]);
-            assert!(got.chunks(head.head_dim).all(|row| row == want), "{} token {found}: {got:?}", kernel.isa());
+            assert!(
+                got.chunks(head.head_dim).all(|row| row == want),
+                "{} {:?} token {found}: {got:?}",
+                kernel.isa(),
+                kernel.ways()
+            );
         }
     }
 }
@@ -223,6 +250,24 @@ fn there_is_a_portable_kernel() {
         assert_eq!(AttentionKernel::find(isa).is_some(), isa.has_attention(), "{isa}");
     }
     assert!(AttentionKernel::find(Isa::Portable).is_some());
+}
+
+#[test]
+fn ways_that_cannot_be_are_refused() {
+    let portable = AttentionKernel::find(Isa::Portable).unwrap();
+    assert!(portable.working(Ways { span: SPAN_MAX, ..Ways::PLAIN }).is_some());
+    for (streams, span, prefetch_bytes) in
+        [(1, 0, 0), (1, 100, 0), (1, SPAN_MAX + KEY_BLOCK, 0), (1, 128, 1024), (0, 128, 0), (3, 192, 0)]
+    {
+        assert!(
+            portable.working(Ways { streams, span, prefetch_bytes }).is_none(),
+            "{streams} {span} {prefetch_bytes}"
+        );
+    }
+    for kernel in AttentionKernel::all() {
+        assert!(kernel.working(Ways { streams: 4, span: 128, prefetch_bytes: 0 }).is_none());
+        assert!(kernel.working(Ways { streams: 2, span: 128, prefetch_bytes: 0 }).is_none());
+    }
 }
 
 #[test]

@@ -1,17 +1,20 @@
 //! Every matmul kernel this CPU can run agrees with the oracle: random data, awkward shapes, every format.
 
-use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, Tile, Tokens};
+use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, Tile, Tokens, Ways};
 use roofprobe_kernels::reference::matmul as oracle;
 use roofprobe_kernels::{Dtype, Isa};
 
+/// One strip after another, in blocks that no test here exceeds.
+const PLAIN: Ways = Ways::plain(1 << 20);
+
 /// Multiplies `m` random tokens of `k` values with `n` rows of weights in tiles of `tile_rows`, and holds every element
 /// against the oracle.
-fn agrees(kernel: MatmulKernel, [m, n, k]: [usize; 3], tile_rows: usize, block_bytes: usize) {
-    agrees_on(kernel, &oracle::tokens(m, k, 7), [m, n, k], tile_rows, block_bytes);
+fn agrees(kernel: MatmulKernel, [m, n, k]: [usize; 3], tile_rows: usize, ways: Ways) {
+    agrees_on(kernel, &oracle::tokens(m, k, 7), [m, n, k], tile_rows, ways);
 }
 
 /// The same with tokens of the caller's choice.
-fn agrees_on(kernel: MatmulKernel, tokens: &[f32], [m, n, k]: [usize; 3], tile_rows: usize, block_bytes: usize) {
+fn agrees_on(kernel: MatmulKernel, tokens: &[f32], [m, n, k]: [usize; 3], tile_rows: usize, ways: Ways) {
     let (dtype, arithmetic) = (kernel.weights(), kernel.arithmetic());
     let stored = oracle::weights(dtype, n, k, (m + n + k) as u64);
     let columns = n.next_multiple_of(kernel.strip_rows());
@@ -37,7 +40,7 @@ fn agrees_on(kernel: MatmulKernel, tokens: &[f32], [m, n, k]: [usize; 3], tile_r
             let mut tile = output.tile(i, j).unwrap();
             tile.spoil();
             let tokens = Tokens { bytes: &bytes, rows: rows.len() };
-            kernel.multiply(k, strips, tokens, &mut tile, block_bytes);
+            kernel.multiply(k, strips, tokens, &mut tile, ways);
         }
     }
 
@@ -51,7 +54,7 @@ fn agrees_on(kernel: MatmulKernel, tokens: &[f32], [m, n, k]: [usize; 3], tile_r
             let want = oracle::element(weights, &token);
             assert!(
                 oracle::element_agrees(dtype, arithmetic, bits, want, k),
-                "{dtype} {} {m}×{n}×{k} tile {tile_rows} blocks of {block_bytes}: element ({i}, {j}) is {} or {}, not {want:?}",
+                "{dtype} {} {m}×{n}×{k} tile {tile_rows} {ways:?}: element ({i}, {j}) is {} or {}, not {want:?}",
                 kernel.isa(),
                 f32::from_bits(bits),
                 bits as i32
@@ -62,6 +65,43 @@ fn agrees_on(kernel: MatmulKernel, tokens: &[f32], [m, n, k]: [usize; 3], tile_r
             let bits = tile.bits(i % grid.tile_rows, padding % grid.tile_columns);
             assert!(f32::from_bits(bits) == 0.0, "{dtype} {}: column {padding} is {bits:#x}", kernel.isa());
         }
+    }
+}
+
+#[test]
+fn all_ways_agree_with_the_oracle() {
+    let way = |streams, prefetch_bytes, page_ahead_lines| Ways { streams, prefetch_bytes, page_ahead_lines, ..PLAIN };
+    // More strips than there are, a set that is not full, requests far beyond the end.
+    let ways = [way(1, 512, 0), way(1, 0, 4), way(2, 0, 0), way(3, 1 << 20, 16), way(16, 64, 1), way(usize::MAX, 0, 0)];
+    for kernel in MatmulKernel::all() {
+        let block = kernel.weights().block().elements as usize;
+        let ks = if block == 1 { [1, 37, 517] } else { [block, 3 * block, 10 * block] };
+        for (k, ways) in ks.into_iter().flat_map(|k| ways.map(|ways| (k, ways))) {
+            for (m, n) in [(1, 7 * kernel.strip_rows() - 1), (3, 70), (19, 33)] {
+                agrees(kernel, [m, n, k], m, ways);
+            }
+        }
+    }
+}
+
+#[test]
+fn tokens_may_lie_apart() {
+    for kernel in MatmulKernel::all().filter(|kernel| !kernel.quantises()) {
+        let (m, k) = (7, 1024);
+        let mut strips = vec![0; kernel.strip_bytes(k)];
+        kernel.pack(&oracle::weights(kernel.weights(), kernel.strip_rows(), k, 5), k, &mut strips);
+        let stored = oracle::stored_tokens(kernel.arithmetic(), &oracle::tokens(m, k, 6), k);
+        let product = |bytes: usize| {
+            let mut tokens = vec![0xff; bytes];
+            kernel.place(&stored, k, &mut tokens);
+            let output = one_tile(kernel, m, 1);
+            let mut tile = output.tile(0, 0).unwrap();
+            kernel.multiply(k, &strips, Tokens { bytes: &tokens, rows: m }, &mut tile, Ways::plain(64));
+            bits(&mut tile)
+        };
+        let (near, apart) = (kernel.token_bytes(m, k), kernel.token_bytes_apart(m, k));
+        assert!(apart >= near && apart / m % 128 == 64, "an odd number of lines");
+        assert!(product(near) == product(apart), "{} {}", kernel.weights(), kernel.isa());
     }
 }
 
@@ -95,7 +135,7 @@ fn matmuls_agree_with_the_oracle() {
             // Small blocks so that k is cut, and large ones so that it is not.
             for block_bytes in [64 * kernel.strip_rows() * 4, 1 << 20] {
                 for (m, n, tile_rows) in [(1, 1, 1), (2, 17, 2), (7, 65, 4), (13, 129, 13), (20, 33, 9)] {
-                    agrees(kernel, [m, n, k], tile_rows, block_bytes);
+                    agrees(kernel, [m, n, k], tile_rows, Ways::plain(block_bytes));
                 }
             }
         }
@@ -107,7 +147,7 @@ fn every_number_of_rows_has_its_tile() {
     for kernel in MatmulKernel::all() {
         let k = 2 * kernel.weights().block().elements.max(16) as usize;
         for m in 1..=17 {
-            agrees(kernel, [m, 40, k], m, 1 << 20);
+            agrees(kernel, [m, 40, k], m, PLAIN);
         }
     }
 }
@@ -126,7 +166,7 @@ fn extreme_bytes_are_exact() {
             let tokens = Tokens { bytes: &tokens, rows: 3 };
             let mut tile = output.tile(0, 0).unwrap();
             tile.spoil();
-            kernel.multiply(k, &strips, tokens, &mut tile, 1 << 20);
+            kernel.multiply(k, &strips, tokens, &mut tile, PLAIN);
             let want = i32::from(weight as i8) * i32::from(token) * k as i32;
             assert!(bits(&mut tile).into_iter().all(|bits| bits as i32 == want), "{} {weight} {token}", kernel.isa());
         }
@@ -145,7 +185,7 @@ fn zero_tokens_give_zero() {
         let tokens = Tokens { bytes: &panels, rows: 1 };
         let mut tile = output.tile(0, 0).unwrap();
         tile.spoil();
-        kernel.multiply(k, &strips, tokens, &mut tile, 1 << 20);
+        kernel.multiply(k, &strips, tokens, &mut tile, PLAIN);
         let zero = bits(&mut tile).into_iter().all(|bits| f32::from_bits(bits) == 0.0);
         assert!(zero, "{} {}", kernel.weights(), kernel.isa());
     }
@@ -157,7 +197,7 @@ fn a_sum_of_nothing_is_zero() {
         let output = one_tile(kernel, 3, 2);
         let mut tile = output.tile(0, 0).unwrap();
         tile.spoil();
-        kernel.multiply(0, &[], Tokens { bytes: &[], rows: 3 }, &mut tile, 1 << 20);
+        kernel.multiply(0, &[], Tokens { bytes: &[], rows: 3 }, &mut tile, PLAIN);
         assert!(bits(&mut tile).into_iter().all(|bits| bits == 0), "{} {}", kernel.weights(), kernel.isa());
     }
 }
@@ -186,13 +226,13 @@ fn parts_of_a_tile_make_the_whole() {
         let tokens = Tokens { bytes: &bytes, rows: m };
         let output = one_tile(kernel, m, 4);
         let mut tile = output.tile(0, 0).unwrap();
-        kernel.multiply(k, &strips, tokens, &mut tile, 1 << 20);
+        kernel.multiply(k, &strips, tokens, &mut tile, PLAIN);
         let whole = bits(&mut tile);
         assert!(whole.iter().any(|&bits| bits != 0));
         tile.spoil();
         for half in [0..2, 2..4] {
             let strips = &strips[half.start * strip_bytes..half.end * strip_bytes];
-            kernel.multiply(k, strips, tokens, &mut tile.part(half.start * rows..half.end * rows), 1 << 20);
+            kernel.multiply(k, strips, tokens, &mut tile.part(half.start * rows..half.end * rows), PLAIN);
         }
         assert!(bits(&mut tile) == whole, "{} {}", kernel.weights(), kernel.isa());
     }
@@ -206,7 +246,7 @@ fn ties_are_rounded_to_even() {
     assert_eq!(block[..6], [127.0, 0.5, -0.5, 1.5, -1.5, 2.5]);
     assert_eq!(oracle::rounded_token(Dtype::Q8_0, Dtype::I8, &block)[..6], [127.0, 0.0, 0.0, 2.0, -2.0, 2.0]);
     for kernel in MatmulKernel::all().filter(|kernel| kernel.quantises()) {
-        agrees_on(kernel, &block.repeat(16), [1, 40, 512], 1, 1 << 20);
+        agrees_on(kernel, &block.repeat(16), [1, 40, 512], 1, PLAIN);
     }
 }
 
@@ -226,7 +266,7 @@ fn refused(k: usize, strips: usize, tokens: usize, rows: usize, columns: usize) 
     let kernel = MatmulKernel::find(Dtype::F32, Isa::Portable, None).unwrap();
     let output = one_tile(kernel, 1, 1);
     let tokens = Tokens { bytes: &vec![0; tokens], rows };
-    kernel.multiply(k, &vec![0; strips], tokens, &mut output.tile(0, 0).unwrap().part(0..columns), 1 << 20);
+    kernel.multiply(k, &vec![0; strips], tokens, &mut output.tile(0, 0).unwrap().part(0..columns), PLAIN);
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use super::memory::{self, CACHE_MULTIPLE_MIN};
 use super::{CurveQuestion, Operands, PlanInputs, Question, curve, curve_without_points};
-use crate::profile::{Attention, AttentionExtents, AttentionPhase, CeilingId, CurveAxis, Effort, Machine, Status};
+use crate::profile::{
+    Attention, AttentionExtents, AttentionPhase, CeilingId, CurveAxis, Effort, Machine, Status, Tune,
+};
+use roofprobe_kernels::ops::attention::Ways;
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// Key/value heads, as in most models of one to eight billion parameters.
@@ -18,6 +21,72 @@ const GROUP: u64 = 4;
 const HEAD_DIM: u64 = 128;
 /// The corners: without and with much sharing, small and large heads.
 const CORNERS: [Heads; 4] = [(1, 128), (8, 128), (1, 64), (8, 64)];
+
+/// Which of the instruction sets with attention: that with the widest vectors, or the next one, which answers a single query
+/// faster on Zen 4.
+#[derive(Clone, Copy, PartialEq)]
+enum Width {
+    Widest,
+    Next,
+}
+use Width::{Next, Widest};
+
+/// How far ahead lines are asked for.
+#[derive(Clone, Copy)]
+enum Ahead {
+    Bytes(u32),
+    /// As far as a span's keys or values reach: where a loop goes over them in strips, every line then comes in time.
+    Span,
+}
+use Ahead::{Bytes, Span};
+
+/// Ways, the expected winner first, and how many of them a quick look tries: streams, span, distance of the prefetch.
+struct Candidates {
+    ways: &'static [(Width, u32, u64, Ahead)],
+    quick: usize,
+}
+
+/// Two streams that never end need no prefetch on Zen 5 (the paired read itself, where one stream reached 0.87 of it); four blocks
+/// of keys with one of 1 KiB reached the read on Emerald Rapids, where one stream had half of it.
+const ONE_QUERY: Candidates = Candidates {
+    ways: &[
+        (Widest, 2, 64, Bytes(0)),
+        (Widest, 4, 256, Bytes(1024)),
+        (Widest, 1, 256, Bytes(4096)),
+        (Widest, 2, 64, Bytes(4096)),
+        (Widest, 4, 512, Bytes(2048)),
+        (Widest, 1, 512, Bytes(0)),
+        (Next, 1, 256, Bytes(4096)),
+        (Next, 4, 256, Bytes(1024)),
+    ],
+    quick: 3,
+};
+/// Several queries take a span in strips, which the hardware's prefetchers do not follow.
+const QUERIES: Candidates = Candidates {
+    ways: &[
+        (Widest, 1, 256, Span),
+        (Widest, 1, 128, Span),
+        (Widest, 1, 512, Span),
+        (Widest, 1, 64, Bytes(16_384)),
+        (Widest, 1, 256, Bytes(0)),
+        (Next, 1, 128, Span),
+    ],
+    quick: 2,
+};
+/// A prompt's keys and values are in a cache.
+const PROMPTS: Candidates = Candidates {
+    ways: &[
+        (Widest, 1, 512, Bytes(0)),
+        (Widest, 1, 128, Bytes(0)),
+        (Widest, 1, 256, Bytes(0)),
+        (Next, 1, 256, Bytes(0)),
+    ],
+    quick: 2,
+};
+/// What `--tune thorough` combines.
+const STREAMS: [u32; 3] = [1, 2, 4];
+const SPANS: [u64; 4] = [64, 128, 256, 512];
+const AHEAD: [Ahead; 5] = [Bytes(0), Bytes(1024), Bytes(2048), Bytes(4096), Span];
 
 /// Query heads per key/value head, and elements per head.
 pub(super) type Heads = (u64, u64);
@@ -52,11 +121,12 @@ pub(super) fn operands((_, head_dim): Heads) -> Option<Operands> {
 pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
     let id = CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Context);
     let variants = || {
-        let isa = *isas(machine, Effort::Quick).first()?;
+        let inputs = PlanInputs::new(machine, &[], Effort::Quick);
+        let way = *raced(inputs, (GROUP, HEAD_DIM), 1).first()?;
         let cache_bytes = memory::cache_bytes(machine);
         CONTEXTS
             .into_iter()
-            .map(|context| variant(machine, isa, (GROUP, HEAD_DIM), 1, context, (cache_bytes, 1)).ok())
+            .map(|context| variant(machine, way, (GROUP, HEAD_DIM), 1, context, (cache_bytes, 1)).ok())
             .collect()
     };
     let variants: Option<Vec<Attention>> = variants();
@@ -67,11 +137,11 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
 }
 
 fn question(inputs: PlanInputs, id: CeilingId, heads: Heads, tokens: u64, context: u64) -> Question {
-    let PlanInputs { machine, effort, .. } = inputs;
+    let machine = inputs.machine;
     let cache = memory::last_cache_bytes(inputs);
     // Twice the least where there is room, so that what the cache keeps is lost in the noise.
-    let variant = |isa| variant(machine, isa, heads, tokens, context, (cache, 2));
-    let question = match isas(machine, effort).into_iter().map(variant).collect::<Result<Vec<_>, _>>() {
+    let variant = |way| variant(machine, way, heads, tokens, context, (cache, 2));
+    let question = match raced(inputs, heads, tokens).into_iter().map(variant).collect::<Result<Vec<_>, _>>() {
         Ok(variants) => Question::of(id, Op::Attention, Dtype::F16, variants),
         Err(reason) => Question::unasked(id, Status::Skipped, reason),
     };
@@ -80,7 +150,7 @@ fn question(inputs: PlanInputs, id: CeilingId, heads: Heads, tokens: u64, contex
 
 fn variant(
     machine: &Machine,
-    isa: Isa,
+    (isa, ways): (Isa, Ways),
     (group, head_dim): Heads,
     tokens: u64,
     context: u64,
@@ -101,9 +171,9 @@ fn variant(
         context,
         copies,
         arithmetic: None,
-        streams: None,
-        span: None,
-        prefetch_bytes: None,
+        streams: (ways.streams > 1).then_some(ways.streams as u32),
+        span: Some(ways.span as u64),
+        prefetch_bytes: Some(ways.prefetch_bytes as u32),
     })
 }
 
@@ -112,9 +182,44 @@ pub(super) fn layer_bytes(head_dim: u64, context: u64) -> u64 {
     KV_HEADS * context * head_dim * 2 * 2
 }
 
-/// The instruction sets worth trying: a single query to a head is answered faster by the second one on Zen 4.
-fn isas(machine: &Machine, effort: Effort) -> Vec<Isa> {
-    super::widest_isas(machine, effort, Isa::has_attention)
+/// The ways worth trying.
+fn raced(inputs: PlanInputs, (group, head_dim): Heads, tokens: u64) -> Vec<(Isa, Ways)> {
+    let candidates = match (group, tokens) {
+        (1, 1) => ONE_QUERY,
+        (_, 1) => QUERIES,
+        _ => PROMPTS,
+    };
+    let isas = super::widest_isas(inputs.machine, Effort::Standard, Isa::has_attention);
+    let of = |width: Width| match width {
+        Widest => isas.first().copied(),
+        Next => isas.get(1).copied(),
+    };
+    let ways_of = |streams: u32, span: u64, ahead: Ahead| {
+        let prefetch_bytes = match ahead {
+            Bytes(bytes) => bytes as usize,
+            Span => (span * head_dim) as usize * size_of::<u16>(),
+        };
+        Ways { streams: streams as usize, span: span as usize, prefetch_bytes }
+    };
+    let there = |&(isa, ways): &(Isa, Ways)| isa.has_attention_working(ways);
+    let named =
+        candidates.ways.iter().filter_map(|&(width, s, span, ahead)| Some((of(width)?, ways_of(s, span, ahead))));
+    let mut ways: Vec<(Isa, Ways)> = named.filter(there).collect();
+    if ways.is_empty() {
+        ways.extend(isas.first().map(|&isa| (isa, Ways::PLAIN)));
+    }
+    if inputs.effort == Effort::Quick {
+        ways.truncate(candidates.quick);
+    }
+    if inputs.tune == Tune::Thorough {
+        let streams = if (group, tokens) == (1, 1) { &STREAMS[..] } else { &STREAMS[..1] };
+        for (&isa, &streams) in isas.iter().flat_map(|isa| streams.iter().map(move |streams| (isa, streams))) {
+            let all = SPANS.iter().flat_map(|&span| AHEAD.map(|ahead| (isa, ways_of(streams, span, ahead))));
+            let new: Vec<_> = all.filter(|way| there(way) && !ways.contains(way)).collect();
+            ways.extend(new);
+        }
+    }
+    ways
 }
 
 #[cfg(test)]
@@ -132,5 +237,27 @@ mod tests {
             assert_eq!(bytes >= 4 * (32 << 20), variant.m == Some(1), "{}", question.id);
         }
         assert_eq!(along_context(&machine).points.len(), CONTEXTS.len());
+    }
+
+    #[test]
+    fn ways_are_those_that_the_instruction_sets_have() {
+        let mut machine = machine();
+        let of = |machine: &Machine, heads, tokens, tune| {
+            let inputs = PlanInputs { tune, ..PlanInputs::new(machine, &[], Effort::Standard) };
+            raced(inputs, heads, tokens)
+        };
+        let one = of(&machine, (1, 128), 1, Tune::Usual);
+        assert_eq!(one[0], (Isa::Avx512, Ways { streams: 2, span: 64, prefetch_bytes: 0 }));
+        assert!(one.iter().any(|(isa, ways)| (*isa, ways.streams) == (Isa::Avx2, 4)));
+        let many = of(&machine, (8, 64), 1, Tune::Usual);
+        assert_eq!(many[0].1, Ways { streams: 1, span: 256, prefetch_bytes: 256 * 64 * 2 });
+        let all = of(&machine, (8, 64), 1, Tune::Thorough);
+        assert!(all.len() > 2 * many.len() && all.starts_with(&many) && all.iter().all(|(_, ways)| ways.streams == 1));
+        // Without wide registers and prefetches there is still a way.
+        machine.device.isas = vec!["portable".into()];
+        for (heads, tokens) in [((1, 128), 1), ((4, 128), 1), ((4, 128), 512)] {
+            assert!(of(&machine, heads, tokens, Tune::Usual).iter().all(|(_, ways)| ways.prefetch_bytes == 0));
+            assert!(!of(&machine, heads, tokens, Tune::Usual).is_empty());
+        }
     }
 }

@@ -2,18 +2,22 @@
 //! what additions beside the multiply-accumulates gain.
 
 use super::{PlanInputs, Question};
-use crate::profile::{CeilingId, Chain, Effort, Machine, Means, Status};
+use crate::profile::{CeilingId, Chain, Effort, Means, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
+
+/// Instruction sets that a quick look tries: the preferred one, and the next, whose narrower vectors convert f16 faster on Zen 4.
+const QUICK_ISAS: usize = 2;
 
 /// Of each type: `compute.<dtype>` for the best instruction set, the same with `.single` on one thread, and
 /// `compute.<dtype>.<isa>` for each of the architecture, with `.fma_add` where there is such a chain. A quick look leaves it at
 /// the first two.
-pub(super) fn questions(PlanInputs { machine, effort, .. }: PlanInputs) -> Vec<Question> {
+pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     let with_chain = |dtype: &Dtype| Isa::ALL.into_iter().any(|isa| isa.has_chain(*dtype));
-    Dtype::ALL.into_iter().filter(with_chain).flat_map(|dtype| of_dtype(machine, effort, dtype)).collect()
+    Dtype::ALL.into_iter().filter(with_chain).flat_map(|dtype| of_dtype(inputs, dtype)).collect()
 }
 
-fn of_dtype(machine: &Machine, effort: Effort, dtype: Dtype) -> Vec<Question> {
+fn of_dtype(inputs: PlanInputs, dtype: Dtype) -> Vec<Question> {
+    let PlanInputs { machine, effort, .. } = inputs;
     let of_this_architecture = |isa: &Isa| isa.architecture().is_none_or(|name| name == machine.device.architecture);
     let with_chain: Vec<Isa> =
         Isa::ALL.iter().copied().filter(of_this_architecture).filter(|isa| isa.has_chain(dtype)).collect();
@@ -27,7 +31,12 @@ fn of_dtype(machine: &Machine, effort: Effort, dtype: Dtype) -> Vec<Question> {
         format!("this CPU has no {dtype} multiply-accumulate instruction that roofprobe knows ({needed})")
     };
     let best = |means: Means, threads: u32| {
-        let variants = present.iter().rev().map(|&isa| variant(isa, threads));
+        // The preferred one with any number of accumulators, the others as usual: each of them has a question of its own.
+        let isas = present.iter().rev().take(if effort == Effort::Quick { QUICK_ISAS } else { usize::MAX }).enumerate();
+        let variants = isas.flat_map(|(at, &isa)| {
+            let all = variants(inputs, isa, Op::Chain, dtype, threads);
+            all.into_iter().take(if at == 0 { usize::MAX } else { 1 })
+        });
         let best = Question::of(CeilingId::compute(dtype, means), Op::Chain, dtype, variants);
         Question { otherwise: (Status::Unsupported, without.clone()), ..best }
     };
@@ -42,7 +51,7 @@ fn of_dtype(machine: &Machine, effort: Effort, dtype: Dtype) -> Vec<Question> {
             let fma_add = op == Op::ChainAdd;
             let id = CeilingId::compute(dtype, Means::Isa { isa: isa.into(), fma_add });
             match present.contains(&isa) {
-                true => Question::of(id, op, dtype, [variant(isa, threads)]),
+                true => Question::of(id, op, dtype, variants(inputs, isa, op, dtype, threads)),
                 false => Question::unasked(id, Status::Unsupported, format!("this CPU has no {isa}")),
             }
         };
@@ -54,6 +63,10 @@ fn of_dtype(machine: &Machine, effort: Effort, dtype: Dtype) -> Vec<Question> {
     questions
 }
 
-fn variant(isa: Isa, threads: u32) -> Chain {
-    Chain { isa, threads, chains: None }
+/// With the usual number of accumulators; and with the others, when there is time: how many hide the latency of all pipes, and how many
+/// a core can still rename, differs between machines.
+fn variants(inputs: PlanInputs, isa: Isa, op: Op, dtype: Dtype, threads: u32) -> Vec<Chain> {
+    let others = if inputs.effort == Effort::Quick { 0 } else { usize::MAX };
+    let others = isa.chain_counts(op, dtype).skip(1).take(others).map(|chains| Some(chains as u32));
+    std::iter::once(None).chain(others).map(|chains| Chain { isa, threads, chains }).collect()
 }

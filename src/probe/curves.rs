@@ -6,7 +6,7 @@ use super::memory::{self, CACHE_MULTIPLE_MIN, stream};
 use super::{CurveQuestion, curve, curve_without_points};
 use crate::profile::{CeilingId, CurveAxis, Effort, Machine, Stream};
 use roofprobe_kernels::Op;
-use roofprobe_kernels::ops::stream::{PREFETCH_BYTES, SIDE_BY_SIDE};
+use roofprobe_kernels::ops::stream::PREFETCH_BYTES;
 
 /// The smallest working set of one thread: within every L1 in sight.
 const RESIDENT_BYTES_MIN: u64 = 4 << 10;
@@ -16,6 +16,8 @@ const RESIDENT_GRAIN: u64 = 512;
 const WINDOW_BYTES_MIN: u64 = 4 << 10;
 /// The largest window is this share of the pool, so that it moves.
 const WINDOW_SHARE_MAX: u64 = 8;
+/// Streams side by side along their curve.
+const SIDE_BY_SIDE: [u32; 4] = [1, 2, 4, 8];
 /// Beyond this many threads not every number is a point.
 const THREADS_ALL: u32 = 8;
 
@@ -109,8 +111,7 @@ fn is_step(n: u32) -> bool {
 /// `memory.read.streams`: sequential streams side by side in each thread.
 fn streams(machine: &Machine) -> CurveQuestion {
     with_array(machine, "streams", CurveAxis::Streams, |footprint| {
-        let variant =
-            |streams: usize| Stream { streams: Some(streams as u32), footprint_bytes: footprint, ..stream(machine) };
+        let variant = |streams: u32| Stream { streams: Some(streams), footprint_bytes: footprint, ..stream(machine) };
         SIDE_BY_SIDE.into_iter().map(variant).collect()
     })
 }

@@ -19,6 +19,9 @@ pub struct Level {
     pub level: u32,
     /// A working set well within this level and well beyond the one below, all threads together.
     pub footprint_bytes: u64,
+    /// The largest such working set. Some cores read a private cache faster where little of the set is left in the level below
+    /// (second level of Zen 5: 515 instead of 395 GB/s), on others neighbours take a part of a shared cache away: both are tried.
+    pub largest_bytes: u64,
     /// What its ceilings have to say about it.
     pub flags: Vec<Flag>,
 }
@@ -107,8 +110,8 @@ pub fn levels(curve: Option<&Curve>, caches: &[Cache], threads: u32) -> Levels {
         });
         // Where the sizes agree, they say it better than a plateau does, which noise may have cut anywhere.
         let plateau = plateau.filter(|_| !flags.is_empty());
-        let footprint = footprint(below, end, plateau, &mut flags);
-        levels.caches.push(Level { level, footprint_bytes: footprint, flags });
+        let [footprint_bytes, largest_bytes] = footprints(below, end, plateau, &mut flags);
+        levels.caches.push(Level { level, footprint_bytes, largest_bytes, flags });
         below = end.max(below);
     }
     levels.end_at(reported.last().map_or(0.0, |&(_, bytes)| bytes), seen.last().map_or(0.0, |edge| edge.bytes));
@@ -136,8 +139,8 @@ fn from_edges(edges: &[Edge]) -> Levels {
     let mut below = 0.0;
     for (edge, level) in edges.iter().zip(1..) {
         let mut flags = vec![Flag::Other(format!("the system tells no size; the curve falls at {}", size(edge.bytes)))];
-        let footprint_bytes = footprint(below, edge.bytes, Some(edge.plateau), &mut flags);
-        levels.caches.push(Level { level, footprint_bytes, flags });
+        let [footprint_bytes, largest_bytes] = footprints(below, edge.bytes, Some(edge.plateau), &mut flags);
+        levels.caches.push(Level { level, footprint_bytes, largest_bytes, flags });
         below = edge.bytes;
     }
     levels.last_bytes = edges.last().map(|edge| edge.bytes as u64);
@@ -164,8 +167,8 @@ fn capacities(caches: &[Cache], threads: u32) -> Vec<(u32, f64)> {
 }
 
 /// A working set between the end of the level below and the end of this one, twice clear of both where they leave room;
-/// on the plateau, where there is one.
-fn footprint(below: f64, end: f64, plateau: Option<Plateau>, flags: &mut Vec<Flag>) -> u64 {
+/// on the plateau, where there is one. And the largest such.
+fn footprints(below: f64, end: f64, plateau: Option<Plateau>, flags: &mut Vec<Flag>) -> [u64; 2] {
     let (least, most) = (below * 2.0, end / 2.0);
     if least > most && below > 0.0 {
         flags.push(Flag::Other(format!("it ends at {}, less than four times the level below", size(end))));
@@ -177,7 +180,8 @@ fn footprint(below: f64, end: f64, plateau: Option<Plateau>, flags: &mut Vec<Fla
     let own = plateau.filter(|p| p.first <= p.last && p.first <= most && p.last >= least);
     let on_plateau = own.map_or(middle, |p| middle.clamp(p.first, p.last));
     let clear = if least <= most { on_plateau.clamp(least, most) } else { on_plateau };
-    clear as u64
+    let largest = own.map_or(most, |p| most.min(p.last)).max(clear);
+    [clear, largest].map(|bytes| bytes as u64)
 }
 
 /// Finds each cache's edge, keeping the order: the least sum of distances in octaves.

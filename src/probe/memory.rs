@@ -1,7 +1,7 @@
 //! Bandwidth and latency of each level: STREAM's kernels, a pure read, and a chase.
 
 use super::levels::{Level, Levels, levels, resident_id};
-use super::{PlanInputs, Question, jobs};
+use super::{PlanInputs, Question, jobs, ways};
 use crate::job::Job;
 use crate::profile::{CeilingId, Chase, Effort, Flag, Machine, MemoryLevel, Status, Stream};
 use roofprobe_kernels::buffer::Pages;
@@ -25,11 +25,8 @@ pub(super) const ARRAYS: u64 = 3;
 const CACHE_LEVELS: std::ops::RangeInclusive<u32> = 1..=3;
 /// Whole loop turns of the widest kernel.
 const ARRAY_GRAIN: u64 = 512;
-/// Streams side by side that are expected to win in memory: on two cores of an AMD EPYC (Zen 3) VM four were 3 % faster
-/// than one.
-const SIDE_BY_SIDE: u32 = 4;
-/// Other ways to read memory that are tried with the widest vectors when there is time: streams, and bytes ahead.
-const OTHER_READS: [(Option<u32>, Option<u32>); 3] = [(Some(2), None), (Some(8), None), (None, Some(1024))];
+/// Two working sets of one level differ by more than this factor, or are one.
+const WORKING_SETS_APART: u64 = 2;
 /// A chase visits every second line: the prefetcher of some cores fetches lines in pairs.
 const CHASE_STRIDE_BYTES: u32 = 128;
 /// And so many bytes at a time: few pages, so that it is no test of the TLB, but many more lines than a core's prefetcher
@@ -49,7 +46,7 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
         let mut question = Question::new(CeilingId::memory(MemoryLevel::Dram, op));
         question.flags.clone_from(&levels.memory_flags);
         match &array {
-            Ok(bytes) => question.candidates = of_memory(&question.id, machine, effort, op, &pages, *bytes),
+            Ok(bytes) => question.candidates = of_memory(&question.id, inputs, op, &pages, *bytes),
             Err(reason) => question.otherwise = (Status::Skipped, reason.clone()),
         }
         question
@@ -96,70 +93,45 @@ fn of_cache(inputs: PlanInputs, levels: &Levels, n: u32, op: Op) -> Question {
     let id = CeilingId::memory(MemoryLevel::Cache(n as u8), op);
     match level(levels, n) {
         Ok(level) => {
-            let candidates = in_cache(&id, inputs, op, level.footprint_bytes);
+            let candidates = in_cache(&id, inputs, op, level);
             Question { candidates, flags: level.flags.clone(), ..Question::new(id) }
         }
         Err((status, reason)) => Question::unasked(id, status, reason),
     }
 }
 
-/// Ordinary stores on the largest pages: non-temporal ones would leave the cache.
-fn in_cache(id: &CeilingId, inputs: PlanInputs, op: Op, level_bytes: u64) -> Vec<Job> {
-    let PlanInputs { machine, effort, .. } = inputs;
+/// On the largest pages. Where the level leaves room, the largest working set is tried beside the usual one.
+fn in_cache(id: &CeilingId, inputs: PlanInputs, op: Op, level: &Level) -> Vec<Job> {
+    let machine = inputs.machine;
     let threads = u64::from(machine.environment.threads);
-    let array = (level_bytes / arrays(op) / threads / ARRAY_GRAIN).max(1) * ARRAY_GRAIN;
-    let (footprint_bytes, stores) = (array * arrays(op) * threads, (op != Op::Read).then_some(Stores::Ordinary));
-    let variant = |isa: Isa| Stream { isa, footprint_bytes, stores, ..stream(machine) };
-    // One stream only: side by side, a power of two apart, loads meet in the same bank, and may go on doing so for a whole
-    // run (30 instead of 61 bytes a cycle on Zen 4). Of two widths the narrower may be faster: two loads of 256 bits a cycle
-    // fill the pipes of Zen 4, one of 512 bits does not quite.
-    let isas = stream_isas(machine, if op == Op::Read { Effort::Standard } else { effort });
-    jobs(id, op, Dtype::F64, isas.into_iter().map(variant))
-}
-
-fn of_memory(id: &CeilingId, machine: &Machine, effort: Effort, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
-    let variant = |pages, isa: Isa, (stores, streams, prefetch_bytes)| Stream {
-        isa,
-        pages,
-        footprint_bytes: arrays(op) * array_bytes,
-        stores,
-        streams,
-        prefetch_bytes,
-        page_ahead_lines: None,
-        ..stream(machine)
+    let footprint = |level_bytes: u64| {
+        let array = (level_bytes / arrays(op) / threads / ARRAY_GRAIN).max(1) * ARRAY_GRAIN;
+        array * arrays(op) * threads
     };
-    let isas = stream_isas(machine, effort);
-    let mut variants = Vec::new();
-    for (&pages, others) in pages.iter().zip([isas.as_slice(), &isas[..isas.len().min(1)]]) {
-        // Other widths are tried on the largest pages only: a page's size slows all of them alike.
-        for &isa in others {
-            variants.extend(ways(op, isa).into_iter().map(|way| variant(pages, isa, way)));
-        }
-    }
-    if op == Op::Read && effort != Effort::Quick {
-        let widest = isas.first().into_iter().flat_map(|&isa| OTHER_READS.map(|(s, p)| (isa, (None, s, p))));
-        variants.extend(widest.map(|(isa, way)| variant(pages[0], isa, way)));
-    }
+    let largest = Some(level.largest_bytes).filter(|&bytes| bytes > WORKING_SETS_APART * level.footprint_bytes);
+    let footprints = [Some(level.footprint_bytes), largest].into_iter().flatten().map(footprint);
+    let variants = footprints.flat_map(|footprint_bytes| {
+        let ways = ways::in_cache(inputs, level.level, op).into_iter();
+        ways.map(move |(isa, ways)| Stream { isa, footprint_bytes, ..stream(machine) }.walked(op, ways))
+    });
     jobs(id, op, Dtype::F64, variants)
 }
 
-/// The stores and the number of side-by-side streams with which an instruction set can do `op`, the expected winner first.
-fn ways(op: Op, isa: Isa) -> Vec<(Option<Stores>, Option<u32>, Option<u32>)> {
-    match (op, isa.has_nontemporal_stores()) {
-        (Op::Read, _) => vec![(None, Some(SIDE_BY_SIDE), None), (None, None, None)],
-        (_, true) => vec![(Some(Stores::Nontemporal), None, None), (Some(Stores::Ordinary), None, None)],
-        (_, false) => vec![(Some(Stores::Ordinary), None, None)],
-    }
-}
-
-/// The widest vectors move the most per instruction; the next ones are tried when there is time.
-fn stream_isas(machine: &Machine, effort: Effort) -> Vec<Isa> {
-    super::widest_isas(machine, effort, Isa::has_streams)
+/// On each kind of pages: a page's size slows all ways alike, so that only the largest are tried with all of them.
+fn of_memory(id: &CeilingId, inputs: PlanInputs, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
+    let footprint_bytes = arrays(op) * array_bytes;
+    let largest = pages.first().copied();
+    let variants = pages.iter().flat_map(|&pages| {
+        let ways = if Some(pages) == largest { ways::in_memory(inputs, op) } else { ways::on_base_pages(inputs, op) };
+        let variant = move |isa| Stream { isa, pages, footprint_bytes, ..stream(inputs.machine) };
+        ways.into_iter().map(move |(isa, ways)| variant(isa).walked(op, ways))
+    });
+    jobs(id, op, Dtype::F64, variants)
 }
 
 /// The instruction set with the widest vectors.
 fn widest(machine: &Machine) -> Option<Isa> {
-    stream_isas(machine, Effort::Quick).first().copied()
+    super::widest_isas(machine, Effort::Quick, Isa::has_streams).first().copied()
 }
 
 /// The stores that are expected to be the fastest in memory.
@@ -178,7 +150,9 @@ pub(super) fn stream(machine: &Machine) -> Stream {
         pages: largest_pages(machine),
         footprint_bytes: 0,
         stores: None,
+        checksum: None,
         streams: None,
+        unroll: None,
         window_bytes: None,
         prefetch_bytes: None,
         page_ahead_lines: None,

@@ -14,6 +14,7 @@ mod memory;
 mod overhead;
 mod pipes;
 mod sustained;
+mod ways;
 
 use crate::job::Job;
 use crate::profile::{
@@ -21,9 +22,10 @@ use crate::profile::{
 };
 use roofprobe_kernels::{Dtype, Isa, Op};
 
-pub use gates::{interval_max, judge};
+pub use gates::{interval_width_max, judge};
 pub use grade::grade;
 pub use levels::{Level, Levels, levels};
+pub use matmul::variants as matmul_variants;
 pub use sustained::{LongQuestion, sustained};
 
 /// A ceiling to be measured.
@@ -153,6 +155,10 @@ impl<'a> PlanInputs<'a> {
     fn new(machine: &'a Machine, curves: &'a [Curve], scope: impl Into<Scope>) -> PlanInputs<'a> {
         let Scope { effort, tune } = scope.into();
         PlanInputs { machine, curves, effort, tune }
+    }
+
+    fn scope(&self) -> Scope {
+        Scope { effort: self.effort, tune: self.tune }
     }
 
     /// The curve of that id, where there is one.

@@ -2,7 +2,7 @@
 
 use super::Word;
 use roofprobe_kernels::buffer::Pages;
-use roofprobe_kernels::ops::stream::Stores;
+use roofprobe_kernels::ops::stream::{Checksum, Stores};
 use roofprobe_kernels::{Dtype, Isa, named_enum};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,14 @@ pub struct VariantKeys {
     #[serde(default, with = "named")]
     #[schemars(schema_with = "stores_schema")]
     pub stores: Option<Stores>,
+    /// What a read makes of the bit patterns that it reads, where it is not their sum.
+    #[serde(default, with = "named")]
+    #[schemars(schema_with = "checksum_schema")]
+    pub checksum: Option<Checksum>,
     /// Sequential streams that one thread reads side by side, where there is more than one.
     pub streams: Option<u32>,
+    /// Vectors in one turn of a stream's loop, where it is not the usual number.
+    pub unroll: Option<u32>,
     /// Page size asked for.
     #[serde(default, with = "named")]
     #[schemars(schema_with = "pages_schema")]
@@ -69,7 +75,7 @@ pub struct VariantKeys {
     pub row_block: Option<u32>,
     /// Matmul: bytes of weights that are in use at a time, to stay in a cache meanwhile.
     pub block_bytes: Option<u64>,
-    /// Matmul: whether the tokens are copied to where a kernel reads them in order.
+    /// Matmul: whether the tokens are laid out for the kernel, rows an odd number of cache lines apart, and not one after another.
     pub packed: Option<bool>,
     /// GPU: invocations of a workgroup.
     pub workgroup_size: Option<u32>,
@@ -158,6 +164,10 @@ named_enum! {
 
 fn stores_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "enum": Stores::ALL.map(Stores::name) })
+}
+
+fn checksum_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": Checksum::ALL.map(Checksum::name) })
 }
 
 fn pages_schema(_: &mut SchemaGenerator) -> Schema {

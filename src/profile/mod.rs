@@ -139,6 +139,18 @@ pub struct DeviceInfo {
     pub gpu: Option<GpuInfo>,
 }
 
+/// Assumed where a device names no second-level cache.
+const SECOND_LEVEL_BYTES_ASSUMED: u64 = 512 << 10;
+
+impl DeviceInfo {
+    /// The second-level cache of one core, or what is assumed where none is named.
+    pub fn second_level_bytes(&self) -> u64 {
+        let caches = self.caches.iter().filter(|cache| cache.level == 2);
+        let each = caches.map(|cache| cache.bytes / u64::from(cache.shared_by.max(1))).min();
+        each.unwrap_or(SECOND_LEVEL_BYTES_ASSUMED)
+    }
+}
+
 /// One cache level, as the topology tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

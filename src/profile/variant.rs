@@ -2,8 +2,8 @@
 
 use super::{AccessLayout, Reduction, Tile, VariantKeys, Word};
 use roofprobe_kernels::buffer::Pages;
-use roofprobe_kernels::ops::stream::Stores;
-use roofprobe_kernels::{Dtype, Isa};
+use roofprobe_kernels::ops::stream::{Checksum, Stores, Ways};
+use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// Declares the families: for each one its keys, and behind `optional` those that a job need not have.
 macro_rules! families {
@@ -79,7 +79,7 @@ families! {
     /// A stream over arrays.
     Stream {
         isa: Isa, threads: u32, pages: Pages, footprint_bytes: u64;
-        optional stores: Stores, streams: u32, window_bytes: u64, prefetch_bytes: u32, page_ahead_lines: u32
+        optional stores: Stores, checksum: Checksum, streams: u32, unroll: u32, window_bytes: u64, prefetch_bytes: u32, page_ahead_lines: u32
     }
     /// A chase of dependent loads.
     Chase { threads: u32, pages: Pages, footprint_bytes: u64, window_bytes: u64, stride_bytes: u32 }
@@ -122,6 +122,29 @@ families! {
     Launch {}
 }
 
+impl Matmul {
+    /// A product of `m` tokens with `copies` times `n` rows of `k` weights, with no word about how: what a device does by itself.
+    pub fn plain(isa: Isa, threads: u32, pages: Pages, [m, n, k]: [u64; 3], copies: u32) -> Matmul {
+        Matmul {
+            isa,
+            threads,
+            pages,
+            m,
+            n,
+            k,
+            copies,
+            arithmetic: None,
+            streams: None,
+            prefetch_bytes: None,
+            page_ahead_lines: None,
+            tile: None,
+            row_block: None,
+            block_bytes: None,
+            packed: None,
+        }
+    }
+}
+
 impl TryFrom<Word<Isa>> for Isa {
     type Error = ();
 
@@ -156,5 +179,69 @@ impl Variant {
             | Variant::Attention(Attention { isa, .. }) => Some(*isa),
             _ => None,
         }
+    }
+}
+
+impl Stream {
+    /// The same stream, doing `op` in such a way. Only what is out of the ordinary is named.
+    pub fn walked(self, op: Op, ways: Ways) -> Stream {
+        let unusual = |value: usize, usual: usize| (value != usual).then_some(value as u32);
+        let usual = Ways::side_by_side(ways.streams);
+        Stream {
+            stores: (op != Op::Read).then_some(ways.stores),
+            checksum: Some(ways.checksum).filter(|checksum| *checksum != usual.checksum),
+            streams: unusual(ways.streams, 1),
+            unroll: unusual(ways.unroll, usual.unroll),
+            prefetch_bytes: unusual(ways.prefetch_bytes, usual.prefetch_bytes),
+            page_ahead_lines: unusual(ways.page_ahead_lines, usual.page_ahead_lines),
+            ..self
+        }
+    }
+
+    /// The way in which it is done.
+    pub fn ways(&self) -> Ways {
+        let given = |key: Option<u32>, usual: usize| key.map_or(usual, |value| value as usize);
+        let usual = Ways::side_by_side(given(self.streams, 1));
+        Ways {
+            stores: self.stores.unwrap_or(usual.stores),
+            checksum: self.checksum.unwrap_or(usual.checksum),
+            streams: usual.streams,
+            unroll: given(self.unroll, usual.unroll),
+            prefetch_bytes: given(self.prefetch_bytes, usual.prefetch_bytes),
+            page_ahead_lines: given(self.page_ahead_lines, usual.page_ahead_lines),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_walked_in_the_way_that_its_keys_name() {
+        let stream = Stream {
+            isa: Isa::Portable,
+            threads: 1,
+            pages: Pages::Base,
+            footprint_bytes: 4096,
+            stores: None,
+            checksum: None,
+            streams: None,
+            unroll: None,
+            window_bytes: None,
+            prefetch_bytes: None,
+            page_ahead_lines: None,
+        };
+        for op in [Op::Read, Op::Copy] {
+            for isa in Isa::ALL {
+                for ways in isa.stream_ways(op) {
+                    assert_eq!(stream.clone().walked(op, ways).ways(), ways, "{op} {isa}");
+                }
+            }
+        }
+        // As profiles had it before there were others.
+        assert_eq!(stream.clone().walked(Op::Read, Ways::READ), stream);
+        let copied = Stream { stores: Some(Stores::Nontemporal), ..stream.clone() };
+        assert_eq!(stream.walked(Op::Copy, Ways::plain(Stores::Nontemporal)), copied);
     }
 }

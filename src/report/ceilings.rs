@@ -21,7 +21,7 @@ impl Recorded for Row<'_> {
 }
 
 /// The columns of CSV: the ceiling, then its variant.
-const COLUMNS: &str = "ceiling value unit second_value second_unit ci95_low ci95_high median samples per_cycle clock_ghz isa threads stores streams pages footprint_bytes window_bytes prefetch_bytes page_ahead_lines stride_bytes m n k copies \
+const COLUMNS: &str = "ceiling value unit second_value second_unit ci95_low ci95_high median samples per_cycle clock_ghz isa threads stores checksum streams unroll pages footprint_bytes window_bytes prefetch_bytes page_ahead_lines stride_bytes m n k copies \
      heads kv_heads head_dim context span arithmetic tile row_block block_bytes packed workgroup_size workgroups layout vector chains reduction staged status reason";
 
 /// The place of a GPU's ceiling in the order that people read them: from its memory inwards, then what it does with it, then
@@ -163,6 +163,7 @@ impl Row<'_> {
             plain("stores"),
             self.word("tile", |tile| format!("tile {tile}")),
             self.word("streams", |n| format!("{n} streams")),
+            self.word("unroll", |n| format!("{n} vectors a turn")),
             self.word("prefetch_bytes", |bytes| format!("{bytes} B ahead")),
             self.word("stride_bytes", |bytes| format!("stride {bytes} B")),
             self.word("pages", |pages| format!("{pages} pages")),

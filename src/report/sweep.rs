@@ -3,7 +3,7 @@
 use super::cell::significant;
 use super::table::Style;
 use crate::model::Knob;
-use crate::sweep::{Axis, Case, Row, Sweep, Value};
+use crate::sweep::{Axis, Case, Column, Row, Sweep, Value, Values};
 use std::ops::Range;
 
 /// How to read the columns.
@@ -44,7 +44,7 @@ pub struct SheetColumn {
     pub width: usize,
     /// The side that cells stand at.
     pub aligned: Aligned,
-    value: for<'r> fn(&Row<'r>) -> Value<'r>,
+    column: Column,
     /// How many of the heading's units one of the record's is.
     scale: f64,
 }
@@ -52,7 +52,7 @@ pub struct SheetColumn {
 impl SheetColumn {
     /// Appends the cell of a row.
     pub fn write(&self, row: &Row, out: &mut String) {
-        match (self.value)(row) {
+        match self.column.of(row) {
             Value::Text(text) => out.push_str(text),
             Value::Count(count) if self.scale == 1.0 => out.push_str(&count.to_string()),
             Value::Count(count) => out.push_str(&format!("{:.0}", (count as f64 * self.scale).ceil())),
@@ -181,23 +181,23 @@ fn columns(sweep: &Sweep) -> Vec<SheetColumn> {
         });
     }
     columns.extend(VIEW.into_iter().filter_map(|(name, head, width, scale)| column(name, head, width, scale)));
-    columns.push(SheetColumn { head: "note", width: NOTE, aligned: Aligned::Left, value: note, scale: 1.0 });
+    let note = Column { name: "note", values: Values::Text(note) };
+    columns.push(SheetColumn { head: "note", width: NOTE, aligned: Aligned::Left, column: note, scale: 1.0 });
     columns
 }
 
 /// A column of the record for people.
 fn column(name: &str, head: &'static str, width: usize, scale: f64) -> Option<SheetColumn> {
-    let &(_, value) = Row::COLUMNS.iter().find(|(known, _)| *known == name)?;
+    let &column = Row::COLUMNS.iter().find(|column| column.name == name)?;
     // Words have the width of the longest, numbers room for any.
     let words = ["model", "profile", "weights", "kv", "phase", "bound"].contains(&name);
     let aligned = if words { Aligned::Left } else { Aligned::Right };
-    Some(SheetColumn { head, width: width.max(head.chars().count()), aligned, value, scale })
+    Some(SheetColumn { head, width: width.max(head.chars().count()), aligned, column, scale })
 }
 
-fn note<'r>(row: &Row<'r>) -> Value<'r> {
+fn note<'r>(row: &Row<'r>) -> Option<&'r str> {
     match &row.outcome {
-        Err(reason) => Value::Text(reason),
-        Ok(answer) if answer.fits == Some(false) => Value::Text("does not fit"),
-        Ok(_) => Value::Empty,
+        Err(reason) => Some(reason),
+        Ok(answer) => (answer.fits == Some(false)).then_some("does not fit"),
     }
 }

@@ -4,7 +4,7 @@ use super::question_state::QuestionState;
 use super::race::Limits;
 use super::{Finished, Session, Until};
 use crate::error::Result;
-use crate::probe::{Question, interval_max};
+use crate::probe::{Question, interval_width_max};
 use crate::profile::Ceiling;
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ impl<'r, 's> Run<'r, 's> {
                 return begun.swap_remove(known);
             }
             let earlier = earlier.iter().find(|ceiling| ceiling.id == question.id);
-            QuestionState::new(question, earlier, pace, interval_max(&question.id, &machine))
+            QuestionState::new(question, earlier, pace, interval_width_max(&question.id, &machine))
         };
         let states: Vec<QuestionState> = questions.iter().map(&mut state).collect();
         let ceilings = states.iter().map(QuestionState::conclude).collect();
@@ -306,13 +306,6 @@ impl<'r, 's> Run<'r, 's> {
     }
 
     fn save(&mut self, index: usize) -> Result<()> {
-        eprintln!(
-            "{:.3} {} {} {:?}",
-            self.session.elapsed().as_secs_f64(),
-            self.states[index].question.id,
-            self.states[index].samples(),
-            self.states[index].cost
-        );
         self.ceilings[index] = self.states[index].conclude();
         self.session.watcher.save(&self.ceilings)
     }

@@ -16,7 +16,7 @@ use crate::evaluate::{Evaluator, Extent, NamedProfile, Query, RoofKind, common_r
 use crate::model::{Knob, Model, Phase, TensorTypes, Workload};
 pub use axis::{Axis, Over};
 use row::answer;
-pub use row::{Answer, Column, Names, Row, Value};
+pub use row::{Answer, Column, Names, Row, Value, Values};
 use std::ops::Range;
 pub use values::Numbers;
 

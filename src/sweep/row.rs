@@ -92,49 +92,100 @@ pub enum Value<'r> {
     Empty,
 }
 
-/// A column: its name, and its value in a row.
-pub type Column = (&'static str, for<'r> fn(&Row<'r>) -> Value<'r>);
+/// A column: its name, and its values, all of one type.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// The name in the record.
+    pub name: &'static str,
+    /// Its values.
+    pub values: Values,
+}
+
+/// The value of a column in a row, by its type; none where nothing is known or it does not apply.
+#[derive(Clone, Copy, Debug)]
+pub enum Values {
+    /// Words.
+    Text(for<'r> fn(&Row<'r>) -> Option<&'r str>),
+    /// Whole numbers.
+    Count(fn(&Row) -> Option<u64>),
+    /// Measures.
+    Number(fn(&Row) -> Option<f64>),
+    /// Yes or no.
+    Truth(fn(&Row) -> Option<bool>),
+}
+
+impl Column {
+    const fn text(name: &'static str, of: for<'r> fn(&Row<'r>) -> Option<&'r str>) -> Column {
+        Column { name, values: Values::Text(of) }
+    }
+
+    const fn count(name: &'static str, of: fn(&Row) -> Option<u64>) -> Column {
+        Column { name, values: Values::Count(of) }
+    }
+
+    const fn number(name: &'static str, of: fn(&Row) -> Option<f64>) -> Column {
+        Column { name, values: Values::Number(of) }
+    }
+
+    const fn truth(name: &'static str, of: fn(&Row) -> Option<bool>) -> Column {
+        Column { name, values: Values::Truth(of) }
+    }
+
+    /// Its value in `row`.
+    pub fn of<'r>(&self, row: &Row<'r>) -> Value<'r> {
+        match self.values {
+            Values::Text(of) => of(row).map_or(Value::Empty, Value::Text),
+            Values::Count(of) => of(row).map_or(Value::Empty, Value::Count),
+            Values::Number(of) => of(row).map_or(Value::Empty, Value::Number),
+            Values::Truth(of) => of(row).map_or(Value::Empty, Value::Truth),
+        }
+    }
+}
 
 impl<'r> Row<'r> {
     /// The columns, in the order of every format.
     pub const COLUMNS: &'static [Column] = &[
-        ("model", |row| Value::Text(row.names.model)),
-        ("profile", |row| Value::Text(row.names.profile)),
-        ("weights", |row| Value::Text(row.names.weights)),
-        ("kv", |row| Value::Text(row.names.kv)),
-        ("layers", |row| Value::Count(row.names.layers)),
-        (Knob::BATCH.key, |row| row.knob(Knob::BATCH)),
-        (Knob::MICRO_BATCH.key, |row| row.knob(Knob::MICRO_BATCH)),
-        (Knob::CACHED.key, |row| row.knob(Knob::CACHED)),
-        (Knob::PROMPT.key, |row| row.knob(Knob::PROMPT)),
-        (Knob::CONTEXT.key, |row| row.knob(Knob::CONTEXT)),
-        (Knob::GENERATE.key, |row| row.knob(Knob::GENERATE)),
-        ("phase", |row| Value::Text(row.phase.name())),
-        ("roof", |row| Value::Text(row.roof.name())),
-        ("tokens", |row| Value::Count(row.tokens)),
-        ("flops", |row| row.count(|a| a.flops)),
-        ("weight_bytes", |row| row.count(|a| a.weight_bytes)),
-        ("kv_bytes", |row| row.count(|a| a.kv_bytes)),
-        ("oi", |row| row.number(|a| a.oi)),
-        ("bound", |row| row.text(|a| a.bound.name())),
-        ("seconds", |row| row.number(|a| a.seconds)),
-        ("tokens_per_s", |row| row.number(|a| a.tokens_per_s)),
-        ("tokens_per_s_low", |row| row.maybe(|a| a.tokens_per_s_interval.map(|[low, _]| low))),
-        ("tokens_per_s_high", |row| row.maybe(|a| a.tokens_per_s_interval.map(|[_, high]| high))),
-        ("gflop_per_s", |row| row.number(|a| a.gflop_per_s)),
-        ("regime", |row| row.text(|a| a.potential.regime.regime())),
-        ("headroom_log2", |row| row.number(|a| a.potential.headroom_log2)),
-        ("reach_log2", |row| row.number(|a| a.potential.reach_log2)),
-        ("phi", |row| row.number(|a| a.potential.phi)),
-        ("phi_log2", |row| row.number(|a| a.potential.phi_log2)),
-        ("phi_paper", |row| row.number(|a| a.potential.phi_paper)),
-        ("region_area", |row| row.number(|a| a.potential.region_area)),
-        ("memory_needed_bytes", |row| row.count(|a| a.memory_needed_bytes)),
-        ("fits", |row| row.outcome.as_ref().ok().and_then(|a| a.fits).map_or(Value::Empty, Value::Truth)),
-        ("tokens_per_s_peak", |row| row.number(|a| a.tokens_per_s_peak)),
-        ("tokens_per_s_achieved", |row| row.maybe(|a| a.tokens_per_s_achieved)),
-        ("status", |row| Value::Text(if row.outcome.is_ok() { "evaluated" } else { "unsupported" })),
-        ("reason", |row| row.outcome.err().map_or(Value::Empty, Value::Text)),
+        Column::text("model", |row| Some(row.names.model)),
+        Column::text("profile", |row| Some(row.names.profile)),
+        Column::text("weights", |row| Some(row.names.weights)),
+        Column::text("kv", |row| Some(row.names.kv)),
+        Column::count("layers", |row| Some(row.names.layers)),
+        Column::count(Knob::BATCH.key, |row| (Knob::BATCH.get)(&row.workload)),
+        Column::count(Knob::MICRO_BATCH.key, |row| (Knob::MICRO_BATCH.get)(&row.workload)),
+        Column::count(Knob::CACHED.key, |row| (Knob::CACHED.get)(&row.workload)),
+        Column::count(Knob::PROMPT.key, |row| (Knob::PROMPT.get)(&row.workload)),
+        Column::count(Knob::CONTEXT.key, |row| (Knob::CONTEXT.get)(&row.workload)),
+        Column::count(Knob::GENERATE.key, |row| (Knob::GENERATE.get)(&row.workload)),
+        Column::text("phase", |row| Some(row.phase.name())),
+        Column::text("roof", |row| Some(row.roof.name())),
+        Column::count("tokens", |row| Some(row.tokens)),
+        Column::count("flops", |row| row.answer().map(|a| a.flops)),
+        Column::count("weight_bytes", |row| row.answer().map(|a| a.weight_bytes)),
+        Column::count("kv_bytes", |row| row.answer().map(|a| a.kv_bytes)),
+        Column::number("oi", |row| row.answer().map(|a| a.oi)),
+        Column::text("bound", |row| row.answer().map(|a| a.bound.name())),
+        Column::number("seconds", |row| row.answer().map(|a| a.seconds)),
+        Column::number("tokens_per_s", |row| row.answer().map(|a| a.tokens_per_s)),
+        Column::number("tokens_per_s_low", |row| {
+            row.answer().and_then(|a| a.tokens_per_s_interval).map(|[low, _]| low)
+        }),
+        Column::number("tokens_per_s_high", |row| {
+            row.answer().and_then(|a| a.tokens_per_s_interval).map(|[_, high]| high)
+        }),
+        Column::number("gflop_per_s", |row| row.answer().map(|a| a.gflop_per_s)),
+        Column::text("regime", |row| row.answer().map(|a| a.potential.regime.regime())),
+        Column::number("headroom_log2", |row| row.answer().map(|a| a.potential.headroom_log2)),
+        Column::number("reach_log2", |row| row.answer().map(|a| a.potential.reach_log2)),
+        Column::number("phi", |row| row.answer().map(|a| a.potential.phi)),
+        Column::number("phi_log2", |row| row.answer().map(|a| a.potential.phi_log2)),
+        Column::number("phi_paper", |row| row.answer().map(|a| a.potential.phi_paper)),
+        Column::number("region_area", |row| row.answer().map(|a| a.potential.region_area)),
+        Column::count("memory_needed_bytes", |row| row.answer().map(|a| a.memory_needed_bytes)),
+        Column::truth("fits", |row| row.answer().and_then(|a| a.fits)),
+        Column::number("tokens_per_s_peak", |row| row.answer().map(|a| a.tokens_per_s_peak)),
+        Column::number("tokens_per_s_achieved", |row| row.answer().and_then(|a| a.tokens_per_s_achieved)),
+        Column::text("status", |row| Some(if row.outcome.is_ok() { "evaluated" } else { "unsupported" })),
+        Column::text("reason", |row| row.outcome.err()),
     ];
 
     /// What was asked; there is no answer as yet.
@@ -143,24 +194,8 @@ impl<'r> Row<'r> {
         Row { names, workload: workload.settled(), phase, roof, tokens, outcome: Err("") }
     }
 
-    fn knob(&self, knob: Knob) -> Value<'static> {
-        (knob.get)(&self.workload).map_or(Value::Empty, Value::Count)
-    }
-
-    fn count(&self, of: impl Fn(&Answer) -> u64) -> Value<'static> {
-        self.outcome.as_ref().map_or(Value::Empty, |answer| Value::Count(of(answer)))
-    }
-
-    fn number(&self, of: impl Fn(&Answer) -> f64) -> Value<'static> {
-        self.outcome.as_ref().map_or(Value::Empty, |answer| Value::Number(of(answer)))
-    }
-
-    fn maybe(&self, of: impl Fn(&Answer) -> Option<f64>) -> Value<'static> {
-        self.outcome.as_ref().ok().and_then(of).map_or(Value::Empty, Value::Number)
-    }
-
-    fn text(&self, of: impl Fn(&Answer) -> &'static str) -> Value<'static> {
-        self.outcome.as_ref().map_or(Value::Empty, |answer| Value::Text(of(answer)))
+    fn answer(&self) -> Option<&Answer> {
+        self.outcome.as_ref().ok()
     }
 }
 
@@ -168,8 +203,8 @@ impl Serialize for Row<'_> {
     /// Every column; what is not known is null.
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Row", Row::COLUMNS.len())?;
-        for &(name, value) in Row::COLUMNS {
-            fields.serialize_field(name, &value(self))?;
+        for column in Row::COLUMNS {
+            fields.serialize_field(column.name, &column.of(self))?;
         }
         fields.end()
     }

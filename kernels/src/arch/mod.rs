@@ -4,7 +4,7 @@ mod amx;
 mod avx2;
 mod avx512;
 mod neon;
-mod portable;
+pub(crate) mod portable;
 mod sse2;
 
 use crate::ops::Kernels;

@@ -14,7 +14,7 @@ pub(crate) struct Kernels {
     pub(crate) available: fn() -> bool,
     /// Whether a CPU may claim to have it and then kill who uses it.
     pub(crate) risky: bool,
-    pub(crate) streams: [&'static [StreamEntry]; 2],
+    pub(crate) streams: [&'static [StreamEntry]; 13],
     pub(crate) chains: &'static [ChainEntry],
     /// Of plain weights.
     pub(crate) matmuls: &'static [MatmulEntry],
@@ -31,7 +31,7 @@ impl Kernels {
             architecture: S::ARCHITECTURE,
             available: || S::new().is_some(),
             risky: false,
-            streams: [&[], &[]],
+            streams: [&[]; 13],
             chains: &[],
             matmuls: &[],
             block_matmuls: &[],

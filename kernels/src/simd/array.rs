@@ -1,6 +1,6 @@
 //! Arrays as vectors, in plain Rust: the compiler vectorises them for the target's baseline.
 
-use super::{Float, Integer, Single, Vector};
+use super::{Double, Float, Integer, Single, Vector};
 use half::f16;
 use std::ops::{Mul, Sub};
 
@@ -91,6 +91,13 @@ impl<T: Lane + Mul<Output = T> + Sub<Output = T>, const N: usize> Float for [T; 
     }
 }
 
+impl<const N: usize> Double for [f64; N] {
+    #[inline(always)]
+    fn xor_bits(self, other: Self) -> Self {
+        each(self, other, |a, b| f64::from_bits(a.to_bits() ^ b.to_bits()))
+    }
+}
+
 /// A binary16 value, widened: the fields are shifted into place and 2¹¹² corrects the exponent's bias, also of subnormal
 /// numbers; the largest exponent, of infinities and of what is no number, is filled up.
 #[inline(always)]
@@ -178,6 +185,10 @@ impl<const N: usize> Integer for [i32; N] {
     #[inline(always)]
     fn as_float(self) -> [f32; N] {
         map(self, |value| f32::from_bits(value as u32))
+    }
+    #[inline(always)]
+    fn bits_of(value: [f32; N]) -> Self {
+        map(value, |value| value.to_bits() as i32)
     }
     #[inline(always)]
     fn nearest(value: [f32; N]) -> Self {

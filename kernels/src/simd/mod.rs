@@ -11,12 +11,14 @@
 mod array;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod registers;
+mod tile_unit;
 mod token;
 
 use crate::isa::Isa;
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use registers::{intrinsics, vector};
+pub(crate) use tile_unit::{PANEL_COLUMNS, PANEL_STRIDE, TILE_ROWS, TileOperands, TileShape, TileUnit};
 pub(crate) use token::token;
 
 /// An algorithm, to be compiled for one instruction set after another.
@@ -174,6 +176,12 @@ pub(crate) trait Float: Vector {
     fn mul_add(self, factor: Self, addend: Self) -> Self;
 }
 
+/// A vector of f64.
+pub(crate) trait Double: Float<Element = f64> {
+    /// The exclusive or of the lanes' bits.
+    fn xor_bits(self, other: Self) -> Self;
+}
+
 /// A vector of f32.
 pub(crate) trait Single: Float<Element = f32> {
     /// Loads binary16 numbers and widens them, which is exact.
@@ -231,13 +239,15 @@ pub(crate) trait Integer: Vector<Element = i32> {
     fn to_float(self) -> Self::Float;
     /// The same bits as f32.
     fn as_float(self) -> Self::Float;
+    /// The bits of f32.
+    fn bits_of(value: Self::Float) -> Self;
     /// The nearest integers, ties to even, of magnitudes below 2²².
     fn nearest(value: Self::Float) -> Self;
 }
 
 /// An instruction set with floating-point vectors.
 pub(crate) trait Floats: Token {
-    type F64: Float<Element = f64, Registers = <Self as Token>::Registers>;
+    type F64: Double<Registers = <Self as Token>::Registers>;
     type F32: Single<Registers = <Self as Token>::Registers>;
 
     /// As [`Single::load_f16_from`].
@@ -262,6 +272,9 @@ pub(crate) trait Floats: Token {
 /// instruction for is made of others.
 pub(crate) trait Integers: Floats {
     type I32: Integer<Float = Self::F32, Registers = <Self as Token>::Registers>;
+
+    /// Whether [`Integers::dot_u8_i8`] is one instruction.
+    const DOTS_WHOLE_BYTES: bool = false;
 
     /// As [`Integer::load_i8_from`].
     ///
@@ -309,5 +322,16 @@ pub(crate) trait Integers: Floats {
     fn widen_bf16(self, pair: Self::I32) -> [Self::F32; 2] {
         let upper: Self::I32 = self.splat(0xffff_0000_u32 as i32);
         [pair.shl::<16>().as_float(), pair.and(upper).as_float()]
+    }
+
+    /// The two rounded to bfloat16, to nearest and ties to even, as the lower and the upper half of each lane. Finite numbers.
+    #[inline(always)]
+    fn pack_bf16(self, lower: Self::F32, upper: Self::F32) -> Self::I32 {
+        let (odd, half): (Self::I32, Self::I32) = (self.splat(1), self.splat(0x7fff));
+        let [lower, upper] = [lower, upper].map(|value| {
+            let bits = Self::I32::bits_of(value);
+            bits.add(half).add(bits.shr::<16>().and(odd))
+        });
+        lower.shr::<16>().or(upper.and(self.splat(0xffff_0000_u32 as i32)))
     }
 }

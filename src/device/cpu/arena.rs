@@ -2,7 +2,7 @@
 
 use roofprobe_kernels::Op;
 use roofprobe_kernels::buffer::{Buffer, Pages};
-use roofprobe_kernels::ops::stream::StreamKernel;
+use roofprobe_kernels::ops::stream::{Checksum, StreamKernel};
 use roofprobe_kernels::reference::{self, Random};
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -27,7 +27,7 @@ pub(super) struct Arena {
     y: Buffer,
     out: Buffer,
     huge_share: Option<f64>,
-    walks: HashMap<Walk, Windows>,
+    walks: HashMap<(Walk, Checksum), Windows>,
 }
 
 /// The windows of a walk.
@@ -76,10 +76,11 @@ impl Arena {
 
     /// Makes what a pass is verified with: the sums of what a read reads, or a spoilt output, so that what a stream leaves
     /// unwritten cannot pass for its work.
-    pub(super) fn prepare_verification(&mut self, op: Op, walk: Walk) {
-        if op == Op::Read {
+    pub(super) fn prepare_verification(&mut self, kernel: StreamKernel, walk: Walk) {
+        if kernel.op() == Op::Read {
             let x = &self.x.as_slice()[..walk.len];
-            self.walks.entry(walk).or_insert_with(|| Windows::new(x, walk.window));
+            let kind = kernel.checksum();
+            self.walks.entry((walk, kind)).or_insert_with(|| Windows::new(kind, x, walk.window));
         } else {
             self.out.as_mut_slice()[..walk.len].fill(f64::NAN);
         }
@@ -89,7 +90,7 @@ impl Arena {
     pub(super) fn stream(&mut self, kernel: StreamKernel, walk: Walk, repetitions: u64) -> Walked {
         let (x, y, out) = (self.x.as_slice(), self.y.as_slice(), self.out.as_mut_slice());
         let factor = black_box(FACTOR);
-        let windows = self.walks.get_mut(&walk).filter(|_| walk.window < walk.len);
+        let windows = self.walks.get_mut(&(walk, kernel.checksum())).filter(|_| walk.window < walk.len);
         let Some(windows) = windows else {
             let len = walk.len;
             let sum = kernel.run(&x[..len], &y[..len], &mut out[..len], factor, repetitions);
@@ -106,8 +107,9 @@ impl Arena {
     }
 
     /// Whether a read summed up right, every time.
-    pub(super) fn verify_read(&self, walk: Walk, repetitions: u64, walked: Walked) -> bool {
-        self.walks.get(&walk).is_some_and(|windows| windows.sum(walked.from, repetitions) == walked.sum)
+    pub(super) fn verify_read(&self, kernel: StreamKernel, walk: Walk, repetitions: u64, walked: Walked) -> bool {
+        let windows = self.walks.get(&(walk, kernel.checksum()));
+        windows.is_some_and(|windows| windows.sum(walked.from, repetitions) == walked.sum)
     }
 
     /// Whether each element that takes part of the output is what the oracle gives for `op`.
@@ -118,8 +120,9 @@ impl Arena {
 }
 
 impl Windows {
-    fn new(x: &[f64], window: usize) -> Windows {
-        let checksums: Vec<u64> = x.chunks_exact(window.max(1)).map(reference::checksum).collect();
+    fn new(kind: Checksum, x: &[f64], window: usize) -> Windows {
+        let windows = x.chunks_exact(window.max(1));
+        let checksums: Vec<u64> = windows.map(|window| reference::checksum(kind, window)).collect();
         let count = checksums.len();
         // A step that has no divisor with the count visits them all before the first one again.
         let about = ((count as f64 * WINDOW_STEP) as usize).max(1);
@@ -199,7 +202,7 @@ mod tests {
             arena.stream(portable(op), WALK, 2);
             assert!(arena.verify_output(op, WALK), "{op}");
             // The right values of an earlier variant are still there: without spoiling they would pass.
-            arena.prepare_verification(op, WALK);
+            arena.prepare_verification(portable(op), WALK);
             assert!(!arena.verify_output(op, WALK), "{op}");
         }
     }
@@ -208,14 +211,17 @@ mod tests {
     fn a_read_of_other_bytes_is_found_out() {
         let mut arena = Arena::new(Pages::Base, 1003, 0).unwrap();
         for walk in [WALK, Walk { len: 1003, window: 1003 }, Walk { len: 960, window: 64 }] {
-            arena.prepare_verification(Op::Read, walk);
-            let walked = arena.stream(portable(Op::Read), walk, 40);
-            assert!(arena.verify_read(walk, 40, walked), "{walk:?}");
-            assert!(!arena.verify_read(walk, 39, walked), "{walk:?}: one repetition too many");
-            arena.x.as_mut_slice()[7] += 1.0;
-            let walked = arena.stream(portable(Op::Read), walk, 40);
-            assert!(!arena.verify_read(walk, 40, walked), "{walk:?}");
-            arena.walks.clear();
+            for checksum in Checksum::ALL {
+                let kernel = StreamKernel::find(Op::Read, Isa::Portable, Ways { checksum, ..Ways::READ }).unwrap();
+                arena.prepare_verification(kernel, walk);
+                let walked = arena.stream(kernel, walk, 40);
+                assert!(arena.verify_read(kernel, walk, 40, walked), "{walk:?}");
+                assert!(!arena.verify_read(kernel, walk, 39, walked), "{walk:?}: one repetition too many");
+                arena.x.as_mut_slice()[7] += 1.0;
+                let walked = arena.stream(kernel, walk, 40);
+                assert!(!arena.verify_read(kernel, walk, 40, walked), "{walk:?}");
+                arena.walks.clear();
+            }
         }
     }
 
@@ -223,7 +229,7 @@ mod tests {
     fn windows_visit_every_place_before_the_first_one_again() {
         for count in [1, 2, 3, 15, 64, 100] {
             let x: Vec<f64> = (0..count * 8).map(f64::from).collect();
-            let windows = Windows::new(&x, 8);
+            let windows = Windows::new(Checksum::Sum, &x, 8);
             let all = windows.checksums.iter().fold(0_u64, |a, &b| a.wrapping_add(b));
             let mut places: Vec<usize> = (0..count as usize).map(|i| i * windows.step % count as usize).collect();
             places.sort();

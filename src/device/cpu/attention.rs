@@ -12,7 +12,7 @@ use crate::profile::Attention;
 use crate::work::Work;
 use roofprobe_kernels::Op;
 use roofprobe_kernels::buffer::Pages;
-use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial};
+use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial, Ways};
 use roofprobe_kernels::reference::{attention as oracle, matmul::tokens};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,8 +21,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const ITEMS_PER_THREAD: usize = 8;
 /// Tokens of a part of the context at least: merging parts costs as much as some tokens.
 const PART_TOKENS_MIN: usize = 256;
-/// Tokens of a prompt that are one item.
-const PROMPT_PART_TOKENS: usize = 64;
+/// The same of a prompt, whose later parts see more: four times as many items even that out.
+const PROMPT_ITEMS_PER_THREAD: usize = 4 * ITEMS_PER_THREAD;
 /// The oracle's answer and the kernel's agree within this share of the largest value in the cache, which is 1.
 const TOLERANCE: f64 = 1e-4;
 
@@ -48,7 +48,7 @@ pub(super) struct PreparedAttention {
 impl Cpu {
     /// The job made ready: its keys and values may be those of the job before.
     pub(super) fn prepare_attention(&mut self, variant: &Attention) -> Result<PreparedAttention, Refusal> {
-        let kernel = AttentionKernel::find(variant.isa).ok_or_else(|| unsupported(variant.isa))?;
+        let kernel = kernel_of(variant)?;
         let (heads, kv_heads) = (extent(variant.heads, "heads")?, extent(variant.kv_heads, "kv_heads")?);
         let head = Head {
             head_dim: extent(variant.head_dim, "head_dim")?,
@@ -72,6 +72,22 @@ impl Cpu {
     }
 }
 
+/// The kernel that the variant names; in its plain ways where it does not say in which.
+fn kernel_of(variant: &Attention) -> Result<AttentionKernel, Refusal> {
+    let Ways { streams, span, prefetch_bytes } = Ways::PLAIN;
+    let ways = Ways {
+        streams: variant.streams.map_or(streams, |streams| streams as usize),
+        span: variant.span.map_or(Some(span), |span| usize::try_from(span).ok()).unwrap_or(0),
+        prefetch_bytes: variant.prefetch_bytes.map_or(prefetch_bytes, |bytes| bytes as usize),
+    };
+    if ways.streams > 1 && (variant.heads, variant.m) != (variant.kv_heads, 1) {
+        return Err(Refusal::Unsupported("several streams side by side serve a single query".to_owned()));
+    }
+    let kernel = AttentionKernel::find(variant.isa).ok_or_else(|| unsupported(variant.isa))?;
+    let reason = || Refusal::Unsupported(format!("the attention kernel of {} does not work so: {ways:?}", variant.isa));
+    kernel.working(ways).ok_or_else(reason)
+}
+
 impl PreparedAttention {
     fn new(
         kernel: AttentionKernel,
@@ -83,12 +99,13 @@ impl PreparedAttention {
     ) -> PreparedAttention {
         let kv_heads = pool.kv_heads();
         let decode = queries == 1;
+        let parts_of = |items_per_thread: usize| (items_per_thread * threads).div_ceil(kv_heads.max(1));
         let (tokens_in_all, part) = if decode {
-            let parts = (ITEMS_PER_THREAD * threads).div_ceil(kv_heads.max(1));
-            let part = head.context.div_ceil(parts).max(PART_TOKENS_MIN);
+            let part = head.context.div_ceil(parts_of(ITEMS_PER_THREAD)).max(PART_TOKENS_MIN);
             (head.context, part.next_multiple_of(KEY_BLOCK))
         } else {
-            (queries, PROMPT_PART_TOKENS)
+            let block = (PREFILL_ROWS / head.group).max(1);
+            (queries, queries.div_ceil(parts_of(PROMPT_ITEMS_PER_THREAD)).next_multiple_of(block))
         };
         let parts: Vec<Range<usize>> =
             (0..tokens_in_all).step_by(part).map(|start| start..(start + part).min(tokens_in_all)).collect();

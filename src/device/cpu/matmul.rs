@@ -9,10 +9,10 @@ use super::work_queue::WorkQueue;
 use super::{Cpu, skipped, unsupported};
 use crate::device::Refusal;
 use crate::job::Job;
-use crate::profile::{Machine, Matmul};
+use crate::profile::Matmul;
 use crate::work::Work;
 use roofprobe_kernels::buffer::Buffer;
-use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, SPOILT, Tile, Tokens};
+use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, SPOILT, Tile, Tokens, Ways};
 use roofprobe_kernels::reference::{Random, matmul as oracle};
 use roofprobe_kernels::{Op, Shape};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -33,8 +33,6 @@ const TILES_PER_THREAD: usize = 8;
 const MANY_TOKENS: usize = 16;
 /// Columns of a tile at most: beyond that nothing is saved by larger ones.
 const TILE_COLUMNS_MAX: usize = 1024;
-/// Assumed where the topology names no second-level cache.
-const L2_BYTES_ASSUMED: u64 = 512 << 10;
 /// Elements of C per tile that are held against the oracle; all of them must have been written.
 const CHECKED_PER_TILE: u64 = 8;
 
@@ -50,7 +48,9 @@ pub(super) struct PreparedMatmul {
     parts: Vec<RwLock<Buffer>>,
     output: Output,
     queue: WorkQueue,
-    block_bytes: usize,
+    ways: Ways,
+    /// Whether plain tokens are set apart.
+    apart: bool,
 }
 
 impl Cpu {
@@ -62,7 +62,18 @@ impl Cpu {
         let copies = copies.max(1) as usize;
         let fits = |weights: &SharedWeights| weights.serve(kernel, pages, [n, k], copies);
         let weights = self.operands(fits, |cpu| cpu.make_weights(kernel, pages, [n, k], copies))?;
-        let product = PreparedMatmul::new(kernel, weights, [m, n, k], self.team.size(), l2_bytes(&self.machine) / 2);
+        let usual = Ways::plain(self.machine.device.second_level_bytes() as usize / 2);
+        let or = |value: Option<u32>, usual: usize| value.map_or(usual, |value| value as usize);
+        let ways = Ways {
+            streams: or(variant.streams, usual.streams),
+            prefetch_bytes: or(variant.prefetch_bytes, usual.prefetch_bytes),
+            page_ahead_lines: or(variant.page_ahead_lines, usual.page_ahead_lines),
+            block_bytes: variant.block_bytes.map_or(usual.block_bytes, |bytes| bytes as usize),
+        };
+        let row_block = variant.row_block.map(|rows| rows.max(1) as usize);
+        let grid = grid(kernel, [m, n, k], self.team.size(), row_block, ways.streams);
+        let apart = variant.packed == Some(true);
+        let product = PreparedMatmul::new(kernel, weights, [n, k], (grid, self.team.size()), (ways, apart));
         product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))
     }
 }
@@ -71,15 +82,14 @@ impl PreparedMatmul {
     fn new(
         kernel: MatmulKernel,
         weights: Arc<SharedWeights>,
-        [m, n, k]: [usize; 3],
-        threads: usize,
-        block_bytes: usize,
+        [n, k]: [usize; 2],
+        (grid, threads): (Grid, usize),
+        (ways, apart): (Ways, bool),
     ) -> std::io::Result<PreparedMatmul> {
-        let grid = grid(kernel, [m, n, k], threads);
-        let tokens = oracle::tokens(m, k, 0x70c);
+        let tokens = oracle::tokens(grid.rows, k, 0x70c);
         let part = |i: usize| {
             let rows = grid.rows_of(i);
-            let bytes = kernel.token_bytes(rows.len(), k);
+            let bytes = token_bytes(kernel, rows.len(), k, apart);
             // Parts start at different lines of different pages.
             let offset = i * 3 * 4096 + i * 320;
             let mut buffer = Buffer::new(bytes.div_ceil(8), weights.pages(), offset)?;
@@ -96,7 +106,7 @@ impl PreparedMatmul {
         let parts = (0..grid.down()).map(part).collect::<std::io::Result<_>>()?;
         let queue = WorkQueue::new(grid.down() * grid.across(), threads);
         let output = Output::new(grid)?;
-        Ok(PreparedMatmul { kernel, weights, columns: n, k, tokens, parts, output, queue, block_bytes })
+        Ok(PreparedMatmul { kernel, weights, columns: n, k, tokens, parts, output, queue, ways, apart })
     }
 
     /// Every tile, with the first row and column that it has of C.
@@ -131,7 +141,7 @@ impl TeamJob for PreparedMatmul {
         if self.kernel.quantises() {
             for part in (index..grid.down()).step_by(size) {
                 let rows = grid.rows_of(part);
-                let bytes = self.kernel.token_bytes(rows.len(), self.k);
+                let bytes = token_bytes(self.kernel, rows.len(), self.k, self.apart);
                 let mut buffer = self.parts[part].write().unwrap_or_else(PoisonError::into_inner);
                 let tokens = &self.tokens[rows.start * self.k..rows.end * self.k];
                 self.kernel.quantise(tokens, self.k, &mut buffer.as_mut_bytes()[..bytes]);
@@ -147,9 +157,9 @@ impl TeamJob for PreparedMatmul {
             let Some(mut tile) = self.output.tile(i, j) else { continue };
             let part = self.parts[i].read().unwrap_or_else(PoisonError::into_inner);
             let rows = grid.rows_of(i).len();
-            let tokens = Tokens { bytes: &part.as_bytes()[..self.kernel.token_bytes(rows, self.k)], rows };
+            let tokens = Tokens { bytes: &part.as_bytes()[..token_bytes(self.kernel, rows, self.k, self.apart)], rows };
             self.weights.with_strips(grid.columns_of(j), repetition, |strips, columns| {
-                self.kernel.multiply(self.k, strips, tokens, &mut tile.part(columns), self.block_bytes);
+                self.kernel.multiply(self.k, strips, tokens, &mut tile.part(columns), self.ways);
             });
         }
         barrier.wait();
@@ -176,10 +186,18 @@ impl TeamJob for PreparedMatmul {
     }
 }
 
-/// How C is cut: rows for the caches, columns so that there are several tiles for each thread.
-fn grid(kernel: MatmulKernel, [m, n, k]: [usize; 3], threads: usize) -> Grid {
+/// Bytes of the tokens of so many rows.
+fn token_bytes(kernel: MatmulKernel, rows: usize, k: usize, apart: bool) -> usize {
+    if apart { kernel.token_bytes_apart(rows, k) } else { kernel.token_bytes(rows, k) }
+}
+
+/// How C is cut: rows for the caches, or as many as a variant names, columns so that there are several tiles for each thread,
+/// and whole sets of strips that are read side by side.
+fn grid(kernel: MatmulKernel, [m, n, k]: [usize; 3], threads: usize, row_block: Option<usize>, streams: usize) -> Grid {
     let strips = n.div_ceil(kernel.strip_rows());
-    let most = if kernel.quantises() {
+    let most = if let Some(rows) = row_block {
+        rows
+    } else if kernel.quantises() {
         QUANTISED_TILE_ROWS
     } else if strips * kernel.strip_bytes(k) <= SMALL_WEIGHTS_BYTES {
         SMALL_TILE_ROWS
@@ -188,19 +206,13 @@ fn grid(kernel: MatmulKernel, [m, n, k]: [usize; 3], threads: usize) -> Grid {
     };
     let tiles = threads * if m < MANY_TOKENS { TILES_PER_THREAD_OF_FEW_TOKENS } else { TILES_PER_THREAD };
     // A small matrix has too few columns for all; it is cut into rows as well.
-    let down = m.div_ceil(most).max(tiles.div_ceil(strips).min(m.div_ceil(most / 4)));
+    let down = m.div_ceil(most).max(tiles.div_ceil(strips).min(m.div_ceil((most / 4).max(1))));
     let tile_strips = (strips * down / tiles).clamp(1, TILE_COLUMNS_MAX / kernel.strip_rows());
+    let tile_strips = if m < MANY_TOKENS { tile_strips.next_multiple_of(streams.max(1)) } else { tile_strips };
     Grid {
         rows: m,
         columns: strips * kernel.strip_rows(),
         tile_rows: m.div_ceil(down),
         tile_columns: tile_strips * kernel.strip_rows(),
     }
-}
-
-/// The second-level cache of one core.
-fn l2_bytes(machine: &Machine) -> usize {
-    let l2 = machine.device.caches.iter().filter(|cache| cache.level == 2);
-    let each = l2.map(|cache| cache.bytes / u64::from(cache.shared_by.max(1))).min();
-    each.unwrap_or(L2_BYTES_ASSUMED) as usize
 }

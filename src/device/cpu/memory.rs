@@ -11,7 +11,7 @@ use crate::profile::{Stream, Variant};
 use crate::units::four_digits;
 use crate::work::Work;
 use roofprobe_kernels::ops::chase::{Chase, ChasePattern};
-use roofprobe_kernels::ops::stream::{ALIGNMENT, Stores, StreamKernel, Ways};
+use roofprobe_kernels::ops::stream::{ALIGNMENT, StreamKernel};
 use roofprobe_kernels::{Dtype, Op};
 
 impl Cpu {
@@ -29,7 +29,7 @@ impl Cpu {
         let first = self.verified.insert(job.clone());
         let prepare = move |worker: &mut WorkerState| {
             if let Some(arena) = worker.arena(pages).filter(|_| first || op == Op::Read) {
-                arena.prepare_verification(op, walk);
+                arena.prepare_verification(kernel, walk);
             }
             clock_hz()
         };
@@ -40,7 +40,7 @@ impl Cpu {
             let verified = worker
                 .arena(pages)
                 .zip(walked)
-                .map(|(arena, walked)| op != Op::Read || arena.verify_read(walk, repetitions, walked));
+                .map(|(arena, walked)| op != Op::Read || arena.verify_read(kernel, walk, repetitions, walked));
             Seen { clock_hz: clock_around(before), right: verified == Some(true) }
         };
         let spans = timed(&self.team, active, prepare, run, conclude)?;
@@ -136,10 +136,5 @@ fn walk(stream: &Stream, kernel: StreamKernel, active: usize) -> Result<Walk, Re
 }
 
 fn stream_kernel(op: Op, stream: &Stream) -> Result<StreamKernel, Refusal> {
-    let ways = Ways {
-        stores: stream.stores.unwrap_or(Stores::Ordinary),
-        streams: stream.streams.unwrap_or(1) as usize,
-        prefetch_bytes: stream.prefetch_bytes.unwrap_or(0) as usize,
-    };
-    StreamKernel::find(op, stream.isa, ways).ok_or_else(|| unsupported(stream.isa))
+    StreamKernel::find(op, stream.isa, stream.ways()).ok_or_else(|| unsupported(stream.isa))
 }

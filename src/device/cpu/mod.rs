@@ -10,6 +10,7 @@ mod matmul;
 mod memory;
 mod operands;
 mod overhead;
+mod paired_clock;
 mod scaling;
 mod self_test;
 mod spans;
@@ -29,17 +30,17 @@ use overhead::Call;
 use roofprobe_kernels::ops::chain::ChainKernel;
 use roofprobe_kernels::{Dtype, Isa, Op};
 use scaling::Scaling;
-pub(crate) use self_test::PASSED;
-use spans::{Seen, clock_around, timed};
+pub use self_test::PASSED;
+use spans::{Seen, timed};
 use std::any::Any;
 use std::collections::HashSet;
 use std::sync::Arc;
 use team::{SpinBarrier, Team};
 use team_job::TeamJob;
 pub(in crate::device) use topology::Taken;
+use worker_state::WorkerState;
 #[cfg(feature = "gpu")]
 pub(super) use worker_state::all_waited_s;
-use worker_state::{WorkerState, clock_hz};
 
 /// The host's processor.
 pub struct Cpu {
@@ -120,15 +121,12 @@ impl Cpu {
     /// Times a chain on the first `threads` members of the team; the others wait.
     fn time_chain(&mut self, kernel: ChainKernel, threads: usize, repetitions: u64) -> Attempt {
         self.all(move |worker, _| (worker.index() < threads).then(|| worker.prepare_chain(kernel)))?;
-        let run = move |worker: &mut WorkerState, before: Option<f64>, _: &SpinBarrier| {
-            worker.chain(kernel, repetitions);
-            before
-        };
-        let conclude = move |worker: &mut WorkerState, before| Seen {
-            clock_hz: clock_around(before),
+        let run = move |worker: &mut WorkerState, (), _: &SpinBarrier| worker.chain(kernel, repetitions);
+        let conclude = move |worker: &mut WorkerState, ()| Seen {
+            clock_hz: worker.clock().hz(),
             right: worker.verify_chain(kernel, repetitions),
         };
-        let spans = timed(&self.team, threads, |_| clock_hz(), run, conclude)?;
+        let spans = timed(&self.team, threads, |_| (), run, conclude)?;
         let work = Work::of_kernel(kernel.cost(repetitions), kernel.dtype()) * threads as f64;
         let reason =
             || Refusal::Rejected(format!("the {} chain on {} differs from the oracle", kernel.dtype(), kernel.isa()));
@@ -184,8 +182,10 @@ impl Device for Cpu {
         match job.op {
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => self.time_stream(job, repetitions),
             Op::Chain | Op::ChainAdd => {
-                let Variant::Chain(Chain { isa, threads, .. }) = job.variant else { return Err(foreign(job)) };
-                let kernel = ChainKernel::find(job.op, job.dtype, isa).ok_or_else(|| unsupported(isa))?;
+                let Variant::Chain(Chain { isa, threads, chains }) = job.variant else { return Err(foreign(job)) };
+                let chains = chains.map(|chains| chains as usize);
+                let kernel =
+                    ChainKernel::with_chains(job.op, job.dtype, isa, chains).ok_or_else(|| unsupported(isa))?;
                 self_test::survived(isa).map_err(Refusal::Unsupported)?;
                 let threads = self.active(threads)?;
                 self.time_chain(kernel, threads, repetitions)

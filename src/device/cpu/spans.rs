@@ -27,7 +27,8 @@ pub(super) struct Seen {
 const WAITED_SHARE_MAX: f64 = 0.02;
 
 /// Times `run` on the first `active` threads of `team` at once, from the barrier to the end of the last one. What `prepare`
-/// gives goes to `run`, and what that gives to `conclude`; neither of the outer two is timed.
+/// gives goes to `run`, and what that gives to `conclude`; neither of the outer two is timed, nor are the readings that `run` takes
+/// of the worker's paired clock.
 ///
 /// # Errors
 /// Skipped when a member of the team has died.
@@ -47,10 +48,11 @@ pub(super) fn timed<A, B>(
         }
         let prepared = prepare(worker);
         let waited_before = waited_s();
+        worker.clock().begin();
         barrier.wait();
         let start_s = origin.elapsed().as_secs_f64();
         let result = run(worker, prepared, barrier);
-        let end_s = origin.elapsed().as_secs_f64();
+        let end_s = origin.elapsed().as_secs_f64() - worker.clock().seconds();
         let waited_s = waited_s() - waited_before;
         Some(Span { start_s, end_s, waited_s, seen: conclude(worker, result) })
     });

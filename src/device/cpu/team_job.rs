@@ -2,9 +2,10 @@
 //!
 //! Every repetition reads the next copy of the operands, so that they come from memory each time.
 
-use super::spans::{Seen, clock_around, timed};
+use super::paired_clock::stretches;
+use super::spans::{Seen, timed};
 use super::team::SpinBarrier;
-use super::worker_state::{WorkerState, clock_hz};
+use super::worker_state::WorkerState;
 use super::{Cpu, foreign, rejected, skipped};
 use crate::device::{Refusal, Timing};
 use crate::job::Job;
@@ -54,14 +55,18 @@ impl Cpu {
         let last = self.team_repetitions.wrapping_sub(1);
         let shared = Arc::clone(&prepared);
         let size = self.team.size();
-        let run = move |worker: &mut WorkerState, before: Option<f64>, barrier: &SpinBarrier| {
-            for repetition in 0..repetitions {
-                shared.repeat(worker.index(), size, from.wrapping_add(repetition as usize), barrier);
+        let run = move |worker: &mut WorkerState, (), barrier: &SpinBarrier| {
+            let mut next = from;
+            for stretch in stretches(repetitions) {
+                for _ in 0..stretch {
+                    shared.repeat(worker.index(), size, next, barrier);
+                    next = next.wrapping_add(1);
+                }
+                worker.clock().read();
             }
-            before
         };
-        let conclude = |_: &mut WorkerState, before| Seen { clock_hz: clock_around(before), right: true };
-        let spans = timed(&self.team, size, |_| clock_hz(), run, conclude)?;
+        let conclude = |worker: &mut WorkerState, ()| Seen { clock_hz: worker.clock().hz(), right: true };
+        let spans = timed(&self.team, size, |_| (), run, conclude)?;
         if first && !prepared.verified(last) {
             return Err(rejected(job));
         }

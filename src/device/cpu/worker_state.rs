@@ -1,6 +1,7 @@
 //! What one thread of the team has before it: its share of the arrays, its chases, its chains, its clock.
 
 use super::arena::{Arena, huge_share};
+use super::paired_clock::{PairedClock, stretches};
 use roofprobe_kernels::buffer::Pages;
 use roofprobe_kernels::ops::chain::{ChainKernel, ChainState};
 use roofprobe_kernels::ops::chase::{Chase, ChasePattern, LINE_BYTES};
@@ -19,8 +20,12 @@ pub(super) struct WorkerState {
     index: usize,
     arenas: HashMap<Pages, Arena>,
     chases: HashMap<ChasePattern, (Chase, Option<f64>)>,
-    chains: HashMap<(Op, Dtype, Isa), ChainState>,
+    chains: HashMap<ChainKey, ChainState>,
+    clock: PairedClock,
 }
+
+/// What tells one chain from another: its operation, types and instruction set, and its accumulators.
+type ChainKey = (Op, Dtype, Isa, usize);
 
 /// Memory made ready.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,7 +38,13 @@ pub(super) struct Ready {
 
 impl WorkerState {
     pub(super) fn new(index: usize) -> WorkerState {
-        WorkerState { index, arenas: HashMap::new(), chases: HashMap::new(), chains: HashMap::new() }
+        WorkerState {
+            index,
+            arenas: HashMap::new(),
+            chases: HashMap::new(),
+            chains: HashMap::new(),
+            clock: PairedClock::default(),
+        }
     }
 
     /// Which member of the team this is.
@@ -110,11 +121,20 @@ impl WorkerState {
         self.chains.entry(key(kernel)).or_insert_with(|| kernel.prepare(seed));
     }
 
-    /// Runs a chain for `rounds` rounds.
+    /// Runs a chain for `rounds` rounds, with readings of the clock between.
     pub(super) fn chain(&mut self, kernel: ChainKernel, rounds: u64) {
         if let Some(state) = self.chains.get_mut(&key(kernel)) {
-            state.run(rounds);
+            state.begin();
+            for stretch in stretches(rounds) {
+                state.go_on(stretch);
+                self.clock.read();
+            }
         }
+    }
+
+    /// The clock of this pass.
+    pub(super) fn clock(&mut self) -> &mut PairedClock {
+        &mut self.clock
     }
 
     /// Whether the last run of the chain came to what the oracle gives.
@@ -123,8 +143,8 @@ impl WorkerState {
     }
 }
 
-fn key(kernel: ChainKernel) -> (Op, Dtype, Isa) {
-    (kernel.op(), kernel.dtype(), kernel.isa())
+fn key(kernel: ChainKernel) -> ChainKey {
+    (kernel.op(), kernel.dtype(), kernel.isa(), kernel.shape().accumulators)
 }
 
 /// The clock of this thread now, Hz: dependent additions over time.

@@ -52,6 +52,14 @@ static KERNELS: Kernels = Kernels {
         // is slower on Zen 4.
         square_and_sum::<Avx2, F64x4, 8, 6>(),
         square_and_sum::<Avx2, F32x8, 8, 6>(),
+        // To be raced: latency 4 asks for 8, and fourteen leave no register but one for the constant.
+        square::<Avx2, F64x4, 8>(),
+        square::<Avx2, F64x4, 14>(),
+        square::<Avx2, F32x8, 8>(),
+        square::<Avx2, F32x8, 14>(),
+        converted::<Avx2, F16Halves, 12>(),
+        converted::<Avx2, Bf16Halves, 8>(),
+        dot::<Avx2, DotI8, 8>(),
     ],
     // Six rows of two vectors are 12 accumulators: with two weights and a token 15 of 16 registers. bf16 needs both halves of
     // each weight, block formats integer and f32 sums of a tile.
@@ -70,7 +78,7 @@ static KERNELS: Kernels = Kernels {
 static ATTENTION: AttentionEntry = attention::<Avx2, 8>();
 
 static VNNI_KERNELS: Kernels = Kernels {
-    chains: &[dot::<AvxVnni, DotI8, 12>()],
+    chains: &[dot::<AvxVnni, DotI8, 12>(), dot::<AvxVnni, DotI8, 10>(), dot::<AvxVnni, DotI8, 14>()],
     matmuls: &[plain::<AvxVnni, I8, 2, 4>()],
     block_matmuls: BlockFormats::<AvxVnni, 4>::TABLE,
     ..Kernels::none::<AvxVnni>()

@@ -1,7 +1,7 @@
 //! Vectors of 256 bits.
 
 use super::{Avx2, AvxVnni};
-use crate::simd::{Float, Integer, Integers, Single, intrinsics, vector};
+use crate::simd::{Double, Float, Integer, Integers, Single, intrinsics, vector};
 use std::arch::x86_64::*;
 
 /// Marks registers of 256 bits.
@@ -34,6 +34,11 @@ impl Float for F64x4 {
         sub(other) = _mm256_sub_pd;
         mul(other) = _mm256_mul_pd;
         mul_add(factor, addend) = _mm256_fmadd_pd;
+    }
+}
+impl Double for F64x4 {
+    intrinsics! {
+        xor_bits(other) = _mm256_xor_pd;
     }
 }
 impl Float for F32x8 {
@@ -139,6 +144,11 @@ impl Integer for I32x8 {
         F32x8(unsafe { _mm256_castsi256_ps(self.0) })
     }
     #[inline(always)]
+    fn bits_of(value: F32x8) -> Self {
+        // SAFETY: a vector proves its instruction set.
+        Self(unsafe { _mm256_castps_si256(value.0) })
+    }
+    #[inline(always)]
     fn nearest(value: F32x8) -> Self {
         // SAFETY: a vector proves its instruction set.
         Self(unsafe { _mm256_cvtps_epi32(value.0) })
@@ -177,6 +187,7 @@ impl Integers for Avx2 {
 
 impl Integers for AvxVnni {
     type I32 = I32x8;
+    const DOTS_WHOLE_BYTES: bool = true;
 
     #[inline(always)]
     fn dot_u8_i8(self, sum: I32x8, u: I32x8, s: I32x8) -> I32x8 {

@@ -68,6 +68,16 @@ static KERNELS: Kernels = Kernels {
         // Twelve of each and the constant: twenty-five registers.
         square_and_sum::<Avx512, F64x8, 12, 12>(),
         square_and_sum::<Avx512, F32x16, 12, 12>(),
+        // Fewer and more of them, to be raced: what is just enough for latency 4, and what is enough for latency 6.
+        square::<Avx512, F64x8, 8>(),
+        square::<Avx512, F64x8, 24>(),
+        square::<Avx512, F32x16, 8>(),
+        square::<Avx512, F32x16, 24>(),
+        converted::<Avx512, F16Halves, 8>(),
+        converted::<Avx512, F16Halves, 24>(),
+        converted::<Avx512, Bf16Halves, 8>(),
+        converted::<Avx512, Bf16Halves, 24>(),
+        dot::<Avx512, DotI8, 8>(),
     ],
     // Six rows of four vectors are 24 accumulators: with four weights and a token 29 of 32 registers. More rows of fewer
     // vectors load more tokens per multiply-accumulate, fewer rows more weights.
@@ -80,7 +90,7 @@ static KERNELS: Kernels = Kernels {
 static ATTENTION: AttentionEntry = attention::<Avx512, 16>();
 
 static VNNI_KERNELS: Kernels = Kernels {
-    chains: &[dot::<Avx512Vnni, DotI8, 16>()],
+    chains: &[dot::<Avx512Vnni, DotI8, 16>(), dot::<Avx512Vnni, DotI8, 10>(), dot::<Avx512Vnni, DotI8, 24>()],
     matmuls: &[plain::<Avx512Vnni, I8, 4, 6>()],
     // Block formats keep integer and f32 sums of a tile: 8 rows of one vector are 16 of 32 registers.
     block_matmuls: BlockFormats::<Avx512Vnni, 8>::TABLE,
@@ -88,7 +98,7 @@ static VNNI_KERNELS: Kernels = Kernels {
 };
 
 static BF16_KERNELS: Kernels = Kernels {
-    chains: &[dot::<Avx512Bf16, DotBf16, 16>()],
+    chains: &[dot::<Avx512Bf16, DotBf16, 16>(), dot::<Avx512Bf16, DotBf16, 12>(), dot::<Avx512Bf16, DotBf16, 24>()],
     matmuls: &[plain::<Avx512Bf16, Bf16, 4, 6>()],
     ..Kernels::none::<Avx512Bf16>()
 };

@@ -1,7 +1,7 @@
 //! Vectors of 512 bits.
 
 use super::{Avx512, Avx512Bf16, Avx512Vnni};
-use crate::simd::{Float, Integer, Integers, Single, intrinsics, vector};
+use crate::simd::{Double, Float, Integer, Integers, Single, intrinsics, vector};
 use half::f16;
 use std::arch::x86_64::*;
 
@@ -44,6 +44,11 @@ impl Float for F64x8 {
         sub(other) = _mm512_sub_pd;
         mul(other) = _mm512_mul_pd;
         mul_add(factor, addend) = _mm512_fmadd_pd;
+    }
+}
+impl Double for F64x8 {
+    intrinsics! {
+        xor_bits(other) = |a, b| _mm512_castsi512_pd(_mm512_xor_si512(_mm512_castpd_si512(a), _mm512_castpd_si512(b)));
     }
 }
 impl Float for F32x16 {
@@ -145,6 +150,11 @@ impl Integer for I32x16 {
         F32x16(unsafe { _mm512_castsi512_ps(self.0) })
     }
     #[inline(always)]
+    fn bits_of(value: F32x16) -> Self {
+        // SAFETY: a vector proves its instruction set.
+        Self(unsafe { _mm512_castps_si512(value.0) })
+    }
+    #[inline(always)]
     fn nearest(value: F32x16) -> Self {
         // SAFETY: a vector proves its instruction set.
         Self(unsafe { _mm512_cvtps_epi32(value.0) })
@@ -171,6 +181,7 @@ impl Integers for Avx512 {
 
 impl Integers for Avx512Vnni {
     type I32 = I32x16;
+    const DOTS_WHOLE_BYTES: bool = true;
 
     #[inline(always)]
     fn dot_u8_i8(self, sum: I32x16, u: I32x16, s: I32x16) -> I32x16 {
@@ -193,6 +204,24 @@ impl Integers for Avx512Bf16 {
         F32x16(unsafe {
             let (a, b) = (std::mem::transmute::<__m512i, __m512bh>(a.0), std::mem::transmute::<__m512i, __m512bh>(b.0));
             _mm512_dpbf16_ps(sum.0, a, b)
+        })
+    }
+
+    #[inline(always)]
+    fn pack_bf16(self, lower: F32x16, upper: F32x16) -> I32x16 {
+        /// Elements of the first vector and of the second in turn.
+        const IN_TURN: [i16; 32] = {
+            let (mut order, mut lane) = ([0; 32], 0);
+            while lane < 16 {
+                (order[2 * lane], order[2 * lane + 1]) = (lane as i16, 16 + lane as i16);
+                lane += 1;
+            }
+            order
+        };
+        // SAFETY: the token proves the instruction set; __m512bh is the same 512 bits under another name.
+        I32x16(unsafe {
+            let rounded = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(upper.0, lower.0));
+            _mm512_permutexvar_epi16(_mm512_loadu_si512(IN_TURN.as_ptr().cast()), rounded)
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Vectors of 128 bits.
 
-use crate::simd::{Float, Single, intrinsics, vector};
+use crate::simd::{Double, Float, Single, intrinsics, vector};
 use std::arch::aarch64::*;
 
 /// Marks the registers of NEON.
@@ -27,6 +27,11 @@ impl Float for F64x2 {
         sub(other) = vsubq_f64;
         mul(other) = vmulq_f64;
         mul_add(factor, addend) = |a, b, c| vfmaq_f64(c, a, b);
+    }
+}
+impl Double for F64x2 {
+    intrinsics! {
+        xor_bits(other) = |a, b| vreinterpretq_f64_u64(veorq_u64(vreinterpretq_u64_f64(a), vreinterpretq_u64_f64(b)));
     }
 }
 impl Float for F32x4 {

@@ -11,10 +11,6 @@ pub const DIM_STEP: usize = 16;
 /// Query rows that share one reading of keys and values.
 pub(crate) const TILE_ROWS: usize = 8;
 
-/// Tokens between two updates of the softmax: enough to make the updates cheap, few enough that their keys and values
-/// stay in the first two levels of cache.
-pub(crate) const SPAN: usize = 2 * KEY_BLOCK;
-
 /// Query rows for which [`AttentionKernel::prefill`](super::AttentionKernel::prefill) is best given a [`Partial`](super::Partial): each reading of the cache serves so
 /// many rows, and their accumulators still fit the second level of cache.
 pub const PREFILL_ROWS: usize = 64;

@@ -1,34 +1,57 @@
 //! An attention kernel: it goes through a cache turn by turn, tile by tile.
 
-use super::head::{DIM_STEP, Head, KEY_BLOCK, SPAN, TILE_ROWS};
+use super::head::{DIM_STEP, Head, KEY_BLOCK, TILE_ROWS};
 use super::partial::{Partial, TileState};
+use super::ways::Ways;
 use crate::isa::Isa;
 use std::ops::Range;
 
 /// Query rows and tokens of one turn.
 pub(crate) struct Tile<'a> {
     pub(super) head_dim: usize,
+    pub(super) ways: Ways,
     /// From the turn's first token on; whole blocks.
     pub(super) keys: &'a [u16],
     /// From the turn's first token on.
     pub(super) values: &'a [u16],
-    /// How many of the turn's tokens each row sees, not descending; at most [`SPAN`].
+    /// How many of the turn's tokens each row sees, not descending; at most [`Ways::turn`].
     pub(super) visible: [usize; TILE_ROWS],
     pub(super) state: TileState<'a>,
 }
 
-/// The kernel in the table of an instruction set.
+pub(super) type TileFn = unsafe fn(Tile<'_>);
+
+/// The kernel in the table of an instruction set. Of each pair of functions the second one asks for lines ahead.
 pub(crate) struct AttentionEntry {
     pub(super) isa: Isa,
-    /// The tile function for 1 to [`TILE_ROWS`] rows.
-    pub(super) tiles: [unsafe fn(Tile<'_>); TILE_ROWS],
+    /// The tile function for 1 to [`TILE_ROWS`] rows, of one stream.
+    pub(super) tiles: [[TileFn; TILE_ROWS]; 2],
+    /// For one row: that of two streams, and that of four, where there are registers enough.
+    pub(super) beside: Option<[TileFn; 2]>,
+    pub(super) abreast: Option<[TileFn; 2]>,
+    /// Whether the second functions do what they say.
+    pub(super) prefetches: bool,
     pub(super) exp2: unsafe fn(&mut [f32; 16]),
+}
+
+impl AttentionEntry {
+    /// Whether it can go about its work in such ways.
+    pub(crate) fn works(&self, ways: Ways) -> bool {
+        let there = match ways.streams {
+            1 => true,
+            2 => self.beside.is_some(),
+            4 => self.abreast.is_some(),
+            _ => false,
+        };
+        there && ways.possible() && (self.prefetches || ways.prefetch_bytes == 0)
+    }
 }
 
 /// An attention kernel that this CPU can run.
 #[derive(Clone, Copy)]
 pub struct AttentionKernel {
     entry: &'static AttentionEntry,
+    ways: Ways,
 }
 
 /// A cache to read: halves as [`Head`] lays them out. Reading is fastest if both start at a cache line.
@@ -42,7 +65,17 @@ impl AttentionKernel {
     /// # Safety
     /// The entry's instruction set is available.
     pub(crate) unsafe fn new(entry: &'static AttentionEntry) -> AttentionKernel {
-        AttentionKernel { entry }
+        AttentionKernel { entry, ways: Ways::PLAIN }
+    }
+
+    /// The same kernel, going about its work in such ways; `None` where it cannot.
+    pub fn working(self, ways: Ways) -> Option<AttentionKernel> {
+        self.entry.works(ways).then_some(AttentionKernel { ways, ..self })
+    }
+
+    /// How it goes about its work.
+    pub fn ways(self) -> Ways {
+        self.ways
     }
 
     /// The instruction set it uses.
@@ -61,7 +94,7 @@ impl AttentionKernel {
     ///
     /// # Panics
     /// When a length does not fit `head`, `partial` is too small, or `range` leaves the context or does not start at
-    /// a block of keys.
+    /// a block of keys; when several streams are to serve a group of several heads.
     pub fn decode(
         self,
         head: &Head,
@@ -73,6 +106,7 @@ impl AttentionKernel {
     ) {
         check(head, keys, values);
         assert_eq!(queries.len(), head.query_elements(1), "queries do not fit the head");
+        assert!(self.ways.streams == 1 || head.group == 1, "several streams serve a single query row");
         assert!(range.end <= head.context && range.start.is_multiple_of(KEY_BLOCK), "no such part of the context");
         partial.start(queries, head);
         // All rows see the whole range: they are of a token that comes after it.
@@ -83,7 +117,7 @@ impl AttentionKernel {
     /// [`Head::query_elements`] says; `partial` is scratch memory, of [`PREFILL_ROWS`](super::PREFILL_ROWS) rows at best.
     ///
     /// # Panics
-    /// When a length does not fit `head`.
+    /// When a length does not fit `head`; when the kernel reads several streams.
     pub fn prefill(
         self,
         head: &Head,
@@ -94,6 +128,7 @@ impl AttentionKernel {
         out: &mut [f32],
     ) {
         check(head, keys, values);
+        assert_eq!(self.ways.streams, 1, "several streams serve a single query row");
         let per_token = head.query_elements(1);
         let tokens = queries.len() / per_token;
         assert!(queries.len() == tokens * per_token && tokens <= head.context, "queries do not fit the head");
@@ -112,21 +147,33 @@ impl AttentionKernel {
 
     /// The rows of `partial`, of tokens from `position` on, attend to what they see of `range`.
     fn attend(self, head: &Head, cache: Cache, range: Range<usize>, position: usize, partial: &mut Partial) {
-        for start in range.clone().step_by(SPAN) {
+        let turn = self.ways.turn().min(range.len().max(1));
+        for start in range.clone().step_by(turn) {
             let keys = &cache.keys[head.key_index(start, 0)..];
             let values = &cache.values[start * head.head_dim..];
             partial.for_each_tile(|first_row, rows, state| {
                 let visible = std::array::from_fn(|row| {
                     let own = position + (first_row + row.min(rows - 1)) / head.group;
-                    (own + 1).min(range.end).min(start + SPAN).saturating_sub(start)
+                    (own + 1).min(range.end).min(start + turn).saturating_sub(start)
                 });
                 if visible[rows - 1] > 0 {
-                    let tile = Tile { head_dim: head.head_dim, keys, values, visible, state };
+                    let tile = Tile { head_dim: head.head_dim, ways: self.ways, keys, values, visible, state };
                     // SAFETY: whoever made the kernel vouched for its instruction set; `check` and `for_each_tile` have seen
                     // to the lengths, and no row sees beyond the context.
-                    unsafe { (self.entry.tiles[rows - 1])(tile) }
+                    unsafe { (self.tile(rows))(tile) }
                 }
             });
+        }
+    }
+
+    /// The function for a tile of so many rows.
+    fn tile(self, rows: usize) -> TileFn {
+        let AttentionEntry { tiles, beside, abreast, .. } = self.entry;
+        let prefetch = usize::from(self.ways.prefetch_bytes > 0);
+        match (self.ways.streams, beside, abreast) {
+            (2, Some(beside), _) => beside[prefetch],
+            (4, _, Some(abreast)) => abreast[prefetch],
+            _ => tiles[prefetch][rows - 1],
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Attention: softmax(Q·Kᵀ/√d)·V over a key/value cache of f16, for the query heads that share one key/value head.
 //!
 //! ```text
-//! for each turn of SPAN tokens, for each tile of up to 8 query rows:
+//! for each span of tokens, for each tile of up to 8 query rows:
 //!   scores[r][t]  = Σ_d queries[r][d] · keys[d][t]           queries carry log₂e/√d; hidden (r, t): −∞
 //!   largest       = max(max[r], max_t scores[r][t])
 //!   rescale[r]    = 2^(max[r] − largest);  max[r] = largest
@@ -13,15 +13,23 @@
 //!
 //! The softmax is a streaming one (Milakov, Gimelshein 2018), so that the cache is read once and `max, sum, acc` of
 //! parts of a context can be [merged](Partial::merge) (flash-decoding). In both products the lanes are what lies side
-//! by side in memory, tokens of a key block and dimensions of a value row; queries and weights are broadcast.
+//! by side in memory, tokens of a key block and dimensions of a value row; queries and weights are broadcast. In which order
+//! memory is read is one of several [`Ways`].
 
+mod abreast;
+mod beside;
+mod columns;
 mod head;
 mod kernel;
 mod partial;
-mod tile;
+mod rows;
+mod softmax;
+mod table;
+mod ways;
 
 pub use head::{DIM_STEP, Head, KEY_BLOCK, PREFILL_ROWS};
 pub(crate) use kernel::AttentionEntry;
 pub use kernel::AttentionKernel;
 pub use partial::Partial;
-pub(crate) use tile::attention;
+pub(crate) use table::attention;
+pub use ways::{SPAN_MAX, Ways};

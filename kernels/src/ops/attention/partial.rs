@@ -1,6 +1,7 @@
 //! The state of a softmax that has seen part of a context, and the scratch memory of the kernels.
 
-use super::head::{Head, SPAN, TILE_ROWS};
+use super::head::{Head, TILE_ROWS};
+use super::ways::SPAN_MAX;
 
 /// The softmax over part of a context for a number of query rows, all memory included that the kernels need.
 #[derive(Clone, Debug)]
@@ -39,7 +40,7 @@ pub(crate) struct TileState<'a> {
     pub(crate) queries: &'a [f32],
     /// `[row][d]`
     pub(crate) accumulators: &'a mut [f32],
-    /// `[row][token]`, [`SPAN`] tokens a row; of no tile in particular.
+    /// `[row][token]`, as many tokens a row as a span has; of no tile in particular.
     pub(crate) scores: &'a mut [f32],
     pub(crate) softmax: &'a mut Softmax,
 }
@@ -56,7 +57,7 @@ impl Partial {
             rows_per_tile: 1,
             queries: lines(tiles * TILE_ROWS * head_dim),
             accumulators: lines(tiles * TILE_ROWS * head_dim),
-            scores: lines(TILE_ROWS * SPAN),
+            scores: lines(TILE_ROWS * SPAN_MAX),
             softmax: vec![Softmax::EMPTY; tiles],
         }
     }
@@ -120,17 +121,18 @@ impl Partial {
         assert_eq!(out.len(), rows * d, "outputs do not fit the queries");
         for (row, out) in out.chunks_exact_mut(d).enumerate() {
             let largest = parts.iter().map(|part| part.row(row).0).fold(f32::MIN, f32::max);
-            let mut total = 0.0;
-            out.fill(0.0);
-            for part in parts {
-                let (max, sum, values) = part.row(row);
-                let weight = (max - largest).exp2();
-                total += weight * sum;
-                out.iter_mut().zip(values).for_each(|(out, value)| *out += weight * value);
-            }
+            let weight = |part: &Partial| (part.row(row).0 - largest).exp2();
+            let total: f32 = parts.iter().map(|part| weight(part) * part.row(row).1).sum();
             assert!(total != 0.0, "no part has seen a token");
-            let factor = 1.0 / total;
-            out.iter_mut().for_each(|out| *out *= factor);
+            // The first part writes and the others add: most outputs have one part.
+            for (i, part) in parts.iter().enumerate() {
+                let (factor, values) = (weight(part) / total, part.row(row).2);
+                let of_part = out.iter_mut().zip(values);
+                match i {
+                    0 => of_part.for_each(|(out, value)| *out = factor * value),
+                    _ => of_part.for_each(|(out, value)| *out += factor * value),
+                }
+            }
         }
     }
 }

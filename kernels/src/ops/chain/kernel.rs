@@ -96,14 +96,24 @@ pub struct ChainState {
 impl ChainState {
     /// Runs `rounds` rounds of [`STEPS`] steps.
     pub fn run(&mut self, rounds: u64) {
+        self.begin();
+        self.go_on(rounds);
+    }
+
+    /// Begins a run of stretches.
+    pub fn begin(&mut self) {
         self.sums.fill(0);
+    }
+
+    /// Runs `rounds` rounds more.
+    pub fn go_on(&mut self, rounds: u64) {
         let (start, operands, sums) = (&self.inputs.start, &self.inputs.operands, &mut self.sums);
         // SAFETY: whoever made the kernel vouched for its instruction set; start values, sums and operands have the sizes
         // of its own shape.
         unsafe { (self.kernel.entry.run)(ChainArguments { start, operands, rounds, sums }) }
     }
 
-    /// Whether the last run of `rounds` rounds gave exactly what the oracle says.
+    /// Whether the last run, of `rounds` rounds in all, gave exactly what the oracle says.
     pub fn verified(&self, rounds: u64) -> bool {
         reference::chain_sums(&self.kernel.shape(), &self.expected, rounds) == self.sums
     }

@@ -3,6 +3,7 @@
 use crate::dtype::Dtype;
 
 /// So many elements of one row take so many bytes, and are never parted.
+#[derive(Clone, Copy)]
 pub(super) struct Unit {
     pub(super) elements: usize,
     pub(super) bytes: usize,

@@ -2,6 +2,7 @@
 
 use super::format::Lane;
 use super::output::Tile;
+use super::strips::{SET_MAX, SetArguments};
 use super::tile::{MatmulEntry, QuantiseArguments, TileArguments, WholeArguments, WholeFn};
 use crate::dtype::Dtype;
 use crate::isa::Isa;
@@ -16,10 +17,32 @@ pub struct MatmulKernel {
 /// The tokens of some rows of A, as a kernel wants them.
 #[derive(Clone, Copy)]
 pub struct Tokens<'a> {
-    /// Plain: what [`MatmulKernel::place`] has placed. Quantised: what [`MatmulKernel::quantise`] made.
+    /// Plain: what [`MatmulKernel::place`] has placed, the rows as far apart as their number says, and whole words. Quantised:
+    /// what [`MatmulKernel::quantise`] made.
     pub bytes: &'a [u8],
     /// Rows.
     pub rows: usize,
+}
+
+/// How a matmul goes about its work: what a probe tries, one way beside another. All come to the same layout of weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ways {
+    /// Strips that are read side by side where a single panel of rows uses them, 1 to 16.
+    pub streams: usize,
+    /// How far ahead each of their lines is asked for by an instruction of its own; 0: the hardware alone prefetches.
+    pub prefetch_bytes: usize,
+    /// When a strip comes to a page, so many lines of the page after the next one are asked for.
+    pub page_ahead_lines: usize,
+    /// Where several panels of rows share plain weights, at most so many bytes of a strip are in use at a time, to stay in a
+    /// cache meanwhile: half of the second level is a good choice.
+    pub block_bytes: usize,
+}
+
+impl Ways {
+    /// One strip after another, as the hardware prefetches them.
+    pub const fn plain(block_bytes: usize) -> Ways {
+        Ways { streams: 1, prefetch_bytes: 0, page_ahead_lines: 0, block_bytes }
+    }
 }
 
 impl MatmulKernel {
@@ -65,15 +88,21 @@ impl MatmulKernel {
         rows * if self.entry.whole.is_some() { odd_lines(bytes) } else { bytes }
     }
 
-    /// Puts plain tokens, as they are stored one after another, where the kernel reads them.
+    /// The same where plain tokens are set apart, so that they do not meet in the same sets of a cache.
+    pub fn token_bytes_apart(self, rows: usize, k: usize) -> usize {
+        if self.quantises() { self.token_bytes(rows, k) } else { rows * odd_lines(self.token_bytes(1, k)) }
+    }
+
+    /// Puts plain tokens, as they are stored one after another, where the kernel reads them: as far apart as there is room.
     ///
     /// # Panics
     /// When the lengths do not fit, or the kernel quantises its tokens.
     pub fn place(self, stored: &[u8], k: usize, tokens: &mut [u8]) {
         assert!(!self.quantises(), "{} takes its tokens quantised", self.weights());
-        let (from, to) = (self.entry.format.token.bytes_of(k), self.token_bytes(1, k));
+        let from = self.entry.format.token.bytes_of(k);
         assert!(from > 0 && stored.len().is_multiple_of(from), "stored tokens");
-        assert_eq!(stored.len() / from * to, tokens.len(), "tokens");
+        let Some(to) = tokens.len().checked_div(stored.len() / from) else { return };
+        assert!(to >= self.token_bytes(1, k) && tokens.len() == stored.len() / from * to, "tokens");
         tokens.fill(0);
         for (row, stored) in tokens.chunks_exact_mut(to).zip(stored.chunks_exact(from)) {
             row[..from].copy_from_slice(stored);
@@ -120,21 +149,22 @@ impl MatmulKernel {
         }
     }
 
-    /// Multiplies one tile of C: its rows are `tokens`, its columns the weights in `strips`. Where several panels of rows
-    /// share plain weights, at most `block_bytes` of a strip are in use at a time, to stay in a cache meanwhile: half of the
-    /// second level is a good choice.
+    /// Multiplies one tile of C: its rows are `tokens`, its columns the weights in `strips`.
     ///
     /// # Panics
     /// When `k` is beyond all memory, the tile's columns are no whole strips, or the lengths do not fit the tile.
-    pub fn multiply(self, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, block_bytes: usize) {
+    pub fn multiply(self, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, ways: Ways) {
         // Memory safety hangs on these products: none may overflow. A strip has at most 64 rows of 4 bytes an element.
         assert!(k <= isize::MAX as usize / 1024, "k is beyond all memory");
         let strip_bytes = self.strip_bytes(k);
         assert_eq!(tile.columns() % self.strip_rows(), 0, "columns");
         assert_eq!((tile.columns() / self.strip_rows()).checked_mul(strip_bytes), Some(strips.len()), "strips");
         assert_eq!(tile.rows(), tokens.rows, "rows");
-        assert_eq!(tokens.rows.checked_mul(self.token_bytes(1, k)), Some(tokens.bytes.len()), "tokens");
-        if k == 0 {
+        let row_stride = tokens.bytes.len().checked_div(tokens.rows).unwrap_or(0);
+        let fits =
+            if self.quantises() { row_stride == self.token_bytes(1, k) } else { row_stride >= self.token_bytes(1, k) };
+        assert!(tokens.rows == 0 || fits && tokens.bytes.len() == tokens.rows * row_stride, "tokens");
+        if k == 0 || tokens.rows == 0 {
             return tile.clear();
         }
         if let Some(whole) = self.entry.whole {
@@ -142,10 +172,44 @@ impl MatmulKernel {
         }
         let groups = self.entry.format.token.units(k);
         // A single panel uses each weight once: nothing has to stay. Quantised blocks are never cut.
-        let alone = tokens.rows <= self.entry.tiles.len() || self.quantises();
-        let most = if alone { groups } else { (block_bytes / (strip_bytes / groups)).max(GROUPS_MIN) };
+        let single = tokens.rows <= self.entry.tiles.len();
+        if single && ways != Ways::plain(ways.block_bytes) {
+            return self.side_by_side(k, strips, tokens, tile, ways);
+        }
+        let most = if single || self.quantises() {
+            groups
+        } else {
+            (ways.block_bytes / (strip_bytes / groups)).max(GROUPS_MIN)
+        };
         for groups in evenly(groups, most) {
-            self.pass(groups, k, strips, tokens, tile);
+            self.pass(groups, k, strips, tokens, tile, ways);
+        }
+    }
+
+    /// Goes through all strips, several at a time, with the rows of one panel.
+    fn side_by_side(self, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, ways: Ways) {
+        let strip_bytes = self.strip_bytes(k);
+        let multiply = self.entry.sets[tokens.rows - 1];
+        for set in evenly(strips.len() / strip_bytes, ways.streams.clamp(1, SET_MAX)) {
+            let arguments = SetArguments {
+                tile: TileArguments {
+                    weights: &strips[set.start * strip_bytes..set.end * strip_bytes],
+                    activations: tokens.bytes,
+                    row_stride: tokens.bytes.len() / tokens.rows,
+                    groups: self.entry.format.token.units(k),
+                    out: tile.at(0, set.start * self.strip_rows()),
+                    out_stride: tile.stride_bytes(),
+                    add: false,
+                },
+                strips: set.len(),
+                strip_bytes,
+                columns_bytes: self.strip_rows() * 4,
+                prefetch_bytes: ways.prefetch_bytes,
+                page_ahead_lines: ways.page_ahead_lines,
+            };
+            // SAFETY: whoever made the kernel vouched for its instruction set. The strips and the panel hold all groups
+            // (lengths are checked by the caller and by slicing), the tile the panel's rows and the set's columns.
+            unsafe { multiply(&arguments) }
         }
     }
 
@@ -158,7 +222,7 @@ impl MatmulKernel {
             strips,
             strip_bytes: self.strip_bytes(k),
             tokens: tokens.bytes,
-            row_stride: self.token_bytes(1, k),
+            row_stride: tokens.bytes.len() / tokens.rows,
             rows: tile.rows(),
             columns: tile.columns(),
             k,
@@ -171,16 +235,16 @@ impl MatmulKernel {
     }
 
     /// Goes through all strips and panels once, with some of the groups of k.
-    fn pass(self, groups: Range<usize>, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>) {
-        let (strip_bytes, token_bytes) = (self.strip_bytes(k), self.token_bytes(1, k));
+    fn pass(self, groups: Range<usize>, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, ways: Ways) {
+        let (strip_bytes, row_stride) = (self.strip_bytes(k), tokens.bytes.len() / tokens.rows);
         // Where the groups begin: those of plain tokens are words of 4 bytes, and quantised ones begin at 0.
         let (of_strip, of_token) = (groups.start * (strip_bytes / self.entry.format.token.units(k)), groups.start * 4);
         for (index, strip) in strips.chunks_exact(strip_bytes).enumerate() {
             for panel in evenly(tokens.rows, self.entry.tiles.len()) {
                 let arguments = TileArguments {
                     weights: &strip[of_strip..],
-                    activations: &tokens.bytes[panel.start * token_bytes..panel.end * token_bytes][of_token..],
-                    row_stride: token_bytes,
+                    activations: &tokens.bytes[panel.start * row_stride..panel.end * row_stride][of_token..],
+                    row_stride,
                     groups: groups.len(),
                     out: tile.at(panel.start, index * self.strip_rows()),
                     out_stride: tile.stride_bytes(),
@@ -188,7 +252,14 @@ impl MatmulKernel {
                 };
                 // SAFETY: whoever made the kernel vouched for its instruction set. The strip and the panel's rows hold the
                 // groups (lengths are checked above and by slicing), the tile the panel's rows and the strip's columns.
-                unsafe { self.entry.tiles[panel.len() - 1](&arguments) }
+                unsafe {
+                    if ways.prefetch_bytes > 0 {
+                        let alone = SetArguments::of_one(arguments, strip_bytes, ways.prefetch_bytes);
+                        self.entry.sets[panel.len() - 1](&alone);
+                    } else {
+                        self.entry.tiles[panel.len() - 1](&arguments);
+                    }
+                }
             }
         }
     }

@@ -16,10 +16,13 @@ mod kernel;
 mod output;
 mod panel;
 mod plain;
+mod strips;
 mod tile;
+mod whole;
 
-pub(crate) use formats::BlockFormats;
-pub use kernel::{MatmulKernel, Tokens};
+pub(crate) use formats::{BlockFormats, UnitFormats};
+pub use kernel::{MatmulKernel, Tokens, Ways};
 pub use output::{Grid, Output, SPOILT, Tile};
-pub(crate) use plain::{Bf16, F16, F32, I8, plain};
+pub(crate) use plain::{BF16, Bf16, F16, F32, I8, I8_FORMAT, plain};
 pub(crate) use tile::MatmulEntry;
+pub(crate) use whole::plain_whole;

@@ -2,7 +2,7 @@
 
 use super::activations::Activation;
 use super::format::Format;
-use super::tile::{RegisterTile, TileArguments};
+use super::tile::{Operands, RegisterTile};
 use crate::simd::{Integer, Integers, Vector};
 
 /// A format of blocks with scales. Its register tile is one vector of weight rows wide.
@@ -17,11 +17,14 @@ pub(super) trait BlockFormat<S: Integers>: RegisterTile<S> {
 pub(super) struct Panel<const ROWS: usize>(*const u8);
 
 impl<const ROWS: usize> Panel<ROWS> {
-    /// The panel of a tile's tokens, each of which takes `words` words in each block.
+    /// The panel of a tile's tokens, from a block on, each block taking `words` words of each token.
+    ///
+    /// # Safety
+    /// The block is in the panel.
     #[inline(always)]
-    pub(super) fn new(arguments: &TileArguments<'_>, words: usize) -> Self {
-        debug_assert!(arguments.activations.len() >= arguments.groups * words * ROWS * 4);
-        Self(arguments.activations.as_ptr())
+    pub(super) unsafe fn from(operands: Operands, block: usize, words: usize) -> Self {
+        // SAFETY: by contract.
+        Self(unsafe { operands.activations.add(block * words * ROWS * 4) })
     }
 
     /// # Safety
@@ -77,15 +80,15 @@ impl<const ROWS: usize> Panel<ROWS> {
     }
 }
 
-/// Stores the sums of a tile.
+/// Stores the sums of a tile at `out`, rows `out_stride` bytes apart.
 ///
 /// # Safety
 /// The output is there.
 #[inline(always)]
-pub(super) unsafe fn store<V: Vector, const ROWS: usize>(sums: [V; ROWS], arguments: &TileArguments<'_>) {
+pub(super) unsafe fn store<V: Vector, const ROWS: usize>(sums: [V; ROWS], out: *mut u8, out_stride: usize) {
     for (row, sum) in sums.into_iter().enumerate() {
         // SAFETY: by contract.
-        unsafe { sum.store_to(arguments.out.add(row * arguments.out_stride).cast()) }
+        unsafe { sum.store_to(out.add(row * out_stride).cast()) }
     }
 }
 

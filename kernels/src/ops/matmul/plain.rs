@@ -10,10 +10,12 @@
 //! stream whatever the number of tokens.
 
 use super::format::{Format, Unit, words};
-use super::tile::{MatmulEntry, RegisterTile, TileArguments, Tiles};
+use super::strips::Ahead;
+use super::tile::{MatmulEntry, Operands, RegisterTile, Tiles};
 use crate::dtype::Dtype;
 use crate::simd::{Float, Floats, Integers, Token, Vector};
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// One multiply-accumulate of plain weights.
 pub(crate) trait Plain<S: Token> {
@@ -86,7 +88,10 @@ impl<S: Floats> Plain<S> for F16 {
     }
 }
 
-const BF16: Format = format(Dtype::Bf16, 2, 4);
+/// bf16 in pairs.
+pub(crate) static BF16: Format = format(Dtype::Bf16, 2, 4);
+/// Bytes in fours.
+pub(crate) static I8_FORMAT: Format = format(Dtype::I8, 4, 4);
 
 /// bf16 weights and tokens, f32 sums.
 pub(crate) struct Bf16;
@@ -107,7 +112,7 @@ impl<S: Integers> Plain<S> for Bf16 {
 pub(crate) struct I8;
 
 impl<S: Integers> Plain<S> for I8 {
-    const FORMAT: &'static Format = &format(Dtype::I8, 4, 4);
+    const FORMAT: &'static Format = &I8_FORMAT;
     type Weight = S::I32;
     type Input = S::I32;
     type Sum = S::I32;
@@ -125,6 +130,7 @@ pub(crate) const fn plain<S: Token, P: Plain<S>, const VECTORS: usize, const ROW
         format: P::FORMAT,
         strip_rows: P::Weight::LANES * VECTORS,
         tiles: Tiles::<S, PlainTile<P, VECTORS>, ROWS>::TABLE,
+        sets: Tiles::<S, PlainTile<P, VECTORS>, ROWS>::SETS,
         whole: None,
         quantise: None,
     }
@@ -133,21 +139,40 @@ pub(crate) const fn plain<S: Token, P: Plain<S>, const VECTORS: usize, const ROW
 /// Tokens, read where they stand, times one strip of `VECTORS` vectors.
 struct PlainTile<P, const VECTORS: usize>(PhantomData<P>);
 
+/// Bytes of a strip that one turn takes where strips lie side by side: sixteen lines.
+const TURN_BYTES: usize = 1024;
+
 impl<S: Token, P: Plain<S>, const VECTORS: usize> RegisterTile<S> for PlainTile<P, VECTORS> {
+    type Sums<const ROWS: usize> = [[P::Sum; VECTORS]; ROWS];
+    const TURN: usize = TURN_BYTES / (P::Weight::LANES * P::FORMAT.strip.bytes * VECTORS);
+    const STEPS: usize = 1;
+    const TURN_BYTES: usize = TURN_BYTES;
+
     #[inline(always)]
-    unsafe fn multiply<const ROWS: usize>(token: S, arguments: &TileArguments<'_>) {
+    fn start<const ROWS: usize>(token: S) -> Self::Sums<ROWS> {
+        [[token.splat::<P::Sum>(Default::default()); VECTORS]; ROWS]
+    }
+
+    #[inline(always)]
+    unsafe fn step<const ROWS: usize, const STEP: usize>(
+        token: S,
+        sums: &mut Self::Sums<ROWS>,
+        operands: Operands,
+        groups: Range<usize>,
+        ahead: impl Ahead<S>,
+    ) {
         let vector_bytes = P::Weight::LANES * P::FORMAT.strip.bytes;
-        let groups = arguments.groups;
-        debug_assert!(arguments.weights.len() >= groups * VECTORS * vector_bytes);
-        debug_assert!(arguments.activations.len() >= (ROWS - 1) * arguments.row_stride + groups * 4);
         // SAFETY: by contract.
         unsafe {
-            let (mut weights, mut inputs) = (arguments.weights.as_ptr(), arguments.activations.as_ptr());
-            let mut sums = [[token.splat::<P::Sum>(Default::default()); VECTORS]; ROWS];
-            for _ in 0..groups {
-                let w: [P::Weight; VECTORS] = std::array::from_fn(|v| P::weight(token, weights.add(v * vector_bytes)));
+            let mut weights = operands.weights.add(groups.start * VECTORS * vector_bytes);
+            let mut inputs = operands.activations.add(groups.start * 4);
+            for _ in groups {
+                let w: [P::Weight; VECTORS] = std::array::from_fn(|v| {
+                    ahead.load(token, weights, v * vector_bytes);
+                    P::weight(token, weights.add(v * vector_bytes))
+                });
                 for (row, sums) in sums.iter_mut().enumerate() {
-                    let input: *const <P::Input as Vector>::Element = inputs.add(row * arguments.row_stride).cast();
+                    let input: *const <P::Input as Vector>::Element = inputs.add(row * operands.row_stride).cast();
                     let input = token.splat(input.read_unaligned());
                     for (sum, w) in sums.iter_mut().zip(w) {
                         *sum = P::multiply_accumulate(token, *sum, w, input);
@@ -156,10 +181,17 @@ impl<S: Token, P: Plain<S>, const VECTORS: usize> RegisterTile<S> for PlainTile<
                 weights = weights.add(VECTORS * vector_bytes);
                 inputs = inputs.add(4);
             }
-            for (row, sums) in sums.into_iter().enumerate() {
-                for (v, sum) in sums.into_iter().enumerate() {
-                    let to = arguments.out.add(row * arguments.out_stride + v * size_of::<P::Sum>()).cast();
-                    let sum = if arguments.add { sum.add(token.load_from(to)) } else { sum };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<const ROWS: usize>(token: S, sums: Self::Sums<ROWS>, out: *mut u8, out_stride: usize, add: bool) {
+        for (row, sums) in sums.into_iter().enumerate() {
+            for (v, sum) in sums.into_iter().enumerate() {
+                // SAFETY: by contract.
+                unsafe {
+                    let to = out.add(row * out_stride + v * size_of::<P::Sum>()).cast();
+                    let sum = if add { sum.add(token.load_from(to)) } else { sum };
                     sum.store_to(to);
                 }
             }

@@ -1,9 +1,11 @@
 //! Register tiles: what they work on, and their entry in the table of an instruction set.
 
 use super::format::Format;
+use super::strips::{Ahead, OneStrip, SetArguments, SideBySide};
 use crate::isa::Isa;
 use crate::simd::{Kernel, Token};
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// What a register tile works on.
 pub(crate) struct TileArguments<'a> {
@@ -55,6 +57,7 @@ pub(crate) struct QuantiseArguments<'a> {
 
 pub(super) type WholeFn = for<'a> unsafe fn(&'a WholeArguments<'a>);
 pub(super) type TileFn = for<'a> unsafe fn(&'a TileArguments<'a>);
+pub(super) type SetFn = for<'a> unsafe fn(&'a SetArguments<'a>);
 
 /// One kernel in the table of an instruction set.
 pub(crate) struct MatmulEntry {
@@ -64,26 +67,69 @@ pub(crate) struct MatmulEntry {
     pub(super) strip_rows: usize,
     /// Register tiles, from one row up: `tiles[r - 1]` multiplies `r` tokens.
     pub(super) tiles: &'static [TileFn],
+    /// The same with strips side by side, and with lines asked for ahead of their use.
+    pub(super) sets: &'static [SetFn],
     /// Instead of register tiles, of which there are none then: multiplies all of a tile of C from row-major tokens.
     pub(super) whole: Option<WholeFn>,
     /// For the block formats: into panels for the register tiles, or row-major.
     pub(super) quantise: Option<unsafe fn(QuantiseArguments<'_>)>,
 }
 
-/// A tile of C that is kept in registers while k is gone through.
-pub(super) trait RegisterTile<S> {
-    /// Multiplies `ROWS` tokens.
+impl MatmulEntry {
+    /// Whether it has register tiles, which read strips in several ways.
+    pub(crate) fn has_ways(&self) -> bool {
+        !self.sets.is_empty()
+    }
+}
+
+/// A strip of weights and some tokens.
+#[derive(Clone, Copy)]
+pub(super) struct Operands {
+    /// The strip.
+    pub(super) weights: *const u8,
+    /// The tokens, or the panel.
+    pub(super) activations: *const u8,
+    /// As [`TileArguments::row_stride`].
+    pub(super) row_stride: usize,
+}
+
+/// A tile of C that is kept in registers while k is gone through, a turn after another, and each turn in [`Self::STEPS`] steps.
+pub(super) trait RegisterTile<S: Token> {
+    /// What is kept.
+    type Sums<const ROWS: usize>: Copy;
+    /// Groups of a turn, where several strips take turns.
+    const TURN: usize;
+    /// Steps of a turn, four at most; where there are several, a turn has one group.
+    const STEPS: usize;
+    /// Bytes of weights in a turn.
+    const TURN_BYTES: usize;
+
+    /// The sums of nothing.
+    fn start<const ROWS: usize>(token: S) -> Self::Sums<ROWS>;
+
+    /// Adds step `STEP` of some groups.
     ///
     /// # Safety
-    /// The arguments describe memory that is there: `groups` groups of weights and of every token, what is missing of a unit
-    /// filled up with zeros, and the output.
-    unsafe fn multiply<const ROWS: usize>(token: S, arguments: &TileArguments<'_>);
+    /// The operands have these groups, what is missing of a unit filled up with zeros.
+    unsafe fn step<const ROWS: usize, const STEP: usize>(
+        token: S,
+        sums: &mut Self::Sums<ROWS>,
+        operands: Operands,
+        groups: Range<usize>,
+        ahead: impl Ahead<S>,
+    );
+
+    /// Stores the sums at `out`, with rows `out_stride` bytes apart; adds what is there, if `add` says so.
+    ///
+    /// # Safety
+    /// The output is there.
+    unsafe fn finish<const ROWS: usize>(token: S, sums: Self::Sums<ROWS>, out: *mut u8, out_stride: usize, add: bool);
 }
 
 /// A register tile of `ROWS` rows. Those of more than `MOST` stand in no table, and there is no code for them.
 struct Rows<T, const ROWS: usize, const MOST: usize>(PhantomData<T>);
 
-impl<S, T: RegisterTile<S>, const ROWS: usize, const MOST: usize> Kernel<S> for Rows<T, ROWS, MOST> {
+impl<S: Token, T: RegisterTile<S>, const ROWS: usize, const MOST: usize> Kernel<S> for Rows<T, ROWS, MOST> {
     type Input<'a> = &'a TileArguments<'a>;
     type Output = ();
 
@@ -91,7 +137,23 @@ impl<S, T: RegisterTile<S>, const ROWS: usize, const MOST: usize> Kernel<S> for 
     fn run(token: S, arguments: &TileArguments<'_>) {
         if ROWS <= MOST {
             // SAFETY: who calls a tile describes memory that is there.
-            unsafe { T::multiply::<ROWS>(token, arguments) }
+            unsafe { OneStrip::<T, ROWS>::run(token, arguments) }
+        }
+    }
+}
+
+/// The same with strips side by side.
+struct RowsOfSets<T, const ROWS: usize, const MOST: usize>(PhantomData<T>);
+
+impl<S: Token, T: RegisterTile<S>, const ROWS: usize, const MOST: usize> Kernel<S> for RowsOfSets<T, ROWS, MOST> {
+    type Input<'a> = &'a SetArguments<'a>;
+    type Output = ();
+
+    #[inline(always)]
+    fn run(token: S, arguments: &SetArguments<'_>) {
+        if ROWS <= MOST {
+            // SAFETY: who calls a tile describes memory that is there.
+            unsafe { SideBySide::<T, ROWS>::run(token, arguments) }
         }
     }
 }
@@ -111,4 +173,16 @@ impl<S: Token, T: RegisterTile<S>, const MOST: usize> Tiles<S, T, MOST> {
         S::run::<Rows<T, 8, MOST>>,
     ];
     pub(super) const TABLE: &'static [TileFn] = Self::ALL.split_at(MOST).0;
+
+    const ALL_SETS: [SetFn; 8] = [
+        S::run::<RowsOfSets<T, 1, MOST>>,
+        S::run::<RowsOfSets<T, 2, MOST>>,
+        S::run::<RowsOfSets<T, 3, MOST>>,
+        S::run::<RowsOfSets<T, 4, MOST>>,
+        S::run::<RowsOfSets<T, 5, MOST>>,
+        S::run::<RowsOfSets<T, 6, MOST>>,
+        S::run::<RowsOfSets<T, 7, MOST>>,
+        S::run::<RowsOfSets<T, 8, MOST>>,
+    ];
+    pub(super) const SETS: &'static [SetFn] = Self::ALL_SETS.split_at(MOST).0;
 }

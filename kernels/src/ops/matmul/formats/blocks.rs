@@ -14,8 +14,11 @@ use crate::dtype::Dtype;
 use crate::ops::matmul::activations::{BLOCK, BLOCK_WORDS, Q8_0Tokens};
 use crate::ops::matmul::format::{Format, Lane, Unit, words};
 use crate::ops::matmul::panel::{BlockFormat, Panel, store};
-use crate::ops::matmul::tile::{RegisterTile, TileArguments};
+use crate::ops::matmul::strips::Ahead;
+use crate::ops::matmul::tile::{Operands, RegisterTile};
+use crate::ops::matmul::whole::{Dequantise, SmallBlocks};
 use crate::simd::{Float, Integer, Integers, Vector};
+use std::ops::Range;
 
 /// 32 signed bytes and one f16 scale: signed bytes become unsigned ones with zero point 128.
 pub(super) struct Q8_0;
@@ -26,10 +29,32 @@ impl<S: Integers> BlockFormat<S> for Q8_0 {
 }
 
 impl<S: Integers> RegisterTile<S> for Q8_0 {
+    type Sums<const ROWS: usize> = [S::F32; ROWS];
+    const TURN: usize = 2;
+    const STEPS: usize = 1;
+    const TURN_BYTES: usize = pair_bytes::<S, false>();
+
     #[inline(always)]
-    unsafe fn multiply<const ROWS: usize>(token: S, arguments: &TileArguments<'_>) {
+    fn start<const ROWS: usize>(token: S) -> [S::F32; ROWS] {
+        [token.splat(0.0); ROWS]
+    }
+
+    #[inline(always)]
+    unsafe fn step<const ROWS: usize, const STEP: usize>(
+        token: S,
+        sums: &mut [S::F32; ROWS],
+        operands: Operands,
+        blocks: Range<usize>,
+        ahead: impl Ahead<S>,
+    ) {
         // SAFETY: by contract.
-        unsafe { tile::<S, false, ROWS>(token, arguments) }
+        unsafe { multiply::<S, false, ROWS>(token, sums, operands, blocks, ahead) }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<const ROWS: usize>(_token: S, sums: [S::F32; ROWS], out: *mut u8, out_stride: usize, _add: bool) {
+        // SAFETY: by contract.
+        unsafe { store(sums, out, out_stride) }
     }
 }
 
@@ -42,10 +67,32 @@ impl<S: Integers> BlockFormat<S> for Q4_0 {
 }
 
 impl<S: Integers> RegisterTile<S> for Q4_0 {
+    type Sums<const ROWS: usize> = [S::F32; ROWS];
+    const TURN: usize = 2;
+    const STEPS: usize = 1;
+    const TURN_BYTES: usize = pair_bytes::<S, true>();
+
     #[inline(always)]
-    unsafe fn multiply<const ROWS: usize>(token: S, arguments: &TileArguments<'_>) {
+    fn start<const ROWS: usize>(token: S) -> [S::F32; ROWS] {
+        [token.splat(0.0); ROWS]
+    }
+
+    #[inline(always)]
+    unsafe fn step<const ROWS: usize, const STEP: usize>(
+        token: S,
+        sums: &mut [S::F32; ROWS],
+        operands: Operands,
+        blocks: Range<usize>,
+        ahead: impl Ahead<S>,
+    ) {
         // SAFETY: by contract.
-        unsafe { tile::<S, true, ROWS>(token, arguments) }
+        unsafe { multiply::<S, true, ROWS>(token, sums, operands, blocks, ahead) }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<const ROWS: usize>(_token: S, sums: [S::F32; ROWS], out: *mut u8, out_stride: usize, _add: bool) {
+        // SAFETY: by contract.
+        unsafe { store(sums, out, out_stride) }
     }
 }
 
@@ -70,33 +117,56 @@ fn pack(row: &[u8], strip: &mut [u8], lane: Lane, block_bytes: usize, flip: u8) 
 /// Up to so many rows, one chain of dependent dot products per row would leave the pipes waiting: there are two.
 const FEW_ROWS: usize = 2;
 
+/// Vectors of quants of a block.
+const fn quants(nibbles: bool) -> usize {
+    if nibbles { 4 } else { 8 }
+}
+
+/// Bytes of a pair of blocks in a strip: one vector of scales, then the quants.
+const fn pair_bytes<S: Integers, const NIBBLES: bool>() -> usize {
+    (1 + 2 * quants(NIBBLES)) * S::I32::LANES * 4
+}
+
 /// # Safety
-/// As [`RegisterTile::multiply`].
+/// As [`RegisterTile::step`].
 #[inline(always)]
-unsafe fn tile<S: Integers, const NIBBLES: bool, const ROWS: usize>(token: S, arguments: &TileArguments<'_>) {
+unsafe fn multiply<S: Integers, const NIBBLES: bool, const ROWS: usize>(
+    token: S,
+    sums: &mut [S::F32; ROWS],
+    operands: Operands,
+    blocks: Range<usize>,
+    ahead: impl Ahead<S>,
+) {
     let vector = S::I32::LANES * 4;
-    let quants = if NIBBLES { 4 } else { 8 };
-    let pair_bytes = vector + 2 * quants * vector;
-    debug_assert!(arguments.weights.len() >= arguments.groups.div_ceil(2) * pair_bytes);
+    let quants = quants(NIBBLES);
+    // One instruction takes whole bytes: upper nibbles stay where they are, and their sum is sixteen times as large.
+    let in_place = S::DOTS_WHOLE_BYTES && ROWS <= FEW_ROWS;
     // SAFETY: by contract.
     unsafe {
-        let low: S::I32 = token.splat(0x0f0f_0f0f);
-        let mut sums: [S::F32; ROWS] = [token.splat(0.0); ROWS];
-        let mut panel = Panel::<ROWS>::new(arguments, BLOCK_WORDS);
-        for block in 0..arguments.groups {
+        let [low, high]: [S::I32; 2] = [token.splat(0x0f0f_0f0f), token.splat(0xf0f0_f0f0_u32 as i32)];
+        let mut panel = Panel::<ROWS>::from(operands, blocks.start, BLOCK_WORDS);
+        for block in blocks {
             let half = block % 2;
-            let pair = arguments.weights.as_ptr().add(block / 2 * pair_bytes);
+            let pair = operands.weights.add(block / 2 * pair_bytes::<S, NIBBLES>());
+            // For both blocks of the pair alike: a branch would let the compiler move the rest behind it, and spill.
+            ahead.load(token, pair, 0);
             let mut ints: [S::I32; ROWS] = std::array::from_fn(|row| token.splat(panel.i32(1, row)));
             let mut others: [S::I32; ROWS] = [token.splat(0); ROWS];
             for q in 0..quants {
-                let raw: S::I32 = token.load_from(pair.add(vector + (half * quants + q) * vector).cast());
+                let from = pair.add(vector + half * quants * vector);
+                ahead.load(token, from, q * vector);
+                let raw: S::I32 = token.load_from(from.add(q * vector).cast());
                 if NIBBLES {
                     // Closures are inlined late, and the order of instructions found then is up to a tenth faster (AVX2).
                     let [lows] = [raw].map(|raw| raw.and(low));
-                    let [highs] = [raw].map(|raw| raw.shr::<4>().and(low));
                     panel.multiply_accumulate::<S, false>(token, &mut ints, lows, 2 + q);
-                    let sums = if ROWS <= FEW_ROWS { &mut others } else { &mut ints };
-                    panel.multiply_accumulate::<S, false>(token, sums, highs, 6 + q);
+                    if in_place {
+                        panel.multiply_accumulate::<S, true>(token, &mut others, raw.and(high), 6 + q);
+                    } else {
+                        let [highs] = [raw].map(|raw| raw.shr::<4>().and(low));
+                        let sums = if ROWS <= FEW_ROWS { &mut others } else { &mut ints };
+                        panel.multiply_accumulate::<S, false>(token, sums, highs, 6 + q);
+                    }
                 } else {
                     let sums = if ROWS <= FEW_ROWS && q % 2 == 1 { &mut others } else { &mut ints };
                     panel.multiply_accumulate::<S, true>(token, sums, raw, 2 + q);
@@ -104,7 +174,7 @@ unsafe fn tile<S: Integers, const NIBBLES: bool, const ROWS: usize>(token: S, ar
             }
             if ROWS <= FEW_ROWS {
                 for (int, other) in ints.iter_mut().zip(others) {
-                    *int = int.add(other);
+                    *int = int.add(if NIBBLES && in_place { other.sar::<4>() } else { other });
                 }
             }
             let scale = token.load_f16_from(pair.add(half * vector / 2).cast());
@@ -113,6 +183,99 @@ unsafe fn tile<S: Integers, const NIBBLES: bool, const ROWS: usize>(token: S, ar
             }
             panel = panel.skip(BLOCK_WORDS);
         }
-        store(sums, arguments);
+    }
+}
+
+/// Where a block's scales and quants lie in a strip of one vector.
+///
+/// # Safety
+/// The strip has the block.
+#[inline(always)]
+unsafe fn block_at<S: Integers>(strip: *const u8, block: usize, quants: usize) -> (*const u8, *const u8) {
+    let (vector, half) = (S::I32::LANES * 4, block % 2);
+    // SAFETY: by contract.
+    unsafe {
+        let pair = strip.add(block / 2 * (1 + 2 * quants) * vector);
+        (pair.add(half * vector / 2), pair.add((1 + half * quants) * vector))
+    }
+}
+
+/// `d · quant − d · zero` for the four bytes of a word.
+#[inline(always)]
+fn values<S: Integers>(token: S, word: S::I32, d: S::F32, zero: f32) -> [S::F32; 4] {
+    let byte = token.splat(0xff);
+    let bytes = [word.and(byte), word.shr::<8>().and(byte), word.shr::<16>().and(byte), word.shr::<24>()];
+    // Exact: a product of 11 and 8 bits.
+    let least = d.mul(token.splat(-zero));
+    bytes.map(|quant| quant.to_float().mul_add(d, least))
+}
+
+impl<S: Integers> Dequantise<S> for Q8_0 {
+    #[inline(always)]
+    unsafe fn dequantise(token: S, strip: *const u8, block: usize, mut each: impl FnMut(usize, [S::F32; 4])) {
+        // SAFETY: by contract.
+        unsafe {
+            let (scales, quants) = block_at::<S>(strip, block, 8);
+            let d = token.load_f16_from(scales.cast());
+            for q in 0..8 {
+                let word: S::I32 = token.load_from(quants.add(q * S::I32::LANES * 4).cast());
+                each(4 * q, values(token, word, d, 128.0));
+            }
+        }
+    }
+}
+
+impl<S: Integers> Dequantise<S> for Q4_0 {
+    #[inline(always)]
+    unsafe fn dequantise(token: S, strip: *const u8, block: usize, mut each: impl FnMut(usize, [S::F32; 4])) {
+        // SAFETY: by contract.
+        unsafe {
+            let (scales, quants) = block_at::<S>(strip, block, 4);
+            let d = token.load_f16_from(scales.cast());
+            let low: S::I32 = token.splat(0x0f0f_0f0f);
+            for q in 0..4 {
+                let word: S::I32 = token.load_from(quants.add(q * S::I32::LANES * 4).cast());
+                each(4 * q, values(token, word.and(low), d, 8.0));
+                each(16 + 4 * q, values(token, word.shr::<4>().and(low), d, 8.0));
+            }
+        }
+    }
+}
+
+impl<S: Integers> SmallBlocks<S> for Q8_0 {
+    #[inline(always)]
+    unsafe fn quants(_token: S, strip: *const u8, block: usize, _room: *mut u8) -> *const u8 {
+        // SAFETY: by contract.
+        unsafe { block_at::<S>(strip, block, 8).1 }
+    }
+
+    #[inline(always)]
+    unsafe fn scales(token: S, strip: *const u8, block: usize) -> S::F32 {
+        // SAFETY: by contract.
+        unsafe { token.load_f16_from(block_at::<S>(strip, block, 8).0.cast()) }
+    }
+}
+
+impl<S: Integers> SmallBlocks<S> for Q4_0 {
+    #[inline(always)]
+    unsafe fn quants(token: S, strip: *const u8, block: usize, room: *mut u8) -> *const u8 {
+        let vector = S::I32::LANES * 4;
+        let low: S::I32 = token.splat(0x0f0f_0f0f);
+        // SAFETY: by contract.
+        unsafe {
+            let quants = block_at::<S>(strip, block, 4).1;
+            for q in 0..4 {
+                let word: S::I32 = token.load_from(quants.add(q * vector).cast());
+                word.and(low).store_to(room.add(q * vector).cast());
+                word.shr::<4>().and(low).store_to(room.add((4 + q) * vector).cast());
+            }
+        }
+        room
+    }
+
+    #[inline(always)]
+    unsafe fn scales(token: S, strip: *const u8, block: usize) -> S::F32 {
+        // SAFETY: by contract.
+        unsafe { token.load_f16_from(block_at::<S>(strip, block, 4).0.cast()) }
     }
 }

@@ -7,7 +7,9 @@ mod q6_k;
 use super::activations::Quantise;
 use super::panel::BlockFormat;
 use super::tile::{MatmulEntry, Tiles};
-use crate::simd::{Integers, Vector};
+use super::whole::{rounded_whole, scaled_whole};
+use crate::isa::Isa;
+use crate::simd::{Integers, TileUnit, Vector};
 use std::marker::PhantomData;
 
 /// The block formats of an instruction set, with up to `ROWS` tokens a tile.
@@ -28,8 +30,31 @@ impl<S: Integers, const ROWS: usize> BlockFormats<S, ROWS> {
             format: F::FORMAT,
             strip_rows: S::I32::LANES,
             tiles: Tiles::<S, F, ROWS>::TABLE,
+            sets: Tiles::<S, F, ROWS>::SETS,
             whole: None,
             quantise: Some(S::run::<Quantise<F::Activation>>),
         }
+    }
+}
+
+/// The block formats on a unit that multiplies tiles, with vectors that make ready what it multiplies.
+pub(crate) struct UnitFormats<U, S>(PhantomData<(U, S)>);
+
+impl<U: TileUnit, S: Integers> UnitFormats<U, S> {
+    /// Those made bf16: every block format.
+    pub(crate) const fn rounded(isa: Isa) -> [MatmulEntry; 4] {
+        [
+            rounded_whole::<U, S, blocks::Q8_0>(isa),
+            rounded_whole::<U, S, blocks::Q4_0>(isa),
+            rounded_whole::<U, S, q4_k::Q4K>(isa),
+            rounded_whole::<U, S, q6_k::Q6K>(isa),
+        ]
+    }
+}
+
+impl<U: TileUnit, S: Integers> UnitFormats<U, S> {
+    /// Those multiplied as bytes: the formats whose every 32 elements have one scale.
+    pub(crate) const fn scaled(isa: Isa) -> [MatmulEntry; 2] {
+        [scaled_whole::<U, S, blocks::Q8_0>(isa), scaled_whole::<U, S, blocks::Q4_0>(isa)]
     }
 }

@@ -6,8 +6,11 @@ use crate::dtype::Dtype;
 use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
 use crate::ops::matmul::format::{Format, Lane, Unit, words};
 use crate::ops::matmul::panel::{BlockFormat, Panel, add_scaled, store};
-use crate::ops::matmul::tile::{RegisterTile, TileArguments};
+use crate::ops::matmul::strips::Ahead;
+use crate::ops::matmul::tile::{Operands, RegisterTile};
+use crate::ops::matmul::whole::Dequantise;
 use crate::simd::{Float, Integer, Integers, Vector};
+use std::ops::Range;
 
 pub(super) struct Q4K;
 
@@ -56,59 +59,152 @@ impl<S: Integers> BlockFormat<S> for Q4K {
     type Activation = Tokens;
 }
 
+/// Sums of a tile: of whole super-blocks, and of the sub-blocks so far, times their scales.
+#[derive(Clone, Copy)]
+pub(super) struct Sums<F, I, const ROWS: usize> {
+    floats: [F; ROWS],
+    ints: [I; ROWS],
+}
+
 impl<S: Integers> RegisterTile<S> for Q4K {
+    type Sums<const ROWS: usize> = Sums<S::F32, S::I32, ROWS>;
+    const TURN: usize = 1;
+    /// Two sub-blocks each.
+    const STEPS: usize = 4;
+    const TURN_BYTES: usize = 36 * 4 * S::I32::LANES;
+
     #[inline(always)]
-    unsafe fn multiply<const ROWS: usize>(token: S, arguments: &TileArguments<'_>) {
+    fn start<const ROWS: usize>(token: S) -> Self::Sums<ROWS> {
+        Sums { floats: [token.splat(0.0); ROWS], ints: [token.splat(0); ROWS] }
+    }
+
+    #[inline(always)]
+    unsafe fn step<const ROWS: usize, const STEP: usize>(
+        token: S,
+        sums: &mut Self::Sums<ROWS>,
+        operands: Operands,
+        groups: Range<usize>,
+        ahead: impl Ahead<S>,
+    ) {
         let vector = S::I32::LANES * 4;
-        debug_assert!(arguments.weights.len() >= arguments.groups * 36 * vector);
         // SAFETY: by contract.
         unsafe {
+            let weights = operands.weights.add(groups.start * 36 * vector);
+            let panel = Panel::<ROWS>::from(operands, groups.start, WORDS);
             let splat = |value: i32| -> S::I32 { token.splat(value) };
+            // The 6-bit numbers of ggml's get_scale_min_k4, four to a word.
             let [low4, low6, high2] = [0x0f0f_0f0f, 0x3f3f_3f3f, 0x3030_3030].map(splat);
-            let mut sums: [S::F32; ROWS] = [token.splat(0.0); ROWS];
-            let mut panel = Panel::<ROWS>::new(arguments, WORDS);
-            let mut weights = arguments.weights.as_ptr();
-            for _ in 0..arguments.groups {
-                // The 6-bit numbers of ggml's get_scale_min_k4, four to a word.
-                let [a, b, c]: [S::I32; 3] = [1, 2, 3].map(|word| token.load_from(weights.add(word * vector).cast()));
-                let scales = [a.and(low6), c.and(low4).or(a.shr::<2>().and(high2))];
-                let minima = [b.and(low6), c.shr::<4>().and(low4).or(b.shr::<2>().and(high2))];
-
-                let quants = weights.add(4 * vector);
-                let mut ints = [splat(0); ROWS];
-                for pair in 0..4 {
-                    // Low nibbles are one sub-block, high nibbles the next.
-                    let mut dots = [[splat(0); ROWS]; 2];
-                    for q in 0..8 {
-                        let raw: S::I32 = token.load_from(quants.add((pair * 8 + q) * vector).cast());
-                        let word = 5 + pair * 16 + q;
-                        let [lows, highs] = &mut dots;
-                        panel.multiply_accumulate::<S, false>(token, lows, raw.and(low4), word);
-                        panel.multiply_accumulate::<S, false>(token, highs, raw.shr::<4>().and(low4), word + 8);
-                    }
-                    let word = scales[pair / 2];
-                    let two = if pair % 2 == 0 { word } else { word.shr::<16>() };
-                    add_scaled(&mut ints, dots[0], two.and(splat(0xff)));
-                    add_scaled(&mut ints, dots[1], two.shr::<8>().and(splat(0xff)));
-                }
-                let mut least = [splat(0); ROWS];
-                for pair in 0..4 {
-                    let even = if pair % 2 == 0 { minima[pair / 2] } else { minima[pair / 2].shr::<8>() };
-                    let m = even.and(splat(0x00ff_00ff));
-                    for (row, least) in least.iter_mut().enumerate() {
-                        *least = token.dot_i16(*least, m, splat(panel.i32(1 + pair, row)));
-                    }
-                }
-                let [d, d_min] = [0, vector / 2].map(|at| token.load_f16_from(weights.add(at).cast()));
-                for (row, sum) in sums.iter_mut().enumerate() {
-                    let scale = panel.f32(0, row);
-                    *sum = ints[row].to_float().mul_add(d.mul(token.splat(scale)), *sum);
-                    *sum = least[row].to_float().mul_add(d_min.mul(token.splat(-scale)), *sum);
-                }
-                weights = weights.add(36 * vector);
-                panel = panel.skip(WORDS);
+            let [a, b, c]: [S::I32; 3] = [1, 2, 3].map(|word| token.load_from(weights.add(word * vector).cast()));
+            let word = if STEP < 2 { a.and(low6) } else { c.and(low4).or(a.shr::<2>().and(high2)) };
+            let two = if STEP % 2 == 0 { word } else { word.shr::<16>() };
+            let dots =
+                two_sub_blocks::<S, ROWS>(token, weights.add((4 + STEP * 8) * vector), panel, 5 + STEP * 16, ahead);
+            add_scaled(&mut sums.ints, dots[0], two.and(splat(0xff)));
+            add_scaled(&mut sums.ints, dots[1], two.shr::<8>().and(splat(0xff)));
+            if STEP < 3 {
+                ahead.load(token, weights, STEP * vector);
+                return;
             }
-            store(sums, arguments);
+            ahead.load(token, weights, 3 * vector);
+            let minima = [b.and(low6), c.shr::<4>().and(low4).or(b.shr::<2>().and(high2))];
+            let mut least = [splat(0); ROWS];
+            for pair in 0..4 {
+                let even = if pair % 2 == 0 { minima[pair / 2] } else { minima[pair / 2].shr::<8>() };
+                let m = even.and(splat(0x00ff_00ff));
+                for (row, least) in least.iter_mut().enumerate() {
+                    *least = token.dot_i16(*least, m, splat(panel.i32(1 + pair, row)));
+                }
+            }
+            let [d, d_min] = [0, vector / 2].map(|at| token.load_f16_from(weights.add(at).cast()));
+            for (row, sum) in sums.floats.iter_mut().enumerate() {
+                let scale = panel.f32(0, row);
+                *sum = sums.ints[row].to_float().mul_add(d.mul(token.splat(scale)), *sum);
+                *sum = least[row].to_float().mul_add(d_min.mul(token.splat(-scale)), *sum);
+            }
+            sums.ints = [splat(0); ROWS];
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<const ROWS: usize>(
+        _token: S,
+        sums: Self::Sums<ROWS>,
+        out: *mut u8,
+        out_stride: usize,
+        _add: bool,
+    ) {
+        // SAFETY: by contract.
+        unsafe { store(sums.floats, out, out_stride) }
+    }
+}
+
+/// The sums of two sub-blocks: of the lower nibbles of eight vectors, and of the upper ones.
+///
+/// # Safety
+/// The vectors are there, and their words from `word` on in the panel.
+#[inline(always)]
+unsafe fn two_sub_blocks<S: Integers, const ROWS: usize>(
+    token: S,
+    quants: *const u8,
+    panel: Panel<ROWS>,
+    word: usize,
+    ahead: impl Ahead<S>,
+) -> [[S::I32; ROWS]; 2] {
+    // One instruction takes whole bytes: upper nibbles stay where they are, and their sum is sixteen times as large.
+    let in_place = S::DOTS_WHOLE_BYTES && ROWS < 8;
+    let [low, high]: [S::I32; 2] = [token.splat(0x0f0f_0f0f), token.splat(0xf0f0_f0f0_u32 as i32)];
+    let mut dots = [[token.splat(0); ROWS]; 2];
+    let [lows, highs] = &mut dots;
+    for q in 0..8 {
+        // SAFETY: by contract.
+        unsafe {
+            ahead.load(token, quants, q * S::I32::LANES * 4);
+            let raw: S::I32 = token.load_from(quants.add(q * S::I32::LANES * 4).cast());
+            panel.multiply_accumulate::<S, false>(token, lows, raw.and(low), word + q);
+            if in_place {
+                panel.multiply_accumulate::<S, true>(token, highs, raw.and(high), word + q + 8);
+            } else {
+                panel.multiply_accumulate::<S, false>(token, highs, raw.shr::<4>().and(low), word + q + 8);
+            }
+        }
+    }
+    if in_place {
+        *highs = highs.map(|sum| sum.sar::<4>());
+    }
+    dots
+}
+
+impl<S: Integers> Dequantise<S> for Q4K {
+    #[inline(always)]
+    unsafe fn dequantise(token: S, strip: *const u8, block: usize, mut each: impl FnMut(usize, [S::F32; 4])) {
+        let vector = S::I32::LANES * 4;
+        let splat = |value: i32| -> S::I32 { token.splat(value) };
+        let [low4, low6, high2, byte] = [0x0f0f_0f0f, 0x3f3f_3f3f, 0x3030_3030, 0xff].map(splat);
+        // SAFETY: by contract.
+        unsafe {
+            let weights = strip.add(block * 36 * vector);
+            let [d, d_min] = [0, vector / 2].map(|at| token.load_f16_from(weights.add(at).cast()));
+            // As the register tile has them.
+            let [a, b, c]: [S::I32; 3] = [1, 2, 3].map(|word| token.load_from(weights.add(word * vector).cast()));
+            let scales = [a.and(low6), c.and(low4).or(a.shr::<2>().and(high2))];
+            let minima = [b.and(low6), c.shr::<4>().and(low4).or(b.shr::<2>().and(high2))];
+            for pair in 0..4 {
+                let of_pair = |words: [S::I32; 2], scale: S::F32| {
+                    let two = if pair % 2 == 0 { words[pair / 2] } else { words[pair / 2].shr::<16>() };
+                    [two.and(byte), two.shr::<8>().and(byte)].map(|of_one| of_one.to_float().mul(scale))
+                };
+                let [d_low, d_high] = of_pair(scales, d);
+                let [least_low, least_high] = of_pair(minima, d_min.mul(token.splat(-1.0)));
+                for q in 0..8 {
+                    let word: S::I32 = token.load_from(weights.add((4 + pair * 8 + q) * vector).cast());
+                    let values = |word: S::I32, d: S::F32, least: S::F32| {
+                        let quants = [word, word.shr::<8>(), word.shr::<16>(), word.shr::<24>()];
+                        quants.map(|quant| quant.and(byte).to_float().mul_add(d, least))
+                    };
+                    each(64 * pair + 4 * q, values(word.and(low4), d_low, least_low));
+                    each(64 * pair + 32 + 4 * q, values(word.shr::<4>().and(low4), d_high, least_high));
+                }
+            }
         }
     }
 }

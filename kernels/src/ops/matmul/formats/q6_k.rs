@@ -8,8 +8,11 @@ use crate::dtype::Dtype;
 use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
 use crate::ops::matmul::format::{Format, Lane, Unit, words};
 use crate::ops::matmul::panel::{BlockFormat, Panel, add_scaled, store};
-use crate::ops::matmul::tile::{RegisterTile, TileArguments};
+use crate::ops::matmul::strips::Ahead;
+use crate::ops::matmul::tile::{Operands, RegisterTile};
+use crate::ops::matmul::whole::Dequantise;
 use crate::simd::{Float, Integer, Integers, Vector};
+use std::ops::Range;
 
 pub(super) struct Q6K;
 
@@ -67,37 +70,69 @@ impl<S: Integers> BlockFormat<S> for Q6K {
     type Activation = Tokens;
 }
 
+/// Sums of a tile: of whole super-blocks, and of the sub-blocks so far, times their scales.
+#[derive(Clone, Copy)]
+pub(super) struct Sums<F, I, const ROWS: usize> {
+    floats: [F; ROWS],
+    ints: [I; ROWS],
+}
+
 impl<S: Integers> RegisterTile<S> for Q6K {
+    type Sums<const ROWS: usize> = Sums<S::F32, S::I32, ROWS>;
+    const TURN: usize = 1;
+    /// One place each.
+    const STEPS: usize = 4;
+    const TURN_BYTES: usize = 210 * S::I32::LANES;
+
     #[inline(always)]
-    unsafe fn multiply<const ROWS: usize>(token: S, arguments: &TileArguments<'_>) {
+    fn start<const ROWS: usize>(token: S) -> Self::Sums<ROWS> {
+        Sums { floats: [token.splat(0.0); ROWS], ints: [token.splat(0); ROWS] }
+    }
+
+    #[inline(always)]
+    unsafe fn step<const ROWS: usize, const STEP: usize>(
+        token: S,
+        sums: &mut Self::Sums<ROWS>,
+        operands: Operands,
+        groups: Range<usize>,
+        ahead: impl Ahead<S>,
+    ) {
         let vector = S::I32::LANES * 4;
-        debug_assert!(arguments.weights.len() >= arguments.groups.div_ceil(2) * 105 * vector);
+        let block = groups.start;
         // SAFETY: by contract.
         unsafe {
-            let mut sums: [S::F32; ROWS] = [token.splat(0.0); ROWS];
-            let mut panel = Panel::<ROWS>::new(arguments, WORDS);
-            for block in 0..arguments.groups {
-                let pair = arguments.weights.as_ptr().add(block / 2 * 105 * vector);
-                let (d, quants) = (pair.add(block % 2 * vector / 2), pair.add(vector + block % 2 * 52 * vector));
-                let mut ints: [S::I32; ROWS] = [token.splat(0); ROWS];
-                for half in 0..2 {
-                    for part in 0..2 {
-                        let place = Place { weights: quants.add((2 * half + part) * 13 * vector), half, part };
-                        sub_block::<S, 0, ROWS>(token, &mut ints, panel, place);
-                        sub_block::<S, 1, ROWS>(token, &mut ints, panel, place);
-                        sub_block::<S, 2, ROWS>(token, &mut ints, panel, place);
-                        sub_block::<S, 3, ROWS>(token, &mut ints, panel, place);
-                    }
-                }
-                let d = token.load_f16_from(d.cast());
-                for (row, sum) in sums.iter_mut().enumerate() {
-                    let scale = d.mul(token.splat(panel.f32(0, row)));
-                    *sum = ints[row].to_float().mul_add(scale, *sum);
-                }
-                panel = panel.skip(WORDS);
+            let pair = operands.weights.add(block / 2 * 105 * vector);
+            let quants = pair.add((1 + block % 2 * 52) * vector);
+            let panel = Panel::<ROWS>::from(operands, block, WORDS);
+            let place = Place { weights: quants.add(STEP * 13 * vector), half: STEP / 2, part: STEP % 2 };
+            sub_block::<S, 0, ROWS>(token, &mut sums.ints, panel, place, ahead);
+            sub_block::<S, 1, ROWS>(token, &mut sums.ints, panel, place, ahead);
+            sub_block::<S, 2, ROWS>(token, &mut sums.ints, panel, place, ahead);
+            sub_block::<S, 3, ROWS>(token, &mut sums.ints, panel, place, ahead);
+            if STEP < 3 {
+                return;
             }
-            store(sums, arguments);
+            // For both blocks of the pair alike: a branch would let the compiler move everything behind it, and spill.
+            ahead.load(token, pair, 0);
+            let d = token.load_f16_from(pair.add(block % 2 * vector / 2).cast());
+            for (row, sum) in sums.floats.iter_mut().enumerate() {
+                let scale = d.mul(token.splat(panel.f32(0, row)));
+                *sum = sums.ints[row].to_float().mul_add(scale, *sum);
+            }
+            sums.ints = [token.splat(0); ROWS];
         }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<const ROWS: usize>(
+        _token: S,
+        sums: Self::Sums<ROWS>,
+        out: *mut u8,
+        out_stride: usize,
+        _add: bool,
+    ) {
+        // SAFETY: by contract.
+        unsafe { store(sums.floats, out, out_stride) }
     }
 }
 
@@ -120,6 +155,7 @@ unsafe fn sub_block<S: Integers, const QUARTER: usize, const ROWS: usize>(
     ints: &mut [S::I32; ROWS],
     panel: Panel<ROWS>,
     Place { weights, half, part }: Place,
+    ahead: impl Ahead<S>,
 ) {
     let vector = S::I32::LANES * 4;
     let sub = 8 * half + 2 * QUARTER + part;
@@ -130,6 +166,10 @@ unsafe fn sub_block<S: Integers, const QUARTER: usize, const ROWS: usize>(
         let mut dots: [S::I32; ROWS] = std::array::from_fn(|row| token.splat(panel.i32(1 + sub, row)));
         for q in 0..4 {
             let load = |from: *const u8| -> S::I32 { token.load_from(from.add(q * vector).cast()) };
+            // The thirteen lines of the place, in their order.
+            if QUARTER * 4 + q < 13 {
+                ahead.load(token, weights, (QUARTER * 4 + q) * vector);
+            }
             let (low, high) = (load(lows), load(highs));
             let (low, high) = match QUARTER {
                 0 => (low, high.shl::<4>()),
@@ -141,5 +181,42 @@ unsafe fn sub_block<S: Integers, const QUARTER: usize, const ROWS: usize>(
             panel.multiply_accumulate::<S, false>(token, &mut dots, w, 17 + sub * 4 + q);
         }
         add_scaled(ints, dots, token.load_i8_from(weights.add(QUARTER * S::I32::LANES).cast()));
+    }
+}
+
+impl<S: Integers> Dequantise<S> for Q6K {
+    #[inline(always)]
+    unsafe fn dequantise(token: S, strip: *const u8, block: usize, mut each: impl FnMut(usize, [S::F32; 4])) {
+        let vector = S::I32::LANES * 4;
+        let splat = |value: i32| -> S::I32 { token.splat(value) };
+        let [low4, high2, byte] = [0x0f0f_0f0f, 0x3030_3030, 0xff].map(splat);
+        // SAFETY: by contract.
+        unsafe {
+            let pair = strip.add(block / 2 * 105 * vector);
+            let d = token.load_f16_from(pair.add(block % 2 * vector / 2).cast());
+            let places = pair.add(vector + block % 2 * 52 * vector);
+            for place in 0..4 {
+                let weights = places.add(place * 13 * vector);
+                let scale =
+                    |quarter: usize| token.load_i8_from(weights.add(quarter * S::I32::LANES).cast()).to_float().mul(d);
+                let scales = [scale(0), scale(1), scale(2), scale(3)];
+                let load = |word: usize| -> S::I32 { token.load_from(weights.add(word * vector).cast()) };
+                for q in 0..4 {
+                    let (high, low, other) = (load(1 + q), load(5 + q), load(9 + q));
+                    let words = [
+                        low.and(low4).or(high.shl::<4>().and(high2)),
+                        other.and(low4).or(high.shl::<2>().and(high2)),
+                        low.shr::<4>().and(low4).or(high.and(high2)),
+                        other.shr::<4>().and(low4).or(high.shr::<2>().and(high2)),
+                    ];
+                    for (quarter, (word, scale)) in words.into_iter().zip(scales).enumerate() {
+                        let quants = [word, word.shr::<8>(), word.shr::<16>(), word.shr::<24>()];
+                        let least = token.splat(-32);
+                        let values = quants.map(|quant| quant.and(byte).add(least).to_float().mul(scale));
+                        each(place / 2 * 128 + quarter * 32 + place % 2 * 16 + 4 * q, values);
+                    }
+                }
+            }
+        }
     }
 }

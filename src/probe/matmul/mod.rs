@@ -1,9 +1,13 @@
 //! Matmul achieved: every weight format, from one token to many, with weights that live in memory.
 
+mod ways;
+
 use super::memory::{self, CACHE_MULTIPLE_MIN};
 use super::{Operands, PlanInputs, Question};
-use crate::profile::{CeilingId, Effort, Machine, Matmul, Status};
+use crate::profile::{CeilingId, Effort, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
+
+pub use ways::variants;
 
 /// Weight formats, in the order of the profile: those that there is a kernel for.
 fn formats() -> impl Iterator<Item = Dtype> {
@@ -53,41 +57,19 @@ fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
         Ok(copies) => copies,
         Err(reason) => return Question::unasked(id, Status::Skipped, reason),
     };
-    let isas = isas(machine, weights);
-    if isas.is_empty() {
+    let variants = variants(machine, weights, [m, n, K], copies, inputs.scope());
+    if variants.is_empty() {
         let reason = format!("there is no matmul of {weights} weights for this device");
         return Question::unasked(id, Status::Unsupported, reason);
     }
-    let (threads, pages) = (machine.environment.threads, memory::largest_pages(machine));
-    let variant = |isa: Isa| Matmul {
-        isa,
-        threads,
-        pages,
-        m,
-        n,
-        k: K,
-        copies,
-        arithmetic: None,
-        streams: None,
-        prefetch_bytes: None,
-        page_ahead_lines: None,
-        tile: None,
-        row_block: None,
-        block_bytes: None,
-        packed: None,
-    };
-    Question::of(id, Op::Matmul, weights, isas.into_iter().map(variant))
-}
-
-/// The instruction sets worth trying: the last one of the list that has such a matmul is the widest.
-fn isas(machine: &Machine, weights: Dtype) -> Vec<Isa> {
-    super::isas(machine).filter(|isa| isa.has_matmul(weights)).last().into_iter().collect()
+    Question::of(id, Op::Matmul, weights, variants)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::probe::tests::machine;
+    use crate::profile::Machine;
 
     fn asked(machine: &Machine, effort: Effort) -> Vec<Question> {
         questions(PlanInputs::new(machine, &[], effort))

@@ -1,0 +1,180 @@
+//! The ways of a matmul that are raced: what one machine taught is a candidate on the next.
+
+use super::MANY_TOKENS;
+use crate::probe::memory::largest_pages;
+use crate::probe::{Scope, isas};
+use crate::profile::{Effort, Machine, Matmul, Tune};
+use roofprobe_kernels::{Dtype, Isa};
+
+/// Strips side by side, how far ahead lines are asked for, and lines of pages ahead: where memory is what a matmul waits for.
+type Reading = (u32, u32, u32);
+
+/// One after another, as the hardware prefetches: what Zen 4 wants.
+const PLAIN: Reading = (1, 0, 0);
+/// One that asks ahead: what Zen 5 wants, where only its prefetchers follow a single stream far enough.
+const AHEAD: Reading = (1, 6144, 0);
+/// For a quick look. Emerald Rapids wants several, each a stream of its own.
+const READINGS_QUICK: [Reading; 5] = [AHEAD, PLAIN, (4, 1024, 0), (4, 4096, 0), (8, 1024, 0)];
+/// When there is more time.
+const READINGS: [Reading; 9] =
+    [AHEAD, PLAIN, (1, 4096, 0), (4, 1024, 0), (4, 4096, 0), (8, 1024, 0), (4, 0, 0), (8, 0, 0), (1, 0, 16)];
+/// And when tuning may take its time.
+const READINGS_MORE: [Reading; 8] =
+    [(1, 1024, 0), (1, 2048, 0), (1, 8192, 0), (1, 16384, 0), (2, 0, 0), (2, 4096, 0), (16, 1024, 0), (1, 6144, 16)];
+/// Of few tokens but more than one: the best of the race for one token are among these.
+const READINGS_OF_SOME: [Reading; 4] = [AHEAD, PLAIN, (4, 4096, 0), (8, 1024, 0)];
+
+/// Rows of C that a thread takes at a time, the share of a second-level cache that a strip's weights may have meanwhile, and
+/// whether tokens are set apart. `None`: what the device does by itself.
+type Blocking = (Option<u32>, Option<u64>, bool);
+
+/// The usual blocks, and with tokens set apart: rows a power of two apart meet in the same few sets of a cache.
+const BLOCKINGS_QUICK: [Blocking; 2] = [(None, None, true), (None, None, false)];
+/// The same with smaller blocks, so that the tokens of a tile stay in the second-level cache as well.
+const BLOCKINGS: [Blocking; 4] =
+    [(None, None, true), (None, None, false), (None, Some(8), true), (Some(96), None, true)];
+/// And when tuning may take its time.
+const BLOCKINGS_MORE: [Blocking; 6] = [
+    (Some(96), Some(4), true),
+    (Some(192), Some(4), true),
+    (Some(192), Some(16), true),
+    (Some(384), Some(8), true),
+    (Some(384), Some(16), true),
+    (None, Some(8), false),
+];
+/// Rows of C, and how far ahead lines are asked for, of the formats whose tokens are quantised.
+const QUANTISED_QUICK: [(Option<u32>, Option<u32>); 2] = [(None, None), (None, Some(4096))];
+const QUANTISED: [(Option<u32>, Option<u32>); 3] = [(None, None), (None, Some(4096)), (Some(64), None)];
+const QUANTISED_MORE: [(Option<u32>, Option<u32>); 3] = [(Some(16), None), (Some(64), Some(4096)), (Some(128), None)];
+
+/// The ways in which a product of `m` tokens with `copies` times `n` rows of `k` weights is tried on a CPU, the expected winner
+/// first. Empty where no instruction set of the machine has such a matmul.
+pub fn variants(machine: &Machine, weights: Dtype, extents: [u64; 3], copies: u32, scope: Scope) -> Vec<Matmul> {
+    let (threads, pages) = (machine.environment.threads, largest_pages(machine));
+    let [m, ..] = extents;
+    // The last one of the list that has such a matmul has the widest vectors.
+    let mut kernels: Vec<(Isa, Dtype)> =
+        isas(machine).flat_map(|isa| isa.arithmetics(weights).map(move |arithmetic| (isa, arithmetic))).collect();
+    kernels.reverse();
+    let mut variants = Vec::new();
+    let mut vectors = 0;
+    for (isa, arithmetic) in kernels {
+        let other = (arithmetic != weights.usual_arithmetic()).then_some(arithmetic);
+        let plain = Matmul { arithmetic: other, ..Matmul::plain(isa, threads, pages, extents, copies) };
+        if !isa.has_matmul_ways(weights, arithmetic) {
+            variants.push(plain);
+            continue;
+        }
+        // Narrower vectors leave more of a core to the loads, and need their own layout of the weights, which takes time.
+        let tried = match (vectors, scope.tune) {
+            (0, _) => usize::MAX,
+            (_, Tune::Thorough) => 2,
+            (1, _) if m == 1 && scope.effort != Effort::Quick => 1,
+            _ => 0,
+        };
+        vectors += 1;
+        variants.extend(of_vectors(machine, weights, &plain, scope).into_iter().take(tried));
+    }
+    variants
+}
+
+/// The ways of one instruction set with vectors.
+fn of_vectors(machine: &Machine, weights: Dtype, plain: &Matmul, scope: Scope) -> Vec<Matmul> {
+    let quick = scope.effort == Effort::Quick && scope.tune != Tune::Thorough;
+    let thorough = scope.tune == Tune::Thorough;
+    if plain.m < MANY_TOKENS {
+        let readings = match (plain.m, quick, thorough) {
+            (_, _, true) => [READINGS.as_slice(), &READINGS_MORE].concat(),
+            (1, true, _) => READINGS_QUICK.to_vec(),
+            (1, false, _) => READINGS.to_vec(),
+            _ => READINGS_OF_SOME.to_vec(),
+        };
+        return readings.into_iter().map(|reading| reading_as(plain, reading)).collect();
+    }
+    let quantised = weights.block().elements > 1;
+    if quantised {
+        let ways = match (quick, thorough) {
+            (_, true) => [QUANTISED.as_slice(), &QUANTISED_MORE].concat(),
+            (true, _) => QUANTISED_QUICK.to_vec(),
+            _ => QUANTISED.to_vec(),
+        };
+        let way = |(row_block, prefetch_bytes)| Matmul { row_block, prefetch_bytes, ..plain.clone() };
+        return ways.into_iter().map(way).collect();
+    }
+    let ways = match (quick, thorough) {
+        (_, true) => [BLOCKINGS.as_slice(), &BLOCKINGS_MORE].concat(),
+        (true, _) => BLOCKINGS_QUICK.to_vec(),
+        _ => BLOCKINGS.to_vec(),
+    };
+    let l2_bytes = machine.device.second_level_bytes();
+    let way = |(row_block, part, packed): Blocking| Matmul {
+        row_block,
+        block_bytes: part.map(|part| l2_bytes / part),
+        packed: packed.then_some(true),
+        ..plain.clone()
+    };
+    ways.into_iter().map(way).collect()
+}
+
+/// The variant with strips read so; what is as the hardware does it is not named.
+fn reading_as(plain: &Matmul, (streams, prefetch_bytes, page_ahead_lines): Reading) -> Matmul {
+    let named = |value: u32, usual: u32| (value != usual).then_some(value);
+    Matmul {
+        streams: named(streams, 1),
+        prefetch_bytes: named(prefetch_bytes, 0),
+        page_ahead_lines: named(page_ahead_lines, 0),
+        ..plain.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::tests::machine;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_way_is_tried_twice_and_the_expected_winner_comes_first() {
+        let machine = machine();
+        for scope in [
+            Scope::from(Effort::Quick),
+            Scope::from(Effort::Standard),
+            Scope { effort: Effort::Thorough, tune: Tune::Thorough },
+        ] {
+            for (weights, m) in [(Dtype::F32, 1), (Dtype::Q4K, 4), (Dtype::I8, 512), (Dtype::Q8_0, 64)] {
+                let tried = variants(&machine, weights, [m, 4096, 4096], 2, scope);
+                let different: HashSet<_> = tried.iter().collect();
+                assert_eq!(different.len(), tried.len(), "{weights} {m}");
+                let widest = isas(&machine).filter(|isa| isa.has_matmul(weights)).last().unwrap();
+                assert_eq!(tried[0].isa, widest, "{weights} {m}");
+                let most = if scope.tune == Tune::Thorough { 32 } else { 10 };
+                assert!((2..=most).contains(&tried.len()), "{weights} {m}: {}", tried.len());
+            }
+        }
+    }
+
+    #[test]
+    fn narrower_vectors_are_tried_where_there_is_time() {
+        let machine = machine();
+        let isas = |scope: Scope| -> Vec<&str> {
+            let tried = variants(&machine, Dtype::Q4_0, [1, 4096, 4096], 2, scope);
+            let mut isas: Vec<&str> = tried.iter().map(|variant| variant.isa.name()).collect();
+            isas.dedup();
+            isas
+        };
+        assert_eq!(isas(Effort::Quick.into()), ["avx512vnni"]);
+        assert_eq!(isas(Effort::Standard.into()), ["avx512vnni", "avx2"]);
+        let thorough = Scope { effort: Effort::Standard, tune: Tune::Thorough };
+        assert_eq!(isas(thorough), ["avx512vnni", "avx2", "portable"]);
+    }
+
+    #[test]
+    fn blocks_are_shares_of_the_cache_that_was_found() {
+        use crate::profile::Cache;
+        let mut machine = machine();
+        machine.device.caches.push(Cache { level: 2, bytes: 4 << 20, instances: 1, shared_by: 2 });
+        let tried = variants(&machine, Dtype::F32, [512, 4096, 4096], 2, Effort::Standard.into());
+        let blocks: Vec<u64> = tried.iter().filter_map(|variant| variant.block_bytes).collect();
+        assert_eq!(blocks, [256 << 10]);
+    }
+}
