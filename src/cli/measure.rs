@@ -239,8 +239,12 @@ struct Plans<'a> {
 }
 
 impl Plans<'_> {
-    fn curves(&self) -> Vec<CurveQuestion> {
-        self.filter.chosen(probe::survey(self.machine, self.scope.effort), |question| &question.id)
+    fn curves(&self, curves: &[Curve]) -> Vec<CurveQuestion> {
+        let questions = self.filter.chosen_curves(probe::survey(self.machine, curves, self.scope.effort));
+        match self.simulated {
+            Some(named) => simulate::curves_as_asked(&named.profile, questions),
+            None => questions,
+        }
     }
 
     fn ceilings(&self, curves: &[Curve]) -> Vec<Question> {
@@ -264,7 +268,7 @@ fn sampled(mut session: Session, plans: &Plans, ceilings: &[Ceiling], curves: &[
     if !begun.complete {
         return Ok(begun);
     }
-    let surveyed = sample::survey(session, &plans.curves(), curves)?;
+    let surveyed = sample::survey(session, &|curves| plans.curves(curves), curves)?;
     if !surveyed.complete {
         let disturbed_samples = begun.disturbed_samples + surveyed.disturbed_samples;
         return Ok(Finished { complete: false, disturbed_samples, ..begun });

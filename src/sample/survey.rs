@@ -11,7 +11,7 @@ use super::schedule::UNTIMED_SHARES;
 use crate::device::{Attempt, Device, Purpose, Refusal};
 use crate::error::Result;
 use crate::job::Job;
-use crate::probe::CurveQuestion;
+use crate::probe::{CurveQuestion, will_do};
 use crate::profile::{Curve, CurveAxis, Flag, Status, Unit, Variant};
 use crate::stats;
 use crate::units::four_digits;
@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// Each point is visited so many times; its passes of one visit follow one another.
 const VISITS: usize = 3;
+/// Passes of each point in one race against its neighbour.
+const RACE_PASSES: usize = 7;
 /// Steps of a chase that is not yet in its level: a larger working set is in none.
 const WARM_STEPS_MAX: u64 = 1 << 18;
 /// The survey takes at most this share of the budget.
@@ -38,16 +40,23 @@ pub struct Surveyed {
     pub disturbed_samples: u32,
 }
 
-/// Measures every curve; those in `earlier` (of an interrupted measurement) are whole, and kept.
+/// Measures every curve, one after another: `questions` gives all of them, for the curves measured so far. Those in `earlier` (of
+/// an interrupted measurement) are whole, and kept.
 ///
 /// # Errors
 /// Only what the watcher's `surveyed` returns; whatever the device cannot do becomes a status.
-pub fn survey(session: &mut Session, questions: &[CurveQuestion], earlier: &[Curve]) -> Result<Surveyed> {
+pub fn survey(
+    session: &mut Session,
+    questions: &dyn Fn(&[Curve]) -> Vec<CurveQuestion>,
+    earlier: &[Curve],
+) -> Result<Surveyed> {
     let mut surveyed = Surveyed { curves: Vec::new(), complete: true, disturbed_samples: 0 };
-    let total = questions.iter().map(|question| question.points.len()).sum::<usize>() * (VISITS + 1);
+    // Sizes may change with what is found, their number hardly.
+    let mut asked = questions(&[]);
+    let total = asked.iter().map(steps).sum::<usize>();
     let mut done = 0;
     let mut last = None;
-    for (index, question) in questions.iter().enumerate() {
+    while let Some(question) = asked.get(surveyed.curves.len()) {
         // Another kind of routine has memory of its own: what the last kind had is given back.
         let kind = question.points.first().map(|job| is_stream(job.op).then_some(()).ok_or(job.op));
         if last.is_some() && kind.is_some() && last != kind {
@@ -57,9 +66,13 @@ pub fn survey(session: &mut Session, questions: &[CurveQuestion], earlier: &[Cur
         let curve = match earlier.iter().find(|curve| curve.id == question.id) {
             Some(whole) => whole.clone(),
             None => {
-                let until = allowance(session, questions.len() - index);
+                let until = allowance(session, asked.len() - surveyed.curves.len());
                 let mut points = Points::new(question, until);
-                if !points.sample(session, (done, total)) {
+                let whole = match question.pairwise {
+                    true => points.race(session, (done, total)),
+                    false => points.sample(session, (done, total)),
+                };
+                if !whole {
                     surveyed.complete = false;
                     return Ok(surveyed);
                 }
@@ -67,11 +80,16 @@ pub fn survey(session: &mut Session, questions: &[CurveQuestion], earlier: &[Cur
                 points.conclude()
             }
         };
-        done += question.points.len() * (VISITS + 1);
+        if question.pairwise {
+            // It went over more memory than anything that follows.
+            session.device.renew();
+        }
+        done += steps(question);
         surveyed.curves.push(curve);
         session.watcher.surveyed(&surveyed.curves)?;
+        asked = questions(&surveyed.curves);
     }
-    if !questions.is_empty() {
+    if !asked.is_empty() {
         session.device.renew();
     }
     Ok(surveyed)
@@ -93,6 +111,14 @@ fn progress(session: &mut Session, done: f64, now: &str) {
         session.progress(left, now, None)
     } else {
         session.step(done * UNTIMED_SHARES[0], now, None)
+    }
+}
+
+/// Steps of the survey that a curve takes.
+fn steps(question: &CurveQuestion) -> usize {
+    match question.pairwise {
+        true => 2 * RACE_PASSES,
+        false => question.points.len() * (VISITS + 1),
     }
 }
 
@@ -177,6 +203,43 @@ impl<'a> Points<'a> {
             }
         }
         true
+    }
+
+    /// Races the first point against the second, and each further one against the one before it, while a smaller one will not do.
+    /// Returns false when interrupted.
+    fn race(&mut self, session: &mut Session, (done, total): (usize, usize)) -> bool {
+        let mut coming = std::mem::take(&mut self.points).into_iter();
+        self.points.extend(coming.next());
+        loop {
+            let before = self.points.len();
+            self.points.extend(coming.next());
+            let first = self.points.len().saturating_sub(2);
+            let samples: Vec<usize> = self.points.iter().map(|point| point.values.len()).collect();
+            for pass in 1..=RACE_PASSES {
+                for index in first..samples.len() {
+                    if session.watcher.interrupted() {
+                        return false;
+                    }
+                    let share = (done + 2 * pass).min(total) as f64 / total.max(1) as f64;
+                    progress(session, share, self.question.id.as_str());
+                    let point = &mut self.points[index];
+                    let ready = if samples[index] + pass == 1 { point.calibrate(session) } else { Ok(()) };
+                    let visit = |()| point.visit(session.device, self.unit, samples[index] + pass, &mut self.flags);
+                    match ready.and_then(visit) {
+                        Ok(disturbed) => self.disturbed += disturbed,
+                        Err(refusal) => {
+                            // Without an opponent there is no race.
+                            self.reject(index, refusal);
+                            return true;
+                        }
+                    }
+                }
+            }
+            let settled = self.points.windows(2).last().is_some_and(|pair| will_do(&pair[0].values, &pair[1].values));
+            if settled || self.points.len() == before {
+                return true;
+            }
+        }
     }
 
     /// A point that the device cannot do is left out; a wrong result spoils the curve.
