@@ -43,9 +43,9 @@ const BLOCKINGS_MORE: [Blocking; 6] = [
     (None, Some(8), false),
 ];
 /// Rows of C, and how far ahead lines are asked for, of the formats whose tokens are quantised.
-const QUANTISED_QUICK: [(Option<u32>, Option<u32>); 2] = [(None, None), (None, Some(4096))];
-const QUANTISED: [(Option<u32>, Option<u32>); 3] = [(None, None), (None, Some(4096)), (Some(64), None)];
-const QUANTISED_MORE: [(Option<u32>, Option<u32>); 3] = [(Some(16), None), (Some(64), Some(4096)), (Some(128), None)];
+const QUANTISED_QUICK: [(Option<u32>, Option<u32>); 2] = [(None, Some(4096)), (None, None)];
+const QUANTISED: [(Option<u32>, Option<u32>); 3] = [(None, Some(4096)), (None, None), (Some(64), Some(4096))];
+const QUANTISED_MORE: [(Option<u32>, Option<u32>); 3] = [(Some(16), None), (Some(64), None), (Some(128), Some(4096))];
 
 /// The ways in which a product of `m` tokens with `copies` times `n` rows of `k` weights is tried on a CPU, the expected winner
 /// first. Empty where no instruction set of the machine has such a matmul.
