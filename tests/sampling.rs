@@ -257,13 +257,14 @@ fn a_curve_says_what_it_leaves_out_and_what_the_device_said() {
         axis: CurveAxis::FootprintBytes,
         points: [4096, 8192, 16384].map(job).into(),
         otherwise: (Status::Skipped, "none".to_owned()),
+        pairwise: false,
     };
     let answer = |job: &Job, _| match job.variant.keys().footprint_bytes {
         Some(8192) => Err(Refusal::Skipped("lost".to_owned())),
         _ => Ok(Told { gb_per_s: 40.0, disturbed: false, note: Some("it is warm") }),
     };
     let mut device = Liar { answer: Box::new(answer), renewals: 0 };
-    let curve = &sample::survey(&mut device, &[question], PACE, &[], &mut Patient).unwrap().curves[0];
+    let curve = &sample::survey(&mut device, &|_| vec![question.clone()], PACE, &[], &mut Patient).unwrap().curves[0];
     assert_eq!(curve.footprint_bytes, [4096, 16384]);
     assert_eq!(texts(&curve.flags), ["without footprint_bytes 8192 (skipped): lost", "the device says: it is warm"]);
 }
@@ -343,9 +344,10 @@ fn surveyed(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refus
         axis: CurveAxis::Threads,
         points: [1, 2, 4].map(point).to_vec(),
         otherwise: (Status::Skipped, "none".to_owned()),
+        pairwise: false,
     };
     let mut device = Liar { answer: Box::new(answer), renewals: 0 };
-    let surveyed = sample::survey(&mut device, &[question], PACE, &[], &mut Patient).unwrap();
+    let surveyed = sample::survey(&mut device, &|_| vec![question.clone()], PACE, &[], &mut Patient).unwrap();
     assert!(surveyed.complete);
     (surveyed.curves[0].clone(), device.renewals)
 }

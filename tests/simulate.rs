@@ -7,7 +7,7 @@ use roofprobe::job::Job;
 use roofprobe::probe::{self, Question, Schedule};
 use roofprobe::profile::{self, Ceiling, Curve, Matmul, Profile, Status, Unit, Variant};
 use roofprobe::sample::{self, Finished, Pace, Progress, Surveyed, Watcher};
-use roofprobe::simulate::{Simulated, as_asked};
+use roofprobe::simulate::{Simulated, as_asked, curves_as_asked};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::four_digits;
 use roofprobe_kernels::buffer::Pages;
@@ -64,8 +64,8 @@ fn measured(device: &mut Simulated, profile: &Profile, earlier: &[Ceiling], watc
 }
 
 fn surveyed(device: &mut Simulated, profile: &Profile, earlier: &[Curve], watcher: &mut Counting) -> Surveyed {
-    let mut questions = probe::survey(&device.machine(), profile.provenance.effort.unwrap());
-    questions.retain(|q| profile.curve(&q.id).is_some());
+    let (machine, effort) = (device.machine(), profile.provenance.effort.unwrap());
+    let questions = |curves: &[Curve]| curves_as_asked(profile, probe::survey(&machine, curves, effort));
     sample::survey(device, &questions, pace(profile), earlier, watcher).expect("nothing here can fail")
 }
 
@@ -174,7 +174,7 @@ fn with_curves() -> Profile {
     let mut profile = SHIPPED[0].profile().unwrap();
     let machine = Simulated::new(profile.clone()).unwrap().machine();
     let mut random = Random::new(5);
-    for question in probe::survey(&machine, profile.provenance.effort.unwrap()) {
+    for question in probe::survey(&machine, &[], profile.provenance.effort.unwrap()) {
         let places = question.points.iter().map(|job| question.axis.of(&job.variant.keys()).unwrap());
         let mut curve = Curve::empty(question.id.clone(), Status::Measured, None);
         curve.set_along(question.axis, places.collect());

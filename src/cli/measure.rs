@@ -212,13 +212,20 @@ fn sampled(
     recorder: &mut Recorder,
 ) -> Result<Finished> {
     let (device, machine, effort) = (subject.device.as_mut(), &subject.machine, scope.effort);
-    let pace = match (&subject.simulated, machine.device.kind) {
+    let simulated = subject.simulated.as_ref().map(|named| &named.profile);
+    let pace = match (simulated, machine.device.kind) {
         (Some(_), _) => Pace::of_replay(effort),
         (None, DeviceKind::Cpu) => Pace::of(effort),
         (None, DeviceKind::Gpu) => Pace::of_gpu(effort),
     };
     let begun = Instant::now();
-    let questions = filter.chosen(probe::survey(machine, effort), |q| &q.id);
+    let questions = |curves: &[Curve]| {
+        let questions = filter.chosen_curves(probe::survey(machine, curves, effort));
+        match simulated {
+            Some(profile) => simulate::curves_as_asked(profile, questions),
+            None => questions,
+        }
+    };
     let surveyed = sample::survey(device, &questions, pace, curves, recorder)?;
     if !surveyed.complete {
         return Ok(Finished { ceilings, complete: false, disturbed_samples: surveyed.disturbed_samples });
@@ -226,8 +233,8 @@ fn sampled(
     // The curves' time is part of the effort's.
     let pace = Pace { budget: pace.budget.saturating_sub(begun.elapsed()), ..pace };
     let mut questions = filter.chosen(probe::plan(machine, &surveyed.curves, scope), |q| &q.id);
-    if let Some(named) = &subject.simulated {
-        questions = simulate::as_asked(&named.profile, questions);
+    if let Some(profile) = simulated {
+        questions = simulate::as_asked(profile, questions);
     }
     let finished = sample::measure(device, &questions, pace, &ceilings, recorder)?;
     let questions = filter.chosen(probe::sustained(machine, &surveyed.curves, scope), |q| &q.question.id);

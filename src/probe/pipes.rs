@@ -65,8 +65,9 @@ fn pipes(microarchitecture: &str) -> Option<Pipes> {
             f16: Some(128.0),
             bf16: Some(128.0),
             i8: Some(256.0),
-            tile_bf16: Some(2048.0),
-            tile_i8: Some(4096.0),
+            // A product of two tiles, 16 × 16 × 32 of bf16 or × 64 of i8, begins every 16 cycles.
+            tile_bf16: Some(1024.0),
+            tile_i8: Some(2048.0),
             ..wide
         },
         _ => return None,
@@ -85,8 +86,8 @@ mod tests {
         assert_eq!(known("Skylake-SP", "memory.l1.read"), Some(128.0));
         assert_eq!(known("Haswell", "memory.l1.read"), Some(64.0));
         assert_eq!(known("Zen 4", "memory.l2.read"), None);
-        assert_eq!(known("Sapphire Rapids", "compute.bf16"), Some(2048.0));
-        assert_eq!(known("Sapphire Rapids", "compute.i8.amxint8"), Some(4096.0));
+        assert_eq!(known("Sapphire Rapids", "compute.bf16"), Some(1024.0));
+        assert_eq!(known("Sapphire Rapids", "compute.i8.amxint8"), Some(2048.0));
         assert_eq!(known("Sapphire Rapids", "compute.i8.avx512vnni"), Some(256.0));
         assert_eq!(known("Sapphire Rapids", "compute.f16.avx512fp16"), Some(128.0));
         assert_eq!(known("Zen 3", "compute.bf16.avx2"), Some(32.0));

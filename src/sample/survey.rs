@@ -8,7 +8,7 @@ use super::{Pace, Session, Watcher};
 use crate::device::{Attempt, Device, Purpose, Refusal};
 use crate::error::Result;
 use crate::job::Job;
-use crate::probe::CurveQuestion;
+use crate::probe::{CurveQuestion, will_do};
 use crate::profile::{Curve, CurveAxis, Flag, Status, Unit, Variant};
 use crate::stats;
 use crate::units::four_digits;
@@ -16,6 +16,8 @@ use roofprobe_kernels::Op;
 
 /// Each point is visited so many times; its passes of one visit follow one another.
 const VISITS: usize = 3;
+/// Passes of each point in one race against its neighbour.
+const RACE_PASSES: usize = 7;
 /// Steps of a chase that is not yet in its level: a larger working set is in none.
 const WARM_STEPS_MAX: u64 = 1 << 18;
 /// Warm passes of a point before its samples.
@@ -32,23 +34,25 @@ pub struct Surveyed {
     pub disturbed_samples: u32,
 }
 
-/// Measures every curve on `device`; those in `earlier` (of an interrupted measurement) are whole, and kept.
+/// Measures every curve on `device`, one after another: `questions` gives all of them, for the curves measured so far. Those in `earlier` (of an interrupted measurement) are whole, and kept.
 ///
 /// # Errors
 /// Only what the watcher's `surveyed` returns; whatever the device cannot do becomes a status.
 pub fn survey(
     device: &mut dyn Device,
-    questions: &[CurveQuestion],
+    questions: &dyn Fn(&[Curve]) -> Vec<CurveQuestion>,
     pace: Pace,
     earlier: &[Curve],
     watcher: &mut dyn Watcher,
 ) -> Result<Surveyed> {
     let session = &mut Session { device, pace, watcher };
     let mut surveyed = Surveyed { curves: Vec::new(), complete: true, disturbed_samples: 0 };
-    let total = questions.iter().map(|question| question.points.len()).sum::<usize>() * (VISITS + 1);
+    // Sizes may change with what is found, their number hardly.
+    let mut asked = questions(&[]);
+    let total = asked.iter().map(steps).sum::<usize>();
     let mut done = 0;
     let mut last = None;
-    for question in questions {
+    while let Some(question) = asked.get(surveyed.curves.len()) {
         // Another kind of routine has memory of its own: what the last kind had is given back.
         let kind = question.points.first().map(|job| is_stream(job.op).then_some(()).ok_or(job.op));
         if last.is_some() && kind.is_some() && last != kind {
@@ -59,7 +63,11 @@ pub fn survey(
             Some(whole) => whole.clone(),
             None => {
                 let mut points = Points::new(question);
-                if !points.sample(session, (done, total)) {
+                let whole = match question.pairwise {
+                    true => points.race(session, (done, total)),
+                    false => points.sample(session, (done, total)),
+                };
+                if !whole {
                     surveyed.complete = false;
                     return Ok(surveyed);
                 }
@@ -67,14 +75,27 @@ pub fn survey(
                 points.conclude()
             }
         };
-        done += question.points.len() * (VISITS + 1);
+        if question.pairwise {
+            // It went over more memory than anything that follows.
+            session.device.renew();
+        }
+        done += steps(question);
         surveyed.curves.push(curve);
         session.watcher.surveyed(&surveyed.curves)?;
+        asked = questions(&surveyed.curves);
     }
-    if !questions.is_empty() {
+    if !asked.is_empty() {
         session.device.renew();
     }
     Ok(surveyed)
+}
+
+/// Steps of the survey that a curve takes.
+fn steps(question: &CurveQuestion) -> usize {
+    match question.pairwise {
+        true => 2 * RACE_PASSES,
+        false => question.points.len() * (VISITS + 1),
+    }
 }
 
 /// Streams of all kinds share their arrays.
@@ -152,6 +173,44 @@ impl<'a> Points<'a> {
             }
         }
         true
+    }
+
+    /// Races the first point against the second, and each further one against the one before it, while a smaller one will not do.
+    /// Returns false when interrupted.
+    fn race(&mut self, session: &mut Session, (done, total): (usize, usize)) -> bool {
+        let mut coming = std::mem::take(&mut self.points).into_iter();
+        self.points.extend(coming.next());
+        loop {
+            let before = self.points.len();
+            self.points.extend(coming.next());
+            let first = self.points.len().saturating_sub(2);
+            let samples: Vec<usize> = self.points.iter().map(|point| point.values.len()).collect();
+            for pass in 1..=RACE_PASSES {
+                for index in first..samples.len() {
+                    if session.watcher.interrupted() {
+                        return false;
+                    }
+                    let share = (done + 2 * pass).min(total) as f64 / total.max(1) as f64;
+                    session.progress(share, self.question.id.as_str(), None);
+                    let point = &mut self.points[index];
+                    let ready =
+                        if samples[index] + pass == 1 { point.calibrate(session.device, session.pace) } else { Ok(()) };
+                    let visit = |()| point.visit(session.device, self.unit, samples[index] + pass, &mut self.flags);
+                    match ready.and_then(visit) {
+                        Ok(disturbed) => self.disturbed += disturbed,
+                        Err(refusal) => {
+                            // Without an opponent there is no race.
+                            self.reject(index, refusal);
+                            return true;
+                        }
+                    }
+                }
+            }
+            let settled = self.points.windows(2).last().is_some_and(|pair| will_do(&pair[0].values, &pair[1].values));
+            if settled || self.points.len() == before {
+                return true;
+            }
+        }
     }
 
     /// A point that the device cannot do is left out; a wrong result spoils the curve.

@@ -1,6 +1,7 @@
 //! What a question still needs: whether its samples, in the order in which they were taken, have settled.
 
-use super::{estimate, modes};
+use super::estimate;
+use super::modes::modes;
 
 /// What the samples of a question still lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,23 +20,25 @@ pub enum Need {
 pub const SAMPLES_MIN: usize = 5;
 /// The earlier part of the samples foretells the later one: this share of all.
 const EARLIER_SHARE: f64 = 0.6;
-/// The best rises while all samples give more than the interval of the earlier ones by this share.
-const RISE_MAX: f64 = 0.01;
 /// An upper mode of fewer samples than this has no fastest quarter to speak of.
 const UPPER_SAMPLES_MIN: usize = 8;
+/// Samples so much above the interval belong to a mode that is not known yet, if there are two of them; one is an accident.
+const BEYOND: f64 = 1.05;
 
 /// What `rates`, in the order in which they were taken, still need for an interval that is at most `width_max` of the value.
 pub fn need(rates: &[f64], width_max: f64) -> Need {
     let Some(all) = estimate(rates).filter(|_| rates.len() >= SAMPLES_MIN) else { return Need::Samples };
     let earlier = &rates[..(rates.len() as f64 * EARLIER_SHARE) as usize];
-    if estimate(earlier).is_some_and(|e| all.best > e.ci95[1] * (1.0 + RISE_MAX)) {
+    if estimate(earlier).is_some_and(|earlier| all.best > earlier.ci95[1]) {
         return Need::Rising;
     }
     let mut sorted = rates.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let (lower, upper) = modes(&sorted);
+    let (_, upper) = modes(&sorted);
+    let few = upper.len() < UPPER_SAMPLES_MIN.min(rates.len());
+    let beyond = rates.iter().filter(|&&rate| rate > all.ci95[1] * BEYOND).count() > 1;
     let wide = all.ci95[1] - all.ci95[0] > width_max * all.best;
-    if wide || !lower.is_empty() && upper.len() < UPPER_SAMPLES_MIN { Need::Modes } else { Need::Settled }
+    if few || beyond || wide { Need::Modes } else { Need::Settled }
 }
 
 #[cfg(test)]

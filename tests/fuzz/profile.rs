@@ -12,7 +12,7 @@ use roofprobe::probe;
 use roofprobe::profile::{Ceiling, Curve, Profile, parse, to_toml};
 use roofprobe::report::{self, Format, Shown};
 use roofprobe::sample::{self, Pace, Progress, Watcher};
-use roofprobe::simulate::{Simulated, as_asked};
+use roofprobe::simulate::{Simulated, as_asked, curves_as_asked};
 use roofprobe::store::SHIPPED;
 use serde_json::Value;
 use std::sync::LazyLock;
@@ -121,8 +121,8 @@ fn replayed(profile: &Profile) {
     // What was quoted has neither an effort nor a machine that could be asked.
     let (Some(effort), Ok(mut device)) = (profile.provenance.effort, Simulated::new(profile.clone())) else { return };
     let pace = Pace::of_replay(effort);
-    let mut survey = probe::survey(&device.machine(), effort);
-    survey.retain(|question| profile.curve(&question.id).is_some());
+    let machine = device.machine();
+    let survey = |curves: &[Curve]| curves_as_asked(profile, probe::survey(&machine, curves, effort));
     sample::survey(&mut device, &survey, pace, &[], &mut Patient).unwrap();
     let questions = as_asked(profile, probe::plan(&device.machine(), &profile.curve, effort));
     let mut finished = sample::measure(&mut device, &questions, pace, &[], &mut Patient).unwrap();

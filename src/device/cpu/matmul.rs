@@ -60,8 +60,7 @@ impl Cpu {
         let kernel = MatmulKernel::find(job.dtype, isa, arithmetic).ok_or_else(|| unsupported(isa))?;
         let (m, n, k) = (extent(m, "m")?, extent(n, "n")?, extent(k, "k")?);
         let copies = copies.max(1) as usize;
-        let fits = |weights: &SharedWeights| weights.serve(kernel, pages, [n, k], copies);
-        let weights = self.operands(fits, |cpu| cpu.make_weights(kernel, pages, [n, k], copies))?;
+        let weights = self.weights(kernel, pages, [n, k], copies)?;
         let usual = Ways::plain(self.machine.device.second_level_bytes() as usize / 2);
         let or = |value: Option<u32>, usual: usize| value.map_or(usual, |value| value as usize);
         let ways = Ways {

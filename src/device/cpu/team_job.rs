@@ -12,7 +12,6 @@ use crate::job::Job;
 use crate::profile::Variant;
 use crate::units::four_digits;
 use crate::work::Work;
-use std::any::Any;
 use std::sync::Arc;
 
 /// A job of the whole team, made ready.
@@ -84,24 +83,6 @@ impl Cpu {
             Variant::Attention(variant) => Ok(Arc::new(self.prepare_attention(variant)?)),
             _ => Err(foreign(job)),
         }
-    }
-
-    /// The operands of the job before if they fit, else those that `make` makes. They are large: one kind at a time.
-    ///
-    /// # Errors
-    /// Those of `make`.
-    pub(super) fn operands<T: Any + Send + Sync>(
-        &mut self,
-        fits: impl FnOnce(&T) -> bool,
-        make: impl FnOnce(&Cpu) -> Result<T, Refusal>,
-    ) -> Result<Arc<T>, Refusal> {
-        let earlier = self.operands.take().and_then(|operands| operands.downcast::<T>().ok());
-        let operands = match earlier.filter(|operands| fits(operands)) {
-            Some(operands) => operands,
-            None => Arc::new(make(self)?),
-        };
-        self.operands = Some(operands.clone());
-        Ok(operands)
     }
 }
 

@@ -2,7 +2,8 @@
 
 mod ways;
 
-use super::memory::{self, CACHE_MULTIPLE_MIN};
+use super::footprint;
+use super::memory;
 use super::{PlanInputs, Question, Schedule};
 use crate::profile::{CeilingId, Effort, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
@@ -56,9 +57,8 @@ fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
     let Some(matrix) = weights.bytes(u128::from(n * K)).and_then(|bytes| u64::try_from(bytes).ok()) else {
         return Question::new(id);
     };
-    let least = memory::last_cache_bytes(inputs).saturating_mul(CACHE_MULTIPLE_MIN);
-    // Twice the least where there is room, so that what the cache keeps is lost in the noise.
-    let copies = match memory::copies(machine, "weights", matrix, least, 2) {
+    let copies = match footprint::copies(memory::operands_room(inputs), "weights", matrix, footprint::footprint(inputs))
+    {
         Ok(copies) => copies,
         Err(reason) => return Question::unasked(id, Status::Skipped, reason),
     };
