@@ -7,10 +7,13 @@
 use crate::device::{Device, Purpose, Refusal, Timing};
 use crate::error::Error;
 use crate::job::Job;
-use crate::probe::Question;
-use crate::profile::{Ceiling, Curve, Flag, Machine, Profile, Status, Unit, Variant};
+use crate::probe::{CurveQuestion, Question};
+use crate::profile::{
+    Ceiling, CeilingId, Curve, Flag, IdKind, Machine, Profile, Status, Unit, Variant, VariantKeys, Word,
+};
 use crate::units::{Bytes, Flops, Seconds};
 use crate::work::Work;
+use roofprobe_kernels::{Dtype, Op};
 use std::collections::HashMap;
 
 /// A device that replays a profile.
@@ -100,13 +103,14 @@ impl Simulated {
 pub fn as_asked(profile: &Profile, mut questions: Vec<Question>) -> Vec<Question> {
     questions.retain(|question| profile.ceiling(&question.id).is_some());
     for question in &mut questions {
-        let (Some(ceiling), Some(job)) = (profile.ceiling(&question.id), question.candidates.first().cloned()) else {
-            continue;
-        };
+        let Some(ceiling) = profile.ceiling(&question.id) else { continue };
         let tried: Vec<_> = ceiling.trials.iter().map(|trial| &trial.variant).collect();
         let variants = if tried.is_empty() { ceiling.variant.iter().collect() } else { tried };
-        let family = job.variant.family();
-        let same = |keys| Some(Job { variant: Variant::of_family(family, keys)?, ..job.clone() });
+        let same = |keys| match question.candidates.first() {
+            Some(job) => Some(Job { variant: Variant::of_family(job.variant.family(), keys)?, ..job.clone() }),
+            // Other sizes are planned today, and may not fit.
+            None => recorded_job(&question.id, keys),
+        };
         let jobs: Vec<Job> = variants.into_iter().filter_map(same).collect();
         if !jobs.is_empty() {
             question.fallback.clear();
@@ -114,6 +118,42 @@ pub fn as_asked(profile: &Profile, mut questions: Vec<Question>) -> Vec<Question
         }
     }
     questions
+}
+
+/// The curves as they were asked when `profile` was measured: those that it has, in its order, at the places that it has.
+pub fn curves_as_asked(profile: &Profile, questions: Vec<CurveQuestion>) -> Vec<CurveQuestion> {
+    let recorded = |curve: &Curve| {
+        let question = questions.iter().find(|question| question.id == curve.id)?.clone();
+        let place = |&place: &u64| {
+            let Some(mut keys) = curve.variant.clone() else {
+                return question
+                    .points
+                    .iter()
+                    .find(|job| question.axis.of(&job.variant.keys()) == Some(place))
+                    .cloned();
+            };
+            question.axis.set(&mut keys, place);
+            recorded_job(&curve.id, &keys)
+        };
+        let points: Vec<Job> = curve.along(question.axis).iter().filter_map(place).collect();
+        let otherwise = (curve.status, curve.reason.clone().unwrap_or_default());
+        Some(CurveQuestion { points, otherwise, ..question })
+    };
+    profile.curve.iter().filter_map(recorded).collect()
+}
+
+/// What a recorded variant was of. The simulated device answers by id and variant alone: it has no use for the exact type.
+fn recorded_job(id: &CeilingId, keys: &VariantKeys) -> Option<Job> {
+    const FAMILIES: [&str; 7] = ["Stream", "Chase", "Matmul", "Attention", "GpuStream", "GpuMatmul", "GpuAttention"];
+    let (op, dtype) = match id.kind() {
+        IdKind::Memory { access: Word::Known(op), .. } | IdKind::MemoryCurve { access: op, .. } => (*op, Dtype::F64),
+        IdKind::Latency { .. } => (Op::Chase, Dtype::I8),
+        IdKind::Matmul { weights: Word::Known(weights), .. } => (Op::Matmul, *weights),
+        IdKind::Attention { cache: Word::Known(cache), .. } => (Op::Attention, *cache),
+        _ => return None,
+    };
+    let variant = FAMILIES.iter().find_map(|family| Variant::of_family(family, keys))?;
+    Some(Job { ceiling: id.clone(), op, dtype, variant })
 }
 
 impl Device for Simulated {

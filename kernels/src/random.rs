@@ -24,9 +24,23 @@ impl Random {
         (self.bits() >> 11) as f64 * (2.0 / (1_u64 << 53) as f64) - 1.0
     }
 
-    /// Fills an array with values uniform in [-1, 1).
+    /// Fills an array with values uniform in [-1, 1), of 52 random bits each, as fast as memory takes them: several generators side by
+    /// side (xorshift, Marsaglia 2003), whose shifts every vector unit has.
     pub fn fill(&mut self, array: &mut [f64]) {
-        array.iter_mut().for_each(|value| *value = self.signed_unit());
+        const LANES: usize = 16;
+        const EXPONENT_OF_ONE: u64 = 0x3ff0_0000_0000_0000;
+        // A generator of this kind that begins at zero stays there.
+        let mut lanes: [u64; LANES] = std::array::from_fn(|_| self.bits() | 1);
+        for part in array.chunks_mut(LANES) {
+            for lane in &mut lanes {
+                *lane ^= *lane << 13;
+                *lane ^= *lane >> 7;
+                *lane ^= *lane << 17;
+            }
+            // In [1, 2), moved.
+            let values = lanes.map(|bits| f64::from_bits(EXPONENT_OF_ONE | bits >> 12) * 2.0 - 3.0);
+            part.copy_from_slice(&values[..part.len()]);
+        }
     }
 
     /// Uniform in [`low`, `high`).

@@ -35,8 +35,8 @@ const LOOPS: &[(Op, Dtype, Isa, Work, usize)] = &[
     (Op::Chain, Dtype::I8, Isa::Avx512, &[("vpmaddubsw", 28), ("vpmaddwd", 28), ("vpaddd", 28)], 2),
     (Op::Chain, Dtype::I8, Isa::Avx512Vnni, &[("vpdpbusd", 32)], 2),
     (Op::Chain, Dtype::Bf16, Isa::Avx512Bf16, &[("vdpbf16ps", 32)], 2),
-    (Op::Chain, Dtype::Bf16, Isa::AmxBf16, &[("tdpbf16ps", 10)], 2),
-    (Op::Chain, Dtype::I8, Isa::AmxInt8, &[("tdpbusd", 10)], 2),
+    (Op::Chain, Dtype::Bf16, Isa::AmxBf16, &[("tdpbf16ps", 2)], 2),
+    (Op::Chain, Dtype::I8, Isa::AmxInt8, &[("tdpbusd", 2)], 2),
 ];
 
 #[test]

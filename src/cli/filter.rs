@@ -1,8 +1,8 @@
 //! What is to be measured of all that could be.
 
 use crate::error::{Error, Result};
-use crate::probe::{self, Scope};
-use crate::profile::{CeilingId, Machine, Profile};
+use crate::probe::{self, CurveQuestion, Scope};
+use crate::profile::{CeilingId, Family, Machine, Profile};
 use crate::store;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::collections::HashSet;
@@ -32,6 +32,8 @@ pub(super) struct QuestionFilter {
     only: GlobSet,
     /// A simulation asks what its profile was asked.
     recorded: Option<HashSet<CeilingId>>,
+    /// Whether anything is asked for whose arrays must be large enough.
+    sized: bool,
 }
 
 impl QuestionFilter {
@@ -43,7 +45,7 @@ impl QuestionFilter {
         scope: Scope,
         simulated: Option<&store::Named>,
     ) -> Result<QuestionFilter> {
-        let ids: Vec<CeilingId> = (probe::survey(machine, scope.effort).into_iter().map(|q| q.id))
+        let ids: Vec<CeilingId> = (probe::survey(machine, &[], scope.effort).into_iter().map(|q| q.id))
             .chain(probe::plan(machine, &[], scope).into_iter().map(|q| q.id))
             .chain(probe::sustained(machine, &[], scope).into_iter().map(|long| long.question.id))
             .collect();
@@ -52,8 +54,11 @@ impl QuestionFilter {
             let (ceilings, curves) = (profile.ceiling.iter(), profile.curve.iter());
             ceilings.map(|c| c.id.clone()).chain(curves.map(|c| c.id.clone())).collect()
         };
+        let only = globs(patterns, &names, "ceiling or curve", &names)?;
+        let has_arrays = |id: &CeilingId| !matches!(id.family(), Family::Compute | Family::Overhead);
         Ok(QuestionFilter {
-            only: globs(patterns, &names, "ceiling or curve", &names)?,
+            sized: ids.iter().any(|id| has_arrays(id) && (only.is_empty() || only.is_match(id.as_str()))),
+            only,
             recorded: simulated.map(|named| of(&named.profile)),
         })
     }
@@ -61,6 +66,16 @@ impl QuestionFilter {
     fn id(&self, id: &CeilingId) -> bool {
         let recorded = self.recorded.as_ref().is_none_or(|ids| ids.contains(id));
         recorded && (self.only.is_empty() || self.only.is_match(id.as_str()))
+    }
+
+    /// Those of `curves` that are to be measured: those that are asked for, and those that say how large the arrays of others must
+    /// be, unless nothing but arithmetic and overheads is asked for.
+    pub(super) fn chosen_curves(&self, mut curves: Vec<CurveQuestion>) -> Vec<CurveQuestion> {
+        curves.retain(|curve| match &self.recorded {
+            Some(_) => self.id(&curve.id),
+            None => self.id(&curve.id) || self.sized && curve.gives_sizes(),
+        });
+        curves
     }
 
     /// Those of `questions` that are to be measured; `id` gives the id of one.

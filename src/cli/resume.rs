@@ -65,7 +65,8 @@ impl Earlier {
         let mut tighter = begun.clone();
         let available = &mut tighter.environment.memory_available_bytes;
         *available = now.environment.memory_available_bytes.min(*available);
-        let same_plan = probe::survey(&begun, effort) == probe::survey(&tighter, effort)
+        let same_plan = probe::survey(&begun, &profile.curve, effort)
+            == probe::survey(&tighter, &profile.curve, effort)
             && probe::plan(&begun, &profile.curve, scope) == probe::plan(&tighter, &profile.curve, scope);
         if !same_plan {
             let [then, now] = [&begun, &tighter].map(|machine| machine.environment.memory_available_bytes >> 20);

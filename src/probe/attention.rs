@@ -1,10 +1,9 @@
 //! Attention achieved: one query token over a long cache, and a prompt over itself.
 
-use super::memory::{self, CACHE_MULTIPLE_MIN};
-use super::{CurveQuestion, PlanInputs, Question, Schedule, curve, curve_without_points};
-use crate::profile::{
-    Attention, AttentionExtents, AttentionPhase, CeilingId, CurveAxis, Effort, Machine, Status, Tune,
-};
+use super::footprint::{self, Footprint};
+use super::memory;
+use super::{CurveQuestion, Operands, PlanInputs, Question, curve, curve_without_points};
+use crate::profile::{Attention, AttentionExtents, AttentionPhase, CeilingId, CurveAxis, Effort, Status, Tune};
 use roofprobe_kernels::ops::attention::Ways;
 use roofprobe_kernels::{Dtype, Isa, Op};
 
@@ -113,21 +112,17 @@ pub(super) fn prefill() -> CeilingId {
 }
 
 /// The cache takes long to make ready, once for all heads of one size.
-pub(super) fn schedule((_, head_dim): Heads) -> Schedule {
-    Schedule::OneRoundInThree(if head_dim == HEAD_DIM { 2 } else { 1 })
+pub(super) fn operands((_, head_dim): Heads) -> Option<Operands> {
+    Some(Operands::Cache { head_dim })
 }
 
 /// `attention.f16.decode.context`: along the length of the cache.
-pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
+pub(super) fn along_context(inputs: PlanInputs) -> CurveQuestion {
     let id = CeilingId::attention(Dtype::F16, AttentionPhase::Decode, AttentionExtents::Context);
     let variants = || {
-        let inputs = PlanInputs::new(machine, &[], Effort::Quick);
-        let way = *raced(inputs, (GROUP, HEAD_DIM), 1).first()?;
-        let cache_bytes = memory::cache_bytes(machine);
-        CONTEXTS
-            .into_iter()
-            .map(|context| variant(machine, way, (GROUP, HEAD_DIM), 1, context, (cache_bytes, 1)).ok())
-            .collect()
+        let quick = PlanInputs { effort: Effort::Quick, tune: Tune::Usual, ..inputs };
+        let way = *raced(quick, (GROUP, HEAD_DIM), 1).first()?;
+        CONTEXTS.into_iter().map(|context| variant(inputs, way, (GROUP, HEAD_DIM), 1, context).ok()).collect()
     };
     let variants: Option<Vec<Attention>> = variants();
     match variants {
@@ -137,29 +132,26 @@ pub(super) fn along_context(machine: &Machine) -> CurveQuestion {
 }
 
 fn question(inputs: PlanInputs, id: CeilingId, heads: Heads, tokens: u64, context: u64) -> Question {
-    let machine = inputs.machine;
-    let cache = memory::last_cache_bytes(inputs);
-    // Twice the least where there is room, so that what the cache keeps is lost in the noise.
-    let variant = |way| variant(machine, way, heads, tokens, context, (cache, 2));
+    let variant = |way| variant(inputs, way, heads, tokens, context);
     let question = match raced(inputs, heads, tokens).into_iter().map(variant).collect::<Result<Vec<_>, _>>() {
         Ok(variants) => Question::of(id, Op::Attention, Dtype::F16, variants),
         Err(reason) => Question::unasked(id, Status::Skipped, reason),
     };
-    Question { schedule: schedule(heads), ..question }
+    Question { operands: operands(heads), ..question }
 }
 
 fn variant(
-    machine: &Machine,
+    inputs: PlanInputs,
     (isa, ways): (Isa, Ways),
     (group, head_dim): Heads,
     tokens: u64,
     context: u64,
-    (cache_bytes, times): (u64, u64),
 ) -> Result<Attention, String> {
+    let machine = inputs.machine;
     let layer = layer_bytes(head_dim, context);
     // A prompt's keys and values have just been written, and are in a cache if they fit.
-    let (least, times) = if tokens > 1 { (layer, 1) } else { (cache_bytes.saturating_mul(CACHE_MULTIPLE_MIN), times) };
-    let copies = memory::copies(machine, "keys and values", layer, least, times)?;
+    let needed = if tokens > 1 { Footprint { target: layer, least: layer } } else { footprint::footprint(inputs) };
+    let copies = footprint::copies(memory::operands_room(inputs), "keys and values", layer, needed)?;
     Ok(Attention {
         isa,
         threads: machine.environment.threads,
@@ -226,17 +218,19 @@ fn raced(inputs: PlanInputs, (group, head_dim): Heads, tokens: u64) -> Vec<(Isa,
 mod tests {
     use super::*;
     use crate::probe::tests::machine;
+    use crate::profile::Machine;
 
     #[test]
     fn a_decoded_cache_exceeds_the_last_level_and_a_prompts_need_not() {
         let machine = machine();
-        for question in questions(PlanInputs::new(&machine, &[], Effort::Standard)) {
+        let inputs = PlanInputs::new(&machine, &[], Effort::Standard);
+        for question in questions(inputs) {
             let variant = question.candidates[0].variant.keys();
             let [kv, dim, context] = [variant.kv_heads, variant.head_dim, variant.context].map(Option::unwrap);
             let bytes = kv * dim * context * 4 * u64::from(variant.copies.unwrap());
             assert_eq!(bytes >= 4 * (32 << 20), variant.m == Some(1), "{}", question.id);
         }
-        assert_eq!(along_context(&machine).points.len(), CONTEXTS.len());
+        assert_eq!(along_context(inputs).points.len(), CONTEXTS.len());
     }
 
     #[test]

@@ -1,17 +1,23 @@
 //! The curves: what is measured point by point, before the ceilings.
 
 use super::attention;
+use super::footprint::{self, CACHE_MULTIPLE_MIN, Footprint, memory_limit};
 use super::levels::resident_id;
-use super::memory::{self, CACHE_MULTIPLE_MIN, stream};
-use super::{CurveQuestion, curve, curve_without_points};
+use super::memory::{self, stream};
+use super::{CurveQuestion, PlanInputs, curve, curve_without_points};
 use crate::profile::{CeilingId, CurveAxis, Effort, Machine, Stream};
 use roofprobe_kernels::Op;
 use roofprobe_kernels::ops::stream::PREFETCH_BYTES;
 
 /// The smallest working set of one thread: within every L1 in sight.
 const RESIDENT_BYTES_MIN: u64 = 4 << 10;
+/// Working sets as large show where a cache of 64 MiB ends.
+const RESIDENT_BYTES_ENOUGH: u64 = 256 << 20;
 /// Whole loop turns of the widest kernel; and whole lines of a chase.
 const RESIDENT_GRAIN: u64 = 512;
+/// Streams side by side of the race: those that are expected to win in memory.
+const RACE_SIDE_BY_SIDE: u32 = 4;
+
 /// The smallest window of one thread: a page.
 const WINDOW_BYTES_MIN: u64 = 4 << 10;
 /// The largest window is this share of the pool, so that it moves.
@@ -21,45 +27,72 @@ const SIDE_BY_SIDE: [u32; 4] = [1, 2, 4, 8];
 /// Beyond this many threads not every number is a point.
 const THREADS_ALL: u32 = 8;
 
-/// Every curve of `machine`. The largest memory comes first: later ones take parts of it.
-pub(super) fn questions(machine: &Machine, effort: Effort) -> Vec<CurveQuestion> {
-    if effort == Effort::Quick {
-        return vec![resident(machine, effort)];
+/// Every curve. The first two say how large the arrays of the others must be.
+pub(super) fn questions(inputs: PlanInputs) -> Vec<CurveQuestion> {
+    let mut questions = vec![resident(inputs), race(inputs)];
+    if inputs.effort != Effort::Quick {
+        questions.extend([
+            threads(inputs, Op::Read),
+            threads(inputs, Op::Copy),
+            window(inputs),
+            streams(inputs),
+            prefetch(inputs),
+            latency(inputs),
+            attention::along_context(inputs),
+        ]);
     }
-    vec![
-        threads(machine, Op::Read),
-        threads(machine, Op::Copy),
-        window(machine),
-        streams(machine),
-        prefetch(machine),
-        resident(machine, effort),
-        latency(machine, effort),
-        attention::along_context(machine),
-    ]
+    questions
 }
 
 /// `memory.read.resident`: the same working set again and again, from L1 to well beyond the last level.
-fn resident(machine: &Machine, effort: Effort) -> CurveQuestion {
-    let threads = machine.environment.threads;
-    let sizes = resident_sizes(machine, threads, memory::room(machine, 1), effort);
+fn resident(inputs: PlanInputs) -> CurveQuestion {
+    let PlanInputs { machine, effort, .. } = inputs;
+    let room = memory_limit(machine, effort);
+    let sizes = resident_sizes(machine, machine.environment.threads, resident_bytes_max(machine).min(room), effort);
     let variant = |footprint| Stream { footprint_bytes: footprint, ..stream(machine) };
     curve(resident_id(), Op::Read, CurveAxis::FootprintBytes, sizes.into_iter().map(variant))
 }
 
+/// `memory.read.footprint`: the race.
+fn race(inputs: PlanInputs) -> CurveQuestion {
+    let PlanInputs { machine, effort, .. } = inputs;
+    let room = footprint::room(machine, effort, 1);
+    let sizes = footprint::race_sizes(inputs, room);
+    if sizes.is_empty() {
+        let first = footprint::first_bytes(inputs);
+        let needed = Footprint { target: first, least: first };
+        let reason = footprint::array_bytes(machine, needed, room).err().unwrap_or_default();
+        return curve_without_points(footprint::footprint_id(), CurveAxis::FootprintBytes, reason);
+    }
+    let variant = |footprint_bytes| Stream { footprint_bytes, streams: Some(RACE_SIDE_BY_SIDE), ..stream(machine) };
+    let asked = curve(footprint::footprint_id(), Op::Read, CurveAxis::FootprintBytes, sizes.into_iter().map(variant));
+    CurveQuestion { pairwise: true, ..asked }
+}
+
 /// `latency.resident`: one thread's dependent loads over growing working sets.
-fn latency(machine: &Machine, effort: Effort) -> CurveQuestion {
+fn latency(inputs: PlanInputs) -> CurveQuestion {
+    let PlanInputs { machine, effort, .. } = inputs;
     // All working sets are there at once, each on memory of its own.
-    let room = memory::room(machine, 1) * memory::ARRAYS / 8;
-    let sizes = resident_sizes(machine, 1, room, effort);
+    let room = memory_limit(machine, effort) / 4;
+    // The array that is large enough is large enough here, too.
+    let most = resident_bytes_max(machine).min(footprint::footprint(inputs).target);
+    let sizes = resident_sizes(machine, 1, most.min(room), effort);
     let variant = |footprint| memory::chase(machine, footprint);
     curve(CeilingId::latency_curve(), Op::Chase, CurveAxis::FootprintBytes, sizes.into_iter().map(variant))
 }
 
-/// Working sets of all threads together: `effort` decides how many per octave, fewer beyond the last level.
-fn resident_sizes(machine: &Machine, threads: u32, room: u64, effort: Effort) -> Vec<u64> {
+/// The largest working set: well beyond the last level that the system tells. Of a large one that may not be ours, as far as shows
+/// whether it is.
+fn resident_bytes_max(machine: &Machine) -> u64 {
+    let told = footprint::cache_bytes(machine);
+    told.saturating_mul(CACHE_MULTIPLE_MIN).min(RESIDENT_BYTES_ENOUGH).max(told.saturating_mul(2))
+}
+
+/// Working sets of all threads together, up to `most`: `effort` decides how many per octave, fewer beyond the last level.
+fn resident_sizes(machine: &Machine, threads: u32, most: u64, effort: Effort) -> Vec<u64> {
     let threads = u64::from(threads);
-    let last = memory::cache_bytes(machine);
-    let most = last.saturating_mul(CACHE_MULTIPLE_MIN).min(room) / threads;
+    let last = footprint::cache_bytes(machine);
+    let most = most / threads;
     let (below, above) = if effort == Effort::Quick { (2.0, 1.0) } else { (3.0, 2.0_f64) };
     let mut sizes = Vec::new();
     let mut bytes = RESIDENT_BYTES_MIN as f64;
@@ -73,9 +106,10 @@ fn resident_sizes(machine: &Machine, threads: u32, room: u64, effort: Effort) ->
 }
 
 /// `memory.read.window`: a window is read once, then another one elsewhere in a pool that no cache holds.
-fn window(machine: &Machine) -> CurveQuestion {
+fn window(inputs: PlanInputs) -> CurveQuestion {
+    let machine = inputs.machine;
     let threads = u64::from(machine.environment.threads);
-    with_array(machine, "window", CurveAxis::WindowBytes, |pool| {
+    with_array(inputs, "window", CurveAxis::WindowBytes, |pool| {
         let sizes = (0..).map(|octave| (WINDOW_BYTES_MIN * threads) << octave);
         let variant = |window| Stream { footprint_bytes: pool, window_bytes: Some(window), ..stream(machine) };
         sizes.take_while(|&window| window <= pool / WINDOW_SHARE_MAX).map(variant).collect()
@@ -83,7 +117,8 @@ fn window(machine: &Machine) -> CurveQuestion {
 }
 
 /// `memory.<op>.threads`: how many threads it takes to have the memory's bandwidth.
-fn threads(machine: &Machine, op: Op) -> CurveQuestion {
+fn threads(inputs: PlanInputs, op: Op) -> CurveQuestion {
+    let PlanInputs { machine, effort, .. } = inputs;
     let most = machine.environment.threads;
     let id = CeilingId::memory_curve(op, "threads");
     if most < 2 {
@@ -92,7 +127,8 @@ fn threads(machine: &Machine, op: Op) -> CurveQuestion {
     // The same bytes for all: thread i comes to own a share of what i threads read, 1 + 1/2 + … together.
     let shares: f64 = (1..=most).map(|i| 1.0 / f64::from(i)).sum();
     let arrays = memory::arrays(op);
-    let array = memory::array_bytes(machine, None, memory::room(machine, 1) * 10 / (shares * 10.0).ceil() as u64);
+    let room = footprint::room(machine, effort, 1) * 10 / (shares * 10.0).ceil() as u64;
+    let array = footprint::array_bytes(machine, footprint::footprint(inputs), room);
     let footprint = match array {
         Ok(bytes) => bytes * arrays,
         Err(reason) => return curve_without_points(id, CurveAxis::Threads, reason),
@@ -109,16 +145,18 @@ fn is_step(n: u32) -> bool {
 }
 
 /// `memory.read.streams`: sequential streams side by side in each thread.
-fn streams(machine: &Machine) -> CurveQuestion {
-    with_array(machine, "streams", CurveAxis::Streams, |footprint| {
+fn streams(inputs: PlanInputs) -> CurveQuestion {
+    let machine = inputs.machine;
+    with_array(inputs, "streams", CurveAxis::Streams, |footprint| {
         let variant = |streams: u32| Stream { streams: Some(streams), footprint_bytes: footprint, ..stream(machine) };
         SIDE_BY_SIDE.into_iter().map(variant).collect()
     })
 }
 
 /// `memory.read.prefetch`: how far ahead a software prefetch runs; 0 leaves it to the hardware.
-fn prefetch(machine: &Machine) -> CurveQuestion {
-    with_array(machine, "prefetch", CurveAxis::PrefetchBytes, |footprint| {
+fn prefetch(inputs: PlanInputs) -> CurveQuestion {
+    let machine = inputs.machine;
+    with_array(inputs, "prefetch", CurveAxis::PrefetchBytes, |footprint| {
         let variant =
             |bytes: usize| Stream { prefetch_bytes: Some(bytes as u32), footprint_bytes: footprint, ..stream(machine) };
         std::iter::once(0).chain(PREFETCH_BYTES).map(variant).collect()
@@ -127,13 +165,14 @@ fn prefetch(machine: &Machine) -> CurveQuestion {
 
 /// `memory.read.<along>` over an array that no cache holds, or why there is not enough memory for one.
 fn with_array(
-    machine: &Machine,
+    inputs: PlanInputs,
     along: &str,
     axis: CurveAxis,
     points: impl FnOnce(u64) -> Vec<Stream>,
 ) -> CurveQuestion {
     let id = CeilingId::memory_curve(Op::Read, along);
-    match memory::array_bytes(machine, None, memory::room(machine, 1)) {
+    let PlanInputs { machine, effort, .. } = inputs;
+    match footprint::array_bytes(machine, footprint::footprint(inputs), footprint::room(machine, effort, 1)) {
         Ok(bytes) => curve(id, Op::Read, axis, points(bytes)),
         Err(reason) => curve_without_points(id, axis, reason),
     }

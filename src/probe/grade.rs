@@ -126,13 +126,18 @@ fn disturbed(environment: &Environment, samples: u64) -> Finding {
 
 fn scaling(environment: &Environment) -> Finding {
     let scaling = environment.core_scaling.filter(|&scaling| scaling < CORE_SCALING_MIN)?;
-    Some((
-        2,
-        format!(
-            "two threads together reached {scaling} × one alone, though the topology calls their CPUs two cores: they may be \
-             hardware threads of one"
-        ),
-    ))
+    // Siblings share the pipes, and do not wait for each other.
+    let why = match environment.core_scaling_latency {
+        Some(latency) if latency >= CORE_SCALING_MIN => {
+            format!("{latency} × in additions that wait for each other: they are hardware threads of one core")
+        }
+        Some(latency) => {
+            format!("{latency} × in additions that wait for each other, too: they take turns on one, or others use it")
+        }
+        None => "they may be hardware threads of one".to_owned(),
+    };
+    let what = "in arithmetic that fills a core, though the topology calls their CPUs two cores";
+    Some((2, format!("two threads together reached {scaling} × one alone {what}; {why}")))
 }
 
 /// How many of the ascending limits `value` exceeds; `None` for none.
@@ -177,7 +182,7 @@ mod tests {
     #[test]
     fn each_circumstance_costs_its_steps_and_says_so() {
         type Change = fn(&mut DeviceInfo, &mut Environment);
-        let cases: [(Change, Grade, &str); 19] = [
+        let cases: [(Change, Grade, &str); 21] = [
             (|_, e| e.virtualised = Some(true), Grade::B, "virtualised"),
             (|_, e| e.virtualised = None, Grade::B, "cannot be told"),
             (|_, e| e.threads = 4, Grade::B, "4 threads share 2 cores"),
@@ -195,6 +200,12 @@ mod tests {
             (|_, e| e.disturbed_samples = Some(1), Grade::B, "1 of 100"),
             (|_, e| e.disturbed_samples = Some(6), Grade::C, "6 of 100"),
             (|_, e| e.core_scaling = Some(1.1), Grade::C, "1.1 × one alone"),
+            (
+                |_, e| (e.core_scaling, e.core_scaling_latency) = (Some(1.1), Some(1.9)),
+                Grade::C,
+                "they are hardware threads of one core",
+            ),
+            (|_, e| (e.core_scaling, e.core_scaling_latency) = (Some(1.1), Some(1.0)), Grade::C, "they take turns"),
             (|_, e| e.emulated = Some(true), Grade::F, "emulated"),
             (|d, e| (d.logical_cpus, e.load_average) = (Some(64), Some(7.0)), Grade::C, "6.4"),
         ];

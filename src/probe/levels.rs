@@ -7,6 +7,11 @@ use crate::profile::{Cache, CeilingId, Curve, Flag};
 use crate::units::four_digits;
 use roofprobe_kernels::Op;
 
+/// Where a curve falls for the last time, bytes; none where it never falls.
+pub(super) fn last_fall(curve: &Curve) -> Option<u64> {
+    edges(curve)?.last().map(|edge| edge.bytes as u64)
+}
+
 /// The curve of bandwidth over working sets, `memory.read.resident`.
 pub(super) fn resident_id() -> CeilingId {
     CeilingId::memory_curve(Op::Read, "resident")

@@ -1,26 +1,14 @@
 //! Bandwidth and latency of each level: STREAM's kernels, a pure read, and a chase.
 
+use super::footprint::{Footprint, KINDS_OF_ARRAYS, array_bytes, footprint, memory_limit, room};
 use super::levels::{Level, Levels, levels, resident_id};
-use super::{PlanInputs, Question, Schedule, jobs, ways};
+use super::{PlanInputs, Question, jobs, ways};
 use crate::job::Job;
 use crate::profile::{CeilingId, Chase, Effort, Flag, Machine, MemoryLevel, Status, Stream};
 use roofprobe_kernels::buffer::Pages;
 use roofprobe_kernels::ops::stream::{OPS, Stores};
 use roofprobe_kernels::{Dtype, Isa, Op, Shape};
 
-/// Each array of memory is at least this many times the last-level cache of the allowed cores (STREAM's rule), and of where
-/// the resident curve falls for the last time.
-pub(super) const CACHE_MULTIPLE_MIN: u64 = 4;
-/// And as a rule this many times, so that what the cache keeps from one pass to the next is lost in the noise.
-const CACHE_MULTIPLE: u64 = 8;
-/// Assumed when neither topology nor curve tells: larger than those of the machines that do not tell.
-const CACHE_BYTES_ASSUMED: u64 = 64 << 20;
-/// Smaller arrays take too little time on a fast memory.
-const ARRAY_BYTES_MIN: u64 = 64 << 20;
-/// All arrays together stay within this share of the memory that is available.
-const MEMORY_SHARE_MAX: f64 = 0.4;
-/// x, y and out are allocated together, whatever the operation uses.
-pub(super) const ARRAYS: u64 = 3;
 /// Cache levels that have ceilings.
 const CACHE_LEVELS: std::ops::RangeInclusive<u32> = 1..=3;
 /// Whole loop turns of the widest kernel.
@@ -29,6 +17,8 @@ const ARRAY_GRAIN: u64 = 512;
 const WORKING_SETS_APART: u64 = 2;
 /// A chase visits every second line: the prefetcher of some cores fetches lines in pairs.
 const CHASE_STRIDE_BYTES: u32 = 128;
+/// The smallest one in memory: within it too few lines would be new.
+const CHASE_BYTES_MIN: u64 = 64 << 20;
 /// And so many bytes at a time: few pages, so that it is no test of the TLB, but many more lines than a core's prefetcher
 /// would complete.
 const CHASE_WINDOW_BYTES: u64 = 256 << 10;
@@ -40,12 +30,10 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     let accesses = if effort == Effort::Quick { vec![Op::Read] } else { OPS.to_vec() };
     let cached = CACHE_LEVELS.flat_map(|n| accesses.iter().map(move |&op| (n, op)));
     let mut questions: Vec<Question> = cached.map(|(n, op)| of_cache(inputs, &levels, n, op)).collect();
-    let pages = pages(machine, effort);
-    let array = array_bytes(machine, levels.last_bytes, room(machine, pages.len() as u64));
+    let (pages, array) = pages_and_bytes(inputs);
     questions.extend(OPS.into_iter().map(|op| {
         let mut question = Question::new(CeilingId::memory(MemoryLevel::Dram, op));
         question.flags.clone_from(&levels.memory_flags);
-        question.schedule = Schedule::Often;
         match &array {
             Ok(bytes) => question.candidates = of_memory(&question.id, inputs, op, &pages, *bytes),
             Err(reason) => question.otherwise = (Status::Skipped, reason.clone()),
@@ -64,8 +52,7 @@ pub(super) fn latencies(inputs: PlanInputs) -> Vec<Question> {
         match footprint {
             Ok((bytes, flags)) => {
                 let asked = Question::of(id, Op::Chase, Dtype::I8, [chase(machine, bytes)]);
-                // Laying out a cycle takes time.
-                Question { schedule: Schedule::OneRoundInThree(0), flags: flags.to_vec(), ..asked }
+                Question { flags: flags.to_vec(), ..asked }
             }
             Err((status, reason)) => Question::unasked(id, status, reason),
         }
@@ -74,12 +61,12 @@ pub(super) fn latencies(inputs: PlanInputs) -> Vec<Question> {
         let level = level(&levels, n).map(|level| (level.footprint_bytes, level.flags.as_slice()));
         question(MemoryLevel::Cache(n as u8), level)
     });
-    // The least honest array: laying out a cycle takes longer than filling, and nothing of a cycle stays behind in a cache
-    // that is a quarter of it.
-    let last = last_cache_bytes(inputs).max(levels.last_bytes.unwrap_or(0));
-    let array = array_bytes(machine, Some(last), room(machine, 1)).map_err(|reason| (Status::Skipped, reason));
-    let least = last.saturating_mul(CACHE_MULTIPLE_MIN).max(ARRAY_BYTES_MIN);
-    let memory = array.map(|bytes| (bytes.min(least), levels.memory_flags.as_slice()));
+    // The least honest array: laying out a cycle takes longer than filling, and nothing of a cycle stays behind in a cache that is
+    // a quarter of it.
+    let needed = footprint(inputs);
+    let least = Footprint { target: needed.least.max(CHASE_BYTES_MIN), ..needed };
+    let array = array_bytes(machine, least, room(machine, inputs.effort, 1));
+    let memory = array.map_err(|reason| (Status::Skipped, reason)).map(|bytes| (bytes, levels.memory_flags.as_slice()));
     cached.chain([question(MemoryLevel::Dram, memory)]).collect()
 }
 
@@ -121,7 +108,7 @@ fn in_cache(id: &CeilingId, inputs: PlanInputs, op: Op, level: &Level) -> Vec<Jo
 
 /// On each kind of pages: a page's size slows all ways alike, so that only the largest are tried with all of them.
 fn of_memory(id: &CeilingId, inputs: PlanInputs, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
-    let footprint_bytes = arrays(op) * array_bytes;
+    let footprint_bytes = arrays(op) * (array_bytes / inputs_of(op));
     let largest = pages.first().copied();
     let variants = pages.iter().flat_map(|&pages| {
         let ways = if Some(pages) == largest { ways::in_memory(inputs, op) } else { ways::on_base_pages(inputs, op) };
@@ -178,6 +165,24 @@ pub(super) fn arrays(op: Op) -> u64 {
     (cost.input_read + cost.output_written) as u64
 }
 
+/// Arrays that it reads, or the one that it writes: they share the bytes that are to pass before a place is visited again.
+fn inputs_of(op: Op) -> u64 {
+    (op.cost(Shape::stream(1)).input_read as u64).max(1)
+}
+
+/// The page sizes that there is memory for, and the bytes that an operation reads; or why there is not enough for an honest array.
+fn pages_and_bytes(inputs: PlanInputs) -> (Vec<Pages>, Result<u64, String>) {
+    let PlanInputs { machine, effort, .. } = inputs;
+    let mut pages = pages(machine, effort);
+    let bytes = |kinds: usize| array_bytes(machine, footprint(inputs), room(machine, effort, kinds as u64));
+    // Arrays on both kinds of pages are there at once. The largest pages come first.
+    let array = bytes(pages.len()).or_else(|_| {
+        pages.truncate(1);
+        bytes(1)
+    });
+    (pages, array)
+}
+
 /// Page sizes to try. Huge pages spare the TLB and give the ceiling; mapped weight files live on base pages.
 fn pages(machine: &Machine, effort: Effort) -> Vec<Pages> {
     match (largest_pages(machine), effort) {
@@ -194,67 +199,10 @@ pub(super) fn largest_pages(machine: &Machine) -> Pages {
     }
 }
 
-/// The last level of the allowed cores, all instances together, as the topology tells it.
-pub(super) fn cache_bytes(machine: &Machine) -> u64 {
-    let last_level = machine.device.caches.iter().map(|c| c.level).max();
-    let caches = machine.device.caches.iter().filter(|c| Some(c.level) == last_level);
-    match caches.map(|c| c.bytes.saturating_mul(u64::from(c.instances))).fold(0, u64::saturating_add) {
-        0 => CACHE_BYTES_ASSUMED,
-        bytes => bytes,
-    }
-}
-
-/// The most that one array may have, where arrays on so many kinds of pages are there at once.
-pub(super) fn room(machine: &Machine, page_kinds: u64) -> u64 {
-    (machine.environment.memory_available_bytes as f64 * MEMORY_SHARE_MAX) as u64 / ARRAYS / page_kinds
-}
-
-/// How many copies of something of `bytes` bytes are read one after another so that no cache holds them: `least_bytes` together,
-/// `times` as many where there is room.
-///
-/// # Errors
-/// Why there is not enough memory, `what` being the name of it.
-pub(super) fn copies(machine: &Machine, what: &str, bytes: u64, least_bytes: u64, times: u64) -> Result<u32, String> {
-    // As much again as the arrays, which are there as well.
-    let room = room(machine, 1) * ARRAYS;
-    let least = least_bytes.div_ceil(bytes);
-    let copies = least.saturating_mul(times).min(room / bytes);
-    if copies < least {
-        return Err(format!(
-            "too little memory: {} MiB of {what} do not fit in the {} MiB that may be used; fewer would be read from the cache",
-            least.saturating_mul(bytes).div_ceil(1 << 20),
-            room >> 20
-        ));
-    }
-    Ok(copies as u32)
-}
-
-/// What must not be mistaken for memory: the reported last-level caches, or where the resident curve was seen to fall for the last
-/// time.
-pub(super) fn last_cache_bytes(inputs: PlanInputs) -> u64 {
-    let machine = inputs.machine;
-    let levels = levels(inputs.curve(&resident_id()), &machine.device.caches, machine.environment.threads);
-    cache_bytes(machine).max(levels.last_bytes.unwrap_or(0))
-}
-
-/// Bytes of one array of memory within `room`, or why there is not enough memory for an honest one. `seen` is where the
-/// last cache was seen to end.
-pub(super) fn array_bytes(machine: &Machine, seen: Option<u64>, room: u64) -> Result<u64, String> {
-    let cache_bytes = cache_bytes(machine).max(seen.unwrap_or(0));
-    let least = cache_bytes.saturating_mul(CACHE_MULTIPLE_MIN);
-    let target = cache_bytes.saturating_mul(CACHE_MULTIPLE).max(ARRAY_BYTES_MIN);
-    // Whole huge pages for every thread.
-    let grain = u64::from(machine.environment.threads) * (2 << 20);
-    let bytes = target.min(room) / grain * grain;
-    if bytes < least.max(grain) {
-        let mib = |bytes: u64| bytes >> 20;
-        return Err(format!(
-            "too little memory: {} MiB are available, and {ARRAYS} arrays of {CACHE_MULTIPLE_MIN} × {} MiB of cache within {:.0} % \
-             of it do not fit; anything smaller would measure the cache",
-            mib(machine.environment.memory_available_bytes),
-            mib(cache_bytes),
-            MEMORY_SHARE_MAX * 100.0,
-        ));
-    }
-    Ok(bytes)
+/// What operands may take that lie where the arrays on the largest pages are written, beside all other arrays.
+pub(super) fn operands_room(inputs: PlanInputs) -> u64 {
+    let limit = memory_limit(inputs.machine, inputs.effort);
+    let (pages, array) = pages_and_bytes(inputs);
+    let others = KINDS_OF_ARRAYS * pages.len() as u64 - 1;
+    limit - array.map_or(0, |bytes| others * bytes).min(limit)
 }

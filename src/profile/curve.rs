@@ -98,6 +98,23 @@ impl CurveAxis {
         }
     }
 
+    /// Puts what all points share at a place on this axis; what is not known of a place is as small as can be.
+    pub(crate) fn set(self, variant: &mut VariantKeys, place: u64) {
+        let small = place.try_into().ok();
+        match self {
+            CurveAxis::FootprintBytes => {
+                variant.footprint_bytes = Some(place);
+                variant.window_bytes = variant.stride_bytes.map(u64::from);
+            }
+            CurveAxis::WindowBytes => variant.window_bytes = Some(place),
+            CurveAxis::Threads => variant.threads = small,
+            CurveAxis::Streams => variant.streams = small,
+            CurveAxis::PrefetchBytes => variant.prefetch_bytes = small,
+            CurveAxis::Tokens => variant.m = Some(place),
+            CurveAxis::Context => (variant.context, variant.copies) = (Some(place), Some(1)),
+        }
+    }
+
     /// `variant` without its place on this axis: what all points of a curve share.
     #[must_use]
     pub fn shared(self, mut variant: VariantKeys) -> VariantKeys {

@@ -42,6 +42,10 @@ pub struct Environment {
     /// two hardware threads of one.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub core_scaling: Option<f64>,
+    /// The same of additions that wait for each other: about 2 on two cores and on two hardware threads of one, about 1 where the
+    /// two take turns.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub core_scaling_latency: Option<f64>,
     /// NUMA nodes that the allowed CPUs belong to.
     #[schemars(range(min = 1))]
     pub numa_nodes: Option<u32>,
@@ -104,6 +108,7 @@ impl Environment {
         positive("environment.timer_ns", Some(self.timer_ns))?;
         positive("environment.quota_cpus", self.quota_cpus)?;
         positive("environment.core_scaling", self.core_scaling)?;
+        positive("environment.core_scaling_latency", self.core_scaling_latency)?;
         for (key, value, least) in [
             ("environment.steal_percent", self.steal_percent, 0.0),
             ("environment.drift_percent", self.drift_percent, -100.0),

@@ -159,7 +159,7 @@ pub struct Cache {
     pub level: u32,
     /// Size of one instance, bytes.
     pub bytes: u64,
-    /// How many instances the present CPUs have.
+    /// How many instances the cores that were measured reach.
     pub instances: u32,
     /// Logical CPUs that share one instance.
     pub shared_by: u32,

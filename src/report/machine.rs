@@ -136,6 +136,7 @@ fn circumstances(environment: &Environment, kind: DeviceKind) -> Vec<Row> {
         (cores, "threads", format!("{} of {} allowed CPUs", environment.threads, environment.allowed_cpus.len())),
         (cores, "threads per core", count(environment.smt)),
         (cores, "two cores against one", number(environment.core_scaling, " ×")),
+        (cores, "the same, of latency", number(environment.core_scaling_latency, " ×")),
         (cores, "NUMA nodes", count(environment.numa_nodes)),
         (cores, "CPU quota", environment.quota_cpus.map_or("none".to_owned(), |q| format!("{q} CPUs"))),
         (cores, "governor", or_unknown(&environment.governor)),

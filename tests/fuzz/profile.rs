@@ -11,8 +11,8 @@ use roofprobe::plot::{Chart, Drawing, Subject, Theme, svg};
 use roofprobe::probe;
 use roofprobe::profile::{Ceiling, Curve, Profile, parse, to_toml};
 use roofprobe::report::{self, Format, Shown};
-use roofprobe::sample::{self, Pace, Progress, Watcher};
-use roofprobe::simulate::{Simulated, as_asked};
+use roofprobe::sample::{self, Pace, Progress, Session, Watcher};
+use roofprobe::simulate::{Simulated, as_asked, curves_as_asked};
 use roofprobe::store::SHIPPED;
 use serde_json::Value;
 use std::sync::LazyLock;
@@ -121,11 +121,11 @@ fn replayed(profile: &Profile) {
     // What was quoted has neither an effort nor a machine that could be asked.
     let (Some(effort), Ok(mut device)) = (profile.provenance.effort, Simulated::new(profile.clone())) else { return };
     let pace = Pace::of_replay(effort);
-    let mut survey = probe::survey(&device.machine(), effort);
-    survey.retain(|question| profile.curve(&question.id).is_some());
-    sample::survey(&mut device, &survey, pace, &[], &mut Patient).unwrap();
+    let machine = device.machine();
+    let survey = |curves: &[Curve]| curves_as_asked(profile, probe::survey(&machine, curves, effort));
+    sample::survey(&mut Session::new(&mut device, pace, &mut Patient), &survey, &[]).unwrap();
     let questions = as_asked(profile, probe::plan(&device.machine(), &profile.curve, effort));
-    let mut finished = sample::measure(&mut device, &questions, pace, &[], &mut Patient).unwrap();
+    let mut finished = sample::measure(&mut Session::new(&mut device, pace, &mut Patient), &questions, &[]).unwrap();
     probe::judge(&mut finished.ceilings, &device.machine());
 }
 

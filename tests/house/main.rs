@@ -20,7 +20,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // Supply: what can be had.
     ("job", &["profile"]),
     ("device", &["error", "job", "profile", "units", "work"]),
-    ("probe", &["job", "profile", "units"]),
+    ("probe", &["job", "profile", "stats", "units"]),
     ("sample", &["device", "error", "job", "probe", "profile", "stats", "units"]),
     // Demand: what is asked for.
     ("model", &["error", "file", "units", "work"]),

@@ -11,7 +11,6 @@ use crate::device::Refusal;
 use crate::profile::Attention;
 use crate::work::Work;
 use roofprobe_kernels::Op;
-use roofprobe_kernels::buffer::Pages;
 use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial, Ways};
 use roofprobe_kernels::reference::{attention as oracle, matmul::tokens};
 use std::ops::Range;
@@ -60,15 +59,10 @@ impl Cpu {
         }
         let queries = extent(variant.m, "m")?;
         let copies = variant.copies.max(1) as usize;
-        let pool = self.pool(head, kv_heads, copies, variant.pages)?;
-        Ok(PreparedAttention::new(kernel, head, queries, pool, copies, self.team.size()))
-    }
-
-    /// A pool for so many caches; the last one if it will do.
-    fn pool(&mut self, head: Head, kv_heads: usize, copies: usize, pages: Pages) -> Result<Arc<Pool>, Refusal> {
+        // A pool for so many caches; the last one if it will do.
         let tokens = copies * head.context.next_multiple_of(KEY_BLOCK);
-        let fits = |pool: &Pool| pool.serves(head.head_dim, kv_heads, tokens, pages);
-        self.operands(fits, |cpu| cpu.make_pool(Head { context: tokens, ..head }, kv_heads, pages))
+        let pool = self.caches(Head { context: tokens, ..head }, kv_heads, variant.pages)?;
+        Ok(PreparedAttention::new(kernel, head, queries, pool, copies, self.team.size()))
     }
 }
 

@@ -20,11 +20,14 @@ impl Cpu {
         let kernel = stream_kernel(job.op, stream)?;
         let active = self.active(stream.threads)?;
         let walk = walk(stream, kernel, active)?;
-        let pages = stream.pages;
+        let (pages, op) = (stream.pages, kernel.op());
+        if op != Op::Read {
+            // What the whole team read last lies where streams write.
+            self.release_operands();
+        }
         let ready =
-            self.all(move |worker, _| (worker.index() < active).then(|| worker.prepare_arena(pages, walk.len)))?;
+            self.all(move |worker, _| (worker.index() < active).then(|| worker.prepare_arena(pages, op, walk.len)))?;
         let huge_share = self.made_ready(ready)?;
-        let op = kernel.op();
         // The output is looked at once per variant and allocation, what a read sums up every time.
         let first = self.verified.insert(job.clone());
         let prepare = move |worker: &mut WorkerState| {

@@ -28,13 +28,13 @@ use crate::profile::{Chain, Machine, Variant};
 use crate::units::{Seconds, four_digits};
 use crate::work::Work;
 use drift::Drift;
+use operands::Operands;
 use overhead::Call;
 use roofprobe_kernels::ops::chain::ChainKernel;
 use roofprobe_kernels::{Dtype, Isa, Op};
 use scaling::Scaling;
 pub use self_test::PASSED;
 use spans::{Seen, timed};
-use std::any::Any;
 use std::collections::HashSet;
 use std::sync::Arc;
 use team::{SpinBarrier, Team};
@@ -57,7 +57,7 @@ pub struct Cpu {
     scaling: Option<Scaling>,
     /// The last job of the whole team made ready, and what it reads.
     prepared: Option<(Job, Arc<dyn TeamJob>)>,
-    operands: Option<Arc<dyn Any + Send + Sync>>,
+    operands: Option<Operands>,
     /// Repetitions of jobs of the whole team so far.
     team_repetitions: usize,
 }
@@ -173,6 +173,7 @@ impl Device for Cpu {
         Taken::now().note_since(self.taken_at_start, environment);
         environment.drift_percent = self.drift.percent().map(four_digits);
         environment.core_scaling = self.scaling.and_then(Scaling::ratio).map(four_digits);
+        environment.core_scaling_latency = self.scaling.and_then(Scaling::latency_ratio).map(four_digits);
         machine
     }
 

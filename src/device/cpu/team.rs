@@ -77,7 +77,10 @@ impl Team {
                 let (answer, inbox) = channel();
                 let (task, barrier) = (Arc::clone(&task), Arc::clone(&self.barrier));
                 let work: Task = Box::new(move |worker| {
-                    let _ = answer.send(task(worker, &barrier));
+                    let said = task(worker, &barrier);
+                    // What the task holds is given back before it is called done: its memory may be wanted again.
+                    drop(task);
+                    let _ = answer.send(said);
                 });
                 member.tasks.as_ref()?.send(work).ok()?;
                 Some(inbox)

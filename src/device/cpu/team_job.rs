@@ -12,7 +12,6 @@ use crate::job::Job;
 use crate::profile::Variant;
 use crate::units::four_digits;
 use crate::work::Work;
-use std::any::Any;
 use std::sync::Arc;
 
 /// A job of the whole team, made ready.
@@ -31,6 +30,11 @@ pub(super) trait TeamJob: Send + Sync + 'static {
 
     /// Whether every element was written, and a sample of them by `last`, the last repetition, is what the oracle gives.
     fn verified(&self, last: usize) -> bool;
+
+    /// How far the results that were looked at are from exact ones, as [`Timing::relative_error`], once they are verified.
+    fn relative_error(&self) -> Option<f64> {
+        None
+    }
 }
 
 impl Cpu {
@@ -71,7 +75,8 @@ impl Cpu {
             return Err(rejected(job));
         }
         let pass = spans.pass(repetitions, prepared.work() * repetitions as f64).ok_or_else(|| rejected(job))?;
-        Ok(Timing { huge_share: prepared.huge_share().map(four_digits), ..pass })
+        let huge_share = prepared.huge_share().map(four_digits);
+        Ok(Timing { huge_share, relative_error: prepared.relative_error(), ..pass })
     }
 
     fn prepare(&mut self, job: &Job) -> Result<Arc<dyn TeamJob>, Refusal> {
@@ -84,24 +89,6 @@ impl Cpu {
             Variant::Attention(variant) => Ok(Arc::new(self.prepare_attention(variant)?)),
             _ => Err(foreign(job)),
         }
-    }
-
-    /// The operands of the job before if they fit, else those that `make` makes. They are large: one kind at a time.
-    ///
-    /// # Errors
-    /// Those of `make`.
-    pub(super) fn operands<T: Any + Send + Sync>(
-        &mut self,
-        fits: impl FnOnce(&T) -> bool,
-        make: impl FnOnce(&Cpu) -> Result<T, Refusal>,
-    ) -> Result<Arc<T>, Refusal> {
-        let earlier = self.operands.take().and_then(|operands| operands.downcast::<T>().ok());
-        let operands = match earlier.filter(|operands| fits(operands)) {
-            Some(operands) => operands,
-            None => Arc::new(make(self)?),
-        };
-        self.operands = Some(operands.clone());
-        Ok(operands)
     }
 }
 

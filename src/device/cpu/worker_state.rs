@@ -1,15 +1,18 @@
 //! What one thread of the team has before it: its share of the arrays, its chases, its chains, its clock.
 
 use super::arena::{Arena, huge_share};
+use super::operands::MadeUp;
 use super::paired_clock::{PairedClock, stretches};
-use roofprobe_kernels::buffer::Pages;
+use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::chain::{ChainKernel, ChainState};
 use roofprobe_kernels::ops::chase::{Chase, ChasePattern, LINE_BYTES};
 use roofprobe_kernels::ops::clock::dependent_adds;
+use roofprobe_kernels::ops::matmul::MatmulKernel;
 use roofprobe_kernels::{Dtype, Isa, Op};
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Dependent additions that measure the clock: about 0.1 ms.
@@ -22,6 +25,7 @@ pub(super) struct WorkerState {
     chases: HashMap<ChasePattern, (Chase, Option<f64>)>,
     chains: HashMap<ChainKey, ChainState>,
     clock: PairedClock,
+    made_up: Option<Arc<MadeUp>>,
 }
 
 /// What tells one chain from another: its operation, types and instruction set, and its accumulators.
@@ -44,6 +48,7 @@ impl WorkerState {
             chases: HashMap::new(),
             chains: HashMap::new(),
             clock: PairedClock::default(),
+            made_up: None,
         }
     }
 
@@ -58,21 +63,38 @@ impl WorkerState {
         self.chases.clear();
     }
 
-    /// Gives the chases back.
-    pub(super) fn clear_chases(&mut self) {
-        self.chases.clear();
+    /// Makes sure that this thread has arrays of `len` elements for `op` on such pages.
+    pub(super) fn prepare_arena(&mut self, pages: Pages, op: Op, len: usize) -> Result<Ready, String> {
+        let arena = self.arenas.entry(pages).or_insert_with(|| Arena::new(pages, self.index));
+        match arena.prepare(op, len) {
+            Ok(fresh) => Ok(Ready { fresh, huge_share: arena.huge_share() }),
+            Err(e) => {
+                self.arenas.remove(&pages);
+                Err(format!("arrays of {} MiB could not be allocated: {e}", (len * 8) >> 20))
+            }
+        }
     }
 
-    /// Makes sure that this thread has an arena of at least `len` elements per array on such pages.
-    pub(super) fn prepare_arena(&mut self, pages: Pages, len: usize) -> Result<Ready, String> {
-        if let Some(arena) = self.arenas.get(&pages).filter(|arena| arena.len() >= len) {
-            return Ok(Ready { fresh: false, huge_share: arena.huge_share() });
-        }
-        self.arenas.remove(&pages);
-        let arena = Arena::new(pages, len, self.index)?;
-        let huge_share = arena.huge_share();
-        self.arenas.insert(pages, arena);
-        Ok(Ready { fresh: true, huge_share })
+    /// Memory on such pages for operands of the whole team; to be given back.
+    ///
+    /// # Errors
+    /// When the system gives no memory.
+    pub(super) fn lend(&mut self, pages: Pages, bytes: usize) -> std::io::Result<Buffer> {
+        self.chases.clear();
+        self.arenas.entry(pages).or_insert_with(|| Arena::new(pages, self.index)).lend(bytes)
+    }
+
+    /// Takes back what was lent.
+    pub(super) fn take_back(&mut self, pages: Pages, buffer: Buffer) {
+        self.arenas.entry(pages).or_insert_with(|| Arena::new(pages, self.index)).take_back(buffer);
+    }
+
+    /// Weights made up for such a kernel: the last ones if they will do.
+    pub(super) fn made_up(&mut self, kernel: MatmulKernel, k: usize) -> Arc<MadeUp> {
+        let last = self.made_up.take().filter(|last| last.serve(kernel, k));
+        let made_up = last.unwrap_or_else(|| Arc::new(MadeUp::new(kernel, k, 0x3e1 + self.index as u64)));
+        self.made_up = Some(Arc::clone(&made_up));
+        made_up
     }
 
     /// The arena on such pages, once it was prepared.
@@ -177,13 +199,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn larger_arrays_are_made_anew_and_serve_smaller_jobs() {
+    fn arrays_are_made_once_and_serve_all_jobs() {
         let mut worker = WorkerState::new(0);
-        for (asked, fresh, there) in [(64, true, 64), (1003, true, 1003), (64, false, 1003)] {
-            assert_eq!(worker.prepare_arena(Pages::Base, asked).unwrap().fresh, fresh);
-            assert_eq!(worker.arena(Pages::Base).unwrap().len(), there);
+        for (op, asked, fresh) in [
+            (Op::Read, 64, true),
+            (Op::Triad, 1003, false),
+            (Op::Copy, 64, false),
+            // More than was mapped ahead.
+            (Op::Read, 40 << 20, true),
+            (Op::Read, 64, false),
+        ] {
+            assert_eq!(worker.prepare_arena(Pages::Base, op, asked).unwrap().fresh, fresh, "{op} {asked}");
         }
-        assert!(worker.prepare_arena(Pages::Base, usize::MAX / 8).is_err());
+        assert!(worker.prepare_arena(Pages::Base, Op::Triad, usize::MAX / 8).is_err());
+        assert!(worker.arena(Pages::Base).is_none());
+        worker.prepare_arena(Pages::Base, Op::Read, 64).unwrap();
         worker.clear();
         assert!(worker.arena(Pages::Base).is_none());
     }

@@ -86,6 +86,7 @@ impl Device for Gpu {
             threads: 1,
             smt: None,
             core_scaling: None,
+            core_scaling_latency: None,
             numa_nodes: None,
             huge_pages: None,
             memory_available_bytes: self.memory_available_bytes(),

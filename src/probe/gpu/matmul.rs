@@ -1,9 +1,9 @@
 //! Matmul on a GPU: every weight format that there is a shader for, from one token to many.
 
 use super::{has_feature, is_quick, is_software, limits};
+use crate::probe::footprint::{self, Footprint, memory_limit};
 use crate::probe::matmul::{self, K, MANY_TOKENS, N_MANY};
-use crate::probe::memory::{self, CACHE_MULTIPLE_MIN};
-use crate::probe::{PlanInputs, Question, Schedule};
+use crate::probe::{Operands, PlanInputs, Question};
 use crate::profile::{AccessLayout, CeilingId, Effort, GpuMatmul, Reduction, Status, Tile};
 use roofprobe_kernels::{Dtype, Op};
 
@@ -32,10 +32,8 @@ const FORMATS: [Dtype; 5] = [Dtype::F32, Dtype::F16, Dtype::Q8_0, Dtype::Q4_0, D
 
 /// `matmul.<weights>.m<tokens>`.
 pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
-    // A quick look has few rounds, and each is a process of its own with its own luck.
-    let schedule = |weights| if is_quick(inputs) { Schedule::EveryRound } else { matmul::schedule(weights) };
     matmul::for_each(inputs.effort, |weights, m| Question {
-        schedule: schedule(weights),
+        operands: Some(Operands::Weights(weights)),
         ..question(inputs, weights, m)
     })
 }
@@ -82,13 +80,14 @@ fn extents(inputs: PlanInputs, weights: Dtype, m: u64) -> Result<Extents, String
     while bytes(n) + BINDING_SLACK > limits(inputs.machine).binding_bytes && n.is_multiple_of(2) {
         n /= 2;
     }
-    let least = match (software, few) {
-        (true, true) => BYTES_FEW,
-        (true, false) => BYTES_MANY,
-        (false, _) => memory::last_cache_bytes(inputs).saturating_mul(CACHE_MULTIPLE_MIN),
+    let exactly = |bytes| Footprint { target: bytes, least: bytes };
+    let needed = match (software, few) {
+        (true, true) => exactly(BYTES_FEW),
+        (true, false) => exactly(BYTES_MANY),
+        (false, _) => footprint::footprint(inputs),
     };
-    // Twice the least where there is room, so that what a cache keeps is lost in the noise.
-    let copies = memory::copies(inputs.machine, "weights", bytes(n), least, if software { 1 } else { 2 })?;
+    let effort = if software { inputs.effort } else { Effort::Thorough };
+    let copies = footprint::copies(memory_limit(inputs.machine, effort), "weights", bytes(n), needed)?;
     Ok(Extents { n, k, copies })
 }
 

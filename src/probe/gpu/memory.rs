@@ -2,25 +2,28 @@
 
 use super::{candidates_max, is_quick, is_software, limits};
 use crate::job::Job;
+use crate::probe::footprint::{self, CACHE_MULTIPLE_MIN, Footprint, cache_bytes};
 use crate::probe::levels::{levels, resident_id};
-use crate::probe::memory::{self, ARRAYS, CACHE_MULTIPLE_MIN, arrays, cache_bytes};
-use crate::probe::{CurveQuestion, PlanInputs, Question, Schedule, curve, jobs};
+use crate::probe::memory::arrays;
+use crate::probe::{CurveQuestion, PlanInputs, Question, curve, jobs};
 use crate::profile::{
     AccessLayout, CeilingId, CurveAxis, Effort, Flag, GpuClass, GpuStream, Machine, MemoryLevel, Status, WorkgroupRead,
 };
 use roofprobe_kernels::ops::stream::OPS;
 use roofprobe_kernels::{Dtype, Op};
 
-/// Arrays of hardware are so many times its last cache; software takes the least honest multiple, since it takes time.
-const CACHE_MULTIPLE: u64 = 8;
 /// The largest working set of hardware: caches of a quarter of it are seen to end.
 const RESIDENT_BYTES_MAX: u64 = 1 << 30;
+/// The largest one of software at least: the end of a cache of a quarter of it is seen.
+const SOFTWARE_RESIDENT_BYTES_MIN: u64 = 128 << 20;
 /// The smallest working set: fewer bytes are not enough for all invocations.
 const RESIDENT_BYTES_MIN: u64 = 256 << 10;
 /// What is read as the last cache where no curve shows where it ends: within those of all GPUs in sight.
 const CACHE_FOOTPRINT: u64 = 2 << 20;
 /// Workgroup memory that a workgroup reads.
 const WORKGROUP_BYTES: u64 = 16 << 10;
+/// x, y and out are allocated together, whatever the operation uses.
+const ARRAYS: u64 = 3;
 /// Arrays whose values are kept on the host, to verify by.
 const HOST_ARRAYS: u64 = 2;
 /// Whole divisions of every candidate: no place lies beyond the end.
@@ -32,8 +35,7 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     let vram = OPS.into_iter().map(|op| {
         let mut question = Question::new(CeilingId::memory(MemoryLevel::Vram, op));
         question.flags.clone_from(&levels.memory_flags);
-        question.schedule = Schedule::Often;
-        match array_bytes(inputs.machine, levels.last_bytes) {
+        match array_bytes(inputs, levels.last_bytes) {
             Ok((bytes, least)) => {
                 let ways = ways(inputs, false);
                 question.candidates = streams(&question.id, inputs, op, bytes, &ways);
@@ -69,38 +71,64 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
 }
 
 /// `memory.read.resident`: the same working set again and again.
-pub(super) fn resident(machine: &Machine, effort: Effort) -> CurveQuestion {
-    let reported = cache_bytes(machine).saturating_mul(CACHE_MULTIPLE_MIN);
-    let target = if is_software(machine) { reported } else { reported.max(RESIDENT_BYTES_MAX) };
-    let most = target.min(room(machine)).min(limits(machine).buffer_bytes);
+pub(super) fn resident(inputs: PlanInputs) -> CurveQuestion {
+    let PlanInputs { machine, effort, .. } = inputs;
+    let told = cache_bytes(machine);
+    // Software has what the processor has, whose caches may not all be ours: as far as shows whether they are.
+    let target = if is_software(machine) {
+        told.saturating_mul(2).max(SOFTWARE_RESIDENT_BYTES_MIN)
+    } else {
+        told.saturating_mul(CACHE_MULTIPLE_MIN).max(RESIDENT_BYTES_MAX)
+    };
+    let most = target.min(room(inputs)).min(limits(machine).buffer_bytes);
     let per_octave = if effort == Effort::Quick || is_software(machine) { 1.0 } else { 2.0_f64 };
     let (size, groups, layout) = way_of_curve(machine);
     let sizes = (0..).map(|step| RESIDENT_BYTES_MIN as f64 * (f64::from(step) / per_octave).exp2());
     let sizes = sizes.map(|bytes| (bytes / 4096.0).round() as u64 * 4096).take_while(|&bytes| bytes <= most);
     let variant = |footprint| divided(footprint, size, groups, layout);
-    let asked = curve(resident_id(), Op::Read, CurveAxis::FootprintBytes, sizes.map(variant));
+    of_f32(curve(resident_id(), Op::Read, CurveAxis::FootprintBytes, sizes.map(variant)))
+}
+
+/// `memory.read.footprint`: how large the arrays of software must be.
+pub(super) fn race(inputs: PlanInputs) -> CurveQuestion {
+    let (size, groups, layout) = way_of_curve(inputs.machine);
+    let most = room(inputs).min(limits(inputs.machine).buffer_bytes);
+    let sizes = footprint::race_sizes(inputs, most).into_iter().take_while(|&bytes| bytes <= most);
+    let variants = sizes.map(|footprint| divided(footprint, size, groups, layout));
+    let asked = curve(footprint::footprint_id(), Op::Read, CurveAxis::FootprintBytes, variants);
+    CurveQuestion { pairwise: true, ..of_f32(asked) }
+}
+
+fn of_f32(asked: CurveQuestion) -> CurveQuestion {
     CurveQuestion { points: asked.points.into_iter().map(|job| Job { dtype: Dtype::F32, ..job }).collect(), ..asked }
 }
 
 /// The most that one array may have: values are made up and kept on the host, which a GPU of its own has not to share.
-fn room(machine: &Machine) -> u64 {
+fn room(inputs: PlanInputs) -> u64 {
+    let PlanInputs { machine, effort, .. } = inputs;
     let alone = machine.device.gpu.as_ref().is_some_and(|gpu| gpu.class == GpuClass::Discrete);
     let arrays = if alone { ARRAYS } else { ARRAYS + HOST_ARRAYS };
-    memory::room(machine, 1) * ARRAYS / arrays
+    // What hardware takes is its own memory, or a share of a memory that it must be able to fill.
+    let effort = if is_software(machine) { effort } else { Effort::Thorough };
+    footprint::memory_limit(machine, effort) / arrays
 }
 
 /// Bytes of one array of GPU memory, and the least that would do; or why there is not enough.
-fn array_bytes(machine: &Machine, seen: Option<u64>) -> Result<(u64, u64), String> {
-    let cache = cache_bytes(machine).max(seen.unwrap_or(0));
-    let least = cache.saturating_mul(CACHE_MULTIPLE_MIN);
-    let target = if is_software(machine) { least } else { cache.saturating_mul(CACHE_MULTIPLE) };
-    let most = room(machine).min(limits(machine).buffer_bytes);
+fn array_bytes(inputs: PlanInputs, seen: Option<u64>) -> Result<(u64, u64), String> {
+    let machine = inputs.machine;
+    let Footprint { target, least } = if is_software(machine) {
+        let needed = footprint::footprint(inputs);
+        // The least that is honest: it takes its time.
+        Footprint { target: needed.least, ..needed }
+    } else {
+        footprint::by_rule(cache_bytes(machine).max(seen.unwrap_or(0)))
+    };
+    let most = room(inputs).min(limits(machine).buffer_bytes);
     let bytes = target.min(most) / GRAIN * GRAIN;
     if bytes < least.min(target) {
         let [most, least] = [most, least].map(|bytes| bytes >> 20);
         return Err(format!(
-            "too little memory: an array may have {most} MiB, and {least} MiB, {CACHE_MULTIPLE_MIN} × the last cache, are the \
-             least that is not read from it"
+            "too little memory: an array may have {most} MiB, and {least} MiB are the least that is not read from a cache"
         ));
     }
     Ok((bytes, least))

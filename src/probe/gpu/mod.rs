@@ -25,8 +25,10 @@ pub(super) const PROBES: &[Probe] = &[
 ];
 
 /// Every curve of a GPU.
-pub(super) fn curves(machine: &Machine, effort: Effort) -> Vec<CurveQuestion> {
-    vec![memory::resident(machine, effort)]
+pub(super) fn curves(inputs: PlanInputs) -> Vec<CurveQuestion> {
+    // Hardware has arrays of many times its caches in no time.
+    let race = is_software(inputs.machine).then(|| memory::race(inputs));
+    std::iter::once(memory::resident(inputs)).chain(race).collect()
 }
 
 /// Whether the processor plays the GPU.
@@ -168,7 +170,7 @@ pub(crate) mod tests {
     #[test]
     fn the_curve_ascends_well_beyond_the_cache() {
         for class in CLASSES {
-            let curves = survey(&machine(class), Effort::Standard);
+            let curves = survey(&machine(class), &[], Effort::Standard);
             let sizes: Vec<_> = curves[0].points.iter().filter_map(|job| job.variant.keys().footprint_bytes).collect();
             assert!(sizes.len() > 8 && sizes.is_sorted_by(|a, b| a < b) && sizes.last() >= Some(&(100 << 20)));
         }

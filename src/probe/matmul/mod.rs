@@ -2,8 +2,9 @@
 
 mod ways;
 
-use super::memory::{self, CACHE_MULTIPLE_MIN};
-use super::{PlanInputs, Question, Schedule};
+use super::footprint;
+use super::memory;
+use super::{Operands, PlanInputs, Question};
 use crate::profile::{CeilingId, Effort, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
@@ -28,7 +29,7 @@ pub(super) const MANY_TOKENS: u64 = 16;
 
 /// `matmul.<weights>.m<tokens>`.
 pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
-    let ask = |weights, m| Question { schedule: schedule(weights), ..question(inputs, weights, m) };
+    let ask = |weights, m| Question { operands: Some(Operands::Weights(weights)), ..question(inputs, weights, m) };
     for_each(inputs.effort, ask)
 }
 
@@ -37,11 +38,6 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
 pub(super) fn for_each(effort: Effort, ask: impl Fn(Dtype, u64) -> Question) -> Vec<Question> {
     let tokens: &[u64] = if effort == Effort::Quick { &TOKENS_QUICK } else { &TOKENS };
     formats().flat_map(|weights| tokens.iter().map(|&m| ask(weights, m)).collect::<Vec<_>>()).collect()
-}
-
-/// The weights take long to make ready, once for all token counts.
-pub(super) fn schedule(weights: Dtype) -> Schedule {
-    Schedule::OneRoundInThree(formats().position(|format| format == weights).unwrap_or(0) as u32)
 }
 
 /// Whether a ceiling is of a matmul with so few tokens that memory is what it waits for.
@@ -56,9 +52,8 @@ fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
     let Some(matrix) = weights.bytes(u128::from(n * K)).and_then(|bytes| u64::try_from(bytes).ok()) else {
         return Question::new(id);
     };
-    let least = memory::last_cache_bytes(inputs).saturating_mul(CACHE_MULTIPLE_MIN);
-    // Twice the least where there is room, so that what the cache keeps is lost in the noise.
-    let copies = match memory::copies(machine, "weights", matrix, least, 2) {
+    let copies = match footprint::copies(memory::operands_room(inputs), "weights", matrix, footprint::footprint(inputs))
+    {
         Ok(copies) => copies,
         Err(reason) => return Question::unasked(id, Status::Skipped, reason),
     };

@@ -1,13 +1,17 @@
 //! Keys and values of an attention: made by all threads, each some of the heads, then read by all.
 
 use crate::device::Refusal;
+use crate::device::cpu::worker_state::WorkerState;
 use crate::device::cpu::{Cpu, arena, skipped};
 use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::attention::Head;
 use roofprobe_kernels::reference::{Random, attention as oracle};
+use std::ops::Range;
 
 /// Halves that are made up for one head's cache; a prime number, so that no two rows are alike.
 const STRETCH_HALVES: usize = 16_381;
+/// Halves of a page.
+const PAGE_HALVES: usize = 2048;
 
 /// Keys and values of one attention after another: a stretch of tokens is a cache, whatever its length.
 pub(in crate::device::cpu) struct Pool {
@@ -15,30 +19,18 @@ pub(in crate::device::cpu) struct Pool {
     pages: Pages,
     /// Tokens of each head.
     tokens: usize,
-    /// By key/value head, each written by the thread that has the head's share of the work.
-    heads: Vec<Cache>,
+    kv_heads: usize,
+    /// By thread: the keys and values of its heads.
+    shares: Vec<Share>,
+}
+
+/// The heads whose work is a thread's share, each written by it.
+struct Share {
+    heads: Range<usize>,
+    memory: Buffer,
+    /// Where keys and values of each head begin, halves.
+    keys_and_values: Vec<[usize; 2]>,
     huge_share: Option<f64>,
-}
-
-struct Cache {
-    keys: Buffer,
-    values: Buffer,
-}
-
-impl Cache {
-    /// Random halves, written by the thread that calls: a stretch of them again and again, of a length that no head shares.
-    fn new(head: &Head, pages: Pages, seed: u64) -> std::io::Result<Cache> {
-        let mut random = Random::new(seed);
-        let stretch: Vec<u16> = (0..STRETCH_HALVES).map(|_| oracle::random_half(&mut random)).collect();
-        let filled = |elements: usize| {
-            let mut buffer = Buffer::new(elements.div_ceil(4), pages, (seed as usize % 16) * 4096)?;
-            for part in buffer.as_mut_halves().chunks_mut(stretch.len()) {
-                part.copy_from_slice(&stretch[..part.len()]);
-            }
-            Ok::<Buffer, std::io::Error>(buffer)
-        };
-        Ok(Cache { keys: filled(head.key_elements())?, values: filled(head.value_elements())? })
-    }
 }
 
 impl Cpu {
@@ -46,43 +38,75 @@ impl Cpu {
     ///
     /// # Errors
     /// Skipped, when there is too little memory.
-    pub(in crate::device::cpu) fn make_pool(&self, head: Head, kv_heads: usize, pages: Pages) -> Result<Pool, Refusal> {
+    pub(super) fn make_pool(&self, head: Head, kv_heads: usize, pages: Pages) -> Result<Pool, Refusal> {
         let size = self.team.size();
         let made = self.all(move |worker, _| {
-            worker.clear_chases();
             let own = kv_heads * worker.index() / size..kv_heads * (worker.index() + 1) / size;
-            own.map(|kv| Cache::new(&head, pages, kv as u64)).collect::<std::io::Result<Vec<Cache>>>()
+            Share::new(worker, &head, own, pages)
         })?;
-        let mut heads = Vec::with_capacity(kv_heads);
-        for own in made {
-            heads.extend(own.map_err(|e| skipped(&format!("keys and values could not be allocated: {e}")))?);
-        }
-        let huge_share = heads.first().and_then(|cache| arena::huge_share(&cache.keys));
+        let shares: Vec<Share> = made
+            .into_iter()
+            .collect::<std::io::Result<_>>()
+            .map_err(|e| skipped(&format!("keys and values could not be allocated: {e}")))?;
         let Head { head_dim, context: tokens, .. } = head;
-        Ok(Pool { head_dim, pages, tokens, heads, huge_share })
+        Ok(Pool { head_dim, pages, tokens, kv_heads, shares })
+    }
+}
+
+impl Share {
+    /// Random halves, written by the thread that calls: for each head a stretch of them again and again, of a length that no row of a
+    /// head has.
+    fn new(worker: &mut WorkerState, head: &Head, heads: Range<usize>, pages: Pages) -> std::io::Result<Share> {
+        let mut at = 0;
+        let mut next = |elements: usize| {
+            // Each begins at another page, so that they do not compete for the same cache sets.
+            let from = at;
+            at = (at + elements).next_multiple_of(PAGE_HALVES) + PAGE_HALVES;
+            from
+        };
+        let keys_and_values: Vec<[usize; 2]> =
+            heads.clone().map(|_| [next(head.key_elements()), next(head.value_elements())]).collect();
+        let mut memory = worker.lend(pages, at * 2)?;
+        for (kv, [keys, values]) in heads.clone().zip(&keys_and_values) {
+            let mut random = Random::new(kv as u64);
+            let stretch: Vec<u16> = (0..STRETCH_HALVES).map(|_| oracle::random_half(&mut random)).collect();
+            for (from, elements) in [(*keys, head.key_elements()), (*values, head.value_elements())] {
+                for part in memory.as_mut_halves()[from..][..elements].chunks_mut(stretch.len()) {
+                    part.copy_from_slice(&stretch[..part.len()]);
+                }
+            }
+        }
+        let huge_share = arena::huge_share(&memory);
+        Ok(Share { heads, memory, keys_and_values, huge_share })
     }
 }
 
 impl Pool {
     /// Whether `kv_heads` heads with caches of `tokens` tokens are in it, on such pages.
-    pub(in crate::device::cpu) fn serves(&self, head_dim: usize, kv_heads: usize, tokens: usize, pages: Pages) -> bool {
-        (self.head_dim, self.heads.len(), self.pages) == (head_dim, kv_heads, pages) && self.tokens >= tokens
+    pub(super) fn serves(&self, head_dim: usize, kv_heads: usize, tokens: usize, pages: Pages) -> bool {
+        (self.head_dim, self.kv_heads, self.pages) == (head_dim, kv_heads, pages) && self.tokens >= tokens
     }
 
     /// Key/value heads.
     pub(in crate::device::cpu) fn kv_heads(&self) -> usize {
-        self.heads.len()
+        self.kv_heads
     }
 
     /// The share of huge pages.
     pub(in crate::device::cpu) fn huge_share(&self) -> Option<f64> {
-        self.huge_share
+        self.shares.iter().filter_map(|share| share.huge_share).reduce(f64::min)
+    }
+
+    /// The memory that they lie in, by thread.
+    pub(super) fn into_memory(self) -> (Pages, Vec<Buffer>) {
+        (self.pages, self.shares.into_iter().map(|share| share.memory).collect())
     }
 
     /// The keys and the values of one key/value head: `head`'s cache, from a token of the pool on that begins a block of keys.
     pub(in crate::device::cpu) fn cache(&self, head: &Head, kv: usize, from_token: usize) -> (&[u16], &[u16]) {
-        let Cache { keys, values } = &self.heads[kv];
-        let from = self.head_dim * from_token;
-        (&keys.as_halves()[from..][..head.key_elements()], &values.as_halves()[from..][..head.value_elements()])
+        let share = &self.shares[self.shares.partition_point(|share| share.heads.end <= kv)];
+        let [keys, values] = share.keys_and_values[kv - share.heads.start].map(|at| at + self.head_dim * from_token);
+        let halves = share.memory.as_halves();
+        (&halves[keys..][..head.key_elements()], &halves[values..][..head.value_elements()])
     }
 }

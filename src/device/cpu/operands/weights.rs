@@ -1,14 +1,13 @@
 //! Weights of a matmul: made by all threads, each its share of the strips, then read by all.
 
+use super::made_up::{MadeUp, layout};
 use crate::device::Refusal;
+use crate::device::cpu::worker_state::WorkerState;
 use crate::device::cpu::{Cpu, arena, skipped};
 use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::matmul::MatmulKernel;
-use roofprobe_kernels::reference::matmul as oracle;
 use std::ops::Range;
-
-/// Weights that are made up by each thread; the rest of its share repeats them at other addresses.
-const MADE_UP_BYTES: usize = 4 << 20;
+use std::sync::Arc;
 
 /// The weights of one job after another: `copies` times `n` rows, interleaved into strips.
 pub(in crate::device::cpu) struct SharedWeights {
@@ -24,11 +23,11 @@ pub(in crate::device::cpu) struct SharedWeights {
 /// The strips that one thread has made and touched first.
 struct Share {
     strips: Range<usize>,
-    /// Strips that were made up; strip `i` of the share repeats strip `i % made_up`.
-    made_up: usize,
-    /// The rows of the made up strips as they are stored.
-    stored: Vec<u8>,
-    copies: Vec<Buffer>,
+    made_up: Arc<MadeUp>,
+    /// Copy after copy.
+    memory: Buffer,
+    /// From one copy to the next.
+    copy_bytes: usize,
     huge_share: Option<f64>,
 }
 
@@ -37,7 +36,7 @@ impl Cpu {
     ///
     /// # Errors
     /// Skipped, when there is too little memory.
-    pub(in crate::device::cpu) fn make_weights(
+    pub(super) fn make_weights(
         &self,
         kernel: MatmulKernel,
         pages: Pages,
@@ -47,10 +46,8 @@ impl Cpu {
         let strips = n.div_ceil(kernel.strip_rows());
         let size = self.team.size();
         let shares = self.all(move |worker, _| {
-            worker.clear_chases();
-            let index = worker.index();
-            let strips = strips * index / size..strips * (index + 1) / size;
-            Share::new(kernel, pages, strips, k, copies, 0x3e1 + index as u64)
+            let strips = strips * worker.index() / size..strips * (worker.index() + 1) / size;
+            Share::new(worker, kernel, pages, strips, k, copies)
         })?;
         let shares: Vec<Share> = shares
             .into_iter()
@@ -63,43 +60,37 @@ impl Cpu {
 
 impl Share {
     fn new(
+        worker: &mut WorkerState,
         kernel: MatmulKernel,
         pages: Pages,
         strips: Range<usize>,
         k: usize,
         copies: usize,
-        seed: u64,
     ) -> std::io::Result<Share> {
-        let strip_bytes = kernel.strip_bytes(k);
-        let made_up = (MADE_UP_BYTES / strip_bytes).clamp(1, strips.len().max(1));
-        let stored = oracle::weights(kernel.weights(), made_up * kernel.strip_rows(), k, seed);
-        let mut packed = vec![0; made_up * strip_bytes];
-        kernel.pack(&stored, k, &mut packed);
-        let copy = |index: usize| {
-            let bytes = strips.len() * strip_bytes;
-            let mut buffer = Buffer::new(bytes.div_ceil(8), pages, index * 4096)?;
-            for part in buffer.as_mut_bytes()[..bytes].chunks_mut(packed.len()) {
-                part.copy_from_slice(&packed[..part.len()]);
+        let made_up = worker.made_up(kernel, k);
+        let bytes = strips.len() * kernel.strip_bytes(k);
+        // Copies start at other pages, so that they do not compete for the same cache sets.
+        let copy_bytes = bytes.next_multiple_of(4096) + 4096;
+        let mut memory = worker.lend(pages, copy_bytes * copies)?;
+        for copy in memory.as_mut_bytes()[..copy_bytes * copies].chunks_mut(copy_bytes) {
+            for part in copy[..bytes].chunks_mut(made_up.packed().len()) {
+                part.copy_from_slice(&made_up.packed()[..part.len()]);
             }
-            Ok::<Buffer, std::io::Error>(buffer)
-        };
-        let copies: Vec<Buffer> = (0..copies).map(copy).collect::<std::io::Result<_>>()?;
-        let huge_share = copies.first().and_then(arena::huge_share);
-        Ok(Share { strips, made_up, stored, copies, huge_share })
+        }
+        let huge_share = arena::huge_share(&memory);
+        Ok(Share { strips, made_up, memory, copy_bytes, huge_share })
     }
 }
 
 impl SharedWeights {
     /// Whether a job of this kernel may read these: rows of `k` elements on such pages, at least `n` of them in `copies`.
-    pub(in crate::device::cpu) fn serve(
-        &self,
-        kernel: MatmulKernel,
-        pages: Pages,
-        [n, k]: [usize; 2],
-        copies: usize,
-    ) -> bool {
-        let kind = |kernel: MatmulKernel| (kernel.weights(), kernel.isa(), kernel.arithmetic());
-        (kind(self.kernel), self.pages, self.k) == (kind(kernel), pages, k) && self.n >= n && self.copies >= copies
+    pub(super) fn serve(&self, kernel: MatmulKernel, pages: Pages, [n, k]: [usize; 2], copies: usize) -> bool {
+        (layout(self.kernel), self.pages, self.k) == (layout(kernel), pages, k) && self.n >= n && self.copies >= copies
+    }
+
+    /// The memory that they lie in, by thread.
+    pub(super) fn into_memory(self) -> (Pages, Vec<Buffer>) {
+        (self.pages, self.shares.into_iter().map(|share| share.memory).collect())
     }
 
     /// The least share of huge pages that a thread's strips lie on.
@@ -125,9 +116,8 @@ impl SharedWeights {
         while strip * strip_rows < rows.end {
             let share = self.share(strip);
             let end = share.strips.end.min(rows.end.div_ceil(strip_rows));
-            let copy = &share.copies[repetition % share.copies.len()];
-            let first = strip - share.strips.start;
-            let strips = &copy.as_bytes()[first * bytes..(first + end - strip) * bytes];
+            let first = repetition % self.copies * share.copy_bytes + (strip - share.strips.start) * bytes;
+            let strips = &share.memory.as_bytes()[first..][..(end - strip) * bytes];
             use_part(strips, strip * strip_rows - rows.start..end * strip_rows - rows.start);
             strip = end;
         }
@@ -143,8 +133,6 @@ impl SharedWeights {
     pub(in crate::device::cpu) fn stored_row(&self, row: usize) -> &[u8] {
         let (strip, within) = (row / self.kernel.strip_rows(), row % self.kernel.strip_rows());
         let share = self.share(strip);
-        let at = (strip - share.strips.start) % share.made_up * self.kernel.strip_rows() + within;
-        let row_bytes = share.stored.len() / (share.made_up * self.kernel.strip_rows());
-        &share.stored[at * row_bytes..][..row_bytes]
+        share.made_up.stored_row((strip - share.strips.start) % share.made_up.strips(), within)
     }
 }

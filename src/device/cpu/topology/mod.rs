@@ -2,17 +2,17 @@
 //!
 //! What the system does not report is absent, never guessed.
 
-mod caches;
 mod control_groups;
 mod identity;
+mod sysfs;
 
 use crate::profile::{DeviceInfo, DeviceKind, Environment, Machine};
 use crate::units::four_digits;
 use core_affinity::CoreId;
 use roofprobe_kernels::Isa;
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
+use sysfs::Sysfs;
 
 pub(in crate::device) use control_groups::Taken;
 
@@ -32,7 +32,8 @@ pub(super) fn read(threads: Option<usize>) -> Result<Topology, String> {
     if allowed.is_empty() {
         return Err("this process is allowed no CPU at all; widen its affinity (taskset, cpuset)".to_owned());
     }
-    let one_per_core = one_per_core(&allowed);
+    let sysfs = Sysfs::here();
+    let one_per_core = sysfs.one_per_core(&allowed, |core| core.id);
     let cores = match threads {
         None => {
             // The standard library's count is the affinity mask less the control group's quota, rounded down.
@@ -49,7 +50,8 @@ pub(super) fn read(threads: Option<usize>) -> Result<Topology, String> {
     let mut system = sysinfo::System::new().map_err(|e| format!("this system cannot be read: {e}"))?;
     system.refresh_memory();
     system.refresh_cpu_all();
-    let device = device(&system, &allowed, &one_per_core);
+    let caches = sysfs.caches(cores.iter().map(|core| core.id));
+    let device = DeviceInfo { caches, ..device(&system, &allowed, &one_per_core) };
     let environment = environment(&system, &allowed, &cores, &device);
     let separate = cores.iter().all(|core| one_per_core.contains(core));
     Ok(Topology { machine: Machine { device, environment }, cores, separate })
@@ -70,7 +72,7 @@ fn device(system: &sysinfo::System, allowed: &[CoreId], one_per_core: &[CoreId])
         logical_cpus: Some(system.cpus().len().max(allowed.len()) as u32),
         cores: Some(sysinfo::System::physical_core_count().unwrap_or(one_per_core.len()) as u32),
         memory_bytes: Some(system.total_memory()),
-        caches: caches::caches(one_per_core),
+        caches: Vec::new(),
         gpu: None,
     }
 }
@@ -80,7 +82,8 @@ fn environment(system: &sysinfo::System, allowed: &[CoreId], cores: &[CoreId], d
     let hypervisor = identity::hypervisor();
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let (emulated, emulator) = identity::emulation(&device.architecture, &device.model, hypervisor.as_ref(), &cpuinfo);
-    let first = cores[0];
+    let (sysfs, first) = (Sysfs::here(), cores[0].id);
+    let cpus: Vec<usize> = allowed.iter().map(|core| core.id).collect();
     Environment {
         os: std::env::consts::OS.to_owned(),
         kernel: sysinfo::System::kernel_version().ok(),
@@ -90,10 +93,10 @@ fn environment(system: &sysinfo::System, allowed: &[CoreId], cores: &[CoreId], d
         emulator,
         allowed_cpus: allowed.iter().map(|core| core.id as u32).collect(),
         threads: cores.len() as u32,
-        smt: word(&cpu_path(first, "topology/thread_siblings_list")).map(|list| listed(&list)).filter(|&n| n > 0),
-        numa_nodes: numa_nodes(allowed),
+        smt: sysfs.smt(first),
+        numa_nodes: sysfs.numa_nodes(&cpus),
         quota_cpus: control_groups::quota_cpus().map(four_digits),
-        governor: word(&cpu_path(first, "cpufreq/scaling_governor")),
+        governor: sysfs.governor(first),
         huge_pages: bracketed(Path::new("/sys/kernel/mm/transparent_hugepage/enabled")),
         load_average: word(Path::new("/proc/loadavg")).and_then(|load| load.split(' ').next()?.parse().ok()),
         memory_available_bytes: available.max(1),
@@ -101,10 +104,6 @@ fn environment(system: &sysinfo::System, allowed: &[CoreId], cores: &[CoreId], d
         // What only a measurement can find out.
         ..Environment::default()
     }
-}
-
-fn cpu_path(core: CoreId, below: &str) -> PathBuf {
-    PathBuf::from(format!("/sys/devices/system/cpu/cpu{}/{below}", core.id))
 }
 
 fn word(path: &Path) -> Option<String> {
@@ -118,22 +117,6 @@ fn bracketed(path: &Path) -> Option<String> {
     let text = word(path)?;
     let (_, rest) = text.split_once('[')?;
     Some(rest.split_once(']')?.0.to_owned())
-}
-
-/// SMT siblings share one core's pipes and do not count as cores: the first allowed sibling stands for the core.
-fn one_per_core(allowed: &[CoreId]) -> Vec<CoreId> {
-    let mut seen = BTreeSet::new();
-    let siblings = |core| word(&cpu_path(core, "topology/thread_siblings_list"));
-    allowed.iter().copied().filter(|&core| siblings(core).is_none_or(|list| seen.insert(list))).collect()
-}
-
-/// NUMA nodes that have an allowed CPU; `None` where the system names none.
-fn numa_nodes(allowed: &[CoreId]) -> Option<u32> {
-    let nodes = std::fs::read_dir("/sys/devices/system/node").ok()?;
-    let lists = nodes.filter_map(|node| word(&node.ok()?.path().join("cpulist")));
-    let ours =
-        lists.filter(|list| allowed.iter().any(|core| ranges(list).any(|range| range.contains(&(core.id as u32)))));
-    Some(ours.count() as u32).filter(|&n| n > 0)
 }
 
 /// How many CPUs a list such as `0-3,8` names.

@@ -107,7 +107,7 @@ fn all_programs() -> BTreeMap<String, Program> {
         for effort in [Effort::Quick, Effort::Standard, Effort::Thorough] {
             let machine = machine(class);
             let jobs = plan(&machine, &[], effort).into_iter().flat_map(|question| question.candidates);
-            for job in jobs.chain(survey(&machine, effort).into_iter().flat_map(|curve| curve.points)) {
+            for job in jobs.chain(survey(&machine, &[], effort).into_iter().flat_map(|curve| curve.points)) {
                 match entry_of(&job).and_then(|entry| (entry.programs)(&job)) {
                     Ok(programs) => all.extend(programs.into_iter().map(|program| (program.key(), program))),
                     Err(Refusal::Unsupported(reason) | Refusal::Skipped(reason)) => panic!("{job}: {reason}"),
