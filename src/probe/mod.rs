@@ -4,6 +4,7 @@
 
 mod attention;
 mod compute;
+mod crowding;
 mod curves;
 mod footprint;
 mod gates;
