@@ -9,8 +9,8 @@
 //! 512. So they are widened that often, which costs a tenth of the speed.
 
 use super::format::{Format, Unit, words};
-use super::strips::Ahead;
-use super::tile::{MatmulEntry, Operands, RegisterTile, Tiles};
+use super::register_tile::{Ahead, Operands, RegisterTile};
+use super::tile::{MatmulEntry, Tiles};
 use crate::dtype::Dtype;
 use crate::simd::{Float, Halves, Vector};
 use half::f16;

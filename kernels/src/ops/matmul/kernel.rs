@@ -2,8 +2,9 @@
 
 use super::format::Lane;
 use super::output::Tile;
+use super::register_tile::TileArguments;
 use super::strips::{SET_MAX, SetArguments};
-use super::tile::{MatmulEntry, QuantiseArguments, TileArguments, WholeArguments, WholeFn};
+use super::tile::{MatmulEntry, QuantiseArguments, WholeArguments, WholeFn};
 use crate::dtype::Dtype;
 use crate::isa::Isa;
 use std::ops::Range;
