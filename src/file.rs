@@ -66,18 +66,55 @@ pub enum Durability {
 /// Misuse when something that is no regular file stands at `path`; failure when the folder is missing or not writable.
 /// Whatever stood there before is untouched then.
 pub fn write_atomically(path: &Path, text: &str, durability: Durability) -> Result<()> {
-    let fail = |e: std::io::Error| cannot_write(path, &e);
-    let target = resolve(path)?;
-    let mut file = temporary_beside(&target).map_err(fail)?;
-    if let Ok(there) = std::fs::metadata(&target) {
-        file.as_file().set_permissions(there.permissions()).map_err(fail)?;
+    let mut draft = Draft::begin(path)?;
+    draft.write_all(text.as_bytes()).map_err(|e| cannot_write(path, &e))?;
+    draft.keep(durability)
+}
+
+/// A file that is being written. It appears at its place when it is kept, and else not at all.
+#[derive(Debug)]
+pub struct Draft {
+    /// As it was named.
+    path: PathBuf,
+    target: PathBuf,
+    file: tempfile::NamedTempFile,
+}
+
+impl Draft {
+    /// Begins one for `path`.
+    ///
+    /// # Errors
+    /// As [`write_atomically`].
+    pub fn begin(path: &Path) -> Result<Draft> {
+        let target = resolve(path)?;
+        let file = temporary_beside(&target).map_err(|e| cannot_write(path, &e))?;
+        Ok(Draft { path: path.to_owned(), target, file })
     }
-    file.write_all(text.as_bytes()).map_err(fail)?;
-    if durability == Durability::Synced {
-        file.as_file().sync_all().map_err(fail)?;
+
+    /// Puts it at its place. A link is followed; a file that was there keeps its permissions.
+    ///
+    /// # Errors
+    /// Failure when that is not possible any more; what stood there before is untouched then.
+    pub fn keep(self, durability: Durability) -> Result<()> {
+        let fail = |e: std::io::Error| cannot_write(&self.path, &e);
+        if let Ok(there) = std::fs::metadata(&self.target) {
+            self.file.as_file().set_permissions(there.permissions()).map_err(fail)?;
+        }
+        if durability == Durability::Synced {
+            self.file.as_file().sync_all().map_err(fail)?;
+        }
+        self.file.persist(&self.target).map(drop).map_err(|e| fail(e.error))
     }
-    file.persist(&target).map_err(|e| fail(e.error))?;
-    Ok(())
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// Checks that [`write_atomically`] could write to `path` now.

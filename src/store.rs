@@ -1,9 +1,13 @@
 //! Where profiles are: shipped with the program, or kept by `roofprobe measure` for this user.
 
+mod races;
+
 use crate::error::{Error, Result};
 use crate::file;
 use crate::profile::{self, Grade, Profile};
 use std::path::{Path, PathBuf};
+
+pub use races::Races;
 
 /// A profile that is part of the program.
 #[derive(Clone, Copy, Debug)]
@@ -230,15 +234,20 @@ fn reserve_in(folder: &Path, device_name: &str, date: &str) -> Result<PathBuf> {
 
 /// A name for a new profile of that device: `amd-epyc-zen-3-2-cores-2026-01-31t120000z.toml`.
 pub fn file_name(device_name: &str, date: &str) -> String {
+    format!("{}.toml", slug(&format!("{device_name}-{date}")))
+}
+
+/// The letters and digits of some words, with a hyphen between them.
+fn slug(words: &str) -> String {
     let mut slug = String::new();
-    for character in format!("{device_name}-{date}").chars().filter(|&c| c != ':').flat_map(char::to_lowercase) {
+    for character in words.chars().filter(|&c| c != ':').flat_map(char::to_lowercase) {
         if character.is_ascii_alphanumeric() {
             slug.push(character);
         } else if !slug.ends_with('-') && !slug.is_empty() {
             slug.push('-');
         }
     }
-    format!("{}.toml", slug.trim_end_matches('-'))
+    slug.trim_end_matches('-').to_owned()
 }
 
 #[cfg(test)]

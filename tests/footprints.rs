@@ -6,7 +6,7 @@ use roofprobe::error::Result;
 use roofprobe::job::Job;
 use roofprobe::probe;
 use roofprobe::profile::{Cache, Ceiling, Curve, Effort, Machine, Profile, Status, Variant, VariantKeys};
-use roofprobe::sample::{self, Pace, Progress, Watcher};
+use roofprobe::sample::{self, Pace, Progress, Session, Watcher};
 use roofprobe::simulate::{Simulated, curves_as_asked};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::{Bytes, Seconds};
@@ -84,7 +84,7 @@ fn surveyed(device: &mut Modelled, effort: Effort) -> Vec<Curve> {
         questions.retain(probe::CurveQuestion::gives_sizes);
         questions
     };
-    sample::survey(device, &questions, Pace::of_replay(effort), &[], &mut Patient).unwrap().curves
+    sample::survey(&mut Session::new(device, Pace::of_replay(effort), &mut Patient), &questions, &[]).unwrap().curves
 }
 
 /// Bytes that all jobs together need at once: what is read (streams, weights, keys and values share it) and what is written, for each
@@ -214,7 +214,9 @@ fn replayed(profile: &Profile, effort: Effort) -> Vec<Curve> {
     let mut device = Simulated::new(profile.clone()).unwrap();
     let machine = device.machine();
     let questions = |curves: &[Curve]| curves_as_asked(profile, probe::survey(&machine, curves, effort));
-    sample::survey(&mut device, &questions, Pace::of_replay(effort), &[], &mut Patient).unwrap().curves
+    sample::survey(&mut Session::new(&mut device, Pace::of_replay(effort), &mut Patient), &questions, &[])
+        .unwrap()
+        .curves
 }
 
 #[test]

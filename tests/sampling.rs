@@ -3,9 +3,9 @@
 use roofprobe::device::{Device, Purpose, Refusal, Timing};
 use roofprobe::error::Result;
 use roofprobe::job::Job;
-use roofprobe::probe::{CurveQuestion, Question, Schedule};
+use roofprobe::probe::{CurveQuestion, Question};
 use roofprobe::profile::{Ceiling, CeilingId, Curve, CurveAxis, Flag, Machine, Status, Stream};
-use roofprobe::sample::{self, Finished, Pace, Progress, Watcher};
+use roofprobe::sample::{self, Finished, Pace, Progress, Session, Until, Watcher};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::{Bytes, Seconds};
 use roofprobe::work::Work;
@@ -19,14 +19,18 @@ const ID: &str = "memory.dram.copy";
 fn texts(flags: &[Flag]) -> Vec<String> {
     flags.iter().map(ToString::to_string).collect()
 }
+
+/// Twelve samples of each question, in two visits; no clock.
 const PACE: Pace = Pace {
-    visit_passes: 4,
-    often: 10,
-    rounds: 2,
-    passes: 6,
-    trial_passes: 3,
-    pass_seconds: 0.01,
+    until: Until::Settled,
     budget: Duration::MAX,
+    first_samples: 6,
+    visit_samples: 6,
+    samples_min: 12,
+    visits_min: 2,
+    samples_max: 12,
+    pass_seconds: 0.01,
+    race_seconds: 1.0,
     curve_passes: 3,
     curve_pass_seconds: 0.001,
 };
@@ -76,6 +80,11 @@ impl Device for Liar {
     }
 }
 
+/// Measures the questions on the device, without a clock.
+fn measured(device: &mut Liar, questions: &[Question], pace: Pace, earlier: &[Ceiling]) -> Finished {
+    sample::measure(&mut Session::new(device, pace, &mut Patient), questions, earlier).unwrap()
+}
+
 struct Patient;
 
 impl Watcher for Patient {
@@ -119,11 +128,11 @@ fn asked(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refusal>
         candidates: vec![candidate(Stores::Nontemporal), candidate(Stores::Ordinary)],
         fallback: Vec::new(),
         otherwise: (Status::Unsupported, "none".to_owned()),
-        schedule: Schedule::EveryRound,
+        operands: None,
         flags: Vec::new(),
     };
     let mut device = Liar { answer: Box::new(answer), renewals: 0 };
-    let finished = sample::measure(&mut device, &[question], PACE, &[], &mut Patient).unwrap();
+    let finished = measured(&mut device, &[question], PACE, &[]);
     let asked_again = finished.ceilings[0].status != Status::Skipped;
     assert_eq!(device.renewals, usize::from(asked_again), "each round after the first has new memory");
     (finished.ceilings[0].clone(), finished)
@@ -160,8 +169,8 @@ fn a_wrong_candidate_is_out_of_the_race_whatever_it_reached_and_named() {
             return told(if ordinary(job) { 99.0 } else { 40.0 });
         }
         trials += 1;
-        // Right once, and fast; then wrong; then right again.
-        if trials == 2 { Err(Refusal::Rejected("differs".to_owned())) } else { told(99.0) }
+        // Right once, and so fast that the other one leaves; then wrong; then right again.
+        if trials == 2 { Err(Refusal::Rejected("differs".to_owned())) } else { told(41.0) }
     });
     assert_eq!((stores(&ceiling), ceiling.gb_per_s), (Some(Stores::Nontemporal), Some(40.0)));
     assert!(
@@ -207,9 +216,8 @@ fn what_the_device_says_is_kept_once_also_when_resumed() {
     assert_eq!(texts(&ceiling.flags), ["the device says: it is warm", "the device says: it is hot"]);
     let question = Question { candidates: vec![candidate(Stores::Nontemporal)], ..unanswerable() };
     let mut device = Liar { answer: Box::new(|_, _| told(40.0)), renewals: 0 };
-    let more = Pace { rounds: 4, ..PACE };
-    let resumed =
-        sample::measure(&mut device, &[question], more, std::slice::from_ref(&ceiling), &mut Patient).unwrap();
+    let more = Pace { samples_min: 20, samples_max: 20, ..PACE };
+    let resumed = measured(&mut device, &[question], more, std::slice::from_ref(&ceiling));
     assert!(resumed.ceilings[0].samples > ceiling.samples);
     assert_eq!(resumed.ceilings[0].flags, ceiling.flags);
 }
@@ -221,7 +229,7 @@ fn unanswerable() -> Question {
         candidates: Vec::new(),
         fallback: Vec::new(),
         otherwise: (Status::Unsupported, "none".to_owned()),
-        schedule: Schedule::EveryRound,
+        operands: None,
         flags: Vec::new(),
     }
 }
@@ -230,18 +238,17 @@ fn unanswerable() -> Question {
 fn a_fallback_is_tried_when_nothing_else_can_be_had_and_only_then() {
     let candidates = vec![candidate(Stores::Nontemporal), candidate(Stores::Nontemporal)];
     let question = Question { candidates, fallback: vec![candidate(Stores::Ordinary)], ..unanswerable() };
-    let measured = |fails: bool| {
+    let answered = |fails: bool| {
         let answer = move |job: &Job, _| match fails && !ordinary(job) {
             true => Err(Refusal::Skipped("no memory".to_owned())),
             false => told(if ordinary(job) { 99.0 } else { 40.0 }),
         };
         let mut device = Liar { answer: Box::new(answer), renewals: 0 };
-        sample::measure(&mut device, std::slice::from_ref(&question), PACE, &[], &mut Patient).unwrap().ceilings[0]
-            .clone()
+        measured(&mut device, std::slice::from_ref(&question), PACE, &[]).ceilings[0].clone()
     };
-    let ceiling = measured(false);
+    let ceiling = answered(false);
     assert_eq!((stores(&ceiling), ceiling.trials.len()), (Some(Stores::Nontemporal), 2));
-    let ceiling = measured(true);
+    let ceiling = answered(true);
     assert_eq!((stores(&ceiling), ceiling.gb_per_s), (Some(Stores::Ordinary), Some(99.0)));
     assert!(ceiling.flags.iter().any(|flag| flag.to_string().contains("no memory")), "{:?}", ceiling.flags);
 }
@@ -264,7 +271,9 @@ fn a_curve_says_what_it_leaves_out_and_what_the_device_said() {
         _ => Ok(Told { gb_per_s: 40.0, disturbed: false, note: Some("it is warm") }),
     };
     let mut device = Liar { answer: Box::new(answer), renewals: 0 };
-    let curve = &sample::survey(&mut device, &|_| vec![question.clone()], PACE, &[], &mut Patient).unwrap().curves[0];
+    let curve = &sample::survey(&mut Session::new(&mut device, PACE, &mut Patient), &|_| vec![question.clone()], &[])
+        .unwrap()
+        .curves[0];
     assert_eq!(curve.footprint_bytes, [4096, 16384]);
     assert_eq!(texts(&curve.flags), ["without footprint_bytes 8192 (skipped): lost", "the device says: it is warm"]);
 }
@@ -276,61 +285,14 @@ fn what_no_candidate_can_do_has_the_reason_of_the_refusal() {
 }
 
 #[test]
-fn when_time_has_run_out_every_ceiling_still_has_what_an_interval_needs() {
-    let question = |id: &str, schedule| Question {
-        id: id.parse().unwrap(),
-        candidates: vec![Job { ceiling: id.parse().unwrap(), ..candidate(Stores::Ordinary) }],
-        fallback: Vec::new(),
-        otherwise: (Status::Unsupported, "none".to_owned()),
-        schedule,
-        flags: vec![Flag::Other("for the test".to_owned())],
-    };
-    let questions = [
-        question("memory.dram.copy", Schedule::EveryRound),
-        question("memory.dram.scale", Schedule::OneRoundInThree(1)),
-    ];
-    let mut device = Liar { answer: Box::new(|_, _| told(40.0)), renewals: 0 };
-    let pace = Pace { rounds: 20, passes: 3, budget: Duration::ZERO, ..PACE };
-    let finished = sample::measure(&mut device, &questions, pace, &[], &mut Patient).unwrap();
-    assert!(finished.complete);
-    assert_eq!(finished.ceilings.iter().map(|c| c.samples).collect::<Vec<_>>(), [Some(5), Some(5)]);
-    assert_eq!(texts(&finished.ceilings[0].flags), ["for the test"]);
-    // With time enough the second one has its turn in seven of twenty rounds.
-    let pace = Pace { rounds: 20, passes: 3, ..PACE };
-    let finished = sample::measure(&mut device, &questions, pace, &[], &mut Patient).unwrap();
-    assert_eq!(finished.ceilings.iter().map(|c| c.samples).collect::<Vec<_>>(), [Some(60), Some(28)]);
-}
-
-#[test]
-fn what_is_asked_often_is_sampled_between_the_others_and_found_wrong_there_too() {
-    let question = |index: usize| {
-        let id = if index == 0 { ID.to_owned() } else { format!("memory.dram.other{index}") };
-        let id: CeilingId = id.parse().unwrap();
-        Question {
-            candidates: vec![Job { ceiling: id.clone(), ..candidate(Stores::Ordinary) }],
-            id,
-            fallback: Vec::new(),
-            otherwise: (Status::Unsupported, "none".to_owned()),
-            schedule: if index == 0 { Schedule::Often } else { Schedule::EveryRound },
-            flags: Vec::new(),
-        }
-    };
-    let questions: Vec<Question> = (0..20).map(question).collect();
-    let measured = |wrong: usize| {
-        let mut samples = 0;
-        let answer = move |job: &Job, purpose: Purpose| {
-            samples += usize::from(purpose == Purpose::Sample && job.ceiling == ID);
-            if samples == wrong { Err(Refusal::Rejected("differs".to_owned())) } else { told(40.0) }
-        };
-        let mut device = Liar { answer: Box::new(answer), renewals: 0 };
-        let finished = sample::measure(&mut device, &questions, PACE, &[], &mut Patient).unwrap();
-        (finished.ceilings[0].clone(), finished.ceilings[1].samples)
-    };
-    let (often, other) = measured(usize::MAX);
-    // Six in each of two rounds, and one after every ten questions: two more a round.
-    assert_eq!((often.samples, other), (Some(16), Some(12)));
-    // The seventh sample is the first one in between.
-    assert_eq!(measured(7).0.status, Status::Rejected);
+fn a_question_that_was_wrong_is_not_asked_again() {
+    let mut asked_for = 0;
+    let (ceiling, _) = asked(move |_, purpose| {
+        asked_for += usize::from(purpose == Purpose::Sample);
+        assert!(asked_for < 8, "the seventh sample was wrong");
+        if asked_for == 7 { Err(Refusal::Rejected("differs".to_owned())) } else { told(40.0) }
+    });
+    assert_eq!((ceiling.status, ceiling.trials.len()), (Status::Rejected, 0));
 }
 
 /// Surveys three thread counts.
@@ -347,7 +309,8 @@ fn surveyed(answer: impl FnMut(&Job, Purpose) -> std::result::Result<Told, Refus
         pairwise: false,
     };
     let mut device = Liar { answer: Box::new(answer), renewals: 0 };
-    let surveyed = sample::survey(&mut device, &|_| vec![question.clone()], PACE, &[], &mut Patient).unwrap();
+    let surveyed =
+        sample::survey(&mut Session::new(&mut device, PACE, &mut Patient), &|_| vec![question.clone()], &[]).unwrap();
     assert!(surveyed.complete);
     (surveyed.curves[0].clone(), device.renewals)
 }

@@ -4,9 +4,9 @@
 use roofprobe::device::Device;
 use roofprobe::error::Result;
 use roofprobe::job::Job;
-use roofprobe::probe::{self, Question, Schedule};
+use roofprobe::probe::{self, Question};
 use roofprobe::profile::{self, Ceiling, Curve, Matmul, Profile, Status, Unit, Variant};
-use roofprobe::sample::{self, Finished, Pace, Progress, Surveyed, Watcher};
+use roofprobe::sample::{self, Finished, Pace, Progress, Session, Surveyed, Watcher};
 use roofprobe::simulate::{Simulated, as_asked, curves_as_asked};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::four_digits;
@@ -56,17 +56,20 @@ fn pace(profile: &Profile) -> Pace {
 fn measured(device: &mut Simulated, profile: &Profile, earlier: &[Ceiling], watcher: &mut Counting) -> Finished {
     let questions = probe::plan(&device.machine(), &profile.curve, profile.provenance.effort.unwrap());
     let questions = as_asked(profile, questions);
-    let finished = sample::measure(device, &questions, pace(profile), earlier, watcher).expect("nothing here can fail");
+    let finished = sample::measure(&mut Session::new(device, pace(profile), watcher), &questions, earlier)
+        .expect("nothing here can fail");
     let mut long = probe::sustained(&device.machine(), &profile.curve, profile.provenance.effort.unwrap());
     long.retain(|l| profile.ceiling(&l.question.id).is_some());
     watcher.last_progress = 0.0;
-    sample::sustain(device, &long, pace(profile), earlier, finished, watcher).expect("nothing here can fail")
+    sample::sustain(&mut Session::new(device, pace(profile), watcher), &long, earlier, finished)
+        .expect("nothing here can fail")
 }
 
 fn surveyed(device: &mut Simulated, profile: &Profile, earlier: &[Curve], watcher: &mut Counting) -> Surveyed {
     let (machine, effort) = (device.machine(), profile.provenance.effort.unwrap());
     let questions = |curves: &[Curve]| curves_as_asked(profile, probe::survey(&machine, curves, effort));
-    sample::survey(device, &questions, pace(profile), earlier, watcher).expect("nothing here can fail")
+    sample::survey(&mut Session::new(device, pace(profile), watcher), &questions, earlier)
+        .expect("nothing here can fail")
 }
 
 fn concluded(profile: &Profile, ceilings: Vec<Ceiling>) -> Profile {
@@ -134,7 +137,7 @@ fn an_interrupted_measurement_is_completed_to_the_same_profile() {
             let mut device = Simulated::new(profile.clone()).unwrap();
             let mut watcher = Counting { saves_left: saves, ..Counting::patient() };
             let interrupted = measured(&mut device, &profile, &[], &mut watcher);
-            assert!(!interrupted.complete);
+            assert_eq!(interrupted.complete, watcher.saves_left > 0);
             assert!(interrupted.ceilings.len() == profile.ceiling.len(), "what is missing is there as skipped");
             let resumed = measured(&mut device, &profile, &interrupted.ceilings, &mut Counting::patient());
             assert!(resumed.complete);
@@ -246,12 +249,13 @@ fn the_second_figure_of_a_ceiling_is_replayed_too() {
             candidates: vec![job],
             fallback: Vec::new(),
             otherwise,
-            schedule: Schedule::EveryRound,
+            operands: None,
             flags: Vec::new(),
         };
         let mut device = Simulated::new(profile.clone()).unwrap();
         let finished =
-            sample::measure(&mut device, &[question], pace(&profile), &[], &mut Counting::patient()).unwrap();
+            sample::measure(&mut Session::new(&mut device, pace(&profile), &mut Counting::patient()), &[question], &[])
+                .unwrap();
         let replayed = &finished.ceilings[0];
         assert_eq!(replayed.value(), profile.ceiling[0].value());
         assert_eq!(replayed.second(), Some((37.81, second)));

@@ -6,7 +6,7 @@ use roofprobe::error::Result;
 use roofprobe::job::Job;
 use roofprobe::probe::{self, LongQuestion};
 use roofprobe::profile::{Ceiling, Curve, Effort, Machine, Profile, Status};
-use roofprobe::sample::{self, Finished, Pace, Progress, Watcher};
+use roofprobe::sample::{self, Finished, Pace, Progress, Session, Watcher};
 use roofprobe::simulate::Simulated;
 use roofprobe::store::SHIPPED;
 use roofprobe::units::{Flops, Seconds};
@@ -91,7 +91,7 @@ fn held(device: &mut dyn Device, windows: usize, earlier: &[Ceiling]) -> Finishe
     let (finished, long) = burst();
     let mut patience = Patience { windows, saved: 0 };
     let pace = Pace::of(Effort::Thorough);
-    let held = sample::sustain(device, &[long], pace, earlier, finished, &mut patience).unwrap();
+    let held = sample::sustain(&mut Session::new(device, pace, &mut patience), &[long], earlier, finished).unwrap();
     assert_eq!(patience.saved, 1);
     held
 }

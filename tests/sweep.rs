@@ -6,7 +6,7 @@ use roofprobe::model::{Knob, Model, Phase, TensorType, Weights, Workload, find};
 use roofprobe::profile::{Profile, parse};
 use roofprobe::report::{Format, Style, sweep::Sheet};
 use roofprobe::store;
-use roofprobe::sweep::{Answer, Axis, Names, Over, Row, Sweep};
+use roofprobe::sweep::{Answer, Axis, Names, Over, Row, Sweep, Values};
 use serde_json::Value;
 use std::process::{Command, Output, Stdio};
 
@@ -367,4 +367,58 @@ fn csv_is_what_the_crate_writes() {
     let written: Vec<u8> = (0..sweep.cases()).flat_map(rows).collect();
     assert!(failed > 0 && written.contains(&b'"'));
     assert_eq!(String::from_utf8(written).unwrap(), String::from_utf8(expected.into_inner().unwrap()).unwrap());
+}
+
+#[test]
+fn parquet_has_the_columns_of_the_record_with_their_types() {
+    use parquet::basic::Type as Physical;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.parquet");
+    let asked = ["sweep", "qwen2.5-0.5b", "lfm2-1.2b", "-p", "amd-epyc-zen4-2c", "--over", "depth=2,999999", "--over"];
+    let more = ["context=1..600", "--generate", "2", "--format"];
+    let arguments: Vec<&str> = asked.into_iter().chain(more).collect();
+    let output = run(&[&arguments[..], &["parquet", "-o", path.to_str().unwrap()]].concat(), "2");
+    assert!(output.status.success() && output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = run(&[&arguments[..], &["json"]].concat(), "2").stdout;
+    let mut lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+
+    let reader = SerializedFileReader::new(std::fs::File::open(&path).unwrap()).unwrap();
+    let schema = reader.metadata().file_metadata().schema_descr();
+    for (at, column) in Row::COLUMNS.iter().enumerate() {
+        let physical = match column.values {
+            Values::Text(_) => Physical::BYTE_ARRAY,
+            Values::Count(_) => Physical::INT64,
+            Values::Number(_) => Physical::DOUBLE,
+            Values::Truth(_) => Physical::BOOLEAN,
+        };
+        assert_eq!((schema.column(at).name(), schema.column(at).physical_type()), (column.name, physical));
+    }
+    let (mut rows, mut nulls) = (0, 0);
+    for row in reader {
+        let row = row.unwrap();
+        let line: Value = serde_json::from_slice(lines.next().unwrap()).unwrap();
+        for (name, field) in row.get_column_iter() {
+            let value = &line[name.as_str()];
+            match field {
+                Field::Null => assert!(value.is_null(), "{name}: {value}"),
+                Field::Str(text) => assert_eq!(value, text),
+                Field::ULong(count) => assert_eq!(value, count),
+                Field::Double(number) => assert_eq!(value, number),
+                Field::Bool(truth) => assert_eq!(value, truth),
+                other => panic!("{name}: {other:?}"),
+            }
+            nulls += usize::from(*field == Field::Null);
+        }
+        rows += 1;
+    }
+    assert_eq!((rows, lines.next()), (2 * 2 * 600 * 3, None));
+    assert!(nulls > 600);
+    // A part of a file is none, and other commands have no rows.
+    let refused = run(&["models", "--format", "parquet"], "2");
+    assert_eq!(refused.status.code(), Some(2));
+    let nowhere = folder.path().join("no/rows.parquet");
+    let refused = run(&[&arguments[..], &["parquet", "-o", nowhere.to_str().unwrap()]].concat(), "2");
+    assert_eq!((refused.status.code(), std::fs::read_dir(folder.path()).unwrap().count()), (Some(1), 1));
 }

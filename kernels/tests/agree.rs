@@ -113,7 +113,10 @@ fn chases_are_random() {
 
 #[test]
 fn chains_agree_with_the_oracle() {
-    for kernel in ChainKernel::all() {
+    // Of the instruction sets in `ROOFPROBE_ISAS` alone, where it names some.
+    let isas = std::env::var("ROOFPROBE_ISAS").ok();
+    let named = |isa: Isa| isas.as_ref().is_none_or(|isas| isas.split(',').any(|name| name == isa.name()));
+    for kernel in ChainKernel::all().filter(|kernel| named(kernel.isa())) {
         println!("{} {} {}", kernel.op(), kernel.dtype(), kernel.isa());
         for (seed, rounds) in [(1, 1), (2, 2), (3, 7)] {
             let mut state = kernel.prepare(seed);

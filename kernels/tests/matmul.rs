@@ -4,6 +4,13 @@ use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, Tile, Tokens, W
 use roofprobe_kernels::reference::matmul as oracle;
 use roofprobe_kernels::{Dtype, Isa};
 
+/// The kernels that this CPU can run; of the instruction sets in `ROOFPROBE_ISAS` alone, where it names some.
+fn kernels() -> impl Iterator<Item = MatmulKernel> {
+    let isas = std::env::var("ROOFPROBE_ISAS").ok();
+    let named = move |isa: Isa| isas.as_ref().is_none_or(|isas| isas.split(',').any(|name| name == isa.name()));
+    MatmulKernel::all().filter(move |kernel| named(kernel.isa()))
+}
+
 /// One strip after another, in blocks that no test here exceeds.
 const PLAIN: Ways = Ways::plain(1 << 20);
 
@@ -73,7 +80,7 @@ fn all_ways_agree_with_the_oracle() {
     let way = |streams, prefetch_bytes, page_ahead_lines| Ways { streams, prefetch_bytes, page_ahead_lines, ..PLAIN };
     // More strips than there are, a set that is not full, requests far beyond the end.
     let ways = [way(1, 512, 0), way(1, 0, 4), way(2, 0, 0), way(3, 1 << 20, 16), way(16, 64, 1), way(usize::MAX, 0, 0)];
-    for kernel in MatmulKernel::all() {
+    for kernel in kernels() {
         let block = kernel.weights().block().elements as usize;
         let ks = if block == 1 { [1, 37, 517] } else { [block, 3 * block, 10 * block] };
         for (k, ways) in ks.into_iter().flat_map(|k| ways.map(|ways| (k, ways))) {
@@ -86,7 +93,7 @@ fn all_ways_agree_with_the_oracle() {
 
 #[test]
 fn tokens_may_lie_apart() {
-    for kernel in MatmulKernel::all().filter(|kernel| !kernel.quantises()) {
+    for kernel in kernels().filter(|kernel| !kernel.quantises()) {
         let (m, k) = (7, 1024);
         let mut strips = vec![0; kernel.strip_bytes(k)];
         kernel.pack(&oracle::weights(kernel.weights(), kernel.strip_rows(), k, 5), k, &mut strips);
@@ -126,8 +133,8 @@ fn bits(tile: &mut Tile<'_>) -> Vec<u32> {
 
 #[test]
 fn matmuls_agree_with_the_oracle() {
-    assert!(MatmulKernel::all().count() >= 8);
-    for kernel in MatmulKernel::all() {
+    assert!(kernels().count() >= 8);
+    for kernel in kernels() {
         println!("{} {}", kernel.weights(), kernel.isa());
         let block = kernel.weights().block().elements as usize;
         let ks = if block == 1 { vec![1, 3, 7, 32, 130, 517] } else { vec![block, 3 * block, 6 * block] };
@@ -144,7 +151,7 @@ fn matmuls_agree_with_the_oracle() {
 
 #[test]
 fn every_number_of_rows_has_its_tile() {
-    for kernel in MatmulKernel::all() {
+    for kernel in kernels() {
         let k = 2 * kernel.weights().block().elements.max(16) as usize;
         for m in 1..=17 {
             agrees(kernel, [m, 40, k], m, PLAIN);
@@ -155,7 +162,7 @@ fn every_number_of_rows_has_its_tile() {
 #[test]
 fn extreme_bytes_are_exact() {
     // The largest products of each sign: what a saturating instruction would get wrong.
-    for kernel in MatmulKernel::all().filter(|kernel| kernel.weights() == Dtype::I8) {
+    for kernel in kernels().filter(|kernel| kernel.weights() == Dtype::I8) {
         for (weight, token) in [(0x7f, 0xff), (0x80, 0xff), (0x80, 0x00), (0xff, 0xff)] {
             let k = 1000;
             let mut strips = vec![0; kernel.strip_bytes(k)];
@@ -175,7 +182,7 @@ fn extreme_bytes_are_exact() {
 
 #[test]
 fn zero_tokens_give_zero() {
-    for kernel in MatmulKernel::all().filter(|kernel| kernel.quantises()) {
+    for kernel in kernels().filter(|kernel| kernel.quantises()) {
         let k = 512;
         let mut strips = vec![0; kernel.strip_bytes(k)];
         kernel.pack(&oracle::weights(kernel.weights(), kernel.strip_rows(), k, 3), k, &mut strips);
@@ -193,7 +200,7 @@ fn zero_tokens_give_zero() {
 
 #[test]
 fn a_sum_of_nothing_is_zero() {
-    for kernel in MatmulKernel::all() {
+    for kernel in kernels() {
         let output = one_tile(kernel, 3, 2);
         let mut tile = output.tile(0, 0).unwrap();
         tile.spoil();
@@ -211,7 +218,7 @@ fn no_tokens_make_no_tile() {
 
 #[test]
 fn parts_of_a_tile_make_the_whole() {
-    for kernel in MatmulKernel::all() {
+    for kernel in kernels() {
         let (m, k) = (5, 512);
         let (rows, strip_bytes) = (kernel.strip_rows(), kernel.strip_bytes(k));
         let mut strips = vec![0; 4 * strip_bytes];
@@ -245,7 +252,7 @@ fn ties_are_rounded_to_even() {
     let block: [f32; 32] = std::array::from_fn(|at| if at == 0 { 127.0 } else { tie(at - 1) });
     assert_eq!(block[..6], [127.0, 0.5, -0.5, 1.5, -1.5, 2.5]);
     assert_eq!(oracle::rounded_token(Dtype::Q8_0, Dtype::I8, &block)[..6], [127.0, 0.0, 0.0, 2.0, -2.0, 2.0]);
-    for kernel in MatmulKernel::all().filter(|kernel| kernel.quantises()) {
+    for kernel in kernels().filter(|kernel| kernel.quantises()) {
         agrees_on(kernel, &block.repeat(16), [1, 40, 512], 1, PLAIN);
     }
 }

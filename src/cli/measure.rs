@@ -10,15 +10,15 @@ use super::target::Target;
 use super::{choice, quoted, say};
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
-use crate::probe::{self, Scope};
-use crate::profile::{self, Ceiling, Curve, DeviceInfo, DeviceKind, Effort, Profile, Provenance, Tune};
+use crate::probe::{self, CurveQuestion, LongQuestion, Question, Scope};
+use crate::profile::{self, Ceiling, Curve, DeviceInfo, DeviceKind, Effort, Machine, Profile, Provenance, Tune};
 use crate::report::{self, Format, Report, Shown};
-use crate::sample::{self, Finished, Pace};
+use crate::sample::{self, Finished, Pace, Session};
 use crate::simulate;
 use crate::store;
 use clap::Args;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,6 +49,16 @@ pub(super) struct Measure {
     /// measured before: the winners are remembered.
     #[arg(long, value_name = "HOW", value_parser = choice(Tune::ALL.map(|tune| (tune.name(), "", tune))))]
     tune: Option<Tune>,
+
+    /// Go on, whatever the effort, until a whole sweep over all questions improves none of them: for a machine whose neighbours are
+    /// noisy.
+    #[arg(long, conflicts_with = "simulate")]
+    until_stable: bool,
+
+    /// Minutes after which --until-stable ends in any case.
+    #[arg(long, value_name = "MINUTES", default_value_t = 10, requires = "until_stable",
+        value_parser = clap::value_parser!(u32).range(1..=1440))]
+    limit: u32,
 
     /// Measure only the ceilings and curves whose id matches, such as 'compute.*' or 'memory.dram.read'. May be repeated.
     #[arg(long, value_name = "GLOB")]
@@ -138,6 +148,7 @@ impl Measure {
 
     /// Measures and saves; an interruption is an error that says how to go on.
     pub(super) fn measure(&self) -> Result<Measured> {
+        let begun = Instant::now();
         watch_for_interruption();
         let earlier = self.earlier()?;
         if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.profile.provenance.complete) {
@@ -160,11 +171,29 @@ impl Measure {
             Some(Earlier { file, profile }) => (Target::File(file), profile.ceiling, profile.curve),
             None => (self.target(&subject.machine.device, &provenance.date)?, Vec::new(), Vec::new()),
         };
-        let mut recorder = Recorder::new(&target, subject.machine.clone(), provenance);
+        let races = subject.races(provenance.gpu.as_ref());
+        let mut recorder = Recorder::new(&target, subject.machine.clone(), provenance).keeping(races);
         recorder.begin(&ceilings, &curves)?;
-        let finished = sampled(&mut subject, scope, &filter, (ceilings, &curves), &mut recorder)?;
+        let simulated = subject.simulated.as_ref();
+        let plans = Plans { machine: &subject.machine, scope, filter: &filter, simulated };
+        let pace = self.pace(&plans);
+        let session = Session::new(subject.device.as_mut(), pace, &mut recorder)
+            .by(begun)
+            .reserving(sample::duration(&plans.held(&curves)));
+        let finished = sampled(session, &plans, &ceilings, &curves)?;
         recorder.finish(&finished, subject.device.machine())?;
         ended(recorder.profile, &target, finished.complete)
+    }
+
+    fn pace(&self, plans: &Plans) -> Pace {
+        let effort = plans.scope.effort;
+        let pace = match (plans.simulated, plans.machine.device.kind) {
+            (Some(_), _) => return Pace::of_replay(effort),
+            (None, DeviceKind::Cpu) => Pace::of(effort),
+            (None, DeviceKind::Gpu) => Pace::of_gpu(effort),
+        };
+        let limit = Duration::from_secs(60 * u64::from(self.limit));
+        if self.until_stable { pace.until_stable(limit) } else { pace }
     }
 
     /// The interrupted measurement that is to be completed.
@@ -202,43 +231,51 @@ impl Measure {
     }
 }
 
-/// Asks the device all questions that pass `filter`: curves, then ceilings, then what is held for long. Evidence of an earlier
-/// measurement is completed.
-fn sampled(
-    subject: &mut Subject,
+/// What is to be asked: all questions that pass the filter; of a simulation, those that its profile was asked.
+struct Plans<'a> {
+    machine: &'a Machine,
     scope: Scope,
-    filter: &QuestionFilter,
-    (ceilings, curves): (Vec<Ceiling>, &[Curve]),
-    recorder: &mut Recorder,
-) -> Result<Finished> {
-    let (device, machine, effort) = (subject.device.as_mut(), &subject.machine, scope.effort);
-    let simulated = subject.simulated.as_ref().map(|named| &named.profile);
-    let pace = match (simulated, machine.device.kind) {
-        (Some(_), _) => Pace::of_replay(effort),
-        (None, DeviceKind::Cpu) => Pace::of(effort),
-        (None, DeviceKind::Gpu) => Pace::of_gpu(effort),
-    };
-    let begun = Instant::now();
-    let questions = |curves: &[Curve]| {
-        let questions = filter.chosen_curves(probe::survey(machine, curves, effort));
-        match simulated {
-            Some(profile) => simulate::curves_as_asked(profile, questions),
+    filter: &'a QuestionFilter,
+    simulated: Option<&'a store::Named>,
+}
+
+impl Plans<'_> {
+    fn curves(&self, curves: &[Curve]) -> Vec<CurveQuestion> {
+        let questions = self.filter.chosen_curves(probe::survey(self.machine, curves, self.scope.effort));
+        match self.simulated {
+            Some(named) => simulate::curves_as_asked(&named.profile, questions),
             None => questions,
         }
-    };
-    let surveyed = sample::survey(device, &questions, pace, curves, recorder)?;
+    }
+
+    fn ceilings(&self, curves: &[Curve]) -> Vec<Question> {
+        let questions = self.filter.chosen(probe::plan(self.machine, curves, self.scope), |question| &question.id);
+        match self.simulated {
+            Some(named) => simulate::as_asked(&named.profile, questions),
+            None => questions,
+        }
+    }
+
+    fn held(&self, curves: &[Curve]) -> Vec<LongQuestion> {
+        self.filter.chosen(probe::sustained(self.machine, curves, self.scope), |long| &long.question.id)
+    }
+}
+
+/// Asks the device: what needs no survey, the curves, all ceilings, then what is held for long. Evidence of an earlier
+/// measurement is completed.
+fn sampled(mut session: Session, plans: &Plans, ceilings: &[Ceiling], curves: &[Curve]) -> Result<Finished> {
+    let session = &mut session;
+    let begun = sample::begin(session, &plans.ceilings(curves), ceilings)?;
+    if !begun.complete {
+        return Ok(begun);
+    }
+    let surveyed = sample::survey(session, &|curves| plans.curves(curves), curves)?;
     if !surveyed.complete {
-        return Ok(Finished { ceilings, complete: false, disturbed_samples: surveyed.disturbed_samples });
+        let disturbed_samples = begun.disturbed_samples + surveyed.disturbed_samples;
+        return Ok(Finished { complete: false, disturbed_samples, ..begun });
     }
-    // The curves' time is part of the effort's.
-    let pace = Pace { budget: pace.budget.saturating_sub(begun.elapsed()), ..pace };
-    let mut questions = filter.chosen(probe::plan(machine, &surveyed.curves, scope), |q| &q.id);
-    if let Some(profile) = simulated {
-        questions = simulate::as_asked(profile, questions);
-    }
-    let finished = sample::measure(device, &questions, pace, &ceilings, recorder)?;
-    let questions = filter.chosen(probe::sustained(machine, &surveyed.curves, scope), |q| &q.question.id);
-    let finished = sample::sustain(device, &questions, pace, &ceilings, finished, recorder)?;
+    let finished = sample::measure(session, &plans.ceilings(&surveyed.curves), ceilings)?;
+    let finished = sample::sustain(session, &plans.held(&surveyed.curves), ceilings, finished)?;
     Ok(Finished { disturbed_samples: finished.disturbed_samples + surveyed.disturbed_samples, ..finished })
 }
 

@@ -21,6 +21,7 @@ mod measure;
 mod models;
 mod plot;
 mod profiles;
+mod progress;
 mod recorder;
 mod resume;
 mod schema;
@@ -124,7 +125,12 @@ const NARROWEST: usize = 40;
 /// Runs the command line and returns the exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
     let format = arguments.format.styled(style());
+    let is_text = !format.is_binary() || matches!(arguments.verb, Some(Verb::Sweep(_)));
     let done = match arguments.verb {
+        _ if !is_text => Err(Error::misuse(format!(
+            "--format {}: is for the rows of `roofprobe sweep` alone; choose another format",
+            format.name()
+        ))),
         None => first_minute::run(format),
         Some(Verb::Measure(verb)) => verb.run(format),
         Some(Verb::Devices(verb)) => verb.run(format),

@@ -1,5 +1,6 @@
 //! Keeps a measurement while it runs: saves after every probe, shows how far it is, notices an interruption.
 
+use super::progress::ProgressLine;
 use super::say;
 use super::target::Target;
 use crate::error::{Error, Result};
@@ -7,7 +8,7 @@ use crate::file::Durability;
 use crate::probe;
 use crate::profile::{self, Ceiling, Curve, Environment, Machine, Profile, Provenance};
 use crate::sample::{Finished, Progress, Watcher};
-use std::io::{IsTerminal, Write};
+use crate::store::Races;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -47,12 +48,12 @@ pub(super) struct Recorder<'a> {
     machine: Machine,
     /// The profile as last recorded.
     pub(super) profile: Profile,
-    begun: Instant,
     /// Those of an interrupted measurement.
     earlier: Vec<Ceiling>,
     saves: Saves,
-    terminal: bool,
-    shown: Option<Instant>,
+    /// Kept for the next measurement; a replay has none.
+    races: Option<Races>,
+    line: ProgressLine,
 }
 
 /// When to save: every answer as it comes, unless that would cost more than the answers are worth.
@@ -79,9 +80,6 @@ impl Saves {
     }
 }
 
-/// A log wants a line now and then; a terminal shows every step.
-const LOG_LINE_EVERY: Duration = Duration::from_secs(2);
-
 impl<'a> Recorder<'a> {
     /// Begins to record what is measured on `machine`.
     pub(super) fn new(target: &'a Target, machine: Machine, provenance: Provenance) -> Recorder<'a> {
@@ -94,8 +92,6 @@ impl<'a> Recorder<'a> {
             curve: Vec::new(),
             provenance,
         };
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let terminal = std::io::stderr().is_terminal() && !dumb;
         let how = match &profile.provenance.gpu {
             Some(gpu) => format!("through {}", gpu.backend),
             None => format!("with {}", threads(machine.environment.threads)),
@@ -109,7 +105,12 @@ impl<'a> Recorder<'a> {
         let now = Instant::now();
         let saves =
             Saves { begun: now, last: now, spent: Duration::ZERO, pending: false, ceilings: None, failed: None };
-        Recorder { target, machine, profile, begun: now, earlier: Vec::new(), saves, terminal, shown: None }
+        Recorder { target, machine, profile, earlier: Vec::new(), saves, races: None, line: ProgressLine::new() }
+    }
+
+    /// The same that keeps what races come to.
+    pub(super) fn keeping(self, races: Option<Races>) -> Recorder<'a> {
+        Recorder { races, ..self }
     }
 
     /// Takes over what was measured before, and saves what is asked for: whatever happens now, it can be gone on with.
@@ -131,6 +132,7 @@ impl<'a> Recorder<'a> {
         if self.saves.due() {
             let begun = Instant::now();
             if let Some(ceilings) = self.saves.ceilings.take() {
+                self.learn(&ceilings);
                 self.record(&ceilings);
             }
             self.conclude();
@@ -140,6 +142,14 @@ impl<'a> Recorder<'a> {
             self.saves.spent += begun.elapsed();
         }
         Ok(())
+    }
+
+    /// Keeps the races behind the ceilings. Where that is not possible, it is said once: the measurement is worth more.
+    fn learn(&mut self, ceilings: &[Ceiling]) {
+        if let Some(Err(error)) = self.races.as_mut().map(|races| races.learn(ceilings)) {
+            say(&format!("races are not remembered: {error}"));
+            self.races = None;
+        }
     }
 
     /// Judges ceilings. Those that came out of the file are judged already.
@@ -157,7 +167,7 @@ impl<'a> Recorder<'a> {
         let of_ceilings: u64 = self.profile.ceiling.iter().filter_map(|ceiling| ceiling.samples).map(u64::from).sum();
         let samples = of_ceilings + of_curves as u64;
         let environment = self.profile.environment.get_or_insert_with(|| self.machine.environment.clone());
-        let (grade, reasons) = probe::grade(&self.profile.device, environment, samples);
+        let (grade, reasons) = probe::grade(&self.profile.device, environment, &self.profile.ceiling, samples);
         (environment.grade, environment.grade_reasons) = (Some(grade), reasons);
     }
 
@@ -166,9 +176,8 @@ impl<'a> Recorder<'a> {
     /// # Errors
     /// Failure when the profile cannot be saved.
     pub(super) fn finish(&mut self, finished: &Finished, machine: Machine) -> Result<()> {
-        if self.terminal {
-            let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
-        }
+        self.line.end();
+        self.learn(&finished.ceilings);
         let planned = self.profile.environment.as_ref().unwrap_or(&self.machine.environment);
         let disturbed = planned.disturbed_samples.unwrap_or(0) + finished.disturbed_samples;
         // What was seen during the measurement is new; what the plan rested on stays as it was.
@@ -195,14 +204,7 @@ impl Watcher for Recorder<'_> {
     fn progress(&mut self, progress: &Progress) {
         // The next answer may take long.
         self.saves.failed = self.save_if_due().err();
-        let (percent, now) = ((progress.share * 100.0) as u32, progress.now);
-        let seconds = self.begun.elapsed().as_secs();
-        if self.terminal {
-            let _ = write!(std::io::stderr().lock(), "\r\x1b[K[{percent:3} %] {seconds:3} s  {now}");
-        } else if self.shown.is_none_or(|shown| shown.elapsed() >= LOG_LINE_EVERY) {
-            say(&format!("[{percent:3} %] {seconds:3} s  {now}"));
-            self.shown = Some(Instant::now());
-        }
+        self.line.show(progress);
     }
 
     fn save(&mut self, ceilings: &[Ceiling]) -> Result<()> {

@@ -1,14 +1,14 @@
 //! What is measured: a device of whatever kind, and how it is to be written down.
 
-use super::gpu;
 use super::resume::Earlier;
 use super::selection::Selection;
+use super::{gpu, say};
 use crate::device::Device;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::profile::{DeviceKind, GpuProvenance, Machine};
 use crate::simulate::Simulated;
-use crate::store;
+use crate::store::{self, Races};
 
 /// A device that was opened.
 pub(super) struct Subject {
@@ -63,6 +63,13 @@ impl Subject {
                 Ok(Subject { machine, ..subject })
             }
         }
+    }
+
+    /// The races that were held on it before; a replay has none.
+    pub(super) fn races(&self, gpu: Option<&GpuProvenance>) -> Option<Races> {
+        let (races, remark) = self.simulated.is_none().then(|| Races::of(&self.machine, gpu))?;
+        remark.iter().for_each(|remark| say(remark));
+        Some(races)
     }
 
     fn gpu((device, provenance): (Box<dyn Device>, GpuProvenance)) -> Subject {

@@ -1,17 +1,22 @@
 //! `roofprobe sweep`.
 
+use super::progress::{bar, is_for_bars};
 use super::workload::{QueryOptions, find_profiles};
 use super::{choice, still_read};
 use crate::error::{Error, Result};
 use crate::evaluate::NamedProfile;
+use crate::file::{Draft, Durability};
 use crate::model::{Knob, Phase, Workload};
+use crate::report::parquet::{Chunk, SweepFile};
 use crate::report::sweep::Sheet;
 use crate::report::{Format, unique};
-use crate::sweep::{self, Axis, Over};
+use crate::sweep::{self, Axis, Case, Over};
 use clap::Args;
+use indicatif::ProgressBar;
 use rayon::prelude::*;
 use std::io::{IsTerminal, Stdout, Write};
 use std::ops::Range;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
@@ -19,6 +24,7 @@ Examples:
   roofprobe sweep qwen2.5-0.5b -p here.toml --over context=128..32768*2
   roofprobe sweep llama-3.2-1b -p a.toml -p b.toml --over weights=f16,q8_0,q4_k_m --over batch=1..64
   roofprobe sweep qwen3-0.6b --over depth=2..64 --phase decode --format csv > depth.csv
+  roofprobe sweep qwen3-0.6b --over context=1..32768 --over batch=1..64 --format parquet -o rows.parquet
   roofprobe sweep config.json --over prompt=0..8192+512 --generate 128 --format json
 
 VALUES: a list (512,1024,2048), ranges with both ends (2..64, 0..4096+512 in steps, 128..32768*2 by
@@ -53,6 +59,10 @@ pub(super) struct Sweep {
     #[arg(long = "phase", value_parser = choice(PHASES), value_name = "PHASE")]
     phases: Vec<Phase>,
 
+    /// Where to write the rows; as a rule standard output. The file appears when it is complete.
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    output: String,
+
     #[command(flatten)]
     query: QueryOptions,
 }
@@ -85,13 +95,17 @@ impl Sweep {
         let phases = self.phases(&query.workload, &axes);
         let sweep = sweep::Sweep::new(&models, &profiles, query, axes, phases)?;
         possible(&sweep)?;
+        let mut out = Out::new(&sweep, &self.output, format)?;
+        if format.is_binary() {
+            return columns(&sweep, out);
+        }
         let sheet = Sheet::new(&sweep, format.style);
-        let mut out = Out::new(&sweep);
         out.write(&format.head(&sheet)?)?;
         for batch in batches(sweep.cases(), sweep.settings()) {
-            let settings: u64 = batch.iter().map(|(_, places)| places.end - places.start).sum();
+            let settings = points(&batch);
+            let of = |case: &Case, places: Range<u64>| format.rows(&sheet, case, places);
             let texts: Vec<Vec<Vec<u8>>> =
-                batch.into_par_iter().map(|share| rows(&sweep, (format, &sheet), share)).collect::<Result<_>>()?;
+                batch.into_par_iter().map(|share| blocks(&sweep, share, of)).collect::<Result<_>>()?;
             for text in texts.iter().flatten() {
                 out.write(text)?;
             }
@@ -170,54 +184,125 @@ fn batches(cases: u64, settings: u64) -> impl Iterator<Item = Vec<Share>> {
     })
 }
 
-/// The rows of a share as text, block by block.
-fn rows(sweep: &sweep::Sweep, (format, sheet): (Format, &Sheet), (case, places): Share) -> Result<Vec<Vec<u8>>> {
+/// The rows of a share, block by block, each made into what `of` makes of it.
+fn blocks<Block: Send>(
+    sweep: &sweep::Sweep,
+    (case, places): Share,
+    of: impl Fn(&Case, Range<u64>) -> Result<Block> + Sync,
+) -> Result<Vec<Block>> {
     let blocks = (places.end - places.start).div_ceil(BLOCK);
     let block = |place: u64| {
         let start = places.start + place * BLOCK;
         start..places.end.min(start + BLOCK)
     };
-    sweep.with_case(case, |case| {
-        (0..blocks).into_par_iter().map(|place| format.rows(sheet, case, block(place))).collect()
-    })
+    sweep.with_case(case, |case| (0..blocks).into_par_iter().map(|place| of(case, block(place))).collect())
 }
 
-/// Standard output, and how far it is.
+/// Writes all rows as columns of a Parquet file.
+fn columns(sweep: &sweep::Sweep, mut out: Out) -> Result<()> {
+    let mut file = SweepFile::begin(out.take())?;
+    for batch in batches(sweep.cases(), sweep.settings()) {
+        let settings = points(&batch);
+        let of = |case: &Case, places: Range<u64>| Ok(Chunk::of(case, places));
+        let chunks: Vec<Vec<Chunk>> =
+            batch.into_par_iter().map(|share| blocks(sweep, share, of)).collect::<Result<_>>()?;
+        file.append(&chunks.into_iter().flatten().collect::<Vec<_>>())?;
+        out.advance(settings);
+    }
+    out.to = file.end()?;
+    out.end()
+}
+
+/// The settings of some shares.
+fn points(batch: &[Share]) -> u64 {
+    batch.iter().map(|(_, places)| places.end - places.start).sum()
+}
+
+/// Where rows go.
+enum Place {
+    StandardOutput(Stdout),
+    File(Draft),
+}
+
+impl Write for Place {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Place::StandardOutput(out) => out.write(bytes),
+            Place::File(draft) => draft.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Place::StandardOutput(out) => out.flush(),
+            Place::File(draft) => draft.flush(),
+        }
+    }
+}
+
+/// The place of the rows, and how far they are.
 struct Out {
-    to: Stdout,
+    to: Place,
     /// Whether the reader has gone away: it has seen enough, which is no error.
     closed: bool,
-    all: u64,
+    /// Progress goes to the terminal, unless the rows go there themselves.
+    bar: Option<ProgressBar>,
     done: u64,
     began: Instant,
-    reported: bool,
 }
 
 impl Out {
-    fn new(sweep: &sweep::Sweep) -> Out {
-        let all = sweep.cases() * sweep.settings();
-        Out { to: std::io::stdout(), closed: false, all, done: 0, began: Instant::now(), reported: false }
+    fn new(sweep: &sweep::Sweep, output: &str, format: Format) -> Result<Out> {
+        let shows_rows = output == "-" && std::io::stdout().is_terminal();
+        if shows_rows && format.is_binary() {
+            return Err(Error::misuse(format!(
+                "--format {}: is not for a terminal; name a file with -o",
+                format.name()
+            )));
+        }
+        let to = match output {
+            "-" => Place::StandardOutput(std::io::stdout()),
+            file => Place::File(Draft::begin(Path::new(file))?),
+        };
+        let bar = (!shows_rows && is_for_bars()).then(|| bar(sweep.cases() * sweep.settings()));
+        Ok(Out { to, closed: false, bar, done: 0, began: Instant::now() })
+    }
+
+    /// The place, for somebody else to write to meanwhile.
+    fn take(&mut self) -> Place {
+        std::mem::replace(&mut self.to, Place::StandardOutput(std::io::stdout()))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.closed |= !still_read(self.to.write_all(bytes))?;
+        self.closed |= !self.still_wanted(|to| to.write_all(bytes))?;
         Ok(())
     }
 
-    /// So many points more. Progress goes to the terminal, unless the rows go there themselves.
+    /// So many points more.
     fn advance(&mut self, points: u64) {
         self.done += points;
-        let mut to = std::io::stderr();
-        if self.began.elapsed() > PATIENCE && to.is_terminal() && !self.to.is_terminal() {
-            self.reported = true;
-            let _ = write!(to, "\r{} of {} points", self.done, self.all);
+        if let Some(bar) = self.bar.as_ref().filter(|_| self.began.elapsed() > PATIENCE) {
+            bar.set_message("points");
+            bar.set_position(self.done);
         }
     }
 
     fn end(mut self) -> Result<()> {
-        if self.reported {
-            let _ = writeln!(std::io::stderr());
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
         }
-        still_read(self.to.flush()).map(drop)
+        self.still_wanted(Write::flush)?;
+        match self.to {
+            Place::StandardOutput(_) => Ok(()),
+            Place::File(draft) => draft.keep(Durability::Synced),
+        }
+    }
+
+    fn still_wanted(&mut self, write: impl FnOnce(&mut Place) -> std::io::Result<()>) -> Result<bool> {
+        let written = write(&mut self.to);
+        match &self.to {
+            Place::StandardOutput(_) => still_read(written),
+            Place::File(_) => written.map(|()| true).map_err(|e| Error::failure(format!("-o: cannot be written: {e}"))),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::footprint::{self, Footprint};
 use super::memory;
-use super::{CurveQuestion, PlanInputs, Question, Schedule, curve, curve_without_points};
+use super::{CurveQuestion, Operands, PlanInputs, Question, curve, curve_without_points};
 use crate::profile::{Attention, AttentionExtents, AttentionPhase, CeilingId, CurveAxis, Effort, Status, Tune};
 use roofprobe_kernels::ops::attention::Ways;
 use roofprobe_kernels::{Dtype, Isa, Op};
@@ -112,8 +112,8 @@ pub(super) fn prefill() -> CeilingId {
 }
 
 /// The cache takes long to make ready, once for all heads of one size.
-pub(super) fn schedule((_, head_dim): Heads) -> Schedule {
-    Schedule::OneRoundInThree(if head_dim == HEAD_DIM { 2 } else { 1 })
+pub(super) fn operands((_, head_dim): Heads) -> Option<Operands> {
+    Some(Operands::Cache { head_dim })
 }
 
 /// `attention.f16.decode.context`: along the length of the cache.
@@ -137,7 +137,7 @@ fn question(inputs: PlanInputs, id: CeilingId, heads: Heads, tokens: u64, contex
         Ok(variants) => Question::of(id, Op::Attention, Dtype::F16, variants),
         Err(reason) => Question::unasked(id, Status::Skipped, reason),
     };
-    Question { schedule: schedule(heads), ..question }
+    Question { operands: operands(heads), ..question }
 }
 
 fn variant(

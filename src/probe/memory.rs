@@ -2,7 +2,7 @@
 
 use super::footprint::{Footprint, KINDS_OF_ARRAYS, array_bytes, footprint, memory_limit, room};
 use super::levels::{Level, Levels, levels, resident_id};
-use super::{PlanInputs, Question, Schedule, jobs, ways};
+use super::{PlanInputs, Question, jobs, ways};
 use crate::job::Job;
 use crate::profile::{CeilingId, Chase, Effort, Flag, Machine, MemoryLevel, Status, Stream};
 use roofprobe_kernels::buffer::Pages;
@@ -34,7 +34,6 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     questions.extend(OPS.into_iter().map(|op| {
         let mut question = Question::new(CeilingId::memory(MemoryLevel::Dram, op));
         question.flags.clone_from(&levels.memory_flags);
-        question.schedule = Schedule::Often;
         match &array {
             Ok(bytes) => question.candidates = of_memory(&question.id, inputs, op, &pages, *bytes),
             Err(reason) => question.otherwise = (Status::Skipped, reason.clone()),
@@ -53,8 +52,7 @@ pub(super) fn latencies(inputs: PlanInputs) -> Vec<Question> {
         match footprint {
             Ok((bytes, flags)) => {
                 let asked = Question::of(id, Op::Chase, Dtype::I8, [chase(machine, bytes)]);
-                // Laying out a cycle takes time.
-                Question { schedule: Schedule::OneRoundInThree(0), flags: flags.to_vec(), ..asked }
+                Question { flags: flags.to_vec(), ..asked }
             }
             Err((status, reason)) => Question::unasked(id, status, reason),
         }

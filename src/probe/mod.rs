@@ -4,6 +4,7 @@
 
 mod attention;
 mod compute;
+mod crowding;
 mod curves;
 mod footprint;
 mod gates;
@@ -19,7 +20,7 @@ mod ways;
 
 use crate::job::Job;
 use crate::profile::{
-    CeilingId, Curve, CurveAxis, DeviceKind, Effort, Flag, Machine, Provenance, Status, Tune, Variant,
+    CeilingId, Curve, CurveAxis, DeviceKind, Effort, Family, Flag, Machine, Provenance, Status, Tune, Variant,
 };
 use roofprobe_kernels::{Dtype, Isa, Op};
 
@@ -41,8 +42,8 @@ pub struct Question {
     pub fallback: Vec<Job>,
     /// The answer when there is no candidate.
     pub otherwise: (Status, String),
-    /// When it is sampled.
-    pub schedule: Schedule,
+    /// What it shares with others, where that is expensive to make ready: they are sampled one after another.
+    pub operands: Option<Operands>,
     /// Remarks for its answer.
     pub flags: Vec<Flag>,
 }
@@ -51,7 +52,7 @@ impl Question {
     fn new(id: CeilingId) -> Question {
         let otherwise = (Status::Unsupported, "there is no kernel for it on this device".to_owned());
         let (candidates, fallback, flags) = (Vec::new(), Vec::new(), Vec::new());
-        Question { id, candidates, fallback, otherwise, schedule: Schedule::EveryRound, flags }
+        Question { id, candidates, fallback, otherwise, operands: None, flags }
     }
 
     /// A question that cannot be asked, with its answer.
@@ -62,6 +63,11 @@ impl Question {
     /// The question with one candidate for each of `variants`, the expected winner first.
     fn of(id: CeilingId, op: Op, dtype: Dtype, variants: impl IntoIterator<Item: Into<Variant>>) -> Question {
         Question { candidates: jobs(&id, op, dtype, variants), ..Question::new(id) }
+    }
+
+    /// Whether it waits for the curves of the survey: how much memory it goes over follows from them.
+    pub fn waits_for_survey(&self) -> bool {
+        !matches!(self.id.family(), Family::Compute | Family::Overhead)
     }
 
     /// Every way to do it.
@@ -91,20 +97,17 @@ fn curve_without_points(id: CeilingId, axis: CurveAxis, reason: impl Into<String
     CurveQuestion { id, axis, points: Vec::new(), otherwise: (Status::Skipped, reason.into()), pairwise: false }
 }
 
-/// When a question is sampled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Schedule {
-    /// In every round, and once more every now and then in between: for what changes with the modes of a shared machine.
-    Often,
-    /// In every round.
-    EveryRound,
-    /// In one of [`ROUND_GROUPS`] rounds, by its group: for what is expensive to make ready. Questions of one group share what
-    /// was made ready.
-    OneRoundInThree(u32),
+/// What is expensive to make ready, and serves several questions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operands {
+    /// The weights of a format.
+    Weights(Dtype),
+    /// A cache of keys and values with heads of so many elements.
+    Cache {
+        /// Elements of a head.
+        head_dim: u64,
+    },
 }
-
-/// Rounds among which the groups of [`Schedule::OneRoundInThree`] are shared out.
-pub const ROUND_GROUPS: u32 = 3;
 
 /// A curve to be measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -226,7 +229,7 @@ fn isas(machine: &Machine) -> impl Iterator<Item = Isa> + '_ {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::profile::{Cache, DeviceInfo, DeviceKind, Environment, Family, GpuClass, IdKind, Means, VariantKeys};
+    use crate::profile::{Cache, DeviceInfo, DeviceKind, Environment, GpuClass, IdKind, Means, VariantKeys};
 
     /// A machine that nobody has: two cores, 32 MiB of last-level cache, 16 GiB.
     pub(crate) fn machine() -> Machine {

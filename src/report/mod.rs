@@ -16,6 +16,8 @@ mod machine;
 pub mod measured;
 pub mod models;
 mod operations;
+#[cfg(feature = "cli")]
+pub mod parquet;
 pub mod profile;
 mod record;
 pub mod study;

@@ -23,7 +23,7 @@ impl Recorded for Record {
 
 /// Columns that people see under another heading or in another unit: key, heading with its unit, and how many of the
 /// record's units the heading's unit has.
-const HEADINGS: [(&str, &str, f64); 36] = [
+const HEADINGS: [(&str, &str, f64); 37] = [
     ("label", "case", 1.0),
     ("decode_passes", "decode", 1.0),
     ("flops", "GFLOP", 1e9),
@@ -60,6 +60,7 @@ const HEADINGS: [(&str, &str, f64); 36] = [
     ("phi_paper", "Φ GFLOP/s", 1.0),
     ("per_cycle", "per cycle", 1.0),
     ("clock_ghz", "GHz", 1.0),
+    ("relative_error", "error", 1.0),
 ];
 
 /// `record` as JSON; `what` names it in the message.

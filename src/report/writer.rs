@@ -14,6 +14,11 @@ pub trait Writer: Sync {
     /// Who it is for, in a few words.
     fn about(&self) -> &'static str;
 
+    /// Whether it is no text: then it is for the rows of a sweep alone, and only as a whole file.
+    fn is_binary(&self) -> bool {
+        false
+    }
+
     /// The whole report, ending with a line feed.
     ///
     /// # Errors

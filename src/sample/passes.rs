@@ -1,10 +1,11 @@
 //! Passes: how many repetitions make one, when the rate has settled, what it says.
 
-use super::Pace;
+use super::Session;
 use crate::device::{Device, Purpose, Refusal, Timing};
 use crate::job::Job;
 use crate::profile::{Ceiling, CeilingId, Status, Unit};
 use crate::units::four_digits;
+use std::time::Duration;
 
 /// Two passes in a row within this share of each other are a plateau.
 const PLATEAU: f64 = 0.03;
@@ -50,24 +51,36 @@ pub(super) fn status_of(refusal: Refusal) -> Option<(Status, String)> {
     }
 }
 
-/// Finds the repetitions that last long enough, from `repetitions` on, then runs until two passes in a row agree, at most
-/// `passes` times.
+/// How long a pass is, and how its plateau is looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Warmth {
+    /// The least duration of a pass.
+    pub(super) pass_seconds: f64,
+    /// Passes in search of a plateau, at most,
+    pub(super) passes: usize,
+    /// and none that begins after this time of the session's clock.
+    pub(super) until: Duration,
+}
+
+/// Finds the repetitions that last long enough, from `repetitions` on, then runs until two passes in a row agree.
 pub(super) fn calibrate(
-    device: &mut dyn Device,
+    session: &mut Session,
     job: &Job,
-    pace: Pace,
     mut repetitions: u64,
-    passes: usize,
-) -> Result<u64, Refusal> {
-    let mut last = device.time(job, repetitions, Purpose::Warm)?;
-    while last.seconds.0 < pace.pass_seconds * 0.8 && repetitions < REPETITIONS_MAX {
+    Warmth { pass_seconds, passes, until }: Warmth,
+) -> Result<(u64, Timing), Refusal> {
+    let mut last = session.device.time(job, repetitions, Purpose::Warm)?;
+    while last.seconds.0 < pass_seconds * 0.8 && repetitions < REPETITIONS_MAX {
         // At most 100-fold at a time: the first passes are slow, and a timer may say 0.
-        let factor = (pace.pass_seconds / last.seconds.0.max(1e-9) * 1.1).clamp(1.5, 100.0);
+        let factor = (pass_seconds / last.seconds.0.max(1e-9) * 1.1).clamp(1.5, 100.0);
         repetitions = ((repetitions as f64 * factor).ceil() as u64).max(repetitions + 1);
-        last = device.time(job, repetitions, Purpose::Warm)?;
+        last = session.device.time(job, repetitions, Purpose::Warm)?;
     }
     for _ in 0..passes {
-        let next = device.time(job, repetitions, Purpose::Warm)?;
+        if session.elapsed() >= until {
+            break;
+        }
+        let next = session.device.time(job, repetitions, Purpose::Warm)?;
         let settled = (next.seconds.0 / last.seconds.0 - 1.0).abs() <= PLATEAU;
         last = next;
         if settled {
@@ -75,8 +88,11 @@ pub(super) fn calibrate(
         }
     }
     // The first guess was made on a sleeping clock; the warm one may need more.
-    let short = pace.pass_seconds / last.seconds.0.max(1e-9);
-    Ok(if short > 1.0 { ((repetitions as f64 * short).ceil() as u64).min(REPETITIONS_MAX) } else { repetitions })
+    let short = pass_seconds / last.seconds.0.max(1e-9);
+    if short > 1.0 {
+        repetitions = ((repetitions as f64 * short).ceil() as u64).min(REPETITIONS_MAX);
+    }
+    Ok((repetitions, last))
 }
 
 /// A pass; one that was disturbed is repeated, at most `retries` times.

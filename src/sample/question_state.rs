@@ -1,41 +1,30 @@
 //! One question on its way to an answer: the choice of a variant, then its samples.
 
 use super::passes::{
-    DISTURBED_RETRIES_MAX, bounds, calibrate, rate, retries_after, status_of, undisturbed, value, without_samples,
+    DISTURBED_RETRIES_MAX, Warmth, bounds, calibrate, rate, retries_after, status_of, undisturbed, value,
+    without_samples,
 };
-use super::{Pace, Session};
+use super::race::{Limits, race};
+use super::{Pace, Session, Until};
 use crate::device::{Purpose, Refusal, Timing};
 use crate::job::Job;
 use crate::probe::Question;
 use crate::profile::{Ceiling, CeilingId, Flag, Mode, Status, Trial, Unit};
-use crate::stats;
+use crate::stats::{self, Need, need};
 use crate::units::four_digits;
 use roofprobe_kernels::buffer::Pages;
+use std::time::Duration;
 
 /// Passes tried in search of a plateau before sampling begins anyway.
 const WARM_PASSES_MAX: usize = 8;
 /// The same where the repetitions are known and only the memory is new: the one pass of the calibration will do.
 const REWARM_PASSES_MAX: usize = 0;
-/// And in the trials of the variants, of which only the ratio counts.
-const TRIAL_WARM_PASSES_MAX: usize = 1;
-/// A pass of a trial lasts this share of one that is kept.
-const TRIAL_PASS_SHARE: f64 = 0.6;
-/// A variant must be this much faster in the trials than the one expected to win.
-const CLEARLY_FASTER: f64 = 1.03;
 /// Less than this share on huge pages is worth a remark.
 const HUGE_SHARE_MIN: f64 = 0.75;
 
-/// A candidate for a question's variant.
-struct Candidate {
-    job: Job,
-    repetitions: u64,
-    /// Its best rate so far; NaN when it was wrong.
-    best: f64,
-}
-
 /// One question on its way to an answer.
-pub(super) struct QuestionState<'a> {
-    pub(super) question: &'a Question,
+pub(super) struct QuestionState {
+    pub(super) question: Question,
     unit: Unit,
     trials: Vec<Trial>,
     winner: Option<Job>,
@@ -54,16 +43,20 @@ pub(super) struct QuestionState<'a> {
     /// Candidates that were wrong, or for which something was missing, though another one answered.
     refused: Vec<Flag>,
     exhausted: bool,
-    /// Samples taken between the others', beyond those of the rounds.
-    extra: usize,
-    /// The repetitions are known, on the memory that there is now.
-    settled: bool,
+    /// Visits in which samples were taken.
+    visits: usize,
+    /// How long the last visit took, the race apart.
+    pub(super) cost: Option<Duration>,
+    width_max: f64,
+    /// What its samples lack.
+    need: Need,
 }
 
-impl<'a> QuestionState<'a> {
-    pub(super) fn new(question: &'a Question, earlier: Option<&Ceiling>) -> QuestionState<'a> {
+impl QuestionState {
+    /// `width_max` is the widest interval with which it is settled, as a share of its value.
+    pub(super) fn new(question: &Question, earlier: Option<&Ceiling>, pace: Pace, width_max: f64) -> QuestionState {
         let mut state = QuestionState {
-            question,
+            question: question.clone(),
             unit: question.id.unit(),
             trials: Vec::new(),
             winner: None,
@@ -78,156 +71,105 @@ impl<'a> QuestionState<'a> {
             refusal: question.candidates.is_empty().then(|| question.otherwise.clone()),
             refused: Vec::new(),
             exhausted: false,
-            extra: 0,
-            settled: false,
+            visits: 0,
+            cost: None,
+            width_max,
+            need: Need::Samples,
         };
         let same = |c: &Ceiling| question.jobs().find(|job| Some(job.variant.keys()) == c.variant).cloned();
         if let Some((ceiling, winner)) = earlier.and_then(|c| Some((c, same(c)?))) {
             state.winner = Some(winner);
             state.trials.clone_from(&ceiling.trials);
             state.values.clone_from(&ceiling.sample_values);
+            state.visits = ceiling.sample_values.len().div_ceil(pace.visit_samples.max(1));
             state.second_share = ceiling.second().zip(ceiling.value()).map(|((second, _), (first, _))| second / first);
             state.clocks_ghz = ceiling.clock_ghz.map(|clock| vec![clock; state.values.len()]).unwrap_or_default();
             state.huge_share = ceiling.huge_share;
             state.relative_error = ceiling.relative_error;
             state.notes = ceiling.flags.iter().filter(|flag| matches!(flag, Flag::Device(_))).cloned().collect();
+            state.need = state.needed();
+        }
+        if let ([only], None) = (question.candidates.as_slice(), &state.winner) {
+            state.winner = Some(only.clone());
         }
         state
     }
 
-    /// Chooses the variant: the only candidate, or the fastest in trials. Returns whether anything is new.
-    pub(super) fn choose(&mut self, session: &mut Session) -> bool {
-        if self.winner.is_some() || self.refusal.is_some() {
+    /// Whether it is still to be raced.
+    pub(super) fn is_unraced(&self) -> bool {
+        self.winner.is_none() && self.refusal.is_none()
+    }
+
+    /// Whether it can have samples.
+    pub(super) fn is_open(&self) -> bool {
+        !self.exhausted && (self.winner.is_some() || self.is_unraced())
+    }
+
+    pub(super) fn samples(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether its best was seen to rise, or its modes are not clear.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.need != Need::Settled
+    }
+
+    /// The upper mode of its samples.
+    pub(super) fn best(&self) -> Option<f64> {
+        Some(stats::estimate(&self.rates())?.best)
+    }
+
+    /// Visits that it will take as far as one can tell.
+    pub(super) fn visits_left(&self, pace: Pace) -> usize {
+        if !self.is_open() || pace.until != Until::Exhausted && self.values.len() >= pace.samples_max {
+            return 0;
+        }
+        let few = pace.samples_min.saturating_sub(self.values.len()).div_ceil(pace.visit_samples.max(1));
+        let more = usize::from(self.is_unsettled() || pace.until == Until::Exhausted);
+        few.max(pace.visits_min.saturating_sub(self.visits)).max(more)
+    }
+
+    /// Chooses the variant in a race. Returns whether anything is new.
+    pub(super) fn race(&mut self, session: &mut Session, limits: Limits) -> bool {
+        if !self.is_unraced() {
             return false;
         }
-        if let [only] = self.question.candidates.as_slice() {
-            self.winner = Some(only.clone());
-            return false;
-        }
-        let mut candidates = Vec::new();
-        for jobs in [&self.question.candidates, &self.question.fallback] {
-            if !candidates.is_empty() {
-                break;
-            }
-            match self.try_all(jobs, session) {
-                Some(finished) => candidates = finished,
-                None => return false,
-            }
-        }
-        let trial =
-            |r: &Candidate| Trial { variant: r.job.variant.keys(), value: four_digits(rate(self.unit, r.best)) };
-        self.trials = candidates.iter().map(trial).collect();
-        if let Some(candidate) = winner(candidates) {
-            (self.winner, self.repetitions) = (Some(candidate.job), candidate.repetitions);
+        let Some(raced) = race(session, &self.question, limits) else { return false };
+        (self.trials, self.refused, self.refusal) = (raced.trials, raced.refused, raced.refusal);
+        if let Some((job, repetitions)) = raced.winner {
+            (self.winner, self.repetitions) = (Some(job), repetitions);
             self.refusal = None;
         }
         true
     }
 
-    /// Those of `jobs` that finished their trials. Nothing when interrupted.
-    fn try_all(&mut self, jobs: &[Job], session: &mut Session) -> Option<Vec<Candidate>> {
-        let short = Pace { pass_seconds: session.pace.pass_seconds * TRIAL_PASS_SHARE, ..session.pace };
-        let mut candidates = Vec::new();
-        for job in jobs {
-            if session.watcher.interrupted() {
-                return None;
-            }
-            match calibrate(session.device, job, short, 1, TRIAL_WARM_PASSES_MAX) {
-                Ok(repetitions) => candidates.push(Candidate { job: job.clone(), repetitions, best: 0.0 }),
-                Err(refusal) => self.reject(job, refusal),
-            }
-        }
-        self.try_in_turn(&mut candidates, session).then_some(candidates)
-    }
-
-    /// Lets the candidates run in turn, A B C A B C, and leaves those that finished. Returns false when interrupted.
-    fn try_in_turn(&mut self, candidates: &mut Vec<Candidate>, session: &mut Session) -> bool {
-        for _ in 0..session.pace.trial_passes {
-            // One wrong result excludes a candidate, whatever it reached before.
-            for candidate in candidates.iter_mut().filter(|candidate| !candidate.best.is_nan()) {
-                if session.watcher.interrupted() {
-                    return false;
-                }
-                // A disturbed pass is only slower, and the best one counts.
-                match session.device.time(&candidate.job, candidate.repetitions, Purpose::Trial) {
-                    Ok(pass) => {
-                        candidate.best = candidate.best.max(rate(self.unit, four_digits(value(self.unit, &pass))))
-                    }
-                    Err(refusal) => {
-                        self.reject(&candidate.job, refusal);
-                        candidate.best = f64::NAN;
-                    }
-                }
-            }
-        }
-        candidates.retain(|candidate| candidate.best > 0.0);
-        true
-    }
-
-    /// A candidate that cannot answer: the reason stands for the ceiling unless another candidate answers.
-    fn reject(&mut self, job: &Job, refusal: Refusal) {
-        let Some((status, reason)) = status_of(refusal) else { return };
-        if matches!(status, Status::Rejected | Status::Skipped) {
-            self.refused.push(Flag::Other(format!("variant {} was {status}: {reason}", job.variant)));
-        }
-        self.refusal = Some((status, reason));
-    }
-
-    /// Whether there are so many samples, or no more to be had.
-    pub(super) fn has_enough(&self, samples: usize) -> bool {
-        self.values.len() >= samples || self.exhausted || self.winner.is_none()
-    }
-
-    /// Samples the winner until it has `count` samples. Returns whether anything is new.
-    pub(super) fn sample(&mut self, session: &mut Session, count: usize) -> bool {
-        let Some(job) = self.winner.clone() else { return false };
-        // Samples in between are beyond those of the rounds.
-        let taken = self.values.len().saturating_sub(self.extra);
-        if taken >= count || self.exhausted || session.watcher.interrupted() {
+    /// Takes so many samples, and no more after that time, but at least one. Returns whether anything is new.
+    pub(super) fn sample(&mut self, session: &mut Session, samples: usize, until: Duration) -> bool {
+        let Some(job) = self.winner.clone().filter(|_| !self.exhausted) else { return false };
+        if session.watcher.interrupted() {
             return false;
         }
-        // The memory is new, and the clock may have slept: find the plateau again.
-        let warm_passes = if self.values.is_empty() { WARM_PASSES_MAX } else { REWARM_PASSES_MAX };
-        if self.settle(session, &job, warm_passes) {
-            self.take(session, &job, count - taken);
-        }
-        true
-    }
-
-    /// One more sample between the others', beyond those of the rounds. Returns whether anything is new.
-    pub(super) fn sample_once(&mut self, session: &mut Session) -> bool {
-        // Before its first turn there is nothing to add to.
-        let Some(job) = self.winner.clone().filter(|_| !self.values.is_empty() && !self.exhausted) else {
-            return false;
-        };
-        if self.settled || self.settle(session, &job, REWARM_PASSES_MAX) {
-            let before = self.values.len();
-            self.take(session, &job, 1);
-            self.extra += self.values.len().saturating_sub(before);
-        }
-        true
-    }
-
-    /// Finds the repetitions on the memory that there is now. Returns false when the device refuses.
-    fn settle(&mut self, session: &mut Session, job: &Job, warm_passes: usize) -> bool {
-        let found = calibrate(session.device, job, session.pace, self.repetitions, warm_passes);
-        self.settled = found.is_ok();
-        match found {
-            Ok(repetitions) => self.repetitions = repetitions,
+        let begun = session.elapsed();
+        // Other questions have been here since: find the plateau again.
+        let passes = if self.values.is_empty() { WARM_PASSES_MAX } else { REWARM_PASSES_MAX };
+        let warmth = Warmth { pass_seconds: session.pace.pass_seconds, passes, until };
+        match calibrate(session, &job, self.repetitions, warmth) {
+            Ok((repetitions, _)) => {
+                self.repetitions = repetitions;
+                self.take(session, &job, samples, until);
+            }
             Err(refusal) => self.refuse(refusal),
         }
-        self.settled
+        self.visits += 1;
+        self.need = self.needed();
+        self.cost = Some(session.elapsed().saturating_sub(begun));
+        true
     }
 
-    /// The memory was given back: what was found out about passes is to be found out again.
-    pub(super) fn unsettle(&mut self) {
-        self.settled = false;
-    }
-
-    fn take(&mut self, session: &mut Session, job: &Job, samples: usize) {
+    fn take(&mut self, session: &mut Session, job: &Job, samples: usize, until: Duration) {
         let mut retries = DISTURBED_RETRIES_MAX;
-        for _ in 0..samples {
-            if session.watcher.interrupted() {
+        for sample in 0..samples {
+            if session.watcher.interrupted() || sample > 0 && session.elapsed() >= until {
                 break;
             }
             match undisturbed(session.device, job, self.repetitions, Purpose::Sample, retries) {
@@ -249,6 +191,22 @@ impl<'a> QuestionState<'a> {
         }
     }
 
+    fn rates(&self) -> Vec<f64> {
+        self.values.iter().map(|&v| rate(self.unit, v)).collect()
+    }
+
+    fn needed(&self) -> Need {
+        need(&self.rates(), self.width_max)
+    }
+
+    /// It was never visited, and that is how it ends.
+    pub(super) fn leave_out(&mut self, reason: String) {
+        if self.values.is_empty() && self.is_open() {
+            self.refusal = Some((Status::Skipped, reason));
+            self.exhausted = true;
+        }
+    }
+
     /// A wrong result spoils all samples; anything else only ends the sampling.
     fn refuse(&mut self, refusal: Refusal) {
         self.exhausted = true;
@@ -263,9 +221,14 @@ impl<'a> QuestionState<'a> {
     /// The ceiling as far as it is known.
     pub(super) fn conclude(&self) -> Ceiling {
         let id = &self.question.id;
-        let rates: Vec<f64> = self.values.iter().map(|&v| rate(self.unit, v)).collect();
-        let Some(estimate) = stats::estimate(&rates) else {
-            return without_samples(id, self.refusal.as_ref());
+        let Some(estimate) = stats::estimate(&self.rates()) else {
+            // What a race came to is known even before there are samples.
+            let mut ceiling = without_samples(id, self.refusal.as_ref());
+            if let (Some(winner), None, false) = (&self.winner, &self.refusal, self.trials.is_empty()) {
+                ceiling.variant = Some(winner.variant.keys());
+                ceiling.trials.clone_from(&self.trials);
+            }
+            return ceiling;
         };
         let back = |x: f64| four_digits(rate(self.unit, x));
         let mut ceiling = Ceiling::with_value(id.clone(), Status::Measured, back(estimate.best));
@@ -306,15 +269,6 @@ impl<'a> QuestionState<'a> {
         ceiling.sample_values.clone_from(&self.values);
         ceiling
     }
-}
-
-/// The first candidate is the one expected to win; another takes its place only if it is clearly faster. The luck of a few
-/// passes would otherwise choose another variant each time.
-fn winner(candidates: Vec<Candidate>) -> Option<Candidate> {
-    let mut candidates = candidates.into_iter();
-    let first = candidates.next()?;
-    let other = candidates.max_by(|a, b| a.best.total_cmp(&b.best));
-    Some(other.filter(|other| other.best > first.best * CLEARLY_FASTER).unwrap_or(first))
 }
 
 /// The second figure of a ceiling over its value: the same pass counted the other way.

@@ -3,8 +3,11 @@
 //! Points are visited in turn, A B C, A B C, with short passes: a curve shows a shape, and its points share the machine's
 //! modes. The [`Watcher`] gets each curve when it is whole.
 
-use super::passes::{DISTURBED_RETRIES_MAX, bounds, calibrate, rate, retries_after, status_of, undisturbed, value};
-use super::{Pace, Session, Watcher};
+use super::Session;
+use super::passes::{
+    DISTURBED_RETRIES_MAX, Warmth, bounds, calibrate, rate, retries_after, status_of, undisturbed, value,
+};
+use super::schedule::UNTIMED_SHARES;
 use crate::device::{Attempt, Device, Purpose, Refusal};
 use crate::error::Result;
 use crate::job::Job;
@@ -13,6 +16,7 @@ use crate::profile::{Curve, CurveAxis, Flag, Status, Unit, Variant};
 use crate::stats;
 use crate::units::four_digits;
 use roofprobe_kernels::Op;
+use std::time::Duration;
 
 /// Each point is visited so many times; its passes of one visit follow one another.
 const VISITS: usize = 3;
@@ -20,6 +24,8 @@ const VISITS: usize = 3;
 const RACE_PASSES: usize = 7;
 /// Steps of a chase that is not yet in its level: a larger working set is in none.
 const WARM_STEPS_MAX: u64 = 1 << 18;
+/// The survey takes at most this share of the budget.
+const BUDGET_SHARE: f64 = 0.3;
 /// Warm passes of a point before its samples.
 const WARM_PASSES_MAX: usize = 2;
 
@@ -34,18 +40,16 @@ pub struct Surveyed {
     pub disturbed_samples: u32,
 }
 
-/// Measures every curve on `device`, one after another: `questions` gives all of them, for the curves measured so far. Those in `earlier` (of an interrupted measurement) are whole, and kept.
+/// Measures every curve, one after another: `questions` gives all of them, for the curves measured so far. Those in `earlier` (of
+/// an interrupted measurement) are whole, and kept.
 ///
 /// # Errors
 /// Only what the watcher's `surveyed` returns; whatever the device cannot do becomes a status.
 pub fn survey(
-    device: &mut dyn Device,
+    session: &mut Session,
     questions: &dyn Fn(&[Curve]) -> Vec<CurveQuestion>,
-    pace: Pace,
     earlier: &[Curve],
-    watcher: &mut dyn Watcher,
 ) -> Result<Surveyed> {
-    let session = &mut Session { device, pace, watcher };
     let mut surveyed = Surveyed { curves: Vec::new(), complete: true, disturbed_samples: 0 };
     // Sizes may change with what is found, their number hardly.
     let mut asked = questions(&[]);
@@ -62,7 +66,8 @@ pub fn survey(
         let curve = match earlier.iter().find(|curve| curve.id == question.id) {
             Some(whole) => whole.clone(),
             None => {
-                let mut points = Points::new(question);
+                let until = allowance(session, asked.len() - surveyed.curves.len());
+                let mut points = Points::new(question, until);
                 let whole = match question.pairwise {
                     true => points.race(session, (done, total)),
                     false => points.sample(session, (done, total)),
@@ -88,6 +93,25 @@ pub fn survey(
         session.device.renew();
     }
     Ok(surveyed)
+}
+
+/// When the next of so many curves is to end: all of them have a share of the budget, and what one leaves others can use.
+fn allowance(session: &Session, curves: usize) -> Duration {
+    if !session.is_timed() {
+        return Duration::MAX;
+    }
+    let (elapsed, end) = (session.elapsed(), session.pace.budget.mul_f64(BUDGET_SHARE));
+    elapsed + end.saturating_sub(elapsed).mul_f64(2.0 / (curves + 1) as f64)
+}
+
+/// Tells the watcher that this share of the survey's steps is done.
+fn progress(session: &mut Session, done: f64, now: &str) {
+    let left = session.left();
+    if session.is_timed() {
+        session.progress(left, now, None)
+    } else {
+        session.step(done * UNTIMED_SHARES[0], now, None)
+    }
 }
 
 /// Steps of the survey that a curve takes.
@@ -118,6 +142,8 @@ struct Points<'a> {
     /// In the order of the curve.
     points: Vec<Point<'a>>,
     disturbed: u32,
+    /// Only one visit of each point begins after this time.
+    until: Duration,
     /// Why the last point that is missing is missing.
     refusal: Option<(Status, String)>,
     /// Points that are missing, and what the device said, each once.
@@ -125,7 +151,7 @@ struct Points<'a> {
 }
 
 impl<'a> Points<'a> {
-    fn new(question: &'a CurveQuestion) -> Points<'a> {
+    fn new(question: &'a CurveQuestion, until: Duration) -> Points<'a> {
         let point = |job: &'a Job| {
             let place = question.axis.of(&job.variant.keys())?;
             Some(Point { job, place, repetitions: 1, values: Vec::new() })
@@ -135,6 +161,7 @@ impl<'a> Points<'a> {
             unit: question.id.unit(),
             points: question.points.iter().filter_map(point).collect(),
             disturbed: 0,
+            until,
             flags: Vec::new(),
             refusal: question.points.is_empty().then(|| question.otherwise.clone()),
         }
@@ -143,6 +170,9 @@ impl<'a> Points<'a> {
     /// Samples every point; so many steps of the survey's total are done before. Returns false when interrupted.
     fn sample(&mut self, session: &mut Session, (mut done, total): (usize, usize)) -> bool {
         for visit in 0..=VISITS {
+            if visit > 1 && session.elapsed() >= self.until {
+                break;
+            }
             let count = session.pace.curve_passes * visit / VISITS;
             // The largest first: smaller ones are parts of the memory that it has made ready. Of the same work, the fewest
             // threads have the largest parts.
@@ -155,11 +185,11 @@ impl<'a> Points<'a> {
                 if session.watcher.interrupted() {
                     return false;
                 }
-                session.progress(done as f64 / total.max(1) as f64, self.question.id.as_str(), None);
+                progress(session, done as f64 / total.max(1) as f64, self.question.id.as_str());
                 done += 1;
                 let point = &mut self.points[index];
                 let visited = if visit == 0 {
-                    point.calibrate(session.device, session.pace).map(|()| 0)
+                    point.calibrate(session).map(|()| 0)
                 } else {
                     point.visit(session.device, self.unit, count, &mut self.flags)
                 };
@@ -191,10 +221,9 @@ impl<'a> Points<'a> {
                         return false;
                     }
                     let share = (done + 2 * pass).min(total) as f64 / total.max(1) as f64;
-                    session.progress(share, self.question.id.as_str(), None);
+                    progress(session, share, self.question.id.as_str());
                     let point = &mut self.points[index];
-                    let ready =
-                        if samples[index] + pass == 1 { point.calibrate(session.device, session.pace) } else { Ok(()) };
+                    let ready = if samples[index] + pass == 1 { point.calibrate(session) } else { Ok(()) };
                     let visit = |()| point.visit(session.device, self.unit, samples[index] + pass, &mut self.flags);
                     match ready.and_then(visit) {
                         Ok(disturbed) => self.disturbed += disturbed,
@@ -252,10 +281,11 @@ impl<'a> Points<'a> {
 }
 
 impl Point<'_> {
-    fn calibrate(&mut self, device: &mut dyn Device, pace: Pace) -> Attempt<()> {
-        device.time(self.job, self.once(), Purpose::Warm)?;
-        let short = Pace { pass_seconds: pace.curve_pass_seconds, ..pace };
-        self.repetitions = calibrate(device, self.job, short, 1, WARM_PASSES_MAX)?;
+    fn calibrate(&mut self, session: &mut Session) -> Attempt<()> {
+        session.device.time(self.job, self.once(), Purpose::Warm)?;
+        let pass_seconds = session.pace.curve_pass_seconds;
+        let warmth = Warmth { pass_seconds, passes: WARM_PASSES_MAX, until: Duration::MAX };
+        (self.repetitions, _) = calibrate(session, self.job, 1, warmth)?;
         Ok(())
     }
 

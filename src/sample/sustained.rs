@@ -1,15 +1,17 @@
 //! What lasts: one candidate, the winner of the burst, in windows that follow one another without a pause. Nothing is
 //! repeated and nothing left out, whatever happens meanwhile: interruptions are what there is to be seen.
 
-use super::passes::{bounds, calibrate, rate, status_of, value, without_samples};
-use super::{Finished, Pace, Session, Watcher};
-use crate::device::{Attempt, Device, Purpose};
+use super::passes::{Warmth, bounds, calibrate, rate, status_of, value, without_samples};
+use super::schedule::UNTIMED_SHARES;
+use super::{Finished, Session};
+use crate::device::{Attempt, Purpose};
 use crate::error::Result;
 use crate::job::Job;
 use crate::probe::LongQuestion;
 use crate::profile::{Ceiling, Status, Unit};
 use crate::stats;
 use crate::units::four_digits;
+use std::time::Duration;
 
 /// The value is of this part of the run, its end: one of so many.
 const LAST_PART: usize = 3;
@@ -20,24 +22,31 @@ const LAST_PART: usize = 3;
 /// # Errors
 /// Only what the watcher's `save` returns; whatever the device cannot do becomes a status.
 pub fn sustain(
-    device: &mut dyn Device,
+    session: &mut Session,
     questions: &[LongQuestion],
-    pace: Pace,
     earlier: &[Ceiling],
     mut finished: Finished,
-    watcher: &mut dyn Watcher,
 ) -> Result<Finished> {
-    let session = &mut Session { device, pace, watcher };
-    for long in questions {
+    session.spend_reserve();
+    for (index, long) in questions.iter().enumerate() {
         let mut run = Run::new(long, &finished.ceilings, earlier);
         if finished.complete {
-            finished.complete = run.hold(session);
+            finished.complete = run.hold(session, &questions[index..]);
         }
         finished.disturbed_samples += run.disturbed;
         finished.ceilings.push(run.conclude());
         session.watcher.save(&finished.ceilings)?;
     }
     Ok(finished)
+}
+
+/// How long it takes to hold all of them.
+pub fn duration(questions: &[LongQuestion]) -> Duration {
+    questions.iter().map(seconds).sum()
+}
+
+fn seconds(long: &LongQuestion) -> Duration {
+    Duration::from_secs_f64(long.window_seconds * long.windows as f64)
 }
 
 /// One long run on its way to an answer.
@@ -79,9 +88,9 @@ impl<'a> Run<'a> {
     }
 
     /// Runs all windows. Returns false when interrupted.
-    fn hold(&mut self, session: &mut Session) -> bool {
+    fn hold(&mut self, session: &mut Session, ahead: &[LongQuestion]) -> bool {
         let (Some(job), true) = (self.job, self.values.is_empty()) else { return true };
-        if let Err(refusal) = self.windows(session, job) {
+        if let Err(refusal) = self.windows(session, job, duration(ahead)) {
             self.refusal =
                 status_of(refusal).or_else(|| Some((Status::Skipped, "the record of it is short".to_owned())));
         }
@@ -92,16 +101,21 @@ impl<'a> Run<'a> {
         !session.watcher.interrupted()
     }
 
-    fn windows(&mut self, session: &mut Session, job: &Job) -> Attempt<()> {
-        let pace = Pace { pass_seconds: self.long.window_seconds, ..session.pace };
-        let repetitions = calibrate(session.device, job, pace, 1, 1)?;
+    /// `left` is the time of these windows and of those behind them.
+    fn windows(&mut self, session: &mut Session, job: &Job, left: Duration) -> Attempt<()> {
+        let warmth = Warmth { pass_seconds: self.long.window_seconds, passes: 1, until: Duration::MAX };
+        let (repetitions, _) = calibrate(session, job, 1, warmth)?;
         for window in 0..self.long.windows {
             if session.watcher.interrupted() {
                 break;
             }
-            let share = window as f64 / self.long.windows as f64;
             let last = self.values.last().map(|&last| (last, self.unit));
-            session.progress(share, self.long.question.id.as_str(), last);
+            let (done, id) = (window as f64 / self.long.windows as f64, self.long.question.id.as_str());
+            if session.is_timed() {
+                session.progress(left.saturating_sub(seconds(self.long).mul_f64(done)), id, last);
+            } else {
+                session.step(UNTIMED_SHARES[1] + (1.0 - UNTIMED_SHARES[1]) * done, id, last);
+            }
             let pass = session.device.time(job, repetitions, Purpose::Sample)?;
             self.values.push(four_digits(value(self.unit, &pass)));
             self.clocks_ghz.extend(pass.clock_hz.map(|hz| four_digits(hz / 1e9)));

@@ -11,7 +11,7 @@ use roofprobe::plot::{Chart, Drawing, Subject, Theme, svg};
 use roofprobe::probe;
 use roofprobe::profile::{Ceiling, Curve, Profile, parse, to_toml};
 use roofprobe::report::{self, Format, Shown};
-use roofprobe::sample::{self, Pace, Progress, Watcher};
+use roofprobe::sample::{self, Pace, Progress, Session, Watcher};
 use roofprobe::simulate::{Simulated, as_asked, curves_as_asked};
 use roofprobe::store::SHIPPED;
 use serde_json::Value;
@@ -123,9 +123,9 @@ fn replayed(profile: &Profile) {
     let pace = Pace::of_replay(effort);
     let machine = device.machine();
     let survey = |curves: &[Curve]| curves_as_asked(profile, probe::survey(&machine, curves, effort));
-    sample::survey(&mut device, &survey, pace, &[], &mut Patient).unwrap();
+    sample::survey(&mut Session::new(&mut device, pace, &mut Patient), &survey, &[]).unwrap();
     let questions = as_asked(profile, probe::plan(&device.machine(), &profile.curve, effort));
-    let mut finished = sample::measure(&mut device, &questions, pace, &[], &mut Patient).unwrap();
+    let mut finished = sample::measure(&mut Session::new(&mut device, pace, &mut Patient), &questions, &[]).unwrap();
     probe::judge(&mut finished.ceilings, &device.machine());
 }
 

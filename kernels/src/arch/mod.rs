@@ -2,7 +2,7 @@
 
 mod amx;
 mod avx2;
-mod avx512;
+pub(crate) mod avx512;
 mod neon;
 pub(crate) mod portable;
 mod sse2;

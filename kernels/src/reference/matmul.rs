@@ -125,6 +125,20 @@ pub fn rounded_weights(weights: Dtype, arithmetic: Dtype, stored: &[u8]) -> Vec<
     values
 }
 
+/// The values of one row of tokens as they are given to a kernel with such weights, before it rounds or quantises them: f32, and
+/// bytes for i8 weights.
+pub fn given_token(weights: Dtype, token: &[f32]) -> Vec<f64> {
+    match weights {
+        Dtype::I8 => rounded_token(weights, Dtype::I8, token),
+        _ => token.iter().map(|&x| f64::from(x)).collect(),
+    }
+}
+
+/// The number that an element's bits are.
+pub fn value(weights: Dtype, bits: u32) -> f64 {
+    if weights == Dtype::I8 { f64::from(bits as i32) } else { f64::from(f32::from_bits(bits)) }
+}
+
 /// The values that one row of tokens has once a kernel with such weights has rounded or quantised it to its arithmetic.
 pub fn rounded_token(weights: Dtype, arithmetic: Dtype, token: &[f32]) -> Vec<f64> {
     match (arithmetic, weights) {
@@ -168,10 +182,10 @@ pub const F16_STEPS: usize = 64;
 /// Sums of `k` products rounded to 2⁻²⁴ in any order are off by at most k·2⁻²⁴ of the magnitude; with random signs by
 /// about the square root of that, and the bound here lies between.
 pub fn element_agrees(weights: Dtype, arithmetic: Dtype, bits: u32, (sum, magnitude): (f64, f64), k: usize) -> bool {
+    let error = (value(weights, bits) - sum).abs();
     if weights == Dtype::I8 {
-        return f64::from(bits as i32) == sum;
+        return error == 0.0;
     }
-    let error = (f64::from(f32::from_bits(bits)) - sum).abs();
     // NaN agrees with nothing.
     let rounding = |products: usize, bits: i32| (8.0 + (products as f64).sqrt()) * 2.0_f64.powi(-bits);
     let halves = if arithmetic == Dtype::F16 { rounding(F16_STEPS.min(k), 11) } else { 0.0 };

@@ -15,6 +15,7 @@ mod tile_unit;
 mod token;
 
 use crate::isa::Isa;
+use half::f16;
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use registers::{intrinsics, vector};
@@ -334,4 +335,21 @@ pub(crate) trait Integers: Floats {
         });
         lower.shr::<16>().or(upper.and(self.splat(0xffff_0000_u32 as i32)))
     }
+}
+
+/// An instruction set with arithmetic in binary16, and what its sums become in f32.
+pub(crate) trait Halves: Token {
+    type F16: Float<Element = f16, Registers = <Self as Token>::Registers>;
+    /// An f32 for each lane.
+    type Wide: Copy;
+
+    /// The same numbers as f32.
+    fn widened(self, halves: Self::F16) -> Self::Wide;
+    /// The sums.
+    fn add_wide(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
+    /// Stores at `to`, which may be unaligned; adds what is there, if `add` says so.
+    ///
+    /// # Safety
+    /// An f32 for each lane is there.
+    unsafe fn store_wide(self, value: Self::Wide, to: *mut f32, add: bool);
 }

@@ -15,7 +15,7 @@ use roofprobe_kernels::buffer::Buffer;
 use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, SPOILT, Tile, Tokens, Ways};
 use roofprobe_kernels::reference::{Random, matmul as oracle};
 use roofprobe_kernels::{Op, Shape};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// Rows of a tile of C with plain weights: its tokens and half a second-level cache of weights go together.
 const PLAIN_TILE_ROWS: usize = 192;
@@ -51,6 +51,7 @@ pub(super) struct PreparedMatmul {
     ways: Ways,
     /// Whether plain tokens are set apart.
     apart: bool,
+    relative_error: OnceLock<f64>,
 }
 
 impl Cpu {
@@ -105,7 +106,8 @@ impl PreparedMatmul {
         let parts = (0..grid.down()).map(part).collect::<std::io::Result<_>>()?;
         let queue = WorkQueue::new(grid.down() * grid.across(), threads);
         let output = Output::new(grid)?;
-        Ok(PreparedMatmul { kernel, weights, columns: n, k, tokens, parts, output, queue, ways, apart })
+        let relative_error = OnceLock::new();
+        Ok(PreparedMatmul { kernel, weights, columns: n, k, tokens, parts, output, queue, ways, apart, relative_error })
     }
 
     /// Every tile, with the first row and column that it has of C.
@@ -168,20 +170,31 @@ impl TeamJob for PreparedMatmul {
         let (dtype, arithmetic) = (self.kernel.weights(), self.kernel.arithmetic());
         let columns = self.columns;
         let mut random = Random::new(columns as u64);
-        let mut right = true;
+        let (mut right, mut differences, mut squares) = (true, 0.0, 0.0);
         self.each_tile(|tile, first_row, first_column| {
             let within = columns.saturating_sub(first_column).min(tile.columns());
             right &= (0..tile.rows()).all(|row| (0..within).all(|column| tile.bits(row, column) != SPOILT));
             for _ in 0..CHECKED_PER_TILE.min(within as u64) {
                 let (row, column) = (random.bits() as usize % tile.rows(), random.bits() as usize % within);
                 let token = &self.tokens[(first_row + row) * self.k..][..self.k];
-                let weights =
-                    oracle::rounded_weights(dtype, arithmetic, self.weights.stored_row(first_column + column));
+                let stored = self.weights.stored_row(first_column + column);
+                let weights = oracle::rounded_weights(dtype, arithmetic, stored);
                 let want = oracle::element(&weights, &oracle::rounded_token(dtype, arithmetic, token));
-                right &= oracle::element_agrees(dtype, arithmetic, tile.bits(row, column), want, self.k);
+                let bits = tile.bits(row, column);
+                right &= oracle::element_agrees(dtype, arithmetic, bits, want, self.k);
+                let (exact, _) = oracle::element(&oracle::widened(dtype, stored), &oracle::given_token(dtype, token));
+                differences += (oracle::value(dtype, bits) - exact).powi(2);
+                squares += exact * exact;
             }
         });
+        if squares > 0.0 {
+            let _ = self.relative_error.set((differences / squares).sqrt());
+        }
         right
+    }
+
+    fn relative_error(&self) -> Option<f64> {
+        self.relative_error.get().copied()
     }
 }
 

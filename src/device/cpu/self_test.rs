@@ -7,6 +7,8 @@
 use crate::device::child;
 use roofprobe_kernels::Isa;
 use roofprobe_kernels::ops::chain::ChainKernel;
+use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, Tokens, Ways};
+use roofprobe_kernels::reference::matmul as oracle;
 use std::collections::HashMap;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -68,7 +70,7 @@ fn give_up(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// What the child does: one round of every chain of `isa`, verified.
+/// What the child does: one round of every chain of `isa`, verified, and one small product of every matmul.
 ///
 /// # Errors
 /// When there is no such kernel here, or one of them differs from the oracle.
@@ -84,7 +86,36 @@ pub(super) fn try_here(isa: Isa) -> Result<(), String> {
             return Err(format!("the {} chain on {isa} differs from the oracle", kernel.dtype()));
         }
     }
-    Ok(())
+    match MatmulKernel::all().filter(|kernel| kernel.isa() == isa).find(|&kernel| !multiplies(kernel)) {
+        Some(kernel) => Err(format!("the matmul of {} weights on {isa} differs from the oracle", kernel.weights())),
+        None => Ok(()),
+    }
+}
+
+/// Whether a product of 33 tokens with two strips of weights is what the oracle says.
+fn multiplies(kernel: MatmulKernel) -> bool {
+    let (rows, k, columns) = (33, 512, 2 * kernel.strip_rows());
+    let (weights, arithmetic) = (kernel.weights(), kernel.arithmetic());
+    let stored = oracle::weights(weights, columns, k, 1);
+    let mut strips = vec![0; 2 * kernel.strip_bytes(k)];
+    kernel.pack(&stored, k, &mut strips);
+    let tokens = oracle::tokens(rows, k, 2);
+    let mut bytes = vec![0; kernel.token_bytes(rows, k)];
+    if kernel.quantises() {
+        kernel.quantise(&tokens, k, &mut bytes);
+    } else {
+        kernel.place(&oracle::stored_tokens(arithmetic, &tokens, k), k, &mut bytes);
+    }
+    let Ok(output) = Output::new(Grid { rows, columns, tile_rows: rows, tile_columns: columns }) else { return false };
+    let Some(mut tile) = output.tile(0, 0) else { return false };
+    kernel.multiply(k, &strips, Tokens { bytes: &bytes, rows }, &mut tile, Ways::plain(1 << 20));
+    tokens.chunks(k).enumerate().all(|(row, token)| {
+        let token = oracle::rounded_token(weights, arithmetic, token);
+        stored.chunks(stored.len() / columns).enumerate().all(|(column, of_row)| {
+            let want = oracle::element(&oracle::rounded_weights(weights, arithmetic, of_row), &token);
+            oracle::element_agrees(weights, arithmetic, tile.bits(row, column), want, k)
+        })
+    })
 }
 
 #[cfg(test)]

@@ -30,6 +30,11 @@ pub(super) trait TeamJob: Send + Sync + 'static {
 
     /// Whether every element was written, and a sample of them by `last`, the last repetition, is what the oracle gives.
     fn verified(&self, last: usize) -> bool;
+
+    /// How far the results that were looked at are from exact ones, as [`Timing::relative_error`], once they are verified.
+    fn relative_error(&self) -> Option<f64> {
+        None
+    }
 }
 
 impl Cpu {
@@ -70,7 +75,8 @@ impl Cpu {
             return Err(rejected(job));
         }
         let pass = spans.pass(repetitions, prepared.work() * repetitions as f64).ok_or_else(|| rejected(job))?;
-        Ok(Timing { huge_share: prepared.huge_share().map(four_digits), ..pass })
+        let huge_share = prepared.huge_share().map(four_digits);
+        Ok(Timing { huge_share, relative_error: prepared.relative_error(), ..pass })
     }
 
     fn prepare(&mut self, job: &Job) -> Result<Arc<dyn TeamJob>, Refusal> {

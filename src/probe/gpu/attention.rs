@@ -1,8 +1,8 @@
 //! Attention achieved by a GPU: one query token over a long cache.
 
-use super::{candidates_max, has_feature, is_quick, is_software};
+use super::{candidates_max, has_feature, is_software};
 use crate::probe::attention::{self, Heads, KV_HEADS, layer_bytes};
-use crate::probe::{PlanInputs, Question, Schedule};
+use crate::probe::{PlanInputs, Question};
 use crate::profile::{AccessLayout, CeilingId, GpuAttention, GpuInfo, Reduction, Status};
 use roofprobe_kernels::{Dtype, Op};
 
@@ -22,9 +22,7 @@ const VECTORS: [u32; 3] = [8, 16, 32];
 /// `attention.f16.decode`, its corners, and `attention.f16.prefill`, which no shader does.
 pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     let Some(gpu) = &inputs.machine.device.gpu else { return Vec::new() };
-    // A quick look has few rounds, and asks for one size.
-    let schedule = |heads| if is_quick(inputs) { Schedule::EveryRound } else { attention::schedule(heads) };
-    let ask = |id, heads| Question { schedule: schedule(heads), ..question(inputs, gpu, id, heads) };
+    let ask = |id, heads| Question { operands: attention::operands(heads), ..question(inputs, gpu, id, heads) };
     let none = "there is no WGSL prefill attention yet";
     let prefill = Question::unasked(attention::prefill(), Status::Unsupported, none);
     attention::decodes(inputs.effort, ask).into_iter().chain([prefill]).collect()

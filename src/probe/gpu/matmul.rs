@@ -3,7 +3,7 @@
 use super::{has_feature, is_quick, is_software, limits};
 use crate::probe::footprint::{self, Footprint, memory_limit};
 use crate::probe::matmul::{self, K, MANY_TOKENS, N_MANY};
-use crate::probe::{PlanInputs, Question, Schedule};
+use crate::probe::{Operands, PlanInputs, Question};
 use crate::profile::{AccessLayout, CeilingId, Effort, GpuMatmul, Reduction, Status, Tile};
 use roofprobe_kernels::{Dtype, Op};
 
@@ -32,10 +32,8 @@ const FORMATS: [Dtype; 5] = [Dtype::F32, Dtype::F16, Dtype::Q8_0, Dtype::Q4_0, D
 
 /// `matmul.<weights>.m<tokens>`.
 pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
-    // A quick look has few rounds, and each is a process of its own with its own luck.
-    let schedule = |weights| if is_quick(inputs) { Schedule::EveryRound } else { matmul::schedule(weights) };
     matmul::for_each(inputs.effort, |weights, m| Question {
-        schedule: schedule(weights),
+        operands: Some(Operands::Weights(weights)),
         ..question(inputs, weights, m)
     })
 }

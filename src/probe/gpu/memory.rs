@@ -5,7 +5,7 @@ use crate::job::Job;
 use crate::probe::footprint::{self, CACHE_MULTIPLE_MIN, Footprint, cache_bytes};
 use crate::probe::levels::{levels, resident_id};
 use crate::probe::memory::arrays;
-use crate::probe::{CurveQuestion, PlanInputs, Question, Schedule, curve, jobs};
+use crate::probe::{CurveQuestion, PlanInputs, Question, curve, jobs};
 use crate::profile::{
     AccessLayout, CeilingId, CurveAxis, Effort, Flag, GpuClass, GpuStream, Machine, MemoryLevel, Status, WorkgroupRead,
 };
@@ -35,7 +35,6 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     let vram = OPS.into_iter().map(|op| {
         let mut question = Question::new(CeilingId::memory(MemoryLevel::Vram, op));
         question.flags.clone_from(&levels.memory_flags);
-        question.schedule = Schedule::Often;
         match array_bytes(inputs, levels.last_bytes) {
             Ok((bytes, least)) => {
                 let ways = ways(inputs, false);

@@ -4,7 +4,7 @@ mod ways;
 
 use super::footprint;
 use super::memory;
-use super::{PlanInputs, Question, Schedule};
+use super::{Operands, PlanInputs, Question};
 use crate::profile::{CeilingId, Effort, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
@@ -29,7 +29,7 @@ pub(super) const MANY_TOKENS: u64 = 16;
 
 /// `matmul.<weights>.m<tokens>`.
 pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
-    let ask = |weights, m| Question { schedule: schedule(weights), ..question(inputs, weights, m) };
+    let ask = |weights, m| Question { operands: Some(Operands::Weights(weights)), ..question(inputs, weights, m) };
     for_each(inputs.effort, ask)
 }
 
@@ -38,11 +38,6 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
 pub(super) fn for_each(effort: Effort, ask: impl Fn(Dtype, u64) -> Question) -> Vec<Question> {
     let tokens: &[u64] = if effort == Effort::Quick { &TOKENS_QUICK } else { &TOKENS };
     formats().flat_map(|weights| tokens.iter().map(|&m| ask(weights, m)).collect::<Vec<_>>()).collect()
-}
-
-/// The weights take long to make ready, once for all token counts.
-pub(super) fn schedule(weights: Dtype) -> Schedule {
-    Schedule::OneRoundInThree(formats().position(|format| format == weights).unwrap_or(0) as u32)
 }
 
 /// Whether a ceiling is of a matmul with so few tokens that memory is what it waits for.

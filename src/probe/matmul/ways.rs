@@ -62,7 +62,7 @@ pub fn variants(machine: &Machine, weights: Dtype, extents: [u64; 3], copies: u3
         let other = (arithmetic != weights.usual_arithmetic()).then_some(arithmetic);
         let plain = Matmul { arithmetic: other, ..Matmul::plain(isa, threads, pages, extents, copies) };
         if !isa.has_matmul_ways(weights, arithmetic) {
-            variants.push(plain);
+            variants.extend(of_unit(&plain));
             continue;
         }
         // Narrower vectors leave more of a core to the loads, and need their own layout of the weights, which takes time.
@@ -72,10 +72,24 @@ pub fn variants(machine: &Machine, weights: Dtype, extents: [u64; 3], copies: u3
             (1, _) if m == 1 && scope.effort != Effort::Quick => 1,
             _ => 0,
         };
-        vectors += 1;
+        // Another arithmetic is no narrower.
+        vectors += u32::from(other.is_none());
         variants.extend(of_vectors(machine, weights, &plain, scope).into_iter().take(tried));
     }
     variants
+}
+
+/// Those of a unit that multiplies tiles: with many tokens, all of them at a time, or as many as leave room in a cache; what it does
+/// for weights (from memory, or made another type) it does once for all of these.
+fn of_unit(plain: &Matmul) -> Vec<Matmul> {
+    const ROWS: [u64; 3] = [512, 256, 128];
+    const ONE_BLOCK: u64 = 32;
+    if plain.m <= ONE_BLOCK {
+        return vec![plain.clone()];
+    }
+    let mut blocks: Vec<u64> = ROWS.iter().map(|&rows| rows.min(plain.m)).collect();
+    blocks.dedup();
+    blocks.into_iter().map(|rows| Matmul { row_block: u32::try_from(rows).ok(), ..plain.clone() }).collect()
 }
 
 /// The ways of one instruction set with vectors.
@@ -166,6 +180,25 @@ mod tests {
         assert_eq!(isas(Effort::Standard.into()), ["avx512vnni", "avx2"]);
         let thorough = Scope { effort: Effort::Standard, tune: Tune::Thorough };
         assert_eq!(isas(thorough), ["avx512vnni", "avx2", "portable"]);
+    }
+
+    #[test]
+    fn a_unit_of_tiles_is_tried_beside_vectors_in_each_arithmetic() {
+        let mut machine = machine();
+        machine.device.isas.extend(["avx512fp16", "amxbf16", "amxint8"].map(Into::into));
+        let tried = |weights, m| {
+            let tried = variants(&machine, weights, [m, 4096, 4096], 2, Effort::Standard.into());
+            let mut tried: Vec<_> = tried.iter().map(|v| (v.isa.name(), v.arithmetic.map(Dtype::name))).collect();
+            tried.dedup();
+            tried
+        };
+        let vectors = ("avx512vnni", None);
+        assert_eq!(tried(Dtype::Q8_0, 512), [("amxint8", None), ("amxbf16", Some("bf16")), vectors]);
+        assert_eq!(tried(Dtype::Q4K, 16), [("amxbf16", Some("bf16")), vectors]);
+        assert_eq!(tried(Dtype::F16, 512), [("avx512fp16", Some("f16")), ("avx512", None)]);
+        let of_bf16 = variants(&machine, Dtype::Bf16, [128, 4096, 4096], 2, Effort::Quick.into());
+        assert_eq!((of_bf16[0].isa, of_bf16[0].row_block), (Isa::AmxBf16, Some(128)));
+        assert_ne!(of_bf16[1].isa, Isa::AmxBf16);
     }
 
     #[test]

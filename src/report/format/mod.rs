@@ -9,10 +9,19 @@ use std::ops::Deref;
 mod csv;
 mod json;
 mod markdown;
+#[cfg(feature = "cli")]
+mod parquet;
 mod text;
 
 /// Every format, the usual one first.
-static WRITERS: &[&dyn Writer] = &[&text::Format, &json::Format, &csv::Format, &markdown::Format];
+static WRITERS: &[&dyn Writer] = &[
+    &text::Format,
+    &json::Format,
+    &csv::Format,
+    &markdown::Format,
+    #[cfg(feature = "cli")]
+    &parquet::Format,
+];
 
 /// A format, and the style of the place that it is shown at.
 #[derive(Clone, Copy)]

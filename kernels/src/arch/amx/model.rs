@@ -89,17 +89,20 @@ impl<P: Words> TileUnit for Model<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arch::avx512::Avx512Bf16;
     use crate::arch::portable::Portable;
     use crate::isa::Isa;
     use crate::ops::matmul::{
         BF16, Grid, I8_FORMAT, MatmulEntry, MatmulKernel, Output, Tokens, UnitFormats, Ways, plain_whole,
     };
     use crate::reference::matmul as oracle;
+    use crate::simd::Token;
 
     type Vectors = Portable<8, 16>;
     static PLAIN: [MatmulEntry; 2] =
         [plain_whole::<Model<OfBf16>>(Isa::Portable, &BF16), plain_whole::<Model<OfU8I8>>(Isa::Portable, &I8_FORMAT)];
     static ROUNDED: [MatmulEntry; 4] = UnitFormats::<Model<OfBf16>, Vectors>::rounded(Isa::Portable);
+    static ROUNDED_BY_AVX512: [MatmulEntry; 4] = UnitFormats::<Model<OfBf16>, Avx512Bf16>::rounded(Isa::Avx512Bf16);
     static SCALED: [MatmulEntry; 2] = UnitFormats::<Model<OfI8U8>, Vectors>::scaled(Isa::Portable);
 
     /// A tile of `m` rows and `strips` strips, every element of which is held against the oracle.
@@ -133,8 +136,9 @@ mod tests {
 
     #[test]
     fn loops_around_a_unit_agree_with_the_oracle() {
-        for entry in PLAIN.iter().chain(&ROUNDED).chain(&SCALED) {
-            // SAFETY: every CPU has portable vectors and the model.
+        let of_avx512 = if Avx512Bf16::new().is_some() { ROUNDED_BY_AVX512.as_slice() } else { &[] };
+        for entry in PLAIN.iter().chain(&ROUNDED).chain(&SCALED).chain(of_avx512) {
+            // SAFETY: every CPU has portable vectors and the model, and this one those of AVX-512 where they are used.
             let kernel = unsafe { MatmulKernel::new(entry) };
             let block = kernel.weights().block().elements as usize;
             let ks = if block == 1 { [1, 67, 1200] } else { [block, 3 * block, 1024 + block] };

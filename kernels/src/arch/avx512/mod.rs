@@ -5,8 +5,9 @@
 mod vectors;
 #[cfg(not(target_arch = "x86_64"))]
 mod vectors {
-    use super::{Avx512, Avx512Bf16, Avx512Vnni};
-    use crate::simd::Integers;
+    use super::{Avx512, Avx512Bf16, Avx512Fp16, Avx512Vnni};
+    use crate::simd::{Halves, Integers};
+    use half::f16;
 
     pub(super) type F64x8 = [f64; 8];
     pub(super) type F32x16 = [f32; 16];
@@ -20,13 +21,33 @@ mod vectors {
     impl Integers for Avx512Bf16 {
         type I32 = [i32; 16];
     }
+    impl Halves for Avx512Fp16 {
+        type F16 = F16x32;
+        type Wide = [f32; 32];
+
+        fn widened(self, halves: F16x32) -> [f32; 32] {
+            halves.map(f16::to_f32)
+        }
+        fn add_wide(self, a: [f32; 32], b: [f32; 32]) -> [f32; 32] {
+            std::array::from_fn(|lane| a[lane] + b[lane])
+        }
+        unsafe fn store_wide(self, value: [f32; 32], to: *mut f32, add: bool) {
+            for (lane, value) in value.into_iter().enumerate() {
+                // SAFETY: by contract.
+                unsafe {
+                    let to = to.add(lane);
+                    to.write_unaligned(if add { value + to.read_unaligned() } else { value });
+                }
+            }
+        }
+    }
 }
 
 use crate::isa::Isa;
 use crate::ops::Kernels;
 use crate::ops::attention::{AttentionEntry, attention};
 use crate::ops::chain::recurrence::{Bf16Halves, DotBf16, DotI8, F16Halves, converted, dot, square, square_and_sum};
-use crate::ops::matmul::{Bf16, BlockFormats, F16, F32, I8, plain};
+use crate::ops::matmul::{Bf16, BlockFormats, F16, F32, I8, halves, plain};
 use crate::ops::stream::Streams;
 use crate::simd::{Floats, token};
 use vectors::{F16x32, F32x16, F64x8};
@@ -103,8 +124,11 @@ static BF16_KERNELS: Kernels = Kernels {
     ..Kernels::none::<Avx512Bf16>()
 };
 
-static FP16_KERNELS: Kernels =
-    Kernels { chains: &[square::<Avx512Fp16, F16x32, 16>()], ..Kernels::none::<Avx512Fp16>() };
+static FP16_KERNELS: Kernels = Kernels {
+    chains: &[square::<Avx512Fp16, F16x32, 16>()],
+    matmuls: &[halves::<Avx512Fp16, 4, 6>()],
+    ..Kernels::none::<Avx512Fp16>()
+};
 
 impl Floats for Avx512 {
     type F64 = F64x8;

@@ -1,7 +1,7 @@
 //! Vectors of 512 bits.
 
-use super::{Avx512, Avx512Bf16, Avx512Vnni};
-use crate::simd::{Double, Float, Integer, Integers, Single, intrinsics, vector};
+use super::{Avx512, Avx512Bf16, Avx512Fp16, Avx512Vnni};
+use crate::simd::{Double, Float, Halves, Integer, Integers, Single, Vector, intrinsics, vector};
 use half::f16;
 use std::arch::x86_64::*;
 
@@ -223,5 +223,36 @@ impl Integers for Avx512Bf16 {
             let rounded = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(upper.0, lower.0));
             _mm512_permutexvar_epi16(_mm512_loadu_si512(IN_TURN.as_ptr().cast()), rounded)
         })
+    }
+}
+
+impl Halves for Avx512Fp16 {
+    type F16 = F16x32;
+    type Wide = [F32x16; 2];
+
+    #[inline(always)]
+    fn widened(self, halves: F16x32) -> [F32x16; 2] {
+        // SAFETY: the token proves the instruction set.
+        unsafe {
+            let [low, high] = [_mm512_castsi512_si256(halves.0), _mm512_extracti64x4_epi64::<1>(halves.0)];
+            [F32x16(_mm512_cvtph_ps(low)), F32x16(_mm512_cvtph_ps(high))]
+        }
+    }
+
+    #[inline(always)]
+    fn add_wide(self, a: [F32x16; 2], b: [F32x16; 2]) -> [F32x16; 2] {
+        [a[0].add(b[0]), a[1].add(b[1])]
+    }
+
+    #[inline(always)]
+    unsafe fn store_wide(self, value: [F32x16; 2], to: *mut f32, add: bool) {
+        for (index, value) in value.into_iter().enumerate() {
+            // SAFETY: by contract; the token proves the instruction set.
+            unsafe {
+                let to = to.add(index * F32x16::LANES);
+                let value = if add { value.add(F32x16::load_from(to)) } else { value };
+                value.store_to(to);
+            }
+        }
     }
 }

@@ -121,7 +121,11 @@ impl Partial {
         assert_eq!(out.len(), rows * d, "outputs do not fit the queries");
         for (row, out) in out.chunks_exact_mut(d).enumerate() {
             let largest = parts.iter().map(|part| part.row(row).0).fold(f32::MIN, f32::max);
-            let weight = |part: &Partial| (part.row(row).0 - largest).exp2();
+            // 2⁰ is spared: a prompt's outputs have one part each, and there are many of them.
+            let weight = |part: &Partial| match part.row(row).0 {
+                max if max == largest => 1.0,
+                max => (max - largest).exp2(),
+            };
             let total: f32 = parts.iter().map(|part| weight(part) * part.row(row).1).sum();
             assert!(total != 0.0, "no part has seen a token");
             // The first part writes and the others add: most outputs have one part.

@@ -12,6 +12,7 @@
 mod activations;
 mod format;
 mod formats;
+mod halves;
 mod kernel;
 mod output;
 mod panel;
@@ -21,6 +22,7 @@ mod tile;
 mod whole;
 
 pub(crate) use formats::{BlockFormats, UnitFormats};
+pub(crate) use halves::halves;
 pub use kernel::{MatmulKernel, Tokens, Ways};
 pub use output::{Grid, Output, SPOILT, Tile};
 pub(crate) use plain::{BF16, Bf16, F16, F32, I8, I8_FORMAT, plain};

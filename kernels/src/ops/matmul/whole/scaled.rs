@@ -12,7 +12,7 @@ use crate::ops::matmul::activations::{Activation, BLOCK, BLOCK_WORDS};
 use crate::ops::matmul::format::{Format, Unit};
 use crate::ops::matmul::panel::BlockFormat;
 use crate::ops::matmul::tile::{MatmulEntry, QuantiseArguments, WholeArguments};
-use crate::simd::{Float, Integer, Integers, Kernel, TILE_ROWS, TileOperands, TileShape, TileUnit, Token, Vector};
+use crate::simd::{Float, Integer, Integers, Kernel, TILE_ROWS, TileOperands, TileShape, TileUnit, Vector};
 use std::marker::PhantomData;
 
 /// Bytes of a block's quants in a strip: eight words of each row.
