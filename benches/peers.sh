@@ -285,11 +285,14 @@ write_page() { # [file]
 }
 
 find_peers
-pick=$filter
-[ "$rounds" = page ] && pick=.
-cases | grep -E -e "$pick" | while read -r id peer rest; do
-    if [ -n "${start[$peer]:-}" ]; then echo "$id $peer $rest"; fi
-done >"$work/cases" || true
+# The cases whose peer is here, and that match.
+choose() { # regular expression
+    cases | grep -E -e "$1" | while read -r id peer rest; do
+        if [ -n "${start[$peer]:-}" ]; then echo "$id $peer $rest"; fi
+    done >"$work/cases" || true
+}
+
+choose "$([ "$rounds" = page ] && echo . || echo "$filter")"
 case $rounds in
 0)
     cat "$work/cases"
@@ -322,4 +325,6 @@ for round in $(seq "$rounds"); do
         echo "$id|$peer|${words// /|}|$mine|$other" >>$kept/figures
     done <"$work/cases"
 done
+# Of earlier pieces as well.
+choose .
 write_page
