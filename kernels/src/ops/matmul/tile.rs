@@ -58,6 +58,11 @@ pub(crate) struct MatmulEntry {
 }
 
 impl MatmulEntry {
+    /// Where the code of the largest register tile begins.
+    pub(crate) fn code(&self) -> Option<usize> {
+        self.tiles.last().map(|&tile| tile as usize)
+    }
+
     /// Whether it has register tiles, which read strips in several ways.
     pub(crate) fn has_ways(&self) -> bool {
         !self.sets.is_empty()
