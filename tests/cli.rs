@@ -160,7 +160,8 @@ fn a_real_measurement_of_one_ceiling_is_kept_and_found_again() {
     assert_eq!(ceiling.samples, Some(ceiling.sample_values.len() as u32));
     let environment = profile.environment.as_ref().unwrap();
     assert_eq!(environment.core_scaling, None, "one thread has no other to be set against");
-    let (grade, reasons) = roofprobe::probe::grade(&profile.device, environment, ceiling.samples.unwrap().into());
+    let (grade, reasons) =
+        roofprobe::probe::grade(&profile.device, environment, &profile.ceiling, ceiling.samples.unwrap().into());
     assert_eq!((environment.grade, &environment.grade_reasons), (Some(grade), &reasons));
     let shown = place.succeeds(&["show", "--all", path.to_str().unwrap()]);
     assert!(reasons.iter().all(|reason| shown.contains(&reason[..8])), "{shown}");

@@ -181,6 +181,12 @@ impl MatmulKernel {
         let mut on_isa = MatmulKernel::all().filter(|kernel| kernel.isa() == isa && kernel.weights() == weights);
         on_isa.find(|kernel| kernel.arithmetic() == arithmetic)
     }
+
+    /// Where the machine code of the largest register tile begins, also of one that this CPU cannot run: for who disassembles it.
+    pub fn code(weights: Dtype, isa: Isa, arithmetic: Dtype) -> Option<usize> {
+        let mut entries = isa.kernels().matmuls().filter(|entry| entry.format.weights == weights);
+        entries.find(|entry| entry.format.arithmetic == arithmetic)?.code()
+    }
 }
 
 impl AttentionKernel {

@@ -5,6 +5,7 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 use roofprobe_kernels::ops::chain::ChainKernel;
+use roofprobe_kernels::ops::matmul::MatmulKernel;
 use roofprobe_kernels::{Dtype, Isa, Op};
 use std::process::Command;
 
@@ -39,25 +40,79 @@ const LOOPS: &[(Op, Dtype, Isa, Work, usize)] = &[
     (Op::Chain, Dtype::I8, Isa::AmxInt8, &[("tdpbusd", 2)], 2),
 ];
 
-#[test]
-#[ignore = "needs objdump and an optimised x86-64 build"]
-fn hot_loops_hold_nothing_but_their_work() {
+/// A loop of the unit that multiplies tiles: tiles of weights and of tokens loaded, products, tiles zeroed, and the instructions that
+/// count and move on.
+const UNIT_LOOPS: &[(&str, [usize; 4], usize)] =
+    &[("two_by_two", [2, 2, 4, 4], 5), ("one_by_two", [2, 1, 2, 3], 4), ("one_by_four", [4, 1, 4, 4], 5)];
+
+/// This program, disassembled.
+fn disassembled() -> String {
     let program = std::env::current_exe().expect("this program");
     let output = Command::new("objdump")
         .args(["-d", "-C", "--no-show-raw-insn", "-M", "intel"])
         .arg(program)
         .output()
         .expect("objdump is installed");
-    let text = String::from_utf8_lossy(&output.stdout);
-    // Code lies as in the file, but moved to where the program was loaded.
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Where the program was loaded: code lies as in the file, but moved.
+fn loaded_at() -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").expect("this program's memory");
-    let base = maps.split('-').next().and_then(|start| usize::from_str_radix(start, 16).ok()).expect("an address");
+    maps.split('-').next().and_then(|start| usize::from_str_radix(start, 16).ok()).expect("an address")
+}
+
+/// The function that begins there in the file.
+fn function_at(text: &str, address: usize) -> Option<&str> {
+    let head = format!("{address:016x} <");
+    text.split("\n\n").find(|function| function.trim_start().starts_with(&head))
+}
+
+#[test]
+#[ignore = "needs objdump and an optimised x86-64 build"]
+fn loops_of_tiles_hold_nothing_but_their_work() {
+    // The tables stay in the program, and with them what they point to.
+    assert!(Isa::AmxInt8.has_matmul(Dtype::I8));
+    let text = disassembled();
+    for product in ["tdpbf16ps", "tdpbusd"] {
+        for (name, counts, overhead) in UNIT_LOOPS {
+            let head = format!("::{name}>:");
+            let mut functions = text.split("\n\n").filter(|function| function.contains(&head));
+            let body = functions.find_map(|function| innermost_loop(function, product));
+            let body = body.unwrap_or_else(|| panic!("{product} {name} is not in the program"));
+            let mut expected = *overhead;
+            for (instruction, count) in ["tileloadd", "tileloaddt1", product, "tilezero"].into_iter().zip(counts) {
+                let found = body.iter().filter(|line| line.1.split_whitespace().next() == Some(instruction)).count();
+                assert_eq!(found, *count, "{product} {name}: {instruction}\n{body:#?}");
+                expected += count;
+            }
+            assert_eq!(body.len(), expected, "{product} {name} has other instructions\n{body:#?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs objdump and an optimised x86-64 build"]
+fn the_tile_of_halves_keeps_its_sums_in_registers() {
+    let address = MatmulKernel::code(Dtype::F16, Isa::Avx512Fp16, Dtype::F16).expect("a kernel") - loaded_at();
+    let text = disassembled();
+    let function = function_at(&text, address).expect("the tile is in the program");
+    let largest = innermost_loop(function, "vfmadd").expect("a loop");
+    let products = largest.iter().filter(|line| line.1.starts_with("vfmadd") && line.1.contains("ph ")).count();
+    // Five rows of four vectors, whatever the turns that the compiler makes one.
+    assert!(products > 0 && products.is_multiple_of(20), "{largest:#?}");
+    assert!(largest.iter().all(|(_, text)| !(text.contains("zmm") && text.contains("rsp"))), "{largest:#?}");
+}
+
+#[test]
+#[ignore = "needs objdump and an optimised x86-64 build"]
+fn hot_loops_hold_nothing_but_their_work() {
+    let text = disassembled();
+    let base = loaded_at();
     for (op, dtype, isa, work, overhead) in LOOPS {
         let chain = format!("{op} {dtype} {isa}");
         let address = ChainKernel::code(*op, *dtype, *isa).unwrap_or_else(|| panic!("no {chain}")) - base;
-        let head = format!("{address:016x} <");
-        let function = text.split("\n\n").find(|function| function.trim_start().starts_with(&head));
-        let function = function.unwrap_or_else(|| panic!("{chain} is not in the program"));
+        let function = function_at(&text, address).unwrap_or_else(|| panic!("{chain} is not in the program"));
         let body = innermost_loop(function, work[0].0).unwrap_or_else(|| panic!("{chain} has no loop"));
         let mut expected = *overhead;
         for (instruction, count) in *work {

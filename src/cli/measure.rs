@@ -179,7 +179,8 @@ impl Measure {
         if self.no_remembered {
             races.iter_mut().for_each(Races::forget);
         }
-        let remembered = races.as_ref().map(|races| races.all().to_vec()).unwrap_or_default();
+        // Where more is tried than usual, what was found among fewer says little.
+        let known = races.as_ref().filter(|_| scope.tune == Tune::Usual).map_or_else(Vec::new, |r| r.all().to_vec());
         let mut recorder = Recorder::new(&target, subject.machine.clone(), provenance).keeping(races);
         recorder.begin(&ceilings, &curves)?;
         let simulated = subject.simulated.as_ref();
@@ -187,7 +188,7 @@ impl Measure {
         let pace = self.pace(&plans);
         let session = Session::new(subject.device.as_mut(), pace, &mut recorder)
             .by(begun)
-            .remembering(&remembered)
+            .remembering(&known)
             .reserving(sample::duration(&plans.held(&curves)));
         let finished = sampled(session, &plans, &ceilings, &curves)?;
         recorder.finish(&finished, subject.device.machine())?;

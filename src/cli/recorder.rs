@@ -167,7 +167,7 @@ impl<'a> Recorder<'a> {
         let of_ceilings: u64 = self.profile.ceiling.iter().filter_map(|ceiling| ceiling.samples).map(u64::from).sum();
         let samples = of_ceilings + of_curves as u64;
         let environment = self.profile.environment.get_or_insert_with(|| self.machine.environment.clone());
-        let (grade, reasons) = probe::grade(&self.profile.device, environment, samples);
+        let (grade, reasons) = probe::grade(&self.profile.device, environment, &self.profile.ceiling, samples);
         (environment.grade, environment.grade_reasons) = (Some(grade), reasons);
     }
 

@@ -2,7 +2,8 @@
 //!
 //! docs/methodology.md has the same table for people.
 
-use crate::profile::{DeviceInfo, DeviceKind, Environment, GpuClass, Grade};
+use super::crowding::crowding;
+use crate::profile::{Ceiling, DeviceInfo, DeviceKind, Environment, GpuClass, Grade};
 
 /// Time stolen by the hypervisor, percent: more than this costs one step, two steps.
 const STEAL_PERCENT: [f64; 2] = [0.5, 5.0];
@@ -17,13 +18,24 @@ const LOAD_MAX: f64 = 0.5;
 const LOAD_SHARE_MAX: f64 = 0.1;
 /// Governors that do not go to the highest clock under load at once.
 const SLOW_GOVERNORS: [&str; 2] = ["powersave", "conservative"];
+/// What others take of the cores, no other circumstance may show.
+const CROWDED_STEPS: usize = 2;
 /// Steps that leave nothing above F.
 const ALL_STEPS: usize = 5;
 
-/// The grade of the circumstances as far as they are known, and what each step was for. `samples` were taken in all.
-pub fn grade(device: &DeviceInfo, environment: &Environment, samples: u64) -> (Grade, Vec<String>) {
+/// The grade of the circumstances as far as they are known, and what each step was for. `ceilings` show whether others were
+/// there, and `samples` were taken in all.
+pub fn grade(
+    device: &DeviceInfo,
+    environment: &Environment,
+    ceilings: &[Ceiling],
+    samples: u64,
+) -> (Grade, Vec<String>) {
     let findings = match device.kind {
-        DeviceKind::Cpu => cpu(device, environment, samples),
+        DeviceKind::Cpu => {
+            let crowded = crowding(environment, ceilings).map(|numbers| (CROWDED_STEPS, numbers));
+            cpu(device, environment, samples).into_iter().chain([crowded]).collect()
+        }
         DeviceKind::Gpu => gpu(device, environment, samples),
     };
     let found: Vec<(usize, String)> = findings.into_iter().flatten().collect();
@@ -159,7 +171,7 @@ mod tests {
     fn graded(change: impl Fn(&mut DeviceInfo, &mut Environment)) -> (Grade, Vec<String>) {
         let (mut device, mut environment) = ideal();
         change(&mut device, &mut environment);
-        grade(&device, &environment, 100)
+        grade(&device, &environment, &[], 100)
     }
 
     #[test]

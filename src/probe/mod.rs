@@ -4,6 +4,7 @@
 
 mod attention;
 mod compute;
+mod crowding;
 mod curves;
 mod footprint;
 mod gates;
@@ -241,6 +242,7 @@ pub(crate) mod tests {
                 microarchitecture: Some("Zen 4".into()),
                 architecture: "x86_64".into(),
                 isas: ["portable", "avx2", "avx512", "avx512vnni", "avx512bf16"].map(String::from).to_vec(),
+                isas_unused: Vec::new(),
                 logical_cpus: Some(2),
                 cores: Some(2),
                 memory_bytes: Some(16 << 30),

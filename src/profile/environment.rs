@@ -64,7 +64,7 @@ pub struct Environment {
     pub steal_percent: Option<f64>,
     /// Times that the control group was throttled during the measurement.
     pub throttled_periods: Option<u64>,
-    /// How far the reference chain's rate moved from the first round to the last, percent.
+    /// How far the reference chain's rate moved from the earlier half of the run to the later, percent.
     pub drift_percent: Option<f64>,
     /// Samples during which CPU time was taken away by the hypervisor, the quota or other programs, and that were kept
     /// because repeating them did not help.

@@ -123,6 +123,9 @@ pub struct DeviceInfo {
     /// Instruction sets that roofprobe has kernels for and this device runs.
     #[serde(default)]
     pub isas: Vec<String>,
+    /// Instruction sets that the CPU names and roofprobe has no kernels for: `avx10.2`, `apx`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub isas_unused: Vec<String>,
     /// Logical CPUs present; every CPU that was measured has them.
     #[schemars(range(min = 1))]
     pub logical_cpus: Option<u32>,

@@ -149,7 +149,7 @@ fn the_interval_holds_the_truth_where_the_run_met_it() {
         for (taken, least) in
             [(Taken::TwoVisitsOfFive, 0.90), (Taken::EightVisitsOfThree, 0.93), (Taken::Singles, 0.93)]
         {
-            let [independent, now, unmet] = coverage(noise, taken);
+            let [independent, now, _] = coverage(noise, taken);
             // Two visits within seconds are one point of a slow swing: only a longer run knows it.
             let least = if noise == Noise::Drifting { least - 0.2 } else { least };
             assert!(now >= least, "{noise:?} {taken:?}: {now}");

@@ -6,7 +6,7 @@ use super::operands::SharedWeights;
 use super::team::SpinBarrier;
 use super::team_job::{TeamJob, extent};
 use super::work_queue::WorkQueue;
-use super::{Cpu, skipped, unsupported};
+use super::{Cpu, self_test, skipped, unsupported};
 use crate::device::Refusal;
 use crate::job::Job;
 use crate::profile::Matmul;
@@ -59,6 +59,7 @@ impl Cpu {
     pub(super) fn prepare_matmul(&mut self, job: &Job, variant: &Matmul) -> Result<PreparedMatmul, Refusal> {
         let &Matmul { isa, pages, m, n, k, copies, arithmetic, .. } = variant;
         let kernel = MatmulKernel::find(job.dtype, isa, arithmetic).ok_or_else(|| unsupported(isa))?;
+        self_test::survived(isa).map_err(Refusal::Unsupported)?;
         let (m, n, k) = (extent(m, "m")?, extent(n, "n")?, extent(k, "k")?);
         let copies = copies.max(1) as usize;
         let weights = self.weights(kernel, pages, [n, k], copies)?;

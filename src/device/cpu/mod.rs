@@ -6,6 +6,7 @@
 
 mod arena;
 mod attention;
+mod drift;
 mod matmul;
 mod memory;
 mod operands;
@@ -26,6 +27,7 @@ use crate::job::Job;
 use crate::profile::{Chain, Machine, Variant};
 use crate::units::{Seconds, four_digits};
 use crate::work::Work;
+use drift::Drift;
 use operands::Operands;
 use overhead::Call;
 use roofprobe_kernels::ops::chain::ChainKernel;
@@ -49,8 +51,8 @@ pub struct Cpu {
     taken_at_start: Taken,
     /// Stream variants whose output was verified since the last renewal.
     verified: HashSet<Job>,
-    /// Rates of the reference chain, one per renewal.
-    reference_rates: Vec<f64>,
+    /// The reference chain, read at each renewal.
+    drift: Drift,
     /// Whether the first two cores are two; `None` where the team has only one, or the system calls them siblings.
     scaling: Option<Scaling>,
     /// The last job of the whole team made ready, and what it reads.
@@ -78,7 +80,7 @@ impl Cpu {
             team,
             taken_at_start: Taken::now(),
             verified: HashSet::new(),
-            reference_rates: Vec::new(),
+            drift: Drift::default(),
             prepared: None,
             operands: None,
             team_repetitions: 0,
@@ -114,12 +116,11 @@ impl Cpu {
 
     fn watch_drift(&mut self) {
         let best = Isa::ALL.iter().rev().find_map(|&isa| ChainKernel::find(Op::Chain, Dtype::F32, isa));
-        // A first run wakes the clock up and is not kept.
-        let all = self.team.size();
-        let rates = best.map(|kernel| [(); 3].map(|()| self.time_chain(kernel, all, SENTINEL_ROUNDS)));
-        if let Some([_, Ok(first), Ok(second)]) = rates {
-            self.reference_rates.push((first.work.flops / first.seconds).0.max((second.work.flops / second.seconds).0));
+        let mut drift = std::mem::take(&mut self.drift);
+        if let Some(kernel) = best {
+            drift.read(|| self.time_chain(kernel, self.team.size(), SENTINEL_ROUNDS).ok());
         }
+        self.drift = drift;
         if let (Some(scaling), Some(kernel)) = (&mut self.scaling, best) {
             // A dead team is reported by the next pass.
             let _ = scaling.look(&self.team, kernel);
@@ -178,10 +179,7 @@ impl Device for Cpu {
         let mut machine = self.machine.clone();
         let environment = &mut machine.environment;
         Taken::now().note_since(self.taken_at_start, environment);
-        environment.drift_percent = match self.reference_rates.as_slice() {
-            [first, .., last] => Some(four_digits((last / first - 1.0) * 100.0)),
-            _ => None,
-        };
+        environment.drift_percent = self.drift.percent().map(four_digits);
         environment.core_scaling = self.scaling.and_then(Scaling::ratio).map(four_digits);
         environment.core_scaling_latency = self.scaling.and_then(Scaling::latency_ratio).map(four_digits);
         machine

@@ -103,6 +103,7 @@ impl Device for Gpu {
             microarchitecture: None,
             architecture: "gpu".to_owned(),
             isas: Vec::new(),
+            isas_unused: Vec::new(),
             logical_cpus: None,
             cores: None,
             memory_bytes: self.adapter.memory_bytes.or(of_host.then_some(self.host.device.memory_bytes).flatten()),

@@ -43,9 +43,12 @@ const BLOCKINGS_MORE: [Blocking; 6] = [
     (None, Some(8), false),
 ];
 /// Rows of C, and how far ahead lines are asked for, of the formats whose tokens are quantised.
-const QUANTISED_QUICK: [(Option<u32>, Option<u32>); 2] = [(None, None), (None, Some(4096))];
-const QUANTISED: [(Option<u32>, Option<u32>); 3] = [(None, None), (None, Some(4096)), (Some(64), None)];
-const QUANTISED_MORE: [(Option<u32>, Option<u32>); 3] = [(Some(16), None), (Some(64), Some(4096)), (Some(128), None)];
+const QUANTISED_QUICK: [(Option<u32>, Option<u32>); 2] = [(None, Some(4096)), (None, None)];
+const QUANTISED: [(Option<u32>, Option<u32>); 3] = [(None, Some(4096)), (None, None), (Some(64), Some(4096))];
+const QUANTISED_MORE: [(Option<u32>, Option<u32>); 3] = [(Some(16), None), (Some(64), None), (Some(128), Some(4096))];
+
+/// From this many tokens on all blocks are raced, unless there is no time.
+const RACED_TOKENS: u64 = 512;
 
 /// The ways in which a product of `m` tokens with `copies` times `n` rows of `k` weights is tried on a CPU, the expected winner
 /// first. Empty where no instruction set of the machine has such a matmul.
@@ -105,8 +108,9 @@ fn of_vectors(machine: &Machine, weights: Dtype, plain: &Matmul, scope: Scope) -
         };
         return readings.into_iter().map(|reading| reading_as(plain, reading)).collect();
     }
-    let quantised = weights.block().elements > 1;
-    if quantised {
+    // The full race once for each format: what wins with most tokens is seldom far from the best with fewer.
+    let quick = quick || plain.m < RACED_TOKENS;
+    if weights.block().elements > 1 {
         let ways = match (quick, thorough) {
             (_, true) => [QUANTISED.as_slice(), &QUANTISED_MORE].concat(),
             (true, _) => QUANTISED_QUICK.to_vec(),

@@ -126,7 +126,7 @@ static BF16_KERNELS: Kernels = Kernels {
 
 static FP16_KERNELS: Kernels = Kernels {
     chains: &[square::<Avx512Fp16, F16x32, 16>()],
-    matmuls: &[halves::<Avx512Fp16, 4, 6>()],
+    matmuls: &[halves::<Avx512Fp16, 4, 5>()],
     ..Kernels::none::<Avx512Fp16>()
 };
 

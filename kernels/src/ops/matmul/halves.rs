@@ -9,11 +9,12 @@
 //! 512. So they are widened that often, which costs a tenth of the speed.
 
 use super::format::{Format, Unit, words};
-use super::strips::Ahead;
-use super::tile::{MatmulEntry, Operands, RegisterTile, Tiles};
+use super::register_tile::{Ahead, Operands, RegisterTile};
+use super::tile::{MatmulEntry, Tiles};
 use crate::dtype::Dtype;
 use crate::simd::{Float, Halves, Vector};
 use half::f16;
+use std::hint::black_box;
 use std::ops::Range;
 
 /// Groups of two elements between which sums are widened: the oracle allows for 64 elements.
@@ -88,7 +89,8 @@ impl<S: Halves, const VECTORS: usize> RegisterTile<S> for HalfTile<VECTORS> {
                     weights = weights.add(VECTORS * vector_bytes);
                     inputs = inputs.add(2);
                 }
-                for (sums, halves) in sums.iter_mut().zip(halves) {
+                // By way of memory: whatever becomes of this loop, the one above has its registers.
+                for (sums, halves) in sums.iter_mut().zip(black_box(halves)) {
                     for (sum, half) in sums.iter_mut().zip(halves) {
                         *sum = token.add_wide(*sum, token.widened(half));
                     }

@@ -2,8 +2,9 @@
 
 use super::format::Lane;
 use super::output::Tile;
+use super::register_tile::TileArguments;
 use super::strips::{SET_MAX, SetArguments};
-use super::tile::{MatmulEntry, QuantiseArguments, TileArguments, WholeArguments, WholeFn};
+use super::tile::{MatmulEntry, QuantiseArguments, WholeArguments, WholeFn};
 use crate::dtype::Dtype;
 use crate::isa::Isa;
 use std::ops::Range;
@@ -268,9 +269,10 @@ impl MatmulKernel {
 /// Fewer groups than this at a time would pay for going over C again and again.
 const GROUPS_MIN: usize = 64;
 
-/// So many bytes as an odd number of cache lines: rows so far apart begin in all sets of a cache, one after another.
+/// So many bytes as an odd number of cache lines, if there are any: rows so far apart begin in all sets of a cache, one after
+/// another.
 const fn odd_lines(bytes: usize) -> usize {
-    (bytes.div_ceil(64) | 1) * 64
+    if bytes == 0 { 0 } else { (bytes.div_ceil(64) | 1) * 64 }
 }
 
 /// Cuts `0..total` into as few ranges of at most `most` as there can be, as even as they can be.

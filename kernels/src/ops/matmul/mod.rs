@@ -17,6 +17,7 @@ mod kernel;
 mod output;
 mod panel;
 mod plain;
+mod register_tile;
 mod strips;
 mod tile;
 mod whole;

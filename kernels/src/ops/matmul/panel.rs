@@ -2,7 +2,7 @@
 
 use super::activations::Activation;
 use super::format::Format;
-use super::tile::{Operands, RegisterTile};
+use super::register_tile::{Operands, RegisterTile};
 use crate::simd::{Integer, Integers, Vector};
 
 /// A format of blocks with scales. Its register tile is one vector of weight rows wide.

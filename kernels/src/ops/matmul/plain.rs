@@ -10,8 +10,8 @@
 //! stream whatever the number of tokens.
 
 use super::format::{Format, Unit, words};
-use super::strips::Ahead;
-use super::tile::{MatmulEntry, Operands, RegisterTile, Tiles};
+use super::register_tile::{Ahead, Operands, RegisterTile};
+use super::tile::{MatmulEntry, Tiles};
 use crate::dtype::Dtype;
 use crate::simd::{Float, Floats, Integers, Token, Vector};
 use std::marker::PhantomData;

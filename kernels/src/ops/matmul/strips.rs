@@ -10,47 +10,17 @@
 //!         for each strip:     load sums; for line: load, ask for the line P bytes ahead, multiply; store sums
 //! ```
 
-use super::tile::{Operands, RegisterTile, TileArguments};
+use super::register_tile::{LINE_BYTES, Line, Operands, RegisterTile, TileArguments};
 use crate::simd::Token;
 use std::marker::PhantomData;
-use std::sync::atomic::{Ordering, compiler_fence};
 
 /// Strips side by side, at most.
 pub(super) const SET_MAX: usize = 16;
 
-/// Asks for lines of weights ahead of their use.
-pub(super) trait Ahead<S>: Copy {
-    /// What a load of weights at `base + offset` asks for meanwhile: called for each, also for several within one line.
-    fn load(self, token: S, base: *const u8, offset: usize);
-}
+/// Tokens with which strips lie side by side, at most: with more of them a strip's sums fill the registers, and its arithmetic
+/// takes longer than its lines. And only where an instruction set prefetches, for elsewhere nothing is known to gain.
+const ROWS_MAX: usize = 4;
 
-/// The hardware alone.
-#[derive(Clone, Copy)]
-struct Nothing;
-
-impl<S> Ahead<S> for Nothing {
-    #[inline(always)]
-    fn load(self, _token: S, _base: *const u8, _offset: usize) {
-        // No instruction: it keeps loads where they are written. A compiler that gathers those of a whole super-block has
-        // registers for a fifth of them, and spills the others.
-        compiler_fence(Ordering::SeqCst);
-    }
-}
-
-/// The line so many bytes ahead.
-#[derive(Clone, Copy)]
-struct Line(usize);
-
-impl<S: Token> Ahead<S> for Line {
-    #[inline(always)]
-    fn load(self, token: S, base: *const u8, offset: usize) {
-        if offset.is_multiple_of(LINE_BYTES) {
-            token.prefetch_first_level(base.wrapping_add(offset).wrapping_add(self.0));
-        }
-    }
-}
-
-const LINE_BYTES: usize = 64;
 const PAGE_BYTES: usize = 4096;
 
 /// One strip, from its beginning to its end.
@@ -73,17 +43,7 @@ impl<T, const ROWS: usize> OneStrip<T, ROWS> {
         let mut sums = T::start::<ROWS>(token);
         // SAFETY: by contract.
         unsafe {
-            if T::STEPS == 1 {
-                T::step::<ROWS, 0>(token, &mut sums, operands, 0..arguments.groups, Nothing);
-            } else {
-                for group in 0..arguments.groups {
-                    let groups = || group..group + 1;
-                    T::step::<ROWS, 0>(token, &mut sums, operands, groups(), Nothing);
-                    T::step::<ROWS, 1>(token, &mut sums, operands, groups(), Nothing);
-                    T::step::<ROWS, 2>(token, &mut sums, operands, groups(), Nothing);
-                    T::step::<ROWS, 3>(token, &mut sums, operands, groups(), Nothing);
-                }
-            }
+            T::all(token, &mut sums, operands, arguments.groups);
             T::finish(token, sums, arguments.out, arguments.out_stride, arguments.add);
         }
     }
@@ -144,7 +104,14 @@ impl<T, const ROWS: usize> SideBySide<T, ROWS> {
     {
         debug_assert!(set.strips <= SET_MAX && set.tile.weights.len() >= set.strips * set.strip_bytes);
         // SAFETY: by contract.
-        unsafe { if set.strips == 1 { Self::one(token, set) } else { Self::several(token, set) } }
+        unsafe {
+            if set.strips > 1 && ROWS <= ROWS_MAX && S::PREFETCHES {
+                return Self::several(token, set);
+            }
+            for strip in 0..set.strips {
+                Self::one(token, set, strip);
+            }
+        }
     }
 
     /// One strip: its sums stay in registers.
@@ -152,11 +119,11 @@ impl<T, const ROWS: usize> SideBySide<T, ROWS> {
     /// # Safety
     /// As [`OneStrip::run`].
     #[inline(always)]
-    unsafe fn one<S: Token>(token: S, set: &SetArguments<'_>)
+    unsafe fn one<S: Token>(token: S, set: &SetArguments<'_>, strip: usize)
     where
         T: RegisterTile<S>,
     {
-        let (operands, ahead) = (set.operands(0), Line(set.prefetch_bytes));
+        let (operands, ahead) = (set.operands(strip), Line(set.prefetch_bytes));
         let mut sums = T::start::<ROWS>(token);
         for turn in 0..set.tile.groups.div_ceil(T::TURN) {
             let groups = turn * T::TURN..set.tile.groups.min((turn + 1) * T::TURN);
@@ -172,7 +139,9 @@ impl<T, const ROWS: usize> SideBySide<T, ROWS> {
             }
         }
         // SAFETY: by contract.
-        unsafe { T::finish(token, sums, set.tile.out, set.tile.out_stride, set.tile.add) }
+        unsafe {
+            T::finish(token, sums, set.tile.out.add(strip * set.columns_bytes), set.tile.out_stride, set.tile.add)
+        }
     }
 
     /// Several strips.

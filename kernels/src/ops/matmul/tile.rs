@@ -1,29 +1,11 @@
-//! Register tiles: what they work on, and their entry in the table of an instruction set.
+//! The entry of a matmul in the table of an instruction set, and the tables of register tiles.
 
 use super::format::Format;
-use super::strips::{Ahead, OneStrip, SetArguments, SideBySide};
+use super::register_tile::{RegisterTile, TileArguments};
+use super::strips::{OneStrip, SetArguments, SideBySide};
 use crate::isa::Isa;
 use crate::simd::{Kernel, Token};
 use std::marker::PhantomData;
-use std::ops::Range;
-
-/// What a register tile works on.
-pub(crate) struct TileArguments<'a> {
-    /// The first strip, from its first group on.
-    pub(super) weights: &'a [u8],
-    /// The first token from its first group on and those behind it, or the panel.
-    pub(super) activations: &'a [u8],
-    /// From one token to the next where they are read in place, bytes.
-    pub(super) row_stride: usize,
-    /// k groups (plain) or blocks (quantised) to go through.
-    pub(super) groups: usize,
-    /// The tile's first element of C.
-    pub(super) out: *mut u8,
-    /// From one row of C to the next, bytes.
-    pub(super) out_stride: usize,
-    /// Add to what C holds instead of replacing it (plain).
-    pub(super) add: bool,
-}
 
 /// What a kernel works on that multiplies a whole tile of C by itself.
 pub(crate) struct WholeArguments<'a> {
@@ -76,54 +58,15 @@ pub(crate) struct MatmulEntry {
 }
 
 impl MatmulEntry {
+    /// Where the code of the largest register tile begins.
+    pub(crate) fn code(&self) -> Option<usize> {
+        self.tiles.last().map(|&tile| tile as usize)
+    }
+
     /// Whether it has register tiles, which read strips in several ways.
     pub(crate) fn has_ways(&self) -> bool {
         !self.sets.is_empty()
     }
-}
-
-/// A strip of weights and some tokens.
-#[derive(Clone, Copy)]
-pub(super) struct Operands {
-    /// The strip.
-    pub(super) weights: *const u8,
-    /// The tokens, or the panel.
-    pub(super) activations: *const u8,
-    /// As [`TileArguments::row_stride`].
-    pub(super) row_stride: usize,
-}
-
-/// A tile of C that is kept in registers while k is gone through, a turn after another, and each turn in [`Self::STEPS`] steps.
-pub(super) trait RegisterTile<S: Token> {
-    /// What is kept.
-    type Sums<const ROWS: usize>: Copy;
-    /// Groups of a turn, where several strips take turns.
-    const TURN: usize;
-    /// Steps of a turn, four at most; where there are several, a turn has one group.
-    const STEPS: usize;
-    /// Bytes of weights in a turn.
-    const TURN_BYTES: usize;
-
-    /// The sums of nothing.
-    fn start<const ROWS: usize>(token: S) -> Self::Sums<ROWS>;
-
-    /// Adds step `STEP` of some groups.
-    ///
-    /// # Safety
-    /// The operands have these groups, what is missing of a unit filled up with zeros.
-    unsafe fn step<const ROWS: usize, const STEP: usize>(
-        token: S,
-        sums: &mut Self::Sums<ROWS>,
-        operands: Operands,
-        groups: Range<usize>,
-        ahead: impl Ahead<S>,
-    );
-
-    /// Stores the sums at `out`, with rows `out_stride` bytes apart; adds what is there, if `add` says so.
-    ///
-    /// # Safety
-    /// The output is there.
-    unsafe fn finish<const ROWS: usize>(token: S, sums: Self::Sums<ROWS>, out: *mut u8, out_stride: usize, add: bool);
 }
 
 /// A register tile of `ROWS` rows. Those of more than `MOST` stand in no table, and there is no code for them.

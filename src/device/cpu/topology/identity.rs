@@ -41,6 +41,30 @@ pub(super) fn microarchitecture() -> Option<String> {
     None
 }
 
+/// Instruction sets that CPUID names and there are no kernels for: AVX10 with its version, and APX (Intel's architecture
+/// specifications of both: leaf 7, subleaf 1, EDX bits 19 and 21; leaf 36, EBX bits 0 to 7).
+#[cfg(target_arch = "x86_64")]
+pub(super) fn isas_unused() -> Vec<String> {
+    use std::arch::x86_64::__cpuid_count;
+    let last = __cpuid_count(0, 0).eax;
+    let features = if last >= 7 && __cpuid_count(7, 0).eax >= 1 { __cpuid_count(7, 1).edx } else { 0 };
+    let version = if last >= 0x24 { __cpuid_count(0x24, 0).ebx & 0xff } else { 0 };
+    unused(features, version)
+}
+
+/// By the features of leaf 7 and the version of AVX10.
+#[cfg(any(test, target_arch = "x86_64"))]
+fn unused(features: u32, avx10_version: u32) -> Vec<String> {
+    let avx10 = (features >> 19 & 1 == 1).then(|| format!("avx10.{avx10_version}"));
+    let apx = (features >> 21 & 1 == 1).then(|| "apx".to_owned());
+    avx10.into_iter().chain(apx).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn isas_unused() -> Vec<String> {
+    Vec::new()
+}
+
 /// `None`: not reported. `Some(None)`: bare metal. `Some(Some(name))`: virtualised.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn hypervisor() -> Option<Option<String>> {
@@ -110,6 +134,12 @@ pub(super) fn emulation(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_no_kernels_is_named() {
+        assert_eq!(unused(0, 2), Vec::<String>::new());
+        assert_eq!(unused(1 << 19 | 1 << 21, 2), ["avx10.2", "apx"]);
+    }
 
     #[test]
     fn emulators_are_named_and_silence_proves_nothing() {

@@ -6,8 +6,7 @@ use crate::dtype::Dtype;
 use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
 use crate::ops::matmul::format::{Format, Lane, Unit, words};
 use crate::ops::matmul::panel::{BlockFormat, Panel, add_scaled, store};
-use crate::ops::matmul::strips::Ahead;
-use crate::ops::matmul::tile::{Operands, RegisterTile};
+use crate::ops::matmul::register_tile::{Ahead, Nothing, Operands, RegisterTile};
 use crate::ops::matmul::whole::Dequantise;
 use crate::simd::{Float, Integer, Integers, Vector};
 use std::ops::Range;
@@ -94,7 +93,7 @@ impl<S: Integers> RegisterTile<S> for Q4K {
             let splat = |value: i32| -> S::I32 { token.splat(value) };
             // The 6-bit numbers of ggml's get_scale_min_k4, four to a word.
             let [low4, low6, high2] = [0x0f0f_0f0f, 0x3f3f_3f3f, 0x3030_3030].map(splat);
-            let [a, b, c]: [S::I32; 3] = [1, 2, 3].map(|word| token.load_from(weights.add(word * vector).cast()));
+            let [a, c]: [S::I32; 2] = [1, 3].map(|word| token.load_from(weights.add(word * vector).cast()));
             let word = if STEP < 2 { a.and(low6) } else { c.and(low4).or(a.shr::<2>().and(high2)) };
             let two = if STEP % 2 == 0 { word } else { word.shr::<16>() };
             let dots =
@@ -106,22 +105,31 @@ impl<S: Integers> RegisterTile<S> for Q4K {
                 return;
             }
             ahead.load(token, weights, 3 * vector);
-            let minima = [b.and(low6), c.shr::<4>().and(low4).or(b.shr::<2>().and(high2))];
-            let mut least = [splat(0); ROWS];
-            for pair in 0..4 {
-                let even = if pair % 2 == 0 { minima[pair / 2] } else { minima[pair / 2].shr::<8>() };
-                let m = even.and(splat(0x00ff_00ff));
-                for (row, least) in least.iter_mut().enumerate() {
-                    *least = token.dot_i16(*least, m, splat(panel.i32(1 + pair, row)));
+            super_block(token, sums, weights, panel);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn all<const ROWS: usize>(token: S, sums: &mut Self::Sums<ROWS>, operands: Operands, groups: usize) {
+        let vector = S::I32::LANES * 4;
+        // SAFETY: by contract.
+        unsafe {
+            let splat = |value: i32| -> S::I32 { token.splat(value) };
+            let [low4, low6, high2] = [0x0f0f_0f0f, 0x3f3f_3f3f, 0x3030_3030].map(splat);
+            for group in 0..groups {
+                let weights = operands.weights.add(group * 36 * vector);
+                let panel = Panel::<ROWS>::from(operands, group, WORDS);
+                let [a, c]: [S::I32; 2] = [1, 3].map(|word| token.load_from(weights.add(word * vector).cast()));
+                let scales = [a.and(low6), c.and(low4).or(a.shr::<2>().and(high2))];
+                for pair in 0..4 {
+                    let quants = weights.add((4 + pair * 8) * vector);
+                    let dots = two_sub_blocks::<S, ROWS>(token, quants, panel, 5 + pair * 16, Nothing);
+                    let two = if pair % 2 == 0 { scales[pair / 2] } else { scales[pair / 2].shr::<16>() };
+                    add_scaled(&mut sums.ints, dots[0], two.and(splat(0xff)));
+                    add_scaled(&mut sums.ints, dots[1], two.shr::<8>().and(splat(0xff)));
                 }
+                super_block(token, sums, weights, panel);
             }
-            let [d, d_min] = [0, vector / 2].map(|at| token.load_f16_from(weights.add(at).cast()));
-            for (row, sum) in sums.floats.iter_mut().enumerate() {
-                let scale = panel.f32(0, row);
-                *sum = sums.ints[row].to_float().mul_add(d.mul(token.splat(scale)), *sum);
-                *sum = least[row].to_float().mul_add(d_min.mul(token.splat(-scale)), *sum);
-            }
-            sums.ints = [splat(0); ROWS];
         }
     }
 
@@ -136,6 +144,42 @@ impl<S: Integers> RegisterTile<S> for Q4K {
         // SAFETY: by contract.
         unsafe { store(sums.floats, out, out_stride) }
     }
+}
+
+/// Adds a super-block's sums, times its scales, and takes away its minima.
+///
+/// # Safety
+/// The super-block is there, and in the panel.
+#[inline(always)]
+unsafe fn super_block<S: Integers, const ROWS: usize>(
+    token: S,
+    sums: &mut Sums<S::F32, S::I32, ROWS>,
+    weights: *const u8,
+    panel: Panel<ROWS>,
+) {
+    let vector = S::I32::LANES * 4;
+    let splat = |value: i32| -> S::I32 { token.splat(value) };
+    let [low4, low6, high2] = [0x0f0f_0f0f, 0x3f3f_3f3f, 0x3030_3030].map(splat);
+    // SAFETY: by contract.
+    unsafe {
+        let [b, c]: [S::I32; 2] = [2, 3].map(|word| token.load_from(weights.add(word * vector).cast()));
+        let minima = [b.and(low6), c.shr::<4>().and(low4).or(b.shr::<2>().and(high2))];
+        let mut least = [splat(0); ROWS];
+        for pair in 0..4 {
+            let even = if pair % 2 == 0 { minima[pair / 2] } else { minima[pair / 2].shr::<8>() };
+            let m = even.and(splat(0x00ff_00ff));
+            for (row, least) in least.iter_mut().enumerate() {
+                *least = token.dot_i16(*least, m, splat(panel.i32(1 + pair, row)));
+            }
+        }
+        let [d, d_min] = [0, vector / 2].map(|at| token.load_f16_from(weights.add(at).cast()));
+        for (row, sum) in sums.floats.iter_mut().enumerate() {
+            let scale = panel.f32(0, row);
+            *sum = sums.ints[row].to_float().mul_add(d.mul(token.splat(scale)), *sum);
+            *sum = least[row].to_float().mul_add(d_min.mul(token.splat(-scale)), *sum);
+        }
+    }
+    sums.ints = [splat(0); ROWS];
 }
 
 /// The sums of two sub-blocks: of the lower nibbles of eight vectors, and of the upper ones.

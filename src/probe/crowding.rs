@@ -1,0 +1,156 @@
+//! Whether a run saw only a crowded machine, with the numbers that show it: others used the same cores meanwhile.
+
+use crate::profile::{AttentionPhase, Ceiling, CeilingId, Environment, Family, IdKind, Means, MemoryLevel};
+use crate::units::four_digits;
+use roofprobe_kernels::{Dtype, Isa, Op};
+
+/// A core that is shared with one other thread does this share of what it does alone: a time slice or a hardware thread each.
+const HALF_RATE: std::ops::Range<f64> = 0.40..0.62;
+/// So many samples of a ceiling, and this share of them, are a spell.
+const SPELL_SAMPLES_MIN: usize = 2;
+const SPELL_SHARE_MIN: f64 = 0.1;
+/// So many ceilings of the cores, and this share of them, had spells: one alone may have modes of its own.
+const ROWS_MIN: usize = 2;
+const ROWS_SHARE_MIN: f64 = 0.05;
+/// Two cores give twice as much as one: farther from it than this, one of the two figures saw a busy core.
+const SCALING: std::ops::RangeInclusive<f64> = 0.85..=1.15;
+/// With the most accumulators, products of tiles run at this share of their rate with the fewest, or less, where a neighbour has
+/// the core's other hardware thread; on a quiet core they run at more than 0.85 (Emerald Rapids).
+const TILES_CROWDED_MAX: f64 = 0.65;
+
+/// What shows that others used the cores, in numbers; none where nothing does.
+pub(super) fn crowding(environment: &Environment, ceilings: &[Ceiling]) -> Option<String> {
+    let found = [half_rates(ceilings), scaling(environment, ceilings), tiles(ceilings)];
+    let found: Vec<String> = found.into_iter().flatten().collect();
+    (!found.is_empty()).then(|| format!("the cores were crowded ({})", found.join(", ")))
+}
+
+/// Ceilings that only the core decides, which had spells at half their rate.
+fn half_rates(ceilings: &[Ceiling]) -> Option<String> {
+    let of_cores: Vec<&Ceiling> =
+        ceilings.iter().filter(|c| is_of_cores(&c.id) && !c.sample_values.is_empty()).collect();
+    let had_spell = |c: &&&Ceiling| {
+        let fastest = c.sample_values.iter().copied().fold(0.0, f64::max);
+        let slow = c.sample_values.iter().filter(|&&value| HALF_RATE.contains(&(value / fastest))).count();
+        slow >= SPELL_SAMPLES_MIN && slow as f64 >= SPELL_SHARE_MIN * c.sample_values.len() as f64
+    };
+    let (slow, all) = (of_cores.iter().filter(had_spell).count(), of_cores.len());
+    (slow >= ROWS_MIN && slow as f64 >= ROWS_SHARE_MIN * all as f64)
+        .then(|| format!("{slow} of {all} ceilings of arithmetic and near caches had spells at half their rate"))
+}
+
+/// Whether neither memory nor a shared cache decides the rate.
+fn is_of_cores(id: &CeilingId) -> bool {
+    match id.kind() {
+        IdKind::Compute { .. } => true,
+        IdKind::Memory { sustained: false, .. } => {
+            matches!(id.level(), Some(MemoryLevel::Cache(1 | 2)))
+        }
+        IdKind::Matmul { .. } => !super::matmul::is_of_memory(id),
+        IdKind::Attention { phase: AttentionPhase::Prefill, .. } => true,
+        _ => false,
+    }
+}
+
+/// The peak of a type on all cores against that on one, where it is farthest from their number.
+fn scaling(environment: &Environment, ceilings: &[Ceiling]) -> Option<String> {
+    let threads = f64::from(environment.threads);
+    let value = |id: CeilingId| ceilings.iter().find(|c| c.id == id).and_then(Ceiling::value).map(|(value, _)| value);
+    let ratio = |dtype: Dtype| {
+        let [all, one] = [Means::Best, Means::Single].map(|means| value(CeilingId::compute(dtype, means)));
+        Some((dtype, all? / one?))
+    };
+    let farthest = |ratio: f64| (ratio / threads).ln().abs();
+    let ratios = Dtype::ALL.into_iter().filter_map(ratio);
+    let (dtype, ratio) = ratios.max_by(|a, b| farthest(a.1).total_cmp(&farthest(b.1)))?;
+    let id = CeilingId::compute(dtype, Means::Best);
+    let said = || format!("{id} on {threads} threads reached {} × that on one", four_digits(ratio));
+    // Large teams share a power budget, and lose clock honestly.
+    let outside = ratio / threads > *SCALING.end() || threads <= 2.0 && ratio / threads < *SCALING.start();
+    (threads > 1.0 && outside).then(said)
+}
+
+/// Chains of tile products with many accumulators against one with few, from the trials of the peaks.
+fn tiles(ceilings: &[Ceiling]) -> Option<String> {
+    let of_ceiling = |c: &Ceiling| {
+        let dtype = c.id.dtype().filter(|_| c.id.family() == Family::Compute)?;
+        let count = |trial: &crate::profile::Trial| {
+            let isa = trial.variant.isa.as_ref()?.known().filter(|isa| matches!(isa, Isa::AmxBf16 | Isa::AmxInt8))?;
+            let usual = || isa.chain_counts(Op::Chain, dtype).next().map(|count| count as u32);
+            Some((trial.variant.chains.or_else(usual)?, trial.value))
+        };
+        let counts: Vec<(u32, f64)> = c.trials.iter().filter_map(count).collect();
+        let few = counts.iter().min_by_key(|(count, _)| *count)?;
+        let many = counts.iter().max_by_key(|(count, _)| *count)?;
+        (few.0 < many.0).then_some((c.id.clone(), few.0, many.0, many.1 / few.1))
+    };
+    let all = ceilings.iter().filter_map(of_ceiling);
+    let (id, few, many, ratio) = all.min_by(|a, b| a.3.total_cmp(&b.3)).filter(|found| found.3 < TILES_CROWDED_MAX)?;
+    let ratio = four_digits(ratio);
+    Some(format!("{id} with {many} accumulators reached {ratio} × that with {few}, and more than 0.85 is usual"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::tests::machine;
+    use crate::profile::{Status, Trial, VariantKeys, Word};
+
+    fn ceiling(id: &str, value: f64, samples: &[f64]) -> Ceiling {
+        let mut ceiling = Ceiling::with_value(id.parse().unwrap(), Status::Measured, value);
+        ceiling.sample_values = samples.to_vec();
+        ceiling
+    }
+
+    #[test]
+    fn a_quiet_machine_shows_nothing() {
+        let steady = [99.0, 100.0, 98.0, 99.5, 97.0];
+        let mut all: Vec<Ceiling> =
+            ["compute.f32", "compute.bf16", "memory.l1.read"].iter().map(|id| ceiling(id, 100.0, &steady)).collect();
+        all.push(ceiling("compute.f32.single", 50.5, &steady));
+        // Memory's own modes say nothing of the cores.
+        all.extend(
+            ["memory.dram.read", "memory.dram.copy"].map(|id| ceiling(id, 60.0, &[60.0, 31.0, 31.0, 31.0, 59.0])),
+        );
+        assert_eq!(crowding(&machine().environment, &all), None);
+        // One ceiling alone may have modes of its own.
+        all[0].sample_values = vec![100.0, 50.0, 50.0, 50.0, 99.0];
+        assert_eq!(crowding(&machine().environment, &all), None);
+        assert_eq!(crowding(&machine().environment, &[]), None);
+    }
+
+    #[test]
+    fn spells_at_half_rate_and_lost_scaling_are_said_with_their_numbers() {
+        let shared = [100.0, 50.0, 49.0, 51.0, 99.0];
+        let mut all: Vec<Ceiling> = ["compute.f32", "memory.l2.read", "matmul.q8_0.m512"]
+            .iter()
+            .map(|id| ceiling(id, 100.0, &shared))
+            .collect();
+        all.push(ceiling("compute.f32.single", 99.0, &[99.0; 5]));
+        let said = crowding(&machine().environment, &all).unwrap();
+        assert!(said.contains("3 of 4 ceilings") && said.contains("compute.f32 on 2 threads reached 1.01 ×"), "{said}");
+        assert!(!said.contains([':', ';']), "a summary cuts there: {said}");
+        let mut large = machine().environment;
+        large.threads = 64;
+        assert_eq!(
+            scaling(&large, &[ceiling("compute.f32", 50.0, &[]), ceiling("compute.f32.single", 1.0, &[])]),
+            None
+        );
+    }
+
+    #[test]
+    fn many_accumulators_of_tiles_tell_the_neighbour() {
+        let of = |many: f64| {
+            let mut peak = ceiling("compute.bf16", 2960.0, &[]);
+            let trial = |chains: u32, value: f64| {
+                let isa = Some(Word::Known(Isa::AmxBf16));
+                Trial { variant: VariantKeys { isa, chains: Some(chains), ..VariantKeys::default() }, value }
+            };
+            peak.trials = vec![trial(1, 2960.0), trial(6, many)];
+            crowding(&machine().environment, &[peak])
+        };
+        assert_eq!(of(2700.0), None);
+        let said = of(1200.0).unwrap();
+        assert!(said.contains("6 accumulators reached 0.4054 × that with 1"), "{said}");
+    }
+}
