@@ -172,6 +172,8 @@ impl Measure {
             None => (self.target(&subject.machine.device, &provenance.date)?, Vec::new(), Vec::new()),
         };
         let races = subject.races(provenance.gpu.as_ref());
+        // Where more is tried than usual, what was found among fewer says little.
+        let known = races.as_ref().filter(|_| scope.tune == Tune::Usual).map_or_else(Vec::new, |r| r.all().to_vec());
         let mut recorder = Recorder::new(&target, subject.machine.clone(), provenance).keeping(races);
         recorder.begin(&ceilings, &curves)?;
         let simulated = subject.simulated.as_ref();
@@ -179,6 +181,7 @@ impl Measure {
         let pace = self.pace(&plans);
         let session = Session::new(subject.device.as_mut(), pace, &mut recorder)
             .by(begun)
+            .remembering(&known)
             .reserving(sample::duration(&plans.held(&curves)));
         let finished = sampled(session, &plans, &ceilings, &curves)?;
         recorder.finish(&finished, subject.device.machine())?;
