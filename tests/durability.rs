@@ -158,7 +158,7 @@ fn work_beside_a_complete_profile_is_found_and_gone_on_with() {
 fn work_in_the_store_is_found_beside_a_complete_profile() {
     let place = Place::new();
     let whole = complete(&place);
-    std::fs::create_dir(place.path("kept")).unwrap();
+    std::fs::create_dir_all(place.path("kept")).unwrap();
     std::fs::rename(place.path("p.toml"), place.path("kept/p.toml")).unwrap();
     place.refuses(&["measure", "--resume"], &["--resume: no incomplete profile", "-o FILE"]);
     let mut half = whole.clone();
@@ -216,4 +216,29 @@ fn a_measurement_that_is_killed_again_and_again_still_ends() {
     let profile = place.load("p.toml");
     assert!(profile.provenance.complete && samples(&profile) > known);
     assert_eq!(place.names(), ["p.toml"]);
+}
+
+#[test]
+fn races_are_remembered_and_a_damaged_file_of_them_is_replaced() {
+    let place = Place::new();
+    let arguments = ["measure", "--effort", "quick", "--only", "memory.l1.read", "--threads", "1", "-o", "p.toml"];
+    let file = || {
+        let files = std::fs::read_dir(place.path("kept/races")).unwrap();
+        let [file]: [PathBuf; 1] = files.map(|e| e.unwrap().path()).collect::<Vec<_>>().try_into().unwrap();
+        file
+    };
+    place.succeeds(&arguments);
+    let raced = || std::fs::read_to_string(file()).unwrap().contains("memory.l1.read");
+    let trials = || place.load("p.toml").ceiling("memory.l1.read").unwrap().trials.len();
+    let all = trials();
+    assert!(raced() && all > 3, "{all} candidates");
+    // Whether the winner still wins is checked among few, unless it loses.
+    let again = place.succeeds(&arguments);
+    assert!(!stderr(&again).contains("remembered"), "{}", stderr(&again));
+    place.succeeds(&[&arguments[..], &["--no-remembered"]].concat());
+    assert!(raced() && trials() == all, "{} of {all} candidates", trials());
+    std::fs::write(file(), "race = 3").unwrap();
+    let output = place.succeeds(&arguments);
+    assert!(stderr(&output).contains("remembered races are left out"), "{}", stderr(&output));
+    assert!(raced() && trials() == all);
 }

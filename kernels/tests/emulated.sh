@@ -53,6 +53,8 @@ fn main() {
         let ended = run.args(["--test-threads=1", "--nocapture"]).args(filter).env("ROOFPROBE_ISAS", env!("ISAS")).status();
         println!("EMULATED {} {ended:?}", test.display());
     }
+    // The console is slow: what was said shall have arrived.
+    std::thread::sleep(std::time::Duration::from_secs(2));
     unsafe { reboot(0x4321_fedc) };
     loop {}
 }

@@ -15,7 +15,7 @@ use crate::profile::{self, Ceiling, Curve, DeviceInfo, DeviceKind, Effort, Machi
 use crate::report::{self, Format, Report, Shown};
 use crate::sample::{self, Finished, Pace, Session};
 use crate::simulate;
-use crate::store;
+use crate::store::{self, Races};
 use clap::Args;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -54,6 +54,10 @@ pub(super) struct Measure {
     /// noisy.
     #[arg(long, conflicts_with = "simulate")]
     until_stable: bool,
+
+    /// Race all variants anew. As a rule those that won on this machine before only have to win again.
+    #[arg(long, conflicts_with = "simulate")]
+    no_remembered: bool,
 
     /// Minutes after which --until-stable ends in any case.
     #[arg(long, value_name = "MINUTES", default_value_t = 10, requires = "until_stable",
@@ -171,7 +175,10 @@ impl Measure {
             Some(Earlier { file, profile }) => (Target::File(file), profile.ceiling, profile.curve),
             None => (self.target(&subject.machine.device, &provenance.date)?, Vec::new(), Vec::new()),
         };
-        let races = subject.races(provenance.gpu.as_ref());
+        let mut races = subject.races(provenance.gpu.as_ref());
+        if self.no_remembered {
+            races.iter_mut().for_each(Races::forget);
+        }
         // Where more is tried than usual, what was found among fewer says little.
         let known = races.as_ref().filter(|_| scope.tune == Tune::Usual).map_or_else(Vec::new, |r| r.all().to_vec());
         let mut recorder = Recorder::new(&target, subject.machine.clone(), provenance).keeping(races);

@@ -94,7 +94,7 @@ enum Verb {
 
 /// The formats by name, with what each is for.
 fn formats() -> impl TypedValueParser<Value = Format> {
-    choice(Format::all().map(|format| (format.name(), format.about(), format)))
+    choice(Format::of_sweeps().map(|format| (format.name(), format.about(), format)))
 }
 
 /// One of some words, each with its help and what it stands for.

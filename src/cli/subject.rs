@@ -53,8 +53,9 @@ impl Subject {
     pub(super) fn of(earlier: &Earlier) -> Result<Subject> {
         match earlier.profile.device.kind {
             DeviceKind::Cpu => {
-                let machine = earlier.machine(Cpu::describe()?)?;
-                let cpu = Cpu::new(Some(machine.environment.threads as usize))?;
+                let threads = earlier.profile.environment.as_ref().map(|environment| environment.threads as usize);
+                let machine = earlier.machine(threads.map_or_else(Cpu::describe, Cpu::describe_with)?)?;
+                let cpu = Cpu::new(threads)?;
                 Ok(Subject { machine, ..Subject::cpu(cpu) })
             }
             DeviceKind::Gpu => {

@@ -122,7 +122,10 @@ pub(super) fn along_context(inputs: PlanInputs) -> CurveQuestion {
     let variants = || {
         let quick = PlanInputs { effort: Effort::Quick, tune: Tune::Usual, ..inputs };
         let way = *raced(quick, (GROUP, HEAD_DIM), 1).first()?;
-        CONTEXTS.into_iter().map(|context| variant(inputs, way, (GROUP, HEAD_DIM), 1, context).ok()).collect()
+        // Not raced, so in the device's usual way: a curve has the same keys wherever it was measured.
+        let usual = |point| Attention { streams: None, span: None, prefetch_bytes: None, ..point };
+        let point = |context| variant(inputs, way, (GROUP, HEAD_DIM), 1, context).ok().map(usual);
+        CONTEXTS.into_iter().map(point).collect()
     };
     let variants: Option<Vec<Attention>> = variants();
     match variants {

@@ -66,8 +66,18 @@ impl Cpu {
     }
 }
 
-/// The kernel that the variant names; in its plain ways where it does not say in which.
+/// Tokens of a span where the variant does not say in which way the kernel works; a prefetch then runs a span ahead.
+const USUAL_SPAN: usize = 4 * KEY_BLOCK;
+
+/// The kernel that the variant names; in its usual way where it does not say in which.
 fn kernel_of(variant: &Attention) -> Result<AttentionKernel, Refusal> {
+    let kernel = AttentionKernel::find(variant.isa).ok_or_else(|| unsupported(variant.isa))?;
+    if (variant.streams, variant.span, variant.prefetch_bytes) == (None, None, None) {
+        let prefetch_bytes =
+            USUAL_SPAN.saturating_mul(extent(variant.head_dim, "head_dim")?).saturating_mul(size_of::<u16>());
+        let usual = Ways { span: USUAL_SPAN, prefetch_bytes, ..Ways::PLAIN };
+        return Ok(kernel.working(usual).unwrap_or(kernel));
+    }
     let Ways { streams, span, prefetch_bytes } = Ways::PLAIN;
     let ways = Ways {
         streams: variant.streams.map_or(streams, |streams| streams as usize),
@@ -77,7 +87,6 @@ fn kernel_of(variant: &Attention) -> Result<AttentionKernel, Refusal> {
     if ways.streams > 1 && (variant.heads, variant.m) != (variant.kv_heads, 1) {
         return Err(Refusal::Unsupported("several streams side by side serve a single query".to_owned()));
     }
-    let kernel = AttentionKernel::find(variant.isa).ok_or_else(|| unsupported(variant.isa))?;
     let reason = || Refusal::Unsupported(format!("the attention kernel of {} does not work so: {ways:?}", variant.isa));
     kernel.working(ways).ok_or_else(reason)
 }

@@ -98,6 +98,14 @@ impl Cpu {
         topology::read(None).map(|t| t.machine).map_err(Error::failure)
     }
 
+    /// The same as so many threads see it: they may reach fewer caches.
+    ///
+    /// # Errors
+    /// Failure when there are not so many CPUs any more.
+    pub fn describe_with(threads: usize) -> Result<Machine> {
+        topology::read(Some(threads)).map(|t| t.machine).map_err(Error::failure)
+    }
+
     /// Runs one round of every chain of `isa` in this thread and verifies it: for a process that may die of it.
     ///
     /// # Errors

@@ -13,12 +13,10 @@ mod markdown;
 mod parquet;
 mod text;
 
-/// Every format, the usual one first.
-static WRITERS: &[&dyn Writer] = &[
-    &text::Format,
-    &json::Format,
-    &csv::Format,
-    &markdown::Format,
+/// Every format of text, the usual one first.
+static WRITERS: &[&dyn Writer] = &[&text::Format, &json::Format, &csv::Format, &markdown::Format];
+/// What the rows of a sweep can be written as, too.
+static BINARY: &[&dyn Writer] = &[
     #[cfg(feature = "cli")]
     &parquet::Format,
 ];
@@ -32,14 +30,20 @@ pub struct Format {
 }
 
 impl Format {
-    /// Every format, the usual one first.
+    /// Every format of text, the usual one first.
     pub fn all() -> impl Iterator<Item = Format> {
         WRITERS.iter().map(|&writer| Format { writer, style: Style::default() })
     }
 
+    /// Every format that the rows of a sweep can be written in: of text, then binary ones.
+    pub fn of_sweeps() -> impl Iterator<Item = Format> {
+        let binary = BINARY.iter().map(|&writer| Format { writer, style: Style::default() });
+        Format::all().chain(binary)
+    }
+
     /// The format of that name.
     pub fn named(name: &str) -> Option<Format> {
-        Format::all().find(|format| format.name() == name)
+        Format::of_sweeps().find(|format| format.name() == name)
     }
 
     /// The same format for another place.
