@@ -231,7 +231,7 @@ fn races_are_remembered_and_a_damaged_file_of_them_is_replaced() {
     let raced = || std::fs::read_to_string(file()).unwrap().contains("memory.l1.read");
     let trials = || place.load("p.toml").ceiling("memory.l1.read").unwrap().trials.len();
     let all = trials();
-    assert!(raced() && all > 3, "{all} candidates");
+    assert!(raced() && all > 1, "{all} candidates");
     // Whether the winner still wins is checked among few, unless it loses.
     let again = place.succeeds(&arguments);
     assert!(!stderr(&again).contains("remembered"), "{}", stderr(&again));

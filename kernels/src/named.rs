@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_answered_with_the_known_ones() {
         let error = "past".parse::<Stores>().unwrap_err();
-        assert_eq!(error.to_string(), "unknown kind of stores \"past\" (known: ordinary, nontemporal)");
+        assert_eq!(error.to_string(), "unknown kind of stores \"past\" (known: ordinary, nontemporal, string)");
         assert!("".parse::<Isa>().is_err() && "dance".parse::<Op>().is_err() && "q9_9".parse::<Dtype>().is_err());
     }
 }

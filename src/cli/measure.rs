@@ -276,15 +276,15 @@ impl Plans<'_> {
 fn sampled(mut session: Session, plans: &Plans, ceilings: &[Ceiling], curves: &[Curve]) -> Result<Finished> {
     let session = &mut session;
     let begun = sample::begin(session, &plans.ceilings(curves), ceilings)?;
-    if !begun.complete {
-        return Ok(begun);
+    if !begun.finished.complete {
+        return Ok(begun.finished);
     }
     let surveyed = sample::survey(session, &|curves| plans.curves(curves), curves)?;
     if !surveyed.complete {
-        let disturbed_samples = begun.disturbed_samples + surveyed.disturbed_samples;
-        return Ok(Finished { complete: false, disturbed_samples, ..begun });
+        let disturbed_samples = begun.finished.disturbed_samples + surveyed.disturbed_samples;
+        return Ok(Finished { complete: false, disturbed_samples, ..begun.finished });
     }
-    let finished = sample::measure(session, &plans.ceilings(&surveyed.curves), ceilings)?;
+    let finished = sample::go_on(session, begun, &plans.ceilings(&surveyed.curves), ceilings)?;
     let finished = sample::sustain(session, &plans.held(&surveyed.curves), ceilings, finished)?;
     Ok(Finished { disturbed_samples: finished.disturbed_samples + surveyed.disturbed_samples, ..finished })
 }

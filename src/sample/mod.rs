@@ -19,7 +19,7 @@ use crate::profile::{Ceiling, Curve, Unit};
 use std::time::Duration;
 
 pub use pace::{Pace, Until};
-pub use schedule::{begin, measure};
+pub use schedule::{Begun, begin, go_on, measure};
 pub use session::{Clock, Session};
 pub use survey::{Surveyed, survey};
 pub use sustained::{duration, sustain};

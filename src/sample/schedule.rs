@@ -31,8 +31,8 @@ pub(super) const UNTIMED_SHARES: [f64; 2] = [0.3, 0.9];
 ///
 /// # Errors
 /// Only what the watcher's `save` returns; whatever the device cannot do becomes a status.
-pub fn begin(session: &mut Session, questions: &[Question], earlier: &[Ceiling]) -> Result<Finished> {
-    let mut run = Run::new(session, questions, earlier);
+pub fn begin(session: &mut Session, questions: &[Question], earlier: &[Ceiling]) -> Result<Begun> {
+    let mut run = Run::new(session, Vec::new(), questions, earlier);
     for (state, ceiling) in run.states.iter().zip(&mut run.ceilings) {
         let known = earlier.iter().find(|known| known.id == ceiling.id);
         if let Some(known) = known.filter(|_| state.question.waits_for_survey()) {
@@ -41,9 +41,8 @@ pub fn begin(session: &mut Session, questions: &[Question], earlier: &[Ceiling])
     }
     let complete = run.first_sweep(|question| !question.waits_for_survey())?;
     let (ceilings, disturbed_samples) = (run.ceilings, run.states.iter().map(|state| state.disturbed).sum());
-    let begun = run.states.into_iter().filter(|state| !state.question.waits_for_survey()).collect();
-    session.begun = begun;
-    Ok(Finished { ceilings, complete, disturbed_samples })
+    let states = run.states.into_iter().filter(|state| !state.question.waits_for_survey()).collect();
+    Ok(Begun { finished: Finished { ceilings, complete, disturbed_samples }, states })
 }
 
 /// Measures every question. Evidence in `earlier` (of an interrupted measurement) is kept and completed.
@@ -51,13 +50,38 @@ pub fn begin(session: &mut Session, questions: &[Question], earlier: &[Ceiling])
 /// # Errors
 /// Only what the watcher's `save` returns; whatever the device cannot do becomes a status.
 pub fn measure(session: &mut Session, questions: &[Question], earlier: &[Ceiling]) -> Result<Finished> {
-    let mut run = Run::new(session, questions, earlier);
+    run(session, Vec::new(), questions, earlier)
+}
+
+/// The same after [`begin`]: what was begun is gone on with.
+///
+/// # Errors
+/// As [`measure`].
+pub fn go_on(session: &mut Session, begun: Begun, questions: &[Question], earlier: &[Ceiling]) -> Result<Finished> {
+    run(session, begun.states, questions, earlier)
+}
+
+fn run(
+    session: &mut Session,
+    begun: Vec<QuestionState>,
+    questions: &[Question],
+    earlier: &[Ceiling],
+) -> Result<Finished> {
+    let mut run = Run::new(session, begun, questions, earlier);
     let complete = run.first_sweep(|_| true)? && run.later_sweeps()?;
     if complete {
         run.leave_out();
     }
     let disturbed_samples = run.states.iter().map(|state| state.disturbed).sum();
     Ok(Finished { ceilings: run.ceilings, complete, disturbed_samples })
+}
+
+/// A measurement whose survey is still to come.
+pub struct Begun {
+    /// What came of it so far.
+    pub finished: Finished,
+    /// The questions that had their first answers.
+    states: Vec<QuestionState>,
 }
 
 /// All questions on their way.
@@ -78,9 +102,13 @@ struct Run<'r, 's> {
 }
 
 impl<'r, 's> Run<'r, 's> {
-    fn new(session: &'r mut Session<'s>, questions: &[Question], earlier: &[Ceiling]) -> Run<'r, 's> {
+    fn new(
+        session: &'r mut Session<'s>,
+        mut begun: Vec<QuestionState>,
+        questions: &[Question],
+        earlier: &[Ceiling],
+    ) -> Run<'r, 's> {
         let (machine, pace) = (session.device.machine(), session.pace);
-        let mut begun = std::mem::take(&mut session.begun);
         let mut state = |question: &Question| {
             if let Some(known) = begun.iter().position(|state| state.question == *question) {
                 return begun.swap_remove(known);

@@ -1,6 +1,5 @@
 //! A measurement under way: who is asked, how much, by which clock, and who watches.
 
-use super::question_state::QuestionState;
 use super::{Pace, Progress, Watcher};
 use crate::device::Device;
 use crate::profile::{Race, Unit};
@@ -31,8 +30,6 @@ pub struct Session<'s> {
     reserved: Duration,
     /// The share of the whole that was last shown.
     share: f64,
-    /// Questions that were begun before others were known.
-    pub(super) begun: Vec<QuestionState>,
 }
 
 impl<'s> Session<'s> {
@@ -40,7 +37,7 @@ impl<'s> Session<'s> {
     pub fn new(device: &'s mut dyn Device, pace: Pace, watcher: &'s mut dyn Watcher) -> Session<'s> {
         let clock = Box::new(Instant::now());
         let reserved = Duration::ZERO;
-        Session { device, pace, watcher, clock, races: &[], reserved, share: 0.0, begun: Vec::new() }
+        Session { device, pace, watcher, clock, races: &[], reserved, share: 0.0 }
     }
 
     /// The same by another clock.
