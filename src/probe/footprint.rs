@@ -90,8 +90,9 @@ pub(super) fn race_sizes(inputs: PlanInputs, room: u64) -> Vec<u64> {
         return Vec::new();
     }
     let rule = by_rule(cache_bytes(machine)).target;
-    // Whatever the system tells, two races are worth it. The last size is never used where it lost.
-    let last = rule.max(4 * first).min(memory_limit(machine, effort));
+    // Whatever the system tells, two races are worth it; a quick look has time for one. The last size is never used where it lost.
+    let last = if effort == Effort::Quick { 2 * first } else { rule.max(4 * first) };
+    let last = last.min(memory_limit(machine, effort));
     std::iter::successors(Some(first), |bytes| bytes.checked_mul(2)).take_while(|&bytes| bytes <= last).collect()
 }
 

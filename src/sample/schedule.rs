@@ -15,6 +15,8 @@ const CANDIDATE_WEIGHT: f64 = 0.5;
 const OPERANDS_WEIGHT: f64 = 1.0;
 /// A race takes at most this share of it.
 const RACE_SHARE: f64 = 0.6;
+/// The first samples may take so many times what was allowed: too few of them bear no interval, and the others share what is left.
+const PATIENCE: u32 = 2;
 /// A question is cheap when a visit takes at most so many times its passes: it is visited between the others too,
 const CHEAP: f64 = 3.0;
 /// so often in a sweep.
@@ -147,7 +149,7 @@ impl<'r, 's> Run<'r, 's> {
     }
 
     fn first_visit(&mut self, index: usize, allowance: Duration) -> Result<()> {
-        let (pace, until) = (self.session.pace, self.session.elapsed().saturating_add(allowance));
+        let (pace, until) = (self.session.pace, self.session.elapsed().saturating_add(allowance.saturating_mul(PATIENCE)));
         let most = if self.session.is_timed() { pace.race_seconds } else { f64::MAX };
         let duration = Duration::try_from_secs_f64(most).unwrap_or(Duration::MAX);
         let all = share_of(allowance, RACE_SHARE);
