@@ -189,7 +189,10 @@ fn hardware_is_measured_unnamed_and_with_all() {
     }
     let read = ["measure", "--effort", "quick", "--only", "{memory.l1.read,overhead.dispatch}", "--device"];
     let kinds = || {
-        let files = std::fs::read_dir(place.path("kept")).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file());
+        let files = std::fs::read_dir(place.path("kept"))
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .filter(|path| path.is_file());
         let mut kinds: Vec<_> = files.map(|path| format!("{:?}", profile::load(&path).unwrap().device.kind)).collect();
         kinds.sort();
         kinds
