@@ -95,7 +95,7 @@ impl<S: Integers> RegisterTile<S> for Q4K {
             let [low4, low6, high2] = [0x0f0f_0f0f, 0x3f3f_3f3f, 0x3030_3030].map(splat);
             let [a, c]: [S::I32; 2] = [1, 3].map(|word| token.load_from(weights.add(word * vector).cast()));
             let word = if STEP < 2 { a.and(low6) } else { c.and(low4).or(a.shr::<2>().and(high2)) };
-            let two = if STEP % 2 == 0 { word } else { word.shr::<16>() };
+            let two = if STEP.is_multiple_of(2) { word } else { word.shr::<16>() };
             let dots =
                 two_sub_blocks::<S, ROWS>(token, weights.add((4 + STEP * 8) * vector), panel, 5 + STEP * 16, ahead);
             add_scaled(&mut sums.ints, dots[0], two.and(splat(0xff)));
