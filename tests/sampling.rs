@@ -4,7 +4,7 @@ use roofprobe::device::{Device, Purpose, Refusal, Timing};
 use roofprobe::error::Result;
 use roofprobe::job::Job;
 use roofprobe::probe::{CurveQuestion, Question};
-use roofprobe::profile::{Ceiling, CeilingId, Curve, CurveAxis, Flag, Machine, Status, Stream};
+use roofprobe::profile::{Ceiling, Curve, CurveAxis, Flag, Machine, Status, Stream};
 use roofprobe::sample::{self, Finished, Pace, Progress, Session, Until, Watcher};
 use roofprobe::store::SHIPPED;
 use roofprobe::units::{Bytes, Seconds};

@@ -169,7 +169,7 @@ fn noisy(seed: u64, most: f64) -> impl FnMut(&Job, f64) -> f64 {
     let mut random = Random::new(seed);
     move |job, time| {
         let spell = if (time / 0.2) as u64 % 3 == seed % 3 { 0.5 } else { 1.0 };
-        let stolen = if random.bits() % 8 == 0 { 0.5 } else { 1.0 };
+        let stolen = if random.bits().is_multiple_of(8) { 0.5 } else { 1.0 };
         true_rate(streams(job)) * spell * stolen * (1.0 - most * random.signed_unit().abs())
     }
 }

@@ -121,7 +121,7 @@ pub struct CurveQuestion {
     /// The answer when there is no point.
     pub otherwise: (Status, String),
     /// Whether neighbours are raced against each other, the first two to begin with; the next point is only asked where the one
-    /// before the last [will not do](will_do).
+    /// before the last will not do.
     pub pairwise: bool,
 }
 

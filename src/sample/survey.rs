@@ -216,15 +216,15 @@ impl<'a> Points<'a> {
             let first = self.points.len().saturating_sub(2);
             let samples: Vec<usize> = self.points.iter().map(|point| point.values.len()).collect();
             for pass in 1..=RACE_PASSES {
-                for index in first..samples.len() {
+                for (index, &taken) in samples.iter().enumerate().skip(first) {
                     if session.watcher.interrupted() {
                         return false;
                     }
                     let share = (done + 2 * pass).min(total) as f64 / total.max(1) as f64;
                     progress(session, share, self.question.id.as_str());
                     let point = &mut self.points[index];
-                    let ready = if samples[index] + pass == 1 { point.calibrate(session) } else { Ok(()) };
-                    let visit = |()| point.visit(session.device, self.unit, samples[index] + pass, &mut self.flags);
+                    let ready = if taken + pass == 1 { point.calibrate(session) } else { Ok(()) };
+                    let visit = |()| point.visit(session.device, self.unit, taken + pass, &mut self.flags);
                     match ready.and_then(visit) {
                         Ok(disturbed) => self.disturbed += disturbed,
                         Err(refusal) => {

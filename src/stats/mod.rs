@@ -21,7 +21,7 @@ pub struct Estimate {
     pub best: f64,
     /// The median of all samples.
     pub median: f64,
-    /// Interval of `best`, 95 %: see [`interval`].
+    /// Interval of `best`, 95 %; `interval` says how it is found.
     pub ci95: [f64; 2],
     /// The modes, slowest first; one entry when the samples are of one kind.
     pub modes: Vec<Mode>,
