@@ -29,6 +29,7 @@ macro_rules! shipped {
 pub const SHIPPED: &[Shipped] = shipped![
     "amd-epyc-zen3-2c",
     "amd-epyc-zen4-2c",
+    "amd-epyc-zen5-2c",
     "nvidia-rtx-3090-datasheet",
     "nvidia-rtx-3090-rooflinebench",
     "nvidia-rtx-3070-ti-laptop-datasheet",

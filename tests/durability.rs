@@ -236,9 +236,9 @@ fn races_are_remembered_and_a_damaged_file_of_them_is_replaced() {
     let again = place.succeeds(&arguments);
     assert!(!stderr(&again).contains("remembered"), "{}", stderr(&again));
     place.succeeds(&[&arguments[..], &["--no-remembered"]].concat());
-    assert!(raced() && trials() > 3, "{} of {all} candidates", trials());
+    assert!(raced() && trials() > 1, "{} of {all} candidates", trials());
     std::fs::write(file(), "race = 3").unwrap();
     let output = place.succeeds(&arguments);
     assert!(stderr(&output).contains("remembered races are left out"), "{}", stderr(&output));
-    assert!(raced() && trials() > 3);
+    assert!(raced() && trials() > 1);
 }

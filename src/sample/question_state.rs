@@ -136,6 +136,10 @@ impl QuestionState {
         }
         let Some(raced) = race(session, &self.question, limits) else { return false };
         (self.trials, self.refused, self.refusal) = (raced.trials, raced.refused, raced.refusal);
+        // Who ran alone raced against nobody.
+        if self.trials.len() == 1 {
+            self.trials.clear();
+        }
         if let Some((job, repetitions)) = raced.winner {
             (self.winner, self.repetitions) = (Some(job), repetitions);
             self.refusal = None;

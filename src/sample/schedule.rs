@@ -149,8 +149,8 @@ impl<'r, 's> Run<'r, 's> {
     }
 
     fn first_visit(&mut self, index: usize, allowance: Duration) -> Result<()> {
-        let (pace, until) =
-            (self.session.pace, self.session.elapsed().saturating_add(allowance.saturating_mul(PATIENCE)));
+        let pace = self.session.pace;
+        let until = self.session.elapsed().saturating_add(allowance.saturating_mul(PATIENCE)).min(pace.budget);
         let most = if self.session.is_timed() { pace.race_seconds } else { f64::MAX };
         let duration = Duration::try_from_secs_f64(most).unwrap_or(Duration::MAX);
         let all = share_of(allowance, RACE_SHARE);
