@@ -8,7 +8,7 @@ use crate::dtype::Dtype;
 use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
 use crate::ops::matmul::format::{Format, Lane, Unit, words};
 use crate::ops::matmul::panel::{BlockFormat, Panel, add_scaled, store};
-use crate::ops::matmul::register_tile::{Ahead, Operands, RegisterTile};
+use crate::ops::matmul::register_tile::{Ahead, Nothing, Operands, RegisterTile};
 use crate::ops::matmul::whole::Dequantise;
 use crate::simd::{Float, Integer, Integers, Vector};
 use std::ops::Range;
@@ -119,6 +119,35 @@ impl<S: Integers> RegisterTile<S> for Q6K {
                 *sum = sums.ints[row].to_float().mul_add(scale, *sum);
             }
             sums.ints = [token.splat(0); ROWS];
+        }
+    }
+
+    /// A loop over the places: written out, they need more registers than there are for many rows.
+    #[inline(always)]
+    unsafe fn all<const ROWS: usize>(token: S, sums: &mut Self::Sums<ROWS>, operands: Operands, groups: usize) {
+        let vector = S::I32::LANES * 4;
+        // SAFETY: by contract.
+        unsafe {
+            for block in 0..groups {
+                let pair = operands.weights.add(block / 2 * 105 * vector);
+                let (d, quants) = (pair.add(block % 2 * vector / 2), pair.add(vector + block % 2 * 52 * vector));
+                let panel = Panel::<ROWS>::from(operands, block, WORDS);
+                let mut ints: [S::I32; ROWS] = [token.splat(0); ROWS];
+                for half in 0..2 {
+                    for part in 0..2 {
+                        let place = Place { weights: quants.add((2 * half + part) * 13 * vector), half, part };
+                        sub_block::<S, 0, ROWS>(token, &mut ints, panel, place, Nothing);
+                        sub_block::<S, 1, ROWS>(token, &mut ints, panel, place, Nothing);
+                        sub_block::<S, 2, ROWS>(token, &mut ints, panel, place, Nothing);
+                        sub_block::<S, 3, ROWS>(token, &mut ints, panel, place, Nothing);
+                    }
+                }
+                let d = token.load_f16_from(d.cast());
+                for (row, sum) in sums.floats.iter_mut().enumerate() {
+                    let scale = d.mul(token.splat(panel.f32(0, row)));
+                    *sum = ints[row].to_float().mul_add(scale, *sum);
+                }
+            }
         }
     }
 
