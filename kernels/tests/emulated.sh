@@ -66,16 +66,16 @@ run() {
   shift
   [ $# -gt 0 ] || set -- matmul agree=chains_agree
   cd "$here/.."
-  rm -rf "$dir/root" "$dir/iso" "$dir/console.txt"
-  mkdir -p "$dir/root/tests" "$dir/iso/boot/grub"
+  rm -rf "$dir/initramfs" "$dir/iso" "$dir/console.txt"
+  mkdir -p "$dir/initramfs/tests" "$dir/iso/boot/grub"
   for test in "$@"; do
     program=$(CC_x86_64_unknown_linux_musl=${CC:-gcc} cargo test --target "$target" --test "${test%%=*}" --no-run --message-format=json \
       | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -1)
-    cp "$program" "$dir/root/tests/$test"
+    cp "$program" "$dir/initramfs/tests/$test"
   done
   init_program > "$dir/init.rs"
-  ISAS=$isas rustc --edition 2024 --target "$target" -O -o "$dir/root/init" "$dir/init.rs"
-  (cd "$dir/root" && find . | cpio -o -H newc --quiet | gzip -1 > "$dir/iso/boot/initrd.gz")
+  ISAS=$isas rustc --edition 2024 --target "$target" -O -o "$dir/initramfs/init" "$dir/init.rs"
+  (cd "$dir/initramfs" && find . | cpio -o -H newc --quiet | gzip -1 > "$dir/iso/boot/initrd.gz")
   cp "$dir/vmlinuz" "$dir/iso/boot/vmlinuz"
   # Bochs has not the register that says that string instructions are fast: Linux forgets one of two features that belong
   # together, and its memmove goes wrong with the other alone.

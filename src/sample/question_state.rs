@@ -47,6 +47,8 @@ pub(super) struct QuestionState {
     visits: usize,
     /// How long the last visit took, the race apart.
     pub(super) cost: Option<Duration>,
+    /// How long the first visit took, the race and what was made ready for it included.
+    pub(super) first_cost: Option<Duration>,
     width_max: f64,
     /// What its samples lack.
     need: Need,
@@ -73,6 +75,7 @@ impl QuestionState {
             exhausted: false,
             visits: 0,
             cost: None,
+            first_cost: None,
             width_max,
             need: Need::Samples,
         };

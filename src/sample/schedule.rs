@@ -138,7 +138,7 @@ impl<'r, 's> Run<'r, 's> {
             }
             let state = &self.states[index];
             let known = state.samples() >= self.session.pace.first_samples;
-            if known || !state.is_open() || !is_chosen(&state.question) || !self.fits(index, true) {
+            if known || !state.is_open() || !is_chosen(&state.question) || !self.first_fits(index) {
                 continue;
             }
             let allowance = self.allowance(&order[done..]);
@@ -149,8 +149,8 @@ impl<'r, 's> Run<'r, 's> {
     }
 
     fn first_visit(&mut self, index: usize, allowance: Duration) -> Result<()> {
-        let pace = self.session.pace;
-        let until = self.session.elapsed().saturating_add(allowance.saturating_mul(PATIENCE)).min(pace.budget);
+        let (pace, begun) = (self.session.pace, self.session.elapsed());
+        let until = begun.saturating_add(allowance.saturating_mul(PATIENCE)).min(pace.budget);
         let most = if self.session.is_timed() { pace.race_seconds } else { f64::MAX };
         let duration = Duration::try_from_secs_f64(most).unwrap_or(Duration::MAX);
         let all = share_of(allowance, RACE_SHARE);
@@ -163,7 +163,20 @@ impl<'r, 's> Run<'r, 's> {
         if self.states[index].sample(self.session, missing, until) {
             self.save(index)?;
         }
+        self.states[index].first_cost = Some(self.session.elapsed().saturating_sub(begun));
         Ok(())
+    }
+
+    /// Whether a first visit can end within the budget: none of its kind took less, or none at all where it is the first of its kind.
+    fn first_fits(&self, index: usize) -> bool {
+        let question = &self.states[index].question;
+        let is_alike = |other: &&QuestionState| {
+            let other = &other.question;
+            (other.id.family(), other.operands.is_some()) == (question.id.family(), question.operands.is_some())
+        };
+        let alike = self.states.iter().filter(is_alike).filter_map(|other| other.first_cost).min();
+        let least = alike.or_else(|| self.states.iter().filter_map(|other| other.first_cost).min());
+        !self.session.is_timed() || least.unwrap_or_default() < self.session.left() && self.fits(index, true)
     }
 
     /// How long the first of these questions may take, if each of them is to have its turn.
