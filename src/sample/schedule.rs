@@ -138,7 +138,7 @@ impl<'r, 's> Run<'r, 's> {
             }
             let state = &self.states[index];
             let known = state.samples() >= self.session.pace.first_samples;
-            if known || !state.is_open() || !is_chosen(&state.question) || !self.first_fits(index) {
+            if known || !state.is_open() || !is_chosen(&state.question) || !self.fits(index, true) {
                 continue;
             }
             let allowance = self.allowance(&order[done..]);
@@ -165,18 +165,6 @@ impl<'r, 's> Run<'r, 's> {
         }
         self.states[index].first_cost = Some(self.session.elapsed().saturating_sub(begun));
         Ok(())
-    }
-
-    /// Whether a first visit can end within the budget: none of its kind took less, or none at all where it is the first of its kind.
-    fn first_fits(&self, index: usize) -> bool {
-        let question = &self.states[index].question;
-        let is_alike = |other: &&QuestionState| {
-            let other = &other.question;
-            (other.id.family(), other.operands.is_some()) == (question.id.family(), question.operands.is_some())
-        };
-        let alike = self.states.iter().filter(is_alike).filter_map(|other| other.first_cost).min();
-        let least = alike.or_else(|| self.states.iter().filter_map(|other| other.first_cost).min());
-        !self.session.is_timed() || least.unwrap_or_default() < self.session.left() && self.fits(index, true)
     }
 
     /// How long the first of these questions may take, if each of them is to have its turn.
@@ -318,7 +306,16 @@ impl<'r, 's> Run<'r, 's> {
         };
         let dearest = || self.states.iter().filter(alike).filter_map(|other| other.cost).max();
         let own = if fresh && state.question.operands.is_some() { None } else { state.cost };
-        own.or_else(dearest).unwrap_or_default() < self.session.left()
+        let first = if state.samples() == 0 { self.least_first_cost(&state.question) } else { Duration::ZERO };
+        own.or_else(dearest).unwrap_or_default().max(first) < self.session.left()
+    }
+
+    /// What a first visit takes at least: as long as one of its kind did, or, where it is the first of its kind, as any one did.
+    fn least_first_cost(&self, question: &Question) -> Duration {
+        let kind = |question: &Question| (question.id.family(), question.operands.is_some());
+        let alike = self.states.iter().filter(|other| kind(&other.question) == kind(question));
+        let least = alike.filter_map(|other| other.first_cost).min();
+        least.or_else(|| self.states.iter().filter_map(|other| other.first_cost).min()).unwrap_or_default()
     }
 
     /// Whether a visit takes little more than its passes.
