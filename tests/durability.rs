@@ -221,24 +221,30 @@ fn a_measurement_that_is_killed_again_and_again_still_ends() {
 #[test]
 fn races_are_remembered_and_a_damaged_file_of_them_is_replaced() {
     let place = Place::new();
-    let arguments = ["measure", "--effort", "quick", "--only", "memory.l1.read", "--threads", "1", "-o", "p.toml"];
+    let arguments = ["measure", "--effort", "standard", "--only", "compute.f32", "--threads", "1", "-o", "p.toml"];
     let file = || {
         let files = std::fs::read_dir(place.path("kept/races")).unwrap();
         let [file]: [PathBuf; 1] = files.map(|e| e.unwrap().path()).collect::<Vec<_>>().try_into().unwrap();
         file
     };
     place.succeeds(&arguments);
-    let raced = || std::fs::read_to_string(file()).unwrap().contains("memory.l1.read");
-    let trials = || place.load("p.toml").ceiling("memory.l1.read").unwrap().trials.len();
+    let raced = || std::fs::read_to_string(file()).unwrap().contains("compute.f32");
+    let trials = || place.load("p.toml").ceiling("compute.f32").unwrap().trials.len();
     let all = trials();
     assert!(raced() && all > 1, "{all} candidates");
-    // Whether the winner still wins is checked among few, unless it loses.
-    let again = place.succeeds(&arguments);
-    assert!(!stderr(&again).contains("remembered"), "{}", stderr(&again));
+    // Whether the winner still wins is checked among three, unless it loses: noise may make it lose once, hardly three times.
+    let checked = (0..3).any(|_| {
+        let again = place.succeeds(&arguments);
+        assert!(!stderr(&again).contains("remembered"), "{}", stderr(&again));
+        trials() <= 3
+    });
+    assert!(checked, "{} of {all} candidates", trials());
+    // Where there are so few, nothing tells a race from a check.
+    let is_whole = || all <= 3 || trials() > 3;
     place.succeeds(&[&arguments[..], &["--no-remembered"]].concat());
-    assert!(raced() && trials() > 1, "{} of {all} candidates", trials());
+    assert!(raced() && is_whole(), "{} of {all} candidates", trials());
     std::fs::write(file(), "race = 3").unwrap();
     let output = place.succeeds(&arguments);
     assert!(stderr(&output).contains("remembered races are left out"), "{}", stderr(&output));
-    assert!(raced() && trials() > 1);
+    assert!(raced() && is_whole());
 }
