@@ -90,24 +90,16 @@ pub(super) trait RegisterTile<S: Token> {
         ahead: impl Ahead<S>,
     );
 
-    /// Adds all steps of the first groups, with nothing asked for ahead.
+    /// Adds all steps of the first groups, with nothing asked for ahead. Where a turn has several steps, a format says how they
+    /// follow one another in as few registers as there are.
     ///
     /// # Safety
     /// As [`RegisterTile::step`].
     #[inline(always)]
     unsafe fn all<const ROWS: usize>(token: S, sums: &mut Self::Sums<ROWS>, operands: Operands, groups: usize) {
+        const { assert!(Self::STEPS == 1) };
         // SAFETY: by contract.
-        unsafe {
-            if Self::STEPS == 1 {
-                return Self::step::<ROWS, 0>(token, sums, operands, 0..groups, Nothing);
-            }
-            for group in 0..groups {
-                Self::step::<ROWS, 0>(token, sums, operands, group..group + 1, Line(0));
-                Self::step::<ROWS, 1>(token, sums, operands, group..group + 1, Line(0));
-                Self::step::<ROWS, 2>(token, sums, operands, group..group + 1, Line(0));
-                Self::step::<ROWS, 3>(token, sums, operands, group..group + 1, Line(0));
-            }
-        }
+        unsafe { Self::step::<ROWS, 0>(token, sums, operands, 0..groups, Nothing) }
     }
 
     /// Stores the sums at `out`, with rows `out_stride` bytes apart; adds what is there, if `add` says so.

@@ -19,57 +19,30 @@ use crate::ops::matmul::whole::{Dequantise, SmallBlocks};
 use crate::simd::{Float, Integer, Integers, Vector};
 use std::ops::Range;
 
-/// 32 signed bytes and one f16 scale: signed bytes become unsigned ones with zero point 128.
-pub(super) struct Q8_0;
+/// Blocks of 32 with one f16 scale.
+pub(super) struct Blocks<const NIBBLES: bool>;
+
+/// Signed bytes, which become unsigned ones with zero point 128.
+pub(super) type Q8_0 = Blocks<false>;
+
+/// Nibbles with zero point 8.
+pub(super) type Q4_0 = Blocks<true>;
 
 impl<S: Integers> BlockFormat<S> for Q8_0 {
     const FORMAT: &'static Format = &format(Dtype::Q8_0, |row, strip, lane| pack(row, strip, lane, 34, 0x80));
     type Activation = Q8_0Tokens<128>;
 }
 
-impl<S: Integers> RegisterTile<S> for Q8_0 {
-    type Sums<const ROWS: usize> = [S::F32; ROWS];
-    const TURN: usize = 2;
-    const STEPS: usize = 1;
-    const TURN_BYTES: usize = pair_bytes::<S, false>();
-
-    #[inline(always)]
-    fn start<const ROWS: usize>(token: S) -> [S::F32; ROWS] {
-        [token.splat(0.0); ROWS]
-    }
-
-    #[inline(always)]
-    unsafe fn step<const ROWS: usize, const STEP: usize>(
-        token: S,
-        sums: &mut [S::F32; ROWS],
-        operands: Operands,
-        blocks: Range<usize>,
-        ahead: impl Ahead<S>,
-    ) {
-        // SAFETY: by contract.
-        unsafe { multiply::<S, false, ROWS>(token, sums, operands, blocks, ahead) }
-    }
-
-    #[inline(always)]
-    unsafe fn finish<const ROWS: usize>(_token: S, sums: [S::F32; ROWS], out: *mut u8, out_stride: usize, _add: bool) {
-        // SAFETY: by contract.
-        unsafe { store(sums, out, out_stride) }
-    }
-}
-
-/// 32 nibbles with zero point 8 and one f16 scale.
-pub(super) struct Q4_0;
-
 impl<S: Integers> BlockFormat<S> for Q4_0 {
     const FORMAT: &'static Format = &format(Dtype::Q4_0, |row, strip, lane| pack(row, strip, lane, 18, 0));
     type Activation = Q8_0Tokens<8>;
 }
 
-impl<S: Integers> RegisterTile<S> for Q4_0 {
+impl<S: Integers, const NIBBLES: bool> RegisterTile<S> for Blocks<NIBBLES> {
     type Sums<const ROWS: usize> = [S::F32; ROWS];
     const TURN: usize = 2;
     const STEPS: usize = 1;
-    const TURN_BYTES: usize = pair_bytes::<S, true>();
+    const TURN_BYTES: usize = pair_bytes::<S, NIBBLES>();
 
     #[inline(always)]
     fn start<const ROWS: usize>(token: S) -> [S::F32; ROWS] {
@@ -85,7 +58,7 @@ impl<S: Integers> RegisterTile<S> for Q4_0 {
         ahead: impl Ahead<S>,
     ) {
         // SAFETY: by contract.
-        unsafe { multiply::<S, true, ROWS>(token, sums, operands, blocks, ahead) }
+        unsafe { multiply::<S, NIBBLES, ROWS>(token, sums, operands, blocks, ahead) }
     }
 
     #[inline(always)]

@@ -104,21 +104,15 @@ impl<S: Integers> RegisterTile<S> for Q6K {
             let quants = pair.add((1 + block % 2 * 52) * vector);
             let panel = Panel::<ROWS>::from(operands, block, WORDS);
             let place = Place { weights: quants.add(STEP * 13 * vector), half: STEP / 2, part: STEP % 2 };
-            sub_block::<S, 0, ROWS>(token, &mut sums.ints, panel, place, ahead);
-            sub_block::<S, 1, ROWS>(token, &mut sums.ints, panel, place, ahead);
-            sub_block::<S, 2, ROWS>(token, &mut sums.ints, panel, place, ahead);
-            sub_block::<S, 3, ROWS>(token, &mut sums.ints, panel, place, ahead);
+            sub_blocks::<S, ROWS>(token, &mut sums.ints, panel, place, ahead);
             if STEP < 3 {
                 return;
             }
             // For both blocks of the pair alike: a branch would let the compiler move everything behind it, and spill.
             ahead.load(token, pair, 0);
             let d = token.load_f16_from(pair.add(block % 2 * vector / 2).cast());
-            for (row, sum) in sums.floats.iter_mut().enumerate() {
-                let scale = d.mul(token.splat(panel.f32(0, row)));
-                *sum = sums.ints[row].to_float().mul_add(scale, *sum);
-            }
-            sums.ints = [token.splat(0); ROWS];
+            let ints = std::mem::replace(&mut sums.ints, [token.splat(0); ROWS]);
+            super_block(token, &mut sums.floats, ints, d, panel);
         }
     }
 
@@ -136,17 +130,10 @@ impl<S: Integers> RegisterTile<S> for Q6K {
                 for half in 0..2 {
                     for part in 0..2 {
                         let place = Place { weights: quants.add((2 * half + part) * 13 * vector), half, part };
-                        sub_block::<S, 0, ROWS>(token, &mut ints, panel, place, Nothing);
-                        sub_block::<S, 1, ROWS>(token, &mut ints, panel, place, Nothing);
-                        sub_block::<S, 2, ROWS>(token, &mut ints, panel, place, Nothing);
-                        sub_block::<S, 3, ROWS>(token, &mut ints, panel, place, Nothing);
+                        sub_blocks::<S, ROWS>(token, &mut ints, panel, place, Nothing);
                     }
                 }
-                let d = token.load_f16_from(d.cast());
-                for (row, sum) in sums.floats.iter_mut().enumerate() {
-                    let scale = d.mul(token.splat(panel.f32(0, row)));
-                    *sum = ints[row].to_float().mul_add(scale, *sum);
-                }
+                super_block(token, &mut sums.floats, ints, token.load_f16_from(d.cast()), panel);
             }
         }
     }
@@ -171,6 +158,46 @@ struct Place {
     weights: *const u8,
     half: usize,
     part: usize,
+}
+
+/// Adds a super-block's sums, times its scales.
+///
+/// # Safety
+/// The super-block is in the panel.
+#[inline(always)]
+unsafe fn super_block<S: Integers, const ROWS: usize>(
+    token: S,
+    floats: &mut [S::F32; ROWS],
+    ints: [S::I32; ROWS],
+    d: S::F32,
+    panel: Panel<ROWS>,
+) {
+    for (row, (sum, int)) in floats.iter_mut().zip(ints).enumerate() {
+        // SAFETY: by contract.
+        let scale = d.mul(token.splat(unsafe { panel.f32(0, row) }));
+        *sum = int.to_float().mul_add(scale, *sum);
+    }
+}
+
+/// Multiplies the four sub-blocks of a place.
+///
+/// # Safety
+/// The super-block is there, and in the panel.
+#[inline(always)]
+unsafe fn sub_blocks<S: Integers, const ROWS: usize>(
+    token: S,
+    ints: &mut [S::I32; ROWS],
+    panel: Panel<ROWS>,
+    place: Place,
+    ahead: impl Ahead<S>,
+) {
+    // SAFETY: by contract.
+    unsafe {
+        sub_block::<S, 0, ROWS>(token, ints, panel, place, ahead);
+        sub_block::<S, 1, ROWS>(token, ints, panel, place, ahead);
+        sub_block::<S, 2, ROWS>(token, ints, panel, place, ahead);
+        sub_block::<S, 3, ROWS>(token, ints, panel, place, ahead);
+    }
 }
 
 /// Multiplies one sub-block.
