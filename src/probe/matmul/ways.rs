@@ -42,10 +42,12 @@ const BLOCKINGS_MORE: [Blocking; 6] = [
     (Some(384), Some(16), true),
     (None, Some(8), false),
 ];
-/// Rows of C, and how far ahead lines are asked for, of the formats whose tokens are quantised.
-const QUANTISED_QUICK: [(Option<u32>, Option<u32>); 2] = [(None, Some(4096)), (None, None)];
-const QUANTISED: [(Option<u32>, Option<u32>); 3] = [(None, Some(4096)), (None, None), (Some(64), Some(4096))];
-const QUANTISED_MORE: [(Option<u32>, Option<u32>); 3] = [(Some(16), None), (Some(64), None), (Some(128), Some(4096))];
+/// Rows of C, and how far ahead lines are asked for, of the formats whose tokens are quantised. Asking costs instructions where many
+/// tokens share a line.
+const QUANTISED_QUICK: [(Option<u32>, Option<u32>); 2] = [(None, None), (None, Some(4096))];
+const QUANTISED: [(Option<u32>, Option<u32>); 4] =
+    [(None, None), (None, Some(4096)), (Some(64), None), (Some(64), Some(4096))];
+const QUANTISED_MORE: [(Option<u32>, Option<u32>); 2] = [(Some(16), None), (Some(128), Some(4096))];
 
 /// From this many tokens on all blocks are raced, unless there is no time.
 const RACED_TOKENS: u64 = 512;
