@@ -101,19 +101,7 @@ impl Watcher for Patient {
 }
 
 fn stream() -> Stream {
-    Stream {
-        isa: Isa::Portable,
-        threads: 1,
-        pages: Pages::Base,
-        footprint_bytes: 4096,
-        stores: None,
-        checksum: None,
-        streams: None,
-        unroll: None,
-        window_bytes: None,
-        prefetch_bytes: None,
-        page_ahead_lines: None,
-    }
+    Stream::plain(Isa::Portable, 1, Pages::Base, 4096)
 }
 
 fn candidate(stores: Stores) -> Job {

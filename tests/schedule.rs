@@ -127,19 +127,7 @@ fn streams(job: &Job) -> u32 {
 /// A question with so many candidates; the number of its streams tells which one it is.
 fn question(id: &str, candidates: u32) -> Question {
     let job = |streams| {
-        let variant = Stream {
-            isa: Isa::Portable,
-            threads: 1,
-            pages: Pages::Base,
-            footprint_bytes: 1 << 20,
-            stores: None,
-            streams: Some(streams),
-            window_bytes: None,
-            prefetch_bytes: None,
-            page_ahead_lines: None,
-            checksum: None,
-            unroll: None,
-        };
+        let variant = Stream { streams: Some(streams), ..Stream::plain(Isa::Portable, 1, Pages::Base, 1 << 20) };
         Job { ceiling: id.parse().unwrap(), op: Op::Read, dtype: Dtype::F64, variant: variant.into() }
     };
     let operands = id.starts_with("matmul").then_some(Operands::Weights(Dtype::F32));
@@ -272,6 +260,24 @@ fn cheap_questions_are_visited_more_often_and_settled_ones_are_left_alone() {
         );
     }
     assert!(worker.renewals >= pace.visits_min - 1, "each sweep has memory of its own");
+}
+
+#[test]
+fn a_fast_mode_of_memory_that_comes_late_is_met() {
+    let mut random = Random::new(11);
+    let mut worker = Worker::new(move |job, time| match job.ceiling.as_str() {
+        "memory.dram.read" if time > 9.0 => 100.0,
+        "memory.dram.read" => 50.0,
+        // Never settled: there is something to do until the end.
+        "matmul.f32.m1" => 100.0 * (1.0 - 0.6 * random.signed_unit().abs()),
+        _ => 100.0,
+    });
+    worker.making = 0.4;
+    let pace = Pace { samples_max: 400, ..Pace::of(Effort::Quick) };
+    let finished = measured(&mut worker, &questions(), pace, &[]);
+    assert!(worker.clock.0.get() > 10.0, "{}", worker.clock.0.get());
+    let read = finished.ceilings.iter().find(|c| c.id == "memory.dram.read").unwrap();
+    assert_eq!(read.gb_per_s, Some(100.0), "{read:?}");
 }
 
 #[test]

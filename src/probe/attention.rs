@@ -165,7 +165,6 @@ fn variant(
         head_dim,
         context,
         copies,
-        arithmetic: None,
         streams: (ways.streams > 1).then_some(ways.streams as u32),
         span: Some(ways.span as u64),
         prefetch_bytes: Some(ways.prefetch_bytes as u32),

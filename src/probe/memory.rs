@@ -133,19 +133,8 @@ pub(super) fn expected_stores(machine: &Machine) -> Stores {
 
 /// A read by all threads with the widest vectors on the largest pages; the footprint is the caller's.
 pub(super) fn stream(machine: &Machine) -> Stream {
-    Stream {
-        isa: widest(machine).unwrap_or(Isa::Portable),
-        threads: machine.environment.threads,
-        pages: largest_pages(machine),
-        footprint_bytes: 0,
-        stores: None,
-        checksum: None,
-        streams: None,
-        unroll: None,
-        window_bytes: None,
-        prefetch_bytes: None,
-        page_ahead_lines: None,
-    }
+    let isa = widest(machine).unwrap_or(Isa::Portable);
+    Stream::plain(isa, machine.environment.threads, largest_pages(machine), 0)
 }
 
 /// A chase of one thread over so many bytes.

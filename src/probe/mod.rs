@@ -20,7 +20,8 @@ mod ways;
 
 use crate::job::Job;
 use crate::profile::{
-    CeilingId, Curve, CurveAxis, DeviceKind, Effort, Family, Flag, Machine, Provenance, Status, Tune, Variant,
+    CeilingId, Curve, CurveAxis, DeviceKind, Effort, Family, Flag, Machine, MemoryLevel, Provenance, Status, Tune,
+    Variant,
 };
 use roofprobe_kernels::{Dtype, Isa, Op};
 
@@ -68,6 +69,12 @@ impl Question {
     /// Whether it waits for the curves of the survey: how much memory it goes over follows from them.
     pub fn waits_for_survey(&self) -> bool {
         !matches!(self.id.family(), Family::Compute | Family::Overhead)
+    }
+
+    /// Whether its modes may last for longer than all of its visits, as those of a memory that is shared: it is visited as long as
+    /// there is anything to do. What waits for memory is held against it, too.
+    pub fn has_lasting_modes(&self) -> bool {
+        self.id == CeilingId::memory(MemoryLevel::Dram, Op::Read)
     }
 
     /// Every way to do it.

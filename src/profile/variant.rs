@@ -88,13 +88,13 @@ families! {
     /// A product with weights.
     Matmul {
         isa: Isa, threads: u32, pages: Pages, m: u64, n: u64, k: u64, copies: u32;
-        optional arithmetic: Dtype, streams: u32, prefetch_bytes: u32, page_ahead_lines: u32, tile: Tile, row_block: u32,
+        optional arithmetic: Dtype, streams: u32, prefetch_bytes: u32, page_ahead_lines: u32, row_block: u32,
         block_bytes: u64, packed: bool
     }
     /// Attention over a cache of keys and values.
     Attention {
         isa: Isa, threads: u32, pages: Pages, m: u64, copies: u32, heads: u64, kv_heads: u64, head_dim: u64, context: u64;
-        optional arithmetic: Dtype, streams: u32, span: u64, prefetch_bytes: u32
+        optional streams: u32, span: u64, prefetch_bytes: u32
     }
     /// What brings the threads of a team together.
     Team { threads: u32 }
@@ -137,7 +137,6 @@ impl Matmul {
             streams: None,
             prefetch_bytes: None,
             page_ahead_lines: None,
-            tile: None,
             row_block: None,
             block_bytes: None,
             packed: None,
@@ -183,6 +182,23 @@ impl Variant {
 }
 
 impl Stream {
+    /// A walk over so many bytes, with no word about how.
+    pub fn plain(isa: Isa, threads: u32, pages: Pages, footprint_bytes: u64) -> Stream {
+        Stream {
+            isa,
+            threads,
+            pages,
+            footprint_bytes,
+            stores: None,
+            checksum: None,
+            streams: None,
+            unroll: None,
+            window_bytes: None,
+            prefetch_bytes: None,
+            page_ahead_lines: None,
+        }
+    }
+
     /// The same stream, doing `op` in such a way. Only what is out of the ordinary is named.
     pub fn walked(self, op: Op, ways: Ways) -> Stream {
         let unusual = |value: usize, usual: usize| (value != usual).then_some(value as u32);
@@ -219,19 +235,7 @@ mod tests {
 
     #[test]
     fn a_stream_is_walked_in_the_way_that_its_keys_name() {
-        let stream = Stream {
-            isa: Isa::Portable,
-            threads: 1,
-            pages: Pages::Base,
-            footprint_bytes: 4096,
-            stores: None,
-            checksum: None,
-            streams: None,
-            unroll: None,
-            window_bytes: None,
-            prefetch_bytes: None,
-            page_ahead_lines: None,
-        };
+        let stream = Stream::plain(Isa::Portable, 1, Pages::Base, 4096);
         for op in [Op::Read, Op::Copy] {
             for isa in Isa::ALL {
                 for ways in isa.stream_ways(op) {

@@ -212,12 +212,27 @@ impl<'r, 's> Run<'r, 's> {
 
     /// Those that are to be visited in the next sweep.
     fn wanted(&self) -> Vec<usize> {
-        let pace = self.session.pace;
-        let all = pace.until == Until::Stable;
-        let is_wanted = |state: &QuestionState| {
-            state.visits_left(pace) > 0 || all && state.is_open() && state.samples() < pace.samples_max
+        let (pace, states) = (self.session.pace, &self.states);
+        let all_settled = states.iter().all(|state| state.visits_left(pace) == 0);
+        if all_settled && pace.until != Until::Stable {
+            return Vec::new();
+        }
+        let in_turn = |&index: &usize| states[index].question.has_lasting_modes() || self.is_wanted(index);
+        (0..states.len()).filter(in_turn).collect()
+    }
+
+    fn is_wanted(&self, index: usize) -> bool {
+        let (state, pace) = (&self.states[index], self.session.pace);
+        let most = match pace.until {
+            // Spread over the run, of which each part may have a mode of its own.
+            Until::Settled if state.question.has_lasting_modes() => {
+                let share = self.session.elapsed().as_secs_f64() / pace.budget.as_secs_f64();
+                (pace.samples_max as f64 * share) as usize
+            }
+            Until::Settled | Until::Exhausted => 0,
+            Until::Stable => pace.samples_max,
         };
-        (0..self.states.len()).filter(|&index| is_wanted(&self.states[index])).collect()
+        state.visits_left(pace) > 0 || state.is_open() && state.samples() < most
     }
 
     /// Whether nothing has risen for long, and nothing is unclear.
@@ -235,7 +250,8 @@ impl<'r, 's> Run<'r, 's> {
     /// One visit of each of `wanted`, and of the cheap ones some more in between. Returns false when interrupted.
     fn sweep(&mut self, wanted: &[usize]) -> Result<bool> {
         let pace = self.session.pace;
-        let (cheap, others): (Vec<usize>, Vec<usize>) = wanted.iter().partition(|&&index| self.is_cheap(index));
+        let is_between = |index: usize| self.is_cheap(index) || self.states[index].question.has_lasting_modes();
+        let (cheap, others): (Vec<usize>, Vec<usize>) = wanted.iter().partition(|&&index| is_between(index));
         let mut ready = None;
         let between = (cheap.len() * CHEAP_VISITS).div_ceil(others.len().max(1));
         for (done, &index) in others.iter().enumerate() {
@@ -267,17 +283,12 @@ impl<'r, 's> Run<'r, 's> {
             if self.session.watcher.interrupted() {
                 break;
             }
-            if self.wanted_still(index) && self.fits(index, false) {
+            if self.is_wanted(index) && self.fits(index, false) {
                 self.visit(index, self.session.pace.visit_samples, done)?;
             }
             self.last_cheap = index;
         }
         Ok(())
-    }
-
-    fn wanted_still(&self, index: usize) -> bool {
-        let (state, pace) = (&self.states[index], self.session.pace);
-        state.visits_left(pace) > 0 || pace.until == Until::Stable && state.samples() < pace.samples_max
     }
 
     fn visit(&mut self, index: usize, samples: usize, done: f64) -> Result<()> {

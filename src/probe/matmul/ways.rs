@@ -151,6 +151,7 @@ fn reading_as(plain: &Matmul, (streams, prefetch_bytes, page_ahead_lines): Readi
 mod tests {
     use super::*;
     use crate::probe::tests::machine;
+    use crate::profile::DeviceInfo;
     use std::collections::HashSet;
 
     #[test]
@@ -186,6 +187,13 @@ mod tests {
         assert_eq!(isas(Effort::Standard.into()), ["avx512vnni", "avx2"]);
         let thorough = Scope { effort: Effort::Standard, tune: Tune::Thorough };
         assert_eq!(isas(thorough), ["avx512vnni", "avx2", "portable"]);
+        // A client: dot products of 256 bits, and no AVX-512.
+        let client = Machine {
+            device: DeviceInfo { isas: ["portable", "avx2", "avxvnni"].map(String::from).to_vec(), ..machine.device },
+            ..machine
+        };
+        let tried = variants(&client, Dtype::Q4_0, [512, 4096, 4096], 2, Effort::Quick.into());
+        assert!(tried.iter().all(|variant| variant.isa == Isa::AvxVnni), "{tried:?}");
     }
 
     #[test]
