@@ -74,7 +74,8 @@ pub fn variants(machine: &Machine, weights: Dtype, extents: [u64; 3], copies: u3
         let tried = match (vectors, scope.tune) {
             (0, _) => usize::MAX,
             (_, Tune::Thorough) => 2,
-            (1, _) if m == 1 && scope.effort != Effort::Quick => 1,
+            // Those of AArch64 are no narrower: dot products beside blocks.
+            (1, _) if (m == 1 || isa.architecture() == Some("aarch64")) && scope.effort != Effort::Quick => 1,
             _ => 0,
         };
         // Another arithmetic is no narrower.
@@ -127,13 +128,22 @@ fn of_vectors(machine: &Machine, weights: Dtype, plain: &Matmul, scope: Scope) -
         _ => BLOCKINGS.to_vec(),
     };
     let l2_bytes = machine.device.second_level_bytes();
+    let arithmetic = plain.arithmetic.unwrap_or(weights.usual_arithmetic());
+    // Tokens in panels lie where they lie.
+    let in_place = plain.isa.reads_tokens_in_place(weights, arithmetic);
     let way = |(row_block, part, packed): Blocking| Matmul {
         row_block,
         block_bytes: part.map(|part| l2_bytes / part),
-        packed: packed.then_some(true),
+        packed: (packed && in_place).then_some(true),
         ..plain.clone()
     };
-    ways.into_iter().map(way).collect()
+    let mut variants: Vec<Matmul> = Vec::new();
+    for variant in ways.into_iter().map(way) {
+        if !variants.contains(&variant) {
+            variants.push(variant);
+        }
+    }
+    variants
 }
 
 /// The variant with strips read so; what is as the hardware does it is not named.

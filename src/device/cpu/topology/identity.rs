@@ -14,7 +14,7 @@ pub(super) fn vendor_and_model(system: &sysinfo::System) -> (String, String) {
 
 /// The core design by family and model, for those whose pipes are known to the gates.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn microarchitecture() -> Option<String> {
+pub(super) fn microarchitecture(_model: &str) -> Option<String> {
     let cpuid = raw_cpuid::CpuId::new();
     let vendor = cpuid.get_vendor_info()?;
     let feature = cpuid.get_feature_info()?;
@@ -37,8 +37,8 @@ pub(super) fn microarchitecture() -> Option<String> {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) fn microarchitecture() -> Option<String> {
-    None
+pub(super) fn microarchitecture(model: &str) -> Option<String> {
+    super::midr::designs(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default(), model)
 }
 
 /// Instruction sets that CPUID names and there are no kernels for: AVX10 with its version, and APX (Intel's architecture

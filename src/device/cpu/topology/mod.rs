@@ -4,6 +4,8 @@
 
 mod control_groups;
 mod identity;
+#[cfg(any(test, not(target_arch = "x86_64")))]
+mod midr;
 mod sysfs;
 
 use crate::profile::{DeviceInfo, DeviceKind, Environment, Machine};
@@ -59,7 +61,7 @@ pub(super) fn read(threads: Option<usize>) -> Result<Topology, String> {
 
 fn device(system: &sysinfo::System, allowed: &[CoreId], one_per_core: &[CoreId]) -> DeviceInfo {
     let (vendor, model) = identity::vendor_and_model(system);
-    let microarchitecture = identity::microarchitecture();
+    let microarchitecture = identity::microarchitecture(&model);
     let name = microarchitecture.as_ref().map_or(model.clone(), |m| format!("{model} ({m})"));
     DeviceInfo {
         name: format!("{name}, {} cores", one_per_core.len()).replace(", 1 cores", ", 1 core"),
