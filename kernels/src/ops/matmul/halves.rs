@@ -37,6 +37,7 @@ pub(crate) const fn halves<S: Halves, const VECTORS: usize, const ROWS: usize>()
         strip_rows: S::F16::LANES * VECTORS,
         tiles: Tiles::<S, HalfTile<VECTORS>, ROWS>::TABLE,
         sets: Tiles::<S, HalfTile<VECTORS>, ROWS>::SETS,
+        shapes: &[],
         whole: None,
         quantise: None,
     }

@@ -26,6 +26,6 @@ pub(crate) use formats::{BlockFormats, UnitFormats};
 pub(crate) use halves::halves;
 pub use kernel::{MatmulKernel, Tokens, Ways};
 pub use output::{Grid, Output, SPOILT, Tile};
-pub(crate) use plain::{BF16, Bf16, F16, F32, I8, I8_FORMAT, plain};
-pub(crate) use tile::MatmulEntry;
+pub(crate) use plain::{BF16, Bf16, F16, F32, I8, I8_FORMAT, plain, tall};
+pub(crate) use tile::{MatmulEntry, Shape};
 pub(crate) use whole::plain_whole;

@@ -31,6 +31,7 @@ impl<S: Integers, const ROWS: usize> BlockFormats<S, ROWS> {
             strip_rows: S::I32::LANES,
             tiles: Tiles::<S, F, ROWS>::TABLE,
             sets: Tiles::<S, F, ROWS>::SETS,
+            shapes: &[],
             whole: None,
             quantise: Some(S::run::<Quantise<F::Activation>>),
         }

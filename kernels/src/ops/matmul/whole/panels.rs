@@ -42,6 +42,7 @@ pub(crate) const fn plain_whole<U: TileUnit>(isa: Isa, format: &'static Format) 
         strip_rows: PANEL_COLUMNS,
         tiles: &[],
         sets: &[],
+        shapes: &[],
         whole: Some(whole::<U>),
         quantise: None,
     }
@@ -135,6 +136,7 @@ pub(in crate::ops::matmul) const fn rounded_whole<U: TileUnit, S: Integers, F: D
         strip_rows: <S::I32 as Vector>::LANES,
         tiles: &[],
         sets: &[],
+        shapes: &[],
         whole: Some(whole::<U, S, F>),
         quantise: Some(S::run::<RoundTokens>),
     }

@@ -155,6 +155,7 @@ pub(in crate::ops::matmul) const fn scaled_whole<U: TileUnit, S: Integers, F: Sm
         strip_rows: TILE_ROWS,
         tiles: &[],
         sets: &[],
+        shapes: &[],
         whole: Some(S::run::<ScaledWhole<U, F>>),
         quantise: Some(S::run::<QuantiseRows<F::Activation>>),
     }
