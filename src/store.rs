@@ -4,7 +4,7 @@ mod races;
 
 use crate::error::{Error, Result};
 use crate::file;
-use crate::profile::{self, Grade, Profile};
+use crate::profile::{self, CeilingId, Grade, Profile};
 use std::path::{Path, PathBuf};
 
 pub use races::Races;
@@ -40,6 +40,18 @@ pub const SHIPPED: &[Shipped] = shipped![
     "nvidia-jetson-orin-nano-super-rooflinebench",
     "raspberry-pi-5-datasheet",
     "raspberry-pi-5-rooflinebench",
+    "raspberry-pi-5-stream",
+    "rk3588-openblas",
+    "nvidia-jetson-agx-orin-apxinf",
+    "nvidia-jetson-agx-thor-apxinf",
+    "nvidia-jetson-orin-nano-torch",
+    "nvidia-jetson-orin-nano-sbc-bench",
+    "snapdragon-x-elite-sbc-bench",
+    "intel-n100-sbc-bench",
+    "apple-m1-pro-clpeak",
+    "apple-m1-pro-cpu-clpeak",
+    "apple-m4-paper",
+    "apple-m4-sme-paper",
 ];
 
 impl Shipped {
@@ -93,6 +105,23 @@ pub fn find(name: &str) -> Result<Named> {
             Err(Error::misuse(format!("\"{name}\" {why}; `roofprobe profiles` lists them")))
         }
     }
+}
+
+/// The shipped profile of what others saw on a device of the same kind and name as that of `measured`: of several the one that
+/// has most of its ceilings.
+pub fn quoted_like(measured: &Profile) -> Option<Named> {
+    let shared = |quoted: &Profile| {
+        let known = |id: &CeilingId| measured.ceiling(id).is_some_and(|ceiling| ceiling.status.has_value());
+        quoted.ceiling.iter().filter(|ceiling| known(&ceiling.id)).count()
+    };
+    let device = &measured.device;
+    let named = |shipped: &Shipped| Some(Named { name: shipped.name.to_owned(), profile: shipped.profile().ok()? });
+    let quoted = SHIPPED.iter().filter_map(named).filter(|Named { profile, .. }| {
+        let same = profile.device.kind == device.kind && device.is_called(&profile.device.name);
+        same && profile.is_quoted() && shared(profile) > 0
+    });
+    // Of equals the last one: what others measured stands behind what a data sheet promises.
+    quoted.max_by_key(|named| shared(&named.profile))
 }
 
 /// The name of a kept profile: that of its file.
@@ -305,6 +334,11 @@ mod tests {
     fn the_beginning_of_a_name_is_enough_where_it_is_the_only_one() {
         assert_eq!(find("amd-epyc-zen4").unwrap().name, "amd-epyc-zen4-2c");
         let error = find("raspberry-pi-5").unwrap_err().to_string();
-        assert!(error.contains("did you mean: raspberry-pi-5-datasheet, raspberry-pi-5-rooflinebench"), "{error}");
+        assert!(
+            error.contains(
+                "did you mean: raspberry-pi-5-datasheet, raspberry-pi-5-rooflinebench, raspberry-pi-5-stream"
+            ),
+            "{error}"
+        );
     }
 }

@@ -8,8 +8,10 @@ use super::selection::Selection;
 use super::subject::Subject;
 use super::target::Target;
 use super::{choice, quoted, say};
+use crate::compare::compare;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
+use crate::evaluate::Query;
 use crate::probe::{self, CurveQuestion, LongQuestion, Question, Scope};
 use crate::profile::{self, Ceiling, Curve, DeviceInfo, DeviceKind, Effort, Machine, Profile, Provenance, Tune};
 use crate::report::{self, Format, Report, Shown};
@@ -99,6 +101,19 @@ pub(super) struct Measured {
     pub(super) place: String,
 }
 
+impl Measured {
+    /// The profile, and what others saw on such a device.
+    fn report(&self) -> Result<Report> {
+        let mut report = report::profile::report(&self.profile, Shown::Main)?;
+        if let (Some(quoted), Some(table)) = (store::quoted_like(&self.profile), report.tables.first_mut()) {
+            let both = [(quoted.name.as_str(), &quoted.profile), (self.place.as_str(), &self.profile)];
+            let comparison = compare(&both, &[], &Query::default())?;
+            table.notes.extend(report::others::lines(&comparison, &quoted.profile));
+        }
+        Ok(report)
+    }
+}
+
 impl Measure {
     /// The measurement of a new user's first minute.
     pub(super) fn quick() -> Measure {
@@ -116,7 +131,7 @@ impl Measure {
         if measured.place == "-" {
             super::print(&profile::to_toml(&measured.profile)?)
         } else {
-            super::print_report(&report::profile::report(&measured.profile, Shown::Main)?, format)
+            super::print_report(&measured.report()?, format)
         }
     }
 
@@ -136,7 +151,7 @@ impl Measure {
             let only = self.only.clone();
             let one = Measure { device, only, effort: self.effort, tune: self.tune, ..Measure::quick() };
             match one.measure() {
-                Ok(measured) => reports.push(report::profile::report(&measured.profile, Shown::Main)?),
+                Ok(measured) => reports.push(measured.report()?),
                 Err(error) if interrupted() => return Err(error),
                 Err(error) => {
                     say(&format!("{name} was not measured: {error}"));

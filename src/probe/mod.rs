@@ -247,6 +247,8 @@ pub(crate) mod tests {
                 vendor: "AMD".into(),
                 model: "test".into(),
                 microarchitecture: Some("Zen 4".into()),
+                board: None,
+                soc: None,
                 architecture: "x86_64".into(),
                 isas: ["portable", "avx2", "avx512", "avx512vnni", "avx512bf16"].map(String::from).to_vec(),
                 isas_unused: Vec::new(),

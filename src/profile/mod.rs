@@ -12,6 +12,7 @@ mod flag;
 mod gpu;
 mod id;
 mod keys;
+mod names;
 mod race;
 mod read;
 mod unit;
@@ -118,6 +119,10 @@ pub struct DeviceInfo {
     pub model: String,
     /// The core design, where it is known by family and model numbers.
     pub microarchitecture: Option<String>,
+    /// The board or computer that it is built into, as its firmware names it.
+    pub board: Option<String>,
+    /// The chip of that board, as its device tree names it.
+    pub soc: Option<String>,
     /// Instruction set architecture: `x86_64`, `aarch64`, …; of a GPU, its maker's name for it, or `gpu`.
     pub architecture: String,
     /// Instruction sets that roofprobe has kernels for and this device runs.

@@ -101,6 +101,9 @@ impl Device for Gpu {
             vendor: vendor(self.adapter.pci_id.as_deref(), &self.adapter.name).to_owned(),
             model: self.adapter.name.clone(),
             microarchitecture: None,
+            // A GPU in the processor's own chip is known by that chip.
+            board: self.host.device.board.clone().filter(|_| class == GpuClass::Integrated),
+            soc: self.host.device.soc.clone().filter(|_| class == GpuClass::Integrated),
             architecture: "gpu".to_owned(),
             isas: Vec::new(),
             isas_unused: Vec::new(),

@@ -2,6 +2,7 @@
 //!
 //! What the system does not report is absent, never guessed.
 
+mod board;
 mod control_groups;
 mod identity;
 mod sysfs;
@@ -67,6 +68,8 @@ fn device(system: &sysinfo::System, allowed: &[CoreId], one_per_core: &[CoreId])
         vendor,
         model,
         microarchitecture,
+        board: board::board(Path::new("/")),
+        soc: board::soc(Path::new("/")),
         architecture: std::env::consts::ARCH.to_owned(),
         isas: Isa::ALL.iter().filter(|isa| isa.available()).map(|isa| isa.name().to_owned()).collect(),
         isas_unused: identity::isas_unused(),
