@@ -263,6 +263,8 @@ pub(crate) mod tests {
                 architecture: "x86_64".into(),
                 isas: ["portable", "avx2", "avx512", "avx512vnni", "avx512bf16"].map(String::from).to_vec(),
                 isas_unused: Vec::new(),
+                sve_bits: None,
+                sme_bits: None,
                 logical_cpus: Some(2),
                 cores: Some(2),
                 memory_bytes: Some(16 << 30),
