@@ -27,7 +27,7 @@ const SMALL_WEIGHTS_BYTES: usize = 4 << 20;
 const QUANTISED_TILE_ROWS: usize = 32;
 /// Tiles for each thread, so that the last ones end nearly together; many where a tile waits for memory, whose pace varies,
 /// fewer where it only computes.
-const TILES_PER_THREAD_OF_FEW_TOKENS: usize = 32;
+const TILES_PER_THREAD_OF_FEW_TOKENS: usize = 128;
 const TILES_PER_THREAD: usize = 8;
 /// Tokens from which a tile computes rather than waits.
 const MANY_TOKENS: usize = 16;
