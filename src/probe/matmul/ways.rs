@@ -12,14 +12,14 @@ type Reading = (u32, u32, u32);
 /// One after another, as the hardware prefetches: what Zen 4 wants.
 const PLAIN: Reading = (1, 0, 0);
 /// One that asks ahead: what Zen 5 wants, where only its prefetchers follow a single stream far enough.
-const AHEAD: Reading = (1, 6144, 0);
-/// The same for vectors of half a line, whose loop is longer for each line: what Zen 5 wants with them.
+const AHEAD: Reading = (1, 8192, 0);
+/// The same for narrower vectors, whose loop takes longer for each line: what Zen 5 wants with them.
 const FAR_AHEAD: Reading = (1, 12288, 0);
 /// For a quick look. Emerald Rapids wants several, each a stream of its own.
 const READINGS_QUICK: [Reading; 5] = [AHEAD, PLAIN, (4, 1024, 0), (4, 4096, 0), (8, 1024, 0)];
 /// When there is more time.
 const READINGS: [Reading; 9] =
-    [AHEAD, PLAIN, (1, 8192, 0), (4, 1024, 0), (4, 4096, 0), (8, 1024, 0), (4, 0, 0), (8, 0, 0), (1, 0, 16)];
+    [AHEAD, PLAIN, (1, 6144, 0), (4, 1024, 0), (4, 4096, 0), (8, 1024, 0), (4, 0, 0), (8, 0, 0), (1, 0, 16)];
 /// And when tuning may take its time.
 const READINGS_MORE: [Reading; 9] = [
     FAR_AHEAD,
@@ -30,7 +30,7 @@ const READINGS_MORE: [Reading; 9] = [
     (2, 0, 0),
     (2, 4096, 0),
     (16, 1024, 0),
-    (1, 6144, 16),
+    (1, 8192, 16),
 ];
 /// Of few tokens but more than one: the best of the race for one token are among these.
 const READINGS_OF_SOME: [Reading; 4] = [AHEAD, PLAIN, (4, 4096, 0), (8, 1024, 0)];
