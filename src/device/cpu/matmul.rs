@@ -27,7 +27,7 @@ const SMALL_WEIGHTS_BYTES: usize = 4 << 20;
 const QUANTISED_TILE_ROWS: usize = 32;
 /// Tiles for each thread, so that the last ones end nearly together; many where a tile waits for memory, whose pace varies,
 /// fewer where it only computes.
-const TILES_PER_THREAD_OF_FEW_TOKENS: usize = 32;
+const TILES_PER_THREAD_OF_FEW_TOKENS: usize = 64;
 const TILES_PER_THREAD: usize = 8;
 /// Tokens from which a tile computes rather than waits.
 const MANY_TOKENS: usize = 16;
@@ -157,17 +157,20 @@ impl TeamJob for PreparedMatmul {
             self.queue.reset();
         }
         barrier.wait();
+        // Once for all tiles: a lock that threads share costs each of them a few hundred nanoseconds, in which it asks for no line.
+        let parts: Vec<_> = self.parts.iter().map(|part| part.read().unwrap_or_else(PoisonError::into_inner)).collect();
         while let Some(item) = self.queue.claim(index) {
             // Tiles of the same weights follow one another.
             let (j, i) = (item / grid.down(), item % grid.down());
             let Some(mut tile) = self.output.tile(i, j) else { continue };
-            let part = self.parts[i].read().unwrap_or_else(PoisonError::into_inner);
             let rows = grid.rows_of(i).len();
-            let tokens = Tokens { bytes: &part.as_bytes()[..token_bytes(self.kernel, rows, self.k, self.apart)], rows };
+            let bytes = &parts[i].as_bytes()[..token_bytes(self.kernel, rows, self.k, self.apart)];
+            let tokens = Tokens { bytes, rows };
             self.weights.with_strips(grid.columns_of(j), repetition, |strips, columns| {
                 self.kernel.multiply(self.k, strips, tokens, &mut tile.part(columns), self.ways);
             });
         }
+        drop(parts);
         barrier.wait();
     }
 

@@ -12,15 +12,26 @@ type Reading = (u32, u32, u32);
 /// One after another, as the hardware prefetches: what Zen 4 wants.
 const PLAIN: Reading = (1, 0, 0);
 /// One that asks ahead: what Zen 5 wants, where only its prefetchers follow a single stream far enough.
-const AHEAD: Reading = (1, 6144, 0);
+const AHEAD: Reading = (1, 8192, 0);
+/// The same for narrower vectors, whose loop takes longer for each line: what Zen 5 wants with them.
+const FAR_AHEAD: Reading = (1, 12288, 0);
 /// For a quick look. Emerald Rapids wants several, each a stream of its own.
 const READINGS_QUICK: [Reading; 5] = [AHEAD, PLAIN, (4, 1024, 0), (4, 4096, 0), (8, 1024, 0)];
 /// When there is more time.
 const READINGS: [Reading; 9] =
-    [AHEAD, PLAIN, (1, 4096, 0), (4, 1024, 0), (4, 4096, 0), (8, 1024, 0), (4, 0, 0), (8, 0, 0), (1, 0, 16)];
+    [AHEAD, PLAIN, (1, 6144, 0), (4, 1024, 0), (4, 4096, 0), (8, 1024, 0), (4, 0, 0), (8, 0, 0), (1, 0, 16)];
 /// And when tuning may take its time.
-const READINGS_MORE: [Reading; 8] =
-    [(1, 1024, 0), (1, 2048, 0), (1, 8192, 0), (1, 16384, 0), (2, 0, 0), (2, 4096, 0), (16, 1024, 0), (1, 6144, 16)];
+const READINGS_MORE: [Reading; 9] = [
+    FAR_AHEAD,
+    (1, 1024, 0),
+    (1, 2048, 0),
+    (1, 4096, 0),
+    (1, 16384, 0),
+    (2, 0, 0),
+    (2, 4096, 0),
+    (16, 1024, 0),
+    (1, 8192, 16),
+];
 /// Of few tokens but more than one: the best of the race for one token are among these.
 const READINGS_OF_SOME: [Reading; 4] = [AHEAD, PLAIN, (4, 4096, 0), (8, 1024, 0)];
 
@@ -93,15 +104,17 @@ pub fn variants(machine: &Machine, weights: Dtype, extents: [u64; 3], copies: u3
             continue;
         }
         // Narrower vectors leave more of a core to the loads, and need their own layout of the weights, which takes time.
-        let tried = match (vectors, scope.tune) {
-            (0, _) => usize::MAX,
-            (_, Tune::Thorough) => 2,
-            (1, _) if m == 1 && scope.effort != Effort::Quick => 1,
-            _ => 0,
-        };
+        match (vectors, scope.tune) {
+            (0, _) => variants.extend(of_vectors(machine, weights, &plain, scope)),
+            (_, Tune::Thorough) if m == 1 => {
+                variants.extend([AHEAD, FAR_AHEAD, PLAIN].map(|reading| reading_as(&plain, reading)));
+            }
+            (_, Tune::Thorough) => variants.extend(of_vectors(machine, weights, &plain, scope).into_iter().take(2)),
+            (1, _) if m == 1 && scope.effort != Effort::Quick => variants.push(reading_as(&plain, FAR_AHEAD)),
+            _ => {}
+        }
         // Another arithmetic is no narrower.
         vectors += u32::from(other.is_none());
-        variants.extend(of_vectors(machine, weights, &plain, scope).into_iter().take(tried));
     }
     variants
 }
@@ -225,6 +238,10 @@ mod tests {
         assert_eq!(isas(Effort::Standard.into()), ["avx512vnni", "avx2"]);
         let thorough = Scope { effort: Effort::Standard, tune: Tune::Thorough };
         assert_eq!(isas(thorough), ["avx512vnni", "avx2", "portable"]);
+        // Their loop takes longer for each line, and wants lines asked for further ahead.
+        let tried = variants(&machine, Dtype::Q4_0, [1, 4096, 4096], 2, Effort::Standard.into());
+        let ahead = |variant: Option<&Matmul>| variant.and_then(|variant| variant.prefetch_bytes);
+        assert!(ahead(tried.last()) > ahead(tried.first()), "{tried:?}");
         // A client: dot products of 256 bits, and no AVX-512.
         let client = Machine {
             device: DeviceInfo { isas: ["portable", "avx2", "avxvnni"].map(String::from).to_vec(), ..machine.device },
