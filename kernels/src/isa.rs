@@ -36,5 +36,12 @@ named_enum! {
         NeonI8mm = "neoni8mm",
         /// The same with dot products and products of 2×2 blocks of bfloat16.
         NeonBf16 = "neonbf16",
+        // Vectors as long as the CPU has them, from 128 to 2048 bits.
+        /// Vectors of the CPU's own length, with predicates.
+        Sve = "sve",
+        /// The same with dot products of bfloat16.
+        SveBf16 = "svebf16",
+        /// The same with dot products of bytes, of which one has a sign.
+        SveI8mm = "svei8mm",
     }
 }

@@ -131,7 +131,8 @@ fn hot_loops_are_their_work() {
     }
     for (weights, isa, arithmetic, work, least) in TILES {
         let name = format!("matmul {weights} {isa}");
-        let address = MatmulKernel::code(*weights, *isa, *arithmetic).unwrap_or_else(|| panic!("no {name}")) - base;
+        let address =
+            MatmulKernel::code(*weights, *isa, *arithmetic, None).unwrap_or_else(|| panic!("no {name}")) - base;
         let body = innermost_loop(&text, address, work[0]).unwrap_or_else(|| panic!("{name} has no loop"));
         wrong.extend(judged(&name, &body, work, *least));
     }

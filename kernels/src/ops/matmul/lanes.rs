@@ -212,8 +212,10 @@ pub(crate) const fn laned<S: Token, P: Laned<S>, const GROUP: usize, const VECTO
         isa: S::ISA,
         format: P::FORMAT,
         strip_rows: P::Sum::LANES * VECTORS,
+        scale: None,
         tiles: Tiles::<S, LanedTile<P, VECTORS>, ROWS>::TABLE,
         sets: Tiles::<S, LanedTile<P, VECTORS>, ROWS>::SETS,
+        shapes: &[],
         whole: None,
         quantise: Some(S::run::<Arrange<P::Words, GROUP>>),
     }

@@ -82,8 +82,10 @@ pub(crate) const fn paired<S: Integers, P: Paired<S>, const VECTORS: usize, cons
         isa: S::ISA,
         format: P::FORMAT,
         strip_rows: P::Sum::LANES * VECTORS,
+        scale: None,
         tiles: Tiles::<S, PairedTile<P, VECTORS>, ROWS>::TABLE,
         sets: Tiles::<S, PairedTile<P, VECTORS>, ROWS>::SETS,
+        shapes: &[],
         whole: None,
         quantise: Some(S::run::<Arrange<P::Words, GROUP>>),
     }
