@@ -60,10 +60,7 @@ fn processor(device: &DeviceInfo) -> Vec<Row> {
         isas => format!("{}; {}", device.architecture, isas.join(", ")),
     };
     let caches = caches.collect::<Vec<_>>();
-    let lengths = [("SVE", device.sve_bits), ("SME", device.sme_bits)];
-    let lengths =
-        lengths.into_iter().filter_map(|(name, bits)| Some(format!("{name} {} bits", bits?))).collect::<Vec<_>>();
-    let vectors = (!lengths.is_empty()).then(|| ("vectors", lengths.join(", ")));
+    let vectors = device.vector_lengths().map(|lengths| ("vectors", lengths));
     let mut rows = vec![
         ("architecture", architecture),
         ("core design", device.microarchitecture.clone().unwrap_or_else(unchecked)),

@@ -28,5 +28,5 @@ pub use kernel::{MatmulKernel, Tokens, Ways};
 pub use output::{Grid, Output, SPOILT, Tile};
 pub(crate) use plain::{BF16, Bf16, F16, F16_FORMAT, F32, F32_FORMAT, I8, I8_FORMAT, plain};
 pub(crate) use register_tile::TileArguments;
-pub(crate) use tile::{MatmulEntry, TileFn};
+pub(crate) use tile::{MatmulEntry, TileFn, WholeArguments};
 pub(crate) use whole::plain_whole;
