@@ -28,7 +28,7 @@ use serde_with::skip_serializing_none;
 
 pub use ceiling::{Ceiling, Mode, Status, Trial};
 pub use curve::{Curve, CurveAxis};
-pub use environment::{Environment, Grade};
+pub use environment::{EarlierRead, Environment, Grade};
 pub use flag::Flag;
 pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 pub use id::{CeilingId, IdKind};
