@@ -61,7 +61,8 @@ impl Clusters {
             questions.retain(|question| question.id == *CURVE);
             questions
         };
-        let mut session = Session::new(self, Pace::of_replay(Effort::Standard), &mut Patient);
+        let mut patient = Patient;
+        let mut session = Session::new(self, Pace::of_replay(Effort::Standard), &mut patient);
         sample::survey(&mut session, &questions, &[]).unwrap().curves.pop()
     }
 }
