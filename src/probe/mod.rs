@@ -282,6 +282,8 @@ pub(crate) mod tests {
                 throttled_periods: None,
                 drift_percent: None,
                 disturbed_samples: None,
+                power_source: None,
+                power_missing: None,
                 timer_ns: 20.0,
             },
         }
