@@ -4,7 +4,8 @@ mod races;
 
 use crate::error::{Error, Result};
 use crate::file;
-use crate::profile::{self, CeilingId, Grade, Profile};
+use crate::profile::{self, CeilingId, EarlierRead, Grade, Machine, MemoryLevel, Profile, Status};
+use roofprobe_kernels::Op;
 use std::path::{Path, PathBuf};
 
 pub use races::Races;
@@ -222,6 +223,22 @@ pub fn complete(device_name: &str) -> Vec<Kept> {
     measured(paths().into_iter(), device_name, |profile| {
         profile.provenance.complete && profile.provenance.only.is_empty()
     })
+}
+
+/// The highest read of DRAM among the complete profiles of that machine, measured with so many threads.
+pub fn highest_read(machine: &Machine) -> Option<EarlierRead> {
+    let alike = |profile: &Profile| {
+        let threads = profile.environment.as_ref().map(|environment| environment.threads);
+        profile.device.model == machine.device.model && threads == Some(machine.environment.threads)
+    };
+    let of_use = |profile: &Profile| profile.provenance.complete && alike(profile);
+    let read = |kept: Kept| {
+        let id = CeilingId::memory(MemoryLevel::Dram, Op::Read);
+        let ceiling = kept.profile.ceiling.iter().find(|c| c.id == id && c.status == Status::Measured)?;
+        Some(EarlierRead { gb_per_s: ceiling.gb_per_s?, date: kept.profile.provenance.date.clone() })
+    };
+    let all = measured(paths().into_iter(), &machine.device.name, of_use);
+    all.into_iter().filter_map(read).max_by(|a, b| a.gb_per_s.total_cmp(&b.gb_per_s))
 }
 
 /// The profile to reckon with: of those that this version of the tool measured within 30 days the best graded one, of equals

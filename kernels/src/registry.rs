@@ -52,6 +52,12 @@ impl Isa {
         self.kernels().risky
     }
 
+    /// Bits of its vectors on this CPU, where the CPU says how long they are.
+    pub fn vector_bits(self) -> Option<usize> {
+        let scale = self.kernels().scale.filter(|_| self.available())?;
+        Some(128 * scale())
+    }
+
     /// Whether there are stream kernels for it, on whatever CPU. The narrow dot products add none of their own.
     pub fn has_streams(self) -> bool {
         self.kernels().streams().next().is_some()

@@ -196,7 +196,8 @@ impl Measure {
         }
         // Where more is tried than usual, what was found among fewer says little.
         let known = races.as_ref().filter(|_| scope.tune == Tune::Usual).map_or_else(Vec::new, |r| r.all().to_vec());
-        let mut recorder = Recorder::new(&target, subject.machine.clone(), provenance).keeping(races);
+        let mut recorder =
+            Recorder::new(&target, subject.machine.clone(), provenance).keeping(races).against(subject.earlier_read());
         recorder.begin(&ceilings, &curves)?;
         let simulated = subject.simulated.as_ref();
         let plans = Plans { machine: &subject.machine, scope, filter: &filter, simulated };

@@ -28,7 +28,7 @@ use serde_with::skip_serializing_none;
 
 pub use ceiling::{Ceiling, Mode, Status, Trial};
 pub use curve::{Curve, CurveAxis};
-pub use environment::{Environment, Grade};
+pub use environment::{EarlierRead, Environment, Grade};
 pub use flag::Flag;
 pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 pub use id::{CeilingId, IdKind};
@@ -131,6 +131,12 @@ pub struct DeviceInfo {
     /// Instruction sets that the CPU names and roofprobe has no kernels for: `avx10.2`, `apx`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub isas_unused: Vec<String>,
+    /// Bits of a vector of SVE, whose length is the CPU's own.
+    #[schemars(range(min = 128))]
+    pub sve_bits: Option<u32>,
+    /// Bits of a vector in SME's streaming mode; a tile has as many rows as a vector has words.
+    #[schemars(range(min = 128))]
+    pub sme_bits: Option<u32>,
     /// Logical CPUs present; every CPU that was measured has them.
     #[schemars(range(min = 1))]
     pub logical_cpus: Option<u32>,

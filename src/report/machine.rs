@@ -60,11 +60,17 @@ fn processor(device: &DeviceInfo) -> Vec<Row> {
         isas => format!("{}; {}", device.architecture, isas.join(", ")),
     };
     let caches = caches.collect::<Vec<_>>();
-    vec![
+    let lengths = [("SVE", device.sve_bits), ("SME", device.sme_bits)];
+    let lengths =
+        lengths.into_iter().filter_map(|(name, bits)| Some(format!("{name} {} bits", bits?))).collect::<Vec<_>>();
+    let vectors = (!lengths.is_empty()).then(|| ("vectors", lengths.join(", ")));
+    let mut rows = vec![
         ("architecture", architecture),
         ("core design", device.microarchitecture.clone().unwrap_or_else(unchecked)),
         ("caches", if caches.is_empty() { unknown() } else { caches.join(", ") }),
-    ]
+    ];
+    rows.splice(1..1, vectors);
+    rows
 }
 
 /// A GPU, as far as it is known: a quoted one may have neither table.

@@ -4,7 +4,7 @@ use super::arena::Walk;
 use super::spans::{Seen, clock_around, timed};
 use super::team::SpinBarrier;
 use super::worker_state::{Ready, WorkerState, clock_hz};
-use super::{Cpu, foreign, rejected, skipped, unsupported};
+use super::{Cpu, foreign, rejected, self_test, skipped, unsupported};
 use crate::device::{Refusal, Timing};
 use crate::job::Job;
 use crate::profile::{Stream, Variant};
@@ -18,6 +18,7 @@ impl Cpu {
     pub(super) fn time_stream(&mut self, job: &Job, repetitions: u64) -> Result<Timing, Refusal> {
         let Variant::Stream(stream) = &job.variant else { return Err(foreign(job)) };
         let kernel = stream_kernel(job.op, stream)?;
+        self_test::survived(kernel.isa()).map_err(Refusal::Unsupported)?;
         let active = self.active(stream.threads)?;
         let walk = walk(stream, kernel, active)?;
         let (pages, op) = (stream.pages, kernel.op());

@@ -107,6 +107,8 @@ impl Device for Gpu {
             architecture: "gpu".to_owned(),
             isas: Vec::new(),
             isas_unused: Vec::new(),
+            sve_bits: None,
+            sme_bits: None,
             logical_cpus: None,
             cores: None,
             memory_bytes: self.adapter.memory_bytes.or(of_host.then_some(self.host.device.memory_bytes).flatten()),

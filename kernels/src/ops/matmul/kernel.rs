@@ -7,6 +7,7 @@ use super::strips::{SET_MAX, SetArguments};
 use super::tile::{MatmulEntry, QuantiseArguments, WholeArguments, WholeFn};
 use crate::dtype::Dtype;
 use crate::isa::Isa;
+use crate::simd::scaled;
 use std::ops::Range;
 
 /// A matmul kernel that this CPU can run.
@@ -75,7 +76,7 @@ impl MatmulKernel {
 
     /// Rows of weights that lie interleaved in one strip; C's columns come in multiples of it.
     pub fn strip_rows(self) -> usize {
-        self.entry.strip_rows
+        scaled(self.entry.strip_rows, self.entry.scale)
     }
 
     /// Bytes of one strip of rows of `k` elements.
@@ -174,7 +175,7 @@ impl MatmulKernel {
         let groups = self.entry.format.token.units(k);
         // A single panel uses each weight once: nothing has to stay. Quantised blocks are never cut.
         let single = tokens.rows <= self.entry.tiles.len();
-        if single && ways != Ways::plain(ways.block_bytes) {
+        if single && self.entry.has_ways() && ways != Ways::plain(ways.block_bytes) {
             return self.side_by_side(k, strips, tokens, tile, ways);
         }
         let most = if single || self.quantises() {
@@ -254,7 +255,7 @@ impl MatmulKernel {
                 // SAFETY: whoever made the kernel vouched for its instruction set. The strip and the panel's rows hold the
                 // groups (lengths are checked above and by slicing), the tile the panel's rows and the strip's columns.
                 unsafe {
-                    if ways.prefetch_bytes > 0 {
+                    if ways.prefetch_bytes > 0 && self.entry.has_ways() {
                         let alone = SetArguments::of_one(arguments, strip_bytes, ways.prefetch_bytes);
                         self.entry.sets[panel.len() - 1](&alone);
                     } else {

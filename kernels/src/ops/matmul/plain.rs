@@ -53,11 +53,16 @@ const fn format(weights: Dtype, elements: usize, lane_bytes: usize) -> Format {
     }
 }
 
+/// f32.
+pub(crate) static F32_FORMAT: Format = format(Dtype::F32, 1, 4);
+/// f16 that becomes f32.
+pub(crate) static F16_FORMAT: Format = format(Dtype::F16, 1, 2);
+
 /// f32 weights and tokens.
 pub(crate) struct F32;
 
 impl<S: Floats> Plain<S> for F32 {
-    const FORMAT: &'static Format = &format(Dtype::F32, 1, 4);
+    const FORMAT: &'static Format = &F32_FORMAT;
     type Weight = S::F32;
     type Input = S::F32;
     type Sum = S::F32;
@@ -72,7 +77,7 @@ impl<S: Floats> Plain<S> for F32 {
 pub(crate) struct F16;
 
 impl<S: Floats> Plain<S> for F16 {
-    const FORMAT: &'static Format = &format(Dtype::F16, 1, 2);
+    const FORMAT: &'static Format = &F16_FORMAT;
     type Weight = S::F32;
     type Input = S::F32;
     type Sum = S::F32;
@@ -129,6 +134,7 @@ pub(crate) const fn plain<S: Token, P: Plain<S>, const VECTORS: usize, const ROW
         isa: S::ISA,
         format: P::FORMAT,
         strip_rows: P::Weight::LANES * VECTORS,
+        scale: None,
         tiles: Tiles::<S, PlainTile<P, VECTORS>, ROWS>::TABLE,
         sets: Tiles::<S, PlainTile<P, VECTORS>, ROWS>::SETS,
         whole: None,

@@ -4,7 +4,7 @@ use super::format::Format;
 use super::register_tile::{RegisterTile, TileArguments};
 use super::strips::{OneStrip, SetArguments, SideBySide};
 use crate::isa::Isa;
-use crate::simd::{Kernel, Token};
+use crate::simd::{Kernel, Scale, Token};
 use std::marker::PhantomData;
 
 /// What a kernel works on that multiplies a whole tile of C by itself.
@@ -38,7 +38,7 @@ pub(crate) struct QuantiseArguments<'a> {
 }
 
 pub(super) type WholeFn = for<'a> unsafe fn(&'a WholeArguments<'a>);
-pub(super) type TileFn = for<'a> unsafe fn(&'a TileArguments<'a>);
+pub(crate) type TileFn = for<'a> unsafe fn(&'a TileArguments<'a>);
 pub(super) type SetFn = for<'a> unsafe fn(&'a SetArguments<'a>);
 
 /// One kernel in the table of an instruction set.
@@ -47,6 +47,8 @@ pub(crate) struct MatmulEntry {
     pub(crate) format: &'static Format,
     /// Rows of weights in a strip.
     pub(super) strip_rows: usize,
+    /// What the rows are to be multiplied by.
+    pub(super) scale: Scale,
     /// Register tiles, from one row up: `tiles[r - 1]` multiplies `r` tokens.
     pub(super) tiles: &'static [TileFn],
     /// The same with strips side by side, and with lines asked for ahead of their use.
@@ -58,6 +60,17 @@ pub(crate) struct MatmulEntry {
 }
 
 impl MatmulEntry {
+    /// A kernel with register tiles of an instruction set's own, which read strips one after another.
+    pub(crate) const fn of_tiles(
+        isa: Isa,
+        format: &'static Format,
+        strip_rows: usize,
+        scale: Scale,
+        tiles: &'static [TileFn],
+    ) -> MatmulEntry {
+        MatmulEntry { isa, format, strip_rows, scale, tiles, sets: &[], whole: None, quantise: None }
+    }
+
     /// Where the code of the largest register tile begins.
     pub(crate) fn code(&self) -> Option<usize> {
         self.tiles.last().map(|&tile| tile as usize)

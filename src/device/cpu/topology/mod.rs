@@ -73,6 +73,8 @@ fn device(system: &sysinfo::System, allowed: &[CoreId], one_per_core: &[CoreId])
         architecture: std::env::consts::ARCH.to_owned(),
         isas: Isa::ALL.iter().filter(|isa| isa.available()).map(|isa| isa.name().to_owned()).collect(),
         isas_unused: identity::isas_unused(),
+        sve_bits: Isa::Sve.vector_bits().map(|bits| bits as u32),
+        sme_bits: None,
         logical_cpus: Some(system.cpus().len().max(allowed.len()) as u32),
         cores: Some(sysinfo::System::physical_core_count().unwrap_or(one_per_core.len()) as u32),
         memory_bytes: Some(system.total_memory()),

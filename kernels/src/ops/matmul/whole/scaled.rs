@@ -153,6 +153,7 @@ pub(in crate::ops::matmul) const fn scaled_whole<U: TileUnit, S: Integers, F: Sm
         isa,
         format: &F::ROW_MAJOR,
         strip_rows: TILE_ROWS,
+        scale: None,
         tiles: &[],
         sets: &[],
         whole: Some(S::run::<ScaledWhole<U, F>>),
