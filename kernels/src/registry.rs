@@ -8,7 +8,7 @@ use crate::op::Op;
 use crate::ops::Kernels;
 use crate::ops::attention::{self, AttentionKernel};
 use crate::ops::chain::{ChainEntry, ChainKernel};
-use crate::ops::matmul::{MatmulEntry, MatmulKernel};
+use crate::ops::matmul::{MatmulEntry, MatmulKernel, Shape};
 use crate::ops::stream::{Stores, StreamEntry, StreamKernel, Ways};
 
 impl Kernels {
@@ -112,6 +112,14 @@ impl Isa {
             .any(|entry| (entry.format.weights, entry.format.arithmetic) == (weights, arithmetic) && entry.has_ways())
     }
 
+    /// The register tiles, rows and columns, that its matmul with such weights in such arithmetic has beside the usual one, on
+    /// whatever CPU.
+    pub fn matmul_tiles(self, weights: Dtype, arithmetic: Dtype) -> impl Iterator<Item = [usize; 2]> {
+        let of_kind =
+            move |entry: &&MatmulEntry| (entry.format.weights, entry.format.arithmetic) == (weights, arithmetic);
+        self.kernels().matmuls().filter(of_kind).flat_map(|entry| entry.shapes).map(Shape::extents)
+    }
+
     /// Whether there is a multiply-accumulate chain of `dtype` for it, on whatever CPU.
     pub fn has_chain(self, dtype: Dtype) -> bool {
         self.kernels().has_chain(Op::Chain, dtype)
@@ -188,10 +196,11 @@ impl MatmulKernel {
         on_isa.find(|kernel| kernel.arithmetic() == arithmetic)
     }
 
-    /// Where the machine code of the largest register tile begins, also of one that this CPU cannot run: for who disassembles it.
-    pub fn code(weights: Dtype, isa: Isa, arithmetic: Dtype) -> Option<usize> {
+    /// Where the machine code of the largest register tile begins, of the usual ones or of those of such rows and columns, also
+    /// on a CPU that cannot run it: for who disassembles it.
+    pub fn code(weights: Dtype, isa: Isa, arithmetic: Dtype, tile: Option<[usize; 2]>) -> Option<usize> {
         let mut entries = isa.kernels().matmuls().filter(|entry| entry.format.weights == weights);
-        entries.find(|entry| entry.format.arithmetic == arithmetic)?.code()
+        entries.find(|entry| entry.format.arithmetic == arithmetic)?.code(tile)
     }
 }
 

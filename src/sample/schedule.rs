@@ -148,6 +148,9 @@ impl<'r, 's> Run<'r, 's> {
             if known || !state.is_open() || !is_chosen(&state.question) || !self.fits(index, true) {
                 continue;
             }
+            if self.states[index].question.waits_for_memory() {
+                self.ask_memory(done as f64 / order.len() as f64)?;
+            }
             let allowance = self.allowance(&order[done..]);
             self.progress(index, done as f64 / order.len() as f64, self.session.left());
             self.first_visit(index, allowance)?;
@@ -237,8 +240,9 @@ impl<'r, 's> Run<'r, 's> {
     fn ask_memory(&mut self, done: f64) -> Result<()> {
         let Some(index) = self.memory.told_by.filter(|_| self.session.is_timed()) else { return Ok(()) };
         let age = share_of(self.session.pace.budget, MODE_AGE_SHARE);
-        if self.memory.is_older(age, self.session.elapsed()) && self.states[index].is_open() && self.fits(index, false)
-        {
+        let state = &self.states[index];
+        let can_tell = state.samples() > 0 && state.is_open() && self.fits(index, false);
+        if can_tell && self.memory.is_older(age, self.session.elapsed()) {
             self.visit(index, self.session.pace.visit_samples, done)?;
         }
         Ok(())

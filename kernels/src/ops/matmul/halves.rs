@@ -38,6 +38,7 @@ pub(crate) const fn halves<S: Halves, const VECTORS: usize, const ROWS: usize>()
         scale: None,
         tiles: Tiles::<S, HalfTile<VECTORS>, ROWS>::TABLE,
         sets: Tiles::<S, HalfTile<VECTORS>, ROWS>::SETS,
+        shapes: &[],
         whole: None,
         quantise: None,
     }

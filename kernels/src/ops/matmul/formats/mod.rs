@@ -32,6 +32,7 @@ impl<S: Integers, const ROWS: usize> BlockFormats<S, ROWS> {
             scale: None,
             tiles: Tiles::<S, F, ROWS>::TABLE,
             sets: Tiles::<S, F, ROWS>::SETS,
+            shapes: &[],
             whole: None,
             quantise: Some(S::run::<Quantise<F::Activation>>),
         }

@@ -43,6 +43,7 @@ pub(crate) const fn plain_whole<U: TileUnit>(isa: Isa, format: &'static Format) 
         scale: None,
         tiles: &[],
         sets: &[],
+        shapes: &[],
         whole: Some(whole::<U>),
         quantise: None,
     }
@@ -137,6 +138,7 @@ pub(in crate::ops::matmul) const fn rounded_whole<U: TileUnit, S: Integers, F: D
         scale: None,
         tiles: &[],
         sets: &[],
+        shapes: &[],
         whole: Some(whole::<U, S, F>),
         quantise: Some(S::run::<RoundTokens>),
     }

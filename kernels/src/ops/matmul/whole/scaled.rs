@@ -156,6 +156,7 @@ pub(in crate::ops::matmul) const fn scaled_whole<U: TileUnit, S: Integers, F: Sm
         scale: None,
         tiles: &[],
         sets: &[],
+        shapes: &[],
         whole: Some(S::run::<ScaledWhole<U, F>>),
         quantise: Some(S::run::<QuantiseRows<F::Activation>>),
     }
