@@ -64,6 +64,7 @@ impl Simulated {
         let second = ceiling.second().map_or(0.0, |(second, _)| value * second / best);
         let pass = Timing {
             clock_hz: ceiling.clock_ghz.map(|ghz| ghz * 1e9),
+            watts: ceiling.watts,
             huge_share: ceiling.huge_share,
             relative_error: ceiling.relative_error,
             note: note(&ceiling.flags, next),

@@ -296,6 +296,8 @@ pub(crate) mod tests {
                 throttled_periods: None,
                 drift_percent: None,
                 disturbed_samples: None,
+                power_source: None,
+                power_missing: None,
                 earlier_read: None,
                 timer_ns: 20.0,
             },

@@ -158,6 +158,7 @@ fn everything(profile: &Profile) -> Table {
     let mut view = vec!["ceiling", "value", "unit"];
     // Only where some ceiling carries two figures is there a column for the second.
     view.extend(rows.iter().any(|row| row.ceiling.second().is_some()).then_some("weights?"));
+    view.extend(rows.iter().any(|row| row.ceiling.watts.is_some()).then_some("watts?"));
     view.extend(["interval", "variant", "status", "per_cycle?", "relative_error?", "samples?", "median?"]);
     let mut table = Table::view(headline(profile), &columns_for_people(), &view, &rows);
     table.lead = trust(profile);

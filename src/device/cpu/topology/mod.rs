@@ -87,7 +87,9 @@ fn environment(system: &sysinfo::System, allowed: &[CoreId], cores: &[CoreId], d
     let available = control_groups::memory_left().unwrap_or(u64::MAX).min(system.available_memory());
     let hypervisor = identity::hypervisor();
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let (emulated, emulator) = identity::emulation(&device.architecture, &device.model, hypervisor.as_ref(), &cpuinfo);
+    let built_for = word(Path::new("/proc/sys/kernel/arch"));
+    let (emulated, emulator) =
+        identity::emulation(&device.architecture, &device.model, hypervisor.as_ref(), &cpuinfo, built_for.as_deref());
     let (sysfs, first) = (Sysfs::here(), cores[0].id);
     let cpus: Vec<usize> = allowed.iter().map(|core| core.id).collect();
     Environment {
