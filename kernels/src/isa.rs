@@ -43,5 +43,9 @@ named_enum! {
         SveBf16 = "svebf16",
         /// The same with dot products of bytes, of which one has a sign.
         SveI8mm = "svei8mm",
+        /// Outer products of f32, bfloat16 and bytes, in streaming mode.
+        Sme = "sme",
+        /// The same with outer products of f64.
+        SmeF64 = "smef64",
     }
 }

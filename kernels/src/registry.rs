@@ -52,6 +52,11 @@ impl Isa {
         self.kernels().risky
     }
 
+    /// Whether several cores share the unit that its kernels run on.
+    pub fn shares_units(self) -> bool {
+        self.kernels().shared
+    }
+
     /// Bits of its vectors on this CPU, where the CPU says how long they are.
     pub fn vector_bits(self) -> Option<usize> {
         let scale = self.kernels().scale.filter(|_| self.available())?;

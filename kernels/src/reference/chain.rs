@@ -25,6 +25,7 @@ pub struct ChainInputs {
 /// - dot products of i8: `acc ← acc + Σⱼ u8(accⱼ)·bⱼ` (dot of four) with wrapping 32-bit sums; |b| ≤ 63 keeps the pairwise
 ///   16-bit sums of AVX2's two-step product from saturating (255·63·2 < 2¹⁵), and so those of signed bytes. Tiles multiply a
 ///   tile of their own instead.
+/// - outer products: as dot products of bf16, of all floating-point types; of bytes, those of the first operand have no sign.
 /// - converted: `acc ← acc + a·h`, h from a table of halves, all of magnitude below 1.
 pub fn chain_inputs(shape: &ChainShape, seed: u64) -> ChainInputs {
     let mut random = Random::new(seed);
@@ -37,6 +38,8 @@ pub fn chain_inputs(shape: &ChainShape, seed: u64) -> ChainInputs {
             Dtype::F16 => squares::<Half>(shape, random),
             _ => squares::<f32>(shape, random),
         },
+        (Recurrence::Outer, Dtype::F64) => whole_numbers(shape, random, |value| f64::from(value).to_ne_bytes()),
+        (Recurrence::Outer, Dtype::F32) => whole_numbers(shape, random, |value| (value as f32).to_ne_bytes()),
         (Recurrence::Converted(_), dtype) => {
             let start = fill(start_bytes, || (random.signed_unit() as f32).to_ne_bytes());
             let a = fill(vector_bytes, || (random.signed_unit() as f32).to_ne_bytes());
@@ -52,8 +55,9 @@ pub fn chain_inputs(shape: &ChainShape, seed: u64) -> ChainInputs {
             ChainInputs { start, operands: [a, table].concat() }
         }
         (_, Dtype::Bf16) => {
-            let a = fill(vector_bytes, || bf16(random.integer(100)));
-            let b = fill(vector_bytes, || bf16(random.integer(100)));
+            let operand_bytes = shape.operand_bytes() / 3;
+            let a = fill(operand_bytes, || bf16(random.integer(100)));
+            let b = fill(operand_bytes, || bf16(random.integer(100)));
             // Opposite but for a random one: two steps add a product of its own to each lane, which tells which elements
             // met, and cannot be folded to nothing.
             let opposite: Vec<u8> =
@@ -68,6 +72,15 @@ pub fn chain_inputs(shape: &ChainShape, seed: u64) -> ChainInputs {
             operands: fill(shape.operand_bytes(), || (random.integer(63) as i8).to_ne_bytes()),
         },
     }
+}
+
+/// Start values, a first operand, a second one and one that is its opposite but for a random one.
+fn whole_numbers<const N: usize>(shape: &ChainShape, random: &mut Random, word: fn(i32) -> [u8; N]) -> ChainInputs {
+    let lanes = shape.operand_bytes() / 3 / N;
+    let [a, b] = [0, 1].map(|_| (0..lanes).map(|_| random.integer(100)).collect::<Vec<i32>>());
+    let opposite = b.iter().map(|b| random.integer(1) - b).collect();
+    let start = fill(shape.state_bytes(), || word(random.integer(1000)));
+    ChainInputs { start, operands: [a, b, opposite].concat().into_iter().flat_map(word).collect() }
 }
 
 fn squares<T: Lane>(shape: &ChainShape, random: &mut Random) -> ChainInputs {
@@ -198,6 +211,7 @@ pub fn chain(shape: &ChainShape, inputs: &ChainInputs, steps: usize) -> Vec<u8> 
         },
         (Recurrence::Converted(halves), _) => converted(shape, halves, inputs, steps),
         (Recurrence::Tile, _) => tile(shape, inputs, steps),
+        (Recurrence::Outer, _) => outer(shape, inputs, steps),
         (Recurrence::Block, _) => {
             in_parts(shape, inputs, BLOCK_BYTES, |acc, operands| block(shape.dtype, acc, operands, steps))
         }
@@ -341,29 +355,58 @@ fn tile(shape: &ChainShape, inputs: &ChainInputs, steps: usize) -> Vec<u8> {
     let product = |which: &[u8], row: usize, column: usize| -> f64 {
         let quads = (0..ROW_BYTES / 4).map(|k| {
             let (a, b) = (&a[row * ROW_BYTES + 4 * k..][..4], &which[k * ROW_BYTES + 4 * column..][..4]);
-            if shape.dtype == Dtype::Bf16 {
-                let product = |i: usize| f64::from(from_bf16([a[i], a[i + 1]]) * from_bf16([b[i], b[i + 1]]));
-                product(0) + product(2)
-            } else {
-                a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b as i8)).sum()
-            }
+            word_product(shape.dtype, a, b)
         });
         quads.sum()
     };
-    let start = inputs.start.as_chunks::<4>().0.iter().enumerate();
+    let start = inputs.start.chunks(4).enumerate();
     start
-        .flat_map(|(index, &bits)| {
+        .flat_map(|(index, bits)| {
             let (row, column) = (index % 256 / 16, index % 16);
-            let [even, odd] = [even, odd].map(|which| product(which, row, column));
-            let gained = even * steps.div_ceil(2) as f64 + odd * (steps / 2) as f64;
-            // Everything is a whole number below 2⁵³: exact, and for the integers to be wrapped.
-            if shape.dtype == Dtype::Bf16 {
-                ((f64::from(f32::from_ne_bytes(bits)) + gained) as f32).to_ne_bytes()
-            } else {
-                i32::from_ne_bytes(bits).wrapping_add(gained as i64 as i32).to_ne_bytes()
-            }
+            advanced(shape.dtype, bits, [even, odd].map(|which| product(which, row, column)), steps)
         })
         .collect()
+}
+
+/// `C ← C + a ⊗ b` with b alternating between two operands.
+fn outer(shape: &ChainShape, inputs: &ChainInputs, steps: usize) -> Vec<u8> {
+    let (lane_bytes, row_bytes) = (shape.lane_bytes(), shape.operand_bytes() / 3);
+    let lanes = row_bytes / lane_bytes;
+    let mut operands = inputs.operands.chunks(row_bytes);
+    let [a, even, odd] = std::array::from_fn(|_| operands.next().unwrap_or_default());
+    let start = inputs.start.chunks(lane_bytes).enumerate();
+    start
+        .flat_map(|(index, bits)| {
+            let (row, column) = (index / lanes % lanes, index % lanes);
+            let lane = |operand: &[u8], lane: usize| operand[lane * lane_bytes..][..lane_bytes].to_vec();
+            let gain = |which: &[u8]| word_product(shape.dtype, &lane(a, row), &lane(which, column));
+            advanced(shape.dtype, bits, [even, odd].map(gain), steps)
+        })
+        .collect()
+}
+
+/// The sum of the products of a word's elements, the bytes of the first one without a sign; exact for what [`chain_inputs`] gives.
+fn word_product(dtype: Dtype, a: &[u8], b: &[u8]) -> f64 {
+    match dtype {
+        Dtype::F64 => f64::read(a) * f64::read(b),
+        Dtype::F32 => f64::from(f32::read(a)) * f64::from(f32::read(b)),
+        Dtype::Bf16 => {
+            let product = |i: usize| f64::from(from_bf16([a[i], a[i + 1]]) * from_bf16([b[i], b[i + 1]]));
+            product(0) + product(2)
+        }
+        _ => a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b as i8)).sum(),
+    }
+}
+
+/// An accumulator after `steps` steps that add one of two gains in turn. Everything is a whole number below 2⁵³: exact, and for the
+/// integers to be wrapped.
+fn advanced(dtype: Dtype, bits: &[u8], [even, odd]: [f64; 2], steps: usize) -> Vec<u8> {
+    let gained = even * steps.div_ceil(2) as f64 + odd * (steps / 2) as f64;
+    match dtype {
+        Dtype::F64 => (f64::read(bits) + gained).bytes(),
+        Dtype::F32 | Dtype::Bf16 => ((f64::from(f32::read(bits)) + gained) as f32).bytes(),
+        _ => i32::from_ne_bytes(bytes(bits)).wrapping_add(gained as i64 as i32).to_ne_bytes().to_vec(),
+    }
 }
 
 /// What the sums must hold after `rounds` rounds that each end in `last`: lane by lane, wrapping.
@@ -382,6 +425,21 @@ fn times<const N: usize>(last: &[u8], each: impl Fn([u8; N]) -> [u8; N]) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outer_product_meets_each_lane_with_each() {
+        let recurrence = Recurrence::Outer;
+        let shape = ChainShape { dtype: Dtype::F64, recurrence, vector_bytes: 32, accumulators: 1 };
+        let words = |values: &[f64]| values.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>();
+        let inputs =
+            ChainInputs { start: words(&[1.0, 2.0, 3.0, 4.0]), operands: words(&[10.0, 100.0, 1.0, 2.0, 0.0, -1.0]) };
+        assert_eq!((shape.operand_bytes(), shape.width()), (48, 4));
+        // Twice the first product, once the second one.
+        let expected = [1.0 + 20.0, 2.0 + 40.0 - 10.0, 3.0 + 200.0, 4.0 + 400.0 - 100.0];
+        assert_eq!(chain(&shape, &inputs, 3), words(&expected));
+        let quads = ChainShape { dtype: Dtype::I8, vector_bytes: 64, accumulators: 4, ..shape };
+        assert_eq!((quads.operand_bytes(), quads.width()), (48, 4 * 16 * 4));
+    }
 
     #[test]
     fn halves_are_rounded_to_even_and_read_back() {

@@ -37,6 +37,9 @@ pub enum Recurrence {
     Block,
     /// `acc ← acc + a·h`: h is a half from memory, converted to f32 on the way.
     Converted(Halves),
+    /// `C ← C + Σ aⱼ ⊗ bⱼ` over the narrow elements of the lanes of two operands: C has as many rows and columns as these have lanes; a
+    /// vector is such a tile.
+    Outer,
     /// `C ← C + A·B` over tiles of 16 rows of 64 bytes; a vector is a tile.
     Tile,
 }
@@ -71,6 +74,7 @@ impl ChainShape {
             | Recurrence::SquareAndSum { .. }
             | Recurrence::Growth
             | Recurrence::GrowthAndSum { .. } => self.dtype.block().bytes as usize,
+            Recurrence::Outer if matches!(self.dtype, Dtype::F64) => 8,
             _ => 4,
         }
     }
@@ -92,6 +96,8 @@ impl ChainShape {
     pub const fn operand_bytes(&self) -> usize {
         match self.recurrence {
             Recurrence::Converted(_) => self.vector_bytes * (1 + CONVERTED_ROWS * self.accumulators / 2),
+            // A row of the tile has as many lanes as it has rows.
+            Recurrence::Outer => 3 * (self.vector_bytes / self.lane_bytes()).isqrt() * self.lane_bytes(),
             _ => 3 * self.vector_bytes,
         }
     }
@@ -99,9 +105,9 @@ impl ChainShape {
     /// Multiply-accumulates of one step.
     pub const fn width(&self) -> usize {
         let lanes = self.vector_bytes * self.accumulators / self.lane_bytes();
-        let per_lane = 4 / self.dtype.block().bytes as usize;
+        let per_lane = self.lane_bytes() / self.dtype.block().bytes as usize;
         match self.recurrence {
-            Recurrence::Dot | Recurrence::SignedDot => per_lane * lanes,
+            Recurrence::Dot | Recurrence::SignedDot | Recurrence::Outer => per_lane * lanes,
             // Each lane meets two words.
             Recurrence::Block => 2 * per_lane * lanes,
             // A row of A and a column of B: sixteen times what a 32-bit lane holds.

@@ -33,5 +33,5 @@ pub use output::{Grid, Output, SPOILT, Tile};
 pub(crate) use pairs::{PairedBf16, PairedI8, paired};
 pub(crate) use plain::{BF16, Bf16, F16, F16_FORMAT, F32, F32_FORMAT, I8, I8_FORMAT, plain, tall};
 pub(crate) use register_tile::TileArguments;
-pub(crate) use tile::{MatmulEntry, Shape, TileFn};
+pub(crate) use tile::{MatmulEntry, Shape, TileFn, WholeArguments};
 pub(crate) use whole::plain_whole;

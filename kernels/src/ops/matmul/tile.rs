@@ -37,7 +37,7 @@ pub(crate) struct QuantiseArguments<'a> {
     pub(super) panel: &'a mut [u8],
 }
 
-pub(super) type WholeFn = for<'a> unsafe fn(&'a WholeArguments<'a>);
+pub(crate) type WholeFn = for<'a> unsafe fn(&'a WholeArguments<'a>);
 pub(crate) type TileFn = for<'a> unsafe fn(&'a TileArguments<'a>);
 pub(super) type SetFn = for<'a> unsafe fn(&'a SetArguments<'a>);
 
@@ -86,6 +86,27 @@ impl MatmulEntry {
         tiles: &'static [TileFn],
     ) -> MatmulEntry {
         MatmulEntry { isa, format, strip_rows, scale, tiles, sets: &[], shapes: &[], whole: None, quantise: None }
+    }
+
+    /// A kernel of plain weights that multiplies a whole tile of C.
+    pub(crate) const fn of_whole(
+        isa: Isa,
+        format: &'static Format,
+        strip_rows: usize,
+        scale: Scale,
+        whole: WholeFn,
+    ) -> MatmulEntry {
+        MatmulEntry {
+            isa,
+            format,
+            strip_rows,
+            scale,
+            tiles: &[],
+            sets: &[],
+            shapes: &[],
+            whole: Some(whole),
+            quantise: None,
+        }
     }
 
     /// Where the code of the largest register tile begins, of the usual ones or of the shape of those extents.
