@@ -1,7 +1,7 @@
 //! Arithmetic in binary16. By assembly, for the intrinsics of it are no code of their caller's where that is generic.
 
 use super::NeonFp16;
-use super::products::{accumulate, binary};
+use super::instructions::{accumulate, binary};
 use super::vectors::F32x4;
 use crate::simd::{Float, Halves, Vector, intrinsics, vector};
 use half::f16;

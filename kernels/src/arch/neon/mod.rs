@@ -4,6 +4,8 @@
 #[cfg(target_arch = "aarch64")]
 mod halves;
 #[cfg(target_arch = "aarch64")]
+mod instructions;
+#[cfg(target_arch = "aarch64")]
 mod products;
 #[cfg(target_arch = "aarch64")]
 mod vectors;

@@ -1,6 +1,7 @@
 //! Products of bytes and of bfloat16. By assembly where Rust has no stable intrinsics yet: FEAT_DotProd, FEAT_I8MM, FEAT_BF16 (Arm
 //! Architecture Reference Manual for A-profile, DDI 0487, C7.2).
 
+use super::instructions::{accumulate, binary};
 use super::vectors::{F32x4, I32x4};
 use super::{Neon, NeonBf16, NeonDotprod, NeonI8mm};
 use crate::simd::{ByteProducts, Integers, Vector};
@@ -18,45 +19,6 @@ unsafe fn half<const UPPER: bool>(from: *const i32) -> I32x4 {
         I32x4::of(if UPPER { vcombine_s32(zero, value) } else { vcombine_s32(value, zero) })
     }
 }
-
-/// One instruction that adds a product to its first operand. The last operand may be a lane of any register, or, if it is a half, of
-/// the first sixteen.
-///
-/// A product with the first operand itself names it once: said twice, it would be copied first.
-macro_rules! accumulate {
-    ($instruction:literal, $sum:expr, $b:expr) => {{
-        let mut sum = $sum;
-        // SAFETY: the token of whoever calls this proves the instruction set.
-        unsafe {
-            std::arch::asm!($instruction, inout(vreg) sum, in(vreg) $b, options(pure, nomem, nostack, preserves_flags));
-        }
-        sum
-    }};
-    ($instruction:literal, $sum:expr, $a:expr, $b:expr) => {
-        accumulate!($instruction, $sum, $a, $b; in vreg;)
-    };
-    ($instruction:literal, $sum:expr, $a:expr, $b:expr; in $class:ident; $($lane:expr)?) => {{
-        let mut sum = $sum;
-        // SAFETY: the token of whoever calls this proves the instruction set.
-        unsafe {
-            std::arch::asm!($instruction, inout(vreg) sum, in(vreg) $a, in($class) $b, $(const $lane,)?
-                options(pure, nomem, nostack, preserves_flags));
-        }
-        sum
-    }};
-}
-pub(super) use accumulate;
-
-/// One instruction that makes a vector of two. Also where there is an intrinsic, if the compiler would make more instructions of it.
-macro_rules! binary {
-    ($instruction:literal, $result:ty, $a:expr, $b:expr) => {{
-        let result: $result;
-        std::arch::asm!($instruction, lateout(vreg) result, in(vreg) $a, in(vreg) $b,
-            options(pure, nomem, nostack, preserves_flags));
-        result
-    }};
-}
-pub(super) use binary;
 
 /// `sum + Σ i16·i16` over the two halves of each lane.
 #[inline(always)]

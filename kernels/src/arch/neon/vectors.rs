@@ -1,6 +1,6 @@
 //! Vectors of 128 bits.
 
-use super::products::accumulate;
+use super::instructions::accumulate;
 use crate::simd::{Double, Float, Integer, Single, intrinsics, vector};
 use std::arch::aarch64::*;
 use std::arch::asm;
