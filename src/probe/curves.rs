@@ -4,8 +4,8 @@ use super::attention;
 use super::footprint::{self, CACHE_MULTIPLE_MIN, Footprint, memory_limit};
 use super::levels::resident_id;
 use super::memory::{self, stream};
-use super::{CurveQuestion, PlanInputs, curve, curve_without_points};
-use crate::profile::{CeilingId, CurveAxis, Effort, Machine, Stream};
+use super::{CurveQuestion, PlanInputs, cores, curve, curve_without_points};
+use crate::profile::{CeilingId, CpuList, CurveAxis, Effort, Machine, Part, Stream};
 use roofprobe_kernels::Op;
 use roofprobe_kernels::ops::stream::PREFETCH_BYTES;
 
@@ -40,6 +40,7 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<CurveQuestion> {
             latency(inputs),
             attention::along_context(inputs),
         ]);
+        questions.extend(threads_of_classes(inputs));
     }
     questions
 }
@@ -135,8 +136,30 @@ fn threads(inputs: PlanInputs, op: Op) -> CurveQuestion {
     };
     let stores = (op != Op::Read).then(|| memory::expected_stores(machine));
     let variant = |threads| Stream { threads, stores, footprint_bytes: footprint, ..stream(machine) };
-    let counts = (1..=most).filter(|&n| n <= THREADS_ALL || n == most || is_step(n));
-    curve(id, op, CurveAxis::Threads, counts.map(variant))
+    curve(id, op, CurveAxis::Threads, counts(most).map(variant))
+}
+
+/// `memory.read.threads.class<n>`: the same on the slower classes of cores; the fastest one comes first in `memory.read.threads`.
+fn threads_of_classes(inputs: PlanInputs) -> Vec<CurveQuestion> {
+    let PlanInputs { machine, effort, .. } = inputs;
+    let slower = (0..).zip(cores::classes(machine)).skip(1).filter(|(_, cpus)| cpus.cpus().len() > 1);
+    let curve_of = |(class, cpus): (u32, &CpuList)| {
+        let id = CeilingId::memory_curve(Op::Read, "threads").of_part(Part::Class(class));
+        let array = footprint::array_bytes(machine, footprint::footprint(inputs), footprint::room(machine, effort, 1));
+        match array {
+            Ok(footprint_bytes) => {
+                let variant = |threads| Stream { threads, cpus: Some(cpus.clone()), footprint_bytes, ..stream(machine) };
+                curve(id, Op::Read, CurveAxis::Threads, counts(cpus.cpus().len() as u32).map(variant))
+            }
+            Err(reason) => curve_without_points(id, CurveAxis::Threads, reason),
+        }
+    };
+    slower.map(curve_of).collect()
+}
+
+/// Threads that are points of a curve up to `most`: their number grows with the logarithm of it.
+fn counts(most: u32) -> impl Iterator<Item = u32> {
+    (1..=most).filter(move |&n| n <= THREADS_ALL || n == most || is_step(n))
 }
 
 /// 8, 12, 16, 24, 32, …: two per octave.
