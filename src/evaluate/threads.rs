@@ -59,7 +59,8 @@ fn cpus_of(environment: &Environment, keys: Option<&VariantKeys>, threads: u32) 
 /// The fewest threads that read memory as fast as any number of them, on whichever class of cores.
 fn by_curves(profile: &Profile, environment: &Environment) -> Option<Threads> {
     let whole = CeilingId::memory_curve(Op::Read, "threads");
-    let of_class = |curve: &&Curve| matches!(curve.id.part(), Some(Part::Class(n)) if curve.id == whole.of_part(Part::Class(n)));
+    let of_class =
+        |curve: &&Curve| matches!(curve.id.part(), Some(Part::Class(n)) if curve.id == whole.of_part(Part::Class(n)));
     let curves = profile.curve.iter().filter(|curve| curve.id == whole || of_class(curve));
     let points: Vec<(u32, f64, &Curve)> = curves.flat_map(points).collect();
     let best = points.iter().map(|&(_, rate, _)| rate).fold(0.0, f64::max);

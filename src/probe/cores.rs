@@ -7,7 +7,8 @@ use super::footprint::{self, Footprint};
 use super::memory::stream;
 use super::{PlanInputs, Question, compute, ways};
 use crate::profile::{
-    CeilingId, CoreClass, CpuList, CurveAxis, Effort, Machine, Matmul, Means, MemoryLevel, NumaNode, Part, Status, Stream,
+    CeilingId, CoreClass, CpuList, CurveAxis, Effort, Machine, Matmul, Means, MemoryLevel, NumaNode, Part, Status,
+    Stream,
 };
 use roofprobe_kernels::{Dtype, Isa, Op};
 
@@ -37,7 +38,8 @@ impl CoreSet {
 
 /// The CPUs of each class, the fastest first, where it is known which they are.
 pub(super) fn classes(machine: &Machine) -> Vec<&CpuList> {
-    let lists: Option<Vec<&CpuList>> = machine.device.core_classes.iter().map(|class: &CoreClass| class.cpus.as_ref()).collect();
+    let lists: Option<Vec<&CpuList>> =
+        machine.device.core_classes.iter().map(|class: &CoreClass| class.cpus.as_ref()).collect();
     lists.unwrap_or_default()
 }
 

@@ -148,7 +148,8 @@ fn threads_of_classes(inputs: PlanInputs) -> Vec<CurveQuestion> {
         let array = footprint::array_bytes(machine, footprint::footprint(inputs), footprint::room(machine, effort, 1));
         match array {
             Ok(footprint_bytes) => {
-                let variant = |threads| Stream { threads, cpus: Some(cpus.clone()), footprint_bytes, ..stream(machine) };
+                let variant =
+                    |threads| Stream { threads, cpus: Some(cpus.clone()), footprint_bytes, ..stream(machine) };
                 curve(id, Op::Read, CurveAxis::Threads, counts(cpus.cpus().len() as u32).map(variant))
             }
             Err(reason) => curve_without_points(id, CurveAxis::Threads, reason),

@@ -110,11 +110,15 @@ fn in_cache(id: &CeilingId, inputs: PlanInputs, op: Op, level: &Level) -> Vec<Jo
 fn of_memory(id: &CeilingId, inputs: PlanInputs, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
     let footprint_bytes = arrays(op) * (array_bytes / inputs_of(op));
     let largest = pages.first().copied();
-    let mut variants: Vec<Stream> = pages.iter().flat_map(|&pages| {
-        let ways = if Some(pages) == largest { ways::in_memory(inputs, op) } else { ways::on_base_pages(inputs, op) };
-        let variant = move |isa| Stream { isa, pages, footprint_bytes, ..stream(inputs.machine) };
-        ways.into_iter().map(move |(isa, ways)| variant(isa).walked(op, ways))
-    }).collect();
+    let mut variants: Vec<Stream> = pages
+        .iter()
+        .flat_map(|&pages| {
+            let ways =
+                if Some(pages) == largest { ways::in_memory(inputs, op) } else { ways::on_base_pages(inputs, op) };
+            let variant = move |isa| Stream { isa, pages, footprint_bytes, ..stream(inputs.machine) };
+            ways.into_iter().map(move |(isa, ways)| variant(isa).walked(op, ways))
+        })
+        .collect();
     variants.extend(cores::streams_elsewhere(inputs, variants.first()));
     jobs(id, op, Dtype::F64, variants)
 }

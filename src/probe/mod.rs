@@ -11,6 +11,7 @@ mod footprint;
 mod gates;
 pub(crate) mod gpu;
 mod grade;
+mod heat;
 mod levels;
 mod matmul;
 mod memory;

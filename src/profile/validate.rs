@@ -104,10 +104,9 @@ impl Profile {
         let (device, asked) = (&self.device, &self.provenance.gpu);
         match device.kind {
             DeviceKind::Cpu => {
-                for (key, known) in [
-                    ("device.logical_cpus", device.logical_cpus.is_some()),
-                    ("device.cores", device.cores.is_some()),
-                ] {
+                for (key, known) in
+                    [("device.logical_cpus", device.logical_cpus.is_some()), ("device.cores", device.cores.is_some())]
+                {
                     // Who was there can tell; a source need not.
                     if !known && self.environment.is_some() {
                         return Err(Error::misuse(format!("{key}: is missing; every CPU has it")));

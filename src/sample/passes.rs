@@ -101,7 +101,9 @@ pub(super) fn calibrate(
 /// The pass, if the clock saw it.
 fn timed(pass: Timing) -> Result<Timing, Refusal> {
     let seconds = pass.seconds.0;
-    let unseen = || Refusal::Skipped(format!("the clock is too coarse: it timed {} repetitions as {seconds} s", pass.repetitions));
+    let unseen = || {
+        Refusal::Skipped(format!("the clock is too coarse: it timed {} repetitions as {seconds} s", pass.repetitions))
+    };
     if seconds > 0.0 { Ok(pass) } else { Err(unseen()) }
 }
 

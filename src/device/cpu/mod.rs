@@ -40,8 +40,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use team::{Members, SpinBarrier, Team};
 use team_job::TeamJob;
-use work_queue::Stock;
 pub(in crate::device) use topology::Taken;
+use work_queue::Stock;
 use worker_state::WorkerState;
 #[cfg(feature = "gpu")]
 pub(super) use worker_state::all_waited_s;

@@ -194,12 +194,7 @@ const SPINS_MAX: u32 = 1 << 20;
 
 impl SpinBarrier {
     fn new(size: usize) -> SpinBarrier {
-        SpinBarrier {
-            size,
-            arrived: AtomicUsize::new(0),
-            generation: AtomicUsize::new(0),
-            poisoned: Arc::default(),
-        }
+        SpinBarrier { size, arrived: AtomicUsize::new(0), generation: AtomicUsize::new(0), poisoned: Arc::default() }
     }
 
     /// Returns when all members have called it.

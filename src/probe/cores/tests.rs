@@ -30,9 +30,16 @@ fn hybrid() -> Machine {
 fn many() -> Machine {
     let Machine { device, environment } = machine();
     let caches = vec![Cache { level: 3, bytes: 32 << 20, instances: 24, shared_by: 8 }];
-    let node = |n: u32| NumaNode { node: n, cpus: CpuList::of(n * 24..n * 24 + 24).unwrap(), memory_bytes: Some(96 << 30) };
+    let node =
+        |n: u32| NumaNode { node: n, cpus: CpuList::of(n * 24..n * 24 + 24).unwrap(), memory_bytes: Some(96 << 30) };
     Machine {
-        device: DeviceInfo { caches, cores: Some(192), logical_cpus: Some(192), memory_bytes: Some(768 << 30), ..device },
+        device: DeviceInfo {
+            caches,
+            cores: Some(192),
+            logical_cpus: Some(192),
+            memory_bytes: Some(768 << 30),
+            ..device
+        },
         environment: Environment {
             threads: 192,
             allowed_cpus: (0..192).collect(),
@@ -68,10 +75,7 @@ fn a_machine_whose_cores_are_alike_is_asked_nothing_more() {
 fn each_class_has_its_peaks_and_its_bandwidth() {
     let questions = asked(&hybrid(), Effort::Quick);
     let ids: Vec<String> = questions.iter().map(|question| question.id.to_string()).collect();
-    assert_eq!(
-        ids,
-        ["compute.f32.class0", "memory.dram.read.class0", "compute.f32.class1", "memory.dram.read.class1"]
-    );
+    assert_eq!(ids, ["compute.f32.class0", "memory.dram.read.class0", "compute.f32.class1", "memory.dram.read.class1"]);
     assert_eq!(first(&questions[0]), (4, "4-7".to_owned(), None, 0));
     assert_eq!(first(&questions[3]).1, "0-3");
     // Also of the other types, where there is time.
@@ -89,7 +93,8 @@ fn the_big_cores_alone_are_raced_against_all() {
         questions.into_iter().find(|question| question.id == id).unwrap().candidates
     };
     let sets = |jobs: Vec<crate::job::Job>| {
-        let set = |job: &crate::job::Job| (job.variant.keys().threads, job.variant.keys().cpus.map(|cpus| cpus.to_string()));
+        let set =
+            |job: &crate::job::Job| (job.variant.keys().threads, job.variant.keys().cpus.map(|cpus| cpus.to_string()));
         let mut sets: Vec<_> = jobs.iter().map(set).collect();
         sets.dedup();
         sets

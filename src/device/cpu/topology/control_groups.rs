@@ -33,7 +33,9 @@ impl ControlGroups {
                 list if list.split(',').any(|c| c == controller) => [controller, list],
                 _ => continue,
             };
-            let Some(root) = roots.map(|name| mounts.join(name)).into_iter().find(|root| root.is_dir()) else { continue };
+            let Some(root) = roots.map(|name| mounts.join(name)).into_iter().find(|root| root.is_dir()) else {
+                continue;
+            };
             let inner = Path::new(path.trim_start_matches('/'));
             folders.extend(inner.ancestors().map(|part| root.join(part)));
         }
@@ -49,7 +51,8 @@ impl ControlGroups {
         let number = |path: PathBuf| word(&path)?.parse::<u64>().ok();
         let left_of = |folder: PathBuf| {
             let limit = number(folder.join("memory.max")).or_else(|| number(folder.join("memory.limit_in_bytes")))?;
-            let used = number(folder.join("memory.current")).or_else(|| number(folder.join("memory.usage_in_bytes")))?;
+            let used =
+                number(folder.join("memory.current")).or_else(|| number(folder.join("memory.usage_in_bytes")))?;
             // Cached files count as used, and are given up when memory is needed.
             let stat = std::fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
             let field = |name: &str| stat.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
@@ -156,7 +159,10 @@ mod tests {
             ("proc/self/cgroup", "0::/user.slice/run-u1.service\n"),
             ("sys/fs/cgroup/user.slice/run-u1.service/memory.max", "536870912\n"),
             ("sys/fs/cgroup/user.slice/run-u1.service/memory.current", "104857600\n"),
-            ("sys/fs/cgroup/user.slice/run-u1.service/memory.stat", "anon 1\nactive_file 1048576\ninactive_file 3145728\n"),
+            (
+                "sys/fs/cgroup/user.slice/run-u1.service/memory.stat",
+                "anon 1\nactive_file 1048576\ninactive_file 3145728\n",
+            ),
             ("sys/fs/cgroup/user.slice/run-u1.service/cpu.max", "max 100000\n"),
             ("sys/fs/cgroup/user.slice/memory.max", "max\n"),
             ("sys/fs/cgroup/user.slice/cpu.max", "150000 100000\n"),
@@ -188,10 +194,8 @@ mod tests {
 
     #[test]
     fn without_proc_the_mounted_group_is_ours() {
-        let (groups, _folder) = recorded(&[
-            ("sys/fs/cgroup/memory.max", "536870912\n"),
-            ("sys/fs/cgroup/memory.current", "0\n"),
-        ]);
+        let (groups, _folder) =
+            recorded(&[("sys/fs/cgroup/memory.max", "536870912\n"), ("sys/fs/cgroup/memory.current", "0\n")]);
         assert_eq!(groups.memory_left(), Some(512 << 20));
     }
 

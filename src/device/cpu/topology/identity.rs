@@ -55,7 +55,8 @@ pub(super) fn kinds(cores: &[core_affinity::CoreId]) -> Vec<Option<Kind>> {
     let cores = cores.to_vec();
     let unknown = vec![None; cores.len()];
     let ask = move || {
-        let one = |core| core_affinity::set_for_current(core).then(|| Kind::of_leaf(__cpuid_count(0x1a, 0).eax)).flatten();
+        let one =
+            |core| core_affinity::set_for_current(core).then(|| Kind::of_leaf(__cpuid_count(0x1a, 0).eax)).flatten();
         cores.into_iter().map(one).collect()
     };
     let asking = std::thread::Builder::new().name("roofprobe-kinds".to_owned()).spawn(ask);

@@ -67,9 +67,9 @@ pub(super) fn read(threads: Option<usize>) -> Result<Topology, String> {
     let caches = sysfs.caches(cores.iter().map(|core| core.id));
     let used: Vec<LogicalCpu> =
         logical.into_iter().filter(|known| cores.iter().any(|core| core.id == known.cpu as usize)).collect();
-    let device =
-        DeviceInfo { caches, core_classes: core_classes(&used), ..device(&system, &allowed, &one_per_core) };
-    let environment = Environment { nodes: nodes(&sysfs, &used), ..environment(&system, &allowed, &cores, &device, timer_s) };
+    let device = DeviceInfo { caches, core_classes: core_classes(&used), ..device(&system, &allowed, &one_per_core) };
+    let environment =
+        Environment { nodes: nodes(&sysfs, &used), ..environment(&system, &allowed, &cores, &device, timer_s) };
     let separate = cores.iter().all(|core| one_per_core.contains(core));
     Ok(Topology { machine: Machine { device, environment }, cores, separate })
 }

@@ -20,7 +20,9 @@ impl Surroundings {
 
     fn text(&self, path: &str) -> Option<String> {
         // A device tree ends its texts with a zero.
-        word(&self.root.join(path)).map(|text| text.trim_end_matches('\0').trim().to_owned()).filter(|text| !text.is_empty())
+        word(&self.root.join(path))
+            .map(|text| text.trim_end_matches('\0').trim().to_owned())
+            .filter(|text| !text.is_empty())
     }
 
     /// Writes what is told into `environment`.
@@ -48,7 +50,8 @@ impl Surroundings {
 
     /// DMI's on a PC or a server, else what the device tree has of the boot loader.
     fn firmware(&self) -> Option<String> {
-        let dmi = ["bios_vendor", "bios_version", "bios_date"].map(|name| self.text(&format!("sys/class/dmi/id/{name}")));
+        let dmi =
+            ["bios_vendor", "bios_version", "bios_date"].map(|name| self.text(&format!("sys/class/dmi/id/{name}")));
         let dmi: Vec<String> = dmi.into_iter().flatten().collect();
         let loader = || {
             let version = self.text("sys/firmware/devicetree/base/chosen/bootloader/version");
@@ -147,7 +150,8 @@ mod tests {
     fn pages_are_as_large_as_the_kernel_told_the_process() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("proc/self")).unwrap();
-        let vector: Vec<u8> = [16_u64, 1, AT_PAGESZ, 16 << 10, 0, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let vector: Vec<u8> =
+            [16_u64, 1, AT_PAGESZ, 16 << 10, 0, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
         std::fs::write(folder.path().join("proc/self/auxv"), vector).unwrap();
         assert_eq!(Surroundings { root: folder.path().to_owned() }.page_bytes(), Some(16 << 10));
         // A system that tells nothing.

@@ -26,9 +26,7 @@ pub fn adapters(stop: fn() -> bool) -> Result<AdapterList> {
     let answers: Vec<_> = std::thread::scope(|scope| {
         let asked: Vec<_> = adapter::backends()
             .into_iter()
-            .map(|backend| {
-                (backend, std::thread::Builder::new().spawn_scoped(scope, move || list(backend, stop)))
-            })
+            .map(|backend| (backend, std::thread::Builder::new().spawn_scoped(scope, move || list(backend, stop))))
             .collect();
         let panicked = |_| Err(WorkerError::Crashed("the search for it panicked".to_owned()));
         let answer = |asking: std::io::Result<ScopedJoinHandle<_>>| match asking {

@@ -84,7 +84,10 @@ fn low_power_cores_of_one_kind_are_told_by_their_clock() {
     ];
     let classes: Vec<Vec<usize>> = classes(&cores);
     assert_eq!(classes, [vec![2], vec![1], vec![0]]);
-    assert_eq!([0x4000_0001, 0x2000_0001, 0].map(Kind::of_leaf), [Some(Kind::Performance), Some(Kind::Efficient), None]);
+    assert_eq!(
+        [0x4000_0001, 0x2000_0001, 0].map(Kind::of_leaf),
+        [Some(Kind::Performance), Some(Kind::Efficient), None]
+    );
 }
 
 #[test]
@@ -92,7 +95,8 @@ fn threads_spread_over_caches_and_nodes() {
     // The first 24 threads are on 24 complexes, the first eight on eight nodes of two sockets.
     let order = in_order(COMPLEXES, 192);
     assert_eq!(order[..4], [0, 8, 16, 24]);
-    let distinct = |cpus: &[u32], each: u32| cpus.iter().map(|cpu| cpu / each).collect::<std::collections::BTreeSet<_>>().len();
+    let distinct =
+        |cpus: &[u32], each: u32| cpus.iter().map(|cpu| cpu / each).collect::<std::collections::BTreeSet<_>>().len();
     assert_eq!((distinct(&order[..24], 8), distinct(&order[24..48], 8)), (24, 24));
     assert_eq!(in_order(SUB_NUMA, 224)[..9], [0, 14, 28, 42, 56, 70, 84, 98, 1]);
     assert_eq!(in_order(SNAPDRAGON_X, 12)[..4], [0, 4, 8, 1]);
