@@ -112,10 +112,12 @@ impl Pace {
         if self.budget == Duration::MAX {
             return self;
         }
-        let least = STEPS_MIN * timer_ns / 1e9;
-        let [pass_seconds, curve_pass_seconds] =
-            [self.pass_seconds, self.curve_pass_seconds].map(|seconds| seconds.max(least));
-        Pace { pass_seconds, curve_pass_seconds, ..self }
+        let least = |steps: f64| steps * timer_ns / 1e9;
+        Pace {
+            pass_seconds: self.pass_seconds.max(least(STEPS_MIN)),
+            curve_pass_seconds: self.curve_pass_seconds.max(least(CURVE_STEPS_MIN)),
+            ..self
+        }
     }
 
     /// The same pace until nothing improves any more, for `limit` at most.
@@ -125,8 +127,10 @@ impl Pace {
     }
 }
 
-/// Steps of the clock in a pass, at least.
-const STEPS_MIN: f64 = 100.0;
+/// Steps of the clock in a pass, at least: it is 2 % of it then.
+const STEPS_MIN: f64 = 50.0;
+/// The same at a point of a curve, of which there are many, and whose levels are twice as fast as each other.
+const CURVE_STEPS_MIN: f64 = 10.0;
 /// A replay takes what there is: the fewer visits, the sooner it ends.
 const REPLAY_SAMPLES: usize = 50;
 /// No profile needs more samples of a question than this.

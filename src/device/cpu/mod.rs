@@ -84,7 +84,9 @@ impl Cpu {
         // macOS pins no thread; there the scheduler is trusted, and nothing is refused.
         if !team.pinned() && cfg!(not(target_os = "macos")) {
             machine.environment.pinned = Some(false);
-            machine.environment.pinned_cpus = None;
+            // Where threads go where they want, no set of CPUs can be asked for.
+            (machine.environment.pinned_cpus, machine.environment.nodes) = (None, Vec::new());
+            machine.device.core_classes.iter_mut().for_each(|class| class.cpus = None);
         }
         let mut cpu = Cpu {
             uneven: !machine.device.core_classes.is_empty(),
