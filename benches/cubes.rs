@@ -13,12 +13,14 @@ use roofprobe::profile::{CeilingId, Chain, Effort, Means, Variant};
 use roofprobe_kernels::{Dtype, Isa, Op};
 use std::time::{Duration, Instant};
 
-/// One sample of a product lasts at least this long.
-const SAMPLE_SECONDS: f64 = 0.05;
+/// One sample of a product lasts at least this long: as long as a pass of the harnesses beside it, for the best of longer ones is worse.
+const SAMPLE_SECONDS: f64 = 0.01;
 /// Rounds of the peak's chain in one sample.
-const CHAIN_ROUNDS: u64 = 5000;
-/// Turns of the race.
-const TURNS: usize = 5;
+const CHAIN_ROUNDS: u64 = 1000;
+/// Turns of the race, at most.
+const TURNS: usize = 7;
+/// After which no other turn is begun: of the largest products there is one.
+const RACE_TIME: Duration = Duration::from_secs(3);
 
 fn main() {
     // Cargo passes `--bench`; tests run every bench without arguments.
@@ -53,7 +55,7 @@ fn measure(dtype: Dtype, size: u64, time: Duration) {
         dtype,
         variant: variant.into(),
     });
-    let product = fastest(&mut cpu, products.collect(), 1).unwrap_or_else(|| panic!("no product of {dtype} here"));
+    let product = fastest(&mut cpu, products.collect(), None).unwrap_or_else(|| panic!("no product of {dtype} here"));
     // Formats in blocks are multiplied as bytes, f16 as f32.
     let arithmetic = dtype.usual_arithmetic();
     let chains = Isa::ALL.iter().filter(|isa| isa.available() && isa.has_chain(arithmetic)).map(|&isa| Job {
@@ -62,10 +64,10 @@ fn measure(dtype: Dtype, size: u64, time: Duration) {
         dtype: arithmetic,
         variant: Variant::from(Chain { isa, threads: machine.environment.threads, cpus: None, chains: None }),
     });
-    let chain = fastest(&mut cpu, chains.collect(), CHAIN_ROUNDS).unwrap_or_else(|| panic!("no chain of {arithmetic}"));
+    let chain =
+        fastest(&mut cpu, chains.collect(), Some(CHAIN_ROUNDS)).unwrap_or_else(|| panic!("no chain of {arithmetic}"));
 
-    let repetitions = (1..=3).filter_map(|_| rate(&mut cpu, &product, 1)).map(|(_, seconds)| SAMPLE_SECONDS / seconds);
-    let repetitions = repetitions.fold(1.0, f64::max).ceil() as u64;
+    let repetitions = repetitions(&mut cpu, &product);
     let (mut products, mut peaks) = (Vec::new(), Vec::new());
     let begun = Instant::now();
     while begun.elapsed() < time || products.len() < 5 {
@@ -86,17 +88,29 @@ fn rate(cpu: &mut Cpu, job: &Job, repetitions: u64) -> Option<(f64, f64)> {
     Some(((pass.work.flops / pass.seconds).0 / 1e9, pass.seconds.0))
 }
 
-/// The job of the highest rate in a few turns of all.
-fn fastest(cpu: &mut Cpu, jobs: Vec<Job>, repetitions: u64) -> Option<Job> {
-    let mut best = vec![0.0_f64; jobs.len()];
-    for _ in 0..TURNS {
-        for (job, best) in jobs.iter().zip(&mut best) {
-            // The first of two passes makes ready.
-            for _ in 0..2 {
-                *best = best.max(rate(cpu, job, repetitions).map_or(0.0, |(rate, _)| rate));
-            }
+/// How often a job is repeated in one sample. The first pass makes ready.
+fn repetitions(cpu: &mut Cpu, job: &Job) -> u64 {
+    let seconds = (1..=2).filter_map(|_| rate(cpu, job, 1)).map(|(_, seconds)| seconds).fold(f64::INFINITY, f64::min);
+    (SAMPLE_SECONDS / seconds).ceil().max(1.0) as u64
+}
+
+/// The job of the highest median rate in a few turns of all, of so many repetitions, or of as many as make a sample.
+fn fastest(cpu: &mut Cpu, jobs: Vec<Job>, given: Option<u64>) -> Option<Job> {
+    let mut rates = vec![Vec::new(); jobs.len()];
+    let begun = Instant::now();
+    for turn in 0..TURNS {
+        if turn > 0 && begun.elapsed() > RACE_TIME {
+            break;
+        }
+        for (job, rates) in jobs.iter().zip(&mut rates) {
+            let repetitions = given.unwrap_or_else(|| repetitions(cpu, job));
+            rates.extend(rate(cpu, job, repetitions).map(|(rate, _)| rate));
         }
     }
-    let fastest = best.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).filter(|(_, rate)| **rate > 0.0)?;
+    let medians = rates.iter_mut().map(|rates| {
+        rates.sort_by(f64::total_cmp);
+        rates.get(rates.len() / 2).copied().unwrap_or(0.0)
+    });
+    let fastest = medians.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).filter(|(_, rate)| *rate > 0.0)?;
     Some(jobs[fastest.0].clone())
 }

@@ -58,6 +58,7 @@ fn write_variant(variant: &VariantKeys, separator: &str, out: &mut impl fmt::Wri
         variant.prefetch_bytes.map(|bytes| format!("prefetch{bytes}")),
         variant.page_ahead_lines.map(|lines| format!("page-ahead{lines}")),
         variant.row_block.map(|rows| format!("rows{rows}")),
+        variant.column_block.map(|columns| format!("columns{columns}")),
         variant.block_bytes.map(|bytes| format!("block{bytes}")),
         variant.packed.map(|packed| (if packed { "packed" } else { "unpacked" }).to_owned()),
         variant.span.map(|tokens| format!("span{tokens}")),

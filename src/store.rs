@@ -4,7 +4,8 @@ mod races;
 
 use crate::error::{Error, Result};
 use crate::file;
-use crate::profile::{self, Grade, Profile};
+use crate::profile::{self, CeilingId, EarlierRead, Grade, Machine, MemoryLevel, Profile, Status};
+use roofprobe_kernels::Op;
 use std::path::{Path, PathBuf};
 
 pub use races::Races;
@@ -40,6 +41,18 @@ pub const SHIPPED: &[Shipped] = shipped![
     "nvidia-jetson-orin-nano-super-rooflinebench",
     "raspberry-pi-5-datasheet",
     "raspberry-pi-5-rooflinebench",
+    "raspberry-pi-5-stream",
+    "rk3588-openblas",
+    "nvidia-jetson-agx-orin-apxinf",
+    "nvidia-jetson-agx-thor-apxinf",
+    "nvidia-jetson-orin-nano-torch",
+    "nvidia-jetson-orin-nano-sbc-bench",
+    "snapdragon-x-elite-sbc-bench",
+    "intel-n100-sbc-bench",
+    "apple-m1-pro-clpeak",
+    "apple-m1-pro-cpu-clpeak",
+    "apple-m4-paper",
+    "apple-m4-sme-paper",
 ];
 
 impl Shipped {
@@ -93,6 +106,23 @@ pub fn find(name: &str) -> Result<Named> {
             Err(Error::misuse(format!("\"{name}\" {why}; `roofprobe profiles` lists them")))
         }
     }
+}
+
+/// The shipped profile of what others saw on a device of the same kind and name as that of `measured`: of several the one that
+/// has most of its ceilings.
+pub fn quoted_like(measured: &Profile) -> Option<Named> {
+    let shared = |quoted: &Profile| {
+        let known = |id: &CeilingId| measured.ceiling(id).is_some_and(|ceiling| ceiling.status.has_value());
+        quoted.ceiling.iter().filter(|ceiling| known(&ceiling.id)).count()
+    };
+    let device = &measured.device;
+    let named = |shipped: &Shipped| Some(Named { name: shipped.name.to_owned(), profile: shipped.profile().ok()? });
+    let quoted = SHIPPED.iter().filter_map(named).filter(|Named { profile, .. }| {
+        let same = profile.device.kind == device.kind && device.is_called(&profile.device.name);
+        same && profile.is_quoted() && shared(profile) > 0
+    });
+    // Of equals the last one: what others measured stands behind what a data sheet promises.
+    quoted.max_by_key(|named| shared(&named.profile))
 }
 
 /// The name of a kept profile: that of its file.
@@ -193,6 +223,22 @@ pub fn complete(device_name: &str) -> Vec<Kept> {
     measured(paths().into_iter(), device_name, |profile| {
         profile.provenance.complete && profile.provenance.only.is_empty()
     })
+}
+
+/// The highest read of DRAM among the complete profiles of that machine, measured with so many threads.
+pub fn highest_read(machine: &Machine) -> Option<EarlierRead> {
+    let alike = |profile: &Profile| {
+        let threads = profile.environment.as_ref().map(|environment| environment.threads);
+        profile.device.model == machine.device.model && threads == Some(machine.environment.threads)
+    };
+    let of_use = |profile: &Profile| profile.provenance.complete && alike(profile);
+    let read = |kept: Kept| {
+        let id = CeilingId::memory(MemoryLevel::Dram, Op::Read);
+        let ceiling = kept.profile.ceiling.iter().find(|c| c.id == id && c.status == Status::Measured)?;
+        Some(EarlierRead { gb_per_s: ceiling.gb_per_s?, date: kept.profile.provenance.date.clone() })
+    };
+    let all = measured(paths().into_iter(), &machine.device.name, of_use);
+    all.into_iter().filter_map(read).max_by(|a, b| a.gb_per_s.total_cmp(&b.gb_per_s))
 }
 
 /// The profile to reckon with: of those that this version of the tool measured within 30 days the best graded one, of equals
@@ -305,6 +351,11 @@ mod tests {
     fn the_beginning_of_a_name_is_enough_where_it_is_the_only_one() {
         assert_eq!(find("amd-epyc-zen4").unwrap().name, "amd-epyc-zen4-2c");
         let error = find("raspberry-pi-5").unwrap_err().to_string();
-        assert!(error.contains("did you mean: raspberry-pi-5-datasheet, raspberry-pi-5-rooflinebench"), "{error}");
+        assert!(
+            error.contains(
+                "did you mean: raspberry-pi-5-datasheet, raspberry-pi-5-rooflinebench, raspberry-pi-5-stream"
+            ),
+            "{error}"
+        );
     }
 }

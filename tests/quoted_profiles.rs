@@ -1,6 +1,7 @@
-//! The quoted profiles of the five devices of arXiv 2602.11506: what its table 1 prints, and the ridge points that follow.
+//! Quoted profiles: those of the five devices of arXiv 2602.11506, with what its table 1 prints and the ridge points that follow,
+//! and those of what others saw, which a measurement on such a device is set beside.
 
-use roofprobe::profile::{Profile, Status, to_toml};
+use roofprobe::profile::{Flag, Profile, Status, parse, to_toml};
 use roofprobe::roofline::{Arithmetic, Ridge, Roofs};
 use roofprobe::store;
 
@@ -65,10 +66,70 @@ fn who_measures_must_say_how() {
     let text = to_toml(&quoted).unwrap();
     assert!(!text.contains("[environment]"));
     let measured = |text: &str| text.replacen("status = \"quoted\"", "status = \"measured\"", 1);
-    let refusal = |text: &str| roofprobe::profile::parse(text).unwrap_err().to_string();
+    let refusal = |text: &str| parse(text).unwrap_err().to_string();
     assert!(refusal(&measured(&text)).contains("environment: is missing"));
     let environment = "[environment]\nos = \"x\"\nthreads = 1\nmemory_available_bytes = 1\ntimer_ns = 1.0\n\n[summary]";
     let there = text.replacen("[summary]", environment, 1);
     assert!(refusal(&there).contains("device.memory_bytes: is missing"), "{}", refusal(&there));
     assert!(roofprobe::simulate::Simulated::new(quoted).is_err());
+}
+
+#[test]
+fn what_others_saw_names_its_source_and_is_written_as_it_is_read() {
+    let others = store::SHIPPED.iter().filter(|one| one.profile().unwrap().is_quoted());
+    let others: Vec<_> = others.filter(|one| !one.toml.contains("2602.11506")).collect();
+    assert!(others.len() >= 12, "{}", others.len());
+    for one in others {
+        let profile = one.profile().unwrap();
+        assert_eq!(to_toml(&profile).unwrap(), one.toml, "{}", one.name);
+        assert!(profile.environment.is_none() && !profile.ceiling.is_empty(), "{}", one.name);
+        for ceiling in &profile.ceiling {
+            // A thread, a pull request, a file or a paper that anyone can open.
+            let source = ceiling.source.as_deref().unwrap();
+            let kinds = [" issue ", " pull request ", "arXiv ", ".json"];
+            assert!(kinds.iter().any(|kind| source.contains(kind)), "{}: {source}", one.name);
+        }
+    }
+}
+
+/// A made-up measurement of a board that is slower than others are.
+const SLOW: &str = include_str!("data/boards/raspberry-pi-5-slow.toml");
+
+#[test]
+fn a_measured_device_is_set_beside_the_quoted_one_that_has_most_of_its_ceilings() {
+    let mut measured = parse(SLOW).unwrap();
+    let like = |measured: &Profile| store::quoted_like(measured).map(|named| named.name);
+    assert_eq!(like(&measured).as_deref(), Some("raspberry-pi-5-stream"));
+    // What the paper and its data sheet have alone is set beside the paper's measurement.
+    measured.ceiling.retain(|ceiling| ceiling.id == *"memory.dram.read");
+    measured.ceiling[0].id = "compute.f32".parse().unwrap();
+    assert_eq!(like(&measured).as_deref(), Some("raspberry-pi-5-rooflinebench"));
+    measured.device.board = Some("Radxa ROCK 5B".to_owned());
+    (measured.device.soc, measured.ceiling[0].id) =
+        (Some("rockchip,rk3588".to_owned()), "compute.f64".parse().unwrap());
+    assert_eq!(like(&measured).as_deref(), Some("rk3588-openblas"));
+    measured.device.soc = None;
+    assert_eq!(like(&measured), None);
+}
+
+#[test]
+fn a_board_that_is_slower_than_others_is_told_what_to_look_at() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("pi.toml"), SLOW).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_roofprobe"));
+    command.args(["measure", "--simulate", "pi.toml", "-o", "replay.toml"]).current_dir(folder.path());
+    let output = command.env("COLUMNS", "1000").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "memory.dram.read 11.64 GB/s: 12 % below the 13.23 that others saw (ggml-org/llama.cpp issue 26484",
+        "; see firmware setting SDRAM_BANKLOW=1",
+        "What others saw on such a device, or more: memory.dram.triad (raspberry-pi-5-stream).",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    let advice = |flag: &Flag| matches!(flag, Flag::Advice(what) if text.contains(what));
+    let quoted = profile("raspberry-pi-5", "stream");
+    assert!(quoted.ceiling("memory.dram.read").unwrap().flags.iter().any(advice));
 }

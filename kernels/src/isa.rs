@@ -28,5 +28,12 @@ named_enum! {
         AmxInt8 = "amxint8",
         /// 128-bit vectors of AArch64.
         Neon = "neon",
+        // Vectors as long as the CPU has them, from 128 to 2048 bits.
+        /// Vectors of the CPU's own length, with predicates.
+        Sve = "sve",
+        /// The same with dot products of bfloat16.
+        SveBf16 = "svebf16",
+        /// The same with dot products of bytes, of which one has a sign.
+        SveI8mm = "svei8mm",
     }
 }

@@ -8,7 +8,7 @@ use crate::op::Op;
 use crate::ops::Kernels;
 use crate::ops::attention::{self, AttentionKernel};
 use crate::ops::chain::{ChainEntry, ChainKernel};
-use crate::ops::matmul::{MatmulEntry, MatmulKernel};
+use crate::ops::matmul::{MatmulEntry, MatmulKernel, Shape};
 use crate::ops::stream::{Stores, StreamEntry, StreamKernel, Ways};
 
 impl Kernels {
@@ -50,6 +50,12 @@ impl Isa {
     /// is to be tried in a process that may die.
     pub fn risky(self) -> bool {
         self.kernels().risky
+    }
+
+    /// Bits of its vectors on this CPU, where the CPU says how long they are.
+    pub fn vector_bits(self) -> Option<usize> {
+        let scale = self.kernels().scale.filter(|_| self.available())?;
+        Some(128 * scale())
     }
 
     /// Whether there are stream kernels for it, on whatever CPU. The narrow dot products add none of their own.
@@ -104,6 +110,14 @@ impl Isa {
         let mut matmuls = self.kernels().matmuls();
         matmuls
             .any(|entry| (entry.format.weights, entry.format.arithmetic) == (weights, arithmetic) && entry.has_ways())
+    }
+
+    /// The register tiles, rows and columns, that its matmul with such weights in such arithmetic has beside the usual one, on
+    /// whatever CPU.
+    pub fn matmul_tiles(self, weights: Dtype, arithmetic: Dtype) -> impl Iterator<Item = [usize; 2]> {
+        let of_kind =
+            move |entry: &&MatmulEntry| (entry.format.weights, entry.format.arithmetic) == (weights, arithmetic);
+        self.kernels().matmuls().filter(of_kind).flat_map(|entry| entry.shapes).map(Shape::extents)
     }
 
     /// Whether there is a multiply-accumulate chain of `dtype` for it, on whatever CPU.
@@ -182,10 +196,11 @@ impl MatmulKernel {
         on_isa.find(|kernel| kernel.arithmetic() == arithmetic)
     }
 
-    /// Where the machine code of the largest register tile begins, also of one that this CPU cannot run: for who disassembles it.
-    pub fn code(weights: Dtype, isa: Isa, arithmetic: Dtype) -> Option<usize> {
+    /// Where the machine code of the largest register tile begins, of the usual ones or of those of such rows and columns, also
+    /// on a CPU that cannot run it: for who disassembles it.
+    pub fn code(weights: Dtype, isa: Isa, arithmetic: Dtype, tile: Option<[usize; 2]>) -> Option<usize> {
         let mut entries = isa.kernels().matmuls().filter(|entry| entry.format.weights == weights);
-        entries.find(|entry| entry.format.arithmetic == arithmetic)?.code()
+        entries.find(|entry| entry.format.arithmetic == arithmetic)?.code(tile)
     }
 }
 

@@ -94,7 +94,7 @@ fn loops_of_tiles_hold_nothing_but_their_work() {
 #[test]
 #[ignore = "needs objdump and an optimised x86-64 build"]
 fn the_tile_of_halves_keeps_its_sums_in_registers() {
-    let address = MatmulKernel::code(Dtype::F16, Isa::Avx512Fp16, Dtype::F16).expect("a kernel") - loaded_at();
+    let address = MatmulKernel::code(Dtype::F16, Isa::Avx512Fp16, Dtype::F16, None).expect("a kernel") - loaded_at();
     let text = disassembled();
     let function = function_at(&text, address).expect("the tile is in the program");
     let largest = innermost_loop(function, "vfmadd").expect("a loop");
@@ -102,6 +102,27 @@ fn the_tile_of_halves_keeps_its_sums_in_registers() {
     // Five rows of four vectors, whatever the turns that the compiler makes one.
     assert!(products > 0 && products.is_multiple_of(20), "{largest:#?}");
     assert!(largest.iter().all(|(_, text)| !(text.contains("zmm") && text.contains("rsp"))), "{largest:#?}");
+}
+
+#[test]
+#[ignore = "needs objdump and an optimised x86-64 build"]
+fn register_tiles_of_plain_weights_keep_their_sums_in_registers() {
+    let (text, base) = (disassembled(), loaded_at());
+    for (dtype, isa, product) in [
+        (Dtype::F32, Isa::Avx512, "vfmadd"),
+        (Dtype::Bf16, Isa::Avx512Bf16, "vdpbf16ps"),
+        (Dtype::I8, Isa::Avx512Vnni, "vpdpbusd"),
+    ] {
+        // Six rows of four vectors, and twelve of two.
+        for tile in [None, Some([12, 32])] {
+            let address = MatmulKernel::code(dtype, isa, dtype, tile).expect("a kernel") - base;
+            let function = function_at(&text, address).expect("the tile is in the program");
+            let body = innermost_loop(function, product).expect("a loop");
+            let products = body.iter().filter(|line| line.1.starts_with(product)).count();
+            assert!(products > 0 && products.is_multiple_of(24), "{dtype} {tile:?}\n{body:#?}");
+            assert!(body.iter().all(|(_, text)| !text.contains("rsp")), "{dtype} {tile:?} uses the stack\n{body:#?}");
+        }
+    }
 }
 
 #[test]

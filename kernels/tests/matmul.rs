@@ -92,6 +92,22 @@ fn all_ways_agree_with_the_oracle() {
 }
 
 #[test]
+fn all_register_tiles_agree_with_the_oracle() {
+    let mut tried = 0;
+    for kernel in kernels() {
+        for tile in kernel.tiles() {
+            // Columns that end within a strip, panels of every number of rows, and k in one block and in several.
+            let ways = [PLAIN, Ways::plain(1)].map(|ways| Ways { tile: Some(tile), ..ways });
+            for (m, ways) in (tile[0] + 1..=2 * tile[0] + 1).flat_map(|m| ways.map(|ways| (m, ways))) {
+                agrees(kernel, [m, 2 * kernel.strip_rows() + 3, 197], m, ways);
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 0 || !Isa::Avx512.available());
+}
+
+#[test]
 fn tokens_may_lie_apart() {
     for kernel in kernels().filter(|kernel| !kernel.quantises()) {
         let (m, k) = (7, 1024);

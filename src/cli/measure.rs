@@ -8,8 +8,10 @@ use super::selection::Selection;
 use super::subject::Subject;
 use super::target::Target;
 use super::{choice, quoted, say};
+use crate::compare::compare;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
+use crate::evaluate::Query;
 use crate::probe::{self, CurveQuestion, LongQuestion, Question, Scope};
 use crate::profile::{self, Ceiling, Curve, DeviceInfo, DeviceKind, Effort, Machine, Profile, Provenance, Tune};
 use crate::report::{self, Format, Report, Shown};
@@ -99,6 +101,19 @@ pub(super) struct Measured {
     pub(super) place: String,
 }
 
+impl Measured {
+    /// The profile, and what others saw on such a device.
+    fn report(&self) -> Result<Report> {
+        let mut report = report::profile::report(&self.profile, Shown::Main)?;
+        if let (Some(quoted), Some(table)) = (store::quoted_like(&self.profile), report.tables.first_mut()) {
+            let both = [(quoted.name.as_str(), &quoted.profile), (self.place.as_str(), &self.profile)];
+            let comparison = compare(&both, &[], &Query::default())?;
+            table.notes.extend(report::others::lines(&comparison, &quoted.profile));
+        }
+        Ok(report)
+    }
+}
+
 impl Measure {
     /// The measurement of a new user's first minute.
     pub(super) fn quick() -> Measure {
@@ -116,7 +131,7 @@ impl Measure {
         if measured.place == "-" {
             super::print(&profile::to_toml(&measured.profile)?)
         } else {
-            super::print_report(&report::profile::report(&measured.profile, Shown::Main)?, format)
+            super::print_report(&measured.report()?, format)
         }
     }
 
@@ -136,7 +151,7 @@ impl Measure {
             let only = self.only.clone();
             let one = Measure { device, only, effort: self.effort, tune: self.tune, ..Measure::quick() };
             match one.measure() {
-                Ok(measured) => reports.push(report::profile::report(&measured.profile, Shown::Main)?),
+                Ok(measured) => reports.push(measured.report()?),
                 Err(error) if interrupted() => return Err(error),
                 Err(error) => {
                     say(&format!("{name} was not measured: {error}"));
@@ -181,7 +196,8 @@ impl Measure {
         }
         // Where more is tried than usual, what was found among fewer says little.
         let known = races.as_ref().filter(|_| scope.tune == Tune::Usual).map_or_else(Vec::new, |r| r.all().to_vec());
-        let mut recorder = Recorder::new(&target, subject.machine.clone(), provenance).keeping(races);
+        let mut recorder =
+            Recorder::new(&target, subject.machine.clone(), provenance).keeping(races).against(subject.earlier_read());
         recorder.begin(&ceilings, &curves)?;
         let simulated = subject.simulated.as_ref();
         let plans = Plans { machine: &subject.machine, scope, filter: &filter, simulated };

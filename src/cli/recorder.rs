@@ -6,9 +6,12 @@ use super::target::Target;
 use crate::error::{Error, Result};
 use crate::file::Durability;
 use crate::probe;
-use crate::profile::{self, Ceiling, Curve, Environment, Machine, Profile, Provenance};
+use crate::profile::{
+    self, Ceiling, CeilingId, Curve, EarlierRead, Environment, Machine, MemoryLevel, Profile, Provenance,
+};
 use crate::sample::{Finished, Progress, Watcher};
 use crate::store::Races;
+use roofprobe_kernels::Op;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -53,6 +56,8 @@ pub(super) struct Recorder<'a> {
     saves: Saves,
     /// Kept for the next measurement; a replay has none.
     races: Option<Races>,
+    /// The fastest that memory was when this machine was measured before.
+    earlier_read: Option<EarlierRead>,
     line: ProgressLine,
 }
 
@@ -105,12 +110,26 @@ impl<'a> Recorder<'a> {
         let now = Instant::now();
         let saves =
             Saves { begun: now, last: now, spent: Duration::ZERO, pending: false, ceilings: None, failed: None };
-        Recorder { target, machine, profile, earlier: Vec::new(), saves, races: None, line: ProgressLine::new() }
+        Recorder {
+            target,
+            machine,
+            profile,
+            earlier: Vec::new(),
+            saves,
+            races: None,
+            earlier_read: None,
+            line: ProgressLine::new(),
+        }
     }
 
     /// The same that keeps what races come to.
     pub(super) fn keeping(self, races: Option<Races>) -> Recorder<'a> {
         Recorder { races, ..self }
+    }
+
+    /// The same that says so where memory gave less than it gave before.
+    pub(super) fn against(self, earlier_read: Option<EarlierRead>) -> Recorder<'a> {
+        Recorder { earlier_read, ..self }
     }
 
     /// Takes over what was measured before, and saves what is asked for: whatever happens now, it can be gone on with.
@@ -167,6 +186,11 @@ impl<'a> Recorder<'a> {
         let of_ceilings: u64 = self.profile.ceiling.iter().filter_map(|ceiling| ceiling.samples).map(u64::from).sum();
         let samples = of_ceilings + of_curves as u64;
         let environment = self.profile.environment.get_or_insert_with(|| self.machine.environment.clone());
+        let read = CeilingId::memory(MemoryLevel::Dram, Op::Read);
+        let read = self.profile.ceiling.iter().find(|ceiling| ceiling.id == read).and_then(|ceiling| ceiling.gb_per_s);
+        let more = |earlier: &EarlierRead| read.is_some_and(|read| read < earlier.gb_per_s);
+        let earlier = self.earlier_read.clone().or_else(|| environment.earlier_read.clone());
+        environment.earlier_read = earlier.filter(more);
         let (grade, reasons) = probe::grade(&self.profile.device, environment, &self.profile.ceiling, samples);
         (environment.grade, environment.grade_reasons) = (Some(grade), reasons);
     }

@@ -6,7 +6,7 @@ use super::{gpu, say};
 use crate::device::Device;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
-use crate::profile::{DeviceKind, GpuProvenance, Machine};
+use crate::profile::{DeviceKind, EarlierRead, GpuProvenance, Machine};
 use crate::simulate::Simulated;
 use crate::store::{self, Races};
 
@@ -71,6 +71,12 @@ impl Subject {
         let (races, remark) = self.simulated.is_none().then(|| Races::of(&self.machine, gpu))?;
         remark.iter().for_each(|remark| say(remark));
         Some(races)
+    }
+
+    /// The fastest that a CPU's memory was when this machine was measured before; a replay knows no other measurement.
+    pub(super) fn earlier_read(&self) -> Option<EarlierRead> {
+        let is_real = self.simulated.is_none() && self.machine.device.kind == DeviceKind::Cpu;
+        is_real.then(|| store::highest_read(&self.machine)).flatten()
     }
 
     fn gpu((device, provenance): (Box<dyn Device>, GpuProvenance)) -> Subject {

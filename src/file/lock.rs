@@ -50,8 +50,9 @@ impl WriterLock {
 impl Drop for WriterLock {
     fn drop(&mut self) {
         // Elsewhere an open file cannot be removed and made again at once; it is left, and does no harm.
-        #[cfg(unix)]
-        let _ = std::fs::remove_file(&self.path);
+        if cfg!(unix) {
+            let _ = std::fs::remove_file(&self.path);
+        }
         let _ = self.file.unlock();
     }
 }

@@ -1,4 +1,5 @@
-//! Whether a run saw only a crowded machine, with the numbers that show it: others used the same cores meanwhile.
+//! Whether a run saw only a crowded machine, with the numbers that show it: others used the same cores, or the same memory,
+//! meanwhile.
 
 use crate::profile::{AttentionPhase, Ceiling, CeilingId, Environment, Family, IdKind, Means, MemoryLevel};
 use crate::units::four_digits;
@@ -14,15 +15,33 @@ const ROWS_MIN: usize = 2;
 const ROWS_SHARE_MIN: f64 = 0.05;
 /// Two cores give twice as much as one: farther from it than this, one of the two figures saw a busy core.
 const SCALING: std::ops::RangeInclusive<f64> = 0.85..=1.15;
+/// Memory that gave less than this share of what it gave before is shared with somebody who was not there then.
+const MEMORY_CROWDED_MAX: f64 = 0.85;
 /// With the most accumulators, products of tiles run at this share of their rate with the fewest, or less, where a neighbour has
 /// the core's other hardware thread; on a quiet core they run at more than 0.85 (Emerald Rapids).
 const TILES_CROWDED_MAX: f64 = 0.65;
 
-/// What shows that others used the cores, in numbers; none where nothing does.
+/// What shows that others used the cores or the memory, in numbers; none where nothing does.
 pub(super) fn crowding(environment: &Environment, ceilings: &[Ceiling]) -> Option<String> {
-    let found = [half_rates(ceilings), scaling(environment, ceilings), tiles(ceilings)];
+    let found = [half_rates(ceilings), scaling(environment, ceilings), tiles(ceilings), memory(environment, ceilings)];
     let found: Vec<String> = found.into_iter().flatten().collect();
-    (!found.is_empty()).then(|| format!("the cores were crowded ({})", found.join(", ")))
+    (!found.is_empty()).then(|| format!("the machine was crowded ({})", found.join(", ")))
+}
+
+/// The read of DRAM against what it was in an earlier measurement: a run that meets only a slow mode cannot know of another one.
+fn memory(environment: &Environment, ceilings: &[Ceiling]) -> Option<String> {
+    let earlier = environment.earlier_read.as_ref()?;
+    let read = ceilings.iter().find(|c| c.id == CeilingId::memory(MemoryLevel::Dram, Op::Read))?;
+    let (value, _) = read.value()?;
+    let most = read.sample_values.iter().copied().fold(value, f64::max);
+    // A date has colons, and a summary cuts there.
+    let day = earlier.date.split('T').next().unwrap_or_default();
+    (most < MEMORY_CROWDED_MAX * earlier.gb_per_s).then(|| {
+        format!(
+            "{} reached {value} GB/s, and {} GB/s when this machine was measured on {day} - what waits for memory is low",
+            read.id, earlier.gb_per_s
+        )
+    })
 }
 
 /// Ceilings that only the core decides, which had spells at half their rate.
@@ -94,7 +113,7 @@ fn tiles(ceilings: &[Ceiling]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::probe::tests::machine;
-    use crate::profile::{Status, Trial, VariantKeys, Word};
+    use crate::profile::{EarlierRead, Status, Trial, VariantKeys, Word};
 
     fn ceiling(id: &str, value: f64, samples: &[f64]) -> Ceiling {
         let mut ceiling = Ceiling::with_value(id.parse().unwrap(), Status::Measured, value);
@@ -136,6 +155,23 @@ mod tests {
             scaling(&large, &[ceiling("compute.f32", 50.0, &[]), ceiling("compute.f32.single", 1.0, &[])]),
             None
         );
+    }
+
+    #[test]
+    fn memory_that_gave_more_before_is_said_with_both_numbers() {
+        let said = |earlier: Option<f64>, samples: &[f64]| {
+            let mut environment = machine().environment;
+            let date = "2026-11-29T12:00:00Z".to_owned();
+            environment.earlier_read = earlier.map(|gb_per_s| EarlierRead { gb_per_s, date });
+            crowding(&environment, &[ceiling("memory.dram.read", 48.8, samples)])
+        };
+        assert_eq!(said(None, &[48.8; 9]), None);
+        assert_eq!(said(Some(50.0), &[48.8; 9]), None);
+        // It was as fast for a moment: the modes of the row itself say so.
+        assert_eq!(said(Some(87.8), &[48.8, 48.8, 86.0]), None);
+        let text = said(Some(87.8), &[48.8; 9]).unwrap();
+        assert!(text.contains("48.8 GB/s, and 87.8 GB/s") && text.contains("2026-11-29"), "{text}");
+        assert!(!text.contains([':', ';']), "a summary cuts there: {text}");
     }
 
     #[test]

@@ -22,8 +22,8 @@ mod ways;
 
 use crate::job::Job;
 use crate::profile::{
-    CeilingId, Curve, CurveAxis, DeviceKind, Effort, Family, Flag, Machine, MemoryLevel, Provenance, Status, Tune,
-    Variant,
+    AttentionPhase, CeilingId, Curve, CurveAxis, DeviceKind, Effort, Family, Flag, IdKind, Machine, MemoryLevel,
+    Provenance, Status, Tune, Variant,
 };
 use roofprobe_kernels::{Dtype, Isa, Op};
 
@@ -73,10 +73,21 @@ impl Question {
         !matches!(self.id.family(), Family::Compute | Family::Overhead)
     }
 
-    /// Whether its modes may last for longer than all of its visits, as those of a memory that is shared: it is visited as long as
-    /// there is anything to do. What waits for memory is held against it, too.
-    pub fn has_lasting_modes(&self) -> bool {
+    /// Whether its samples tell in which mode memory is. A mode of memory that is shared may last for longer than all visits of a
+    /// question.
+    pub fn tells_memory_mode(&self) -> bool {
         self.id == CeilingId::memory(MemoryLevel::Dram, Op::Read)
+    }
+
+    /// Whether memory is what it waits for.
+    pub fn waits_for_memory(&self) -> bool {
+        match self.id.kind() {
+            IdKind::Attention { phase, .. } => *phase == AttentionPhase::Decode,
+            IdKind::Memory { sustained: false, .. } | IdKind::Latency { .. } => {
+                self.id.level() == Some(MemoryLevel::Dram)
+            }
+            _ => matmul::is_of_memory(&self.id),
+        }
     }
 
     /// Every way to do it.
@@ -239,7 +250,7 @@ fn isas(machine: &Machine) -> impl Iterator<Item = Isa> + '_ {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::profile::{Cache, DeviceInfo, DeviceKind, Environment, GpuClass, IdKind, Means, VariantKeys};
+    use crate::profile::{Cache, DeviceInfo, DeviceKind, Environment, GpuClass, Means, VariantKeys};
 
     /// A machine that nobody has: two cores, 32 MiB of last-level cache, 16 GiB.
     pub(crate) fn machine() -> Machine {
@@ -250,9 +261,13 @@ pub(crate) mod tests {
                 vendor: "AMD".into(),
                 model: "test".into(),
                 microarchitecture: Some("Zen 4".into()),
+                board: None,
+                soc: None,
                 architecture: "x86_64".into(),
                 isas: ["portable", "avx2", "avx512", "avx512vnni", "avx512bf16"].map(String::from).to_vec(),
                 isas_unused: Vec::new(),
+                sve_bits: None,
+                sme_bits: None,
                 logical_cpus: Some(2),
                 cores: Some(2),
                 memory_bytes: Some(16 << 30),

@@ -72,8 +72,6 @@ pub struct Environment {
     pub page_bytes: Option<u32>,
     /// Maker, version and date of the firmware, as it tells them.
     pub firmware: Option<String>,
-    /// The board or the machine, as the firmware names it.
-    pub board: Option<String>,
     /// The kernel's command line.
     pub kernel_command_line: Option<String>,
     /// Whether the machine ran on its battery when the measurement began.
@@ -99,8 +97,22 @@ pub struct Environment {
     /// Samples during which CPU time was taken away by the hypervisor, the quota or other programs, and that were kept
     /// because repeating them did not help.
     pub disturbed_samples: Option<u32>,
+    /// What an earlier measurement of the same machine read from DRAM, where it was more than this one saw: the highest of those
+    /// that were kept.
+    pub earlier_read: Option<EarlierRead>,
     /// The smallest step of the clock used, ns.
     pub timer_ns: f64,
+}
+
+/// How fast memory was when the machine was measured before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EarlierRead {
+    /// `memory.dram.read` of that measurement, GB/s.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub gb_per_s: f64,
+    /// When it was begun, RFC 3339 in UTC.
+    pub date: String,
 }
 
 named_enum! {
@@ -138,6 +150,7 @@ impl Environment {
         positive("environment.timer_ns", Some(self.timer_ns))?;
         positive("environment.quota_cpus", self.quota_cpus)?;
         positive("environment.core_scaling", self.core_scaling)?;
+        positive("environment.earlier_read.gb_per_s", self.earlier_read.as_ref().map(|read| read.gb_per_s))?;
         positive("environment.core_scaling_latency", self.core_scaling_latency)?;
         for (key, value, least) in [
             ("environment.steal_percent", self.steal_percent, 0.0),

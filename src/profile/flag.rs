@@ -12,6 +12,8 @@ pub enum Flag {
     Modes,
     /// What the device reported of its passes.
     Device(String),
+    /// Of a quoted value: what to look at where less is measured on such a device.
+    Advice(String),
     /// Anything else, in words for people.
     Other(String),
 }
@@ -19,12 +21,15 @@ pub enum Flag {
 const MODES: &str = "more than one mode: the value is the upper one";
 /// How the text of a device's report begins.
 const DEVICE: &str = "the device says: ";
+/// How the text of advice begins.
+const ADVICE: &str = "where less is measured: ";
 
 impl fmt::Display for Flag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Flag::Modes => f.write_str(MODES),
             Flag::Device(report) => write!(f, "{DEVICE}{report}"),
+            Flag::Advice(what) => write!(f, "{ADVICE}{what}"),
             Flag::Other(text) => f.write_str(text),
         }
     }
@@ -35,9 +40,10 @@ impl From<String> for Flag {
         if text == MODES {
             return Flag::Modes;
         }
-        match text.strip_prefix(DEVICE) {
-            Some(report) => Flag::Device(report.to_owned()),
-            None => Flag::Other(text),
+        match (text.strip_prefix(DEVICE), text.strip_prefix(ADVICE)) {
+            (Some(report), _) => Flag::Device(report.to_owned()),
+            (None, Some(what)) => Flag::Advice(what.to_owned()),
+            (None, None) => Flag::Other(text),
         }
     }
 }
@@ -62,7 +68,8 @@ mod tests {
 
     #[test]
     fn a_flag_is_read_back_from_its_text() {
-        for flag in [Flag::Modes, Flag::Device("no timestamps".to_owned()), Flag::Other("one thread".to_owned())] {
+        let [report, advice, words] = ["no timestamps", "the power mode", "one thread"].map(str::to_owned);
+        for flag in [Flag::Modes, Flag::Device(report), Flag::Advice(advice), Flag::Other(words)] {
             assert_eq!(Flag::from(flag.to_string()), flag);
         }
     }

@@ -77,6 +77,8 @@ pub struct VariantKeys {
     pub tile: Option<Word<Tile>>,
     /// Matmul: rows of the result that one thread takes at a time.
     pub row_block: Option<u32>,
+    /// Matmul: columns of the result that one thread takes at a time.
+    pub column_block: Option<u32>,
     /// Matmul: bytes of weights that are in use at a time, to stay in a cache meanwhile.
     pub block_bytes: Option<u64>,
     /// Matmul: whether the tokens are laid out for the kernel, rows an odd number of cache lines apart, and not one after another.

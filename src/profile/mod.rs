@@ -14,6 +14,7 @@ mod flag;
 mod gpu;
 mod id;
 mod keys;
+mod names;
 mod race;
 mod read;
 mod unit;
@@ -31,7 +32,7 @@ pub use ceiling::{Ceiling, Mode, Status, Trial};
 pub use cores::{CoreClass, NumaNode};
 pub use cpu_list::CpuList;
 pub use curve::{Curve, CurveAxis};
-pub use environment::{Environment, Grade};
+pub use environment::{EarlierRead, Environment, Grade};
 pub use flag::Flag;
 pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 pub use id::{CeilingId, IdKind};
@@ -122,6 +123,10 @@ pub struct DeviceInfo {
     pub model: String,
     /// The core design, where it is known by family and model numbers.
     pub microarchitecture: Option<String>,
+    /// The board or computer that it is built into, as its firmware names it.
+    pub board: Option<String>,
+    /// The chip of that board, as its device tree names it.
+    pub soc: Option<String>,
     /// Instruction set architecture: `x86_64`, `aarch64`, …; of a GPU, its maker's name for it, or `gpu`.
     pub architecture: String,
     /// Instruction sets that roofprobe has kernels for and this device runs.
@@ -130,6 +135,12 @@ pub struct DeviceInfo {
     /// Instruction sets that the CPU names and roofprobe has no kernels for: `avx10.2`, `apx`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub isas_unused: Vec<String>,
+    /// Bits of a vector of SVE, whose length is the CPU's own.
+    #[schemars(range(min = 128))]
+    pub sve_bits: Option<u32>,
+    /// Bits of a vector in SME's streaming mode; a tile has as many rows as a vector has words.
+    #[schemars(range(min = 128))]
+    pub sme_bits: Option<u32>,
     /// Logical CPUs present; every CPU that was measured has them.
     #[schemars(range(min = 1))]
     pub logical_cpus: Option<u32>,

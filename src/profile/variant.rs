@@ -88,8 +88,8 @@ families! {
     /// A product with weights.
     Matmul {
         isa: Isa, threads: u32, pages: Pages, m: u64, n: u64, k: u64, copies: u32;
-        optional cpus: CpuList, arithmetic: Dtype, streams: u32, prefetch_bytes: u32, page_ahead_lines: u32, row_block: u32,
-        block_bytes: u64, packed: bool
+        optional cpus: CpuList, arithmetic: Dtype, streams: u32, prefetch_bytes: u32, page_ahead_lines: u32, tile: Tile,
+        row_block: u32, column_block: u32, block_bytes: u64, packed: bool
     }
     /// Attention over a cache of keys and values.
     Attention {
@@ -138,7 +138,9 @@ impl Matmul {
             streams: None,
             prefetch_bytes: None,
             page_ahead_lines: None,
+            tile: None,
             row_block: None,
+            column_block: None,
             block_bytes: None,
             packed: None,
         }

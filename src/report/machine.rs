@@ -64,11 +64,17 @@ fn processor(device: &DeviceInfo) -> Vec<Row> {
         isas => format!("{}; {}", device.architecture, isas.join(", ")),
     };
     let caches = caches.collect::<Vec<_>>();
-    vec![
+    let lengths = [("SVE", device.sve_bits), ("SME", device.sme_bits)];
+    let lengths =
+        lengths.into_iter().filter_map(|(name, bits)| Some(format!("{name} {} bits", bits?))).collect::<Vec<_>>();
+    let vectors = (!lengths.is_empty()).then(|| ("vectors", lengths.join(", ")));
+    let mut rows = vec![
         ("architecture", architecture),
         ("core design", device.microarchitecture.clone().unwrap_or_else(unchecked)),
         ("caches", if caches.is_empty() { unknown() } else { caches.join(", ") }),
-    ]
+    ];
+    rows.splice(1..1, vectors);
+    rows
 }
 
 /// A GPU, as far as it is known: a quoted one may have neither table.
@@ -174,7 +180,6 @@ fn surroundings(environment: &Environment) -> Vec<Row> {
     let kib = |bytes: u32| format!("{} KiB", bytes >> 10);
     let battery = |on: bool| if on { "battery" } else { "mains" }.to_owned();
     let rows = [
-        ("board", environment.board.clone()),
         ("firmware", environment.firmware.clone()),
         ("kernel command line", environment.kernel_command_line.clone()),
         ("page size", environment.page_bytes.map(kib)),

@@ -16,6 +16,7 @@ mod machine;
 pub mod measured;
 pub mod models;
 mod operations;
+pub mod others;
 #[cfg(feature = "cli")]
 pub mod parquet;
 pub mod profile;

@@ -5,6 +5,7 @@
 //! best rises or its modes are not settled, on fresh memory in each sweep. Nothing is printed or saved here: a [`Watcher`] is
 //! told, and asked whether to go on.
 
+mod memory_mode;
 mod pace;
 mod passes;
 mod question_state;

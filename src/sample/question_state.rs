@@ -122,6 +122,13 @@ impl QuestionState {
         Some(stats::estimate(&self.rates())?.best)
     }
 
+    /// The median rate of the last `count` samples.
+    pub(super) fn latest(&self, count: usize) -> Option<f64> {
+        let mut rates = self.rates().split_off(self.values.len().saturating_sub(count));
+        rates.sort_by(f64::total_cmp);
+        (!rates.is_empty()).then(|| stats::median(&rates))
+    }
+
     /// Visits that it will take as far as one can tell.
     pub(super) fn visits_left(&self, pace: Pace) -> usize {
         if !self.is_open() || pace.until != Until::Exhausted && self.values.len() >= pace.samples_max {

@@ -1,5 +1,6 @@
 //! When each question is visited: first all of them once, then those that need it, again and again, until time is up.
 
+use super::memory_mode::MemoryMode;
 use super::question_state::QuestionState;
 use super::race::Limits;
 use super::{Finished, Session, Until};
@@ -25,6 +26,8 @@ const CHEAP_VISITS: usize = 2;
 const STABLE: Duration = Duration::from_secs(10);
 /// A best that rose by less than this share did not rise.
 const RISE_MIN: f64 = 0.01;
+/// In which mode memory is, is asked again after this share of the budget.
+const MODE_AGE_SHARE: f64 = 0.025;
 /// Without a clock, the share of the whole at which the first sweep begins and which later ones do not reach.
 pub(super) const UNTIMED_SHARES: [f64; 2] = [0.3, 0.9];
 
@@ -97,6 +100,8 @@ struct Run<'r, 's> {
     /// The best rate of each when it last rose, and when that was.
     bests: Vec<f64>,
     last_rise: Duration,
+    /// In which mode memory was.
+    memory: MemoryMode,
     /// Visits in later sweeps so far.
     visits: usize,
     /// Sweeps so far; where there is no clock, they tell how far it is.
@@ -121,7 +126,9 @@ impl<'r, 's> Run<'r, 's> {
         let states: Vec<QuestionState> = questions.iter().map(&mut state).collect();
         let ceilings = states.iter().map(QuestionState::conclude).collect();
         let bests = vec![0.0; states.len()];
-        Run { session, states, ceilings, last_cheap: 0, bests, last_rise: Duration::ZERO, visits: 0, sweeps: 0.0 }
+        let memory = MemoryMode::new(states.iter().position(|s| s.question.tells_memory_mode()), states.len());
+        let last_rise = Duration::ZERO;
+        Run { session, states, ceilings, last_cheap: 0, bests, last_rise, memory, visits: 0, sweeps: 0.0 }
     }
 
     /// Races each question that is chosen and takes its first samples: the cheapest first, so that there are answers soon.
@@ -164,6 +171,7 @@ impl<'r, 's> Run<'r, 's> {
             self.save(index)?;
         }
         self.states[index].first_cost = Some(self.session.elapsed().saturating_sub(begun));
+        self.note_memory(index);
         Ok(())
     }
 
@@ -212,27 +220,28 @@ impl<'r, 's> Run<'r, 's> {
 
     /// Those that are to be visited in the next sweep.
     fn wanted(&self) -> Vec<usize> {
-        let (pace, states) = (self.session.pace, &self.states);
-        let all_settled = states.iter().all(|state| state.visits_left(pace) == 0);
-        if all_settled && pace.until != Until::Stable {
-            return Vec::new();
-        }
-        let in_turn = |&index: &usize| states[index].question.has_lasting_modes() || self.is_wanted(index);
-        (0..states.len()).filter(in_turn).collect()
+        (0..self.states.len()).filter(|&index| self.is_wanted(index)).collect()
     }
 
     fn is_wanted(&self, index: usize) -> bool {
         let (state, pace) = (&self.states[index], self.session.pace);
-        let most = match pace.until {
-            // Spread over the run, of which each part may have a mode of its own.
-            Until::Settled if state.question.has_lasting_modes() => {
-                let share = self.session.elapsed().as_secs_f64() / pace.budget.as_secs_f64();
-                (pace.samples_max as f64 * share) as usize
-            }
-            Until::Settled | Until::Exhausted => 0,
-            Until::Stable => pace.samples_max,
+        let goes_on = match pace.until {
+            Until::Settled => state.question.waits_for_memory() && self.memory.missed(index),
+            Until::Stable => true,
+            Until::Exhausted => false,
         };
-        state.visits_left(pace) > 0 || state.is_open() && state.samples() < most
+        state.visits_left(pace) > 0 || goes_on && state.is_open() && state.samples() < pace.samples_max
+    }
+
+    /// Asks in which mode memory is, unless it was asked just now.
+    fn ask_memory(&mut self, done: f64) -> Result<()> {
+        let Some(index) = self.memory.told_by.filter(|_| self.session.is_timed()) else { return Ok(()) };
+        let age = share_of(self.session.pace.budget, MODE_AGE_SHARE);
+        if self.memory.is_older(age, self.session.elapsed()) && self.states[index].is_open() && self.fits(index, false)
+        {
+            self.visit(index, self.session.pace.visit_samples, done)?;
+        }
+        Ok(())
     }
 
     /// Whether nothing has risen for long, and nothing is unclear.
@@ -250,8 +259,7 @@ impl<'r, 's> Run<'r, 's> {
     /// One visit of each of `wanted`, and of the cheap ones some more in between. Returns false when interrupted.
     fn sweep(&mut self, wanted: &[usize]) -> Result<bool> {
         let pace = self.session.pace;
-        let is_between = |index: usize| self.is_cheap(index) || self.states[index].question.has_lasting_modes();
-        let (cheap, others): (Vec<usize>, Vec<usize>) = wanted.iter().partition(|&&index| is_between(index));
+        let (cheap, others): (Vec<usize>, Vec<usize>) = wanted.iter().partition(|&&index| self.is_cheap(index));
         let mut ready = None;
         let between = (cheap.len() * CHEAP_VISITS).div_ceil(others.len().max(1));
         for (done, &index) in others.iter().enumerate() {
@@ -292,6 +300,9 @@ impl<'r, 's> Run<'r, 's> {
     }
 
     fn visit(&mut self, index: usize, samples: usize, done: f64) -> Result<()> {
+        if self.memory.told_by != Some(index) {
+            self.ask_memory(done)?;
+        }
         self.progress(index, done, self.expected_rest());
         self.visits += 1;
         if self.states[index].samples() == 0 {
@@ -302,6 +313,7 @@ impl<'r, 's> Run<'r, 's> {
         if self.states[index].sample(self.session, samples, self.session.pace.budget) {
             self.save(index)?;
         }
+        self.note_memory(index);
         Ok(())
     }
 
@@ -355,6 +367,17 @@ impl<'r, 's> Run<'r, 's> {
         let [from, to] = UNTIMED_SHARES;
         let done = self.sweeps + done;
         self.session.step(from + (to - from) * done / (done + 1.0), id, value);
+    }
+
+    /// After a visit: in which mode memory is, or was beside it.
+    fn note_memory(&mut self, index: usize) {
+        let now = self.session.elapsed();
+        let latest = self.states[index].latest(self.session.pace.visit_samples);
+        if let Some((rate, best)) = latest.zip(self.states[index].best()).filter(|_| self.memory.told_by == Some(index))
+        {
+            self.memory.told(rate, best, now);
+        }
+        self.memory.visited(index);
     }
 
     fn save(&mut self, index: usize) -> Result<()> {

@@ -6,13 +6,15 @@ pub(crate) mod avx512;
 mod neon;
 pub(crate) mod portable;
 mod sse2;
+mod sve;
 
 use crate::ops::Kernels;
 
 /// The kernels of every instruction set, also of other architectures.
 pub(crate) fn all() -> impl Iterator<Item = &'static Kernels> {
-    let folders = [portable::TABLES, sse2::TABLES, avx2::TABLES, avx512::TABLES, amx::TABLES, neon::TABLES];
-    folders.into_iter().flatten().copied()
+    let of_x86 = [sse2::TABLES, avx2::TABLES, avx512::TABLES, amx::TABLES];
+    let of_arm = [neon::TABLES, sve::TABLES];
+    [portable::TABLES].into_iter().chain(of_x86).chain(of_arm).flatten().copied()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::chain::ChainEntry;
 use super::matmul::MatmulEntry;
 use super::stream::StreamEntry;
 use crate::isa::Isa;
-use crate::simd::Token;
+use crate::simd::{Scale, Token};
 
 /// What there is for one instruction set. It can be read on every machine; its kernels can be run where it is available.
 pub(crate) struct Kernels {
@@ -14,6 +14,8 @@ pub(crate) struct Kernels {
     pub(crate) available: fn() -> bool,
     /// Whether a CPU may claim to have it and then kill who uses it.
     pub(crate) risky: bool,
+    /// Where the CPU says how long its vectors are.
+    pub(crate) scale: Scale,
     pub(crate) streams: [&'static [StreamEntry]; 13],
     pub(crate) chains: &'static [ChainEntry],
     /// Of plain weights.
@@ -31,6 +33,7 @@ impl Kernels {
             architecture: S::ARCHITECTURE,
             available: || S::new().is_some(),
             risky: false,
+            scale: None,
             streams: [&[]; 13],
             chains: &[],
             matmuls: &[],

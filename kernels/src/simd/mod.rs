@@ -22,6 +22,15 @@ pub(crate) use registers::{intrinsics, vector};
 pub(crate) use tile_unit::{PANEL_COLUMNS, PANEL_STRIDE, TILE_ROWS, TileOperands, TileShape, TileUnit};
 pub(crate) use token::token;
 
+/// Where an instruction set leaves the length of its vectors to the CPU, how many times 128 bits they have; its tables give sizes
+/// for 128 bits then. The function is called where the instruction set is available alone.
+pub(crate) type Scale = Option<fn() -> usize>;
+
+/// A size of a table on this CPU.
+pub(crate) fn scaled(size: usize, scale: Scale) -> usize {
+    scale.map_or(size, |times| size * times())
+}
+
 /// An algorithm, to be compiled for one instruction set after another.
 pub(crate) trait Kernel<S> {
     /// What it works on.

@@ -27,7 +27,7 @@ const SMALL_WEIGHTS_BYTES: usize = 4 << 20;
 const QUANTISED_TILE_ROWS: usize = 32;
 /// Tiles for each thread, so that the last ones end nearly together; many where a tile waits for memory, whose pace varies,
 /// fewer where it only computes.
-const TILES_PER_THREAD_OF_FEW_TOKENS: usize = 32;
+const TILES_PER_THREAD_OF_FEW_TOKENS: usize = 64;
 const TILES_PER_THREAD: usize = 8;
 /// Tokens from which a tile computes rather than waits.
 const MANY_TOKENS: usize = 16;
@@ -75,9 +75,13 @@ impl Cpu {
             prefetch_bytes: or(variant.prefetch_bytes, usual.prefetch_bytes),
             page_ahead_lines: or(variant.page_ahead_lines, usual.page_ahead_lines),
             block_bytes: variant.block_bytes.map_or(usual.block_bytes, |bytes| bytes as usize),
+            tile: variant.tile.map(|tile| [tile.rows as usize, tile.columns as usize]),
         };
-        let row_block = variant.row_block.map(|rows| rows.max(1) as usize);
-        let grid = grid(kernel, [m, n, k], threads, row_block, ways.streams);
+        if ways.tile.is_some_and(|tile| kernel.tiles().all(|other| other != tile)) {
+            return Err(skipped(&format!("{} on {isa} has no such register tiles", job.dtype)));
+        }
+        let block = [variant.row_block, variant.column_block].map(|block| block.map(|extent| extent.max(1) as usize));
+        let grid = grid(kernel, [m, n, k], threads, block, ways.streams);
         let apart = variant.packed == Some(true);
         let product = PreparedMatmul::new(kernel, weights, [n, k], (grid, threads), (ways, apart));
         product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))
@@ -158,17 +162,20 @@ impl TeamJob for PreparedMatmul {
             self.queue.reset();
         }
         barrier.wait();
+        // Once for all tiles: a lock that threads share costs each of them a few hundred nanoseconds, in which it asks for no line.
+        let parts: Vec<_> = self.parts.iter().map(|part| part.read().unwrap_or_else(PoisonError::into_inner)).collect();
         while let Some(item) = self.queue.claim(index) {
             // Tiles of the same weights follow one another.
             let (j, i) = (item / grid.down(), item % grid.down());
             let Some(mut tile) = self.output.tile(i, j) else { continue };
-            let part = self.parts[i].read().unwrap_or_else(PoisonError::into_inner);
             let rows = grid.rows_of(i).len();
-            let tokens = Tokens { bytes: &part.as_bytes()[..token_bytes(self.kernel, rows, self.k, self.apart)], rows };
+            let bytes = &parts[i].as_bytes()[..token_bytes(self.kernel, rows, self.k, self.apart)];
+            let tokens = Tokens { bytes, rows };
             self.weights.with_strips(grid.columns_of(j), repetition, |strips, columns| {
                 self.kernel.multiply(self.k, strips, tokens, &mut tile.part(columns), self.ways);
             });
         }
+        drop(parts);
         barrier.wait();
     }
 
@@ -209,9 +216,15 @@ fn token_bytes(kernel: MatmulKernel, rows: usize, k: usize, apart: bool) -> usiz
     if apart { kernel.token_bytes_apart(rows, k) } else { kernel.token_bytes(rows, k) }
 }
 
-/// How C is cut: rows for the caches, or as many as a variant names, columns so that there are several tiles for each thread,
-/// and whole sets of strips that are read side by side.
-fn grid(kernel: MatmulKernel, [m, n, k]: [usize; 3], threads: usize, row_block: Option<usize>, streams: usize) -> Grid {
+/// How C is cut: rows for the caches, columns so that there are several tiles for each thread, or as many of both as a variant
+/// names; and whole sets of strips that are read side by side.
+fn grid(
+    kernel: MatmulKernel,
+    [m, n, k]: [usize; 3],
+    threads: usize,
+    [row_block, column_block]: [Option<usize>; 2],
+    streams: usize,
+) -> Grid {
     let strips = n.div_ceil(kernel.strip_rows());
     let most = if let Some(rows) = row_block {
         rows
@@ -224,8 +237,12 @@ fn grid(kernel: MatmulKernel, [m, n, k]: [usize; 3], threads: usize, row_block: 
     };
     let tiles = threads * if m < MANY_TOKENS { TILES_PER_THREAD_OF_FEW_TOKENS } else { TILES_PER_THREAD };
     // A small matrix has too few columns for all; it is cut into rows as well.
-    let down = m.div_ceil(most).max(tiles.div_ceil(strips).min(m.div_ceil((most / 4).max(1))));
-    let tile_strips = (strips * down / tiles).clamp(1, TILE_COLUMNS_MAX / kernel.strip_rows());
+    let fewest = if column_block.is_some() { 1 } else { tiles.div_ceil(strips).min(m.div_ceil((most / 4).max(1))) };
+    let down = m.div_ceil(most).max(fewest);
+    let tile_strips = match column_block {
+        Some(columns) => columns.div_ceil(kernel.strip_rows()).min(strips),
+        None => (strips * down / tiles).clamp(1, TILE_COLUMNS_MAX / kernel.strip_rows()),
+    };
     let tile_strips = if m < MANY_TOKENS { tile_strips.next_multiple_of(streams.max(1)) } else { tile_strips };
     Grid {
         rows: m,

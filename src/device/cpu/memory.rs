@@ -5,7 +5,7 @@ use super::spans::{Seen, Spans, clock_around, timed};
 use super::team::{Members, SpinBarrier};
 use super::work_queue::Stock;
 use super::worker_state::{Away, Ready, WorkerState, clock_hz};
-use super::{Cpu, foreign, rejected, skipped, unsupported};
+use super::{Cpu, foreign, rejected, self_test, skipped, unsupported};
 use crate::device::{Refusal, Timing};
 use crate::job::Job;
 use crate::profile::{CpuList, Stream, Variant};
@@ -48,6 +48,7 @@ impl Cpu {
     pub(super) fn time_stream(&mut self, job: &Job, repetitions: u64) -> Result<Timing, Refusal> {
         let Variant::Stream(stream) = &job.variant else { return Err(foreign(job)) };
         let kernel = stream_kernel(job.op, stream)?;
+        self_test::survived(kernel.isa()).map_err(Refusal::Unsupported)?;
         let members = self.members(stream.threads, stream.cpus.as_ref())?;
         let even = walk(stream, kernel, members.count())?;
         let op = kernel.op();

@@ -3,7 +3,7 @@
 use super::MANY_TOKENS;
 use crate::probe::memory::largest_pages;
 use crate::probe::{Scope, isas};
-use crate::profile::{Effort, Machine, Matmul, Tune};
+use crate::profile::{Effort, Machine, Matmul, Tile, Tune};
 use roofprobe_kernels::{Dtype, Isa};
 
 /// Strips side by side, how far ahead lines are asked for, and lines of pages ahead: where memory is what a matmul waits for.
@@ -12,42 +12,75 @@ type Reading = (u32, u32, u32);
 /// One after another, as the hardware prefetches: what Zen 4 wants.
 const PLAIN: Reading = (1, 0, 0);
 /// One that asks ahead: what Zen 5 wants, where only its prefetchers follow a single stream far enough.
-const AHEAD: Reading = (1, 6144, 0);
+const AHEAD: Reading = (1, 8192, 0);
+/// The same for narrower vectors, whose loop takes longer for each line: what Zen 5 wants with them.
+const FAR_AHEAD: Reading = (1, 12288, 0);
 /// For a quick look. Emerald Rapids wants several, each a stream of its own.
 const READINGS_QUICK: [Reading; 5] = [AHEAD, PLAIN, (4, 1024, 0), (4, 4096, 0), (8, 1024, 0)];
 /// When there is more time.
 const READINGS: [Reading; 9] =
-    [AHEAD, PLAIN, (1, 4096, 0), (4, 1024, 0), (4, 4096, 0), (8, 1024, 0), (4, 0, 0), (8, 0, 0), (1, 0, 16)];
+    [AHEAD, PLAIN, (1, 6144, 0), (4, 1024, 0), (4, 4096, 0), (8, 1024, 0), (4, 0, 0), (8, 0, 0), (1, 0, 16)];
 /// And when tuning may take its time.
-const READINGS_MORE: [Reading; 8] =
-    [(1, 1024, 0), (1, 2048, 0), (1, 8192, 0), (1, 16384, 0), (2, 0, 0), (2, 4096, 0), (16, 1024, 0), (1, 6144, 16)];
+const READINGS_MORE: [Reading; 9] = [
+    FAR_AHEAD,
+    (1, 1024, 0),
+    (1, 2048, 0),
+    (1, 4096, 0),
+    (1, 16384, 0),
+    (2, 0, 0),
+    (2, 4096, 0),
+    (16, 1024, 0),
+    (1, 8192, 16),
+];
 /// Of few tokens but more than one: the best of the race for one token are among these.
 const READINGS_OF_SOME: [Reading; 4] = [AHEAD, PLAIN, (4, 4096, 0), (8, 1024, 0)];
 
-/// Rows of C that a thread takes at a time, the share of a second-level cache that a strip's weights may have meanwhile, and
-/// whether tokens are set apart. `None`: what the device does by itself.
-type Blocking = (Option<u32>, Option<u64>, bool);
+/// How C is cut and plain weights are gone through. What is absent is as the device does it by itself.
+#[derive(Clone, Copy)]
+struct Blocking {
+    /// Rows of C that a thread takes at a time.
+    rows: Option<u32>,
+    /// C in so few parts of rows, and as many parts of columns for each thread: few threads that seldom change from one part
+    /// to another lose least by it, but wait longest for the last one.
+    parts: Option<[u64; 2]>,
+    /// The share of a second-level cache that a strip's weights may have meanwhile.
+    share: Option<u64>,
+    /// Whether tokens are set apart: rows a power of two apart meet in the same few sets of a cache.
+    apart: bool,
+}
 
-/// The usual blocks, and with tokens set apart: rows a power of two apart meet in the same few sets of a cache.
-const BLOCKINGS_QUICK: [Blocking; 2] = [(None, None, true), (None, None, false)];
-/// The same with smaller blocks, so that the tokens of a tile stay in the second-level cache as well.
-const BLOCKINGS: [Blocking; 4] =
-    [(None, None, true), (None, None, false), (None, Some(8), true), (Some(96), None, true)];
+/// The usual blocks, with tokens set apart.
+const APART: Blocking = Blocking { rows: None, parts: None, share: None, apart: true };
+/// As they are stored.
+const NEAR: Blocking = Blocking { apart: false, ..APART };
+/// For a quick look.
+const BLOCKINGS_QUICK: [Blocking; 2] = [APART, NEAR];
+/// When there is more time: smaller blocks, so that the tokens of a tile stay in the second-level cache as well, and large parts.
+const BLOCKINGS: [Blocking; 6] = [
+    APART,
+    NEAR,
+    Blocking { share: Some(8), ..APART },
+    Blocking { rows: Some(96), ..APART },
+    Blocking { parts: Some([1, 1]), ..APART },
+    Blocking { parts: Some([2, 4]), ..APART },
+];
 /// And when tuning may take its time.
-const BLOCKINGS_MORE: [Blocking; 6] = [
-    (Some(96), Some(4), true),
-    (Some(192), Some(4), true),
-    (Some(192), Some(16), true),
-    (Some(384), Some(8), true),
-    (Some(384), Some(16), true),
-    (None, Some(8), false),
+const BLOCKINGS_MORE: [Blocking; 8] = [
+    Blocking { rows: Some(96), share: Some(4), ..APART },
+    Blocking { rows: Some(192), share: Some(4), ..APART },
+    Blocking { rows: Some(192), share: Some(16), ..APART },
+    Blocking { rows: Some(384), share: Some(8), ..APART },
+    Blocking { rows: Some(384), share: Some(16), ..APART },
+    Blocking { share: Some(8), ..NEAR },
+    Blocking { parts: Some([2, 1]), ..APART },
+    Blocking { parts: Some([1, 2]), ..APART },
 ];
 /// Rows of C, and how far ahead lines are asked for, of the formats whose tokens are quantised. Asking costs instructions where many
 /// tokens share a line.
-const QUANTISED_QUICK: [(Option<u32>, Option<u32>); 2] = [(None, None), (None, Some(4096))];
-const QUANTISED: [(Option<u32>, Option<u32>); 4] =
-    [(None, None), (None, Some(4096)), (Some(64), None), (Some(64), Some(4096))];
-const QUANTISED_MORE: [(Option<u32>, Option<u32>); 2] = [(Some(16), None), (Some(128), Some(4096))];
+const QUANTISED_QUICK: [(Option<u32>, Option<u32>); 3] = [(None, None), (None, Some(4096)), (Some(16), None)];
+const QUANTISED: [(Option<u32>, Option<u32>); 5] =
+    [(None, None), (None, Some(4096)), (Some(16), None), (Some(64), None), (Some(64), Some(4096))];
+const QUANTISED_MORE: [(Option<u32>, Option<u32>); 2] = [(Some(16), Some(4096)), (Some(128), Some(4096))];
 
 /// From this many tokens on all blocks are raced, unless there is no time.
 const RACED_TOKENS: u64 = 512;
@@ -71,15 +104,17 @@ pub fn variants(machine: &Machine, weights: Dtype, extents: [u64; 3], copies: u3
             continue;
         }
         // Narrower vectors leave more of a core to the loads, and need their own layout of the weights, which takes time.
-        let tried = match (vectors, scope.tune) {
-            (0, _) => usize::MAX,
-            (_, Tune::Thorough) => 2,
-            (1, _) if m == 1 && scope.effort != Effort::Quick => 1,
-            _ => 0,
-        };
+        match (vectors, scope.tune) {
+            (0, _) => variants.extend(of_vectors(machine, weights, &plain, scope)),
+            (_, Tune::Thorough) if m == 1 => {
+                variants.extend([AHEAD, FAR_AHEAD, PLAIN].map(|reading| reading_as(&plain, reading)));
+            }
+            (_, Tune::Thorough) => variants.extend(of_vectors(machine, weights, &plain, scope).into_iter().take(2)),
+            (1, _) if m == 1 && scope.effort != Effort::Quick => variants.push(reading_as(&plain, FAR_AHEAD)),
+            _ => {}
+        }
         // Another arithmetic is no narrower.
         vectors += u32::from(other.is_none());
-        variants.extend(of_vectors(machine, weights, &plain, scope).into_iter().take(tried));
     }
     variants
 }
@@ -126,14 +161,30 @@ fn of_vectors(machine: &Machine, weights: Dtype, plain: &Matmul, scope: Scope) -
         (true, _) => BLOCKINGS_QUICK.to_vec(),
         _ => BLOCKINGS.to_vec(),
     };
-    let l2_bytes = machine.device.second_level_bytes();
-    let way = |(row_block, part, packed): Blocking| Matmul {
+    let mut blocked: Vec<Matmul> = ways.into_iter().map(|way| blocked_as(machine, plain, way)).collect();
+    // Another register tile is tried with the usual blocks and, as more tokens at a time fill more of a cache, with smaller ones.
+    let tiles = plain.isa.matmul_tiles(weights, plain.arithmetic.unwrap_or(weights.usual_arithmetic()));
+    for [rows, columns] in tiles.filter(|_| !quick) {
+        let shares = [Blocking { share: Some(8), ..APART }, APART];
+        let tile = Some(Tile::of(rows as u32, columns as u32));
+        let tiled = shares.into_iter().take(if thorough { 2 } else { 1 });
+        blocked.extend(tiled.map(|way| Matmul { tile, ..blocked_as(machine, plain, way) }));
+    }
+    blocked
+}
+
+/// The variant with C cut and weights gone through so.
+fn blocked_as(machine: &Machine, plain: &Matmul, way: Blocking) -> Matmul {
+    let part = |extent: u64, parts: u64| u32::try_from(extent.div_ceil(parts)).ok();
+    let of_threads = |[down, across]: [u64; 2]| [part(plain.m, down), part(plain.n, across * u64::from(plain.threads))];
+    let [row_block, column_block] = way.parts.map_or([way.rows, None], of_threads);
+    Matmul {
         row_block,
-        block_bytes: part.map(|part| l2_bytes / part),
-        packed: packed.then_some(true),
+        column_block,
+        block_bytes: way.share.map(|share| machine.device.second_level_bytes() / share),
+        packed: way.apart.then_some(true),
         ..plain.clone()
-    };
-    ways.into_iter().map(way).collect()
+    }
 }
 
 /// The variant with strips read so; what is as the hardware does it is not named.
@@ -187,6 +238,10 @@ mod tests {
         assert_eq!(isas(Effort::Standard.into()), ["avx512vnni", "avx2"]);
         let thorough = Scope { effort: Effort::Standard, tune: Tune::Thorough };
         assert_eq!(isas(thorough), ["avx512vnni", "avx2", "portable"]);
+        // Their loop takes longer for each line, and wants lines asked for further ahead.
+        let tried = variants(&machine, Dtype::Q4_0, [1, 4096, 4096], 2, Effort::Standard.into());
+        let ahead = |variant: Option<&Matmul>| variant.and_then(|variant| variant.prefetch_bytes);
+        assert!(ahead(tried.last()) > ahead(tried.first()), "{tried:?}");
         // A client: dot products of 256 bits, and no AVX-512.
         let client = Machine {
             device: DeviceInfo { isas: ["portable", "avx2", "avxvnni"].map(String::from).to_vec(), ..machine.device },
@@ -222,6 +277,10 @@ mod tests {
         machine.device.caches.push(Cache { level: 2, bytes: 4 << 20, instances: 1, shared_by: 2 });
         let tried = variants(&machine, Dtype::F32, [512, 4096, 4096], 2, Effort::Standard.into());
         let blocks: Vec<u64> = tried.iter().filter_map(|variant| variant.block_bytes).collect();
-        assert_eq!(blocks, [256 << 10]);
+        assert_eq!(blocks, [256 << 10; 2]);
+        let tiles: Vec<String> = tried.iter().filter_map(|variant| Some(variant.tile?.to_string())).collect();
+        assert_eq!(tiles, ["12x32"]);
+        let parts: Vec<_> = tried.iter().filter_map(|v| Some([v.row_block?, v.column_block?])).collect();
+        assert_eq!(parts, [[512, 4096 / machine.environment.threads], [256, 1024 / machine.environment.threads]]);
     }
 }

@@ -66,7 +66,7 @@ static INT8_KERNELS: Kernels = Kernels {
 const fn chain<const BYTES: bool, const ACCUMULATORS: usize>(dtype: Dtype) -> ChainEntry {
     let shape =
         ChainShape { dtype, recurrence: Recurrence::Tile, vector_bytes: TILE_BYTES, accumulators: ACCUMULATORS };
-    ChainEntry { isa: Amx::<BYTES>::ISA, shape, run: Amx::<BYTES>::run::<TileChain<ACCUMULATORS>> }
+    ChainEntry { isa: Amx::<BYTES>::ISA, shape, scale: None, run: Amx::<BYTES>::run::<TileChain<ACCUMULATORS>> }
 }
 
 impl<const BYTES: bool> Token for Amx<BYTES> {

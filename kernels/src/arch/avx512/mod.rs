@@ -47,7 +47,7 @@ use crate::isa::Isa;
 use crate::ops::Kernels;
 use crate::ops::attention::{AttentionEntry, attention};
 use crate::ops::chain::recurrence::{Bf16Halves, DotBf16, DotI8, F16Halves, converted, dot, square, square_and_sum};
-use crate::ops::matmul::{Bf16, BlockFormats, F16, F32, I8, halves, plain};
+use crate::ops::matmul::{Bf16, BlockFormats, F16, F32, I8, halves, plain, tall};
 use crate::ops::stream::Streams;
 use crate::simd::{Floats, token};
 use vectors::{F16x32, F32x16, F64x8};
@@ -101,8 +101,8 @@ static KERNELS: Kernels = Kernels {
         dot::<Avx512, DotI8, 8>(),
     ],
     // Six rows of four vectors are 24 accumulators: with four weights and a token 29 of 32 registers. More rows of fewer
-    // vectors load more tokens per multiply-accumulate, fewer rows more weights.
-    matmuls: &[plain::<Avx512, F32, 4, 6>(), plain::<Avx512, F16, 4, 6>(), plain::<Avx512, Bf16, 4, 5>()],
+    // vectors load more tokens per multiply-accumulate, fewer rows more weights: twelve rows of two vectors are raced beside.
+    matmuls: &[tall::<Avx512, F32, 4, 6, 2, 12>(), tall::<Avx512, F16, 4, 6, 2, 12>(), plain::<Avx512, Bf16, 4, 5>()],
     attention: Some(&ATTENTION),
     ..Kernels::none::<Avx512>()
 };
@@ -112,7 +112,7 @@ static ATTENTION: AttentionEntry = attention::<Avx512, 16>();
 
 static VNNI_KERNELS: Kernels = Kernels {
     chains: &[dot::<Avx512Vnni, DotI8, 16>(), dot::<Avx512Vnni, DotI8, 10>(), dot::<Avx512Vnni, DotI8, 24>()],
-    matmuls: &[plain::<Avx512Vnni, I8, 4, 6>()],
+    matmuls: &[tall::<Avx512Vnni, I8, 4, 6, 2, 12>()],
     // Block formats keep integer and f32 sums of a tile: 8 rows of one vector are 16 of 32 registers.
     block_matmuls: BlockFormats::<Avx512Vnni, 8>::TABLE,
     ..Kernels::none::<Avx512Vnni>()
@@ -120,7 +120,7 @@ static VNNI_KERNELS: Kernels = Kernels {
 
 static BF16_KERNELS: Kernels = Kernels {
     chains: &[dot::<Avx512Bf16, DotBf16, 16>(), dot::<Avx512Bf16, DotBf16, 12>(), dot::<Avx512Bf16, DotBf16, 24>()],
-    matmuls: &[plain::<Avx512Bf16, Bf16, 4, 6>()],
+    matmuls: &[tall::<Avx512Bf16, Bf16, 4, 6, 2, 12>()],
     ..Kernels::none::<Avx512Bf16>()
 };
 

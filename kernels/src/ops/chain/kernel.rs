@@ -5,6 +5,7 @@ use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::op::{Cost, Op, Shape};
 use crate::reference;
+use crate::simd::{Scale, scaled};
 
 /// The operands of a chain, its rounds and where their sums go.
 pub(crate) struct ChainArguments<'a> {
@@ -21,6 +22,8 @@ pub(crate) struct ChainArguments<'a> {
 pub(crate) struct ChainEntry {
     pub(crate) isa: Isa,
     pub(crate) shape: ChainShape,
+    /// What the shape's vectors are to be multiplied by.
+    pub(crate) scale: Scale,
     pub(crate) run: unsafe fn(ChainArguments<'_>),
 }
 
@@ -54,7 +57,7 @@ impl ChainKernel {
 
     /// The type of its operands.
     pub fn dtype(self) -> Dtype {
-        self.shape().dtype
+        self.entry.shape.dtype
     }
 
     /// The instruction set it uses.
@@ -64,7 +67,8 @@ impl ChainKernel {
 
     /// What it computes, and on how much.
     pub fn shape(self) -> ChainShape {
-        self.entry.shape
+        let shape = self.entry.shape;
+        ChainShape { vector_bytes: scaled(shape.vector_bytes, self.entry.scale), ..shape }
     }
 
     /// What `rounds` rounds cost.

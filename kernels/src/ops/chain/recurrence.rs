@@ -84,7 +84,8 @@ const fn entry<S: Token, V: Vector>(
     accumulators: usize,
     run: unsafe fn(ChainArguments<'_>),
 ) -> ChainEntry {
-    ChainEntry { isa: S::ISA, shape: ChainShape { dtype, recurrence, vector_bytes: size_of::<V>(), accumulators }, run }
+    let shape = ChainShape { dtype, recurrence, vector_bytes: size_of::<V>(), accumulators };
+    ChainEntry { isa: S::ISA, shape, scale: None, run }
 }
 
 /// Squares of the elements of `V` in `N` accumulators.

@@ -35,8 +35,10 @@ pub(crate) const fn halves<S: Halves, const VECTORS: usize, const ROWS: usize>()
         isa: S::ISA,
         format: &FORMAT,
         strip_rows: S::F16::LANES * VECTORS,
+        scale: None,
         tiles: Tiles::<S, HalfTile<VECTORS>, ROWS>::TABLE,
         sets: Tiles::<S, HalfTile<VECTORS>, ROWS>::SETS,
+        shapes: &[],
         whole: None,
         quantise: None,
     }

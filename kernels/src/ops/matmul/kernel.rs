@@ -4,9 +4,10 @@ use super::format::Lane;
 use super::output::Tile;
 use super::register_tile::TileArguments;
 use super::strips::{SET_MAX, SetArguments};
-use super::tile::{MatmulEntry, QuantiseArguments, WholeArguments, WholeFn};
+use super::tile::{MatmulEntry, QuantiseArguments, Shape, TileFn, WholeArguments, WholeFn};
 use crate::dtype::Dtype;
 use crate::isa::Isa;
+use crate::simd::scaled;
 use std::ops::Range;
 
 /// A matmul kernel that this CPU can run.
@@ -37,12 +38,15 @@ pub struct Ways {
     /// Where several panels of rows share plain weights, at most so many bytes of a strip are in use at a time, to stay in a
     /// cache meanwhile: half of the second level is a good choice.
     pub block_bytes: usize,
+    /// Where several panels of rows share plain weights: the most rows and the columns of the register tiles, one of
+    /// [`MatmulKernel::tiles`]; none: the usual ones, which take all columns of a strip.
+    pub tile: Option<[usize; 2]>,
 }
 
 impl Ways {
     /// One strip after another, as the hardware prefetches them.
     pub const fn plain(block_bytes: usize) -> Ways {
-        Ways { streams: 1, prefetch_bytes: 0, page_ahead_lines: 0, block_bytes }
+        Ways { streams: 1, prefetch_bytes: 0, page_ahead_lines: 0, block_bytes, tile: None }
     }
 }
 
@@ -75,7 +79,12 @@ impl MatmulKernel {
 
     /// Rows of weights that lie interleaved in one strip; C's columns come in multiples of it.
     pub fn strip_rows(self) -> usize {
-        self.entry.strip_rows
+        scaled(self.entry.strip_rows, self.entry.scale)
+    }
+
+    /// Rows and columns of the register tiles that there are beside the usual ones.
+    pub fn tiles(self) -> impl Iterator<Item = [usize; 2]> {
+        self.entry.shapes.iter().map(Shape::extents)
     }
 
     /// Bytes of one strip of rows of `k` elements.
@@ -153,7 +162,8 @@ impl MatmulKernel {
     /// Multiplies one tile of C: its rows are `tokens`, its columns the weights in `strips`.
     ///
     /// # Panics
-    /// When `k` is beyond all memory, the tile's columns are no whole strips, or the lengths do not fit the tile.
+    /// When `k` is beyond all memory, the tile's columns are no whole strips, the lengths do not fit the tile, or there are no such
+    /// register tiles.
     pub fn multiply(self, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, ways: Ways) {
         // Memory safety hangs on these products: none may overflow. A strip has at most 64 rows of 4 bytes an element.
         assert!(k <= isize::MAX as usize / 1024, "k is beyond all memory");
@@ -174,7 +184,7 @@ impl MatmulKernel {
         let groups = self.entry.format.token.units(k);
         // A single panel uses each weight once: nothing has to stay. Quantised blocks are never cut.
         let single = tokens.rows <= self.entry.tiles.len();
-        if single && ways != Ways::plain(ways.block_bytes) {
+        if single && self.entry.has_ways() && ways != Ways::plain(ways.block_bytes) {
             return self.side_by_side(k, strips, tokens, tile, ways);
         }
         let most = if single || self.quantises() {
@@ -238,32 +248,53 @@ impl MatmulKernel {
     /// Goes through all strips and panels once, with some of the groups of k.
     fn pass(self, groups: Range<usize>, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, ways: Ways) {
         let (strip_bytes, row_stride) = (self.strip_bytes(k), tokens.bytes.len() / tokens.rows);
+        let Tiling { tiles, rows, columns } = self.tiling(ways.tile);
         // Where the groups begin: those of plain tokens are words of 4 bytes, and quantised ones begin at 0.
         let (of_strip, of_token) = (groups.start * (strip_bytes / self.entry.format.token.units(k)), groups.start * 4);
-        for (index, strip) in strips.chunks_exact(strip_bytes).enumerate() {
-            for panel in evenly(tokens.rows, self.entry.tiles.len()) {
+        let parts = self.strip_rows() / columns;
+        for index in 0..tile.columns() / columns {
+            let strip = &strips[index / parts * strip_bytes..][..strip_bytes];
+            let of_part = index % parts * columns * self.entry.format.strip.bytes;
+            for panel in evenly(tokens.rows, rows) {
                 let arguments = TileArguments {
-                    weights: &strip[of_strip..],
+                    weights: &strip[of_strip + of_part..],
                     activations: &tokens.bytes[panel.start * row_stride..panel.end * row_stride][of_token..],
                     row_stride,
                     groups: groups.len(),
-                    out: tile.at(panel.start, index * self.strip_rows()),
+                    out: tile.at(panel.start, index * columns),
                     out_stride: tile.stride_bytes(),
                     add: groups.start > 0,
                 };
                 // SAFETY: whoever made the kernel vouched for its instruction set. The strip and the panel's rows hold the
-                // groups (lengths are checked above and by slicing), the tile the panel's rows and the strip's columns.
+                // groups (lengths are checked above and by slicing), the tile the panel's rows and its columns.
                 unsafe {
-                    if ways.prefetch_bytes > 0 {
+                    if ways.prefetch_bytes > 0 && ways.tile.is_none() && self.entry.has_ways() {
                         let alone = SetArguments::of_one(arguments, strip_bytes, ways.prefetch_bytes);
                         self.entry.sets[panel.len() - 1](&alone);
                     } else {
-                        self.entry.tiles[panel.len() - 1](&arguments);
+                        tiles[panel.len() - 1](&arguments);
                     }
                 }
             }
         }
     }
+
+    /// The register tiles of those extents, or the usual ones.
+    fn tiling(self, tile: Option<[usize; 2]>) -> Tiling {
+        let usual = Tiling { tiles: self.entry.tiles, rows: self.entry.tiles.len(), columns: self.strip_rows() };
+        let Some(extents) = tile else { return usual };
+        let Some(shape) = self.entry.shapes.iter().find(|shape| shape.extents() == extents) else {
+            panic!("{} on {} has no register tiles of {extents:?}", self.weights(), self.isa());
+        };
+        Tiling { tiles: shape.tiles, rows: shape.tiles.len(), columns: shape.columns }
+    }
+}
+
+/// Register tiles and their extents.
+struct Tiling {
+    tiles: &'static [TileFn],
+    rows: usize,
+    columns: usize,
 }
 
 /// Fewer groups than this at a time would pay for going over C again and again.

@@ -22,10 +22,11 @@ mod strips;
 mod tile;
 mod whole;
 
-pub(crate) use formats::{BlockFormats, UnitFormats};
+pub(crate) use formats::{BlockFormats, UnitFormats, of_small_blocks};
 pub(crate) use halves::halves;
 pub use kernel::{MatmulKernel, Tokens, Ways};
 pub use output::{Grid, Output, SPOILT, Tile};
-pub(crate) use plain::{BF16, Bf16, F16, F32, I8, I8_FORMAT, plain};
-pub(crate) use tile::MatmulEntry;
+pub(crate) use plain::{BF16, Bf16, F16, F16_FORMAT, F32, F32_FORMAT, I8, I8_FORMAT, plain, tall};
+pub(crate) use register_tile::TileArguments;
+pub(crate) use tile::{MatmulEntry, Shape, TileFn};
 pub(crate) use whole::plain_whole;

@@ -53,8 +53,13 @@ pub struct Output {
     _buffer: Buffer,
     start: *mut u8,
     grid: Grid,
-    busy: Vec<AtomicBool>,
+    busy: Vec<Busy>,
 }
+
+/// Whether somebody has a tile, on a line of its own: threads that take neighbouring tiles would wait for each other's line.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Busy(AtomicBool);
 
 // SAFETY: the memory is reached through `Tile`s only, of which no two of the same place exist at a time.
 unsafe impl Sync for Output {}
@@ -74,7 +79,7 @@ impl Output {
         let elements = grid.rows.saturating_mul(grid.columns);
         let mut buffer = Buffer::new(elements.div_ceil(2), Pages::Huge, 0)?;
         let start = buffer.as_mut_slice().as_mut_ptr().cast();
-        let busy = (0..grid.down() * grid.across()).map(|_| AtomicBool::new(false)).collect();
+        let busy = (0..grid.down() * grid.across()).map(|_| Busy::default()).collect();
         Ok(Output { _buffer: buffer, start, grid, busy })
     }
 
@@ -88,7 +93,7 @@ impl Output {
         if i >= self.grid.down() || j >= self.grid.across() {
             return None;
         }
-        let busy = &self.busy[i * self.grid.across() + j];
+        let Busy(busy) = &self.busy[i * self.grid.across() + j];
         if busy.swap(true, Ordering::Acquire) {
             return None;
         }

@@ -11,7 +11,7 @@
 
 use super::format::{Format, Unit, words};
 use super::register_tile::{Ahead, Operands, RegisterTile};
-use super::tile::{MatmulEntry, Tiles};
+use super::tile::{MatmulEntry, Shape, Tiles};
 use crate::dtype::Dtype;
 use crate::simd::{Float, Floats, Integers, Token, Vector};
 use std::marker::PhantomData;
@@ -53,11 +53,16 @@ const fn format(weights: Dtype, elements: usize, lane_bytes: usize) -> Format {
     }
 }
 
+/// f32.
+pub(crate) static F32_FORMAT: Format = format(Dtype::F32, 1, 4);
+/// f16 that becomes f32.
+pub(crate) static F16_FORMAT: Format = format(Dtype::F16, 1, 2);
+
 /// f32 weights and tokens.
 pub(crate) struct F32;
 
 impl<S: Floats> Plain<S> for F32 {
-    const FORMAT: &'static Format = &format(Dtype::F32, 1, 4);
+    const FORMAT: &'static Format = &F32_FORMAT;
     type Weight = S::F32;
     type Input = S::F32;
     type Sum = S::F32;
@@ -72,7 +77,7 @@ impl<S: Floats> Plain<S> for F32 {
 pub(crate) struct F16;
 
 impl<S: Floats> Plain<S> for F16 {
-    const FORMAT: &'static Format = &format(Dtype::F16, 1, 2);
+    const FORMAT: &'static Format = &F16_FORMAT;
     type Weight = S::F32;
     type Input = S::F32;
     type Sum = S::F32;
@@ -129,22 +134,44 @@ pub(crate) const fn plain<S: Token, P: Plain<S>, const VECTORS: usize, const ROW
         isa: S::ISA,
         format: P::FORMAT,
         strip_rows: P::Weight::LANES * VECTORS,
-        tiles: Tiles::<S, PlainTile<P, VECTORS>, ROWS>::TABLE,
-        sets: Tiles::<S, PlainTile<P, VECTORS>, ROWS>::SETS,
+        scale: None,
+        tiles: Tiles::<S, PlainTile<P, VECTORS, VECTORS>, ROWS>::TABLE,
+        sets: Tiles::<S, PlainTile<P, VECTORS, VECTORS>, ROWS>::SETS,
+        shapes: &[],
         whole: None,
         quantise: None,
     }
 }
 
-/// Tokens, read where they stand, times one strip of `VECTORS` vectors.
-struct PlainTile<P, const VECTORS: usize>(PhantomData<P>);
+/// The same with tiles of up to `TALL` tokens and `PART` vectors of a strip besides: half the columns and twice the tokens read half as
+/// many weights from a cache for each product, and twice the tokens.
+pub(crate) const fn tall<
+    S: Token,
+    P: Plain<S>,
+    const VECTORS: usize,
+    const ROWS: usize,
+    const PART: usize,
+    const TALL: usize,
+>() -> MatmulEntry {
+    const { assert!(VECTORS.is_multiple_of(PART)) };
+    MatmulEntry {
+        shapes: &[Shape {
+            columns: P::Weight::LANES * PART,
+            tiles: Tiles::<S, PlainTile<P, PART, VECTORS>, TALL>::TABLE,
+        }],
+        ..plain::<S, P, VECTORS, ROWS>()
+    }
+}
+
+/// Tokens, read where they stand, times `VECTORS` vectors of a strip of `OF`.
+struct PlainTile<P, const VECTORS: usize, const OF: usize>(PhantomData<P>);
 
 /// Bytes of a strip that one turn takes where strips lie side by side: sixteen lines.
 const TURN_BYTES: usize = 1024;
 
-impl<S: Token, P: Plain<S>, const VECTORS: usize> RegisterTile<S> for PlainTile<P, VECTORS> {
+impl<S: Token, P: Plain<S>, const VECTORS: usize, const OF: usize> RegisterTile<S> for PlainTile<P, VECTORS, OF> {
     type Sums<const ROWS: usize> = [[P::Sum; VECTORS]; ROWS];
-    const TURN: usize = TURN_BYTES / (P::Weight::LANES * P::FORMAT.strip.bytes * VECTORS);
+    const TURN: usize = TURN_BYTES / (P::Weight::LANES * P::FORMAT.strip.bytes * OF);
     const STEPS: usize = 1;
     const TURN_BYTES: usize = TURN_BYTES;
 
@@ -164,7 +191,7 @@ impl<S: Token, P: Plain<S>, const VECTORS: usize> RegisterTile<S> for PlainTile<
         let vector_bytes = P::Weight::LANES * P::FORMAT.strip.bytes;
         // SAFETY: by contract.
         unsafe {
-            let mut weights = operands.weights.add(groups.start * VECTORS * vector_bytes);
+            let mut weights = operands.weights.add(groups.start * OF * vector_bytes);
             let mut inputs = operands.activations.add(groups.start * 4);
             for _ in groups {
                 let w: [P::Weight; VECTORS] = std::array::from_fn(|v| {
@@ -178,7 +205,7 @@ impl<S: Token, P: Plain<S>, const VECTORS: usize> RegisterTile<S> for PlainTile<
                         *sum = P::multiply_accumulate(token, *sum, w, input);
                     }
                 }
-                weights = weights.add(VECTORS * vector_bytes);
+                weights = weights.add(OF * vector_bytes);
                 inputs = inputs.add(4);
             }
         }

@@ -6,19 +6,19 @@ use std::ops::Range;
 /// What a register tile works on.
 pub(crate) struct TileArguments<'a> {
     /// The first strip, from its first group on.
-    pub(super) weights: &'a [u8],
+    pub(crate) weights: &'a [u8],
     /// The first token from its first group on and those behind it, or the panel.
-    pub(super) activations: &'a [u8],
+    pub(crate) activations: &'a [u8],
     /// From one token to the next where they are read in place, bytes.
-    pub(super) row_stride: usize,
+    pub(crate) row_stride: usize,
     /// k groups (plain) or blocks (quantised) to go through.
-    pub(super) groups: usize,
+    pub(crate) groups: usize,
     /// The tile's first element of C.
-    pub(super) out: *mut u8,
+    pub(crate) out: *mut u8,
     /// From one row of C to the next, bytes.
-    pub(super) out_stride: usize,
+    pub(crate) out_stride: usize,
     /// Add to what C holds instead of replacing it (plain).
-    pub(super) add: bool,
+    pub(crate) add: bool,
 }
 
 /// Asks for lines of weights ahead of their use.

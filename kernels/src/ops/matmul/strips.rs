@@ -125,8 +125,10 @@ impl<T, const ROWS: usize> SideBySide<T, ROWS> {
     {
         let (operands, ahead) = (set.operands(strip), Line(set.prefetch_bytes));
         let mut sums = T::start::<ROWS>(token);
-        for turn in 0..set.tile.groups.div_ceil(T::TURN) {
-            let groups = turn * T::TURN..set.tile.groups.min((turn + 1) * T::TURN);
+        // Turns are for asking for pages, and for formats whose turns are a group.
+        let each = if T::STEPS > 1 || set.page_ahead_lines > 0 { T::TURN } else { set.tile.groups.max(1) };
+        for turn in 0..set.tile.groups.div_ceil(each) {
+            let groups = turn * each..set.tile.groups.min((turn + 1) * each);
             set.page_ahead(token, operands.weights.wrapping_add(turn * T::TURN_BYTES), T::TURN_BYTES);
             // SAFETY: by contract.
             unsafe {

@@ -4,7 +4,7 @@ use super::format::Format;
 use super::register_tile::{RegisterTile, TileArguments};
 use super::strips::{OneStrip, SetArguments, SideBySide};
 use crate::isa::Isa;
-use crate::simd::{Kernel, Token};
+use crate::simd::{Kernel, Scale, Token};
 use std::marker::PhantomData;
 
 /// What a kernel works on that multiplies a whole tile of C by itself.
@@ -38,7 +38,7 @@ pub(crate) struct QuantiseArguments<'a> {
 }
 
 pub(super) type WholeFn = for<'a> unsafe fn(&'a WholeArguments<'a>);
-pub(super) type TileFn = for<'a> unsafe fn(&'a TileArguments<'a>);
+pub(crate) type TileFn = for<'a> unsafe fn(&'a TileArguments<'a>);
 pub(super) type SetFn = for<'a> unsafe fn(&'a SetArguments<'a>);
 
 /// One kernel in the table of an instruction set.
@@ -47,20 +47,54 @@ pub(crate) struct MatmulEntry {
     pub(crate) format: &'static Format,
     /// Rows of weights in a strip.
     pub(super) strip_rows: usize,
+    /// What the rows are to be multiplied by.
+    pub(super) scale: Scale,
     /// Register tiles, from one row up: `tiles[r - 1]` multiplies `r` tokens.
     pub(super) tiles: &'static [TileFn],
     /// The same with strips side by side, and with lines asked for ahead of their use.
     pub(super) sets: &'static [SetFn],
+    /// Tiles of other extents, for products of many tokens.
+    pub(crate) shapes: &'static [Shape],
     /// Instead of register tiles, of which there are none then: multiplies all of a tile of C from row-major tokens.
     pub(super) whole: Option<WholeFn>,
     /// For the block formats: into panels for the register tiles, or row-major.
     pub(super) quantise: Option<unsafe fn(QuantiseArguments<'_>)>,
 }
 
+/// Register tiles that take a part of a strip's columns, and more rows.
+pub(crate) struct Shape {
+    /// Columns, a whole fraction of a strip's.
+    pub(super) columns: usize,
+    /// From one row up, as [`MatmulEntry::tiles`].
+    pub(super) tiles: &'static [TileFn],
+}
+
+impl Shape {
+    /// The most rows, and the columns.
+    pub(crate) const fn extents(&self) -> [usize; 2] {
+        [self.tiles.len(), self.columns]
+    }
+}
+
 impl MatmulEntry {
-    /// Where the code of the largest register tile begins.
-    pub(crate) fn code(&self) -> Option<usize> {
-        self.tiles.last().map(|&tile| tile as usize)
+    /// A kernel with register tiles of an instruction set's own, which read strips one after another.
+    pub(crate) const fn of_tiles(
+        isa: Isa,
+        format: &'static Format,
+        strip_rows: usize,
+        scale: Scale,
+        tiles: &'static [TileFn],
+    ) -> MatmulEntry {
+        MatmulEntry { isa, format, strip_rows, scale, tiles, sets: &[], shapes: &[], whole: None, quantise: None }
+    }
+
+    /// Where the code of the largest register tile begins, of the usual ones or of the shape of those extents.
+    pub(crate) fn code(&self, tile: Option<[usize; 2]>) -> Option<usize> {
+        let tiles = match tile {
+            None => Some(self.tiles),
+            Some(extents) => self.shapes.iter().find(|shape| shape.extents() == extents).map(|shape| shape.tiles),
+        };
+        tiles?.last().map(|&tile| tile as usize)
     }
 
     /// Whether it has register tiles, which read strips in several ways.
@@ -105,7 +139,7 @@ impl<S: Token, T: RegisterTile<S>, const ROWS: usize, const MOST: usize> Kernel<
 pub(super) struct Tiles<S, T, const MOST: usize>(PhantomData<(S, T)>);
 
 impl<S: Token, T: RegisterTile<S>, const MOST: usize> Tiles<S, T, MOST> {
-    const ALL: [TileFn; 8] = [
+    const ALL: [TileFn; 12] = [
         S::run::<Rows<T, 1, MOST>>,
         S::run::<Rows<T, 2, MOST>>,
         S::run::<Rows<T, 3, MOST>>,
@@ -114,6 +148,10 @@ impl<S: Token, T: RegisterTile<S>, const MOST: usize> Tiles<S, T, MOST> {
         S::run::<Rows<T, 6, MOST>>,
         S::run::<Rows<T, 7, MOST>>,
         S::run::<Rows<T, 8, MOST>>,
+        S::run::<Rows<T, 9, MOST>>,
+        S::run::<Rows<T, 10, MOST>>,
+        S::run::<Rows<T, 11, MOST>>,
+        S::run::<Rows<T, 12, MOST>>,
     ];
     pub(super) const TABLE: &'static [TileFn] = Self::ALL.split_at(MOST).0;
 

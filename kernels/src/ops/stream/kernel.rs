@@ -9,23 +9,23 @@ pub const ALIGNMENT: usize = 64;
 
 /// The arrays of a stream, all of one length, and how often they are walked over.
 pub(crate) struct Arrays<'a> {
-    pub(super) x: &'a [f64],
-    pub(super) y: &'a [f64],
-    pub(super) out: &'a mut [f64],
-    pub(super) s: f64,
-    pub(super) repetitions: u64,
-    pub(super) prefetch_bytes: usize,
+    pub(crate) x: &'a [f64],
+    pub(crate) y: &'a [f64],
+    pub(crate) out: &'a mut [f64],
+    pub(crate) s: f64,
+    pub(crate) repetitions: u64,
+    pub(crate) prefetch_bytes: usize,
 }
 
 /// One kernel in the table of an instruction set.
 pub(crate) struct StreamEntry {
-    pub(super) isa: Isa,
-    pub(super) op: Op,
+    pub(crate) isa: Isa,
+    pub(crate) op: Op,
     /// Without a prefetch, whose distance comes with the call.
     pub(crate) ways: Ways,
     /// Whether it asks for each line ahead.
     pub(crate) prefetches: bool,
-    pub(super) run: unsafe fn(Arrays<'_>) -> u64,
+    pub(crate) run: unsafe fn(Arrays<'_>) -> u64,
 }
 
 impl StreamEntry {

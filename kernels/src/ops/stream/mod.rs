@@ -17,8 +17,8 @@ mod write;
 use crate::named::named_enum;
 use crate::op::Op;
 
-pub(crate) use kernel::StreamEntry;
 pub use kernel::{ALIGNMENT, StreamKernel};
+pub(crate) use kernel::{Arrays, StreamEntry};
 pub(crate) use table::Streams;
 
 /// The stream operations, in the order of the ceiling table.
@@ -96,7 +96,7 @@ const LINE_LANES: usize = 8;
 /// Elements of each of `streams` parts of an array of `len`: whole turns of `step` elements, and no multiple of a page, for
 /// lines of all parts would then fall into one set of a cache. What is left over is walked after the parts.
 #[inline(always)]
-fn part(len: usize, streams: usize, step: usize) -> usize {
+pub(crate) fn part(len: usize, streams: usize, step: usize) -> usize {
     const PAGE_LANES: usize = 512;
     let part = len / streams / step * step;
     if streams > 1 && part > step && part.is_multiple_of(PAGE_LANES) { part - step } else { part }

@@ -2,6 +2,7 @@
 //!
 //! What the system does not report is absent, never guessed.
 
+mod board;
 mod control_groups;
 mod cores;
 mod identity;
@@ -131,9 +132,13 @@ fn device(system: &sysinfo::System, allowed: &[CoreId], one_per_core: &[CoreId])
         vendor,
         model,
         microarchitecture,
+        board: board::board(Path::new("/")),
+        soc: board::soc(Path::new("/")),
         architecture: std::env::consts::ARCH.to_owned(),
         isas: Isa::ALL.iter().filter(|isa| isa.available()).map(|isa| isa.name().to_owned()).collect(),
         isas_unused: identity::isas_unused(),
+        sve_bits: Isa::Sve.vector_bits().map(|bits| bits as u32),
+        sme_bits: None,
         logical_cpus: Some(system.cpus().len().max(allowed.len()) as u32),
         cores: Some(sysinfo::System::physical_core_count().unwrap_or(one_per_core.len()) as u32),
         memory_bytes: Some(installed_bytes(system)).filter(|&bytes| bytes > 0),

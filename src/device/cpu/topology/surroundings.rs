@@ -29,7 +29,6 @@ impl Surroundings {
     pub(super) fn note(&self, environment: &mut Environment) {
         environment.page_bytes = self.page_bytes();
         environment.firmware = self.firmware();
-        environment.board = self.board();
         environment.kernel_command_line = self.text("proc/cmdline");
         environment.on_battery = self.on_battery();
         if let Some(profile) = self.text("sys/firmware/acpi/platform_profile") {
@@ -58,13 +57,6 @@ impl Surroundings {
             version.or_else(|| self.text("sys/firmware/devicetree/base/chosen/u-boot,version"))
         };
         Some(dmi.join(" ")).filter(|dmi| !dmi.is_empty()).or_else(loader)
-    }
-
-    fn board(&self) -> Option<String> {
-        let dmi = ["sys_vendor", "product_name"].map(|name| self.text(&format!("sys/class/dmi/id/{name}")));
-        let dmi: Vec<String> = dmi.into_iter().flatten().collect();
-        let tree = || self.text("sys/firmware/devicetree/base/model");
-        Some(dmi.join(" ")).filter(|dmi| !dmi.is_empty()).or_else(tree)
     }
 
     /// Whether the machine's own battery feeds it; `None` where it has none that says so.
@@ -121,26 +113,21 @@ mod tests {
                 ("sys/class/dmi/id/bios_vendor", "LENOVO\n"),
                 ("sys/class/dmi/id/bios_version", "N3HET86W (1.58 )\n"),
                 ("sys/class/dmi/id/bios_date", "02/20/2024\n"),
-                ("sys/class/dmi/id/sys_vendor", "LENOVO\n"),
-                ("sys/class/dmi/id/product_name", "21AHCTO1WW\n"),
             ])
         };
         let away = laptop("0\n", "Discharging\n");
         assert_eq!((away.on_battery, away.power_profile.as_deref()), (Some(true), Some("low-power")));
         assert_eq!(away.firmware.as_deref(), Some("LENOVO N3HET86W (1.58 ) 02/20/2024"));
-        assert_eq!(away.board.as_deref(), Some("LENOVO 21AHCTO1WW"));
         assert_eq!(laptop("1\n", "Charging\n").on_battery, Some(false));
     }
 
     #[test]
-    fn a_board_tells_itself_by_its_device_tree() {
+    fn a_board_tells_its_boot_loader() {
         let board = told(&[
-            ("sys/firmware/devicetree/base/model", "Raspberry Pi 5 Model B Rev 1.0\0"),
             ("sys/firmware/devicetree/base/chosen/bootloader/version", "71a3f3e8f2c6e0f1\0"),
             ("proc/cmdline", "reboot=w coherent_pool=1M numa_policy=interleave\n"),
             ("proc/sys/kernel/numa_balancing", "0\n"),
         ]);
-        assert_eq!(board.board.as_deref(), Some("Raspberry Pi 5 Model B Rev 1.0"));
         assert_eq!(board.firmware.as_deref(), Some("71a3f3e8f2c6e0f1"));
         assert!(board.kernel_command_line.unwrap().ends_with("numa_policy=interleave"));
         assert_eq!((board.on_battery, board.numa_balancing), (None, Some(false)));

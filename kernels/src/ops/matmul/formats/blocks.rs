@@ -109,51 +109,84 @@ unsafe fn multiply<S: Integers, const NIBBLES: bool, const ROWS: usize>(
     blocks: Range<usize>,
     ahead: impl Ahead<S>,
 ) {
+    let bytes = pair_bytes::<S, NIBBLES>();
+    // SAFETY: by contract.
+    unsafe {
+        let mut panel = Panel::<ROWS>::from(operands, blocks.start, BLOCK_WORDS);
+        if ROWS > FEW_ROWS {
+            for block in blocks {
+                let pair = operands.weights.add(block / 2 * bytes);
+                // For both blocks of the pair alike: a branch would let the compiler move the rest behind it, and spill.
+                ahead.load(token, pair, 0);
+                one_block::<S, NIBBLES, ROWS>(token, sums, panel, (pair, block % 2), ahead);
+                panel = panel.skip(BLOCK_WORDS);
+            }
+            return;
+        }
+        // Pair by pair: each line is asked for once, from the first to the last.
+        let mut pair = operands.weights.add(blocks.start / 2 * bytes);
+        for _ in 0..blocks.len() / 2 {
+            ahead.load(token, pair, 0);
+            one_block::<S, NIBBLES, ROWS>(token, sums, panel, (pair, 0), ahead);
+            one_block::<S, NIBBLES, ROWS>(token, sums, panel.skip(BLOCK_WORDS), (pair, 1), ahead);
+            panel = panel.skip(2 * BLOCK_WORDS);
+            pair = pair.add(bytes);
+        }
+        if blocks.len() % 2 == 1 {
+            one_block::<S, NIBBLES, ROWS>(token, sums, panel, (pair, 0), ahead);
+        }
+    }
+}
+
+/// Multiplies one block of a pair, which has scales at its beginning for both.
+///
+/// # Safety
+/// The block is there, and in the panel.
+#[inline(always)]
+unsafe fn one_block<S: Integers, const NIBBLES: bool, const ROWS: usize>(
+    token: S,
+    sums: &mut [S::F32; ROWS],
+    panel: Panel<ROWS>,
+    (pair, half): (*const u8, usize),
+    ahead: impl Ahead<S>,
+) {
     let vector = S::I32::LANES * 4;
     let quants = quants(NIBBLES);
     // One instruction takes whole bytes: upper nibbles stay where they are, and their sum is sixteen times as large.
     let in_place = S::DOTS_WHOLE_BYTES && ROWS <= FEW_ROWS;
+    let [low, high]: [S::I32; 2] = [token.splat(0x0f0f_0f0f), token.splat(0xf0f0_f0f0_u32 as i32)];
     // SAFETY: by contract.
     unsafe {
-        let [low, high]: [S::I32; 2] = [token.splat(0x0f0f_0f0f), token.splat(0xf0f0_f0f0_u32 as i32)];
-        let mut panel = Panel::<ROWS>::from(operands, blocks.start, BLOCK_WORDS);
-        for block in blocks {
-            let half = block % 2;
-            let pair = operands.weights.add(block / 2 * pair_bytes::<S, NIBBLES>());
-            // For both blocks of the pair alike: a branch would let the compiler move the rest behind it, and spill.
-            ahead.load(token, pair, 0);
-            let mut ints: [S::I32; ROWS] = std::array::from_fn(|row| token.splat(panel.i32(1, row)));
-            let mut others: [S::I32; ROWS] = [token.splat(0); ROWS];
-            for q in 0..quants {
-                let from = pair.add(vector + half * quants * vector);
-                ahead.load(token, from, q * vector);
-                let raw: S::I32 = token.load_from(from.add(q * vector).cast());
-                if NIBBLES {
-                    // Closures are inlined late, and the order of instructions found then is up to a tenth faster (AVX2).
-                    let [lows] = [raw].map(|raw| raw.and(low));
-                    panel.multiply_accumulate::<S, false>(token, &mut ints, lows, 2 + q);
-                    if in_place {
-                        panel.multiply_accumulate::<S, true>(token, &mut others, raw.and(high), 6 + q);
-                    } else {
-                        let [highs] = [raw].map(|raw| raw.shr::<4>().and(low));
-                        let sums = if ROWS <= FEW_ROWS { &mut others } else { &mut ints };
-                        panel.multiply_accumulate::<S, false>(token, sums, highs, 6 + q);
-                    }
+        let mut ints: [S::I32; ROWS] = std::array::from_fn(|row| token.splat(panel.i32(1, row)));
+        let mut others: [S::I32; ROWS] = [token.splat(0); ROWS];
+        let from = pair.add(vector + half * quants * vector);
+        for q in 0..quants {
+            ahead.load(token, from, q * vector);
+            let raw: S::I32 = token.load_from(from.add(q * vector).cast());
+            if NIBBLES {
+                // Closures are inlined late, and the order of instructions found then is up to a tenth faster (AVX2).
+                let [lows] = [raw].map(|raw| raw.and(low));
+                panel.multiply_accumulate::<S, false>(token, &mut ints, lows, 2 + q);
+                if in_place {
+                    panel.multiply_accumulate::<S, true>(token, &mut others, raw.and(high), 6 + q);
                 } else {
-                    let sums = if ROWS <= FEW_ROWS && q % 2 == 1 { &mut others } else { &mut ints };
-                    panel.multiply_accumulate::<S, true>(token, sums, raw, 2 + q);
+                    let [highs] = [raw].map(|raw| raw.shr::<4>().and(low));
+                    let sums = if ROWS <= FEW_ROWS { &mut others } else { &mut ints };
+                    panel.multiply_accumulate::<S, false>(token, sums, highs, 6 + q);
                 }
+            } else {
+                let sums = if ROWS <= FEW_ROWS && q % 2 == 1 { &mut others } else { &mut ints };
+                panel.multiply_accumulate::<S, true>(token, sums, raw, 2 + q);
             }
-            if ROWS <= FEW_ROWS {
-                for (int, other) in ints.iter_mut().zip(others) {
-                    *int = int.add(if NIBBLES && in_place { other.sar::<4>() } else { other });
-                }
+        }
+        if ROWS <= FEW_ROWS {
+            for (int, other) in ints.iter_mut().zip(others) {
+                *int = int.add(if NIBBLES && in_place { other.sar::<4>() } else { other });
             }
-            let scale = token.load_f16_from(pair.add(half * vector / 2).cast());
-            for (row, (sum, int)) in sums.iter_mut().zip(ints).enumerate() {
-                *sum = int.to_float().mul_add(scale.mul(token.splat(panel.f32(0, row))), *sum);
-            }
-            panel = panel.skip(BLOCK_WORDS);
+        }
+        let scale = token.load_f16_from(pair.add(half * vector / 2).cast());
+        for (row, (sum, int)) in sums.iter_mut().zip(ints).enumerate() {
+            *sum = int.to_float().mul_add(scale.mul(token.splat(panel.f32(0, row))), *sum);
         }
     }
 }

@@ -6,10 +6,10 @@ mod q6_k;
 
 use super::activations::Quantise;
 use super::panel::BlockFormat;
-use super::tile::{MatmulEntry, Tiles};
+use super::tile::{MatmulEntry, TileFn, Tiles};
 use super::whole::{rounded_whole, scaled_whole};
 use crate::isa::Isa;
-use crate::simd::{Integers, TileUnit, Vector};
+use crate::simd::{Integers, Scale, TileUnit, Vector};
 use std::marker::PhantomData;
 
 /// The block formats of an instruction set, with up to `ROWS` tokens a tile.
@@ -29,12 +29,28 @@ impl<S: Integers, const ROWS: usize> BlockFormats<S, ROWS> {
             isa: S::ISA,
             format: F::FORMAT,
             strip_rows: S::I32::LANES,
+            scale: None,
             tiles: Tiles::<S, F, ROWS>::TABLE,
             sets: Tiles::<S, F, ROWS>::SETS,
+            shapes: &[],
             whole: None,
             quantise: Some(S::run::<Quantise<F::Activation>>),
         }
     }
+}
+
+/// The formats of small blocks, q8_0 and q4_0, with register tiles of an instruction set's own; vectors `Q` quantise tokens for them.
+pub(crate) const fn of_small_blocks<Q: Integers>(
+    isa: Isa,
+    strip_rows: usize,
+    scale: Scale,
+    [q8_0, q4_0]: [&'static [TileFn]; 2],
+) -> [MatmulEntry; 2] {
+    let sets = &[];
+    [
+        MatmulEntry { isa, strip_rows, scale, tiles: q8_0, sets, ..BlockFormats::<Q, 1>::entry::<blocks::Q8_0>() },
+        MatmulEntry { isa, strip_rows, scale, tiles: q4_0, sets, ..BlockFormats::<Q, 1>::entry::<blocks::Q4_0>() },
+    ]
 }
 
 /// The block formats on a unit that multiplies tiles, with vectors that make ready what it multiplies.

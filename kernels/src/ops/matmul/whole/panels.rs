@@ -40,8 +40,10 @@ pub(crate) const fn plain_whole<U: TileUnit>(isa: Isa, format: &'static Format) 
         isa,
         format,
         strip_rows: PANEL_COLUMNS,
+        scale: None,
         tiles: &[],
         sets: &[],
+        shapes: &[],
         whole: Some(whole::<U>),
         quantise: None,
     }
@@ -133,8 +135,10 @@ pub(in crate::ops::matmul) const fn rounded_whole<U: TileUnit, S: Integers, F: D
         isa,
         format: &F::ROUNDED,
         strip_rows: <S::I32 as Vector>::LANES,
+        scale: None,
         tiles: &[],
         sets: &[],
+        shapes: &[],
         whole: Some(whole::<U, S, F>),
         quantise: Some(S::run::<RoundTokens>),
     }

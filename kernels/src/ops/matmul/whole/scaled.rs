@@ -153,8 +153,10 @@ pub(in crate::ops::matmul) const fn scaled_whole<U: TileUnit, S: Integers, F: Sm
         isa,
         format: &F::ROW_MAJOR,
         strip_rows: TILE_ROWS,
+        scale: None,
         tiles: &[],
         sets: &[],
+        shapes: &[],
         whole: Some(S::run::<ScaledWhole<U, F>>),
         quantise: Some(S::run::<QuantiseRows<F::Activation>>),
     }
