@@ -68,5 +68,8 @@ fn of_dtype(inputs: PlanInputs, dtype: Dtype) -> Vec<Question> {
 fn variants(inputs: PlanInputs, isa: Isa, op: Op, dtype: Dtype, threads: u32) -> Vec<Chain> {
     let others = if inputs.effort == Effort::Quick { 0 } else { usize::MAX };
     let others = isa.chain_counts(op, dtype).skip(1).take(others).map(|chains| Some(chains as u32));
-    std::iter::once(None).chain(others).map(|chains| Chain { isa, threads, chains }).collect()
+    let all = std::iter::once(None).chain(others).map(|chains| Chain { isa, threads, chains });
+    // A unit that cores share may be slower the more of them use it.
+    let few = (0..u32::BITS).map(|octave| 1 << octave).take_while(|&few| few < threads && isa.shares_units());
+    all.chain(few.map(|few| Chain { isa, threads: few, chains: None })).collect()
 }

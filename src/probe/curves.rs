@@ -5,9 +5,9 @@ use super::footprint::{self, CACHE_MULTIPLE_MIN, Footprint, memory_limit};
 use super::levels::resident_id;
 use super::memory::{self, stream};
 use super::{CurveQuestion, PlanInputs, curve, curve_without_points};
-use crate::profile::{CeilingId, CurveAxis, Effort, Machine, Stream};
-use roofprobe_kernels::Op;
+use crate::profile::{CeilingId, Chain, CurveAxis, Effort, Machine, Means, Stream};
 use roofprobe_kernels::ops::stream::PREFETCH_BYTES;
+use roofprobe_kernels::{Dtype, Op};
 
 /// The smallest working set of one thread: within every L1 in sight.
 const RESIDENT_BYTES_MIN: u64 = 4 << 10;
@@ -40,6 +40,7 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<CurveQuestion> {
             latency(inputs),
             attention::along_context(inputs),
         ]);
+        questions.extend(shared_units(inputs));
     }
     questions
 }
@@ -137,6 +138,20 @@ fn threads(inputs: PlanInputs, op: Op) -> CurveQuestion {
     let variant = |threads| Stream { threads, stores, footprint_bytes: footprint, ..stream(machine) };
     let counts = (1..=most).filter(|&n| n <= THREADS_ALL || n == most || is_step(n));
     curve(id, op, CurveAxis::Threads, counts.map(variant))
+}
+
+/// `compute.<dtype>.<isa>.threads`: how many units there are that several cores share. A rate that does not rise with one thread more
+/// shows that its core has none of its own.
+fn shared_units(inputs: PlanInputs) -> Option<CurveQuestion> {
+    let (machine, dtype) = (inputs.machine, Dtype::F32);
+    let isa = super::isas(machine).find(|isa| isa.shares_units() && isa.has_chain(dtype))?;
+    let id = CeilingId::compute(dtype, Means::Threads { isa: isa.into() });
+    let most = machine.environment.threads;
+    if most < 2 {
+        return Some(curve_without_points(id, CurveAxis::Threads, "one thread alone makes no curve"));
+    }
+    let counts = (1..=most).filter(|&n| n <= THREADS_ALL || n == most || is_step(n));
+    Some(curve(id, Op::Chain, CurveAxis::Threads, counts.map(|threads| Chain { isa, threads, chains: None })))
 }
 
 /// 8, 12, 16, 24, 32, …: two per octave.

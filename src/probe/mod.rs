@@ -104,6 +104,7 @@ fn curve(id: CeilingId, op: Op, axis: CurveAxis, variants: impl IntoIterator<Ite
     let dtype = match op {
         Op::Chase => Dtype::I8,
         Op::Attention => Dtype::F16,
+        Op::Chain => Dtype::F32,
         _ => Dtype::F64,
     };
     let points = jobs(&id, op, dtype, variants);
@@ -295,6 +296,8 @@ pub(crate) mod tests {
                 throttled_periods: None,
                 drift_percent: None,
                 disturbed_samples: None,
+                power_source: None,
+                power_missing: None,
                 earlier_read: None,
                 timer_ns: 20.0,
             },

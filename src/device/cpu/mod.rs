@@ -12,6 +12,7 @@ mod memory;
 mod operands;
 mod overhead;
 mod paired_clock;
+mod pinning;
 mod scaling;
 mod self_test;
 mod spans;

@@ -3,6 +3,7 @@
 //! Each member owns its memory and touches it first. No thread is made or pinned while anything is timed; members sleep
 //! between tasks and spin only at the barrier inside one.
 
+use super::pinning;
 use super::worker_state::WorkerState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -36,7 +37,7 @@ impl Team {
                 let _guard = guard;
                 let mut worker = WorkerState::new(index);
                 // The receiver may be gone when another member failed; then there is nothing left to do.
-                let _ = pinned.send(core_affinity::set_for_current(core));
+                let _ = pinned.send(pinning::pin(core));
                 for task in inbox {
                     task(&mut worker);
                 }
@@ -49,8 +50,7 @@ impl Team {
         }
         let all_pinned = cores.iter().all(|_| answers.recv() == Ok(true));
         let team = Team { members, barrier };
-        // macOS has no pinning; there the scheduler is trusted, and nothing is refused.
-        if !all_pinned && cfg!(target_os = "linux") {
+        if !all_pinned && pinning::is_binding() {
             return Err(format!("a thread could not be pinned to its core ({cores:?})"));
         }
         Ok(team)
