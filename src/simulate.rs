@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::job::Job;
 use crate::probe::{CurveQuestion, Question};
 use crate::profile::{
-    Ceiling, CeilingId, Curve, Flag, IdKind, Machine, Profile, Status, Unit, Variant, VariantKeys, Word,
+    Ceiling, CeilingId, Curve, Flag, IdKind, Machine, Means, Profile, Status, Unit, Variant, VariantKeys, Word,
 };
 use crate::units::{Bytes, Flops, Seconds};
 use crate::work::Work;
@@ -64,6 +64,7 @@ impl Simulated {
         let second = ceiling.second().map_or(0.0, |(second, _)| value * second / best);
         let pass = Timing {
             clock_hz: ceiling.clock_ghz.map(|ghz| ghz * 1e9),
+            watts: ceiling.watts,
             huge_share: ceiling.huge_share,
             relative_error: ceiling.relative_error,
             note: note(&ceiling.flags, next),

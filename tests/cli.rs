@@ -1,6 +1,8 @@
 //! The real program, as a person or a script meets it: results, streams, exit codes, bad input, interruption.
 
-use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 

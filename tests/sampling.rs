@@ -70,6 +70,7 @@ impl Device for Liar {
             clock_hz: None,
             huge_share: None,
             relative_error: None,
+            watts: None,
             disturbed,
             note: note.map(str::to_owned),
         })

@@ -289,6 +289,27 @@ fn who_was_visited_in_a_slow_mode_of_memory_is_visited_again_in_the_fast_one() {
 }
 
 #[test]
+fn nobody_meets_a_fast_mode_of_memory_that_its_read_has_not_met() {
+    let mut met = 0;
+    for begins in [2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0] {
+        let mut worker = Worker::new(move |_, time| if (begins..begins + 2.0).contains(&time) { 100.0 } else { 50.0 });
+        worker.making = 0.8;
+        let formats = ["matmul.f16.m1", "matmul.q8_0.m1", "matmul.q6_k.m1", "matmul.q4_0.m1"].map(|id| question(id, 3));
+        let questions: Vec<Question> = questions().into_iter().chain(formats).collect();
+        let finished = measured(&mut worker, &questions, Pace::of(Effort::Quick), &[]);
+        let is_fast = |id: &str| {
+            let ceiling = finished.ceilings.iter().find(|c| c.id == id).unwrap();
+            ceiling.sample_values.iter().filter(|&&value| value > 90.0).count() >= 3
+        };
+        if ["matmul.q8_0.m1", "matmul.q4_0.m1"].into_iter().any(is_fast) {
+            met += 1;
+            assert!(is_fast("memory.dram.read"), "{begins} s");
+        }
+    }
+    assert!(met > 1, "{met}");
+}
+
+#[test]
 fn the_first_answers_are_those_that_need_no_survey() {
     let mut worker = Worker::new(|_, _| 100.0);
     let (mut keeper, clock) = (Keeper::of(&worker), worker.clock.clone());

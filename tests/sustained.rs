@@ -47,6 +47,8 @@ impl Device for Hot {
             clock_hz,
             huge_share,
             relative_error: None,
+            // The first reading is of what ran before.
+            watts: Some(if self.samples == 1 { 3.0 } else { 12.5 }),
             disturbed: self.samples == 7,
             note: None,
         })
@@ -108,6 +110,7 @@ fn the_end_of_the_run_is_the_value_and_the_burst_stands_beside_it() {
     let long = &finished.ceilings[1];
     assert_eq!((long.status, long.gflop_per_s, long.samples), (Status::Measured, Some(160.0), Some(60)), "{long:?}");
     assert_eq!((long.median, long.ci95, long.per_cycle), (Some(200.0), Some([160.0, 160.0]), Some(20.0)));
+    assert_eq!(long.watts, Some(12.5), "the median of all readings");
     assert!(long.flags.iter().any(|flag| flag.to_string().contains("20 % below")), "{:?}", long.flags);
 }
 

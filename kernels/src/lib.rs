@@ -17,6 +17,7 @@ pub mod ops;
 mod random;
 pub mod reference;
 mod registry;
+pub mod service;
 mod simd;
 
 pub use dtype::{Block, Dtype};

@@ -5,8 +5,9 @@ use super::selection::Selection;
 use super::{gpu, say};
 use crate::device::Device;
 use crate::device::cpu::Cpu;
+use crate::device::power::Metered;
 use crate::error::{Error, Result};
-use crate::profile::{DeviceKind, EarlierRead, GpuProvenance, Machine};
+use crate::profile::{DeviceKind, EarlierRead, GpuClass, GpuProvenance, Machine};
 use crate::simulate::Simulated;
 use crate::store::{self, Races};
 
@@ -80,10 +81,14 @@ impl Subject {
     }
 
     fn gpu((device, provenance): (Box<dyn Device>, GpuProvenance)) -> Subject {
+        // One in the processor's own chip shares its power; of others nothing is read.
+        let integrated = device.machine().device.gpu.is_some_and(|gpu| gpu.class == GpuClass::Integrated);
+        let device = if integrated { Box::new(Metered::new(device)) } else { device };
         Subject { machine: device.machine(), device, provenance: Some(provenance), simulated: None }
     }
 
     fn cpu(cpu: Cpu) -> Subject {
-        Subject { machine: cpu.machine(), device: Box::new(cpu), provenance: None, simulated: None }
+        let device = Box::new(Metered::new(Box::new(cpu)));
+        Subject { machine: device.machine(), device, provenance: None, simulated: None }
     }
 }

@@ -6,6 +6,7 @@ mod child;
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+pub mod power;
 
 use crate::job::Job;
 use crate::profile::Machine;
@@ -39,6 +40,8 @@ pub struct Timing {
     pub huge_share: Option<f64>,
     /// Of the results: root mean square of the differences from exact ones, relative to that of the exact ones.
     pub relative_error: Option<f64>,
+    /// Mean electric power meanwhile, W, where it can be read.
+    pub watts: Option<f64>,
     /// The hypervisor or the quota took the CPU away during the pass.
     pub disturbed: bool,
     /// A remark for the ceiling.

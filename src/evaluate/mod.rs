@@ -10,6 +10,7 @@
 
 mod advice;
 mod counts;
+mod energy;
 mod evaluator;
 mod explain;
 mod figures;
@@ -26,6 +27,7 @@ pub use crate::roofline::{Note, NoteKind};
 pub use advice::{Advice, FormatSpeed, Free, TOLERANCE};
 pub use counts::ClassCounts;
 pub(crate) use counts::exact;
+pub use energy::Energy;
 pub use evaluator::Evaluator;
 pub use figures::{Extent, Figures};
 pub use query::{NamedProfile, Query, RoofKind, common_roof};

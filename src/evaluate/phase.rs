@@ -1,7 +1,7 @@
 //! One phase, with its operations.
 
 use super::figures::{Extent, Figures, TimedStep};
-use super::{ClassCounts, Evaluator, OpResult, PhaseResult, RoofKind, exact, explain};
+use super::{ClassCounts, Energy, Evaluator, OpResult, PhaseResult, RoofKind, exact, explain};
 use crate::error::Result;
 use crate::model::{Class, Phase};
 use crate::potential::Potential;
@@ -27,6 +27,7 @@ pub(super) fn phase_outcome(phase: Phase, evaluator: &Evaluator) -> Result<Phase
     let speeds = evaluator.roof_kinds().iter().map(|&kind| figures.speed(kind, phase, workload, longest(&steps, kind)));
     let roofs: Vec<_> = speeds.collect();
     let speed = figures.speed(roof, phase, workload, longest(&steps, roof));
+    let energy = energy(&steps, evaluator, speed.tokens_per_s);
     let point = figures.point(roof);
     let whole = figures.seconds(roof);
     let result = PhaseResult {
@@ -52,6 +53,7 @@ pub(super) fn phase_outcome(phase: Phase, evaluator: &Evaluator) -> Result<Phase
         oi_with_activations: (figures.flops() / (figures.bytes() + Bytes(act_bytes as f64))).0,
         speed,
         roofs,
+        energy,
         potential: Potential::of(point, evaluator.ridge()),
         ops: steps
             .iter()
@@ -59,6 +61,18 @@ pub(super) fn phase_outcome(phase: Phase, evaluator: &Evaluator) -> Result<Phase
             .collect::<Result<_>>()?,
     };
     Ok(PhaseOutcome { result, tasks: steps.into_iter().map(|step| step.task).collect() })
+}
+
+/// The energy of all steps, each at the power of the ceiling that its time comes from.
+fn energy(steps: &[TimedStep], evaluator: &Evaluator, tokens_per_s: f64) -> Option<Energy> {
+    let profile = evaluator.profile;
+    let source = profile.environment.as_ref().and_then(|environment| environment.power_source.as_ref());
+    let watts = |id: &str| profile.ceiling(id).and_then(|ceiling| ceiling.watts);
+    let part = |step: &TimedStep| match (evaluator.roof(), &step.achieved) {
+        (RoofKind::Achieved, Some(achieved)) => (achieved.seconds.0, achieved.by.and_then(|by| watts(by.from))),
+        _ => (step.peak.seconds().0, step.peak.ceiling.and_then(watts)),
+    };
+    Energy::of(steps.iter().map(part), tokens_per_s, source)
 }
 
 /// What one operation takes under `roof`, why, and the measurement or ceiling that it comes from.

@@ -1,6 +1,6 @@
 //! The record of an evaluation: field names are a contract with other tools.
 
-use super::{Advice, ClassCounts, RoofKind};
+use super::{Advice, ClassCounts, Energy, RoofKind};
 use crate::model::{Pass, Phase, Runtime, Workload};
 use crate::potential::Potential;
 use crate::profile::{DeviceKind, Effort, GpuClass, Grade, Profile};
@@ -161,6 +161,9 @@ pub struct PhaseResult {
     pub speed: Speed,
     /// The same under each roof that the profile has.
     pub roofs: Vec<Speed>,
+    /// The electric energy that it takes, where the profile has power.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy: Option<Energy>,
     /// Where it stands under the roofline of the weights' arithmetic.
     #[serde(flatten)]
     pub potential: Potential,

@@ -76,5 +76,8 @@ pub(super) fn on_set(inputs: PlanInputs, dtype: Dtype, set: &CoreSet) -> Vec<Cha
 fn variants(inputs: PlanInputs, isa: Isa, op: Op, dtype: Dtype, threads: u32) -> Vec<Chain> {
     let others = if inputs.effort == Effort::Quick { 0 } else { usize::MAX };
     let others = isa.chain_counts(op, dtype).skip(1).take(others).map(|chains| Some(chains as u32));
-    std::iter::once(None).chain(others).map(|chains| Chain { isa, threads, cpus: None, chains }).collect()
+    let all = std::iter::once(None).chain(others).map(|chains| Chain { isa, threads, cpus: None, chains });
+    // A unit that cores share may be slower the more of them use it.
+    let few = (0..u32::BITS).map(|octave| 1 << octave).take_while(|&few| few < threads && isa.shares_units());
+    all.chain(few.map(|few| Chain { isa, threads: few, cpus: None, chains: None })).collect()
 }

@@ -5,9 +5,9 @@ use super::footprint::{self, CACHE_MULTIPLE_MIN, Footprint, memory_limit};
 use super::levels::resident_id;
 use super::memory::{self, stream};
 use super::{CurveQuestion, PlanInputs, cores, curve, curve_without_points};
-use crate::profile::{CeilingId, CpuList, CurveAxis, Effort, Machine, Part, Stream};
-use roofprobe_kernels::Op;
+use crate::profile::{CeilingId, Chain, CpuList, CurveAxis, Effort, Machine, Means, Part, Stream};
 use roofprobe_kernels::ops::stream::PREFETCH_BYTES;
+use roofprobe_kernels::{Dtype, Op};
 
 /// The smallest working set of one thread: within every L1 in sight.
 const RESIDENT_BYTES_MIN: u64 = 4 << 10;
@@ -41,6 +41,7 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<CurveQuestion> {
             attention::along_context(inputs),
         ]);
         questions.extend(threads_of_classes(inputs));
+        questions.extend(shared_units(inputs));
     }
     questions
 }
@@ -161,6 +162,20 @@ fn threads_of_classes(inputs: PlanInputs) -> Vec<CurveQuestion> {
 /// Threads that are points of a curve up to `most`: their number grows with the logarithm of it.
 fn counts(most: u32) -> impl Iterator<Item = u32> {
     (1..=most).filter(move |&n| n <= THREADS_ALL || n == most || is_step(n))
+}
+
+/// `compute.<dtype>.<isa>.threads`: how many units there are that several cores share. A rate that does not rise with one thread more
+/// shows that its core has none of its own.
+fn shared_units(inputs: PlanInputs) -> Option<CurveQuestion> {
+    let (machine, dtype) = (inputs.machine, Dtype::F32);
+    let isa = super::isas(machine).find(|isa| isa.shares_units() && isa.has_chain(dtype))?;
+    let id = CeilingId::compute(dtype, Means::Threads { isa: isa.into() });
+    let most = machine.environment.threads;
+    if most < 2 {
+        return Some(curve_without_points(id, CurveAxis::Threads, "one thread alone makes no curve"));
+    }
+    let variant = |threads| Chain { isa, threads, cpus: None, chains: None };
+    Some(curve(id, Op::Chain, CurveAxis::Threads, counts(most).map(variant)))
 }
 
 /// 8, 12, 16, 24, 32, …: two per octave.

@@ -106,6 +106,7 @@ fn curve(id: CeilingId, op: Op, axis: CurveAxis, variants: impl IntoIterator<Ite
     let dtype = match op {
         Op::Chase => Dtype::I8,
         Op::Attention => Dtype::F16,
+        Op::Chain => Dtype::F32,
         _ => Dtype::F64,
     };
     let points = jobs(&id, op, dtype, variants);

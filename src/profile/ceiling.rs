@@ -72,6 +72,9 @@ pub struct Ceiling {
     /// The clock measured in the threads around the samples, GHz.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub clock_ghz: Option<f64>,
+    /// Electric power while it was sampled, W: the median of what was read during single samples, by `environment.power_source`.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub watts: Option<f64>,
     /// Share of the arrays that the system really put on huge pages, where it tells.
     pub huge_share: Option<f64>,
     /// How far the results are from exact ones, where that depends on the way it is done: the root of the mean square of the
@@ -163,6 +166,7 @@ impl Ceiling {
             modes: Vec::new(),
             per_cycle: None,
             clock_ghz: None,
+            watts: None,
             huge_share: None,
             relative_error: None,
             variant: None,

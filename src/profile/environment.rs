@@ -97,6 +97,10 @@ pub struct Environment {
     /// Samples during which CPU time was taken away by the hypervisor, the quota or other programs, and that were kept
     /// because repeating them did not help.
     pub disturbed_samples: Option<u32>,
+    /// Where the power beside the ceilings was read; absent where none could be.
+    pub power_source: Option<String>,
+    /// Why there is no power beside the ceilings.
+    pub power_missing: Option<String>,
     /// What an earlier measurement of the same machine read from DRAM, where it was more than this one saw: the highest of those
     /// that were kept.
     pub earlier_read: Option<EarlierRead>,

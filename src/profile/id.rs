@@ -423,7 +423,7 @@ mod tests {
     use super::*;
 
     /// Ids of every kind.
-    const IDS: [&str; 29] = [
+    const IDS: [&str; 30] = [
         "memory.l1.read",
         "memory.dram.read_sustained",
         "memory.hbm.gather",
@@ -440,6 +440,7 @@ mod tests {
         "compute.i8.avx512vnni",
         "compute.f64.avx2.fma_add",
         "compute.f64.sve2.fma_add",
+        "compute.f32.sme.threads",
         "matmul.q4_k.m1",
         "matmul.q4_k.m01",
         "attention.f16.decode",

@@ -160,6 +160,16 @@ pub struct DeviceInfo {
     pub gpu: Option<GpuInfo>,
 }
 
+impl DeviceInfo {
+    /// How long vectors are, where that is the CPU's own: `SVE 256 bits, SME 512 bits`.
+    pub fn vector_lengths(&self) -> Option<String> {
+        let known = [("SVE", self.sve_bits), ("SME", self.sme_bits)];
+        let known: Vec<String> =
+            known.into_iter().filter_map(|(name, bits)| Some(format!("{name} {} bits", bits?))).collect();
+        (!known.is_empty()).then(|| known.join(", "))
+    }
+}
+
 /// Assumed where a device names no second-level cache.
 const SECOND_LEVEL_BYTES_ASSUMED: u64 = 512 << 10;
 

@@ -173,6 +173,7 @@ fn validate_numbers(ceiling: &Ceiling) -> Result<()> {
         ("ci95[1]", ceiling.ci95.map(|ci| ci[1])),
         ("per_cycle", ceiling.per_cycle),
         ("clock_ghz", ceiling.clock_ghz),
+        ("watts", ceiling.watts),
     ] {
         positive(key, value)?;
     }

@@ -69,6 +69,11 @@ pub enum Means {
         /// With the additions.
         fma_add: bool,
     },
+    /// `<isa>.threads`: a curve over threads, of an instruction set whose units several cores share.
+    Threads {
+        /// The instruction set.
+        isa: Word<Isa>,
+    },
     /// Words that this version does not know.
     Other(String),
 }
@@ -230,6 +235,7 @@ impl Means {
             ["sustained"] => Means::Sustained,
             ["coopmat"] => Means::CooperativeMatrix,
             [isa] => Means::Isa { isa: Word::of(isa), fma_add: false },
+            [isa, "threads"] => Means::Threads { isa: Word::of(isa) },
             [isa, "fma_add"] => Means::Isa { isa: Word::of(isa), fma_add: true },
             _ => Means::Other(words.join(".")),
         }
@@ -245,6 +251,7 @@ impl fmt::Display for Means {
             Means::Sustained => f.write_str(".sustained"),
             Means::CooperativeMatrix => f.write_str(".coopmat"),
             Means::Isa { isa, fma_add } => write!(f, ".{isa}{}", if *fma_add { ".fma_add" } else { "" }),
+            Means::Threads { isa } => write!(f, ".{isa}.threads"),
             Means::Other(words) => write!(f, ".{words}"),
         }
     }

@@ -135,6 +135,7 @@ pub(super) fn columns_for_people<'r>() -> Vec<Column<Row<'r>>> {
     let people = [
         column("interval", "95 % interval", interval),
         column("weights", "weights GB/s", weights),
+        column("watts", "W", |r: &Row| Cell::maybe(r.ceiling.watts)),
         column("doubt", "", doubt),
         column("variant", "variant", |r: &Row| Cell::text(r.words())),
     ];

@@ -6,7 +6,7 @@ use super::record::{self, Record, Recorded, merged};
 use super::table::{Column, Report, Shown, Table, column, grouped};
 use super::{advice, operations};
 use crate::error::Result;
-use crate::evaluate::{Evaluation, Note, NoteKind, PhaseResult, ProfileFacts, RoofKind, Speed};
+use crate::evaluate::{Energy, Evaluation, Note, NoteKind, PhaseResult, ProfileFacts, RoofKind, Speed};
 use crate::model::Phase;
 
 /// How to read the table of speeds.
@@ -88,6 +88,7 @@ fn answer<'r>(result: &Evaluation, columns: &[Column<Row<'r>>], rows: &[Row<'r>]
     view.push("bound_by?");
     let mut table = Table::view(headline(result), columns, &view, rows);
     table.lead = vec![means(result), format!("{} {}", trust(&result.on), roof_note(result))];
+    table.lead.extend(energy(result));
     table
         .with_notes(result.advice.iter().flat_map(|advice| advice::lines(result, advice)))
         .with_notes(notes(std::slice::from_ref(result), shown))
@@ -135,6 +136,18 @@ fn means(result: &Evaluation) -> String {
         result.workload.batch,
         mib(result.memory_needed_bytes)
     )
+}
+
+/// What a token takes in electric energy, where the profile has power.
+fn energy(result: &Evaluation) -> Option<String> {
+    let known = result.phases.iter().filter_map(|phase| Some((phase.phase, phase.energy.as_ref()?)));
+    let words = |(phase, energy): (Phase, &Energy)| {
+        let [joules, tokens, watts] =
+            [energy.joules_per_token, energy.tokens_per_joule, energy.watts].map(|value| digits(value, 3));
+        format!("{phase} {joules} J/token ({tokens} tokens/J at {watts} W)")
+    };
+    let source = result.phases.iter().find_map(|phase| phase.energy.as_ref())?.source.clone();
+    Some(format!("Energy: {}. Power by {source}.", known.map(words).collect::<Vec<_>>().join(", ")))
 }
 
 /// How far to trust the profile, and how old it is.

@@ -64,10 +64,7 @@ fn processor(device: &DeviceInfo) -> Vec<Row> {
         isas => format!("{}; {}", device.architecture, isas.join(", ")),
     };
     let caches = caches.collect::<Vec<_>>();
-    let lengths = [("SVE", device.sve_bits), ("SME", device.sme_bits)];
-    let lengths =
-        lengths.into_iter().filter_map(|(name, bits)| Some(format!("{name} {} bits", bits?))).collect::<Vec<_>>();
-    let vectors = (!lengths.is_empty()).then(|| ("vectors", lengths.join(", ")));
+    let vectors = device.vector_lengths().map(|lengths| ("vectors", lengths));
     let mut rows = vec![
         ("architecture", architecture),
         ("core design", device.microarchitecture.clone().unwrap_or_else(unchecked)),
@@ -151,6 +148,8 @@ fn circumstances(environment: &Environment, kind: DeviceKind) -> Vec<Row> {
         (cores, "CPU quota", environment.quota_cpus.map_or("none".to_owned(), |q| format!("{q} CPUs"))),
         (cores, "governor", or_unknown(&environment.governor)),
         (cores, "huge pages", or_unknown(&environment.huge_pages)),
+        (environment.power_source.is_some(), "power by", or_unknown(&environment.power_source)),
+        (environment.power_missing.is_some(), "no power", or_unknown(&environment.power_missing)),
         (true, "load at the start", number(environment.load_average, "")),
         (cores, "stolen time", number(environment.steal_percent, " %")),
         (cores, "throttled periods", environment.throttled_periods.map_or_else(unknown, |n| n.to_string())),

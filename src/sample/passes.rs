@@ -4,6 +4,7 @@ use super::Session;
 use crate::device::{Device, Purpose, Refusal, Timing};
 use crate::job::Job;
 use crate::profile::{Ceiling, CeilingId, Status, Unit};
+use crate::stats;
 use crate::units::four_digits;
 use std::time::Duration;
 
@@ -123,6 +124,16 @@ pub(super) fn undisturbed(
         pass = device.time(job, repetitions, purpose)?;
     }
     timed(pass)
+}
+
+/// Fewer readings than this are no power: the first ones may be of what ran before.
+const POWER_READINGS_MIN: usize = 3;
+
+/// What power flowed, by the readings of single passes, W.
+pub(super) fn power(readings: &[f64]) -> Option<f64> {
+    let mut sorted = readings.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    (sorted.len() >= POWER_READINGS_MIN).then(|| four_digits(stats::median(&sorted)))
 }
 
 /// How often the next pass may be repeated: where it did not help, the machine is busy, and repeating only takes time.

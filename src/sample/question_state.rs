@@ -1,7 +1,7 @@
 //! One question on its way to an answer: the choice of a variant, then its samples.
 
 use super::passes::{
-    DISTURBED_RETRIES_MAX, Warmth, bounds, calibrate, rate, retries_after, status_of, undisturbed, value,
+    DISTURBED_RETRIES_MAX, Warmth, bounds, calibrate, power, rate, retries_after, status_of, undisturbed, value,
     without_samples,
 };
 use super::race::{Limits, race};
@@ -34,6 +34,7 @@ pub(super) struct QuestionState {
     /// What the second figure is of the first: the ratio of the two kinds of work in one pass.
     second_share: Option<f64>,
     clocks_ghz: Vec<f64>,
+    watts: Vec<f64>,
     huge_share: Option<f64>,
     relative_error: Option<f64>,
     /// What the device said about the samples, each once.
@@ -66,6 +67,7 @@ impl QuestionState {
             values: Vec::new(),
             second_share: None,
             clocks_ghz: Vec::new(),
+            watts: Vec::new(),
             huge_share: None,
             relative_error: None,
             notes: Vec::new(),
@@ -87,6 +89,7 @@ impl QuestionState {
             state.visits = ceiling.sample_values.len().div_ceil(pace.visit_samples.max(1));
             state.second_share = ceiling.second().zip(ceiling.value()).map(|((second, _), (first, _))| second / first);
             state.clocks_ghz = ceiling.clock_ghz.map(|clock| vec![clock; state.values.len()]).unwrap_or_default();
+            state.watts = ceiling.watts.map(|watts| vec![watts; state.values.len()]).unwrap_or_default();
             state.huge_share = ceiling.huge_share;
             state.relative_error = ceiling.relative_error;
             state.notes = ceiling.flags.iter().filter(|flag| matches!(flag, Flag::Device(_))).cloned().collect();
@@ -192,6 +195,7 @@ impl QuestionState {
                     self.values.push(four_digits(value(self.unit, &pass)));
                     self.second_share = second_share(&self.question.id, &pass).or(self.second_share);
                     self.clocks_ghz.extend(pass.clock_hz.map(|hz| four_digits(hz / 1e9)));
+                    self.watts.extend(pass.watts);
                     self.huge_share = pass.huge_share.or(self.huge_share);
                     self.relative_error = pass.relative_error.map(four_digits).or(self.relative_error);
                     self.disturbed += u32::from(pass.disturbed);
@@ -275,6 +279,7 @@ impl QuestionState {
                 ceiling.flags.push(Flag::Other(format!("huge pages asked for, {:.0} % given", share * 100.0)));
             }
         }
+        ceiling.watts = power(&self.watts);
         ceiling.flags.extend(self.question.flags.iter().chain(&self.refused).chain(&self.notes).cloned());
         if let Some((status, reason)) = &self.refusal {
             ceiling.flags.push(Flag::Other(format!("sampling ended early ({status}): {reason}")));

@@ -1,7 +1,7 @@
 //! What lasts: one candidate, the winner of the burst, in windows that follow one another without a pause. Nothing is
 //! repeated and nothing left out, whatever happens meanwhile: interruptions are what there is to be seen.
 
-use super::passes::{Warmth, bounds, calibrate, rate, status_of, value, without_samples};
+use super::passes::{Warmth, bounds, calibrate, power, rate, status_of, value, without_samples};
 use super::schedule::UNTIMED_SHARES;
 use super::{Finished, Session};
 use crate::device::{Attempt, Purpose};
@@ -57,6 +57,7 @@ struct Run<'a> {
     /// One per window, in the unit of the ceiling, in the order taken.
     values: Vec<f64>,
     clocks_ghz: Vec<f64>,
+    watts: Vec<f64>,
     huge_share: Option<f64>,
     disturbed: u32,
     refusal: Option<(Status, String)>,
@@ -73,6 +74,7 @@ impl<'a> Run<'a> {
             job: winner.or(question.candidates.first()),
             values: Vec::new(),
             clocks_ghz: Vec::new(),
+            watts: Vec::new(),
             huge_share: None,
             disturbed: 0,
             refusal: question.candidates.is_empty().then(|| question.otherwise.clone()),
@@ -82,6 +84,7 @@ impl<'a> Run<'a> {
             run.job = Some(job);
             run.values.clone_from(&ceiling.sample_values);
             run.clocks_ghz = ceiling.clock_ghz.into_iter().collect();
+            run.watts = ceiling.watts.map(|watts| vec![watts; run.values.len()]).unwrap_or_default();
             run.huge_share = ceiling.huge_share;
         }
         run
@@ -119,6 +122,7 @@ impl<'a> Run<'a> {
             let pass = session.device.time(job, repetitions, Purpose::Sample)?;
             self.values.push(four_digits(value(self.unit, &pass)));
             self.clocks_ghz.extend(pass.clock_hz.map(|hz| four_digits(hz / 1e9)));
+            self.watts.extend(pass.watts);
             self.huge_share = pass.huge_share.or(self.huge_share);
             self.disturbed += u32::from(pass.disturbed);
         }
@@ -140,6 +144,7 @@ impl<'a> Run<'a> {
         ceiling.samples = Some(self.values.len() as u32);
         ceiling.variant = self.job.map(|job| job.variant.keys());
         ceiling.huge_share = self.huge_share;
+        ceiling.watts = power(&self.watts);
         if let Some((clock_ghz, _)) = stats::middle(&self.clocks_ghz) {
             let threads = ceiling.variant.as_ref().and_then(|variant| variant.threads).unwrap_or(1);
             ceiling.clock_ghz = Some(clock_ghz);

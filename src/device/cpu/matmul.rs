@@ -228,7 +228,7 @@ fn grid(
     let strips = n.div_ceil(kernel.strip_rows());
     let most = if let Some(rows) = row_block {
         rows
-    } else if kernel.quantises() {
+    } else if kernel.weights().block().elements > 1 {
         QUANTISED_TILE_ROWS
     } else if strips * kernel.strip_bytes(k) <= SMALL_WEIGHTS_BYTES {
         SMALL_TILE_ROWS

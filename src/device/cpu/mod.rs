@@ -12,6 +12,7 @@ mod memory;
 mod operands;
 mod overhead;
 mod paired_clock;
+mod pinning;
 mod scaling;
 mod self_test;
 mod spans;
@@ -81,8 +82,7 @@ impl Cpu {
         })?;
         let team = Team::new(&topology.cores).map_err(Error::failure)?;
         let mut machine = topology.machine;
-        // macOS pins no thread; there the scheduler is trusted, and nothing is refused.
-        if !team.pinned() && cfg!(not(target_os = "macos")) {
+        if !team.pinned() {
             machine.environment.pinned = Some(false);
             // Where threads go where they want, no set of CPUs can be asked for.
             (machine.environment.pinned_cpus, machine.environment.nodes) = (None, Vec::new());

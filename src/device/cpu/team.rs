@@ -3,6 +3,7 @@
 //! Each member owns its memory and touches it first. No thread is made or pinned while anything is timed; members sleep
 //! between tasks and spin only at the barrier inside one.
 
+use super::pinning;
 use super::worker_state::WorkerState;
 use core_affinity::CoreId;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ impl Team {
                 let _guard = guard;
                 let mut worker = WorkerState::new(index);
                 // The receiver may be gone when another member failed; then there is nothing left to do.
-                let _ = pinned.send(core_affinity::set_for_current(core));
+                let _ = pinned.send(pinning::pin(core));
                 for task in inbox {
                     task(&mut worker);
                 }
@@ -54,7 +55,7 @@ impl Team {
             members.push(Member { tasks: Some(tasks), thread: Some(thread) });
         }
         let all_pinned = cores.iter().all(|_| answers.recv() == Ok(true));
-        Ok(Team { cores: cores.to_vec(), pinned: all_pinned, members, barrier })
+        Ok(Team { cores: cores.to_vec(), pinned: all_pinned || !pinning::is_binding(), members, barrier })
     }
 
     /// The number of threads.

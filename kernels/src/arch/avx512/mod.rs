@@ -11,7 +11,7 @@ mod vectors {
 
     pub(super) type F64x8 = [f64; 8];
     pub(super) type F32x16 = [f32; 16];
-    pub(super) type F16x32 = [half::f16; 32];
+    pub(super) type F16x32 = [f16; 32];
     impl Integers for Avx512 {
         type I32 = [i32; 16];
     }

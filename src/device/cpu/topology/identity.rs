@@ -16,7 +16,7 @@ pub(super) fn vendor_and_model(system: &sysinfo::System) -> (String, String) {
 
 /// The core design by family and model, for those whose pipes are known to the gates.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn microarchitecture() -> Option<String> {
+pub(super) fn microarchitecture(_model: &str) -> Option<String> {
     let cpuid = raw_cpuid::CpuId::new();
     let vendor = cpuid.get_vendor_info()?;
     let feature = cpuid.get_feature_info()?;
@@ -39,8 +39,8 @@ pub(super) fn microarchitecture() -> Option<String> {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) fn microarchitecture() -> Option<String> {
-    None
+pub(super) fn microarchitecture(model: &str) -> Option<String> {
+    super::midr::designs(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default(), model)
 }
 
 /// The kind of each of these cores, as they tell it themselves: a thread asks CPUID leaf 0x1A on one after another, on processors that
@@ -87,9 +87,21 @@ fn unused(features: u32, avx10_version: u32) -> Vec<String> {
     avx10.into_iter().chain(apx).collect()
 }
 
+/// RISC-V's vectors, which there are no kernels for.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn isas_unused() -> Vec<String> {
-    Vec::new()
+    let riscv = cfg!(any(target_arch = "riscv64", target_arch = "riscv32"));
+    let cpuinfo = riscv.then(|| std::fs::read_to_string("/proc/cpuinfo").ok()).flatten();
+    riscv_vectors(&cpuinfo.unwrap_or_default()).into_iter().collect()
+}
+
+/// `rvv` where the first `isa` line of a RISC-V's /proc/cpuinfo has the letter V among its one-letter extensions, before the first
+/// underscore (Linux, Documentation/arch/riscv/uabi.rst): `rv64imafdcv_zicbom`.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn riscv_vectors(cpuinfo: &str) -> Option<String> {
+    let isa = cpuinfo.lines().find_map(|line| line.strip_prefix("isa")?.trim_start().strip_prefix(':'))?;
+    let letters = isa.trim().split('_').next()?.strip_prefix("rv")?.trim_start_matches(|c: char| c.is_ascii_digit());
+    letters.contains('v').then(|| "rvv".to_owned())
 }
 
 /// `None`: not reported. `Some(None)`: bare metal. `Some(Some(name))`: virtualised.
@@ -127,6 +139,7 @@ pub(super) fn emulation(
     model: &str,
     hypervisor: Option<&Option<String>>,
     cpuinfo: &str,
+    kernel: Option<&str>,
 ) -> (Option<bool>, Option<String>) {
     let field = |name: &str| {
         let value = |line: &str| Some(line.strip_prefix(name)?.trim_start().strip_prefix(':')?.trim().to_owned());
@@ -146,6 +159,16 @@ pub(super) fn emulation(
     if let Some(vendor) = field("vendor_id").filter(|_| !x86 && ["aarch64", "arm", "riscv64"].contains(&architecture)) {
         return found(format!("/proc/cpuinfo is of another architecture ({vendor})"));
     }
+    // Newer ones make up that file, and the kernel still says what it was built for (/proc/sys/kernel/arch, since Linux 6.1).
+    let families =
+        |name: &str| ["x86", "aarch64", "arm", "riscv", "loongarch"].into_iter().find(|f| name.starts_with(f));
+    if let Some((kernel, family)) = kernel.and_then(|kernel| Some((kernel, families(kernel)?))) {
+        let both_arm = |one: &str| ["arm", "aarch64"].contains(&one);
+        let own = families(architecture);
+        if own.is_some_and(|own| own != family && !(both_arm(own) && both_arm(family))) {
+            return found(format!("the kernel is built for another architecture ({kernel})"));
+        }
+    }
     // QEMU's "max" CPU has no implementer, and the letter Q as its part.
     if field("CPU implementer").as_deref() == Some("0x00") && field("CPU part").as_deref() == Some("0x051") {
         return found("/proc/cpuinfo has QEMU's own CPU part".to_owned());
@@ -163,6 +186,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn vectors_of_riscv_are_named() {
+        let of = |isa: &str| riscv_vectors(&format!("processor\t: 0\nhart\t\t: 2\nisa\t\t: {isa}\nmmu\t\t: sv39\n"));
+        assert_eq!(of("rv64imafdcv_zicbom_zvfh").as_deref(), Some("rvv"));
+        // SiFive's U74 has none, and an extension with a longer name is another one.
+        assert_eq!([of("rv64imafdc"), of("rv64imafdc_svinval"), riscv_vectors("")], [None, None, None]);
+    }
+
+    #[test]
     fn what_has_no_kernels_is_named() {
         assert_eq!(unused(0, 2), Vec::<String>::new());
         assert_eq!(unused(1 << 19 | 1 << 21, 2), ["avx10.2", "apx"]);
@@ -173,7 +204,7 @@ mod tests {
         let named = |name: &str| Some(Some(name.to_owned()));
         let amd = "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\n";
         let verdict = |architecture, model, hypervisor: Option<Option<String>>, cpuinfo| {
-            emulation(architecture, model, hypervisor.as_ref(), cpuinfo)
+            emulation(architecture, model, hypervisor.as_ref(), cpuinfo, None)
         };
         assert_eq!(verdict("x86_64", "AMD EPYC", named("KVM"), amd), (Some(false), None));
         assert_eq!(verdict("x86_64", "AMD EPYC", Some(None), amd), (Some(false), None));
@@ -192,5 +223,9 @@ mod tests {
         assert_eq!(verdict("aarch64", "unknown", None, neoverse), (None, None));
         assert_eq!(verdict("aarch64", "unknown", None, max).0, Some(true));
         assert_eq!(verdict("aarch64", "unknown", None, amd).0, Some(true));
+        // A made-up file, and a kernel that gives it away; a 32-bit program on a kernel of 64 bits is at home.
+        let on = |architecture, kernel| emulation(architecture, "Cortex-A76", None, neoverse, Some(kernel)).0;
+        assert_eq!([on("aarch64", "x86_64"), on("riscv64", "aarch64")], [Some(true), Some(true)]);
+        assert_eq!([on("aarch64", "aarch64"), on("arm", "aarch64"), on("s390x", "s390x")], [None, None, None]);
     }
 }

@@ -124,7 +124,7 @@ fn nodes(sysfs: &Sysfs, cores: &[LogicalCpu]) -> Vec<NumaNode> {
 
 fn device(system: &sysinfo::System, allowed: &[CoreId], one_per_core: &[CoreId]) -> DeviceInfo {
     let (vendor, model) = identity::vendor_and_model(system);
-    let microarchitecture = identity::microarchitecture();
+    let microarchitecture = identity::microarchitecture(&model);
     let name = microarchitecture.as_ref().map_or(model.clone(), |m| format!("{model} ({m})"));
     DeviceInfo {
         name: format!("{name}, {} cores", one_per_core.len()).replace(", 1 cores", ", 1 core"),
@@ -138,7 +138,7 @@ fn device(system: &sysinfo::System, allowed: &[CoreId], one_per_core: &[CoreId])
         isas: Isa::ALL.iter().filter(|isa| isa.available()).map(|isa| isa.name().to_owned()).collect(),
         isas_unused: identity::isas_unused(),
         sve_bits: Isa::Sve.vector_bits().map(|bits| bits as u32),
-        sme_bits: None,
+        sme_bits: Isa::Sme.vector_bits().map(|bits| bits as u32),
         logical_cpus: Some(system.cpus().len().max(allowed.len()) as u32),
         cores: Some(sysinfo::System::physical_core_count().unwrap_or(one_per_core.len()) as u32),
         memory_bytes: Some(installed_bytes(system)).filter(|&bytes| bytes > 0),
@@ -159,7 +159,9 @@ fn environment(
     let available = groups.memory_left().unwrap_or(u64::MAX).min(available_bytes(system));
     let hypervisor = identity::hypervisor();
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let (emulated, emulator) = identity::emulation(&device.architecture, &device.model, hypervisor.as_ref(), &cpuinfo);
+    let built_for = word(Path::new("/proc/sys/kernel/arch"));
+    let (emulated, emulator) =
+        identity::emulation(&device.architecture, &device.model, hypervisor.as_ref(), &cpuinfo, built_for.as_deref());
     let (sysfs, first) = (Sysfs::here(), cores[0].id);
     let cpus: Vec<usize> = allowed.iter().map(|core| core.id).collect();
     let mut environment = Environment {

@@ -55,8 +55,8 @@ fn big_cores_come_before_little_ones() {
     assert_eq!(
         told(M1, 8),
         [
-            class("Firestorm (M1), 3.20 GHz", 4, "4-7", Some(1024)),
-            class("Icestorm (M1), 2.06 GHz", 4, "0-3", Some(459))
+            class("Apple M1 Firestorm, 3.20 GHz", 4, "4-7", Some(1024)),
+            class("Apple M1 Icestorm, 2.06 GHz", 4, "0-3", Some(459))
         ]
     );
     assert_eq!(described(&cores(RK3588, 8))[0].told_by, "MIDR_EL1, cpu_capacity");
