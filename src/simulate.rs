@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::job::Job;
 use crate::probe::{CurveQuestion, Question};
 use crate::profile::{
-    Ceiling, CeilingId, Curve, Flag, IdKind, Machine, Means, Profile, Status, Unit, Variant, VariantKeys, Word,
+    Ceiling, CeilingId, Curve, Flag, IdKind, Machine, Profile, Status, Unit, Variant, VariantKeys, Word,
 };
 use crate::units::{Bytes, Flops, Seconds};
 use crate::work::Work;

@@ -129,7 +129,9 @@ fn threads(inputs: PlanInputs, op: Op) -> CurveQuestion {
     // The same bytes for all: thread i comes to own a share of what i threads read, 1 + 1/2 + … together.
     let shares: f64 = (1..=most).map(|i| 1.0 / f64::from(i)).sum();
     let arrays = memory::arrays(op);
-    let room = footprint::room(machine, effort, 1) * 10 / (shares * 10.0).ceil() as u64;
+    // A read touches nothing of what is written: on many cores it needs the room.
+    let room = if op == Op::Read { memory_limit(machine, effort) } else { footprint::room(machine, effort, 1) };
+    let room = room * 10 / (shares * 10.0).ceil() as u64;
     let array = footprint::array_bytes(machine, footprint::footprint(inputs), room);
     let footprint = match array {
         Ok(bytes) => bytes * arrays,

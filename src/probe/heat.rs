@@ -26,8 +26,8 @@ pub(super) fn remark(samples: &[f64]) -> Option<String> {
         [&samples[..third], &samples[third..samples.len() - third], &samples[samples.len() - third..]].map(sorted);
     let [first, middle, last] = [0, 1, 2].map(|at| stats::median(&parts[at]));
     let falls = middle < first * (1.0 - FALL_MIN / 4.0) && last < middle * RISE_MAX && last < first * (1.0 - FALL_MIN);
-    // The quartiles that are nearest to each other lie apart.
-    let apart = parts[2][parts[2].len() * 3 / 4] < parts[0][parts[0].len() / 4];
+    // The deciles that are nearest to each other lie apart.
+    let apart = parts[2][parts[2].len() * 9 / 10] < parts[0][parts[0].len() / 10];
     (falls && apart).then(|| {
         let fall = (1.0 - last / first) * 100.0;
         format!("the samples fall by {fall:.0} % from the first third to the last, as on a core that gets hot, or has company from then on")
@@ -50,7 +50,7 @@ mod tests {
         let hot = noisy((0..60).map(|at| if at < 15 { 100.0 } else { 100.0 - f64::from(at - 15).min(25.0) }), 1);
         assert!(remark(&hot).unwrap().starts_with("the samples fall by 2"), "{:?}", remark(&hot));
         assert_eq!(remark(&hot[..11]), None);
-        let limited = noisy((0..60).map(|at| if at < 15 { 100.0 } else { 78.0 }), 2);
+        let limited = noisy((0..60).map(|at| if at < 22 { 100.0 } else { 78.0 }), 2);
         assert!(remark(&limited).is_some());
     }
 
