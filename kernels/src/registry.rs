@@ -117,6 +117,14 @@ impl Isa {
             .any(|entry| (entry.format.weights, entry.format.arithmetic) == (weights, arithmetic) && entry.has_ways())
     }
 
+    /// Whether its matmul with such weights in such arithmetic reads tokens where they stand, on whatever CPU; others lay them out in
+    /// panels, inside the call.
+    pub fn reads_tokens_in_place(self, weights: Dtype, arithmetic: Dtype) -> bool {
+        let mut matmuls = self.kernels().matmuls();
+        let of_kind = (weights, arithmetic);
+        matmuls.any(|entry| (entry.format.weights, entry.format.arithmetic) == of_kind && entry.quantise.is_none())
+    }
+
     /// The register tiles, rows and columns, that its matmul with such weights in such arithmetic has beside the usual one, on
     /// whatever CPU.
     pub fn matmul_tiles(self, weights: Dtype, arithmetic: Dtype) -> impl Iterator<Item = [usize; 2]> {

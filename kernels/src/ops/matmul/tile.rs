@@ -57,8 +57,8 @@ pub(crate) struct MatmulEntry {
     pub(crate) shapes: &'static [Shape],
     /// Instead of register tiles, of which there are none then: multiplies all of a tile of C from row-major tokens.
     pub(super) whole: Option<WholeFn>,
-    /// For the block formats: into panels for the register tiles, or row-major.
-    pub(super) quantise: Option<unsafe fn(QuantiseArguments<'_>)>,
+    /// For the block formats, and others that take tokens so: into panels for the register tiles, or row-major.
+    pub(crate) quantise: Option<unsafe fn(QuantiseArguments<'_>)>,
 }
 
 /// Register tiles that take a part of a strip's columns, and more rows.
