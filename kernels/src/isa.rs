@@ -28,6 +28,14 @@ named_enum! {
         AmxInt8 = "amxint8",
         /// 128-bit vectors of AArch64.
         Neon = "neon",
+        /// The same with arithmetic in binary16.
+        NeonFp16 = "neonfp16",
+        /// The same with dot products of bytes.
+        NeonDotprod = "neondotprod",
+        /// The same with products of 2×2 blocks of bytes.
+        NeonI8mm = "neoni8mm",
+        /// The same with dot products and products of 2×2 blocks of bfloat16.
+        NeonBf16 = "neonbf16",
         // Vectors as long as the CPU has them, from 128 to 2048 bits.
         /// Vectors of the CPU's own length, with predicates.
         Sve = "sve",
@@ -35,5 +43,9 @@ named_enum! {
         SveBf16 = "svebf16",
         /// The same with dot products of bytes, of which one has a sign.
         SveI8mm = "svei8mm",
+        /// Outer products of f32, bfloat16 and bytes, in streaming mode.
+        Sme = "sme",
+        /// The same with outer products of f64.
+        SmeF64 = "smef64",
     }
 }

@@ -52,6 +52,11 @@ impl Isa {
         self.kernels().risky
     }
 
+    /// Whether several cores share the unit that its kernels run on.
+    pub fn shares_units(self) -> bool {
+        self.kernels().shared
+    }
+
     /// Bits of its vectors on this CPU, where the CPU says how long they are.
     pub fn vector_bits(self) -> Option<usize> {
         let scale = self.kernels().scale.filter(|_| self.available())?;
@@ -110,6 +115,14 @@ impl Isa {
         let mut matmuls = self.kernels().matmuls();
         matmuls
             .any(|entry| (entry.format.weights, entry.format.arithmetic) == (weights, arithmetic) && entry.has_ways())
+    }
+
+    /// Whether its matmul with such weights in such arithmetic reads tokens where they stand, on whatever CPU; others lay them out in
+    /// panels, inside the call.
+    pub fn reads_tokens_in_place(self, weights: Dtype, arithmetic: Dtype) -> bool {
+        let mut matmuls = self.kernels().matmuls();
+        let of_kind = (weights, arithmetic);
+        matmuls.any(|entry| (entry.format.weights, entry.format.arithmetic) == of_kind && entry.quantise.is_none())
     }
 
     /// The register tiles, rows and columns, that its matmul with such weights in such arithmetic has beside the usual one, on

@@ -2,6 +2,8 @@
 //!
 //! An instruction set that the CPU lacks is skipped: the list printed says which were run.
 
+mod emulator;
+
 use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::chain::{ChainKernel, ChainShape, Halves, Recurrence, STEPS};
 use roofprobe_kernels::ops::chase::{Chase, ChasePattern};
@@ -117,6 +119,10 @@ fn chains_agree_with_the_oracle() {
     let isas = std::env::var("ROOFPROBE_ISAS").ok();
     let named = |isa: Isa| isas.as_ref().is_none_or(|isas| isas.split(',').any(|name| name == isa.name()));
     for kernel in ChainKernel::all().filter(|kernel| named(kernel.isa())) {
+        if !emulator::computes(kernel.isa(), kernel.dtype()) {
+            println!("{} {} is left out: this emulator gets its instruction wrong", kernel.dtype(), kernel.isa());
+            continue;
+        }
         println!("{} {} {}", kernel.op(), kernel.dtype(), kernel.isa());
         for (seed, rounds) in [(1, 1), (2, 2), (3, 7)] {
             let mut state = kernel.prepare(seed);

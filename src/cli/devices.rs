@@ -22,7 +22,13 @@ impl Devices {
             Cell::text(&device.name),
             device.cores.map_or(Cell::Empty, |cores| Cell::plain(cores.into())),
             Cell::plain(environment.threads.into()),
-            Cell::text(device.isas.join(" ")),
+            Cell::text(
+                [Some(device.isas.join(" ")), device.vector_lengths()]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            ),
             memory(device.memory_bytes),
         ];
         let (adapters, notes) = gpu::list();

@@ -1,6 +1,7 @@
 //! Whether a run saw only a crowded machine, with the numbers that show it: others used the same cores, or the same memory,
 //! meanwhile.
 
+use super::gates::on_shared_unit;
 use crate::profile::{AttentionPhase, Ceiling, CeilingId, Environment, Family, IdKind, Means, MemoryLevel};
 use crate::units::four_digits;
 use roofprobe_kernels::{Dtype, Isa, Op};
@@ -74,7 +75,9 @@ fn is_of_cores(id: &CeilingId) -> bool {
 /// The peak of a type on all cores against that on one, where it is farthest from their number.
 fn scaling(environment: &Environment, ceilings: &[Ceiling]) -> Option<String> {
     let threads = f64::from(environment.threads);
-    let value = |id: CeilingId| ceilings.iter().find(|c| c.id == id).and_then(Ceiling::value).map(|(value, _)| value);
+    // What a unit does that cores share says nothing of them.
+    let of_cores = |id: &CeilingId| ceilings.iter().find(|c| c.id == *id && !on_shared_unit(c));
+    let value = |id: CeilingId| of_cores(&id).and_then(Ceiling::value).map(|(value, _)| value);
     let ratio = |dtype: Dtype| {
         let [all, one] = [Means::Best, Means::Single].map(|means| value(CeilingId::compute(dtype, means)));
         Some((dtype, all? / one?))

@@ -1,6 +1,6 @@
 //! Gates: a number that is not settled or not plausible is kept, and called suspect with both numbers in the reason.
 
-use super::pipes;
+use super::{heat, pipes};
 use crate::profile::{
     AttentionPhase, Ceiling, CeilingId, DeviceKind, Family, Flag, IdKind, Machine, Means, MemoryLevel, Status, Unit,
     Word,
@@ -58,6 +58,10 @@ pub fn judge(ceilings: &mut [Ceiling], machine: &Machine) {
     for ceiling in ceilings.iter_mut().filter(|c| c.status == Status::Measured) {
         let Some(own) = Row::of(ceiling) else { continue };
         ceiling.flags.extend(against_burst(ceiling, &rows).map(Flag::Other));
+        // Bandwidth goes up and down with the neighbours of a shared memory; arithmetic is the core's own.
+        let heat = Some(&ceiling.sample_values).filter(|_| ceiling.id.family() == Family::Compute);
+        let hot = heat.and_then(|samples| heat::remark(samples));
+        ceiling.flags.extend(hot.map(Flag::Other));
         ceiling.flags.extend(accelerated(ceiling, &rows, machine).map(Flag::Other));
         let gates = [
             settled(ceiling, machine),
@@ -103,7 +107,16 @@ fn settled(ceiling: &Ceiling, machine: &Machine) -> Option<String> {
     })
 }
 
+/// Whether it was reached on a unit that several cores share, which is none of a core's pipes.
+pub(super) fn on_shared_unit(ceiling: &Ceiling) -> bool {
+    let isa = ceiling.variant.as_ref().and_then(|variant| variant.isa.as_ref()?.known());
+    isa.is_some_and(Isa::shares_units)
+}
+
 fn below_pipes(ceiling: &Ceiling, machine: &Machine) -> Option<String> {
+    if on_shared_unit(ceiling) {
+        return None;
+    }
     let most = pipes::per_cycle_max(machine.device.microarchitecture.as_deref()?, &ceiling.id)?;
     let seen = ceiling.per_cycle?;
     let what = if ceiling.id.family() == Family::Memory { "bytes" } else { "operations" };

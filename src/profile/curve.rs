@@ -133,7 +133,26 @@ impl CurveAxis {
     }
 }
 
+/// Another unit adds this share, at least, of what the first one does: an M4's efficiency cores have one of 0.18 (corsix/amx and
+/// m4-sme-exploration: 360 of 2000 GFLOP/s of f32).
+const UNIT_SHARE_MIN: f64 = 0.1;
+
 impl Curve {
+    /// Along threads: with how many of them another unit came in that cores share, which adds to the best rate so far. The first one
+    /// comes in with one thread. Threads of a core whose unit is busy already add nothing, or take something away. None along
+    /// anything else.
+    pub fn units(&self) -> Vec<u64> {
+        let along = self.values().zip(self.axis());
+        let Some(((values, _), (CurveAxis::Threads, threads))) = along else { return Vec::new() };
+        let mut best = 0.0;
+        let rises = threads.iter().zip(values).filter(|&(_, &value)| {
+            let rises = value - best > UNIT_SHARE_MIN * values[0];
+            best = value.max(best);
+            rises
+        });
+        rises.map(|(&threads, _)| threads).collect()
+    }
+
     /// A curve without points yet.
     pub fn empty(id: CeilingId, status: Status, reason: Option<String>) -> Curve {
         Curve {
@@ -209,5 +228,30 @@ impl Curve {
             Unit::Ns => self.ns = values,
             Unit::Us => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn units(axis: CurveAxis, gflop_per_s: &[f64]) -> Vec<u64> {
+        let mut curve = Curve::empty("compute.f32.sme.threads".parse().unwrap(), Status::Measured, None);
+        curve.set_along(axis, (1..=gflop_per_s.len() as u64).collect());
+        curve.set_values(gflop_per_s.to_vec());
+        curve.units()
+    }
+
+    #[test]
+    fn units_come_in_where_the_rate_rises() {
+        let along = |rates: &[f64]| units(CurveAxis::Threads, rates);
+        // One for all; two clusters of four; a large one and a small one.
+        assert_eq!(along(&[2000.0, 1990.0, 2020.0, 1500.0]), [1]);
+        assert_eq!(along(&[2000.0, 2010.0, 1960.0, 1900.0, 3900.0, 4000.0, 3800.0]), [1, 5]);
+        assert_eq!(along(&[2000.0, 2010.0, 2360.0, 2370.0]), [1, 3]);
+        assert_eq!(along(&[500.0, 1000.0, 1500.0]), [1, 2, 3]);
+        // What was lost meanwhile is no unit when it comes back.
+        assert_eq!(along(&[2000.0, 1200.0, 2000.0]), [1]);
+        assert_eq!(units(CurveAxis::Tokens, &[1.0, 2.0]), [0; 0]);
     }
 }

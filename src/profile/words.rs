@@ -69,8 +69,29 @@ pub enum Means {
         /// With the additions.
         fma_add: bool,
     },
+    /// `<isa>.threads`: a curve over threads, of an instruction set whose units several cores share.
+    Threads {
+        /// The instruction set.
+        isa: Word<Isa>,
+    },
     /// Words that this version does not know.
     Other(String),
+}
+
+/// A part of a machine that a ceiling is of: the last word of its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// `class<n>`: the cores of one class alone, 0 being the fastest.
+    Class(u32),
+    /// `node<n>`: the cores of a NUMA node, on its own memory.
+    Node(u32),
+    /// `node<n>_node<k>`: the cores of one NUMA node, on the memory of another.
+    Across {
+        /// The node of the cores.
+        cores: u32,
+        /// The node of the memory.
+        memory: u32,
+    },
 }
 
 /// The two passes of attention.
@@ -181,6 +202,31 @@ pub(super) fn number(text: &str, prefix: &str) -> Option<u64> {
     digits.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == digits)
 }
 
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::Class(class) => write!(f, "class{class}"),
+            Part::Node(node) => write!(f, "node{node}"),
+            Part::Across { cores, memory } => write!(f, "node{cores}_node{memory}"),
+        }
+    }
+}
+
+impl FromStr for Part {
+    type Err = ();
+
+    /// In its only spelling.
+    fn from_str(text: &str) -> Result<Part, ()> {
+        let of = |text: &str, prefix: &str| text.strip_prefix(prefix)?.parse().ok();
+        let across = || {
+            let (cores, memory) = text.split_once('_')?;
+            Some(Part::Across { cores: of(cores, "node")?, memory: of(memory, "node")? })
+        };
+        let part = of(text, "class").map(Part::Class).or_else(|| of(text, "node").map(Part::Node)).or_else(across);
+        part.filter(|part| part.to_string() == text).ok_or(())
+    }
+}
+
 impl Means {
     pub(super) fn of(words: &[&str]) -> Means {
         match words {
@@ -189,6 +235,7 @@ impl Means {
             ["sustained"] => Means::Sustained,
             ["coopmat"] => Means::CooperativeMatrix,
             [isa] => Means::Isa { isa: Word::of(isa), fma_add: false },
+            [isa, "threads"] => Means::Threads { isa: Word::of(isa) },
             [isa, "fma_add"] => Means::Isa { isa: Word::of(isa), fma_add: true },
             _ => Means::Other(words.join(".")),
         }
@@ -204,6 +251,7 @@ impl fmt::Display for Means {
             Means::Sustained => f.write_str(".sustained"),
             Means::CooperativeMatrix => f.write_str(".coopmat"),
             Means::Isa { isa, fma_add } => write!(f, ".{isa}{}", if *fma_add { ".fma_add" } else { "" }),
+            Means::Threads { isa } => write!(f, ".{isa}.threads"),
             Means::Other(words) => write!(f, ".{words}"),
         }
     }

@@ -6,7 +6,7 @@ use super::machine;
 use super::record::json;
 use super::table::{Report, Shown, Table, grouped};
 use crate::error::Result;
-use crate::profile::{Ceiling, Curve, DeviceKind, Flag, GpuClass, Profile, Status};
+use crate::profile::{Ceiling, Curve, DeviceKind, Family, Flag, GpuClass, Profile, Status};
 
 /// Ceilings that a summary has at least, where the profile has them.
 const ENOUGH: usize = 6;
@@ -201,8 +201,9 @@ fn curve(curve: &Curve) -> String {
     let name = axis.name();
     let place = |&x: &u64| if name.ends_with("_bytes") { binary(x) } else { x.to_string() };
     let flags: String = curve.flags.iter().map(|flag| format!("; {flag}")).collect();
+    let units = if curve.id.family() == Family::Compute { shared_units(&curve.units()) } else { String::new() };
     format!(
-        "{}: {} points, {} {} for {} {}{flags}",
+        "{}: {} points, {} {} for {} {}{units}{flags}",
         curve.id,
         values.len(),
         ends(values, |&value| significant(value)),
@@ -210,6 +211,13 @@ fn curve(curve: &Curve) -> String {
         name.trim_end_matches("_bytes"),
         ends(places, place),
     )
+}
+
+/// Units that cores share, by the numbers of threads with which they came in.
+fn shared_units(threads: &[u64]) -> String {
+    let with = threads.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    let units = if threads.len() == 1 { "unit" } else { "units" };
+    format!("; {} {units}: the rate rises with {with} threads", threads.len())
 }
 
 /// The first and the last of a list.

@@ -5,6 +5,7 @@ mod avx2;
 pub(crate) mod avx512;
 mod neon;
 pub(crate) mod portable;
+mod sme;
 mod sse2;
 mod sve;
 
@@ -13,7 +14,7 @@ use crate::ops::Kernels;
 /// The kernels of every instruction set, also of other architectures.
 pub(crate) fn all() -> impl Iterator<Item = &'static Kernels> {
     let of_x86 = [sse2::TABLES, avx2::TABLES, avx512::TABLES, amx::TABLES];
-    let of_arm = [neon::TABLES, sve::TABLES];
+    let of_arm = [neon::TABLES, sve::TABLES, sme::TABLES];
     [portable::TABLES].into_iter().chain(of_x86).chain(of_arm).flatten().copied()
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct Kernels {
     pub(crate) available: fn() -> bool,
     /// Whether a CPU may claim to have it and then kill who uses it.
     pub(crate) risky: bool,
+    /// Whether several cores share the unit that its kernels run on.
+    pub(crate) shared: bool,
     /// Where the CPU says how long its vectors are.
     pub(crate) scale: Scale,
     pub(crate) streams: [&'static [StreamEntry]; 13],
@@ -33,6 +35,7 @@ impl Kernels {
             architecture: S::ARCHITECTURE,
             available: || S::new().is_some(),
             risky: false,
+            shared: false,
             scale: None,
             streams: [&[]; 13],
             chains: &[],

@@ -18,20 +18,28 @@ pub struct ChainInputs {
 ///
 /// - squares: `x ← x·x + c`, |x| < 1 and c in −1.9 … −1.5: chaotic, bounded by 1.9, every mantissa bit busy. Sums beside
 ///   them, `y ← y + x`, stay below 1.9 times the steps.
+/// - growth: `x ← x + x·c`, x starting at ½ to 1 and c of magnitude 1 to 1.9 times 2⁻¹⁰: a round of 4096 steps makes 2000 times
+///   as much of it or as little, and moves at least the last bit of a binary16.
 /// - dot products of bf16: `acc ← acc + a·b`, b alternating between two nearly opposite operands of small integers: sums
 ///   stay below 2²⁴, so that every order of rounding gives the same result.
 /// - dot products of i8: `acc ← acc + Σⱼ u8(accⱼ)·bⱼ` (dot of four) with wrapping 32-bit sums; |b| ≤ 63 keeps the pairwise
-///   16-bit sums of AVX2's two-step product from saturating (255·63·2 < 2¹⁵). Tiles multiply a tile of their own instead.
+///   16-bit sums of AVX2's two-step product from saturating (255·63·2 < 2¹⁵), and so those of signed bytes. Tiles multiply a
+///   tile of their own instead.
+/// - outer products: as dot products of bf16, of all floating-point types; of bytes, those of the first operand have no sign.
 /// - converted: `acc ← acc + a·h`, h from a table of halves, all of magnitude below 1.
 pub fn chain_inputs(shape: &ChainShape, seed: u64) -> ChainInputs {
     let mut random = Random::new(seed);
     let random = &mut random;
     let (start_bytes, vector_bytes) = (shape.state_bytes(), shape.vector_bytes);
-    use Recurrence::{Square, SquareAndSum};
+    use Recurrence::{Growth, GrowthAndSum, Square, SquareAndSum};
     match (shape.recurrence, shape.dtype) {
-        (Square { .. } | SquareAndSum { .. }, Dtype::F64) => squares::<f64>(shape, random),
-        (Square { .. } | SquareAndSum { .. }, Dtype::F16) => squares::<Half>(shape, random),
-        (Square { .. } | SquareAndSum { .. }, _) => squares::<f32>(shape, random),
+        (Square { .. } | SquareAndSum { .. } | Growth | GrowthAndSum { .. }, dtype) => match dtype {
+            Dtype::F64 => squares::<f64>(shape, random),
+            Dtype::F16 => squares::<Half>(shape, random),
+            _ => squares::<f32>(shape, random),
+        },
+        (Recurrence::Outer, Dtype::F64) => whole_numbers(shape, random, |value| f64::from(value).to_ne_bytes()),
+        (Recurrence::Outer, Dtype::F32) => whole_numbers(shape, random, |value| (value as f32).to_ne_bytes()),
         (Recurrence::Converted(_), dtype) => {
             let start = fill(start_bytes, || (random.signed_unit() as f32).to_ne_bytes());
             let a = fill(vector_bytes, || (random.signed_unit() as f32).to_ne_bytes());
@@ -46,9 +54,10 @@ pub fn chain_inputs(shape: &ChainShape, seed: u64) -> ChainInputs {
             });
             ChainInputs { start, operands: [a, table].concat() }
         }
-        (Recurrence::Dot | Recurrence::Tile, Dtype::Bf16) => {
-            let a = fill(vector_bytes, || bf16(random.integer(100)));
-            let b = fill(vector_bytes, || bf16(random.integer(100)));
+        (_, Dtype::Bf16) => {
+            let operand_bytes = shape.operand_bytes() / 3;
+            let a = fill(operand_bytes, || bf16(random.integer(100)));
+            let b = fill(operand_bytes, || bf16(random.integer(100)));
             // Opposite but for a random one: two steps add a product of its own to each lane, which tells which elements
             // met, and cannot be folded to nothing.
             let opposite: Vec<u8> =
@@ -58,21 +67,44 @@ pub fn chain_inputs(shape: &ChainShape, seed: u64) -> ChainInputs {
                 operands: [a, b, opposite].concat(),
             }
         }
-        (Recurrence::Dot | Recurrence::Tile, _) => ChainInputs {
+        _ => ChainInputs {
             start: fill(start_bytes, || (random.bits() as u32).to_ne_bytes()),
             operands: fill(shape.operand_bytes(), || (random.integer(63) as i8).to_ne_bytes()),
         },
     }
 }
 
+/// Start values, a first operand, a second one and one that is its opposite but for a random one.
+fn whole_numbers<const N: usize>(shape: &ChainShape, random: &mut Random, word: fn(i32) -> [u8; N]) -> ChainInputs {
+    let lanes = shape.operand_bytes() / 3 / N;
+    let [a, b] = [0, 1].map(|_| (0..lanes).map(|_| random.integer(100)).collect::<Vec<i32>>());
+    let opposite = b.iter().map(|b| random.integer(1) - b).collect();
+    let start = fill(shape.state_bytes(), || word(random.integer(1000)));
+    ChainInputs { start, operands: [a, b, opposite].concat().into_iter().flat_map(word).collect() }
+}
+
 fn squares<T: Lane>(shape: &ChainShape, random: &mut Random) -> ChainInputs {
     let words = |bytes: usize, mut value: Box<dyn FnMut() -> f64 + '_>| -> Vec<u8> {
         (0..bytes / T::BYTES).flat_map(|_| T::rounded(value()).bytes()).collect()
     };
+    if grows(shape) {
+        let sign = |bits: u64| if bits.is_multiple_of(2) { 1.0 } else { -1.0 };
+        return ChainInputs {
+            start: words(shape.state_bytes(), Box::new(|| sign(random.bits()) * random.between(0.5, 1.0))),
+            operands: words(
+                shape.operand_bytes(),
+                Box::new(|| sign(random.bits()) * random.between(1.0, 1.9) / 1024.0),
+            ),
+        };
+    }
     ChainInputs {
         start: words(shape.state_bytes(), Box::new(|| random.signed_unit())),
         operands: words(shape.operand_bytes(), Box::new(|| random.between(-1.9, -1.5))),
     }
+}
+
+fn grows(shape: &ChainShape) -> bool {
+    matches!(shape.recurrence, Recurrence::Growth | Recurrence::GrowthAndSum { .. })
 }
 
 fn fill<const N: usize>(bytes: usize, mut word: impl FnMut() -> [u8; N]) -> Vec<u8> {
@@ -95,6 +127,8 @@ trait Lane: Copy {
     fn bytes(self) -> Vec<u8>;
     /// `self·self + c`, rounded once or twice.
     fn square(self, c: Self, fused: bool) -> Self;
+    /// `self + self·c`, rounded once.
+    fn grown(self, c: Self) -> Self;
     fn plus(self, other: Self) -> Self;
 }
 
@@ -113,6 +147,9 @@ macro_rules! native_lane {
             }
             fn square(self, c: Self, fused: bool) -> Self {
                 if fused { self.mul_add(self, c) } else { self * self + c }
+            }
+            fn grown(self, c: Self) -> Self {
+                self.mul_add(c, self)
             }
             fn plus(self, other: Self) -> Self {
                 self + other
@@ -143,6 +180,9 @@ impl Lane for Half {
         let product = self.0 * self.0;
         Half(round_to_half(if fused { product } else { round_to_half(product) } + c.0))
     }
+    fn grown(self, c: Self) -> Self {
+        Half(round_to_half(self.0 * c.0 + self.0))
+    }
     fn plus(self, other: Self) -> Self {
         Half(round_to_half(self.0 + other.0))
     }
@@ -162,34 +202,50 @@ pub(super) fn round_to_half(value: f64) -> f64 {
 
 /// The accumulators (and sums) after `steps` steps.
 pub fn chain(shape: &ChainShape, inputs: &ChainInputs, steps: usize) -> Vec<u8> {
-    use Recurrence::{Square, SquareAndSum};
+    use Recurrence::{Growth, GrowthAndSum, Square, SquareAndSum};
     match (shape.recurrence, shape.dtype) {
-        (Square { .. } | SquareAndSum { .. }, Dtype::F64) => square::<f64>(shape, inputs, steps),
-        (Square { .. } | SquareAndSum { .. }, Dtype::F16) => square::<Half>(shape, inputs, steps),
-        (Square { .. } | SquareAndSum { .. }, _) => square::<f32>(shape, inputs, steps),
+        (Square { .. } | SquareAndSum { .. } | Growth | GrowthAndSum { .. }, dtype) => match dtype {
+            Dtype::F64 => square::<f64>(shape, inputs, steps),
+            Dtype::F16 => square::<Half>(shape, inputs, steps),
+            _ => square::<f32>(shape, inputs, steps),
+        },
         (Recurrence::Converted(halves), _) => converted(shape, halves, inputs, steps),
         (Recurrence::Tile, _) => tile(shape, inputs, steps),
-        (Recurrence::Dot, dtype) => {
-            let lanes = inputs.start.chunks(4).enumerate();
-            lanes
-                .flat_map(|(index, lane)| {
-                    let at = index * 4 % shape.vector_bytes;
-                    let operand = |which: usize| &inputs.operands[which * shape.vector_bytes + at..][..4];
-                    match dtype {
-                        Dtype::Bf16 => dot_bf16(lane, operand(0), [operand(1), operand(2)], steps),
-                        _ => dot_i8(lane, operand(0), steps),
-                    }
-                })
-                .collect()
+        (Recurrence::Outer, _) => outer(shape, inputs, steps),
+        (Recurrence::Block, _) => {
+            in_parts(shape, inputs, BLOCK_BYTES, |acc, operands| block(shape.dtype, acc, operands, steps))
+        }
+        (Recurrence::Dot | Recurrence::SignedDot, Dtype::Bf16) => {
+            in_parts(shape, inputs, 4, |lane, [a, b, opposite]| dot_bf16(lane, a, [b, opposite], steps))
+        }
+        (Recurrence::Dot, _) => in_parts(shape, inputs, 4, |lane, [b, ..]| dot_i8(lane, b, steps, i32::from)),
+        (Recurrence::SignedDot, _) => {
+            in_parts(shape, inputs, 4, |lane, [b, ..]| dot_i8(lane, b, steps, |byte| i32::from(byte as i8)))
         }
     }
+}
+
+/// What becomes of the accumulators, `bytes` bytes at a time, given the same bytes of each operand.
+fn in_parts(
+    shape: &ChainShape,
+    inputs: &ChainInputs,
+    bytes: usize,
+    part: impl Fn(&[u8], [&[u8]; 3]) -> Vec<u8>,
+) -> Vec<u8> {
+    let parts = inputs.start.chunks(bytes).enumerate();
+    parts
+        .flat_map(|(index, acc)| {
+            let at = index * bytes % shape.vector_bytes;
+            part(acc, [0, 1, 2].map(|which| &inputs.operands[which * shape.vector_bytes + at..][..bytes]))
+        })
+        .collect()
 }
 
 fn bytes<const N: usize>(slice: &[u8]) -> [u8; N] {
     std::array::from_fn(|i| slice[i])
 }
 
-/// Squares, and behind them the sums of the first ones, if there are such.
+/// Squares or growth, and behind them the sums of the first ones, if there are such.
 fn square<T: Lane>(shape: &ChainShape, inputs: &ChainInputs, steps: usize) -> Vec<u8> {
     let fused = shape.recurrence != Recurrence::Square { fused: false };
     let (squares, sums) = inputs.start.split_at(shape.vector_bytes * shape.accumulators);
@@ -199,7 +255,7 @@ fn square<T: Lane>(shape: &ChainShape, inputs: &ChainInputs, steps: usize) -> Ve
         let c = T::read(&inputs.operands[at % shape.vector_bytes..]);
         let mut y = (at < sums.len()).then(|| T::read(&sums[at..]));
         for _ in 0..steps {
-            x = x.square(c, fused);
+            x = if grows(shape) { x.grown(c) } else { x.square(c, fused) };
             y = y.map(|y| y.plus(x));
         }
         after.0.extend(x.bytes());
@@ -233,11 +289,12 @@ fn converted(shape: &ChainShape, halves: Halves, inputs: &ChainInputs, steps: us
         .collect()
 }
 
-fn dot_i8(acc: &[u8], b: &[u8], steps: usize) -> Vec<u8> {
+/// `number` says what a byte of the accumulator stands for.
+fn dot_i8(acc: &[u8], b: &[u8], steps: usize, number: fn(u8) -> i32) -> Vec<u8> {
     let mut acc = i32::from_ne_bytes(bytes(acc));
     let b = bytes::<4>(b).map(|b| i32::from(b as i8));
     for _ in 0..steps {
-        let u = acc.to_ne_bytes().map(i32::from);
+        let u = acc.to_ne_bytes().map(number);
         let dot: i32 = u.into_iter().zip(b).map(|(u, b)| u * b).sum();
         acc = acc.wrapping_add(dot);
     }
@@ -255,6 +312,40 @@ fn dot_bf16(acc: &[u8], a: &[u8], b: [&[u8]; 2], steps: usize) -> Vec<u8> {
     acc.to_ne_bytes().to_vec()
 }
 
+/// Bytes of a block of 2×2 accumulators, and of the two rows that each of its factors has.
+const BLOCK_BYTES: usize = 16;
+
+/// `C ← C + A·Bᵀ` over 2×2 accumulators: of bf16 with B alternating between two operands, of bytes with A being C's own.
+fn block(dtype: Dtype, acc: &[u8], [first, even, odd]: [&[u8]; 3], steps: usize) -> Vec<u8> {
+    let row = |rows: &[u8], index: usize| bytes::<8>(&rows[8 * index..]);
+    let place = |lane: usize| (lane / 2, lane % 2);
+    if dtype == Dtype::Bf16 {
+        let halves = |row: [u8; 8]| [0, 2, 4, 6].map(|at| from_bf16([row[at], row[at + 1]]));
+        let lanes = acc.as_chunks::<4>().0.iter().enumerate();
+        return lanes
+            .flat_map(|(lane, &start)| {
+                let (i, j) = place(lane);
+                let a = halves(row(first, i));
+                // Whole numbers below 2²⁴, exact in any order.
+                let gains = [even, odd].map(|b| a.iter().zip(halves(row(b, j))).map(|(a, b)| a * b).sum::<f32>());
+                let sum = (0..steps).fold(f32::from_ne_bytes(start), |sum, step| sum + gains[step % 2]);
+                sum.to_ne_bytes()
+            })
+            .collect();
+    }
+    let b = [0, 1].map(|j| row(first, j).map(|b| i32::from(b as i8)));
+    let mut acc = bytes::<BLOCK_BYTES>(acc);
+    for _ in 0..steps {
+        let a = [0, 1].map(|i| row(&acc, i).map(|a| i32::from(a as i8)));
+        for (lane, value) in acc.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let (i, j) = place(lane);
+            let dot: i32 = a[i].iter().zip(b[j]).map(|(a, b)| a * b).sum();
+            *value = i32::from_ne_bytes(*value).wrapping_add(dot).to_ne_bytes();
+        }
+    }
+    acc.to_vec()
+}
+
 /// `C ← C + A·B` with B alternating between two tiles. A row of A is 64 bytes of consecutive elements; a row of B holds,
 /// for each column of C, the 4 bytes that meet the same 4 bytes of A's rows.
 fn tile(shape: &ChainShape, inputs: &ChainInputs, steps: usize) -> Vec<u8> {
@@ -264,29 +355,58 @@ fn tile(shape: &ChainShape, inputs: &ChainInputs, steps: usize) -> Vec<u8> {
     let product = |which: &[u8], row: usize, column: usize| -> f64 {
         let quads = (0..ROW_BYTES / 4).map(|k| {
             let (a, b) = (&a[row * ROW_BYTES + 4 * k..][..4], &which[k * ROW_BYTES + 4 * column..][..4]);
-            if shape.dtype == Dtype::Bf16 {
-                let product = |i: usize| f64::from(from_bf16([a[i], a[i + 1]]) * from_bf16([b[i], b[i + 1]]));
-                product(0) + product(2)
-            } else {
-                a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b as i8)).sum()
-            }
+            word_product(shape.dtype, a, b)
         });
         quads.sum()
     };
-    let start = inputs.start.as_chunks::<4>().0.iter().enumerate();
+    let start = inputs.start.chunks(4).enumerate();
     start
-        .flat_map(|(index, &bits)| {
+        .flat_map(|(index, bits)| {
             let (row, column) = (index % 256 / 16, index % 16);
-            let [even, odd] = [even, odd].map(|which| product(which, row, column));
-            let gained = even * steps.div_ceil(2) as f64 + odd * (steps / 2) as f64;
-            // Everything is a whole number below 2⁵³: exact, and for the integers to be wrapped.
-            if shape.dtype == Dtype::Bf16 {
-                ((f64::from(f32::from_ne_bytes(bits)) + gained) as f32).to_ne_bytes()
-            } else {
-                i32::from_ne_bytes(bits).wrapping_add(gained as i64 as i32).to_ne_bytes()
-            }
+            advanced(shape.dtype, bits, [even, odd].map(|which| product(which, row, column)), steps)
         })
         .collect()
+}
+
+/// `C ← C + a ⊗ b` with b alternating between two operands.
+fn outer(shape: &ChainShape, inputs: &ChainInputs, steps: usize) -> Vec<u8> {
+    let (lane_bytes, row_bytes) = (shape.lane_bytes(), shape.operand_bytes() / 3);
+    let lanes = row_bytes / lane_bytes;
+    let mut operands = inputs.operands.chunks(row_bytes);
+    let [a, even, odd] = std::array::from_fn(|_| operands.next().unwrap_or_default());
+    let start = inputs.start.chunks(lane_bytes).enumerate();
+    start
+        .flat_map(|(index, bits)| {
+            let (row, column) = (index / lanes % lanes, index % lanes);
+            let lane = |operand: &[u8], lane: usize| operand[lane * lane_bytes..][..lane_bytes].to_vec();
+            let gain = |which: &[u8]| word_product(shape.dtype, &lane(a, row), &lane(which, column));
+            advanced(shape.dtype, bits, [even, odd].map(gain), steps)
+        })
+        .collect()
+}
+
+/// The sum of the products of a word's elements, the bytes of the first one without a sign; exact for what [`chain_inputs`] gives.
+fn word_product(dtype: Dtype, a: &[u8], b: &[u8]) -> f64 {
+    match dtype {
+        Dtype::F64 => f64::read(a) * f64::read(b),
+        Dtype::F32 => f64::from(f32::read(a)) * f64::from(f32::read(b)),
+        Dtype::Bf16 => {
+            let product = |i: usize| f64::from(from_bf16([a[i], a[i + 1]]) * from_bf16([b[i], b[i + 1]]));
+            product(0) + product(2)
+        }
+        _ => a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b as i8)).sum(),
+    }
+}
+
+/// An accumulator after `steps` steps that add one of two gains in turn. Everything is a whole number below 2⁵³: exact, and for the
+/// integers to be wrapped.
+fn advanced(dtype: Dtype, bits: &[u8], [even, odd]: [f64; 2], steps: usize) -> Vec<u8> {
+    let gained = even * steps.div_ceil(2) as f64 + odd * (steps / 2) as f64;
+    match dtype {
+        Dtype::F64 => (f64::read(bits) + gained).bytes(),
+        Dtype::F32 | Dtype::Bf16 => ((f64::from(f32::read(bits)) + gained) as f32).bytes(),
+        _ => i32::from_ne_bytes(bytes(bits)).wrapping_add(gained as i64 as i32).to_ne_bytes().to_vec(),
+    }
 }
 
 /// What the sums must hold after `rounds` rounds that each end in `last`: lane by lane, wrapping.
@@ -305,6 +425,21 @@ fn times<const N: usize>(last: &[u8], each: impl Fn([u8; N]) -> [u8; N]) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outer_product_meets_each_lane_with_each() {
+        let recurrence = Recurrence::Outer;
+        let shape = ChainShape { dtype: Dtype::F64, recurrence, vector_bytes: 32, accumulators: 1 };
+        let words = |values: &[f64]| values.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>();
+        let inputs =
+            ChainInputs { start: words(&[1.0, 2.0, 3.0, 4.0]), operands: words(&[10.0, 100.0, 1.0, 2.0, 0.0, -1.0]) };
+        assert_eq!((shape.operand_bytes(), shape.width()), (48, 4));
+        // Twice the first product, once the second one.
+        let expected = [1.0 + 20.0, 2.0 + 40.0 - 10.0, 3.0 + 200.0, 4.0 + 400.0 - 100.0];
+        assert_eq!(chain(&shape, &inputs, 3), words(&expected));
+        let quads = ChainShape { dtype: Dtype::I8, vector_bytes: 64, accumulators: 4, ..shape };
+        assert_eq!((quads.operand_bytes(), quads.width()), (48, 4 * 16 * 4));
+    }
 
     #[test]
     fn halves_are_rounded_to_even_and_read_back() {

@@ -9,6 +9,7 @@
 //! be read on every machine, and none of its kernels is compiled.
 
 mod array;
+mod lanes;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod registers;
 mod tile_unit;
@@ -17,6 +18,7 @@ mod token;
 use crate::isa::Isa;
 use half::f16;
 
+pub(crate) use lanes::ByteProducts;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use registers::{intrinsics, vector};
 pub(crate) use tile_unit::{PANEL_COLUMNS, PANEL_STRIDE, TILE_ROWS, TileOperands, TileShape, TileUnit};
@@ -100,6 +102,11 @@ pub(crate) trait Token: Copy + 'static {
             // SAFETY: every x86-64 CPU has the instruction, and it reads nothing.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
         }
+        #[cfg(target_arch = "aarch64")]
+        if Self::PREFETCHES {
+            // SAFETY: as above, of AArch64. There is no stable intrinsic.
+            unsafe { std::arch::asm!("prfm pldl1keep, [{}]", in(reg) at, options(nomem, nostack, preserves_flags)) }
+        }
     }
 
     /// The same into the second level of cache.
@@ -112,6 +119,11 @@ pub(crate) trait Token: Copy + 'static {
             // SAFETY: as above.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
         }
+        #[cfg(target_arch = "aarch64")]
+        if Self::PREFETCHES {
+            // SAFETY: as above.
+            unsafe { std::arch::asm!("prfm pldl2keep, [{}]", in(reg) at, options(nomem, nostack, preserves_flags)) }
+        }
     }
 
     /// Makes earlier stores past the cache visible before later stores.
@@ -122,6 +134,11 @@ pub(crate) trait Token: Copy + 'static {
         unsafe {
             std::arch::x86_64::_mm_sfence()
         }
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: every AArch64 CPU has the instruction.
+        unsafe {
+            std::arch::asm!("dmb ishst", options(nostack, preserves_flags))
+        }
     }
 }
 
@@ -130,8 +147,10 @@ pub(crate) trait Vector: Copy {
     type Registers;
     type Element: Copy;
     const LANES: usize;
-    /// Whether [`Vector::stream_to`] goes past the cache.
+    /// Whether [`Vector::stream_to`] goes past the cache, or [`Vector::stream_pair_to`] if that is how it goes.
     const NONTEMPORAL: bool = false;
+    /// Whether an instruction that stores past the cache takes two vectors.
+    const STREAMS_PAIRS: bool = false;
 
     /// # Safety
     /// The instruction set is available: [`Token::splat`] proves it.
@@ -168,6 +187,25 @@ pub(crate) trait Vector: Copy {
         unsafe { self.store_to(to) }
     }
 
+    /// Stores two vectors side by side past the cache where there is such an instruction.
+    ///
+    /// # Safety
+    /// As [`Vector::stream_to`], for both.
+    #[inline(always)]
+    unsafe fn stream_pair_to(pair: [Self; 2], to: *mut Self::Element) {
+        // SAFETY: by contract.
+        unsafe {
+            pair[0].stream_to(to);
+            pair[1].stream_to(to.add(Self::LANES));
+        }
+    }
+
+    /// The lower halves of both, and the upper ones.
+    #[inline(always)]
+    fn halves_joined(self, other: Self) -> [Self; 2] {
+        lanes::halves_joined(self, other)
+    }
+
     /// The sum, wrapping for integers.
     fn add(self, other: Self) -> Self;
 
@@ -179,11 +217,23 @@ pub(crate) trait Vector: Copy {
 pub(crate) trait Float: Vector {
     /// Whether [`Float::mul_add`] rounds once.
     const FUSED: bool;
+    /// Whether the instruction leaves its result where the addend was: one that is used again is copied first.
+    const OVERWRITES_ADDEND: bool = false;
 
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     /// `self · factor + addend`.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// `self + self · rate`.
+    #[inline(always)]
+    fn grown(self, rate: Self) -> Self {
+        self.mul_add(rate, self)
+    }
+    /// `self · factors[LANE] + addend`.
+    #[inline(always)]
+    fn mul_add_lane<const LANE: usize>(self, factors: Self, addend: Self) -> Self {
+        self.mul_add(lanes::everywhere::<Self, LANE>(factors), addend)
+    }
 }
 
 /// A vector of f64.
@@ -285,6 +335,8 @@ pub(crate) trait Integers: Floats {
 
     /// Whether [`Integers::dot_u8_i8`] is one instruction.
     const DOTS_WHOLE_BYTES: bool = false;
+    /// Which products of bytes there are instructions for.
+    const BYTES: ByteProducts = ByteProducts::Mixed;
 
     /// As [`Integer::load_i8_from`].
     ///
@@ -311,6 +363,58 @@ pub(crate) trait Integers: Floats {
     #[inline(always)]
     fn dot_u8_i8_pairs(self, sum: Self::I32, u: Self::I32, s: Self::I32) -> Self::I32 {
         self.dot_u8_i8(sum, u, s)
+    }
+
+    /// `sum + Σ a·b` over the four bytes of each lane, all of them `SIGNED` or none; where signed sums of two products fit 16
+    /// bits.
+    #[inline(always)]
+    fn dot_alike<const SIGNED: bool>(self, sum: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32 {
+        lanes::dot_alike::<_, SIGNED>(sum, a, b)
+    }
+
+    /// The same with lane `LANE` of `b` for all of its lanes.
+    #[inline(always)]
+    fn dot_alike_lane<const SIGNED: bool, const LANE: usize>(
+        self,
+        sum: Self::I32,
+        a: Self::I32,
+        b: Self::I32,
+    ) -> Self::I32 {
+        self.dot_alike::<SIGNED>(sum, a, lanes::everywhere::<_, LANE>(b))
+    }
+
+    /// `sum + Σ a·b` with the signed bytes of `sum` itself as `a`.
+    #[inline(always)]
+    fn dot_itself(self, sum: Self::I32, b: Self::I32) -> Self::I32 {
+        self.dot_alike::<true>(sum, sum, b)
+    }
+
+    /// A block of 2×2 sums: lane `2·i + j` gains `Σ a·b` over the eight bytes of half `i` of `a` and half `j` of `b`.
+    #[inline(always)]
+    fn block_alike<const SIGNED: bool>(self, sum: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32 {
+        lanes::block_alike::<_, SIGNED>(sum, a, b)
+    }
+
+    /// The same with the signed bytes of `sum` itself as `a`.
+    #[inline(always)]
+    fn block_itself(self, sum: Self::I32, b: Self::I32) -> Self::I32 {
+        self.block_alike::<true>(sum, sum, b)
+    }
+
+    /// A block of sums over the four bf16 of each half.
+    #[inline(always)]
+    fn block_bf16(self, sum: Self::F32, a: Self::I32, b: Self::I32) -> Self::F32 {
+        lanes::block_bf16(sum, a, b)
+    }
+
+    /// Half a vector from memory, as the lower half or the upper one; the other half is zero.
+    ///
+    /// # Safety
+    /// An element for each lane of a half can be read at `from`.
+    #[inline(always)]
+    unsafe fn load_half<const UPPER: bool>(self, from: *const i32) -> Self::I32 {
+        // SAFETY: by contract; the token proves the instruction set.
+        unsafe { lanes::load_half::<_, UPPER>(from) }
     }
 
     /// `sum + Σ i16·i16` over the two halves of each lane.
@@ -354,6 +458,11 @@ pub(crate) trait Halves: Token {
 
     /// The same numbers as f32.
     fn widened(self, halves: Self::F16) -> Self::Wide;
+    /// The nearest binary16.
+    #[inline(always)]
+    fn rounded(self, value: f32) -> f16 {
+        f16::from_f32(value)
+    }
     /// The sums.
     fn add_wide(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     /// Stores at `to`, which may be unaligned; adds what is there, if `add` says so.

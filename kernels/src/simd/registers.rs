@@ -3,7 +3,8 @@
 /// Makes a vector of a register by naming the intrinsics of [`Vector`](super::Vector)'s methods.
 macro_rules! vector {
     ($(#[$doc:meta])* $name:ident($register:ty), [$element:ty; $lanes:literal], $registers:ty,
-     splat: $splat:expr, load: $load:expr, store: $store:expr, $(stream: $stream:expr,)?
+     splat: $splat:expr, load: $load:expr, store: $store:expr, $(stream: $stream:expr,)? $(stream_pair: $pair:expr,)?
+     $(halves_joined: $joined:expr,)?
      add: $add:expr, add_bits: $add_bits:expr $(,)?) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
@@ -35,6 +36,23 @@ macro_rules! vector {
                 unsafe fn stream_to(self, to: *mut $element) {
                     // SAFETY: by contract.
                     unsafe { ($stream)(to.cast(), self.0) }
+                }
+            )?
+            $(
+                const NONTEMPORAL: bool = true;
+                const STREAMS_PAIRS: bool = true;
+                #[inline(always)]
+                unsafe fn stream_pair_to(pair: [Self; 2], to: *mut $element) {
+                    // SAFETY: by contract.
+                    unsafe { ($pair)(to.cast(), pair[0].0, pair[1].0) }
+                }
+            )?
+            $(
+                #[inline(always)]
+                fn halves_joined(self, other: Self) -> [Self; 2] {
+                    // SAFETY: a vector is made by a token, which proves its instruction set.
+                    let [lower, upper] = unsafe { ($joined)(self.0, other.0) };
+                    [Self(lower), Self(upper)]
                 }
             )?
             $crate::simd::intrinsics! {

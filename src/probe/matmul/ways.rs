@@ -111,6 +111,10 @@ pub fn variants(machine: &Machine, weights: Dtype, extents: [u64; 3], copies: u3
             }
             (_, Tune::Thorough) => variants.extend(of_vectors(machine, weights, &plain, scope).into_iter().take(2)),
             (1, _) if m == 1 && scope.effort != Effort::Quick => variants.push(reading_as(&plain, FAR_AHEAD)),
+            // Those of AArch64 are no narrower: dot products beside blocks.
+            (1, _) if isa.architecture() == Some("aarch64") && scope.effort != Effort::Quick => {
+                variants.extend(of_vectors(machine, weights, &plain, scope).into_iter().take(1));
+            }
             _ => {}
         }
         // Another arithmetic is no narrower.
@@ -161,28 +165,38 @@ fn of_vectors(machine: &Machine, weights: Dtype, plain: &Matmul, scope: Scope) -
         (true, _) => BLOCKINGS_QUICK.to_vec(),
         _ => BLOCKINGS.to_vec(),
     };
-    let mut blocked: Vec<Matmul> = ways.into_iter().map(|way| blocked_as(machine, plain, way)).collect();
+    let mut blocked: Vec<Matmul> = Vec::new();
+    for way in ways {
+        let variant = blocked_as(machine, weights, plain, way);
+        // Tokens in panels are the same whether set apart or not.
+        if !blocked.contains(&variant) {
+            blocked.push(variant);
+        }
+    }
     // Another register tile is tried with the usual blocks and, as more tokens at a time fill more of a cache, with smaller ones.
     let tiles = plain.isa.matmul_tiles(weights, plain.arithmetic.unwrap_or(weights.usual_arithmetic()));
     for [rows, columns] in tiles.filter(|_| !quick) {
         let shares = [Blocking { share: Some(8), ..APART }, APART];
         let tile = Some(Tile::of(rows as u32, columns as u32));
         let tiled = shares.into_iter().take(if thorough { 2 } else { 1 });
-        blocked.extend(tiled.map(|way| Matmul { tile, ..blocked_as(machine, plain, way) }));
+        blocked.extend(tiled.map(|way| Matmul { tile, ..blocked_as(machine, weights, plain, way) }));
     }
     blocked
 }
 
 /// The variant with C cut and weights gone through so.
-fn blocked_as(machine: &Machine, plain: &Matmul, way: Blocking) -> Matmul {
+fn blocked_as(machine: &Machine, weights: Dtype, plain: &Matmul, way: Blocking) -> Matmul {
     let part = |extent: u64, parts: u64| u32::try_from(extent.div_ceil(parts)).ok();
     let of_threads = |[down, across]: [u64; 2]| [part(plain.m, down), part(plain.n, across * u64::from(plain.threads))];
+    // In panels tokens lie where they lie.
+    let arithmetic = plain.arithmetic.unwrap_or(weights.usual_arithmetic());
+    let in_place = plain.isa.reads_tokens_in_place(weights, arithmetic);
     let [row_block, column_block] = way.parts.map_or([way.rows, None], of_threads);
     Matmul {
         row_block,
         column_block,
         block_bytes: way.share.map(|share| machine.device.second_level_bytes() / share),
-        packed: way.apart.then_some(true),
+        packed: (way.apart && in_place).then_some(true),
         ..plain.clone()
     }
 }

@@ -1,6 +1,9 @@
 //! SVE: vectors of the CPU's own length, from 128 to 2048 bits, thirty-two registers, predicates. By assembly: Rust has no vectors
 //! without a size. So a kernel is a whole loop that asks the CPU for the length, and tables give sizes for 128 bits.
 //!
+//! Not here, for NEON's serve: attention, whose sums cross lanes; q4_k and q6_k, whose shifts by lane need other layouts; converted
+//! chains; products of f16 in f16. SVE2 has no entry of its own: what it adds (widening, saturation, permutations) none of these use.
+//!
 //! Written from the manual (Arm Architecture Reference Manual for A-profile). The kernels' tests hold it against the oracle at four
 //! lengths in an emulator; it has not been measured.
 

@@ -31,7 +31,7 @@ impl ChainEntry {
     /// Multiply-accumulates alone, or with additions beside them.
     pub(crate) const fn op(&self) -> Op {
         match self.shape.recurrence {
-            Recurrence::SquareAndSum { .. } => Op::ChainAdd,
+            Recurrence::SquareAndSum { .. } | Recurrence::GrowthAndSum { .. } => Op::ChainAdd,
             _ => Op::Chain,
         }
     }
@@ -74,10 +74,7 @@ impl ChainKernel {
     /// What `rounds` rounds cost.
     pub fn cost(self, rounds: u64) -> Cost {
         let (shape, steps) = (self.shape(), STEPS as u64 * rounds);
-        let sums = match shape.recurrence {
-            Recurrence::SquareAndSum { sums } => sums * shape.vector_bytes / shape.lane_bytes(),
-            _ => 0,
-        };
+        let sums = shape.sums() * shape.vector_bytes / shape.lane_bytes();
         self.op().cost(Shape::chain(shape.width() as u64, sums as u64, steps))
     }
 

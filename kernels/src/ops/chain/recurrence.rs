@@ -32,34 +32,70 @@ pub(crate) trait Step<S: Token> {
     fn step<const ODD: bool>(token: S, sum: Self::Sum, operands: &[Self::Operand; 3]) -> Self::Sum;
 }
 
-/// `x ← x·x + c`
+/// `x ← x·x + c`, or `x ← x + x·c` where that is one instruction and the other is not.
 pub(crate) struct Square<V>(PhantomData<V>);
 
 impl<S: Token, V: Float<Registers = S::Registers, Element: Number>> Step<S> for Square<V> {
     const DTYPE: Dtype = V::Element::DTYPE;
-    const RECURRENCE: Recurrence = Recurrence::Square { fused: V::FUSED };
+    const RECURRENCE: Recurrence =
+        if V::OVERWRITES_ADDEND { Recurrence::Growth } else { Recurrence::Square { fused: V::FUSED } };
     type Sum = V;
     type Operand = V;
 
     #[inline(always)]
     fn step<const ODD: bool>(_token: S, x: V, [c, ..]: &[V; 3]) -> V {
-        x.mul_add(x, *c)
+        next(x, *c)
     }
 }
 
-/// `acc ← acc + Σ u8(acc)·b` over the bytes of a lane.
+#[inline(always)]
+fn next<V: Float>(x: V, c: V) -> V {
+    if V::OVERWRITES_ADDEND { x.grown(c) } else { x.mul_add(x, c) }
+}
+
+/// `acc ← acc + Σ u8(acc)·b` over the bytes of a lane; with signed bytes of `acc` where there are products of such alone.
 pub(crate) struct DotI8;
 
 impl<S: Integers> Step<S> for DotI8 {
     const DTYPE: Dtype = Dtype::I8;
-    const RECURRENCE: Recurrence = Recurrence::Dot;
+    const RECURRENCE: Recurrence = if S::BYTES.signed() { Recurrence::SignedDot } else { Recurrence::Dot };
     type Sum = S::I32;
     type Operand = S::I32;
 
     #[inline(always)]
     fn step<const ODD: bool>(token: S, sum: S::I32, [b, ..]: &[S::I32; 3]) -> S::I32 {
         // The inputs are small enough for it, see the oracle.
-        token.dot_u8_i8_pairs(sum, sum, *b)
+        if S::BYTES.signed() { token.dot_itself(sum, *b) } else { token.dot_u8_i8_pairs(sum, sum, *b) }
+    }
+}
+
+/// `C ← C + A·Bᵀ`, A being the bytes of C.
+pub(crate) struct BlockI8;
+
+impl<S: Integers> Step<S> for BlockI8 {
+    const DTYPE: Dtype = Dtype::I8;
+    const RECURRENCE: Recurrence = Recurrence::Block;
+    type Sum = S::I32;
+    type Operand = S::I32;
+
+    #[inline(always)]
+    fn step<const ODD: bool>(token: S, sum: S::I32, [b, ..]: &[S::I32; 3]) -> S::I32 {
+        token.block_itself(sum, *b)
+    }
+}
+
+/// `C ← C + A·Bᵀ`, B being one operand and its opposite in turn.
+pub(crate) struct BlockBf16;
+
+impl<S: Integers> Step<S> for BlockBf16 {
+    const DTYPE: Dtype = Dtype::Bf16;
+    const RECURRENCE: Recurrence = Recurrence::Block;
+    type Sum = S::F32;
+    type Operand = S::I32;
+
+    #[inline(always)]
+    fn step<const ODD: bool>(token: S, sum: S::F32, [a, b, opposite]: &[S::I32; 3]) -> S::F32 {
+        token.block_bf16(sum, *a, if ODD { *opposite } else { *b })
     }
 }
 
@@ -88,7 +124,7 @@ const fn entry<S: Token, V: Vector>(
     ChainEntry { isa: S::ISA, shape, scale: None, run }
 }
 
-/// Squares of the elements of `V` in `N` accumulators.
+/// Squares of the elements of `V`, or their growth, in `N` accumulators.
 pub(crate) const fn square<S: Token, V, const N: usize>() -> ChainEntry
 where
     V: Float<Registers = S::Registers, Element: Number> + 'static,
@@ -106,7 +142,12 @@ pub(crate) const fn square_and_sum<S: Token, V, const N: usize, const SUMS: usiz
 where
     V: Float<Registers = S::Registers, Element: Number> + 'static,
 {
-    entry::<S, V>(V::Element::DTYPE, Recurrence::SquareAndSum { sums: SUMS }, N, S::run::<ChainAndSum<V, N, SUMS>>)
+    let recurrence = if V::OVERWRITES_ADDEND {
+        Recurrence::GrowthAndSum { sums: SUMS }
+    } else {
+        Recurrence::SquareAndSum { sums: SUMS }
+    };
+    entry::<S, V>(V::Element::DTYPE, recurrence, N, S::run::<ChainAndSum<V, N, SUMS>>)
 }
 
 /// Multiply-accumulates of f32 with halves that are converted on their way from memory.
@@ -198,7 +239,7 @@ where
             };
             for _ in 0..STEPS {
                 for a in &mut acc {
-                    *a = a.mul_add(*a, c);
+                    *a = next(*a, c);
                 }
                 for (s, a) in sum.iter_mut().zip(acc) {
                     *s = s.add(a);

@@ -22,10 +22,24 @@ pub enum Recurrence {
         /// Vectors of sums, at most as many as there are squares.
         sums: usize,
     },
-    /// `acc ← acc + Σ aⱼ·bⱼ` over the narrow elements of a 32-bit lane.
+    /// `x ← x + x·c`, rounded once: where the result of a multiply-accumulate replaces its addend.
+    Growth,
+    /// That, and the sums beside it.
+    GrowthAndSum {
+        /// As of the squares.
+        sums: usize,
+    },
+    /// `acc ← acc + Σ aⱼ·bⱼ` over the narrow elements of a 32-bit lane; bytes of `a` have no sign.
     Dot,
+    /// The same with signed bytes.
+    SignedDot,
+    /// `C ← C + A·Bᵀ` for each 128 bits: C has 2×2 lanes of 32 bits, A and B two rows of 64 bits each. Bytes are signed.
+    Block,
     /// `acc ← acc + a·h`: h is a half from memory, converted to f32 on the way.
     Converted(Halves),
+    /// `C ← C + Σ aⱼ ⊗ bⱼ` over the narrow elements of the lanes of two operands: C has as many rows and columns as these have lanes; a
+    /// vector is such a tile.
+    Outer,
     /// `C ← C + A·B` over tiles of 16 rows of 64 bytes; a vector is a tile.
     Tile,
 }
@@ -56,21 +70,34 @@ impl ChainShape {
     /// Bytes of one accumulator.
     pub const fn lane_bytes(&self) -> usize {
         match self.recurrence {
-            Recurrence::Square { .. } | Recurrence::SquareAndSum { .. } => self.dtype.block().bytes as usize,
+            Recurrence::Square { .. }
+            | Recurrence::SquareAndSum { .. }
+            | Recurrence::Growth
+            | Recurrence::GrowthAndSum { .. } => self.dtype.block().bytes as usize,
+            Recurrence::Outer if matches!(self.dtype, Dtype::F64) => 8,
             _ => 4,
         }
     }
 
     /// Bytes of all accumulators and sums.
     pub const fn state_bytes(&self) -> usize {
-        let sums = if let Recurrence::SquareAndSum { sums } = self.recurrence { sums } else { 0 };
-        self.vector_bytes * (self.accumulators + sums)
+        self.vector_bytes * (self.accumulators + self.sums())
+    }
+
+    /// Vectors of sums beside the accumulators.
+    pub const fn sums(&self) -> usize {
+        match self.recurrence {
+            Recurrence::SquareAndSum { sums } | Recurrence::GrowthAndSum { sums } => sums,
+            _ => 0,
+        }
     }
 
     /// Bytes of the operands: three vectors, or one and the table of halves.
     pub const fn operand_bytes(&self) -> usize {
         match self.recurrence {
             Recurrence::Converted(_) => self.vector_bytes * (1 + CONVERTED_ROWS * self.accumulators / 2),
+            // A row of the tile has as many lanes as it has rows.
+            Recurrence::Outer => 3 * (self.vector_bytes / self.lane_bytes()).isqrt() * self.lane_bytes(),
             _ => 3 * self.vector_bytes,
         }
     }
@@ -78,9 +105,11 @@ impl ChainShape {
     /// Multiply-accumulates of one step.
     pub const fn width(&self) -> usize {
         let lanes = self.vector_bytes * self.accumulators / self.lane_bytes();
-        let per_lane = 4 / self.dtype.block().bytes as usize;
+        let per_lane = self.lane_bytes() / self.dtype.block().bytes as usize;
         match self.recurrence {
-            Recurrence::Dot => per_lane * lanes,
+            Recurrence::Dot | Recurrence::SignedDot | Recurrence::Outer => per_lane * lanes,
+            // Each lane meets two words.
+            Recurrence::Block => 2 * per_lane * lanes,
             // A row of A and a column of B: sixteen times what a 32-bit lane holds.
             Recurrence::Tile => 16 * per_lane * lanes,
             _ => lanes,

@@ -18,12 +18,15 @@ pub(super) trait Activation {
     const ELEMENTS: usize;
     /// Words of one block of one token.
     const WORDS: usize;
+    /// How many of them come before the quants.
+    const HEADER: usize;
 
     /// Gives every word of one block of [`Self::ELEMENTS`] values, by its index.
     fn quantise<S: Integers>(token: S, values: &[f32], word: impl FnMut(usize, [u8; 4]));
 }
 
-/// Quantises rows of tokens into one panel: word by word, the rows side by side.
+/// Quantises rows of tokens into one panel: word by word, the rows side by side. Where products take several words of a row
+/// together, so many of one row lie side by side.
 pub(super) struct Quantise<F>(PhantomData<F>);
 
 impl<S: Integers, F: Activation> Kernel<S> for Quantise<F> {
@@ -33,14 +36,19 @@ impl<S: Integers, F: Activation> Kernel<S> for Quantise<F> {
     #[inline(always)]
     fn run(token: S, QuantiseArguments { tokens, rows, k, panel }: QuantiseArguments<'_>) {
         debug_assert!(tokens.len() == rows * k && panel.len() >= k / F::ELEMENTS * F::WORDS * rows * 4);
-        let panel = panel.as_mut_ptr();
+        let (panel, together) = (panel.as_mut_ptr(), S::BYTES.words());
         for block in 0..k / F::ELEMENTS {
             for row in 0..rows {
                 let at = row * k + block * F::ELEMENTS;
                 // SAFETY: who calls this sees to it that there are `rows` rows of `k` values.
                 let values = unsafe { tokens.get_unchecked(at..at + F::ELEMENTS) };
                 F::quantise(token, values, |index, value| {
-                    let at = ((block * F::WORDS + index) * rows + row) * 4;
+                    let (first, within) = match index.checked_sub(F::HEADER) {
+                        Some(quad) => (F::HEADER + quad / together * together, quad % together),
+                        None => (index, 0),
+                    };
+                    let in_row = if index < F::HEADER { row } else { row * together + within };
+                    let at = ((block * F::WORDS + first) * rows + in_row) * 4;
                     // SAFETY: the panel has WORDS words for each block and row.
                     unsafe { panel.add(at).cast::<[u8; 4]>().write(value) };
                 });
@@ -58,6 +66,7 @@ pub(super) struct Q8_0Tokens<const ZERO: i32>;
 impl<const ZERO: i32> Activation for Q8_0Tokens<ZERO> {
     const ELEMENTS: usize = BLOCK;
     const WORDS: usize = BLOCK_WORDS;
+    const HEADER: usize = 2;
 
     #[inline(always)]
     fn quantise<S: Integers>(token: S, values: &[f32], mut word: impl FnMut(usize, [u8; 4])) {

@@ -30,8 +30,19 @@ pub(crate) struct Format {
     pub(super) strip: Unit,
     /// Of one token; it holds one k group (plain) or one block (quantised).
     pub(super) token: Unit,
+    /// Bytes of one token before its first unit: of those in panels, what its sums begin with.
+    pub(super) header: usize,
+    /// The byte of a strip where there is no weight.
+    pub(super) blank: u8,
     /// Interleaves one stored row of weights into its lane of a strip.
     pub(super) pack: fn(row: &[u8], strip: &mut [u8], lane: Lane),
+}
+
+impl Format {
+    /// Bytes of a token of `k` elements.
+    pub(super) const fn token_bytes(&self, k: usize) -> usize {
+        if k == 0 { 0 } else { self.header + self.token.bytes_of(k) }
+    }
 }
 
 /// A row's place among the rows that are interleaved.

@@ -72,7 +72,7 @@ impl MatmulKernel {
         self.entry.isa
     }
 
-    /// Whether activations are quantised, or rounded, inside a call, as engines do for the block formats.
+    /// Whether activations are quantised, rounded, or just laid out in panels, inside a call, as engines do for the block formats.
     pub fn quantises(self) -> bool {
         self.entry.quantise.is_some()
     }
@@ -94,7 +94,7 @@ impl MatmulKernel {
 
     /// Bytes of `rows` tokens of `k` values as [`Tokens`] holds them.
     pub fn token_bytes(self, rows: usize, k: usize) -> usize {
-        let bytes = self.entry.format.token.bytes_of(k);
+        let bytes = self.entry.format.token_bytes(k);
         rows * if self.entry.whole.is_some() { odd_lines(bytes) } else { bytes }
     }
 
@@ -131,7 +131,7 @@ impl MatmulKernel {
         let (strip_rows, strip_bytes) = (self.strip_rows(), self.strip_bytes(k));
         let rows = weights.len() / row_bytes;
         assert_eq!(strips.len(), rows.div_ceil(strip_rows) * strip_bytes, "strips");
-        strips.fill(0);
+        strips.fill(self.entry.format.blank);
         for (index, row) in weights.chunks_exact(row_bytes).enumerate() {
             let strip = &mut strips[index / strip_rows * strip_bytes..][..strip_bytes];
             (self.entry.format.pack)(row, strip, Lane { index: index % strip_rows, of: strip_rows });
@@ -187,7 +187,7 @@ impl MatmulKernel {
         if single && self.entry.has_ways() && ways != Ways::plain(ways.block_bytes) {
             return self.side_by_side(k, strips, tokens, tile, ways);
         }
-        let most = if single || self.quantises() {
+        let most = if single || self.weights().block().elements > 1 {
             groups
         } else {
             (ways.block_bytes / (strip_bytes / groups)).max(GROUPS_MIN)
@@ -249,16 +249,18 @@ impl MatmulKernel {
     fn pass(self, groups: Range<usize>, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, ways: Ways) {
         let (strip_bytes, row_stride) = (self.strip_bytes(k), tokens.bytes.len() / tokens.rows);
         let Tiling { tiles, rows, columns } = self.tiling(ways.tile);
-        // Where the groups begin: those of plain tokens are words of 4 bytes, and quantised ones begin at 0.
-        let (of_strip, of_token) = (groups.start * (strip_bytes / self.entry.format.token.units(k)), groups.start * 4);
+        // Where the groups begin: those of plain tokens are words of 4 bytes, or lie in panels behind those of all rows.
+        let of_strip = groups.start * (strip_bytes / self.entry.format.token.units(k));
         let parts = self.strip_rows() / columns;
         for index in 0..tile.columns() / columns {
             let strip = &strips[index / parts * strip_bytes..][..strip_bytes];
             let of_part = index % parts * columns * self.entry.format.strip.bytes;
             for panel in evenly(tokens.rows, rows) {
+                let group = if self.quantises() { self.entry.format.token.bytes * panel.len() } else { 4 };
                 let arguments = TileArguments {
                     weights: &strip[of_strip + of_part..],
-                    activations: &tokens.bytes[panel.start * row_stride..panel.end * row_stride][of_token..],
+                    activations: &tokens.bytes[panel.start * row_stride..panel.end * row_stride]
+                        [groups.start * group..],
                     row_stride,
                     groups: groups.len(),
                     out: tile.at(panel.start, index * columns),

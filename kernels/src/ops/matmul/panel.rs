@@ -1,9 +1,9 @@
 //! What the tiles of all block formats do: words of quantised tokens times words of weights.
 
 use super::activations::Activation;
-use super::format::Format;
+use super::format::{Format, Lane, words};
 use super::register_tile::{Operands, RegisterTile};
-use crate::simd::{Integer, Integers, Vector};
+use crate::simd::{ByteProducts, Integer, Integers, Vector};
 
 /// A format of blocks with scales. Its register tile is one vector of weight rows wide.
 pub(super) trait BlockFormat<S: Integers>: RegisterTile<S> {
@@ -59,24 +59,129 @@ impl<const ROWS: usize> Panel<ROWS> {
         Self(unsafe { self.0.add(words * ROWS * 4) })
     }
 
-    /// Multiplies one word of every weight row with that word of every token.
+    /// What the sums of every token begin with, as [`Panel::multiply_accumulate`] keeps them.
     ///
     /// # Safety
-    /// The word is in the panel; unless `WIDE`, no byte of the weights is above 127.
+    /// The word is in the panel.
+    #[inline(always)]
+    pub(super) unsafe fn starts<S: Integers>(self, token: S, word: usize) -> [S::I32; ROWS] {
+        // SAFETY: by contract.
+        let mut starts: [S::I32; ROWS] = std::array::from_fn(|row| token.splat(unsafe { self.i32(word, row) }));
+        if S::BYTES == ByteProducts::Blocks {
+            for pair in starts.as_chunks_mut::<2>().0 {
+                *pair = [pair[0].halves_joined(pair[1])[0]; 2];
+            }
+        }
+        starts
+    }
+
+    /// Multiplies the `q`-th vector of weights with the words from `first` on that it belongs to, of every token. The vector has
+    /// one word of every weight row; or, where products are of [blocks](ByteProducts::Blocks), two words of half the rows, the
+    /// first half where `q` is even. There the sums of two tokens are two vectors of blocks, until they are [`settled`].
+    ///
+    /// # Safety
+    /// The words are in the panel; unless `WIDE`, no byte of the weights is above 127, or all are signed.
     #[inline(always)]
     pub(super) unsafe fn multiply_accumulate<S: Integers, const WIDE: bool>(
         self,
         token: S,
         sums: &mut [S::I32; ROWS],
         weights: S::I32,
-        word: usize,
+        first: usize,
+        q: usize,
     ) {
-        for (row, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: by contract.
-            let value = token.splat(unsafe { self.i32(word, row) });
-            *sum =
-                if WIDE { token.dot_u8_i8(*sum, weights, value) } else { token.dot_u8_i8_pairs(*sum, weights, value) };
+        // SAFETY: by contract.
+        unsafe {
+            match S::BYTES {
+                ByteProducts::Lanes => self.by_lane(token, sums, weights, first + q),
+                ByteProducts::Blocks => self.by_blocks(token, sums, weights, first + q / 2 * 2, q % 2),
+                ByteProducts::Mixed | ByteProducts::Alike => {
+                    for (row, sum) in sums.iter_mut().enumerate() {
+                        let value = token.splat(self.i32(first + q, row));
+                        *sum = if S::BYTES.signed() {
+                            token.dot_alike::<true>(*sum, weights, value)
+                        } else if WIDE {
+                            token.dot_u8_i8(*sum, weights, value)
+                        } else {
+                            token.dot_u8_i8_pairs(*sum, weights, value)
+                        };
+                    }
+                }
+            }
         }
+    }
+
+    /// # Safety
+    /// The word is in the panel.
+    #[inline(always)]
+    unsafe fn by_lane<S: Integers>(self, token: S, sums: &mut [S::I32; ROWS], weights: S::I32, word: usize) {
+        let (fours, rest) = sums.as_chunks_mut::<4>();
+        let rest_from = 4 * fours.len();
+        // SAFETY: by contract.
+        unsafe {
+            for (index, [a, b, c, d]) in fours.iter_mut().enumerate() {
+                let values: S::I32 = token.load_from(self.word(word, 4 * index).cast());
+                *a = token.dot_alike_lane::<true, 0>(*a, weights, values);
+                *b = token.dot_alike_lane::<true, 1>(*b, weights, values);
+                *c = token.dot_alike_lane::<true, 2>(*c, weights, values);
+                *d = token.dot_alike_lane::<true, 3>(*d, weights, values);
+            }
+            let (two, one) = rest.as_chunks_mut::<2>();
+            for [a, b] in two {
+                let values = token.load_half::<false>(self.word(word, rest_from).cast());
+                *a = token.dot_alike_lane::<true, 0>(*a, weights, values);
+                *b = token.dot_alike_lane::<true, 1>(*b, weights, values);
+            }
+            for sum in one {
+                *sum = token.dot_alike::<true>(*sum, weights, token.splat(self.i32(word, ROWS - 1)));
+            }
+        }
+    }
+
+    /// # Safety
+    /// The word and the next are in the panel.
+    #[inline(always)]
+    unsafe fn by_blocks<S: Integers>(
+        self,
+        token: S,
+        sums: &mut [S::I32; ROWS],
+        weights: S::I32,
+        word: usize,
+        half: usize,
+    ) {
+        let (pairs, rest) = sums.as_chunks_mut::<2>();
+        // SAFETY: by contract.
+        unsafe {
+            for (index, pair) in pairs.iter_mut().enumerate() {
+                let values = token.load_from(self.word(word, 4 * index).cast());
+                pair[half] = token.block_alike::<true>(pair[half], values, weights);
+            }
+            // A single token meets the rows of each half as the first or as the second of a block, and all sums are its own.
+            if let [sum] = rest {
+                let from = self.word(word, 2 * (ROWS - 1)).cast();
+                let value = if half == 0 { token.load_half::<false>(from) } else { token.load_half::<true>(from) };
+                *sum = token.block_alike::<true>(*sum, value, weights);
+            }
+        }
+    }
+}
+
+/// The sums as one vector for each token.
+#[inline(always)]
+pub(super) fn settled<S: Integers, const ROWS: usize>(mut sums: [S::I32; ROWS]) -> [S::I32; ROWS] {
+    if S::BYTES == ByteProducts::Blocks {
+        for pair in sums.as_chunks_mut::<2>().0 {
+            *pair = pair[0].halves_joined(pair[1]);
+        }
+    }
+    sums
+}
+
+/// Quants of a row, to the places where [`Panel::multiply_accumulate`] looks for them.
+pub(super) fn quant_words(row: &[u8], strip: &mut [u8], lane: Lane, flip: u8, bytes: ByteProducts) {
+    match bytes {
+        ByteProducts::Blocks => words::<8>(row, strip, lane, flip),
+        _ => words::<4>(row, strip, lane, flip),
     }
 }
 

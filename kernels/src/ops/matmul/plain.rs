@@ -39,12 +39,14 @@ pub(crate) trait Plain<S: Token> {
 }
 
 /// One row of weights and one token, in k groups of `elements` elements.
-const fn format(weights: Dtype, elements: usize, lane_bytes: usize) -> Format {
+pub(super) const fn format(weights: Dtype, elements: usize, lane_bytes: usize) -> Format {
     Format {
         weights,
         arithmetic: weights.usual_arithmetic(),
         strip: Unit { elements, bytes: lane_bytes },
         token: Unit { elements, bytes: 4 },
+        header: 0,
+        blank: 0,
         pack: if lane_bytes == 4 {
             |row, strip, lane| words::<4>(row, strip, lane, 0)
         } else {
@@ -167,7 +169,7 @@ pub(crate) const fn tall<
 struct PlainTile<P, const VECTORS: usize, const OF: usize>(PhantomData<P>);
 
 /// Bytes of a strip that one turn takes where strips lie side by side: sixteen lines.
-const TURN_BYTES: usize = 1024;
+pub(super) const TURN_BYTES: usize = 1024;
 
 impl<S: Token, P: Plain<S>, const VECTORS: usize, const OF: usize> RegisterTile<S> for PlainTile<P, VECTORS, OF> {
     type Sums<const ROWS: usize> = [[P::Sum; VECTORS]; ROWS];
@@ -176,7 +178,7 @@ impl<S: Token, P: Plain<S>, const VECTORS: usize, const OF: usize> RegisterTile<
     const TURN_BYTES: usize = TURN_BYTES;
 
     #[inline(always)]
-    fn start<const ROWS: usize>(token: S) -> Self::Sums<ROWS> {
+    unsafe fn start<const ROWS: usize>(token: S, _operands: Operands, _add: bool) -> Self::Sums<ROWS> {
         [[token.splat::<P::Sum>(Default::default()); VECTORS]; ROWS]
     }
 
@@ -213,14 +215,30 @@ impl<S: Token, P: Plain<S>, const VECTORS: usize, const OF: usize> RegisterTile<
 
     #[inline(always)]
     unsafe fn finish<const ROWS: usize>(token: S, sums: Self::Sums<ROWS>, out: *mut u8, out_stride: usize, add: bool) {
-        for (row, sums) in sums.into_iter().enumerate() {
-            for (v, sum) in sums.into_iter().enumerate() {
-                // SAFETY: by contract.
-                unsafe {
-                    let to = out.add(row * out_stride + v * size_of::<P::Sum>()).cast();
-                    let sum = if add { sum.add(token.load_from(to)) } else { sum };
-                    sum.store_to(to);
-                }
+        // SAFETY: by contract.
+        unsafe { store(token, sums, out, out_stride, add) }
+    }
+}
+
+/// Stores the sums of a tile, or adds them to what is there.
+///
+/// # Safety
+/// The output is there.
+#[inline(always)]
+pub(super) unsafe fn store<S: Token, V: Vector<Registers = S::Registers>, const VECTORS: usize, const ROWS: usize>(
+    token: S,
+    sums: [[V; VECTORS]; ROWS],
+    out: *mut u8,
+    out_stride: usize,
+    add: bool,
+) {
+    for (row, sums) in sums.into_iter().enumerate() {
+        for (v, sum) in sums.into_iter().enumerate() {
+            // SAFETY: by contract.
+            unsafe {
+                let to = out.add(row * out_stride + v * size_of::<V>()).cast();
+                let sum = if add { sum.add(token.load_from(to)) } else { sum };
+                sum.store_to(to);
             }
         }
     }

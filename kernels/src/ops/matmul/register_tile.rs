@@ -2,6 +2,7 @@
 
 use crate::simd::Token;
 use std::ops::Range;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 /// What a register tile works on.
 pub(crate) struct TileArguments<'a> {
@@ -34,6 +35,17 @@ pub(super) struct Nothing;
 impl<S> Ahead<S> for Nothing {
     #[inline(always)]
     fn load(self, _token: S, _base: *const u8, _offset: usize) {}
+}
+
+/// Nothing, but loads stay where they are written, as with [`Line`].
+#[derive(Clone, Copy)]
+pub(super) struct InOrder;
+
+impl<S> Ahead<S> for InOrder {
+    #[inline(always)]
+    fn load(self, _token: S, _base: *const u8, _offset: usize) {
+        compiler_fence(Ordering::SeqCst);
+    }
 }
 
 /// The line so many bytes ahead. The line itself costs next to nothing, and keeps loads where they are written: a compiler that
@@ -75,8 +87,11 @@ pub(super) trait RegisterTile<S: Token> {
     /// Bytes of weights in a turn.
     const TURN_BYTES: usize;
 
-    /// The sums of nothing.
-    fn start<const ROWS: usize>(token: S) -> Self::Sums<ROWS>;
+    /// What the sums begin with: nothing, or what the tokens say, unless they are to be added to others.
+    ///
+    /// # Safety
+    /// The operands have it.
+    unsafe fn start<const ROWS: usize>(token: S, operands: Operands, add: bool) -> Self::Sums<ROWS>;
 
     /// Adds step `STEP` of some groups.
     ///

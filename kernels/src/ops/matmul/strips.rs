@@ -40,9 +40,9 @@ impl<T, const ROWS: usize> OneStrip<T, ROWS> {
             activations: arguments.activations.as_ptr(),
             row_stride: arguments.row_stride,
         };
-        let mut sums = T::start::<ROWS>(token);
         // SAFETY: by contract.
         unsafe {
+            let mut sums = T::start::<ROWS>(token, operands, arguments.add);
             T::all(token, &mut sums, operands, arguments.groups);
             T::finish(token, sums, arguments.out, arguments.out_stride, arguments.add);
         }
@@ -124,7 +124,8 @@ impl<T, const ROWS: usize> SideBySide<T, ROWS> {
         T: RegisterTile<S>,
     {
         let (operands, ahead) = (set.operands(strip), Line(set.prefetch_bytes));
-        let mut sums = T::start::<ROWS>(token);
+        // SAFETY: by contract.
+        let mut sums = unsafe { T::start::<ROWS>(token, operands, set.tile.add) };
         // Turns are for asking for pages, and for formats whose turns are a group.
         let each = if T::STEPS > 1 || set.page_ahead_lines > 0 { T::TURN } else { set.tile.groups.max(1) };
         for turn in 0..set.tile.groups.div_ceil(each) {
@@ -155,7 +156,8 @@ impl<T, const ROWS: usize> SideBySide<T, ROWS> {
     where
         T: RegisterTile<S>,
     {
-        let mut sums = [T::start::<ROWS>(token); SET_MAX];
+        // SAFETY: by contract.
+        let mut sums = [unsafe { T::start::<ROWS>(token, set.operands(0), set.tile.add) }; SET_MAX];
         for turn in 0..set.tile.groups.div_ceil(T::TURN) {
             // SAFETY: by contract.
             unsafe {

@@ -37,7 +37,7 @@ pub(crate) struct QuantiseArguments<'a> {
     pub(super) panel: &'a mut [u8],
 }
 
-pub(super) type WholeFn = for<'a> unsafe fn(&'a WholeArguments<'a>);
+pub(crate) type WholeFn = for<'a> unsafe fn(&'a WholeArguments<'a>);
 pub(crate) type TileFn = for<'a> unsafe fn(&'a TileArguments<'a>);
 pub(super) type SetFn = for<'a> unsafe fn(&'a SetArguments<'a>);
 
@@ -57,8 +57,8 @@ pub(crate) struct MatmulEntry {
     pub(crate) shapes: &'static [Shape],
     /// Instead of register tiles, of which there are none then: multiplies all of a tile of C from row-major tokens.
     pub(super) whole: Option<WholeFn>,
-    /// For the block formats: into panels for the register tiles, or row-major.
-    pub(super) quantise: Option<unsafe fn(QuantiseArguments<'_>)>,
+    /// For the block formats, and others that take tokens so: into panels for the register tiles, or row-major.
+    pub(crate) quantise: Option<unsafe fn(QuantiseArguments<'_>)>,
 }
 
 /// Register tiles that take a part of a strip's columns, and more rows.
@@ -86,6 +86,27 @@ impl MatmulEntry {
         tiles: &'static [TileFn],
     ) -> MatmulEntry {
         MatmulEntry { isa, format, strip_rows, scale, tiles, sets: &[], shapes: &[], whole: None, quantise: None }
+    }
+
+    /// A kernel of plain weights that multiplies a whole tile of C.
+    pub(crate) const fn of_whole(
+        isa: Isa,
+        format: &'static Format,
+        strip_rows: usize,
+        scale: Scale,
+        whole: WholeFn,
+    ) -> MatmulEntry {
+        MatmulEntry {
+            isa,
+            format,
+            strip_rows,
+            scale,
+            tiles: &[],
+            sets: &[],
+            shapes: &[],
+            whole: Some(whole),
+            quantise: None,
+        }
     }
 
     /// Where the code of the largest register tile begins, of the usual ones or of the shape of those extents.

@@ -57,7 +57,12 @@ impl<S: Floats> Streams<S> {
             }
             op += 1;
         }
-        table[12] = if S::F64::NONTEMPORAL { &Self::STRING } else { &[] };
+        // x86-64 alone has such an instruction on every CPU.
+        let has_strings = match S::ARCHITECTURE {
+            Some(name) => matches!(name.as_bytes(), b"x86_64"),
+            None => false,
+        };
+        table[12] = if has_strings && S::F64::NONTEMPORAL { &Self::STRING } else { &[] };
         table
     };
 

@@ -46,7 +46,7 @@ impl<S: Floats, const OP: usize, const STORES: usize, const STREAMS: usize, cons
 
     #[inline(always)]
     fn run(token: S, arrays: Arrays<'_>) -> u64 {
-        const { assert!(UNROLL.is_multiple_of(STREAMS)) };
+        const { assert!(UNROLL.is_multiple_of(STREAMS) && (UNROLL / STREAMS).is_multiple_of(2)) };
         let n = arrays.out.len();
         debug_assert!(arrays.x.len() == n && arrays.y.len() == n);
         debug_assert!(arrays.out.as_ptr().addr().is_multiple_of(ALIGNMENT));
@@ -60,6 +60,7 @@ impl<S: Floats, const OP: usize, const STORES: usize, const STREAMS: usize, cons
             let to = black_box(arrays.out.as_mut_ptr());
             let mut i = 0;
             while i < part {
+                let mut before = factor;
                 for u in 0..UNROLL {
                     let at = u / vectors * part + i + u % vectors * S::F64::LANES;
                     if PREFETCH && (u % vectors * S::F64::LANES).is_multiple_of(LINE_LANES) {
@@ -77,7 +78,14 @@ impl<S: Floats, const OP: usize, const STORES: usize, const STREAMS: usize, cons
                     unsafe {
                         let x: S::F64 = token.load_from(from_x.add(at));
                         let value = value::<S::F64, OP>(x, token.load_from(from_y.add(at)), factor);
-                        if STORES == NONTEMPORAL { value.stream_to(to.add(at)) } else { value.store_to(to.add(at)) }
+                        if STORES != NONTEMPORAL {
+                            value.store_to(to.add(at));
+                        } else if !S::F64::STREAMS_PAIRS {
+                            value.stream_to(to.add(at));
+                        } else if u % 2 == 1 {
+                            S::F64::stream_pair_to([before, value], to.add(at - S::F64::LANES));
+                        }
+                        before = value;
                     }
                 }
                 i += step;

@@ -8,15 +8,17 @@
 //!
 //! A lane of a vector is a weight row, as in [`mod@crate::ops::matmul::plain`]; four consecutive quants of a row make its 32 bits, so that
 //! repacking ggml's blocks is a transposition of 4-byte words, and every byte of the block is kept: the traffic is the
-//! format's own. Weights are the unsigned operand (8-bit ones with their sign bit flipped), activations the signed one.
+//! format's own. Weights are the unsigned operand (8-bit ones with their sign bit flipped), activations the signed one. Where
+//! products take bytes of one kind, weights have their sign; where they take two rows by two tokens, it is 8-byte words that are
+//! transposed.
 
 use crate::dtype::Dtype;
 use crate::ops::matmul::activations::{BLOCK, BLOCK_WORDS, Q8_0Tokens};
 use crate::ops::matmul::format::{Format, Lane, Unit, words};
-use crate::ops::matmul::panel::{BlockFormat, Panel, store};
+use crate::ops::matmul::panel::{BlockFormat, Panel, quant_words, settled, store};
 use crate::ops::matmul::register_tile::{Ahead, Operands, RegisterTile};
 use crate::ops::matmul::whole::{Dequantise, SmallBlocks};
-use crate::simd::{Float, Integer, Integers, Vector};
+use crate::simd::{ByteProducts, Float, Integer, Integers, Vector};
 use std::ops::Range;
 
 /// Blocks of 32 with one f16 scale.
@@ -29,12 +31,14 @@ pub(super) type Q8_0 = Blocks<false>;
 pub(super) type Q4_0 = Blocks<true>;
 
 impl<S: Integers> BlockFormat<S> for Q8_0 {
-    const FORMAT: &'static Format = &format(Dtype::Q8_0, |row, strip, lane| pack(row, strip, lane, 34, 0x80));
+    const FORMAT: &'static Format = &format(Dtype::Q8_0, |row, strip, lane| {
+        pack(row, strip, lane, 34, if S::BYTES.signed() { 0 } else { 0x80 }, S::BYTES);
+    });
     type Activation = Q8_0Tokens<128>;
 }
 
 impl<S: Integers> BlockFormat<S> for Q4_0 {
-    const FORMAT: &'static Format = &format(Dtype::Q4_0, |row, strip, lane| pack(row, strip, lane, 18, 0));
+    const FORMAT: &'static Format = &format(Dtype::Q4_0, |row, strip, lane| pack(row, strip, lane, 18, 0, S::BYTES));
     type Activation = Q8_0Tokens<8>;
 }
 
@@ -45,7 +49,7 @@ impl<S: Integers, const NIBBLES: bool> RegisterTile<S> for Blocks<NIBBLES> {
     const TURN_BYTES: usize = pair_bytes::<S, NIBBLES>();
 
     #[inline(always)]
-    fn start<const ROWS: usize>(token: S) -> [S::F32; ROWS] {
+    unsafe fn start<const ROWS: usize>(token: S, _operands: Operands, _add: bool) -> [S::F32; ROWS] {
         [token.splat(0.0); ROWS]
     }
 
@@ -72,17 +76,18 @@ impl<S: Integers, const NIBBLES: bool> RegisterTile<S> for Blocks<NIBBLES> {
 const fn format(weights: Dtype, pack: fn(&[u8], &mut [u8], Lane)) -> Format {
     let strip = Unit { elements: 2 * BLOCK, bytes: 2 * weights.block().bytes as usize };
     let arithmetic = weights.usual_arithmetic();
-    Format { weights, arithmetic, strip, token: Unit { elements: BLOCK, bytes: BLOCK_WORDS * 4 }, pack }
+    let token = Unit { elements: BLOCK, bytes: BLOCK_WORDS * 4 };
+    Format { weights, arithmetic, strip, token, header: 0, blank: 0, pack }
 }
 
 /// Strip of one vector: the f16 scales of a pair of blocks, then their quants: 32 bytes, or 16 bytes of nibbles.
-fn pack(row: &[u8], strip: &mut [u8], lane: Lane, block_bytes: usize, flip: u8) {
+fn pack(row: &[u8], strip: &mut [u8], lane: Lane, block_bytes: usize, flip: u8, bytes: ByteProducts) {
     let quant_bytes = (block_bytes - 2) * lane.of;
     for (index, block) in row.chunks_exact(block_bytes).enumerate() {
         let pair = &mut strip[index / 2 * (4 * lane.of + 2 * quant_bytes)..];
         let half = index % 2;
         words::<2>(&block[..2], &mut pair[half * lane.of * 2..], lane, 0);
-        words::<4>(&block[2..], &mut pair[4 * lane.of + half * quant_bytes..], lane, flip);
+        quant_words(&block[2..], &mut pair[4 * lane.of + half * quant_bytes..], lane, flip, bytes);
     }
 }
 
@@ -157,26 +162,29 @@ unsafe fn one_block<S: Integers, const NIBBLES: bool, const ROWS: usize>(
     let [low, high]: [S::I32; 2] = [token.splat(0x0f0f_0f0f), token.splat(0xf0f0_f0f0_u32 as i32)];
     // SAFETY: by contract.
     unsafe {
-        let mut ints: [S::I32; ROWS] = std::array::from_fn(|row| token.splat(panel.i32(1, row)));
+        let mut ints = if NIBBLES || !S::BYTES.signed() { panel.starts(token, 1) } else { [token.splat(0); ROWS] };
         let mut others: [S::I32; ROWS] = [token.splat(0); ROWS];
         let from = pair.add(vector + half * quants * vector);
-        for q in 0..quants {
-            ahead.load(token, from, q * vector);
-            let raw: S::I32 = token.load_from(from.add(q * vector).cast());
-            if NIBBLES {
-                // Closures are inlined late, and the order of instructions found then is up to a tenth faster (AVX2).
-                let [lows] = [raw].map(|raw| raw.and(low));
-                panel.multiply_accumulate::<S, false>(token, &mut ints, lows, 2 + q);
-                if in_place {
-                    panel.multiply_accumulate::<S, true>(token, &mut others, raw.and(high), 6 + q);
+        for turn in 0..quants / S::BYTES.turn() {
+            for within in 0..S::BYTES.turn() {
+                let q = turn * S::BYTES.turn() + within;
+                ahead.load(token, from, q * vector);
+                let raw: S::I32 = token.load_from(from.add(q * vector).cast());
+                if NIBBLES {
+                    // Closures are inlined late, and the order of instructions found then is up to a tenth faster (AVX2).
+                    let [lows] = [raw].map(|raw| raw.and(low));
+                    panel.multiply_accumulate::<S, false>(token, &mut ints, lows, 2, q);
+                    if in_place {
+                        panel.multiply_accumulate::<S, true>(token, &mut others, raw.and(high), 6, q);
+                    } else {
+                        let [highs] = [raw].map(|raw| raw.shr::<4>().and(low));
+                        let sums = if ROWS <= FEW_ROWS { &mut others } else { &mut ints };
+                        panel.multiply_accumulate::<S, false>(token, sums, highs, 6, q);
+                    }
                 } else {
-                    let [highs] = [raw].map(|raw| raw.shr::<4>().and(low));
-                    let sums = if ROWS <= FEW_ROWS { &mut others } else { &mut ints };
-                    panel.multiply_accumulate::<S, false>(token, sums, highs, 6 + q);
+                    let sums = if ROWS <= FEW_ROWS && q % 2 == 1 { &mut others } else { &mut ints };
+                    panel.multiply_accumulate::<S, true>(token, sums, raw, 2, q);
                 }
-            } else {
-                let sums = if ROWS <= FEW_ROWS && q % 2 == 1 { &mut others } else { &mut ints };
-                panel.multiply_accumulate::<S, true>(token, sums, raw, 2 + q);
             }
         }
         if ROWS <= FEW_ROWS {
@@ -184,6 +192,7 @@ unsafe fn one_block<S: Integers, const NIBBLES: bool, const ROWS: usize>(
                 *int = int.add(if NIBBLES && in_place { other.sar::<4>() } else { other });
             }
         }
+        let ints = settled::<S, ROWS>(ints);
         let scale = token.load_f16_from(pair.add(half * vector / 2).cast());
         for (row, (sum, int)) in sums.iter_mut().zip(ints).enumerate() {
             *sum = int.to_float().mul_add(scale.mul(token.splat(panel.f32(0, row))), *sum);

@@ -21,7 +21,12 @@ impl<S: Integers, const ROWS: usize> BlockFormats<S, ROWS> {
         Self::entry::<blocks::Q8_0>(),
         Self::entry::<blocks::Q4_0>(),
         Self::entry::<q4_k::Q4K>(),
-        Self::entry::<q6_k::Q6K>(),
+        // Its quants come from three vectors each, which leaves narrow ones without registers for more.
+        if S::I32::LANES == 4 && ROWS > 6 {
+            BlockFormats::<S, 6>::entry::<q6_k::Q6K>()
+        } else {
+            Self::entry::<q6_k::Q6K>()
+        },
     ];
 
     const fn entry<F: BlockFormat<S>>() -> MatmulEntry {

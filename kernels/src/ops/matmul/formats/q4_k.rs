@@ -5,10 +5,10 @@
 use crate::dtype::Dtype;
 use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
 use crate::ops::matmul::format::{Format, Lane, Unit, words};
-use crate::ops::matmul::panel::{BlockFormat, Panel, add_scaled, store};
+use crate::ops::matmul::panel::{BlockFormat, Panel, add_scaled, quant_words, settled, store};
 use crate::ops::matmul::register_tile::{Ahead, Nothing, Operands, RegisterTile};
 use crate::ops::matmul::whole::Dequantise;
-use crate::simd::{Float, Integer, Integers, Vector};
+use crate::simd::{ByteProducts, Float, Integer, Integers, Vector};
 use std::ops::Range;
 
 pub(super) struct Q4K;
@@ -16,19 +16,24 @@ pub(super) struct Q4K;
 /// Words of a super-block of one token: scale, sums of the 8 sub-blocks as 4 pairs of 16 bits, 64 quads.
 const WORDS: usize = 1 + 4 + SUPER_BLOCK / 4;
 
-const FORMAT: Format = Format {
-    weights: Dtype::Q4K,
-    arithmetic: Dtype::Q4K.usual_arithmetic(),
-    strip: Unit { elements: SUPER_BLOCK, bytes: 144 },
-    token: Unit { elements: SUPER_BLOCK, bytes: WORDS * 4 },
-    pack,
-};
+const fn format(pack: fn(&[u8], &mut [u8], Lane)) -> Format {
+    Format {
+        weights: Dtype::Q4K,
+        arithmetic: Dtype::Q4K.usual_arithmetic(),
+        strip: Unit { elements: SUPER_BLOCK, bytes: 144 },
+        token: Unit { elements: SUPER_BLOCK, bytes: WORDS * 4 },
+        header: 0,
+        blank: 0,
+        pack,
+    }
+}
 
 /// ggml's super-block: f16 d and dmin, 12 bytes of 6-bit numbers, 128 bytes of nibbles.
-fn pack(row: &[u8], strip: &mut [u8], lane: Lane) {
+fn pack(row: &[u8], strip: &mut [u8], lane: Lane, bytes: ByteProducts) {
     for (block, strip) in row.chunks_exact(144).zip(strip.chunks_exact_mut(144 * lane.of)) {
         words::<2>(&block[..4], strip, lane, 0);
-        words::<4>(&block[4..], &mut strip[4 * lane.of..], lane, 0);
+        words::<4>(&block[4..16], &mut strip[4 * lane.of..], lane, 0);
+        quant_words(&block[16..], &mut strip[16 * lane.of..], lane, 0, bytes);
     }
 }
 
@@ -38,6 +43,7 @@ pub(super) struct Tokens;
 impl Activation for Tokens {
     const ELEMENTS: usize = SUPER_BLOCK;
     const WORDS: usize = WORDS;
+    const HEADER: usize = 5;
 
     #[inline(always)]
     fn quantise<S: Integers>(token: S, values: &[f32], mut word: impl FnMut(usize, [u8; 4])) {
@@ -54,7 +60,7 @@ impl Activation for Tokens {
 }
 
 impl<S: Integers> BlockFormat<S> for Q4K {
-    const FORMAT: &'static Format = &FORMAT;
+    const FORMAT: &'static Format = &format(|row, strip, lane| pack(row, strip, lane, S::BYTES));
     type Activation = Tokens;
 }
 
@@ -73,7 +79,7 @@ impl<S: Integers> RegisterTile<S> for Q4K {
     const TURN_BYTES: usize = 36 * 4 * S::I32::LANES;
 
     #[inline(always)]
-    fn start<const ROWS: usize>(token: S) -> Self::Sums<ROWS> {
+    unsafe fn start<const ROWS: usize>(token: S, _operands: Operands, _add: bool) -> Self::Sums<ROWS> {
         Sums { floats: [token.splat(0.0); ROWS], ints: [token.splat(0); ROWS] }
     }
 
@@ -199,23 +205,28 @@ unsafe fn two_sub_blocks<S: Integers, const ROWS: usize>(
     let [low, high]: [S::I32; 2] = [token.splat(0x0f0f_0f0f), token.splat(0xf0f0_f0f0_u32 as i32)];
     let mut dots = [[token.splat(0); ROWS]; 2];
     let [lows, highs] = &mut dots;
-    for q in 0..8 {
-        // SAFETY: by contract.
-        unsafe {
-            ahead.load(token, quants, q * S::I32::LANES * 4);
-            let raw: S::I32 = token.load_from(quants.add(q * S::I32::LANES * 4).cast());
-            panel.multiply_accumulate::<S, false>(token, lows, raw.and(low), word + q);
-            if in_place {
-                panel.multiply_accumulate::<S, true>(token, highs, raw.and(high), word + q + 8);
-            } else {
-                panel.multiply_accumulate::<S, false>(token, highs, raw.shr::<4>().and(low), word + q + 8);
+    let together = S::BYTES.turn();
+    for turn in 0..8 / together {
+        let word = word + turn * together;
+        for q in 0..together {
+            // SAFETY: by contract.
+            unsafe {
+                let offset = (turn * together + q) * S::I32::LANES * 4;
+                ahead.load(token, quants, offset);
+                let raw: S::I32 = token.load_from(quants.add(offset).cast());
+                panel.multiply_accumulate::<S, false>(token, lows, raw.and(low), word, q);
+                if in_place {
+                    panel.multiply_accumulate::<S, true>(token, highs, raw.and(high), word + 8, q);
+                } else {
+                    panel.multiply_accumulate::<S, false>(token, highs, raw.shr::<4>().and(low), word + 8, q);
+                }
             }
         }
     }
     if in_place {
         *highs = highs.map(|sum| sum.sar::<4>());
     }
-    dots
+    dots.map(settled::<S, ROWS>)
 }
 
 impl<S: Integers> Dequantise<S> for Q4K {

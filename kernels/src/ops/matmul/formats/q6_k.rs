@@ -7,10 +7,10 @@
 use crate::dtype::Dtype;
 use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
 use crate::ops::matmul::format::{Format, Lane, Unit, words};
-use crate::ops::matmul::panel::{BlockFormat, Panel, add_scaled, store};
-use crate::ops::matmul::register_tile::{Ahead, Nothing, Operands, RegisterTile};
+use crate::ops::matmul::panel::{BlockFormat, Panel, add_scaled, quant_words, settled, store};
+use crate::ops::matmul::register_tile::{Ahead, InOrder, Nothing, Operands, RegisterTile};
 use crate::ops::matmul::whole::Dequantise;
-use crate::simd::{Float, Integer, Integers, Vector};
+use crate::simd::{ByteProducts, Float, Integer, Integers, Vector};
 use std::ops::Range;
 
 pub(super) struct Q6K;
@@ -18,16 +18,20 @@ pub(super) struct Q6K;
 /// Words of a super-block of one token: scale, start values of the 16 sub-blocks, 64 quads.
 const WORDS: usize = 1 + 16 + SUPER_BLOCK / 4;
 
-const FORMAT: Format = Format {
-    weights: Dtype::Q6K,
-    arithmetic: Dtype::Q6K.usual_arithmetic(),
-    strip: Unit { elements: 2 * SUPER_BLOCK, bytes: 2 * 210 },
-    token: Unit { elements: SUPER_BLOCK, bytes: WORDS * 4 },
-    pack,
-};
+const fn format(pack: fn(&[u8], &mut [u8], Lane)) -> Format {
+    Format {
+        weights: Dtype::Q6K,
+        arithmetic: Dtype::Q6K.usual_arithmetic(),
+        strip: Unit { elements: 2 * SUPER_BLOCK, bytes: 2 * 210 },
+        token: Unit { elements: SUPER_BLOCK, bytes: WORDS * 4 },
+        header: 0,
+        blank: 0,
+        pack,
+    }
+}
 
 /// ggml's super-block: 128 bytes of low nibbles, 64 of high bit pairs, 16 signed scales, f16 d.
-fn pack(row: &[u8], strip: &mut [u8], lane: Lane) {
+fn pack(row: &[u8], strip: &mut [u8], lane: Lane, bytes: ByteProducts) {
     for (index, block) in row.chunks_exact(210).enumerate() {
         let pair = &mut strip[index / 2 * 420 * lane.of..];
         let half = index % 2;
@@ -39,9 +43,9 @@ fn pack(row: &[u8], strip: &mut [u8], lane: Lane) {
             let scales: [u8; 4] = std::array::from_fn(|quarter| block[192 + 8 * half + 2 * quarter + part]);
             words::<1>(&scales, place, lane, 0);
             let (high, low) = (128 + half * 32 + part * 16, half * 64 + part * 16);
-            words::<4>(&block[high..high + 16], &mut place[4 * lane.of..], lane, 0);
-            words::<4>(&block[low..low + 16], &mut place[20 * lane.of..], lane, 0);
-            words::<4>(&block[low + 32..low + 48], &mut place[36 * lane.of..], lane, 0);
+            quant_words(&block[high..high + 16], &mut place[4 * lane.of..], lane, 0, bytes);
+            quant_words(&block[low..low + 16], &mut place[20 * lane.of..], lane, 0, bytes);
+            quant_words(&block[low + 32..low + 48], &mut place[36 * lane.of..], lane, 0, bytes);
         }
     }
 }
@@ -52,6 +56,7 @@ pub(super) struct Tokens;
 impl Activation for Tokens {
     const ELEMENTS: usize = SUPER_BLOCK;
     const WORDS: usize = WORDS;
+    const HEADER: usize = 17;
 
     #[inline(always)]
     fn quantise<S: Integers>(token: S, values: &[f32], mut word: impl FnMut(usize, [u8; 4])) {
@@ -65,7 +70,7 @@ impl Activation for Tokens {
 }
 
 impl<S: Integers> BlockFormat<S> for Q6K {
-    const FORMAT: &'static Format = &FORMAT;
+    const FORMAT: &'static Format = &format(|row, strip, lane| pack(row, strip, lane, S::BYTES));
     type Activation = Tokens;
 }
 
@@ -84,7 +89,7 @@ impl<S: Integers> RegisterTile<S> for Q6K {
     const TURN_BYTES: usize = 210 * S::I32::LANES;
 
     #[inline(always)]
-    fn start<const ROWS: usize>(token: S) -> Self::Sums<ROWS> {
+    unsafe fn start<const ROWS: usize>(token: S, _operands: Operands, _add: bool) -> Self::Sums<ROWS> {
         Sums { floats: [token.splat(0.0); ROWS], ints: [token.splat(0); ROWS] }
     }
 
@@ -130,7 +135,11 @@ impl<S: Integers> RegisterTile<S> for Q6K {
                 for half in 0..2 {
                     for part in 0..2 {
                         let place = Place { weights: quants.add((2 * half + part) * 13 * vector), half, part };
-                        sub_blocks::<S, ROWS>(token, &mut ints, panel, place, Nothing);
+                        if S::I32::LANES == 4 {
+                            sub_blocks::<S, ROWS>(token, &mut ints, panel, place, InOrder);
+                        } else {
+                            sub_blocks::<S, ROWS>(token, &mut ints, panel, place, Nothing);
+                        }
                     }
                 }
                 super_block(token, &mut sums.floats, ints, token.load_f16_from(d.cast()), panel);
@@ -218,7 +227,7 @@ unsafe fn sub_block<S: Integers, const QUARTER: usize, const ROWS: usize>(
     unsafe {
         let (low4, high2): (S::I32, S::I32) = (token.splat(0x0f0f_0f0f), token.splat(0x3030_3030));
         let (highs, lows) = (weights.add(vector), weights.add((5 + QUARTER % 2 * 4) * vector));
-        let mut dots: [S::I32; ROWS] = std::array::from_fn(|row| token.splat(panel.i32(1 + sub, row)));
+        let mut dots: [S::I32; ROWS] = panel.starts(token, 1 + sub);
         for q in 0..4 {
             let load = |from: *const u8| -> S::I32 { token.load_from(from.add(q * vector).cast()) };
             // The thirteen lines of the place, in their order.
@@ -233,9 +242,9 @@ unsafe fn sub_block<S: Integers, const QUARTER: usize, const ROWS: usize>(
                 _ => (low.shr::<4>(), high.shr::<2>()),
             };
             let w = low.and(low4).or(high.and(high2));
-            panel.multiply_accumulate::<S, false>(token, &mut dots, w, 17 + sub * 4 + q);
+            panel.multiply_accumulate::<S, false>(token, &mut dots, w, 17 + sub * 4, q);
         }
-        add_scaled(ints, dots, token.load_i8_from(weights.add(QUARTER * S::I32::LANES).cast()));
+        add_scaled(ints, settled::<S, ROWS>(dots), token.load_i8_from(weights.add(QUARTER * S::I32::LANES).cast()));
     }
 }
 
