@@ -62,7 +62,7 @@ fn measure(dtype: Dtype, size: u64, time: Duration) {
         ceiling: CeilingId::compute(arithmetic, Means::Best),
         op: Op::Chain,
         dtype: arithmetic,
-        variant: Variant::from(Chain { isa, threads: machine.environment.threads, chains: None }),
+        variant: Variant::from(Chain { isa, threads: machine.environment.threads, cpus: None, chains: None }),
     });
     let chain =
         fastest(&mut cpu, chains.collect(), Some(CHAIN_ROUNDS)).unwrap_or_else(|| panic!("no chain of {arithmetic}"));

@@ -53,9 +53,10 @@ pub fn read_text(path: &Path) -> Result<String> {
 /// Whether a file must have reached the disk before the call returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Yes: for what is finished.
+    /// Yes, and the folder knows it: for what is finished.
     Synced,
-    /// No: for what is written again soon. The file is whole either way; a power cut may bring back the one before.
+    /// What is in the file has, before it takes its place: for what is written again soon. A power cut may bring back the one before,
+    /// and whichever it is, it is whole.
     Buffered,
 }
 
@@ -100,10 +101,15 @@ impl Draft {
         if let Ok(there) = std::fs::metadata(&self.target) {
             self.file.as_file().set_permissions(there.permissions()).map_err(fail)?;
         }
+        // Without this a file system may put the name in its place before the text has reached the disk: an empty file after a power cut.
+        self.file.as_file().sync_all().map_err(fail)?;
+        self.file.persist(&self.target).map_err(|e| fail(e.error))?;
+        #[cfg(unix)]
         if durability == Durability::Synced {
-            self.file.as_file().sync_all().map_err(fail)?;
+            // Some file systems sync no folders; the rename then reaches the disk in their own time.
+            let _ = std::fs::File::open(folder_of(&self.target)).and_then(|folder| folder.sync_all());
         }
-        self.file.persist(&self.target).map(drop).map_err(|e| fail(e.error))
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::job::Job;
 use crate::probe::{CurveQuestion, Question};
 use crate::profile::{
-    Ceiling, CeilingId, Curve, Flag, IdKind, Machine, Means, Profile, Status, Unit, Variant, VariantKeys, Word,
+    Ceiling, CeilingId, Curve, Flag, IdKind, Machine, Profile, Status, Unit, Variant, VariantKeys, Word,
 };
 use crate::units::{Bytes, Flops, Seconds};
 use crate::work::Work;
@@ -146,13 +146,17 @@ pub fn curves_as_asked(profile: &Profile, questions: Vec<CurveQuestion>) -> Vec<
 /// What a recorded variant was of. The simulated device answers by id and variant alone: it has no use for the exact type.
 fn recorded_job(id: &CeilingId, keys: &VariantKeys) -> Option<Job> {
     const FAMILIES: [&str; 8] =
-        ["Stream", "Chase", "Matmul", "Attention", "GpuStream", "GpuMatmul", "GpuAttention", "Chain"];
-    let (op, dtype) = match id.kind() {
+        ["Stream", "Chase", "Chain", "Matmul", "Attention", "GpuStream", "GpuMatmul", "GpuAttention"];
+    let kind = match id.kind() {
+        IdKind::Part { whole, .. } => whole,
+        kind => kind,
+    };
+    let (op, dtype) = match kind {
         IdKind::Memory { access: Word::Known(op), .. } | IdKind::MemoryCurve { access: op, .. } => (*op, Dtype::F64),
         IdKind::Latency { .. } => (Op::Chase, Dtype::I8),
+        IdKind::Compute { dtype: Word::Known(dtype), .. } => (Op::Chain, *dtype),
         IdKind::Matmul { weights: Word::Known(weights), .. } => (Op::Matmul, *weights),
         IdKind::Attention { cache: Word::Known(cache), .. } => (Op::Attention, *cache),
-        IdKind::Compute { dtype: Word::Known(dtype), means: Means::Threads { .. } } => (Op::Chain, *dtype),
         _ => return None,
     };
     let variant = FAMILIES.iter().find_map(|family| Variant::of_family(family, keys))?;

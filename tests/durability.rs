@@ -218,6 +218,41 @@ fn a_measurement_that_is_killed_again_and_again_still_ends() {
     assert_eq!(place.names(), ["p.toml"]);
 }
 
+/// Some three minutes. The moments are random, and the same in every run of the test; what they hit is not.
+#[test]
+#[ignore = "takes minutes"]
+fn two_hundred_kills_lose_nothing() {
+    let place = Place::new();
+    let whole = complete(&place);
+    let arguments = ["measure", "--effort", "standard", "--only", "compute.*", "--threads", "1", "-o", "p.toml"];
+    let mut random = roofprobe_kernels::reference::Random::new(13);
+    let (mut known, mut ends) = (0, 0);
+    let (mut last, mut again) = (whole, false);
+    for count in 0..200 {
+        let resumed = ["measure", "--resume", "-o", "p.toml"];
+        let child = place.command(if again { &resumed } else { &arguments }).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(random.bits() % 1500));
+        kill(child);
+        // The complete one is there after each, and the work on the next one beside it.
+        let now = place.load("p.toml");
+        assert!(now.provenance.complete, "kill {count}");
+        again = place.path("p.toml.partial").exists();
+        if now != last {
+            (last, known, ends) = (now, 0, ends + 1);
+        }
+        if again {
+            let samples = samples(&place.load("p.toml.partial"));
+            assert!(samples >= known, "kill {count}: {samples} samples of {known}");
+            known = samples;
+        }
+        // A killed writer leaves its draft at most, and the next one sweeps it away.
+        assert!(place.names().len() <= 5, "{:?}", place.names());
+    }
+    println!("200 kills: {ends} measurements were complete, {known} samples of the next one are kept");
+    place.succeeds(if again { &["measure", "--resume", "-o", "p.toml"] } else { &arguments });
+    assert_eq!(place.names(), ["p.toml"]);
+}
+
 #[test]
 fn races_are_remembered_and_a_damaged_file_of_them_is_replaced() {
     let place = Place::new();

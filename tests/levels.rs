@@ -179,3 +179,43 @@ fn footprints_ascend_on_any_machine() {
         }
     }
 }
+
+#[test]
+fn a_cache_that_keeps_what_the_level_below_threw_out_ends_later() {
+    // Not inclusive (Zen, Skylake-SP): the second and the third level hold different lines, so that 32 MiB end at 34, and 1.4 at 2.7.
+    let victim = curve(&[64 * KIB, 2 * MIB, 34 * MIB], &[420.0, 230.0, 190.0, 35.0], 0.02, 12);
+    let found = levels(Some(&victim), &zen(), 2);
+    assert_eq!(flagged(&found), [0; 0], "{found:?}");
+    within(&found, 3, 2 * MIB, 32 * MIB);
+    assert_eq!(found.last_bytes, Some(32 * MIB));
+    let slices = curve(&[64 * KIB, 2 * MIB, 5 * MIB], &[420.0, 230.0, 150.0, 35.0], 0.02, 13);
+    let found = levels(Some(&slices), &told(&[(1, 32 * KIB, 2), (2, MIB, 2), (3, 2816 * KIB, 1)]), 2);
+    assert_eq!(flagged(&found), [3], "it ends within four times the second level: {found:?}");
+}
+
+#[test]
+fn ways_of_a_cache_that_others_have_are_missed() {
+    // Cache allocation: four of sixteen ways are ours. Sub-NUMA clusters: of 105 MiB told, a node reaches a quarter.
+    for (told_bytes, reached) in [(32 * MIB, 8 * MIB), (105 * MIB, 26 * MIB)] {
+        let curve = curve(&[64 * KIB, 2 * MIB, reached], &[420.0, 230.0, 150.0, 35.0], 0.02, 14);
+        let found = levels(Some(&curve), &told(&[(1, 32 * KIB, 2), (2, MIB, 2), (3, told_bytes, 1)]), 2);
+        assert_eq!(flagged(&found), [3], "{found:?}");
+        assert!(found.caches[2].flags[0].to_string().contains("the curve falls"), "{found:?}");
+        within(&found, 3, 2 * MIB, reached * 9 / 8);
+        assert_eq!(found.last_bytes, Some(told_bytes), "arrays stay beyond what is told");
+    }
+}
+
+#[test]
+fn complexes_add_up_and_a_stacked_one_is_larger() {
+    // Two complexes of eight cores: 32 MiB each. With a cache stacked on one of them, 96 and 32.
+    let private = [(1, 32 * KIB, 16), (2, MIB, 16)];
+    let both = |third: &[(u32, u64, u32)]| levels(None, &told(&[&private[..], third].concat()), 16);
+    assert_eq!(both(&[(3, 32 * MIB, 2)]).last_bytes, Some(64 * MIB));
+    let stacked = both(&[(3, 96 * MIB, 1), (3, 32 * MIB, 1)]);
+    assert_eq!(stacked.last_bytes, Some(128 * MIB));
+    within(&stacked, 3, 16 * MIB, 128 * MIB);
+    // Two threads that are spread have both, one has the first.
+    let few = |threads| levels(None, &told(&[(3, 96 * MIB, 1), (3, 32 * MIB, 1)]), threads).last_bytes;
+    assert_eq!([few(2), few(1)], [Some(128 * MIB), Some(96 * MIB)]);
+}

@@ -120,6 +120,7 @@ fn chains_agree_with_the_oracle() {
     let named = |isa: Isa| isas.as_ref().is_none_or(|isas| isas.split(',').any(|name| name == isa.name()));
     for kernel in ChainKernel::all().filter(|kernel| named(kernel.isa())) {
         if !emulator::computes(kernel.isa(), kernel.dtype()) {
+            println!("{} {} is left out: this emulator gets its instruction wrong", kernel.dtype(), kernel.isa());
             continue;
         }
         println!("{} {} {}", kernel.op(), kernel.dtype(), kernel.isa());

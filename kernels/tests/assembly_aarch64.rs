@@ -25,6 +25,15 @@ const CHAINS: &[(Op, Dtype, Isa, &[&str], f64)] = &[
     (Op::Chain, Dtype::I8, Isa::NeonDotprod, &["sdot"], 0.95),
     (Op::Chain, Dtype::I8, Isa::NeonI8mm, &["smmla"], 0.95),
     (Op::Chain, Dtype::Bf16, Isa::NeonBf16, &["bfmmla"], 0.95),
+    (Op::Chain, Dtype::F64, Isa::Sve, &["fmad"], 0.95),
+    (Op::Chain, Dtype::F32, Isa::Sve, &["fmad"], 0.95),
+    (Op::Chain, Dtype::F16, Isa::Sve, &["fmad"], 0.95),
+    (Op::Chain, Dtype::Bf16, Isa::SveBf16, &["bfdot"], 0.95),
+    (Op::Chain, Dtype::I8, Isa::SveI8mm, &["usdot"], 0.95),
+    (Op::Chain, Dtype::F32, Isa::Sme, &["fmopa"], 0.85),
+    (Op::Chain, Dtype::Bf16, Isa::Sme, &["bfmopa"], 0.85),
+    (Op::Chain, Dtype::I8, Isa::Sme, &["usmopa"], 0.85),
+    (Op::Chain, Dtype::F64, Isa::SmeF64, &["fmopa"], 0.9),
 ];
 
 /// A matmul, its products, and the least share of them in the inner loop of its largest tile. Widening takes its own instructions, and
@@ -38,6 +47,13 @@ const TILES: &[(Dtype, Isa, Dtype, &[&str], f64)] = &[
     (Dtype::I8, Isa::NeonDotprod, Dtype::I8, &["udot"], 0.85),
     (Dtype::I8, Isa::NeonI8mm, Dtype::I8, &["ummla"], 0.75),
     (Dtype::Bf16, Isa::NeonBf16, Dtype::Bf16, &["bfmmla"], 0.75),
+    // Seven tokens in place and three vectors: a quarter of the loop loads, for tokens are not packed. Of signed bytes six, and the
+    // products that take the tokens' offset back.
+    (Dtype::F32, Isa::Sve, Dtype::F32, &["fmla"], 0.78),
+    (Dtype::F16, Isa::Sve, Dtype::F32, &["fmla"], 0.7),
+    (Dtype::I8, Isa::Sve, Dtype::I8, &["sdot"], 0.74),
+    (Dtype::Bf16, Isa::SveBf16, Dtype::Bf16, &["bfdot"], 0.78),
+    (Dtype::I8, Isa::SveI8mm, Dtype::I8, &["sudot"], 0.78),
     (Dtype::Q8_0, Isa::Neon, Dtype::I8, &["smull", "addp", "sadalp"], 0.45),
     (Dtype::Q4_0, Isa::Neon, Dtype::I8, &["smull", "addp", "sadalp"], 0.45),
     (Dtype::Q4K, Isa::Neon, Dtype::I8, &["smull", "addp", "sadalp"], 0.45),
@@ -105,7 +121,7 @@ fn innermost_loop(text: &str, address: usize, instruction: &str) -> Option<Vec<S
 fn judged(name: &str, body: &[String], work: &[&str], least: f64) -> Option<String> {
     let is_work = |line: &&String| {
         let instruction = line.split_whitespace().next().unwrap_or_default();
-        let vectors = line.contains("v") && line.contains(".");
+        let vectors = (line.contains('v') || line.contains('z')) && line.contains('.');
         vectors && work.iter().any(|work| instruction == *work || instruction == format!("{work}2"))
     };
     let (all, of_work) = (body.len(), body.iter().filter(is_work).count());

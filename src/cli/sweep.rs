@@ -87,6 +87,7 @@ type Share = (u64, Range<u64>);
 
 impl Sweep {
     pub(super) fn run(&self, format: Format) -> Result<()> {
+        start_threads();
         let query = self.query.query()?;
         let axes = self.axes(&query.workload)?;
         let models = self.query.models(&self.models)?;
@@ -196,6 +197,15 @@ fn blocks<Block: Send>(
         start..places.end.min(start + BLOCK)
     };
     sweep.with_case(case, |case| (0..blocks).into_par_iter().map(|place| of(case, block(place))).collect())
+}
+
+/// Starts as many threads as there are CPUs; where the system gives none, this one does all of it.
+fn start_threads() {
+    // The global pool has one try only, and panics where it fails: another one is tried first.
+    if rayon::ThreadPoolBuilder::new().build().is_err() {
+        // An error says that there is a global pool already, which is as good.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global();
+    }
 }
 
 /// Writes all rows as columns of a Parquet file.

@@ -1,5 +1,6 @@
 //! What comes almost free on a device, and which weights are fastest there.
 
+use super::ThreadAdvice;
 use crate::error::Result;
 use serde::Serialize;
 
@@ -24,6 +25,9 @@ pub struct Advice {
     pub formats: Vec<FormatSpeed>,
     /// Why the first of them is the fastest.
     pub fastest_because: String,
+    /// How many threads, and on which cores, where it is not every core for everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<ThreadAdvice>,
 }
 
 /// A number up to which more comes almost free.

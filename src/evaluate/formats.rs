@@ -1,7 +1,7 @@
 //! The advice for one model and workload.
 
 use super::advice::{Advice, FormatSpeed, Free, because};
-use super::{Evaluator, memory::Memory};
+use super::{Evaluator, ThreadAdvice, memory::Memory};
 use crate::error::Result;
 use crate::model::weights::recipe::Recipe;
 use crate::model::{BATCH_MAX, Phase, TensorType, Weights, Workload};
@@ -39,13 +39,14 @@ pub(super) fn advice(evaluator: &Evaluator) -> Result<Advice> {
         draft,
         fitting_batch: fitting_batch(evaluator)?,
         fastest_because: because(&formats),
+        threads: ThreadAdvice::of(evaluator.profile),
         formats,
     })
 }
 
 /// Weights once, caches for each sequence.
 fn fitting_batch(evaluator: &Evaluator) -> Result<Option<u64>> {
-    let Some(has) = evaluator.profile.device.memory_bytes else { return Ok(None) };
+    let Some(has) = evaluator.profile.usable_memory_bytes() else { return Ok(None) };
     let workload = &evaluator.query.workload;
     let fits = |batch: u64| -> Result<bool> {
         let workload =
@@ -89,6 +90,6 @@ fn speed(evaluator: &Evaluator) -> Result<FormatSpeed> {
         decode_tokens_per_s: workload.batch as f64 / seconds.0,
         prefill_tokens_per_s: (workload.batch * workload.prompt) as f64 / prefill.seconds(roof).0,
         memory_needed_bytes,
-        fits: evaluator.profile.device.memory_bytes.map(|has| memory_needed_bytes <= has),
+        fits: evaluator.profile.usable_memory_bytes().map(|has| memory_needed_bytes <= has),
     })
 }

@@ -21,6 +21,7 @@ mod phase;
 mod query;
 mod record;
 mod result;
+mod threads;
 
 pub use crate::roofline::{Note, NoteKind};
 pub use advice::{Advice, FormatSpeed, Free, TOLERANCE};
@@ -32,3 +33,4 @@ pub use figures::{Extent, Figures};
 pub use query::{NamedProfile, Query, RoofKind, common_roof};
 pub use record::{Evaluation, OpResult, PhaseResult, ProfileFacts, Speed};
 pub use result::evaluate;
+pub use threads::{ThreadAdvice, Threads};

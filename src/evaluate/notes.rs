@@ -37,13 +37,13 @@ fn device_notes(evaluator: &Evaluator, memory: &Memory) -> Result<Vec<Note>> {
         let text = format!("{} is a software adapter: these are no ceilings of a GPU", device.name);
         notes.push(Note::new(NoteKind::SoftwareAdapter, text));
     }
-    match device.memory_bytes {
+    match evaluator.profile.usable_memory_bytes() {
         None => {
             let text = format!("needs {}; it is unknown how much memory the device has", mib(needed));
             notes.push(Note::new(NoteKind::MemoryUnknown, text));
         }
         Some(has) if needed > has => {
-            let text = format!("needs {} and the device has {}: it does not fit", mib(needed), mib(has));
+            let text = format!("needs {} and there are {}: it does not fit", mib(needed), mib(has));
             notes.push(Note::new(NoteKind::DoesNotFit, text));
         }
         Some(_) => {}

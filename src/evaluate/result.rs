@@ -21,7 +21,7 @@ pub fn evaluate(model: &Model, query: &Query, profile: &Profile, name: &str) -> 
     let tasks: Vec<Task> = outcomes.iter().flat_map(|outcome| outcome.tasks.iter().copied()).collect();
     let phases: Vec<PhaseResult> = outcomes.into_iter().map(|outcome| outcome.result).collect();
     let memory = Memory::of(&evaluator, workload)?;
-    let memory_bytes = profile.device.memory_bytes;
+    let memory_bytes = profile.usable_memory_bytes();
     let needed = memory.total()?;
     let notes = notes::all(&evaluator, &phases, &tasks, &memory)?;
     let seconds = |phase| phases.iter().find(|result| result.phase == phase).map_or(0.0, |found| found.speed.seconds);

@@ -1,6 +1,7 @@
 //! Compute peaks: multiply-accumulate chains, the best instruction set and each one alone, on all cores and on one; and
 //! what additions beside the multiply-accumulates gain.
 
+use super::cores::CoreSet;
 use super::{PlanInputs, Question};
 use crate::profile::{CeilingId, Chain, Effort, Means, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
@@ -63,13 +64,20 @@ fn of_dtype(inputs: PlanInputs, dtype: Dtype) -> Vec<Question> {
     questions
 }
 
+/// The best instruction sets on some of the cores.
+pub(super) fn on_set(inputs: PlanInputs, dtype: Dtype, set: &CoreSet) -> Vec<Chain> {
+    let present: Vec<Isa> = super::isas(inputs.machine).filter(|isa| isa.has_chain(dtype)).collect();
+    let best = present.into_iter().rev().take(QUICK_ISAS);
+    best.map(|isa| Chain { isa, threads: set.threads, cpus: set.cpus.clone(), chains: None }).collect()
+}
+
 /// With the usual number of accumulators; and with the others, when there is time: how many hide the latency of all pipes, and how many
 /// a core can still rename, differs between machines.
 fn variants(inputs: PlanInputs, isa: Isa, op: Op, dtype: Dtype, threads: u32) -> Vec<Chain> {
     let others = if inputs.effort == Effort::Quick { 0 } else { usize::MAX };
     let others = isa.chain_counts(op, dtype).skip(1).take(others).map(|chains| Some(chains as u32));
-    let all = std::iter::once(None).chain(others).map(|chains| Chain { isa, threads, chains });
+    let all = std::iter::once(None).chain(others).map(|chains| Chain { isa, threads, cpus: None, chains });
     // A unit that cores share may be slower the more of them use it.
     let few = (0..u32::BITS).map(|octave| 1 << octave).take_while(|&few| few < threads && isa.shares_units());
-    all.chain(few.map(|few| Chain { isa, threads: few, chains: None })).collect()
+    all.chain(few.map(|few| Chain { isa, threads: few, cpus: None, chains: None })).collect()
 }

@@ -4,8 +4,8 @@ use super::attention;
 use super::footprint::{self, CACHE_MULTIPLE_MIN, Footprint, memory_limit};
 use super::levels::resident_id;
 use super::memory::{self, stream};
-use super::{CurveQuestion, PlanInputs, curve, curve_without_points};
-use crate::profile::{CeilingId, Chain, CurveAxis, Effort, Machine, Means, Stream};
+use super::{CurveQuestion, PlanInputs, cores, curve, curve_without_points};
+use crate::profile::{CeilingId, Chain, CpuList, CurveAxis, Effort, Machine, Means, Part, Stream};
 use roofprobe_kernels::ops::stream::PREFETCH_BYTES;
 use roofprobe_kernels::{Dtype, Op};
 
@@ -40,6 +40,7 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<CurveQuestion> {
             latency(inputs),
             attention::along_context(inputs),
         ]);
+        questions.extend(threads_of_classes(inputs));
         questions.extend(shared_units(inputs));
     }
     questions
@@ -128,7 +129,9 @@ fn threads(inputs: PlanInputs, op: Op) -> CurveQuestion {
     // The same bytes for all: thread i comes to own a share of what i threads read, 1 + 1/2 + … together.
     let shares: f64 = (1..=most).map(|i| 1.0 / f64::from(i)).sum();
     let arrays = memory::arrays(op);
-    let room = footprint::room(machine, effort, 1) * 10 / (shares * 10.0).ceil() as u64;
+    // A read touches nothing of what is written: on many cores it needs the room.
+    let room = if op == Op::Read { memory_limit(machine, effort) } else { footprint::room(machine, effort, 1) };
+    let room = room * 10 / (shares * 10.0).ceil() as u64;
     let array = footprint::array_bytes(machine, footprint::footprint(inputs), room);
     let footprint = match array {
         Ok(bytes) => bytes * arrays,
@@ -136,8 +139,31 @@ fn threads(inputs: PlanInputs, op: Op) -> CurveQuestion {
     };
     let stores = (op != Op::Read).then(|| memory::expected_stores(machine));
     let variant = |threads| Stream { threads, stores, footprint_bytes: footprint, ..stream(machine) };
-    let counts = (1..=most).filter(|&n| n <= THREADS_ALL || n == most || is_step(n));
-    curve(id, op, CurveAxis::Threads, counts.map(variant))
+    curve(id, op, CurveAxis::Threads, counts(most).map(variant))
+}
+
+/// `memory.read.threads.class<n>`: the same on the slower classes of cores; the fastest one comes first in `memory.read.threads`.
+fn threads_of_classes(inputs: PlanInputs) -> Vec<CurveQuestion> {
+    let PlanInputs { machine, effort, .. } = inputs;
+    let slower = (0..).zip(cores::classes(machine)).skip(1).filter(|(_, cpus)| cpus.cpus().len() > 1);
+    let curve_of = |(class, cpus): (u32, &CpuList)| {
+        let id = CeilingId::memory_curve(Op::Read, "threads").of_part(Part::Class(class));
+        let array = footprint::array_bytes(machine, footprint::footprint(inputs), footprint::room(machine, effort, 1));
+        match array {
+            Ok(footprint_bytes) => {
+                let variant =
+                    |threads| Stream { threads, cpus: Some(cpus.clone()), footprint_bytes, ..stream(machine) };
+                curve(id, Op::Read, CurveAxis::Threads, counts(cpus.cpus().len() as u32).map(variant))
+            }
+            Err(reason) => curve_without_points(id, CurveAxis::Threads, reason),
+        }
+    };
+    slower.map(curve_of).collect()
+}
+
+/// Threads that are points of a curve up to `most`: their number grows with the logarithm of it.
+fn counts(most: u32) -> impl Iterator<Item = u32> {
+    (1..=most).filter(move |&n| n <= THREADS_ALL || n == most || is_step(n))
 }
 
 /// `compute.<dtype>.<isa>.threads`: how many units there are that several cores share. A rate that does not rise with one thread more
@@ -150,8 +176,8 @@ fn shared_units(inputs: PlanInputs) -> Option<CurveQuestion> {
     if most < 2 {
         return Some(curve_without_points(id, CurveAxis::Threads, "one thread alone makes no curve"));
     }
-    let counts = (1..=most).filter(|&n| n <= THREADS_ALL || n == most || is_step(n));
-    Some(curve(id, Op::Chain, CurveAxis::Threads, counts.map(|threads| Chain { isa, threads, chains: None })))
+    let variant = |threads| Chain { isa, threads, cpus: None, chains: None };
+    Some(curve(id, Op::Chain, CurveAxis::Threads, counts(most).map(variant)))
 }
 
 /// 8, 12, 16, 24, 32, …: two per octave.

@@ -171,12 +171,21 @@ pub(super) fn copies(room: u64, what: &str, bytes: u64, needed: Footprint) -> Re
 
 /// Whole huge pages for every thread, and for the halves of two arrays.
 pub(super) fn grain(machine: &Machine) -> u64 {
-    u64::from(machine.environment.threads) * (4 << 20)
+    grain_of(machine.environment.threads)
+}
+
+fn grain_of(threads: u32) -> u64 {
+    u64::from(threads) * (4 << 20)
 }
 
 /// The bytes that an operation reads, within `room`, or why there is not enough memory for an honest array.
 pub(super) fn array_bytes(machine: &Machine, needed: Footprint, room: u64) -> Result<u64, String> {
-    let grain = grain(machine);
+    array_bytes_of(machine.environment.threads, machine, needed, room)
+}
+
+/// The same for some of the threads.
+pub(super) fn array_bytes_of(threads: u32, machine: &Machine, needed: Footprint, room: u64) -> Result<u64, String> {
+    let grain = grain_of(threads);
     let fitting = room / grain * grain;
     let bytes = needed.target.next_multiple_of(grain).min(fitting);
     if bytes < needed.least.max(grain) {

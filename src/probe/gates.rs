@@ -1,6 +1,6 @@
 //! Gates: a number that is not settled or not plausible is kept, and called suspect with both numbers in the reason.
 
-use super::pipes;
+use super::{heat, pipes};
 use crate::profile::{
     AttentionPhase, Ceiling, CeilingId, DeviceKind, Family, Flag, IdKind, Machine, Means, MemoryLevel, Status, Unit,
     Word,
@@ -58,6 +58,10 @@ pub fn judge(ceilings: &mut [Ceiling], machine: &Machine) {
     for ceiling in ceilings.iter_mut().filter(|c| c.status == Status::Measured) {
         let Some(own) = Row::of(ceiling) else { continue };
         ceiling.flags.extend(against_burst(ceiling, &rows).map(Flag::Other));
+        // Bandwidth goes up and down with the neighbours of a shared memory; arithmetic is the core's own.
+        let heat = Some(&ceiling.sample_values).filter(|_| ceiling.id.family() == Family::Compute);
+        let hot = heat.and_then(|samples| heat::remark(samples));
+        ceiling.flags.extend(hot.map(Flag::Other));
         ceiling.flags.extend(accelerated(ceiling, &rows, machine).map(Flag::Other));
         let gates = [
             settled(ceiling, machine),

@@ -18,6 +18,8 @@ const LOAD_MAX: f64 = 0.5;
 const LOAD_SHARE_MAX: f64 = 0.1;
 /// Governors that do not go to the highest clock under load at once.
 const SLOW_GOVERNORS: [&str; 2] = ["powersave", "conservative"];
+/// Power profiles, and energy preferences, that hold the clock down.
+const SAVING_PROFILES: [&str; 5] = ["low-power", "quiet", "cool", "power", "balance_power"];
 /// What others take of the cores, no other circumstance may show.
 const CROWDED_STEPS: usize = 2;
 /// Steps that leave nothing above F.
@@ -69,6 +71,10 @@ fn cpu(device: &DeviceInfo, environment: &Environment, samples: u64) -> Vec<Find
         }),
         load(device, environment),
         governor.map(|governor| (1, format!("the frequency governor is {governor}"))),
+        power(environment),
+        throttles(environment),
+        unpinned(environment),
+        unknown(environment),
         (huge_pages.as_deref() == Some("never"))
             .then(|| (1, "huge pages are switched off: address translation costs bandwidth".to_owned())),
         drift(environment),
@@ -109,6 +115,32 @@ fn load(device: &DeviceInfo, environment: &Environment) -> Finding {
     let limit = LOAD_MAX.max(LOAD_SHARE_MAX * cpus);
     let load = environment.load_average.filter(|&load| load > limit)?;
     Some((1, format!("other programs ran: the load average was {load} at the start, and {limit} is the limit")))
+}
+
+/// What feeds the machine, and what its owner prefers.
+fn power(environment: &Environment) -> Finding {
+    let saver = environment.power_profile.as_deref().filter(|name| SAVING_PROFILES.contains(name));
+    let battery = (environment.on_battery == Some(true)).then_some("the machine ran on its battery");
+    let saver = saver.map(|name| format!("the power profile was {name}"));
+    let found: Vec<String> = battery.map(str::to_owned).into_iter().chain(saver).collect();
+    (!found.is_empty()).then(|| (found.len(), found.join("; ")))
+}
+
+fn throttles(environment: &Environment) -> Finding {
+    let throttles = environment.thermal_throttles.filter(|&n| n > 0)?;
+    Some((1, format!("cores were slowed down {throttles} times because of their temperature")))
+}
+
+fn unpinned(environment: &Environment) -> Finding {
+    let refused = "the system refused to pin threads: it may have moved them, or put two on one core";
+    (environment.pinned == Some(false)).then(|| (1, refused.to_owned()))
+}
+
+/// On Linux these are always known, unless somebody hides them.
+fn unknown(environment: &Environment) -> Finding {
+    let hidden = environment.load_average.is_none() && environment.steal_percent.is_none();
+    let why = "it cannot be told whether other programs ran or the hypervisor took time: /proc is hidden";
+    (environment.os == "linux" && hidden).then(|| (1, why.to_owned()))
 }
 
 fn drift(environment: &Environment) -> Finding {

@@ -2,7 +2,7 @@
 
 use super::footprint::{Footprint, KINDS_OF_ARRAYS, array_bytes, footprint, memory_limit, room};
 use super::levels::{Level, Levels, levels, resident_id};
-use super::{PlanInputs, Question, jobs, ways};
+use super::{PlanInputs, Question, cores, jobs, ways};
 use crate::job::Job;
 use crate::profile::{CeilingId, Chase, Effort, Flag, Machine, MemoryLevel, Status, Stream};
 use roofprobe_kernels::buffer::Pages;
@@ -110,11 +110,16 @@ fn in_cache(id: &CeilingId, inputs: PlanInputs, op: Op, level: &Level) -> Vec<Jo
 fn of_memory(id: &CeilingId, inputs: PlanInputs, op: Op, pages: &[Pages], array_bytes: u64) -> Vec<Job> {
     let footprint_bytes = arrays(op) * (array_bytes / inputs_of(op));
     let largest = pages.first().copied();
-    let variants = pages.iter().flat_map(|&pages| {
-        let ways = if Some(pages) == largest { ways::in_memory(inputs, op) } else { ways::on_base_pages(inputs, op) };
-        let variant = move |isa| Stream { isa, pages, footprint_bytes, ..stream(inputs.machine) };
-        ways.into_iter().map(move |(isa, ways)| variant(isa).walked(op, ways))
-    });
+    let mut variants: Vec<Stream> = pages
+        .iter()
+        .flat_map(|&pages| {
+            let ways =
+                if Some(pages) == largest { ways::in_memory(inputs, op) } else { ways::on_base_pages(inputs, op) };
+            let variant = move |isa| Stream { isa, pages, footprint_bytes, ..stream(inputs.machine) };
+            ways.into_iter().map(move |(isa, ways)| variant(isa).walked(op, ways))
+        })
+        .collect();
+    variants.extend(cores::streams_elsewhere(inputs, variants.first()));
     jobs(id, op, Dtype::F64, variants)
 }
 

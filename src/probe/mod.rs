@@ -4,12 +4,14 @@
 
 mod attention;
 mod compute;
+mod cores;
 mod crowding;
 mod curves;
 mod footprint;
 mod gates;
 pub(crate) mod gpu;
 mod grade;
+mod heat;
 mod levels;
 mod matmul;
 mod memory;
@@ -206,6 +208,7 @@ const PROBES: &[Probe] = &[
     memory::questions,
     memory::latencies,
     compute::questions,
+    cores::questions,
     matmul::questions,
     attention::questions,
     overhead::questions,
@@ -270,36 +273,17 @@ pub(crate) mod tests {
                 cores: Some(2),
                 memory_bytes: Some(16 << 30),
                 caches: vec![Cache { level: 3, bytes: 32 << 20, instances: 1, shared_by: 2 }],
+                core_classes: Vec::new(),
                 gpu: None,
             },
             environment: Environment {
-                grade: None,
-                grade_reasons: Vec::new(),
                 os: "linux".into(),
-                kernel: None,
-                virtualised: None,
-                hypervisor: None,
-                emulated: None,
-                emulator: None,
                 allowed_cpus: vec![0, 1],
                 threads: 2,
-                smt: None,
-                core_scaling: None,
-                core_scaling_latency: None,
-                numa_nodes: None,
-                quota_cpus: None,
-                governor: None,
                 huge_pages: Some("madvise".into()),
-                load_average: None,
                 memory_available_bytes: 15 << 30,
-                steal_percent: None,
-                throttled_periods: None,
-                drift_percent: None,
-                disturbed_samples: None,
-                power_source: None,
-                power_missing: None,
-                earlier_read: None,
                 timer_ns: 20.0,
+                ..Environment::default()
             },
         }
     }

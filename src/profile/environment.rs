@@ -1,6 +1,8 @@
 //! The circumstances of a measurement, and the grade that they earn.
 
+use super::cores::validate_nodes;
 use super::figure::positive;
+use super::{CpuList, NumaNode};
 use crate::error::{Error, Result};
 use roofprobe_kernels::named_enum;
 use schemars::JsonSchema;
@@ -35,10 +37,15 @@ pub struct Environment {
     /// Threads that the probes used: one per allowed core, within the quota.
     #[schemars(range(min = 1))]
     pub threads: u32,
+    /// The CPUs that the threads are pinned to, in the order of the threads: a job of `n` threads that names no CPUs runs on the
+    /// first `n` of these.
+    pub pinned_cpus: Option<CpuList>,
+    /// False where the system refused to pin threads, so that it may have moved them at any time.
+    pub pinned: Option<bool>,
     /// Hardware threads of one core, as the topology tells; 1 without SMT.
     #[schemars(range(min = 1))]
     pub smt: Option<u32>,
-    /// What the first two threads reach together, against one alone, in f32 arithmetic: about 2 on two cores, about 1 on
+    /// What the first thread and the one on the next CPU reach together, against one alone, in f32 arithmetic: about 2 on two cores, about 1 on
     /// two hardware threads of one.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub core_scaling: Option<f64>,
@@ -49,21 +56,42 @@ pub struct Environment {
     /// NUMA nodes that the allowed CPUs belong to.
     #[schemars(range(min = 1))]
     pub numa_nodes: Option<u32>,
+    /// Those that have CPUs which threads are pinned to, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NumaNode>,
+    /// Whether the kernel moves pages to the node that uses them, by itself and at any time.
+    pub numa_balancing: Option<bool>,
     /// CPU quota of the control group, in CPUs.
     pub quota_cpus: Option<f64>,
     /// Frequency governor of the first allowed CPU.
     pub governor: Option<String>,
     /// Transparent huge page mode: `always`, `madvise` or `never`.
     pub huge_pages: Option<String>,
+    /// Bytes of a base page.
+    #[schemars(range(min = 1))]
+    pub page_bytes: Option<u32>,
+    /// Maker, version and date of the firmware, as it tells them.
+    pub firmware: Option<String>,
+    /// The kernel's command line.
+    pub kernel_command_line: Option<String>,
+    /// Whether the machine ran on its battery when the measurement began.
+    pub on_battery: Option<bool>,
+    /// The power profile that was chosen: that of the platform, else the energy preference of the first allowed CPU.
+    pub power_profile: Option<String>,
     /// Programs that ran or wanted to run in the minute before the measurement, on average.
     #[schemars(range(min = 0))]
     pub load_average: Option<f64>,
     /// Memory that could be allocated when the measurement began, control group limit included; bytes.
     pub memory_available_bytes: u64,
+    /// The least memory limit of the process's control groups, where there is one below the installed memory; bytes.
+    #[schemars(range(min = 1))]
+    pub memory_limit_bytes: Option<u64>,
     /// Share of CPU time that the hypervisor gave to others during the measurement, percent.
     pub steal_percent: Option<f64>,
     /// Times that the control group was throttled during the measurement.
     pub throttled_periods: Option<u64>,
+    /// Times that a core was slowed down because of its temperature during the measurement, all allowed CPUs.
+    pub thermal_throttles: Option<u64>,
     /// How far the reference chain's rate moved from the earlier half of the run to the later, percent.
     pub drift_percent: Option<f64>,
     /// Samples during which CPU time was taken away by the hypervisor, the quota or other programs, and that were kept
@@ -141,6 +169,10 @@ impl Environment {
             if count.is_some_and(|n| n == 0 || n > COUNT_MAX) {
                 return Err(Error::misuse(format!("{key}: must lie in 1..={COUNT_MAX}")));
             }
+        }
+        validate_nodes(&self.nodes)?;
+        if self.page_bytes == Some(0) {
+            return Err(Error::misuse("environment.page_bytes: must be positive"));
         }
         if self.emulator.is_some() && self.emulated != Some(true) {
             return Err(Error::misuse("environment.emulator: is named, but emulated is not true"));

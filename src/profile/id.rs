@@ -4,7 +4,7 @@
 //! that words of another version are written back as they were.
 
 use super::Unit;
-use super::words::{AttentionExtents, AttentionPhase, Family, Means, MemoryLevel, Word, number};
+use super::words::{AttentionExtents, AttentionPhase, Family, Means, MemoryLevel, Part, Word, number};
 use crate::error::{Error, Result};
 use roofprobe_kernels::{Dtype, Isa, Op};
 use schemars::JsonSchema;
@@ -78,6 +78,13 @@ pub enum IdKind {
         /// [`Op::Upload`] or [`Op::Download`].
         op: Op,
     },
+    /// `<another id>.<part>`: the same of a part of the machine.
+    Part {
+        /// What it is of.
+        whole: Box<IdKind>,
+        /// Which part.
+        part: Part,
+    },
     /// Of a known family, in words that this version does not know.
     Other(Family),
 }
@@ -92,6 +99,12 @@ const SUSTAINED: &str = "_sustained";
 impl IdKind {
     /// What the words behind `family` name.
     fn of(family: Family, words: &[&str]) -> IdKind {
+        if let [whole @ .., last] = words
+            && let Ok(part) = last.parse()
+            && !whole.is_empty()
+        {
+            return IdKind::Part { whole: Box::new(IdKind::of(family, whole)), part };
+        }
         let found = match (family, words) {
             (Family::Memory, [first, second]) => Some(memory(first, second)),
             (Family::Compute, [dtype, means @ ..]) => {
@@ -116,7 +129,7 @@ impl IdKind {
     }
 
     /// The family.
-    pub const fn family(&self) -> Family {
+    pub fn family(&self) -> Family {
         match self {
             IdKind::Memory { .. } | IdKind::MemoryCurve { .. } => Family::Memory,
             IdKind::Compute { .. } => Family::Compute,
@@ -125,6 +138,7 @@ impl IdKind {
             IdKind::Latency { .. } => Family::Latency,
             IdKind::Overhead { .. } => Family::Overhead,
             IdKind::Transfer { .. } => Family::Transfer,
+            IdKind::Part { whole, .. } => whole.family(),
             IdKind::Other(family) => *family,
         }
     }
@@ -156,6 +170,7 @@ impl From<IdKind> for CeilingId {
                 let name = TRANSFERS.iter().find(|(_, known)| known == op).map_or(op.name(), |(name, _)| name);
                 format!("{family}.{name}")
             }
+            IdKind::Part { whole, part } => format!("{}.{part}", CeilingId::from((**whole).clone())),
             IdKind::Other(_) => family.to_owned(),
         };
         CeilingId { text, kind }
@@ -206,6 +221,20 @@ impl CeilingId {
     /// `transfer.h2d` for [`Op::Upload`], `transfer.d2h` for [`Op::Download`].
     pub fn transfer(op: Op) -> CeilingId {
         IdKind::Transfer { op }.into()
+    }
+
+    /// The same of a part of the machine.
+    #[must_use]
+    pub fn of_part(&self, part: Part) -> CeilingId {
+        IdKind::Part { whole: Box::new(self.kind.clone()), part }.into()
+    }
+
+    /// Which part of the machine it is of, where it is not of all.
+    pub fn part(&self) -> Option<Part> {
+        match self.kind {
+            IdKind::Part { part, .. } => Some(part),
+            _ => None,
+        }
     }
 
     /// As it is written.
@@ -394,7 +423,7 @@ mod tests {
     use super::*;
 
     /// Ids of every kind.
-    const IDS: [&str; 27] = [
+    const IDS: [&str; 30] = [
         "memory.l1.read",
         "memory.dram.read_sustained",
         "memory.hbm.gather",
@@ -422,6 +451,9 @@ mod tests {
         "latency.resident",
         "overhead.fork_join",
         "transfer.h2d",
+        "compute.f32.class1",
+        "memory.dram.read.node0_node1",
+        "memory.read.threads.class0",
     ];
 
     #[test]
@@ -454,5 +486,7 @@ mod tests {
         assert_eq!(id("attention.f16.decode.g1d64").second_unit(), Some(Unit::GflopPerS));
         assert_eq!([id("latency.l1").unit(), id("overhead.submit").unit()], [Unit::Ns, Unit::Us]);
         assert_eq!(CeilingId::transfer(Op::Download), "transfer.d2h");
+        let near = CeilingId::memory(MemoryLevel::Dram, Op::Read).of_part(Part::Node(1));
+        assert_eq!((near.as_str(), near.part(), near.level()), ("memory.dram.read.node1", Some(Part::Node(1)), None));
     }
 }

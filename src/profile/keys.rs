@@ -1,6 +1,6 @@
 //! The keys of a variant, flat as a profile has them.
 
-use super::Word;
+use super::{CpuList, Word};
 use roofprobe_kernels::buffer::Pages;
 use roofprobe_kernels::ops::stream::{Checksum, Stores};
 use roofprobe_kernels::{Dtype, Isa, named_enum};
@@ -20,6 +20,10 @@ pub struct VariantKeys {
     pub isa: Option<Word<Isa>>,
     /// Threads, one per core.
     pub threads: Option<u32>,
+    /// The CPUs that may be used: the first ones, as many as there are threads. Absent where that is every CPU that threads are pinned to.
+    pub cpus: Option<CpuList>,
+    /// The NUMA node whose memory is used, where it is not that of the threads.
+    pub memory_node: Option<u32>,
     /// Store instructions.
     #[serde(default, with = "named")]
     #[schemars(schema_with = "stores_schema")]

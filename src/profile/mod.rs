@@ -5,6 +5,8 @@
 //! a profile saved, loaded and saved again is the same bytes.
 
 mod ceiling;
+mod cores;
+mod cpu_list;
 mod curve;
 mod environment;
 mod figure;
@@ -27,6 +29,8 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 pub use ceiling::{Ceiling, Mode, Status, Trial};
+pub use cores::{CoreClass, NumaNode};
+pub use cpu_list::CpuList;
 pub use curve::{Curve, CurveAxis};
 pub use environment::{EarlierRead, Environment, Grade};
 pub use flag::Flag;
@@ -42,7 +46,7 @@ pub use variant::{
     Attention, Chain, Chase, GpuAttention, GpuChain, GpuMatmul, GpuStream, Launch, Matmul, MatrixChain, Stream, Team,
     Transfer, Variant, WorkgroupRead,
 };
-pub use words::{AttentionExtents, AttentionPhase, Family, Means, MemoryLevel, Word};
+pub use words::{AttentionExtents, AttentionPhase, Family, Means, MemoryLevel, Part, Word};
 #[cfg(feature = "cli")]
 pub use write::save;
 pub use write::to_toml;
@@ -143,12 +147,15 @@ pub struct DeviceInfo {
     /// Physical cores present, as the topology tells; every CPU that was measured has them.
     #[schemars(range(min = 1))]
     pub cores: Option<u32>,
-    /// Installed memory, bytes. Every CPU that was measured has it; of a GPU's nobody may tell.
+    /// Installed memory, bytes; absent where nobody tells.
     #[schemars(range(min = 1))]
     pub memory_bytes: Option<u64>,
     /// Data and unified caches, nearest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caches: Vec<Cache>,
+    /// Cores of several kinds, the fastest first; empty where all are alike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub core_classes: Vec<CoreClass>,
     /// What only a GPU has; every GPU that was measured has it.
     pub gpu: Option<GpuInfo>,
 }
@@ -300,6 +307,12 @@ impl Profile {
         CeilingId: PartialEq<Id>,
     {
         self.curve.iter().find(|c| c.id == *id)
+    }
+
+    /// Memory that a model may take: what is installed, or what a control group leaves of it; bytes.
+    pub fn usable_memory_bytes(&self) -> Option<u64> {
+        let limit = self.environment.as_ref().and_then(|environment| environment.memory_limit_bytes);
+        self.device.memory_bytes.into_iter().chain(limit).min()
     }
 
     /// What is known of the machine before anything is timed; none where nothing was measured.

@@ -1,5 +1,6 @@
 //! What a profile must satisfy beyond its types: numbers that can be, statuses with their evidence, ids once.
 
+use super::cores::validate_classes;
 use super::figure::{counted, named, positive};
 use super::{
     Ceiling, Curve, CurveAxis, DeviceKind, Environment, GpuInfo, GpuProvenance, Profile, Status, Summary, Unit,
@@ -59,6 +60,8 @@ impl Profile {
         counted("device.memory_bytes", device.memory_bytes, MEMORY_BYTES_MAX)?;
         let available = environment.map(|e| e.memory_available_bytes);
         counted("environment.memory_available_bytes", available, MEMORY_BYTES_MAX)?;
+        let limit = environment.and_then(|e| e.memory_limit_bytes);
+        counted("environment.memory_limit_bytes", limit, MEMORY_BYTES_MAX)?;
         if device.caches.len() > CACHES_MAX {
             return Err(Error::misuse(format!("device.caches: more than {CACHES_MAX} entries")));
         }
@@ -74,6 +77,7 @@ impl Profile {
                 )));
             }
         }
+        validate_classes(&device.core_classes)?;
         environment.map_or(Ok(()), Environment::validate)
     }
 
@@ -100,11 +104,9 @@ impl Profile {
         let (device, asked) = (&self.device, &self.provenance.gpu);
         match device.kind {
             DeviceKind::Cpu => {
-                for (key, known) in [
-                    ("device.logical_cpus", device.logical_cpus.is_some()),
-                    ("device.cores", device.cores.is_some()),
-                    ("device.memory_bytes", device.memory_bytes.is_some()),
-                ] {
+                for (key, known) in
+                    [("device.logical_cpus", device.logical_cpus.is_some()), ("device.cores", device.cores.is_some())]
+                {
                     // Who was there can tell; a source need not.
                     if !known && self.environment.is_some() {
                         return Err(Error::misuse(format!("{key}: is missing; every CPU has it")));

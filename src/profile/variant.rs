@@ -1,6 +1,6 @@
 //! How a job is done: one type for each family of jobs, with all that such a job has to say.
 
-use super::{AccessLayout, Reduction, Tile, VariantKeys, Word};
+use super::{AccessLayout, CpuList, Reduction, Tile, VariantKeys, Word};
 use roofprobe_kernels::buffer::Pages;
 use roofprobe_kernels::ops::stream::{Checksum, Stores, Ways};
 use roofprobe_kernels::{Dtype, Isa, Op};
@@ -49,7 +49,7 @@ macro_rules! families {
                 fn keys(&self) -> VariantKeys {
                     VariantKeys {
                         $($key: Some(self.$key.into()),)*
-                        $($($option: self.$option.map(Into::into),)+)?
+                        $($($option: self.$option.clone().map(Into::into),)+)?
                         ..VariantKeys::default()
                     }
                 }
@@ -79,16 +79,16 @@ families! {
     /// A stream over arrays.
     Stream {
         isa: Isa, threads: u32, pages: Pages, footprint_bytes: u64;
-        optional stores: Stores, checksum: Checksum, streams: u32, unroll: u32, window_bytes: u64, prefetch_bytes: u32, page_ahead_lines: u32
+        optional cpus: CpuList, memory_node: u32, stores: Stores, checksum: Checksum, streams: u32, unroll: u32, window_bytes: u64, prefetch_bytes: u32, page_ahead_lines: u32
     }
     /// A chase of dependent loads.
     Chase { threads: u32, pages: Pages, footprint_bytes: u64, window_bytes: u64, stride_bytes: u32 }
     /// Chains of multiply-accumulates in registers.
-    Chain { isa: Isa, threads: u32; optional chains: u32 }
+    Chain { isa: Isa, threads: u32; optional cpus: CpuList, chains: u32 }
     /// A product with weights.
     Matmul {
         isa: Isa, threads: u32, pages: Pages, m: u64, n: u64, k: u64, copies: u32;
-        optional arithmetic: Dtype, streams: u32, prefetch_bytes: u32, page_ahead_lines: u32, tile: Tile,
+        optional cpus: CpuList, arithmetic: Dtype, streams: u32, prefetch_bytes: u32, page_ahead_lines: u32, tile: Tile,
         row_block: u32, column_block: u32, block_bytes: u64, packed: bool
     }
     /// Attention over a cache of keys and values.
@@ -133,6 +133,7 @@ impl Matmul {
             n,
             k,
             copies,
+            cpus: None,
             arithmetic: None,
             streams: None,
             prefetch_bytes: None,
@@ -191,6 +192,8 @@ impl Stream {
             threads,
             pages,
             footprint_bytes,
+            cpus: None,
+            memory_node: None,
             stores: None,
             checksum: None,
             streams: None,

@@ -78,6 +78,22 @@ pub enum Means {
     Other(String),
 }
 
+/// A part of a machine that a ceiling is of: the last word of its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// `class<n>`: the cores of one class alone, 0 being the fastest.
+    Class(u32),
+    /// `node<n>`: the cores of a NUMA node, on its own memory.
+    Node(u32),
+    /// `node<n>_node<k>`: the cores of one NUMA node, on the memory of another.
+    Across {
+        /// The node of the cores.
+        cores: u32,
+        /// The node of the memory.
+        memory: u32,
+    },
+}
+
 /// The two passes of attention.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AttentionPhase {
@@ -184,6 +200,31 @@ impl FromStr for MemoryLevel {
 pub(super) fn number(text: &str, prefix: &str) -> Option<u64> {
     let digits = text.strip_prefix(prefix)?;
     digits.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == digits)
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::Class(class) => write!(f, "class{class}"),
+            Part::Node(node) => write!(f, "node{node}"),
+            Part::Across { cores, memory } => write!(f, "node{cores}_node{memory}"),
+        }
+    }
+}
+
+impl FromStr for Part {
+    type Err = ();
+
+    /// In its only spelling.
+    fn from_str(text: &str) -> Result<Part, ()> {
+        let of = |text: &str, prefix: &str| text.strip_prefix(prefix)?.parse().ok();
+        let across = || {
+            let (cores, memory) = text.split_once('_')?;
+            Some(Part::Across { cores: of(cores, "node")?, memory: of(memory, "node")? })
+        };
+        let part = of(text, "class").map(Part::Class).or_else(|| of(text, "node").map(Part::Node)).or_else(across);
+        part.filter(|part| part.to_string() == text).ok_or(())
+    }
 }
 
 impl Means {

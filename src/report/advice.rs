@@ -3,10 +3,10 @@
 use super::cell::{Cell, digits};
 use super::record::{self, Record, merged};
 use super::table::{Column, Table, column};
-use crate::evaluate::{Advice, Evaluation, Free};
+use crate::evaluate::{Advice, Evaluation, Free, ThreadAdvice, Threads};
 
-/// The advice in two lines.
-pub(super) fn lines(result: &Evaluation, advice: &Advice) -> [String; 2] {
+/// The advice in two lines, and one on threads where there is something to say.
+pub(super) fn lines(result: &Evaluation, advice: &Advice) -> Vec<String> {
     let percent = (advice.tolerance - 1.0) * 100.0;
     let upto = |free: &Free| format!("{}{}", if free.at_least { "at least " } else { "" }, free.count);
     let free = match (advice.batch.count, advice.draft.count) {
@@ -21,7 +21,18 @@ pub(super) fn lines(result: &Evaluation, advice: &Advice) -> [String; 2] {
         .formats
         .first()
         .map(|first| format!("Fastest weights: {}, {} tokens/s.", first.weights, digits(first.decode_tokens_per_s, 3)));
-    [free, [fitting(result, advice), fastest.unwrap_or_default()].join(" ").trim_end().to_owned()]
+    let fits = [fitting(result, advice), fastest.unwrap_or_default()].join(" ").trim_end().to_owned();
+    [free, fits].into_iter().chain(advice.threads.as_ref().map(threads)).collect()
+}
+
+/// Threads and cores for both phases.
+pub(super) fn threads(advice: &ThreadAdvice) -> String {
+    let on = |threads: &Threads| {
+        let cpus = threads.cpus.as_ref().map_or_else(String::new, |cpus| format!(" on CPUs {cpus}"));
+        format!("{}{cpus}", threads.threads)
+    };
+    let (decode, prefill) = (&advice.decode, &advice.prefill);
+    format!("Threads: {} to decode ({}), {} to prefill ({}).", on(decode), decode.because, on(prefill), prefill.because)
 }
 
 fn fitting(result: &Evaluation, advice: &Advice) -> String {

@@ -1,7 +1,9 @@
 //! The machine and its circumstances, as a table.
 
+use super::advice;
 use super::cell::significant;
 use super::table::Table;
+use crate::evaluate::ThreadAdvice;
 use crate::profile::{DeviceInfo, DeviceKind, Environment, GpuClass, GpuInfo, GpuProvenance, Profile, Provenance};
 
 /// What was measured, under which circumstances, and the grade that they earn with its reasons.
@@ -19,6 +21,8 @@ pub(super) fn table(profile: &Profile) -> Table {
                 ("memory", format!("{memory}, {} available", mib(environment.memory_available_bytes))),
                 ("system", format!("{} {}", environment.os, environment.kernel.clone().unwrap_or_default())),
             ]);
+            rows.extend(surroundings(environment));
+            rows.extend(parts(profile));
             rows.extend(circumstances(environment, device.kind));
         }
         None => rows.push(("memory", memory)),
@@ -154,6 +158,37 @@ fn circumstances(environment: &Environment, kind: DeviceKind) -> Vec<Row> {
         (true, "grade", environment.grade.map_or("none".to_owned(), |grade| grade.to_string())),
     ];
     rows.into_iter().filter_map(|(shown, what, value)| shown.then_some((what, value))).collect()
+}
+
+/// Cores of several kinds, several nodes, and how many threads are worth having: what most machines have nothing to say of.
+fn parts(profile: &Profile) -> Vec<Row> {
+    let classes = profile.device.core_classes.iter().map(|class| {
+        let cpus = class.cpus.as_ref().map_or_else(String::new, |cpus| format!(", CPUs {cpus}"));
+        ("core class", format!("{} × {}{cpus}; told by {}", class.cores, class.name, class.told_by))
+    });
+    let nodes = profile.environment.iter().flat_map(|environment| &environment.nodes).map(|node| {
+        let memory = node.memory_bytes.map_or_else(String::new, |bytes| format!(", {}", mib(bytes)));
+        ("NUMA node", format!("{}: CPUs {}{memory}", node.node, node.cpus))
+    });
+    let threads = ThreadAdvice::of(profile).map(|advice| ("threads worth having", advice::threads(&advice)));
+    classes.chain(nodes).chain(threads).collect()
+}
+
+/// Where the machine stands: what may be of use to whom another machine of the kind is slower.
+fn surroundings(environment: &Environment) -> Vec<Row> {
+    let kib = |bytes: u32| format!("{} KiB", bytes >> 10);
+    let battery = |on: bool| if on { "battery" } else { "mains" }.to_owned();
+    let rows = [
+        ("firmware", environment.firmware.clone()),
+        ("kernel command line", environment.kernel_command_line.clone()),
+        ("page size", environment.page_bytes.map(kib)),
+        ("fed by", environment.on_battery.map(battery)),
+        ("power profile", environment.power_profile.clone()),
+        ("memory limit", environment.memory_limit_bytes.map(mib)),
+        ("slowed by heat", environment.thermal_throttles.map(|n| format!("{n} times"))),
+        ("pages move by themselves", environment.numa_balancing.map(|on| if on { "yes" } else { "no" }.to_owned())),
+    ];
+    rows.into_iter().filter_map(|(what, value)| Some((what, value?))).collect()
 }
 
 /// Why the grade is no better.

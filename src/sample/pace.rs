@@ -106,6 +106,20 @@ impl Pace {
         Pace { until, budget: Duration::MAX, visit_samples: REPLAY_SAMPLES, ..Pace::of(effort) }
     }
 
+    /// The same pace by a clock of so many ns a step: a pass is long enough that a step does not show. A replay has no clock.
+    #[must_use]
+    pub(super) fn by_timer(self, timer_ns: f64) -> Pace {
+        if self.budget == Duration::MAX {
+            return self;
+        }
+        let least = |steps: f64| steps * timer_ns / 1e9;
+        Pace {
+            pass_seconds: self.pass_seconds.max(least(STEPS_MIN)),
+            curve_pass_seconds: self.curve_pass_seconds.max(least(CURVE_STEPS_MIN)),
+            ..self
+        }
+    }
+
     /// The same pace until nothing improves any more, for `limit` at most.
     #[must_use]
     pub fn until_stable(self, limit: Duration) -> Pace {
@@ -113,6 +127,10 @@ impl Pace {
     }
 }
 
+/// Steps of the clock in a pass, at least: it is 2 % of it then.
+const STEPS_MIN: f64 = 50.0;
+/// The same at a point of a curve, of which there are many, and whose levels are twice as fast as each other.
+const CURVE_STEPS_MIN: f64 = 10.0;
 /// A replay takes what there is: the fewer visits, the sooner it ends.
 const REPLAY_SAMPLES: usize = 50;
 /// No profile needs more samples of a question than this.

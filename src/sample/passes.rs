@@ -12,6 +12,8 @@ use std::time::Duration;
 const PLATEAU: f64 = 0.03;
 /// A pass during which the CPU was taken away is repeated this many times at most.
 pub(super) const DISTURBED_RETRIES_MAX: usize = 3;
+/// A pass that was long enough at first is not this much too short: such a one was not timed right.
+const SHORT_MAX: f64 = 10.0;
 /// A repetition count beyond this would overflow the counters of any kernel.
 const REPETITIONS_MAX: u64 = 1 << 40;
 
@@ -89,11 +91,21 @@ pub(super) fn calibrate(
         }
     }
     // The first guess was made on a sleeping clock; the warm one may need more.
-    let short = pass_seconds / last.seconds.0.max(1e-9);
+    let short = pass_seconds / timed(last.clone())?.seconds.0;
     if short > 1.0 {
-        repetitions = ((repetitions as f64 * short).ceil() as u64).min(REPETITIONS_MAX);
+        let factor = short.min(SHORT_MAX);
+        repetitions = ((repetitions as f64 * factor).ceil() as u64).min(REPETITIONS_MAX);
     }
     Ok((repetitions, last))
+}
+
+/// The pass, if the clock saw it.
+fn timed(pass: Timing) -> Result<Timing, Refusal> {
+    let seconds = pass.seconds.0;
+    let unseen = || {
+        Refusal::Skipped(format!("the clock is too coarse: it timed {} repetitions as {seconds} s", pass.repetitions))
+    };
+    if seconds > 0.0 { Ok(pass) } else { Err(unseen()) }
 }
 
 /// A pass; one that was disturbed is repeated, at most `retries` times.
@@ -111,7 +123,7 @@ pub(super) fn undisturbed(
         }
         pass = device.time(job, repetitions, purpose)?;
     }
-    Ok(pass)
+    timed(pass)
 }
 
 /// Fewer readings than this are no power: the first ones may be of what ran before.

@@ -26,8 +26,8 @@ const CHEAP_VISITS: usize = 2;
 const STABLE: Duration = Duration::from_secs(10);
 /// A best that rose by less than this share did not rise.
 const RISE_MIN: f64 = 0.01;
-/// In which mode memory is, is asked again after this share of the budget.
-const MODE_AGE_SHARE: f64 = 0.025;
+/// In which mode memory is, is asked again after this time.
+const MODE_AGE: Duration = Duration::from_secs(2);
 /// Without a clock, the share of the whole at which the first sweep begins and which later ones do not reach.
 pub(super) const UNTIMED_SHARES: [f64; 2] = [0.3, 0.9];
 
@@ -239,10 +239,9 @@ impl<'r, 's> Run<'r, 's> {
     /// Asks in which mode memory is, unless it was asked just now.
     fn ask_memory(&mut self, done: f64) -> Result<()> {
         let Some(index) = self.memory.told_by.filter(|_| self.session.is_timed()) else { return Ok(()) };
-        let age = share_of(self.session.pace.budget, MODE_AGE_SHARE);
         let state = &self.states[index];
         let can_tell = state.samples() > 0 && state.is_open() && self.fits(index, false);
-        if can_tell && self.memory.is_older(age, self.session.elapsed()) {
+        if can_tell && self.memory.is_older(MODE_AGE, self.session.elapsed()) {
             self.visit(index, self.session.pace.visit_samples, done)?;
         }
         Ok(())

@@ -35,6 +35,7 @@ pub struct Session<'s> {
 impl<'s> Session<'s> {
     /// A measurement of `device` that begins now.
     pub fn new(device: &'s mut dyn Device, pace: Pace, watcher: &'s mut dyn Watcher) -> Session<'s> {
+        let pace = pace.by_timer(device.machine().environment.timer_ns);
         let clock = Box::new(Instant::now());
         let reserved = Duration::ZERO;
         Session { device, pace, watcher, clock, races: &[], reserved, share: 0.0 }

@@ -138,7 +138,7 @@ impl<'a> Sweep<'a> {
         let weights = TensorTypes::word(model, workload.weights);
         let (kv, layers) = (workload.kv.to_string(), depth.unwrap_or_else(|| model.layer_count()));
         let names = Names { model: model.name(), profile: profile_name, weights: &weights, kv: &kv, layers };
-        answer(&Case { sweep: self, names, workload, memory_bytes: profile.device.memory_bytes, evaluator })
+        answer(&Case { sweep: self, names, workload, memory_bytes: profile.usable_memory_bytes(), evaluator })
     }
 }
 

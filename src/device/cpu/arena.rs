@@ -46,7 +46,7 @@ pub(super) struct Arena {
     /// Of the first random number.
     seed: u64,
     huge_share: Option<f64>,
-    walks: HashMap<(Walk, Checksum), Windows>,
+    walks: HashMap<WalkKey, Windows>,
 }
 
 /// Memory that is mapped ahead and touched as needed.
@@ -90,6 +90,13 @@ fn arrays(op: Op) -> (usize, usize) {
     (cost.input_read as usize, cost.output_written as usize)
 }
 
+/// A walk, and what a read makes of it; nothing where it writes.
+type WalkKey = (Walk, Option<Checksum>);
+
+fn walk_key(kernel: StreamKernel, walk: Walk) -> WalkKey {
+    (walk, (kernel.op() == Op::Read).then(|| kernel.checksum()))
+}
+
 /// The windows of a walk.
 struct Windows {
     /// The checksum of each, by the oracle.
@@ -104,6 +111,13 @@ struct Windows {
 pub(super) struct Walked {
     sum: u64,
     from: usize,
+}
+
+impl Walked {
+    /// Both together, `later` having gone on where this one ended.
+    pub(super) fn and(self, later: Walked) -> Walked {
+        Walked { sum: self.sum.wrapping_add(later.sum), ..self }
+    }
 }
 
 impl Arena {
@@ -187,12 +201,19 @@ impl Arena {
     /// unwritten cannot pass for its work.
     pub(super) fn prepare_verification(&mut self, kernel: StreamKernel, walk: Walk) {
         if kernel.op() == Op::Read {
-            let x = &self.input.array()[..walk.len];
-            let kind = kernel.checksum();
-            self.walks.entry((walk, kind)).or_insert_with(|| Windows::new(kind, x, walk.window));
+            self.prepare_windows(kernel, walk);
         } else {
             self.output.array_mut()[..walk.len].fill(f64::NAN);
         }
+    }
+
+    /// Makes the windows of a walk: those of a read with their sums, as it is verified by them.
+    pub(super) fn prepare_windows(&mut self, kernel: StreamKernel, walk: Walk) {
+        let (key, x) = (walk_key(kernel, walk), &self.input.array()[..walk.len]);
+        self.walks.entry(key).or_insert_with(|| match key.1 {
+            Some(kind) => Windows::new(kind, x, walk.window),
+            None => Windows::of(vec![0; walk.len / walk.window.max(1)]),
+        });
     }
 
     /// Runs a stream `repetitions` times.
@@ -200,7 +221,7 @@ impl Arena {
         let (x, y) = inputs_of(kernel.op(), &self.input, walk.len);
         let out = self.output.array_mut();
         let factor = black_box(FACTOR);
-        let windows = self.walks.get_mut(&(walk, kernel.checksum())).filter(|_| walk.window < walk.len);
+        let windows = self.walks.get_mut(&walk_key(kernel, walk)).filter(|_| walk.window < walk.len);
         let Some(windows) = windows else {
             let len = walk.len;
             let sum = kernel.run(x, y, &mut out[..len], factor, repetitions);
@@ -218,7 +239,7 @@ impl Arena {
 
     /// Whether a read summed up right, every time.
     pub(super) fn verify_read(&self, kernel: StreamKernel, walk: Walk, repetitions: u64, walked: Walked) -> bool {
-        let windows = self.walks.get(&(walk, kernel.checksum()));
+        let windows = self.walks.get(&walk_key(kernel, walk));
         windows.is_some_and(|windows| windows.sum(walked.from, repetitions) == walked.sum)
     }
 
@@ -245,7 +266,10 @@ fn inputs_of(op: Op, input: &Region, len: usize) -> (&[f64], &[f64]) {
 impl Windows {
     fn new(kind: Checksum, x: &[f64], window: usize) -> Windows {
         let windows = x.chunks_exact(window.max(1));
-        let checksums: Vec<u64> = windows.map(|window| reference::checksum(kind, window)).collect();
+        Windows::of(windows.map(|window| reference::checksum(kind, window)).collect())
+    }
+
+    fn of(checksums: Vec<u64>) -> Windows {
         let count = checksums.len();
         // A step that has no divisor with the count visits them all before the first one again.
         let about = ((count as f64 * WINDOW_STEP) as usize).max(1);

@@ -46,7 +46,11 @@ pub(super) struct PreparedAttention {
 
 impl Cpu {
     /// The job made ready: its keys and values may be those of the job before.
-    pub(super) fn prepare_attention(&mut self, variant: &Attention) -> Result<PreparedAttention, Refusal> {
+    pub(super) fn prepare_attention(
+        &mut self,
+        variant: &Attention,
+        threads: usize,
+    ) -> Result<PreparedAttention, Refusal> {
         let kernel = kernel_of(variant)?;
         let (heads, kv_heads) = (extent(variant.heads, "heads")?, extent(variant.kv_heads, "kv_heads")?);
         let head = Head {
@@ -62,7 +66,7 @@ impl Cpu {
         // A pool for so many caches; the last one if it will do.
         let tokens = copies * head.context.next_multiple_of(KEY_BLOCK);
         let pool = self.caches(Head { context: tokens, ..head }, kv_heads, variant.pages)?;
-        Ok(PreparedAttention::new(kernel, head, queries, pool, copies, self.team.size()))
+        Ok(PreparedAttention::new(kernel, head, queries, pool, copies, threads))
     }
 }
 

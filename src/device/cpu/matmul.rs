@@ -56,7 +56,12 @@ pub(super) struct PreparedMatmul {
 
 impl Cpu {
     /// The job made ready: its weights may be those of the job before.
-    pub(super) fn prepare_matmul(&mut self, job: &Job, variant: &Matmul) -> Result<PreparedMatmul, Refusal> {
+    pub(super) fn prepare_matmul(
+        &mut self,
+        job: &Job,
+        variant: &Matmul,
+        threads: usize,
+    ) -> Result<PreparedMatmul, Refusal> {
         let &Matmul { isa, pages, m, n, k, copies, arithmetic, .. } = variant;
         let kernel = MatmulKernel::find(job.dtype, isa, arithmetic).ok_or_else(|| unsupported(isa))?;
         self_test::survived(isa).map_err(Refusal::Unsupported)?;
@@ -76,9 +81,9 @@ impl Cpu {
             return Err(skipped(&format!("{} on {isa} has no such register tiles", job.dtype)));
         }
         let block = [variant.row_block, variant.column_block].map(|block| block.map(|extent| extent.max(1) as usize));
-        let grid = grid(kernel, [m, n, k], self.team.size(), block, ways.streams);
+        let grid = grid(kernel, [m, n, k], threads, block, ways.streams);
         let apart = variant.packed == Some(true);
-        let product = PreparedMatmul::new(kernel, weights, [n, k], (grid, self.team.size()), (ways, apart));
+        let product = PreparedMatmul::new(kernel, weights, [n, k], (grid, threads), (ways, apart));
         product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))
     }
 }

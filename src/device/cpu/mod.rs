@@ -18,6 +18,7 @@ mod self_test;
 mod spans;
 mod team;
 mod team_job;
+mod timer;
 mod topology;
 mod work_queue;
 mod worker_state;
@@ -38,9 +39,10 @@ pub use self_test::PASSED;
 use spans::{Seen, timed};
 use std::collections::HashSet;
 use std::sync::Arc;
-use team::{SpinBarrier, Team};
+use team::{Members, SpinBarrier, Team};
 use team_job::TeamJob;
 pub(in crate::device) use topology::Taken;
+use work_queue::Stock;
 use worker_state::WorkerState;
 #[cfg(feature = "gpu")]
 pub(super) use worker_state::all_waited_s;
@@ -50,12 +52,15 @@ pub struct Cpu {
     machine: Machine,
     team: Team,
     taken_at_start: Taken,
+    throttles_at_start: Option<u64>,
     /// Stream variants whose output was verified since the last renewal.
     verified: HashSet<Job>,
     /// The reference chain, read at each renewal.
     drift: Drift,
     /// Whether the first two cores are two; `None` where the team has only one, or the system calls them siblings.
     scaling: Option<Scaling>,
+    /// Whether the cores are of several kinds, so that even shares would leave the fast ones waiting.
+    uneven: bool,
     /// The last job of the whole team made ready, and what it reads.
     prepared: Option<(Job, Arc<dyn TeamJob>)>,
     operands: Option<Operands>,
@@ -70,14 +75,23 @@ impl Cpu {
     /// Reads the topology and starts the team: one pinned thread per allowed core within the quota, or `threads`.
     ///
     /// # Errors
-    /// Misuse for an impossible number of threads; failure when no CPU is allowed or threads cannot be pinned.
+    /// Misuse for an impossible number of threads; failure when no CPU is allowed or a thread cannot be started.
     pub fn new(threads: Option<usize>) -> Result<Cpu> {
         let topology = topology::read(threads).map_err(|reason| {
             if threads.is_some() { Error::misuse(format!("--threads: {reason}")) } else { Error::failure(reason) }
         })?;
         let team = Team::new(&topology.cores).map_err(Error::failure)?;
+        let mut machine = topology.machine;
+        if !team.pinned() {
+            machine.environment.pinned = Some(false);
+            // Where threads go where they want, no set of CPUs can be asked for.
+            (machine.environment.pinned_cpus, machine.environment.nodes) = (None, Vec::new());
+            machine.device.core_classes.iter_mut().for_each(|class| class.cpus = None);
+        }
         let mut cpu = Cpu {
-            machine: topology.machine,
+            uneven: !machine.device.core_classes.is_empty(),
+            throttles_at_start: topology::thermal_throttles(&machine.environment.allowed_cpus),
+            machine,
             team,
             taken_at_start: Taken::now(),
             verified: HashSet::new(),
@@ -121,7 +135,7 @@ impl Cpu {
         let best = harmless.filter_map(|isa| ChainKernel::find(Op::Chain, Dtype::F32, isa)).next();
         let mut drift = std::mem::take(&mut self.drift);
         if let Some(kernel) = best {
-            drift.read(|| self.time_chain(kernel, self.team.size(), SENTINEL_ROUNDS).ok());
+            drift.read(|| self.time_chain(kernel, &self.team.all(), SENTINEL_ROUNDS).ok());
         }
         self.drift = drift;
         if let (Some(scaling), Some(kernel)) = (&mut self.scaling, best) {
@@ -130,15 +144,25 @@ impl Cpu {
         }
     }
 
-    /// Times a chain on the first `threads` members of the team; the others wait.
-    fn time_chain(&mut self, kernel: ChainKernel, threads: usize, repetitions: u64) -> Attempt {
-        self.all(move |worker, _| (worker.index() < threads).then(|| worker.prepare_chain(kernel)))?;
-        let run = move |worker: &mut WorkerState, (), _: &SpinBarrier| worker.chain(kernel, repetitions);
-        let conclude = move |worker: &mut WorkerState, ()| Seen {
-            clock_hz: worker.clock().hz(),
-            right: worker.verify_chain(kernel, repetitions),
+    /// Times a chain on some members of the team; the others wait.
+    fn time_chain(&mut self, kernel: ChainKernel, members: &Members, repetitions: u64) -> Attempt {
+        let active = members.clone();
+        self.all(move |worker, _| active.has(worker.index()).then(|| worker.prepare_chain(kernel)))?;
+        let threads = members.count();
+        let total = repetitions.saturating_mul(threads as u64);
+        let stock = (self.uneven && threads > 1).then(|| Stock::new(total, threads));
+        let run = move |worker: &mut WorkerState, (), _: &SpinBarrier| match &stock {
+            Some(stock) => worker.chain_of_stock(kernel, stock),
+            None => {
+                worker.chain(kernel, repetitions);
+                repetitions
+            }
         };
-        let spans = timed(&self.team, threads, |_| (), run, conclude)?;
+        let conclude = move |worker: &mut WorkerState, done: u64| Seen {
+            clock_hz: worker.clock().hz(),
+            right: worker.verify_chain(kernel, done),
+        };
+        let spans = timed(&self.team, members, |_| (), run, conclude)?;
         let work = Work::of_kernel(kernel.cost(repetitions), kernel.dtype()) * threads as f64;
         let reason =
             || Refusal::Rejected(format!("the {} chain on {} differs from the oracle", kernel.dtype(), kernel.isa()));
@@ -154,7 +178,7 @@ impl Cpu {
                 barrier.wait();
             }
         };
-        let spans = timed(&self.team, self.team.size(), |_| (), run, |_, ()| Seen { clock_hz: None, right: true })?;
+        let spans = timed(&self.team, &self.team.all(), |_| (), run, |_, ()| Seen { clock_hz: None, right: true })?;
         spans.pass(repetitions, Work::default()).ok_or_else(|| skipped("no thread answered"))
     }
 
@@ -182,6 +206,8 @@ impl Device for Cpu {
         let mut machine = self.machine.clone();
         let environment = &mut machine.environment;
         Taken::now().note_since(self.taken_at_start, environment);
+        let throttles = topology::thermal_throttles(&environment.allowed_cpus).zip(self.throttles_at_start);
+        environment.thermal_throttles = throttles.map(|(now, then)| now.saturating_sub(then));
         environment.drift_percent = self.drift.percent().map(four_digits);
         environment.core_scaling = self.scaling.and_then(Scaling::ratio).map(four_digits);
         environment.core_scaling_latency = self.scaling.and_then(Scaling::latency_ratio).map(four_digits);
@@ -192,13 +218,15 @@ impl Device for Cpu {
         match job.op {
             Op::Read | Op::Write | Op::Copy | Op::Scale | Op::Add | Op::Triad => self.time_stream(job, repetitions),
             Op::Chain | Op::ChainAdd => {
-                let Variant::Chain(Chain { isa, threads, chains }) = job.variant else { return Err(foreign(job)) };
+                let Variant::Chain(Chain { isa, threads, ref cpus, chains }) = job.variant else {
+                    return Err(foreign(job));
+                };
                 let chains = chains.map(|chains| chains as usize);
                 let kernel =
                     ChainKernel::with_chains(job.op, job.dtype, isa, chains).ok_or_else(|| unsupported(isa))?;
                 self_test::survived(isa).map_err(Refusal::Unsupported)?;
-                let threads = self.active(threads)?;
-                self.time_chain(kernel, threads, repetitions)
+                let members = self.members(threads, cpus.as_ref())?;
+                self.time_chain(kernel, &members, repetitions)
             }
             Op::Chase => self.time_chase(job, repetitions),
             Op::Matmul | Op::Attention => self.time_team_job(job, repetitions),

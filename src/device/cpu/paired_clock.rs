@@ -3,6 +3,7 @@
 //! A core may run slower under wide vectors than before and after them, and needs a part of a millisecond to change. A reading
 //! between two stretches of the kernel sees the clock that the kernel has.
 
+use super::timer;
 use roofprobe_kernels::ops::clock::dependent_adds;
 use std::time::Instant;
 
@@ -31,7 +32,7 @@ impl PairedClock {
         let adds = dependent_adds(ADDS);
         let seconds = start.elapsed().as_secs_f64();
         self.seconds += seconds;
-        self.readings.extend(adds.map(|adds| adds as f64 / seconds));
+        self.readings.extend(adds.filter(|_| timer::is_sure(seconds)).map(|adds| adds as f64 / seconds));
     }
 
     /// What the readings of this pass took, which is no part of the kernel's time.
@@ -76,6 +77,6 @@ mod tests {
         assert_eq!(clock.hz(), Some(3e9));
         clock.begin();
         clock.read();
-        assert!(clock.seconds() > 0.0 && clock.readings.len() == usize::from(dependent_adds(1).is_some()));
+        assert!(clock.seconds() > 0.0 && clock.readings.len() <= usize::from(dependent_adds(1).is_some()));
     }
 }

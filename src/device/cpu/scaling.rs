@@ -6,14 +6,14 @@
 //! neither comes to more, the two take turns on one hardware thread, or somebody else has the other one.
 
 use super::spans::{Seen, timed};
-use super::team::{SpinBarrier, Team};
+use super::team::{Members, SpinBarrier, Team};
 use super::worker_state::WorkerState;
 use crate::device::Refusal;
 use crate::work::Work;
 use roofprobe_kernels::ops::chain::ChainKernel;
 use roofprobe_kernels::ops::clock::dependent_adds;
 
-/// The best that was seen of the first thread alone and of the first two together, of each kernel. Interruptions only ever slow a
+/// The best that was seen of the first thread alone and of two together, of each kernel. Interruptions only ever slow a
 /// pass, so that the best of each is the nearest to the truth; passes that were seen to be interrupted do not count at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Scaling {
@@ -48,8 +48,9 @@ impl Scaling {
     /// # Errors
     /// When a member of the team has died.
     pub(super) fn look(&mut self, team: &Team, kernel: ChainKernel) -> Result<(), Refusal> {
-        self.arithmetic.look(team, Teller::Arithmetic(kernel))?;
-        self.latency.look(team, Teller::Latency)
+        let pair = pair(team);
+        self.arithmetic.look(team, &pair, Teller::Arithmetic(kernel))?;
+        self.latency.look(team, &pair, Teller::Latency)
     }
 
     /// Two together against one alone, in arithmetic that fills the pipes; `None` before both were seen without an interruption.
@@ -64,8 +65,8 @@ impl Scaling {
 }
 
 impl Pair {
-    fn look(&mut self, team: &Team, teller: Teller) -> Result<(), Refusal> {
-        for (active, best) in [(1, &mut self.alone), (2, &mut self.together)] {
+    fn look(&mut self, team: &Team, pair: &Members, teller: Teller) -> Result<(), Refusal> {
+        for (active, best) in [(&team.first(1), &mut self.alone), (pair, &mut self.together)] {
             for _ in 0..TRIES {
                 if let Some(rate) = rate(team, teller, active)? {
                     *best = best.max(rate);
@@ -81,8 +82,17 @@ impl Pair {
     }
 }
 
-/// Rounds per second of the first `active` members together; `None` when a thread was interrupted or its result wrong.
-fn rate(team: &Team, teller: Teller, active: usize) -> Result<Option<f64>, Refusal> {
+/// The first member and the one on the CPU with the next number: if any two share a core, these do. Threads that follow one another
+/// may lie in different caches.
+fn pair(team: &Team) -> Members {
+    let cpus: Vec<u32> = team.cores().iter().map(|core| core.id as u32).collect();
+    let first = cpus.first().copied().unwrap_or(0);
+    let near = cpus.iter().copied().filter(|&cpu| cpu != first).min_by_key(|&cpu| cpu.abs_diff(first));
+    near.and_then(|near| team.on(&[first, near])).unwrap_or_else(|| team.first(2))
+}
+
+/// Rounds per second of `active` members together; `None` when a thread was interrupted or its result wrong.
+fn rate(team: &Team, teller: Teller, active: &Members) -> Result<Option<f64>, Refusal> {
     let prepare = move |worker: &mut WorkerState| {
         if let Teller::Arithmetic(kernel) = teller {
             worker.prepare_chain(kernel);
@@ -104,7 +114,7 @@ fn rate(team: &Team, teller: Teller, active: usize) -> Result<Option<f64>, Refus
     };
     let pass = timed(team, active, prepare, run, conclude)?.pass(ROUNDS, Work::default());
     let pass = pass.filter(|pass| !pass.disturbed);
-    Ok(pass.map(|pass| ROUNDS as f64 * active as f64 / pass.seconds.0))
+    Ok(pass.map(|pass| ROUNDS as f64 * active.count() as f64 / pass.seconds.0))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One pass of the team: when each thread began and ended, and what it saw.
 
-use super::team::{SpinBarrier, Team};
+use super::team::{Members, SpinBarrier, Team};
 use super::topology::Taken;
 use super::worker_state::{WorkerState, clock_hz, waited_s};
 use crate::device::{Refusal, Timing};
@@ -26,7 +26,7 @@ pub(super) struct Seen {
 /// A thread that waits for its core longer than this share of a pass shares it with somebody.
 const WAITED_SHARE_MAX: f64 = 0.02;
 
-/// Times `run` on the first `active` threads of `team` at once, from the barrier to the end of the last one. What `prepare`
+/// Times `run` on `active` members of `team` at once, from the barrier to the end of the last one. What `prepare`
 /// gives goes to `run`, and what that gives to `conclude`; neither of the outer two is timed, nor are the readings that `run` takes
 /// of the worker's paired clock.
 ///
@@ -34,15 +34,16 @@ const WAITED_SHARE_MAX: f64 = 0.02;
 /// Skipped when a member of the team has died.
 pub(super) fn timed<A, B>(
     team: &Team,
-    active: usize,
+    active: &Members,
     prepare: impl Fn(&mut WorkerState) -> A + Send + Sync + 'static,
     run: impl Fn(&mut WorkerState, A, &SpinBarrier) -> B + Send + Sync + 'static,
     conclude: impl Fn(&mut WorkerState, B) -> Seen + Send + Sync + 'static,
 ) -> Result<Spans, Refusal> {
     let origin = Instant::now();
+    let active = active.clone();
     let before = Taken::now();
     let spans = team.run(move |worker, barrier| {
-        if worker.index() >= active {
+        if !active.has(worker.index()) {
             barrier.wait();
             return None;
         }

@@ -5,6 +5,7 @@
 
 use super::pinning;
 use super::worker_state::WorkerState;
+use core_affinity::CoreId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,6 +15,8 @@ type Task = Box<dyn FnOnce(&mut WorkerState) + Send>;
 
 /// Pinned threads with their states.
 pub(super) struct Team {
+    cores: Vec<CoreId>,
+    pinned: bool,
     members: Vec<Member>,
     barrier: Arc<SpinBarrier>,
 }
@@ -24,8 +27,11 @@ struct Member {
 }
 
 impl Team {
-    /// One thread per core named. A core that refuses the pin is reported.
-    pub(super) fn new(cores: &[core_affinity::CoreId]) -> Result<Team, String> {
+    /// One thread per core named. Where the system refuses to pin one, all go where it wants.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub(super) fn new(cores: &[CoreId]) -> Result<Team, String> {
         let barrier = Arc::new(SpinBarrier::new(cores.len()));
         let (pinned, answers) = channel();
         let mut members = Vec::with_capacity(cores.len());
@@ -49,16 +55,44 @@ impl Team {
             members.push(Member { tasks: Some(tasks), thread: Some(thread) });
         }
         let all_pinned = cores.iter().all(|_| answers.recv() == Ok(true));
-        let team = Team { members, barrier };
-        if !all_pinned && pinning::is_binding() {
-            return Err(format!("a thread could not be pinned to its core ({cores:?})"));
-        }
-        Ok(team)
+        Ok(Team { cores: cores.to_vec(), pinned: all_pinned || !pinning::is_binding(), members, barrier })
     }
 
     /// The number of threads.
     pub(super) fn size(&self) -> usize {
         self.members.len()
+    }
+
+    /// Whether each member stays on its core.
+    pub(super) fn pinned(&self) -> bool {
+        self.pinned
+    }
+
+    /// The core of each member.
+    pub(super) fn cores(&self) -> &[CoreId] {
+        &self.cores
+    }
+
+    /// All members.
+    pub(super) fn all(&self) -> Members {
+        self.first(self.size())
+    }
+
+    /// The first `count` members.
+    pub(super) fn first(&self, count: usize) -> Members {
+        Members::of(&(0..count.min(self.size())).collect::<Vec<_>>(), self.size())
+    }
+
+    /// The members on these CPUs, in this order; `None` where one of the CPUs has none.
+    pub(super) fn on(&self, cpus: &[u32]) -> Option<Members> {
+        let member = |&cpu: &u32| self.cores.iter().position(|core| core.id == cpu as usize);
+        let indices: Option<Vec<usize>> = cpus.iter().map(member).collect();
+        Some(Members::of(&indices?, self.size()))
+    }
+
+    /// A barrier for so many members of this team.
+    pub(super) fn barrier_of(&self, count: usize) -> SpinBarrier {
+        SpinBarrier { poisoned: Arc::clone(&self.barrier.poisoned), ..SpinBarrier::new(count) }
     }
 
     /// Runs `task` on every member at once and collects the answers in the order of the members.
@@ -106,6 +140,36 @@ impl Drop for Team {
     }
 }
 
+/// Which members of a team take part in a job, and in which order.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Members {
+    /// Of each member of the team.
+    ranks: Arc<[Option<usize>]>,
+    count: usize,
+}
+
+impl Members {
+    fn of(indices: &[usize], size: usize) -> Members {
+        let rank = |index: usize| indices.iter().position(|&known| known == index);
+        Members { ranks: (0..size).map(rank).collect(), count: indices.len() }
+    }
+
+    /// How many take part.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The place of that member among those that take part.
+    pub(super) fn rank(&self, index: usize) -> Option<usize> {
+        self.ranks.get(index).copied().flatten()
+    }
+
+    /// Whether that member takes part.
+    pub(super) fn has(&self, index: usize) -> bool {
+        self.rank(index).is_some()
+    }
+}
+
 /// Held by every member: one that dies lets the others go instead of leaving them at the barrier for ever.
 struct Poison(Arc<SpinBarrier>);
 
@@ -122,7 +186,8 @@ pub(super) struct SpinBarrier {
     size: usize,
     arrived: AtomicUsize,
     generation: AtomicUsize,
-    poisoned: AtomicBool,
+    /// Of all barriers of a team.
+    poisoned: Arc<AtomicBool>,
 }
 
 /// Spins before giving the core away once: only a machine with fewer cores than threads gets that far.
@@ -130,12 +195,7 @@ const SPINS_MAX: u32 = 1 << 20;
 
 impl SpinBarrier {
     fn new(size: usize) -> SpinBarrier {
-        SpinBarrier {
-            size,
-            arrived: AtomicUsize::new(0),
-            generation: AtomicUsize::new(0),
-            poisoned: AtomicBool::new(false),
-        }
+        SpinBarrier { size, arrived: AtomicUsize::new(0), generation: AtomicUsize::new(0), poisoned: Arc::default() }
     }
 
     /// Returns when all members have called it.

@@ -4,7 +4,7 @@
 
 use super::paired_clock::stretches;
 use super::spans::{Seen, timed};
-use super::team::SpinBarrier;
+use super::team::{Members, SpinBarrier};
 use super::worker_state::WorkerState;
 use super::{Cpu, foreign, rejected, skipped};
 use crate::device::{Refusal, Timing};
@@ -58,19 +58,22 @@ impl Cpu {
         self.team_repetitions = from.wrapping_add(repetitions as usize);
         let last = self.team_repetitions.wrapping_sub(1);
         let shared = Arc::clone(&prepared);
-        let size = self.team.size();
-        let run = move |worker: &mut WorkerState, (), barrier: &SpinBarrier| {
+        let members = self.members_of(job)?;
+        let size = members.count();
+        let (active, own_barrier) = (members.clone(), self.team.barrier_of(size));
+        let run = move |worker: &mut WorkerState, (), _: &SpinBarrier| {
+            let rank = active.rank(worker.index()).unwrap_or(0);
             let mut next = from;
             for stretch in stretches(repetitions) {
                 for _ in 0..stretch {
-                    shared.repeat(worker.index(), size, next, barrier);
+                    shared.repeat(rank, size, next, &own_barrier);
                     next = next.wrapping_add(1);
                 }
                 worker.clock().read();
             }
         };
         let conclude = |worker: &mut WorkerState, ()| Seen { clock_hz: worker.clock().hz(), right: true };
-        let spans = timed(&self.team, size, |_| (), run, conclude)?;
+        let spans = timed(&self.team, &members, |_| (), run, conclude)?;
         if first && !prepared.verified(last) {
             return Err(rejected(job));
         }
@@ -80,15 +83,19 @@ impl Cpu {
     }
 
     fn prepare(&mut self, job: &Job) -> Result<Arc<dyn TeamJob>, Refusal> {
-        let Some(threads) = job.variant.keys().threads else { return Err(foreign(job)) };
-        if self.active(threads)? != self.team.size() {
-            return Err(skipped(&format!("{} takes the whole team", job.op)));
-        }
+        let threads = self.members_of(job)?.count();
         match &job.variant {
-            Variant::Matmul(variant) => Ok(Arc::new(self.prepare_matmul(job, variant)?)),
-            Variant::Attention(variant) => Ok(Arc::new(self.prepare_attention(variant)?)),
+            Variant::Matmul(variant) => Ok(Arc::new(self.prepare_matmul(job, variant, threads)?)),
+            Variant::Attention(variant) => Ok(Arc::new(self.prepare_attention(variant, threads)?)),
             _ => Err(foreign(job)),
         }
+    }
+
+    /// Who does a job.
+    fn members_of(&self, job: &Job) -> Result<Members, Refusal> {
+        let keys = job.variant.keys();
+        let Some(threads) = keys.threads else { return Err(foreign(job)) };
+        self.members(threads, keys.cpus.as_ref())
     }
 }
 

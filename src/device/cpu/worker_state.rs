@@ -3,6 +3,9 @@
 use super::arena::{Arena, huge_share};
 use super::operands::MadeUp;
 use super::paired_clock::{PairedClock, stretches};
+use super::timer;
+use super::work_queue::Stock;
+use core_affinity::CoreId;
 use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::chain::{ChainKernel, ChainState};
 use roofprobe_kernels::ops::chase::{Chase, ChasePattern, LINE_BYTES};
@@ -21,11 +24,25 @@ const CLOCK_ADDS: u64 = 400_000;
 /// One thread's worker.
 pub(super) struct WorkerState {
     index: usize,
-    arenas: HashMap<Pages, Arena>,
+    arenas: HashMap<ArenaKey, Arena>,
     chases: HashMap<ChasePattern, (Chase, Option<f64>)>,
     chains: HashMap<ChainKey, ChainState>,
     clock: PairedClock,
     made_up: Option<Arc<MadeUp>>,
+}
+
+/// The pages of an arena, and the node that it lies on where that is not the thread's own.
+type ArenaKey = (Pages, Option<u32>);
+
+/// The memory of another node: a thread has it by touching it first from there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Away {
+    /// The node.
+    pub(super) node: u32,
+    /// A core of it.
+    pub(super) there: CoreId,
+    /// The thread's own core.
+    pub(super) home: CoreId,
 }
 
 /// What tells one chain from another: its operation, types and instruction set, and its accumulators.
@@ -63,13 +80,31 @@ impl WorkerState {
         self.chases.clear();
     }
 
-    /// Makes sure that this thread has arrays of `len` elements for `op` on such pages.
-    pub(super) fn prepare_arena(&mut self, pages: Pages, op: Op, len: usize) -> Result<Ready, String> {
-        let arena = self.arenas.entry(pages).or_insert_with(|| Arena::new(pages, self.index));
-        match arena.prepare(op, len) {
+    /// Makes sure that this thread has arrays of `len` elements for `op` on such pages, `away` from its own node if that is given.
+    pub(super) fn prepare_arena(
+        &mut self,
+        pages: Pages,
+        op: Op,
+        len: usize,
+        away: Option<Away>,
+    ) -> Result<Ready, String> {
+        if let Some(away) = away
+            && !core_affinity::set_for_current(away.there)
+        {
+            return Err(format!("no thread can go to CPU {} to touch memory there", away.there.id));
+        }
+        let key = (pages, away.map(|away| away.node));
+        let arena = self.arenas.entry(key).or_insert_with(|| Arena::new(pages, self.index));
+        let prepared = arena.prepare(op, len);
+        if let Some(away) = away
+            && !core_affinity::set_for_current(away.home)
+        {
+            return Err(format!("the thread cannot go back to CPU {}", away.home.id));
+        }
+        match prepared {
             Ok(fresh) => Ok(Ready { fresh, huge_share: arena.huge_share() }),
             Err(e) => {
-                self.arenas.remove(&pages);
+                self.arenas.remove(&key);
                 Err(format!("arrays of {} MiB could not be allocated: {e}", (len * 8) >> 20))
             }
         }
@@ -81,12 +116,12 @@ impl WorkerState {
     /// When the system gives no memory.
     pub(super) fn lend(&mut self, pages: Pages, bytes: usize) -> std::io::Result<Buffer> {
         self.chases.clear();
-        self.arenas.entry(pages).or_insert_with(|| Arena::new(pages, self.index)).lend(bytes)
+        self.arenas.entry((pages, None)).or_insert_with(|| Arena::new(pages, self.index)).lend(bytes)
     }
 
     /// Takes back what was lent.
     pub(super) fn take_back(&mut self, pages: Pages, buffer: Buffer) {
-        self.arenas.entry(pages).or_insert_with(|| Arena::new(pages, self.index)).take_back(buffer);
+        self.arenas.entry((pages, None)).or_insert_with(|| Arena::new(pages, self.index)).take_back(buffer);
     }
 
     /// Weights made up for such a kernel: the last ones if they will do.
@@ -97,9 +132,9 @@ impl WorkerState {
         made_up
     }
 
-    /// The arena on such pages, once it was prepared.
-    pub(super) fn arena(&mut self, pages: Pages) -> Option<&mut Arena> {
-        self.arenas.get_mut(&pages)
+    /// The arena on such pages, of that other node if one is named, once it was prepared.
+    pub(super) fn arena(&mut self, pages: Pages, node: Option<u32>) -> Option<&mut Arena> {
+        self.arenas.get_mut(&(pages, node))
     }
 
     /// Makes sure that this thread has such a chase.
@@ -154,6 +189,21 @@ impl WorkerState {
         }
     }
 
+    /// Runs a chain for as many rounds as the stock gives. Returns how many.
+    pub(super) fn chain_of_stock(&mut self, kernel: ChainKernel, stock: &Stock) -> u64 {
+        let mut done = 0;
+        if let Some(state) = self.chains.get_mut(&key(kernel)) {
+            state.begin();
+            while let Some(rounds) = stock.take() {
+                state.go_on(rounds);
+                done += rounds;
+            }
+            // While a thread reads its clock others would take its share: it does so at its end, which is no part of its time.
+            self.clock.read();
+        }
+        done
+    }
+
     /// The clock of this pass.
     pub(super) fn clock(&mut self) -> &mut PairedClock {
         &mut self.clock
@@ -173,7 +223,8 @@ fn key(kernel: ChainKernel) -> ChainKey {
 pub(super) fn clock_hz() -> Option<f64> {
     let start = Instant::now();
     let adds = dependent_adds(CLOCK_ADDS)?;
-    Some(adds as f64 / start.elapsed().as_secs_f64())
+    let seconds = start.elapsed().as_secs_f64();
+    timer::is_sure(seconds).then(|| adds as f64 / seconds)
 }
 
 /// How long this thread has waited for its core so far, seconds; 0 where the system does not tell.
@@ -209,12 +260,12 @@ mod tests {
             (Op::Read, 40 << 20, true),
             (Op::Read, 64, false),
         ] {
-            assert_eq!(worker.prepare_arena(Pages::Base, op, asked).unwrap().fresh, fresh, "{op} {asked}");
+            assert_eq!(worker.prepare_arena(Pages::Base, op, asked, None).unwrap().fresh, fresh, "{op} {asked}");
         }
-        assert!(worker.prepare_arena(Pages::Base, Op::Triad, usize::MAX / 8).is_err());
-        assert!(worker.arena(Pages::Base).is_none());
-        worker.prepare_arena(Pages::Base, Op::Read, 64).unwrap();
+        assert!(worker.prepare_arena(Pages::Base, Op::Triad, usize::MAX / 8, None).is_err());
+        assert!(worker.arena(Pages::Base, None).is_none());
+        worker.prepare_arena(Pages::Base, Op::Read, 64, None).unwrap();
         worker.clear();
-        assert!(worker.arena(Pages::Base).is_none());
+        assert!(worker.arena(Pages::Base, None).is_none());
     }
 }

@@ -87,7 +87,10 @@ impl Device for Gpu {
             smt: None,
             core_scaling: None,
             core_scaling_latency: None,
+            pinned_cpus: None,
             numa_nodes: None,
+            nodes: Vec::new(),
+            numa_balancing: None,
             huge_pages: None,
             memory_available_bytes: self.memory_available_bytes(),
             ..self.host.environment.clone()
@@ -114,6 +117,7 @@ impl Device for Gpu {
             memory_bytes: self.adapter.memory_bytes.or(of_host.then_some(self.host.device.memory_bytes).flatten()),
             // A software adapter uses the processor's caches. No backend reports those of a GPU.
             caches: if class == GpuClass::Software { self.host.device.caches.clone() } else { Vec::new() },
+            core_classes: Vec::new(),
             gpu: Some(self.opened.gpu.clone()),
         };
         Machine { device, environment }

@@ -211,7 +211,7 @@ mod tests {
     }
 
     fn job() -> Job {
-        let variant = Variant::Chain(Chain { isa: Isa::Portable, threads: 1, chains: None });
+        let variant = Variant::Chain(Chain { isa: Isa::Portable, threads: 1, cpus: None, chains: None });
         Job { ceiling: "compute.f32".parse().unwrap(), op: Op::Chain, dtype: Dtype::F32, variant }
     }
 

@@ -19,6 +19,8 @@ pub(super) fn granules() -> usize {
 /// Asks Linux for the longest vectors, once for each thread: as a rule a thread begins with at most 512 bits, whatever the CPU has.
 /// Where it is refused, vectors stay as they are.
 #[cfg(any(target_os = "linux", target_os = "android"))]
+// On Android, where threads keep values by keys, the lint does not see that this one is constant.
+#[allow(clippy::missing_const_for_thread_local)]
 fn lengthen() {
     use std::cell::Cell;
     const PR_SVE_SET_VL: libc::c_int = 50;

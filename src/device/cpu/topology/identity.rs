@@ -1,5 +1,7 @@
 //! Who this CPU is, and what stands between it and us: hypervisors, emulators.
 
+use super::cores::Kind;
+
 /// Vendor and model as the CPU names itself.
 pub(super) fn vendor_and_model(system: &sysinfo::System) -> (String, String) {
     let first = system.cpus().first();
@@ -39,6 +41,31 @@ pub(super) fn microarchitecture(_model: &str) -> Option<String> {
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn microarchitecture(model: &str) -> Option<String> {
     super::midr::designs(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default(), model)
+}
+
+/// The kind of each of these cores, as they tell it themselves: a thread asks CPUID leaf 0x1A on one after another, on processors that
+/// name themselves hybrid (leaf 7, EDX bit 15). Windows' efficiency classes and the kernel's PMUs say the same.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn kinds(cores: &[core_affinity::CoreId]) -> Vec<Option<Kind>> {
+    use std::arch::x86_64::__cpuid_count;
+    let last = __cpuid_count(0, 0).eax;
+    if last < 0x1a || __cpuid_count(7, 0).edx >> 15 & 1 == 0 {
+        return vec![None; cores.len()];
+    }
+    let cores = cores.to_vec();
+    let unknown = vec![None; cores.len()];
+    let ask = move || {
+        let one =
+            |core| core_affinity::set_for_current(core).then(|| Kind::of_leaf(__cpuid_count(0x1a, 0).eax)).flatten();
+        cores.into_iter().map(one).collect()
+    };
+    let asking = std::thread::Builder::new().name("roofprobe-kinds".to_owned()).spawn(ask);
+    asking.ok().and_then(|thread| thread.join().ok()).unwrap_or(unknown)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn kinds(cores: &[core_affinity::CoreId]) -> Vec<Option<Kind>> {
+    vec![None; cores.len()]
 }
 
 /// Instruction sets that CPUID names and there are no kernels for: AVX10 with its version, and APX (Intel's architecture

@@ -58,8 +58,36 @@ const DESIGNS: &[(u32, u32, &str)] = &[
     (0xc0, 0xac3, "Ampere-1"),
 ];
 
+/// The design of a core with that MIDR_EL1: the implementer in bits 24 to 31, its part in bits 4 to 15.
+pub(super) fn design(midr: u64) -> Option<&'static str> {
+    let number = (midr >> 24 & 0xff, midr >> 4 & 0xfff);
+    DESIGNS.iter().find(|(by, part, _)| (u64::from(*by), u64::from(*part)) == number).map(|(_, _, name)| *name)
+}
+
+/// What `/proc/cpuinfo` tells of each CPU, as the register has it: implementer and part. By the number of the CPU.
+pub(super) fn from_cpuinfo(cpuinfo: &str) -> Vec<(u32, u64)> {
+    let mut found = Vec::new();
+    let (mut cpu, mut implementer) = (None, None);
+    for line in cpuinfo.lines() {
+        let Some((key, value)) = line.split_once(':') else { continue };
+        let (key, value) = (key.trim(), value.trim());
+        let number = || u64::from_str_radix(value.strip_prefix("0x").unwrap_or(value), 16).ok();
+        match key {
+            "processor" => (cpu, implementer) = (value.parse().ok(), None),
+            "CPU implementer" => implementer = number(),
+            "CPU part" => {
+                let midr = implementer.zip(number()).map(|(implementer, part)| implementer << 24 | part << 4);
+                found.extend(cpu.zip(midr));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 /// The designs of a machine's cores, each once, in the order of the CPUs; one that is not known by its numbers. `None` where nothing
 /// tells: macOS names the chip instead.
+#[cfg(any(test, not(target_arch = "x86_64")))]
 pub(super) fn designs(cpuinfo: &str, model: &str) -> Option<String> {
     let mut names: Vec<String> = Vec::new();
     let mut implementer = None;
@@ -112,6 +140,13 @@ mod tests {
         let rk3588 = [(0x41, 0xd05), (0x41, 0xd05), (0x41, 0xd0b), (0x41, 0xd0b)];
         assert_eq!(named(&rk3588).as_deref(), Some("Cortex-A55 + Cortex-A76"));
         assert_eq!(named(&[(0x51, 0x001)]).as_deref(), Some("Oryon"));
+    }
+
+    #[test]
+    fn a_register_names_its_design() {
+        assert_eq!([0x414f_d0b1, 0x412f_d050, 0x410f_fff0].map(design), [Some("Cortex-A76"), Some("Cortex-A55"), None]);
+        let two = "processor\t: 4\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\nprocessor\t: 5\nCPU part\t: 0xd0b\n";
+        assert_eq!(from_cpuinfo(two), [(4, 0x4100_d0b0)]);
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! What Linux tells of cores and caches below `/sys/devices/system`. Elsewhere there is nothing to read, and nothing is told.
 
-use super::{listed, ranges, word};
+use super::cores::{Kind, LogicalCpu};
+use super::{listed, midr, ranges, word};
 use crate::profile::Cache;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// A folder with `cpu` and `node` below it: the system's own, or a recorded one.
 pub(super) struct Sysfs {
-    root: PathBuf,
+    pub(super) root: PathBuf,
 }
 
 impl Sysfs {
@@ -65,13 +66,81 @@ impl Sysfs {
         self.of_cpu(cpu, "cpufreq/scaling_governor")
     }
 
+    /// What it prefers between speed and energy, where that can be chosen.
+    pub(super) fn energy_preference(&self, cpu: usize) -> Option<String> {
+        self.of_cpu(cpu, "cpufreq/energy_performance_preference")
+    }
+
     /// NUMA nodes that have one of these CPUs; `None` where the system names none.
     pub(super) fn numa_nodes(&self, cpus: &[usize]) -> Option<u32> {
-        let nodes = std::fs::read_dir(self.root.join("node")).ok()?;
-        let lists = nodes.filter_map(|node| word(&node.ok()?.path().join("cpulist")));
-        let ours = lists.filter(|list| cpus.iter().any(|&cpu| ranges(list).any(|range| range.contains(&(cpu as u32)))));
+        let lists = self.node_lists();
+        let ours = lists.iter().filter(|(_, list)| cpus.iter().any(|&cpu| is_in(list, cpu as u32)));
         Some(ours.count() as u32).filter(|&n| n > 0)
     }
+
+    /// The CPUs of each node, by its number.
+    fn node_lists(&self) -> Vec<(u32, String)> {
+        let nodes = std::fs::read_dir(self.root.join("node")).into_iter().flatten().flatten();
+        let list = |folder: std::fs::DirEntry| {
+            let node = folder.file_name().to_str()?.strip_prefix("node")?.parse().ok()?;
+            Some((node, word(&folder.path().join("cpulist"))?))
+        };
+        let mut lists: Vec<(u32, String)> = nodes.filter_map(list).collect();
+        lists.sort();
+        lists
+    }
+
+    /// Memory of a node, bytes.
+    pub(super) fn node_memory_bytes(&self, node: u32) -> Option<u64> {
+        let meminfo = word(&self.root.join(format!("node/node{node}/meminfo")))?;
+        let total = meminfo.lines().find_map(|line| Some(line.split_once("MemTotal:")?.1))?;
+        let kib: u64 = total.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kib << 10).filter(|&bytes| bytes > 0)
+    }
+
+    /// What is told of these CPUs. `cpuinfo` is the text of `/proc/cpuinfo`, which names AArch64 cores where their registers are hidden.
+    pub(super) fn logical_cpus(&self, cpus: &[u32], cpuinfo: &str) -> Vec<LogicalCpu> {
+        let nodes = self.node_lists();
+        let listed_midrs: BTreeMap<u32, u64> = midr::from_cpuinfo(cpuinfo).into_iter().collect();
+        // The kernel has a PMU for each kind of x86 core, beside `system`.
+        let of_kind = |name: &str| self.root.parent().and_then(|devices| word(&devices.join(name).join("cpus")));
+        let kinds = [("cpu_core", Kind::Performance), ("cpu_atom", Kind::Efficient), ("cpu_lowpower", Kind::Efficient)];
+        let kinds = kinds.map(|(name, kind)| (of_kind(name).unwrap_or_default(), kind));
+        let one = |&cpu: &u32| {
+            let at = cpu as usize;
+            let number = |below: &str| self.of_cpu(at, below)?.parse().ok();
+            let register = self.of_cpu(at, "regs/identification/midr_el1");
+            let midr = register.and_then(|text| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok());
+            LogicalCpu {
+                cpu,
+                kind: kinds.iter().find(|(list, _)| is_in(list, cpu)).map(|&(_, kind)| kind),
+                midr: midr.or_else(|| listed_midrs.get(&cpu).copied()),
+                capacity: number("cpu_capacity").and_then(|capacity| u32::try_from(capacity).ok()),
+                max_khz: number("cpufreq/cpuinfo_max_freq"),
+                node: nodes.iter().find(|(_, list)| is_in(list, cpu)).map(|&(node, _)| node),
+                last_cache: self.last_cache(at),
+            }
+        };
+        cpus.iter().map(one).collect()
+    }
+
+    /// The CPUs that share the farthest cache of that CPU.
+    fn last_cache(&self, cpu: usize) -> Option<String> {
+        let level = |index: usize| self.of_cpu(cpu, &format!("cache/index{index}/level"))?.parse::<u32>().ok();
+        let farthest = (0..).map_while(|index| Some((level(index)?, index))).max()?;
+        self.of_cpu(cpu, &format!("cache/index{}/shared_cpu_list", farthest.1))
+    }
+
+    /// Times that these CPUs were slowed down because of their temperature so far; `None` where none of them says.
+    pub(super) fn thermal_throttles(&self, cpus: &[u32]) -> Option<u64> {
+        let count = |&cpu: &u32| self.of_cpu(cpu as usize, "thermal_throttle/core_throttle_count")?.parse::<u64>().ok();
+        cpus.iter().filter_map(count).reduce(u64::saturating_add)
+    }
+}
+
+/// Whether a list such as `0-3,8` has that CPU.
+fn is_in(list: &str, cpu: u32) -> bool {
+    ranges(list).any(|range| range.contains(&cpu))
 }
 
 /// Bytes of a sysfs size such as `32768K`.
@@ -86,44 +155,8 @@ fn bytes_of(size: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::recorded::recorded;
     use super::*;
-
-    /// A recorded tree, laid out in a folder that ends with this.
-    struct Recorded {
-        sysfs: Sysfs,
-        _folder: tempfile::TempDir,
-    }
-
-    /// Lines of a path and its text; `[a-b]` in a path stands for every number between, and `{…}` in the text for what is made of
-    /// it: `n`, `n+16`, `n-16`, `n/2*2`, `n/2*2+1`.
-    fn recorded(text: &str) -> Recorded {
-        let folder = tempfile::tempdir().unwrap();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let (path, text) = line.split_once(' ').unwrap();
-            let Some((before, rest)) = path.split_once('[') else {
-                write(folder.path().join("node").join(path), text);
-                continue;
-            };
-            let (range, after) = rest.split_once(']').unwrap();
-            for n in ranges(range).flatten() {
-                let made = [
-                    ("{n}", n),
-                    ("{n+16}", n + 16),
-                    ("{n-16}", n.saturating_sub(16)),
-                    ("{n/2*2}", n / 2 * 2),
-                    ("{n/2*2+1}", n / 2 * 2 + 1),
-                ];
-                let text = made.iter().fold(text.to_owned(), |text, (what, n)| text.replace(what, &n.to_string()));
-                write(folder.path().join("cpu").join(format!("{before}{n}{after}")), &text);
-            }
-        }
-        Recorded { sysfs: Sysfs { root: folder.path().to_owned() }, _folder: folder }
-    }
-
-    fn write(path: PathBuf, text: &str) {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, format!("{text}\n")).unwrap();
-    }
 
     /// Level, KiB, instances, CPUs that share one.
     fn told(tree: &str, cpus: impl IntoIterator<Item = usize>) -> Vec<(u32, u64, u32, u32)> {

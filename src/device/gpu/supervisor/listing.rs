@@ -5,6 +5,7 @@ use crate::device::gpu::adapter::{self, Adapter};
 use crate::device::gpu::hooks::Hooks;
 use crate::device::gpu::protocol::{Answer, Request};
 use crate::error::{Error, Result};
+use std::thread::ScopedJoinHandle;
 
 /// The adapters that were found.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,10 +26,14 @@ pub fn adapters(stop: fn() -> bool) -> Result<AdapterList> {
     let answers: Vec<_> = std::thread::scope(|scope| {
         let asked: Vec<_> = adapter::backends()
             .into_iter()
-            .map(|backend| (backend, scope.spawn(move || list(backend, stop))))
+            .map(|backend| (backend, std::thread::Builder::new().spawn_scoped(scope, move || list(backend, stop))))
             .collect();
         let panicked = |_| Err(WorkerError::Crashed("the search for it panicked".to_owned()));
-        asked.into_iter().map(|(backend, answer)| (backend, answer.join().unwrap_or_else(panicked))).collect()
+        let answer = |asking: std::io::Result<ScopedJoinHandle<_>>| match asking {
+            Ok(asking) => asking.join().unwrap_or_else(panicked),
+            Err(e) => Err(WorkerError::Crashed(format!("no thread can be started for it: {e}"))),
+        };
+        asked.into_iter().map(|(backend, asking)| (backend, answer(asking))).collect()
     });
     let (mut found, mut notes) = (Vec::new(), Vec::new());
     for (backend, answer) in answers {

@@ -84,14 +84,20 @@ impl Process {
         let mut child = spawned.map_err(|e| format!("a process for the GPU cannot be started: {e}"))?;
         let (sender, answers) = mpsc::channel();
         let (requests, stdout, stderr) = (child.stdin.take(), child.stdout.take(), Arc::default());
-        if let Some(stdout) = stdout {
-            std::thread::spawn(move || forward_answers(stdout, |answer| sender.send(answer).is_ok()));
-        }
-        if let Some(pipe) = child.stderr.take() {
+        let forwarder = stdout.map(|stdout| {
+            let forward = move || forward_answers(stdout, |answer| sender.send(answer).is_ok());
+            std::thread::Builder::new().spawn(forward)
+        });
+        let keeper = child.stderr.take().map(|pipe| {
             let stderr = Arc::clone(&stderr);
-            std::thread::spawn(move || keep_last(pipe, &stderr));
+            std::thread::Builder::new().spawn(move || keep_last(pipe, &stderr))
+        });
+        let process = Process { child, requests, answers, stderr };
+        for started in [forwarder, keeper].into_iter().flatten() {
+            // The process ends with its handle.
+            started.map_err(|e| format!("no thread can be started for the GPU's process: {e}"))?;
         }
-        Ok(Process { child, requests, answers, stderr })
+        Ok(process)
     }
 
     /// Sends `request` and waits for its answer, at most `time_max`; once `stop` returns true only for a moment more. After an
