@@ -57,7 +57,7 @@ fn measure(cpu: &mut Cpu, dtype: Dtype, rows: u64, time: Duration) {
         .map(|variant| Job { ceiling: CeilingId::matmul(dtype, 1), op: Op::Matmul, dtype, variant: variant.into() })
         .filter(|job| rate(cpu, job, 1).is_some())
         .collect();
-    let isa = Isa::ALL.into_iter().filter(|isa| isa.available() && [Isa::Avx2, Isa::Avx512].contains(isa)).next_back();
+    let isa = Isa::ALL.into_iter().rfind(|isa| isa.available() && [Isa::Avx2, Isa::Avx512].contains(isa));
     let threads = machine.environment.threads;
     let stream = Stream::plain(isa.unwrap_or(Isa::Portable), threads, Pages::Huge, FOOTPRINT);
     let reads = [Some(4), None].map(|streams| Job {
