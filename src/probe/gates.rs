@@ -107,12 +107,6 @@ fn settled(ceiling: &Ceiling, machine: &Machine) -> Option<String> {
     })
 }
 
-/// Whether it was reached on a unit that several cores share, which is none of a core's pipes.
-pub(super) fn on_shared_unit(ceiling: &Ceiling) -> bool {
-    let isa = ceiling.variant.as_ref().and_then(|variant| variant.isa.as_ref()?.known());
-    isa.is_some_and(Isa::shares_units)
-}
-
 fn below_pipes(ceiling: &Ceiling, machine: &Machine) -> Option<String> {
     if on_shared_unit(ceiling) {
         return None;
