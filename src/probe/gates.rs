@@ -1,5 +1,6 @@
 //! Gates: a number that is not settled or not plausible is kept, and called suspect with both numbers in the reason.
 
+use super::crowding::on_shared_unit;
 use super::{heat, pipes};
 use crate::profile::{
     AttentionPhase, Ceiling, CeilingId, DeviceKind, Family, Flag, IdKind, Machine, Means, MemoryLevel, Status, Unit,
