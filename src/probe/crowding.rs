@@ -1,7 +1,6 @@
 //! Whether a run saw only a crowded machine, with the numbers that show it: others used the same cores, or the same memory,
 //! meanwhile.
 
-use super::gates::on_shared_unit;
 use crate::profile::{AttentionPhase, Ceiling, CeilingId, Environment, Family, IdKind, Means, MemoryLevel};
 use crate::units::four_digits;
 use roofprobe_kernels::{Dtype, Isa, Op};
@@ -43,6 +42,12 @@ fn memory(environment: &Environment, ceilings: &[Ceiling]) -> Option<String> {
             read.id, earlier.gb_per_s
         )
     })
+}
+
+/// Whether it was reached on a unit that several cores share, which is none of a core's pipes.
+pub(super) fn on_shared_unit(ceiling: &Ceiling) -> bool {
+    let isa = ceiling.variant.as_ref().and_then(|variant| variant.isa.as_ref()?.known());
+    isa.is_some_and(Isa::shares_units)
 }
 
 /// Ceilings that only the core decides, which had spells at half their rate.

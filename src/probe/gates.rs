@@ -1,5 +1,6 @@
 //! Gates: a number that is not settled or not plausible is kept, and called suspect with both numbers in the reason.
 
+use super::crowding::on_shared_unit;
 use super::{heat, pipes};
 use crate::profile::{
     AttentionPhase, Ceiling, CeilingId, DeviceKind, Family, Flag, IdKind, Machine, Means, MemoryLevel, Status, Unit,
@@ -105,12 +106,6 @@ fn settled(ceiling: &Ceiling, machine: &Machine) -> Option<String> {
             limit * 100.0
         )
     })
-}
-
-/// Whether it was reached on a unit that several cores share, which is none of a core's pipes.
-pub(super) fn on_shared_unit(ceiling: &Ceiling) -> bool {
-    let isa = ceiling.variant.as_ref().and_then(|variant| variant.isa.as_ref()?.known());
-    isa.is_some_and(Isa::shares_units)
 }
 
 fn below_pipes(ceiling: &Ceiling, machine: &Machine) -> Option<String> {
