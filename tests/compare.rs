@@ -81,7 +81,12 @@ fn close(a: f64, b: f64) -> bool {
 
 #[test]
 fn a_profile_is_as_fast_as_itself_and_nothing_is_decided() {
-    let shipped = SHIPPED.iter().map(|shipped| shipped.profile().unwrap());
+    // Some that are quoted have only a few figures: not enough to reckon with.
+    let has = |profile: &Profile, ids: [&str; 2]| profile.ceiling.iter().any(|c| ids.contains(&c.id.as_str()));
+    let can_reckon = |profile: &Profile| {
+        has(profile, ["compute.f16", "compute.f32"]) && has(profile, ["memory.dram.read", "memory.vram.read"])
+    };
+    let shipped = SHIPPED.iter().map(|shipped| shipped.profile().unwrap()).filter(can_reckon);
     for profile in shipped.chain([plain(), other()]) {
         let comparison = pair(&profile, &profile);
         assert_eq!(comparison.quantities.len(), profile.ceiling.len());

@@ -190,7 +190,8 @@ fn a_cache_that_keeps_what_the_level_below_threw_out_ends_later() {
     assert_eq!(found.last_bytes, Some(32 * MIB));
     let slices = curve(&[64 * KIB, 2 * MIB, 5 * MIB], &[420.0, 230.0, 150.0, 35.0], 0.02, 13);
     let found = levels(Some(&slices), &told(&[(1, 32 * KIB, 2), (2, MIB, 2), (3, 2816 * KIB, 1)]), 2);
-    assert_eq!(flagged(&found), [3], "it ends within four times the second level: {found:?}");
+    // The third ends so near to the second that the curve shows one edge for both.
+    assert_eq!(flagged(&found), [2, 3], "{found:?}");
 }
 
 #[test]

@@ -292,7 +292,7 @@ fn who_was_visited_in_a_slow_mode_of_memory_is_visited_again_in_the_fast_one() {
 fn nobody_meets_a_fast_mode_of_memory_that_its_read_has_not_met() {
     let mut met = 0;
     for begins in [2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0] {
-        let mut worker = Worker::new(move |_, time| if (begins..begins + 2.0).contains(&time) { 100.0 } else { 50.0 });
+        let mut worker = Worker::new(move |_, time| if (begins..begins + 4.0).contains(&time) { 100.0 } else { 50.0 });
         worker.making = 0.8;
         let formats = ["matmul.f16.m1", "matmul.q8_0.m1", "matmul.q6_k.m1", "matmul.q4_0.m1"].map(|id| question(id, 3));
         let questions: Vec<Question> = questions().into_iter().chain(formats).collect();

@@ -1,7 +1,7 @@
 //! Compute peaks: multiply-accumulate chains, the best instruction set and each one alone, on all cores and on one; and
 //! what additions beside the multiply-accumulates gain.
 
-use super::cores::CoreSet;
+use super::core_sets::CoreSet;
 use super::{PlanInputs, Question};
 use crate::profile::{CeilingId, Chain, Effort, Means, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};

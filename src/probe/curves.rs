@@ -4,7 +4,7 @@ use super::attention;
 use super::footprint::{self, CACHE_MULTIPLE_MIN, Footprint, memory_limit};
 use super::levels::resident_id;
 use super::memory::{self, stream};
-use super::{CurveQuestion, PlanInputs, cores, curve, curve_without_points};
+use super::{CurveQuestion, PlanInputs, core_sets, curve, curve_without_points};
 use crate::profile::{CeilingId, Chain, CpuList, CurveAxis, Effort, Machine, Means, Part, Stream};
 use roofprobe_kernels::ops::stream::PREFETCH_BYTES;
 use roofprobe_kernels::{Dtype, Op};
@@ -145,7 +145,7 @@ fn threads(inputs: PlanInputs, op: Op) -> CurveQuestion {
 /// `memory.read.threads.class<n>`: the same on the slower classes of cores; the fastest one comes first in `memory.read.threads`.
 fn threads_of_classes(inputs: PlanInputs) -> Vec<CurveQuestion> {
     let PlanInputs { machine, effort, .. } = inputs;
-    let slower = (0..).zip(cores::classes(machine)).skip(1).filter(|(_, cpus)| cpus.cpus().len() > 1);
+    let slower = (0..).zip(core_sets::classes(machine)).skip(1).filter(|(_, cpus)| cpus.cpus().len() > 1);
     let curve_of = |(class, cpus): (u32, &CpuList)| {
         let id = CeilingId::memory_curve(Op::Read, "threads").of_part(Part::Class(class));
         let array = footprint::array_bytes(machine, footprint::footprint(inputs), footprint::room(machine, effort, 1));

@@ -4,7 +4,7 @@ use crate::stats;
 
 /// Fewer samples show no trend.
 const SAMPLES_MIN: usize = 12;
-/// The last third must be slower than the first by this share, and nearly all of it slower than nearly all of the first.
+/// The middle and the last third must be slower than the first by this share, and nearly all of the last slower than nearly all of the first.
 const FALL_MIN: f64 = 0.05;
 
 /// Once it is hot it gets no faster than this.
@@ -25,7 +25,7 @@ pub(super) fn remark(samples: &[f64]) -> Option<String> {
     let parts =
         [&samples[..third], &samples[third..samples.len() - third], &samples[samples.len() - third..]].map(sorted);
     let [first, middle, last] = [0, 1, 2].map(|at| stats::median(&parts[at]));
-    let falls = middle < first * (1.0 - FALL_MIN / 4.0) && last < middle * RISE_MAX && last < first * (1.0 - FALL_MIN);
+    let falls = middle < first * (1.0 - FALL_MIN) && last < middle * RISE_MAX && last < first * (1.0 - FALL_MIN);
     // The deciles that are nearest to each other lie apart.
     let apart = parts[2][parts[2].len() * 9 / 10] < parts[0][parts[0].len() / 10];
     (falls && apart).then(|| {

@@ -2,7 +2,7 @@
 
 use super::footprint::{Footprint, KINDS_OF_ARRAYS, array_bytes, footprint, memory_limit, room};
 use super::levels::{Level, Levels, levels, resident_id};
-use super::{PlanInputs, Question, cores, jobs, ways};
+use super::{PlanInputs, Question, core_sets, jobs, ways};
 use crate::job::Job;
 use crate::profile::{CeilingId, Chase, Effort, Flag, Machine, MemoryLevel, Status, Stream};
 use roofprobe_kernels::buffer::Pages;
@@ -119,7 +119,7 @@ fn of_memory(id: &CeilingId, inputs: PlanInputs, op: Op, pages: &[Pages], array_
             ways.into_iter().map(move |(isa, ways)| variant(isa).walked(op, ways))
         })
         .collect();
-    variants.extend(cores::streams_elsewhere(inputs, variants.first()));
+    variants.extend(core_sets::streams_elsewhere(inputs, variants.first()));
     jobs(id, op, Dtype::F64, variants)
 }
 

@@ -4,6 +4,7 @@
 
 mod attention;
 mod compute;
+mod core_sets;
 mod cores;
 mod crowding;
 mod curves;
@@ -385,8 +386,9 @@ pub(crate) mod tests {
         let mut machine = machine();
         machine.environment.memory_available_bytes = 512 << 20;
         for curve in survey(&machine, &[], Effort::Standard) {
-            // A cache of keys and values fits where three arrays do not.
-            let resident = [levels::resident_id(), CeilingId::latency_curve()].contains(&curve.id)
+            // A cache of keys and values fits where three arrays do not, and so does what is only read.
+            let threads = CeilingId::memory_curve(Op::Read, "threads");
+            let resident = [levels::resident_id(), CeilingId::latency_curve(), threads].contains(&curve.id)
                 || curve.id.family() == Family::Attention;
             assert_eq!(curve.points.is_empty(), !resident, "{}", curve.id);
             let most = curve.points.iter().filter_map(|job| job.variant.keys().footprint_bytes).max();

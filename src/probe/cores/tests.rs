@@ -1,9 +1,10 @@
 //! Machines that nobody has here, as questions see them.
 
 use super::*;
+use crate::probe::core_sets::other_sets;
 use crate::probe::tests::machine;
 use crate::probe::{plan, survey};
-use crate::profile::{Cache, Curve, DeviceInfo, Environment, Means, Variant};
+use crate::profile::{Cache, CoreClass, Curve, DeviceInfo, Environment, Machine, Means, Variant};
 
 fn class(name: &str, cpus: std::ops::Range<u32>) -> CoreClass {
     let (cores, cpus, capacity) = (cpus.len() as u32, CpuList::of(cpus), None);

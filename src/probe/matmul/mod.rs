@@ -2,7 +2,7 @@
 
 mod ways;
 
-use super::cores;
+use super::core_sets;
 use super::footprint;
 use super::memory;
 use super::{Operands, PlanInputs, Question};
@@ -59,7 +59,7 @@ fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
         Err(reason) => return Question::unasked(id, Status::Skipped, reason),
     };
     let mut variants = variants(machine, weights, [m, n, K], copies, inputs.scope());
-    variants.extend(cores::products_elsewhere(inputs, variants.first()));
+    variants.extend(core_sets::products_elsewhere(inputs, variants.first()));
     if variants.is_empty() {
         let reason = format!("there is no matmul of {weights} weights for this device");
         return Question::unasked(id, Status::Unsupported, reason);
