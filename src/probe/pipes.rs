@@ -81,9 +81,9 @@ fn pipes(microarchitecture: &str) -> Option<Pipes> {
     })
 }
 
-/// So many pipes of 128 bits with multiply-accumulates, and so many loads of 128 bits a cycle. From Arm's software optimization guides of
-/// these cores, as LLVM's scheduling models have them too; of Apple's and Qualcomm's from what both have published (Apple Silicon
-/// CPU Optimization Guide; Hot Chips 2024). Upper bounds: where a guide leaves it open whether a pipe has 64 bits, it has 128.
+/// So many pipes of 128 bits with multiply-accumulates, and so many loads of 128 bits a cycle, as these designs are commonly described.
+/// Where to check them: Arm's software optimization guides, Apple's CPU Optimization Guide, Qualcomm's talk at Hot Chips 2024; nobody
+/// has yet compared entry by entry, and no core of these was measured. Upper bounds: where it was open, the larger figure stands.
 fn pipes_of_arm(design: &str) -> Option<Pipes> {
     /// 8.0: without anything but f32 and f64.
     const PLAIN: u32 = 0;

@@ -8,7 +8,7 @@ use crate::dtype::Dtype;
 use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
 use crate::ops::matmul::format::{Format, Lane, Unit, words};
 use crate::ops::matmul::panel::{BlockFormat, Panel, add_scaled, quant_words, settled, store};
-use crate::ops::matmul::register_tile::{Ahead, InOrder, Nothing, Operands, RegisterTile};
+use crate::ops::matmul::register_tile::{Ahead, InOrder, Operands, RegisterTile};
 use crate::ops::matmul::whole::Dequantise;
 use crate::simd::{ByteProducts, Float, Integer, Integers, Vector};
 use std::ops::Range;
@@ -135,11 +135,7 @@ impl<S: Integers> RegisterTile<S> for Q6K {
                 for half in 0..2 {
                     for part in 0..2 {
                         let place = Place { weights: quants.add((2 * half + part) * 13 * vector), half, part };
-                        if S::I32::LANES == 4 {
-                            sub_blocks::<S, ROWS>(token, &mut ints, panel, place, InOrder);
-                        } else {
-                            sub_blocks::<S, ROWS>(token, &mut ints, panel, place, Nothing);
-                        }
+                        sub_blocks::<S, ROWS>(token, &mut ints, panel, place, InOrder);
                     }
                 }
                 super_block(token, &mut sums.floats, ints, token.load_f16_from(d.cast()), panel);
