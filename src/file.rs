@@ -104,8 +104,8 @@ impl Draft {
         // Without this a file system may put the name in its place before the text has reached the disk: an empty file after a power cut.
         self.file.as_file().sync_all().map_err(fail)?;
         self.file.persist(&self.target).map_err(|e| fail(e.error))?;
-        #[cfg(unix)]
-        if durability == Durability::Synced {
+        // Elsewhere folders cannot be opened.
+        if cfg!(unix) && durability == Durability::Synced {
             // Some file systems sync no folders; the rename then reaches the disk in their own time.
             let _ = std::fs::File::open(folder_of(&self.target)).and_then(|folder| folder.sync_all());
         }

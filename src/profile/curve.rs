@@ -99,7 +99,7 @@ impl CurveAxis {
     }
 
     /// Puts what all points share at a place on this axis; what is not known of a place is as small as can be.
-    pub(crate) fn set(self, variant: &mut VariantKeys, place: u64) {
+    pub fn set(self, variant: &mut VariantKeys, place: u64) {
         let small = place.try_into().ok();
         match self {
             CurveAxis::FootprintBytes => {

@@ -105,7 +105,7 @@ pub(crate) trait Token: Copy + 'static {
         #[cfg(target_arch = "aarch64")]
         if Self::PREFETCHES {
             // SAFETY: as above, of AArch64. There is no stable intrinsic.
-            unsafe { std::arch::asm!("prfm pldl1keep, [{}]", in(reg) at, options(nomem, nostack, preserves_flags)) }
+            unsafe { std::arch::asm!("prfm pldl1keep, [{}]", in(reg) at, options(readonly, nostack, preserves_flags)) }
         }
     }
 
@@ -122,7 +122,7 @@ pub(crate) trait Token: Copy + 'static {
         #[cfg(target_arch = "aarch64")]
         if Self::PREFETCHES {
             // SAFETY: as above.
-            unsafe { std::arch::asm!("prfm pldl2keep, [{}]", in(reg) at, options(nomem, nostack, preserves_flags)) }
+            unsafe { std::arch::asm!("prfm pldl2keep, [{}]", in(reg) at, options(readonly, nostack, preserves_flags)) }
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) fn granules_squared() -> usize {
 /// Asks Linux for the longest vectors, once for each thread: as a rule a thread begins with at most 256 bits, whatever the CPU has.
 /// Where it is refused, vectors stay as they are.
 #[cfg(any(target_os = "linux", target_os = "android"))]
+// It is const already; the lint does not see it where the system has no thread locals of its own.
+#[allow(clippy::missing_const_for_thread_local)]
 fn lengthen() {
     use std::cell::Cell;
     const PR_SME_SET_VL: libc::c_int = 63;

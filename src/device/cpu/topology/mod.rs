@@ -104,10 +104,12 @@ fn core_classes(cores: &[LogicalCpu]) -> Vec<CoreClass> {
     cores::described(cores)
 }
 
+/// Of macOS the performance levels; where it tells none, as of any other system.
 #[cfg(target_os = "macos")]
-fn core_classes(_: &[LogicalCpu]) -> Vec<CoreClass> {
+fn core_classes(cores: &[LogicalCpu]) -> Vec<CoreClass> {
     let told = std::process::Command::new("/usr/sbin/sysctl").arg("hw").output();
-    told.map_or_else(|_| Vec::new(), |told| cores::performance_levels(&String::from_utf8_lossy(&told.stdout)))
+    let levels = told.map(|told| cores::performance_levels(&String::from_utf8_lossy(&told.stdout)));
+    levels.ok().filter(|levels| !levels.is_empty()).unwrap_or_else(|| cores::described(cores))
 }
 
 /// The nodes that have these cores, where there are several.
