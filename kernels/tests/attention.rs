@@ -89,15 +89,19 @@ impl Case {
     }
 }
 
-/// Every kernel, in every way that it knows; distances of a prefetch short and long.
+/// Every kernel, in every way that it knows; distances of a prefetch short and long. Of the instruction sets in
+/// `ROOFPROBE_ISAS` alone, where it names some.
 fn kernels() -> Vec<AttentionKernel> {
+    let isas = std::env::var("ROOFPROBE_ISAS").ok();
+    let named = |isa: Isa| isas.as_ref().is_none_or(|isas| isas.split(',').any(|name| name == isa.name()));
     let spans = [64, 128, 256, 512];
     let ways = [1, 2, 4].into_iter().flat_map(|streams| {
         let of_span = move |span| [0, 1024, 65_536].map(|prefetch_bytes| Ways { streams, span, prefetch_bytes });
         spans.into_iter().flat_map(of_span)
     });
     let ways: Vec<Ways> = ways.collect();
-    AttentionKernel::all().flat_map(|kernel| ways.iter().filter_map(move |&ways| kernel.working(ways))).collect()
+    let kernels = AttentionKernel::all().filter(|kernel| named(kernel.isa()));
+    kernels.flat_map(|kernel| ways.iter().filter_map(move |&ways| kernel.working(ways))).collect()
 }
 
 /// Those that prompts have.
