@@ -8,11 +8,13 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+pub mod calibrate;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod compare;
 #[cfg(feature = "cli")]
 pub mod device;
+pub mod engine;
 pub mod error;
 pub mod evaluate;
 #[cfg(feature = "cli")]

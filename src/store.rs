@@ -1,5 +1,6 @@
 //! Where profiles are: shipped with the program, or kept by `roofprobe measure` for this user.
 
+mod engines;
 mod races;
 
 use crate::error::{Error, Result};
@@ -8,6 +9,7 @@ use crate::profile::{self, CeilingId, EarlierRead, Grade, Machine, MemoryLevel, 
 use roofprobe_kernels::Op;
 use std::path::{Path, PathBuf};
 
+pub use engines::{engine_of, find_engine, keep_engine};
 pub use races::Races;
 
 /// A profile that is part of the program.

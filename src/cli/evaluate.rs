@@ -1,13 +1,14 @@
 //! `roofprobe evaluate`.
 
 use super::workload::{QueryOptions, find_profiles};
+use crate::engine::EngineTable;
 use crate::error::Result;
-use crate::evaluate::{Query, evaluate};
+use crate::evaluate::{Query, RoofKind, evaluate_engine};
 use crate::file;
 use crate::measured::{self, Joined};
 use crate::model::Model;
 use crate::report::{self, Format, Shown};
-use crate::store::Named;
+use crate::store::{self, Named};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,11 @@ pub(super) struct Evaluate {
     #[arg(long, value_name = "FILE")]
     measured: Option<PathBuf>,
 
+    /// Predict the speed of an engine: its table, as `roofprobe calibrate` writes one, or its name for the shipped defaults
+    /// (llama.cpp). As a rule the table that was kept for the profile, where there is one.
+    #[arg(long, value_name = "FILE|NAME")]
+    engine: Option<String>,
+
     #[command(flatten)]
     query: QueryOptions,
 
@@ -63,10 +69,13 @@ impl Evaluate {
         let query = Query { explain: self.explain, advise: true, ..self.query.query()? };
         let models = self.query.models(&self.models)?;
         let profiles = find_profiles(&self.profiles)?;
+        let asked_for = self.engine.as_deref().map(store::find_engine).transpose()?;
         let mut evaluations = Vec::new();
         for named in &profiles {
+            let kept = if asked_for.is_none() { self.kept(named, &query) } else { None };
+            let engine = asked_for.as_ref().or(kept.as_ref());
             for (model, asked) in models.iter().zip(&self.models) {
-                let evaluation = evaluate(model, &query, &named.profile, &named.name);
+                let evaluation = evaluate_engine(model, &query, &named.profile, &named.name, engine);
                 evaluations.push(evaluation.map_err(|e| e.within(asked))?);
             }
         }
@@ -76,6 +85,16 @@ impl Evaluate {
             report.append(report::measured::report(&joined, self.shown())?);
         }
         super::print_report(&report, format)
+    }
+
+    /// The table that was kept for this profile, where no other roof is asked for.
+    fn kept(&self, named: &Named, query: &Query) -> Option<EngineTable> {
+        if query.roof.is_some_and(|roof| roof != RoofKind::Engine) {
+            return None;
+        }
+        let (path, table) = store::engine_of(&named.profile)?;
+        super::say(&format!("by {}'s table {}; --roof achieved leaves it out", table.engine, path.display()));
+        Some(table)
     }
 
     fn shown(&self) -> Shown {

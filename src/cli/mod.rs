@@ -3,6 +3,7 @@
 //! Results go to standard output, progress and warnings to standard error. Exit code 0: done; 1: could not be done;
 //! 2: the request or an input file is wrong.
 
+mod calibrate;
 mod compare;
 mod completions;
 mod devices;
@@ -76,6 +77,7 @@ enum Verb {
     Devices(devices::Devices),
     Show(show::Show),
     Evaluate(evaluate::Evaluate),
+    Calibrate(calibrate::Calibrate),
     Sweep(sweep::Sweep),
     Compare(compare::Compare),
     Plot(plot::Plot),
@@ -136,6 +138,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Devices(verb)) => verb.run(format),
         Some(Verb::Show(verb)) => verb.run(format),
         Some(Verb::Evaluate(verb)) => verb.run(format),
+        Some(Verb::Calibrate(verb)) => verb.run(format),
         Some(Verb::Sweep(verb)) => verb.run(format),
         Some(Verb::Compare(verb)) => verb.run(format),
         Some(Verb::Plot(verb)) => verb.run(format),

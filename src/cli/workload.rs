@@ -103,15 +103,7 @@ impl UsageOptions {
     /// A model by name or by path. What is no path that exists, and is not written as one, is a name:
     /// `meta-llama/Llama-3.2-1B` is one.
     pub(super) fn model(&self, name: &str) -> Result<Model> {
-        let path = Path::new(name);
-        let ending = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
-        let written_as_path =
-            ending("json") || ending("gguf") || name.starts_with(['.', '/']) || path.components().count() > 2;
-        if written_as_path || path.exists() {
-            let strictness = if self.strict { Strictness::Strict } else { Strictness::Lenient };
-            return model::read_model(path, strictness);
-        }
-        model::find(name)
+        find_model(name, if self.strict { Strictness::Strict } else { Strictness::Lenient })
     }
 
     /// What is asked, of the lengths, the weights and the usual runtime of `workload`.
@@ -134,7 +126,8 @@ fn cache_type(word: &str) -> std::result::Result<TensorType, String> {
 }
 
 /// The words of `--roof`.
-const ROOFS: [(&str, &str, RoofKind); 2] = [
+const ROOFS: [(&str, &str, RoofKind); 3] = [
+    ("engine", "What an engine reaches of those kernels, by the table of --engine", RoofKind::Engine),
     ("peak", "Peak arithmetic and main memory, max(F/π, Q/β) for each operation: an upper bound", RoofKind::Peak),
     (
         "achieved",
@@ -142,6 +135,22 @@ const ROOFS: [(&str, &str, RoofKind); 2] = [
         RoofKind::Achieved,
     ),
 ];
+
+/// A model by name or by path, read leniently.
+pub(super) fn read_model(name: &str) -> Result<Model> {
+    find_model(name, Strictness::Lenient)
+}
+
+fn find_model(name: &str, strictness: Strictness) -> Result<Model> {
+    let path = Path::new(name);
+    let ending = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
+    let written_as_path =
+        ending("json") || ending("gguf") || name.starts_with(['.', '/']) || path.components().count() > 2;
+    if written_as_path || path.exists() {
+        return model::read_model(path, strictness);
+    }
+    model::find(name)
+}
 
 /// Profiles by name or by path; where none is named, the best one of this machine.
 pub(super) fn find_profiles(names: &[String]) -> Result<Vec<Named>> {

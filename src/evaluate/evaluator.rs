@@ -2,8 +2,9 @@
 
 use super::figures::{Figures, TimedStep};
 use super::{NamedProfile, Query, RoofKind};
+use crate::engine::{EngineTable, Part};
 use crate::error::{Error, Result};
-use crate::model::{Demand, Forward, Model, Pass, Phase, Workload};
+use crate::model::{Class, Demand, Forward, Model, Pass, Phase, Workload};
 use crate::profile::{Profile, Status};
 use crate::roofline::{Achieved, Arithmetic, Load, Ridge, Roof, Roofs, Task};
 use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Seconds};
@@ -19,6 +20,7 @@ pub struct Evaluator<'a> {
     pub(super) demand: Demand<'a>,
     pub(super) roofs: Roofs<'a>,
     pub(super) achieved: std::result::Result<Achieved<'a>, String>,
+    pub(super) engine: Option<&'a EngineTable>,
     ridge: Ridge,
 }
 
@@ -29,6 +31,20 @@ impl<'a> Evaluator<'a> {
     /// Misuse: as [`Demand::new`]; for a profile without a bandwidth of its memory or any peak of arithmetic; when the
     /// achieved roof is asked for and the profile has none, with the reason.
     pub fn new(model: &'a Model, query: &Query, profile: &'a Profile, name: &'a str) -> Result<Evaluator<'a>> {
+        Evaluator::of_engine(model, query, profile, name, None)
+    }
+
+    /// As [`Evaluator::new`], for an engine: what it reaches of the measured kernels is in `engine`.
+    ///
+    /// # Errors
+    /// As [`Evaluator::new`], and when the engine's speed is asked for without a table.
+    pub fn of_engine(
+        model: &'a Model,
+        query: &Query,
+        profile: &'a Profile,
+        name: &'a str,
+        engine: Option<&'a EngineTable>,
+    ) -> Result<Evaluator<'a>> {
         let demand = Demand::new(model, query.workload.weights, query.workload.kv)?;
         let roofs = Roofs::of(profile, name)?;
         // π of the roofline as a whole is that of the matmuls, which do most of the arithmetic.
@@ -41,11 +57,15 @@ impl<'a> Evaluator<'a> {
                     "--roof achieved: {why}; measure one with `roofprobe measure`, or leave --roof out"
                 )));
             }
+            (Some(RoofKind::Engine), _) if engine.is_none() => {
+                return Err(Error::misuse("--roof engine: needs --engine FILE; `roofprobe calibrate` writes one"));
+            }
             (Some(roof), _) => roof,
+            (None, _) if engine.is_some() => RoofKind::Engine,
             (None, Ok(_)) => RoofKind::Achieved,
             (None, Err(_)) => RoofKind::Peak,
         };
-        Ok(Evaluator { query: *query, profile, name, roof, demand, roofs, achieved, ridge })
+        Ok(Evaluator { query: *query, profile, name, roof, demand, roofs, achieved, engine, ridge })
     }
 
     /// π and β of the roofline as a whole.
@@ -99,7 +119,17 @@ impl<'a> Evaluator<'a> {
 
     /// The roofs that the profile has.
     pub fn roof_kinds(&self) -> &'static [RoofKind] {
-        if self.achieved.is_ok() { &[RoofKind::Peak, RoofKind::Achieved] } else { &[RoofKind::Peak] }
+        match (self.achieved.is_ok(), self.engine) {
+            (true, Some(_)) => &[RoofKind::Peak, RoofKind::Achieved, RoofKind::Engine],
+            (false, Some(_)) => &[RoofKind::Peak, RoofKind::Engine],
+            (true, None) => &[RoofKind::Peak, RoofKind::Achieved],
+            (false, None) => &[RoofKind::Peak],
+        }
+    }
+
+    /// Whether the profile has an achieved roof.
+    pub fn has_achieved(&self) -> bool {
+        self.achieved.is_ok()
     }
 
     /// One phase of `workload`, added up.
@@ -139,7 +169,14 @@ impl<'a> Evaluator<'a> {
     ) -> Result<()> {
         let mut wrong = None;
         figures.passes += forward.passes;
+        if let Some(engine) = self.engine {
+            figures.add_passes(pass, engine.passes(forward.passes));
+        }
         self.demand.each_counted(forward, |counted| {
+            // Without logits there is no head to read.
+            if forward.logits == 0 && counted.step.class == Class::LmHead {
+                return;
+            }
             let load = Load {
                 flops: Flops::exactly(counted.cost.flops),
                 read: Bytes::exactly(counted.read_bytes()),
@@ -151,9 +188,12 @@ impl<'a> Evaluator<'a> {
                 Err(error) => return wrong = Some(error),
             };
             let achieved = self.achieved.as_ref().ok().map(|achieved| achieved.bound(&task, &peak));
-            figures.add(pass, counted, &peak, achieved.as_ref());
-            // Where nobody looks, nothing is copied.
-            see(TimedStep { pass, counted: *counted, task, peak, achieved });
+            let engine = self
+                .engine
+                .map(|engine| engine.bound(&Part::of(&counted.step, pass, &task), &task, &peak, achieved.as_ref()));
+            let step = TimedStep { pass, counted: *counted, task, peak, achieved, engine };
+            figures.add(&step);
+            see(step);
         })?;
         wrong.map_or(Ok(()), Err)
     }

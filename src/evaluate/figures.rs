@@ -14,6 +14,18 @@ pub(super) struct TimedStep<'a> {
     pub(super) task: Task,
     pub(super) peak: Bound<'a>,
     pub(super) achieved: Option<AchievedBound<'a>>,
+    pub(super) engine: Option<AchievedBound<'a>>,
+}
+
+impl<'a> TimedStep<'a> {
+    /// Its time by a roof that is not the peak's, where it has that.
+    pub(super) fn under(&self, roof: RoofKind) -> Option<&AchievedBound<'a>> {
+        match roof {
+            RoofKind::Peak => None,
+            RoofKind::Achieved => self.achieved.as_ref(),
+            RoofKind::Engine => self.engine.as_ref(),
+        }
+    }
 }
 
 /// A phase, added up.
@@ -25,10 +37,11 @@ pub struct Figures<'a> {
     pub totals: Totals,
     peak: Span<'a>,
     achieved: AchievedSpan,
+    engine: AchievedSpan,
     /// The part of the achieved time in undecided operations.
     undecided: Seconds,
-    /// Times of decode steps alone: peak and achieved.
-    decoding: [Seconds; 2],
+    /// Times of decode steps alone, by the roof.
+    decoding: [Seconds; RoofKind::ALL.len()],
 }
 
 /// Tokens of a phase.
@@ -55,19 +68,41 @@ impl Extent {
 }
 
 impl<'a> Figures<'a> {
-    pub(super) fn add(&mut self, pass: Pass, counted: &Counted, peak: &Bound<'a>, achieved: Option<&AchievedBound>) {
+    pub(super) fn add(&mut self, step: &TimedStep<'a>) {
+        let TimedStep { pass, counted, peak, achieved, engine, .. } = step;
         self.totals.add(counted);
         self.peak.add(peak);
-        let mut times = [peak.seconds(), Seconds(0.0)];
+        let mut times = [Seconds(0.0); RoofKind::ALL.len()];
+        times[RoofKind::Peak as usize] = peak.seconds();
         if let Some(achieved) = achieved {
             self.achieved.add(achieved);
-            times[1] = achieved.seconds;
+            times[RoofKind::Achieved as usize] = achieved.seconds;
             if peak.undecided() {
                 self.undecided = self.undecided + achieved.seconds;
             }
         }
+        if let Some(engine) = engine {
+            self.engine.add(engine);
+            times[RoofKind::Engine as usize] = engine.seconds;
+        }
+        if *pass == Pass::Decode {
+            self.decode_takes(times);
+        }
+    }
+
+    /// What an engine's passes cost beside their operations: the least, the value, the most.
+    pub(super) fn add_passes(&mut self, pass: Pass, seconds: [Seconds; 3]) {
+        self.engine.start(seconds);
         if pass == Pass::Decode {
-            self.decoding = [self.decoding[0] + times[0], self.decoding[1] + times[1]];
+            let mut times = [Seconds(0.0); RoofKind::ALL.len()];
+            times[RoofKind::Engine as usize] = seconds[1];
+            self.decode_takes(times);
+        }
+    }
+
+    fn decode_takes(&mut self, times: [Seconds; RoofKind::ALL.len()]) {
+        for (sum, time) in self.decoding.iter_mut().zip(times) {
+            *sum = *sum + time;
         }
     }
 
@@ -76,6 +111,7 @@ impl<'a> Figures<'a> {
         match roof {
             RoofKind::Peak => self.peak.seconds,
             RoofKind::Achieved => self.achieved.seconds,
+            RoofKind::Engine => self.engine.seconds,
         }
     }
 
@@ -88,6 +124,7 @@ impl<'a> Figures<'a> {
         match roof {
             RoofKind::Peak => self.peak.memory_bound_share(),
             RoofKind::Achieved => self.achieved.memory_bound / self.achieved.seconds,
+            RoofKind::Engine => self.engine.memory_bound / self.engine.seconds,
         }
     }
 
@@ -96,6 +133,7 @@ impl<'a> Figures<'a> {
         match roof {
             RoofKind::Peak => [self.peak.fastest, self.peak.slowest],
             RoofKind::Achieved => [self.achieved.fastest, self.achieved.slowest],
+            RoofKind::Engine => [self.engine.fastest, self.engine.slowest],
         }
     }
 
@@ -133,9 +171,18 @@ impl<'a> Figures<'a> {
             bound: self.bound(roof),
             bound_by: if peak { self.peak.ceiling().map(str::to_owned) } else { longest },
             memory_bound_share: self.memory_bound_share(roof),
-            undecided_share: if peak { self.peak.undecided_share() } else { self.undecided / seconds },
+            undecided_share: match roof {
+                RoofKind::Peak => self.peak.undecided_share(),
+                RoofKind::Achieved => self.undecided / seconds,
+                // Which resource binds a kernel is not which binds an engine.
+                RoofKind::Engine => 0.0,
+            },
             seconds: seconds.0,
-            overhead_seconds: (!peak).then_some(self.achieved.overhead.0),
+            overhead_seconds: match roof {
+                RoofKind::Peak => None,
+                RoofKind::Achieved => Some(self.achieved.overhead.0),
+                RoofKind::Engine => Some(self.engine.overhead.0),
+            },
             seconds_optimistic: peak.then_some(self.peak.optimistic.0),
             gflop_per_s: self.point(roof).rate.giga(),
             tokens_per_s: rate(seconds),

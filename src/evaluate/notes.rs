@@ -2,6 +2,7 @@
 
 use super::memory::Memory;
 use super::{Evaluator, PhaseResult, RoofKind};
+use crate::engine::EngineTable;
 use crate::error::Result;
 use crate::model::{Phase, TensorType};
 use crate::profile::GpuClass;
@@ -16,6 +17,7 @@ pub(super) fn all(evaluator: &Evaluator, phases: &[PhaseResult], tasks: &[Task],
     let mut notes: Vec<Note> = device_notes(evaluator, memory)?;
     notes.extend(workload_notes(evaluator));
     notes.extend(roof_notes(evaluator)?);
+    notes.extend(evaluator.engine.and_then(|engine| engine_note(evaluator, engine)));
     if evaluator.roof() == RoofKind::Achieved {
         notes.extend(evaluator.achieved.iter().flat_map(|achieved| achieved.notes(tasks)));
     }
@@ -113,6 +115,23 @@ fn roof_notes(evaluator: &Evaluator) -> Result<Vec<Note>> {
     Ok(notes.into_iter().flatten().cloned().collect())
 }
 
+/// What an engine's speed rests on besides runs on this device.
+fn engine_note(evaluator: &Evaluator, engine: &EngineTable) -> Option<Note> {
+    let profile = evaluator.profile;
+    let mut doubts = Vec::new();
+    if engine.device != profile.device.name {
+        doubts.push(format!("was fitted on {}", engine.device));
+    } else if engine.profile_measured.as_deref().is_some_and(|date| date != profile.provenance.date) {
+        doubts.push("was fitted under another profile of this device".to_owned());
+    }
+    let unfitted = engine.unfitted();
+    if !unfitted.is_empty() {
+        doubts.push(format!("rests on defaults for {}", unfitted.join("; ")));
+    }
+    let text = format!("the table of {} {}", engine.engine, doubts.join(", and "));
+    (!doubts.is_empty()).then(|| Note::new(NoteKind::Engine, text))
+}
+
 /// How many different experts a pass reads: an expectation, and its bounds.
 fn expert_note(phase: &PhaseResult) -> Option<Note> {
     if phase.phase == Phase::Generation {
@@ -132,6 +151,7 @@ fn above_roof_note(phase: &PhaseResult) -> Note {
         RoofKind::Achieved => {
             "kernels met a faster mode of memory than its ceiling has, or other operations run under higher ones"
         }
+        RoofKind::Engine => "the engine is faster than that ceiling, or other operations run under higher ones",
     };
     let (name, above) = (phase.phase.name(), -phase.potential.headroom_log2);
     let text = format!("{name}: the point lies {above:.2} octaves above the roof of the weights' arithmetic; {why}");

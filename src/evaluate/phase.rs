@@ -68,20 +68,18 @@ fn energy(steps: &[TimedStep], evaluator: &Evaluator, tokens_per_s: f64) -> Opti
     let profile = evaluator.profile;
     let source = profile.environment.as_ref().and_then(|environment| environment.power_source.as_ref());
     let watts = |id: &str| profile.ceiling(id).and_then(|ceiling| ceiling.watts);
-    let part = |step: &TimedStep| match (evaluator.roof(), &step.achieved) {
-        (RoofKind::Achieved, Some(achieved)) => (achieved.seconds.0, achieved.by.and_then(|by| watts(by.from))),
-        _ => (step.peak.seconds().0, step.peak.ceiling.and_then(watts)),
+    let part = |step: &TimedStep| match step.under(evaluator.roof()) {
+        Some(timed) => (timed.seconds.0, timed.by.and_then(|by| watts(by.from))),
+        None => (step.peak.seconds().0, step.peak.ceiling.and_then(watts)),
     };
     Energy::of(steps.iter().map(part), tokens_per_s, source)
 }
 
 /// What one operation takes under `roof`, why, and the measurement or ceiling that it comes from.
 fn time(timed: &TimedStep, roof: RoofKind) -> (Seconds, Resource, Option<String>) {
-    match (roof, &timed.achieved) {
-        (RoofKind::Achieved, Some(achieved)) => {
-            (achieved.seconds, achieved.resource, achieved.by.map(|by| by.to_string()))
-        }
-        _ => (timed.peak.seconds(), timed.peak.resource, timed.peak.ceiling.map(str::to_owned)),
+    match timed.under(roof) {
+        Some(found) => (found.seconds, found.resource, found.by.map(|by| by.to_string())),
+        None => (timed.peak.seconds(), timed.peak.resource, timed.peak.ceiling.map(str::to_owned)),
     }
 }
 

@@ -47,6 +47,8 @@ named_enum! {
         /// What the device's kernels were measured to do, per operation, tensor type and number of tokens, and what starting
         /// them costs.
         Achieved = "achieved",
+        /// What an engine reaches of those kernels, by a table fitted from its runs.
+        Engine = "engine",
     }
 }
 

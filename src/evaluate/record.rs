@@ -1,6 +1,7 @@
 //! The record of an evaluation: field names are a contract with other tools.
 
 use super::{Advice, ClassCounts, Energy, RoofKind};
+use crate::engine::EngineTable;
 use crate::model::{Pass, Phase, Runtime, Workload};
 use crate::potential::Potential;
 use crate::profile::{DeviceKind, Effort, GpuClass, Grade, Profile};
@@ -40,6 +41,9 @@ pub struct Evaluation {
     /// Why the profile has no achieved roof, where it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_achieved_roof: Option<String>,
+    /// The engine whose speed is predicted, and where its table comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineFacts>,
     /// Time to first token: that of the prefill.
     pub ttft_seconds: f64,
     /// Time per output token: that of a decode step at this context.
@@ -65,6 +69,31 @@ pub struct Evaluation {
     /// What comes almost free here, and which weights are fastest, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<Advice>,
+}
+
+/// The engine of a prediction.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EngineFacts {
+    /// Its name.
+    pub name: String,
+    /// Where its table comes from.
+    pub source: String,
+    /// When it was fitted, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fitted: Option<String>,
+    /// Runs that it was fitted to.
+    pub runs: u64,
+}
+
+impl From<&EngineTable> for EngineFacts {
+    fn from(table: &EngineTable) -> EngineFacts {
+        EngineFacts {
+            name: table.engine.clone(),
+            source: table.source.clone(),
+            fitted: table.fitted.clone(),
+            runs: table.runs,
+        }
+    }
 }
 
 impl Evaluation {

@@ -2,6 +2,7 @@
 
 use super::phase::{PhaseOutcome, phase_outcome};
 use super::{Evaluation, Evaluator, PhaseResult, ProfileFacts, Query, formats, memory::Memory, notes};
+use crate::engine::EngineTable;
 use crate::error::Result;
 use crate::model::{Model, Pass, Phase};
 use crate::profile::Profile;
@@ -13,9 +14,23 @@ use crate::roofline::Task;
 /// Misuse: a workload beyond its limits, a row that is no whole number of blocks, a profile without a usable ceiling or
 /// without the roof asked for, or a count beyond 64 bits. The message names the option, the key or the ceiling.
 pub fn evaluate(model: &Model, query: &Query, profile: &Profile, name: &str) -> Result<Evaluation> {
+    evaluate_engine(model, query, profile, name, None)
+}
+
+/// As [`evaluate`], for an engine: what it reaches of the measured kernels is in `engine`.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_engine(
+    model: &Model,
+    query: &Query,
+    profile: &Profile,
+    name: &str,
+    engine: Option<&EngineTable>,
+) -> Result<Evaluation> {
     let workload = &query.workload;
     workload.validate()?;
-    let evaluator = Evaluator::new(model, query, profile, name)?;
+    let evaluator = Evaluator::of_engine(model, query, profile, name, engine)?;
     let outcomes: Vec<PhaseOutcome> =
         workload.phases().into_iter().map(|phase| phase_outcome(phase, &evaluator)).collect::<Result<_>>()?;
     let tasks: Vec<Task> = outcomes.iter().flat_map(|outcome| outcome.tasks.iter().copied()).collect();
@@ -44,6 +59,7 @@ pub fn evaluate(model: &Model, query: &Query, profile: &Profile, name: &str) -> 
         roof: evaluator.roof(),
         quoted: evaluator.is_quoted(),
         no_achieved_roof: evaluator.achieved.as_ref().err().cloned(),
+        engine: engine.map(Into::into),
         ttft_seconds: seconds(Phase::Prefill),
         tpot_seconds: seconds(Phase::Decode),
         weight_bytes_total: memory.weights,

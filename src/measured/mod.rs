@@ -13,6 +13,7 @@ mod llama_bench;
 mod passes;
 mod point;
 mod rates;
+mod timed;
 
 use crate::error::{Error, Result};
 use crate::model::{Runtime, TensorType, Weights};
@@ -21,6 +22,7 @@ pub use broken::{Broken, broken};
 pub use join::{Joined, join_all};
 pub use passes::Passes;
 pub use point::{Against, MeasuredPoint, join};
+pub use timed::Timed;
 
 /// One measured rate, and what was run for it.
 #[derive(Clone, Debug, PartialEq)]

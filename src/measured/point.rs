@@ -146,7 +146,7 @@ impl Measured {
     }
 
     /// The weights to reckon with: a file's are as they are.
-    fn format(&self, model: &Model) -> Result<Option<Weights>> {
+    pub(super) fn format(&self, model: &Model) -> Result<Option<Weights>> {
         match (&model.storage.gguf, self.weights) {
             (Some(_), _) => Ok(None),
             (None, Some(weights)) => Ok(Some(weights)),

@@ -82,7 +82,10 @@ pub fn report(evaluations: &[Evaluation], shown: Shown) -> Result<Report> {
 /// One model on one profile: a headline, what it needs, and its phases.
 fn answer<'r>(result: &Evaluation, columns: &[Column<Row<'r>>], rows: &[Row<'r>], shown: Shown) -> Table {
     let mut view = vec!["phase", "tokens", "context?", "seconds", "tokens_per_s", "low", "high", "bound"];
-    if result.roof == RoofKind::Achieved {
+    if result.roof == RoofKind::Engine {
+        view.push("tokens_per_s_achieved?");
+    }
+    if result.roof != RoofKind::Peak {
         view.push("tokens_per_s_peak?");
     }
     view.push("bound_by?");
@@ -104,6 +107,10 @@ pub(super) fn headline(result: &Evaluation) -> String {
             (true, _) => format!("at most {rate} tokens/s by quoted figures"),
             (_, RoofKind::Peak) => format!("at most {rate} tokens/s{range}"),
             (_, RoofKind::Achieved) => format!("about {rate} tokens/s{range}"),
+            (_, RoofKind::Engine) => {
+                let engine = result.engine.as_ref().map_or("the engine", |engine| engine.name.as_str());
+                format!("about {rate} tokens/s{range} in {engine}")
+            }
         }
     });
     let first = result
@@ -183,6 +190,7 @@ const fn roof_note(evaluation: &Evaluation) -> &'static str {
         }
         RoofKind::Peak => "Speeds are bounds by peak arithmetic and memory: real engines reach less.",
         RoofKind::Achieved => "Speeds are those of the kernels measured on the device, starting them included.",
+        RoofKind::Engine => "Speeds are what the engine reaches of those kernels, by a table fitted from its runs.",
     }
 }
 
@@ -294,7 +302,7 @@ fn columns<'r>() -> Vec<Column<Row<'r>>> {
         column("tokens_per_s", "tokens/s", |r: &Row| rate(r.result, &r.phase.speed)),
         column("regime", "regime", regime),
         column("tokens_per_s_peak", "at peak", |r: &Row| rate_under(r.phase, RoofKind::Peak)),
-        column("tokens_per_s_achieved", "", |r: &Row| rate_under(r.phase, RoofKind::Achieved)),
+        column("tokens_per_s_achieved", "kernels reach", |r: &Row| rate_under(r.phase, RoofKind::Achieved)),
     ];
     record::columns(COLUMNS, own)
 }

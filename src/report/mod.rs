@@ -5,6 +5,7 @@
 //! Nothing here looks at a terminal: its width and whether it shows colours come in as a [`Style`].
 
 mod advice;
+pub mod calibrate;
 mod ceilings;
 mod cell;
 pub mod compare;

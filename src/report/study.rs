@@ -93,6 +93,7 @@ fn title(study: &Study) -> String {
 const fn roof_note(study: &Study) -> &'static str {
     match study.roof {
         RoofKind::Peak => "Speeds by peak arithmetic and memory: upper bounds.",
+        RoofKind::Engine => "Speeds by what an engine reaches of the devices' kernels.",
         RoofKind::Achieved => {
             "Speeds by what the devices' kernels were measured to do; at peak: by peak arithmetic and memory."
         }

@@ -233,6 +233,14 @@ impl AchievedSpan {
             self.memory_bound = self.memory_bound + bound.seconds;
         }
     }
+
+    /// What starting costs beside the operations: the least, the value, the most.
+    pub fn start(&mut self, [least, value, most]: [Seconds; 3]) {
+        self.fastest = self.fastest + least;
+        self.seconds = self.seconds + value;
+        self.slowest = self.slowest + most;
+        self.overhead = self.overhead + value;
+    }
 }
 
 impl<'b, 'a: 'b> FromIterator<&'b AchievedBound<'a>> for AchievedSpan {

@@ -22,6 +22,8 @@ pub enum NoteKind {
     Quoted,
     /// Memory had several modes while it was measured.
     Modes,
+    /// What the speed of an engine rests on.
+    Engine,
     /// What the reader of the model's file remarks.
     Model,
     /// One ceiling or kernel stands in for another.

@@ -1,0 +1,59 @@
+//! The time that an engine takes for one operation.
+
+use super::{Basis, EngineTable, Part};
+use crate::roofline::{AchievedBound, Bound, By, Task};
+use crate::units::Seconds;
+
+/// Two-sided 95 % of a normal distribution, in standard deviations.
+const Z95: f64 = 1.96;
+
+impl EngineTable {
+    /// The time of a task in this engine, from the time that measured kernels take for it; where none was measured, from its
+    /// bound under the peak roofs.
+    pub fn bound<'a>(
+        &self,
+        part: &Part,
+        task: &Task,
+        peak: &Bound<'a>,
+        achieved: Option<&AchievedBound<'a>>,
+    ) -> AchievedBound<'a> {
+        let kernel = achieved.copied().unwrap_or_else(|| of_peak(peak));
+        let kernels = (kernel.seconds.0 - kernel.overhead.0).max(0.0);
+        let spread = |end: Seconds| if kernel.seconds.0 > 0.0 { (end / kernel.seconds).ln().abs() } else { 0.0 };
+        let (value, [low, high], basis) = match self.efficiency(part) {
+            Some(found) => (found.value, found.ci95, found.basis),
+            None => (1.0, [1.0; 2], Basis::Default),
+        };
+        // What was fitted on this device has the kernels' own error in it.
+        let own = |end: Seconds| if basis == Basis::Fitted { 0.0 } else { spread(end) };
+        let factor = |end: Seconds, of_value: f64| {
+            (own(end).powi(2) + of_value.ln().powi(2) + (Z95 * self.residual).powi(2)).sqrt().exp()
+        };
+        let started = |us: f64| us * 1e-6 * task.launches;
+        let own_time = kernels / value;
+        AchievedBound {
+            seconds: Seconds(own_time + started(self.op.us)),
+            fastest: Seconds(own_time / factor(kernel.fastest, high / value) + started(self.op.ci95[0])),
+            slowest: Seconds(own_time * factor(kernel.slowest, value / low) + started(self.op.ci95[1])),
+            overhead: Seconds(started(self.op.us)),
+            ..kernel
+        }
+    }
+
+    /// What `passes` passes cost beside their operations: the lower end, the value, the upper end.
+    pub fn passes(&self, passes: u64) -> [Seconds; 3] {
+        let [low, high] = self.pass.ci95;
+        [low, self.pass.us, high].map(|us| Seconds(us * 1e-6 * passes as f64))
+    }
+}
+
+fn of_peak<'a>(peak: &Bound<'a>) -> AchievedBound<'a> {
+    AchievedBound {
+        seconds: peak.seconds(),
+        fastest: peak.fastest,
+        slowest: peak.slowest,
+        overhead: Seconds(0.0),
+        resource: peak.resource,
+        by: peak.ceiling.map(|id| By { from: id, up_to: None, counted: peak.resource }),
+    }
+}
