@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 
 /// How far runs lie from any such model, in ln of time: noise between runs, and what parts leave out.
 const NOISE: f64 = 0.05;
+/// A run further away than so many times the noise was disturbed: its pull grows no more (Huber 1964).
+const DISTURBED: f64 = 2.0;
 /// How far what like parts have in common is expected from the default on another device, in ln.
 const SHARED: f64 = 0.5;
 /// How far a part's own efficiency is expected from its default besides, where there is a default of this part.
@@ -105,7 +107,7 @@ impl Unknowns {
 
     /// The sum that is made least: squares of residuals and of distances from the priors.
     fn loss(&self, x: &[f64], samples: &[Sample]) -> f64 {
-        let of_runs = samples.iter().map(|s| ((s.seconds.ln() - self.predict(x, s).0) / NOISE).powi(2));
+        let of_runs = samples.iter().map(|s| huber((s.seconds.ln() - self.predict(x, s).0) / NOISE));
         let of_prior = x.iter().zip(&self.prior).map(|(x, sd)| (x / sd).powi(2));
         of_runs.chain(of_prior).sum()
     }
@@ -121,10 +123,11 @@ impl Unknowns {
         for sample in samples {
             let (predicted, slopes) = self.predict(x, sample);
             let residual = sample.seconds.ln() - predicted;
+            let weight = pull(residual / NOISE) / (NOISE * NOISE);
             for i in 0..n {
-                right[i] += slopes[i] * residual / (NOISE * NOISE);
+                right[i] += weight * slopes[i] * residual;
                 for j in 0..n {
-                    matrix[i][j] += slopes[i] * slopes[j] / (NOISE * NOISE);
+                    matrix[i][j] += weight * slopes[i] * slopes[j];
                 }
             }
         }
@@ -183,9 +186,9 @@ pub fn fit(samples: &[Sample], default: Option<&EngineTable>) -> Result<EngineTa
         let basis = if left < (1.0 - LEARNED) * before { Basis::Fitted } else { Basis::Default };
         Fixed { us, ci95: ends(us, left), basis }
     };
-    let residuals = samples.iter().map(|s| (s.seconds.ln() - unknowns.predict(&x, s).0).powi(2));
+    let residuals = samples.iter().map(|s| huber((s.seconds.ln() - unknowns.predict(&x, s).0) / NOISE));
     // What was fitted lies closer than what will be predicted.
-    let residual = (residuals.sum::<f64>() / samples.len() as f64).sqrt().max(NOISE);
+    let residual = NOISE * (residuals.sum::<f64>() / samples.len() as f64).sqrt().max(1.0);
     Ok(EngineTable {
         schema: ENGINE_SCHEMA,
         engine: default.map_or_else(String::new, |table| table.engine.clone()),
@@ -223,6 +226,16 @@ fn efficiency(unknowns: &Unknowns, x: &[f64], after: &Cholesky, samples: &[Sampl
         ci95: ends(value, left),
         basis,
     }
+}
+
+/// The loss of a run that lies `z` times the noise away: its square, and far away straight.
+fn huber(z: f64) -> f64 {
+    if z.abs() <= DISTURBED { z * z } else { DISTURBED * (2.0 * z.abs() - DISTURBED) }
+}
+
+/// How much such a run counts.
+fn pull(z: f64) -> f64 {
+    if z.abs() <= DISTURBED { 1.0 } else { DISTURBED / z.abs() }
 }
 
 /// The 95 % interval of a value whose ln has that variance.

@@ -1,6 +1,7 @@
 //! `roofprobe evaluate`.
 
 use super::workload::{QueryOptions, find_profiles};
+use crate::calibrate;
 use crate::engine::EngineTable;
 use crate::error::Result;
 use crate::evaluate::{Query, RoofKind, evaluate_engine};
@@ -81,7 +82,7 @@ impl Evaluate {
         }
         let mut report = report::evaluation::report(&evaluations, self.shown())?;
         if let Some(path) = &self.measured {
-            let joined = self.join(path, &models, &profiles)?;
+            let joined = self.join(path, &models, &profiles, asked_for.as_ref())?;
             report.append(report::measured::report(&joined, self.shown())?);
         }
         super::print_report(&report, format)
@@ -102,11 +103,23 @@ impl Evaluate {
     }
 
     /// The measured rates of `path` that belong to these models and profiles.
-    fn join(&self, path: &Path, models: &[Model], profiles: &[Named]) -> Result<Joined> {
+    /// Where time is lost is said by the engine's table; where none is named, by one fitted to these very runs.
+    fn join(&self, path: &Path, models: &[Model], profiles: &[Named], engine: Option<&EngineTable>) -> Result<Joined> {
         let name = path.display().to_string();
         let measured = measured::parse(&name, &file::read_text(path)?)?;
         let models: Vec<(&str, &Model)> = self.models.iter().map(String::as_str).zip(models).collect();
-        let profiles: Vec<_> = profiles.iter().map(|named| (named.name.as_str(), &named.profile)).collect();
-        measured::join_all(&measured, &models, &profiles).map_err(|e| e.within(name))
+        let mut tables = Vec::new();
+        for named in profiles {
+            let samples = calibrate::samples(&measured, &models, &named.profile, &named.name);
+            // Runs that cannot be counted are refused below, with their reason.
+            let fitted = samples.and_then(|samples| calibrate::calibrate("llama.cpp", &samples, &named.profile)).ok();
+            tables.push(fitted.map(|calibration| calibration.table));
+        }
+        let profiles: Vec<_> = profiles
+            .iter()
+            .zip(&tables)
+            .map(|(named, table)| (named.name.as_str(), &named.profile, engine.or(table.as_ref())))
+            .collect();
+        measured::join_engines(&measured, &models, &profiles).map_err(|e| e.within(name))
     }
 }

@@ -1,6 +1,7 @@
 //! Many measured rates, models and profiles: which belong together.
 
-use super::{Measured, MeasuredPoint, join};
+use super::{Measured, MeasuredPoint, join_engine};
+use crate::engine::EngineTable;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::profile::Profile;
@@ -20,15 +21,28 @@ pub struct Joined {
 /// # Errors
 /// Misuse when nothing belongs together, listing what was measured; and as [`join`].
 pub fn join_all(measured: &[Measured], models: &[(&str, &Model)], profiles: &[(&str, &Profile)]) -> Result<Joined> {
+    let profiles: Vec<_> = profiles.iter().map(|&(name, profile)| (name, profile, None)).collect();
+    join_engines(measured, models, &profiles)
+}
+
+/// As [`join_all`], each profile with the table of the engine that ran there.
+///
+/// # Errors
+/// As [`join_all`].
+pub fn join_engines(
+    measured: &[Measured],
+    models: &[(&str, &Model)],
+    profiles: &[(&str, &Profile, Option<&EngineTable>)],
+) -> Result<Joined> {
     let mut joined = Joined::default();
     let mut used = vec![false; measured.len()];
-    for (profile_name, profile) in profiles {
+    for (profile_name, profile, engine) in profiles {
         for (one, used) in measured.iter().zip(&mut used) {
             let here = one.device.as_ref().is_none_or(|device| device.eq_ignore_ascii_case(&profile.device.name));
             for (asked, model) in models {
                 if here && one.is_of(model, asked)? {
                     *used = true;
-                    joined.points.push(join(one, model, profile, profile_name)?);
+                    joined.points.push(join_engine(one, model, profile, profile_name, *engine)?);
                 }
             }
         }

@@ -14,15 +14,17 @@ mod passes;
 mod point;
 mod rates;
 mod timed;
+mod verdict;
 
 use crate::error::{Error, Result};
 use crate::model::{Runtime, TensorType, Weights};
 
 pub use broken::{Broken, broken};
-pub use join::{Joined, join_all};
+pub use join::{Joined, join_all, join_engines};
 pub use passes::Passes;
-pub use point::{Against, MeasuredPoint, join};
+pub use point::{Against, MeasuredPoint, join, join_engine};
 pub use timed::Timed;
+pub use verdict::{Loss, Standing, Verdict};
 
 /// One measured rate, and what was run for it.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,7 @@
 //! One measured rate under the roofs of a profile.
 
-use super::Measured;
+use super::{Measured, Verdict};
+use crate::engine::EngineTable;
 use crate::error::{Error, Result};
 use crate::model::{Class, Model, TensorTypes, Totals, Weights};
 use crate::potential::{Point, Potential};
@@ -85,6 +86,8 @@ pub struct MeasuredPoint {
     /// Where it stands.
     #[serde(flatten)]
     pub potential: Potential,
+    /// How good it is; none where the profile has no achieved roof.
+    pub verdict: Option<Verdict>,
     /// What has to be said.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -169,10 +172,25 @@ impl Measured {
 /// Misuse: a format that is not known, a GGUF file that has other bytes than the run's, a profile without roofs, or counts
 /// beyond their limits.
 pub fn join(measured: &Measured, model: &Model, profile: &Profile, profile_name: &str) -> Result<MeasuredPoint> {
+    join_engine(measured, model, profile, profile_name, None)
+}
+
+/// As [`join`]; by the table of the engine that ran it, the verdict says where time is lost.
+///
+/// # Errors
+/// As [`join`].
+pub fn join_engine(
+    measured: &Measured,
+    model: &Model,
+    profile: &Profile,
+    profile_name: &str,
+    engine: Option<&EngineTable>,
+) -> Result<MeasuredPoint> {
     let types = TensorTypes::of(model, measured.format(model)?).map_err(|e| e.within(&measured.record))?;
     let mut notes = Vec::new();
     notes.extend(check_bytes(measured, model, &types)?);
     notes.extend(cache_note(model, profile, types.bytes));
+    let verdict = Verdict::of(measured, model, (profile_name, profile), engine, &notes)?;
     let (totals, forward_passes) = counted(measured, model, &types)?;
     let roofs = Roofs::of(profile, profile_name)?;
     let arithmetic = Arithmetic::of(Op::Matmul, types.main.nearest());
@@ -221,6 +239,7 @@ pub fn join(measured: &Measured, model: &Model, profile: &Profile, profile_name:
         compute: against(&roof_id).ok_or_else(|| missing(&roof_id))?,
         exceeds: others.collect(),
         potential: Potential::of(point, ridge),
+        verdict,
         notes,
     })
 }

@@ -1,11 +1,12 @@
 //! Measured runs under the roofs: what they come to, what they break, how far they are.
 
-use super::cell::Cell;
+use super::cell::{Cell, digits};
 use super::evaluation::POTENTIAL_NOTES;
 use super::record::{Record, columns, json, merged};
 use super::table::{Column, Report, Shown, Table, column, unique};
 use crate::error::Result;
-use crate::measured::{Broken, Joined, broken};
+use crate::measured::{Broken, Joined, MeasuredPoint, broken};
+use crate::roofline::Resource;
 use serde_json::Value;
 
 /// How to read the shares.
@@ -16,11 +17,18 @@ const RATE_NOTES: [&str; 2] = [
     "prompt, decode: tokens taken in, and passes of one token each, behind the tokens in the cache.",
 ];
 
+const VERDICT_NOTE: &str = "% of kernels: of what this device's measured kernels reach for the same passes. Lost: by a fit to \
+                            these runs, from the engine's defaults.";
+
+/// So many points are told one by one.
+const FEW: usize = 4;
+
 /// Every column of CSV, named as in the record.
 const COLUMNS: &str = "record label model measured_model profile device engine weights kv phase prompt decode_passes cached \
      forward_passes tokens_per_s tokens_per_s_low tokens_per_s_high seconds flops weight_bytes kv_bytes state_bytes bytes oi \
      gflop_per_s gb_per_s ridge_flop_per_byte memory_ceiling memory_share memory_broken compute_ceiling compute_share \
-     compute_broken exceeds regime above_roof headroom_log2 reach_log2 region_area phi phi_log2 phi_paper";
+     compute_broken exceeds regime above_roof headroom_log2 reach_log2 region_area phi phi_log2 phi_paper \
+     tokens_per_s_achieved achieved_share standing";
 
 /// The tables of measured points, all but the first only where all is shown; their record is `{"measured": [...], …}`.
 ///
@@ -35,7 +43,14 @@ pub fn report(joined: &Joined, shown: Shown) -> Result<Report> {
     if joined.left_out > 0 {
         notes.push(format!("Note: {} more measurements are of other models or devices.", joined.left_out));
     }
-    let mut tables = vec![answer(&points).with_notes([SHARE_NOTE]).with_notes(notes)];
+    let mut table = answer(&points).with_notes([SHARE_NOTE]);
+    if joined.points.iter().any(|point| point.verdict.is_some()) {
+        table = table.with_notes([VERDICT_NOTE]);
+    }
+    if joined.points.len() <= FEW {
+        table.lead = joined.points.iter().filter_map(sentence).collect();
+    }
+    let mut tables = vec![table.with_notes(notes)];
     if shown == Shown::All {
         let cases = ["model", "weights", "label", "phase", "profile"];
         let table = |title: &str, view: &[&'static str]| {
@@ -58,11 +73,50 @@ pub fn report(joined: &Joined, shown: Shown) -> Result<Report> {
     Ok(Report { tables, flat, json })
 }
 
+/// A verdict in words: `decode 64: 35.8 tokens/s, 93 % of what this device's kernels reach here (38.5), 59 % of its bandwidth:
+/// good.`
+fn sentence(point: &MeasuredPoint) -> Option<String> {
+    let verdict = point.verdict.as_ref()?;
+    let percent = |share: f64| format!("{} %", digits(share * 100.0, 2));
+    let (share, of) = match point.potential.regime {
+        Resource::Memory => (point.memory.share, "bandwidth"),
+        Resource::Compute => (point.compute.share, "arithmetic"),
+    };
+    let lost: Vec<String> =
+        verdict.lost.iter().take(3).map(|loss| format!("{} {}", loss.part, percent(loss.share))).collect();
+    let lost = if lost.is_empty() { String::new() } else { format!(" Time lost: {}.", lost.join("; ")) };
+    let causes = match &verdict.find_out {
+        Some(command) => format!(" Likely causes, in order: {}. `{command}` finds out.", verdict.causes.join("; ")),
+        None => String::new(),
+    };
+    let [rate, reached] = [point.tokens_per_s, verdict.tokens_per_s_achieved].map(|rate| digits(rate, 3));
+    let depth = if point.cached > 0 { format!(" at {}", point.cached) } else { String::new() };
+    let tokens = if point.prompt > 0 { point.prompt } else { point.decode_passes };
+    Some(format!(
+        "{} {tokens}{depth}: {rate} tokens/s, {} of what this device's kernels reach here ({reached}), {} of its {of}: {}.\
+         {lost}{causes}",
+        point.phase,
+        percent(verdict.share),
+        percent(share),
+        verdict.standing
+    ))
+}
+
 /// A point's record, the names of the ceilings that it exceeds in one value.
 fn point_record(point: &Value) -> Record {
     let mut record = merged([point]);
     let exceeded = point["exceeds"].as_array().into_iter().flatten().filter_map(|other| other["ceiling"].as_str());
     record.insert("exceeds".to_owned(), exceeded.collect::<Vec<_>>().join(" ").into());
+    let verdict = &point["verdict"];
+    for (key, own) in
+        [("tokens_per_s_achieved", "tokens_per_s_achieved"), ("achieved_share", "share"), ("standing", "standing")]
+    {
+        record.insert(key.to_owned(), verdict[own].clone());
+    }
+    let most = verdict["lost"][0].as_object().and_then(|lost| {
+        Some(format!("{} ({} %)", lost["part"].as_str()?, digits(lost["share"].as_f64()? * 100.0, 2)))
+    });
+    record.insert("lost".to_owned(), most.into());
     record
 }
 
@@ -74,13 +128,15 @@ fn answer(points: &[Record]) -> Table {
             Cell::words(p["regime"].as_str().map(|regime| regime.trim_end_matches("-bound")))
         }),
     ];
-    let names =
-        "model profile weights label phase cached tokens_per_s gflop_per_s compute_share gb_per_s memory_share binds";
+    let names = "model profile weights label phase cached tokens_per_s achieved_share standing lost gflop_per_s \
+                 compute_share gb_per_s memory_share binds";
     // What all have in common is no answer.
     let varies = |key: &str| points.iter().any(|point| point.get(key) != points[0].get(key));
     let shown = |name: &&str| !["profile", "label", "cached"].contains(name) || varies(name);
-    let view = ["model", "profile", "weights", "label", "phase", "cached", "tokens_per_s", "gflop_per_s?"];
-    let view = view.into_iter().chain(["compute_share", "gb_per_s?", "memory_share", "binds"]);
+    let view = ["model", "profile", "weights", "label", "phase", "cached", "tokens_per_s"];
+    let more =
+        ["achieved_share", "standing", "lost?", "gflop_per_s?", "compute_share", "gb_per_s?", "memory_share", "binds?"];
+    let view = view.into_iter().chain(more);
     let (columns, view) = (columns(names, people), view.filter(shown).collect::<Vec<_>>());
     Table::view("Measured, and what the roofs allow", &columns, &view, points)
 }

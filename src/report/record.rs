@@ -23,7 +23,10 @@ impl Recorded for Record {
 
 /// Columns that people see under another heading or in another unit: key, heading with its unit, and how many of the
 /// record's units the heading's unit has.
-const HEADINGS: [(&str, &str, f64); 37] = [
+const HEADINGS: [(&str, &str, f64); 40] = [
+    ("achieved_share", "% of kernels", 0.01),
+    ("standing", "verdict", 1.0),
+    ("lost", "lost most in", 1.0),
     ("label", "case", 1.0),
     ("decode_passes", "decode", 1.0),
     ("flops", "GFLOP", 1e9),

@@ -48,6 +48,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "measured",
             "model",
             "profile",
+            "roofline",
             "study",
             "sweep",
             "units",

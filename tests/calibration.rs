@@ -1,0 +1,136 @@
+//! Laws of an engine's table: what is known is found again, what is not rests on defaults, and says so.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use roofprobe::calibrate::{Sample, fit};
+use roofprobe::engine::{self, Basis, EngineTable, Part, PartKind, Tokens};
+use roofprobe::model::TensorType;
+
+fn part(kind: PartKind, tokens: Tokens, stored: Option<&str>) -> Part {
+    Part { kind, tokens, stored: stored.map(|name| TensorType::of_name(name).unwrap()) }
+}
+
+fn matmul(stored: &str, tokens: Tokens) -> Part {
+    part(PartKind::Matmul, tokens, Some(stored))
+}
+
+fn attention() -> Part {
+    part(PartKind::Attention, Tokens::Few, Some("f16"))
+}
+
+/// A run of an engine with these efficiencies, 4 µs for an operation and 50 µs for a pass.
+fn run(parts: &[(Part, f64)], launches: f64, truth: impl Fn(&Part) -> f64) -> Sample {
+    let kernels: f64 = parts.iter().map(|(part, seconds)| seconds / truth(part)).sum();
+    let seconds = kernels + launches * 4e-6 + 50e-6;
+    Sample { label: String::new(), parts: parts.to_vec(), launches, passes: 1.0, seconds }
+}
+
+fn value(table: &EngineTable, part: &Part) -> f64 {
+    table.efficiency(part).unwrap().value
+}
+
+/// Five depths and two sizes: enough to tell products, attention and fixed costs apart.
+fn runs(stored: &str, truth: impl Fn(&Part) -> f64 + Copy) -> Vec<Sample> {
+    let sizes = [1e-3, 8e-3, 30e-3];
+    let decode = sizes.iter().flat_map(|&size| {
+        [0.0, 2e-4, 2e-3].map(|deep| run(&[(matmul(stored, Tokens::Few), size), (attention(), deep)], 300.0, truth))
+    });
+    let prompt = sizes.iter().map(|&size| run(&[(matmul(stored, Tokens::Many), 20.0 * size)], 300.0, truth));
+    decode.chain(prompt).collect()
+}
+
+#[test]
+fn what_runs_show_is_found_again() {
+    let truth = |part: &Part| match (part.kind, part.tokens) {
+        (PartKind::Attention, _) => 0.2,
+        (_, Tokens::Few) => 0.85,
+        (_, Tokens::Many) => 0.3,
+    };
+    let table = fit(&runs("q4_0", truth), None).unwrap();
+    for (part, truth) in [(matmul("q4_0", Tokens::Few), 0.85), (matmul("q4_0", Tokens::Many), 0.3), (attention(), 0.2)] {
+        let found = table.efficiency(&part).unwrap();
+        assert!((found.value / truth).ln().abs() < 0.05, "{part}: {found:?}");
+        assert!(found.ci95[0] <= truth && truth <= found.ci95[1], "{part}: {found:?}");
+        assert_eq!(found.basis, Basis::Fitted, "{part}");
+    }
+    assert!((table.op.us / 4.0).ln().abs() < 0.4, "{:?}", table.op);
+    table.validate().unwrap();
+}
+
+#[test]
+fn a_disturbed_run_does_not_decide() {
+    let truth = |part: &Part| if part.tokens == Tokens::Few { 0.8 } else { 0.4 };
+    let mut runs = runs("q8_0", truth);
+    let undisturbed = fit(&runs, None).unwrap();
+    // The machine did something else for half of the time.
+    runs.last_mut().unwrap().seconds *= 2.0;
+    let disturbed = fit(&runs, None).unwrap();
+    let many = matmul("q8_0", Tokens::Many);
+    let moved = (value(&disturbed, &many) / value(&undisturbed, &many)).ln().abs();
+    assert!(moved < 0.1, "{moved}");
+}
+
+/// A default in which q4_k reaches half of what q8_0 does. On a device where the engine's q8_0 is twice as good as there, q4_k moves
+/// with it, without a run of its own; attention, of which there is none, stays.
+#[test]
+fn one_format_moves_its_like_and_nothing_else() {
+    let there = |part: &Part| match (part.kind, part.stored.map(|stored| stored.to_string()).as_deref()) {
+        (PartKind::Attention, _) => 0.2,
+        (_, Some("q4_k")) => 0.2,
+        _ => 0.4,
+    };
+    let both = [runs("q8_0", there), runs("q4_k", there)].concat();
+    let default = fit(&both, None).unwrap();
+    let here = |_: &Part| 0.8;
+    let some: Vec<Sample> = [1e-3, 8e-3, 30e-3].map(|size| run(&[(matmul("q8_0", Tokens::Few), size)], 300.0, here)).to_vec();
+    let table = fit(&some, Some(&default)).unwrap();
+    let few = matmul("q4_k", Tokens::Few);
+    let moved = value(&table, &few) / value(&default, &few);
+    assert!(moved > 1.6 && moved < 2.2, "{moved}");
+    assert_eq!(table.efficiency(&few).unwrap().basis, Basis::Shifted);
+    assert_eq!(table.efficiency(&matmul("q8_0", Tokens::Few)).unwrap().basis, Basis::Fitted);
+    for stays in [attention(), matmul("q4_k", Tokens::Many)] {
+        assert!((value(&table, &stays) / value(&default, &stays) - 1.0).abs() < 0.02, "{stays}");
+        assert_eq!(table.efficiency(&stays).unwrap().basis, Basis::Default, "{stays}");
+    }
+}
+
+#[test]
+fn a_table_is_written_and_read_again() {
+    let table = fit(&runs("q4_0", |_| 0.5), None).unwrap();
+    let text = engine::to_toml(&table).unwrap();
+    assert_eq!(engine::parse(&text).unwrap(), table);
+}
+
+#[test]
+fn shipped_tables_are_tables_of_the_engine_that_they_are_named_after() {
+    for name in engine::SHIPPED_ENGINES {
+        let table = engine::shipped(name).unwrap().unwrap();
+        assert_eq!(table.engine, *name);
+        assert!(table.runs > 0 && !table.efficiency.is_empty(), "{name}");
+    }
+    assert!(engine::shipped("no such engine").unwrap().is_none());
+}
+
+#[test]
+fn impossible_tables_and_runs_are_refused() {
+    let table = fit(&runs("q4_0", |_| 0.5), None).unwrap();
+    let text = engine::to_toml(&table).unwrap();
+    let value = format!("value = {}", table.efficiency[0].value);
+    for (from, to, names) in [
+        ("schema = 1", "schema = 2", "schema"),
+        (value.as_str(), "value = 0.0", "efficiency[0]"),
+        (value.as_str(), "value = nan", "efficiency[0]"),
+        ("stored = \"f16\"", "stored = \"q9_z\"", "efficiency[0].stored"),
+        ("residual", "residual_of", "residual"),
+    ] {
+        let wrong = text.replacen(from, to, 1);
+        assert_ne!(wrong, text, "{from}");
+        let error = engine::parse(&wrong).unwrap_err().to_string();
+        assert!(error.contains(names), "{to}: {error}");
+    }
+    assert!(fit(&[], None).is_err());
+    let mut timeless = runs("q4_0", |_| 0.5);
+    timeless[0].seconds = 0.0;
+    assert!(fit(&timeless, None).is_err());
+}
