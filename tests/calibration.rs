@@ -47,7 +47,8 @@ fn what_runs_show_is_found_again() {
         (_, Tokens::Many) => 0.3,
     };
     let table = fit(&runs("q4_0", truth), None).unwrap();
-    for (part, truth) in [(matmul("q4_0", Tokens::Few), 0.85), (matmul("q4_0", Tokens::Many), 0.3), (attention(), 0.2)] {
+    for (part, truth) in [(matmul("q4_0", Tokens::Few), 0.85), (matmul("q4_0", Tokens::Many), 0.3), (attention(), 0.2)]
+    {
         let found = table.efficiency(&part).unwrap();
         assert!((found.value / truth).ln().abs() < 0.05, "{part}: {found:?}");
         assert!(found.ci95[0] <= truth && truth <= found.ci95[1], "{part}: {found:?}");
@@ -82,7 +83,8 @@ fn one_format_moves_its_like_and_nothing_else() {
     let both = [runs("q8_0", there), runs("q4_k", there)].concat();
     let default = fit(&both, None).unwrap();
     let here = |_: &Part| 0.8;
-    let some: Vec<Sample> = [1e-3, 8e-3, 30e-3].map(|size| run(&[(matmul("q8_0", Tokens::Few), size)], 300.0, here)).to_vec();
+    let some: Vec<Sample> =
+        [1e-3, 8e-3, 30e-3].map(|size| run(&[(matmul("q8_0", Tokens::Few), size)], 300.0, here)).to_vec();
     let table = fit(&some, Some(&default)).unwrap();
     let few = matmul("q4_k", Tokens::Few);
     let moved = value(&table, &few) / value(&default, &few);
@@ -121,7 +123,7 @@ fn impossible_tables_and_runs_are_refused() {
         ("schema = 1", "schema = 2", "schema"),
         (value.as_str(), "value = 0.0", "efficiency[0]"),
         (value.as_str(), "value = nan", "efficiency[0]"),
-        ("stored = \"f16\"", "stored = \"q9_z\"", "efficiency[0].stored"),
+        ("stored = \"f16\"", "stored = \"q9_z\"", ".stored"),
         ("residual", "residual_of", "residual"),
     ] {
         let wrong = text.replacen(from, to, 1);

@@ -109,12 +109,18 @@ fn words(run: &Measured) -> String {
     }
 }
 
-/// Fits the table of `engine` on the device of `profile` to `samples`, from the engine's shipped default where there is one.
+/// Fits the table of `engine` on the device of `profile` to `samples`: from `default`, or the engine's shipped one where there is
+/// one.
 ///
 /// # Errors
 /// Misuse without samples.
-pub fn calibrate(engine: &str, samples: &[Sample], profile: &Profile) -> Result<Calibration> {
-    let default = shipped(engine)?;
+pub fn calibrate(
+    engine: &str,
+    samples: &[Sample],
+    profile: &Profile,
+    default: Option<EngineTable>,
+) -> Result<Calibration> {
+    let default = if default.is_some() { default } else { shipped(engine)? };
     let mut table = fit(samples, default.as_ref())?;
     engine.clone_into(&mut table.engine);
     profile.device.name.clone_into(&mut table.device);

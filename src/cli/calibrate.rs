@@ -46,6 +46,10 @@ pub(super) struct Calibrate {
     #[arg(long, value_name = "NAME", default_value = "llama.cpp")]
     engine: String,
 
+    /// The table to begin with, instead of the engine's defaults: a file, or the name of an engine with shipped defaults.
+    #[arg(long, value_name = "FILE|NAME")]
+    from: Option<String>,
+
     /// Where to write the table; as a rule beside the profile, where `evaluate` finds it.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -62,8 +66,9 @@ impl Calibrate {
         let models: Vec<(&str, &Model)> = self.models.iter().map(String::as_str).zip(&models).collect();
         let named = find_profiles(self.profile.as_slice())?;
         let named = named.first().ok_or_else(|| Error::failure("no profile was found"))?;
+        let default = self.from.as_deref().map(store::find_engine).transpose()?;
         let samples = calibrate::samples(&runs, &models, &named.profile, &named.name)?;
-        let mut calibration = calibrate::calibrate(&self.engine, &samples, &named.profile)?;
+        let mut calibration = calibrate::calibrate(&self.engine, &samples, &named.profile, default)?;
         calibration.table.fitted = Some(jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         let files: Vec<String> =
             self.runs.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect();

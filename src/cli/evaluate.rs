@@ -112,7 +112,8 @@ impl Evaluate {
         for named in profiles {
             let samples = calibrate::samples(&measured, &models, &named.profile, &named.name);
             // Runs that cannot be counted are refused below, with their reason.
-            let fitted = samples.and_then(|samples| calibrate::calibrate("llama.cpp", &samples, &named.profile)).ok();
+            let fitted =
+                samples.and_then(|samples| calibrate::calibrate("llama.cpp", &samples, &named.profile, None)).ok();
             tables.push(fitted.map(|calibration| calibration.table));
         }
         let profiles: Vec<_> = profiles

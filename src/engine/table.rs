@@ -10,7 +10,7 @@ use serde_with::{DeserializeFromStr, SerializeDisplay, skip_serializing_none};
 /// The version of the file's format that this build reads and writes.
 pub const ENGINE_SCHEMA: u32 = 1;
 
-/// No kernel loses more than this to ours, or is faster by more: beyond it a table is wrong.
+/// No part loses more than this to our kernels, or is faster by more: beyond it a table is wrong.
 const EFFICIENCIES: [f64; 2] = [1e-3, 1e2];
 /// No operation takes longer to start.
 const MICROS_MAX: f64 = 1e6;
@@ -141,8 +141,11 @@ impl EngineTable {
         for (place, one) in self.efficiency.iter().enumerate() {
             let key = format!("efficiency[{place}]");
             let [low, high] = one.ci95;
-            if !(least <= low && low <= one.value && one.value <= high && high <= most) {
-                return wrong(&key, format!("value must lie in its interval, and that in {least} … {most}"));
+            if !(0.0 < low && low <= one.value && one.value <= high && high.is_finite()) {
+                return wrong(&key, "value must lie in its interval, and that above 0".to_owned());
+            }
+            if !(least <= one.value && one.value <= most) {
+                return wrong(&key, format!("value must lie in {least} … {most}, is {}", one.value));
             }
             let Some(part) = one.of_part() else {
                 return wrong(&format!("{key}.stored"), format!("unknown type {:?}", one.stored));

@@ -4,11 +4,11 @@ use super::figures::{Figures, TimedStep};
 use super::{NamedProfile, Query, RoofKind};
 use crate::engine::{EngineTable, Part};
 use crate::error::{Error, Result};
-use crate::model::{Class, Demand, Forward, Model, Pass, Phase, Workload};
+use crate::model::{Class, Counted, Demand, Forward, Model, Pass, Phase, Workload};
 use crate::profile::{Profile, Status};
-use crate::roofline::{Achieved, Arithmetic, Load, Ridge, Roof, Roofs, Task};
+use crate::roofline::{Achieved, Arithmetic, Kernel, Load, Ridge, Roof, Roofs, Task};
 use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Seconds};
-use roofprobe_kernels::Op;
+use roofprobe_kernels::{Dtype, Op};
 
 /// A model, stored in certain types, under the roofs of one profile. Asking allocates nothing.
 #[derive(Clone, Debug)]
@@ -159,6 +159,15 @@ impl<'a> Evaluator<'a> {
         Ok(self.figures_of([(Pass::Decode, *forward)])?.seconds(self.roof))
     }
 
+    /// The time of the activations of elementwise work at the bandwidth of memory.
+    fn activations(&self, task: &Task, counted: &Counted) -> Seconds {
+        let elements = match task.kernel {
+            Kernel::Other(_) => counted.cost.input_read + counted.cost.output_written,
+            _ => 0,
+        };
+        Bytes(elements as f64 * Dtype::F32.block().bytes as f64) / self.roofs.read.rate
+    }
+
     /// Adds the steps of `forward` to `figures`, and shows each to `see`.
     pub(super) fn add(
         &self,
@@ -188,10 +197,11 @@ impl<'a> Evaluator<'a> {
                 Err(error) => return wrong = Some(error),
             };
             let achieved = self.achieved.as_ref().ok().map(|achieved| achieved.bound(&task, &peak));
-            let engine = self
-                .engine
-                .map(|engine| engine.bound(&Part::of(&counted.step, pass, &task), &task, &peak, achieved.as_ref()));
-            let step = TimedStep { pass, counted: *counted, task, peak, achieved, engine };
+            let activations = self.activations(&task, counted);
+            let engine = self.engine.map(|engine| {
+                engine.bound(&Part::of(&counted.step, pass, &task), &task, &peak, achieved.as_ref(), activations)
+            });
+            let step = TimedStep { pass, counted: *counted, task, peak, achieved, engine, activations };
             figures.add(&step);
             see(step);
         })?;

@@ -11,7 +11,8 @@ use crate::units::Seconds;
 pub struct PartTime {
     /// Which part.
     pub part: Part,
-    /// What the measured kernels take, without starting them; where none was measured, the bound under the peak roofs.
+    /// What the measured kernels take, without starting them; where none was measured, the bound under the peak roofs and,
+    /// of elementwise work, its activations at the bandwidth of memory.
     pub kernels: Seconds,
     /// How often something is started.
     pub launches: f64,
@@ -29,8 +30,9 @@ impl<'a> Evaluator<'a> {
         for (pass, forward) in passes {
             self.add(pass, &forward, &mut figures, |step| {
                 let part = Part::of(&step.counted.step, pass, &step.task);
-                let kernels =
+                let own =
                     step.achieved.map_or(step.peak.seconds(), |bound| Seconds(bound.seconds.0 - bound.overhead.0));
+                let kernels = own + step.activations;
                 let place = parts.iter().position(|other| other.part == part).unwrap_or_else(|| {
                     parts.push(PartTime { part, kernels: Seconds(0.0), launches: 0.0, engine: None });
                     parts.len() - 1

@@ -64,6 +64,8 @@ pub struct Verdict {
     pub tokens_per_s_achieved_interval: Option<[f64; 2]>,
     /// Measured over that.
     pub share: f64,
+    /// Tokens per second that the engine's table says of the same passes.
+    pub tokens_per_s_engine: Option<f64>,
     /// A word for it.
     pub standing: Standing,
     /// Where the rest is lost, the most first: by the engine's table, made to add up to the measured time.
@@ -103,6 +105,7 @@ impl Verdict {
             tokens_per_s_achieved: reached,
             tokens_per_s_achieved_interval: interval,
             share,
+            tokens_per_s_engine: engine.map(|_| tokens / timed.figures.seconds(RoofKind::Engine).0),
             standing,
             lost: if above { Vec::new() } else { losses(&timed) },
             causes: if above { causes(&timed, profile, doubts) } else { Vec::new() },
