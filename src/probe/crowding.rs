@@ -167,7 +167,9 @@ mod tests {
 
     #[test]
     fn what_is_no_spell_of_the_cores_shows_nothing() {
-        let two = |ids: [&str; 2], samples: &[f64]| crowding(&machine().environment, &ids.map(|id| ceiling(id, 100.0, samples)));
+        let two = |ids: [&str; 2], samples: &[f64]| {
+            crowding(&machine().environment, &ids.map(|id| ceiling(id, 100.0, samples)))
+        };
         let cores = ["compute.f32", "compute.bf16"];
         let shared = [100.0, 50.0, 49.0, 51.0, 99.0];
         assert!(two(cores, &shared).is_some() && two(["attention.f16.prefill", "memory.l1.copy"], &shared).is_some());

@@ -330,7 +330,8 @@ mod tests {
         });
         assert_eq!(at_limits.0, Grade::A, "{:?}", at_limits.1);
         // Elsewhere than on Linux nobody hides what the system never tells.
-        let told_nothing = |os: &str| graded(|_, e| (e.os, e.load_average, e.steal_percent) = (os.into(), None, None)).0;
+        let told_nothing =
+            |os: &str| graded(|_, e| (e.os, e.load_average, e.steal_percent) = (os.into(), None, None)).0;
         assert_eq!((told_nothing("windows"), told_nothing("linux")), (Grade::A, Grade::B));
         let several = graded(|_, e| {
             e.virtualised = Some(true);
