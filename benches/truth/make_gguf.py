@@ -3,11 +3,13 @@
 
 usage: make_gguf.py NAME OUT.gguf     (pip install gguf numpy)
        make_gguf.py --list
+       make_gguf.py --head FILE.gguf OUT.gguf     its head, and a hole of the size of its tensors
 
 llama-quantize and llama-bench accept the result: speed does not depend on the values of weights. No tokenizer is written
 (vocabulary type "no_vocab"). Shapes are those of published models; those whose name ends in "-small" are cut down from one, so
 that a mixture of experts and latent attention fit in 2 GB.
 """
+import os
 import sys
 
 import gguf
@@ -167,8 +169,17 @@ class Writer:
         self.w.close()
 
 
+def head(source, out):
+    reader = gguf.GGUFReader(source)
+    with open(source, "rb") as whole, open(out, "wb") as hollow:
+        hollow.write(whole.read(reader.data_offset))
+        hollow.truncate(os.path.getsize(source))
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--list"]:
+    if len(sys.argv) == 4 and sys.argv[1] == "--head":
+        head(*sys.argv[2:])
+    elif sys.argv[1:] == ["--list"]:
         print("\n".join(SHAPES))
     elif len(sys.argv) == 3 and sys.argv[1] in SHAPES:
         Writer(SHAPES[sys.argv[1]], sys.argv[2]).write()
