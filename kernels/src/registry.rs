@@ -233,4 +233,9 @@ impl AttentionKernel {
     pub fn find(isa: Isa) -> Option<AttentionKernel> {
         AttentionKernel::all().find(|kernel| kernel.isa() == isa)
     }
+
+    /// Where the machine code for so many rows of one stream begins, also on a CPU that cannot run it: for who disassembles it.
+    pub fn code(isa: Isa, rows: usize) -> Option<usize> {
+        isa.kernels().attention?.code(rows)
+    }
 }

@@ -106,6 +106,9 @@ const CONTEXTS: [usize; 12] = [1, 15, 16, 17, 63, 64, 65, 100, 257, 513, 768, 11
 #[test]
 fn decode_agrees_with_the_oracle() {
     let kernels = kernels();
+    for kernel in kernels.iter().filter(|kernel| kernel.ways() == Ways::PLAIN) {
+        println!("{} {}", kernel.isa(), kernel.arithmetic());
+    }
     for head_dim in [16, 64, 80, 96, 128, 256] {
         for group in [1, 2, 3, 4, 5, 6, 7, 8, 9, 17] {
             for context in CONTEXTS {

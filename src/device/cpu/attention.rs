@@ -10,9 +10,9 @@ use super::{Cpu, skipped, unsupported};
 use crate::device::Refusal;
 use crate::profile::Attention;
 use crate::work::Work;
-use roofprobe_kernels::{Dtype, Op};
 use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial, Ways};
 use roofprobe_kernels::reference::{attention as oracle, matmul::tokens};
+use roofprobe_kernels::{Dtype, Op};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 

@@ -1,8 +1,8 @@
 //! Arithmetic in binary16. By assembly, for the intrinsics of it are no code of their caller's where that is generic.
 
-use super::{Neon, NeonFp16};
 use super::instructions::{accumulate, binary};
 use super::vectors::F32x4;
+use super::{Neon, NeonFp16};
 use crate::simd::{Float, Halves, intrinsics, vector};
 use half::f16;
 use std::arch::aarch64::*;

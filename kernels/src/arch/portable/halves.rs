@@ -46,8 +46,7 @@ fn attend(kernel: AttentionKernel, head: Head, tokens: usize, largest: f32) -> f
     let mut random = Random::new((head.context + head.head_dim) as u64);
     let keys: Vec<u16> = (0..head.key_elements()).map(|_| random_half(&mut random)).collect();
     let values: Vec<u16> = (0..head.value_elements()).map(|_| random_half(&mut random)).collect();
-    let queries: Vec<f32> =
-        (0..head.query_elements(tokens)).map(|_| largest * random.signed_unit() as f32).collect();
+    let queries: Vec<f32> = (0..head.query_elements(tokens)).map(|_| largest * random.signed_unit() as f32).collect();
     let mut got = vec![f32::NAN; queries.len()];
     let mut partial = Partial::new(head.head_dim, tokens * head.group);
     kernel.prefill(&head, &queries, &keys, &values, &mut partial, &mut got);

@@ -43,6 +43,11 @@ impl AttentionEntry {
         if self.halve.is_some() { Dtype::F16 } else { Dtype::F32 }
     }
 
+    /// Where the machine code for so many rows begins.
+    pub(crate) fn code(&self, rows: usize) -> Option<usize> {
+        self.tiles[0].get(rows.checked_sub(1)?).map(|&tile| tile as usize)
+    }
+
     /// Whether it can go about its work in such ways.
     pub(crate) fn works(&self, ways: Ways) -> bool {
         let there = match ways.streams {
