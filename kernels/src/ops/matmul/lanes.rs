@@ -248,12 +248,33 @@ impl<S: Token, P: Laned<S>, const VECTORS: usize> RegisterTile<S> for LanedTile<
         let group_bytes = P::Sum::LANES * P::FORMAT.strip.bytes * VECTORS;
         // SAFETY: by contract.
         unsafe {
-            let weights = operands.weights.add(groups.start * group_bytes);
-            let panel = operands.activations.add(P::FORMAT.header * ROWS + groups.start * group);
-            each_group(groups.len(), P::SEVERAL, |index| {
-                let (weights, panel) = (weights.add(index * group_bytes), panel.add(index * group));
+            let mut weights = operands.weights.add(groups.start * group_bytes);
+            let mut panel = operands.activations.add(P::FORMAT.header * ROWS + groups.start * group);
+            let several = if P::SEVERAL { groups.len() / UNROLLED } else { 0 };
+            let rest = groups.len() - several * UNROLLED;
+            for _ in 0..several {
                 one_group::<S, P, VECTORS, ROWS>(token, sums, weights, panel, ahead);
-            });
+                one_group::<S, P, VECTORS, ROWS>(token, sums, weights.add(group_bytes), panel.add(group), ahead);
+                one_group::<S, P, VECTORS, ROWS>(
+                    token,
+                    sums,
+                    weights.add(2 * group_bytes),
+                    panel.add(2 * group),
+                    ahead,
+                );
+                one_group::<S, P, VECTORS, ROWS>(
+                    token,
+                    sums,
+                    weights.add(3 * group_bytes),
+                    panel.add(3 * group),
+                    ahead,
+                );
+                (weights, panel) = (weights.add(UNROLLED * group_bytes), panel.add(UNROLLED * group));
+            }
+            for _ in 0..rest {
+                one_group::<S, P, VECTORS, ROWS>(token, sums, weights, panel, ahead);
+                (weights, panel) = (weights.add(group_bytes), panel.add(group));
+            }
         }
     }
 
@@ -264,18 +285,8 @@ impl<S: Token, P: Laned<S>, const VECTORS: usize> RegisterTile<S> for LanedTile<
     }
 }
 
-/// Calls `work` with the number of each group; `several` at a time, the loop's own instructions are few beside theirs.
-#[inline(always)]
-pub(super) fn each_group(groups: usize, several: bool, mut work: impl FnMut(usize)) {
-    let whole = if several { groups - groups % 4 } else { 0 };
-    for first in (0..whole).step_by(4) {
-        work(first);
-        work(first + 1);
-        work(first + 2);
-        work(first + 3);
-    }
-    (whole..groups).for_each(work);
-}
+/// Groups in one turn of the loop. They are written out: a closure that is called so often is not inlined, and takes on no instructions.
+const UNROLLED: usize = 4;
 
 /// What a tile's sums begin with: the word of each row that stands first in the panel, if there is one; else nothing.
 ///

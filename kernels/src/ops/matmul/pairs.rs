@@ -7,7 +7,7 @@
 
 use super::arrange::{Arrange, Bf16Pairs, Bytes, Words};
 use super::format::{Format, Unit, words};
-use super::lanes::{begin, each_group};
+use super::lanes::begin;
 use super::plain::{TURN_BYTES, store};
 use super::register_tile::{Ahead, Operands, RegisterTile};
 use super::tile::{MatmulEntry, Tiles};
@@ -123,12 +123,32 @@ impl<S: Integers, P: Paired<S>, const VECTORS: usize> RegisterTile<S> for Paired
         let (group_bytes, group) = (P::Sum::LANES * GROUP_BYTES * VECTORS, GROUP_BYTES * ROWS);
         // SAFETY: by contract.
         unsafe {
-            let weights = operands.weights.add(groups.start * group_bytes);
-            let panel = operands.activations.add(P::FORMAT.header * ROWS + groups.start * group);
-            each_group(groups.len(), true, |index| {
-                let (weights, panel) = (weights.add(index * group_bytes), panel.add(index * group));
+            let mut weights = operands.weights.add(groups.start * group_bytes);
+            let mut panel = operands.activations.add(P::FORMAT.header * ROWS + groups.start * group);
+            let (several, rest) = (groups.len() / UNROLLED, groups.len() % UNROLLED);
+            for _ in 0..several {
                 one_group::<S, P, VECTORS, ROWS>(token, sums, weights, panel, ahead);
-            });
+                one_group::<S, P, VECTORS, ROWS>(token, sums, weights.add(group_bytes), panel.add(group), ahead);
+                one_group::<S, P, VECTORS, ROWS>(
+                    token,
+                    sums,
+                    weights.add(2 * group_bytes),
+                    panel.add(2 * group),
+                    ahead,
+                );
+                one_group::<S, P, VECTORS, ROWS>(
+                    token,
+                    sums,
+                    weights.add(3 * group_bytes),
+                    panel.add(3 * group),
+                    ahead,
+                );
+                (weights, panel) = (weights.add(UNROLLED * group_bytes), panel.add(UNROLLED * group));
+            }
+            for _ in 0..rest {
+                one_group::<S, P, VECTORS, ROWS>(token, sums, weights, panel, ahead);
+                (weights, panel) = (weights.add(group_bytes), panel.add(group));
+            }
         }
     }
 
@@ -149,6 +169,9 @@ impl<S: Integers, P: Paired<S>, const VECTORS: usize> RegisterTile<S> for Paired
         unsafe { store(token, sums, out, out_stride, add) }
     }
 }
+
+/// Groups in one turn of the loop.
+const UNROLLED: usize = 4;
 
 /// # Safety
 /// The group is there, of the weights and in the panel.
