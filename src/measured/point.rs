@@ -178,9 +178,7 @@ pub fn join(measured: &Measured, model: &Model, profile: &Profile, profile_name:
     let types = TensorTypes::of(model, measured.format(model)?).map_err(|e| e.within(&measured.record))?;
     let mut notes = other_device::notes(measured, profile);
     let elsewhere = !notes.is_empty();
-    notes.extend(measured.notes.iter().cloned());
-    notes.extend(check_bytes(measured, model, &types)?);
-    notes.extend(cache_note(model, profile, types.bytes));
+    notes.extend(said(measured, model, profile, &types)?);
     let (totals, forward_passes) = counted(measured, model, &types)?;
     let roofs = Roofs::of(profile, profile_name)?;
     let arithmetic = Arithmetic::of(Op::Matmul, types.main.nearest());
@@ -249,6 +247,12 @@ fn counted(measured: &Measured, model: &Model, types: &TensorTypes) -> Result<(T
         steps.extend(of_pass.into_iter().filter(|step| forward.logits > 0 || step.class != Class::LmHead));
     }
     Ok((Totals::of(&steps)?, passes))
+}
+
+/// What is to be said of the run and of its weights.
+fn said(measured: &Measured, model: &Model, profile: &Profile, types: &TensorTypes) -> Result<Vec<String>> {
+    let weights = [check_bytes(measured, model, types)?, cache_note(model, profile, types.bytes)];
+    Ok(measured.notes.iter().cloned().chain(weights.into_iter().flatten()).collect())
 }
 
 /// That the engine had the same bytes before it as are counted here.
