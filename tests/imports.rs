@@ -63,7 +63,7 @@ fn every_sample_is_read_with_the_passes_that_were_timed() {
                 (8, 0, 128, 0, 1363.0),
                 (8, 128, 0, 128, 139.4),
                 (32, 0, 128, 0, 1201.0),
-                (32, 128, 0, 256, 426.2),
+                (32, 128, 0, 256, 426.1),
             ],
         ),
         (
@@ -230,6 +230,7 @@ fn altered(name: &str, from: &str, to: &str) -> String {
 #[test]
 fn hostile_files_are_refused_by_name() {
     let one = Given { prompt: Some(512), generate: Some(128), batch: Some(8), ..of_one("m") };
+    let mut wrong = String::new();
     for (text, words) in [
         // Every unit trap: another unit contradicts what stands beside it.
         (altered("llama-bench.csv", "\"70285660\"", "\"70285\""), ["avg_ts", "another unit"]),
@@ -269,7 +270,7 @@ fn hostile_files_are_refused_by_name() {
             ["line 4", "prompt_tps"],
         ),
         (altered("mistralrs.txt", "14.04 ms TPOT", "0.014 ms TPOT"), ["T/s", "another unit"]),
-        (altered("mistralrs.txt", "@ d512)", "@ d999999999999)"), ["line 14", "than any engine"]),
+        (altered("mistralrs.txt", "@ d512)", "@ d999999999999)"), ["line 15", "than any engine"]),
         (altered("localscore.json", "4363.631618", "4.363631618"), ["avg_time_ms", "another unit"]),
         (altered("localscore.json", "\"gen_tps\": 14.775497", "\"gen_tps\": 0"), ["results 1", "gen_tps"]),
         (
@@ -296,8 +297,11 @@ fn hostile_files_are_refused_by_name() {
         ("{\"avg_ts\"".to_owned(), ["line 1", "no record"]),
     ] {
         let error = refusal(&text, &one);
-        assert!(words.iter().all(|word| error.contains(word)), "{words:?}: {error}");
+        if !words.iter().all(|word| error.contains(word)) {
+            wrong += &format!("{words:?}: {error}\n");
+        }
     }
+    assert!(wrong.is_empty(), "{wrong}");
 }
 
 #[test]
