@@ -186,11 +186,10 @@ pub fn join(measured: &Measured, model: &Model, profile: &Profile, profile_name:
     let ridge = Ridge { compute: roof.rate, bandwidth: roofs.read.rate };
     let (roof_id, read_id) = (roof.id.to_string(), roofs.read.id.to_string());
     notes.extend(roof.notes.iter().map(Note::to_string));
-    let passes = measured.passes;
-    let seconds = Seconds(passes.tokens() as f64 / measured.tokens_per_s);
+    let (passes, seconds) = (measured.passes, Seconds(measured.passes.tokens() as f64 / measured.tokens_per_s));
     let weight_bytes = exact(totals.weight_bytes.total())?;
+    let traffic = Traffic { passes: forward_passes, weight_bytes, model_bytes: types.bytes, seconds: seconds.0 };
     if !elsewhere {
-        let traffic = Traffic { passes: forward_passes, weight_bytes, model_bytes: types.bytes, seconds: seconds.0 };
         impossible::refuse(measured, profile, roofs.read.id, &traffic)?;
     }
     let (flops, bytes) = (Flops(totals.flops.total() as f64), Bytes(totals.memory_bytes() as f64));
