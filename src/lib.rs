@@ -26,6 +26,8 @@ pub mod potential;
 #[cfg(feature = "cli")]
 pub mod probe;
 pub mod profile;
+#[cfg(feature = "cli")]
+pub mod replay;
 pub mod report;
 pub mod roofline;
 #[cfg(feature = "cli")]

@@ -35,7 +35,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // The bridge, and the way out.
     ("simulate", &["device", "error", "job", "probe", "profile", "units", "work"]),
     ("store", &["error", "file", "profile"]),
-    ("report", &["compare", "error", "evaluate", "measured", "model", "profile", "study", "sweep", "units"]),
+    ("replay", &["error", "evaluate", "job", "model", "probe", "profile", "stats"]),
+    (
+        "report",
+        &["compare", "error", "evaluate", "measured", "model", "profile", "replay", "study", "sweep", "units"],
+    ),
 ];
 
 /// Modules that give the same bytes for the same input: no clock, no environment, no thread.
@@ -56,6 +60,7 @@ const PURE: &[&str] = &[
     "compare",
     "plot",
     "study",
+    "replay",
     "report",
 ];
 

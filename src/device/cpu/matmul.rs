@@ -62,12 +62,34 @@ impl Cpu {
         variant: &Matmul,
         threads: usize,
     ) -> Result<PreparedMatmul, Refusal> {
-        let &Matmul { isa, pages, m, n, k, copies, arithmetic, .. } = variant;
+        let &Matmul { isa, pages, n, k, copies, arithmetic, .. } = variant;
         let kernel = MatmulKernel::find(job.dtype, isa, arithmetic).ok_or_else(|| unsupported(isa))?;
         self_test::survived(isa).map_err(Refusal::Unsupported)?;
-        let (m, n, k) = (extent(m, "m")?, extent(n, "n")?, extent(k, "k")?);
+        let (n, k) = (extent(n, "n")?, extent(k, "k")?);
         let copies = copies.max(1) as usize;
         let weights = self.weights(kernel, pages, [n, k], copies)?;
+        self.matmul_with(variant, threads, kernel, weights)
+    }
+
+    /// The job with weights that are there: of `n` rows or more, and as many copies as there are.
+    pub(super) fn matmul_with(
+        &self,
+        variant: &Matmul,
+        threads: usize,
+        kernel: MatmulKernel,
+        weights: Arc<SharedWeights>,
+    ) -> Result<PreparedMatmul, Refusal> {
+        let (m, n, k) = (extent(variant.m, "m")?, extent(variant.n, "n")?, extent(variant.k, "k")?);
+        let ways = self.matmul_ways(variant, kernel)?;
+        let block = [variant.row_block, variant.column_block].map(|block| block.map(|extent| extent.max(1) as usize));
+        let grid = grid(kernel, [m, n, k], threads, block, ways.streams);
+        let apart = variant.packed == Some(true);
+        let product = PreparedMatmul::new(kernel, weights, [n, k], (grid, threads), (ways, apart));
+        product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))
+    }
+
+    /// The ways that the variant names; the usual ones where it does not say.
+    pub(super) fn matmul_ways(&self, variant: &Matmul, kernel: MatmulKernel) -> Result<Ways, Refusal> {
         let usual = Ways::plain(self.machine.device.second_level_bytes() as usize / 2);
         let or = |value: Option<u32>, usual: usize| value.map_or(usual, |value| value as usize);
         let ways = Ways {
@@ -78,13 +100,9 @@ impl Cpu {
             tile: variant.tile.map(|tile| [tile.rows as usize, tile.columns as usize]),
         };
         if ways.tile.is_some_and(|tile| kernel.tiles().all(|other| other != tile)) {
-            return Err(skipped(&format!("{} on {isa} has no such register tiles", job.dtype)));
+            return Err(skipped(&format!("{} on {} has no such register tiles", kernel.weights(), kernel.isa())));
         }
-        let block = [variant.row_block, variant.column_block].map(|block| block.map(|extent| extent.max(1) as usize));
-        let grid = grid(kernel, [m, n, k], threads, block, ways.streams);
-        let apart = variant.packed == Some(true);
-        let product = PreparedMatmul::new(kernel, weights, [n, k], (grid, threads), (ways, apart));
-        product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))
+        Ok(ways)
     }
 }
 
@@ -212,7 +230,7 @@ impl TeamJob for PreparedMatmul {
 }
 
 /// Bytes of the tokens of so many rows.
-fn token_bytes(kernel: MatmulKernel, rows: usize, k: usize, apart: bool) -> usize {
+pub(super) fn token_bytes(kernel: MatmulKernel, rows: usize, k: usize, apart: bool) -> usize {
     if apart { kernel.token_bytes_apart(rows, k) } else { kernel.token_bytes(rows, k) }
 }
 
