@@ -96,12 +96,12 @@ impl Replay {
         };
         let plans = plans(&model, &query, &workload, &machine, named.as_ref())?;
         let asked = self.asked(&model, &workload, &cpu, &machine, named.as_ref(), &plans)?;
-        plans.iter().for_each(|plan| notes.extend(plan.notes.iter().filter(|note| !plans[0].notes.contains(note)).cloned()));
-        notes.extend(plans[0].notes.clone());
+        notes.extend(report::unique(plans.iter().flat_map(|plan| plan.notes.iter().cloned())));
         let budget = Duration::from_secs(u64::from(self.seconds)) / plans.len() as u32;
         let (mut phases, mut line) = (Vec::new(), ProgressLine::new());
         for (place, plan) in plans.iter().enumerate() {
-            let mut shown = Shares { line: &mut line, from: place as f64 / plans.len() as f64, of: 1.0 / plans.len() as f64 };
+            let mut shown =
+                Shares { line: &mut line, from: place as f64 / plans.len() as f64, of: 1.0 / plans.len() as f64 };
             let timed = timed(&mut cpu, plan, budget, &mut shown)?;
             phases.extend(ReplayedPhase::of(plan, &workload, &timed, predicted.as_ref()));
             if interrupted() {
@@ -137,10 +137,14 @@ impl Replay {
         };
         let device = &named.profile.device;
         if device.kind != DeviceKind::Cpu {
-            return Err(Error::misuse(format!("-p {}: is of a GPU, and the CPU replays; name a CPU's profile", named.name)));
+            return Err(Error::misuse(format!(
+                "-p {}: is of a GPU, and the CPU replays; name a CPU's profile",
+                named.name
+            )));
         }
         let other = device.name != machine.device.name;
-        let note = format!("{} is a profile of {}, and this machine is {}", named.name, device.name, machine.device.name);
+        let note =
+            format!("{} is a profile of {}, and this machine is {}", named.name, device.name, machine.device.name);
         let notes = if other { vec![note] } else { Vec::new() };
         Ok((Some(named), notes))
     }
@@ -156,7 +160,8 @@ impl Replay {
         plans: &[Plan],
     ) -> Result<Asked> {
         let needed = plans.iter().map(|plan| cpu.sequence_bytes(&plan.sequence));
-        let needed = needed.collect::<std::result::Result<Vec<u64>, Refusal>>().map_err(|refusal| self.failed(refusal))?;
+        let needed =
+            needed.collect::<std::result::Result<Vec<u64>, Refusal>>().map_err(|refusal| self.failed(refusal))?;
         let needed = needed.into_iter().max().unwrap_or(0);
         let available = machine.environment.memory_available_bytes;
         if needed as f64 > MEMORY_SHARE_MAX * available as f64 {
@@ -250,7 +255,9 @@ fn timed(cpu: &mut Cpu, plan: &Plan, budget: Duration, shown: &mut Shares) -> Re
     }
     timed.verified = prepared.verified();
     if !timed.verified {
-        return Err(Error::failure(format!("a result of the {name} differs from the oracle: nothing that was timed counts")));
+        return Err(Error::failure(format!(
+            "a result of the {name} differs from the oracle: nothing that was timed counts"
+        )));
     }
     let begun = Instant::now();
     while !interrupted() {

@@ -17,3 +17,6 @@ mod ways;
 
 pub use plan::{Plan, PlannedStep, plan};
 pub use record::{Asked, GroupTime, Replayed, ReplayedPhase, StepTime, Time, Timed};
+
+#[cfg(test)]
+mod tests;

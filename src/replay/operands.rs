@@ -173,9 +173,10 @@ impl<'a> Operands<'a> {
             span: None,
             prefetch_bytes: None,
         };
-        let variant = self.ways.attention(asked).ok_or_else(|| {
-            Error::misuse(format!("{}: there is no attention for this machine", step.name))
-        })?;
+        let variant = self
+            .ways
+            .attention(asked)
+            .ok_or_else(|| Error::misuse(format!("{}: there is no attention for this machine", step.name)))?;
         Ok(Routine::Attention { cache, variant, window: window.filter(|_| forward.tokens > 1) })
     }
 
@@ -219,7 +220,9 @@ impl<'a> Operands<'a> {
             Routine::Attention { cache, variant, window } => {
                 let per_token = if self.caches[*cache].shared { 2 } else { 4 };
                 let most = window.map_or(u64::MAX, |window| window.saturating_add(variant.m - 1));
-                narrow(u128::from(variant.kv_heads * variant.head_dim * per_token) * u128::from(variant.context.min(most)))
+                narrow(
+                    u128::from(variant.kv_heads * variant.head_dim * per_token) * u128::from(variant.context.min(most)),
+                )
             }
             Routine::Gather { table, rows, .. } => {
                 let table = &self.tables[*table];

@@ -159,7 +159,8 @@ impl Planner<'_> {
             let routine = match routines[place] {
                 Some(known) => known,
                 None => {
-                    let routine = self.operands.routine(self.model, (place, &counted[place].step), forward, self.batch)?;
+                    let routine =
+                        self.operands.routine(self.model, (place, &counted[place].step), forward, self.batch)?;
                     *routines[place].insert(routine)
                 }
             };

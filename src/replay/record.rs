@@ -152,7 +152,12 @@ pub struct Time {
 
 impl ReplayedPhase {
     /// What `timed` says of `plan`, beside what `predicted` says; none where not even one pass ended.
-    pub fn of(plan: &Plan, workload: &Workload, timed: &Timed, predicted: Option<&Evaluation>) -> Option<ReplayedPhase> {
+    pub fn of(
+        plan: &Plan,
+        workload: &Workload,
+        timed: &Timed,
+        predicted: Option<&Evaluation>,
+    ) -> Option<ReplayedPhase> {
         let whole = if timed.passes.is_empty() { &timed.stepped } else { &timed.passes };
         let (seconds, seconds_interval) = stats::middle(whole)?;
         let (tokens, context) = match plan.phase {

@@ -50,8 +50,7 @@ impl<'a> Ways<'a> {
     /// A product of these extents with weights stored so: as the winner with the nearest number of tokens, of those with that
     /// layout where one is given. Without any, as a measurement would try it first. None where this machine has no such kernel.
     pub(super) fn matmul(&self, dtype: Dtype, [m, n, k]: [u64; 3], layout: Option<Layout>) -> Option<Matmul> {
-        let of_layout =
-            |matmul: &Matmul| layout.is_none_or(|layout| (matmul.isa, matmul.arithmetic) == layout);
+        let of_layout = |matmul: &Matmul| layout.is_none_or(|layout| (matmul.isa, matmul.arithmetic) == layout);
         let away = |tokens: u64| ((tokens as f64).ln() - (m as f64).ln()).abs();
         let winners = self.winners(dtype).filter(|(_, matmul)| of_layout(matmul));
         let nearest = winners.min_by(|a, b| away(a.0).total_cmp(&away(b.0)));

@@ -35,8 +35,7 @@ pub fn report(replayed: &Replayed, shown: Shown) -> Result<Report> {
 fn answer(replayed: &Replayed) -> Table {
     let asked = &replayed.asked;
     let threads = if asked.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", asked.threads) };
-    let title =
-        format!("{} {} on {}, {threads}, replayed", asked.model, asked.weights, asked.device);
+    let title = format!("{} {} on {}, {threads}, replayed", asked.model, asked.weights, asked.device);
     let mut lead: Vec<String> = replayed.phases.iter().rev().map(|phase| line(replayed, phase)).collect();
     lead.push(format!(
         "Memory: {} of {} available; weights {}.",
@@ -68,7 +67,10 @@ fn line(replayed: &Replayed, phase: &ReplayedPhase) -> String {
         _ => String::new(),
     };
     let timers = phase.seconds_with_timers.map_or_else(String::new, |with| {
-        format!(" With a timer at each operation it takes {} % longer.", significant((with / phase.seconds - 1.0) * 100.0))
+        format!(
+            " With a timer at each operation it takes {} % longer.",
+            significant((with / phase.seconds - 1.0) * 100.0)
+        )
     });
     format!(
         "{} {of}{sequences}: {} tokens/s ({low} to {high}){predicted}; {} passes.{timers}",
@@ -86,8 +88,17 @@ fn groups(phase: &ReplayedPhase) -> Table {
     ];
     columns.extend(times(|group: &GroupTime| &group.time));
     let view = [
-        "class", "routine", "stored_as?", "launches?", "seconds", "share", "seconds_predicted", "ratio", "bytes?",
-        "gb_per_s", "gflop_per_s",
+        "class",
+        "routine",
+        "stored_as?",
+        "launches?",
+        "seconds",
+        "share",
+        "seconds_predicted",
+        "ratio",
+        "bytes?",
+        "gb_per_s",
+        "gflop_per_s",
     ];
     let title = format!("Where the time of the {} goes", phase.phase.name());
     Table::view(title, &columns, &view, &phase.groups).with_notes(NOTES)
@@ -102,8 +113,18 @@ fn steps(phase: &ReplayedPhase) -> Table {
         column("stored_as", "stored", |step: &StepTime| Cell::text(&step.planned.stored_as)),
     ];
     columns.extend(times(|step: &StepTime| &step.time));
-    let view =
-        ["op", "extents", "stored_as?", "launches?", "seconds", "share", "seconds_predicted", "ratio", "gb_per_s", "gflop_per_s"];
+    let view = [
+        "op",
+        "extents",
+        "stored_as?",
+        "launches?",
+        "seconds",
+        "share",
+        "seconds_predicted",
+        "ratio",
+        "gb_per_s",
+        "gflop_per_s",
+    ];
     Table::view(format!("The {}, operation by operation", phase.phase.name()), &columns, &view, &phase.steps)
 }
 

@@ -36,10 +36,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("simulate", &["device", "error", "job", "probe", "profile", "units", "work"]),
     ("store", &["error", "file", "profile"]),
     ("replay", &["error", "evaluate", "job", "model", "probe", "profile", "stats"]),
-    (
-        "report",
-        &["compare", "error", "evaluate", "measured", "model", "profile", "replay", "study", "sweep", "units"],
-    ),
+    ("report", &["compare", "error", "evaluate", "measured", "model", "profile", "replay", "study", "sweep", "units"]),
 ];
 
 /// Modules that give the same bytes for the same input: no clock, no environment, no thread.

@@ -71,6 +71,30 @@ impl Cpu {
         self.matmul_with(variant, threads, kernel, weights)
     }
 
+    /// Memory that such a job takes beside its weights, bytes.
+    ///
+    /// # Errors
+    /// Skipped, when an extent is not there.
+    pub(super) fn matmul_bytes(&self, variant: &Matmul, threads: usize, kernel: MatmulKernel) -> Result<u128, Refusal> {
+        let grid = self.grid_of(variant, threads, kernel)?;
+        let k = extent(variant.k, "k")?;
+        let part = |i: usize| {
+            let bytes = token_bytes(kernel, grid.rows_of(i).len(), k, variant.packed == Some(true));
+            let offset = part_offset(i) % HUGE_PAGE_BYTES;
+            (bytes + offset).next_multiple_of(HUGE_PAGE_BYTES) as u128
+        };
+        let parts: u128 = (0..grid.down()).map(part).sum();
+        let results = (grid.rows as u128 * grid.columns as u128 * 4).next_multiple_of(HUGE_PAGE_BYTES as u128);
+        Ok(parts + results + 4 * grid.rows as u128 * k as u128)
+    }
+
+    /// How C is cut in such a job.
+    fn grid_of(&self, variant: &Matmul, threads: usize, kernel: MatmulKernel) -> Result<Grid, Refusal> {
+        let extents = [extent(variant.m, "m")?, extent(variant.n, "n")?, extent(variant.k, "k")?];
+        let block = [variant.row_block, variant.column_block].map(|block| block.map(|extent| extent.max(1) as usize));
+        Ok(grid(kernel, extents, threads, block, self.matmul_ways(variant, kernel)?.streams))
+    }
+
     /// The job with weights that are there: of `n` rows or more, and as many copies as there are.
     pub(super) fn matmul_with(
         &self,
@@ -79,10 +103,8 @@ impl Cpu {
         kernel: MatmulKernel,
         weights: Arc<SharedWeights>,
     ) -> Result<PreparedMatmul, Refusal> {
-        let (m, n, k) = (extent(variant.m, "m")?, extent(variant.n, "n")?, extent(variant.k, "k")?);
-        let ways = self.matmul_ways(variant, kernel)?;
-        let block = [variant.row_block, variant.column_block].map(|block| block.map(|extent| extent.max(1) as usize));
-        let grid = grid(kernel, [m, n, k], threads, block, ways.streams);
+        let (n, k) = (extent(variant.n, "n")?, extent(variant.k, "k")?);
+        let (ways, grid) = (self.matmul_ways(variant, kernel)?, self.grid_of(variant, threads, kernel)?);
         let apart = variant.packed == Some(true);
         let product = PreparedMatmul::new(kernel, weights, [n, k], (grid, threads), (ways, apart));
         product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))
@@ -118,9 +140,7 @@ impl PreparedMatmul {
         let part = |i: usize| {
             let rows = grid.rows_of(i);
             let bytes = token_bytes(kernel, rows.len(), k, apart);
-            // Parts start at different lines of different pages.
-            let offset = i * 3 * 4096 + i * 320;
-            let mut buffer = Buffer::new(bytes.div_ceil(8), weights.pages(), offset)?;
+            let mut buffer = Buffer::new(bytes.div_ceil(8), weights.pages(), part_offset(i))?;
             if !kernel.quantises() {
                 let values = &tokens[rows.start * k..rows.end * k];
                 kernel.place(
@@ -227,6 +247,14 @@ impl TeamJob for PreparedMatmul {
     fn relative_error(&self) -> Option<f64> {
         self.relative_error.get().copied()
     }
+}
+
+/// The size of a huge page, which what lies on one takes whole.
+const HUGE_PAGE_BYTES: usize = 2 << 20;
+
+/// Where the tokens of a row of tiles begin: at different lines of different pages.
+fn part_offset(i: usize) -> usize {
+    i * 3 * 4096 + i * 320
 }
 
 /// Bytes of the tokens of so many rows.

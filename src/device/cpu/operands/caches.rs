@@ -52,12 +52,7 @@ impl Cpu {
     ///
     /// # Errors
     /// Skipped, when there is too little memory.
-    pub(in crate::device::cpu) fn make_pool(
-        &self,
-        head: Head,
-        kv_heads: usize,
-        lying: Lying,
-    ) -> Result<Pool, Refusal> {
+    pub(in crate::device::cpu) fn make_pool(&self, head: Head, kv_heads: usize, lying: Lying) -> Result<Pool, Refusal> {
         let size = self.team.size();
         let made = self.all(move |worker, _| {
             let own = kv_heads * worker.index() / size..kv_heads * (worker.index() + 1) / size;

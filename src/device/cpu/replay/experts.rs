@@ -207,7 +207,9 @@ mod tests {
 
     #[test]
     fn each_token_visits_its_experts_and_the_same_seed_the_same_ones() {
-        for (tokens, experts, used, rows) in [(1, 8, 2, 1), (1, 60, 4, 1), (64, 8, 2, 16), (5, 4, 4, 2), (512, 64, 8, 32)] {
+        for (tokens, experts, used, rows) in
+            [(1, 8, 2, 1), (1, 60, 4, 1), (64, 8, 2, 16), (5, 4, 4, 2), (512, 64, 8, 32)]
+        {
             let routing = Routing { tokens, experts, used, rows };
             let drawn = routing.draw(3);
             assert_eq!(drawn, routing.draw(3));
@@ -220,6 +222,9 @@ mod tests {
         // Over many tokens all are drawn alike often.
         let routing = Routing { tokens: 10_000, experts: 10, used: 2, rows: 10_000 };
         assert!(routing.draw(1).iter().all(|visit| (1800..2200).contains(&visit.rows)));
-        assert_ne!(Routing { tokens: 1, experts: 64, used: 8, rows: 1 }.draw(1), Routing { tokens: 1, experts: 64, used: 8, rows: 1 }.draw(2));
+        assert_ne!(
+            Routing { tokens: 1, experts: 64, used: 8, rows: 1 }.draw(1),
+            Routing { tokens: 1, experts: 64, used: 8, rows: 1 }.draw(2)
+        );
     }
 }

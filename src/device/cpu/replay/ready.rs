@@ -48,7 +48,7 @@ impl Cpu {
         }
         all += sequence.tables.iter().map(|table| u128::from(table.rows) * u128::from(table.row_bytes)).sum::<u128>();
         for routine in &sequence.routines {
-            all += routine_bytes(sequence, routine)?;
+            all += self.routine_bytes(sequence, routine)?;
         }
         all += (Scratch::bytes(scratch(sequence, threads)) * threads) as u128;
         u64::try_from(all).map_err(|_| too_large())
@@ -86,9 +86,10 @@ impl Cpu {
         for table in &sequence.tables {
             made.tables.push(Arc::new(make_table(table)?));
         }
-        let mut routines = Vec::with_capacity(sequence.routines.len());
-        for routine in &sequence.routines {
-            routines.push(self.prepare_routine(sequence, routine, &made)?);
+        let mut routines: Vec<Prepared> = Vec::with_capacity(sequence.routines.len());
+        for (place, routine) in sequence.routines.iter().enumerate() {
+            let prepared = self.prepare_routine(sequence, routine, &made)?;
+            routines.push(Prepared { checked: is_checked(sequence, place), ..prepared });
             go_on()?;
         }
         let shared = Shared { routines, launches: sequence.launches.clone(), steps: sequence.steps };
@@ -158,6 +159,32 @@ impl Cpu {
         }
     }
 
+    /// Memory that an operation takes beside the operands of the sequence.
+    fn routine_bytes(&self, sequence: &Sequence, routine: &Routine) -> Result<u128, Refusal> {
+        Ok(match routine {
+            Routine::Matmul { matrix, variant } => {
+                let (threads, _) = self.taking_part(variant);
+                self.matmul_bytes(variant, threads as usize, kernel(&sequence.matrices[*matrix])?)?
+            }
+            Routine::Experts { matrix, variant, tokens, experts, used } => {
+                let routing = routing([*tokens, *experts, *used], variant)?;
+                let extents = [extent(variant.n, "n")?, extent(variant.k, "k")?];
+                experts::bytes(kernel(&sequence.matrices[*matrix])?, &routing, extents)
+            }
+            Routine::Attention { variant, .. } => {
+                let queries = u128::from(variant.m) * u128::from(variant.heads) * u128::from(variant.head_dim);
+                2 * 4 * queries + (1 << 20)
+            }
+            Routine::Gather { .. } => 0,
+            Routine::Rows { op, shape, copies } => {
+                let cost = op.cost(*shape);
+                // A state is shared out, and each thread has the weights.
+                let weights = cost.weights_read * self.team.size() as u128;
+                4 * (weights + cost.state_read) * u128::from(*copies)
+            }
+        })
+    }
+
     /// Who does a product: as many as won it, on the same cores if they are there.
     fn taking_part<'v>(&self, variant: &'v Matmul) -> (u32, Option<&'v CpuList>) {
         let all = u32::try_from(self.team.size()).unwrap_or(u32::MAX);
@@ -174,8 +201,17 @@ impl Cpu {
     ) -> Result<Prepared, Refusal> {
         let members = self.members(threads, cpus)?;
         let barrier = (members.count() < self.team.size()).then(|| self.team.barrier_of(members.count()));
-        Ok(Prepared { job, members, barrier, copies: extent(copies, "copies")? })
+        Ok(Prepared { job, members, barrier, copies: extent(copies, "copies")?, checked: true })
     }
+}
+
+/// Whether the result of a routine is held against the oracle: of the attentions of a long prompt the first and the last, for the
+/// oracle takes its time over them.
+fn is_checked(sequence: &Sequence, place: usize) -> bool {
+    let attention = |routine: &Routine| matches!(routine, Routine::Attention { .. });
+    let others = |part: &[Routine]| part.iter().any(attention);
+    let (before, after) = (&sequence.routines[..place], &sequence.routines[place + 1..]);
+    !attention(&sequence.routines[place]) || !others(before) || !others(after)
 }
 
 fn too_large() -> Refusal {
@@ -203,34 +239,6 @@ fn scratch(sequence: &Sequence, threads: usize) -> usize {
         _ => 0,
     };
     sequence.routines.iter().map(of).max().unwrap_or(0)
-}
-
-/// Memory that an operation takes beside the operands of the sequence.
-fn routine_bytes(sequence: &Sequence, routine: &Routine) -> Result<u128, Refusal> {
-    Ok(match routine {
-        Routine::Matmul { matrix, variant } => {
-            let kernel = kernel(&sequence.matrices[*matrix])?;
-            let (m, k) = (u128::from(variant.m), extent(variant.k, "k")?);
-            let columns = u128::from(variant.n.next_multiple_of(kernel.strip_rows() as u64));
-            let token = (kernel.token_bytes_apart(1, k) + 4 * k) as u128;
-            // Tokens lie in parts of at least so many rows, each on pages of its own.
-            m * (4 * columns + token) + (m.div_ceil(32) + 1) * ROUNDING_BYTES / 2
-        }
-        Routine::Experts { matrix, variant, tokens, experts, used } => {
-            let routing = routing([*tokens, *experts, *used], variant)?;
-            let extents = [extent(variant.n, "n")?, extent(variant.k, "k")?];
-            experts::bytes(kernel(&sequence.matrices[*matrix])?, &routing, extents)
-        }
-        Routine::Attention { variant, .. } => {
-            let queries = u128::from(variant.m) * u128::from(variant.heads) * u128::from(variant.head_dim);
-            2 * 4 * queries + (1 << 20)
-        }
-        Routine::Gather { .. } => 0,
-        Routine::Rows { op, shape, copies } => {
-            let cost = op.cost(*shape);
-            4 * (cost.weights_read + cost.state_read) * u128::from(*copies)
-        }
-    })
 }
 
 fn make_table(table: &Table) -> Result<Buffer, Refusal> {

@@ -12,6 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A single row is cut for several threads from so many elements on: before that passing lines between cores takes longer.
 const CUT_ELEMENTS_MIN: usize = 16 << 10;
 
+/// Single elements are worked on so many at a time.
+const STRETCH: usize = 4096;
+
 /// The arrays of each thread.
 pub(super) type Scratches = Arc<[Mutex<Scratch>]>;
 
@@ -36,9 +39,10 @@ fn cut(op: Op, shape: Shape, threads: usize, index: usize) -> (Range<usize>, Ran
         op,
         Op::RmsNorm | Op::LayerNorm | Op::GatedNorm | Op::Rope | Op::Route | Op::Conv | Op::Scan | Op::Gather
     );
-    // Rows of single elements are one long row.
+    // Single elements that lie in a cache meanwhile, such as scores.
     if row == 1 {
-        return (0..1, part(rows));
+        let own = part(rows).len();
+        return (0..own.div_ceil(STRETCH), 0..own.min(STRETCH));
     }
     if rows > 1 {
         return (part(rows), 0..row);
@@ -149,7 +153,8 @@ impl TeamJob for PreparedGather {
         let mut scratch = locked(&self.scratches[index]);
         for row in rows {
             // Any rows far from one another.
-            let at = (row + 1).wrapping_mul(repetition.wrapping_add(7919)).wrapping_mul(2_654_435_761) % self.table_rows;
+            let at =
+                (row + 1).wrapping_mul(repetition.wrapping_add(7919)).wrapping_mul(2_654_435_761) % self.table_rows;
             look_up(&self.table.as_bytes()[at * self.row_bytes..][..self.row_bytes], &mut scratch, self.row);
         }
         drop(scratch);
