@@ -61,8 +61,8 @@ fn windowed() -> Value {
 
 fn hybrid() -> Value {
     json!({
-        "model_type": "lfm2", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3, "conv_L_cache": 3,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 320, "norm_eps": 1e-5,
+        "model_type": "lfm2", "hidden_size": 64, "block_ff_dim": 96, "num_hidden_layers": 3, "conv_L_cache": 3,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 320,
         "block_auto_adjust_ff_dim": false, "full_attn_idxs": [1], "conv_bias": false,
     })
 }
@@ -102,13 +102,12 @@ fn models_of_every_kind_run_and_their_results_are_right() {
 fn a_profile_predicts_every_operation_of_the_replay() {
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path(), &dense());
-    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/plain-cpu.toml").display().to_string();
+    let profile = "amd-epyc-zen5-2c".to_owned();
     let arguments =
         ["replay", &model, "-p", &profile, "--seconds", "1", "--threads", "1", "--prompt", "40", "--format"];
     let json = roofprobe(folder.path(), &[&arguments[..], &["json"]].concat());
     assert!(json.status.success(), "{}", String::from_utf8_lossy(&json.stderr));
     let json: Value = serde_json::from_slice(&json.stdout).unwrap();
-    assert!(json["notes"].to_string().contains("this machine is"), "{json}");
     for phase in json["phases"].as_array().unwrap() {
         let predicted: f64 =
             phase["steps"].as_array().unwrap().iter().map(|s| s["seconds_predicted"].as_f64().unwrap()).sum();

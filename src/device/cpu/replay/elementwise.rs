@@ -1,11 +1,11 @@
-//! Work on rows of activations: what norms, activations and the like read, write and compute, in loops that a compiler makes
-//! vectors of.
+//! Work on rows of activations: what norms, activations and the like read, write and compute, in plain loops that are compiled for
+//! this CPU's vectors.
 //!
 //! They need not be right to the last bit, as nothing is made of what they write: what counts is their traffic and their
 //! arithmetic.
 
 use roofprobe_kernels::reference::Random;
-use roofprobe_kernels::{Op, Shape};
+use roofprobe_kernels::{Loops, Op, Shape, vectorised};
 
 /// Elements of each array that a thread has at most: rows beyond that fall on those before.
 const ELEMENTS_MAX: usize = 4 << 20;
@@ -42,21 +42,40 @@ impl Scratch {
         self.out.iter().all(|value| value.is_finite())
     }
 
-    /// Does `op` on `rows` rows of `row` elements, with weights or a state of `w`.
-    pub(super) fn work(&mut self, op: Op, shape: Shape, (rows, row): (usize, usize), w: &mut [f32]) {
-        if row == 0 {
-            return;
+    /// Does `op` on `rows` rows of `row` elements, with weights of `w`.
+    pub(super) fn work(&mut self, op: Op, shape: Shape, (rows, row): (usize, usize), w: &[f32]) {
+        if row > 0 {
+            vectorised(OnRows { scratch: self, op, states: shape.k as usize, rows, row, w });
         }
-        let whole = (self.a.len() / row).max(1);
+    }
+}
+
+/// One operation on some rows.
+struct OnRows<'a> {
+    scratch: &'a mut Scratch,
+    op: Op,
+    states: usize,
+    rows: usize,
+    row: usize,
+    w: &'a [f32],
+}
+
+impl Loops for OnRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let OnRows { scratch, op, states, rows, row, w } = self;
+        let whole = (scratch.a.len() / row).max(1);
         for index in 0..rows {
             let at = index % whole * row;
             let end = at + row;
-            let (a, b, out) = (&self.a[at..end], &self.b[at..end], &mut self.out[at..end]);
+            let (a, b, out) = (&scratch.a[at..end], &scratch.b[at..end], &mut scratch.out[at..end]);
             match op {
-                Op::Append => append(a, &mut self.halves[at..end]),
-                Op::Fetch => fetch(&self.halves[at..end], out),
+                Op::Append => append(a, &mut scratch.halves[at..end]),
+                Op::Fetch => fetch(&scratch.halves[at..end], out),
                 Op::Conv => convolve(a, w, out),
-                Op::Scan => scan(a, b, shape.k as usize, out),
+                Op::Scan => scan(a, b, states, out),
                 _ => of_row(op, a, b, w, out),
             }
         }
@@ -64,6 +83,7 @@ impl Scratch {
 }
 
 /// One row of what has no shape of its own.
+#[inline(always)]
 fn of_row(op: Op, a: &[f32], b: &[f32], w: &[f32], out: &mut [f32]) {
     match op {
         Op::RmsNorm => rms_norm(a, w, out),
@@ -121,11 +141,13 @@ fn sum(a: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     sums.iter().sum::<f32>() + rest.iter().map(|&value| f(value)).sum::<f32>()
 }
 
+#[inline(always)]
 fn root_mean_square(a: &[f32]) -> f32 {
     (sum(a, |value| value * value) / a.len() as f32 + 1e-6).sqrt()
 }
 
 /// `out = out / by · w`.
+#[inline(always)]
 fn scale(by: f32, w: &[f32], out: &mut [f32]) {
     let factor = 1.0 / by;
     for (out, &w) in out.iter_mut().zip(w) {
@@ -133,11 +155,13 @@ fn scale(by: f32, w: &[f32], out: &mut [f32]) {
     }
 }
 
+#[inline(always)]
 fn rms_norm(a: &[f32], w: &[f32], out: &mut [f32]) {
     let factor = 1.0 / root_mean_square(a);
     each_of_two(a, w, out, |a, w| a * factor * w);
 }
 
+#[inline(always)]
 fn layer_norm(a: &[f32], w: &[f32], out: &mut [f32]) {
     let mean = sum(a, |value| value) / a.len() as f32;
     let variance = sum(a, |value| (value - mean) * (value - mean)) / a.len() as f32;
@@ -150,6 +174,7 @@ fn layer_norm(a: &[f32], w: &[f32], out: &mut [f32]) {
 }
 
 /// Pairs turned by angles whose sines and cosines are in `b`.
+#[inline(always)]
 fn rope(a: &[f32], b: &[f32], out: &mut [f32]) {
     let half = a.len() / 2;
     let (out_first, out_second) = out.split_at_mut(half);
@@ -160,6 +185,7 @@ fn rope(a: &[f32], b: &[f32], out: &mut [f32]) {
     }
 }
 
+#[inline(always)]
 fn softmax(a: &[f32], out: &mut [f32]) {
     let largest = a.iter().copied().fold(f32::MIN, f32::max);
     each(a, out, |a| exp(a - largest));
@@ -168,6 +194,7 @@ fn softmax(a: &[f32], out: &mut [f32]) {
 }
 
 /// Taps behind one another, each with a row of weights.
+#[inline(always)]
 fn convolve(a: &[f32], w: &[f32], out: &mut [f32]) {
     out.fill(0.0);
     for taps in w.chunks(a.len()) {
@@ -178,6 +205,7 @@ fn convolve(a: &[f32], w: &[f32], out: &mut [f32]) {
 }
 
 /// States of one channel after another: decay, outer product, read-out. The state itself moves in an operation of its own.
+#[inline(always)]
 fn scan(a: &[f32], b: &[f32], states: usize, out: &mut [f32]) {
     let mut state = [0.5_f32; 256];
     let own = states.min(state.len());
@@ -200,12 +228,14 @@ fn scan(a: &[f32], b: &[f32], states: usize, out: &mut [f32]) {
 }
 
 /// The upper halves of the numbers, as rounding to 16 bits leaves them.
+#[inline(always)]
 fn append(a: &[f32], halves: &mut [u16]) {
     for (half, &a) in halves.iter_mut().zip(a) {
         *half = (a.to_bits() >> 16) as u16;
     }
 }
 
+#[inline(always)]
 fn fetch(halves: &[u16], out: &mut [f32]) {
     for (out, &half) in out.iter_mut().zip(halves) {
         *out = f32::from_bits(u32::from(half) << 16);
@@ -214,8 +244,19 @@ fn fetch(halves: &[u16], out: &mut [f32]) {
 
 /// A state read and written back.
 pub(super) fn keep(state: &mut [f32]) {
-    for value in state {
-        *value = *value * 0.5 + 0.25;
+    vectorised(Kept(state));
+}
+
+struct Kept<'a>(&'a mut [f32]);
+
+impl Loops for Kept<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for value in self.0 {
+            *value = *value * 0.5 + 0.25;
+        }
     }
 }
 
@@ -309,8 +350,8 @@ mod tests {
         ] {
             let mut scratch = Scratch::new(elements(3, row), 1);
             scratch.out.fill(f32::NAN);
-            let mut w = vec![0.5; 2 * row];
-            scratch.work(op, Shape::along(3, row as u64, 4), (3, row), &mut w);
+            let w = vec![0.5; 2 * row];
+            scratch.work(op, Shape::along(3, row as u64, 4), (3, row), &w);
             assert!(scratch.is_finite(), "{op}");
         }
     }

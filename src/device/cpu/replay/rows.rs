@@ -102,7 +102,7 @@ impl TeamJob for PreparedRows {
             let (rows, row) = cut(self.op, self.shape, size, index);
             if !rows.is_empty() && !row.is_empty() {
                 // Of a bias those of the part of the row.
-                let own = if each == self.shape.n as usize { &mut own[row.clone()] } else { own };
+                let own = if each == self.shape.n as usize { &own[row.clone()] } else { &*own };
                 locked(&self.scratches[index]).work(self.op, self.shape, (rows.len(), row.len()), own);
             }
         }
