@@ -220,7 +220,9 @@ impl Time {
     fn rated(self, flops: f64, all: f64) -> Time {
         let Time { seconds, bytes, seconds_predicted, .. } = self;
         let rate = |amount: f64| (amount > 0.0 && seconds > 0.0).then(|| amount / seconds / 1e9);
-        let ratio = seconds_predicted.filter(|_| seconds > 0.0).map(|predicted| predicted / seconds);
+        // What is not reckoned with at all has no ratio.
+        let known = seconds_predicted.filter(|&predicted| predicted > 0.0 && seconds > 0.0);
+        let ratio = known.map(|predicted| predicted / seconds);
         let share = if all > 0.0 { seconds / all } else { 0.0 };
         Time { share, ratio, gb_per_s: rate(bytes as f64), gflop_per_s: rate(flops), ..self }
     }
