@@ -306,7 +306,7 @@ fn tanh(x: f32) -> f32 {
 /// By its usual approximation (Hendrycks and Gimpel 2016).
 #[inline(always)]
 fn gelu(x: f32) -> f32 {
-    0.5 * x * (1.0 + tanh(0.797_884_56 * (x + 0.044_715 * x * x * x)))
+    0.5 * x * (1.0 + tanh(0.797_884_6 * (x + 0.044_715 * x * x * x)))
 }
 
 #[cfg(test)]

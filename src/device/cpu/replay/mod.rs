@@ -80,14 +80,14 @@ impl Cpu {
         let shared = Arc::clone(&prepared.shared);
         let (turn, end) = (prepared.passes, AtomicUsize::new(usize::MAX));
         prepared.passes += 1;
-        let seen: Arc<Mutex<Option<(Vec<f64>, bool)>>> = Arc::default();
+        let seen: Arc<Mutex<Option<Done>>> = Arc::default();
         let answer = Arc::clone(&seen);
         let (team, whole) = (self.team.size(), self.team.all());
         let run = move |worker: &mut WorkerState, (), barrier: &SpinBarrier| {
             let control = Control { barrier, team, end: &end, stop };
             control.go(&shared, worker.index(), turn, timers)
         };
-        let conclude = move |worker: &mut WorkerState, done: (Vec<f64>, bool)| {
+        let conclude = move |worker: &mut WorkerState, done: Done| {
             if worker.index() == 0 {
                 *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
             }
@@ -101,6 +101,9 @@ impl Cpu {
     }
 }
 
+/// The seconds of each step, if they were to be timed, and whether the pass went to its end.
+type Done = (Vec<f64>, bool);
+
 /// What goes with every operation of a pass.
 struct Control<'a> {
     barrier: &'a SpinBarrier,
@@ -111,8 +114,8 @@ struct Control<'a> {
 }
 
 impl Control<'_> {
-    /// One pass by one thread: the seconds of each step, if it is to time them, and whether it went to its end.
-    fn go(&self, shared: &Shared, index: usize, turn: usize, timers: bool) -> (Vec<f64>, bool) {
+    /// One pass by one thread.
+    fn go(&self, shared: &Shared, index: usize, turn: usize, timers: bool) -> Done {
         let mut steps = vec![0.0; if timers && index == 0 { shared.steps } else { 0 }];
         let mut before = Instant::now();
         for (place, launch) in shared.launches.iter().enumerate() {
