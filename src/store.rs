@@ -44,7 +44,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "raspberry-pi-5-stream",
     "rk3588-openblas",
     "nvidia-jetson-agx-orin-apxinf",
-    "nvidia-jetson-agx-thor-apxinf",
+    "nvidia-drive-agx-thor-apxinf",
     "nvidia-jetson-orin-nano-torch",
     "nvidia-jetson-orin-nano-sbc-bench",
     "snapdragon-x-elite-sbc-bench",

@@ -69,7 +69,8 @@ impl Place {
     fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.0.path()).unwrap();
         let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.retain(|name| name != "kept");
+        // Where an open file cannot be removed its lock stays.
+        names.retain(|name| name != "kept" && (cfg!(unix) || !name.ends_with(".lock")));
         names.sort();
         names
     }

@@ -7,8 +7,10 @@ pub mod matmul;
 
 use crate::op::Op;
 use crate::ops::stream::Checksum;
+use fused::Fused;
 
 mod chain;
+mod fused;
 
 pub use crate::random::Random;
 pub use chain::{ChainInputs, chain, chain_inputs, chain_sums};
@@ -41,7 +43,7 @@ pub fn stream_agrees_f32(op: Op, got: f32, x: f32, y: f32, s: f32) -> bool {
         Op::Copy => got.to_bits() == x.to_bits(),
         Op::Scale => got.to_bits() == (s * x).to_bits(),
         Op::Add => got.to_bits() == (x + y).to_bits(),
-        Op::Triad => [x + s * y, s.mul_add(y, x)].iter().any(|want| got.to_bits() == want.to_bits()),
+        Op::Triad => [x + s * y, s.fused(y, x)].iter().any(|want| got.to_bits() == want.to_bits()),
         _ => false,
     }
 }

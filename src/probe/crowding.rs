@@ -166,6 +166,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_spell_of_the_cores_shows_nothing() {
+        let two = |ids: [&str; 2], samples: &[f64]| {
+            crowding(&machine().environment, &ids.map(|id| ceiling(id, 100.0, samples)))
+        };
+        let cores = ["compute.f32", "compute.bf16"];
+        let shared = [100.0, 50.0, 49.0, 51.0, 99.0];
+        assert!(two(cores, &shared).is_some() && two(["attention.f16.prefill", "memory.l1.copy"], &shared).is_some());
+        // Two of three: one sample is none, nor are two of thirty, nor what is far below a half.
+        assert_eq!(two(cores, &[100.0, 50.0, 99.0, 98.0, 97.0]), None);
+        let rare: Vec<f64> = (0..30).map(|at| if at < 2 { 50.0 } else { 100.0 }).collect();
+        assert_eq!(two(cores, &rare), None);
+        assert_eq!(two(cores, &[100.0, 30.0, 31.0, 29.0, 99.0]), None);
+        // What waits for memory or a shared cache has its neighbours' modes.
+        assert_eq!(two(["memory.l3.read", "matmul.q8_0.m1"], &shared), None);
+        // Two rows of many.
+        let mut many: Vec<Ceiling> = (0..40).map(|_| ceiling("compute.f64", 100.0, &[100.0; 5])).collect();
+        many.extend(cores.map(|id| ceiling(id, 100.0, &shared)));
+        assert_eq!(crowding(&machine().environment, &many), None);
+    }
+
+    #[test]
+    fn one_thread_and_shared_units_do_not_scale() {
+        let mut rows = [ceiling("compute.f32", 100.0, &[]), ceiling("compute.f32.single", 100.0, &[])];
+        assert!(scaling(&machine().environment, &rows).is_some());
+        let mut alone = machine().environment;
+        alone.threads = 1;
+        rows[0].set(crate::profile::Unit::GflopPerS, 130.0);
+        assert_eq!(scaling(&alone, &rows), None);
+        let on_unit = VariantKeys { isa: Some(Word::Known(Isa::Sme)), ..VariantKeys::default() };
+        rows[0].variant = Some(on_unit);
+        assert_eq!(scaling(&machine().environment, &rows), None);
+    }
+
+    #[test]
     fn memory_that_gave_more_before_is_said_with_both_numbers() {
         let said = |earlier: Option<f64>, samples: &[f64]| {
             let mut environment = machine().environment;

@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn each_circumstance_costs_its_steps_and_says_so() {
         type Change = fn(&mut DeviceInfo, &mut Environment);
-        let cases: [(Change, Grade, &str); 21] = [
+        let cases: [(Change, Grade, &str); 27] = [
             (|_, e| e.virtualised = Some(true), Grade::B, "virtualised"),
             (|_, e| e.virtualised = None, Grade::B, "cannot be told"),
             (|_, e| e.threads = 4, Grade::B, "4 threads share 2 cores"),
@@ -225,6 +225,12 @@ mod tests {
             (|_, e| e.steal_percent = Some(6.0), Grade::C, "6 %"),
             (|_, e| e.load_average = Some(0.6), Grade::B, "0.6"),
             (|_, e| e.governor = Some("powersave".into()), Grade::B, "powersave"),
+            (|_, e| e.on_battery = Some(true), Grade::B, "battery"),
+            (|_, e| e.power_profile = Some("low-power".into()), Grade::B, "low-power"),
+            (|_, e| (e.on_battery, e.power_profile) = (Some(true), Some("quiet".into())), Grade::C, "quiet"),
+            (|_, e| e.thermal_throttles = Some(7), Grade::B, "7 times"),
+            (|_, e| e.pinned = Some(false), Grade::B, "refused to pin"),
+            (|_, e| (e.load_average, e.steal_percent) = (None, None), Grade::B, "/proc is hidden"),
             (|_, e| e.huge_pages = Some("never".into()), Grade::B, "huge pages"),
             (|_, e| e.drift_percent = Some(1.2), Grade::B, "1.2 %"),
             (|_, e| e.drift_percent = Some(-3.2), Grade::C, "-3.2 %"),
@@ -319,8 +325,14 @@ mod tests {
             e.core_scaling = Some(1.5);
             e.quota_cpus = Some(2.0);
             e.load_average = Some(0.5);
+            (e.on_battery, e.power_profile) = (Some(false), Some("balanced".into()));
+            (e.thermal_throttles, e.pinned) = (Some(0), Some(true));
         });
         assert_eq!(at_limits.0, Grade::A, "{:?}", at_limits.1);
+        // Elsewhere than on Linux nobody hides what the system never tells.
+        let told_nothing =
+            |os: &str| graded(|_, e| (e.os, e.load_average, e.steal_percent) = (os.into(), None, None)).0;
+        assert_eq!((told_nothing("windows"), told_nothing("linux")), (Grade::A, Grade::B));
         let several = graded(|_, e| {
             e.virtualised = Some(true);
             e.drift_percent = Some(5.0);

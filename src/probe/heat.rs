@@ -49,7 +49,9 @@ mod tests {
         // Half a minute at full clock, then down to three quarters.
         let hot = noisy((0..60).map(|at| if at < 15 { 100.0 } else { 100.0 - f64::from(at - 15).min(25.0) }), 1);
         assert!(remark(&hot).unwrap().starts_with("the samples fall by 2"), "{:?}", remark(&hot));
-        assert_eq!(remark(&hot[..11]), None);
+        // Too few show no trend, and one more does.
+        let falls = |samples| (0..samples).map(|at| if at < 4 { 100.0 } else { 78.0 }).collect::<Vec<f64>>();
+        assert_eq!((remark(&falls(11)), remark(&falls(12)).is_some()), (None, true));
         let limited = noisy((0..60).map(|at| if at < 22 { 100.0 } else { 78.0 }), 2);
         assert!(remark(&limited).is_some());
     }
@@ -68,5 +70,10 @@ mod tests {
             let neighbour = noisy((0..42).map(|at| if at / 14 == (seed % 3) as u32 { 60.0 } else { 100.0 }), seed);
             assert_eq!(remark(&neighbour), None, "seed {seed}");
         }
+        // Half of the last third are as fast as ever; it falls, and most of the way back; it falls in the end alone.
+        let slow = |slow: fn(usize) -> f64| (0..30).map(slow).collect::<Vec<f64>>();
+        assert_eq!(remark(&slow(|at| if at < 10 || at > 25 { 100.0 } else { 80.0 })), None);
+        assert_eq!(remark(&slow(|at| [100.0, 80.0, 90.0][at / 10])), None);
+        assert_eq!(remark(&slow(|at| [100.0, 99.0, 80.0][at / 10])), None);
     }
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # try.sh ROOFPROBE [ROW…]: runs the program in surroundings that hide, forbid or limit something, and prints what it says. As root on Linux
-# with control groups of version 1 or 2. docs/surroundings.md has what came of it. Each row takes some 15 s.
+# with control groups of version 1. docs/surroundings.md has what came of it. Each row takes some 15 s.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 R=$(realpath "$1"); shift

@@ -1,6 +1,6 @@
 //! The oracle of the chains: each recurrence one lane after another.
 
-use super::Random;
+use super::{Random, fused::Fused};
 use crate::dtype::Dtype;
 use crate::ops::chain::{CONVERTED_ROWS, ChainShape, Halves, Recurrence};
 use half::f16;
@@ -146,10 +146,10 @@ macro_rules! native_lane {
                 self.to_ne_bytes().to_vec()
             }
             fn square(self, c: Self, fused: bool) -> Self {
-                if fused { self.mul_add(self, c) } else { self * self + c }
+                if fused { self.fused(self, c) } else { self * self + c }
             }
             fn grown(self, c: Self) -> Self {
-                self.mul_add(c, self)
+                self.fused(c, self)
             }
             fn plus(self, other: Self) -> Self {
                 self + other
@@ -283,7 +283,7 @@ fn converted(shape: &ChainShape, halves: Halves, inputs: &ChainInputs, steps: us
         .flat_map(|(index, &bits)| {
             let (vector, lane) = (index / lanes, index % lanes);
             let a = f32::from_ne_bytes(bytes(&a[4 * lane..]));
-            let acc = (0..steps).fold(f32::from_ne_bytes(bits), |acc, step| a.mul_add(half(step, vector, lane), acc));
+            let acc = (0..steps).fold(f32::from_ne_bytes(bits), |acc, step| a.fused(half(step, vector, lane), acc));
             acc.to_ne_bytes()
         })
         .collect()

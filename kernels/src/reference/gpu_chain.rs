@@ -3,7 +3,7 @@
 //! A GPU's `fma` may round its product or not, and may compute halves in single precision: each is lawful, but one
 //! driver has to do the same everywhere.
 
-use super::{Random, chain::round_to_half};
+use super::{Random, chain::round_to_half, fused::Fused};
 use crate::dtype::Dtype;
 use half::f16;
 
@@ -95,7 +95,7 @@ impl GpuChains {
 fn square(x: f32, c: f32, rounding: Rounding) -> f32 {
     match rounding {
         Rounding::Product => x * x + c,
-        _ => x.mul_add(x, c),
+        _ => x.fused(x, c),
     }
 }
 

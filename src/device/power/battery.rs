@@ -59,6 +59,16 @@ mod tests {
     }
 
     #[test]
+    fn power_goes_before_current_and_a_discharge_may_have_a_sign() {
+        let power = recorded(&format!("{LAPTOP}/sys/class/power_supply/BAT0/power_now=-7000000\n"));
+        let sensor = find(power.path()).unwrap();
+        assert_eq!(sensor.watts(), Some(7.0));
+        // Plugged in meanwhile.
+        std::fs::write(power.path().join("sys/class/power_supply/BAT0/status"), "Charging\n").unwrap();
+        assert_eq!(sensor.watts(), None);
+    }
+
+    #[test]
     fn a_battery_that_gives_nothing_is_no_reading() {
         let root = recorded(&LAPTOP.replace("1250000", "0"));
         assert_eq!(find(root.path()).unwrap().watts(), None);

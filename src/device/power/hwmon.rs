@@ -140,6 +140,17 @@ mod tests {
     }
 
     #[test]
+    fn what_holds_all_others_goes_before_parts() {
+        let (name, watts) = read(
+            "/sys/class/hwmon/hwmon0/name=a_regulator\n/sys/class/hwmon/hwmon0/power1_input=2000000\n\
+             /sys/class/hwmon/hwmon1/name=macsmc_hwmon\n/sys/class/hwmon/hwmon1/power1_average=9000000\n\
+             /sys/class/hwmon/hwmon1/power1_label=Total System Power\n/sys/class/hwmon/hwmon1/power2_input=5000000\n",
+        )
+        .unwrap();
+        assert_eq!((name.as_str(), watts), ("hwmon macsmc_hwmon: Total System Power", Some(9.0)));
+    }
+
+    #[test]
     fn energy_goes_before_power() {
         let root = recorded(
             "/sys/class/hwmon/hwmon0/name=amd_energy\n/sys/class/hwmon/hwmon0/energy1_input=10\n\

@@ -103,6 +103,9 @@ fn the_big_cores_alone_are_raced_against_all() {
     // Half of the threads are the big cores.
     assert_eq!(sets(of("memory.dram.read")), [(Some(8), None), (Some(4), None)]);
     assert_eq!(sets(of("matmul.q4_0.m512")), [(Some(8), None), (Some(4), Some("4-7".to_owned()))]);
+    // One token waits for memory, as a read does.
+    let of_one = sets(of("matmul.q4_0.m1"));
+    assert!(of_one.contains(&(Some(4), None)) && !of_one.iter().any(|set| set.1.is_some()), "{of_one:?}");
     assert_eq!(sets(of("attention.f16.decode")), [(Some(8), None)]);
 }
 
@@ -119,6 +122,13 @@ fn the_knee_of_the_curve_is_raced_against_all_threads() {
     assert_eq!(sets(&curve), [CoreSet { threads: 2, cpus: None }]);
     curve.gb_per_s = vec![5.0, 9.0, 14.0];
     assert_eq!(sets(&curve), []);
+    // Without a curve half of them, from four on.
+    let quick = |threads| {
+        let environment = Environment { threads, pinned_cpus: CpuList::of(0..threads), ..machine.environment.clone() };
+        let machine = Machine { environment, device: machine.device.clone() };
+        other_sets(PlanInputs::new(&machine, &[], Effort::Quick)).iter().map(|set| set.threads).collect::<Vec<_>>()
+    };
+    assert_eq!((quick(3), quick(4)), (vec![], vec![2]));
     // One per cent is noise.
     curve.gb_per_s = vec![9.0, 14.1, 14.0];
     assert_eq!(sets(&curve), []);
@@ -144,6 +154,8 @@ fn nodes_read_their_own_memory_and_that_of_the_others() {
     assert_eq!((threads, cpus.as_str(), node), (24, "0-23", Some(1)));
     // An eighth of the caches, which three L3 of 32 MiB are; four times that at least.
     assert!(each * 24 >= 4 * 3 * (32 << 20), "{each}");
+    // And not much more than eight times that: the rest of the machine's caches are not theirs.
+    assert!(each * 24 <= 10 * 3 * (32 << 20), "{each}");
     assert_eq!(asked(&many(), Effort::Quick), []);
 }
 

@@ -4,7 +4,7 @@
 //! Not here, for NEON's serve: attention, whose sums cross lanes; q4_k and q6_k, whose shifts by lane need other layouts; converted
 //! chains; products of f16 in f16. SVE2 has no entry of its own: what it adds (widening, saturation, permutations) none of these use.
 //!
-//! Written from the manual (Arm Architecture Reference Manual for A-profile). The kernels' tests hold it against the oracle at four
+//! Written from the manual (Arm Architecture Reference Manual for A-profile). The kernels' tests hold it against the oracle at six
 //! lengths in an emulator; it has not been measured.
 
 #[cfg(target_arch = "aarch64")]

@@ -119,6 +119,8 @@ mod tests {
         assert_eq!((away.on_battery, away.power_profile.as_deref()), (Some(true), Some("low-power")));
         assert_eq!(away.firmware.as_deref(), Some("LENOVO N3HET86W (1.58 ) 02/20/2024"));
         assert_eq!(laptop("1\n", "Charging\n").on_battery, Some(false));
+        // The mouse's battery does not count.
+        assert_eq!(laptop("0\n", "Full\n").on_battery, Some(false));
     }
 
     #[test]
