@@ -1,4 +1,8 @@
-//! A job: one experiment that a device can be asked to time.
+//! A job: one experiment that a device can be asked to time; and a sequence of operations, timed as one.
+
+mod sequence;
+
+pub use sequence::{Cache, Launch, Matrix, Routine, Sequence, Table};
 
 use crate::profile::{CeilingId, Variant, VariantKeys};
 use roofprobe_kernels::{Dtype, Op};

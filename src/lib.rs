@@ -30,6 +30,8 @@ pub mod potential;
 pub mod probe;
 pub mod profile;
 pub mod quoted;
+#[cfg(feature = "cli")]
+pub mod replay;
 pub mod report;
 pub mod roofline;
 #[cfg(feature = "cli")]

@@ -19,9 +19,11 @@ pub mod reference;
 mod registry;
 pub mod service;
 mod simd;
+mod vectorised;
 
 pub use dtype::{Block, Dtype};
 pub use formula::Formula;
 pub use isa::Isa;
 pub use named::UnknownName;
 pub use op::{Cost, Op, Shape};
+pub use vectorised::{Loops, vectorised};

@@ -25,6 +25,7 @@ mod plot;
 mod profiles;
 mod progress;
 mod recorder;
+mod replay;
 mod resume;
 mod schema;
 mod selection;
@@ -52,6 +53,7 @@ Examples:
   roofprobe sweep llama-3.2-1b -p here.toml --over context=128..32768*2 --over batch=1,4,16
   roofprobe compare there.toml here.toml --model llama-3.2-1b
   roofprobe plot here.toml --model llama-3.2-1b -o roofline.svg
+  roofprobe replay llama-3.2-1b -p here.toml         the model's own operations, timed here
   roofprobe study sequence -p here.toml              the studies of the RooflineBench paper
 
 Results go to standard output, progress to standard error.
@@ -83,6 +85,7 @@ enum Verb {
     Compare(compare::Compare),
     Plot(plot::Plot),
     Study(study::Study),
+    Replay(replay::Replay),
     Models(models::Models),
     Profiles(profiles::Profiles),
     Import(import::Import),
@@ -145,6 +148,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Compare(verb)) => verb.run(format),
         Some(Verb::Plot(verb)) => verb.run(format),
         Some(Verb::Study(verb)) => verb.run(format),
+        Some(Verb::Replay(verb)) => verb.run(format),
         Some(Verb::Models(verb)) => verb.run(format),
         Some(Verb::Profiles(verb)) => verb.run(format),
         Some(Verb::Import(verb)) => verb.run(),

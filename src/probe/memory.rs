@@ -186,7 +186,7 @@ fn pages(machine: &Machine, effort: Effort) -> Vec<Pages> {
 }
 
 /// The largest pages that can be had.
-pub(super) fn largest_pages(machine: &Machine) -> Pages {
+pub fn largest_pages(machine: &Machine) -> Pages {
     match machine.environment.huge_pages.as_deref() {
         Some("always" | "madvise") => Pages::Huge,
         _ => Pages::Base,

@@ -33,6 +33,7 @@ pub use gates::{interval_width_max, judge};
 pub use grade::grade;
 pub use levels::{Level, Levels, levels};
 pub use matmul::variants as matmul_variants;
+pub use memory::largest_pages;
 pub use sustained::{LongQuestion, sustained};
 
 /// A ceiling to be measured.

@@ -22,6 +22,8 @@ pub mod others;
 pub mod parquet;
 pub mod profile;
 mod record;
+#[cfg(feature = "cli")]
+pub mod replay;
 pub mod study;
 pub mod sweep;
 pub mod table;

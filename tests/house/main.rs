@@ -39,6 +39,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // The bridge, and the way out.
     ("simulate", &["device", "error", "job", "probe", "profile", "units", "work"]),
     ("store", &["engine", "error", "file", "profile"]),
+    ("replay", &["error", "evaluate", "job", "model", "probe", "profile", "stats"]),
     (
         "report",
         &[
@@ -50,6 +51,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "measured",
             "model",
             "profile",
+            "replay",
             "roofline",
             "study",
             "sweep",
@@ -80,6 +82,7 @@ const PURE: &[&str] = &[
     "compare",
     "plot",
     "study",
+    "replay",
     "report",
 ];
 

@@ -47,6 +47,8 @@ pub(super) struct PreparedAttention {
     answers: Vec<Mutex<Vec<f32>>>,
     queue: WorkQueue,
     relative_error: OnceLock<f64>,
+    /// Keys that a token of a prompt sees at most, kept to whole blocks of keys.
+    window: usize,
 }
 
 impl Cpu {
@@ -57,15 +59,7 @@ impl Cpu {
         threads: usize,
     ) -> Result<PreparedAttention, Refusal> {
         let kernel = kernel_of(variant)?;
-        let (heads, kv_heads) = (extent(variant.heads, "heads")?, extent(variant.kv_heads, "kv_heads")?);
-        let head = Head {
-            head_dim: extent(variant.head_dim, "head_dim")?,
-            group: heads / kv_heads,
-            context: extent(variant.context, "context")?,
-        };
-        if head.group * kv_heads != heads {
-            return Err(skipped(&format!("{heads} query heads do not share {kv_heads} key/value heads evenly")));
-        }
+        let (head, kv_heads) = head_of(variant)?;
         let queries = extent(variant.m, "m")?;
         let copies = variant.copies.max(1) as usize;
         // A pool for so many caches; the last one if it will do.
@@ -75,11 +69,25 @@ impl Cpu {
     }
 }
 
+/// The head that the variant names, and how many key/value heads there are.
+pub(super) fn head_of(variant: &Attention) -> Result<(Head, usize), Refusal> {
+    let (heads, kv_heads) = (extent(variant.heads, "heads")?, extent(variant.kv_heads, "kv_heads")?);
+    let head = Head {
+        head_dim: extent(variant.head_dim, "head_dim")?,
+        group: heads / kv_heads,
+        context: extent(variant.context, "context")?,
+    };
+    if head.group * kv_heads != heads {
+        return Err(skipped(&format!("{heads} query heads do not share {kv_heads} key/value heads evenly")));
+    }
+    Ok((head, kv_heads))
+}
+
 /// Tokens of a span where the variant does not say in which way the kernel works; a prefetch then runs a span ahead.
 const USUAL_SPAN: usize = 4 * KEY_BLOCK;
 
 /// The kernel that the variant names; in its usual way where it does not say in which.
-fn kernel_of(variant: &Attention) -> Result<AttentionKernel, Refusal> {
+pub(super) fn kernel_of(variant: &Attention) -> Result<AttentionKernel, Refusal> {
     let arithmetic = variant.arithmetic.unwrap_or(Dtype::F32);
     let kernel = AttentionKernel::find(variant.isa).filter(|kernel| kernel.arithmetic() == arithmetic);
     let kernel = kernel.ok_or_else(|| unsupported(variant.isa))?;
@@ -103,7 +111,12 @@ fn kernel_of(variant: &Attention) -> Result<AttentionKernel, Refusal> {
 }
 
 impl PreparedAttention {
-    fn new(
+    /// The same where a token of a prompt sees so many keys at most.
+    pub(super) fn within(self, window: usize) -> PreparedAttention {
+        PreparedAttention { window, ..self }
+    }
+
+    pub(super) fn new(
         kernel: AttentionKernel,
         head: Head,
         queries: usize,
@@ -124,7 +137,7 @@ impl PreparedAttention {
         let parts: Vec<Range<usize>> =
             (0..tokens_in_all).step_by(part).map(|start| start..(start + part).min(tokens_in_all)).collect();
         let items = kv_heads * parts.len();
-        let rows = if decode { head.group } else { PREFILL_ROWS };
+        let rows = if decode { head.group } else { PREFILL_ROWS.max(head.group) };
         let answers = if decode { kv_heads } else { items };
         let answer = |index: usize| {
             let tokens = if decode { 1 } else { parts[index % parts.len()].len() };
@@ -142,25 +155,27 @@ impl PreparedAttention {
             pool,
             copies,
             relative_error: OnceLock::new(),
+            window: usize::MAX,
         }
     }
 
     fn attend_item(&self, item: usize, repetition: usize) {
         let (kv, part) = (item / self.parts.len(), &self.parts[item % self.parts.len()]);
-        let (keys, values) = self.cache(kv, repetition);
         let mut partial = locked(&self.partials[item]);
         if self.queries == 1 {
+            let (keys, values) = self.cache(&self.head, kv, repetition, 0);
             self.kernel.decode(&self.head, &self.asked[kv], keys, values, part.clone(), &mut partial);
         } else {
-            let (head, queries) = self.prompt_part(kv, part);
+            let (head, queries, from) = self.prompt_part(kv, part);
+            let (keys, values) = self.cache(&head, kv, repetition, from);
             self.kernel.prefill(&head, queries, keys, values, &mut partial, &mut locked(&self.answers[item]));
         }
     }
 
-    /// The keys and values of one head that a repetition reads.
-    fn cache(&self, kv: usize, repetition: usize) -> (&[u16], &[u16]) {
+    /// The keys and values of one head that a repetition reads, from a token on that begins a block of keys.
+    fn cache(&self, head: &Head, kv: usize, repetition: usize, from: usize) -> (&[u16], &[u16]) {
         let start = repetition % self.copies * self.head.context.next_multiple_of(KEY_BLOCK);
-        self.pool.cache(&self.head, kv, start)
+        self.pool.cache(head, kv, start + from)
     }
 
     /// How far an answer may be from the oracle's.
@@ -168,11 +183,13 @@ impl PreparedAttention {
         oracle::tolerance(head, queries, self.kernel.arithmetic()).max(TOLERANCE)
     }
 
-    /// Part of a prompt as the last tokens of a shorter context, and its queries.
-    fn prompt_part(&self, kv: usize, part: &Range<usize>) -> (Head, &[f32]) {
+    /// Part of a prompt as the last tokens of a shorter context, its queries, and the token that this context begins with.
+    fn prompt_part(&self, kv: usize, part: &Range<usize>) -> (Head, &[f32], usize) {
         let before = self.head.context - self.queries;
-        let head = Head { context: before + part.end, ..self.head };
-        (head, &self.asked[kv][self.head.query_elements(part.start)..self.head.query_elements(part.end)])
+        let from = (before + part.start + 1).saturating_sub(self.window) / KEY_BLOCK * KEY_BLOCK;
+        let head = Head { context: before + part.end - from, ..self.head };
+        let queries = &self.asked[kv][self.head.query_elements(part.start)..self.head.query_elements(part.end)];
+        (head, queries, from)
     }
 }
 
@@ -215,13 +232,13 @@ impl TeamJob for PreparedAttention {
     fn verified(&self, repetition: usize) -> bool {
         let heads = self.asked.len();
         let looked_at = |kv: usize, part: usize| {
-            let (keys, values) = self.cache(kv, repetition);
-            let (head, queries, answer) = if self.queries == 1 {
-                (self.head, self.asked[kv].as_slice(), kv)
+            let (head, queries, from, answer) = if self.queries == 1 {
+                (self.head, self.asked[kv].as_slice(), 0, kv)
             } else {
-                let (head, queries) = self.prompt_part(kv, &self.parts[part]);
-                (head, queries, kv * self.parts.len() + part)
+                let (head, queries, from) = self.prompt_part(kv, &self.parts[part]);
+                (head, queries, from, kv * self.parts.len() + part)
             };
+            let (keys, values) = self.cache(&head, kv, repetition, from);
             let want = oracle::attention(&head, queries, keys, values);
             (locked(&self.answers[answer]).clone(), want, self.tolerance(&head, queries))
         };

@@ -62,12 +62,56 @@ impl Cpu {
         variant: &Matmul,
         threads: usize,
     ) -> Result<PreparedMatmul, Refusal> {
-        let &Matmul { isa, pages, m, n, k, copies, arithmetic, .. } = variant;
+        let &Matmul { isa, pages, n, k, copies, arithmetic, .. } = variant;
         let kernel = MatmulKernel::find(job.dtype, isa, arithmetic).ok_or_else(|| unsupported(isa))?;
         self_test::survived(isa).map_err(Refusal::Unsupported)?;
-        let (m, n, k) = (extent(m, "m")?, extent(n, "n")?, extent(k, "k")?);
+        let (n, k) = (extent(n, "n")?, extent(k, "k")?);
         let copies = copies.max(1) as usize;
         let weights = self.weights(kernel, pages, [n, k], copies)?;
+        self.matmul_with(variant, threads, kernel, weights)
+    }
+
+    /// Memory that such a job takes beside its weights, bytes.
+    ///
+    /// # Errors
+    /// Skipped, when an extent is not there.
+    pub(super) fn matmul_bytes(&self, variant: &Matmul, threads: usize, kernel: MatmulKernel) -> Result<u128, Refusal> {
+        let grid = self.grid_of(variant, threads, kernel)?;
+        let k = extent(variant.k, "k")?;
+        let part = |i: usize| {
+            let bytes = token_bytes(kernel, grid.rows_of(i).len(), k, variant.packed == Some(true));
+            let offset = part_offset(i) % HUGE_PAGE_BYTES;
+            (bytes + offset).next_multiple_of(HUGE_PAGE_BYTES) as u128
+        };
+        let parts: u128 = (0..grid.down()).map(part).sum();
+        let results = (grid.rows as u128 * grid.columns as u128 * 4).next_multiple_of(HUGE_PAGE_BYTES as u128);
+        Ok(parts + results + 4 * grid.rows as u128 * k as u128)
+    }
+
+    /// How C is cut in such a job.
+    fn grid_of(&self, variant: &Matmul, threads: usize, kernel: MatmulKernel) -> Result<Grid, Refusal> {
+        let extents = [extent(variant.m, "m")?, extent(variant.n, "n")?, extent(variant.k, "k")?];
+        let block = [variant.row_block, variant.column_block].map(|block| block.map(|extent| extent.max(1) as usize));
+        Ok(grid(kernel, extents, threads, block, self.matmul_ways(variant, kernel)?.streams))
+    }
+
+    /// The job with weights that are there: of `n` rows or more, and as many copies as there are.
+    pub(super) fn matmul_with(
+        &self,
+        variant: &Matmul,
+        threads: usize,
+        kernel: MatmulKernel,
+        weights: Arc<SharedWeights>,
+    ) -> Result<PreparedMatmul, Refusal> {
+        let (n, k) = (extent(variant.n, "n")?, extent(variant.k, "k")?);
+        let (ways, grid) = (self.matmul_ways(variant, kernel)?, self.grid_of(variant, threads, kernel)?);
+        let apart = variant.packed == Some(true);
+        let product = PreparedMatmul::new(kernel, weights, [n, k], (grid, threads), (ways, apart));
+        product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))
+    }
+
+    /// The ways that the variant names; the usual ones where it does not say.
+    pub(super) fn matmul_ways(&self, variant: &Matmul, kernel: MatmulKernel) -> Result<Ways, Refusal> {
         let usual = Ways::plain(self.machine.device.second_level_bytes() as usize / 2);
         let or = |value: Option<u32>, usual: usize| value.map_or(usual, |value| value as usize);
         let ways = Ways {
@@ -78,13 +122,9 @@ impl Cpu {
             tile: variant.tile.map(|tile| [tile.rows as usize, tile.columns as usize]),
         };
         if ways.tile.is_some_and(|tile| kernel.tiles().all(|other| other != tile)) {
-            return Err(skipped(&format!("{} on {isa} has no such register tiles", job.dtype)));
+            return Err(skipped(&format!("{} on {} has no such register tiles", kernel.weights(), kernel.isa())));
         }
-        let block = [variant.row_block, variant.column_block].map(|block| block.map(|extent| extent.max(1) as usize));
-        let grid = grid(kernel, [m, n, k], threads, block, ways.streams);
-        let apart = variant.packed == Some(true);
-        let product = PreparedMatmul::new(kernel, weights, [n, k], (grid, threads), (ways, apart));
-        product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))
+        Ok(ways)
     }
 }
 
@@ -100,9 +140,7 @@ impl PreparedMatmul {
         let part = |i: usize| {
             let rows = grid.rows_of(i);
             let bytes = token_bytes(kernel, rows.len(), k, apart);
-            // Parts start at different lines of different pages.
-            let offset = i * 3 * 4096 + i * 320;
-            let mut buffer = Buffer::new(bytes.div_ceil(8), weights.pages(), offset)?;
+            let mut buffer = Buffer::new(bytes.div_ceil(8), weights.pages(), part_offset(i))?;
             if !kernel.quantises() {
                 let values = &tokens[rows.start * k..rows.end * k];
                 kernel.place(
@@ -211,8 +249,16 @@ impl TeamJob for PreparedMatmul {
     }
 }
 
+/// The size of a huge page, which what lies on one takes whole.
+const HUGE_PAGE_BYTES: usize = 2 << 20;
+
+/// Where the tokens of a row of tiles begin: at different lines of different pages.
+fn part_offset(i: usize) -> usize {
+    i * 3 * 4096 + i * 320
+}
+
 /// Bytes of the tokens of so many rows.
-fn token_bytes(kernel: MatmulKernel, rows: usize, k: usize, apart: bool) -> usize {
+pub(super) fn token_bytes(kernel: MatmulKernel, rows: usize, k: usize, apart: bool) -> usize {
     if apart { kernel.token_bytes_apart(rows, k) } else { kernel.token_bytes(rows, k) }
 }
 

@@ -119,6 +119,14 @@ impl WorkerState {
         self.arenas.entry((pages, None)).or_insert_with(|| Arena::new(pages, self.index)).lend(bytes)
     }
 
+    /// Memory on such pages that nobody had before: what is held beside other operands.
+    ///
+    /// # Errors
+    /// When the system gives no memory.
+    pub(super) fn fresh(&mut self, pages: Pages, bytes: usize) -> std::io::Result<Buffer> {
+        Buffer::new(bytes.div_ceil(8), pages, self.index * 3 * 4096)
+    }
+
     /// Takes back what was lent.
     pub(super) fn take_back(&mut self, pages: Pages, buffer: Buffer) {
         self.arenas.entry((pages, None)).or_insert_with(|| Arena::new(pages, self.index)).take_back(buffer);

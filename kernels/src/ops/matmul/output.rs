@@ -137,6 +137,15 @@ impl Tile<'_> {
         Tile { start, rows: self.rows, columns: columns.len(), stride: self.stride, busy: None }
     }
 
+    /// Its first rows, while they are borrowed.
+    ///
+    /// # Panics
+    /// When it has not so many.
+    pub fn first_rows(&mut self, rows: usize) -> Tile<'_> {
+        assert!(rows <= self.rows, "{rows} rows of a tile");
+        Tile { start: self.start, rows, columns: self.columns, stride: self.stride, busy: None }
+    }
+
     /// Element `(row, column)` of the tile as its 32 bits.
     ///
     /// # Panics

@@ -1,5 +1,6 @@
 //! Keys and values of an attention: made by all threads, each some of the heads, then read by all.
 
+use super::Give;
 use crate::device::Refusal;
 use crate::device::cpu::worker_state::WorkerState;
 use crate::device::cpu::{Cpu, arena, skipped};
@@ -22,6 +23,19 @@ pub(in crate::device::cpu) struct Pool {
     kv_heads: usize,
     /// By thread: the keys and values of its heads.
     shares: Vec<Share>,
+    /// Whether a row is key and value.
+    shared: bool,
+}
+
+/// How keys and values lie.
+#[derive(Clone, Copy)]
+pub(in crate::device::cpu) struct Lying {
+    /// On such pages.
+    pub(in crate::device::cpu) pages: Pages,
+    /// A row is key and value, as the latents of multi-head latent attention are.
+    pub(in crate::device::cpu) shared: bool,
+    /// In memory of this kind.
+    pub(in crate::device::cpu) give: Give,
 }
 
 /// The heads whose work is a thread's share, each written by it.
@@ -38,25 +52,25 @@ impl Cpu {
     ///
     /// # Errors
     /// Skipped, when there is too little memory.
-    pub(super) fn make_pool(&self, head: Head, kv_heads: usize, pages: Pages) -> Result<Pool, Refusal> {
+    pub(in crate::device::cpu) fn make_pool(&self, head: Head, kv_heads: usize, lying: Lying) -> Result<Pool, Refusal> {
         let size = self.team.size();
         let made = self.all(move |worker, _| {
             let own = kv_heads * worker.index() / size..kv_heads * (worker.index() + 1) / size;
-            Share::new(worker, &head, own, pages)
+            Share::new(worker, &head, own, lying)
         })?;
         let shares: Vec<Share> = made
             .into_iter()
             .collect::<std::io::Result<_>>()
             .map_err(|e| skipped(&format!("keys and values could not be allocated: {e}")))?;
         let Head { head_dim, context: tokens, .. } = head;
-        Ok(Pool { head_dim, pages, tokens, kv_heads, shares })
+        Ok(Pool { head_dim, pages: lying.pages, tokens, kv_heads, shares, shared: lying.shared })
     }
 }
 
 impl Share {
     /// Random halves, written by the thread that calls: for each head a stretch of them again and again, of a length that no row of a
     /// head has.
-    fn new(worker: &mut WorkerState, head: &Head, heads: Range<usize>, pages: Pages) -> std::io::Result<Share> {
+    fn new(worker: &mut WorkerState, head: &Head, heads: Range<usize>, lying: Lying) -> std::io::Result<Share> {
         let mut at = 0;
         let mut next = |elements: usize| {
             // Each begins at another page, so that they do not compete for the same cache sets.
@@ -65,12 +79,12 @@ impl Share {
             from
         };
         let keys_and_values: Vec<[usize; 2]> =
-            heads.clone().map(|_| [next(head.key_elements()), next(head.value_elements())]).collect();
-        let mut memory = worker.lend(pages, at * 2)?;
+            heads.clone().map(|_| [next(head.key_elements()), next(own_values(head, lying.shared))]).collect();
+        let mut memory = (lying.give)(worker, lying.pages, at * 2)?;
         for (kv, [keys, values]) in heads.clone().zip(&keys_and_values) {
             let mut random = Random::new(kv as u64);
             let stretch: Vec<u16> = (0..STRETCH_HALVES).map(|_| oracle::random_half(&mut random)).collect();
-            for (from, elements) in [(*keys, head.key_elements()), (*values, head.value_elements())] {
+            for (from, elements) in [(*keys, head.key_elements()), (*values, own_values(head, lying.shared))] {
                 for part in memory.as_mut_halves()[from..][..elements].chunks_mut(stretch.len()) {
                     part.copy_from_slice(&stretch[..part.len()]);
                 }
@@ -79,6 +93,11 @@ impl Share {
         let huge_share = arena::huge_share(&memory);
         Ok(Share { heads, memory, keys_and_values, huge_share })
     }
+}
+
+/// Halves of values that are not their keys.
+fn own_values(head: &Head, shared: bool) -> usize {
+    if shared { 0 } else { head.value_elements() }
 }
 
 impl Pool {
@@ -106,6 +125,7 @@ impl Pool {
     pub(in crate::device::cpu) fn cache(&self, head: &Head, kv: usize, from_token: usize) -> (&[u16], &[u16]) {
         let share = &self.shares[self.shares.partition_point(|share| share.heads.end <= kv)];
         let [keys, values] = share.keys_and_values[kv - share.heads.start].map(|at| at + self.head_dim * from_token);
+        let values = if self.shared { keys } else { values };
         let halves = share.memory.as_halves();
         (&halves[keys..][..head.key_elements()], &halves[values..][..head.value_elements()])
     }

@@ -7,16 +7,20 @@ mod caches;
 mod made_up;
 mod weights;
 
-pub(super) use caches::Pool;
+pub(super) use caches::{Lying, Pool};
 pub(super) use made_up::MadeUp;
-pub(super) use weights::SharedWeights;
+pub(super) use weights::{SharedWeights, weight_bytes};
 
 use super::Cpu;
+use super::worker_state::WorkerState;
 use crate::device::Refusal;
 use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::attention::Head;
 use roofprobe_kernels::ops::matmul::MatmulKernel;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where a thread has memory for operands from.
+pub(super) type Give = fn(&mut WorkerState, Pages, usize) -> std::io::Result<Buffer>;
 
 /// What the team has read last.
 #[derive(Clone)]
@@ -43,7 +47,7 @@ impl Cpu {
             return Ok(Arc::clone(weights));
         }
         self.release_operands();
-        let weights = Arc::new(self.make_weights(kernel, pages, [n, k], copies)?);
+        let weights = Arc::new(self.make_weights(kernel, pages, [n, k], copies, WorkerState::lend)?);
         self.operands = Some(Operands::Weights(Arc::clone(&weights)));
         Ok(weights)
     }
@@ -59,7 +63,7 @@ impl Cpu {
             return Ok(Arc::clone(pool));
         }
         self.release_operands();
-        let pool = Arc::new(self.make_pool(head, kv_heads, pages)?);
+        let pool = Arc::new(self.make_pool(head, kv_heads, Lying { pages, shared: false, give: WorkerState::lend })?);
         self.operands = Some(Operands::Caches(Arc::clone(&pool)));
         Ok(pool)
     }

@@ -1,5 +1,6 @@
 //! Weights of a matmul: made by all threads, each its share of the strips, then read by all.
 
+use super::Give;
 use super::made_up::{MadeUp, layout};
 use crate::device::Refusal;
 use crate::device::cpu::worker_state::WorkerState;
@@ -31,23 +32,45 @@ struct Share {
     huge_share: Option<f64>,
 }
 
+/// From the beginning of one copy of a share to the next: at other pages, so that they do not compete for the same cache sets.
+fn apart(bytes: usize) -> usize {
+    bytes.next_multiple_of(4096) + 4096
+}
+
+/// Bytes that such weights take in all, those between the copies included.
+pub(in crate::device::cpu) fn weight_bytes(
+    kernel: MatmulKernel,
+    [n, k]: [u64; 2],
+    copies: u64,
+    threads: usize,
+) -> Option<u128> {
+    let (n, k) = (usize::try_from(n).ok()?, usize::try_from(k).ok().filter(|&k| k <= isize::MAX as usize / 1024)?);
+    let strips = n.div_ceil(kernel.strip_rows());
+    let bytes = |index: usize| {
+        let strips = strips * (index + 1) / threads - strips * index / threads;
+        Some(u128::from(apart(strips.checked_mul(kernel.strip_bytes(k))?) as u64) * u128::from(copies))
+    };
+    (0..threads).map(bytes).sum()
+}
+
 impl Cpu {
     /// `copies` times weights of `n` rows of `k` elements, for `kernel`.
     ///
     /// # Errors
     /// Skipped, when there is too little memory.
-    pub(super) fn make_weights(
+    pub(in crate::device::cpu) fn make_weights(
         &self,
         kernel: MatmulKernel,
         pages: Pages,
         [n, k]: [usize; 2],
         copies: usize,
+        give: Give,
     ) -> Result<SharedWeights, Refusal> {
         let strips = n.div_ceil(kernel.strip_rows());
         let size = self.team.size();
         let shares = self.all(move |worker, _| {
             let strips = strips * worker.index() / size..strips * (worker.index() + 1) / size;
-            Share::new(worker, kernel, pages, strips, k, copies)
+            Share::new(worker, kernel, pages, strips, (k, copies), give)
         })?;
         let shares: Vec<Share> = shares
             .into_iter()
@@ -64,15 +87,15 @@ impl Share {
         kernel: MatmulKernel,
         pages: Pages,
         strips: Range<usize>,
-        k: usize,
-        copies: usize,
+        (k, copies): (usize, usize),
+        give: Give,
     ) -> std::io::Result<Share> {
         let made_up = worker.made_up(kernel, k);
         let bytes = strips.len() * kernel.strip_bytes(k);
-        // Copies start at other pages, so that they do not compete for the same cache sets.
-        let copy_bytes = bytes.next_multiple_of(4096) + 4096;
-        let mut memory = worker.lend(pages, copy_bytes * copies)?;
-        for copy in memory.as_mut_bytes()[..copy_bytes * copies].chunks_mut(copy_bytes) {
+        let copy_bytes = apart(bytes);
+        let whole = copy_bytes.checked_mul(copies).ok_or(std::io::ErrorKind::OutOfMemory)?;
+        let mut memory = give(worker, pages, whole)?;
+        for copy in memory.as_mut_bytes()[..whole].chunks_mut(copy_bytes) {
             for part in copy[..bytes].chunks_mut(made_up.packed().len()) {
                 part.copy_from_slice(&made_up.packed()[..part.len()]);
             }
@@ -96,6 +119,16 @@ impl SharedWeights {
     /// The least share of huge pages that a thread's strips lie on.
     pub(in crate::device::cpu) fn huge_share(&self) -> Option<f64> {
         self.huge_share
+    }
+
+    /// Rows, without those that fill up the last strip.
+    pub(in crate::device::cpu) fn rows(&self) -> usize {
+        self.n
+    }
+
+    /// Copies.
+    pub(in crate::device::cpu) fn copies(&self) -> usize {
+        self.copies
     }
 
     /// The page size that was asked for.

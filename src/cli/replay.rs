@@ -1,0 +1,301 @@
+//! `roofprobe replay`.
+
+use super::progress::ProgressLine;
+use super::recorder::{interrupted, watch_for_interruption};
+use super::selection::Selection;
+use super::workload::{QueryOptions, find_profiles};
+use crate::device::cpu::{Cpu, PreparedSequence};
+use crate::device::{Device, Refusal};
+use crate::error::{Error, Result};
+use crate::evaluate::{Query, evaluate};
+use crate::model::{Demand, Model, Phase, Workload};
+use crate::profile::{DeviceKind, Machine};
+use crate::replay::{Asked, Plan, Replayed, ReplayedPhase, Timed, plan};
+use crate::report::{self, Format, Shown, mib};
+use crate::sample::Progress;
+use crate::store::Named;
+use clap::Args;
+use std::time::{Duration, Instant};
+
+const EXAMPLES: &str = "\
+Examples:
+  roofprobe replay llama-3.2-1b --weights q4_0                    prefill of 512 tokens, decode behind them
+  roofprobe replay qwen2.5-0.5b --context 4096 --weights q8_0     a decode step over 4096 tokens
+  roofprobe replay olmoe-1b-7b --prompt 64 --batch 4 --details    every operation by itself
+
+How to read it: measured is what this machine's kernels do one after another in the model's own order; predicted is
+the achieved roof of the profile. A ratio below 1 is slower than predicted.";
+
+/// Tokens that a prefill takes in at once, where nobody says: llama.cpp's habit.
+const MICRO_BATCH: u64 = 512;
+/// A replay takes no more than this share of the memory that is available.
+const MEMORY_SHARE_MAX: f64 = 0.9;
+/// Passes of each kind before a median may be believed.
+const PASSES_MIN: usize = 5;
+/// A median is settled when its 95 % interval is no wider than this share of it on either side.
+const SETTLED: f64 = 0.01;
+
+/// Run a model's own sequence of operations here, with made-up weights of the true sizes: no model file, no download.
+///
+/// Every layer has weights and a cache of its own, so that a pass reads the whole model from memory. Operations are done by
+/// this project's kernels in their best ways, one after another, by a team of pinned threads. Beside the measured times stand
+/// those that the profile predicts.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Replay {
+    /// The model: a name that `roofprobe models` lists, or the path of a config.json (or of its folder) or of a GGUF file, of
+    /// which only the head is read.
+    #[arg(value_name = "MODEL")]
+    model: String,
+
+    /// The hardware profile whose winning ways are used, and whose rates predict: a file, or a name that `roofprobe profiles`
+    /// lists. As a rule the best one of this machine.
+    #[arg(short, long, value_name = "PROFILE")]
+    profile: Option<String>,
+
+    #[command(flatten)]
+    query: QueryOptions,
+
+    /// Threads, one per core; as a rule one per core that this process may use, within its quota.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+
+    /// Seconds for the passes of both phases together; making the weights comes on top of it.
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    seconds: u32,
+
+    /// The device to run on: cpu.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: Selection,
+
+    /// Print every operation by itself, too. JSON has them anyway.
+    #[arg(long)]
+    details: bool,
+}
+
+impl Replay {
+    pub(super) fn run(&self, format: Format) -> Result<()> {
+        if self.device != Selection::Cpu {
+            return Err(Error::misuse(format!(
+                "--device {}: only the CPU replays models as yet; `roofprobe evaluate {} -p PROFILE` predicts them for a GPU",
+                self.device, self.model
+            )));
+        }
+        watch_for_interruption();
+        let model = self.query.models(std::slice::from_ref(&self.model))?.remove(0);
+        let query = self.query.query()?;
+        let workload = query.workload;
+        let micro_batch = workload.micro_batch.unwrap_or(MICRO_BATCH.max(workload.batch));
+        let workload = Workload { micro_batch: Some(micro_batch), ..workload };
+        let mut cpu = Cpu::new(self.threads)?;
+        let machine = cpu.machine();
+        let (named, mut notes) = self.profile(&machine)?;
+        let predicted = match &named {
+            Some(named) => Some(evaluate(&model, &query.with(workload), &named.profile, &named.name)?),
+            None => None,
+        };
+        let plans = plans(&model, &query, &workload, &machine, named.as_ref())?;
+        let asked = self.asked(&model, &workload, &cpu, &machine, named.as_ref(), &plans)?;
+        notes.extend(report::unique(plans.iter().flat_map(|plan| plan.notes.iter().cloned())));
+        let budget = Duration::from_secs(u64::from(self.seconds)) / plans.len() as u32;
+        let (mut phases, mut line) = (Vec::new(), ProgressLine::new());
+        for (place, plan) in plans.iter().enumerate() {
+            let mut shown =
+                Shares { line: &mut line, from: place as f64 / plans.len() as f64, of: 1.0 / plans.len() as f64 };
+            let timed = timed(&mut cpu, plan, budget, &mut shown)?;
+            phases.extend(ReplayedPhase::of(plan, &workload, &timed, predicted.as_ref()));
+            if interrupted() {
+                break;
+            }
+        }
+        line.end();
+        let replayed = Replayed { asked, phases, interrupted: interrupted(), notes };
+        self.show(&replayed, format)
+    }
+
+    fn show(&self, replayed: &Replayed, format: Format) -> Result<()> {
+        if replayed.phases.is_empty() {
+            return Err(Error::failure(
+                "interrupted before a pass had ended: nothing was measured; a shorter --prompt takes less time",
+            ));
+        }
+        let shown = if self.details { Shown::All } else { Shown::Main };
+        super::print_report(&report::replay::report(replayed, shown)?, format)?;
+        if replayed.interrupted {
+            return Err(Error::failure("interrupted; what was measured until then is shown"));
+        }
+        Ok(())
+    }
+
+    /// The profile that is asked for, or the best one of this machine; without any, why there is none.
+    fn profile(&self, machine: &Machine) -> Result<(Option<Named>, Vec<String>)> {
+        let named = match find_profiles(self.profile.as_slice()) {
+            Ok(mut found) if !found.is_empty() => found.remove(0),
+            Ok(_) => return Ok((None, Vec::new())),
+            Err(error) if self.profile.is_some() => return Err(error),
+            Err(error) => return Ok((None, vec![format!("nothing is predicted: {error}")])),
+        };
+        let device = &named.profile.device;
+        if device.kind != DeviceKind::Cpu {
+            return Err(Error::misuse(format!(
+                "-p {}: is of a GPU, and the CPU replays; name a CPU's profile",
+                named.name
+            )));
+        }
+        let other = device.name != machine.device.name;
+        let note =
+            format!("{} is a profile of {}, and this machine is {}", named.name, device.name, machine.device.name);
+        let notes = if other { vec![note] } else { Vec::new() };
+        Ok((Some(named), notes))
+    }
+
+    /// What is asked, once it is known to fit in memory.
+    fn asked(
+        &self,
+        model: &Model,
+        workload: &Workload,
+        cpu: &Cpu,
+        machine: &Machine,
+        named: Option<&Named>,
+        plans: &[Plan],
+    ) -> Result<Asked> {
+        let needed = plans.iter().map(|plan| cpu.sequence_bytes(&plan.sequence));
+        let needed =
+            needed.collect::<std::result::Result<Vec<u64>, Refusal>>().map_err(|refusal| self.failed(refusal))?;
+        let needed = needed.into_iter().max().unwrap_or(0);
+        let available = machine.environment.memory_available_bytes;
+        if needed as f64 > MEMORY_SHARE_MAX * available as f64 {
+            return Err(Error::failure(format!(
+                "{} needs {} of memory here, and of {} that are available a replay takes {:.0} % at most: {LESS_MEMORY}",
+                self.model,
+                mib(needed),
+                mib(available),
+                MEMORY_SHARE_MAX * 100.0
+            )));
+        }
+        let demand = Demand::new(model, workload.weights, workload.kv)?;
+        Ok(Asked {
+            model: model.name().to_owned(),
+            weights: demand.types().format.clone(),
+            device: machine.device.name.clone(),
+            threads: cpu.threads() as u32,
+            profile: named.map(|named| named.name.clone()),
+            workload: workload.settled(),
+            weight_bytes_total: demand.types().bytes,
+            memory_needed_bytes: needed,
+            memory_available_bytes: available,
+        })
+    }
+
+    fn failed(&self, refusal: Refusal) -> Error {
+        failed(refusal).within(&self.model)
+    }
+}
+
+/// What to do where memory is short.
+const LESS_MEMORY: &str =
+    "choose smaller --weights, a shorter --context or --prompt, fewer sequences (--batch), or a smaller model";
+
+fn failed(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::OutOfMemory(reason) => Error::failure(format!("{reason}: {LESS_MEMORY}")),
+        Refusal::Skipped(reason) => Error::failure(format!("{reason}; if memory is short, {LESS_MEMORY}")),
+        Refusal::Unsupported(reason) | Refusal::Rejected(reason) => Error::failure(reason),
+        Refusal::Exhausted => Error::failure("there is nothing more to be had"),
+    }
+}
+
+/// Both phases laid out: prefill, then a decode step.
+fn plans(
+    model: &Model,
+    query: &Query,
+    workload: &Workload,
+    machine: &Machine,
+    named: Option<&Named>,
+) -> Result<Vec<Plan>> {
+    let demand = Demand::new(model, query.workload.weights, query.workload.kv)?;
+    let profile = named.map(|named| &named.profile);
+    [Phase::Prefill, Phase::Decode].into_iter().map(|phase| plan(&demand, workload, phase, machine, profile)).collect()
+}
+
+/// Shows a share of the whole.
+struct Shares<'a> {
+    line: &'a mut ProgressLine,
+    from: f64,
+    of: f64,
+}
+
+impl Shares<'_> {
+    fn show(&mut self, share: f64, now: &str, left: Option<Duration>) {
+        let share = self.from + self.of * share.min(1.0);
+        self.line.show(&Progress { share, now, value: None, left });
+    }
+}
+
+/// The part of a phase's progress that making operands is taken for.
+const MAKING_SHARE: f64 = 0.3;
+
+/// Times the passes of one phase: a first one that is verified, then passes with and without timers in turns, until their medians are
+/// settled or time is up.
+fn timed(cpu: &mut Cpu, plan: &Plan, budget: Duration, shown: &mut Shares) -> Result<Timed> {
+    let name = plan.phase.name();
+    let making = format!("{name}: making weights");
+    let prepared = cpu.prepare_sequence(&plan.sequence, |share| {
+        shown.show(share * MAKING_SHARE, &making, None);
+        !interrupted()
+    });
+    let mut prepared = match prepared {
+        Err(_) if interrupted() => return Ok(Timed::default()),
+        other => other.map_err(failed)?,
+    };
+    let mut timed = Timed::default();
+    prepared.spoil();
+    if !pass(cpu, &mut prepared, false, None)? {
+        return Ok(timed);
+    }
+    timed.verified = prepared.verified();
+    if !timed.verified {
+        return Err(Error::failure(format!(
+            "a result of the {name} differs from the oracle: nothing that was timed counts"
+        )));
+    }
+    let begun = Instant::now();
+    while !interrupted() {
+        let spent = begun.elapsed();
+        let share = MAKING_SHARE + (1.0 - MAKING_SHARE) * (spent.as_secs_f64() / budget.as_secs_f64()).min(1.0);
+        shown.show(share, &format!("{name}, pass {}", timed.passes.len() + 1), budget.checked_sub(spent));
+        let both = !timed.passes.is_empty() && !timed.stepped.is_empty();
+        if both && (spent >= budget || settled(&timed)) {
+            break;
+        }
+        for timers in [false, true] {
+            pass(cpu, &mut prepared, timers, Some(&mut timed))?;
+        }
+    }
+    Ok(timed)
+}
+
+/// One pass, kept in `timed`. Returns whether it went to its end.
+fn pass(cpu: &mut Cpu, prepared: &mut PreparedSequence, timers: bool, timed: Option<&mut Timed>) -> Result<bool> {
+    let pass = cpu.pass(prepared, timers, interrupted).map_err(failed)?;
+    if let Some(timed) = timed.filter(|_| pass.complete) {
+        timed.disturbed += u64::from(pass.disturbed && !timers);
+        if timers {
+            timed.stepped.push(pass.seconds);
+            timed.steps.push(pass.steps);
+        } else {
+            timed.passes.push(pass.seconds);
+        }
+    }
+    Ok(pass.complete)
+}
+
+/// Whether the medians are known well enough.
+fn settled(timed: &Timed) -> bool {
+    let is_settled = |seconds: &[f64]| {
+        crate::stats::middle(seconds).is_some_and(|(middle, [low, high])| {
+            seconds.len() >= PASSES_MIN && middle - low <= SETTLED * middle && high - middle <= SETTLED * middle
+        })
+    };
+    is_settled(&timed.passes) && is_settled(&timed.stepped)
+}

@@ -1,0 +1,230 @@
+//! Products with the weights of experts: for each token some are drawn, and the tokens of one expert share its weights.
+
+use crate::device::cpu::matmul::token_bytes;
+use crate::device::cpu::operands::SharedWeights;
+use crate::device::cpu::team::SpinBarrier;
+use crate::device::cpu::team_job::TeamJob;
+use crate::device::cpu::work_queue::WorkQueue;
+use crate::work::Work;
+use roofprobe_kernels::buffer::{Buffer, Pages};
+use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, SPOILT, Tokens, Ways};
+use roofprobe_kernels::reference::{Random, matmul as oracle};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Tiles of columns for each thread, so that the last ones end nearly together.
+const TILES_PER_THREAD: usize = 16;
+
+/// How many tokens visit which experts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Routing {
+    /// Tokens.
+    pub(super) tokens: usize,
+    /// Experts.
+    pub(super) experts: usize,
+    /// Of which each token visits so many.
+    pub(super) used: usize,
+    /// Tokens of one expert that are multiplied at a time.
+    pub(super) rows: usize,
+}
+
+/// Some tokens of one expert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Visit {
+    expert: usize,
+    rows: usize,
+}
+
+impl Routing {
+    /// Visits at most: experts whose last ones are not full, and full ones.
+    pub(super) fn visits_max(&self) -> usize {
+        let visits = self.tokens * self.used;
+        self.experts.min(visits) + visits / self.rows
+    }
+
+    /// Experts drawn anew for each token, all with equal chances. The same seed gives the same ones.
+    fn draw(&self, seed: u64) -> Vec<Visit> {
+        let mut random = Random::new(seed);
+        let mut order: Vec<usize> = (0..self.experts).collect();
+        let mut counts = vec![0; self.experts];
+        for _ in 0..self.tokens {
+            for place in 0..self.used {
+                let other = place + random.bits() as usize % (self.experts - place);
+                order.swap(place, other);
+                counts[order[place]] += 1;
+            }
+        }
+        let visits = counts.iter().enumerate().flat_map(|(expert, &count)| {
+            (0..count).step_by(self.rows).map(move |from| Visit { expert, rows: self.rows.min(count - from) })
+        });
+        visits.collect()
+    }
+}
+
+/// One product with experts, made ready.
+pub(super) struct PreparedExperts {
+    kernel: MatmulKernel,
+    /// Copies: the experts of a layer beside each other.
+    weights: Arc<SharedWeights>,
+    routing: Routing,
+    k: usize,
+    ways: Ways,
+    tokens: Vec<f32>,
+    /// The tokens of each visit, as the kernel reads them.
+    parts: Vec<RwLock<Buffer>>,
+    output: Output,
+    /// The visits of the present repetition.
+    visits: RwLock<Vec<Visit>>,
+    queue: WorkQueue,
+}
+
+/// Bytes that tokens and results of such a product take.
+pub(super) fn bytes(kernel: MatmulKernel, routing: &Routing, [n, k]: [usize; 2]) -> u128 {
+    let visits = routing.visits_max() as u128;
+    let rows = routing.rows as u128;
+    let part = u128::from((kernel.token_bytes(1, k) + 64) as u64) * rows + 8192;
+    visits * (part + rows * 4 * (n + kernel.strip_rows()) as u128) + 4 * rows * 2 * k as u128
+}
+
+impl PreparedExperts {
+    pub(super) fn new(
+        kernel: MatmulKernel,
+        weights: Arc<SharedWeights>,
+        routing: Routing,
+        ([n, k], threads): ([usize; 2], usize),
+        ways: Ways,
+    ) -> std::io::Result<PreparedExperts> {
+        let tokens = oracle::tokens(routing.rows, k, 0xe47);
+        let visits = routing.visits_max();
+        let part = |_| {
+            let bytes = token_bytes(kernel, routing.rows, k, false);
+            let mut buffer = Buffer::new(bytes.div_ceil(8), Pages::Base, 0)?;
+            if !kernel.quantises() {
+                let stored = oracle::stored_tokens(kernel.arithmetic(), &tokens, k);
+                kernel.place(&stored, k, &mut buffer.as_mut_bytes()[..bytes]);
+            }
+            Ok::<RwLock<Buffer>, std::io::Error>(RwLock::new(buffer))
+        };
+        let parts = (0..visits).map(part).collect::<std::io::Result<_>>()?;
+        let strips = n.div_ceil(kernel.strip_rows());
+        let across = (threads * TILES_PER_THREAD).div_ceil(routing.used.min(visits).max(1)).clamp(1, strips);
+        let tile_strips = strips.div_ceil(across);
+        let grid = Grid {
+            rows: visits * routing.rows,
+            columns: strips * kernel.strip_rows(),
+            tile_rows: routing.rows,
+            tile_columns: tile_strips * kernel.strip_rows(),
+        };
+        let queue = WorkQueue::new(visits * grid.across(), threads);
+        let output = Output::new(grid)?;
+        let visits = RwLock::default();
+        Ok(PreparedExperts { kernel, weights, routing, k, ways, tokens, parts, output, visits, queue })
+    }
+
+    fn quantise(&self, part: usize, visit: Visit) {
+        let bytes = token_bytes(self.kernel, visit.rows, self.k, false);
+        let mut buffer = self.parts[part].write().unwrap_or_else(PoisonError::into_inner);
+        self.kernel.quantise(&self.tokens[..visit.rows * self.k], self.k, &mut buffer.as_mut_bytes()[..bytes]);
+    }
+
+    fn multiply(&self, item: usize, visits: &[Visit], layer: usize) {
+        let grid = self.output.grid();
+        let (part, column) = (item / grid.across(), item % grid.across());
+        let Some(&Visit { expert, rows }) = visits.get(part) else { return };
+        let Some(mut tile) = self.output.tile(part, column) else { return };
+        let buffer = self.parts[part].read().unwrap_or_else(PoisonError::into_inner);
+        let bytes = &buffer.as_bytes()[..token_bytes(self.kernel, rows, self.k, false)];
+        let tokens = Tokens { bytes, rows };
+        let copy = layer * self.routing.experts + expert;
+        let mut tile = tile.first_rows(rows);
+        self.weights.with_strips(grid.columns_of(column), copy, |strips, columns| {
+            self.kernel.multiply(self.k, strips, tokens, &mut tile.part(columns), self.ways);
+        });
+    }
+}
+
+impl TeamJob for PreparedExperts {
+    fn huge_share(&self) -> Option<f64> {
+        self.weights.huge_share()
+    }
+
+    fn work(&self) -> Work {
+        Work::default()
+    }
+
+    fn spoil(&self) {
+        let grid = self.output.grid();
+        for i in 0..grid.down() {
+            (0..grid.across()).filter_map(|j| self.output.tile(i, j)).for_each(|mut tile| tile.spoil());
+        }
+    }
+
+    fn repeat(&self, index: usize, size: usize, repetition: usize, barrier: &SpinBarrier) {
+        if index == 0 {
+            *self.visits.write().unwrap_or_else(PoisonError::into_inner) = self.routing.draw(repetition as u64);
+            self.queue.reset();
+        }
+        barrier.wait();
+        let visits = self.visits.read().unwrap_or_else(PoisonError::into_inner);
+        if self.kernel.quantises() {
+            (index..visits.len()).step_by(size).for_each(|part| self.quantise(part, visits[part]));
+            barrier.wait();
+        }
+        // Copies of a layer's experts stand together.
+        while let Some(item) = self.queue.claim(index) {
+            self.multiply(item, &visits, repetition % (self.weights.copies() / self.routing.experts));
+        }
+        drop(visits);
+        barrier.wait();
+    }
+
+    fn verified(&self, last: usize) -> bool {
+        let grid = self.output.grid();
+        let (dtype, arithmetic) = (self.kernel.weights(), self.kernel.arithmetic());
+        let mut right = true;
+        for (part, visit) in self.routing.draw(last as u64).into_iter().enumerate() {
+            for column in 0..grid.across() {
+                let Some(mut tile) = self.output.tile(part, column) else { return false };
+                let within = self.weights.rows().saturating_sub(grid.columns_of(column).start).min(tile.columns());
+                right &= (0..visit.rows).all(|row| (0..within).all(|at| tile.bits(row, at) != SPOILT));
+                if within == 0 {
+                    continue;
+                }
+                let (row, at) = (visit.rows - 1, within / 2);
+                let token = &self.tokens[row * self.k..][..self.k];
+                let stored = self.weights.stored_row(grid.columns_of(column).start + at);
+                let weights = oracle::rounded_weights(dtype, arithmetic, stored);
+                let want = oracle::element(&weights, &oracle::rounded_token(dtype, arithmetic, token));
+                right &= oracle::element_agrees(dtype, arithmetic, tile.bits(row, at), want, self.k);
+            }
+        }
+        right
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_token_visits_its_experts_and_the_same_seed_the_same_ones() {
+        for (tokens, experts, used, rows) in
+            [(1, 8, 2, 1), (1, 60, 4, 1), (64, 8, 2, 16), (5, 4, 4, 2), (512, 64, 8, 32)]
+        {
+            let routing = Routing { tokens, experts, used, rows };
+            let drawn = routing.draw(3);
+            assert_eq!(drawn, routing.draw(3));
+            assert_eq!(drawn.iter().map(|visit| visit.rows).sum::<usize>(), tokens * used);
+            assert!(drawn.len() <= routing.visits_max() && drawn.iter().all(|visit| (1..=rows).contains(&visit.rows)));
+            if tokens == 1 {
+                assert!(drawn.windows(2).all(|pair| pair[0].expert < pair[1].expert), "{drawn:?}");
+            }
+        }
+        // Over many tokens all are drawn alike often.
+        let routing = Routing { tokens: 10_000, experts: 10, used: 2, rows: 10_000 };
+        assert!(routing.draw(1).iter().all(|visit| (1800..2200).contains(&visit.rows)));
+        assert_ne!(
+            Routing { tokens: 1, experts: 64, used: 8, rows: 1 }.draw(1),
+            Routing { tokens: 1, experts: 64, used: 8, rows: 1 }.draw(2)
+        );
+    }
+}

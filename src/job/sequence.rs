@@ -1,0 +1,132 @@
+//! A sequence: the operations of forward passes of a model, one after another, as a device is asked to run them.
+//!
+//! Operands are named apart from operations: layers have weights and caches of their own, and do the same with them.
+
+use crate::profile::{Attention, Matmul};
+use roofprobe_kernels::buffer::Pages;
+use roofprobe_kernels::{Dtype, Isa, Op, Shape};
+
+/// The operations of one or several forward passes, and what they read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sequence {
+    /// Weights.
+    pub matrices: Vec<Matrix>,
+    /// Keys and values.
+    pub caches: Vec<Cache>,
+    /// What rows are looked up in.
+    pub tables: Vec<Table>,
+    /// Different operations.
+    pub routines: Vec<Routine>,
+    /// In which order they are done.
+    pub launches: Vec<Launch>,
+    /// Steps that times are summed by: one more than the largest [`Launch::step`].
+    pub steps: usize,
+}
+
+/// Weights of one shape and type: a copy for each layer, and for each of its experts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matrix {
+    /// How they are stored.
+    pub dtype: Dtype,
+    /// Whose layout they are in.
+    pub isa: Isa,
+    /// The type that they are multiplied in, where it is not the usual one.
+    pub arithmetic: Option<Dtype>,
+    /// The page size asked for.
+    pub pages: Pages,
+    /// Output features.
+    pub n: u64,
+    /// Input features.
+    pub k: u64,
+    /// Copies.
+    pub copies: u64,
+}
+
+/// Keys and values in f16: a copy for each layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cache {
+    /// Elements of a key, and of a value.
+    pub head_dim: u64,
+    /// Key/value heads of all sequences together.
+    pub kv_heads: u64,
+    /// Tokens of each sequence at most.
+    pub tokens: u64,
+    /// Copies.
+    pub copies: u64,
+    /// Whether a row is key and value.
+    pub shared: bool,
+    /// The page size asked for.
+    pub pages: Pages,
+}
+
+/// Rows that are looked up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// How many there are.
+    pub rows: u64,
+    /// Bytes of one.
+    pub row_bytes: u64,
+}
+
+/// One operation, done again and again with other copies of its operands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Routine {
+    /// A product with weights.
+    Matmul {
+        /// The weights, by their place.
+        matrix: usize,
+        /// How it is done.
+        variant: Matmul,
+    },
+    /// Products with the weights of experts that are drawn for each token, each expert as likely as another.
+    Experts {
+        /// The weights, by their place: an expert's copies stand beside those of the others of its layer.
+        matrix: usize,
+        /// How each product is done; `m` is the most tokens at a time.
+        variant: Matmul,
+        /// Tokens.
+        tokens: u64,
+        /// Experts.
+        experts: u64,
+        /// Of which each token visits so many.
+        used: u64,
+    },
+    /// Attention over a cache.
+    Attention {
+        /// The cache, by its place.
+        cache: usize,
+        /// How it is done.
+        variant: Attention,
+        /// Keys that a token sees at most, where not all of them.
+        window: Option<u64>,
+    },
+    /// Rows looked up in a table.
+    Gather {
+        /// The table, by its place.
+        table: usize,
+        /// Rows.
+        rows: u64,
+        /// Elements of one.
+        row: u64,
+    },
+    /// Work on rows of activations, element by element.
+    Rows {
+        /// What is done.
+        op: Op,
+        /// Extents, as [`Op::cost`] takes them.
+        shape: Shape,
+        /// Copies of its weights, or of the state that it keeps.
+        copies: u64,
+    },
+}
+
+/// One execution of a routine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// The routine, by its place.
+    pub routine: usize,
+    /// Which copy of its operands it reads: the layer, counted among those that have them.
+    pub copy: u64,
+    /// What its time is summed with.
+    pub step: usize,
+}
