@@ -16,6 +16,7 @@ mod gpu;
 mod gpu;
 #[cfg(feature = "gpu")]
 mod gpu_worker;
+mod import;
 mod isa_self_test;
 mod measure;
 mod models;
@@ -82,6 +83,7 @@ enum Verb {
     Study(study::Study),
     Models(models::Models),
     Profiles(profiles::Profiles),
+    Import(import::Import),
     Schema(schema::Schema),
     #[command(hide = true)]
     Completions(completions::Completions),
@@ -142,6 +144,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Study(verb)) => verb.run(format),
         Some(Verb::Models(verb)) => verb.run(format),
         Some(Verb::Profiles(verb)) => verb.run(format),
+        Some(Verb::Import(verb)) => verb.run(),
         Some(Verb::Schema(verb)) => verb.run(),
         Some(Verb::Completions(verb)) => verb.run(),
         Some(Verb::IsaSelfTest(verb)) => verb.run(),
