@@ -46,6 +46,27 @@ impl Error {
     }
 }
 
+/// Characters of a foreign text that a message shows.
+const SHOWN: usize = 80;
+
+/// A foreign text as messages show it: what a terminal would obey is escaped, and what is long is cut.
+pub fn shown(text: &str) -> String {
+    let mut shown: String = text
+        .chars()
+        .take(SHOWN)
+        .map(|c| if obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() })
+        .collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Whether a terminal or a reader obeys a character instead of showing it: controls, and marks that turn the direction of text.
+pub fn obeyed(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

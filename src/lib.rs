@@ -19,6 +19,7 @@ pub mod evaluate;
 pub mod file;
 #[cfg(feature = "cli")]
 pub mod job;
+pub mod json;
 pub mod measured;
 pub mod model;
 pub mod plot;
@@ -26,6 +27,7 @@ pub mod potential;
 #[cfg(feature = "cli")]
 pub mod probe;
 pub mod profile;
+pub mod quoted;
 #[cfg(feature = "cli")]
 pub mod replay;
 pub mod report;

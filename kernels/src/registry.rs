@@ -6,7 +6,7 @@ use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::op::Op;
 use crate::ops::Kernels;
-use crate::ops::attention::{self, AttentionKernel};
+use crate::ops::attention::{self, AttentionEntry, AttentionKernel};
 use crate::ops::chain::{ChainEntry, ChainKernel};
 use crate::ops::matmul::{MatmulEntry, MatmulKernel, Shape};
 use crate::ops::stream::{Stores, StreamEntry, StreamKernel, Ways};
@@ -91,6 +91,11 @@ impl Isa {
     /// Whether there is attention for it, on whatever CPU.
     pub fn has_attention(self) -> bool {
         self.kernels().attention.is_some()
+    }
+
+    /// The type that its attention multiplies, on whatever CPU.
+    pub fn attention_arithmetic(self) -> Option<Dtype> {
+        self.kernels().attention.map(AttentionEntry::arithmetic)
     }
 
     /// Whether its attention can go about its work in such ways.
@@ -227,5 +232,10 @@ impl AttentionKernel {
     /// The kernel for `isa`, if there is one and this CPU can run it.
     pub fn find(isa: Isa) -> Option<AttentionKernel> {
         AttentionKernel::all().find(|kernel| kernel.isa() == isa)
+    }
+
+    /// Where the machine code for so many rows of one stream begins, also on a CPU that cannot run it: for who disassembles it.
+    pub fn code(isa: Isa, rows: usize) -> Option<usize> {
+        isa.kernels().attention?.code(rows)
     }
 }

@@ -4,6 +4,7 @@
 //! loop is its multiply-accumulates and the loop's own counter, with nothing on the stack and nothing else in it.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
+use roofprobe_kernels::ops::attention::AttentionKernel;
 use roofprobe_kernels::ops::chain::ChainKernel;
 use roofprobe_kernels::ops::matmul::MatmulKernel;
 use roofprobe_kernels::{Dtype, Isa, Op};
@@ -102,6 +103,20 @@ fn the_tile_of_halves_keeps_its_sums_in_registers() {
     // Five rows of four vectors, whatever the turns that the compiler makes one.
     assert!(products > 0 && products.is_multiple_of(20), "{largest:#?}");
     assert!(largest.iter().all(|(_, text)| !(text.contains("zmm") && text.contains("rsp"))), "{largest:#?}");
+}
+
+#[test]
+#[ignore = "needs objdump and an optimised x86-64 build"]
+fn attention_in_halves_keeps_its_sums_in_registers() {
+    let (text, base) = (disassembled(), loaded_at());
+    for rows in [1, 4, 8] {
+        let address = AttentionKernel::code(Isa::Avx512Fp16, rows).expect("a kernel") - base;
+        let function = function_at(&text, address).expect("the tile is in the program");
+        let largest = innermost_loop(function, "vfmadd").expect("a loop");
+        let products = largest.iter().filter(|line| line.1.starts_with("vfmadd") && line.1.contains("ph ")).count();
+        assert!(products > 0 && products.is_multiple_of(2 * rows), "{rows} rows\n{largest:#?}");
+        assert!(largest.iter().all(|(_, text)| !(text.contains("zmm") && text.contains("rsp"))), "{largest:#?}");
+    }
 }
 
 #[test]

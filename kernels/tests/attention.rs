@@ -3,14 +3,15 @@
 use half::f16;
 use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial, SPAN_MAX, Ways};
 use roofprobe_kernels::reference::Random;
-use roofprobe_kernels::reference::attention::{attention, random_half};
-use roofprobe_kernels::{Isa, Op};
-
-/// Unit roundoff of f32.
-const ROUNDOFF: f64 = 1.0 / (1 << 24) as f64;
+use roofprobe_kernels::reference::attention::{attention, random_half, relative_error, tolerance};
+use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// No number: what the padding of a key cache may hold.
 const NAN_HALF: u16 = 0x7e00;
+
+/// The largest relative errors: a score of many large queries is off by as much, and with it its weight.
+const SINGLE_ERROR_MAX: f64 = 1e-5;
+const HALF_ERROR_MAX: f64 = 0.01;
 
 /// Random queries, and a cache whose padding is no number.
 struct Case {
@@ -58,18 +59,6 @@ impl Case {
         out
     }
 
-    /// What rounding can do to an output whose values lie in [-1, 1]. Roundings of one sum of n terms are taken as
-    /// independent: √n · u with u = 2⁻²⁴ (Higham, Mary 2019). A score of `d` products, its scale and its difference to the
-    /// maximum are off by (√d + 4)·u·Σ|q·k|/√d; so, relatively, is its weight, and 3·u more by the exponential; numerator
-    /// and denominator each take that once, and 2·√tokens·u from being summed up.
-    fn tolerance(&self) -> f64 {
-        let d = self.head.head_dim as f64;
-        let largest = self.queries.iter().fold(0.0_f64, |a, &q| a.max(f64::from(q.abs())));
-        // |k| averages ½ over a row of such length within a factor of 1.5, |q| half of its largest.
-        let score = 1.5 * 0.5 * 0.5 * largest * d.sqrt();
-        2.0 * ROUNDOFF * ((d.sqrt() + 4.0) * score + 3.0 + 2.0 * (self.head.context as f64).sqrt())
-    }
-
     /// Holds what every kernel that is one for such a group makes of the case, in each way, against the oracle.
     fn check(&self, kernels: &[AttentionKernel], attempt: impl Fn(&Case, AttentionKernel) -> Vec<f32>) {
         let want = attention(&self.head, &self.queries, &self.keys, &self.values);
@@ -79,13 +68,16 @@ impl Case {
     }
 
     fn assert_close(&self, kernel: AttentionKernel, got: &[f32], want: &[f64]) {
-        let tolerance = self.tolerance();
+        let tolerance = tolerance(&self.head, &self.queries, kernel.arithmetic());
         assert_eq!(want.len(), got.len());
         for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
             let off = (f64::from(got) - want).abs();
             let what = (kernel.isa(), kernel.ways(), self.head, i);
             assert!(off <= tolerance, "{what:?}: {got} is not {want} within {tolerance:e}");
         }
+        let error = relative_error(got, want);
+        let most = if kernel.arithmetic() == Dtype::F16 { HALF_ERROR_MAX } else { SINGLE_ERROR_MAX };
+        assert!(error <= most, "{:?}: the relative error is {error:e}", (kernel.isa(), kernel.ways(), self.head));
     }
 }
 
@@ -114,6 +106,9 @@ const CONTEXTS: [usize; 12] = [1, 15, 16, 17, 63, 64, 65, 100, 257, 513, 768, 11
 #[test]
 fn decode_agrees_with_the_oracle() {
     let kernels = kernels();
+    for kernel in kernels.iter().filter(|kernel| kernel.ways() == Ways::PLAIN) {
+        println!("{} {}", kernel.isa(), kernel.arithmetic());
+    }
     for head_dim in [16, 64, 80, 96, 128, 256] {
         for group in [1, 2, 3, 4, 5, 6, 7, 8, 9, 17] {
             for context in CONTEXTS {
@@ -188,6 +183,27 @@ fn one_key_that_outweighs_all_others_is_found_wherever_it_is() {
                 kernel.isa(),
                 kernel.ways()
             );
+        }
+    }
+}
+
+#[test]
+fn equal_weights_give_the_mean() {
+    // Queries of zero weigh every token alike. Sums of small integers are exact, also in binary16.
+    for kernel in kernels() {
+        for (head_dim, context) in [(16, 1), (80, 63), (80, 65), (128, 300), (96, 1100)] {
+            let mut case = Case::new(Head { head_dim, group: 1, context }, 1);
+            case.queries.fill(0.0);
+            let mut random = Random::new(context as u64);
+            let integers: Vec<i32> = (0..case.values.len()).map(|_| (random.bits() % 9) as i32 - 4).collect();
+            case.values = integers.iter().map(|&value| f16::from_f32(value as f32).to_bits()).collect();
+            let got = case.decode(kernel, &[0]);
+            for (d, got) in got.into_iter().enumerate() {
+                let sum: i32 = integers.iter().skip(d).step_by(head_dim).sum();
+                let want = f64::from(sum) / context as f64;
+                let off = (f64::from(got) - want).abs();
+                assert!(off <= 2.0_f64.powi(-22) * want.abs(), "{} {:?} {d}: {got}, {want}", kernel.isa(), case.head);
+            }
         }
     }
 }

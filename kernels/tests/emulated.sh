@@ -4,7 +4,7 @@
 #
 #   kernels/tests/emulated.sh bochs SOURCE DIR    builds Bochs from its source tree (3.0 or later) into DIR: two minutes
 #   kernels/tests/emulated.sh kernel DIR          fetches Debian's Linux for virtual machines into DIR
-#   kernels/tests/emulated.sh run DIR [TEST[=FILTER]...]      runs integration tests (matmul and agree=chains) with both
+#   kernels/tests/emulated.sh run DIR [TEST[=FILTER]...]      runs integration tests (matmul, chains and attention) with both
 #
 # Only the kernels of the instruction sets in ROOFPROBE_ISAS are tested (amxbf16,amxint8,avx512fp16). Needs the Rust target
 # x86_64-unknown-linux-musl, and of Debian grub-pc-bin, grub-common, xorriso, mtools and cpio.
@@ -64,7 +64,7 @@ RUST
 run() {
   local dir=$1
   shift
-  [ $# -gt 0 ] || set -- matmul agree=chains_agree
+  [ $# -gt 0 ] || set -- matmul agree=chains_agree attention=agree=equal_weights=exact
   cd "$here/.."
   rm -rf "$dir/initramfs" "$dir/iso" "$dir/console.txt"
   mkdir -p "$dir/initramfs/tests" "$dir/iso/boot/grub"

@@ -4,7 +4,7 @@ use super::workload::{QueryOptions, find_profiles};
 use crate::error::Result;
 use crate::evaluate::{Query, evaluate};
 use crate::file;
-use crate::measured::{self, Joined};
+use crate::measured::{self, Given, GivenModel, Joined};
 use crate::model::Model;
 use crate::report::{self, Format, Shown};
 use crate::store::Named;
@@ -41,10 +41,15 @@ pub(super) struct Evaluate {
     #[arg(short, long = "profile", value_name = "PROFILE")]
     profiles: Vec<String>,
 
-    /// Measured rates to set under the roofs: what llama-bench wrote (-o json, jsonl or csv), or a table of rates, whose
-    /// columns docs/methodology.md names. Adds a table, and with --details more; JSON has them as "measured", and CSV has nothing else.
+    /// Measured rates to set under the roofs: what llama-bench, ollama, vLLM, MLX and other engines wrote (docs/guide.md lists the
+    /// formats), or a table of rates. What FILE leaves open is said with --weights, --prompt, --generate, --batch, --cached, --kv.
+    /// Adds a table, and with --details more; JSON has them as "measured", and CSV has nothing else.
     #[arg(long, value_name = "FILE")]
     measured: Option<PathBuf>,
+
+    /// Threads of the runs in FILE, where it does not tell.
+    #[arg(long, value_name = "N", requires = "measured")]
+    threads: Option<u64>,
 
     #[command(flatten)]
     query: QueryOptions,
@@ -82,10 +87,23 @@ impl Evaluate {
         if self.details { Shown::All } else { Shown::Main }
     }
 
+    /// What the options say of the runs of a file.
+    fn given(&self, models: &[Model]) -> Given {
+        let model = |(name, model): (&String, &Model)| GivenModel {
+            name: name.clone(),
+            parameters: match &model.storage.gguf {
+                Some(stored) => Some(stored.params_total),
+                None => model.parameters().ok(),
+            },
+        };
+        let models = self.models.iter().zip(models).map(model).collect();
+        Given { models, threads: self.threads, ..self.query.given() }
+    }
+
     /// The measured rates of `path` that belong to these models and profiles.
     fn join(&self, path: &Path, models: &[Model], profiles: &[Named]) -> Result<Joined> {
         let name = path.display().to_string();
-        let measured = measured::parse(&name, &file::read_text(path)?)?;
+        let measured = measured::parse_with(&name, &file::read_text(path)?, &self.given(models))?;
         let models: Vec<(&str, &Model)> = self.models.iter().map(String::as_str).zip(models).collect();
         let profiles: Vec<_> = profiles.iter().map(|named| (named.name.as_str(), &named.profile)).collect();
         measured::join_all(&measured, &models, &profiles).map_err(|e| e.within(name))

@@ -16,6 +16,7 @@ mod gpu;
 mod gpu;
 #[cfg(feature = "gpu")]
 mod gpu_worker;
+mod import;
 mod isa_self_test;
 mod measure;
 mod models;
@@ -85,6 +86,7 @@ enum Verb {
     Replay(replay::Replay),
     Models(models::Models),
     Profiles(profiles::Profiles),
+    Import(import::Import),
     Schema(schema::Schema),
     #[command(hide = true)]
     Completions(completions::Completions),
@@ -146,6 +148,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Replay(verb)) => verb.run(format),
         Some(Verb::Models(verb)) => verb.run(format),
         Some(Verb::Profiles(verb)) => verb.run(format),
+        Some(Verb::Import(verb)) => verb.run(),
         Some(Verb::Schema(verb)) => verb.run(),
         Some(Verb::Completions(verb)) => verb.run(),
         Some(Verb::IsaSelfTest(verb)) => verb.run(),

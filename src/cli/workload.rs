@@ -4,6 +4,7 @@ use super::{choice, say};
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::evaluate::{Query, RoofKind};
+use crate::measured::Given;
 use crate::model::{self, Model, Runtime, Strictness, TensorType, Weights, Workload};
 use crate::store::{self, Named};
 use clap::Args;
@@ -22,9 +23,9 @@ pub(super) struct QueryOptions {
 /// What studies have options of their own for.
 #[derive(Debug, Args)]
 struct LengthOptions {
-    /// Tokens of the prompt: the prefill gives logits for the last one.
-    #[arg(long, value_name = "N", default_value_t = 512)]
-    prompt: u64,
+    /// Tokens of the prompt, as a rule 512: the prefill gives logits for the last one.
+    #[arg(long, value_name = "N")]
+    prompt: Option<u64>,
 
     /// Tokens to generate; adds the phase "generation", end to end.
     #[arg(long, value_name = "N")]
@@ -35,9 +36,9 @@ struct LengthOptions {
     #[arg(long, value_name = "N")]
     context: Option<u64>,
 
-    /// Tokens in the cache of each sequence before the prompt comes.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    cached: u64,
+    /// Tokens in the cache of each sequence before the prompt comes; as a rule none.
+    #[arg(long, value_name = "N")]
+    cached: Option<u64>,
 
     /// How weights are stored; as a rule f16, and in a GGUF file as they are. f32, f16, bf16; a file type of
     /// llama-quantize (q4_k_m, q4_0, q8_0 …) with its mixture, pure:q4_k for one type throughout; a checkpoint's
@@ -49,13 +50,13 @@ struct LengthOptions {
 /// What studies can be asked, too.
 #[derive(Debug, Args)]
 pub(super) struct UsageOptions {
-    /// Sequences processed together.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    batch: u64,
+    /// Sequences processed together; as a rule 1.
+    #[arg(long, value_name = "N")]
+    batch: Option<u64>,
 
-    /// How the key/value cache is stored: f32, f16, bf16, fp8, q8_0, q4_0 …
-    #[arg(long, value_name = "TYPE", default_value_t = TensorType::F16, value_parser = cache_type)]
-    kv: TensorType,
+    /// How the key/value cache is stored, as a rule f16: f32, f16, bf16, fp8, q8_0, q4_0 …
+    #[arg(long, value_name = "TYPE", value_parser = cache_type)]
+    kv: Option<TensorType>,
 
     /// How multi-head latent attention is done: llama.cpp, vllm or hf (Hugging Face transformers). As a rule vllm, and in
     /// studies llama.cpp.
@@ -92,10 +93,21 @@ impl QueryOptions {
     /// Misuse for a workload beyond its limits.
     pub(super) fn query(&self) -> Result<Query> {
         let &LengthOptions { prompt, generate, context, cached, weights } = &self.lengths;
-        let workload = Workload { prompt, context, generate, weights, cached, ..Workload::default() };
+        let usual = Workload::default();
+        let (prompt, cached) = (prompt.unwrap_or(usual.prompt), cached.unwrap_or(usual.cached));
+        let workload = Workload { prompt, context, generate, weights, cached, ..usual };
         let query = self.usage.query(workload);
         query.workload.validate()?;
         Ok(query)
+    }
+}
+
+impl QueryOptions {
+    /// What these options say of runs whose file leaves it open: what was typed, and no usual value.
+    pub(super) fn given(&self) -> Given {
+        let &LengthOptions { prompt, generate, cached, weights, .. } = &self.lengths;
+        let &UsageOptions { batch, kv, .. } = &self.usage;
+        Given { prompt, generate, cached, weights, batch, kv, ..Given::default() }
     }
 }
 
@@ -117,8 +129,8 @@ impl UsageOptions {
     /// What is asked, of the lengths, the weights and the usual runtime of `workload`.
     pub(super) fn query(&self, workload: Workload) -> Query {
         let workload = Workload {
-            batch: self.batch,
-            kv: self.kv,
+            batch: self.batch.unwrap_or(workload.batch),
+            kv: self.kv.unwrap_or(workload.kv),
             runtime: self.runtime.unwrap_or(workload.runtime),
             micro_batch: self.micro_batch,
             prune_last_layer: self.prune_last_layer,

@@ -1,23 +1,25 @@
 //! Runs of other engines, read from their own output, and where they stand under a profile's roofs.
 //!
-//! [`parse`] reads what llama-bench writes (`-o json`, `-o jsonl`, `-o csv`) or a plain table of rates; [`join`] counts exactly
-//! the passes that were timed and sets their rate beside the roofs. What breaks a roof is reported, with the roof and by how
-//! much, never clamped: the roof, the count or the clock is wrong, and the reader should know.
+//! [`parse`] reads what engines write, each in its own format, or a plain table of rates; [`join`] counts exactly the passes that
+//! were timed and sets their rate beside the roofs. What breaks a roof is reported, with the roof and by how much, never clamped: the
+//! roof, the count or the clock is wrong, and the reader should know.
 //!
 //! Pure: text in, records out. Deliberately absent: running an engine.
 
 mod broken;
-mod fields;
+mod formats;
+mod given;
+mod impossible;
 mod join;
-mod llama_bench;
+mod other_device;
 mod passes;
 mod point;
-mod rates;
 
 use crate::error::{Error, Result};
 use crate::model::{Runtime, TensorType, Weights};
 
 pub use broken::{Broken, broken};
+pub use given::{Given, GivenModel};
 pub use join::{Joined, join_all};
 pub use passes::Passes;
 pub use point::{Against, MeasuredPoint, join};
@@ -33,6 +35,10 @@ pub struct Measured {
     pub device: Option<String>,
     /// What the engine reports that it ran on; for people, as every engine names devices in its own way.
     pub ran_on: Option<String>,
+    /// Through what it ran there, in the engine's words: `CUDA`, `CPU`, `Metal,BLAS`.
+    pub backend: Option<String>,
+    /// Threads that ran, where that is told.
+    pub threads: Option<u64>,
     /// Who ran it.
     pub engine: String,
     /// Whose way of doing latent attention that is.
@@ -55,29 +61,38 @@ pub struct Measured {
     pub tokens_per_s: f64,
     /// The slowest and the fastest repetition, where there are several.
     pub tokens_per_s_range: Option<[f64; 2]>,
+    /// What has to be said of how it was read.
+    pub notes: Vec<String>,
 }
 
-/// Reads measured rates: llama-bench's JSON, JSON lines or CSV, or a table of rates; its first characters and its header decide
-/// which. `name` stands for the text in messages.
+/// Reads measured rates in any format that is known; what the text holds decides which. `name` stands for the text in messages.
 ///
 /// # Errors
-/// Misuse, naming the record and the key, for what is none of these, lacks a key, or has an impossible value.
+/// Misuse, naming the record and the key, for what is in no known format, lacks something, or has an impossible value.
 pub fn parse(name: &str, text: &str) -> Result<Vec<Measured>> {
-    let of_json = |records| llama_bench::measured(records);
-    let measured = match text.trim_start().chars().next() {
-        Some('[') => fields::of_json(text).and_then(of_json),
-        Some('{') => fields::of_json_lines(text).and_then(of_json),
-        Some(_) => fields::of_csv(text).and_then(|records| match records.first() {
-            Some(first) if first.has(llama_bench::RATE) => llama_bench::measured(records),
-            _ => rates::measured(records),
-        }),
-        None => Err(Error::misuse("is empty")),
-    };
+    parse_with(name, text, &Given::default())
+}
+
+/// As [`parse`], with what is `given` beside the text for what it leaves open.
+///
+/// # Errors
+/// As [`parse`]; what is neither told nor given is asked for.
+pub fn parse_with(name: &str, text: &str, given: &Given) -> Result<Vec<Measured>> {
+    let measured = formats::read(text, given);
     let measured = measured.map_err(|e| e.within(name))?;
     if let Some(one) = measured.iter().find(|one| !one.passes.are_possible()) {
         return Err(Error::misuse(format!(
             "{name}: {}: more tokens, or pieces of a prompt, than any engine has",
             one.record
+        )));
+    }
+    let is_none = |one: &&Measured| one.passes.tokens() == 0 || !(1e-9..=1e12).contains(&one.tokens_per_s);
+    if let Some(one) = measured.iter().find(is_none) {
+        return Err(Error::misuse(format!(
+            "{name}: {}: {} tokens at {} tokens/s are no run",
+            one.record,
+            one.passes.tokens(),
+            one.tokens_per_s
         )));
     }
     if measured.is_empty() {

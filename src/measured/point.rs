@@ -1,6 +1,7 @@
 //! One measured rate under the roofs of a profile.
 
-use super::Measured;
+use super::impossible::{self, Traffic};
+use super::{Measured, other_device};
 use crate::error::{Error, Result};
 use crate::model::{Class, Model, TensorTypes, Totals, Weights};
 use crate::potential::{Point, Potential};
@@ -150,10 +151,15 @@ impl Measured {
         match (&model.storage.gguf, self.weights) {
             (Some(_), _) => Ok(None),
             (None, Some(weights)) => Ok(Some(weights)),
-            (None, None) if self.weights_named.is_empty() => Err(self.wrong("weights", "is missing")),
+            (None, None) if self.weights_named.is_empty() => {
+                Err(self.wrong("weights", "the file does not tell; add --weights"))
+            }
             (None, None) => Err(self.wrong(
                 "weights",
-                format!("\"{}\" is no format known here; name the GGUF file as the model", self.weights_named),
+                format!(
+                    "\"{}\" is no format known here; name the GGUF file as the model, or add --weights",
+                    self.weights_named
+                ),
             )),
         }
     }
@@ -170,9 +176,9 @@ impl Measured {
 /// beyond their limits.
 pub fn join(measured: &Measured, model: &Model, profile: &Profile, profile_name: &str) -> Result<MeasuredPoint> {
     let types = TensorTypes::of(model, measured.format(model)?).map_err(|e| e.within(&measured.record))?;
-    let mut notes = Vec::new();
-    notes.extend(check_bytes(measured, model, &types)?);
-    notes.extend(cache_note(model, profile, types.bytes));
+    let mut notes = other_device::notes(measured, profile);
+    let elsewhere = !notes.is_empty();
+    notes.extend(said(measured, model, profile, &types)?);
     let (totals, forward_passes) = counted(measured, model, &types)?;
     let roofs = Roofs::of(profile, profile_name)?;
     let arithmetic = Arithmetic::of(Op::Matmul, types.main.nearest());
@@ -180,8 +186,12 @@ pub fn join(measured: &Measured, model: &Model, profile: &Profile, profile_name:
     let ridge = Ridge { compute: roof.rate, bandwidth: roofs.read.rate };
     let (roof_id, read_id) = (roof.id.to_string(), roofs.read.id.to_string());
     notes.extend(roof.notes.iter().map(Note::to_string));
-    let passes = measured.passes;
-    let seconds = Seconds(passes.tokens() as f64 / measured.tokens_per_s);
+    let (passes, seconds) = (measured.passes, Seconds(measured.passes.tokens() as f64 / measured.tokens_per_s));
+    let weight_bytes = exact(totals.weight_bytes.total())?;
+    let traffic = Traffic { passes: forward_passes, weight_bytes, model_bytes: types.bytes, seconds: seconds.0 };
+    if !elsewhere {
+        impossible::refuse(measured, profile, roofs.read.id, &traffic)?;
+    }
     let (flops, bytes) = (Flops(totals.flops.total() as f64), Bytes(totals.memory_bytes() as f64));
     let point = Point { intensity: flops / bytes, rate: flops / seconds };
     let (gflop_per_s, gb_per_s) = (point.rate.giga(), (bytes / seconds).giga());
@@ -209,7 +219,7 @@ pub fn join(measured: &Measured, model: &Model, profile: &Profile, profile_name:
         tokens_per_s_range: measured.tokens_per_s_range,
         seconds: seconds.0,
         flops: exact(totals.flops.total())?,
-        weight_bytes: exact(totals.weight_bytes.total())?,
+        weight_bytes,
         kv_bytes: exact(totals.kv_read_bytes + totals.kv_write_bytes)?,
         state_bytes: exact(totals.state_read_bytes + totals.state_write_bytes)?,
         bytes: exact(totals.memory_bytes())?,
@@ -236,6 +246,12 @@ fn counted(measured: &Measured, model: &Model, types: &TensorTypes) -> Result<(T
         steps.extend(of_pass.into_iter().filter(|step| forward.logits > 0 || step.class != Class::LmHead));
     }
     Ok((Totals::of(&steps)?, passes))
+}
+
+/// What is to be said of the run and of its weights.
+fn said(measured: &Measured, model: &Model, profile: &Profile, types: &TensorTypes) -> Result<Vec<String>> {
+    let weights = [check_bytes(measured, model, types)?, cache_note(model, profile, types.bytes)];
+    Ok(measured.notes.iter().cloned().chain(weights.into_iter().flatten()).collect())
 }
 
 /// That the engine had the same bytes before it as are counted here.

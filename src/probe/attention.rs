@@ -22,13 +22,14 @@ const HEAD_DIM: u64 = 128;
 const CORNERS: [Heads; 4] = [(1, 128), (8, 128), (1, 64), (8, 64)];
 
 /// Which of the instruction sets with attention: that with the widest vectors, or the next one, which answers a single query
-/// faster on Zen 4.
+/// faster on Zen 4; or the one that multiplies in binary16.
 #[derive(Clone, Copy, PartialEq)]
 enum Width {
     Widest,
     Next,
+    Halved,
 }
-use Width::{Next, Widest};
+use Width::{Halved, Next, Widest};
 
 /// How far ahead lines are asked for.
 #[derive(Clone, Copy)]
@@ -39,10 +40,16 @@ enum Ahead {
 }
 use Ahead::{Bytes, Span};
 
-/// Ways, the expected winner first, and how many of them a quick look tries: streams, span, distance of the prefetch.
+/// Streams, span, distance of the prefetch.
+type Way = (Width, u32, u64, Ahead);
+
+/// Ways, the expected winner first, and how many of them a quick look tries.
 struct Candidates {
-    ways: &'static [(Width, u32, u64, Ahead)],
+    ways: &'static [Way],
     quick: usize,
+    /// Those in binary16, where there is such arithmetic, and how many of them a quick look tries beside.
+    halved: &'static [Way],
+    quick_halved: usize,
 }
 
 /// Two streams that never end need no prefetch on Zen 5 (the paired read itself, where one stream reached 0.87 of it); four blocks
@@ -59,6 +66,9 @@ const ONE_QUERY: Candidates = Candidates {
         (Next, 4, 256, Bytes(1024)),
     ],
     quick: 3,
+    // Fewer instructions for each line; with one query what matters is the order of reading.
+    halved: &[(Halved, 1, 256, Bytes(4096))],
+    quick_halved: 0,
 };
 /// Several queries take a span in strips, which the hardware's prefetchers do not follow.
 const QUERIES: Candidates = Candidates {
@@ -71,6 +81,8 @@ const QUERIES: Candidates = Candidates {
         (Next, 1, 128, Span),
     ],
     quick: 2,
+    halved: &[(Halved, 1, 256, Span), (Halved, 1, 128, Span)],
+    quick_halved: 1,
 };
 /// A prompt's keys and values are in a cache.
 const PROMPTS: Candidates = Candidates {
@@ -81,11 +93,16 @@ const PROMPTS: Candidates = Candidates {
         (Next, 1, 256, Bytes(0)),
     ],
     quick: 2,
+    halved: &[(Halved, 1, 512, Bytes(0)), (Halved, 1, 128, Bytes(0))],
+    quick_halved: 1,
 };
 /// What `--tune thorough` combines.
 const STREAMS: [u32; 3] = [1, 2, 4];
 const SPANS: [u64; 4] = [64, 128, 256, 512];
 const AHEAD: [Ahead; 5] = [Bytes(0), Bytes(1024), Bytes(2048), Bytes(4096), Span];
+
+/// What attention multiplies unless its variant says otherwise.
+const USUAL_ARITHMETIC: Dtype = Dtype::F32;
 
 /// Query heads per key/value head, and elements per head.
 pub(super) type Heads = (u64, u64);
@@ -165,6 +182,7 @@ fn variant(
         head_dim,
         context,
         copies,
+        arithmetic: isa.attention_arithmetic().filter(|&arithmetic| arithmetic != USUAL_ARITHMETIC),
         streams: (ways.streams > 1).then_some(ways.streams as u32),
         span: Some(ways.span as u64),
         prefetch_bytes: Some(ways.prefetch_bytes as u32),
@@ -183,10 +201,13 @@ fn raced(inputs: PlanInputs, (group, head_dim): Heads, tokens: u64) -> Vec<(Isa,
         (_, 1) => QUERIES,
         _ => PROMPTS,
     };
-    let isas = super::widest_isas(inputs.machine, Effort::Standard, Isa::has_attention);
+    let in_arithmetic = |isa: Isa, arithmetic| isa.attention_arithmetic() == Some(arithmetic);
+    let isas = super::widest_isas(inputs.machine, Effort::Standard, |isa| in_arithmetic(isa, USUAL_ARITHMETIC));
+    let halved = super::widest_isas(inputs.machine, Effort::Quick, |isa| in_arithmetic(isa, Dtype::F16));
     let of = |width: Width| match width {
         Widest => isas.first().copied(),
         Next => isas.get(1).copied(),
+        Halved => halved.first().copied(),
     };
     let ways_of = |streams: u32, span: u64, ahead: Ahead| {
         let prefetch_bytes = match ahead {
@@ -196,18 +217,20 @@ fn raced(inputs: PlanInputs, (group, head_dim): Heads, tokens: u64) -> Vec<(Isa,
         Ways { streams: streams as usize, span: span as usize, prefetch_bytes }
     };
     let there = |&(isa, ways): &(Isa, Ways)| isa.has_attention_working(ways);
-    let named =
-        candidates.ways.iter().filter_map(|&(width, s, span, ahead)| Some((of(width)?, ways_of(s, span, ahead))));
-    let mut ways: Vec<(Isa, Ways)> = named.filter(there).collect();
+    let named = |ways: &[Way], quick: usize| -> Vec<(Isa, Ways)> {
+        let most = if inputs.effort == Effort::Quick { quick } else { usize::MAX };
+        let named = ways.iter().filter_map(|&(width, s, span, ahead)| Some((of(width)?, ways_of(s, span, ahead))));
+        named.filter(there).take(most).collect()
+    };
+    let mut ways = named(candidates.ways, candidates.quick);
     if ways.is_empty() {
         ways.extend(isas.first().map(|&isa| (isa, Ways::PLAIN)));
     }
-    if inputs.effort == Effort::Quick {
-        ways.truncate(candidates.quick);
-    }
+    ways.extend(named(candidates.halved, candidates.quick_halved));
     if inputs.tune == Tune::Thorough {
         let streams = if (group, tokens) == (1, 1) { &STREAMS[..] } else { &STREAMS[..1] };
-        for (&isa, &streams) in isas.iter().flat_map(|isa| streams.iter().map(move |streams| (isa, streams))) {
+        let all = isas.iter().chain(&halved);
+        for (&isa, &streams) in all.flat_map(|isa| streams.iter().map(move |streams| (isa, streams))) {
             let all = SPANS.iter().flat_map(|&span| AHEAD.map(|ahead| (isa, ways_of(streams, span, ahead))));
             let new: Vec<_> = all.filter(|way| there(way) && !ways.contains(way)).collect();
             ways.extend(new);
@@ -249,6 +272,17 @@ mod tests {
         assert_eq!(many[0].1, Ways { streams: 1, span: 256, prefetch_bytes: 256 * 64 * 2 });
         let all = of(&machine, (8, 64), 1, Tune::Thorough);
         assert!(all.len() > 2 * many.len() && all.starts_with(&many) && all.iter().all(|(_, ways)| ways.streams == 1));
+        // In binary16 beside f32, never in its place.
+        machine.device.isas.push("avx512fp16".into());
+        let inputs = PlanInputs::new(&machine, &[], Effort::Quick);
+        for (heads, tokens) in [((4, 128), 1), ((4, 128), 512)] {
+            let variant = |way| variant(inputs, way, heads, tokens, 512).unwrap();
+            let tried: Vec<_> = raced(inputs, heads, tokens).into_iter().map(variant).collect();
+            let tried: Vec<_> = tried.iter().map(|variant| (variant.isa.name(), variant.arithmetic)).collect();
+            assert_eq!(tried, [("avx512", None), ("avx512", None), ("avx512fp16", Some(Dtype::F16))]);
+        }
+        assert_eq!(of(&machine, (1, 128), 1, Tune::Usual)[..one.len()], one);
+        assert!(of(&machine, (8, 64), 1, Tune::Thorough).len() > all.len() + 10);
         // Without wide registers and prefetches there is still a way.
         machine.device.isas = vec!["portable".into()];
         for (heads, tokens) in [((1, 128), 1), ((4, 128), 1), ((4, 128), 512)] {

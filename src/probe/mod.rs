@@ -238,7 +238,7 @@ pub fn plan(machine: &Machine, curves: &[Curve], scope: impl Into<Scope>) -> Vec
 }
 
 /// The instruction sets with the widest vectors that have such a kernel, the widest first: one for a quick look, else two.
-fn widest_isas(machine: &Machine, effort: Effort, has_kernel: fn(Isa) -> bool) -> Vec<Isa> {
+fn widest_isas(machine: &Machine, effort: Effort, has_kernel: impl Fn(Isa) -> bool) -> Vec<Isa> {
     let mut isas: Vec<Isa> = isas(machine).filter(|&isa| has_kernel(isa)).collect();
     isas.reverse();
     isas.truncate(if effort == Effort::Quick { 1 } else { 2 });

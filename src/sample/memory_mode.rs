@@ -8,6 +8,16 @@ use std::time::Duration;
 /// Below this share of the fastest mode of the run, memory was slow.
 const FAST_SHARE: f64 = 0.85;
 
+/// In which mode memory is, is asked again after this time,
+const MODE_AGE: Duration = Duration::from_secs(2);
+/// and at most so often in a run: modes last for seconds to minutes, and what tells them takes time and room in the profile.
+const ASKED_MAX: u32 = 200;
+
+/// How old what is known may be, in a run that may last so long.
+pub(super) fn age_max(budget: Duration) -> Duration {
+    MODE_AGE.max(budget / ASKED_MAX)
+}
+
 /// The modes of memory as far as the run has met them.
 pub(super) struct MemoryMode {
     /// The index of the question that tells it, where it is asked.
@@ -53,6 +63,26 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_run_of_whatever_length_asks_a_bounded_number_of_times() {
+        let asked = |budget: Duration| {
+            let (mut mode, mut asked) = (MemoryMode::new(Some(0), 1), 0);
+            // A visit of something else every quarter of a second.
+            let visits = (0..).map(|visit| visit * SECOND / 4).take_while(|now| *now < budget);
+            for now in visits {
+                if mode.is_older(age_max(budget), now) {
+                    mode.told(50.0, 50.0, now);
+                    asked += 1;
+                }
+            }
+            asked
+        };
+        assert_eq!(age_max(100 * SECOND), MODE_AGE, "short runs ask as they did");
+        assert_eq!(asked(20 * SECOND), 9);
+        assert!((150..=ASKED_MAX).contains(&asked(600 * SECOND)));
+        assert!((150..=ASKED_MAX).contains(&asked(7200 * SECOND)));
+    }
 
     #[test]
     fn who_was_visited_in_a_slow_mode_only_has_missed_the_fast_one() {

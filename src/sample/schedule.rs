@@ -1,6 +1,6 @@
 //! When each question is visited: first all of them once, then those that need it, again and again, until time is up.
 
-use super::memory_mode::MemoryMode;
+use super::memory_mode::{MemoryMode, age_max};
 use super::question_state::QuestionState;
 use super::race::Limits;
 use super::{Finished, Session, Until};
@@ -26,8 +26,6 @@ const CHEAP_VISITS: usize = 2;
 const STABLE: Duration = Duration::from_secs(10);
 /// A best that rose by less than this share did not rise.
 const RISE_MIN: f64 = 0.01;
-/// In which mode memory is, is asked again after this time.
-const MODE_AGE: Duration = Duration::from_secs(2);
 /// Without a clock, the share of the whole at which the first sweep begins and which later ones do not reach.
 pub(super) const UNTIMED_SHARES: [f64; 2] = [0.3, 0.9];
 
@@ -241,7 +239,7 @@ impl<'r, 's> Run<'r, 's> {
         let Some(index) = self.memory.told_by.filter(|_| self.session.is_timed()) else { return Ok(()) };
         let state = &self.states[index];
         let can_tell = state.samples() > 0 && state.is_open() && self.fits(index, false);
-        if can_tell && self.memory.is_older(MODE_AGE, self.session.elapsed()) {
+        if can_tell && self.memory.is_older(age_max(self.session.pace.budget), self.session.elapsed()) {
             self.visit(index, self.session.pace.visit_samples, done)?;
         }
         Ok(())

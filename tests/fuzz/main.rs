@@ -1,4 +1,4 @@
-//! Damaged files of all four kinds that are read: read or refused, never a panic, a hang, or memory far beyond the
+//! Damaged files of all five kinds that are read: read or refused, never a panic, a hang, or memory far beyond the
 //! file's own size; and what was read is then asked for everything that can be computed from it.
 //!
 //! `cargo test` damages a few thousand files, the same ones every time. By hand, for ten minutes each (or
@@ -12,6 +12,7 @@ mod gguf;
 mod gguf_files;
 mod harness;
 mod profile;
+mod runs;
 mod text;
 mod tree;
 mod zoo;

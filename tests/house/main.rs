@@ -12,11 +12,13 @@ use std::collections::BTreeMap;
 /// it in this list, and only the ones it is given here.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("json", &["error"]),
     ("units", &[]),
     ("work", &["units"]),
     ("stats", &[]),
     ("file", &["error"]),
     ("profile", &["error", "file", "units"]),
+    ("quoted", &["error", "json", "profile", "units"]),
     // Supply: what can be had.
     ("job", &["profile"]),
     ("device", &["error", "job", "profile", "units", "work"]),
@@ -28,7 +30,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("potential", &["roofline", "units"]),
     ("evaluate", &["error", "model", "potential", "profile", "roofline", "units", "work"]),
     ("sweep", &["error", "evaluate", "model", "potential", "profile", "roofline"]),
-    ("measured", &["error", "model", "potential", "profile", "roofline", "units"]),
+    ("measured", &["error", "json", "model", "potential", "profile", "roofline", "units"]),
     ("compare", &["error", "evaluate", "model", "profile", "roofline"]),
     ("plot", &["error", "evaluate", "model", "profile", "roofline", "units"]),
     ("study", &["error", "evaluate", "measured", "model", "potential", "profile", "roofline", "units"]),
@@ -42,10 +44,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Modules that give the same bytes for the same input: no clock, no environment, no thread.
 const PURE: &[&str] = &[
     "error",
+    "json",
     "units",
     "work",
     "stats",
     "profile",
+    "quoted",
     "job",
     "probe",
     "model",

@@ -1,6 +1,7 @@
 //! The oracle of attention: softmax(Q·Kᵀ/√d)·V in f64, one query row at a time, written as a student would.
 
 use super::Random;
+use crate::dtype::Dtype;
 use crate::ops::attention::{Head, KEY_BLOCK};
 use half::f16;
 
@@ -49,4 +50,38 @@ pub fn attention_to(
     let weighted =
         |i: usize| (0..tokens).map(|token| weights[token] * f16::from_bits(value(token, i)).to_f64()).sum::<f64>();
     (0..d).map(|i| weighted(i) / total).collect()
+}
+
+/// Products that are summed up in binary16 before their sum is widened: of a score, and of a value.
+pub const F16_STEPS: [usize; 2] = [32, 64];
+
+/// How far an output may be from the oracle's, for a kernel that multiplies in `arithmetic`: f32, or f16 with its sums widened as often as
+/// [`F16_STEPS`] says. Keys and values are [random halves](random_half).
+///
+/// f32: roundings of one sum of n terms are taken as independent: √n · u with u = 2⁻²⁴ (Higham, Mary 2019). A score of `d` products, its
+/// scale and its difference to the maximum are off by (√d + 4)·u·Σ|q·k|/√d; so, relatively, is its weight, and 3·u more by the
+/// exponential; numerator and denominator each take that once, and 2·√tokens·u from being summed up.
+///
+/// f16, six standard deviations of it, u = 2⁻¹¹: partial sums of n products of random sign grow as √i, so that a score with `d` of them,
+/// each of q·k/√d, is off by √(n/6)·u of √d such products, and by u more for the rounded query; a value's sum does not outgrow its weights',
+/// and is off by √(n/3)·u, and by u for the rounded weights.
+pub fn tolerance(head: &Head, queries: &[f32], arithmetic: Dtype) -> f64 {
+    let d = head.head_dim as f64;
+    let largest = queries.iter().fold(0.0_f64, |a, &q| a.max(f64::from(q.abs())));
+    // |k| averages ½ over a row of such length within a factor of 1.5, |q| half of its largest.
+    let score = 1.5 * 0.5 * 0.5 * largest * d.sqrt();
+    let in_f32 = 2.0 * 2.0_f64.powi(-24) * ((d.sqrt() + 4.0) * score + 3.0 + 2.0 * (head.context as f64).sqrt());
+    if arithmetic != Dtype::F16 {
+        return in_f32;
+    }
+    let [of_score, of_value] = F16_STEPS.map(|n| n as f64);
+    // The root mean square of q is largest/√3, and that of k too is 1/√3.
+    let score = (1.0 + (of_score / 6.0).sqrt()) * largest / 3.0;
+    in_f32 + 6.0 * 2.0_f64.powi(-11) * (score + 1.0 + (of_value / 3.0).sqrt())
+}
+
+/// How far `got` is from `want`: the root mean square of the differences over that of what is wanted.
+pub fn relative_error(got: &[f32], want: &[f64]) -> f64 {
+    let differences: f64 = got.iter().zip(want).map(|(&got, want)| (f64::from(got) - want).powi(2)).sum();
+    (differences / want.iter().map(|want| want * want).sum::<f64>()).sqrt()
 }

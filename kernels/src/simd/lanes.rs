@@ -1,7 +1,8 @@
 //! What instruction sets do with single lanes and halves of vectors, by way of memory: what those that have no instruction for it
 //! would do, and what the others mean by theirs.
 
-use super::Vector;
+use super::{Floats, Vector};
+use half::f16;
 
 /// Which products of bytes an instruction set has.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,8 +78,8 @@ pub(super) fn halves_joined<V: Vector>(a: V, b: V) -> [V; 2] {
 /// # Safety
 /// An element for each lane of a half can be read there, and the instruction set is available.
 #[inline(always)]
-pub(super) unsafe fn load_half<V: Vector<Element = i32>, const UPPER: bool>(from: *const i32) -> V {
-    let mut lanes = [0; LANES_MAX];
+pub(super) unsafe fn load_half<V: Vector<Element: Default>, const UPPER: bool>(from: *const V::Element) -> V {
+    let mut lanes = [V::Element::default(); LANES_MAX];
     // SAFETY: by contract.
     unsafe {
         let to = lanes.as_mut_ptr().add(if UPPER { V::LANES / 2 } else { 0 });
@@ -133,4 +134,20 @@ pub(super) fn block_bf16<F: Vector<Element = f32>, I: Vector<Element = i32>>(sum
         let (i, j) = (lane / 4 * 4 + lane % 4 / 2 * 2, lane / 4 * 4 + lane % 2 * 2);
         sum + (dot(a[i], b[j]) + dot(a[i + 1], b[j + 1]))
     })
+}
+
+/// Halves as two vectors of f32.
+#[inline(always)]
+pub(super) fn widened<S: Floats, V: Vector<Element = f16>>(token: S, halves: V) -> [S::F32; 2] {
+    const { assert!(V::LANES == 2 * S::F32::LANES) };
+    let lanes = stored(halves).map(f16::to_f32_const);
+    [0, S::F32::LANES].map(|from| token.load(&lanes[from..]))
+}
+
+/// The lanes rounded to binary16, and their halves twice in each lane.
+#[inline(always)]
+pub(super) fn halved<S: Floats>(token: S, value: S::F32) -> [S::F32; 2] {
+    let halves = stored(value).map(f16::from_f32_const);
+    let pair = |half: f16| f32::from_bits(u32::from(half.to_bits()) * 0x0001_0001);
+    [token.load(&halves.map(f16::to_f32_const)), token.load(&halves.map(pair))]
 }

@@ -10,11 +10,11 @@ use super::{Cpu, skipped, unsupported};
 use crate::device::Refusal;
 use crate::profile::Attention;
 use crate::work::Work;
-use roofprobe_kernels::Op;
 use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial, Ways};
 use roofprobe_kernels::reference::{attention as oracle, matmul::tokens};
+use roofprobe_kernels::{Dtype, Op};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Items for each thread, so that the last ones end nearly together.
 const ITEMS_PER_THREAD: usize = 8;
@@ -22,8 +22,12 @@ const ITEMS_PER_THREAD: usize = 8;
 const PART_TOKENS_MIN: usize = 256;
 /// The same of a prompt, whose later parts see more: four times as many items even that out.
 const PROMPT_ITEMS_PER_THREAD: usize = 4 * ITEMS_PER_THREAD;
-/// The oracle's answer and the kernel's agree within this share of the largest value in the cache, which is 1.
+/// The oracle's answer and the kernel's agree within this share of the largest value in the cache, which is 1; in binary16 within what
+/// the oracle says of it.
 const TOLERANCE: f64 = 1e-4;
+/// And within this relative error, which in binary16 is four times the usual one: long contexts have small means.
+const ERROR_MAX: f64 = 1e-3;
+const ERROR_MAX_F16: f64 = 5e-3;
 
 /// One attention job made ready.
 pub(super) struct PreparedAttention {
@@ -44,6 +48,7 @@ pub(super) struct PreparedAttention {
     queue: WorkQueue,
     /// Keys that a token of a prompt sees at most, kept to whole blocks of keys.
     window: usize,
+    relative_error: OnceLock<f64>,
 }
 
 impl Cpu {
@@ -83,7 +88,9 @@ const USUAL_SPAN: usize = 4 * KEY_BLOCK;
 
 /// The kernel that the variant names; in its usual way where it does not say in which.
 pub(super) fn kernel_of(variant: &Attention) -> Result<AttentionKernel, Refusal> {
-    let kernel = AttentionKernel::find(variant.isa).ok_or_else(|| unsupported(variant.isa))?;
+    let arithmetic = variant.arithmetic.unwrap_or(Dtype::F32);
+    let kernel = AttentionKernel::find(variant.isa).filter(|kernel| kernel.arithmetic() == arithmetic);
+    let kernel = kernel.ok_or_else(|| unsupported(variant.isa))?;
     if (variant.streams, variant.span, variant.prefetch_bytes) == (None, None, None) {
         let prefetch_bytes =
             USUAL_SPAN.saturating_mul(extent(variant.head_dim, "head_dim")?).saturating_mul(size_of::<u16>());
@@ -148,6 +155,7 @@ impl PreparedAttention {
             pool,
             copies,
             window: usize::MAX,
+            relative_error: OnceLock::new(),
         }
     }
 
@@ -168,6 +176,11 @@ impl PreparedAttention {
     fn cache(&self, head: &Head, kv: usize, repetition: usize, from: usize) -> (&[u16], &[u16]) {
         let start = repetition % self.copies * self.head.context.next_multiple_of(KEY_BLOCK);
         self.pool.cache(head, kv, start + from)
+    }
+
+    /// How far an answer may be from the oracle's.
+    fn tolerance(&self, head: &Head, queries: &[f32]) -> f64 {
+        oracle::tolerance(head, queries, self.kernel.arithmetic()).max(TOLERANCE)
     }
 
     /// Part of a prompt as the last tokens of a shorter context, its queries, and the token that this context begins with.
@@ -218,7 +231,7 @@ impl TeamJob for PreparedAttention {
     /// which sees the most.
     fn verified(&self, repetition: usize) -> bool {
         let heads = self.asked.len();
-        let agrees = |kv: usize, part: usize| {
+        let looked_at = |kv: usize, part: usize| {
             let (head, queries, from, answer) = if self.queries == 1 {
                 (self.head, self.asked[kv].as_slice(), 0, kv)
             } else {
@@ -227,12 +240,28 @@ impl TeamJob for PreparedAttention {
             };
             let (keys, values) = self.cache(&head, kv, repetition, from);
             let want = oracle::attention(&head, queries, keys, values);
-            let got = locked(&self.answers[answer]);
-            // NaN agrees with nothing.
-            got.iter().zip(want).all(|(&got, want)| (f64::from(got) - want).abs() <= TOLERANCE)
+            (locked(&self.answers[answer]).clone(), want, self.tolerance(&head, queries))
         };
+        let samples = [looked_at(0, 0), looked_at(heads - 1, self.parts.len() - 1)];
+        // NaN agrees with nothing.
+        let near = |(got, want, most): &(Vec<f32>, Vec<f64>, f64)| {
+            got.iter().zip(want).all(|(&got, want)| (f64::from(got) - want).abs() <= *most)
+        };
+        let right = samples.iter().all(near);
+        let (got, want) = samples.into_iter().fold((Vec::new(), Vec::new()), |(mut got, mut want), sample| {
+            got.extend(sample.0);
+            want.extend(sample.1);
+            (got, want)
+        });
+        let error = oracle::relative_error(&got, &want);
+        let most = if self.kernel.arithmetic() == Dtype::F16 { ERROR_MAX_F16 } else { ERROR_MAX };
+        let _ = self.relative_error.set(error);
         let written = |answer: &Mutex<Vec<f32>>| locked(answer).iter().all(|value| value.is_finite());
-        self.answers.iter().all(written) && agrees(0, 0) && agrees(heads - 1, self.parts.len() - 1)
+        self.answers.iter().all(written) && right && error <= most
+    }
+
+    fn relative_error(&self) -> Option<f64> {
+        self.relative_error.get().copied()
     }
 }
 

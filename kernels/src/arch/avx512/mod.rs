@@ -23,29 +23,17 @@ mod vectors {
     }
     impl Halves for Avx512Fp16 {
         type F16 = F16x32;
-        type Wide = [f32; 32];
+        type Floats = Avx512;
 
-        fn widened(self, halves: F16x32) -> [f32; 32] {
-            halves.map(f16::to_f32)
-        }
-        fn add_wide(self, a: [f32; 32], b: [f32; 32]) -> [f32; 32] {
-            std::array::from_fn(|lane| a[lane] + b[lane])
-        }
-        unsafe fn store_wide(self, value: [f32; 32], to: *mut f32, add: bool) {
-            for (lane, value) in value.into_iter().enumerate() {
-                // SAFETY: by contract.
-                unsafe {
-                    let to = to.add(lane);
-                    to.write_unaligned(if add { value + to.read_unaligned() } else { value });
-                }
-            }
+        fn floats(self) -> Avx512 {
+            match self.0 {}
         }
     }
 }
 
 use crate::isa::Isa;
 use crate::ops::Kernels;
-use crate::ops::attention::{AttentionEntry, attention};
+use crate::ops::attention::{AttentionEntry, attention, half_attention};
 use crate::ops::chain::recurrence::{Bf16Halves, DotBf16, DotI8, F16Halves, converted, dot, square, square_and_sum};
 use crate::ops::matmul::{Bf16, BlockFormats, F16, F32, I8, halves, plain, tall};
 use crate::ops::stream::Streams;
@@ -110,6 +98,8 @@ static KERNELS: Kernels = Kernels {
 // Sixteen accumulators leave sixteen registers for operands, and are twice what two pipes of latency 4 ask for.
 static ATTENTION: AttentionEntry = attention::<Avx512, 16>();
 
+static HALF_ATTENTION: AttentionEntry = half_attention::<Avx512Fp16, 16>();
+
 static VNNI_KERNELS: Kernels = Kernels {
     chains: &[dot::<Avx512Vnni, DotI8, 16>(), dot::<Avx512Vnni, DotI8, 10>(), dot::<Avx512Vnni, DotI8, 24>()],
     matmuls: &[tall::<Avx512Vnni, I8, 4, 6, 2, 12>()],
@@ -127,6 +117,7 @@ static BF16_KERNELS: Kernels = Kernels {
 static FP16_KERNELS: Kernels = Kernels {
     chains: &[square::<Avx512Fp16, F16x32, 16>()],
     matmuls: &[halves::<Avx512Fp16, 4, 5>()],
+    attention: Some(&HALF_ATTENTION),
     ..Kernels::none::<Avx512Fp16>()
 };
 

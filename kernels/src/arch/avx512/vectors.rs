@@ -1,7 +1,7 @@
 //! Vectors of 512 bits.
 
 use super::{Avx512, Avx512Bf16, Avx512Fp16, Avx512Vnni};
-use crate::simd::{Double, Float, Halves, Integer, Integers, Single, Vector, intrinsics, vector};
+use crate::simd::{Double, Float, Halves, Integer, Integers, Single, intrinsics, vector};
 use half::f16;
 use std::arch::x86_64::*;
 
@@ -228,7 +228,12 @@ impl Integers for Avx512Bf16 {
 
 impl Halves for Avx512Fp16 {
     type F16 = F16x32;
-    type Wide = [F32x16; 2];
+    type Floats = Avx512;
+
+    #[inline(always)]
+    fn floats(self) -> Avx512 {
+        Avx512(())
+    }
 
     #[inline(always)]
     fn widened(self, halves: F16x32) -> [F32x16; 2] {
@@ -240,19 +245,25 @@ impl Halves for Avx512Fp16 {
     }
 
     #[inline(always)]
-    fn add_wide(self, a: [F32x16; 2], b: [F32x16; 2]) -> [F32x16; 2] {
-        [a[0].add(b[0]), a[1].add(b[1])]
+    fn halved(self, value: F32x16) -> [F32x16; 2] {
+        // SAFETY: the token proves the instruction set.
+        unsafe {
+            let halves = _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(value.0);
+            let lower = _mm512_cvtepu16_epi32(halves);
+            let pairs = _mm512_or_si512(lower, _mm512_slli_epi32::<16>(lower));
+            [F32x16(_mm512_cvtph_ps(halves)), F32x16(_mm512_castsi512_ps(pairs))]
+        }
     }
 
     #[inline(always)]
-    unsafe fn store_wide(self, value: [F32x16; 2], to: *mut f32, add: bool) {
-        for (index, value) in value.into_iter().enumerate() {
-            // SAFETY: by contract; the token proves the instruction set.
-            unsafe {
-                let to = to.add(index * F32x16::LANES);
-                let value = if add { value.add(F32x16::load_from(to)) } else { value };
-                value.store_to(to);
-            }
-        }
+    fn splat_pair(self, pair: u32) -> F16x32 {
+        // SAFETY: the token proves the instruction set.
+        F16x32(unsafe { _mm512_set1_epi32(pair as i32) })
+    }
+
+    #[inline(always)]
+    unsafe fn load_lower(self, from: *const f16) -> F16x32 {
+        // SAFETY: by contract; the token proves the instruction set.
+        F16x32(unsafe { _mm512_zextsi256_si512(_mm256_loadu_si256(from.cast())) })
     }
 }

@@ -1,9 +1,9 @@
 //! Arithmetic in binary16. By assembly, for the intrinsics of it are no code of their caller's where that is generic.
 
-use super::NeonFp16;
 use super::instructions::{accumulate, binary};
 use super::vectors::F32x4;
-use crate::simd::{Float, Halves, Vector, intrinsics, vector};
+use super::{Neon, NeonFp16};
+use crate::simd::{Float, Halves, intrinsics, vector};
 use half::f16;
 use std::arch::aarch64::*;
 
@@ -40,7 +40,12 @@ impl Float for F16x8 {
 
 impl Halves for NeonFp16 {
     type F16 = F16x8;
-    type Wide = [F32x4; 2];
+    type Floats = Neon;
+
+    #[inline(always)]
+    fn floats(self) -> Neon {
+        Neon(())
+    }
 
     #[inline(always)]
     fn widened(self, halves: F16x8) -> [F32x4; 2] {
@@ -56,18 +61,13 @@ impl Halves for NeonFp16 {
         f16::from_bits(unsafe { vget_lane_u16::<0>(vreinterpret_u16_f16(vcvt_f16_f32(vdupq_n_f32(value)))) })
     }
     #[inline(always)]
-    fn add_wide(self, a: [F32x4; 2], b: [F32x4; 2]) -> [F32x4; 2] {
-        [a[0].add(b[0]), a[1].add(b[1])]
-    }
-    #[inline(always)]
-    unsafe fn store_wide(self, value: [F32x4; 2], to: *mut f32, add: bool) {
-        for (index, value) in value.into_iter().enumerate() {
-            // SAFETY: by contract; every AArch64 CPU has the vectors of f32.
-            unsafe {
-                let to = to.add(index * F32x4::LANES);
-                let value = if add { value.add(F32x4::load_from(to)) } else { value };
-                value.store_to(to);
-            }
+    fn halved(self, value: F32x4) -> [F32x4; 2] {
+        // SAFETY: the token proves the instruction set.
+        unsafe {
+            let halves = vcvt_f16_f32(value.register());
+            let bits = vreinterpret_u16_f16(halves);
+            let pairs = vcombine_u16(vzip1_u16(bits, bits), vzip2_u16(bits, bits));
+            [F32x4::of(vcvt_f32_f16(halves)), F32x4::of(vreinterpretq_f32_u16(pairs))]
         }
     }
 }

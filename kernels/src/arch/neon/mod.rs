@@ -36,22 +36,10 @@ mod vectors {
     }
     impl Halves for NeonFp16 {
         type F16 = F16x8;
-        type Wide = [f32; 8];
+        type Floats = Neon;
 
-        fn widened(self, halves: F16x8) -> [f32; 8] {
-            halves.map(f16::to_f32)
-        }
-        fn add_wide(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
-            std::array::from_fn(|lane| a[lane] + b[lane])
-        }
-        unsafe fn store_wide(self, value: [f32; 8], to: *mut f32, add: bool) {
-            for (lane, value) in value.into_iter().enumerate() {
-                // SAFETY: by contract.
-                unsafe {
-                    let to = to.add(lane);
-                    to.write_unaligned(if add { value + to.read_unaligned() } else { value });
-                }
-            }
+        fn floats(self) -> Neon {
+            match self.0 {}
         }
     }
 }
@@ -62,7 +50,7 @@ use vectors::F16x8;
 
 use crate::isa::Isa;
 use crate::ops::Kernels;
-use crate::ops::attention::{AttentionEntry, attention};
+use crate::ops::attention::{AttentionEntry, attention, half_attention};
 use crate::ops::chain::recurrence::{
     Bf16Halves, BlockBf16, BlockI8, DotBf16, DotI8, F16Halves, converted, dot, square, square_and_sum,
 };
@@ -140,9 +128,12 @@ static KERNELS: Kernels = Kernels {
 // Sixteen accumulators leave sixteen registers for operands.
 static ATTENTION: AttentionEntry = attention::<Neon, 16>();
 
+static HALF_ATTENTION: AttentionEntry = half_attention::<NeonFp16, 16>();
+
 static FP16_KERNELS: Kernels = Kernels {
     chains: &[square::<NeonFp16, F16x8, 20>(), square::<NeonFp16, F16x8, 12>(), square::<NeonFp16, F16x8, 8>()],
     matmuls: &[laned_halves::<NeonFp16, 3, 8>()],
+    attention: Some(&HALF_ATTENTION),
     ..Kernels::none::<NeonFp16>()
 };
 

@@ -1,5 +1,8 @@
 //! Plain Rust, vectorised by the compiler for the target's baseline (SSE2 on x86-64, NEON on AArch64).
 
+#[cfg(test)]
+mod halves;
+
 use crate::isa::Isa;
 use crate::ops::Kernels;
 use crate::ops::attention::{AttentionEntry, attention};

@@ -1,6 +1,20 @@
 // Chains of outer products. x0 = start values; x1 = operands; x2 = sums; x3 = rounds left; x6 = rows of a tile.
     .arch_extension sme
     .arch_extension sme-f64f64
+    .macro roofprobe_product t, b
+        .if {kind} == {f32}
+            fmopa za\t\().s, p0/m, p0/m, z0.s, z\b\().s
+        .endif
+        .if {kind} == {f64}
+            fmopa za\t\().d, p0/m, p0/m, z0.d, z\b\().d
+        .endif
+        .if {kind} == {bf16}
+            bfmopa za\t\().s, p0/m, p0/m, z0.h, z\b\().h
+        .endif
+        .if {kind} == {u8i8}
+            usmopa za\t\().s, p0/m, p0/m, z0.b, z\b\().b
+        .endif
+    .endm
     smstart
     ptrue p0.b
     ldr z0, [x1]
@@ -27,69 +41,12 @@
     mov x4, {turns}
 3:
     // The second operand alternates.
-    .irp t, 0, 1, 2, 3, 4, 5, 6, 7
-        .if \t < {n}
-            .if {kind} == {f32}
-                fmopa za\t\().s, p0/m, p0/m, z0.s, z1.s
+    .irp b, 1, 2, 1, 2
+        .irp t, 0, 1, 2, 3, 4, 5, 6, 7
+            .if \t < {n}
+                roofprobe_product \t, \b
             .endif
-            .if {kind} == {f64}
-                fmopa za\t\().d, p0/m, p0/m, z0.d, z1.d
-            .endif
-            .if {kind} == {bf16}
-                bfmopa za\t\().s, p0/m, p0/m, z0.h, z1.h
-            .endif
-            .if {kind} == {u8i8}
-                usmopa za\t\().s, p0/m, p0/m, z0.b, z1.b
-            .endif
-        .endif
-    .endr
-    .irp t, 0, 1, 2, 3, 4, 5, 6, 7
-        .if \t < {n}
-            .if {kind} == {f32}
-                fmopa za\t\().s, p0/m, p0/m, z0.s, z2.s
-            .endif
-            .if {kind} == {f64}
-                fmopa za\t\().d, p0/m, p0/m, z0.d, z2.d
-            .endif
-            .if {kind} == {bf16}
-                bfmopa za\t\().s, p0/m, p0/m, z0.h, z2.h
-            .endif
-            .if {kind} == {u8i8}
-                usmopa za\t\().s, p0/m, p0/m, z0.b, z2.b
-            .endif
-        .endif
-    .endr
-    .irp t, 0, 1, 2, 3, 4, 5, 6, 7
-        .if \t < {n}
-            .if {kind} == {f32}
-                fmopa za\t\().s, p0/m, p0/m, z0.s, z1.s
-            .endif
-            .if {kind} == {f64}
-                fmopa za\t\().d, p0/m, p0/m, z0.d, z1.d
-            .endif
-            .if {kind} == {bf16}
-                bfmopa za\t\().s, p0/m, p0/m, z0.h, z1.h
-            .endif
-            .if {kind} == {u8i8}
-                usmopa za\t\().s, p0/m, p0/m, z0.b, z1.b
-            .endif
-        .endif
-    .endr
-    .irp t, 0, 1, 2, 3, 4, 5, 6, 7
-        .if \t < {n}
-            .if {kind} == {f32}
-                fmopa za\t\().s, p0/m, p0/m, z0.s, z2.s
-            .endif
-            .if {kind} == {f64}
-                fmopa za\t\().d, p0/m, p0/m, z0.d, z2.d
-            .endif
-            .if {kind} == {bf16}
-                bfmopa za\t\().s, p0/m, p0/m, z0.h, z2.h
-            .endif
-            .if {kind} == {u8i8}
-                usmopa za\t\().s, p0/m, p0/m, z0.b, z2.b
-            .endif
-        .endif
+        .endr
     .endr
     subs x4, x4, #1
     b.ne 3b
@@ -117,3 +74,4 @@
     b.ne 2b
 9:
     smstop
+    .purgem roofprobe_product

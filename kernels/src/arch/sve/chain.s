@@ -2,6 +2,23 @@
     .arch_extension sve
     .arch_extension bf16
     .arch_extension i8mm
+    .macro roofprobe_step n, b
+        .if {step} == {f64}
+            fmad z\n\().d, p0/m, z\n\().d, z29.d
+        .endif
+        .if {step} == {f32}
+            fmad z\n\().s, p0/m, z\n\().s, z29.s
+        .endif
+        .if {step} == {f16}
+            fmad z\n\().h, p0/m, z\n\().h, z29.h
+        .endif
+        .if {step} == {bf16}
+            bfdot z\n\().s, z29.h, z\b\().h
+        .endif
+        .if {step} == {u8i8}
+            usdot z\n\().s, z\n\().b, z29.b
+        .endif
+    .endm
     ptrue p0.b
     ldr z29, [x1]
     ldr z30, [x1, #1, mul vl]
@@ -15,44 +32,13 @@
     .endr
     mov x4, {pairs}
 3:
-    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23
-        .if \n < {n}
-            .if {step} == {f64}
-                fmad z\n\().d, p0/m, z\n\().d, z29.d
-            .endif
-            .if {step} == {f32}
-                fmad z\n\().s, p0/m, z\n\().s, z29.s
-            .endif
-            .if {step} == {f16}
-                fmad z\n\().h, p0/m, z\n\().h, z29.h
-            .endif
-            .if {step} == {bf16}
-                bfdot z\n\().s, z29.h, z30.h
-            .endif
-            .if {step} == {u8i8}
-                usdot z\n\().s, z\n\().b, z29.b
-            .endif
-        .endif
-    .endr
     // The second operand of dot products alternates.
-    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23
-        .if \n < {n}
-            .if {step} == {f64}
-                fmad z\n\().d, p0/m, z\n\().d, z29.d
+    .irp b, 30, 31
+        .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23
+            .if \n < {n}
+                roofprobe_step \n, \b
             .endif
-            .if {step} == {f32}
-                fmad z\n\().s, p0/m, z\n\().s, z29.s
-            .endif
-            .if {step} == {f16}
-                fmad z\n\().h, p0/m, z\n\().h, z29.h
-            .endif
-            .if {step} == {bf16}
-                bfdot z\n\().s, z29.h, z31.h
-            .endif
-            .if {step} == {u8i8}
-                usdot z\n\().s, z\n\().b, z29.b
-            .endif
-        .endif
+        .endr
     .endr
     subs x4, x4, #1
     b.ne 3b
@@ -74,3 +60,4 @@
     subs x3, x3, #1
     b.ne 2b
 9:
+    .purgem roofprobe_step

@@ -6,7 +6,7 @@ use super::columns::{Columns, Gather, LINE, side_by_side};
 use super::head::KEY_BLOCK;
 use super::kernel::Tile;
 use super::rows::Rows;
-use super::softmax::weigh;
+use super::softmax::{as_it_is, weigh};
 use crate::simd::{Float, Floats, Kernel, Vector};
 
 /// Streams side by side.
@@ -36,7 +36,7 @@ impl<S: Floats, const ACCUMULATORS: usize, const PREFETCH: bool> Kernel<S> for A
                 side_by_side::<_, STREAMS, ACCUMULATORS>(&score, KEY_BLOCK / S::F32::LANES);
             }
         }
-        let rescale = weigh::<S, 1>(token, scores, span, span, &mut softmax.max, &mut softmax.sum);
+        let rescale = weigh::<S, 1>(token, scores, span, span, &mut softmax.max, &mut softmax.sum, as_it_is);
         let gather = Gather::<S, PREFETCH> {
             token,
             weights: scores.as_ptr(),
@@ -136,6 +136,6 @@ impl<S: Floats, const PREFETCH: bool> Columns for GatherQuarters<'_, S, PREFETCH
 fn ask_within<S: Floats, const WIDTH: usize>(token: S, at: *const u16, first: usize) {
     let lanes = S::F32::LANES;
     if WIDTH * lanes >= LINE || (first * lanes).is_multiple_of(LINE) {
-        super::columns::ask::<S, WIDTH>(token, at);
+        super::columns::ask(token, at, WIDTH * lanes);
     }
 }

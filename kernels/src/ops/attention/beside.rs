@@ -4,7 +4,7 @@
 use super::columns::{Columns, Gather, Score, ask, side_by_side};
 use super::head::KEY_BLOCK;
 use super::kernel::Tile;
-use super::softmax::{hide, weigh};
+use super::softmax::{as_it_is, hide, weigh};
 use crate::simd::{Float, Floats, Kernel, Vector};
 
 /// Vectors of a key block's scores that are kept in registers, and of values at most.
@@ -58,7 +58,7 @@ impl<S: Floats, const PREFETCH: bool> Kernel<S> for Beside<PREFETCH> {
             if seen < KEY_BLOCK {
                 hide(now, KEY_BLOCK, &[seen], KEY_BLOCK);
             }
-            let rescale = weigh::<S, 1>(token, now, KEY_BLOCK, KEY_BLOCK, &mut softmax.max, &mut softmax.sum);
+            let rescale = weigh::<S, 1>(token, now, KEY_BLOCK, KEY_BLOCK, &mut softmax.max, &mut softmax.sum, as_it_is);
             // SAFETY: as above; the next block's keys are looked at only where there is such a block.
             unsafe {
                 let gather = Gather::<S, PREFETCH> {
@@ -130,11 +130,11 @@ impl<S: Floats, const PREFETCH: bool> Block<'_, S, PREFETCH> {
                         *sum = token.load_f16_from(from.add(i * lanes)).mul_add(query, *sum);
                     }
                     if PREFETCH {
-                        ask::<S, KEY_VECTORS>(token, from.wrapping_add(gather.ahead));
+                        ask(token, from.wrapping_add(gather.ahead), KEY_VECTORS * lanes);
                     }
                 }
                 if PREFETCH {
-                    ask::<S, WIDTH>(token, gather.values.wrapping_add(t * gather.head_dim + gather.ahead));
+                    ask(token, gather.values.wrapping_add(t * gather.head_dim + gather.ahead), WIDTH * lanes);
                 }
                 gather.add(0, t, &mut accumulators);
             }

@@ -1,7 +1,7 @@
 //! The two products of attention, several vectors side by side.
 
 use super::head::KEY_BLOCK;
-use crate::simd::{Float, Floats, Vector};
+use crate::simd::{Float, Floats, Token, Vector};
 
 /// Halves in a cache line.
 pub(super) const LINE: usize = 32;
@@ -43,13 +43,13 @@ pub(super) unsafe fn side_by_side<C: Columns, const ROWS: usize, const ACCUMULAT
     }
 }
 
-/// Asks for the lines at `at`, as many as `WIDTH` vectors of halves take.
+/// Asks for the lines at `at`, as many as so many halves take.
 ///
 /// A prefetch follows memory from end to end, whatever the order in which a loop that goes over it in strips uses its lines:
 /// the hardware's own prefetchers follow such loops badly.
 #[inline(always)]
-pub(super) fn ask<S: Floats, const WIDTH: usize>(token: S, at: *const u16) {
-    for i in (0..WIDTH * S::F32::LANES).step_by(LINE) {
+pub(super) fn ask<S: Token>(token: S, at: *const u16, halves: usize) {
+    for i in (0..halves).step_by(LINE) {
         token.prefetch_first_level(at.wrapping_add(i).cast());
     }
 }
@@ -83,7 +83,7 @@ impl<S: Floats, const PREFETCH: bool> Columns for Score<S, PREFETCH> {
                     *key = token.load_f16_from(keys.add(d * KEY_BLOCK + i * lanes));
                 }
                 if PREFETCH {
-                    ask::<S, WIDTH>(token, ahead.wrapping_add(d * WIDTH * lanes));
+                    ask(token, ahead.wrapping_add(d * WIDTH * lanes), WIDTH * lanes);
                 }
                 for (row, sums) in sums.iter_mut().enumerate() {
                     let query = token.splat(*queries.add(row * head_dim + d));
@@ -186,7 +186,7 @@ impl<S: Floats, const PREFETCH: bool> Columns for Gather<'_, S, PREFETCH> {
             let mut sums = self.rescaled::<ROWS, WIDTH>(at);
             for t in 0..self.tokens {
                 if PREFETCH {
-                    ask::<S, WIDTH>(self.token, ahead.wrapping_add(t * WIDTH * lanes));
+                    ask(self.token, ahead.wrapping_add(t * WIDTH * lanes), WIDTH * lanes);
                 }
                 self.add(at, t, &mut sums);
             }

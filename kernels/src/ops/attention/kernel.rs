@@ -3,6 +3,7 @@
 use super::head::{DIM_STEP, Head, KEY_BLOCK, TILE_ROWS};
 use super::partial::{Partial, TileState};
 use super::ways::Ways;
+use crate::dtype::Dtype;
 use crate::isa::Isa;
 use std::ops::Range;
 
@@ -32,9 +33,21 @@ pub(crate) struct AttentionEntry {
     /// Whether the second functions do what they say.
     pub(super) prefetches: bool,
     pub(super) exp2: unsafe fn(&mut [f32; 16]),
+    /// Where products are in binary16: rounds queries to it, in place.
+    pub(super) halve: Option<unsafe fn(&mut [f32])>,
 }
 
 impl AttentionEntry {
+    /// The type of what it multiplies: f32, to which keys and values are widened, or f16, to which queries and weights are rounded.
+    pub(crate) fn arithmetic(&self) -> Dtype {
+        if self.halve.is_some() { Dtype::F16 } else { Dtype::F32 }
+    }
+
+    /// Where the machine code for so many rows begins.
+    pub(crate) fn code(&self, rows: usize) -> Option<usize> {
+        self.tiles[0].get(rows.checked_sub(1)?).map(|&tile| tile as usize)
+    }
+
     /// Whether it can go about its work in such ways.
     pub(crate) fn works(&self, ways: Ways) -> bool {
         let there = match ways.streams {
@@ -83,6 +96,11 @@ impl AttentionKernel {
         self.entry.isa
     }
 
+    /// The type of what it multiplies; sums are in f32, those in f16 between two widenings apart.
+    pub fn arithmetic(self) -> Dtype {
+        self.entry.arithmetic()
+    }
+
     /// 2^x for each x ≤ 0, as the softmax takes it.
     pub fn exp2(self, x: &mut [f32; 16]) {
         // SAFETY: whoever made the kernel vouched for its instruction set.
@@ -108,7 +126,7 @@ impl AttentionKernel {
         assert_eq!(queries.len(), head.query_elements(1), "queries do not fit the head");
         assert!(self.ways.streams == 1 || head.group == 1, "several streams serve a single query row");
         assert!(range.end <= head.context && range.start.is_multiple_of(KEY_BLOCK), "no such part of the context");
-        partial.start(queries, head);
+        self.start(queries, head, partial);
         // All rows see the whole range: they are of a token that comes after it.
         self.attend(head, Cache { keys, values }, range, head.context - 1, partial);
     }
@@ -137,11 +155,20 @@ impl AttentionKernel {
         let block = (partial.capacity() / head.group).max(1) * per_token;
         let mut position = head.context - tokens;
         for (queries, out) in queries.chunks(block).zip(out.chunks_mut(block)) {
-            partial.start(queries, head);
+            self.start(queries, head, partial);
             let end = position + queries.len() / per_token;
             self.attend(head, Cache { keys, values }, 0..end, position, partial);
             Partial::merge(&[partial], out);
             position = end;
+        }
+    }
+
+    /// Begins with new query rows.
+    fn start(self, queries: &[f32], head: &Head, partial: &mut Partial) {
+        let scaled = partial.start(queries, head);
+        if let Some(halve) = self.entry.halve {
+            // SAFETY: whoever made the kernel vouched for its instruction set.
+            unsafe { halve(scaled) }
         }
     }
 

@@ -19,6 +19,7 @@
 mod abreast;
 mod beside;
 mod columns;
+mod halves;
 mod head;
 mod kernel;
 mod partial;
@@ -31,5 +32,5 @@ pub use head::{DIM_STEP, Head, KEY_BLOCK, PREFILL_ROWS};
 pub(crate) use kernel::AttentionEntry;
 pub use kernel::AttentionKernel;
 pub use partial::Partial;
-pub(crate) use table::attention;
+pub(crate) use table::{attention, half_attention};
 pub use ways::{SPAN_MAX, Ways};

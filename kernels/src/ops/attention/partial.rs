@@ -36,7 +36,7 @@ impl Softmax {
 
 /// One tile's part of a [`Partial`].
 pub(crate) struct TileState<'a> {
-    /// `[row][d]`, times the scale of the scores.
+    /// `[row][d]`, times the scale of the scores; pairs of halves where the arithmetic is binary16.
     pub(crate) queries: &'a [f32],
     /// `[row][d]`
     pub(crate) accumulators: &'a mut [f32],
@@ -67,8 +67,8 @@ impl Partial {
         self.capacity
     }
 
-    /// Begins with new query rows that have seen nothing yet.
-    pub(super) fn start(&mut self, queries: &[f32], head: &Head) {
+    /// Begins with new query rows that have seen nothing yet. Returns them times the scale of the scores, whole cache lines of them.
+    pub(super) fn start(&mut self, queries: &[f32], head: &Head) -> &mut [f32] {
         let d = head.head_dim;
         let rows = queries.len() / d;
         assert!(self.head_dim == d && rows <= self.capacity, "the partial softmax has no room for {rows} rows of {d}");
@@ -83,6 +83,7 @@ impl Partial {
         for (tile, queries) in tiles.zip(queries.chunks(self.rows_per_tile * d)) {
             tile.iter_mut().zip(queries).for_each(|(to, query)| *to = query * scale);
         }
+        flat_mut(&mut self.queries)
     }
 
     /// Visits the tiles: their first row, how many rows, and their state.

@@ -3,7 +3,7 @@
 use super::columns::{Gather, Score, side_by_side};
 use super::head::KEY_BLOCK;
 use super::kernel::Tile;
-use super::softmax::{hide, weigh};
+use super::softmax::{as_it_is, hide, weigh};
 use crate::simd::{Floats, Kernel, Vector};
 
 /// Attends with `ROWS` rows to the tokens that they see, as the pseudo-code of [`crate::ops::attention`] says.
@@ -41,7 +41,7 @@ impl<S: Floats, const ROWS: usize, const ACCUMULATORS: usize, const PREFETCH: bo
         if tile.visible[0] < lanes {
             hide(scores, span, &tile.visible[..ROWS], lanes);
         }
-        let rescale = weigh::<S, ROWS>(token, scores, span, lanes, &mut softmax.max, &mut softmax.sum);
+        let rescale = weigh::<S, ROWS>(token, scores, span, lanes, &mut softmax.max, &mut softmax.sum, as_it_is);
         let gather = Gather::<S, PREFETCH> {
             token,
             weights: scores.as_ptr(),

@@ -13,7 +13,8 @@ pub(super) fn hide(scores: &mut [f32], span: usize, visible: &[usize], lanes: us
 }
 
 /// Turns the scores of `tokens` tokens, whole vectors, into weights relative to the new maxima, and brings the sums up to
-/// date. Returns what everything that was gathered under the old maxima must be multiplied by.
+/// date. Returns what everything that was gathered under the old maxima must be multiplied by. `kept` says of a vector of weights
+/// what is summed up, and what is stored.
 #[inline(always)]
 pub(super) fn weigh<S: Floats, const ROWS: usize>(
     token: S,
@@ -22,6 +23,7 @@ pub(super) fn weigh<S: Floats, const ROWS: usize>(
     tokens: usize,
     max: &mut [f32; 16],
     sum: &mut [f32; 16],
+    kept: impl Fn(S::F32) -> [S::F32; 2],
 ) -> [f32; 16] {
     let lanes = S::F32::LANES;
     let scores = scores.as_mut_ptr();
@@ -43,14 +45,20 @@ pub(super) fn weigh<S: Floats, const ROWS: usize>(
             for t in (0..tokens).step_by(lanes) {
                 let at = scores.add(row * span + t);
                 let score: S::F32 = token.load_from(at);
-                let weight = exp2(token, score.sub(max));
-                weight.store_to(at);
+                let [weight, stored] = kept(exp2(token, score.sub(max)));
+                stored.store_to(at);
                 total = total.add(weight);
             }
             sum[row] = sum[row] * rescale[row] + total.sum();
         }
     }
     rescale
+}
+
+/// A weight that is stored as it is summed up.
+#[inline(always)]
+pub(super) fn as_it_is<V: Vector>(weight: V) -> [V; 2] {
+    [weight; 2]
 }
 
 /// 1.5 · 2²³: adding it rounds a small number to an integer, which then stands in the low bits of the sum.

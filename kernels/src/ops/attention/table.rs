@@ -2,10 +2,11 @@
 
 use super::abreast::Abreast;
 use super::beside::{self, Beside};
+use super::halves::{HalfRows, Halve};
 use super::kernel::{AttentionEntry, TileFn};
 use super::rows::Rows;
 use super::softmax::Exp2;
-use crate::simd::Floats;
+use crate::simd::{Floats, Halves, Token};
 
 /// The kernel of an instruction set. `ACCUMULATORS` vectors may be kept as accumulators by a loop: enough independent ones to
 /// hide the latency of a multiply-add, few enough to leave registers for the operands.
@@ -19,6 +20,20 @@ pub(crate) const fn attention<S: Floats, const ACCUMULATORS: usize>() -> Attenti
         abreast: if S::PREFETCHES { Some(abreast) } else { None },
         prefetches: S::PREFETCHES,
         exp2: S::run::<Exp2>,
+        halve: None,
+    }
+}
+
+/// The kernel with products in binary16. One row waits for memory whatever it multiplies in, so there is one stream.
+pub(crate) const fn half_attention<S: Halves, const ACCUMULATORS: usize>() -> AttentionEntry {
+    AttentionEntry {
+        isa: S::ISA,
+        tiles: [half_rows::<S, ACCUMULATORS, false>(), half_rows::<S, ACCUMULATORS, true>()],
+        beside: None,
+        abreast: None,
+        prefetches: S::PREFETCHES,
+        exp2: S::Floats::run::<Exp2>,
+        halve: Some(S::run::<Halve>),
     }
 }
 
@@ -32,5 +47,18 @@ const fn rows<S: Floats, const ACCUMULATORS: usize, const PREFETCH: bool>() -> [
         S::run::<Rows<6, ACCUMULATORS, PREFETCH>>,
         S::run::<Rows<7, ACCUMULATORS, PREFETCH>>,
         S::run::<Rows<8, ACCUMULATORS, PREFETCH>>,
+    ]
+}
+
+const fn half_rows<S: Halves, const ACCUMULATORS: usize, const PREFETCH: bool>() -> [TileFn; 8] {
+    [
+        S::run::<HalfRows<1, ACCUMULATORS, PREFETCH>>,
+        S::run::<HalfRows<2, ACCUMULATORS, PREFETCH>>,
+        S::run::<HalfRows<3, ACCUMULATORS, PREFETCH>>,
+        S::run::<HalfRows<4, ACCUMULATORS, PREFETCH>>,
+        S::run::<HalfRows<5, ACCUMULATORS, PREFETCH>>,
+        S::run::<HalfRows<6, ACCUMULATORS, PREFETCH>>,
+        S::run::<HalfRows<7, ACCUMULATORS, PREFETCH>>,
+        S::run::<HalfRows<8, ACCUMULATORS, PREFETCH>>,
     ]
 }

@@ -13,7 +13,7 @@ use super::format::{Format, Unit, words};
 use super::register_tile::{Ahead, Operands, RegisterTile};
 use super::tile::{MatmulEntry, Tiles};
 use crate::dtype::Dtype;
-use crate::simd::{Float, Halves, Vector};
+use crate::simd::{F32Of, Float, Halves, Token, Vector};
 use half::f16;
 use std::hint::black_box;
 use std::ops::Range;
@@ -66,14 +66,14 @@ struct HalfTile<const VECTORS: usize, const LANED: bool>;
 
 impl<S: Halves, const VECTORS: usize, const LANED: bool> RegisterTile<S> for HalfTile<VECTORS, LANED> {
     /// In memory, at home in the first-level cache.
-    type Sums<const ROWS: usize> = [[S::Wide; VECTORS]; ROWS];
+    type Sums<const ROWS: usize> = [[[F32Of<S>; 2]; VECTORS]; ROWS];
     const TURN: usize = GROUPS;
     const STEPS: usize = 1;
     const TURN_BYTES: usize = GROUPS * VECTORS * S::F16::LANES * 4;
 
     #[inline(always)]
     unsafe fn start<const ROWS: usize>(token: S, _operands: Operands, _add: bool) -> Self::Sums<ROWS> {
-        [[token.widened(token.splat(f16::ZERO)); VECTORS]; ROWS]
+        [[[token.floats().splat(0.0); 2]; VECTORS]; ROWS]
     }
 
     #[inline(always)]
@@ -115,7 +115,8 @@ impl<S: Halves, const VECTORS: usize, const LANED: bool> RegisterTile<S> for Hal
                 // By way of memory: whatever becomes of this loop, the one above has its registers.
                 for (sums, halves) in sums.iter_mut().zip(black_box(halves)) {
                     for (sum, half) in sums.iter_mut().zip(halves) {
-                        *sum = token.add_wide(*sum, token.widened(half));
+                        let wide = token.widened(half);
+                        *sum = [sum[0].add(wide[0]), sum[1].add(wide[1])];
                     }
                 }
                 left -= steps;
@@ -127,10 +128,13 @@ impl<S: Halves, const VECTORS: usize, const LANED: bool> RegisterTile<S> for Hal
     unsafe fn finish<const ROWS: usize>(token: S, sums: Self::Sums<ROWS>, out: *mut u8, out_stride: usize, add: bool) {
         for (row, sums) in sums.into_iter().enumerate() {
             for (v, sum) in sums.into_iter().enumerate() {
-                // SAFETY: by contract.
-                unsafe {
-                    let to = out.add(row * out_stride + v * S::F16::LANES * 4).cast();
-                    token.store_wide(sum, to, add);
+                for (half, sum) in sum.into_iter().enumerate() {
+                    // SAFETY: by contract.
+                    unsafe {
+                        let to: *mut f32 = out.add(row * out_stride + (2 * v + half) * F32Of::<S>::LANES * 4).cast();
+                        let sum = if add { sum.add(token.floats().load_from(to)) } else { sum };
+                        sum.store_to(to);
+                    }
                 }
             }
         }

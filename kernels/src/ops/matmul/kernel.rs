@@ -165,7 +165,8 @@ impl MatmulKernel {
     /// When `k` is beyond all memory, the tile's columns are no whole strips, the lengths do not fit the tile, or there are no such
     /// register tiles.
     pub fn multiply(self, k: usize, strips: &[u8], tokens: Tokens<'_>, tile: &mut Tile<'_>, ways: Ways) {
-        // Memory safety hangs on these products: none may overflow. A strip has at most 64 rows of 4 bytes an element.
+        // Memory safety hangs on these products: none may overflow. A strip has at most 192 rows (SVE of 2048 bits) of 4
+        // bytes an element.
         assert!(k <= isize::MAX as usize / 1024, "k is beyond all memory");
         let strip_bytes = self.strip_bytes(k);
         assert_eq!(tile.columns() % self.strip_rows(), 0, "columns");

@@ -285,7 +285,7 @@ impl<S: Token, P: Laned<S>, const VECTORS: usize> RegisterTile<S> for LanedTile<
     }
 }
 
-/// Groups in one turn of the loop.
+/// Groups in one turn of the loop. They are written out: a closure that is called so often is not inlined, and takes on no instructions.
 const UNROLLED: usize = 4;
 
 /// What a tile's sums begin with: the word of each row that stands first in the panel, if there is one; else nothing.

@@ -5,19 +5,27 @@
 //! follows the prompt, whose logits give the first token, so that `generate` tokens take one pass less; with the engine
 //! `llama-bench` it is a test of its own behind `cached` tokens, with as many passes as tokens.
 
-use super::Measured;
-use super::fields::Record;
-use super::llama_bench;
-use super::passes::{LLAMA_BENCH, Passes};
-use crate::error::{Error, Result};
+use super::content::Content;
+use super::record::Record;
+use super::{Format, llama_bench};
+use crate::error::{Error, Result, shown};
+use crate::measured::passes::{LLAMA_BENCH, Passes};
+use crate::measured::{Given, Measured};
 use crate::model::{Runtime, TensorType};
+
+pub(super) const FORMAT: Format = Format { name: "a table of rates", is, read };
 
 const COLUMNS: &str = "device, label, engine, model, weights, kv, prompt, generate, cached, prefill_tokens_per_s, \
                        decode_tokens_per_s";
 
-pub(super) fn measured(records: Vec<Record>) -> Result<Vec<Measured>> {
+/// A table that has any column of this one: what else it has is refused by name.
+fn is(content: &Content<'_>) -> bool {
+    COLUMNS.split(", ").any(|column| content.has_columns(&[column]))
+}
+
+fn read(content: &Content<'_>, _: &Given) -> Result<Vec<Measured>> {
     let mut measured = Vec::new();
-    for record in &records {
+    for record in content.csv.as_ref().map_err(Clone::clone)? {
         row(record, &mut measured)?;
     }
     Ok(measured)
@@ -25,7 +33,7 @@ pub(super) fn measured(records: Vec<Record>) -> Result<Vec<Measured>> {
 
 fn row(record: &Record, measured: &mut Vec<Measured>) -> Result<()> {
     if let Some(unknown) = record.keys().find(|key| COLUMNS.split(", ").all(|column| column != *key)) {
-        return Err(record.wrong(unknown, format!("no column of this table; known: {COLUMNS}")));
+        return Err(record.wrong(&shown(unknown), format!("no column of this table; known: {COLUMNS}")));
     }
     let [prefill, decode] = [record.maybe_rate("prefill_tokens_per_s")?, record.maybe_rate("decode_tokens_per_s")?];
     if prefill.is_none() && decode.is_none() {
@@ -34,7 +42,7 @@ fn row(record: &Record, measured: &mut Vec<Measured>) -> Result<()> {
     let (prompt, cached) = (record.maybe_count("prompt")?, record.maybe_count("cached")?.unwrap_or(0));
     let shared = shared(record)?;
     let of_its_own = shared.engine == llama_bench::ENGINE;
-    let none = Passes { past: cached, prompt: 0, decode: 0, chunks: of_its_own.then_some(LLAMA_BENCH) };
+    let none = Passes { batch: 1, past: cached, prompt: 0, decode: 0, chunks: of_its_own.then_some(LLAMA_BENCH) };
     if let Some(rate) = prefill {
         let prompt = some(record, "prompt", prompt, 1)?;
         measured.push(Measured { passes: Passes { prompt, ..none }, tokens_per_s: rate, ..shared.clone() });
@@ -73,6 +81,8 @@ fn shared(record: &Record) -> Result<Measured> {
         label: text("label")?,
         device: text("device")?,
         ran_on: None,
+        backend: None,
+        threads: None,
         engine,
         runtime,
         model: record.text("model")?.to_owned(),
@@ -81,9 +91,10 @@ fn shared(record: &Record) -> Result<Measured> {
         weights: Some(weights_named).filter(|word| !word.is_empty()).map(format).transpose()?,
         weights_named: weights_named.to_owned(),
         kv: record.maybe_text("kv")?.map_or(Ok(TensorType::F16), cache)?,
-        passes: Passes { past: 0, prompt: 0, decode: 0, chunks: None },
+        passes: Passes { batch: 1, past: 0, prompt: 0, decode: 0, chunks: None },
         tokens_per_s: 0.0,
         tokens_per_s_range: None,
+        notes: Vec::new(),
     })
 }
 
