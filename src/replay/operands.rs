@@ -173,6 +173,7 @@ impl<'a> Operands<'a> {
             streams: None,
             span: None,
             prefetch_bytes: None,
+            arithmetic: None,
         };
         let variant = self
             .ways

@@ -111,6 +111,7 @@ impl<'a> Ways<'a> {
             streams: won.streams,
             span: won.span,
             prefetch_bytes: ahead,
+            arithmetic: won.arithmetic,
             ..asked
         })
     }

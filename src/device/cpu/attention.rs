@@ -46,9 +46,9 @@ pub(super) struct PreparedAttention {
     /// What each item (prefill) or each head (decode) comes to.
     answers: Vec<Mutex<Vec<f32>>>,
     queue: WorkQueue,
-    relative_error: OnceLock<f64>,
     /// Keys that a token of a prompt sees at most, kept to whole blocks of keys.
     window: usize,
+    relative_error: OnceLock<f64>,
 }
 
 impl Cpu {
@@ -154,8 +154,8 @@ impl PreparedAttention {
             parts,
             pool,
             copies,
-            relative_error: OnceLock::new(),
             window: usize::MAX,
+            relative_error: OnceLock::new(),
         }
     }
 
