@@ -161,7 +161,6 @@ impl<'a> Operands<'a> {
         let cache = self.cache(step, (head_dim, kv_heads, shape.shared > 0), visible(self.longest))?;
         let asked = Attention {
             isa: roofprobe_kernels::Isa::Portable,
-            arithmetic: None,
             threads: 1,
             pages: self.ways.pages(),
             m: forward.tokens,
