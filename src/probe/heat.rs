@@ -72,7 +72,7 @@ mod tests {
         }
         // Half of the last third are as fast as ever; it falls, and most of the way back; it falls in the end alone.
         let slow = |slow: fn(usize) -> f64| (0..30).map(slow).collect::<Vec<f64>>();
-        assert_eq!(remark(&slow(|at| if at < 10 || at > 25 { 100.0 } else { 80.0 })), None);
+        assert_eq!(remark(&slow(|at| if !(10..=25).contains(&at) { 100.0 } else { 80.0 })), None);
         assert_eq!(remark(&slow(|at| [100.0, 80.0, 90.0][at / 10])), None);
         assert_eq!(remark(&slow(|at| [100.0, 99.0, 80.0][at / 10])), None);
     }
