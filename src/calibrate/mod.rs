@@ -83,14 +83,18 @@ impl Sample {
 pub fn samples(measured: &[Measured], models: &[(&str, &Model)], profile: &Profile, name: &str) -> Result<Vec<Sample>> {
     let mut samples = Vec::new();
     for run in measured {
+        let mut of_it = Vec::new();
         for (asked, model) in models {
             if run.is_of(model, asked)? {
-                let timed = run.timed(model, profile, name, None)?;
-                let weights = if run.weights_named.is_empty() { "as stored" } else { &run.weights_named };
-                samples.push(Sample::of(format!("{} {weights} {}", model.name(), words(run)), &timed));
-                break;
+                of_it.push(*model);
             }
         }
+        // Several files of one model have other bytes, or at least another format.
+        let same = of_it.iter().find(|model| run.is_of_file(model));
+        let Some(model) = same.or(of_it.first()) else { continue };
+        let timed = run.timed(model, profile, name, None)?;
+        let weights = if run.weights_named.is_empty() { "as stored" } else { &run.weights_named };
+        samples.push(Sample::of(format!("{} {weights} {}", model.name(), words(run)), &timed));
     }
     if samples.is_empty() {
         return Err(Error::misuse("no run there is of these models"));

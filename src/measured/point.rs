@@ -149,6 +149,13 @@ impl Measured {
         Ok(parameters.abs_diff(counted) as f64 <= parameters as f64 * PARAMETERS_DIFFER)
     }
 
+    /// Whether the engine had this very file before it, as far as its bytes and its format tell; of what is no file nobody knows.
+    pub fn is_of_file(&self, model: &Model) -> bool {
+        let Ok(types) = TensorTypes::of(model, None) else { return false };
+        let format = self.weights.as_ref().is_none_or(|weights| weights.to_string() == types.format);
+        model.storage.gguf.is_some() && format && self.tensor_bytes.is_some() && self.tensor_bytes == types.tensor_bytes
+    }
+
     /// The weights to reckon with: a file's are as they are.
     pub(super) fn format(&self, model: &Model) -> Result<Option<Weights>> {
         match (&model.storage.gguf, self.weights) {

@@ -114,7 +114,9 @@ fn point_record(point: &Value) -> Record {
         record.insert(key.to_owned(), verdict[own].clone());
     }
     let most = verdict["lost"][0].as_object().and_then(|lost| {
-        Some(format!("{} ({} %)", lost["part"].as_str()?, digits(lost["share"].as_f64()? * 100.0, 2)))
+        // The phase stands beside it already.
+        let part = lost["part"].as_str()?.split(',').next()?;
+        Some(format!("{part} {} %", digits(lost["share"].as_f64()? * 100.0, 2)))
     });
     record.insert("lost".to_owned(), most.into());
     record
