@@ -199,11 +199,17 @@ pub fn join_engine(
     profile_name: &str,
     engine: Option<&EngineTable>,
 ) -> Result<MeasuredPoint> {
+    let mut point = under_peaks(measured, model, profile, profile_name)?;
+    point.verdict = Verdict::of(measured, model, (profile_name, profile), engine, &point.notes)?;
+    Ok(point)
+}
+
+/// The point under the peak roofs, without a verdict.
+fn under_peaks(measured: &Measured, model: &Model, profile: &Profile, profile_name: &str) -> Result<MeasuredPoint> {
     let types = TensorTypes::of(model, measured.format(model)?).map_err(|e| e.within(&measured.record))?;
     let mut notes = other_device::notes(measured, profile);
     let elsewhere = !notes.is_empty();
     notes.extend(said(measured, model, profile, &types)?);
-    let verdict = Verdict::of(measured, model, (profile_name, profile), engine, &notes)?;
     let (totals, forward_passes) = counted(measured, model, &types)?;
     let roofs = Roofs::of(profile, profile_name)?;
     let arithmetic = Arithmetic::of(Op::Matmul, types.main.nearest());
@@ -256,7 +262,7 @@ pub fn join_engine(
         compute: against(&roof_id).ok_or_else(|| missing(&roof_id))?,
         exceeds: others.collect(),
         potential: Potential::of(point, ridge),
-        verdict,
+        verdict: None,
         notes,
     })
 }

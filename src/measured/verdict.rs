@@ -5,7 +5,7 @@ use crate::engine::EngineTable;
 use crate::error::Result;
 use crate::evaluate::{PartTime, RoofKind};
 use crate::model::Model;
-use crate::profile::{Profile, Status};
+use crate::profile::{CeilingId, Family, Profile, Status};
 use crate::units::Seconds;
 use roofprobe_kernels::named_enum;
 use serde::Serialize;
@@ -139,8 +139,8 @@ fn longest<'t>(timed: &'t Timed) -> Option<&'t PartTime> {
 fn causes(timed: &Timed, profile: &Profile, doubts: &[String]) -> Vec<String> {
     let mut causes: Vec<String> = doubts.to_vec();
     let stored = longest(timed).and_then(|part| part.part.stored).map(|stored| stored.nearest());
-    let own = |id: &str| stored.is_some_and(|dtype| id.starts_with(&format!("matmul.{dtype}.")));
-    let suspects = profile.ceiling.iter().filter(|c| c.status == Status::Suspect && own(c.id.as_str()));
+    let own = |id: &CeilingId| id.family() == Family::Matmul && id.dtype() == stored;
+    let suspects = profile.ceiling.iter().filter(|c| c.status == Status::Suspect && own(&c.id));
     let suspects: Vec<&str> = suspects.map(|ceiling| ceiling.id.as_str()).collect();
     if !suspects.is_empty() {
         causes.push(format!("the profile's {} is suspect: it may be too low", suspects.join(", ")));

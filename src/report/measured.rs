@@ -17,8 +17,8 @@ const RATE_NOTES: [&str; 2] = [
     "prompt, decode: tokens taken in, and passes of one token each, behind the tokens in the cache.",
 ];
 
-const VERDICT_NOTE: &str = "% of kernels: of what this device's measured kernels reach for the same passes. Lost: by a fit to \
-                            these runs, from the engine's defaults.";
+const VERDICT_NOTE: &str =
+    "% of kernels: of what this device's kernels reach for the same passes. Lost: by a fit to these runs.";
 
 /// So many points are told one by one.
 const FEW: usize = 4;
