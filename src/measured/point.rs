@@ -229,7 +229,6 @@ fn under_peaks(measured: &Measured, model: &Model, profile: &Profile, profile_na
     let against = |id: &str| Against::of(profile, id, gflop_per_s, gb_per_s);
     let missing = |id: &str| Error::misuse(format!("{profile_name}: {id} has no value"));
     let others = Arithmetic::all().map(Arithmetic::ceiling_id).filter(|id| id.as_str() != roof_id);
-    let others = others.filter_map(|id| against(id.as_str())).filter(|other| other.broken);
     Ok(MeasuredPoint {
         record: measured.record.clone(),
         label: measured.label.clone(),
@@ -260,7 +259,7 @@ fn under_peaks(measured: &Measured, model: &Model, profile: &Profile, profile_na
         ridge_flop_per_byte: ridge.intensity().0,
         memory: against(&read_id).ok_or_else(|| missing(&read_id))?,
         compute: against(&roof_id).ok_or_else(|| missing(&roof_id))?,
-        exceeds: others.collect(),
+        exceeds: others.filter_map(|id| against(id.as_str())).filter(|other| other.broken).collect(),
         potential: Potential::of(point, ridge),
         verdict: None,
         notes,
