@@ -4,7 +4,9 @@
 
 use roofprobe::calibrate::{Sample, fit};
 use roofprobe::engine::{self, Basis, EngineTable, Part, PartKind, Tokens};
-use roofprobe::model::TensorType;
+use roofprobe::evaluate::{NoteKind, Query, RoofKind, evaluate, evaluate_engine};
+use roofprobe::model::{TensorType, find};
+use roofprobe::store;
 
 fn part(kind: PartKind, tokens: Tokens, stored: Option<&str>) -> Part {
     Part { kind, tokens, stored: stored.map(|name| TensorType::of_name(name).unwrap()) }
@@ -135,4 +137,50 @@ fn impossible_tables_and_runs_are_refused() {
     let mut timeless = runs("q4_0", |_| 0.5);
     timeless[0].seconds = 0.0;
     assert!(fit(&timeless, None).is_err());
+}
+
+/// A table in which every part reaches `share` of its kernel, and nothing else costs anything.
+fn table_of(share: f64) -> EngineTable {
+    let mut table = engine::shipped("llama.cpp").unwrap().unwrap();
+    for one in &mut table.efficiency {
+        (one.value, one.ci95) = (share, [share; 2]);
+    }
+    for fixed in [&mut table.op, &mut table.pass] {
+        (fixed.us, fixed.ci95) = (0.0, [0.0; 2]);
+    }
+    table.residual = 0.0;
+    table
+}
+
+#[test]
+fn an_engine_of_half_the_rates_takes_twice_the_time() {
+    let (model, profile) = (find("qwen2.5-0.5b").unwrap(), store::find("amd-epyc-zen4-2c").unwrap().profile);
+    let tpot = |table: &EngineTable| {
+        evaluate_engine(&model, &Query::default(), &profile, "zen4", Some(table)).unwrap().tpot_seconds
+    };
+    let (whole, half) = (tpot(&table_of(1.0)), tpot(&table_of(0.5)));
+    assert!((half / whole - 2.0).abs() < 1e-9, "{}", half / whole);
+    let kernels = evaluate(&model, &Query::default(), &profile, "zen4").unwrap().tpot_seconds;
+    // Activations on the one side, barriers on the other.
+    assert!((whole / kernels).ln().abs() < 0.1, "{whole} {kernels}");
+}
+
+#[test]
+fn an_engine_has_its_own_headline_formats_and_doubts() {
+    let (model, profile) = (find("llama-3.2-1b").unwrap(), store::find("amd-epyc-zen4-2c").unwrap().profile);
+    let table = engine::shipped("llama.cpp").unwrap().unwrap();
+    let query = Query { advise: true, ..Query::default() };
+    let predicted = evaluate_engine(&model, &query, &profile, "zen4", Some(&table)).unwrap();
+    assert_eq!(predicted.roof, RoofKind::Engine);
+    assert_eq!(predicted.engine.as_ref().unwrap().name, "llama.cpp");
+    let kernels = evaluate(&model, &query, &profile, "zen4").unwrap();
+    assert!(predicted.tpot_seconds > kernels.tpot_seconds && predicted.ttft_seconds > kernels.ttft_seconds);
+    for phase in &predicted.phases {
+        let [low, high] = phase.speed.tokens_per_s_interval.unwrap();
+        assert!(low < phase.speed.tokens_per_s && phase.speed.tokens_per_s < high);
+    }
+    let formats = |advice: &Option<roofprobe::evaluate::Advice>| advice.as_ref().unwrap().formats.len();
+    assert_eq!(formats(&predicted.advice), formats(&kernels.advice));
+    let doubts: Vec<_> = predicted.notes.iter().filter(|note| note.kind == NoteKind::Engine).collect();
+    assert!(doubts.len() == 1 && doubts[0].to_string().contains("was fitted on AMD EPYC (Zen 5)"), "{doubts:?}");
 }

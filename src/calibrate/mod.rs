@@ -18,7 +18,7 @@ mod solve;
 use crate::engine::{EngineTable, Part, shipped};
 use crate::error::{Error, Result};
 use crate::measured::{Measured, Timed};
-use crate::model::Model;
+use crate::model::{Model, Runtime};
 use crate::profile::Profile;
 use serde::Serialize;
 
@@ -110,6 +110,14 @@ fn words(run: &Measured) -> String {
         (prompt, 0) => format!("prefill {prompt}{depth}"),
         (0, decode) => format!("decode {decode}{depth}"),
         (prompt, decode) => format!("prefill {prompt} + decode {decode}{depth}"),
+    }
+}
+
+/// The engine that all of these runs are of: llama.cpp where its way of doing latent attention is theirs.
+pub fn engine_of(runs: &[Measured]) -> &str {
+    match runs.first() {
+        Some(first) if first.runtime != Runtime::LlamaCpp => &first.engine,
+        _ => "llama.cpp",
     }
 }
 

@@ -4,7 +4,7 @@ use super::workload::{QueryOptions, find_profiles};
 use crate::calibrate;
 use crate::engine::EngineTable;
 use crate::error::Result;
-use crate::evaluate::{Query, RoofKind, evaluate_engine};
+use crate::evaluate::{Query, evaluate_engine};
 use crate::file;
 use crate::measured::{self, Given, GivenModel, Joined};
 use crate::model::Model;
@@ -95,7 +95,7 @@ impl Evaluate {
 
     /// The table that was kept for this profile, where no other roof is asked for.
     fn kept(&self, named: &Named, query: &Query) -> Option<EngineTable> {
-        if query.roof.is_some_and(|roof| roof != RoofKind::Engine) {
+        if query.roof.is_some() {
             return None;
         }
         let (path, table) = store::engine_of(&named.profile)?;
@@ -130,8 +130,8 @@ impl Evaluate {
         for named in profiles {
             let samples = calibrate::samples(&measured, &models, &named.profile, &named.name);
             // Runs that cannot be counted are refused below, with their reason.
-            let fitted =
-                samples.and_then(|samples| calibrate::calibrate("llama.cpp", &samples, &named.profile, None)).ok();
+            let engine = calibrate::engine_of(&measured);
+            let fitted = samples.and_then(|samples| calibrate::calibrate(engine, &samples, &named.profile, None)).ok();
             tables.push(fitted.map(|calibration| calibration.table));
         }
         let profiles: Vec<_> = profiles

@@ -138,8 +138,7 @@ fn cache_type(word: &str) -> std::result::Result<TensorType, String> {
 }
 
 /// The words of `--roof`.
-const ROOFS: [(&str, &str, RoofKind); 3] = [
-    ("engine", "What an engine reaches of those kernels, by the table of --engine", RoofKind::Engine),
+const ROOFS: [(&str, &str, RoofKind); 2] = [
     ("peak", "Peak arithmetic and main memory, max(F/π, Q/β) for each operation: an upper bound", RoofKind::Peak),
     (
         "achieved",

@@ -58,7 +58,7 @@ impl<'a> Evaluator<'a> {
                 )));
             }
             (Some(RoofKind::Engine), _) if engine.is_none() => {
-                return Err(Error::misuse("--roof engine: needs --engine FILE; `roofprobe calibrate` writes one"));
+                return Err(Error::misuse("the speed of an engine needs its table; `roofprobe calibrate` writes one"));
             }
             (Some(roof), _) => roof,
             (None, _) if engine.is_some() => RoofKind::Engine,

@@ -71,7 +71,9 @@ fn formats(asked: &Evaluator) -> Result<Vec<FormatSpeed>> {
         let workload = Workload { weights: Some(weights), ..asked.query.workload };
         let query = asked.query.with(workload).by(asked.roof());
         // A format whose blocks its rows do not fill is none for this model.
-        let Ok(evaluator) = Evaluator::new(&shape, &query, asked.profile, asked.name) else { continue };
+        let Ok(evaluator) = Evaluator::of_engine(&shape, &query, asked.profile, asked.name, asked.engine) else {
+            continue;
+        };
         speeds.push(speed(&evaluator)?);
     }
     Ok(speeds)
