@@ -53,6 +53,8 @@ fn llama_bench_is_read_in_all_its_formats() {
     }
     let csv = measured::parse("a.csv", &csv).unwrap();
     assert_eq!(json.len(), 6);
+    // Its backend for graphics processors was loaded, and found none.
+    assert_eq!(json[0].backend.as_deref(), Some("CPU"));
     for ((a, b), c) in json.iter().zip(&jsonl).zip(&csv) {
         assert!(a.tokens_per_s_range.is_some() && c.tokens_per_s_range.is_none());
         let bare = |one: &Measured| Measured { record: String::new(), tokens_per_s_range: None, ..one.clone() };

@@ -93,6 +93,12 @@ pub fn samples(measured: &[Measured], models: &[(&str, &Model)], profile: &Profi
         let same = of_it.iter().find(|model| run.is_of_file(model));
         let Some(model) = same.or(of_it.first()) else { continue };
         let timed = run.timed(model, profile, name, None)?;
+        if !timed.achieved {
+            return Err(Error::misuse(format!(
+                "{name}: no kernel was measured there, so nothing says what an engine reaches of them; measure one with \
+                 `roofprobe measure`"
+            )));
+        }
         let weights = if run.weights_named.is_empty() { "as stored" } else { &run.weights_named };
         samples.push(Sample::of(format!("{} {weights} {}", model.name(), words(run)), &timed));
     }

@@ -6,6 +6,7 @@ use crate::model::TensorType;
 use roofprobe_kernels::named_enum;
 use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay, skip_serializing_none};
+use std::collections::BTreeSet;
 
 /// The version of the file's format that this build reads and writes.
 pub const ENGINE_SCHEMA: u32 = 1;
@@ -113,10 +114,10 @@ impl EngineTable {
         like.min_by(|(_, a), (_, b)| closer(a, b)).map(|(one, _)| one)
     }
 
-    /// The parts whose efficiency is the engine's default as it is, in words.
-    pub fn unfitted(&self) -> Vec<String> {
-        let default = self.efficiency.iter().filter(|one| one.basis == Basis::Default);
-        default.filter_map(Efficiency::of_part).map(|part| part.to_string()).collect()
+    /// Those of `parts` whose efficiency is the engine's default as it is, in words, each once.
+    pub fn unfitted(&self, parts: &[Part]) -> Vec<String> {
+        let default = |part: &&Part| self.efficiency(part).is_none_or(|found| found.basis == Basis::Default);
+        parts.iter().filter(default).collect::<BTreeSet<_>>().into_iter().map(Part::to_string).collect()
     }
 
     /// That every figure is a possible one.

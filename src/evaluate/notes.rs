@@ -2,7 +2,7 @@
 
 use super::memory::Memory;
 use super::{Evaluator, PhaseResult, RoofKind};
-use crate::engine::EngineTable;
+use crate::engine::{EngineTable, Part};
 use crate::error::Result;
 use crate::model::{Phase, TensorType};
 use crate::profile::GpuClass;
@@ -13,11 +13,16 @@ use roofprobe_kernels::Op;
 const MODES_APART: f64 = 1.2;
 
 /// All of them in the order of their kinds; those of one cause are one.
-pub(super) fn all(evaluator: &Evaluator, phases: &[PhaseResult], tasks: &[Task], memory: &Memory) -> Result<Vec<Note>> {
+pub(super) fn all(
+    evaluator: &Evaluator,
+    phases: &[PhaseResult],
+    (tasks, parts): (&[Task], &[Part]),
+    memory: &Memory,
+) -> Result<Vec<Note>> {
     let mut notes: Vec<Note> = device_notes(evaluator, memory)?;
     notes.extend(workload_notes(evaluator));
     notes.extend(roof_notes(evaluator)?);
-    notes.extend(evaluator.engine.and_then(|engine| engine_note(evaluator, engine)));
+    notes.extend(evaluator.engine.and_then(|engine| engine_note(evaluator, engine, parts)));
     if evaluator.roof() == RoofKind::Achieved {
         notes.extend(evaluator.achieved.iter().flat_map(|achieved| achieved.notes(tasks)));
     }
@@ -116,7 +121,7 @@ fn roof_notes(evaluator: &Evaluator) -> Result<Vec<Note>> {
 }
 
 /// What an engine's speed rests on besides runs on this device.
-fn engine_note(evaluator: &Evaluator, engine: &EngineTable) -> Option<Note> {
+fn engine_note(evaluator: &Evaluator, engine: &EngineTable, parts: &[Part]) -> Option<Note> {
     let profile = evaluator.profile;
     let mut doubts = Vec::new();
     if engine.device != profile.device.name {
@@ -124,7 +129,7 @@ fn engine_note(evaluator: &Evaluator, engine: &EngineTable) -> Option<Note> {
     } else if engine.profile_measured.as_deref().is_some_and(|date| date != profile.provenance.date) {
         doubts.push("was fitted under another profile of this device".to_owned());
     }
-    let unfitted = engine.unfitted();
+    let unfitted = engine.unfitted(parts);
     if !unfitted.is_empty() {
         doubts.push(format!("rests on defaults for {}", unfitted.join("; ")));
     }

@@ -2,6 +2,7 @@
 
 use super::figures::{Extent, Figures, TimedStep};
 use super::{ClassCounts, Energy, Evaluator, OpResult, PhaseResult, RoofKind, exact, explain};
+use crate::engine::Part;
 use crate::error::Result;
 use crate::model::{Class, Phase};
 use crate::potential::Potential;
@@ -13,6 +14,8 @@ use roofprobe_kernels::Dtype;
 pub(super) struct PhaseOutcome {
     pub(super) result: PhaseResult,
     pub(super) tasks: Vec<Task>,
+    /// Its parts, in an engine.
+    pub(super) parts: Vec<Part>,
 }
 
 pub(super) fn phase_outcome(phase: Phase, evaluator: &Evaluator) -> Result<PhaseOutcome> {
@@ -60,7 +63,8 @@ pub(super) fn phase_outcome(phase: Phase, evaluator: &Evaluator) -> Result<Phase
             .map(|step| op_result(step, roof, whole, explained.then_some(evaluator)))
             .collect::<Result<_>>()?,
     };
-    Ok(PhaseOutcome { result, tasks: steps.into_iter().map(|step| step.task).collect() })
+    let parts = steps.iter().map(|step| Part::of(&step.counted.step, step.pass, &step.task)).collect();
+    Ok(PhaseOutcome { result, parts, tasks: steps.into_iter().map(|step| step.task).collect() })
 }
 
 /// The energy of all steps, each at the power of the ceiling that its time comes from.

@@ -2,7 +2,7 @@
 
 use super::phase::{PhaseOutcome, phase_outcome};
 use super::{Evaluation, Evaluator, PhaseResult, ProfileFacts, Query, formats, memory::Memory, notes};
-use crate::engine::EngineTable;
+use crate::engine::{EngineTable, Part};
 use crate::error::Result;
 use crate::model::{Model, Pass, Phase};
 use crate::profile::Profile;
@@ -33,12 +33,13 @@ pub fn evaluate_engine(
     let evaluator = Evaluator::of_engine(model, query, profile, name, engine)?;
     let outcomes: Vec<PhaseOutcome> =
         workload.phases().into_iter().map(|phase| phase_outcome(phase, &evaluator)).collect::<Result<_>>()?;
+    let parts: Vec<Part> = outcomes.iter().flat_map(|outcome| outcome.parts.iter().copied()).collect();
     let tasks: Vec<Task> = outcomes.iter().flat_map(|outcome| outcome.tasks.iter().copied()).collect();
     let phases: Vec<PhaseResult> = outcomes.into_iter().map(|outcome| outcome.result).collect();
     let memory = Memory::of(&evaluator, workload)?;
     let memory_bytes = profile.usable_memory_bytes();
     let needed = memory.total()?;
-    let notes = notes::all(&evaluator, &phases, &tasks, &memory)?;
+    let notes = notes::all(&evaluator, &phases, (&tasks, &parts), &memory)?;
     let seconds = |phase| phases.iter().find(|result| result.phase == phase).map_or(0.0, |found| found.speed.seconds);
     let types = evaluator.demand().types();
     Ok(Evaluation {

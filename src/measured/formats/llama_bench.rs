@@ -85,7 +85,7 @@ fn one(record: &Record) -> Result<Measured> {
         label: None,
         device: None,
         ran_on: ran_on(record)?,
-        backend: record.maybe_text("backends")?.map(str::to_owned),
+        backend: backend(record)?,
         threads: record.maybe_count("n_threads")?,
         engine: ENGINE.to_owned(),
         runtime: Runtime::LlamaCpp,
@@ -210,6 +210,14 @@ fn cache_of(record: &Record, keys: &str, values: &str) -> Result<TensorType> {
         ));
     }
     TensorType::of_name(keys).ok_or_else(|| record.wrong("type_k", format!("unknown type \"{}\"", shown(keys))))
+}
+
+/// What computed.
+fn backend(record: &Record) -> Result<Option<String>> {
+    // "backends" are those that are loaded; one for graphics processors that finds none leaves the work to the processor.
+    let no_gpu = record.has("gpu_info") && record.maybe_text("gpu_info")?.is_none_or(|gpu| gpu.trim().is_empty());
+    let loaded = record.maybe_text("backends")?;
+    Ok(loaded.map(|loaded| if no_gpu { "CPU" } else { loaded }.to_owned()))
 }
 
 /// The graphics processors used; without any, the processor.
