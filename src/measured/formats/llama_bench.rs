@@ -215,7 +215,8 @@ fn cache_of(record: &Record, keys: &str, values: &str) -> Result<TensorType> {
 /// What computed.
 fn backend(record: &Record) -> Result<Option<String>> {
     // "backends" are those that are loaded; one for graphics processors that finds none leaves the work to the processor.
-    let no_gpu = record.has("gpu_info") && record.maybe_text("gpu_info")?.is_none_or(|gpu| gpu.trim().is_empty());
+    let blank = |text: Option<&str>| text.is_none_or(|text| text.trim().is_empty());
+    let no_gpu = blank(record.maybe_text("gpu_info")?) && !blank(record.maybe_text("cpu_info")?);
     let loaded = record.maybe_text("backends")?;
     Ok(loaded.map(|loaded| if no_gpu { "CPU" } else { loaded }.to_owned()))
 }
