@@ -19,7 +19,7 @@ pub struct Joined {
 /// device (each with its name); one that names no device belongs to every profile.
 ///
 /// # Errors
-/// Misuse when nothing belongs together, listing what was measured; and as [`join`].
+/// Misuse when nothing belongs together, listing what was measured; and as [`join`](super::join).
 pub fn join_all(measured: &[Measured], models: &[(&str, &Model)], profiles: &[(&str, &Profile)]) -> Result<Joined> {
     let profiles: Vec<_> = profiles.iter().map(|&(name, profile)| (name, profile, None)).collect();
     join_engines(measured, models, &profiles)
