@@ -363,6 +363,12 @@ fn a_rate_beyond_all_bandwidth_is_refused_with_the_arithmetic() {
     // 1.5 times the roof is shown as a broken roof, not refused.
     let points = join(&run("25", "q4_0"), &slow).unwrap().points;
     assert!(points[0].memory.broken && points[0].memory.share < 1.5, "{}", points[0].memory.share);
+    // What was measured may have met the slower mode of memory.
+    let mut modes = slow.clone();
+    modes.ceiling[0].status = Status::Measured;
+    let share = join(&run("40", "q4_0"), &modes).unwrap().points[0].memory.share;
+    assert!(share > 1.5 && share < 3.0, "{share}");
+    assert!(join(&run("40", "q4_0"), &slow).is_err() && join(&run("118", "q4_0"), &modes).is_err());
     // A ceiling in doubt refutes nothing, nor does one where the weights lie in a cache.
     let mut doubted = slow.clone();
     doubted.ceiling[0].flags = vec!["one thread".parse().unwrap()];

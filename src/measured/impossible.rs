@@ -5,8 +5,12 @@ use crate::error::{Error, Result};
 use crate::profile::{Ceiling, Profile, Status};
 use crate::units::four_digits;
 
-/// Times the roof above which no noise and no mode of memory explains a run. Below it a broken roof is shown as such.
-const TIMES: f64 = 1.5;
+/// Times a measured read above which no mode of memory explains a run: modes more than twice apart were met. Below it a broken
+/// roof is shown as such.
+const TIMES: f64 = 3.0;
+
+/// The same of a quoted peak, which no mode exceeds.
+const TIMES_QUOTED: f64 = 1.5;
 
 /// Where a profile tells no caches, weights up to this size may lie in one.
 const CACHE_BYTES_ASSUMED: u64 = 1 << 30;
@@ -26,8 +30,8 @@ pub(super) struct Traffic {
 /// Holds what was read against `read`, the bandwidth of main memory in `profile`.
 ///
 /// # Errors
-/// Misuse, with the arithmetic, where the weights alone need more than 1.5 times the highest bandwidth that the profile knows, and
-/// fit in no cache. A ceiling that is in doubt itself refutes nothing.
+/// Misuse, with the arithmetic, where the weights alone need more than 3 times the highest bandwidth that the profile knows (1.5 times
+/// a quoted one), and fit in no cache. A ceiling that is in doubt itself refutes nothing.
 pub(super) fn refuse(measured: &Measured, profile: &Profile, read: &str, traffic: &Traffic) -> Result<()> {
     let Some(ceiling) = profile.ceiling(read).filter(|ceiling| !is_in_doubt(ceiling)) else { return Ok(()) };
     let Some(highest) = highest(ceiling, profile) else { return Ok(()) };
@@ -36,7 +40,8 @@ pub(super) fn refuse(measured: &Measured, profile: &Profile, read: &str, traffic
         return Ok(());
     }
     let reached = traffic.weight_bytes as f64 / traffic.seconds * 1e-9;
-    if reached <= highest * TIMES {
+    let times = if ceiling.status == Status::Quoted { TIMES_QUOTED } else { TIMES };
+    if reached <= highest * times {
         return Ok(());
     }
     let passes = traffic.passes.max(1) as f64;
