@@ -112,6 +112,8 @@ fn shipped_tables_are_tables_of_the_engine_that_they_are_named_after() {
         let table = engine::shipped(name).unwrap().unwrap();
         assert_eq!(table.engine, *name);
         assert!(table.runs > 0 && !table.efficiency.is_empty(), "{name}");
+        // Nothing of it was fitted on the device that it is used on.
+        assert!(table.efficiency.iter().all(|one| one.basis == Basis::Default), "{name}");
     }
     assert!(engine::shipped("no such engine").unwrap().is_none());
 }

@@ -215,3 +215,55 @@ fn bad_input_names_the_place_and_the_key() {
         assert!(text.starts_with("runs.txt") && !text.contains('\n'), "{text}");
     }
 }
+
+/// A decode run of llama-3.2-1b in q4_0 at `rate` on a shipped profile, and its verdict by llama.cpp's defaults.
+fn verdict(rate: f64) -> (Measured, roofprobe::measured::Verdict) {
+    let table = format!("model,weights,prompt,generate,decode_tokens_per_s\nllama-3.2-1b,q4_0,16,65,{rate}\n");
+    let run = measured::parse("a.csv", &table).unwrap().remove(0);
+    let (model, profile) = (model::find("llama-3.2-1b").unwrap(), store::find("amd-epyc-zen4-2c").unwrap().profile);
+    let engine = roofprobe::engine::shipped("llama.cpp").unwrap();
+    let point = roofprobe::measured::join_engine(&run, &model, &profile, "zen4", engine.as_ref()).unwrap();
+    (run, point.verdict.unwrap())
+}
+
+#[test]
+fn a_run_is_judged_by_what_the_kernels_reach_for_its_passes() {
+    use roofprobe::measured::Standing;
+    let reached = verdict(1.0).1.tokens_per_s_achieved;
+    for (share, standing) in [
+        (0.99, Standing::Good),
+        (0.86, Standing::Good),
+        (0.84, Standing::Fair),
+        (0.66, Standing::Fair),
+        (0.64, Standing::Poor),
+        (0.41, Standing::Poor),
+        (0.39, Standing::Bad),
+        (1.3, Standing::Above),
+    ] {
+        let (_, judged) = verdict(share * reached);
+        assert_eq!(judged.standing, standing, "{share}");
+        assert!(
+            (judged.share / share - 1.0).abs() < 1e-3 && (judged.tokens_per_s_achieved / reached - 1.0).abs() < 1e-9
+        );
+        let above = standing == Standing::Above;
+        assert_eq!((!judged.causes.is_empty(), judged.find_out.is_some()), (above, above), "{share}");
+        assert!(!above || judged.lost.is_empty());
+    }
+    let (_, above) = verdict(1.3 * reached);
+    assert_eq!(
+        above.find_out.unwrap(),
+        "roofprobe measure --effort standard --only memory.dram.read --only 'matmul.q4_0.*'"
+    );
+}
+
+#[test]
+fn what_is_lost_adds_up_to_the_time_beyond_the_kernels() {
+    let (run, judged) = verdict(5.0);
+    let measured = run.passes.tokens() as f64 / run.tokens_per_s;
+    let kernels = run.passes.tokens() as f64 / judged.tokens_per_s_achieved;
+    let lost: f64 = judged.lost.iter().map(|loss| loss.seconds).sum();
+    // What loses less than 3 % is not named, and what starting costs our kernels is no loss.
+    assert!(lost <= 1.001 * (measured - kernels) && lost > 0.9 * (measured - kernels), "{lost} {measured} {kernels}");
+    assert!(judged.lost.windows(2).all(|pair| pair[0].seconds >= pair[1].seconds));
+    assert!(judged.lost.iter().all(|loss| (loss.share - loss.seconds / measured).abs() < 1e-9));
+}

@@ -180,12 +180,17 @@ pub fn to_toml(table: &EngineTable) -> Result<String> {
 /// The engines with a shipped table.
 pub const SHIPPED_ENGINES: &[&str] = &["llama.cpp"];
 
-/// The table of an engine that is part of the program: its defaults, measured on the machine that it names; none for an engine
-/// without.
+/// The table of an engine that is part of the program: its defaults, measured on the machine that it names, and fitted to no run
+/// anywhere else; none for an engine without.
 ///
 /// # Errors
 /// Failure when the shipped text is no table; a test holds that it is.
 pub fn shipped(engine: &str) -> Result<Option<EngineTable>> {
     let known = SHIPPED_ENGINES.iter().any(|name| name.eq_ignore_ascii_case(engine));
-    known.then(|| parse(include_str!("../../profiles/engines/llama.cpp-avx512.toml"))).transpose()
+    let table = known.then(|| parse(include_str!("../../profiles/engines/llama.cpp-avx512.toml"))).transpose()?;
+    Ok(table.map(|mut table| {
+        table.efficiency.iter_mut().for_each(|one| one.basis = Basis::Default);
+        (table.op.basis, table.pass.basis) = (Basis::Default, Basis::Default);
+        table
+    }))
 }

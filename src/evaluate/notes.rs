@@ -8,6 +8,7 @@ use crate::model::{Phase, TensorType};
 use crate::profile::GpuClass;
 use crate::roofline::{Arithmetic, Note, NoteKind, Task};
 use roofprobe_kernels::Op;
+use std::collections::BTreeSet;
 
 /// Modes of memory further apart than this factor make comparisons doubtful.
 const MODES_APART: f64 = 1.2;
@@ -130,7 +131,9 @@ fn engine_note(evaluator: &Evaluator, engine: &EngineTable, parts: &[Part]) -> O
         doubts.push("was fitted under another profile of this device".to_owned());
     }
     let unfitted = engine.unfitted(parts);
-    if !unfitted.is_empty() {
+    if unfitted.len() == parts.iter().collect::<BTreeSet<_>>().len() {
+        doubts.push("is the engine's default: no run on this device is in it".to_owned());
+    } else if !unfitted.is_empty() {
         doubts.push(format!("rests on defaults for {}", unfitted.join("; ")));
     }
     let text = format!("the table of {} {}", engine.engine, doubts.join(", and "));
