@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use roofprobe::calibrate::{Sample, fit};
+use roofprobe::calibrate::{self, Sample, fit};
 use roofprobe::engine::{self, Basis, EngineTable, Part, PartKind, Tokens};
 use roofprobe::evaluate::{NoteKind, Query, RoofKind, evaluate, evaluate_engine};
 use roofprobe::model::{TensorType, find};
-use roofprobe::store;
+use roofprobe::{measured, store};
 
 fn part(kind: PartKind, tokens: Tokens, stored: Option<&str>) -> Part {
     Part { kind, tokens, stored: stored.map(|name| TensorType::of_name(name).unwrap()) }
@@ -185,4 +185,54 @@ fn an_engine_has_its_own_headline_formats_and_doubts() {
     assert_eq!(formats(&predicted.advice), formats(&kernels.advice));
     let doubts: Vec<_> = predicted.notes.iter().filter(|note| note.kind == NoteKind::Engine).collect();
     assert!(doubts.len() == 1 && doubts[0].to_string().contains("was fitted on AMD EPYC (Zen 5)"), "{doubts:?}");
+}
+
+/// Runs of llama-3.2-1b in q4_0 as a table of rates: a prompt of 512, and 64 decode steps behind it.
+fn table_of_rates() -> Vec<measured::Measured> {
+    let table = "engine,model,weights,prompt,generate,prefill_tokens_per_s,decode_tokens_per_s\n\
+                 llama-bench,llama-3.2-1b,q4_0,512,64,200,30\n";
+    measured::parse("a.csv", table).unwrap()
+}
+
+#[test]
+fn parts_are_told_by_tokens_and_elementwise_work_has_its_traffic() {
+    let (model, profile) = (find("llama-3.2-1b").unwrap(), store::find("amd-epyc-zen4-2c").unwrap().profile);
+    let samples = calibrate::samples(&table_of_rates(), &[("llama-3.2-1b", &model)], &profile, "zen4").unwrap();
+    let kinds = |at: usize, kind: PartKind| -> Vec<Tokens> {
+        samples[at].parts.iter().filter(|(part, _)| part.kind == kind).map(|(part, _)| part.tokens).collect()
+    };
+    // One token of a prompt goes on behind the last attention, and to the head, which is stored otherwise.
+    assert_eq!(kinds(0, PartKind::Matmul), [Tokens::Many, Tokens::Few, Tokens::Few]);
+    assert!(kinds(1, PartKind::Matmul).iter().all(|tokens| *tokens == Tokens::Few));
+    let elementwise: f64 = samples[0]
+        .parts
+        .iter()
+        .filter(|(part, _)| part.kind == PartKind::Elementwise)
+        .map(|(_, seconds)| seconds)
+        .sum();
+    // SwiGLU alone, but for the last layer, which goes on with one token: two rows in, one out, 8192 wide, f32.
+    let read = profile.ceiling("memory.dram.read").unwrap().gb_per_s.unwrap() * 1e9;
+    assert!(elementwise > 15.0 * 512.0 * 3.0 * 8192.0 * 4.0 / read, "{elementwise}");
+}
+
+/// What a table says of a run is the same in the fit and in an evaluation.
+#[test]
+fn the_fit_and_the_evaluation_reckon_alike() {
+    let (model, profile) = (find("llama-3.2-1b").unwrap(), store::find("amd-epyc-zen4-2c").unwrap().profile);
+    let (runs, models) = (table_of_rates(), [("llama-3.2-1b", &model)]);
+    let samples = calibrate::samples(&runs, &models, &profile, "zen4").unwrap();
+    let fitted = calibrate::calibrate("llama.cpp", &samples, &profile, None).unwrap();
+    assert!(fitted.table.op.us > 1.0 && fitted.table.pass.us > 1.0 && samples.iter().all(|run| run.launches > 100.0));
+    for (run, said) in runs.iter().zip(&fitted.runs) {
+        let point = measured::join_engine(run, &model, &profile, "zen4", Some(&fitted.table)).unwrap();
+        let predicted = run.passes.tokens() as f64 / point.verdict.unwrap().tokens_per_s_engine.unwrap();
+        assert!((predicted / said.predicted_seconds - 1.0).abs() < 1e-9, "{predicted} {said:?}");
+    }
+}
+
+#[test]
+fn a_profile_without_kernels_fits_no_table() {
+    let (model, profile) = (find("llama-3.2-1b").unwrap(), store::find("raspberry-pi-5-datasheet").unwrap().profile);
+    let error = calibrate::samples(&table_of_rates(), &[("llama-3.2-1b", &model)], &profile, "pi").unwrap_err();
+    assert!(error.to_string().contains("no kernel was measured"), "{error}");
 }
