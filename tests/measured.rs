@@ -217,12 +217,12 @@ fn bad_input_names_the_place_and_the_key() {
 }
 
 /// A decode run of llama-3.2-1b in q4_0 at `rate` on a shipped profile, and its verdict by llama.cpp's defaults.
-fn verdict(rate: f64) -> (Measured, roofprobe::measured::Verdict) {
+fn verdict(rate: f64) -> (Measured, measured::Verdict) {
     let table = format!("model,weights,prompt,generate,decode_tokens_per_s\nllama-3.2-1b,q4_0,16,65,{rate}\n");
     let run = measured::parse("a.csv", &table).unwrap().remove(0);
     let (model, profile) = (model::find("llama-3.2-1b").unwrap(), store::find("amd-epyc-zen4-2c").unwrap().profile);
     let engine = roofprobe::engine::shipped("llama.cpp").unwrap();
-    let point = roofprobe::measured::join_engine(&run, &model, &profile, "zen4", engine.as_ref()).unwrap();
+    let point = measured::join_engine(&run, &model, &profile, "zen4", engine.as_ref()).unwrap();
     (run, point.verdict.unwrap())
 }
 
