@@ -54,6 +54,15 @@ pub enum IdKind {
         /// Rows of the activations.
         tokens: u64,
     },
+    /// `matmul.<weights>.m<tokens>.<quantity>`: a curve of products with matrices of other extents.
+    MatmulCurve {
+        /// How the weights are stored.
+        weights: Word<Dtype>,
+        /// Rows of the activations.
+        tokens: u64,
+        /// The extent along it, such as `n`.
+        along: String,
+    },
     /// `attention.<dtype>.<phase>`, with more words for other extents.
     Attention {
         /// How keys and values are stored.
@@ -113,6 +122,11 @@ impl IdKind {
             (Family::Matmul, [weights, tokens]) => {
                 number(tokens, "m").map(|tokens| IdKind::Matmul { weights: Word::of(weights), tokens })
             }
+            (Family::Matmul, [weights, tokens, along]) => number(tokens, "m").map(|tokens| IdKind::MatmulCurve {
+                weights: Word::of(weights),
+                tokens,
+                along: (*along).to_owned(),
+            }),
             (Family::Attention, [cache, phase, extents @ ..]) => Some(IdKind::Attention {
                 cache: Word::of(cache),
                 phase: AttentionPhase::of(phase),
@@ -133,7 +147,7 @@ impl IdKind {
         match self {
             IdKind::Memory { .. } | IdKind::MemoryCurve { .. } => Family::Memory,
             IdKind::Compute { .. } => Family::Compute,
-            IdKind::Matmul { .. } => Family::Matmul,
+            IdKind::Matmul { .. } | IdKind::MatmulCurve { .. } => Family::Matmul,
             IdKind::Attention { .. } => Family::Attention,
             IdKind::Latency { .. } => Family::Latency,
             IdKind::Overhead { .. } => Family::Overhead,
@@ -163,6 +177,7 @@ impl From<IdKind> for CeilingId {
             IdKind::MemoryCurve { access, along } => format!("{family}.{access}.{along}"),
             IdKind::Compute { dtype, means } => format!("{family}.{dtype}{means}"),
             IdKind::Matmul { weights, tokens } => format!("{family}.{weights}.m{tokens}"),
+            IdKind::MatmulCurve { weights, tokens, along } => format!("{family}.{weights}.m{tokens}.{along}"),
             IdKind::Attention { cache, phase, extents } => format!("{family}.{cache}.{phase}{extents}"),
             IdKind::Latency { level } => format!("{family}.{level}"),
             IdKind::Overhead { op } => format!("{family}.{op}"),
@@ -196,6 +211,11 @@ impl CeilingId {
     /// `matmul.<weights>.m<tokens>`.
     pub fn matmul(weights: Dtype, tokens: u64) -> CeilingId {
         IdKind::Matmul { weights: weights.into(), tokens }.into()
+    }
+
+    /// `matmul.<weights>.m<tokens>.<along>`: a curve.
+    pub fn matmul_curve(weights: Dtype, tokens: u64, along: &str) -> CeilingId {
+        IdKind::MatmulCurve { weights: weights.into(), tokens, along: along.to_owned() }.into()
     }
 
     /// `attention.<cache>.<phase>` of these extents.
@@ -274,6 +294,7 @@ impl CeilingId {
         match &self.kind {
             IdKind::Compute { dtype: word, .. }
             | IdKind::Matmul { weights: word, .. }
+            | IdKind::MatmulCurve { weights: word, .. }
             | IdKind::Attention { cache: word, .. } => word.known(),
             _ => None,
         }
@@ -479,6 +500,11 @@ mod tests {
             (Some(MemoryLevel::Cache(2)), Some(Op::Copy))
         );
         assert_eq!((id("matmul.q4_k.m16").dtype(), id("matmul.q4_k.m16").tokens()), (Some(Dtype::Q4K), Some(16)));
+        let curve = id("matmul.q4_k.m16.n");
+        assert_eq!(
+            (curve.dtype(), curve.tokens(), &curve),
+            (Some(Dtype::Q4K), None, &CeilingId::matmul_curve(Dtype::Q4K, 16, "n"))
+        );
         assert_eq!((id("matmul.q4_k.m016").tokens(), id("matmul.q4_k.m0").tokens()), (None, None));
         assert_eq!(id("compute.f64.avx2.fma_add").isa(), Some(Isa::Avx2));
         assert!(id("compute.f64.avx2.fma_add").is_fma_add() && id("compute.f16.coopmat").is_cooperative());
