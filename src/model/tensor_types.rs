@@ -50,8 +50,8 @@ pub struct TensorTypes {
     of: BTreeMap<(Option<usize>, &'static str), Kinds>,
     /// Bytes of all weights.
     pub bytes: u64,
-    /// Bytes of all tensors of a GGUF file: of weights, and of factors of the rotary embedding. None for a checkpoint's
-    /// layout.
+    /// Bytes of all tensors of the model's files; without any, of the GGUF file that would be made of it: of weights, and of
+    /// factors of the rotary embedding. None for a checkpoint's layout.
     pub tensor_bytes: Option<u64>,
     /// The type with the most bytes in the layers.
     pub main: TensorType,
@@ -69,8 +69,10 @@ impl TensorTypes {
     pub fn of(model: &Model, weights: Option<Weights>) -> Result<TensorTypes> {
         let own = model.storage.checkpoint.as_ref().filter(|_| weights.is_none());
         let format = weights.or(own.map(|own| own.layout)).unwrap_or(DEFAULT);
+        let headers = model.storage.safetensors.as_ref().filter(|_| weights.is_none());
         let layout = match &model.storage.gguf {
             Some(stored) => stored.layout,
+            None if headers.is_some() => TensorLayout::UNFUSED,
             None if format.is_checkpoint() => TensorLayout::of_checkpoint(model.family()),
             None => TensorLayout::of_gguf(model.family()),
         };
@@ -85,6 +87,10 @@ impl TensorTypes {
             }
             (Some(stored), None) => tensors.iter().map(|tensor| stored.kind(&tensor.full())).collect::<Result<_>>()?,
             (None, _) => match own {
+                _ if headers.is_some() => headers
+                    .iter()
+                    .flat_map(|stored| tensors.iter().map(|tensor| stored.kind(&tensor.full())))
+                    .collect::<Result<_>>()?,
                 Some(own) => own.types(traits(model), &tensors)?,
                 None => format.types(traits(model), &tensors)?,
             },
@@ -115,11 +121,16 @@ impl TensorTypes {
             bytes: narrow(bytes)?,
             tensor_bytes: match &model.storage.gguf {
                 Some(stored) => Some(stored.tensor_bytes),
+                None if headers.is_some() => headers.map(|stored| stored.tensor_bytes),
                 None => (!format.is_checkpoint()).then_some(with_tables),
             },
             main,
-            format: TensorTypes::word(model, weights),
-            apart: format.is_checkpoint().then_some(weights::HALF),
+            format: match (headers, own) {
+                // No word of `--weights`, where the configuration says nothing of its layout.
+                (Some(_), None) => main.to_string(),
+                _ => TensorTypes::word(model, weights),
+            },
+            apart: (format.is_checkpoint() || matches!(main, TensorType::Packed(_))).then_some(weights::HALF),
         })
     }
 
@@ -166,6 +177,10 @@ const HEAD: &str = "output";
 const DEFAULT: Weights = Weights::Every(TensorType::F16);
 
 fn bytes_of(tensor: &Tensor, kind: TensorType) -> Result<u128> {
+    // Its experts need not be of one size.
+    if let TensorType::Packed(packed) = kind {
+        return Ok(u128::from(packed.bytes));
+    }
     let each = kind.matrix_bytes(tensor.rows / tensor.stack, tensor.row).ok_or_else(|| {
         Error::misuse(format!(
             "--weights: rows of {} elements ({}) are no whole number of {kind} blocks; choose another",
@@ -176,7 +191,7 @@ fn bytes_of(tensor: &Tensor, kind: TensorType) -> Result<u128> {
 }
 
 /// What the rules of llama-quantize look at.
-fn traits(model: &Model) -> Traits {
+pub(super) fn traits(model: &Model) -> Traits {
     let layers = model.layer_count();
     let first = model.shape.layers.iter().find(|layer| layer.places.first() == Some(&0));
     let (heads, kv_heads) = match first.map(|layer| &layer.mixer) {

@@ -24,6 +24,7 @@ pub mod profile;
 mod record;
 #[cfg(feature = "cli")]
 pub mod replay;
+mod stored;
 pub mod study;
 pub mod sweep;
 pub mod table;
