@@ -312,7 +312,8 @@ fn fits(module: &Module, tensors: &[&Tensor]) -> bool {
             let stack = if experts > 0 { 1 } else { first.stack };
             let mut wanted = without_ones(&[stack, rows, first.row]);
             // Some store a matrix the other way round.
-            (found.sort_unstable(), wanted.sort_unstable());
+            found.sort_unstable();
+            wanted.sort_unstable();
             found == wanted
         }
         // Rows alone do not show which matrix it is: only its name does.
