@@ -4,6 +4,7 @@ use super::language_model::Model;
 use super::layer::{FeedForward, Layer, Mixer};
 use super::layout::{Tensor, TensorLayout, tensors};
 use super::steps::Among;
+use super::storage::Storage;
 use super::tensor_type::TensorType;
 use super::weights::recipe::Traits;
 use super::weights::{self, Weights};
@@ -78,23 +79,7 @@ impl TensorTypes {
         };
         model.validate()?;
         let tensors = tensors(&model.shape, model.family(), layout)?;
-        let types = match (&model.storage.gguf, weights) {
-            (Some(_), Some(_)) => {
-                return Err(Error::misuse(format!(
-                    "--weights: {} is a GGUF file, whose tensors are stored as they are; leave the option out",
-                    model.name()
-                )));
-            }
-            (Some(stored), None) => tensors.iter().map(|tensor| stored.kind(&tensor.full())).collect::<Result<_>>()?,
-            (None, _) => match own {
-                _ if headers.is_some() => headers
-                    .iter()
-                    .flat_map(|stored| tensors.iter().map(|tensor| stored.kind(&tensor.full())))
-                    .collect::<Result<_>>()?,
-                Some(own) => own.types(traits(model), &tensors)?,
-                None => format.types(traits(model), &tensors)?,
-            },
-        };
+        let types = each_type(model, weights, &tensors)?;
         let mut of: BTreeMap<_, Kinds> = BTreeMap::new();
         let last = model.layer_count().checked_sub(1);
         let (mut bytes, mut by_type) = (0_u128, BTreeMap::new());
@@ -175,6 +160,22 @@ const EMBEDDING: &str = "token_embd";
 const HEAD: &str = "output";
 /// How weights are taken to be stored where nothing states it.
 const DEFAULT: Weights = Weights::Every(TensorType::F16);
+
+/// The type of each of a model's `tensors`.
+fn each_type(model: &Model, weights: Option<Weights>, tensors: &[Tensor]) -> Result<Vec<TensorType>> {
+    let Storage { gguf, safetensors, checkpoint, .. } = &model.storage;
+    match (gguf, safetensors, checkpoint, weights) {
+        (Some(_), .., Some(_)) => Err(Error::misuse(format!(
+            "--weights: {} is a GGUF file, whose tensors are stored as they are; leave the option out",
+            model.name()
+        ))),
+        (Some(stored), .., None) => tensors.iter().map(|tensor| stored.kind(&tensor.full())).collect(),
+        (None, .., Some(weights)) => weights.types(traits(model), tensors),
+        (None, Some(stored), _, None) => tensors.iter().map(|tensor| stored.kind(&tensor.full())).collect(),
+        (None, None, Some(own), None) => own.types(traits(model), tensors),
+        (None, None, None, None) => DEFAULT.types(traits(model), tensors),
+    }
+}
 
 fn bytes_of(tensor: &Tensor, kind: TensorType) -> Result<u128> {
     // Its experts need not be of one size.
