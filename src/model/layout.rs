@@ -84,7 +84,7 @@ pub(super) fn tensors(model: &ModelShape, family: Family, layout: TensorLayout) 
 
 /// The tensors that one layer's step reads: a norm with a bias reads two, a tied head none of its own.
 fn stored_as(model: &ModelShape, family: Family, layout: TensorLayout, step: &Step) -> Vec<Tensor> {
-    let Some(stored) = step.stored else { return Vec::new() };
+    let Some(stored) = step.stored.filter(|_| step.stored_elements() > 0) else { return Vec::new() };
     let stack = stack(model, step);
     let (rows, row, dimensions) = match step.op {
         _ if stack > 1 => (stored.n, stored.k, 3),
