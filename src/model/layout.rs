@@ -72,7 +72,11 @@ pub(super) fn tensors(model: &ModelShape, family: Family, layout: TensorLayout) 
                 let block = step.kind.map(|kind| model.layers[kind].places[index as usize]);
                 let tensor =
                     all.entry((block, part.name.clone())).or_insert_with(|| Tensor { block, rows: 0, ..part.clone() });
-                tensor.rows += part.rows;
+                match (part.dimensions, tensor.rows) {
+                    // Vectors that are stored as one stand behind each other.
+                    (1, 1..) => tensor.row += part.row,
+                    _ => tensor.rows += part.rows,
+                }
                 if read {
                     tensor.readers.push((step.kind, step.name));
                 }

@@ -15,9 +15,9 @@ struct Tower<'a> {
 }
 
 /// Parameters of a vision tower, what it hands its results through included where that is a part of it; none where the
-/// structure is not known, or a number in it is no number.
-pub(super) fn parameters(map: &Map<String, Value>) -> Option<u64> {
-    match map.get("model_type")?.as_str()? {
+/// structure is not known, or a number in it is no number. A tower without a word for it is that of its `wrapper`.
+pub(super) fn parameters(map: &Map<String, Value>, wrapper: &str) -> Option<u64> {
+    match map.get("model_type").map_or(Some(wrapper), Value::as_str)? {
         "siglip_vision_model" => siglip(&Tower::of(map, [768, 12, 3072], 16)?),
         "clip_vision_model" => clip(&Tower::of(map, [768, 12, 3072], 32)?),
         "pixtral" => pixtral(&Tower::of(map, [1024, 24, 4096], 16)?),
@@ -190,7 +190,7 @@ mod tests {
                 406_957_056,
             ),
         ] {
-            assert_eq!(parameters(config.as_object().unwrap()), Some(count), "{config}");
+            assert_eq!(parameters(config.as_object().unwrap(), ""), Some(count), "{config}");
         }
         for unknown in [
             json!({}),
@@ -199,7 +199,7 @@ mod tests {
             json!({"model_type": "pixtral", "hidden_size": 1u64 << 40}),
             json!({"model_type": "clip_vision_model", "image_size": [1, 2]}),
         ] {
-            assert_eq!(parameters(unknown.as_object().unwrap()), None, "{unknown}");
+            assert_eq!(parameters(unknown.as_object().unwrap(), "llava"), None, "{unknown}");
         }
     }
 }

@@ -129,7 +129,7 @@ fn made(map: &Map<String, Value>, wrapper: &str, key: &str, text: Map<String, Va
         "" => format!("the language model of {wrapper}, a {family}"),
         key => format!("{key}, the language model of {wrapper}"),
     };
-    let others: Vec<String> = map.iter().filter_map(|(key, value)| other_part(key, value)).collect();
+    let others: Vec<String> = map.iter().filter_map(|(key, value)| other_part(key, value, &wrapper)).collect();
     let others = if others.is_empty() { "its vision or audio parts".to_owned() } else { others.join(", ") };
     let at = if key.is_empty() { String::new() } else { format!("{key}, ") };
     let remark = format!(
@@ -139,10 +139,10 @@ fn made(map: &Map<String, Value>, wrapper: &str, key: &str, text: Map<String, Va
 }
 
 /// A part that is not counted, with its parameters where they can be told.
-fn other_part(key: &str, value: &Value) -> Option<String> {
+fn other_part(key: &str, value: &Value, wrapper: &str) -> Option<String> {
     let map = value.as_object().filter(|map| !map.is_empty() && !TEXT_PARTS.contains(&key))?;
     let is_part = ["vision", "audio", "visual", "img"].iter().any(|word| key.contains(word));
-    let parameters = towers::parameters(map).map(|count| format!("{} parameters", thousands(count.into())));
+    let parameters = towers::parameters(map, wrapper).map(|count| format!("{} parameters", thousands(count.into())));
     let kind = word(map).map(|word| clipped(&word, QUOTED_CHARS));
     let about: Vec<String> = kind.into_iter().chain(parameters).collect();
     let about = if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };

@@ -11,7 +11,7 @@ use super::metadata::Metadata;
 use super::reader::quoted;
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::model::family::{Caps, Facts, Family, MixerRule, WindowRule};
+use crate::model::family::{Caps, Facts, Family, HeadBias, MixerRule, WindowRule};
 use crate::model::language_model::{Model, Source};
 use crate::model::layer::{FeedForward, Layer};
 use crate::model::layout::TensorLayout;
@@ -51,7 +51,7 @@ pub fn model(gguf: &Gguf, name: &str) -> Result<Model> {
         position_rows,
         embedding_norm: facts.embedding_norm.then_some(facts.norm),
         final_norm: Some(facts.norm),
-        head_bias: table.has("output.bias"),
+        head_bias: matches!(facts.head_bias, HeadBias::Always) || table.has("output.bias"),
         head_soft_cap: super::layers::soft_cap(&keys, "final_logit_softcapping", facts.caps),
         layers: layers(&blocks)?,
     };
