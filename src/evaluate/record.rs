@@ -6,6 +6,7 @@ use crate::model::{Pass, Phase, Runtime, Workload};
 use crate::potential::Potential;
 use crate::profile::{DeviceKind, Effort, GpuClass, Grade, Profile};
 use crate::roofline::{Note, Resource};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One model on one profile.
@@ -107,7 +108,7 @@ impl Evaluation {
 }
 
 /// A profile by its name, and how far to trust it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ProfileFacts {
     /// The name that it was asked for by.
     pub profile: String,

@@ -8,6 +8,7 @@ mod advice;
 pub mod calibrate;
 mod ceilings;
 mod cell;
+pub mod check;
 pub mod compare;
 pub mod evaluation;
 pub mod first_minute;
