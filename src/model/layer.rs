@@ -171,7 +171,7 @@ impl Mixer {
     }
 
     /// Elements that one such layer of a model of this width keeps of a sequence, however long.
-    pub(super) fn kept(&self, hidden: u64) -> u64 {
+    pub(crate) fn kept(&self, hidden: u64) -> u64 {
         match self {
             Mixer::GroupedQuery(_) | Mixer::Latent(_) => 0,
             Mixer::ShortConvolution(conv) => hidden * conv.taps,

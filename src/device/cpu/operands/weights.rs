@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn small_matrices_take_turns_with_all_the_memory_of_larger_ones() {
         let cores = core_affinity::get_core_ids().unwrap();
-        let mut cpu = Cpu::new(Some(cores.len().min(2))).unwrap();
+        let cpu = Cpu::new(Some(cores.len().min(2))).unwrap();
         let kernel = MatmulKernel::find(Dtype::Q8_0, Isa::Portable, None).unwrap();
         let weights = cpu.make_weights(kernel, Pages::Base, [160, 64], 3, WorkerState::fresh).unwrap();
         let weights = Arc::new(weights);
