@@ -9,11 +9,11 @@ use serde_json::Value;
 const ENDS: [&str; 2] = ["ForCausalLM", "LMHeadModel"];
 
 /// Families that are not counted here, whose class under another `model_type` shows a slip.
-const FOREIGN: &str = "arcee arctic baichuan bamba bloom chatglm codegen cohere cohere2 dbrx decilm ernie45 ernie45moe \
-    exaone exaone4 falconh1 falconmamba gemma3n gemma4 glm glm4moe glmmoe gptbigcode gptj gptneo granitemoe \
-    granitemoehybrid granitemoeshared helium hunyuandensev1 hunyuanmoev1 internlm2 internlm3 jais jamba jetmoe kimilinear \
-    lfm2moe llama4 longcatflash mamba ministral3 minimax minimaxm1 minimaxm2 mpt nemotron nemotronh olmo olmo3 orion persimmon \
-    phimoe phismall phi3small qwen qwen3next qwen35 recurrentgemma rwkv rwkv7 seedoss stablelmalpha step3 \
+const FOREIGN: &str = "arcee arctic baichuan bloom chatglm codegen cohere cohere2 dbrx decilm ernie45 ernie45moe \
+    exaone exaone4 gemma3n gemma4 glm glm4moe glmmoe gptbigcode gptj gptneo granitemoe \
+    granitemoeshared helium hunyuandensev1 hunyuanmoev1 internlm2 internlm3 jais jetmoe \
+    longcatflash ministral3 minimaxm2 mpt nemotron olmo olmo3 orion persimmon \
+    phimoe phismall phi3small qwen recurrentgemma rwkv rwkv7 seedoss stablelmalpha step3 \
     step3p5 vaultgemma xglm xverse zamba zamba2";
 
 /// The class that a configuration names; none where it names none.

@@ -2,22 +2,8 @@
 
 use super::super::layer::{Biases, HeadNorm, Norm};
 use super::facts::{
-    Alternatives, BiasRule, DenseLayers, Facts, HeadNormRule, KvHeads, LATENT, LLAMA, MixerRule, MixtureRule,
-    NO_MLP_BIAS, SharedRule, WindowRule, shape,
-};
-
-const USED: Alternatives = &["num_experts_per_tok"];
-
-/// Experts as wide as the family's feed-forward, in every layer.
-const PLAIN: MixtureRule = MixtureRule {
-    experts: (&["num_local_experts", "num_experts"], 8),
-    used: (USED, Some(2)),
-    width: None,
-    shared: SharedRule::None,
-    dense: DenseLayers::None,
-    router_bias: false,
-    expert_bias: false,
-    correction: false,
+    Alternatives, BiasRule, DenseLayers, Facts, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, LatentRule, MixerRule,
+    MixtureRule, NO_MLP_BIAS, PLAIN_MIXTURE, RotaryRule, SharedRule, USED, USUAL, WindowRule, shape,
 };
 
 /// How experts are chosen, not how many.
@@ -30,7 +16,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         kv_heads: KvHeads::Of(8),
         attention_bias: BiasRule::Always(Biases::None),
         window: WindowRule::Every(None),
-        mixture: Some(PLAIN),
+        mixture: Some(PLAIN_MIXTURE),
         ..NO_MLP_BIAS
     },
     Facts {
@@ -46,7 +32,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             width: Some(("moe_intermediate_size", 1408)),
             shared: SharedRule::Gated("shared_expert_intermediate_size", 5632),
             dense: DenseLayers::Listed,
-            ..PLAIN
+            ..PLAIN_MIXTURE
         }),
         ..NO_MLP_BIAS
     },
@@ -64,7 +50,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             used: (USED, Some(8)),
             width: Some(("moe_intermediate_size", 768)),
             dense: DenseLayers::Listed,
-            ..PLAIN
+            ..PLAIN_MIXTURE
         }),
         ..NO_MLP_BIAS
     },
@@ -77,7 +63,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         mixture: Some(MixtureRule {
             experts: (&["num_experts", "num_local_experts"], 64),
             used: (USED, Some(8)),
-            ..PLAIN
+            ..PLAIN_MIXTURE
         }),
         ..NO_MLP_BIAS
     },
@@ -96,7 +82,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             used: (&["num_experts_per_tok", "experts_per_token"], Some(4)),
             router_bias: true,
             expert_bias: true,
-            ..PLAIN
+            ..PLAIN_MIXTURE
         }),
         ..NO_MLP_BIAS
     },
@@ -112,29 +98,78 @@ pub(super) const FAMILIES: &[Facts] = &[
             width: Some(("moe_intermediate_size", 1407)),
             shared: SharedRule::Count("n_shared_experts", 2),
             dense: DenseLayers::First(0),
-            ..PLAIN
+            ..PLAIN_MIXTURE
         }),
         harmless: DEEPSEEK,
         ..LLAMA
     },
+    DEEPSEEK_V3,
     Facts {
-        name: "deepseek_v3",
-        gguf: Some("deepseek2"),
-        defaults: shape(7168, 18432, 61, 128, 129_280, 4096),
-        kv_heads: KvHeads::Of(128),
-        mixer: MixerRule::Latent(LATENT),
-        mixture: Some(MixtureRule {
-            experts: (&["n_routed_experts"], 256),
-            used: (USED, Some(8)),
-            width: Some(("moe_intermediate_size", 2048)),
-            shared: SharedRule::Count("n_shared_experts", 1),
-            dense: DenseLayers::First(3),
-            correction: true,
-            ..PLAIN
+        name: "deepseek_v32",
+        gguf: Some("deepseek32"),
+        defaults: shape(7168, 18432, 61, 128, 129_280, 163_840),
+        mixer: MixerRule::Latent(LatentRule { indexer: Some([64, 128, 2048]), ..LATENT }),
+        aliases: &[],
+        ..DEEPSEEK_V3
+    },
+    // GLM-5.
+    Facts {
+        name: "glm_moe_dsa",
+        gguf: Some("glm-dsa"),
+        defaults: shape(6144, 12288, 78, 64, 154_880, 202_752),
+        kv_heads: KvHeads::Of(64),
+        mixer: MixerRule::Latent(LatentRule {
+            query_rank: Some(2048),
+            plain_dim: 192,
+            value_dim: Some(256),
+            indexer: Some([32, 128, 2048]),
+            ..LATENT
         }),
-        harmless: DEEPSEEK,
-        uncounted: &["num_nextn_predict_layers", "num_mtp_layers"],
-        aliases: &["kimi_k2"],
+        aliases: &[],
+        ..DEEPSEEK_V3
+    },
+    Facts {
+        name: "llama4_text",
+        aliases: &["llama4"],
+        gguf: Some("llama4"),
+        defaults: shape(5120, 16384, 48, 40, 202_048, 131_072),
+        // Beside it, `intermediate_size` is that of experts.
+        keys: KeyNames { width: &["intermediate_size_mlp"], ..USUAL },
+        kv_heads: KvHeads::Of(8),
+        head_dim: Some(128),
+        rotary: RotaryRule::WholeExcept,
+        window: WindowRule::Chunks(8192),
+        mixture: Some(MixtureRule {
+            experts: (&["num_local_experts"], 16),
+            used: (USED, Some(1)),
+            width: Some(("intermediate_size", 8192)),
+            shared: SharedRule::One,
+            dense: DenseLayers::Interleaved,
+            ..PLAIN_MIXTURE
+        }),
+        // Its norm of queries and keys has no weights.
+        harmless: &["use_qk_norm", "attn_temperature_tuning", "floor_scale", "attn_scale", "for_llm_compressor"],
         ..NO_MLP_BIAS
     },
 ];
+
+const DEEPSEEK_V3: Facts = Facts {
+    name: "deepseek_v3",
+    gguf: Some("deepseek2"),
+    defaults: shape(7168, 18432, 61, 128, 129_280, 4096),
+    kv_heads: KvHeads::Of(128),
+    mixer: MixerRule::Latent(LATENT),
+    mixture: Some(MixtureRule {
+        experts: (&["n_routed_experts"], 256),
+        used: (USED, Some(8)),
+        width: Some(("moe_intermediate_size", 2048)),
+        shared: SharedRule::Count("n_shared_experts", 1),
+        dense: DenseLayers::First(3),
+        correction: true,
+        ..PLAIN_MIXTURE
+    }),
+    harmless: DEEPSEEK,
+    uncounted: &["num_nextn_predict_layers", "num_mtp_layers"],
+    aliases: &["kimi_k2"],
+    ..NO_MLP_BIAS
+};

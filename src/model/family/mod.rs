@@ -8,11 +8,12 @@
 mod experts;
 mod facts;
 mod gated;
+mod recurrent;
 mod ungated;
 
 pub(super) use facts::{
-    BiasRule, Caps, DenseLayers, Facts, HeadNormRule, KvHeads, LatentRule, MixerRule, MixtureRule, MlpBias, NormPlaces,
-    NormsRule, RotaryRule, SharedRule, Width, WindowRule,
+    Attends, BiasRule, Caps, DenseLayers, Facts, HeadNormRule, Inner, KvHeads, LatentRule, MambaKeys, MixerRule,
+    MixtureRule, MlpBias, NormPlaces, NormsRule, Recurrence, RecurrentRule, RotaryRule, SharedRule, Width, WindowRule,
 };
 use std::fmt;
 
@@ -23,7 +24,7 @@ pub struct Family(&'static Facts);
 impl Family {
     /// Every family, in the order in which messages list them.
     pub fn all() -> impl Iterator<Item = Family> {
-        [gated::FAMILIES, experts::FAMILIES, ungated::FAMILIES].into_iter().flatten().map(Family)
+        [gated::FAMILIES, experts::FAMILIES, ungated::FAMILIES, recurrent::FAMILIES].into_iter().flatten().map(Family)
     }
 
     /// The word in a configuration's `model_type`.
@@ -51,9 +52,18 @@ impl Family {
         self.0
     }
 
+    /// How it attends to latents, where it does.
+    pub(super) const fn latent(self) -> Option<LatentRule> {
+        match self.0.mixer {
+            MixerRule::Latent(rule) => Some(rule),
+            MixerRule::Recurrent(RecurrentRule { latent, .. }) => latent,
+            MixerRule::GroupedQuery { .. } => None,
+        }
+    }
+
     /// Whether llama.cpp keeps latents for it, and attends to them; where it does not, it keeps expanded keys and values.
     pub(super) const fn latents_in_llama_cpp(self) -> bool {
-        matches!(self.0.mixer, MixerRule::Latent(LatentRule { latents_in_llama_cpp: true, .. }))
+        matches!(self.latent(), Some(LatentRule { latents_in_llama_cpp: true, .. }))
     }
 }
 

@@ -11,7 +11,7 @@ use super::metadata::Metadata;
 use super::reader::quoted;
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::model::family::{Caps, Facts, Family, MixerRule, WindowRule};
+use crate::model::family::{Caps, Facts, Family, MixerRule, Recurrence, WindowRule};
 use crate::model::language_model::{Model, Source};
 use crate::model::layer::{FeedForward, Layer};
 use crate::model::layout::TensorLayout;
@@ -101,7 +101,8 @@ fn adds_up(model: &Model, gguf: &Gguf) -> Result<()> {
 fn layout(facts: &Facts, table: &Table) -> TensorLayout {
     let has = |name| table.has_in_some_block(name);
     TensorLayout {
-        fused_attention: has("attn_qkv.weight"),
+        // Recurrent blocks may have a matrix of that name beside attention in three.
+        fused_attention: has("attn_qkv.weight") && !has("attn_q.weight"),
         fused_gate: facts.gated && has("ffn_up.weight") && !has("ffn_gate.weight"),
         parted_latents: has("attn_k_b.weight"),
     }
@@ -117,6 +118,7 @@ fn family<'a>(metadata: &'a Metadata, table: &Table) -> Result<(&'a str, Family)
     let corrected = table.has_in_some_block("exp_probs_b.bias");
     let family = match arch {
         "llama" if mixture => Family::of("mixtral"),
+        "nemotron_h_moe" => Family::of("nemotron_h"),
         "deepseek2" if corrected => Family::of("deepseek_v3"),
         _ => Family::of_gguf(arch).next(),
     };
@@ -129,27 +131,35 @@ fn family<'a>(metadata: &'a Metadata, table: &Table) -> Result<(&'a str, Family)
 /// Keys that announce what the family does not have.
 fn refuse_foreign(keys: &Keys, family: Family) -> Result<()> {
     let Facts { mixture, mixer, caps, .. } = family.facts();
-    let latent = matches!(mixer, MixerRule::Latent(_));
+    let latent = family.latent().is_some();
+    let indexed = family.latent().is_some_and(|rule| rule.indexer.is_some());
+    let recurrence = match mixer {
+        MixerRule::Recurrent(rule) => Some(rule.recurrence),
+        _ => None,
+    };
+    let convolves = matches!(recurrence, Some(Recurrence::ShortConvolution));
     for (key, what, supported) in [
         ("expert_count", "a mixture of experts", mixture.is_some()),
         ("attention.kv_lora_rank", "multi-head latent attention", latent),
         ("attention.q_lora_rank", "multi-head latent attention", latent),
-        ("ssm.state_size", "state-space layers", matches!(mixer, MixerRule::Mamba2)),
-        ("shortconv.l_cache", "short convolutions", matches!(mixer, MixerRule::Lfm2)),
+        ("ssm.state_size", "state-space layers", recurrence.is_some() && !convolves),
+        ("shortconv.l_cache", "short convolutions", convolves),
         ("attn_logit_softcapping", "capped scores", matches!(caps, Caps::Absent(_))),
         ("final_logit_softcapping", "capped logits", matches!(caps, Caps::Absent(_))),
         ("nextn_predict_layers", "multi-token prediction", false),
         ("attention.shared_kv_layers", "layers that share keys and values", false),
         ("attention.key_length_swa", "heads of two sizes", false),
-        ("attention.indexer.head_count", "sparse attention", false),
+        ("attention.indexer.head_count", "sparse attention", indexed),
         ("embedding_length_per_layer_input", "embeddings of each layer", false),
     ] {
         if !supported && keys.metadata.is_on(&keys.named(key)) {
             return Err(keys.error(key, format_args!("announces {what}, which is not supported for {}", keys.arch)));
         }
     }
-    let has_windows =
-        matches!(family.facts().window, WindowRule::Every(_) | WindowRule::Alternate(_) | WindowRule::Period(..));
+    let has_windows = matches!(
+        family.facts().window,
+        WindowRule::Every(_) | WindowRule::Alternate(_) | WindowRule::Period(..) | WindowRule::Chunks(_)
+    );
     // A window that no context reaches is none.
     let window = keys.count("attention.sliding_window")?.filter(|window| *window != 0);
     let context = keys.count("context_length")?.unwrap_or(u64::MAX);

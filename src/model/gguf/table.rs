@@ -97,7 +97,8 @@ fn same_extent(name: &str, found: &Tensor, expected: &layout::Tensor, keys: &Key
     let same = match expected.dimensions {
         // Some vectors are written as matrices of one row, or of one for each head.
         1 => found.elements() == expected.elements(),
-        _ => found.dims == [expected.row, each, expected.stack, 1],
+        // Convolutions may have an extent of one between taps and channels.
+        _ => [[expected.row, each, expected.stack, 1], [expected.row, 1, each, 1]].contains(&found.dims),
     };
     if same {
         return Ok(());
@@ -140,6 +141,7 @@ fn origin(tensor: &layout::Tensor, keys: &Keys) -> String {
         "ffn_gate" | "ffn_up" | "ffn_down" => &["feed_forward_length"],
         "output" => return "token_embd.weight".to_owned(),
         name if name.starts_with("ssm_") => &["ssm.inner_size", "ssm.state_size", "ssm.group_count"],
+        "indexer" => &["attention.indexer.head_count", "attention.indexer.key_length"],
         name if name.starts_with("shortconv") => &["shortconv.l_cache"],
         _ => &["embedding_length"],
     };

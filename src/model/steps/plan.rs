@@ -110,12 +110,18 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     /// All layers of a kind; `ends` where the model's last one is among them, and leaves rows out.
     fn layer(&mut self, layer: &Layer, ends: bool) -> Result<()> {
         self.layers = layer.count();
-        self.norm_if(layer.norms.before_mixer, "attn_norm", layer.norms.kind);
+        let mixes = layer.mixer != Mixer::Nothing;
+        self.norm_if(layer.norms.before_mixer && mixes, "attn_norm", layer.norms.kind);
         match &layer.mixer {
             Mixer::GroupedQuery(attention) => self.grouped_query(attention)?,
             Mixer::Latent(attention) => self.latent(attention)?,
-            Mixer::ShortConvolution(convolution) => self.short_convolution(convolution)?,
-            Mixer::Mamba2(mamba) => self.mamba2(mamba)?,
+            Mixer::Recurrent(recurrent) => self.recurrent(recurrent)?,
+            Mixer::Both(attention, recurrent) => {
+                self.grouped_query(attention)?;
+                self.recurrent(recurrent)?;
+                self.residual();
+            }
+            Mixer::Nothing => {}
         }
         if !ends {
             return self.behind_mixer(layer);
@@ -133,8 +139,10 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
 
     fn behind_mixer(&mut self, layer: &Layer) -> Result<()> {
         let norms = layer.norms;
-        self.norm_if(norms.after_mixer, "post_attention_norm", norms.kind);
-        self.residual();
+        if layer.mixer != Mixer::Nothing {
+            self.norm_if(norms.after_mixer, "post_attention_norm", norms.kind);
+            self.residual();
+        }
         if let Some(feed_forward) = &layer.feed_forward {
             self.norm_if(norms.before_feed_forward, "ffn_norm", norms.kind);
             self.feed_forward(feed_forward)?;
