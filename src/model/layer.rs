@@ -221,6 +221,8 @@ pub enum Biases {
     None,
     /// Query, key and value, but not the output.
     QueryKeyValue,
+    /// The output alone.
+    Output,
     /// All four.
     All,
 }
@@ -245,6 +247,8 @@ pub enum Norm {
     Layer,
     /// By mean and variance, with a weight row.
     LayerWithoutBias,
+    /// By mean and variance, with nothing learned.
+    LayerWithoutWeights,
 }
 
 /// What a layer normalises, and how.
@@ -273,6 +277,8 @@ pub enum Activation {
     Relu,
     /// max(x, 0)².
     ReluSquared,
+    /// xIELU (Huang and Schlag 2024): quadratic above zero, exponential below, with two learned numbers.
+    Xielu,
 }
 
 /// Matrices with a function in between.

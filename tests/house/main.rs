@@ -34,6 +34,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("measured", &["engine", "error", "evaluate", "json", "model", "potential", "profile", "roofline", "units"]),
     ("calibrate", &["engine", "error", "evaluate", "measured", "model", "profile", "units"]),
     ("compare", &["error", "evaluate", "model", "profile", "roofline"]),
+    ("check", &["compare", "error", "evaluate", "profile"]),
     ("plot", &["error", "evaluate", "model", "profile", "roofline", "units"]),
     ("study", &["error", "evaluate", "measured", "model", "potential", "profile", "roofline", "units"]),
     // The bridge, and the way out.
@@ -44,6 +45,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "report",
         &[
             "calibrate",
+            "check",
             "compare",
             "engine",
             "error",
@@ -80,6 +82,7 @@ const PURE: &[&str] = &[
     "measured",
     "calibrate",
     "compare",
+    "check",
     "plot",
     "study",
     "replay",
@@ -151,7 +154,9 @@ fn no_file_imports_itself_in_a_circle() {
 fn supply_and_demand_meet_only_in_the_profile() {
     let of = |module: &str| IMPORTS.iter().find(|(name, _)| *name == module).unwrap().1;
     for supply in ["job", "device", "probe", "sample"] {
-        for demand in ["model", "roofline", "potential", "evaluate", "sweep", "measured", "compare", "plot", "study"] {
+        for demand in
+            ["model", "roofline", "potential", "evaluate", "sweep", "measured", "compare", "check", "plot", "study"]
+        {
             assert!(!of(supply).contains(&demand) && !of(demand).contains(&supply));
         }
     }

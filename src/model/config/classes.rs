@@ -9,12 +9,9 @@ use serde_json::Value;
 const ENDS: [&str; 2] = ["ForCausalLM", "LMHeadModel"];
 
 /// Families that are not counted here, whose class under another `model_type` shows a slip.
-const FOREIGN: &str = "arcee arctic baichuan bloom chatglm codegen cohere cohere2 dbrx decilm ernie45 ernie45moe \
-    exaone exaone4 gemma3n gemma4 glm glm4moe glmmoe gptbigcode gptj gptneo granitemoe \
-    granitemoeshared helium hunyuandensev1 hunyuanmoev1 internlm2 internlm3 jais jetmoe \
-    longcatflash ministral3 minimaxm2 mpt nemotron olmo olmo3 orion persimmon \
-    phimoe phismall phi3small qwen recurrentgemma rwkv rwkv7 seedoss stablelmalpha step3 \
-    step3p5 vaultgemma xglm xverse zamba zamba2";
+const FOREIGN: &str = "afmoe arctic bitnet cohere2moe decilm diffllama doge gemma3n gemma4 glmmoe granitemoe granitemoeshared \
+    hyperclovax jais jetmoe longcatflash mimov2flash nanochat phismall phi3small recurrentgemma rwkv rwkv7 stablelmalpha \
+    step3 step3p5 xglm zamba zamba2";
 
 /// The class that a configuration names; none where it names none.
 ///
@@ -26,7 +23,8 @@ pub(super) fn causal<'a>(keys: &Keys<'a>) -> Result<Option<&'a str>> {
         Some(Value::Array(classes)) => classes,
         Some(other) => return Err(Error::misuse(format!("architectures: must be a list, is {}", shown(other)))),
     };
-    let causal = |class: &Value| class.as_str().is_some_and(|name| ENDS.iter().any(|end| name.ends_with(end)));
+    let named = |name: &str| ENDS.iter().any(|end| name.ends_with(end)) || family(name).is_some();
+    let causal = |class: &Value| class.as_str().is_some_and(named);
     match classes.iter().find(|class| !causal(class)) {
         None => Ok(classes.first().and_then(Value::as_str)),
         Some(class) => Err(Error::misuse(format!(

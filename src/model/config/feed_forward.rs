@@ -1,7 +1,7 @@
 //! Feed-forwards: dense ones and mixtures of experts, layer by layer.
 
 use super::super::family::{Attends, DenseLayers, Family, MixerRule, MixtureRule, MlpBias, RecurrentRule, SharedRule};
-use super::super::keys::{Given, Keys};
+use super::super::keys::{Given, Keys, quoted};
 use super::super::layer::{Dense, FeedForward, Mixture, Shared};
 use super::super::limits;
 use super::common::{Shape, activation, lists_every_layer, width};
@@ -72,9 +72,13 @@ fn bias(keys: &Keys, family: Family) -> Result<bool> {
 /// The experts; none where the key is `null`.
 fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixture>> {
     let (names, default) = rule.experts;
-    // One of a Jamba is none.
-    let least = u64::from(matches!(rule.dense, DenseLayers::Jamba));
-    if names.iter().any(|name| keys.get(name).and_then(Value::as_u64).is_some_and(|experts| experts <= least)) {
+    // Some say by a number that there are none; one of a Jamba is none, too.
+    let none: &[u64] = match (rule.dense, rule.shared) {
+        (DenseLayers::Jamba, _) => &[0, 1],
+        (DenseLayers::Interleaved, _) | (_, SharedRule::Plain(..)) => &[0],
+        _ => &[],
+    };
+    if names.iter().any(|name| keys.get(name).and_then(Value::as_u64).is_some_and(|count| none.contains(&count))) {
         unused(keys, rule);
         return Ok(None);
     }
@@ -96,7 +100,10 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
     }
     let width = match rule.width {
         None => dense.width,
-        Some((key, default)) => keys.given(key, limits::WIDTH)?.or_absent(Some(default)).unwrap_or(dense.width),
+        Some((key, default)) => {
+            let absent = Some(default).filter(|default| *default > 0);
+            keys.given(key, limits::WIDTH)?.or_absent(absent).unwrap_or(dense.width)
+        }
     };
     let expert = Dense { width, bias: rule.expert_bias || dense.bias, ..dense };
     let shared = match rule.shared {
@@ -137,16 +144,21 @@ fn unused(keys: &Keys, rule: &MixtureRule) {
 
 /// Which layers have experts.
 fn routed(keys: &Keys, rule: &MixtureRule, layers: u64) -> Result<Vec<bool>> {
-    if let Some(types) = keys.words("mlp_layer_types")? {
-        lists_every_layer("mlp_layer_types", types.len(), layers)?;
-        return Ok(types.into_iter().map(|kind| kind == "sparse").collect());
-    }
     match rule.dense {
         DenseLayers::None => Ok(vec![true; usize::try_from(layers).unwrap_or_default()]),
         DenseLayers::First(default) => {
+            if let Some(kinds) = keys.words("mlp_layer_types")? {
+                return sparse(&kinds, layers);
+            }
             let first = keys.count_from_zero("first_k_dense_replace")?.or_absent(Some(default)).unwrap_or(0);
             let every = period(keys, "moe_layer_freq")?;
             Ok((0..layers).map(|layer| layer >= first && layer % every == 0).collect())
+        }
+        DenseLayers::Outside(default) => {
+            let start = keys.count_from_zero("moe_layer_start_index")?.or_absent(Some(default)).unwrap_or(0);
+            let end = keys.count_from_zero("moe_layer_end_index")?.value().unwrap_or(u64::MAX);
+            let every = period(keys, "moe_layer_interval")?;
+            Ok((0..layers).map(|layer| (start..=end).contains(&layer) && (layer + 1) % every == 0).collect())
         }
         DenseLayers::Listed => {
             let dense = keys.indices("mlp_only_layers")?.unwrap_or_default();
@@ -165,6 +177,17 @@ fn routed(keys: &Keys, rule: &MixtureRule, layers: u64) -> Result<Vec<bool>> {
             })
         }
         DenseLayers::Jamba => recurrent::periodic(keys, ["expert_layer_period", "expert_layer_offset"], [2, 1], layers),
+    }
+}
+
+/// `mlp_layer_types`, one word per layer.
+fn sparse(kinds: &[&str], layers: u64) -> Result<Vec<bool>> {
+    lists_every_layer("mlp_layer_types", kinds.len(), layers)?;
+    match kinds.iter().find(|kind| !["dense", "sparse"].contains(*kind)) {
+        None => Ok(kinds.iter().map(|kind| *kind == "sparse").collect()),
+        Some(kind) => {
+            Err(Error::misuse(format!("mlp_layer_types: {} is not supported (dense and sparse are)", quoted(kind))))
+        }
     }
 }
 

@@ -32,7 +32,7 @@ impl Role {
 /// Words for layers that attend, in `layer_types`.
 const ATTENDS: [&str; 2] = ["full_attention", "attention"];
 /// Words for recurrent ones.
-const RECURS: [&str; 4] = ["linear_attention", "mamba", "conv", "recurrent"];
+const RECURS: [&str; 4] = ["conv", "linear_attention", "mamba", "recurrent"];
 
 /// What each layer does.
 pub(super) fn roles(keys: &Keys, attends: Attends, layers: u64) -> Result<Vec<Role>> {
@@ -44,7 +44,8 @@ pub(super) fn roles(keys: &Keys, attends: Attends, layers: u64) -> Result<Vec<Ro
         _ => {}
     }
     let patterned = pattern(keys, attends, layers)?;
-    let known = [&ATTENDS[..], &RECURS[..]].concat();
+    let recurs = if matches!(attends, Attends::Lfm2) { &RECURS[..1] } else { &RECURS[1..] };
+    let known = [&ATTENDS[..], recurs].concat();
     let attends = match layer_types(keys, layers, &known)? {
         Some(types) => types.into_iter().map(|kind| ATTENDS.contains(&kind)).collect(),
         None => patterned,
@@ -210,11 +211,12 @@ fn mamba2(keys: &Keys, family: Family, names: &MambaKeys, hidden: u64) -> Result
             let expand = size(keys, "mamba_expand", 2)?;
             // The class has a number here, where configurations have none.
             let stated = keys.given(key, limits::WIDTH)?.or_absent(Some(1024));
-            (Some(stated.unwrap_or(expand * hidden)), key.to_owned())
+            let stated = stated.unwrap_or(expand * hidden);
+            (Some(stated), format!("{key}: {stated}"))
         }
         Inner::Expanded(key) => {
             let expand = size(keys, key, 2)?;
-            (Some(expand * hidden), format!("{key} × hidden_size {hidden}"))
+            (Some(expand * hidden), format!("{key}: {expand} × hidden_size {hidden}"))
         }
     };
     let head_dim = match (auto(keys, head_key)?.or(default), stated) {
@@ -223,9 +225,9 @@ fn mamba2(keys: &Keys, family: Family, names: &MambaKeys, hidden: u64) -> Result
         (None, None) => return Err(Error::misuse(format!("{head_key}: is missing; add it"))),
     };
     let inner = heads * head_dim;
-    if let Some(stated) = stated.filter(|stated| *stated != inner) {
+    if stated.is_some_and(|stated| stated != inner) {
         return Err(Error::misuse(format!(
-            "{}: {heads} × {head_key} {head_dim} is not {stated}, by {origin}; correct one of them",
+            "{origin} is not {} {heads} × {head_key} {head_dim}; correct one of them",
             names.heads.0
         )));
     }

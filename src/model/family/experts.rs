@@ -3,11 +3,25 @@
 use super::super::layer::{Biases, HeadNorm, Norm};
 use super::facts::{
     Alternatives, BiasRule, DenseLayers, Facts, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, LatentRule, MixerRule,
-    MixtureRule, NO_MLP_BIAS, PLAIN_MIXTURE, RotaryRule, SharedRule, USED, USUAL, WindowRule, shape,
+    MixtureRule, NO_MLP_BIAS, RotaryRule, SharedRule, USUAL, WindowRule, shape,
+};
+
+pub(super) const USED: Alternatives = &["num_experts_per_tok"];
+
+/// Experts as wide as the family's feed-forward, in every layer.
+pub(super) const PLAIN: MixtureRule = MixtureRule {
+    experts: (&["num_local_experts", "num_experts"], 8),
+    used: (USED, Some(2)),
+    width: None,
+    shared: SharedRule::None,
+    dense: DenseLayers::None,
+    router_bias: false,
+    expert_bias: false,
+    correction: false,
 };
 
 /// How experts are chosen, not how many.
-const DEEPSEEK: Alternatives = &["n_group", "topk_group", "topk_method", "ep_size", "num_key_value_heads"];
+pub(super) const DEEPSEEK: Alternatives = &["n_group", "topk_group", "topk_method", "ep_size", "num_key_value_heads"];
 
 pub(super) const FAMILIES: &[Facts] = &[
     Facts {
@@ -16,7 +30,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         kv_heads: KvHeads::Of(8),
         attention_bias: BiasRule::Always(Biases::None),
         window: WindowRule::Every(None),
-        mixture: Some(PLAIN_MIXTURE),
+        mixture: Some(PLAIN),
         ..NO_MLP_BIAS
     },
     Facts {
@@ -32,7 +46,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             width: Some(("moe_intermediate_size", 1408)),
             shared: SharedRule::Gated("shared_expert_intermediate_size", 5632),
             dense: DenseLayers::Listed,
-            ..PLAIN_MIXTURE
+            ..PLAIN
         }),
         ..NO_MLP_BIAS
     },
@@ -50,7 +64,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             used: (USED, Some(8)),
             width: Some(("moe_intermediate_size", 768)),
             dense: DenseLayers::Listed,
-            ..PLAIN_MIXTURE
+            ..PLAIN
         }),
         ..NO_MLP_BIAS
     },
@@ -63,7 +77,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         mixture: Some(MixtureRule {
             experts: (&["num_experts", "num_local_experts"], 64),
             used: (USED, Some(8)),
-            ..PLAIN_MIXTURE
+            ..PLAIN
         }),
         ..NO_MLP_BIAS
     },
@@ -82,7 +96,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             used: (&["num_experts_per_tok", "experts_per_token"], Some(4)),
             router_bias: true,
             expert_bias: true,
-            ..PLAIN_MIXTURE
+            ..PLAIN
         }),
         ..NO_MLP_BIAS
     },
@@ -98,7 +112,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             width: Some(("moe_intermediate_size", 1407)),
             shared: SharedRule::Count("n_shared_experts", 2),
             dense: DenseLayers::First(0),
-            ..PLAIN_MIXTURE
+            ..PLAIN
         }),
         harmless: DEEPSEEK,
         ..LLAMA
@@ -145,7 +159,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             width: Some(("intermediate_size", 8192)),
             shared: SharedRule::One,
             dense: DenseLayers::Interleaved,
-            ..PLAIN_MIXTURE
+            ..PLAIN
         }),
         // Its norm of queries and keys has no weights.
         harmless: &["use_qk_norm", "attn_temperature_tuning", "floor_scale", "attn_scale", "for_llm_compressor"],
@@ -166,7 +180,7 @@ const DEEPSEEK_V3: Facts = Facts {
         shared: SharedRule::Count("n_shared_experts", 1),
         dense: DenseLayers::First(3),
         correction: true,
-        ..PLAIN_MIXTURE
+        ..PLAIN
     }),
     harmless: DEEPSEEK,
     uncounted: &["num_nextn_predict_layers", "num_mtp_layers"],

@@ -5,15 +5,19 @@
 //! that is `null` switches the feature off or lets the value be derived. A family is an entry of a table; only what no
 //! table can say is code, in `config/`.
 
+mod dense;
 mod experts;
 mod facts;
 mod gated;
+mod gpt;
+mod mixtures;
 mod recurrent;
 mod ungated;
 
 pub(super) use facts::{
-    Attends, BiasRule, Caps, DenseLayers, Facts, HeadNormRule, Inner, KvHeads, LatentRule, MambaKeys, MixerRule,
-    MixtureRule, MlpBias, NormPlaces, NormsRule, Recurrence, RecurrentRule, RotaryRule, SharedRule, Width, WindowRule,
+    Attends, BiasRule, Caps, Defaults, DenseLayers, Facts, HeadBias, HeadNormRule, Inner, KvHeads, LatentRule,
+    MambaKeys, MixerRule, MixtureRule, MlpBias, NormPlaces, NormsRule, Recurrence, RecurrentRule, RotaryRule,
+    SharedRule, Width, WindowRule,
 };
 use std::fmt;
 
@@ -24,7 +28,12 @@ pub struct Family(&'static Facts);
 impl Family {
     /// Every family, in the order in which messages list them.
     pub fn all() -> impl Iterator<Item = Family> {
-        [gated::FAMILIES, experts::FAMILIES, ungated::FAMILIES, recurrent::FAMILIES].into_iter().flatten().map(Family)
+        let ungated = [ungated::FAMILIES, gpt::FAMILIES, recurrent::FAMILIES];
+        [gated::FAMILIES, dense::FAMILIES, experts::FAMILIES, mixtures::FAMILIES]
+            .into_iter()
+            .chain(ungated)
+            .flatten()
+            .map(Family)
     }
 
     /// The word in a configuration's `model_type`.
@@ -45,7 +54,8 @@ impl Family {
 
     /// The families that GGUF files call `architecture`.
     pub(super) fn of_gguf(architecture: &str) -> impl Iterator<Item = Family> {
-        Family::all().filter(move |family| family.0.gguf == Some(architecture))
+        Family::all()
+            .filter(move |Family(facts)| facts.gguf == Some(architecture) || facts.gguf_aliases.contains(&architecture))
     }
 
     pub(super) const fn facts(self) -> &'static Facts {

@@ -1,10 +1,11 @@
 //! Families with recurrent layers, alone or beside attention.
 
 use super::super::layer::{Activation, Biases, HeadNorm, Norm};
+use super::experts::{PLAIN, USED};
 use super::facts::{
     Alternatives, Attends, BiasRule, DenseLayers, Facts, HeadNormRule, Inner, KeyNames, KvHeads, LATENT, LLAMA,
-    LatentRule, MambaKeys, MixerRule, MixtureRule, NO_MLP_BIAS, PLAIN_MIXTURE, Recurrence, RecurrentRule, RotaryRule,
-    SharedRule, USED, USUAL, required, shape,
+    LatentRule, MambaKeys, MixerRule, MixtureRule, NO_MLP_BIAS, Recurrence, RecurrentRule, RotaryRule, SharedRule,
+    USUAL, required, shape,
 };
 
 const PER_HEAD: HeadNormRule = HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms));
@@ -94,7 +95,7 @@ const QWEN_EXPERTS: MixtureRule = MixtureRule {
     width: Some(("moe_intermediate_size", 512)),
     shared: SharedRule::Gated("shared_expert_intermediate_size", 512),
     dense: DenseLayers::Listed,
-    ..PLAIN_MIXTURE
+    ..PLAIN
 };
 
 const LFM2: Facts = Facts {
@@ -147,7 +148,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             width: Some(("moe_intermediate_size", 1792)),
             dense: DenseLayers::FirstOf("num_dense_layers", 2),
             correction: true,
-            ..PLAIN_MIXTURE
+            ..PLAIN
         }),
         ..LFM2
     },
@@ -220,7 +221,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             shared: SharedRule::Count("num_shared_experts", 1),
             dense: DenseLayers::First(1),
             correction: true,
-            ..PLAIN_MIXTURE
+            ..PLAIN
         }),
         harmless: &[
             "mla_use_nope",
@@ -246,7 +247,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         mixture: Some(MixtureRule {
             experts: (&["num_local_experts"], 8),
             shared: SharedRule::Plain("shared_intermediate_size", 1024),
-            ..PLAIN_MIXTURE
+            ..PLAIN
         }),
         harmless: SETTINGS,
         ..NO_MLP_BIAS
@@ -292,7 +293,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         mixture: Some(MixtureRule {
             experts: (&["num_experts", "num_local_experts"], 16),
             dense: DenseLayers::Jamba,
-            ..PLAIN_MIXTURE
+            ..PLAIN
         }),
         harmless: &["use_mamba_kernels", "use_associative_scan", "mamba_inner_layernorms"],
         ..NO_MLP_BIAS
@@ -328,7 +329,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             width: Some(("moe_intermediate_size", 7688)),
             shared: SharedRule::Plain("moe_shared_expert_intermediate_size", 7688),
             correction: true,
-            ..PLAIN_MIXTURE
+            ..PLAIN
         }),
         harmless: &[
             "attention_head_dim",
@@ -358,7 +359,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         attention_bias: BiasRule::Always(Biases::None),
         mixer: recurrent(Recurrence::Lightning, Attends::MiniMax),
         rotary: RotaryRule::Part(1.0),
-        mixture: Some(MixtureRule { experts: (&["num_local_experts"], 8), ..PLAIN_MIXTURE }),
+        mixture: Some(MixtureRule { experts: (&["num_local_experts"], 8), ..PLAIN }),
         harmless: &[
             "block_size",
             "full_attn_alpha_factor",

@@ -42,7 +42,7 @@ impl Block<'_> {
                 norms: *norms,
             }
             .mixer(hidden),
-            Recurrence::Mamba2(_) => self.mamba2()?.mixer(hidden),
+            Recurrence::Mamba2(names) => self.mamba2(names.norm.is_some())?.mixer(hidden),
             Recurrence::GatedDelta(fused) => self.gated_delta(*fused)?.mixer(hidden),
             Recurrence::KimiDelta => KimiDelta {
                 heads: self.heads()?,
@@ -65,7 +65,7 @@ impl Block<'_> {
         Ok((heads, inner / heads))
     }
 
-    fn mamba2(&self) -> Result<Mamba2> {
+    fn mamba2(&self, may_lack_norm: bool) -> Result<Mamba2> {
         let (heads, head_dim) = self.head_dim()?;
         Ok(Mamba2 {
             heads,
@@ -75,7 +75,7 @@ impl Block<'_> {
             taps: self.size("ssm.conv_kernel")?,
             bias: self.has("ssm_in.bias"),
             conv_bias: self.has("ssm_conv1d.bias"),
-            norm: self.has("ssm_norm.weight"),
+            norm: !may_lack_norm || self.has("ssm_norm.weight"),
         })
     }
 

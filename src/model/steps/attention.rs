@@ -30,7 +30,7 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         if attention.gated {
             self.push("attn_output_gate", Class::AttnCore, Op::SwiGlu, Shape::rows(self.rows, queries));
         }
-        let bias = (biases == Biases::All).then_some("attn_output.bias");
+        let bias = matches!(biases, Biases::All | Biases::Output).then_some("attn_output.bias");
         self.linear(Class::AttnProj, "attn_output", bias, hidden, queries);
         Ok(())
     }
