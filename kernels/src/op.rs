@@ -251,9 +251,18 @@ impl Op {
             Op::SoftCap => Cost { vector_flops: 2 * m * n, ..zero },
             Op::Route => Cost { vector_flops: 5 * m * n, ..zero },
             Op::Conv => Cost { vector_flops: 2 * m * n * k, weights_read: n * k, ..through(m * n) },
-            Op::Scan => Cost { flops: 6 * m * n * k, ..through(m * n) },
-            Op::SelectiveScan => Cost { flops: 9 * m * n * k, ..through(m * n) },
-            Op::DeltaRule => Cost { flops: 8 * m * n * k, ..through(m * n) },
+            Op::Scan | Op::SelectiveScan | Op::DeltaRule => {
+                through(m * n).with_flops(self.flops_per_state() * m * n * k)
+            }
+        }
+    }
+
+    /// What a recurrence computes for each state and token.
+    const fn flops_per_state(self) -> u128 {
+        match self {
+            Op::SelectiveScan => 9,
+            Op::DeltaRule => 8,
+            _ => 6,
         }
     }
 }
@@ -261,6 +270,12 @@ impl Op {
 /// One array in, one out.
 fn through(elements: u128) -> Cost {
     Cost { input_read: elements, output_written: elements, ..Cost::default() }
+}
+
+impl Cost {
+    const fn with_flops(self, flops: u128) -> Cost {
+        Cost { flops, ..self }
+    }
 }
 
 /// Two arrays in, one out.
