@@ -49,7 +49,7 @@ pub use layer::{
 pub use limits::BATCH_MAX;
 #[cfg(feature = "cli")]
 pub use read::{read_config, read_gguf, read_model};
-pub use shape::ModelShape;
+pub use shape::{LayerInputs, ModelShape, Streams};
 pub use steps::{Among, ByClass, Class, Counted, Forward, Reads, Step, Totals, WeightBytes};
 pub use storage::{Storage, Stored};
 pub use tensor_type::{Grouped, Scheme, TensorType};
