@@ -26,7 +26,9 @@ mod profiles;
 mod progress;
 mod recorder;
 mod replay;
+mod report;
 mod resume;
+mod runs;
 mod schema;
 mod selection;
 mod show;
@@ -53,6 +55,7 @@ Examples:
   roofprobe sweep llama-3.2-1b -p here.toml --over context=128..32768*2 --over batch=1,4,16
   roofprobe compare there.toml here.toml --model llama-3.2-1b
   roofprobe plot here.toml --model llama-3.2-1b -o roofline.svg
+  roofprobe report here.toml -o report.html          all of it as one page, for people
   roofprobe replay llama-3.2-1b -p here.toml         the model's own operations, timed here
   roofprobe study sequence -p here.toml              the studies of the RooflineBench paper
 
@@ -84,6 +87,7 @@ enum Verb {
     Sweep(sweep::Sweep),
     Compare(compare::Compare),
     Plot(plot::Plot),
+    Report(report::Report),
     Study(study::Study),
     Replay(replay::Replay),
     Models(models::Models),
@@ -147,6 +151,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Sweep(verb)) => verb.run(format),
         Some(Verb::Compare(verb)) => verb.run(format),
         Some(Verb::Plot(verb)) => verb.run(format),
+        Some(Verb::Report(verb)) => verb.run(format),
         Some(Verb::Study(verb)) => verb.run(format),
         Some(Verb::Replay(verb)) => verb.run(format),
         Some(Verb::Models(verb)) => verb.run(format),
