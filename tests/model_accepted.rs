@@ -131,6 +131,106 @@ fn wrappers_are_their_language_model() {
     }
 }
 
+/// Parts are written as what differs from their class's defaults, or stand beside the others; what is not counted is named.
+#[test]
+fn wrappers_name_what_they_hold() {
+    let clip = json!({"model_type": "clip_vision_model", "hidden_size": 1024, "intermediate_size": 4096,
+        "num_hidden_layers": 24, "image_size": 336, "patch_size": 14});
+    let vicuna = json!({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 32064});
+    let qwen2 = usual("qwen2_vl", [3584, 18944, 28, 28, 4, 152_064]);
+    let pixtral = json!({"model_type": "pixtral"});
+    let mistral =
+        with(usual("mistral", [5120, 32768, 40, 32, 8, 131_072]), json!({"head_dim": 128, "sliding_window": null}));
+    for (keys, words, total) in [
+        (
+            json!({"model_type": "llava", "text_config": vicuna, "vision_config": clip}),
+            "llava is counted (text_config, a llama); not counted: vision_config (clip_vision_model, 303,507,456 parameters)",
+            6_738_939_904,
+        ),
+        (
+            with(
+                qwen2,
+                json!({"architectures": ["Qwen2VLForConditionalGeneration"], "vision_token_id": 3,
+                    "vision_config": {"depth": 32, "embed_dim": 1280, "in_chans": 3, "hidden_size": 3584}}),
+            ),
+            "qwen2_vl is counted (a qwen2); not counted: vision_config (675,759,104 parameters)",
+            7_615_616_512,
+        ),
+        (
+            json!({"model_type": "mistral3", "text_config": mistral, "vision_config": pixtral}),
+            "mistral3 is counted (text_config, a mistral); not counted: vision_config (pixtral, 403,489,792 parameters)",
+            23_572_403_200,
+        ),
+        (
+            json!({"model_type": "internvl_chat", "llm_config": llama_2_7b(), "vision_config": {"model_type": "x"}}),
+            "internvl_chat is counted (llm_config, a llama); not counted: vision_config (x)",
+            6_738_415_616,
+        ),
+        (
+            json!({"model_type": "any_omni", "thinker_config": {"text_config": llama_2_7b()}, "talker_config": {}}),
+            "any_omni is counted (thinker_config.text_config, a llama); not counted: its vision or audio parts",
+            6_738_415_616,
+        ),
+    ] {
+        let model = read(&keys);
+        let remark = model.source.remarks.last().unwrap();
+        assert_eq!(
+            (remark.strip_prefix("only the language model of the multimodal "), model.parameters()),
+            (Some(words), Ok(total))
+        );
+    }
+}
+
+/// The class is the code; with code of its own, a class of that name may be another.
+#[test]
+fn an_unknown_word_with_a_known_class() {
+    let keys = with(usual("yi_like", [4096, 11008, 32, 32, 32, 32000]), json!({"architectures": ["LlamaForCausalLM"]}));
+    let model = read(&keys);
+    assert_eq!((model.family().name(), model.parameters()), ("llama", Ok(6_738_415_616)));
+    assert!(model.source.remarks[0].starts_with("model_type \"yi_like\" is unknown, and taken to be llama"));
+    let own = with(keys, json!({"auto_map": {"AutoModelForCausalLM": "modeling.LlamaForCausalLM"}}));
+    let message = parse_config(&own.to_string(), "m").unwrap_err().to_string();
+    assert!(message.starts_with("model_type: \"yi_like\" is not supported; its class is called as that of llama: set"));
+}
+
+/// First releases, whose code came with the weights: totals are those of the published checkpoints.
+#[test]
+fn families_before_they_had_a_class_in_transformers() {
+    let chatglm = json!({"model_type": "chatglm", "architectures": ["ChatGLMModel"], "add_bias_linear": false,
+        "add_qkv_bias": true, "apply_residual_connection_post_layernorm": false, "ffn_hidden_size": 13696,
+        "fp32_residual_connection": false, "hidden_size": 4096, "kv_channels": 128, "multi_query_attention": true,
+        "multi_query_group_num": 2, "num_attention_heads": 32, "num_layers": 28, "original_rope": true,
+        "padded_vocab_size": 65024, "post_layer_norm": true, "rmsnorm": true, "seq_length": 8192});
+    let qwen = json!({"model_type": "qwen", "architectures": ["QWenLMHeadModel"], "hidden_size": 4096,
+        "intermediate_size": 22016, "num_hidden_layers": 32, "num_attention_heads": 32, "kv_channels": 128, "no_bias": true,
+        "vocab_size": 151_936, "seq_length": 2048});
+    let dbrx = json!({"model_type": "dbrx", "d_model": 6144, "n_heads": 48, "n_layers": 40, "max_seq_len": 32768,
+        "vocab_size": 100_352, "attn_config": {"clip_qkv": 8, "kv_n_heads": 8, "model_type": ""},
+        "ffn_config": {"ffn_hidden_size": 10752, "moe_loss_weight": 0.05, "moe_num_experts": 16, "moe_top_k": 4}});
+    let mpt = json!({"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "vocab_size": 50432,
+        "attn_config": {"alibi": true, "attn_type": "multihead_attention", "qk_ln": false}, "no_bias": true});
+    let bloom = json!({"model_type": "bloom", "n_embed": 14336, "n_layer": 70, "num_attention_heads": 112,
+        "vocab_size": 250_880, "skip_bias_add": true});
+    let baichuan = json!({"model_type": "baichuan", "hidden_size": 5120, "intermediate_size": 13696, "num_hidden_layers": 40,
+        "num_attention_heads": 40, "vocab_size": 125_696, "model_max_length": 4096});
+    for (keys, total) in [
+        (chatglm, 6_243_584_000),
+        (qwen, 7_721_324_544),
+        (dbrx, 131_596_523_520),
+        (mpt.clone(), 6_649_286_656),
+        (bloom, 176_247_271_424),
+        (baichuan, 13_896_668_160),
+        (usual("internlm2", [4096, 14336, 32, 32, 8, 92544]), 7_737_708_544),
+    ] {
+        assert_eq!(read(&keys).parameters(), Ok(total), "{keys}");
+    }
+    for (key, value) in [("alibi", json!(false)), ("attn_type", json!("multiquery_attention"))] {
+        let message =
+            parse_config(&with(mpt.clone(), json!({"attn_config": {key: value}})).to_string(), "m").unwrap_err();
+        assert!(message.to_string().starts_with(&format!("{key}: ")), "{message}");
+    }
+}
+
 /// GPTQ files may list what is quantised: all linear modules, or some of them.
 #[test]
 fn modules_that_are_quantised_may_be_listed() {

@@ -175,7 +175,7 @@ fn an_absent_shape_is_taken_from_the_family_and_said() {
     assert_eq!(model.parameters(), Ok(3_880_263_168));
     let remarks = model.source.remarks.join("\n");
     assert!(
-        remarks.contains("num_attention_heads is absent") && remarks.contains("not its vision or audio parts"),
+        remarks.contains("num_attention_heads is absent") && remarks.contains("not counted: vision_config"),
         "{remarks}"
     );
     assert_eq!(parse_config(r#"{"model_type": "gpt2"}"#, "gpt2").unwrap().parameters(), Ok(124_439_808));

@@ -33,7 +33,6 @@ fn llama(more: Value) -> Value {
 #[test]
 fn families_that_are_not_known() {
     let cases = [
-        (json!({"model_type": "llava", "vision_config": {"hidden_size": 1024}}), "multimodal wrapper"),
         // Mamba and attention, with a shared block.
         (
             json!({"model_type": "zamba2", "hidden_size": 64, "mamba_d_state": 64, "hybrid_layer_ids": [5]}),
@@ -45,7 +44,6 @@ fn families_that_are_not_known() {
             "mixture of experts",
         ),
         (json!({"model_type": "t5", "d_model": 512, "d_ff": 2048, "is_encoder_decoder": true}), "an encoder"),
-        (json!({"model_type": "gemma3n", "text_config": {"hidden_size": 2048}}), "multimodal wrapper"),
         (json!({"model_type": "rwkv", "hidden_size": 64, "attention_hidden_size": 64}), "\"rwkv\""),
         (json!({"model_type": "bert", "hidden_size": 768, "type_vocab_size": 2}), "\"bert\""),
         (json!({"d_model": 2560, "n_layer": 64, "ssm_cfg": {"layer": "Mamba2"}}), "model_type: is missing"),
@@ -160,10 +158,17 @@ fn wrappers_need_their_language_model() {
         [text.clone(), wrapped(&text)].map(|keys| parse_config(&keys.to_string(), "m").unwrap()).into();
     assert_eq!(alone.shape, model.shape);
     assert!(model.source.remarks[0].contains("multimodal llava") && model.source.remarks[0].contains("a llama"));
-    assert!(refusal(wrapped(&json!({"model_type": "nemotron_h"}))).starts_with("text_config: model_type: "));
-    assert!(refusal(wrapped(&json!({"hidden_size": 64}))).contains("a multimodal wrapper, as text_config announces"));
-    assert!(refusal(json!({"model_type": "gemma3"})).starts_with("text_config: "));
-    assert!(refusal(json!({"model_type": "gemma3", "text_config": 3})).starts_with("text_config: "));
+    let message = refusal(wrapped(&json!({"model_type": "nemotron_x"})));
+    assert!(message.starts_with("text_config, the language model of llava: model_type: \"nemotron_x\""), "{message}");
+    let unknown = refusal(json!({"model_type": "owlish", "text_config": {"hidden_size": 64}}));
+    assert!(unknown.contains("a multimodal wrapper, as text_config announces"), "{unknown}");
+    for keys in [
+        json!({"model_type": "gemma3"}),
+        json!({"model_type": "gemma3", "text_config": 3}),
+        json!({"model_type": "llava", "vision_config": {"hidden_size": 1024}}),
+    ] {
+        assert!(refusal(keys).starts_with("text_config: is missing or no object; a "));
+    }
     let other = json!({"model_type": "gemma3", "text_config": {"model_type": "nemotron_h"}});
     assert!(refusal(other).contains("\"nemotron_h\""));
 }

@@ -1,5 +1,6 @@
 //! A configuration's keys, read with their meaning: absent, null and wrong are three different things.
 
+use super::family::Defaults;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
@@ -15,6 +16,8 @@ pub(super) struct Keys<'a> {
     asked: RefCell<BTreeSet<&'static str>>,
     /// Remarks on how they were read.
     remarks: RefCell<Vec<String>>,
+    /// Whether it is a part of another, written as what differs from the family's defaults.
+    part: bool,
 }
 
 /// What stands at a key.
@@ -46,7 +49,17 @@ impl<T> Given<T> {
 
 impl<'a> Keys<'a> {
     pub(super) fn new(map: &'a Map<String, Value>) -> Keys<'a> {
-        Keys { map, asked: RefCell::default(), remarks: RefCell::default() }
+        Keys { map, asked: RefCell::default(), remarks: RefCell::default(), part: false }
+    }
+
+    /// The keys of a part of another configuration: what is absent there has its default, in every family.
+    pub(super) fn of_part(map: &'a Map<String, Value>) -> Keys<'a> {
+        Keys { part: true, ..Keys::new(map) }
+    }
+
+    /// The default of an absent key of the shape, where there is one.
+    pub(super) fn default(&self, defaults: &Defaults, default: u64) -> Option<u64> {
+        (self.part || !defaults.required).then_some(default)
     }
 
     pub(super) fn get(&self, key: &'static str) -> Option<&'a Value> {

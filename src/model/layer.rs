@@ -222,6 +222,8 @@ pub enum Biases {
     None,
     /// Query, key and value, but not the output.
     QueryKeyValue,
+    /// The output alone.
+    Output,
     /// All four.
     All,
 }
@@ -246,6 +248,8 @@ pub enum Norm {
     Layer,
     /// By mean and variance, with a weight row.
     LayerWithoutBias,
+    /// By mean and variance, with nothing learned.
+    LayerWithoutWeights,
 }
 
 /// What a layer normalises, and how.
@@ -274,6 +278,8 @@ pub enum Activation {
     Relu,
     /// max(x, 0)².
     ReluSquared,
+    /// xIELU (Huang and Schlag 2024): quadratic above zero, exponential below, with two learned numbers.
+    Xielu,
 }
 
 /// Matrices with a function in between.

@@ -72,7 +72,11 @@ pub(super) fn tensors(model: &ModelShape, family: Family, layout: TensorLayout) 
                 let block = step.kind.map(|kind| model.layers[kind].places[index as usize]);
                 let tensor =
                     all.entry((block, part.name.clone())).or_insert_with(|| Tensor { block, rows: 0, ..part.clone() });
-                tensor.rows += part.rows;
+                match (part.dimensions, tensor.rows) {
+                    // Vectors that are stored as one stand behind each other.
+                    (1, 1..) => tensor.row += part.row,
+                    _ => tensor.rows += part.rows,
+                }
                 if read {
                     tensor.readers.push((step.kind, step.name));
                 }
@@ -84,7 +88,7 @@ pub(super) fn tensors(model: &ModelShape, family: Family, layout: TensorLayout) 
 
 /// The tensors that one layer's step reads: a norm with a bias reads two, a tied head none of its own.
 fn stored_as(model: &ModelShape, family: Family, layout: TensorLayout, step: &Step) -> Vec<Tensor> {
-    let Some(stored) = step.stored else { return Vec::new() };
+    let Some(stored) = step.stored.filter(|_| step.stored_elements() > 0) else { return Vec::new() };
     let stack = stack(model, step);
     let (rows, row, dimensions) = match step.op {
         _ if stack > 1 => (stored.n, stored.k, 3),

@@ -18,6 +18,8 @@ pub struct ModelShape {
     pub embedding_width: Option<u64>,
     /// Rows of a table of learned positions, where there is one.
     pub position_rows: Option<u64>,
+    /// The norm of embedded tokens.
+    pub embedding_norm: Option<Norm>,
     /// The norm behind the last layer.
     pub final_norm: Option<Norm>,
     /// Whether the head adds a bias.

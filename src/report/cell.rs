@@ -1,5 +1,7 @@
 //! One cell of a table: a number in full for programs, and rounded for people.
 
+use crate::units::thousands;
+
 /// One cell of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
@@ -113,18 +115,6 @@ pub fn digits(value: f64, digits: i32) -> String {
     }
     let decimals = (digits - 1 - magnitude.log10().floor() as i32).clamp(0, 8) as usize;
     format!("{rounded:.decimals$}")
-}
-
-fn thousands(value: u128) -> String {
-    let digits = value.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// Bytes in MiB, rounded up.

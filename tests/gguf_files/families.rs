@@ -1,6 +1,6 @@
 //! Small files of every architecture that is read, with the configuration of the same model.
 
-use super::{F16, F32, File, Value};
+use super::{F16, F32, File, Value, more_families};
 use roofprobe::model::{Model, parse_config};
 use serde_json::{Value as Json, json};
 
@@ -8,28 +8,28 @@ use serde_json::{Value as Json, json};
 /// per block.
 pub(crate) struct Case {
     pub(crate) arch: &'static str,
-    config: Json,
-    keys: &'static [(&'static str, u32)],
-    globals: &'static str,
-    blocks: [String; 2],
+    pub(super) config: Json,
+    pub(super) keys: &'static [(&'static str, u32)],
+    pub(super) globals: &'static str,
+    pub(super) blocks: [String; 2],
 }
 
-const SEPARATE: &str = "attn_norm 256; attn_q 256x256; attn_k 256x64; attn_v 256x64; attn_output 256x256; ";
-const BIASED: &str = "attn_q.bias 256; attn_k.bias 64; attn_v.bias 64; ";
-const GATED: &str = "ffn_norm 256; ffn_gate 256x512; ffn_up 256x512; ffn_down 512x256; ";
-const UNGATED: &str = "ffn_up 256x512; ffn_down 512x256; ";
-const UNGATED_BIASED: &str = "ffn_up 256x512; ffn_down 512x256; ffn_up.bias 512; ffn_down.bias 256; ";
-const HEAD_NORMS: &str = "attn_q_norm 32; attn_k_norm 32; ";
-const POST_NORMS: &str = "post_attention_norm 256; post_ffw_norm 256; ";
-const EXPERTS: &str =
+pub(super) const SEPARATE: &str = "attn_norm 256; attn_q 256x256; attn_k 256x64; attn_v 256x64; attn_output 256x256; ";
+pub(super) const BIASED: &str = "attn_q.bias 256; attn_k.bias 64; attn_v.bias 64; ";
+pub(super) const GATED: &str = "ffn_norm 256; ffn_gate 256x512; ffn_up 256x512; ffn_down 512x256; ";
+pub(super) const UNGATED: &str = "ffn_up 256x512; ffn_down 512x256; ";
+pub(super) const UNGATED_BIASED: &str = "ffn_up 256x512; ffn_down 512x256; ffn_up.bias 512; ffn_down.bias 256; ";
+pub(super) const HEAD_NORMS: &str = "attn_q_norm 32; attn_k_norm 32; ";
+pub(super) const POST_NORMS: &str = "post_attention_norm 256; post_ffw_norm 256; ";
+pub(super) const EXPERTS: &str =
     "ffn_norm 256; ffn_gate_inp 256x4:f32; ffn_gate_exps 256x64x4; ffn_up_exps 256x64x4; ffn_down_exps 64x256x4; ";
-const SHARED: &str = "ffn_gate_shexp 256x128; ffn_up_shexp 256x128; ffn_down_shexp 128x256; ";
+pub(super) const SHARED: &str = "ffn_gate_shexp 256x128; ffn_up_shexp 256x128; ffn_down_shexp 128x256; ";
 const LATENT: &str = "attn_norm 256; attn_kv_a_mqa 256x48; attn_kv_a_norm 32; attn_output 256x256; ";
 const LATENT_QUERIES: &str = "attn_q_a 256x64; attn_q_a_norm 64; attn_q_b 64x384; ";
 const PARTED: &str = "attn_k_b 32x32x8; attn_v_b 32x32x8; ";
 const WHOLE: &str = "attn_kv_b 32x512; ";
 
-fn same(
+pub(super) fn same(
     arch: &'static str,
     config: Json,
     keys: &'static [(&'static str, u32)],
@@ -40,7 +40,7 @@ fn same(
 }
 
 /// A norm with a bias: the spec of each with its bias beside it.
-fn with_biases(block: &[&str]) -> String {
+pub(super) fn with_biases(block: &[&str]) -> String {
     let parts = block.concat();
     let biased = |part: &str| match part.split_once(' ') {
         Some((name, extent)) if name.ends_with("norm") => format!("{part}; {name}.bias {extent}; "),
@@ -49,7 +49,7 @@ fn with_biases(block: &[&str]) -> String {
     parts.split("; ").filter(|part| !part.is_empty()).map(biased).collect()
 }
 
-const EXPERT_KEYS: &[(&str, u32)] =
+pub(super) const EXPERT_KEYS: &[(&str, u32)] =
     &[("expert_count", 4), ("expert_used_count", 2), ("expert_feed_forward_length", 64)];
 const LATENT_KEYS: &[(&str, u32)] = &[
     ("attention.head_count_kv", 8),
@@ -302,6 +302,9 @@ pub(crate) fn cases() -> Vec<Case> {
         &["attn_norm 256; ssm_in 256x1104; ssm_conv1d 4x576:f32; ssm_conv1d.bias 576; ssm_dt.bias 16; ssm_a! 1x16:f32; \
            ssm_d! 1x16:f32; ssm_norm 256x2:f32; ssm_out 512x256; "],
     ));
+    cases.extend(more_families::dense());
+    cases.extend(more_families::older());
+    cases.extend(more_families::mixtures());
     cases
 }
 
@@ -320,6 +323,7 @@ impl Case {
         let foreign: &[&str] = match config["model_type"].as_str().unwrap() {
             "gpt2" => &["num_key_value_heads", "intermediate_size", "head_dim"],
             "falcon" => &["num_key_value_heads", "intermediate_size", "head_dim"],
+            "bloom" | "mpt" | "gpt_bigcode" | "dbrx" => &["num_key_value_heads", "intermediate_size", "head_dim"],
             "mamba2" => &["num_attention_heads", "num_key_value_heads", "intermediate_size"],
             _ => &[],
         };

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 pub(crate) mod families;
+pub(crate) mod more_families;
 
 /// A value of the metadata.
 #[derive(Clone)]

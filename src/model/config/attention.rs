@@ -1,13 +1,12 @@
 //! Mixers, layer by layer: heads, biases, norms, rotation, windows.
 
-use super::super::family::{
-    BiasRule, Caps, Facts, Family, HeadNormRule, KvHeads, LatentRule, MixerRule, RotaryRule, WindowRule,
-};
+use super::super::family::{BiasRule, Caps, Facts, Family, HeadNormRule, KvHeads, LatentRule, MixerRule, RotaryRule};
 use super::super::keys::{Given, Keys, shown};
 use super::super::layer::{Biases, GroupedQuery, HeadNorm, Latent, Mixer};
 use super::super::limits;
 use super::common::{Shape, layer_types, lists_every_layer, soft_cap};
 use super::recurrent;
+use super::windows::windows;
 use crate::error::{Error, Result};
 use serde_json::Value;
 
@@ -19,6 +18,12 @@ pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<M
             let attention = GroupedQuery { sinks, ..grouped_query(keys, family, shape)? };
             let rotates = rotates(keys, family, shape.layers)?;
             let windows = windows(keys, family, shape.layers, &rotates)?;
+            let rotates = match family.facts().rotary {
+                RotaryRule::Windowed if windows.iter().any(Option::is_some) => {
+                    windows.iter().map(Option::is_some).collect()
+                }
+                _ => rotates,
+            };
             let one = |(rotates, window): (bool, Option<u64>)| {
                 let rotary = if rotates { attention.rotary } else { 0 };
                 Mixer::GroupedQuery(GroupedQuery { window, rotary, ..attention.clone() })
@@ -52,7 +57,7 @@ fn grouped_query(keys: &Keys, family: Family, shape: &Shape) -> Result<GroupedQu
         biases: biases(keys, family)?,
         head_norm: match *head_norm {
             HeadNormRule::Always(norm) => norm,
-            HeadNormRule::Switch(key, norm) if keys.flag(key, false)? => norm,
+            HeadNormRule::Switch(key, absent, norm) if keys.flag(key, absent)? => norm,
             HeadNormRule::Switch(..) => HeadNorm::None,
         },
         sinks: false,
@@ -76,8 +81,11 @@ fn kv_heads(keys: &Keys, family: Family, heads: u64) -> Result<u64> {
                 _ => heads,
             }
         }
+        (_, KvHeads::OneIf(switch)) if keys.flag(switch, true)? => 1,
+        (_, KvHeads::OneIf(_)) => heads,
+        (_, KvHeads::If(switch)) if !keys.flag(switch, false)? => heads,
         (Given::Value(count), _) => count,
-        (Given::Null, _) | (Given::Absent, KvHeads::AsHeads) => heads,
+        (Given::Null, _) | (Given::Absent, KvHeads::AsHeads | KvHeads::If(_)) => heads,
         (Given::Absent, KvHeads::Of(count)) => count,
     };
     if heads.is_multiple_of(kv_heads) {
@@ -91,7 +99,7 @@ fn kv_heads(keys: &Keys, family: Family, heads: u64) -> Result<u64> {
 /// Derived from the width and the heads, unless the family has a size of its own.
 fn head_dim(keys: &Keys, family: Family, shape: &Shape) -> Result<u64> {
     let Shape { hidden, heads, .. } = *shape;
-    match (keys.given("head_dim", limits::HEAD_DIM)?, family.facts().head_dim) {
+    match (keys.any(family.facts().keys.head_dim, limits::HEAD_DIM)?.1, family.facts().head_dim) {
         (Given::Value(size), _) | (Given::Absent, Some(size)) => Ok(size),
         _ if hidden.is_multiple_of(heads) => Ok(hidden / heads),
         _ => Err(Error::misuse(format!(
@@ -105,6 +113,14 @@ fn biases(keys: &Keys, family: Family) -> Result<Biases> {
     let fixed = match family.facts().attention_bias {
         BiasRule::Switch(key, absent, biases) => {
             return Ok(if keys.flag(key, absent)? { biases } else { Biases::None });
+        }
+        BiasRule::Apart(qkv, output) => {
+            return Ok(match (keys.flag(qkv.0, qkv.1)?, keys.flag(output.0, output.1)?) {
+                (false, false) => Biases::None,
+                (true, false) => Biases::QueryKeyValue,
+                (false, true) => Biases::Output,
+                (true, true) => Biases::All,
+            });
         }
         BiasRule::Always(fixed) => fixed,
     };
@@ -128,13 +144,14 @@ fn rotary(keys: &Keys, family: Family, size: u64) -> Result<u64> {
     let stated = rotary_factor(keys)?;
     match (family.facts().rotary, stated) {
         (RotaryRule::Nothing, None) => Ok(0),
+        (RotaryRule::IfPositions, None) => Ok(if keys.is_on("max_position_embeddings") { size } else { 0 }),
         (RotaryRule::UnlessAlibi, None) => Ok(if keys.flag("alibi", false)? { 0 } else { size }),
         (RotaryRule::Part(absent), factor) => match keys.given("rotary_dim", limits::HEAD_DIM)?.value() {
             Some(elements) if elements <= size => Ok(elements),
             Some(elements) => Err(Error::misuse(format!("rotary_dim: {elements} is more than a head of {size} has"))),
             None => Ok((size as f64 * factor.map_or(absent, |(_, factor)| factor)) as u64),
         },
-        (RotaryRule::Whole | RotaryRule::WholeExcept, None | Some((_, 1.0))) => Ok(size),
+        (RotaryRule::Whole | RotaryRule::WholeExcept | RotaryRule::Windowed, None | Some((_, 1.0))) => Ok(size),
         (_, Some((key, factor))) => {
             Err(Error::misuse(format!("{key}: {factor:?} is not supported for {family} (1.0 is)")))
         }
@@ -168,73 +185,6 @@ fn rotates(keys: &Keys, family: Family, layers: u64) -> Result<Vec<bool>> {
     };
     lists_every_layer("no_rope_layers", rotate.len(), layers)?;
     Ok(rotate.into_iter().map(|rotates| rotates != 0).collect())
-}
-
-/// The window of each layer. `layer_types` wins over the family's pattern.
-fn windows(keys: &Keys, family: Family, layers: u64, rotates: &[bool]) -> Result<Vec<Option<u64>>> {
-    let slides: Box<dyn Fn(u64) -> bool> = match family.facts().window {
-        WindowRule::Never => {
-            // Dense attention only: a window here is somebody else's.
-            let kinds = layer_types(keys, layers, &["full_attention", "sliding_attention"])?.unwrap_or_default();
-            if kinds.contains(&"sliding_attention") {
-                return Err(Error::misuse(format!(
-                    "layer_types: {family} has no sliding_attention; is model_type right?"
-                )));
-            }
-            if keys.is_on("sliding_window") || keys.is_on("use_sliding_window") {
-                return Err(Error::misuse(format!(
-                    "sliding_window: {family} has none; remove the key, or correct model_type"
-                )));
-            }
-            return Ok(vec![None; rotates.len()]);
-        }
-        WindowRule::Every(_) | WindowRule::EveryIfUsed(_) => Box::new(|_| true),
-        WindowRule::Later(_) => {
-            let first = max_window_layers(keys)?;
-            Box::new(move |layer| layer >= first)
-        }
-        WindowRule::EarlierAlternate(_) => {
-            let end = max_window_layers(keys)?;
-            Box::new(move |layer| layer % 2 == 0 && layer < end)
-        }
-        WindowRule::Alternate(_) => Box::new(|layer| layer % 2 == 0),
-        WindowRule::Period(_, absent) => {
-            let names = &["sliding_window_pattern", "_sliding_window_pattern"];
-            let period = keys.any(names, limits::LAYERS)?.1.value().unwrap_or(absent);
-            Box::new(move |layer| (layer + 1) % period != 0)
-        }
-        WindowRule::Unrotated => {
-            let rotates = rotates.to_vec();
-            Box::new(move |layer| rotates.iter().zip(0..).any(|(rotates, at)| at == layer && !rotates))
-        }
-    };
-    let window = window(keys, family)?;
-    let kinds = layer_types(keys, layers, &["full_attention", "sliding_attention"])?;
-    let slides: Vec<bool> = match kinds {
-        Some(kinds) => kinds.into_iter().map(|kind| kind == "sliding_attention").collect(),
-        None => (0..layers).map(slides).collect(),
-    };
-    Ok(slides.into_iter().map(|slides| window.filter(|_| slides)).collect())
-}
-
-fn max_window_layers(keys: &Keys) -> Result<u64> {
-    Ok(keys.count_from_zero("max_window_layers")?.value().unwrap_or(28))
-}
-
-/// The window that sliding layers have.
-fn window(keys: &Keys, family: Family) -> Result<Option<u64>> {
-    let (absent, switched) = match family.facts().window {
-        WindowRule::Never => (None, false),
-        WindowRule::Every(window) => (window, false),
-        WindowRule::Alternate(window) | WindowRule::Period(window, _) => (Some(window), false),
-        WindowRule::EveryIfUsed(window) | WindowRule::Later(window) | WindowRule::EarlierAlternate(window) => {
-            (Some(window), true)
-        }
-        WindowRule::Unrotated => (None, true),
-    };
-    let window = keys.given("sliding_window", limits::POSITIONS)?.or_absent(absent);
-    let used = !switched || keys.flag("use_sliding_window", false)?;
-    Ok(window.filter(|_| used))
 }
 
 fn latent(keys: &Keys, family: Family, rule: &LatentRule, shape: &Shape) -> Result<Latent> {
@@ -275,8 +225,10 @@ fn latent(keys: &Keys, family: Family, rule: &LatentRule, shape: &Shape) -> Resu
 /// one that they replace. Where they are not (DeepSeek-V2-Lite, whose null some copies drop), queries have no latent.
 fn default_query_rank(keys: &Keys, family: Family, rule: &LatentRule, shape: &Shape, head: u64) -> Option<u64> {
     let rank = rule.query_rank?;
-    let (hidden, queries) = (shape.hidden, shape.heads * head);
-    if rank * (hidden + queries) < hidden * queries {
+    let smaller = |hidden: u64, queries: u64| rank * (hidden + queries) < hidden * queries;
+    let usual = family.facts().defaults;
+    // Not so where the family's own model has it larger.
+    if smaller(shape.hidden, shape.heads * head) || !smaller(usual.hidden, usual.heads * head) {
         keys.assume("q_lora_rank", &family, rank);
         return Some(rank);
     }

@@ -9,12 +9,10 @@ use serde_json::Value;
 const ENDS: [&str; 2] = ["ForCausalLM", "LMHeadModel"];
 
 /// Families that are not counted here, whose class under another `model_type` shows a slip.
-const FOREIGN: &str = "arcee arctic baichuan bamba bloom chatglm codegen cohere cohere2 dbrx decilm ernie45 ernie45moe \
-    exaone exaone4 falconh1 falconmamba gemma3n gemma4 glm glm4moe glmmoe gptbigcode gptj gptneo granitemoe \
-    granitemoehybrid granitemoeshared helium hunyuandensev1 hunyuanmoev1 internlm2 internlm3 jais jamba jetmoe kimilinear \
-    lfm2moe llama4 longcatflash mamba ministral3 minimax minimaxm1 minimaxm2 mpt nemotron nemotronh olmo olmo3 orion persimmon \
-    phimoe phismall phi3small qwen qwen3next qwen35 recurrentgemma rwkv rwkv7 seedoss stablelmalpha step3 \
-    step3p5 vaultgemma xglm xverse zamba zamba2";
+const FOREIGN: &str = "afmoe arctic bamba bitnet cohere2moe decilm diffllama doge falconh1 falconmamba gemma3n gemma4 \
+    glmmoe granitemoe granitemoehybrid granitemoeshared hyperclovax jais jamba jetmoe kimilinear lfm2moe llama4 \
+    longcatflash mamba mimov2flash minimax minimaxm1 nanochat nemotronh phismall phi3small qwen3next qwen35 \
+    recurrentgemma rwkv rwkv7 stablelmalpha step3 step3p5 xglm zamba zamba2";
 
 /// The class that a configuration names; none where it names none.
 ///
@@ -26,7 +24,8 @@ pub(super) fn causal<'a>(keys: &Keys<'a>) -> Result<Option<&'a str>> {
         Some(Value::Array(classes)) => classes,
         Some(other) => return Err(Error::misuse(format!("architectures: must be a list, is {}", shown(other)))),
     };
-    let causal = |class: &Value| class.as_str().is_some_and(|name| ENDS.iter().any(|end| name.ends_with(end)));
+    let named = |name: &str| ENDS.iter().any(|end| name.ends_with(end)) || family(name).is_some();
+    let causal = |class: &Value| class.as_str().is_some_and(named);
     match classes.iter().find(|class| !causal(class)) {
         None => Ok(classes.first().and_then(Value::as_str)),
         Some(class) => Err(Error::misuse(format!(

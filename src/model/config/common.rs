@@ -18,9 +18,9 @@ impl Shape {
     pub(super) fn read(keys: &Keys, family: Family) -> Result<Shape> {
         let Facts { keys: names, defaults, .. } = family.facts();
         let shape = Shape {
-            hidden: keys.shape(names.hidden, limits::HIDDEN, &family, defaults.of(defaults.hidden))?,
-            layers: keys.shape(names.layers, limits::LAYERS, &family, defaults.of(defaults.layers))?,
-            heads: keys.shape(names.heads, limits::HEADS, &family, defaults.of(defaults.heads))?,
+            hidden: keys.shape(names.hidden, limits::HIDDEN, &family, keys.default(defaults, defaults.hidden))?,
+            layers: keys.shape(names.layers, limits::LAYERS, &family, keys.default(defaults, defaults.layers))?,
+            heads: keys.shape(names.heads, limits::HEADS, &family, keys.default(defaults, defaults.heads))?,
         };
         // Some files state it twice.
         if !names.heads.contains(&"num_heads")
@@ -44,7 +44,15 @@ pub(super) fn soft_cap(keys: &Keys, key: &'static str, absent: bool) -> Result<b
 pub(super) fn width(keys: &Keys, family: Family, hidden: u64) -> Result<u64> {
     let facts = family.facts();
     match facts.defaults.width {
-        Width::Of(default) => keys.shape(facts.keys.width, limits::WIDTH, &family, facts.defaults.of(default)),
+        Width::Of(default) | Width::Half(default) => {
+            let default = keys.default(&facts.defaults, default);
+            let stated = keys.shape(facts.keys.width, limits::WIDTH, &family, default)?;
+            Ok(if matches!(facts.defaults.width, Width::Half(_)) { stated.div_ceil(2) } else { stated })
+        }
+        Width::Multiple(key, default) => {
+            let times = keys.given(key, limits::HEAD_DIM)?.value().unwrap_or(default);
+            Ok(keys.any(facts.keys.width, limits::WIDTH)?.1.value().unwrap_or(times * hidden))
+        }
         Width::FourTimes => Ok(keys.any(facts.keys.width, limits::WIDTH)?.1.value().unwrap_or(4 * hidden)),
     }
 }
@@ -62,6 +70,7 @@ pub(super) fn activation(keys: &Keys, family: Family) -> Result<Activation> {
         "silu" | "swish" => Some(Activation::Silu),
         "relu" => Some(Activation::Relu),
         "relu2" | "relu_squared" if !facts.gated => Some(Activation::ReluSquared),
+        "xielu" if facts.activation == Activation::Xielu => Some(Activation::Xielu),
         _ if word.starts_with("gelu") || word == "quick_gelu" => Some(Activation::Gelu),
         _ => None,
     };

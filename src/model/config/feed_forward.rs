@@ -1,10 +1,10 @@
 //! Feed-forwards: dense ones and mixtures of experts, layer by layer.
 
 use super::super::family::{DenseLayers, Family, MixerRule, MixtureRule, MlpBias, SharedRule};
-use super::super::keys::{Given, Keys};
+use super::super::keys::{Given, Keys, quoted};
 use super::super::layer::{Dense, FeedForward, Mixture, Shared};
 use super::super::limits;
-use super::common::{Shape, activation, width};
+use super::common::{Shape, activation, lists_every_layer, width};
 use super::recurrent;
 use crate::error::{Error, Result};
 
@@ -78,7 +78,10 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
     }
     let width = match rule.width {
         None => dense.width,
-        Some((key, default)) => keys.given(key, limits::WIDTH)?.or_absent(Some(default)).unwrap_or(dense.width),
+        Some((key, default)) => {
+            let absent = Some(default).filter(|default| *default > 0);
+            keys.given(key, limits::WIDTH)?.or_absent(absent).unwrap_or(dense.width)
+        }
     };
     let expert = Dense { width, bias: rule.expert_bias || dense.bias, ..dense };
     let shared = match rule.shared {
@@ -104,14 +107,34 @@ fn routed(keys: &Keys, rule: &MixtureRule, layers: u64) -> Result<Vec<bool>> {
     match rule.dense {
         DenseLayers::None => Ok(vec![true; usize::try_from(layers).unwrap_or_default()]),
         DenseLayers::First(default) => {
+            if let Some(kinds) = keys.words("mlp_layer_types")? {
+                return sparse(&kinds, layers);
+            }
             let first = keys.count_from_zero("first_k_dense_replace")?.or_absent(Some(default)).unwrap_or(0);
             let every = period(keys, "moe_layer_freq")?;
             Ok((0..layers).map(|layer| layer >= first && layer % every == 0).collect())
+        }
+        DenseLayers::Outside(default) => {
+            let start = keys.count_from_zero("moe_layer_start_index")?.or_absent(Some(default)).unwrap_or(0);
+            let end = keys.count_from_zero("moe_layer_end_index")?.value().unwrap_or(u64::MAX);
+            let every = period(keys, "moe_layer_interval")?;
+            Ok((0..layers).map(|layer| (start..=end).contains(&layer) && (layer + 1) % every == 0).collect())
         }
         DenseLayers::Listed => {
             let dense = keys.indices("mlp_only_layers")?.unwrap_or_default();
             let every = period(keys, "decoder_sparse_step")?;
             Ok((0..layers).map(|layer| !dense.contains(&layer) && (layer + 1) % every == 0).collect())
+        }
+    }
+}
+
+/// `mlp_layer_types`, one word per layer.
+fn sparse(kinds: &[&str], layers: u64) -> Result<Vec<bool>> {
+    lists_every_layer("mlp_layer_types", kinds.len(), layers)?;
+    match kinds.iter().find(|kind| !["dense", "sparse"].contains(*kind)) {
+        None => Ok(kinds.iter().map(|kind| *kind == "sparse").collect()),
+        Some(kind) => {
+            Err(Error::misuse(format!("mlp_layer_types: {} is not supported (dense and sparse are)", quoted(kind))))
         }
     }
 }

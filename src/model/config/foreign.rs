@@ -29,17 +29,38 @@ pub(super) fn family(keys: &Keys) -> Result<Family> {
         keys.remark(format!("model_type is missing, and taken to be {family} by architectures"));
         return Ok(family);
     };
-    let Some(family) = Family::of(word) else {
-        let remedy = nearest::remedy(word, Family::all().map(Family::name), nearest::FAMILIES);
-        let (word, obstacle) = (quoted(word), obstacle(keys));
-        return Err(Error::misuse(format!("model_type: {word} is not supported{obstacle}; {remedy}")));
-    };
+    let Some(family) = Family::of(word) else { return of_class(keys, word) };
     match classes::causal(keys)?.filter(|class| classes::is_of_another(class, family)) {
         None => Ok(family),
         Some(class) => Err(Error::misuse(format!(
             "architectures: {} is the class of another family than {family}; correct model_type or architectures",
             quoted(class)
         ))),
+    }
+}
+
+/// The family of an unknown `model_type`, by its class: that is the code. Where the code came with the weights, a class of
+/// the same name may be another.
+fn of_class(keys: &Keys, word: &str) -> Result<Family> {
+    let by_class = keys.get("architectures").and_then(|classes| classes.get(0)).and_then(Value::as_str);
+    let by_class = by_class.and_then(classes::family);
+    let own_code = keys.is_on("auto_map");
+    match by_class.filter(|_| obstacle(keys).is_empty()) {
+        Some(family) if !own_code => {
+            classes::causal(keys)?;
+            keys.remark(format!("model_type {} is unknown, and taken to be {family} by architectures", quoted(word)));
+            Ok(family)
+        }
+        Some(family) => Err(Error::misuse(format!(
+            "model_type: {} is not supported; its class is called as that of {family}: set model_type to {family} if its code \
+             is the same",
+            quoted(word)
+        ))),
+        None => {
+            let remedy = nearest::remedy(word, Family::all().map(Family::name), nearest::FAMILIES);
+            let (word, obstacle) = (quoted(word), obstacle(keys));
+            Err(Error::misuse(format!("model_type: {word} is not supported{obstacle}; {remedy}")))
+        }
     }
 }
 

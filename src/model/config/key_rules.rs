@@ -20,6 +20,9 @@ pub(super) struct Rule {
     keys: &'static str,
 }
 
+/// The reason of the keys that wrappers have.
+pub(super) const WRAPPER: &str = "a multimodal wrapper";
+
 /// Every rule. The first that fits a key decides.
 const RULES: &[Rule] = &[
     harmless(
@@ -62,10 +65,7 @@ const RULES: &[Rule] = &[
          upcast_attn use_bfloat16 use_flashattn use_mambapy *_fp32 *_impl",
     ),
     harmless("the numbers of tokens", "*_token_id *_token_index *_ids"),
-    structure(
-        "a multimodal wrapper",
-        "text_config vision_config audio_config embd_layer ~vision ~audio ~text ~thinker ~talker",
-    ),
+    structure(WRAPPER, "text_config vision_config audio_config embd_layer ~vision ~audio ~text ~thinker ~talker"),
     structure("a quantised checkpoint", "quantization_config quantization compression_config"),
     structure(
         "a mixture of experts",

@@ -11,9 +11,12 @@ mod foreign;
 mod key_rules;
 mod quantised;
 mod recurrent;
+mod towers;
+mod unfold;
+mod windows;
 mod wrapper;
 
-use super::family::{Caps, Facts, Family, NormPlaces, NormsRule};
+use super::family::{Caps, Facts, Family, HeadBias, NormPlaces, NormsRule};
 use super::keys::{Keys, quoted, shown};
 use super::language_model::{Model, Source};
 use super::layer::{Layer, Norm, Norms};
@@ -23,7 +26,7 @@ use super::storage::Storage;
 use crate::error::{Error, Result};
 use common::{Shape, soft_cap};
 use roofprobe_kernels::Dtype;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What is done about a key that is not understood and may change a count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,10 +63,10 @@ pub fn parse_config_as(text: &str, name: &str, strictness: Strictness) -> Result
         return Err(Error::misuse(format!("is {}, where a Hugging Face config.json is an object", shown(&value))));
     };
     match wrapper::text_part(map)? {
-        None => read_keys(&Keys::new(map), name, strictness),
-        Some((inner, remark)) => {
-            let mut model = read_keys(&Keys::new(&inner), name, strictness).map_err(|e| e.within("text_config"))?;
-            model.source.remarks.push(remark);
+        None => read_map(map, name, strictness, false),
+        Some(part) => {
+            let mut model = read_map(&part.map, name, strictness, part.partial).map_err(|e| e.within(&part.place))?;
+            model.source.remarks.push(part.remark);
             Ok(model)
         }
     }
@@ -100,8 +103,17 @@ pub(super) fn closed_config(keys: &Keys, name: &str) -> Result<Model> {
     }
 }
 
+/// `partial`: what is absent has its default, in every family.
+fn read_map(map: &Map<String, Value>, name: &str, strictness: Strictness, partial: bool) -> Result<Model> {
+    let flat = unfold::flat(map)?;
+    let map = flat.as_ref().unwrap_or(map);
+    let keys = if partial { Keys::of_part(map) } else { Keys::new(map) };
+    read_keys(&keys, name, strictness)
+}
+
 fn read_keys(keys: &Keys, name: &str, strictness: Strictness) -> Result<Model> {
     let family = foreign::family(keys)?;
+    unfold::fixed(keys, family)?;
     let shape = shape(keys, family)?;
     let mut remarks = foreign::remarks(keys, family);
     let storage = Storage {
@@ -133,15 +145,20 @@ fn shape(keys: &Keys, family: Family) -> Result<ModelShape> {
             Some(keys.shape(facts.keys.positions, limits::POSITION_ROWS, &family, absent)? + more)
         }
     };
-    let vocabulary = facts.defaults.of(facts.defaults.vocabulary);
+    let vocabulary = keys.default(&facts.defaults, facts.defaults.vocabulary);
     Ok(ModelShape {
         hidden: common.hidden,
-        vocabulary: keys.shape(&["vocab_size"], limits::VOCABULARY, &family, vocabulary)?,
+        vocabulary: keys.shape(facts.keys.vocabulary, limits::VOCABULARY, &family, vocabulary)?,
         tied: tied(keys, facts)?,
         embedding_width: embedding_width(keys, facts, common.hidden)?,
         position_rows,
+        embedding_norm: facts.embedding_norm.then_some(facts.norm),
         final_norm: final_norm(keys, facts)?,
-        head_bias: facts.head_bias,
+        head_bias: match facts.head_bias {
+            HeadBias::Never => false,
+            HeadBias::Always => true,
+            HeadBias::Switch(key) => keys.flag(key, false)?,
+        },
         head_soft_cap: match facts.caps {
             Caps::Foreign => false,
             Caps::Absent(on) => soft_cap(keys, "final_logit_softcapping", on)?,

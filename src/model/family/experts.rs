@@ -6,10 +6,10 @@ use super::facts::{
     NO_MLP_BIAS, SharedRule, WindowRule, shape,
 };
 
-const USED: Alternatives = &["num_experts_per_tok"];
+pub(super) const USED: Alternatives = &["num_experts_per_tok"];
 
 /// Experts as wide as the family's feed-forward, in every layer.
-const PLAIN: MixtureRule = MixtureRule {
+pub(super) const PLAIN: MixtureRule = MixtureRule {
     experts: (&["num_local_experts", "num_experts"], 8),
     used: (USED, Some(2)),
     width: None,
@@ -21,7 +21,7 @@ const PLAIN: MixtureRule = MixtureRule {
 };
 
 /// How experts are chosen, not how many.
-const DEEPSEEK: Alternatives = &["n_group", "topk_group", "topk_method", "ep_size", "num_key_value_heads"];
+pub(super) const DEEPSEEK: Alternatives = &["n_group", "topk_group", "topk_method", "ep_size", "num_key_value_heads"];
 
 pub(super) const FAMILIES: &[Facts] = &[
     Facts {

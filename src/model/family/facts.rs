@@ -29,13 +29,17 @@ pub(crate) struct Facts {
     pub(crate) mixture: Option<MixtureRule>,
     /// Learned positions: rows beyond those that the configuration states.
     pub(crate) position_rows: Option<u64>,
-    pub(crate) head_bias: bool,
+    pub(crate) head_bias: HeadBias,
+    /// Whether embedded tokens are normalised.
+    pub(crate) embedding_norm: bool,
     /// Whether query, key and value projections are stored as one matrix.
     pub(crate) fused_attention: bool,
     /// Whether the gate of the feed-forward is stored with `up`.
     pub(crate) fused_gate: bool,
     /// The word for it in GGUF files.
     pub(crate) gguf: Option<&'static str>,
+    /// Other words for it there.
+    pub(crate) gguf_aliases: Alternatives,
     /// Steps whose tensors are not called after them in GGUF files.
     pub(crate) tensors: &'static [(&'static str, &'static str)],
     /// Keys that sound like a part of the shape and change no count in this family.
@@ -44,6 +48,12 @@ pub(crate) struct Facts {
     pub(crate) uncounted: Alternatives,
     /// Other words for it: in `model_type`, and of its class in `architectures`.
     pub(crate) aliases: Alternatives,
+    /// Keys that are not read otherwise, each with the one value that is understood.
+    pub(crate) fixed: &'static [(&'static str, &'static str)],
+    /// Objects whose keys are read as if they stood beside the others.
+    pub(crate) nested: Alternatives,
+    /// Keys that may hold a list of one number for each layer, all alike.
+    pub(crate) uniform: Alternatives,
     /// Whether its GGUF files keep factors of the rotary embedding for long and for short contexts.
     pub(crate) two_rope_tables: bool,
 }
@@ -59,6 +69,8 @@ pub(crate) struct KeyNames {
     pub(crate) positions: Alternatives,
     pub(crate) activation: Alternatives,
     pub(crate) tied: Alternatives,
+    pub(crate) head_dim: Alternatives,
+    pub(crate) vocabulary: Alternatives,
 }
 
 /// The shape where its keys are absent.
@@ -74,18 +86,15 @@ pub(crate) struct Defaults {
     pub(crate) required: bool,
 }
 
-impl Defaults {
-    /// A default, where this family has any.
-    pub(crate) fn of(&self, default: u64) -> Option<u64> {
-        (!self.required).then_some(default)
-    }
-}
-
-/// The width of the feed-forward where its key is absent (or, for `FourTimes`, null).
+/// The width of the feed-forward where its key is absent (or, for `FourTimes` and `Multiple`, null).
 #[derive(Clone, Copy)]
 pub(crate) enum Width {
     Of(u64),
     FourTimes,
+    /// So many times the width of the model, by a key and its default.
+    Multiple(&'static str, u64),
+    /// Half of what the key states: it counts gate and up together.
+    Half(u64),
 }
 
 /// Key/value heads where the key is absent. Null means as many as heads.
@@ -95,6 +104,10 @@ pub(crate) enum KvHeads {
     Of(u64),
     /// By the switches `new_decoder_architecture` and `multi_query`.
     Falcon,
+    /// One where the switch is on, which it is if absent; else as many as heads.
+    OneIf(&'static str),
+    /// As stated where the switch is on; else as many as heads.
+    If(&'static str),
 }
 
 /// What layers normalise.
@@ -141,6 +154,8 @@ pub(crate) enum BiasRule {
     Always(Biases),
     /// A switch and its default.
     Switch(&'static str, bool, Biases),
+    /// A switch for query, key and value and its default, and one for the output.
+    Apart((&'static str, bool), (&'static str, bool)),
 }
 
 /// Biases of the feed-forward.
@@ -152,12 +167,21 @@ pub(crate) enum MlpBias {
     Switch(&'static str, bool),
 }
 
+/// Bias of the head.
+#[derive(Clone, Copy)]
+pub(crate) enum HeadBias {
+    Never,
+    Always,
+    /// A switch, off where it is absent.
+    Switch(&'static str),
+}
+
 /// Normalisation of queries and keys.
 #[derive(Clone, Copy)]
 pub(crate) enum HeadNormRule {
     Always(HeadNorm),
-    /// A switch, off where it is absent.
-    Switch(&'static str, HeadNorm),
+    /// A switch and its default.
+    Switch(&'static str, bool, HeadNorm),
 }
 
 /// The part of a head that is rotated.
@@ -169,8 +193,12 @@ pub(crate) enum RotaryRule {
     WholeExcept,
     /// A factor, and its default.
     Part(f64),
+    /// All of it, in the layers that see a window, or in all where none does.
+    Windowed,
     /// All of it, unless `alibi` is on.
     UnlessAlibi,
+    /// All of it, where the number of positions is stated.
+    IfPositions,
     /// Nothing.
     Nothing,
 }
@@ -181,6 +209,8 @@ pub(crate) enum WindowRule {
     Never,
     /// Every layer.
     Every(Option<u64>),
+    /// The layers that `layer_types` names.
+    Listed(u64),
     /// Every layer, if `use_sliding_window`.
     EveryIfUsed(u64),
     /// Layers from `max_window_layers` on, if `use_sliding_window`.
@@ -193,6 +223,8 @@ pub(crate) enum WindowRule {
     Period(u64, u64),
     /// The layers that do not rotate, if `use_sliding_window`.
     Unrotated,
+    /// The layers that `attention_types` or `attention_layers` calls local; they see `window_size`.
+    GptNeo,
 }
 
 /// Whether attention scores and logits are capped where the keys are absent; none: such keys are foreign here.
@@ -232,7 +264,7 @@ pub(crate) struct MixtureRule {
     pub(crate) experts: (Alternatives, u64),
     /// None: must be there.
     pub(crate) used: (Alternatives, Option<u64>),
-    /// None: the experts have the width of the family's feed-forward.
+    /// None: the experts have the width of the family's feed-forward; so does a default of 0.
     pub(crate) width: Option<(&'static str, u64)>,
     pub(crate) shared: SharedRule,
     pub(crate) dense: DenseLayers,
@@ -255,8 +287,10 @@ pub(crate) enum SharedRule {
 #[derive(Clone, Copy)]
 pub(crate) enum DenseLayers {
     None,
-    /// The first ones (`first_k_dense_replace`, its default), and by `moe_layer_freq`.
+    /// The first ones (`first_k_dense_replace`, its default), and by `moe_layer_freq`; `mlp_layer_types` wins.
     First(u64),
+    /// All but every `moe_layer_interval`-th from `moe_layer_start_index` (its default) to `moe_layer_end_index`.
+    Outside(u64),
     /// By `mlp_only_layers` and `decoder_sparse_step`.
     Listed,
 }
@@ -271,6 +305,8 @@ pub(super) const USUAL: KeyNames = KeyNames {
     positions: &["max_position_embeddings"],
     activation: &["hidden_act"],
     tied: &["tie_word_embeddings"],
+    head_dim: &["head_dim"],
+    vocabulary: &["vocab_size"],
 };
 
 /// The decoder that most others vary: two root-mean-square norms, gated SiLU, grouped queries, whole heads rotated.
@@ -294,14 +330,19 @@ pub(super) const LLAMA: Facts = Facts {
     mixer: MixerRule::GroupedQuery { sinks: false },
     mixture: None,
     position_rows: None,
-    head_bias: false,
+    head_bias: HeadBias::Never,
+    embedding_norm: false,
     fused_attention: false,
     fused_gate: false,
     gguf: Some("llama"),
+    gguf_aliases: &[],
     tensors: &[],
     harmless: &[],
     uncounted: &[],
     aliases: &[],
+    fixed: &[],
+    nested: &[],
+    uniform: &[],
     two_rope_tables: false,
 };
 

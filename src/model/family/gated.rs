@@ -24,6 +24,8 @@ pub(super) const FAMILIES: &[Facts] = &[
     // Biases on query, key and value are part of the code: no key states them.
     Facts {
         name: "qwen2",
+        aliases: &["qwen2_vl_text", "qwen2_5_vl_text"],
+        gguf_aliases: &["qwen2vl"],
         gguf: Some("qwen2"),
         defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
         kv_heads: KvHeads::Of(32),
@@ -33,6 +35,8 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "qwen3",
+        aliases: &["qwen3_vl_text"],
+        gguf_aliases: &["qwen3vl"],
         gguf: Some("qwen3"),
         defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
         kv_heads: KvHeads::Of(32),
@@ -89,7 +93,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         norms: NormsRule::OneIf("use_parallel_residual"),
         attention_bias: BiasRule::Switch("use_qkv_bias", false, Biases::QueryKeyValue),
         mlp_bias: MlpBias::Never,
-        head_norm: HeadNormRule::Switch("qk_layernorm", HeadNorm::Row(Norm::LayerWithoutBias)),
+        head_norm: HeadNormRule::Switch("qk_layernorm", false, HeadNorm::Row(Norm::LayerWithoutBias)),
         rotary: RotaryRule::Part(0.25),
         ..LLAMA
     },
@@ -149,6 +153,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "glm4",
+        aliases: &["glm4v_text"],
         gguf: Some("glm4"),
         fused_gate: true,
         defaults: shape(4096, 13696, 40, 32, 151_552, 131_072),

@@ -5,14 +5,17 @@
 //! that is `null` switches the feature off or lets the value be derived. A family is an entry of a table; only what no
 //! table can say is code, in `config/`.
 
+mod dense;
 mod experts;
 mod facts;
 mod gated;
+mod gpt;
+mod mixtures;
 mod ungated;
 
 pub(super) use facts::{
-    BiasRule, Caps, DenseLayers, Facts, HeadNormRule, KvHeads, LatentRule, MixerRule, MixtureRule, MlpBias, NormPlaces,
-    NormsRule, RotaryRule, SharedRule, Width, WindowRule,
+    BiasRule, Caps, Defaults, DenseLayers, Facts, HeadBias, HeadNormRule, KvHeads, LatentRule, MixerRule, MixtureRule,
+    MlpBias, NormPlaces, NormsRule, RotaryRule, SharedRule, Width, WindowRule,
 };
 use std::fmt;
 
@@ -23,7 +26,10 @@ pub struct Family(&'static Facts);
 impl Family {
     /// Every family, in the order in which messages list them.
     pub fn all() -> impl Iterator<Item = Family> {
-        [gated::FAMILIES, experts::FAMILIES, ungated::FAMILIES].into_iter().flatten().map(Family)
+        [gated::FAMILIES, dense::FAMILIES, experts::FAMILIES, mixtures::FAMILIES, ungated::FAMILIES, gpt::FAMILIES]
+            .into_iter()
+            .flatten()
+            .map(Family)
     }
 
     /// The word in a configuration's `model_type`.
@@ -44,7 +50,8 @@ impl Family {
 
     /// The families that GGUF files call `architecture`.
     pub(super) fn of_gguf(architecture: &str) -> impl Iterator<Item = Family> {
-        Family::all().filter(move |family| family.0.gguf == Some(architecture))
+        Family::all()
+            .filter(move |Family(facts)| facts.gguf == Some(architecture) || facts.gguf_aliases.contains(&architecture))
     }
 
     pub(super) const fn facts(self) -> &'static Facts {

@@ -2,8 +2,8 @@
 
 use super::super::layer::{Activation, Biases, HeadNorm, Norm};
 use super::facts::{
-    BiasRule, Defaults, Facts, HeadNormRule, KeyNames, KvHeads, LLAMA, MlpBias, NormPlaces, NormsRule, RotaryRule,
-    USUAL, Width, WindowRule, shape,
+    BiasRule, Defaults, Facts, HeadBias, HeadNormRule, KeyNames, KvHeads, LLAMA, MlpBias, NormPlaces, NormsRule,
+    RotaryRule, USUAL, Width, WindowRule, shape,
 };
 
 /// What these have in common.
@@ -22,9 +22,9 @@ const PHI: Facts = Facts {
     gguf: Some("phi2"),
     defaults: shape(2048, 8192, 24, 32, 51200, 2048),
     norms: NormsRule::Always(NormPlaces::One),
-    head_norm: HeadNormRule::Switch("qk_layernorm", HeadNorm::PerHead(Norm::Layer)),
+    head_norm: HeadNormRule::Switch("qk_layernorm", false, HeadNorm::PerHead(Norm::Layer)),
     rotary: RotaryRule::Part(0.5),
-    head_bias: true,
+    head_bias: HeadBias::Always,
     // Its code does not read it.
     harmless: &["attention_bias"],
     ..UNGATED

@@ -11,7 +11,7 @@ use super::metadata::Metadata;
 use super::reader::quoted;
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::model::family::{Caps, Facts, Family, MixerRule, WindowRule};
+use crate::model::family::{Caps, Facts, Family, HeadBias, MixerRule, WindowRule};
 use crate::model::language_model::{Model, Source};
 use crate::model::layer::{FeedForward, Layer};
 use crate::model::layout::TensorLayout;
@@ -49,8 +49,9 @@ pub fn model(gguf: &Gguf, name: &str) -> Result<Model> {
         tied: !table.has("output.weight"),
         embedding_width: None,
         position_rows,
+        embedding_norm: facts.embedding_norm.then_some(facts.norm),
         final_norm: Some(facts.norm),
-        head_bias: facts.head_bias,
+        head_bias: matches!(facts.head_bias, HeadBias::Always) || table.has("output.bias"),
         head_soft_cap: super::layers::soft_cap(&keys, "final_logit_softcapping", facts.caps),
         layers: layers(&blocks)?,
     };
@@ -148,8 +149,10 @@ fn refuse_foreign(keys: &Keys, family: Family) -> Result<()> {
             return Err(keys.error(key, format_args!("announces {what}, which is not supported for {}", keys.arch)));
         }
     }
-    let has_windows =
-        matches!(family.facts().window, WindowRule::Every(_) | WindowRule::Alternate(_) | WindowRule::Period(..));
+    let has_windows = matches!(
+        family.facts().window,
+        WindowRule::Every(_) | WindowRule::Alternate(_) | WindowRule::Period(..) | WindowRule::Listed(_)
+    );
     // A window that no context reaches is none.
     let window = keys.count("attention.sliding_window")?.filter(|window| *window != 0);
     let context = keys.count("context_length")?.unwrap_or(u64::MAX);

@@ -67,7 +67,7 @@ impl LayerKeys {
 fn windows(blocks: &Blocks, stated: Option<u64>) -> Result<(Option<u64>, Vec<bool>)> {
     let Blocks { keys, family, count, .. } = *blocks;
     let (window, period) = match family.facts().window {
-        WindowRule::Every(_) => (stated, 1),
+        WindowRule::Every(_) | WindowRule::Listed(_) => (stated, 1),
         WindowRule::Alternate(absent) => (stated.or(Some(absent)), 2),
         WindowRule::Period(_, period) => (stated, period),
         _ => return Ok((None, (0..count).map(|_| false).collect())),
@@ -183,11 +183,12 @@ impl Block<'_> {
             return Err(keys.error("attention.value_length", words));
         }
         let slides = self.stated.slides.get(self.place as usize).copied().unwrap_or_default();
+        let rotary = self.rotary(head_dim, slides)?;
         Ok(GroupedQuery {
             heads,
             kv_heads,
             head_dim,
-            rotary: self.rotary(head_dim)?,
+            rotary,
             window: self.stated.window.filter(|_| slides),
             biases: self.biases(),
             head_norm: self.head_norm(head_dim)?,
@@ -197,9 +198,10 @@ impl Block<'_> {
     }
 
     /// Files do not state which layers of a SmolLM3 rotate: all but every fourth.
-    fn rotary(&self, head_dim: u64) -> Result<u64> {
+    fn rotary(&self, head_dim: u64, slides: bool) -> Result<u64> {
         match self.facts().rotary {
             RotaryRule::Nothing => Ok(0),
+            RotaryRule::Windowed if self.stated.window.is_some() && !slides => Ok(0),
             RotaryRule::WholeExcept if (self.place + 1).is_multiple_of(4) => Ok(0),
             _ => self.size_or(&["rope.dimension_count"], || Ok(head_dim)),
         }
@@ -208,7 +210,8 @@ impl Block<'_> {
     fn biases(&self) -> Biases {
         let projections = ["attn_q.bias", "attn_k.bias", "attn_v.bias", "attn_qkv.bias"];
         match (projections.iter().any(|name| self.has(name)), self.has("attn_output.bias")) {
-            (false, _) => Biases::None,
+            (false, false) => Biases::None,
+            (false, true) => Biases::Output,
             (true, false) => Biases::QueryKeyValue,
             (true, true) => Biases::All,
         }
@@ -217,7 +220,7 @@ impl Block<'_> {
     fn head_norm(&self, head_dim: u64) -> Result<HeadNorm> {
         let usual = match self.facts().head_norm {
             HeadNormRule::Always(norm) => return Ok(norm),
-            HeadNormRule::Switch(_, norm) => norm,
+            HeadNormRule::Switch(_, _, norm) => norm,
         };
         if !self.has("attn_q_norm.weight") {
             return Ok(HeadNorm::None);

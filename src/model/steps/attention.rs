@@ -25,7 +25,7 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         }
         self.push("kv_append", Class::AttnCore, Op::Append, Shape::rows(self.rows, 2 * keys));
         self.attend(attention)?;
-        let bias = (biases == Biases::All).then_some("attn_output.bias");
+        let bias = matches!(biases, Biases::All | Biases::Output).then_some("attn_output.bias");
         self.linear(Class::AttnProj, "attn_output", bias, hidden, queries);
         Ok(())
     }

@@ -46,6 +46,9 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
             self.linear(class, name, bias, width, hidden);
         }
         self.activation(class, dense, self.rows);
+        if dense.activation == Activation::Xielu {
+            self.bias("xielu", 2);
+        }
         let (name, bias) = named(names.down);
         self.linear(class, name, bias, hidden, width);
         Ok(())
@@ -110,10 +113,11 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     fn activation(&mut self, class: Class, dense: &Dense, rows: u64) {
         let (name, op) = match (dense.gated, dense.activation) {
             (true, Activation::Silu) => ("swiglu", Op::SwiGlu),
-            (true, Activation::Gelu) => ("geglu", Op::GeGlu),
+            (true, Activation::Gelu | Activation::Xielu) => ("geglu", Op::GeGlu),
             (true, Activation::Relu | Activation::ReluSquared) => ("reglu", Op::ReGlu),
             (false, Activation::Silu) => ("silu", Op::Silu),
-            (false, Activation::Gelu) => ("gelu", Op::Gelu),
+            // xIELU has no operation of its own: an exponential for each element, like this.
+            (false, Activation::Gelu | Activation::Xielu) => ("gelu", Op::Gelu),
             (false, Activation::Relu) => ("relu", Op::Relu),
             (false, Activation::ReluSquared) => ("relu_squared", Op::ReluSquared),
         };

@@ -97,6 +97,9 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         if model.embedding_width.is_some() {
             self.linear(Class::AttnProj, "project_in", None, self.hidden, width);
         }
+        if let Some(norm) = model.embedding_norm {
+            self.norm("token_embd_norm", norm, self.rows, self.hidden);
+        }
         if let Some(positions) = model.position_rows {
             // All sequences of a batch look at the same rows.
             let shape = Shape::gather(self.forward.tokens, self.hidden, positions);
@@ -202,6 +205,7 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
             Norm::Rms => (Op::RmsNorm, 1),
             Norm::Layer => (Op::LayerNorm, 2),
             Norm::LayerWithoutBias => (Op::LayerNorm, 1),
+            Norm::LayerWithoutWeights => (Op::LayerNorm, 0),
         };
         self.push(name, Class::Norm, op, Shape::norm(rows, row, weights));
     }
