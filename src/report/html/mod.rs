@@ -107,7 +107,7 @@ pub fn page(content: &Content) -> Result<String> {
                     }
                 }
                 main id="main" {
-                    h1 { @for (at, name) in names.iter().enumerate() { @if at > 0 { br; } (said(name)) } }
+                    h1 { @if let [name] = names.as_slice() { (said(name)) } @else { (names.len()) " devices side by side" } }
                     @for section in &sections { (section.markup()) }
                 }
                 footer { p { "Made by roofprobe " (env!("CARGO_PKG_VERSION")) ". This file is complete: it loads nothing." } }

@@ -11,7 +11,8 @@ pub(super) struct Said(String);
 
 /// `text`, tamed.
 pub(super) fn said(text: &str) -> Said {
-    let clean = plot::clean(text);
+    // A number keeps its unit.
+    let clean = plot::clean(text).replace(" %", "\u{a0}%");
     Said(match clean.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &clean[..end]),
         None => clean,
