@@ -31,8 +31,9 @@ memory binds, and tokens per second are bandwidth over bytes; beyond it compute 
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Evaluate {
-    /// Models: names that `roofprobe models` lists, or paths of Hugging Face config.json files (or of the folders
-    /// that they are in) or of GGUF files (of the first part of several).
+    /// Models: names that `roofprobe models` lists, or paths: of Hugging Face config.json files; of folders with one, where the
+    /// headers of .safetensors files say how each tensor is stored; of such a file, or of the index of several; of GGUF
+    /// files (of the first part of several).
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<String>,
 

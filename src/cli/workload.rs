@@ -160,8 +160,9 @@ pub(super) fn read_model(name: &str) -> Result<Model> {
 fn find_model(name: &str, strictness: Strictness) -> Result<Model> {
     let path = Path::new(name);
     let ending = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
-    let written_as_path =
-        ending("json") || ending("gguf") || name.starts_with(['.', '/']) || path.components().count() > 2;
+    let written_as_path = ["json", "gguf", "safetensors"].into_iter().any(ending)
+        || name.starts_with(['.', '/'])
+        || path.components().count() > 2;
     if written_as_path || path.exists() {
         return model::read_model(path, strictness);
     }

@@ -4,7 +4,7 @@ use super::ceilings::cause;
 use super::cell::{Cell, digits, mib};
 use super::record::{self, Record, Recorded, merged};
 use super::table::{Column, Report, Shown, Table, column, grouped};
-use super::{advice, operations};
+use super::{advice, operations, stored};
 use crate::error::Result;
 use crate::evaluate::{Energy, Evaluation, Note, NoteKind, PhaseResult, ProfileFacts, RoofKind, Speed};
 use crate::model::Phase;
@@ -266,6 +266,7 @@ fn details<'r>(evaluations: &[Evaluation], columns: &[Column<Row<'r>>], rows: &[
         table("Potential under the roof", &standing).with_notes(POTENTIAL_NOTES),
     ];
     for evaluation in evaluations {
+        tables.extend(stored::table(evaluation));
         tables.extend(operations::decode_step(evaluation));
         tables.extend(evaluation.advice.iter().flat_map(|advice| advice::tables(evaluation, advice)));
     }

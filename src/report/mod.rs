@@ -8,6 +8,7 @@ mod advice;
 pub mod calibrate;
 mod ceilings;
 mod cell;
+pub mod check;
 pub mod compare;
 pub mod evaluation;
 pub mod first_minute;
@@ -25,6 +26,7 @@ pub mod profile;
 mod record;
 #[cfg(feature = "cli")]
 pub mod replay;
+mod stored;
 pub mod study;
 pub mod sweep;
 pub mod table;
