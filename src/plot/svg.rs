@@ -29,7 +29,7 @@ pub fn svg(drawing: &Drawing, theme: Theme) -> String {
 }
 
 /// The picture as a part of a page that has [`page_style`](super::page_style). What can be pointed at can be walked through with
-/// keys, and what can be switched off says by what (`data-k`); the rest is not read aloud to those who listen.
+/// keys, and what can be switched off says by what (`data-k`); screen readers pass over the rest.
 pub fn embedded(drawing: &Drawing) -> String {
     let (width, height) = (number(drawing.width), number(drawing.height));
     let mut out = format!(
