@@ -97,7 +97,7 @@ impl Extents {
     pub const NAMES: [&'static str; 7] = ["m", "n", "k", "heads", "kv_heads", "head_dim", "context"];
 
     /// Those of a variant, where it has any.
-    fn of(variant: &VariantKeys) -> Option<Extents> {
+    pub fn of(variant: &VariantKeys) -> Option<Extents> {
         let &VariantKeys { m, n, k, heads, kv_heads, head_dim, context, .. } = variant;
         let extents = Extents { m, n, k, heads, kv_heads, head_dim, context };
         (extents != Extents::default()).then_some(extents)

@@ -9,6 +9,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod calibrate;
+pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod compare;

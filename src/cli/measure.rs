@@ -120,6 +120,11 @@ impl Measure {
         Measure { effort: Some(Effort::Quick), ..Measure::default() }
     }
 
+    /// A measurement that is kept nowhere.
+    pub(super) fn unkept(device: Selection, effort: Effort) -> Measure {
+        Measure { device, effort: Some(effort), output: Some("-".to_owned()), ..Measure::default() }
+    }
+
     pub(super) fn run(&self, format: Format) -> Result<()> {
         if self.device != Selection::Cpu && self.threads.is_some() {
             return Err(Error::misuse("--threads: is for the CPU; a GPU decides for itself"));

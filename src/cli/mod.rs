@@ -1,9 +1,10 @@
 //! The command line: one verb, one file. Only this module prints, and only `main` exits.
 //!
-//! Results go to standard output, progress and warnings to standard error. Exit code 0: done; 1: could not be done;
-//! 2: the request or an input file is wrong.
+//! Results go to standard output, progress and warnings to standard error. Exit code 0: done; 1: could not be done, or a gate says
+//! regressed; 2: the request or an input file is wrong; 3: a gate cannot tell.
 
 mod calibrate;
+mod check;
 mod compare;
 mod completions;
 mod devices;
@@ -26,7 +27,9 @@ mod profiles;
 mod progress;
 mod recorder;
 mod replay;
+mod report;
 mod resume;
+mod runs;
 mod schema;
 mod selection;
 mod show;
@@ -36,6 +39,7 @@ mod sweep;
 mod target;
 mod workload;
 
+use crate::check::Answer;
 use crate::error::{Error, Fault, Result};
 use crate::report::{Format, Report, Style};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -52,12 +56,15 @@ Examples:
   roofprobe evaluate path/to/config.json --format json
   roofprobe sweep llama-3.2-1b -p here.toml --over context=128..32768*2 --over batch=1,4,16
   roofprobe compare there.toml here.toml --model llama-3.2-1b
+  roofprobe check before.toml after.toml             a gate: is it slower than it was?
   roofprobe plot here.toml --model llama-3.2-1b -o roofline.svg
+  roofprobe report here.toml -o report.html          all of it as one page, for people
   roofprobe replay llama-3.2-1b -p here.toml         the model's own operations, timed here
   roofprobe study sequence -p here.toml              the studies of the RooflineBench paper
 
 Results go to standard output, progress to standard error.
-Exit code 0: done; 1: could not be done; 2: the request or an input file is wrong.";
+Exit code 0: done; 1: could not be done, or `check` says regressed; 2: the request or an input file
+is wrong; 3: `check` cannot tell.";
 
 /// Measures what a CPU or GPU can do, and predicts how fast a language model runs on it.
 ///
@@ -83,7 +90,9 @@ enum Verb {
     Calibrate(calibrate::Calibrate),
     Sweep(sweep::Sweep),
     Compare(compare::Compare),
+    Check(check::Check),
     Plot(plot::Plot),
+    Report(report::Report),
     Study(study::Study),
     Replay(replay::Replay),
     Models(models::Models),
@@ -146,7 +155,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Calibrate(verb)) => verb.run(format),
         Some(Verb::Sweep(verb)) => verb.run(format),
         Some(Verb::Compare(verb)) => verb.run(format),
+        Some(Verb::Check(verb)) => return ended(verb.run(format).map(code_of)),
         Some(Verb::Plot(verb)) => verb.run(format),
+        Some(Verb::Report(verb)) => verb.run(format),
         Some(Verb::Study(verb)) => verb.run(format),
         Some(Verb::Replay(verb)) => verb.run(format),
         Some(Verb::Models(verb)) => verb.run(format),
@@ -158,8 +169,22 @@ pub fn run(arguments: Arguments) -> ExitCode {
         #[cfg(feature = "gpu")]
         Some(Verb::GpuWorker(verb)) => verb.run(),
     };
+    ended(done.map(|()| ExitCode::SUCCESS))
+}
+
+/// What a gate says, as an exit code.
+fn code_of(answer: Answer) -> ExitCode {
+    match answer {
+        Answer::Passed => ExitCode::SUCCESS,
+        Answer::Regressed => ExitCode::from(1),
+        Answer::CannotTell => ExitCode::from(3),
+    }
+}
+
+/// The exit code; an error is said.
+fn ended(done: Result<ExitCode>) -> ExitCode {
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             say(&format!("roofprobe: {error}"));
             match error.fault() {

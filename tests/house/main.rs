@@ -34,7 +34,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("measured", &["engine", "error", "evaluate", "json", "model", "potential", "profile", "roofline", "units"]),
     ("calibrate", &["engine", "error", "evaluate", "measured", "model", "profile", "units"]),
     ("compare", &["error", "evaluate", "model", "profile", "roofline"]),
-    ("plot", &["error", "evaluate", "model", "profile", "roofline", "units"]),
+    ("plot", &["error", "evaluate", "measured", "model", "profile", "roofline", "units"]),
+    ("check", &["compare", "error", "evaluate", "profile"]),
     ("study", &["error", "evaluate", "measured", "model", "potential", "profile", "roofline", "units"]),
     // The bridge, and the way out.
     ("simulate", &["device", "error", "job", "probe", "profile", "units", "work"]),
@@ -44,12 +45,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "report",
         &[
             "calibrate",
+            "check",
             "compare",
             "engine",
             "error",
             "evaluate",
             "measured",
             "model",
+            "plot",
             "profile",
             "replay",
             "roofline",
@@ -80,6 +83,7 @@ const PURE: &[&str] = &[
     "measured",
     "calibrate",
     "compare",
+    "check",
     "plot",
     "study",
     "replay",
@@ -151,7 +155,9 @@ fn no_file_imports_itself_in_a_circle() {
 fn supply_and_demand_meet_only_in_the_profile() {
     let of = |module: &str| IMPORTS.iter().find(|(name, _)| *name == module).unwrap().1;
     for supply in ["job", "device", "probe", "sample"] {
-        for demand in ["model", "roofline", "potential", "evaluate", "sweep", "measured", "compare", "plot", "study"] {
+        for demand in
+            ["model", "roofline", "potential", "evaluate", "sweep", "measured", "compare", "check", "plot", "study"]
+        {
             assert!(!of(supply).contains(&demand) && !of(demand).contains(&supply));
         }
     }
