@@ -251,31 +251,23 @@ impl Op {
             Op::SoftCap => Cost { vector_flops: 2 * m * n, ..zero },
             Op::Route => Cost { vector_flops: 5 * m * n, ..zero },
             Op::Conv => Cost { vector_flops: 2 * m * n * k, weights_read: n * k, ..through(m * n) },
-            Op::Scan | Op::SelectiveScan | Op::DeltaRule => {
-                through(m * n).with_flops(self.flops_per_state() * m * n * k)
-            }
+            Op::Scan | Op::SelectiveScan | Op::DeltaRule => self.recurrence(m * n, k),
         }
     }
 
-    /// What a recurrence computes for each state and token.
-    const fn flops_per_state(self) -> u128 {
-        match self {
+    fn recurrence(self, elements: u128, states: u128) -> Cost {
+        let each = match self {
             Op::SelectiveScan => 9,
             Op::DeltaRule => 8,
             _ => 6,
-        }
+        };
+        Cost { flops: each * elements * states, ..through(elements) }
     }
 }
 
 /// One array in, one out.
 fn through(elements: u128) -> Cost {
     Cost { input_read: elements, output_written: elements, ..Cost::default() }
-}
-
-impl Cost {
-    const fn with_flops(self, flops: u128) -> Cost {
-        Cost { flops, ..self }
-    }
 }
 
 /// Two arrays in, one out.

@@ -53,7 +53,7 @@ pub use limits::BATCH_MAX;
 #[cfg(feature = "cli")]
 pub use read::{read_checkpoint, read_config, read_gguf, read_model};
 pub use recurrent::{Part, Recurrent};
-pub use shape::ModelShape;
+pub use shape::{LayerInputs, ModelShape, Streams};
 pub(crate) use steps::INDEXER;
 pub use steps::{Among, ByClass, Class, Counted, Forward, Reads, Step, Totals, WeightBytes};
 pub use storage::{Storage, Stored, StoredCheckpoint};

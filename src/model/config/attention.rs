@@ -7,6 +7,7 @@ use super::super::keys::{Given, Keys, shown};
 use super::super::layer::{Biases, GroupedQuery, HeadNorm, Indexer, Latent, Mixer};
 use super::super::limits;
 use super::common::{Shape, layer_types, lists_every_layer, soft_cap};
+use super::gemma;
 use super::recurrent::{self, Role};
 use super::windows::windows;
 use crate::error::{Error, Result};
@@ -30,9 +31,11 @@ pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<M
             let one = |(rotates, sees): (bool, Option<u64>)| {
                 let rotary = if rotates { attention.rotary } else { 0 };
                 let (window, chunk) = if chunked { (None, sees) } else { (sees, None) };
-                Mixer::GroupedQuery(GroupedQuery { window, chunk, rotary, ..attention.clone() })
+                GroupedQuery { window, chunk, rotary, ..attention.clone() }
             };
-            Ok(rotates.into_iter().zip(windows).map(one).collect())
+            let mut attentions: Vec<GroupedQuery> = rotates.into_iter().zip(windows).map(one).collect();
+            gemma::vary(keys, family, &mut attentions)?;
+            Ok(attentions.into_iter().map(Mixer::GroupedQuery).collect())
         }
         MixerRule::Latent(rule) => {
             layer_types(keys, shape.layers, &["full_attention", "indexed_attention"])?;
@@ -77,9 +80,12 @@ fn grouped_query(keys: &Keys, family: Family, shape: &Shape) -> Result<GroupedQu
             HeadNormRule::Switch(key, absent, norm) if keys.flag(key, absent)? => norm,
             HeadNormRule::Switch(..) => HeadNorm::None,
         },
+        value_norm: false,
+        keys_are_values: false,
+        shares: false,
         sinks: false,
         soft_cap: match *caps {
-            Caps::Foreign => false,
+            Caps::Foreign | Caps::Head(_) => false,
             Caps::Absent(on) => soft_cap(keys, "attn_logit_softcapping", on)?,
         },
     })

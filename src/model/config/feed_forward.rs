@@ -5,6 +5,7 @@ use super::super::keys::{Given, Keys, quoted};
 use super::super::layer::{Dense, FeedForward, Mixture, Shared};
 use super::super::limits;
 use super::common::{Shape, activation, lists_every_layer, width};
+use super::gemma;
 use super::recurrent::{self, Role};
 use crate::error::{Error, Result};
 use serde_json::Value;
@@ -27,6 +28,9 @@ pub(super) fn feed_forwards(keys: &Keys, family: Family, shape: &Shape) -> Resul
     };
     let (activation, bias) = (activation(keys, family)?, bias(keys, family)?);
     let dense = Dense { width, gated: facts.gated, activation, bias };
+    if let Some(each) = gemma::feed_forwards(keys, family, shape, dense)? {
+        return Ok(each);
+    }
     let Some(rule) = facts.mixture else {
         return Ok(all(Some(FeedForward::Dense(dense))));
     };
@@ -127,7 +131,15 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
     };
     let corrects =
         (rule.correction && keys.flag("use_expert_bias", true)?) || keys.word("topk_method")? == Some("noaux_tc");
-    Ok(Some(Mixture { experts, used, expert, router_bias: rule.router_bias, correction: corrects, shared }))
+    Ok(Some(Mixture {
+        experts,
+        used,
+        expert,
+        router_bias: rule.router_bias,
+        correction: corrects,
+        shared,
+        normed_apart: false,
+    }))
 }
 
 /// Without experts, their other keys have no meaning.

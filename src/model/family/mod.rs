@@ -16,7 +16,7 @@ mod ungated;
 
 pub(super) use facts::{
     Attends, BiasRule, Caps, Defaults, DenseLayers, Facts, HeadBias, HeadNormRule, Inner, KvHeads, LatentRule,
-    MambaKeys, MixerRule, MixtureRule, MlpBias, NormPlaces, NormsRule, Recurrence, RecurrentRule, RotaryRule,
+    MambaKeys, MixerRule, MixtureRule, MlpBias, NormPlaces, NormsRule, PerLayer, Recurrence, RecurrentRule, RotaryRule,
     SharedRule, Width, WindowRule,
 };
 use std::fmt;
