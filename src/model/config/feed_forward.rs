@@ -110,7 +110,23 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
         }
     };
     let expert = Dense { width, bias: rule.expert_bias || dense.bias, ..dense };
-    let shared = match rule.shared {
+    let shared = shared(keys, rule, dense, width)?;
+    let corrects =
+        (rule.correction && keys.flag("use_expert_bias", true)?) || keys.word("topk_method")? == Some("noaux_tc");
+    Ok(Some(Mixture {
+        experts,
+        used,
+        expert,
+        router_bias: rule.router_bias,
+        correction: corrects,
+        shared,
+        normed_apart: false,
+    }))
+}
+
+/// What every token visits beside experts of `width`.
+fn shared(keys: &Keys, rule: &MixtureRule, dense: Dense, width: u64) -> Result<Option<Shared>> {
+    Ok(match rule.shared {
         SharedRule::None => None,
         SharedRule::Count(key, default) => {
             // 0 is lawful: none.
@@ -128,18 +144,7 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
             width.map(|width| Shared { dense: Dense { width, ..dense }, gate: false })
         }
         SharedRule::One => Some(Shared { dense: Dense { width, ..dense }, gate: false }),
-    };
-    let corrects =
-        (rule.correction && keys.flag("use_expert_bias", true)?) || keys.word("topk_method")? == Some("noaux_tc");
-    Ok(Some(Mixture {
-        experts,
-        used,
-        expert,
-        router_bias: rule.router_bias,
-        correction: corrects,
-        shared,
-        normed_apart: false,
-    }))
+    })
 }
 
 /// Without experts, their other keys have no meaning.
