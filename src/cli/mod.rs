@@ -8,6 +8,7 @@ mod check;
 mod compare;
 mod completions;
 mod devices;
+mod draft;
 mod evaluate;
 mod filter;
 mod first_minute;
