@@ -52,7 +52,7 @@ pub use layer::{
 pub use limits::BATCH_MAX;
 #[cfg(feature = "cli")]
 pub use read::{read_checkpoint, read_config, read_gguf, read_model};
-pub use shape::{ModelShape, Predictors};
+pub use shape::{LayerInputs, ModelShape, Predictors, Streams};
 pub use steps::{Among, ByClass, Class, Counted, Forward, Reads, Step, Totals, WeightBytes};
 pub use storage::{Storage, Stored, StoredCheckpoint};
 pub use tensor_type::{Grouped, Packed, Scheme, TensorType};

@@ -21,6 +21,8 @@ impl Model {
             joined: true,
             position_rows: None,
             embedding_norm: None,
+            layer_inputs: None,
+            streams: None,
             ..self.shape.clone()
         };
         let gguf = self.storage.gguf.as_ref().map(|stored| self.stored_predictor(stored));

@@ -15,6 +15,7 @@ pub mod evaluation;
 pub mod first_minute;
 mod format;
 mod grid;
+pub mod html;
 mod machine;
 pub mod measured;
 pub mod models;
