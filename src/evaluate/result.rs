@@ -66,13 +66,7 @@ pub fn evaluate_engine(
         tpot_seconds: seconds(Phase::Decode),
         weight_bytes_total: memory.weights,
         tensor_bytes: types.tensor_bytes,
-        stored: model
-            .storage
-            .safetensors
-            .as_ref()
-            .filter(|_| workload.weights.is_none())
-            .map(StoredFiles::of)
-            .transpose()?,
+        stored: StoredFiles::of(model, workload)?,
         memory_needed_bytes: needed,
         memory_bytes,
         fits: memory_bytes.map(|has| needed <= has),
