@@ -29,20 +29,23 @@ const INPUT_BYTES_MAX: u64 = 16 << 20;
 /// # Errors
 /// Misuse when the file is missing, unreadable, a folder, too large, or not UTF-8; the message names it.
 pub fn read_text(path: &Path) -> Result<String> {
+    read_text_within(path, INPUT_BYTES_MAX)
+}
+
+/// Reads a text file of at most `most` bytes.
+///
+/// # Errors
+/// As [`read_text`].
+pub fn read_text_within(path: &Path, most: u64) -> Result<String> {
     let place = path.display();
     let open = std::fs::File::open(path).map_err(|e| match e.kind() {
         ErrorKind::NotFound => Error::misuse(format!("{place}: no such file")),
         _ => Error::misuse(format!("{place}: cannot be opened: {e}")),
     })?;
     let mut bytes = Vec::new();
-    open.take(INPUT_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| Error::misuse(format!("{place}: cannot be read: {e}")))?;
-    if bytes.len() as u64 > INPUT_BYTES_MAX {
-        return Err(Error::misuse(format!(
-            "{place}: larger than {} MiB, so not a file of this kind",
-            INPUT_BYTES_MAX >> 20
-        )));
+    open.take(most + 1).read_to_end(&mut bytes).map_err(|e| Error::misuse(format!("{place}: cannot be read: {e}")))?;
+    if bytes.len() as u64 > most {
+        return Err(Error::misuse(format!("{place}: larger than {} MiB, so not a file of this kind", most >> 20)));
     }
     let text =
         String::from_utf8(bytes).map_err(|_| Error::misuse(format!("{place}: not a text file (invalid UTF-8)")))?;

@@ -1,17 +1,15 @@
 //! `roofprobe evaluate`.
 
+use super::runs;
 use super::workload::{QueryOptions, find_profiles};
-use crate::calibrate;
 use crate::engine::EngineTable;
 use crate::error::Result;
 use crate::evaluate::{Query, evaluate_engine};
-use crate::file;
-use crate::measured::{self, Given, GivenModel, Joined};
-use crate::model::Model;
+use crate::measured::Given;
 use crate::report::{self, Format, Shown};
 use crate::store::{self, Named};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,8 +31,9 @@ memory binds, and tokens per second are bandwidth over bytes; beyond it compute 
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Evaluate {
-    /// Models: names that `roofprobe models` lists, or paths of Hugging Face config.json files (or of the folders
-    /// that they are in) or of GGUF files (of the first part of several).
+    /// Models: names that `roofprobe models` lists, or paths: of Hugging Face config.json files; of folders with one, where the
+    /// headers of .safetensors files say how each tensor is stored; of such a file, or of the index of several; of GGUF
+    /// files (of the first part of several).
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<String>,
 
@@ -87,7 +86,9 @@ impl Evaluate {
         }
         let mut report = report::evaluation::report(&evaluations, self.shown())?;
         if let Some(path) = &self.measured {
-            let joined = self.join(path, &models, &profiles, asked_for.as_ref())?;
+            let given = Given { threads: self.threads, ..self.query.given() };
+            let asked: Vec<_> = self.models.iter().map(String::as_str).zip(&models).collect();
+            let joined = runs::join(path, given, &asked, &profiles, asked_for.as_ref())?;
             report.append(report::measured::report(&joined, self.shown())?);
         }
         super::print_report(&report, format)
@@ -105,40 +106,5 @@ impl Evaluate {
 
     fn shown(&self) -> Shown {
         if self.details { Shown::All } else { Shown::Main }
-    }
-
-    /// What the options say of the runs of a file.
-    fn given(&self, models: &[Model]) -> Given {
-        let model = |(name, model): (&String, &Model)| GivenModel {
-            name: name.clone(),
-            parameters: match &model.storage.gguf {
-                Some(stored) => Some(stored.params_total),
-                None => model.parameters().ok(),
-            },
-        };
-        let models = self.models.iter().zip(models).map(model).collect();
-        Given { models, threads: self.threads, ..self.query.given() }
-    }
-
-    /// The measured rates of `path` that belong to these models and profiles.
-    /// Where time is lost is said by the engine's table; where none is named, by one fitted to these very runs.
-    fn join(&self, path: &Path, models: &[Model], profiles: &[Named], engine: Option<&EngineTable>) -> Result<Joined> {
-        let name = path.display().to_string();
-        let measured = measured::parse_with(&name, &file::read_text(path)?, &self.given(models))?;
-        let models: Vec<(&str, &Model)> = self.models.iter().map(String::as_str).zip(models).collect();
-        let mut tables = Vec::new();
-        for named in profiles {
-            let samples = calibrate::samples(&measured, &models, &named.profile, &named.name);
-            // Runs that cannot be counted are refused below, with their reason.
-            let engine = calibrate::engine_of(&measured);
-            let fitted = samples.and_then(|samples| calibrate::calibrate(engine, &samples, &named.profile, None)).ok();
-            tables.push(fitted.map(|calibration| calibration.table));
-        }
-        let profiles: Vec<_> = profiles
-            .iter()
-            .zip(&tables)
-            .map(|(named, table)| (named.name.as_str(), &named.profile, engine.or(table.as_ref())))
-            .collect();
-        measured::join_engines(&measured, &models, &profiles).map_err(|e| e.within(name))
     }
 }

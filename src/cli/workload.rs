@@ -106,12 +106,17 @@ impl QueryOptions {
     /// What these options say of runs whose file leaves it open: what was typed, and no usual value.
     pub(super) fn given(&self) -> Given {
         let &LengthOptions { prompt, generate, cached, weights, .. } = &self.lengths;
-        let &UsageOptions { batch, kv, .. } = &self.usage;
-        Given { prompt, generate, cached, weights, batch, kv, ..Given::default() }
+        Given { prompt, generate, cached, weights, ..self.usage.given() }
     }
 }
 
 impl UsageOptions {
+    /// What these options say of runs whose file leaves it open.
+    pub(super) fn given(&self) -> Given {
+        let &UsageOptions { batch, kv, .. } = self;
+        Given { batch, kv, ..Given::default() }
+    }
+
     /// A model by name or by path. What is no path that exists, and is not written as one, is a name:
     /// `meta-llama/Llama-3.2-1B` is one.
     pub(super) fn model(&self, name: &str) -> Result<Model> {
@@ -155,8 +160,9 @@ pub(super) fn read_model(name: &str) -> Result<Model> {
 fn find_model(name: &str, strictness: Strictness) -> Result<Model> {
     let path = Path::new(name);
     let ending = |known: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(known));
-    let written_as_path =
-        ending("json") || ending("gguf") || name.starts_with(['.', '/']) || path.components().count() > 2;
+    let written_as_path = ["json", "gguf", "safetensors"].into_iter().any(ending)
+        || name.starts_with(['.', '/'])
+        || path.components().count() > 2;
     if written_as_path || path.exists() {
         return model::read_model(path, strictness);
     }

@@ -22,6 +22,7 @@ mod phase;
 mod query;
 mod record;
 mod result;
+mod stored;
 mod threads;
 
 pub use crate::roofline::{Note, NoteKind};
@@ -35,4 +36,5 @@ pub use parts::PartTime;
 pub use query::{NamedProfile, Query, RoofKind, common_roof};
 pub use record::{EngineFacts, Evaluation, OpResult, PhaseResult, ProfileFacts, Speed};
 pub use result::{evaluate, evaluate_engine};
+pub use stored::StoredFiles;
 pub use threads::{ThreadAdvice, Threads};

@@ -1,6 +1,6 @@
 //! The record of an evaluation: field names are a contract with other tools.
 
-use super::{Advice, ClassCounts, Energy, RoofKind};
+use super::{Advice, ClassCounts, Energy, RoofKind, StoredFiles};
 use crate::engine::EngineTable;
 use crate::model::{Pass, Phase, Runtime, Workload};
 use crate::potential::Potential;
@@ -51,10 +51,13 @@ pub struct Evaluation {
     pub tpot_seconds: f64,
     /// Bytes of all weights.
     pub weight_bytes_total: u64,
-    /// Bytes of all tensors of the GGUF file, or of the one that would be made of this shape; beside weights it may keep
-    /// factors of the rotary embedding. None for a checkpoint's layout.
+    /// Bytes of all tensors of the model's files, or of the GGUF file that would be made of this shape; beside weights it may
+    /// keep factors of the rotary embedding. None for a checkpoint's layout without files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tensor_bytes: Option<u64>,
+    /// Bytes of the safetensors files beside the configuration, where their headers were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored: Option<StoredFiles>,
     /// Bytes of weights, of the cache at its longest, and of activations (f32, 512 tokens at a time).
     pub memory_needed_bytes: u64,
     /// Bytes that the device has; none where the profile does not have that.

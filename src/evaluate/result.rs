@@ -1,7 +1,7 @@
 //! One evaluation, written down.
 
 use super::phase::{PhaseOutcome, phase_outcome};
-use super::{Evaluation, Evaluator, PhaseResult, ProfileFacts, Query, formats, memory::Memory, notes};
+use super::{Evaluation, Evaluator, PhaseResult, ProfileFacts, Query, StoredFiles, formats, memory::Memory, notes};
 use crate::engine::{EngineTable, Part};
 use crate::error::Result;
 use crate::model::{Model, Pass, Phase};
@@ -65,6 +65,13 @@ pub fn evaluate_engine(
         tpot_seconds: seconds(Phase::Decode),
         weight_bytes_total: memory.weights,
         tensor_bytes: types.tensor_bytes,
+        stored: model
+            .storage
+            .safetensors
+            .as_ref()
+            .filter(|_| workload.weights.is_none())
+            .map(StoredFiles::of)
+            .transpose()?,
         memory_needed_bytes: needed,
         memory_bytes,
         fits: memory_bytes.map(|has| needed <= has),

@@ -120,7 +120,12 @@ impl Model {
         self.validate()?;
         let mut elements = 0;
         let forward = Forward { past: tokens.saturating_sub(1), latents, ..Forward::ONE_TOKEN };
-        self.shape.each_step(&forward, |_, step| elements += step.total().cache_read)?;
+        let fills = |kind: Option<usize>| kind.is_none_or(|kind| self.shape.layers[kind].mixer.fills_its_cache());
+        self.shape.each_step(&forward, |_, step| {
+            if fills(step.kind) {
+                elements += step.total().cache_read;
+            }
+        })?;
         self.narrow(elements, "cache elements")
     }
 

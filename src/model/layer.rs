@@ -95,6 +95,12 @@ pub struct GroupedQuery {
     pub biases: Biases,
     /// What is done to queries and keys after the projection.
     pub head_norm: HeadNorm,
+    /// Whether values are normalised, with nothing learned.
+    pub value_norm: bool,
+    /// Whether keys, before they are rotated, are the values, too: one projection for both.
+    pub keys_are_values: bool,
+    /// Whether keys and values are those of an earlier layer: nothing is projected for them, or kept.
+    pub shares: bool,
     /// Whether each head has a learned score that no key answers to.
     pub sinks: bool,
     /// Whether scores are capped by a tanh.
@@ -161,9 +167,15 @@ impl Mamba2 {
 }
 
 impl Mixer {
+    /// Whether it has a cache that it fills itself.
+    pub(super) fn fills_its_cache(&self) -> bool {
+        !matches!(self, Mixer::GroupedQuery(GroupedQuery { shares: true, .. }))
+    }
+
     /// Cache elements that one token leaves in one such layer.
     pub(super) fn cached_per_token(&self, latents: Latents) -> u64 {
         match self {
+            Mixer::GroupedQuery(a) if a.shares => 0,
             Mixer::GroupedQuery(a) => 2 * a.kv_heads * a.head_dim,
             Mixer::Latent(a) => a.cached(latents),
             Mixer::ShortConvolution(_) | Mixer::Mamba2(_) => 0,
@@ -319,6 +331,8 @@ pub struct Mixture {
     pub correction: bool,
     /// What every token visits besides.
     pub shared: Option<Shared>,
+    /// Whether routed experts and what every token visits have norms of their own, and the router scales (Gemma 4).
+    pub normed_apart: bool,
 }
 
 /// Experts that every token visits, as one.

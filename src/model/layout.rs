@@ -20,6 +20,10 @@ pub(super) struct TensorLayout {
 }
 
 impl TensorLayout {
+    /// Every matrix by itself.
+    pub(super) const UNFUSED: TensorLayout =
+        TensorLayout { fused_attention: false, fused_gate: false, parted_latents: false };
+
     /// As the makers of a family store it.
     pub(super) const fn of_checkpoint(family: Family) -> TensorLayout {
         let facts = family.facts();

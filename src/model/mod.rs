@@ -1,6 +1,7 @@
 //! The demand side: a language model, how it is used, and the exact list of operations that this takes.
 //!
-//! A [`Model`] is read from a Hugging Face `config.json`, from a GGUF file or from the [`zoo()`]. It has a [`ModelShape`], a
+//! A [`Model`] is read from a Hugging Face `config.json`, with the headers of its safetensors files where they are there, from a
+//! GGUF file or from the [`zoo()`]. It has a [`ModelShape`], a
 //! [`Storage`] and a [`Source`]. A [`Workload`] states how it is used, [`TensorTypes`] how each of its tensors is stored.
 //! [`Model::forward`] lists its [`Step`]s; a [`Demand`] gives them with their types, as often as it is asked. Every FLOP and
 //! every element comes from [`Op::cost`](roofprobe_kernels::Op::cost), the table that the probes read too: what is predicted
@@ -27,6 +28,7 @@ mod nearest;
 #[cfg(feature = "cli")]
 mod read;
 mod rope;
+pub mod safetensors;
 mod shape;
 mod steps;
 mod storage;
@@ -48,11 +50,11 @@ pub use layer::{
 };
 pub use limits::BATCH_MAX;
 #[cfg(feature = "cli")]
-pub use read::{read_config, read_gguf, read_model};
-pub use shape::ModelShape;
+pub use read::{read_checkpoint, read_config, read_gguf, read_model};
+pub use shape::{LayerInputs, ModelShape, Streams};
 pub use steps::{Among, ByClass, Class, Counted, Forward, Reads, Step, Totals, WeightBytes};
-pub use storage::{Storage, Stored};
-pub use tensor_type::{Grouped, Scheme, TensorType};
+pub use storage::{Storage, Stored, StoredCheckpoint};
+pub use tensor_type::{Grouped, Packed, Scheme, TensorType};
 pub use tensor_types::TensorTypes;
 pub use visible::{keys_read, visible_pairs};
 pub use weights::Weights;

@@ -1,5 +1,7 @@
 //! Models by their path: the one place of this module that opens files.
 
+mod checkpoint;
+
 use super::config::{Strictness, parse_config_as};
 use super::gguf::{self, Gguf, parse_gguf};
 use super::language_model::Model;
@@ -8,13 +10,23 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-/// Reads a model: a GGUF file by its ending or its first letters, the `config.json` of a folder, or any other file as a `config.json`.
+pub use checkpoint::read_checkpoint;
+
+/// Reads a model: a GGUF file by its ending or its first letters; a folder with a `config.json`, with the headers of the
+/// safetensors files in it; such a file, or the index of several, with the `config.json` beside it; any other file as a
+/// `config.json`.
 ///
 /// # Errors
-/// Misuse, naming the file and the key or tensor, as [`read_config`] and [`read_gguf`] do.
+/// Misuse, naming the file and the key or tensor, as [`read_config`], [`read_gguf`] and [`read_checkpoint`] do.
 pub fn read_model(path: &Path, strictness: Strictness) -> Result<Model> {
     if path.is_dir() {
-        return read_config(&path.join("config.json"), strictness);
+        return match checkpoint::beside(path) {
+            Some(weights) => read_checkpoint(&weights, strictness),
+            None => read_config(&path.join("config.json"), strictness),
+        };
+    }
+    if checkpoint::is_named_so(path) {
+        return read_checkpoint(path, strictness);
     }
     if !is_gguf(path) {
         return read_config(path, strictness);

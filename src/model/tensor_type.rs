@@ -17,6 +17,8 @@ macro_rules! ggml_types {
             Fp8,
             /// A layout of a quantised checkpoint, whose scales belong to whole matrices.
             Grouped(Grouped),
+            /// As many bytes as its file has, whatever the layout.
+            Packed(Packed),
         }
 
         impl TensorType {
@@ -30,7 +32,7 @@ macro_rules! ggml_types {
                         ($name, Block { elements: $elements, bytes: $bytes }, NEAREST)
                     })*
                     TensorType::Fp8 => ("fp8", Block { elements: 1, bytes: 1 }, Dtype::F16),
-                    TensorType::Grouped(_) => return None,
+                    TensorType::Grouped(_) | TensorType::Packed(_) => return None,
                 })
             }
         }
@@ -174,6 +176,7 @@ impl TensorType {
                 Some(u128::from(rows) * u128::from(blocks) * u128::from(block.bytes))
             }
             (TensorType::Grouped(grouped), None) => Some(grouped.matrix_bytes(rows, row)),
+            (TensorType::Packed(packed), None) => Some(packed.matrix_bytes(rows, row)),
             (_, None) => None,
         }
     }
@@ -204,9 +207,33 @@ impl fmt::Display for TensorType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, self.row()) {
             (TensorType::Grouped(grouped), _) => grouped.fmt(f),
+            (TensorType::Packed(packed), _) => packed.fmt(f),
             (_, Some((name, ..))) => f.pad(name),
             (_, None) => Ok(()),
         }
+    }
+}
+
+/// A tensor of a file, of which no more is known than its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Packed {
+    /// Bytes of the whole tensor, of all experts together.
+    pub bytes: u64,
+    /// Elements that they stand for.
+    pub elements: u64,
+}
+
+impl Packed {
+    /// The share of a matrix in the whole tensor, rounded up.
+    fn matrix_bytes(self, rows: u64, row: u64) -> u128 {
+        let (elements, all) = (u128::from(rows) * u128::from(row), u128::from(self.elements.max(1)));
+        if elements == all { u128::from(self.bytes) } else { (u128::from(self.bytes) * elements).div_ceil(all) }
+    }
+}
+
+impl fmt::Display for Packed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "packed-{:.2}bit", 8.0 * self.bytes as f64 / self.elements.max(1) as f64)
     }
 }
 

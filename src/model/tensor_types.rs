@@ -4,6 +4,7 @@ use super::language_model::Model;
 use super::layer::{FeedForward, Layer, Mixer};
 use super::layout::{Tensor, TensorLayout, tensors};
 use super::steps::Among;
+use super::storage::Storage;
 use super::tensor_type::TensorType;
 use super::weights::recipe::Traits;
 use super::weights::{self, Weights};
@@ -50,8 +51,8 @@ pub struct TensorTypes {
     of: BTreeMap<(Option<usize>, &'static str), Kinds>,
     /// Bytes of all weights.
     pub bytes: u64,
-    /// Bytes of all tensors of a GGUF file: of weights, and of factors of the rotary embedding. None for a checkpoint's
-    /// layout.
+    /// Bytes of all tensors of the model's files; without any, of the GGUF file that would be made of it: of weights, and of
+    /// factors of the rotary embedding. None for a checkpoint's layout.
     pub tensor_bytes: Option<u64>,
     /// The type with the most bytes in the layers.
     pub main: TensorType,
@@ -69,26 +70,16 @@ impl TensorTypes {
     pub fn of(model: &Model, weights: Option<Weights>) -> Result<TensorTypes> {
         let own = model.storage.checkpoint.as_ref().filter(|_| weights.is_none());
         let format = weights.or(own.map(|own| own.layout)).unwrap_or(DEFAULT);
+        let headers = model.storage.safetensors.as_ref().filter(|_| weights.is_none());
         let layout = match &model.storage.gguf {
             Some(stored) => stored.layout,
+            None if headers.is_some() => TensorLayout::UNFUSED,
             None if format.is_checkpoint() => TensorLayout::of_checkpoint(model.family()),
             None => TensorLayout::of_gguf(model.family()),
         };
         model.validate()?;
         let tensors = tensors(&model.shape, model.family(), layout)?;
-        let types = match (&model.storage.gguf, weights) {
-            (Some(_), Some(_)) => {
-                return Err(Error::misuse(format!(
-                    "--weights: {} is a GGUF file, whose tensors are stored as they are; leave the option out",
-                    model.name()
-                )));
-            }
-            (Some(stored), None) => tensors.iter().map(|tensor| stored.kind(&tensor.full())).collect::<Result<_>>()?,
-            (None, _) => match own {
-                Some(own) => own.types(traits(model), &tensors)?,
-                None => format.types(traits(model), &tensors)?,
-            },
-        };
+        let types = each_type(model, weights, &tensors)?;
         let mut of: BTreeMap<_, Kinds> = BTreeMap::new();
         let last = model.layer_count().checked_sub(1);
         let (mut bytes, mut by_type) = (0_u128, BTreeMap::new());
@@ -115,11 +106,16 @@ impl TensorTypes {
             bytes: narrow(bytes)?,
             tensor_bytes: match &model.storage.gguf {
                 Some(stored) => Some(stored.tensor_bytes),
+                None if headers.is_some() => headers.map(|stored| stored.tensor_bytes),
                 None => (!format.is_checkpoint()).then_some(with_tables),
             },
             main,
-            format: TensorTypes::word(model, weights),
-            apart: format.is_checkpoint().then_some(weights::HALF),
+            format: match (headers, own) {
+                // No word of `--weights`, where the configuration says nothing of its layout.
+                (Some(_), None) => main.to_string(),
+                _ => TensorTypes::word(model, weights),
+            },
+            apart: (format.is_checkpoint() || matches!(main, TensorType::Packed(_))).then_some(weights::HALF),
         })
     }
 
@@ -165,7 +161,27 @@ const HEAD: &str = "output";
 /// How weights are taken to be stored where nothing states it.
 const DEFAULT: Weights = Weights::Every(TensorType::F16);
 
+/// The type of each of a model's `tensors`.
+fn each_type(model: &Model, weights: Option<Weights>, tensors: &[Tensor]) -> Result<Vec<TensorType>> {
+    let Storage { gguf, safetensors, checkpoint, .. } = &model.storage;
+    match (gguf, safetensors, checkpoint, weights) {
+        (Some(_), .., Some(_)) => Err(Error::misuse(format!(
+            "--weights: {} is a GGUF file, whose tensors are stored as they are; leave the option out",
+            model.name()
+        ))),
+        (Some(stored), .., None) => tensors.iter().map(|tensor| stored.kind(&tensor.full())).collect(),
+        (None, .., Some(weights)) => weights.types(traits(model), tensors),
+        (None, Some(stored), _, None) => tensors.iter().map(|tensor| stored.kind(&tensor.full())).collect(),
+        (None, None, Some(own), None) => own.types(traits(model), tensors),
+        (None, None, None, None) => DEFAULT.types(traits(model), tensors),
+    }
+}
+
 fn bytes_of(tensor: &Tensor, kind: TensorType) -> Result<u128> {
+    // Its experts need not be of one size.
+    if let TensorType::Packed(packed) = kind {
+        return Ok(u128::from(packed.bytes));
+    }
     let each = kind.matrix_bytes(tensor.rows / tensor.stack, tensor.row).ok_or_else(|| {
         Error::misuse(format!(
             "--weights: rows of {} elements ({}) are no whole number of {kind} blocks; choose another",
@@ -176,7 +192,7 @@ fn bytes_of(tensor: &Tensor, kind: TensorType) -> Result<u128> {
 }
 
 /// What the rules of llama-quantize look at.
-fn traits(model: &Model) -> Traits {
+pub(super) fn traits(model: &Model) -> Traits {
     let layers = model.layer_count();
     let first = model.shape.layers.iter().find(|layer| layer.places.first() == Some(&0));
     let (heads, kv_heads) = match first.map(|layer| &layer.mixer) {

@@ -4,7 +4,7 @@ use super::ceilings::cause;
 use super::cell::{Cell, digits, mib};
 use super::record::{self, Record, Recorded, merged};
 use super::table::{Column, Report, Shown, Table, column, grouped};
-use super::{advice, operations};
+use super::{advice, operations, stored};
 use crate::error::Result;
 use crate::evaluate::{Energy, Evaluation, Note, NoteKind, PhaseResult, ProfileFacts, RoofKind, Speed};
 use crate::model::Phase;
@@ -97,8 +97,13 @@ fn answer<'r>(result: &Evaluation, columns: &[Column<Row<'r>>], rows: &[Row<'r>]
         .with_notes(notes(std::slice::from_ref(result), shown))
 }
 
-/// The speed, in words: `about 35.2 tokens/s (34.1–36.0), first token of 512 after 1.28 s`.
+/// The model, the profile and the speed.
 pub(super) fn headline(result: &Evaluation) -> String {
+    format!("{} on {}: {}", result.model, result.on.profile, speed(result))
+}
+
+/// The speed, in words: `about 35.2 tokens/s (34.1–36.0), first token of 512 after 1.28 s`.
+pub(super) fn speed(result: &Evaluation) -> String {
     let decode = result.phase(Phase::Decode).map(|decode| {
         let ends = decode.speed.tokens_per_s_interval.map(|ends| ends.map(|rate| digits(rate, 3)));
         let range = ends.map_or_else(String::new, |[low, high]| format!(" ({low}–{high})"));
@@ -120,7 +125,7 @@ pub(super) fn headline(result: &Evaluation) -> String {
         .phase(Phase::Generation)
         .map(|whole| format!("{} tokens in {}", whole.tokens, seconds(whole.speed.seconds)));
     let parts: Vec<String> = [decode, first, whole].into_iter().flatten().collect();
-    format!("{} on {}: {}", result.model, result.on.profile, parts.join(", "))
+    parts.join(", ")
 }
 
 /// A time in the unit that people use.
@@ -183,7 +188,7 @@ pub(super) fn day(on: &ProfileFacts) -> &str {
 }
 
 /// What the speeds go by.
-const fn roof_note(evaluation: &Evaluation) -> &'static str {
+pub(super) const fn roof_note(evaluation: &Evaluation) -> &'static str {
     match evaluation.roof {
         RoofKind::Peak if evaluation.quoted => {
             "Speeds are bounds by quoted peaks of arithmetic and memory: as good as their source."
@@ -261,6 +266,7 @@ fn details<'r>(evaluations: &[Evaluation], columns: &[Column<Row<'r>>], rows: &[
         table("Potential under the roof", &standing).with_notes(POTENTIAL_NOTES),
     ];
     for evaluation in evaluations {
+        tables.extend(stored::table(evaluation));
         tables.extend(operations::decode_step(evaluation));
         tables.extend(evaluation.advice.iter().flat_map(|advice| advice::tables(evaluation, advice)));
     }

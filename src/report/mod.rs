@@ -14,6 +14,7 @@ pub mod evaluation;
 pub mod first_minute;
 mod format;
 mod grid;
+pub mod html;
 mod machine;
 pub mod measured;
 pub mod models;
@@ -25,6 +26,7 @@ pub mod profile;
 mod record;
 #[cfg(feature = "cli")]
 pub mod replay;
+mod stored;
 pub mod study;
 pub mod sweep;
 pub mod table;

@@ -1,4 +1,4 @@
-//! Damaged files of all five kinds that are read: read or refused, never a panic, a hang, or memory far beyond the
+//! Damaged files of all six kinds that are read: read or refused, never a panic, a hang, or memory far beyond the
 //! file's own size; and what was read is then asked for everything that can be computed from it.
 //!
 //! `cargo test` damages a few thousand files, the same ones every time. By hand, for ten minutes each (or
@@ -11,8 +11,11 @@ mod gguf;
 #[path = "../gguf_files/mod.rs"]
 mod gguf_files;
 mod harness;
+#[path = "../header_files/mod.rs"]
+mod header_files;
 mod profile;
 mod runs;
+mod safetensors;
 mod text;
 mod tree;
 mod zoo;

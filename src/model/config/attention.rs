@@ -5,8 +5,8 @@ use super::super::keys::{Given, Keys, shown};
 use super::super::layer::{Biases, GroupedQuery, HeadNorm, Latent, Mixer};
 use super::super::limits;
 use super::common::{Shape, layer_types, lists_every_layer, soft_cap};
-use super::recurrent;
 use super::windows::windows;
+use super::{gemma, recurrent};
 use crate::error::{Error, Result};
 use serde_json::Value;
 
@@ -26,9 +26,11 @@ pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<M
             };
             let one = |(rotates, window): (bool, Option<u64>)| {
                 let rotary = if rotates { attention.rotary } else { 0 };
-                Mixer::GroupedQuery(GroupedQuery { window, rotary, ..attention.clone() })
+                GroupedQuery { window, rotary, ..attention.clone() }
             };
-            Ok(rotates.into_iter().zip(windows).map(one).collect())
+            let mut attentions: Vec<GroupedQuery> = rotates.into_iter().zip(windows).map(one).collect();
+            gemma::vary(keys, family, &mut attentions)?;
+            Ok(attentions.into_iter().map(Mixer::GroupedQuery).collect())
         }
         MixerRule::Latent(rule) => {
             layer_types(keys, shape.layers, &["full_attention"])?;
@@ -60,9 +62,12 @@ fn grouped_query(keys: &Keys, family: Family, shape: &Shape) -> Result<GroupedQu
             HeadNormRule::Switch(key, absent, norm) if keys.flag(key, absent)? => norm,
             HeadNormRule::Switch(..) => HeadNorm::None,
         },
+        value_norm: false,
+        keys_are_values: false,
+        shares: false,
         sinks: false,
         soft_cap: match *caps {
-            Caps::Foreign => false,
+            Caps::Foreign | Caps::Head(_) => false,
             Caps::Absent(on) => soft_cap(keys, "attn_logit_softcapping", on)?,
         },
     })

@@ -9,7 +9,7 @@ use serde_json::Value;
 const ENDS: [&str; 2] = ["ForCausalLM", "LMHeadModel"];
 
 /// Families that are not counted here, whose class under another `model_type` shows a slip.
-const FOREIGN: &str = "afmoe arctic bamba bitnet cohere2moe decilm diffllama doge falconh1 falconmamba gemma3n gemma4 \
+const FOREIGN: &str = "afmoe arctic bamba bitnet cohere2moe decilm diffllama doge falconh1 falconmamba \
     glmmoe granitemoe granitemoehybrid granitemoeshared hyperclovax jais jamba jetmoe kimilinear lfm2moe llama4 \
     longcatflash mamba mimov2flash minimax minimaxm1 nanochat nemotronh phismall phi3small qwen3next qwen35 \
     recurrentgemma rwkv rwkv7 stablelmalpha step3 step3p5 xglm zamba zamba2";

@@ -5,7 +5,7 @@ use super::super::keys::{Given, Keys, quoted};
 use super::super::layer::{Dense, FeedForward, Mixture, Shared};
 use super::super::limits;
 use super::common::{Shape, activation, lists_every_layer, width};
-use super::recurrent;
+use super::{gemma, recurrent};
 use crate::error::{Error, Result};
 
 /// The feed-forward of each layer.
@@ -22,6 +22,9 @@ pub(super) fn feed_forwards(keys: &Keys, family: Family, shape: &Shape) -> Resul
     };
     let (activation, bias) = (activation(keys, family)?, bias(keys, family)?);
     let dense = Dense { width, gated: facts.gated, activation, bias };
+    if let Some(each) = gemma::feed_forwards(keys, family, shape, dense)? {
+        return Ok(each);
+    }
     let Some(rule) = facts.mixture else {
         return Ok(all(Some(FeedForward::Dense(dense))));
     };
@@ -99,7 +102,15 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
         }
     };
     let corrects = rule.correction || keys.word("topk_method")? == Some("noaux_tc");
-    Ok(Some(Mixture { experts, used, expert, router_bias: rule.router_bias, correction: corrects, shared }))
+    Ok(Some(Mixture {
+        experts,
+        used,
+        expert,
+        router_bias: rule.router_bias,
+        correction: corrects,
+        shared,
+        normed_apart: false,
+    }))
 }
 
 /// Which layers have experts.

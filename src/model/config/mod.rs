@@ -8,6 +8,7 @@ mod classes;
 mod common;
 mod feed_forward;
 mod foreign;
+mod gemma;
 mod key_rules;
 mod quantised;
 mod recurrent;
@@ -154,6 +155,8 @@ fn shape(keys: &Keys, family: Family) -> Result<ModelShape> {
         position_rows,
         embedding_norm: facts.embedding_norm.then_some(facts.norm),
         final_norm: final_norm(keys, facts)?,
+        layer_inputs: gemma::layer_inputs(keys, family)?,
+        streams: gemma::streams(keys, family)?,
         head_bias: match facts.head_bias {
             HeadBias::Never => false,
             HeadBias::Always => true,
@@ -161,7 +164,7 @@ fn shape(keys: &Keys, family: Family) -> Result<ModelShape> {
         },
         head_soft_cap: match facts.caps {
             Caps::Foreign => false,
-            Caps::Absent(on) => soft_cap(keys, "final_logit_softcapping", on)?,
+            Caps::Absent(on) | Caps::Head(on) => soft_cap(keys, "final_logit_softcapping", on)?,
         },
         layers,
     })

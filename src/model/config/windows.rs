@@ -78,8 +78,12 @@ fn window(keys: &Keys, family: Family) -> Result<Option<u64>> {
         }
         WindowRule::Unrotated => (None, true),
     };
-    let window = keys.given("sliding_window", limits::POSITIONS)?.or_absent(absent);
     let used = !switched || keys.flag("use_sliding_window", false)?;
+    // A window that is not used may be written as 0.
+    if !used && keys.get("sliding_window").and_then(Value::as_u64) == Some(0) {
+        return Ok(None);
+    }
+    let window = keys.given("sliding_window", limits::POSITIONS)?.or_absent(absent);
     Ok(window.filter(|_| used))
 }
 

@@ -22,6 +22,7 @@ const UNSTATED: &[(&str, &str)] = &[
     ("aya_vision", "cohere2"),
     ("gemma3", "gemma3_text"),
     ("gemma3n", "gemma3n_text"),
+    ("gemma4", "gemma4_text"),
     ("idefics2", "mistral"),
     ("idefics3", "llama"),
     ("internvl", "qwen2"),

@@ -56,6 +56,15 @@ pub(crate) struct Facts {
     pub(crate) uniform: Alternatives,
     /// Whether its GGUF files keep factors of the rotary embedding for long and for short contexts.
     pub(crate) two_rope_tables: bool,
+    pub(crate) per_layer: PerLayer,
+}
+
+/// What differs from layer to layer by rules of the family's own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PerLayer {
+    None,
+    Gemma3n,
+    Gemma4,
 }
 
 /// What the keys of the shape are called.
@@ -232,6 +241,8 @@ pub(crate) enum WindowRule {
 pub(crate) enum Caps {
     Foreign,
     Absent(bool),
+    /// Of logits only.
+    Head(bool),
 }
 
 /// How tokens are mixed.
@@ -344,6 +355,7 @@ pub(super) const LLAMA: Facts = Facts {
     nested: &[],
     uniform: &[],
     two_rope_tables: false,
+    per_layer: PerLayer::None,
 };
 
 /// As Llama, with feed-forwards that never have a bias.

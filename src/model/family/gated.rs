@@ -201,7 +201,7 @@ pub(super) const FAMILIES: &[Facts] = &[
 ];
 
 /// What these have in common.
-const GEMMA: Facts = Facts {
+pub(super) const GEMMA: Facts = Facts {
     name: "gemma",
     gguf: Some("gemma"),
     head_dim: Some(256),

@@ -15,7 +15,7 @@ mod ungated;
 
 pub(super) use facts::{
     BiasRule, Caps, Defaults, DenseLayers, Facts, HeadBias, HeadNormRule, KvHeads, LatentRule, MixerRule, MixtureRule,
-    MlpBias, NormPlaces, NormsRule, RotaryRule, SharedRule, Width, WindowRule,
+    MlpBias, NormPlaces, NormsRule, PerLayer, RotaryRule, SharedRule, Width, WindowRule,
 };
 use std::fmt;
 

@@ -51,6 +51,8 @@ pub fn model(gguf: &Gguf, name: &str) -> Result<Model> {
         position_rows,
         embedding_norm: facts.embedding_norm.then_some(facts.norm),
         final_norm: Some(facts.norm),
+        layer_inputs: None,
+        streams: None,
         head_bias: matches!(facts.head_bias, HeadBias::Always) || table.has("output.bias"),
         head_soft_cap: super::layers::soft_cap(&keys, "final_logit_softcapping", facts.caps),
         layers: layers(&blocks)?,

@@ -36,8 +36,8 @@ pub(super) fn soft_cap(keys: &Keys, key: &str, caps: Caps) -> bool {
     let named = keys.named(key);
     match caps {
         Caps::Foreign => false,
-        Caps::Absent(on) if keys.metadata.get(&named).is_none() => on,
-        Caps::Absent(_) => keys.metadata.is_on(&named),
+        Caps::Absent(on) | Caps::Head(on) if keys.metadata.get(&named).is_none() => on,
+        Caps::Absent(_) | Caps::Head(_) => keys.metadata.is_on(&named),
     }
 }
 
@@ -192,6 +192,9 @@ impl Block<'_> {
             window: self.stated.window.filter(|_| slides),
             biases: self.biases(),
             head_norm: self.head_norm(head_dim)?,
+            value_norm: false,
+            keys_are_values: false,
+            shares: false,
             sinks: false,
             soft_cap: soft_cap(keys, "attn_logit_softcapping", facts.caps),
         })
@@ -347,6 +350,7 @@ impl Block<'_> {
             router_bias: self.has("ffn_gate_inp.bias"),
             correction: self.has("exp_probs_b.bias"),
             shared,
+            normed_apart: false,
         })
     }
 }

@@ -11,19 +11,26 @@ use roofprobe_kernels::{Op, Shape};
 
 impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     pub(super) fn grouped_query(&mut self, attention: &GroupedQuery) -> Result<()> {
-        let GroupedQuery { heads, kv_heads, head_dim, rotary, biases, .. } = *attention;
+        let GroupedQuery { heads, kv_heads, head_dim, rotary, biases, shares, keys_are_values, .. } = *attention;
         let (queries, keys) = (product(&[heads, head_dim])?, product(&[kv_heads, head_dim])?);
         let hidden = self.hidden;
         let bias = matches!(biases, Biases::QueryKeyValue | Biases::All);
         self.linear(Class::AttnProj, "attn_q", bias.then_some("attn_q.bias"), queries, hidden);
-        self.linear(Class::AttnProj, "attn_k", bias.then_some("attn_k.bias"), keys, hidden);
-        self.linear(Class::AttnProj, "attn_v", bias.then_some("attn_v.bias"), keys, hidden);
+        if !shares {
+            self.linear(Class::AttnProj, "attn_k", bias.then_some("attn_k.bias"), keys, hidden);
+        }
+        if !shares && !keys_are_values {
+            self.linear(Class::AttnProj, "attn_v", bias.then_some("attn_v.bias"), keys, hidden);
+        }
         self.head_norm(attention)?;
+        let own_keys = if shares { 0 } else { kv_heads };
         if rotary > 0 {
-            let turned = Shape::rows(product(&[self.rows, heads + kv_heads])?, rotary);
+            let turned = Shape::rows(product(&[self.rows, heads + own_keys])?, rotary);
             self.push("rope", Class::AttnCore, Op::Rope, turned);
         }
-        self.push("kv_append", Class::AttnCore, Op::Append, Shape::rows(self.rows, 2 * keys));
+        if !shares {
+            self.push("kv_append", Class::AttnCore, Op::Append, Shape::rows(self.rows, 2 * keys));
+        }
         self.attend(attention)?;
         let bias = matches!(biases, Biases::All | Biases::Output).then_some("attn_output.bias");
         self.linear(Class::AttnProj, "attn_output", bias, hidden, queries);
@@ -31,13 +38,18 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     }
 
     fn head_norm(&mut self, attention: &GroupedQuery) -> Result<()> {
-        let GroupedQuery { heads, kv_heads, head_dim, head_norm, .. } = *attention;
-        for (name, heads) in [("attn_q_norm", heads), ("attn_k_norm", kv_heads)] {
+        let GroupedQuery { heads, kv_heads, head_dim, head_norm, shares, value_norm, .. } = *attention;
+        let keys = Some(("attn_k_norm", kv_heads)).filter(|_| !shares);
+        for (name, heads) in [Some(("attn_q_norm", heads)), keys].into_iter().flatten() {
             match head_norm {
                 HeadNorm::None => {}
                 HeadNorm::PerHead(kind) => self.norm(name, kind, product(&[self.rows, heads])?, head_dim),
                 HeadNorm::Row(kind) => self.norm(name, kind, self.rows, product(&[heads, head_dim])?),
             }
+        }
+        if value_norm && !shares {
+            let shape = Shape::norm(product(&[self.rows, kv_heads])?, head_dim, 0);
+            self.push("attn_v_norm", Class::Norm, Op::RmsNorm, shape);
         }
         Ok(())
     }

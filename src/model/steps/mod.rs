@@ -10,6 +10,7 @@ mod class;
 mod counted;
 mod feed_forward;
 mod forward;
+mod gemma;
 mod latent;
 mod plan;
 mod recurrent;

@@ -20,7 +20,7 @@ impl ByClass {
         self.0.iter().sum()
     }
 
-    fn add(&mut self, class: Class, count: u128) {
+    pub(crate) fn add(&mut self, class: Class, count: u128) {
         self.0[class as usize] += count;
     }
 

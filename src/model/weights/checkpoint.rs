@@ -91,7 +91,7 @@ impl Checkpoint {
 }
 
 /// The path of the module that a tensor belongs to, with the names that each step of it goes by.
-fn path(tensor: &Tensor) -> Vec<Vec<String>> {
+pub(in crate::model) fn path(tensor: &Tensor) -> Vec<Vec<String>> {
     let stem = tensor.name.rsplit_once('.').map_or(tensor.name.as_str(), |(stem, _)| stem);
     let names = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let modules = MODULES.iter().find(|(name, _)| *name == stem).map_or(stem, |(_, modules)| *modules);
@@ -105,17 +105,20 @@ fn path(tensor: &Tensor) -> Vec<Vec<String>> {
 /// Modules by the stem of a tensor's name: steps of the path apart by ` / `, each with its names in one family or another.
 const MODULES: &[(&str, &str)] = &[
     ("token_embd", "embed_tokens wte word_embeddings embed_in embeddings tok_embeddings"),
+    ("position_embd", "wpe embed_positions"),
+    ("project_in", "project_in"),
+    ("project_out", "project_out"),
     ("output", "lm_head embed_out output"),
-    ("attn_q", "self_attn attn attention / q_proj wq"),
-    ("attn_k", "self_attn attn attention / k_proj wk"),
-    ("attn_v", "self_attn attn attention / v_proj wv"),
+    ("attn_q", "self_attn attn attention self_attention / q_proj wq qkv_proj c_attn query_key_value Wqkv"),
+    ("attn_k", "self_attn attn attention self_attention / k_proj wk qkv_proj c_attn query_key_value Wqkv"),
+    ("attn_v", "self_attn attn attention self_attention / v_proj wv qkv_proj c_attn query_key_value Wqkv"),
     ("attn_qkv", "self_attn attn attention self_attention / qkv_proj c_attn query_key_value Wqkv"),
     ("attn_output", "self_attn attn attention self_attention / o_proj out_proj dense c_proj wo"),
     ("attn_q_a", "self_attn / q_a_proj"),
     ("attn_q_b", "self_attn / q_b_proj"),
     ("attn_kv_a_mqa", "self_attn / kv_a_proj_with_mqa"),
     ("attn_kv_b", "self_attn / kv_b_proj"),
-    ("ffn_gate", "mlp feed_forward / gate_proj w1"),
+    ("ffn_gate", "mlp feed_forward / gate_proj w1 gate_up_proj"),
     ("ffn_up", "mlp feed_forward / up_proj gate_up_proj fc1 c_fc dense_h_to_4h w3"),
     ("ffn_down", "mlp feed_forward / down_proj fc2 c_proj dense_4h_to_h w2"),
     ("ffn_gate_inp", "mlp block_sparse_moe / gate router"),

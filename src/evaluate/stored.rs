@@ -1,0 +1,30 @@
+//! How the tensors of a checkpoint are stored, as its files have them.
+
+use super::ClassCounts;
+use crate::error::Result;
+use crate::model::{Class, StoredCheckpoint};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Exact bytes of the safetensors files of a model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StoredFiles {
+    /// Of all tensors: what an index calls `total_size`.
+    pub bytes: u64,
+    /// Of the model's tensors, by class.
+    pub bytes_by_class: ClassCounts,
+    /// Of what is in the files and belongs to no counted part, by what it is.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<String, u64>,
+}
+
+impl StoredFiles {
+    /// Those of `stored`.
+    pub(super) fn of(stored: &StoredCheckpoint) -> Result<StoredFiles> {
+        Ok(StoredFiles {
+            bytes: stored.tensor_bytes,
+            bytes_by_class: ClassCounts::of(&stored.by_class, Class::weighs)?,
+            left_out: stored.left_out.iter().cloned().collect(),
+        })
+    }
+}
