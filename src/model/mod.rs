@@ -25,6 +25,7 @@ mod layer;
 mod layout;
 mod limits;
 mod nearest;
+mod predictor;
 #[cfg(feature = "cli")]
 mod read;
 mod recurrent;
@@ -53,7 +54,7 @@ pub use limits::BATCH_MAX;
 #[cfg(feature = "cli")]
 pub use read::{read_checkpoint, read_config, read_gguf, read_model};
 pub use recurrent::{Part, Recurrent};
-pub use shape::{LayerInputs, ModelShape, Streams};
+pub use shape::{LayerInputs, ModelShape, Predictors, Streams};
 pub(crate) use steps::INDEXER;
 pub use steps::{Among, ByClass, Class, Counted, Forward, Reads, Step, Totals, WeightBytes};
 pub use storage::{Storage, Stored, StoredCheckpoint};

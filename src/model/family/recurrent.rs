@@ -342,12 +342,13 @@ pub(super) const FAMILIES: &[Facts] = &[
             "mtp_layers_block_type",
             "n_group",
             "n_shared_experts",
+            // They have a pattern of their own, and are counted nowhere.
+            "num_nextn_predict_layers",
             "rescale_prenorm_residual",
             "mamba_proj_bias",
             "topk_group",
             "use_mamba_kernels",
         ],
-        uncounted: &["num_nextn_predict_layers"],
         ..LLAMA
     },
     Facts {

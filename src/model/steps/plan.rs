@@ -107,6 +107,12 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         if let Some(norm) = model.embedding_norm {
             self.norm("token_embd_norm", norm, self.rows, self.hidden);
         }
+        if model.joined {
+            let norm = model.final_norm.unwrap_or(Norm::Rms);
+            self.norm("nextn.enorm", norm, self.rows, self.hidden);
+            self.norm("nextn.hnorm", norm, self.rows, self.hidden);
+            self.linear(Class::AttnProj, "nextn.eh_proj", None, self.hidden, 2 * self.hidden);
+        }
         if let Some(positions) = model.position_rows {
             // All sequences of a batch look at the same rows.
             let shape = Shape::gather(self.forward.tokens, self.hidden, positions);
