@@ -110,6 +110,21 @@ pub fn find(name: &str) -> Result<Named> {
     }
 }
 
+/// The text of the profile of that name, byte by byte: what [`find`] reads.
+///
+/// # Errors
+/// As [`find`], and when the file is not UTF-8.
+pub fn toml(name: &str) -> Result<String> {
+    let found = find(name)?.name;
+    if let Some(shipped) = SHIPPED.iter().find(|shipped| shipped.name == found) {
+        return Ok(shipped.toml.to_owned());
+    }
+    let path = Path::new(&found);
+    let path = if path.is_file() { path.to_owned() } else { folder().join(format!("{found}.toml")) };
+    let cannot = |e: std::io::Error| Error::misuse(format!("{}: cannot be read: {e}", path.display()));
+    std::fs::read_to_string(&path).map_err(cannot)
+}
+
 /// The shipped profile of what others saw on a device of the same kind and name as that of `measured`: of several the one that
 /// has most of its ceilings.
 pub fn quoted_like(measured: &Profile) -> Option<Named> {

@@ -61,6 +61,67 @@ fn profile(folder: &Path, name: &str, ceilings: &[(&str, f64)]) -> PathBuf {
     path
 }
 
+/// The elements of a picture that have a class.
+fn with_class<'d>(document: &'d Document, class: &str) -> Vec<Node<'d, 'd>> {
+    document.descendants().filter(|node| node.is_element() && has(*node, class)).collect()
+}
+
+#[test]
+fn curves_of_two_devices_share_their_axes() {
+    let svg = picture(&["amd-epyc-zen5-2c", "amd-epyc-zen4-2c", "--curves"]);
+    let document = Document::parse(&svg).expect("well-formed");
+    assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    let titles: Vec<&str> = with_class(&document, "title").iter().filter_map(|node| node.text()).collect();
+    for title in ["Bandwidth over the working set", "Bandwidth over threads", "Matrix products over tokens"] {
+        assert_eq!(titles.iter().filter(|one| **one == title).count(), 2, "{titles:?}");
+    }
+    // Every point of every curve is there, with its numbers, and the interval around it.
+    let shown = |words: &str| svg.contains(&format!("<title>{words}</title>"));
+    assert!(shown("read, working set 8 KiB: 1044 GB/s (1015 … 1074)"), "{svg}");
+    assert!(shown("q4_0, tokens 512: 1460 GFLOP/s (1246 … 1711); suspect"), "{svg}");
+    assert!(with_class(&document, "spread").len() >= 20 && with_class(&document, "hollow").len() >= 3);
+    // Both panels of a row have the same labels on their axes.
+    let labels = |from: f64, to: f64| -> Vec<&str> {
+        let ticks = with_class(&document, "muted").into_iter().filter(|node| node.has_attribute("text-anchor"));
+        let inside = ticks.filter(|node| (from..to).contains(&number(*node, "x")) && number(*node, "y") < 340.0);
+        inside.filter_map(|node| node.text()).collect()
+    };
+    let (left, right) = (labels(0.0, 470.0), labels(560.0, 1100.0));
+    assert!(left.len() > 8 && left == right, "{left:?} {right:?}");
+}
+
+#[test]
+fn measured_runs_stand_under_the_roofs() {
+    let svg = picture(&["amd-epyc-zen4-2c", "-m", "qwen2.5-0.5b", "--measured", "docs/llama-bench-zen4.csv"]);
+    let document = Document::parse(&svg).expect("well-formed");
+    assert!(svg.contains("measured: qwen2.5-0.5b q8_0, decode: 42.6 tokens/s, "), "{svg}");
+    let labels: Vec<&str> = with_class(&document, "label").iter().filter_map(|node| node.text()).collect();
+    assert!(labels.iter().any(|label| label.starts_with("measured q8_0 42.6, ")), "{labels:?}");
+    // Two strokes each, and three of the sample.
+    assert_eq!(with_class(&document, "run").len(), 6 * 2 + 3);
+    let of_range = picture(&["apple-m1-pro-rooflinebench", "-m", "qwen2.5-1.5b", "--measured", "docs/paper-rates.csv"]);
+    assert!(of_range.contains("measured: qwen2.5-1.5b "), "{of_range}");
+}
+
+#[cfg(feature = "png")]
+#[test]
+fn png_is_written_by_its_name_and_only_over_our_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.PNG");
+    let file = path.display().to_string();
+    let arguments = ["tests/data/plain-cpu.toml", "-o", &file];
+    for _ in 0..2 {
+        let output = plot(&arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.starts_with(b"\x89PNG\r\n\x1a\n"));
+    let extent = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+    assert!(extent(16) > 1500 && extent(20) > 800, "{} × {}", extent(16), extent(20));
+    std::fs::write(&path, "not ours").unwrap();
+    refused(&arguments, &[&file, "not a picture that roofprobe drew"]);
+}
+
 /// What the picture of every strange profile must be: sane. With the ceilings that each has.
 fn strange(folder: &Path) -> Vec<(String, usize)> {
     let crowd = [
@@ -275,6 +336,8 @@ fn what_cannot_be_drawn_is_refused_by_name() {
     let nine = ["-m", "qwen2.5-0.5b"].repeat(9);
     refused(&[&["amd-epyc-zen4-2c", "-o", "-"], nine.as_slice()].concat(), &["--model", "9", "8"]);
     refused(&["amd-epyc-zen4-2c", "--weights", "q8_0", "-o", "-"], &["--model"]);
+    refused(&["raspberry-pi-5-datasheet", "--curves", "-o", "-"], &["raspberry-pi-5-datasheet", "no curves"]);
+    refused(&["amd-epyc-zen4-2c", "--measured", "docs/paper-rates.csv", "-o", "-"], &["--model"]);
 }
 
 #[test]

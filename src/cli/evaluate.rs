@@ -1,17 +1,17 @@
 //! `roofprobe evaluate`.
 
+use super::draft::DraftOptions;
+use super::runs;
 use super::workload::{QueryOptions, find_profiles};
-use crate::calibrate;
 use crate::engine::EngineTable;
 use crate::error::{Error, Result};
 use crate::evaluate::{Query, Split, evaluate_engine};
-use crate::file;
-use crate::measured::{self, Given, GivenModel, Joined};
+use crate::measured::Given;
 use crate::model::Model;
 use crate::report::{self, Format, Report, Shown};
 use crate::store::{self, Named};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,6 +71,9 @@ pub(super) struct Evaluate {
     #[command(flatten)]
     query: QueryOptions,
 
+    #[command(flatten)]
+    draft: DraftOptions,
+
     /// Print the tables behind the answer, too: work, potential, operations, formats. JSON has all of it anyway.
     #[arg(long)]
     details: bool,
@@ -86,18 +89,27 @@ impl Evaluate {
         let models = self.query.models(&self.models)?;
         let profiles = find_profiles(&self.profiles)?;
         let asked_for = self.engine.as_deref().map(store::find_engine).transpose()?;
-        let mut evaluations = Vec::new();
+        let drafts = self.draft.drafts(&self.query)?;
+        let (mut evaluations, mut pairs) = (Vec::new(), Vec::new());
         for named in &profiles {
             let kept = if asked_for.is_none() { self.kept(named, &query) } else { None };
             let engine = asked_for.as_ref().or(kept.as_ref());
             for (model, asked) in models.iter().zip(&self.models) {
                 let evaluation = evaluate_engine(model, &query, &named.profile, &named.name, engine);
                 evaluations.push(evaluation.map_err(|e| e.within(asked))?);
+                if let Some(drafts) = &drafts {
+                    pairs.push(drafts.of(model, &query, named, engine)?);
+                }
             }
         }
         let mut report = report::evaluation::report(&evaluations, self.shown())?;
+        if !pairs.is_empty() {
+            report.append(report::draft::report(&pairs, self.shown())?);
+        }
         if let Some(path) = &self.measured {
-            let joined = self.join(path, &models, &profiles, asked_for.as_ref())?;
+            let given = Given { threads: self.threads, ..self.query.given() };
+            let asked: Vec<_> = self.models.iter().map(String::as_str).zip(&models).collect();
+            let joined = runs::join(path, given, &asked, &profiles, asked_for.as_ref())?;
             report.append(report::measured::report(&joined, self.shown())?);
         }
         if let Some(second) = &self.split {
@@ -131,41 +143,6 @@ impl Evaluate {
 
     fn shown(&self) -> Shown {
         if self.details { Shown::All } else { Shown::Main }
-    }
-
-    /// What the options say of the runs of a file.
-    fn given(&self, models: &[Model]) -> Given {
-        let model = |(name, model): (&String, &Model)| GivenModel {
-            name: name.clone(),
-            parameters: match &model.storage.gguf {
-                Some(stored) => Some(stored.params_total),
-                None => model.parameters().ok(),
-            },
-        };
-        let models = self.models.iter().zip(models).map(model).collect();
-        Given { models, threads: self.threads, ..self.query.given() }
-    }
-
-    /// The measured rates of `path` that belong to these models and profiles.
-    /// Where time is lost is said by the engine's table; where none is named, by one fitted to these very runs.
-    fn join(&self, path: &Path, models: &[Model], profiles: &[Named], engine: Option<&EngineTable>) -> Result<Joined> {
-        let name = path.display().to_string();
-        let measured = measured::parse_with(&name, &file::read_text(path)?, &self.given(models))?;
-        let models: Vec<(&str, &Model)> = self.models.iter().map(String::as_str).zip(models).collect();
-        let mut tables = Vec::new();
-        for named in profiles {
-            let samples = calibrate::samples(&measured, &models, &named.profile, &named.name);
-            // Runs that cannot be counted are refused below, with their reason.
-            let engine = calibrate::engine_of(&measured);
-            let fitted = samples.and_then(|samples| calibrate::calibrate(engine, &samples, &named.profile, None)).ok();
-            tables.push(fitted.map(|calibration| calibration.table));
-        }
-        let profiles: Vec<_> = profiles
-            .iter()
-            .zip(&tables)
-            .map(|(named, table)| (named.name.as_str(), &named.profile, engine.or(table.as_ref())))
-            .collect();
-        measured::join_engines(&measured, &models, &profiles).map_err(|e| e.within(name))
     }
 }
 

@@ -8,7 +8,9 @@ mod check;
 mod compare;
 mod completions;
 mod devices;
+mod draft;
 mod evaluate;
+mod export;
 mod filter;
 mod first_minute;
 #[cfg(feature = "gpu")]
@@ -27,7 +29,9 @@ mod profiles;
 mod progress;
 mod recorder;
 mod replay;
+mod report;
 mod resume;
+mod runs;
 mod schema;
 mod selection;
 mod show;
@@ -56,6 +60,7 @@ Examples:
   roofprobe compare there.toml here.toml --model llama-3.2-1b
   roofprobe check before.toml after.toml             a gate: is it slower than it was?
   roofprobe plot here.toml --model llama-3.2-1b -o roofline.svg
+  roofprobe report here.toml -o report.html          all of it as one page, for people
   roofprobe replay llama-3.2-1b -p here.toml         the model's own operations, timed here
   roofprobe study sequence -p here.toml              the studies of the RooflineBench paper
 
@@ -89,11 +94,13 @@ enum Verb {
     Compare(compare::Compare),
     Check(check::Check),
     Plot(plot::Plot),
+    Report(report::Report),
     Study(study::Study),
     Replay(replay::Replay),
     Models(models::Models),
     Profiles(profiles::Profiles),
     Import(import::Import),
+    Export(export::Export),
     Schema(schema::Schema),
     #[command(hide = true)]
     Completions(completions::Completions),
@@ -153,11 +160,13 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Compare(verb)) => verb.run(format),
         Some(Verb::Check(verb)) => return ended(verb.run(format).map(code_of)),
         Some(Verb::Plot(verb)) => verb.run(format),
+        Some(Verb::Report(verb)) => verb.run(format),
         Some(Verb::Study(verb)) => verb.run(format),
         Some(Verb::Replay(verb)) => verb.run(format),
         Some(Verb::Models(verb)) => verb.run(format),
         Some(Verb::Profiles(verb)) => verb.run(format),
         Some(Verb::Import(verb)) => verb.run(),
+        Some(Verb::Export(verb)) => verb.run(format),
         Some(Verb::Schema(verb)) => verb.run(),
         Some(Verb::Completions(verb)) => verb.run(),
         Some(Verb::IsaSelfTest(verb)) => verb.run(),

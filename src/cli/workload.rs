@@ -106,12 +106,17 @@ impl QueryOptions {
     /// What these options say of runs whose file leaves it open: what was typed, and no usual value.
     pub(super) fn given(&self) -> Given {
         let &LengthOptions { prompt, generate, cached, weights, .. } = &self.lengths;
-        let &UsageOptions { batch, kv, .. } = &self.usage;
-        Given { prompt, generate, cached, weights, batch, kv, ..Given::default() }
+        Given { prompt, generate, cached, weights, ..self.usage.given() }
     }
 }
 
 impl UsageOptions {
+    /// What these options say of runs whose file leaves it open.
+    pub(super) fn given(&self) -> Given {
+        let &UsageOptions { batch, kv, .. } = self;
+        Given { batch, kv, ..Given::default() }
+    }
+
     /// A model by name or by path. What is no path that exists, and is not written as one, is a name:
     /// `meta-llama/Llama-3.2-1B` is one.
     pub(super) fn model(&self, name: &str) -> Result<Model> {

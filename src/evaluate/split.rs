@@ -396,7 +396,7 @@ impl Pieces {
             }
         })?;
         for (kind, layer) in model.shape.layers.iter().enumerate() {
-            let state = u128::from(layer.count()) * u128::from(layer.mixer.kept(model.shape.hidden));
+            let state = u128::from(layer.count()) * u128::from(layer.mixer.kept());
             self.kinds[kind].bytes += state * u128::from(workload.batch) * u128::from(Dtype::F32.block().bytes);
         }
         wrong.map_or(Ok(()), Err)

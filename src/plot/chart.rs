@@ -5,6 +5,7 @@ use super::text;
 use super::theme::MODELS_MAX;
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, PhaseResult};
+use crate::measured::{MeasuredPoint, Standing};
 use crate::model::Phase;
 use crate::profile::{Ceiling, GpuClass, IdKind, Means, MemoryLevel, Profile, Status, Word};
 use crate::roofline::{Resource, Roofs};
@@ -21,6 +22,8 @@ pub struct Subject<'a> {
     pub profile: &'a Profile,
     /// One for each model; the same models in the same order for every subject.
     pub evaluations: &'a [Evaluation],
+    /// What engines reached on it, of these models.
+    pub runs: &'a [MeasuredPoint],
 }
 
 /// A roofline for each of some devices, on the same axes.
@@ -57,6 +60,8 @@ pub struct Panel {
     pub roof: Option<f64>,
     /// The models' phases.
     pub points: Vec<PhasePoint>,
+    /// What was measured.
+    pub runs: Vec<RunPoint>,
 }
 
 /// A ceiling: a slope if memory is what it is of, else a horizontal.
@@ -117,6 +122,27 @@ pub struct PhasePoint {
     pub too_large: bool,
 }
 
+/// A measured run on a device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunPoint {
+    /// The model's place in [`Chart::models`].
+    pub model: usize,
+    /// What was timed: `prefill`, `decode`, or both.
+    pub phase: &'static str,
+    /// How its weights are stored.
+    pub weights: String,
+    /// FLOP/byte.
+    pub intensity: f64,
+    /// GFLOP/s.
+    pub performance: f64,
+    /// The same of the slowest and the fastest repetition, where there are several.
+    pub range: Option<[f64; 2]>,
+    /// Tokens per second.
+    pub tokens_per_s: f64,
+    /// How good that is, where the profile tells.
+    pub standing: Option<Standing>,
+}
+
 impl Line {
     /// GFLOP/s under this ceiling at an intensity.
     pub fn at(&self, value: f64, intensity: f64) -> f64 {
@@ -150,7 +176,7 @@ impl Chart {
             )));
         }
         let panels: Vec<Panel> = subjects.iter().map(panel).collect::<Result<_>>()?;
-        let models = first.evaluations.iter().map(|evaluation| text::clean(&evaluation.model)).collect();
+        let models = first.evaluations.iter().map(|evaluation| text::short(&evaluation.model)).collect();
         let phases = first.evaluations.first().map_or_else(Vec::new, |e| e.phases.iter().map(phase_key).collect());
         let workload = first.evaluations.first().map(workload);
         let (intensity, performance) = axes(&panels);
@@ -173,7 +199,7 @@ fn phase_key(result: &PhaseResult) -> PhaseKey {
 }
 
 fn panel(subject: &Subject) -> Result<Panel> {
-    let Subject { name, profile, evaluations } = subject;
+    let Subject { name, profile, evaluations, runs } = subject;
     let main = Roofs::of(profile, name)?.read;
     let mut lines: Vec<Line> = profile.ceiling.iter().filter_map(line).collect();
     let slope_first = |line: &Line| line.resource == Resource::Compute;
@@ -183,17 +209,18 @@ fn panel(subject: &Subject) -> Result<Panel> {
     let used = evaluations.first().map(|e| (FlopsPerByte(e.ridge_flop_per_byte) * main.rate).giga());
     let software = profile.device.gpu.as_ref().is_some_and(|gpu| gpu.class == GpuClass::Software);
     Ok(Panel {
-        title: text::clean(&profile.device.name),
+        title: text::short(&profile.device.name),
         facts: facts(name, profile),
         warning: software.then(|| "a software adapter: no ceilings of a GPU".to_owned()),
         lines,
         bandwidth: main.rate.giga(),
         roof: used.or(highest),
         points: evaluations.iter().enumerate().flat_map(|(model, evaluation)| points(model, evaluation)).collect(),
+        runs: runs.iter().filter_map(|run| self::run(run, evaluations)).collect(),
     })
 }
 
-fn facts(name: &str, profile: &Profile) -> String {
+pub(super) fn facts(name: &str, profile: &Profile) -> String {
     let graded = profile.environment.as_ref().map(|environment| environment.grade);
     let grade = match graded {
         None => "quoted".to_owned(),
@@ -209,7 +236,7 @@ fn facts(name: &str, profile: &Profile) -> String {
     facts.extend(provenance.simulated.as_ref().map(|of| format!("simulated from {of}")));
     // There is no room for folders.
     facts.push(Path::new(name).file_name().map_or_else(|| name.to_owned(), |file| file.to_string_lossy().into_owned()));
-    text::clean(&facts.join(" · "))
+    text::short(&facts.join(" · "))
 }
 
 /// The line of a ceiling that a roofline shows: reads of every level, and of compute what the whole device reaches, not
@@ -239,7 +266,7 @@ fn line(ceiling: &Ceiling) -> Option<Line> {
         // A best-of value may lie outside the interval of its resamples.
         interval: ceiling.ci95.map(|[low, high]| [low.min(value), high.max(value)]),
         trust,
-        reason: ceiling.reason.as_ref().or(ceiling.source.as_ref()).map(|reason| text::clean(reason)),
+        reason: ceiling.reason.as_ref().or(ceiling.source.as_ref()).map(|reason| text::short(reason)),
     })
 }
 
@@ -260,6 +287,21 @@ fn points(model: usize, evaluation: &Evaluation) -> impl Iterator<Item = PhasePo
         tokens_per_s: phase.speed.tokens_per_s,
         tokens_per_s_interval: phase.speed.tokens_per_s_interval,
         too_large,
+    })
+}
+
+/// A run of one of these models.
+fn run(run: &MeasuredPoint, evaluations: &[Evaluation]) -> Option<RunPoint> {
+    let share = run.gflop_per_s / run.tokens_per_s;
+    Some(RunPoint {
+        model: evaluations.iter().position(|evaluation| evaluation.model == run.model)?,
+        phase: run.phase,
+        weights: text::short(&run.weights),
+        intensity: run.oi,
+        performance: run.gflop_per_s,
+        range: run.tokens_per_s_range.map(|ends| ends.map(|rate| rate * share)),
+        tokens_per_s: run.tokens_per_s,
+        standing: run.verdict.as_ref().map(|verdict| verdict.standing),
     })
 }
 
@@ -286,6 +328,8 @@ fn axes(panels: &[Panel]) -> (Scale, Scale) {
         intensities.extend(ridges);
         intensities.extend(panel.points.iter().map(|point| point.intensity));
         performances.extend(panel.points.iter().map(|point| point.performance));
+        intensities.extend(panel.runs.iter().map(|run| run.intensity));
+        performances.extend(panel.runs.iter().flat_map(|run| run.range.unwrap_or([run.performance; 2])));
     }
     // Above the highest peak there is room for its label, and for one of several models' points.
     let crowded = panels.iter().flat_map(|panel| &panel.points).any(|point| point.model > 0);

@@ -47,7 +47,7 @@ impl<'a> Cluster<'a> {
         clusters
     }
 
-    /// The rows of the label, with their classes.
+    /// The rows of the label, with their classes: a model's row has its colour.
     fn rows(&self) -> Vec<(String, String)> {
         let speed = |point: &PhasePoint| text::digits(point.tokens_per_s);
         let colour = |point: &PhasePoint| format!("model{}", point.model);
@@ -70,7 +70,10 @@ impl<'a> Cluster<'a> {
         let mut shapes: Vec<Shape> = leader.map(|ends| Shape::path(ends, "leader")).into_iter().collect();
         shapes.extend(rows.into_iter().enumerate().map(|(row, (class, words))| {
             let baseline = Spot { x: at.x, y: at.y + ROW * row as f64 + 11.0 };
-            Shape::text(baseline, anchor, &format!("label halo {class}"), words)
+            let row = Shape::text(baseline, anchor, &format!("label halo {class}"), words);
+            // The head of several goes with the first of them.
+            let switch = if class == "muted" { format!("model{}", self.points[0].model) } else { class };
+            Shape::part(&switch, row)
         }));
         shapes
     }

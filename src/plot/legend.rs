@@ -4,7 +4,7 @@ use super::chart::{Chart, Trust};
 use super::frame::Frame;
 use super::geometry::{Quad, Spot};
 use super::shape::{Shape, TEXT, TextAnchor};
-use super::{panel, text};
+use super::{panel, runs, text};
 use crate::model::Phase;
 
 const ROW: f64 = 21.0;
@@ -44,9 +44,13 @@ pub(super) fn legend(chart: &Chart, origin: Spot, width: f64) -> (Vec<Shape>, f6
             }
             let at = Spot { x: origin.x + x, y: origin.y + ROW * rows as f64 };
             shapes.extend(item.sample.as_ref().map(|sample| sample(Spot { x: at.x + 9.0, y: at.y - 4.0 })));
-            let begin = at.x + item.sample.as_ref().map_or(0.0, |_| SAMPLE);
+            let begin = item.sample.as_ref().map_or(0.0, |_| SAMPLE);
             x += item.width() + APART;
-            shapes.push(Shape::text(Spot { x: begin, y: at.y }, TextAnchor::Start, "muted", item.words));
+            for (further, line) in text::wrapped(&item.words, TEXT, width - begin).into_iter().enumerate() {
+                rows += usize::from(further > 0);
+                let y = origin.y + ROW * rows as f64;
+                shapes.push(Shape::text(Spot { x: at.x + begin, y }, TextAnchor::Start, "muted", line));
+            }
         }
     }
     (shapes, ROW * rows as f64 + 8.0)
@@ -106,6 +110,9 @@ fn kinds(chart: &Chart) -> Vec<Item> {
     }
     if has(Trust::Quoted) {
         items.push(Item::new(stroke("line quoted"), "quoted"));
+    }
+    if chart.panels.iter().any(|panel| !panel.runs.is_empty()) {
+        items.push(Item::new(|at| runs::sample(at), "measured run, from its slowest repetition to its fastest"));
     }
     if points().any(|point| point.too_large) {
         let hollow = |at: Spot| Shape::Marker { at, phase: Phase::Decode, radius: 5.0, class: "hollow key".to_owned() };

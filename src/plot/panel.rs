@@ -6,7 +6,7 @@ use super::frame::Frame;
 use super::geometry::{Quad, Spot, clipped};
 use super::label::{Canvas, Place, place};
 use super::shape::{Shape, TEXT, TextAnchor};
-use super::text;
+use super::{runs, text};
 use crate::roofline::Resource;
 
 /// A band thinner than this, in pixels, is hidden by its line.
@@ -32,17 +32,23 @@ pub(super) fn panel(panel: &Panel, chart: &Chart, frame: &Frame) -> Vec<Shape> {
         marks.push((point, at, radius));
         shapes.push(marker(point, chart, at));
     }
+    for run in &panel.runs {
+        let (shape, taken) = runs::mark(run, chart, frame);
+        canvas.take(taken);
+        shapes.push(shape);
+    }
     let clusters = Cluster::of(marks);
     // A point's label must be near it; a line's may be anywhere along it, and comes later.
     shapes.extend(clusters.iter().flat_map(|cluster| cluster.label(&mut canvas)));
-    shapes.extend(panel.lines.iter().filter_map(|line| roof.label(line, &mut canvas)));
+    shapes.extend(runs::labels(&panel.runs, frame, &mut canvas));
+    shapes.extend(panel.lines.iter().filter_map(|line| Some(Shape::part(&line.id, roof.label(line, &mut canvas)?))));
     shapes
 }
 
 /// The radius of a model's marks, one of so many.
 pub(super) fn radius(model: usize, models: usize) -> f64 {
     let largest: f64 = if models > 1 { 8.0 } else { 6.0 };
-    (largest * 0.72_f64.powf(model as f64)).max(3.0)
+    (largest * 0.8_f64.powf(model as f64)).max(3.6)
 }
 
 /// Whether any ceiling's interval is wide enough to be seen.
@@ -120,7 +126,7 @@ impl Roofline<'_> {
             Shape::path(spots, format!("{class}{}", trust_class(line.trust)))
         };
         let shapes = rest.map(|ends| path("line", ends)).into_iter().chain(roof.map(|ends| path("roof", ends)));
-        Shape::Group { title: words(line), shapes: shapes.collect() }
+        Shape::item(words(line), &line.id, shapes.collect())
     }
 
     /// The 95 % interval, where it is wide enough to be seen.
@@ -140,7 +146,7 @@ impl Roofline<'_> {
             Resource::Compute => [high_from, high_to, low_to, low_from],
         };
         let spots = spots.map(|(intensity, performance)| self.frame.spot(intensity, performance));
-        Some(Shape::area(clipped(&spots, &self.frame.quad()), "band"))
+        Some(Shape::part(&line.id, Shape::area(clipped(&spots, &self.frame.quad()), "band")))
     }
 
     /// The inference-potential region: right of the point and above it, under the roof, up to the ridge. Where compute
@@ -152,12 +158,15 @@ impl Roofline<'_> {
             return None;
         }
         let spot = |intensity: f64, performance: f64| self.frame.spot(intensity, performance);
+        let switch = format!("model{}", point.model);
         if x >= ridge {
-            return Some(Shape::path([spot(x, y), spot(x, roof)], format!("reach model{}", point.model)));
+            let reach = Shape::path([spot(x, y), spot(x, roof)], format!("reach {switch}"));
+            return Some(Shape::part(&switch, reach));
         }
         let first = x.max(y / bandwidth);
         let corners = [spot(first, y), spot(first, first * bandwidth), spot(ridge, roof), spot(ridge, y)];
-        Some(Shape::area(clipped(&corners, &self.frame.quad()), format!("region model{}", point.model)))
+        let area = Shape::area(clipped(&corners, &self.frame.quad()), format!("region {switch}"));
+        Some(Shape::part(&switch, area))
     }
 
     /// A ceiling's label, on its line: slopes are labelled where they begin, peaks where they end.
@@ -225,5 +234,5 @@ fn marker(point: &PhasePoint, chart: &Chart, at: Spot) -> Shape {
     let fill = if point.too_large { "hollow" } else { "marker" };
     let class = format!("{fill} model{}", point.model);
     let shape = Shape::Marker { at, phase: point.phase, radius: radius(point.model, chart.models.len()), class };
-    Shape::Group { title, shapes: vec![shape] }
+    Shape::item(title, &format!("model{}", point.model), vec![shape])
 }

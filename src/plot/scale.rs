@@ -65,6 +65,38 @@ impl Scale {
         ticks.retain(|tick| (-1e-9..=1.0 + 1e-9).contains(&self.share(tick.value)));
         ticks
     }
+
+    /// Round numbers with labels, as many as `length` pixels hold without crowding.
+    pub(super) fn round_ticks(&self, length: f64) -> Vec<Tick> {
+        const ROOM: f64 = 20.0;
+        let decade = length / self.decades();
+        let (first, last) = (self.low.log10().floor() as i32, self.high.log10().ceil() as i32);
+        // The first of these that has room: the least step between its numbers, in decades, and the numbers.
+        let choices: [(f64, &[f64]); 4] = [
+            (0.079, &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0]),
+            (0.125, &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0]),
+            (0.301, &[1.0, 2.0, 5.0]),
+            (0.477, &[1.0, 3.0]),
+        ];
+        let numbers = choices.into_iter().find(|(step, _)| step * decade >= ROOM).map(|(_, numbers)| numbers);
+        let every = (ROOM / decade).ceil().max(1.0) as i32;
+        let powers = (first..=last).filter(|exponent| numbers.is_some() || exponent.rem_euclid(every) == 0);
+        let ticks = powers.flat_map(|exponent| {
+            let power = 10_f64.powi(exponent);
+            numbers.unwrap_or(&[1.0]).iter().map(move |times| times * power)
+        });
+        let inside = ticks.filter(|value| (-1e-9..=1.0 + 1e-9).contains(&self.share(*value)));
+        inside.map(|value| Tick { value, label: Some(plain(value)) }).collect()
+    }
+}
+
+/// A round number as people write it.
+fn plain(value: f64) -> String {
+    if !(1e-3..1e6).contains(&value) {
+        return format!("{value:.1e}");
+    }
+    let text = format!("{value:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// The largest round number that is not above `value`.
@@ -105,6 +137,19 @@ mod tests {
         assert_eq!((scale.share(0.02), scale.share(5e4)), (0.0, 1.0));
         let octave = |from: f64| scale.share(2.0 * from) - scale.share(from);
         assert!((octave(0.1) - octave(3000.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn round_ticks_are_round_and_have_room() {
+        for (low, high, length) in [(40.0, 90.0, 210.0), (0.9, 150.0, 210.0), (1.0, 1e9, 210.0), (2.0, 3.0, 380.0)] {
+            let scale = Scale { low, high };
+            let ticks = scale.round_ticks(length);
+            let places: Vec<f64> = ticks.iter().map(|tick| scale.share(tick.value) * length).collect();
+            assert!(ticks.len() >= 2 && places.windows(2).all(|pair| pair[1] - pair[0] >= 19.9), "{low}: {ticks:?}");
+        }
+        let labels: Vec<String> =
+            Scale { low: 40.0, high: 90.0 }.round_ticks(210.0).into_iter().filter_map(|tick| tick.label).collect();
+        assert!(labels.contains(&"50".to_owned()), "{labels:?}");
     }
 
     #[test]

@@ -83,8 +83,10 @@ pub enum Shape {
     },
     /// Shapes that are one thing, with words that appear when somebody points at it.
     Group {
-        /// The words.
+        /// The words; empty for what belongs to a thing that has them already.
         title: String,
+        /// What it is switched off by on a page: the id of a ceiling or curve, or `model` and its number.
+        switch: Option<String>,
         /// The shapes.
         shapes: Vec<Shape>,
     },
@@ -97,6 +99,16 @@ impl Shape {
 
     pub(super) fn area(spots: impl Into<Vec<Spot>>, class: impl Into<String>) -> Shape {
         Shape::Path { spots: spots.into(), closed: true, class: class.into() }
+    }
+
+    /// What can be pointed at and switched off.
+    pub(super) fn item(title: impl Into<String>, switch: &str, shapes: Vec<Shape>) -> Shape {
+        Shape::Group { title: title.into(), switch: Some(switch.to_owned()), shapes }
+    }
+
+    /// What goes with an item when that is switched off.
+    pub(super) fn part(switch: &str, shape: Shape) -> Shape {
+        Shape::item("", switch, vec![shape])
     }
 
     pub(super) fn text(at: Spot, anchor: TextAnchor, class: &str, words: impl Into<String>) -> Shape {

@@ -2,6 +2,7 @@
 
 use super::geometry::Spot;
 use super::shape::{Drawing, Shape, TextAnchor};
+use super::text;
 use super::theme::{Theme, style_sheet};
 use crate::model::Phase;
 use std::fmt::Write;
@@ -21,10 +22,34 @@ pub fn svg(drawing: &Drawing, theme: Theme) -> String {
         style_sheet(theme, drawing.models),
     );
     for shape in &drawing.shapes {
-        write(shape, &mut out);
+        write(shape, Place::File, &mut out);
     }
     out.push_str("</svg>\n");
     out
+}
+
+/// The picture as a part of a page that has [`page_style`](super::page_style). What can be pointed at can be walked through with
+/// keys, and what can be switched off says by what (`data-k`); screen readers pass over the rest.
+pub fn embedded(drawing: &Drawing) -> String {
+    let (width, height) = (number(drawing.width), number(drawing.height));
+    let mut out = format!(
+        "<svg class=\"roofline\" role=\"group\" aria-label=\"{}\" viewBox=\"0 0 {width} {height}\">\n",
+        escaped(&text::short(&format!("{}. {}", drawing.title, drawing.description))),
+    );
+    for shape in &drawing.shapes {
+        write(shape, Place::Page, &mut out);
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+/// Where a picture stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In a file of its own.
+    File,
+    /// In a page.
+    Page,
 }
 
 /// Whether a file with this text is a picture of ours.
@@ -32,7 +57,7 @@ pub fn is_ours(text: &str) -> bool {
     text.starts_with("<svg ") && text.lines().nth(1) == Some(MARK)
 }
 
-fn write(shape: &Shape, out: &mut String) {
+fn write(shape: &Shape, place: Place, out: &mut String) {
     // Writing to a String cannot fail.
     let _ = match shape {
         Shape::Path { spots, closed, class } => {
@@ -54,13 +79,32 @@ fn write(shape: &Shape, out: &mut String) {
                 "0" => String::new(),
                 degrees => format!(" transform=\"rotate({degrees} {x} {y})\""),
             };
-            writeln!(out, "<text class=\"{class}\" x=\"{x}\" y=\"{y}\"{anchor}{turn}>{}</text>", escaped(words))
+            let hidden = if place == Place::Page { " aria-hidden=\"true\"" } else { "" };
+            writeln!(out, "<text class=\"{class}\" x=\"{x}\" y=\"{y}\"{anchor}{turn}{hidden}>{}</text>", escaped(words))
         }
-        Shape::Group { title, shapes } => {
-            let _ = writeln!(out, "<g><title>{}</title>", escaped(title));
-            shapes.iter().for_each(|shape| write(shape, out));
+        // What has no words of its own is a group for the switches of a page alone.
+        Shape::Group { title, shapes, .. } if title.is_empty() && place == Place::File => {
+            return shapes.iter().for_each(|shape| write(shape, place, out));
+        }
+        Shape::Group { title, switch, shapes } => {
+            group(title, switch.as_deref(), place, out);
+            shapes.iter().for_each(|shape| write(shape, place, out));
             writeln!(out, "</g>")
         }
+    };
+}
+
+/// The head of a group: on a page with the word that it is switched off by, and a place for the keyboard.
+fn group(title: &str, switch: Option<&str>, place: Place, out: &mut String) {
+    let switch = switch.filter(|_| place == Place::Page).map(escaped);
+    let of_page = match (&switch, title) {
+        (Some(switch), "") => format!(" data-k=\"{switch}\""),
+        (Some(switch), _) => format!(" data-k=\"{switch}\" role=\"img\" tabindex=\"-1\""),
+        (None, _) => String::new(),
+    };
+    let _ = match title {
+        "" => writeln!(out, "<g{of_page}>"),
+        words => writeln!(out, "<g{of_page}><title>{}</title>", escaped(words)),
     };
 }
 

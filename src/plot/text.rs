@@ -39,7 +39,7 @@ pub(super) fn fit(text: &str, size: f64, room: f64) -> String {
 
 /// `text` without what XML cannot carry, and without marks that would turn the text around it: each becomes `�`; all
 /// white space becomes one blank.
-pub(super) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let harmless = |c: char| match c {
         c if c.is_whitespace() => ' ',
         '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
@@ -49,6 +49,42 @@ pub(super) fn clean(text: &str) -> String {
     };
     let harmless: String = text.chars().map(harmless).collect();
     harmless.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Characters of a name that is not ours, at most.
+const NAME_MAX: usize = 160;
+
+/// [`clean`], and cut where it is longer than any name has to be.
+pub fn short(text: &str) -> String {
+    let clean = clean(text);
+    match clean.char_indices().nth(NAME_MAX) {
+        Some((end, _)) => format!("{}…", clean[..end].trim_end()),
+        None => clean,
+    }
+}
+
+/// `text` in lines of at most `room` pixels; a word that is longer is cut.
+pub(super) fn wrapped(text: &str, size: f64, room: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if width(&format!("{line} {word}"), size) <= room => *line = format!("{line} {word}"),
+            _ => lines.push(fit(word, size, room)),
+        }
+    }
+    lines
+}
+
+/// Bytes in the largest binary unit that they reach.
+pub(super) fn bytes(bytes: u64) -> String {
+    let unit = [(30, "GiB"), (20, "MiB"), (10, "KiB")].into_iter().find(|(shift, _)| bytes >> shift > 0);
+    unit.map_or_else(
+        || format!("{bytes} B"),
+        |(shift, unit)| {
+            let value = format!("{:.1}", bytes as f64 / f64::from(1_u32 << shift));
+            format!("{} {unit}", value.trim_end_matches(".0"))
+        },
+    )
 }
 
 /// A positive number in three significant digits; whole numbers keep all of theirs.
@@ -118,6 +154,19 @@ mod tests {
     fn powers_of_ten_are_written_out_while_they_are_short() {
         let written: Vec<String> = [-4, -3, -1, 0, 3, 4, 12].into_iter().map(power_of_ten).collect();
         assert_eq!(written, ["10⁻⁴", "0.001", "0.1", "1", "1000", "10⁴", "10¹²"]);
+    }
+
+    #[test]
+    fn bytes_have_binary_units() {
+        let written = [512, 8192, 1536, 142_606_336, 1 << 30].map(bytes);
+        assert_eq!(written, ["512 B", "8 KiB", "1.5 KiB", "136 MiB", "1 GiB"]);
+    }
+
+    #[test]
+    fn long_lines_are_wrapped() {
+        let lines = wrapped("one two three", 12.0, width("one two", 12.0) + 1.0);
+        assert_eq!(lines, ["one two", "three"]);
+        assert_eq!(short(&"x".repeat(500)).chars().count(), NAME_MAX + 1);
     }
 
     #[test]

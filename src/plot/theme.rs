@@ -16,7 +16,7 @@ pub enum Theme {
 }
 
 /// As many models can be told apart by colour.
-pub(super) const MODELS_MAX: usize = 8;
+pub const MODELS_MAX: usize = 8;
 
 struct Palette {
     page: &'static str,
@@ -65,6 +65,54 @@ pub(super) fn style_sheet(theme: Theme, models: usize) -> String {
     css
 }
 
+/// The same rules as variables, so that a page around the pictures can have their colours.
+const VARIABLES: Palette = Palette {
+    page: "var(--page)",
+    ink: "var(--ink)",
+    muted: "var(--muted)",
+    line: "var(--line)",
+    frame: "var(--frame)",
+    grid: "var(--grid)",
+    alarm: "var(--alarm)",
+    models: [
+        "var(--model0)",
+        "var(--model1)",
+        "var(--model2)",
+        "var(--model3)",
+        "var(--model4)",
+        "var(--model5)",
+        "var(--model6)",
+        "var(--model7)",
+    ],
+};
+
+/// The style sheet of all [`embedded`](super::embedded) pictures of a page. The colours are variables of the page: light, and dark on
+/// screens whose reader prefers that; paper is always light.
+pub fn page_style() -> String {
+    format!(
+        ":root {{\n{}}}\n@media screen and (prefers-color-scheme: dark) {{\n:root {{\n{}}}\n}}\n{SHAPES}{}",
+        variables(&LIGHT),
+        variables(&DARK),
+        colours(&VARIABLES, MODELS_MAX)
+    )
+}
+
+fn variables(palette: &Palette) -> String {
+    let Palette { page, ink, muted, line, frame, grid, alarm, models } = palette;
+    let named = [
+        ("page", page),
+        ("ink", ink),
+        ("muted", muted),
+        ("line", line),
+        ("frame", frame),
+        ("grid", grid),
+        ("alarm", alarm),
+    ];
+    let named = named.map(|(name, colour)| format!("--{name}: {colour};\n")).concat();
+    let models: String = models.iter().enumerate().map(|(i, colour)| format!("--model{i}: {colour};\n")).collect();
+    named + &models
+}
+
 /// What light and dark have in common.
 const SHAPES: &str = ".roofline text { font-family: sans-serif; font-size: 12px; }
 .roofline .title { font-size: 15px; font-weight: bold; }
@@ -76,6 +124,9 @@ const SHAPES: &str = ".roofline text { font-family: sans-serif; font-size: 12px;
 .roofline .band { fill-opacity: 0.22; }
 .roofline .region { fill-opacity: 0.09; }
 .roofline .reach { stroke-width: 7; stroke-opacity: 0.28; fill: none; }
+.roofline .run { stroke-width: 2; fill: none; }
+.roofline .series { stroke-width: 1.8; stroke-linejoin: round; fill: none; }
+.roofline .spread { fill-opacity: 0.2; }
 .roofline .marker { stroke-width: 1.2; }
 .roofline .hollow { stroke-width: 1.8; }
 .roofline .halo { stroke-width: 3; stroke-linejoin: round; paint-order: stroke; }
@@ -102,7 +153,7 @@ fn colours(palette: &Palette, models: usize) -> String {
         let _ = write!(
             css,
             ".roofline .{name} {{ fill: {colour}; }}
-.roofline .reach.{name} {{ stroke: {colour}; fill: none; }}
+.roofline .reach.{name}, .roofline .run.{name}, .roofline .series.{name} {{ stroke: {colour}; fill: none; }}
 .roofline .marker.{name} {{ stroke: {page}; }}
 .roofline .hollow.{name} {{ fill: {page}; stroke: {colour}; }}
 "

@@ -70,7 +70,7 @@ fn headline(profile: &Profile) -> String {
 }
 
 /// How far to trust the numbers, and where they are from.
-fn trust(profile: &Profile) -> Vec<String> {
+pub(super) fn trust(profile: &Profile) -> Vec<String> {
     let provenance = &profile.provenance;
     let day = provenance.date.split('T').next().unwrap_or_default();
     if profile.is_quoted() {
@@ -83,11 +83,24 @@ fn trust(profile: &Profile) -> Vec<String> {
     });
     let grade = grade.unwrap_or_else(|| "No grade: the circumstances are not known.".to_owned());
     let effort = provenance.effort.map_or_else(String::new, |effort| format!(", {} effort", effort.name()));
-    let (suspect, all) =
-        (profile.ceiling.iter().filter(|c| c.status == Status::Suspect).count(), profile.ceiling.len());
-    let doubt = format!("{suspect} of {all} ceilings are suspect: do not rely on these numbers.");
-    let doubt = (suspect * DOUBTFUL > all).then_some(doubt);
+    let doubt = || {
+        format!(
+            "{} of {} ceilings are suspect: do not rely on these numbers.",
+            suspects(profile),
+            profile.ceiling.len()
+        )
+    };
+    let doubt = is_doubtful(profile).then(doubt);
     std::iter::once(format!("{grade} Measured {day}{}{effort}.", means(profile))).chain(doubt).collect()
+}
+
+fn suspects(profile: &Profile) -> usize {
+    profile.ceiling.iter().filter(|c| c.status == Status::Suspect).count()
+}
+
+/// Whether so many ceilings are suspect that the others are not to be relied on either.
+pub(super) fn is_doubtful(profile: &Profile) -> bool {
+    suspects(profile) * DOUBTFUL > profile.ceiling.len()
 }
 
 /// What the numbers were measured with.
@@ -100,7 +113,7 @@ fn means(profile: &Profile) -> String {
 
 /// What was not simply measured: one line for each cause, with the worst and some names. A brief one leaves out
 /// what the device cannot do.
-fn folded(profile: &Profile, brief: bool) -> Vec<String> {
+pub(super) fn folded(profile: &Profile, brief: bool) -> Vec<String> {
     let names = NAMES[usize::from(!brief)];
     let doubtful = profile.ceiling.iter().filter(|c| !matches!(c.status, Status::Measured | Status::Quoted));
     let groups =
@@ -169,6 +182,22 @@ fn everything(profile: &Profile) -> Table {
         .with_notes(profile.curve.iter().map(curve))
         .with_notes(ridges(profile))
         .with_notes(circumstances(profile))
+}
+
+/// Every ceiling for a page: what it reaches, how, and why it is not simply measured.
+pub(super) fn page_table(profile: &Profile) -> Table {
+    let rows = ordered(profile);
+    let view = ["ceiling", "value", "unit", "interval", "status", "variant", "samples", "reason"];
+    let table = Table::view("", &columns_for_people(), &view, &rows);
+    table
+        .with_notes(rows.iter().filter_map(|row| modes(row.ceiling)))
+        .with_notes(flags(&rows))
+        .with_notes(ridges(profile))
+}
+
+/// The machine and its circumstances.
+pub(super) fn machine(profile: &Profile) -> Table {
+    machine::table(profile)
 }
 
 /// Why some ceilings are not simply measured; those of one reason on one line.

@@ -5,11 +5,12 @@ use crate::{text, tree};
 use roofprobe::compare::compare;
 use roofprobe::device::Device;
 use roofprobe::error::Result;
-use roofprobe::evaluate::{Query, evaluate};
+use roofprobe::evaluate::{Evaluation, Query, evaluate};
 use roofprobe::model::{Model, Workload, find};
-use roofprobe::plot::{Chart, Drawing, Subject, Theme, svg};
+use roofprobe::plot::{Chart, CurveChart, Drawing, Page, Subject, Theme, svg};
 use roofprobe::probe;
 use roofprobe::profile::{Ceiling, Curve, Profile, parse, to_toml};
+use roofprobe::report::html::{self, Content, Device as OnPage, Prediction};
 use roofprobe::report::{self, Format, Shown};
 use roofprobe::sample::{self, Pace, Progress, Session, Watcher};
 use roofprobe::simulate::{Simulated, as_asked, curves_as_asked};
@@ -37,10 +38,22 @@ static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| {
         words.extend(text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').map(str::to_owned));
     }
     words.retain(|word| word.len() > 1);
+    // What would break a page or a picture, were it not text.
+    words.extend(HOSTILE.map(str::to_owned));
+    words.push("W".repeat(10_000));
     words.sort();
     words.dedup();
     words
 });
+
+const HOSTILE: [&str; 6] = [
+    "\"><script>alert(1)</script>",
+    "' onload='alert(1)",
+    "</title></style></script></pre></svg><img src=x>",
+    "<!-- ]]> &amp; &#60;",
+    "a\u{202e}b\u{200f}",
+    "=1+1\u{1b}[31m",
+];
 
 fn damage(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
     let parsed = || std::str::from_utf8(seed).ok().and_then(|text| toml::from_str::<Value>(text).ok());
@@ -107,13 +120,34 @@ fn survives(bytes: &[u8], dice: &mut Dice) -> usize {
         "{evaluation:?}"
     );
     report::evaluation::report(std::slice::from_ref(&evaluation), shown).unwrap().render(format).unwrap();
-    let subject = Subject { name: "damaged", profile: &profile, evaluations: &[evaluation] };
-    if let Ok(chart) = Chart::of(&[subject]) {
-        let picture = svg(&Drawing::of(&chart), Theme::Light);
+    if dice.roll(4) == 0 {
+        page(text, &profile, evaluation);
+        return 2;
+    }
+    let subject = Subject { name: "damaged", profile: &profile, evaluations: &[evaluation], runs: &[] };
+    let mut drawings: Vec<Drawing> = Vec::new();
+    drawings.extend(Chart::of(&[subject]).map(|chart| Drawing::of(&chart, Page::Wide)));
+    drawings.extend(CurveChart::of(&[("damaged", &profile)]).map(|chart| Drawing::of_curves(&chart, Page::Wide)));
+    for drawing in drawings {
+        let picture = svg(&drawing, Theme::Light);
         let strange = |word: &str| matches!(word, "NaN" | "inf");
         assert!(!picture.split(|c: char| !c.is_alphanumeric()).any(strange), "{picture}");
+        roxmltree::Document::parse(&picture).unwrap();
     }
     2
+}
+
+/// As a page: whatever it says, there is one script, and it is ours.
+fn page(text: &str, profile: &Profile, evaluation: Evaluation) {
+    let evaluations = [evaluation.clone()];
+    let device = OnPage { name: "damaged", profile, toml: text, evaluations: &evaluations, runs: &[] };
+    let (model, weights) = (evaluation.model.clone(), evaluation.weights.clone());
+    let prediction = Prediction { device: 0, model, weights, context: 512, outcome: Ok(evaluation) };
+    let content = Content { devices: vec![device], predictions: vec![prediction], measured: None, comparison: None };
+    let Ok(page) = html::page(&content) else { return };
+    for (tag, count) in [("<script", 1), ("<style", 1), ("<img", 0), ("<!--", 0), ("</html>", 1)] {
+        assert_eq!(page.matches(tag).count(), count, "{tag}: {page}");
+    }
 }
 
 /// Measured again, as a device that has exactly these ceilings.

@@ -19,6 +19,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("file", &["error"]),
     ("profile", &["error", "file", "units"]),
     ("quoted", &["error", "json", "profile", "units"]),
+    ("export", &["error", "profile", "units"]),
     // Supply: what can be had.
     ("job", &["profile"]),
     ("device", &["error", "job", "profile", "units", "work"]),
@@ -34,8 +35,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("measured", &["engine", "error", "evaluate", "json", "model", "potential", "profile", "roofline", "units"]),
     ("calibrate", &["engine", "error", "evaluate", "measured", "model", "profile", "units"]),
     ("compare", &["error", "evaluate", "model", "profile", "roofline"]),
+    ("plot", &["error", "evaluate", "measured", "model", "profile", "roofline", "units"]),
     ("check", &["compare", "error", "evaluate", "profile"]),
-    ("plot", &["error", "evaluate", "model", "profile", "roofline", "units"]),
     ("study", &["error", "evaluate", "measured", "model", "potential", "profile", "roofline", "units"]),
     // The bridge, and the way out.
     ("simulate", &["device", "error", "job", "probe", "profile", "units", "work"]),
@@ -52,6 +53,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "evaluate",
             "measured",
             "model",
+            "plot",
             "profile",
             "replay",
             "roofline",
@@ -71,6 +73,7 @@ const PURE: &[&str] = &[
     "stats",
     "profile",
     "quoted",
+    "export",
     "job",
     "probe",
     "model",
