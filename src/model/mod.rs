@@ -43,7 +43,7 @@ mod zoo;
 pub use config::{Strictness, parse_config, parse_config_as};
 pub use demand::{Demand, Run};
 pub use family::Family;
-pub use language_model::{Model, Published, Source};
+pub use language_model::{Model, Origin, Published, Source};
 pub use layer::{
     Activation, Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Latent, Latents, Layer, Mamba2, Mixer, Mixture,
     Norm, Norms, Shared, ShortConvolution,
@@ -60,4 +60,5 @@ pub use visible::{keys_read, visible_pairs};
 pub use weights::Weights;
 pub use weights::checkpoint::Checkpoint;
 pub use workload::{Knob, Pass, Phase, Runtime, Workload};
+pub use zoo::filter::{DateRange, SizeRange, ZooFilter};
 pub use zoo::{MOBILE_TIER, PI_TIER, find, names, parse_zoo, zoo};
