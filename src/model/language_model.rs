@@ -1,7 +1,7 @@
 //! A language model: its shape, its storage, and where it is from.
 
 use super::family::Family;
-use super::layer::{Latents, Layer};
+use super::layer::{Latents, Layer, Mixer};
 use super::shape::ModelShape;
 use super::steps::{Class, Forward, Step};
 use super::storage::Storage;
@@ -137,6 +137,15 @@ impl Model {
                 elements += step.total().cache_read;
             }
         })?;
+        // What is chosen from is kept, and not read.
+        for layer in &self.shape.layers {
+            if let (Mixer::Latent(latent), true) = (&layer.mixer, latents != Latents::Naive)
+                && let Some(indexer) = latent.indexer
+            {
+                let left = u128::from(tokens.saturating_sub(indexer.selected));
+                elements += left * u128::from(layer.count() * latent.cached(latents));
+            }
+        }
         self.narrow(elements, "cache elements")
     }
 
@@ -146,7 +155,7 @@ impl Model {
     /// As [`Model::parameters`].
     pub fn state_elements(&self) -> Result<u64> {
         self.validate()?;
-        let per_layer = |layer: &Layer| u128::from(layer.count()) * u128::from(layer.mixer.kept(self.shape.hidden));
+        let per_layer = |layer: &Layer| u128::from(layer.count()) * u128::from(layer.mixer.kept());
         self.narrow(self.shape.layers.iter().map(per_layer).sum(), "state elements")
     }
 

@@ -7,12 +7,10 @@
 use super::config::closed_config;
 use super::keys::{Keys, quoted};
 use super::language_model::{Model, Origin, Published, Source};
-use super::nearest;
+use super::{nearest, zoo_filter};
 use crate::error::{Error, Result};
 use serde::Deserialize;
 use serde_json::Value;
-
-pub(super) mod filter;
 
 macro_rules! shipped {
     ($($name:literal)*) => { [$(($name, include_str!(concat!("zoo/", $name, ".toml")))),*] };
@@ -145,7 +143,7 @@ pub fn parse_zoo(text: &str, name: &str) -> Result<Model> {
     if model.rounded_to.is_some() != (model.total_source == TotalSource::Rounded) {
         return Err(Error::misuse("model.total_source: a total has rounded_to where it is rounded, and only there"));
     }
-    if !filter::is_month(&model.released) {
+    if !zoo_filter::is_month(&model.released) {
         return Err(Error::misuse(format!("model.released: must be YYYY-MM, is {}", quoted(&model.released))));
     }
     let Value::Object(mut map) = serde_json::to_value(config).map_err(|e| wrong(&e))? else {
@@ -166,7 +164,36 @@ pub fn parse_zoo(text: &str, name: &str) -> Result<Model> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
+    use super::super::zoo_filter::ZooFilter;
     use super::*;
+
+    fn found(filter: &ZooFilter) -> Vec<String> {
+        filter.of(zoo().unwrap()).unwrap().into_iter().map(|model| model.source.name).collect()
+    }
+
+    #[test]
+    fn what_is_given_must_hold() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let by_words = ZooFilter { words: words(&["QWEN", "moe"]), ..ZooFilter::default() };
+        assert_eq!(
+            found(&by_words),
+            ["qwen1.5-moe-a2.7b", "qwen3-30b-a3b", "qwen2-57b-a14b", "qwen3-235b-a22b", "qwen3-coder-480b-a35b"]
+        );
+        let all = ZooFilter {
+            families: words(&["llama", "mistral"]),
+            size: Some("6B..8.5B".parse().unwrap()),
+            licence: Some("apache".to_owned()),
+            released: Some("..2023".parse().unwrap()),
+            ..ZooFilter::default()
+        };
+        assert_eq!(found(&all), ["yi-6b", "mistral-7b-v0.1"]);
+        assert_eq!(found(&ZooFilter::default()).len(), zoo().unwrap().len());
+        let none = ZooFilter { words: words(&["no such model"]), ..ZooFilter::default() };
+        assert!(found(&none).is_empty());
+        let unknown = ZooFilter { families: words(&["lama"]), ..ZooFilter::default() };
+        let message = unknown.of(zoo().unwrap()).unwrap_err().to_string();
+        assert!(message.starts_with("--family: \"lama\" is not known; did you mean: llama"), "{message}");
+    }
 
     #[test]
     fn every_shipped_model_has_its_published_parameters() {

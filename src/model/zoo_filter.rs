@@ -1,8 +1,8 @@
 //! Which of the shipped models are meant: by words, family, size, licence and date.
 
-use super::super::family::Family;
-use super::super::language_model::Model;
-use super::super::nearest;
+use super::family::Family;
+use super::language_model::Model;
+use super::nearest;
 use crate::error::{Error, Result};
 use std::str::FromStr;
 
@@ -133,36 +133,7 @@ pub(super) fn is_month(text: &str) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
-    use super::super::zoo;
     use super::*;
-
-    fn found(filter: &ZooFilter) -> Vec<String> {
-        filter.of(zoo().unwrap()).unwrap().into_iter().map(|model| model.source.name).collect()
-    }
-
-    #[test]
-    fn what_is_given_must_hold() {
-        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let by_words = ZooFilter { words: words(&["QWEN", "moe"]), ..ZooFilter::default() };
-        assert_eq!(
-            found(&by_words),
-            ["qwen1.5-moe-a2.7b", "qwen3-30b-a3b", "qwen2-57b-a14b", "qwen3-235b-a22b", "qwen3-coder-480b-a35b"]
-        );
-        let all = ZooFilter {
-            families: words(&["llama", "mistral"]),
-            size: Some("6B..8.5B".parse().unwrap()),
-            licence: Some("apache".to_owned()),
-            released: Some("..2023".parse().unwrap()),
-            ..ZooFilter::default()
-        };
-        assert_eq!(found(&all), ["yi-6b", "mistral-7b-v0.1"]);
-        assert_eq!(found(&ZooFilter::default()).len(), zoo().unwrap().len());
-        let none = ZooFilter { words: words(&["no such model"]), ..ZooFilter::default() };
-        assert!(found(&none).is_empty());
-        let unknown = ZooFilter { families: words(&["lama"]), ..ZooFilter::default() };
-        let message = unknown.of(zoo().unwrap()).unwrap_err().to_string();
-        assert!(message.starts_with("--family: \"lama\" is not known; did you mean: llama"), "{message}");
-    }
 
     #[test]
     fn ranges_as_people_write_them() {
