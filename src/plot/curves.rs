@@ -36,6 +36,8 @@ pub struct CurvePanel {
     pub unit: &'static str,
     /// The curves; none where this device has none.
     pub series: Vec<Series>,
+    /// Whether it is along a quantity that most people ask for.
+    pub main: bool,
 }
 
 /// The axis along the curves.
@@ -116,6 +118,7 @@ impl CurveChart {
                 upwards_title: quantity.upwards(),
                 unit: quantity.unit.symbol(),
                 series,
+                main: quantity.is_main(),
             }));
         }
         Ok(CurveChart { devices: profiles.len(), panels })
@@ -198,6 +201,11 @@ impl Quantity {
             CurveAxis::PrefetchBytes => 6,
         };
         3 * of_axis + self.unit as usize
+    }
+
+    /// Working sets, tokens and threads.
+    const fn is_main(self) -> bool {
+        matches!(self.axis, CurveAxis::FootprintBytes | CurveAxis::Tokens | CurveAxis::Threads)
     }
 
     fn title(self) -> String {
