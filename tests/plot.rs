@@ -122,6 +122,14 @@ fn png_is_written_by_its_name_and_only_over_our_own() {
     refused(&arguments, &[&file, "not a picture that roofprobe drew"]);
 }
 
+#[cfg(not(feature = "png"))]
+#[test]
+fn png_without_its_feature_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.png").display().to_string();
+    refused(&["tests/data/plain-cpu.toml", "-o", &file], &[&file, "without the feature png"]);
+}
+
 /// What `show --plot` writes below the profile, in a terminal of that width.
 fn shown(profile: &str, letters: &str, columns: usize, more: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_roofprobe"))
