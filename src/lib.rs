@@ -18,6 +18,7 @@ pub mod device;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
+pub mod export;
 #[cfg(feature = "cli")]
 pub mod file;
 #[cfg(feature = "cli")]

@@ -246,6 +246,12 @@ fn bad_requests_are_named_with_the_option() {
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--weights", "i8"], &["--help"]);
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--context", "99999999999"], &["--context"]);
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--batch", "2", "--micro-batch", "1"], &["--micro-batch"]);
+    let drafted = |more: &[&'static str]| [&["evaluate", MODEL, "-p", SHIPPED][..], more].concat();
+    place.fails(2, &drafted(&["--draft", "mtp", "--accept", "0.7"]), &["--draft mtp", "no layers for multi-token"]);
+    place.fails(2, &drafted(&["--draft", "mtp"]), &["--help"]);
+    place.fails(2, &drafted(&["--draft", MODEL, "--accept", "7"]), &["--accept", "0..=1"]);
+    let pair = drafted(&["--draft", MODEL, "--accept", "0.7", "--draft-weights", "q4_0", "--format", "json"]);
+    assert!(place.succeeds(&pair).contains("\"draft_weights\": \"q4_0\""));
     let chunks = ["evaluate", MODEL, "-p", SHIPPED, "--micro-batch", "200", "--prune-last-layer", "--format", "json"];
     assert!(place.succeeds(&chunks).contains("\"forward_passes\": 3"));
 }

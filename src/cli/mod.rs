@@ -8,7 +8,9 @@ mod check;
 mod compare;
 mod completions;
 mod devices;
+mod draft;
 mod evaluate;
+mod export;
 mod filter;
 mod first_minute;
 #[cfg(feature = "gpu")]
@@ -98,6 +100,7 @@ enum Verb {
     Models(models::Models),
     Profiles(profiles::Profiles),
     Import(import::Import),
+    Export(export::Export),
     Schema(schema::Schema),
     #[command(hide = true)]
     Completions(completions::Completions),
@@ -163,6 +166,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Models(verb)) => verb.run(format),
         Some(Verb::Profiles(verb)) => verb.run(format),
         Some(Verb::Import(verb)) => verb.run(),
+        Some(Verb::Export(verb)) => verb.run(format),
         Some(Verb::Schema(verb)) => verb.run(),
         Some(Verb::Completions(verb)) => verb.run(),
         Some(Verb::IsaSelfTest(verb)) => verb.run(),

@@ -1,7 +1,7 @@
 //! A language model: its shape, its storage, and where it is from.
 
 use super::family::Family;
-use super::layer::{Latents, Layer};
+use super::layer::{Latents, Layer, Mixer};
 use super::shape::ModelShape;
 use super::steps::{Class, Forward, Step};
 use super::storage::Storage;
@@ -120,7 +120,21 @@ impl Model {
         self.validate()?;
         let mut elements = 0;
         let forward = Forward { past: tokens.saturating_sub(1), latents, ..Forward::ONE_TOKEN };
-        self.shape.each_step(&forward, |_, step| elements += step.total().cache_read)?;
+        let fills = |kind: Option<usize>| kind.is_none_or(|kind| self.shape.layers[kind].mixer.fills_its_cache());
+        self.shape.each_step(&forward, |_, step| {
+            if fills(step.kind) {
+                elements += step.total().cache_read;
+            }
+        })?;
+        // What is chosen from is kept, and not read.
+        for layer in &self.shape.layers {
+            if let (Mixer::Latent(latent), true) = (&layer.mixer, latents != Latents::Naive)
+                && let Some(indexer) = latent.indexer
+            {
+                let left = u128::from(tokens.saturating_sub(indexer.selected));
+                elements += left * u128::from(layer.count() * latent.cached(latents));
+            }
+        }
         self.narrow(elements, "cache elements")
     }
 
@@ -130,7 +144,7 @@ impl Model {
     /// As [`Model::parameters`].
     pub fn state_elements(&self) -> Result<u64> {
         self.validate()?;
-        let per_layer = |layer: &Layer| u128::from(layer.count()) * u128::from(layer.mixer.kept(self.shape.hidden));
+        let per_layer = |layer: &Layer| u128::from(layer.count()) * u128::from(layer.mixer.kept());
         self.narrow(self.shape.layers.iter().map(per_layer).sum(), "state elements")
     }
 

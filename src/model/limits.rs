@@ -8,6 +8,8 @@ pub(super) const LAYERS: u64 = 1 << 12;
 pub(super) const HEADS: u64 = 1 << 16;
 pub(super) const HEAD_DIM: u64 = 1 << 16;
 pub(super) const WIDTH: u64 = 1 << 24;
+/// Parallel residual streams.
+pub(super) const STREAMS: u64 = 64;
 pub(super) const EXPERTS: u64 = 1 << 16;
 pub(super) const VOCABULARY: u64 = 1 << 28;
 pub(super) const POSITIONS: u64 = 1 << 40;

@@ -25,8 +25,10 @@ mod layer;
 mod layout;
 mod limits;
 mod nearest;
+mod predictor;
 #[cfg(feature = "cli")]
 mod read;
+mod recurrent;
 mod rope;
 pub mod safetensors;
 mod shape;
@@ -45,13 +47,15 @@ pub use demand::{Demand, Run};
 pub use family::Family;
 pub use language_model::{Model, Published, Source};
 pub use layer::{
-    Activation, Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Latent, Latents, Layer, Mamba2, Mixer, Mixture,
-    Norm, Norms, Shared, ShortConvolution,
+    Activation, Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Indexer, Latent, Latents, Layer, Mixer, Mixture,
+    Norm, Norms, Shared,
 };
 pub use limits::BATCH_MAX;
 #[cfg(feature = "cli")]
 pub use read::{read_checkpoint, read_config, read_gguf, read_model};
-pub use shape::ModelShape;
+pub use recurrent::{Part, Recurrent};
+pub use shape::{LayerInputs, ModelShape, Predictors, Streams};
+pub(crate) use steps::INDEXER;
 pub use steps::{Among, ByClass, Class, Counted, Forward, Reads, Step, Totals, WeightBytes};
 pub use storage::{Storage, Stored, StoredCheckpoint};
 pub use tensor_type::{Grouped, Packed, Scheme, TensorType};

@@ -10,6 +10,7 @@ mod ceilings;
 mod cell;
 pub mod check;
 pub mod compare;
+pub mod draft;
 pub mod evaluation;
 pub mod first_minute;
 mod format;

@@ -57,21 +57,23 @@ pub fn report(models: &[Model]) -> Result<Report> {
 
 fn heads_of(mixer: &Mixer) -> Option<String> {
     match mixer {
-        Mixer::GroupedQuery(attention) => Some(format!("{}/{}", attention.heads, attention.kv_heads)),
+        Mixer::GroupedQuery(attention) | Mixer::Both(attention, _) => {
+            Some(format!("{}/{}", attention.heads, attention.kv_heads))
+        }
         Mixer::Latent(attention) => Some(format!("{}/MLA", attention.heads)),
-        Mixer::Mamba2(mamba) => Some(format!("{}/SSM", mamba.heads)),
-        Mixer::ShortConvolution(_) => None,
+        Mixer::Recurrent(recurrent) => (recurrent.heads > 0).then(|| format!("{}/SSM", recurrent.heads)),
+        Mixer::Nothing => None,
     }
 }
 
 fn head_dim_of(mixer: &Mixer) -> Option<String> {
     match mixer {
-        Mixer::GroupedQuery(attention) => Some(attention.head_dim.to_string()),
+        Mixer::GroupedQuery(attention) | Mixer::Both(attention, _) => Some(attention.head_dim.to_string()),
         Mixer::Latent(attention) => {
             Some(format!("{}/{}", attention.plain_dim + attention.rotary_dim, attention.value_dim))
         }
-        Mixer::Mamba2(mamba) => Some(mamba.head_dim.to_string()),
-        Mixer::ShortConvolution(_) => None,
+        Mixer::Recurrent(recurrent) => (recurrent.head_dim > 0).then(|| recurrent.head_dim.to_string()),
+        Mixer::Nothing => None,
     }
 }
 

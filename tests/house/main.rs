@@ -19,6 +19,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("file", &["error"]),
     ("profile", &["error", "file", "units"]),
     ("quoted", &["error", "json", "profile", "units"]),
+    ("export", &["error", "profile", "units"]),
     // Supply: what can be had.
     ("job", &["profile"]),
     ("device", &["error", "job", "profile", "units", "work"]),
@@ -72,6 +73,7 @@ const PURE: &[&str] = &[
     "stats",
     "profile",
     "quoted",
+    "export",
     "job",
     "probe",
     "model",

@@ -1,11 +1,14 @@
 //! Mixers, layer by layer: heads, biases, norms, rotation, windows.
 
-use super::super::family::{BiasRule, Caps, Facts, Family, HeadNormRule, KvHeads, LatentRule, MixerRule, RotaryRule};
+use super::super::family::{
+    Attends, BiasRule, Caps, Facts, Family, HeadNormRule, KvHeads, LatentRule, MixerRule, RotaryRule, WindowRule,
+};
 use super::super::keys::{Given, Keys, shown};
-use super::super::layer::{Biases, GroupedQuery, HeadNorm, Latent, Mixer};
+use super::super::layer::{Biases, GroupedQuery, HeadNorm, Indexer, Latent, Mixer};
 use super::super::limits;
 use super::common::{Shape, layer_types, lists_every_layer, soft_cap};
-use super::recurrent;
+use super::gemma;
+use super::recurrent::{self, Role};
 use super::windows::windows;
 use crate::error::{Error, Result};
 use serde_json::Value;
@@ -17,6 +20,7 @@ pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<M
         MixerRule::GroupedQuery { sinks } => {
             let attention = GroupedQuery { sinks, ..grouped_query(keys, family, shape)? };
             let rotates = rotates(keys, family, shape.layers)?;
+            let chunked = matches!(family.facts().window, WindowRule::Chunks(_));
             let windows = windows(keys, family, shape.layers, &rotates)?;
             let rotates = match family.facts().rotary {
                 RotaryRule::Windowed if windows.iter().any(Option::is_some) => {
@@ -24,24 +28,38 @@ pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<M
                 }
                 _ => rotates,
             };
-            let one = |(rotates, window): (bool, Option<u64>)| {
+            let one = |(rotates, sees): (bool, Option<u64>)| {
                 let rotary = if rotates { attention.rotary } else { 0 };
-                Mixer::GroupedQuery(GroupedQuery { window, rotary, ..attention.clone() })
+                let (window, chunk) = if chunked { (None, sees) } else { (sees, None) };
+                GroupedQuery { window, chunk, rotary, ..attention.clone() }
             };
-            Ok(rotates.into_iter().zip(windows).map(one).collect())
+            let mut attentions: Vec<GroupedQuery> = rotates.into_iter().zip(windows).map(one).collect();
+            gemma::vary(keys, family, &mut attentions)?;
+            Ok(attentions.into_iter().map(Mixer::GroupedQuery).collect())
         }
         MixerRule::Latent(rule) => {
-            layer_types(keys, shape.layers, &["full_attention"])?;
+            layer_types(keys, shape.layers, &["full_attention", "indexed_attention"])?;
             rotary(keys, family, rule.rotary_dim)?;
             Ok(vec![Mixer::Latent(latent(keys, family, &rule, shape)?); layers])
         }
-        MixerRule::Lfm2 => {
-            let attention = Mixer::GroupedQuery(grouped_query(keys, family, shape)?);
-            let convolution = Mixer::ShortConvolution(recurrent::short_convolution(keys, shape)?);
-            let attends = recurrent::lfm2_attends(keys, shape.layers)?;
-            Ok(attends.into_iter().map(|a| if a { attention.clone() } else { convolution.clone() }).collect())
+        MixerRule::Recurrent(rule) => {
+            let recurrence = recurrent::recurrence(keys, family, &rule.recurrence, shape)?;
+            let attention = match (rule.attends, &rule.latent) {
+                (Attends::Never, _) => None,
+                (_, Some(latents)) => Some(Mixer::Latent(latent(keys, family, latents, shape)?)),
+                _ => {
+                    let attention = grouped_query(keys, family, shape)?;
+                    Some(Mixer::GroupedQuery(GroupedQuery { gated: rule.gated, ..attention }))
+                }
+            };
+            let mixer = |role: Role| match (role, attention.clone()) {
+                (Role::Both, Some(Mixer::GroupedQuery(attention))) => Mixer::Both(attention, recurrence.clone()),
+                (Role::Attends, Some(attention)) => attention,
+                (Role::Feeds | Role::Routes, _) => Mixer::Nothing,
+                _ => Mixer::Recurrent(recurrence.clone()),
+            };
+            Ok(recurrent::roles(keys, rule.attends, shape.layers)?.into_iter().map(mixer).collect())
         }
-        MixerRule::Mamba2 => Ok(vec![Mixer::Mamba2(recurrent::mamba2(keys, family, shape)?); layers]),
     }
 }
 
@@ -54,15 +72,20 @@ fn grouped_query(keys: &Keys, family: Family, shape: &Shape) -> Result<GroupedQu
         head_dim,
         rotary: rotary(keys, family, head_dim)?,
         window: None,
+        chunk: None,
+        gated: false,
         biases: biases(keys, family)?,
         head_norm: match *head_norm {
             HeadNormRule::Always(norm) => norm,
             HeadNormRule::Switch(key, absent, norm) if keys.flag(key, absent)? => norm,
             HeadNormRule::Switch(..) => HeadNorm::None,
         },
+        value_norm: false,
+        keys_are_values: false,
+        shares: false,
         sinks: false,
         soft_cap: match *caps {
-            Caps::Foreign => false,
+            Caps::Foreign | Caps::Head(_) => false,
             Caps::Absent(on) => soft_cap(keys, "attn_logit_softcapping", on)?,
         },
     })
@@ -146,6 +169,9 @@ fn rotary(keys: &Keys, family: Family, size: u64) -> Result<u64> {
         (RotaryRule::Nothing, None) => Ok(0),
         (RotaryRule::IfPositions, None) => Ok(if keys.is_on("max_position_embeddings") { size } else { 0 }),
         (RotaryRule::UnlessAlibi, None) => Ok(if keys.flag("alibi", false)? { 0 } else { size }),
+        (RotaryRule::IfStated, None) => {
+            Ok(if keys.word("position_embedding_type")? == Some("rope") { size } else { 0 })
+        }
         (RotaryRule::Part(absent), factor) => match keys.given("rotary_dim", limits::HEAD_DIM)?.value() {
             Some(elements) if elements <= size => Ok(elements),
             Some(elements) => Err(Error::misuse(format!("rotary_dim: {elements} is more than a head of {size} has"))),
@@ -180,7 +206,7 @@ fn rotates(keys: &Keys, family: Family, layers: u64) -> Result<Vec<bool>> {
         return Ok(vec![true; usize::try_from(layers).unwrap_or_default()]);
     }
     let interval = keys.given("no_rope_layer_interval", limits::LAYERS)?.value().unwrap_or(4);
-    let Some(rotate) = keys.indices("no_rope_layers")? else {
+    let Some(rotate) = keys.indices("no_rope_layers")?.filter(|listed| !listed.is_empty()) else {
         return Ok((0..layers).map(|layer| (layer + 1) % interval != 0).collect());
     };
     lists_every_layer("no_rope_layers", rotate.len(), layers)?;
@@ -218,6 +244,24 @@ fn latent(keys: &Keys, family: Family, rule: &LatentRule, shape: &Shape) -> Resu
         rotary_dim,
         value_dim,
         bias: biases(keys, family)? != Biases::None,
+        indexer: rule.indexer.map(|absent| indexer(keys, shape, absent)).transpose()?,
+    })
+}
+
+fn indexer(keys: &Keys, shape: &Shape, [heads, head_dim, selected]: [u64; 3]) -> Result<Indexer> {
+    let count = |key, most, absent| Ok(keys.given(key, most)?.value().unwrap_or(absent));
+    let shared = keys.words("indexer_types")?.is_some_and(|types| types.contains(&"shared"));
+    // Layers that reuse the choice of another one have no indexer.
+    if shared || keys.is_on("index_topk_pattern") || count("index_topk_freq", shape.layers, 1)? > 1 {
+        return Err(Error::misuse(
+            "index_topk_freq, index_topk_pattern, indexer_types: layers that share an indexer are not supported",
+        ));
+    }
+    keys.get("index_skip_topk_offset");
+    Ok(Indexer {
+        heads: count("index_n_heads", limits::HEADS, heads)?,
+        head_dim: count("index_head_dim", limits::HEAD_DIM, head_dim)?,
+        selected: count("index_topk", limits::POSITIONS, selected)?,
     })
 }
 

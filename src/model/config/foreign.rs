@@ -73,7 +73,13 @@ fn obstacle(keys: &Keys) -> String {
 /// Remarks on keys that are understood and not counted.
 pub(super) fn remarks(keys: &Keys, family: Family) -> Vec<String> {
     let left_out = family.facts().uncounted.iter().filter(|key| keys.is_on(key));
-    left_out.map(|key| format!("the layers for multi-token prediction ({key}) are not counted")).collect()
+    left_out
+        .map(|key| {
+            format!(
+                "the layers for multi-token prediction ({key}) are not counted among the others; --draft mtp uses them"
+            )
+        })
+        .collect()
 }
 
 /// Judges the keys that nobody asked for, and notes those that may change a count.

@@ -5,7 +5,8 @@ use super::facts::{
     Alternatives, BiasRule, Caps, Facts, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, MixerRule, MlpBias,
     NO_MLP_BIAS, NormPlaces, NormsRule, RotaryRule, USUAL, Width, WindowRule, required, shape,
 };
-use super::facts::{Defaults, LatentRule};
+use super::facts::{Defaults, LatentRule, PerLayer};
+use super::gated::GEMMA;
 
 const PER_HEAD: HeadNormRule = HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms));
 const WHOLE_ROW: HeadNormRule = HeadNormRule::Always(HeadNorm::Row(Norm::Rms));
@@ -56,6 +57,10 @@ const GLM: Facts = Facts {
     rotary: RotaryRule::Part(0.5),
     ..NO_MLP_BIAS
 };
+
+/// Gemmas whose layers have embeddings of their own.
+const LAYERED_GEMMA: Facts =
+    Facts { norms: NormsRule::Always(NormPlaces::Both), head_norm: PER_HEAD, caps: Caps::Head(true), ..GEMMA };
 
 pub(super) const FAMILIES: &[Facts] = &[
     Facts {
@@ -246,6 +251,36 @@ pub(super) const FAMILIES: &[Facts] = &[
         head_dim: Some(128),
         attention_bias: BiasRule::Switch("attention_bias", false, Biases::QueryKeyValue),
         ..LLAMA
+    },
+    Facts {
+        name: "gemma3n_text",
+        aliases: &["gemma3n"],
+        gguf: None,
+        defaults: shape(2048, 16384, 35, 8, 262_400, 32768),
+        kv_heads: KvHeads::Of(2),
+        window: WindowRule::Period(512, 5),
+        harmless: &[
+            "activation_sparsity_pattern",
+            "altup_active_idx",
+            "altup_coef_clip",
+            "altup_correct_scale",
+            "altup_lr_multiplier",
+        ],
+        uniform: &["intermediate_size"],
+        per_layer: PerLayer::Gemma3n,
+        ..LAYERED_GEMMA
+    },
+    Facts {
+        name: "gemma4_text",
+        aliases: &["gemma4"],
+        gguf: None,
+        defaults: shape(2304, 9216, 30, 8, 262_144, 131_072),
+        kv_heads: KvHeads::Of(4),
+        caps: Caps::Head(false),
+        window: WindowRule::Period(512, 6),
+        harmless: &["use_bidirectional_attention"],
+        per_layer: PerLayer::Gemma4,
+        ..LAYERED_GEMMA
     },
     Facts {
         name: "vaultgemma",

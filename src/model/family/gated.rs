@@ -1,4 +1,4 @@
-//! Dense families with gated feed-forwards, and those that mix attention with recurrence or have nothing else.
+//! Dense families with gated feed-forwards.
 
 use super::super::layer::{Activation, Biases, HeadNorm, Norm};
 use super::facts::{
@@ -112,6 +112,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             rotary_dim: 32,
             value_dim: None,
             latents_in_llama_cpp: false,
+            indexer: None,
         }),
         harmless: MINICPM,
         ..LLAMA
@@ -164,44 +165,10 @@ pub(super) const FAMILIES: &[Facts] = &[
         rotary: RotaryRule::Part(0.5),
         ..NO_MLP_BIAS
     },
-    Facts {
-        name: "lfm2",
-        gguf: Some("lfm2"),
-        tensors: &[("output_norm", "token_embd_norm")],
-        defaults: shape(2560, 12288, 32, 32, 65536, 128_000),
-        kv_heads: KvHeads::Of(8),
-        tied: true,
-        attention_bias: NO_BIAS,
-        head_norm: PER_HEAD,
-        mixer: MixerRule::Lfm2,
-        harmless: &[
-            "block_mlp_init_scale",
-            "block_out_init_scale",
-            "block_use_xavier_init",
-            "conv_use_xavier_init",
-            "use_pos_enc",
-        ],
-        // The older names win.
-        keys: KeyNames {
-            width: &["block_ff_dim", "intermediate_size"],
-            tied: &["tie_embedding", "tie_word_embeddings"],
-            ..USUAL
-        },
-        ..NO_MLP_BIAS
-    },
-    Facts {
-        name: "mamba2",
-        gguf: Some("mamba2"),
-        defaults: shape(4096, 1, 64, 128, 32768, 1),
-        keys: KeyNames { heads: &["num_heads"], ..USUAL },
-        mixer: MixerRule::Mamba2,
-        harmless: &["chunk_size", "norm_before_gate", "time_step_rank", "rescale_prenorm_residual"],
-        ..LLAMA
-    },
 ];
 
 /// What these have in common.
-const GEMMA: Facts = Facts {
+pub(super) const GEMMA: Facts = Facts {
     name: "gemma",
     gguf: Some("gemma"),
     head_dim: Some(256),

@@ -160,9 +160,10 @@ impl LeftOut {
 
     /// A block that the model does not have: a layer for multi-token prediction, where it has such.
     fn block(&mut self, model: &Model, block: Option<u64>, modules: &[Module]) -> Result<()> {
-        let (layers, predicts) = (model.layer_count(), !model.family().facts().uncounted.is_empty());
+        let layers = model.layer_count();
+        let end = layers.saturating_add(model.shape.predictors.as_ref().map_or(0, |predictors| predictors.count));
         let Some(first) = modules.first() else { return Ok(()) };
-        if block.is_none_or(|block| block < layers) || !predicts {
+        if block.is_none_or(|block| !(layers..end).contains(&block)) {
             let name = quoted(&first.name);
             return Err(Error::misuse(format!(
                 "tensor {name}: is of no layer, num_hidden_layers is {layers}; config.json is of another model"

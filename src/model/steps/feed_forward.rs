@@ -1,6 +1,6 @@
 //! Dense feed-forwards and mixtures of experts.
 
-use super::super::layer::{Activation, Dense, FeedForward, Mixture, Shared};
+use super::super::layer::{Activation, Dense, FeedForward, Mixture, Norm, Shared};
 use super::class::Class;
 use super::plan::{Plan, product};
 use super::step::{Reads, Step};
@@ -55,8 +55,16 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     }
 
     fn mixture(&mut self, mixture: &Mixture) -> Result<()> {
-        let Mixture { experts, router_bias, correction, shared, .. } = *mixture;
+        let Mixture { experts, router_bias, correction, shared, normed_apart, .. } = *mixture;
         let (rows, hidden) = (self.rows, self.hidden);
+        if normed_apart {
+            // The router's own norm has a scale for each channel; choices have one for each expert.
+            self.norm("ffn_gate_inp.scale", Norm::Rms, rows, hidden);
+            self.bias("ffn_down_exps.scale", experts);
+            self.norm("pre_ffw_norm_2", Norm::Rms, rows, hidden);
+            self.norm("post_ffw_norm_1", Norm::Rms, rows, hidden);
+            self.norm("post_ffw_norm_2", Norm::Rms, rows, hidden);
+        }
         // Routers stay in full precision: a wrong choice costs more than their bytes.
         let router = Shape::matmul(rows, experts, hidden);
         self.push("ffn_gate_inp", Class::Router, Op::Matmul, router);

@@ -33,7 +33,7 @@ impl ModelShape {
         forward.validate()?;
         let rows = product(&[forward.batch, forward.tokens])?;
         let (kind, among) = (None, Among::All);
-        let mut plan = Plan { forward, hidden: self.hidden, rows, layers: 1, kind, among, place: 0, take };
+        let mut plan = Plan { forward, model: self, hidden: self.hidden, rows, layers: 1, kind, among, place: 0, take };
         plan.embedding(self)?;
         let last = forward.prunes().then(|| self.last_layer()).flatten();
         for (kind, layer) in self.layers.iter().enumerate() {
@@ -48,6 +48,7 @@ impl ModelShape {
 /// A forward pass laid out.
 pub(super) struct Plan<'a, Take> {
     pub(super) forward: &'a Forward,
+    model: &'a ModelShape,
     pub(super) hidden: u64,
     /// Tokens of one pass, all sequences together.
     pub(super) rows: u64,
@@ -94,11 +95,23 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         let shape = Shape::gather(self.rows, width, vocabulary);
         let table = Shape::gather(vocabulary, width, vocabulary);
         self.add(Step { stored: Some(table), ..self.step("token_embd", Class::Embed, Op::Gather, shape) });
+        if let Some(inputs) = model.layer_inputs {
+            self.layer_embeddings(inputs, model.layer_count())?;
+        }
+        if let Some(streams) = model.streams {
+            self.spread(streams, "altup_proj", self.rows)?;
+        }
         if model.embedding_width.is_some() {
             self.linear(Class::AttnProj, "project_in", None, self.hidden, width);
         }
         if let Some(norm) = model.embedding_norm {
             self.norm("token_embd_norm", norm, self.rows, self.hidden);
+        }
+        if model.joined {
+            let norm = model.final_norm.unwrap_or(Norm::Rms);
+            self.norm("nextn.enorm", norm, self.rows, self.hidden);
+            self.norm("nextn.hnorm", norm, self.rows, self.hidden);
+            self.linear(Class::AttnProj, "nextn.eh_proj", None, self.hidden, 2 * self.hidden);
         }
         if let Some(positions) = model.position_rows {
             // All sequences of a batch look at the same rows.
@@ -113,12 +126,21 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     /// All layers of a kind; `ends` where the model's last one is among them, and leaves rows out.
     fn layer(&mut self, layer: &Layer, ends: bool) -> Result<()> {
         self.layers = layer.count();
-        self.norm_if(layer.norms.before_mixer, "attn_norm", layer.norms.kind);
+        if let Some(streams) = self.model.streams {
+            self.predict(streams)?;
+        }
+        let mixes = layer.mixer != Mixer::Nothing;
+        self.norm_if(layer.norms.before_mixer && mixes, "attn_norm", layer.norms.kind);
         match &layer.mixer {
             Mixer::GroupedQuery(attention) => self.grouped_query(attention)?,
             Mixer::Latent(attention) => self.latent(attention)?,
-            Mixer::ShortConvolution(convolution) => self.short_convolution(convolution)?,
-            Mixer::Mamba2(mamba) => self.mamba2(mamba)?,
+            Mixer::Recurrent(recurrent) => self.recurrent(recurrent)?,
+            Mixer::Both(attention, recurrent) => {
+                self.grouped_query(attention)?;
+                self.recurrent(recurrent)?;
+                self.residual();
+            }
+            Mixer::Nothing => {}
         }
         if !ends {
             return self.behind_mixer(layer);
@@ -135,20 +157,35 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     }
 
     fn behind_mixer(&mut self, layer: &Layer) -> Result<()> {
-        let norms = layer.norms;
-        self.norm_if(norms.after_mixer, "post_attention_norm", norms.kind);
-        self.residual();
+        let (norms, ModelShape { streams, layer_inputs, .. }) = (layer.norms, self.model);
+        if let Some(streams) = *streams {
+            self.low_rank_residual(streams);
+        }
+        if layer.mixer != Mixer::Nothing {
+            self.norm_if(norms.after_mixer, "post_attention_norm", norms.kind);
+            self.residual();
+        }
         if let Some(feed_forward) = &layer.feed_forward {
             self.norm_if(norms.before_feed_forward, "ffn_norm", norms.kind);
             self.feed_forward(feed_forward)?;
             self.norm_if(norms.after_feed_forward, "post_ffw_norm", norms.kind);
             self.residual();
         }
+        if let Some(streams) = *streams {
+            self.correct(streams)?;
+        }
+        if let Some(inputs) = *layer_inputs {
+            self.layer_input(inputs);
+        }
         Ok(())
     }
 
     fn head(&mut self, model: &ModelShape) -> Result<()> {
         let rows = self.logit_rows()?;
+        if let Some(streams) = model.streams {
+            let left = if self.forward.prunes() { rows } else { self.rows };
+            self.spread(streams, "altup_unembd_proj", left)?;
+        }
         if let Some(norm) = model.final_norm {
             let normed = if self.forward.prunes() { rows } else { self.rows };
             self.norm("output_norm", norm, normed, self.hidden);
@@ -210,7 +247,7 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         self.push(name, Class::Norm, op, Shape::norm(rows, row, weights));
     }
 
-    fn residual(&mut self) {
+    pub(super) fn residual(&mut self) {
         self.push("residual", Class::Norm, Op::Residual, Shape::rows(self.rows, self.hidden));
     }
 }
