@@ -208,7 +208,7 @@ fn bad_models_are_named_with_key_and_remedy() {
     evaluate("missing/config.json", &["missing/config.json", "no such file"]);
     evaluate("model.gguf", &["model.gguf", "no such file"]);
     let cases = [
-        ("\"llama\"", "\"alien\"", "alien"),
+        ("\"llama\"", "17", "model_type"),
         ("\"num_attention_heads\": 4", "\"num_attention_heads\": 0", "num_attention_heads"),
         ("\"num_attention_heads\": 4", "\"num_attention_heads\": -4", "num_attention_heads"),
         ("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1000000000", "num_hidden_layers"),

@@ -26,13 +26,24 @@ pub struct Source {
     /// The family that decided the meaning of its configuration.
     pub family: Family,
     /// Where its shape was published; none for a configuration read from a file.
-    pub origin: Option<String>,
+    pub origin: Option<Origin>,
     /// The number of parameters that its publisher states.
     pub published: Option<Published>,
     /// The longest context it was made for, where the configuration states it.
     pub max_positions: Option<u64>,
     /// Remarks on how its configuration was read.
     pub remarks: Vec<String>,
+}
+
+/// Where and how a shipped model was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The place of its card: `huggingface: organisation/name`.
+    pub card: String,
+    /// Its licence, by the word that its card has for it.
+    pub licence: String,
+    /// When: `YYYY-MM`.
+    pub released: String,
 }
 
 /// A published number of parameters.

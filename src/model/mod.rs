@@ -41,11 +41,12 @@ mod visible;
 pub mod weights;
 mod workload;
 mod zoo;
+mod zoo_filter;
 
 pub use config::{Strictness, parse_config, parse_config_as};
 pub use demand::{Demand, Run};
 pub use family::Family;
-pub use language_model::{Model, Published, Source};
+pub use language_model::{Model, Origin, Published, Source};
 pub use layer::{
     Activation, Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Indexer, Latent, Latents, Layer, Mixer, Mixture,
     Norm, Norms, Shared,
@@ -65,3 +66,4 @@ pub use weights::Weights;
 pub use weights::checkpoint::Checkpoint;
 pub use workload::{Knob, Pass, Phase, Runtime, Workload};
 pub use zoo::{MOBILE_TIER, PI_TIER, find, names, parse_zoo, zoo};
+pub use zoo_filter::{DateRange, SizeRange, ZooFilter};

@@ -3,7 +3,7 @@
 use super::cell::Cell;
 use super::table::{Report, Table, column};
 use crate::error::Result;
-use crate::model::{Mixer, Model, Pass, Runtime};
+use crate::model::{Mixer, Model, Origin, Pass, Runtime};
 use roofprobe_kernels::Dtype;
 use serde_json::{Value, json};
 
@@ -16,7 +16,9 @@ pub fn report(models: &[Model]) -> Result<Report> {
         Ok(json!({
             "name": model.name(),
             "family": model.family().name(),
-            "source": model.source.origin.as_deref().unwrap_or_default(),
+            "source": origin(model, |origin| &origin.card),
+            "licence": origin(model, |origin| &origin.licence),
+            "released": origin(model, |origin| &origin.released),
             "params_total": model.parameters()?,
             "params_active": model.parameters_active()?,
             "params_non_embedding": model.parameters_non_embedding()?,
@@ -45,14 +47,23 @@ pub fn report(models: &[Model]) -> Result<Report> {
         column("layers", "", move |r: &Value| count(&r["layers"])),
         column("heads", "", |r: &Value| Cell::words(r["heads"].as_str())),
         column("KV B", "", move |r: &Value| Cell::count(kv_bytes(r).into())),
+        column("licence", "", |r: &Value| Cell::words(r["licence"].as_str())),
+        column("released", "", |r: &Value| Cell::words(r["released"].as_str())),
         column("Hugging Face model card", "", card),
     ];
-    let table = Table { title: "Models that are shipped".to_owned(), ..Table::flat(&columns, &records) }.with_notes([
+    // The card, then the licence, the layers and the heads go first where a line is short.
+    let spare = vec![8, 6, 3, 4];
+    let title = "Models that are shipped".to_owned();
+    let table = Table { title, spare, ..Table::flat(&columns, &records) }.with_notes([
         "Parameters: a head tied to the embedding is counted once. heads: of queries/of keys and values; MLA: all share a \
          latent, SSM: a state instead. KV B: bytes that a token leaves in a cache in f16, all layers together.",
         "The path of a Hugging Face config.json can stand wherever a name can.",
     ]);
     Ok(Report { tables: vec![table], flat: None, json: json!({ "models": records }) })
+}
+
+fn origin(model: &Model, of: fn(&Origin) -> &String) -> &str {
+    model.source.origin.as_ref().map(|origin| of(origin).as_str()).unwrap_or_default()
 }
 
 fn heads_of(mixer: &Mixer) -> Option<String> {
