@@ -140,9 +140,9 @@ impl Model {
         // What is chosen from is kept, and not read.
         for layer in &self.shape.layers {
             if let (Mixer::Latent(latent), true) = (&layer.mixer, latents != Latents::Naive)
-                && let Some(indexer) = latent.indexer
+                && let Some(selected) = latent.selected
             {
-                let left = u128::from(tokens.saturating_sub(indexer.selected));
+                let left = u128::from(tokens.saturating_sub(selected));
                 elements += left * u128::from(layer.count() * latent.cached(latents));
             }
         }

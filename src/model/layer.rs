@@ -131,7 +131,9 @@ pub struct Latent {
     pub value_dim: u64,
     /// Whether the projections into the latents and the output add a bias.
     pub bias: bool,
-    /// Who chooses the keys that a token attends to; none where it attends to all.
+    /// Keys that a token attends to, at most; none for all of them.
+    pub selected: Option<u64>,
+    /// What chooses them; none where an earlier layer's choice is taken, or there is none.
     pub indexer: Option<Indexer>,
 }
 
@@ -142,8 +144,6 @@ pub struct Indexer {
     pub heads: u64,
     /// Elements of one head.
     pub head_dim: u64,
-    /// Keys that are chosen for each token, at most.
-    pub selected: u64,
 }
 
 impl Mixer {
@@ -191,8 +191,8 @@ impl Mixer {
         let sizes = |sizes: &[u64]| sizes.iter().all(|size| (1..=limits::HEAD_DIM).contains(size));
         let lawful = match self {
             Mixer::Latent(a) => {
-                let indexed = a.indexer.is_none_or(|i| heads(i.heads) && sizes(&[i.head_dim]) && i.selected > 0);
-                let queries = a.query_rank.unwrap_or(1);
+                let indexed = a.indexer.is_none_or(|i| heads(i.heads) && sizes(&[i.head_dim]));
+                let (queries, indexed) = (a.query_rank.unwrap_or(1), indexed && a.selected != Some(0));
                 heads(a.heads) && sizes(&[a.rank, a.plain_dim, a.rotary_dim, a.value_dim, queries]) && indexed
             }
             _ => {
@@ -330,6 +330,8 @@ pub struct Mixture {
     pub correction: bool,
     /// What every token visits besides.
     pub shared: Option<Shared>,
+    /// The width at which routed experts work, where a matrix before them and one behind translate.
+    pub latent: Option<u64>,
     /// Whether routed experts and what every token visits have norms of their own, and the router scales (Gemma 4).
     pub normed_apart: bool,
 }
@@ -350,7 +352,9 @@ impl FeedForward {
             FeedForward::Dense(dense) => (!fits(dense)).then_some("a feed-forward width"),
             FeedForward::Mixture(m) => {
                 let shared = m.shared.is_none_or(|shared| fits(&shared.dense));
-                let counts = (1..=limits::EXPERTS).contains(&m.experts) && (1..=m.experts).contains(&m.used);
+                let counts = (1..=limits::EXPERTS).contains(&m.experts)
+                    && (1..=m.experts).contains(&m.used)
+                    && (1..=limits::HIDDEN).contains(&m.latent.unwrap_or(1));
                 (!(fits(&m.expert) && shared && counts)).then_some("a number of experts or their width")
             }
         }

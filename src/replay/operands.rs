@@ -140,7 +140,7 @@ impl<'a> Operands<'a> {
             Some(Mixer::Latent(a)) if step.name == INDEXER => (a.indexer.map_or(1, |indexer| indexer.heads), 1, None),
             Some(Mixer::Latent(a)) => {
                 let kv_heads = if shape.shared > 0 { 1 } else { a.heads };
-                (a.heads, kv_heads, a.indexer.map(|indexer| indexer.selected))
+                (a.heads, kv_heads, a.selected)
             }
             _ => return Err(Error::misuse(format!("{}: whose attention this is is not known", step.name))),
         };

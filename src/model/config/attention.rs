@@ -3,7 +3,7 @@
 use super::super::family::{
     Attends, BiasRule, Caps, Facts, Family, HeadNormRule, KvHeads, LatentRule, MixerRule, RotaryRule, WindowRule,
 };
-use super::super::keys::{Given, Keys, shown};
+use super::super::keys::{Given, Keys, quoted, shown};
 use super::super::layer::{Biases, GroupedQuery, HeadNorm, Indexer, Latent, Mixer};
 use super::super::limits;
 use super::common::{Shape, layer_types, lists_every_layer, soft_cap};
@@ -15,7 +15,6 @@ use serde_json::Value;
 
 /// The mixer of each layer.
 pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<Mixer>> {
-    let layers = usize::try_from(shape.layers).unwrap_or_default();
     match family.facts().mixer {
         MixerRule::GroupedQuery { sinks } => {
             let attention = GroupedQuery { sinks, ..grouped_query(keys, family, shape)? };
@@ -40,7 +39,12 @@ pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<M
         MixerRule::Latent(rule) => {
             layer_types(keys, shape.layers, &["full_attention", "indexed_attention"])?;
             rotary(keys, family, rule.rotary_dim)?;
-            Ok(vec![Mixer::Latent(latent(keys, family, &rule, shape)?); layers])
+            let attention = latent(keys, family, &rule, shape)?;
+            let Some(indexer) = attention.indexer else {
+                return Ok(vec![Mixer::Latent(attention); usize::try_from(shape.layers).unwrap_or_default()]);
+            };
+            let one = |own: bool| Mixer::Latent(Latent { indexer: own.then_some(indexer), ..attention.clone() });
+            Ok(index_themselves(keys, shape.layers)?.into_iter().map(one).collect())
         }
         MixerRule::Recurrent(rule) => {
             let recurrence = recurrent::recurrence(keys, family, &rule.recurrence, shape)?;
@@ -166,7 +170,8 @@ fn biases(keys: &Keys, family: Family) -> Result<Biases> {
 fn rotary(keys: &Keys, family: Family, size: u64) -> Result<u64> {
     let stated = rotary_factor(keys)?;
     match (family.facts().rotary, stated) {
-        (RotaryRule::Nothing, None) => Ok(0),
+        // All of nothing.
+        (RotaryRule::Nothing, None | Some((_, 1.0))) => Ok(0),
         (RotaryRule::IfPositions, None) => Ok(if keys.is_on("max_position_embeddings") { size } else { 0 }),
         (RotaryRule::UnlessAlibi, None) => Ok(if keys.flag("alibi", false)? { 0 } else { size }),
         (RotaryRule::IfStated, None) => {
@@ -236,6 +241,7 @@ fn latent(keys: &Keys, family: Family, rule: &LatentRule, shape: &Shape) -> Resu
         Given::Null => None,
         Given::Absent => default_query_rank(keys, family, rule, shape, plain_dim + rotary_dim),
     };
+    let chosen = rule.indexer.map(|absent| indexer(keys, absent)).transpose()?;
     Ok(Latent {
         heads: shape.heads,
         query_rank,
@@ -244,25 +250,47 @@ fn latent(keys: &Keys, family: Family, rule: &LatentRule, shape: &Shape) -> Resu
         rotary_dim,
         value_dim,
         bias: biases(keys, family)? != Biases::None,
-        indexer: rule.indexer.map(|absent| indexer(keys, shape, absent)).transpose()?,
+        selected: chosen.map(|(selected, _)| selected),
+        indexer: chosen.map(|(_, indexer)| indexer),
     })
 }
 
-fn indexer(keys: &Keys, shape: &Shape, [heads, head_dim, selected]: [u64; 3]) -> Result<Indexer> {
+/// Keys that are chosen for each token, and what chooses them.
+fn indexer(keys: &Keys, [heads, head_dim, selected]: [u64; 3]) -> Result<(u64, Indexer)> {
     let count = |key, most, absent| Ok(keys.given(key, most)?.value().unwrap_or(absent));
-    let shared = keys.words("indexer_types")?.is_some_and(|types| types.contains(&"shared"));
-    // Layers that reuse the choice of another one have no indexer.
-    if shared || keys.is_on("index_topk_pattern") || count("index_topk_freq", shape.layers, 1)? > 1 {
-        return Err(Error::misuse(
-            "index_topk_freq, index_topk_pattern, indexer_types: layers that share an indexer are not supported",
-        ));
-    }
-    keys.get("index_skip_topk_offset");
-    Ok(Indexer {
+    let indexer = Indexer {
         heads: count("index_n_heads", limits::HEADS, heads)?,
         head_dim: count("index_head_dim", limits::HEAD_DIM, head_dim)?,
-        selected: count("index_topk", limits::POSITIONS, selected)?,
-    })
+    };
+    Ok((count("index_topk", limits::POSITIONS, selected)?, indexer))
+}
+
+/// Which layers have an indexer of their own: the others take the choice of an earlier one.
+fn index_themselves(keys: &Keys, layers: u64) -> Result<Vec<bool>> {
+    let (key, words): (_, Option<Vec<String>>) = match (keys.words("indexer_types")?, keys.get("index_topk_pattern")) {
+        (Some(types), _) => ("indexer_types", Some(types.into_iter().map(str::to_owned).collect())),
+        (None, Some(Value::String(pattern))) => {
+            ("index_topk_pattern", Some(pattern.chars().map(String::from).collect()))
+        }
+        _ => (
+            "index_topk_pattern",
+            keys.words("index_topk_pattern")?.map(|all| all.into_iter().map(str::to_owned).collect()),
+        ),
+    };
+    if let Some(words) = words {
+        lists_every_layer(key, words.len(), layers)?;
+        return words
+            .iter()
+            .map(|word| match word.as_str() {
+                "F" | "full" => Ok(true),
+                "S" | "shared" => Ok(false),
+                _ => Err(Error::misuse(format!("{key}: {} is not supported (full and shared are)", quoted(word)))),
+            })
+            .collect();
+    }
+    let every = keys.count_from_zero("index_topk_freq")?.value().unwrap_or(1).max(1);
+    let offset = keys.count_from_zero("index_skip_topk_offset")?.value().unwrap_or(2);
+    Ok((0..layers).map(|layer| (layer + 1).saturating_sub(offset) % every == 0).collect())
 }
 
 /// `q_lora_rank` where the key is absent: the family's default, as long as two matrices of that rank are smaller than the

@@ -111,6 +111,13 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
     };
     let expert = Dense { width, bias: rule.expert_bias || dense.bias, ..dense };
     let shared = shared(keys, rule, dense, width)?;
+    let latent = match rule.latent {
+        None => None,
+        Some(_) if dense.bias => {
+            return Err(Error::misuse("mlp_bias: true is not supported beside experts; is it right?"));
+        }
+        Some(key) => keys.given(key, limits::HIDDEN)?.value(),
+    };
     let corrects =
         (rule.correction && keys.flag("use_expert_bias", true)?) || keys.word("topk_method")? == Some("noaux_tc");
     Ok(Some(Mixture {
@@ -120,6 +127,7 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
         router_bias: rule.router_bias,
         correction: corrects,
         shared,
+        latent,
         normed_apart: false,
     }))
 }

@@ -1,7 +1,7 @@
 //! Recurrent layers: which ones they are, and their sizes.
 
 use super::super::family::{Attends, Family, Inner, MambaKeys, Recurrence};
-use super::super::keys::{Keys, quoted, shown};
+use super::super::keys::{Keys, is_on, quoted, shown};
 use super::super::limits;
 use super::super::recurrent::{self, GatedDelta, KimiDelta, Lightning, Mamba1, Mamba2, Recurrent};
 use super::common::{Shape, activation, layer_types, lists_every_layer};
@@ -311,6 +311,22 @@ fn gated_delta(keys: &Keys, fused: bool) -> Result<GatedDelta> {
 /// The sizes stand in a table of their own, or under longer names beside the others.
 fn kimi_delta(keys: &Keys) -> Result<KimiDelta> {
     let table = keys.get("linear_attn_config");
+    let known =
+        ["full_attn_layers", "kda_layers", "num_heads", "head_dim", "short_conv_kernel_size", "gate_lower_bound"];
+    let named = table.and_then(Value::as_object).into_iter().flatten();
+    // Gates of full rank, for one.
+    for (key, value) in named.filter(|(key, value)| is_on(value) && !known.contains(&key.as_str())) {
+        return Err(Error::misuse(format!(
+            "linear_attn_config: {} is {}, which is not supported",
+            quoted(key),
+            shown(value)
+        )));
+    }
+    for key in ["attn_res_block_size", "routed_expert_hidden_size"] {
+        if keys.is_on(key) {
+            return Err(Error::misuse(format!("{key}: is of a later Kimi, which is not supported")));
+        }
+    }
     let of = |name: &str, key: &'static str, absent: u64| match table.and_then(|table| table.get(name)) {
         None => size(keys, key, absent),
         Some(value) => value.as_u64().filter(|size| (1..=limits::HEAD_DIM).contains(size)).ok_or_else(|| {

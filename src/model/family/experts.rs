@@ -14,6 +14,7 @@ pub(super) const PLAIN: MixtureRule = MixtureRule {
     used: (USED, Some(2)),
     width: None,
     shared: SharedRule::None,
+    latent: None,
     dense: DenseLayers::None,
     router_bias: false,
     expert_bias: false,
@@ -21,7 +22,8 @@ pub(super) const PLAIN: MixtureRule = MixtureRule {
 };
 
 /// How experts are chosen, not how many.
-pub(super) const DEEPSEEK: Alternatives = &["n_group", "topk_group", "topk_method", "ep_size", "num_key_value_heads"];
+pub(super) const DEEPSEEK: Alternatives =
+    &["indexer_rope_interleave", "n_group", "topk_group", "topk_method", "ep_size", "num_key_value_heads"];
 
 pub(super) const FAMILIES: &[Facts] = &[
     Facts {

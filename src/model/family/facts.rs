@@ -361,6 +361,8 @@ pub(crate) struct MixtureRule {
     /// None: the experts have the width of the family's feed-forward; so does a default of 0.
     pub(crate) width: Option<(&'static str, u64)>,
     pub(crate) shared: SharedRule,
+    /// The key of the width at which routed experts work, where they may have one of their own.
+    pub(crate) latent: Option<&'static str>,
     pub(crate) dense: DenseLayers,
     pub(crate) router_bias: bool,
     pub(crate) expert_bias: bool,

@@ -48,6 +48,8 @@ const SETTINGS: Alternatives = &[
     "chunk_size",
     "d_inner",
     "d_model",
+    "layer_types",
+    "layers_block_type",
     "mamba_chunk_size",
     "mamba_hidden_act",
     "mamba_ssm_cache_dtype",
@@ -69,7 +71,7 @@ const SETTINGS: Alternatives = &[
 ];
 
 /// Beside what these families always have.
-const QWEN: Alternatives = &["attn_output_gate", "mamba_ssm_dtype", "mlp_only_layers"];
+const QWEN: Alternatives = &["attn_output_gate", "mamba_ssm_dtype", "mlp_only_layers", "output_gate_type"];
 
 /// What Qwen3-Next and its successors have in common.
 const GATED_DELTA: Facts = Facts {
@@ -127,7 +129,7 @@ const LFM2: Facts = Facts {
 const PURE: Facts = Facts {
     name: "mamba",
     gguf: Some("mamba"),
-    defaults: shape(768, 1, 32, 1, 50280, 1),
+    defaults: required(shape(768, 1, 32, 1, 50280, 1)),
     keys: KeyNames { heads: &[], ..USUAL },
     tied: true,
     mixer: recurrent(Recurrence::Mamba1(MAMBA, false), Attends::Never),
@@ -140,7 +142,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     Facts {
         name: "lfm2_moe",
         gguf: Some("lfm2moe"),
-        defaults: shape(2048, 7168, 32, 32, 65536, 128_000),
+        defaults: required(shape(2048, 7168, 32, 32, 65536, 128_000)),
         keys: KeyNames { tied: &["tie_embedding", "tie_word_embeddings"], ..USUAL },
         mixture: Some(MixtureRule {
             experts: (&["num_experts"], 32),
@@ -167,7 +169,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     Facts {
         name: "qwen3_next",
         gguf: Some("qwen3next"),
-        defaults: shape(2048, 5632, 48, 16, 151_936, 32768),
+        defaults: required(shape(2048, 5632, 48, 16, 151_936, 32768)),
         kv_heads: KvHeads::Of(2),
         mixer: MixerRule::Recurrent(RecurrentRule {
             recurrence: Recurrence::GatedDelta(true),
@@ -182,7 +184,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         name: "qwen3_5_text",
         aliases: &["qwen3_5"],
         gguf: Some("qwen35"),
-        defaults: shape(4096, 12288, 32, 16, 248_320, 32768),
+        defaults: required(shape(4096, 12288, 32, 16, 248_320, 32768)),
         kv_heads: KvHeads::Of(4),
         ..GATED_DELTA
     },
@@ -190,7 +192,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         name: "qwen3_5_moe_text",
         aliases: &["qwen3_5_moe"],
         gguf: Some("qwen35moe"),
-        defaults: shape(2048, 1, 40, 16, 248_320, 32768),
+        defaults: required(shape(2048, 1, 40, 16, 248_320, 32768)),
         keys: KeyNames { width: &["moe_intermediate_size"], ..USUAL },
         kv_heads: KvHeads::Of(2),
         mixture: Some(MixtureRule {
@@ -199,13 +201,13 @@ pub(super) const FAMILIES: &[Facts] = &[
             dense: DenseLayers::None,
             ..QWEN_EXPERTS
         }),
-        harmless: &["attn_output_gate", "mamba_ssm_dtype", "mlp_only_layers", "intermediate_size"],
+        harmless: &["attn_output_gate", "mamba_ssm_dtype", "mlp_only_layers", "output_gate_type", "intermediate_size"],
         ..GATED_DELTA
     },
     Facts {
         name: "kimi_linear",
         gguf: Some("kimi-linear"),
-        defaults: shape(2304, 9216, 27, 32, 163_840, 1_048_576),
+        defaults: required(shape(2304, 9216, 27, 32, 163_840, 1_048_576)),
         keys: KeyNames { positions: &["model_max_length", "max_position_embeddings"], ..USUAL },
         mixer: MixerRule::Recurrent(RecurrentRule {
             recurrence: Recurrence::KimiDelta,
@@ -255,7 +257,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     Facts {
         name: "bamba",
         gguf: None,
-        defaults: shape(4096, 14336, 32, 32, 128_000, 262_144),
+        defaults: required(shape(4096, 14336, 32, 32, 128_000, 262_144)),
         kv_heads: KvHeads::Of(8),
         mixer: recurrent(Recurrence::Mamba2(HYBRID), Attends::Listed("attn_layer_indices")),
         rotary: RotaryRule::Part(0.5),
@@ -282,7 +284,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     Facts {
         name: "jamba",
         gguf: Some("jamba"),
-        defaults: shape(4096, 14336, 32, 32, 65536, 262_144),
+        defaults: required(shape(4096, 14336, 32, 32, 65536, 262_144)),
         kv_heads: KvHeads::Of(8),
         attention_bias: BiasRule::Always(Biases::None),
         mixer: recurrent(
@@ -307,6 +309,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         keys: KeyNames { activation: &["mlp_hidden_act"], ..USUAL },
         kv_heads: KvHeads::Of(8),
         head_dim: Some(128),
+        attention_bias: BiasRule::Always(Biases::None),
         gated: false,
         activation: Activation::ReluSquared,
         rotary: RotaryRule::Nothing,
@@ -328,6 +331,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             experts: (&["n_routed_experts", "num_local_experts"], 8),
             width: Some(("moe_intermediate_size", 7688)),
             shared: SharedRule::Plain("moe_shared_expert_intermediate_size", 7688),
+            latent: Some("moe_latent_size"),
             correction: true,
             ..PLAIN
         }),
@@ -355,7 +359,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         name: "minimax",
         aliases: &["minimax_text_01", "minimax_m1"],
         gguf: None,
-        defaults: shape(4096, 14336, 32, 32, 32000, 131_072),
+        defaults: required(shape(4096, 14336, 32, 32, 32000, 131_072)),
         kv_heads: KvHeads::Of(8),
         attention_bias: BiasRule::Always(Biases::None),
         mixer: recurrent(Recurrence::Lightning, Attends::MiniMax),

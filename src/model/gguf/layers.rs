@@ -262,6 +262,7 @@ impl Block<'_> {
             let words = format_args!("{rotary_dim} is not below {whole} {key}; the file contradicts itself");
             return Err(self.blocks.keys.error("rope.dimension_count", words));
         };
+        let indexed = rule.is_some_and(|rule| rule.indexer.is_some());
         let query_rank = if self.has("attn_q_a.weight") { Some(self.size("attention.q_lora_rank")?) } else { None };
         Ok(Latent {
             heads,
@@ -271,7 +272,11 @@ impl Block<'_> {
             rotary_dim,
             value_dim,
             bias: self.has("attn_output.bias"),
-            indexer: if rule.is_some_and(|rule| rule.indexer.is_some()) { Some(self.indexer()?) } else { None },
+            selected: indexed
+                .then(|| self.blocks.keys.required("attention.indexer.top_k", limits::POSITIONS))
+                .transpose()?,
+            // Blocks without one take an earlier one's choice.
+            indexer: (indexed && self.has("indexer.proj.weight")).then(|| self.indexer()).transpose()?,
         })
     }
 
@@ -279,7 +284,6 @@ impl Block<'_> {
         Ok(Indexer {
             heads: self.blocks.keys.required("attention.indexer.head_count", limits::HEADS)?,
             head_dim: self.size("attention.indexer.key_length")?,
-            selected: self.blocks.keys.required("attention.indexer.top_k", limits::POSITIONS)?,
         })
     }
 
@@ -353,6 +357,8 @@ impl Block<'_> {
             None
         };
         let experts = keys.required("expert_count", limits::EXPERTS)?;
+        let latent =
+            if self.has("ffn_latent_down.weight") { Some(self.extent("ffn_latent_down.weight")?[1]) } else { None };
         Ok(Mixture {
             experts,
             used: keys.required("expert_used_count", experts)?,
@@ -360,6 +366,7 @@ impl Block<'_> {
             router_bias: self.has("ffn_gate_inp.bias"),
             correction: self.has("exp_probs_b.bias"),
             shared,
+            latent,
             normed_apart: false,
         })
     }

@@ -99,9 +99,9 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     /// chooses. Tokens of one pass that choose different keys read all of them.
     fn attended(&self, attention: &Latent, new: u64) -> (u128, u128) {
         let Forward { tokens, past, passes, .. } = *self.forward;
-        match attention.indexer {
+        match attention.selected {
             None => (visible_pairs(new, past, None), keys_read(tokens, past, passes, None)),
-            Some(Indexer { selected, .. }) => {
+            Some(selected) => {
                 let most = selected.saturating_mul(tokens).saturating_sub(tokens.saturating_sub(1));
                 (visible_pairs(new, past, Some(selected)), keys_read(tokens, past, passes, Some(most)))
             }
