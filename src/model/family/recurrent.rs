@@ -60,6 +60,7 @@ const SETTINGS: Alternatives = &[
     "mlp_multipliers",
     "n_layer",
     "norm_before_gate",
+    "pad_vocab_size_multiple",
     "rescale_prenorm_residual",
     "ssm_cfg",
     "ssm_multipliers",
@@ -381,6 +382,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             "mlp_beta_factor",
             "postnorm",
             "router_jitter_noise",
+            "shared_moe_mode",
         ],
         ..NO_MLP_BIAS
     },
