@@ -55,6 +55,10 @@ const SETTINGS: Alternatives = &[
     "mamba_ssm_cache_dtype",
     "mamba_ssm_dtype",
     "mamba_norm_before_gate",
+    "lm_head_multiplier",
+    "key_multiplier",
+    "attention_in_multiplier",
+    "attention_out_multiplier",
     "mamba_use_mlp",
     "mlp_expansion_factor",
     "mlp_multipliers",
@@ -133,7 +137,7 @@ const PURE: Facts = Facts {
     defaults: required(shape(768, 1, 32, 1, 50280, 1)),
     keys: KeyNames { heads: &[], ..USUAL },
     tied: true,
-    mixer: recurrent(Recurrence::Mamba1(MAMBA, false), Attends::Never),
+    mixer: recurrent(Recurrence::Mamba1(&MAMBA, false), Attends::Never),
     harmless: SETTINGS,
     ..LLAMA
 };
@@ -163,7 +167,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         gguf: Some("mamba2"),
         defaults: shape(4096, 1, 64, 128, 32768, 1),
         keys: KeyNames { heads: &["num_heads"], ..USUAL },
-        mixer: recurrent(Recurrence::Mamba2(MambaKeys { states: ("state_size", 128), ..MAMBA }), Attends::Never),
+        mixer: recurrent(Recurrence::Mamba2(&MambaKeys { states: ("state_size", 128), ..MAMBA }), Attends::Never),
         harmless: &["chunk_size", "norm_before_gate", "time_step_rank", "rescale_prenorm_residual"],
         ..LLAMA
     },
@@ -245,7 +249,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         name: "granitemoehybrid",
         gguf: Some("granitehybrid"),
         defaults: required(shape(4096, 11008, 32, 32, 32000, 2048)),
-        mixer: recurrent(Recurrence::Mamba2(HYBRID), Attends::Typed),
+        mixer: recurrent(Recurrence::Mamba2(&HYBRID), Attends::Typed),
         rotary: RotaryRule::IfStated,
         mixture: Some(MixtureRule {
             experts: (&["num_local_experts"], 8),
@@ -260,7 +264,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         gguf: None,
         defaults: required(shape(4096, 14336, 32, 32, 128_000, 262_144)),
         kv_heads: KvHeads::Of(8),
-        mixer: recurrent(Recurrence::Mamba2(HYBRID), Attends::Listed("attn_layer_indices")),
+        mixer: recurrent(Recurrence::Mamba2(&HYBRID), Attends::Listed("attn_layer_indices")),
         rotary: RotaryRule::Part(0.5),
         harmless: &["attn_rotary_emb", "mamba_chunk_size", "chunk_size"],
         ..LLAMA
@@ -272,7 +276,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         defaults: required(shape(4096, 14336, 32, 32, 128_000, 8192)),
         kv_heads: KvHeads::Of(8),
         mixer: recurrent(
-            Recurrence::Mamba2(MambaKeys {
+            Recurrence::Mamba2(&MambaKeys {
                 inner: Inner::Stated("mamba_d_ssm"),
                 norm: Some("mamba_rms_norm"),
                 ..HYBRID
@@ -289,7 +293,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         kv_heads: KvHeads::Of(8),
         attention_bias: BiasRule::Always(Biases::None),
         mixer: recurrent(
-            Recurrence::Mamba1(MambaKeys { states: ("mamba_d_state", 16), ..HYBRID }, true),
+            Recurrence::Mamba1(&MambaKeys { states: ("mamba_d_state", 16), ..HYBRID }, true),
             Attends::Jamba,
         ),
         rotary: RotaryRule::Nothing,
@@ -315,7 +319,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         activation: Activation::ReluSquared,
         rotary: RotaryRule::Nothing,
         mixer: recurrent(
-            Recurrence::Mamba2(MambaKeys {
+            Recurrence::Mamba2(&MambaKeys {
                 heads: ("mamba_num_heads", 128),
                 head_dim: ("mamba_head_dim", Some(64)),
                 inner: Inner::Heads,
