@@ -146,6 +146,17 @@ fn what_is_harmless_stays_so() {
 }
 
 #[test]
+fn drafts_are_no_models_of_their_own() {
+    for class in ["LlamaForCausalLMEagle3", "DFlashDraftModel", "MedusaModel"] {
+        let message = refusal(llama(json!({"architectures": [class]})));
+        assert!(message.starts_with(&format!("architectures: \"{class}\" drafts for another model")), "{message}");
+        assert!(message.contains("no causal language model") && message.ends_with("that it drafts for"), "{message}");
+    }
+    let other = refusal(llama(json!({"architectures": ["LlamaForSequenceClassification"]})));
+    assert!(other.contains("no causal language model") && !other.contains("drafts"), "{other}");
+}
+
+#[test]
 fn wrappers_need_their_language_model() {
     let text = llama(json!({}));
     let wrapped =
@@ -157,7 +168,7 @@ fn wrappers_need_their_language_model() {
     let message = refusal(wrapped(&json!({"model_type": "nemotron_x"})));
     assert!(message.starts_with("text_config, the language model of llava: model_type: \"nemotron_x\""), "{message}");
     let unknown = refusal(json!({"model_type": "owlish", "text_config": {"hidden_size": 64}}));
-    assert!(unknown.contains("a multimodal wrapper, as text_config announces"), "{unknown}");
+    assert!(unknown.contains("(text_config announces a multimodal wrapper)"), "{unknown}");
     for keys in [
         json!({"model_type": "gemma3"}),
         json!({"model_type": "gemma3", "text_config": 3}),

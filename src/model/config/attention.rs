@@ -170,6 +170,7 @@ fn biases(keys: &Keys, family: Family) -> Result<Biases> {
 fn rotary(keys: &Keys, family: Family, size: u64) -> Result<u64> {
     let stated = rotary_factor(keys)?;
     match (family.facts().rotary, stated) {
+        // All of nothing.
         (RotaryRule::Nothing, None | Some((_, 1.0))) => Ok(0),
         (RotaryRule::IfPositions, None) => Ok(if keys.is_on("max_position_embeddings") { size } else { 0 }),
         (RotaryRule::UnlessAlibi, None) => Ok(if keys.flag("alibi", false)? { 0 } else { size }),

@@ -27,11 +27,21 @@ pub(super) fn causal<'a>(keys: &Keys<'a>) -> Result<Option<&'a str>> {
     let causal = |class: &Value| class.as_str().is_some_and(named);
     match classes.iter().find(|class| !causal(class)) {
         None => Ok(classes.first().and_then(Value::as_str)),
+        Some(class) if is_a_draft(class) => Err(Error::misuse(format!(
+            "architectures: {} drafts for another model and is no causal language model of its own; give the model that it \
+             drafts for",
+            shown(class)
+        ))),
         Some(class) => Err(Error::misuse(format!(
             "architectures: {} is no causal language model (…ForCausalLM), which is not supported yet",
             shown(class)
         ))),
     }
+}
+
+/// Whether a class is that of a draft for speculative decoding, by what all of them are called.
+fn is_a_draft(class: &Value) -> bool {
+    class.as_str().is_some_and(|name| ["Draft", "Eagle", "Medusa"].iter().any(|word| name.contains(word)))
 }
 
 /// The family whose class this is.

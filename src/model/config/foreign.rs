@@ -22,7 +22,7 @@ pub(super) fn family(keys: &Keys) -> Result<Family> {
     let Some(word) = keys.word("model_type")? else {
         let Some(family) = classes::causal(keys)?.and_then(classes::family) else {
             return Err(Error::misuse(format!(
-                "model_type: is missing, so what the other keys mean is unknown{}; add it",
+                "model_type: is missing, so what the other keys mean is unknown; add it{}",
                 obstacle(keys)
             )));
         };
@@ -59,7 +59,7 @@ fn of_class(keys: &Keys, word: &str) -> Result<Family> {
         None => {
             let remedy = nearest::remedy(word, Family::all().map(Family::name), nearest::FAMILIES);
             let (word, obstacle) = (quoted(word), obstacle(keys));
-            Err(Error::misuse(format!("model_type: {word} is not supported{obstacle}; {remedy}")))
+            Err(Error::misuse(format!("model_type: {word} is not supported; {remedy}{obstacle}")))
         }
     }
 }
@@ -67,7 +67,7 @@ fn of_class(keys: &Keys, word: &str) -> Result<Family> {
 /// What a configuration of an unknown family announces. That it is quantised is no obstacle.
 fn obstacle(keys: &Keys) -> String {
     let announced = key_rules::structures().find(|(key, what)| *what != "a quantised checkpoint" && keys.is_on(key));
-    announced.map(|(key, what)| format!(", and it is {what}, as {key} announces")).unwrap_or_default()
+    announced.map(|(key, what)| format!(" ({key} announces {what})")).unwrap_or_default()
 }
 
 /// Remarks on keys that are understood and not counted.

@@ -55,13 +55,13 @@ const RULES: &[Rule] = &[
     ),
     harmless(
         "factors and limits of values",
-        "attention_multiplier embedding_multiplier logits_scaling mup_denominator query_pre_attn_scalar \
+        "attention_multiplier embedding_multiplier residual_multiplier logits_scaling mup_denominator query_pre_attn_scalar \
          routed_scaling_factor scale_attn_weights scale_emb scale_depth swiglu_limit theta *_eps *_epsilon *_theta \
          *_base_freq *_range",
     ),
     harmless(
         "how an engine computes the same thing",
-        "chunk_size_feed_forward fuse_norm move_model_to_device pretraining_tp reorder_and_upcast_attn tensor_parallel \
+        "chunk_size_feed_forward fuse_norm indexer_rope_interleave move_model_to_device pretraining_tp reorder_and_upcast_attn tensor_parallel \
          upcast_attn use_bfloat16 use_flashattn use_mambapy *_fp32 *_impl",
     ),
     harmless("the numbers of tokens", "*_token_id *_token_index *_ids"),

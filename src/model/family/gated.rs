@@ -11,6 +11,19 @@ const WHOLE_ROW: HeadNormRule = HeadNormRule::Always(HeadNorm::Row(Norm::Rms));
 const MINICPM: Alternatives = &["scale_emb", "scale_depth", "dim_model_base"];
 const NO_BIAS: BiasRule = BiasRule::Always(Biases::None);
 
+/// Biases on query, key and value are part of the code: no key states them.
+const QWEN2: Facts = Facts {
+    name: "qwen2",
+    aliases: &["qwen2_vl_text", "qwen2_5_vl_text"],
+    gguf_aliases: &["qwen2vl"],
+    gguf: Some("qwen2"),
+    defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
+    kv_heads: KvHeads::Of(32),
+    attention_bias: BiasRule::Always(Biases::QueryKeyValue),
+    window: WindowRule::Later(4096),
+    ..NO_MLP_BIAS
+};
+
 pub(super) const FAMILIES: &[Facts] = &[
     LLAMA,
     Facts {
@@ -21,17 +34,15 @@ pub(super) const FAMILIES: &[Facts] = &[
         window: WindowRule::Every(Some(4096)),
         ..NO_MLP_BIAS
     },
-    // Biases on query, key and value are part of the code: no key states them.
+    QWEN2,
+    // Xiaomi's first: layers for multi-token prediction beside.
     Facts {
-        name: "qwen2",
-        aliases: &["qwen2_vl_text", "qwen2_5_vl_text"],
-        gguf_aliases: &["qwen2vl"],
-        gguf: Some("qwen2"),
-        defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
-        kv_heads: KvHeads::Of(32),
-        attention_bias: BiasRule::Always(Biases::QueryKeyValue),
-        window: WindowRule::Later(4096),
-        ..NO_MLP_BIAS
+        name: "mimo",
+        aliases: &[],
+        gguf: None,
+        gguf_aliases: &[],
+        uncounted: &["num_nextn_predict_layers"],
+        ..QWEN2
     },
     Facts {
         name: "qwen3",
