@@ -45,6 +45,7 @@ const HYBRID: MambaKeys = MambaKeys {
 
 /// How Mamba is trained and computed.
 const SETTINGS: Alternatives = &[
+    "attn_rotary_emb",
     "chunk_size",
     "d_inner",
     "d_model",
@@ -52,6 +53,7 @@ const SETTINGS: Alternatives = &[
     "layers_block_type",
     "mamba_chunk_size",
     "mamba_hidden_act",
+    "mamba_inner_layernorms",
     "mamba_ssm_cache_dtype",
     "mamba_ssm_dtype",
     "mamba_norm_before_gate",
@@ -168,7 +170,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         defaults: shape(4096, 1, 64, 128, 32768, 1),
         keys: KeyNames { heads: &["num_heads"], ..USUAL },
         mixer: recurrent(Recurrence::Mamba2(&MambaKeys { states: ("state_size", 128), ..MAMBA }), Attends::Never),
-        harmless: &["chunk_size", "norm_before_gate", "time_step_rank", "rescale_prenorm_residual"],
+        harmless: SETTINGS,
         ..LLAMA
     },
     Facts {
@@ -266,7 +268,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         kv_heads: KvHeads::Of(8),
         mixer: recurrent(Recurrence::Mamba2(&HYBRID), Attends::Listed("attn_layer_indices")),
         rotary: RotaryRule::Part(0.5),
-        harmless: &["attn_rotary_emb", "mamba_chunk_size", "chunk_size"],
+        harmless: SETTINGS,
         ..LLAMA
     },
     Facts {
@@ -302,7 +304,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             dense: DenseLayers::Jamba,
             ..PLAIN
         }),
-        harmless: &["use_mamba_kernels", "use_associative_scan", "mamba_inner_layernorms"],
+        harmless: SETTINGS,
         ..NO_MLP_BIAS
     },
     // Each of its layers mixes or feeds forward, behind the one norm that it has.
