@@ -59,7 +59,7 @@ pub use shape::{LayerInputs, ModelShape, Predictors, Streams};
 pub(crate) use steps::INDEXER;
 pub use steps::{Among, ByClass, Class, Counted, Forward, Reads, Step, Totals, WeightBytes};
 pub use storage::{Storage, Stored, StoredCheckpoint};
-pub use tensor_type::{Grouped, Packed, Scheme, TensorType};
+pub use tensor_type::{Grouped, Packed, Scaled, Scheme, TensorType};
 pub use tensor_types::TensorTypes;
 pub use visible::{keys_read, visible_pairs};
 pub use weights::Weights;
