@@ -64,7 +64,7 @@ fn data(cell: &Cell, column: usize, class: Option<&str>) -> Markup {
         _ => None,
     };
     html! {
-        @if column == 0 { th scope="row" data-v=[value] { (said(cell.shown())) } }
+        @if column == 0 { th scope="row" data-v=[value] { (said(cell.shown()).breakable()) } }
         @else { td class=[class] data-v=[value] { (said(cell.shown())) } }
     }
 }
