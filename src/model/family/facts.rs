@@ -65,6 +65,8 @@ pub(crate) enum PerLayer {
     None,
     Gemma3n,
     Gemma4,
+    /// Gemma 4 without embeddings for each layer.
+    Gemma4Unified,
 }
 
 /// What the keys of the shape are called.
