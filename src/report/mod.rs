@@ -27,6 +27,7 @@ pub mod profile;
 mod record;
 #[cfg(feature = "cli")]
 pub mod replay;
+pub mod split;
 mod stored;
 pub mod study;
 pub mod sweep;
