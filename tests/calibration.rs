@@ -197,7 +197,13 @@ fn table_of_rates() -> Vec<measured::Measured> {
 #[test]
 fn parts_are_told_by_tokens_and_elementwise_work_has_its_traffic() {
     let (model, profile) = (find("llama-3.2-1b").unwrap(), store::find("amd-epyc-zen4-2c").unwrap().profile);
-    let samples = calibrate::samples(&table_of_rates(), &[("llama-3.2-1b", &model)], &profile, "zen4").unwrap();
+    let samples = calibrate::samples(
+        &table_of_rates(),
+        &[("llama-3.2-1b", &model)],
+        ("zen4", &profile),
+        engine::shipped("llama.cpp").unwrap().as_ref(),
+    )
+    .unwrap();
     let kinds = |at: usize, kind: PartKind| -> Vec<Tokens> {
         samples[at].parts.iter().filter(|(part, _)| part.kind == kind).map(|(part, _)| part.tokens).collect()
     };
@@ -220,7 +226,8 @@ fn parts_are_told_by_tokens_and_elementwise_work_has_its_traffic() {
 fn the_fit_and_the_evaluation_reckon_alike() {
     let (model, profile) = (find("llama-3.2-1b").unwrap(), store::find("amd-epyc-zen4-2c").unwrap().profile);
     let (runs, models) = (table_of_rates(), [("llama-3.2-1b", &model)]);
-    let samples = calibrate::samples(&runs, &models, &profile, "zen4").unwrap();
+    let samples =
+        calibrate::samples(&runs, &models, ("zen4", &profile), engine::shipped("llama.cpp").unwrap().as_ref()).unwrap();
     let fitted = calibrate::calibrate("llama.cpp", &samples, &profile, None).unwrap();
     assert!(fitted.table.op.us > 1.0 && fitted.table.pass.us > 1.0 && samples.iter().all(|run| run.launches > 100.0));
     for (run, said) in runs.iter().zip(&fitted.runs) {
@@ -233,6 +240,6 @@ fn the_fit_and_the_evaluation_reckon_alike() {
 #[test]
 fn a_profile_without_kernels_fits_no_table() {
     let (model, profile) = (find("llama-3.2-1b").unwrap(), store::find("raspberry-pi-5-datasheet").unwrap().profile);
-    let error = calibrate::samples(&table_of_rates(), &[("llama-3.2-1b", &model)], &profile, "pi").unwrap_err();
+    let error = calibrate::samples(&table_of_rates(), &[("llama-3.2-1b", &model)], ("pi", &profile), None).unwrap_err();
     assert!(error.to_string().contains("no kernel was measured"), "{error}");
 }

@@ -198,6 +198,7 @@ pub fn fit(samples: &[Sample], default: Option<&EngineTable>) -> Result<EngineTa
         fitted: None,
         runs: samples.len() as u64,
         residual,
+        attention: default.and_then(|table| table.attention),
         op: fixed(0),
         pass: fixed(1),
         efficiency,

@@ -17,6 +17,7 @@ mod solve;
 
 use crate::engine::{EngineTable, Part, shipped};
 use crate::error::{Error, Result};
+use crate::evaluate::NamedProfile;
 use crate::measured::{Measured, Timed};
 use crate::model::{Model, Runtime};
 use crate::profile::Profile;
@@ -68,7 +69,7 @@ impl Sample {
     pub fn of(label: String, timed: &Timed) -> Sample {
         Sample {
             label,
-            parts: timed.parts.iter().map(|part| (part.part, part.kernels.0)).collect(),
+            parts: timed.parts.iter().map(|part| (part.part, part.engine_kernels.0)).collect(),
             launches: timed.parts.iter().map(|part| part.launches).sum(),
             passes: timed.figures.passes as f64,
             seconds: timed.seconds.0,
@@ -76,11 +77,17 @@ impl Sample {
     }
 }
 
-/// The samples of all runs of these models (each with the name that it was asked for by) on `profile`, which is called `name`.
+/// The samples of all runs of these models (each with the name that it was asked for by) on `profile`, which is called `name`. How the
+/// engine does attention is in `default`.
 ///
 /// # Errors
 /// Misuse when a run cannot be counted, or none is of these models.
-pub fn samples(measured: &[Measured], models: &[(&str, &Model)], profile: &Profile, name: &str) -> Result<Vec<Sample>> {
+pub fn samples(
+    measured: &[Measured],
+    models: &[(&str, &Model)],
+    (name, profile): NamedProfile,
+    default: Option<&EngineTable>,
+) -> Result<Vec<Sample>> {
     let mut samples = Vec::new();
     for run in measured {
         let mut of_it = Vec::new();
@@ -92,7 +99,7 @@ pub fn samples(measured: &[Measured], models: &[(&str, &Model)], profile: &Profi
         // Several files of one model have other bytes, or at least another format.
         let same = of_it.iter().find(|model| run.is_of_file(model));
         let Some(model) = same.or(of_it.first()) else { continue };
-        let timed = run.timed(model, profile, name, None)?;
+        let timed = run.timed(model, profile, name, default)?;
         if !timed.achieved {
             return Err(Error::misuse(format!(
                 "{name}: no kernel was measured there, so nothing says what an engine reaches of them; measure one with \

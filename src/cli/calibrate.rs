@@ -2,6 +2,7 @@
 
 use super::workload::{find_profiles, read_model};
 use crate::calibrate;
+use crate::engine;
 use crate::error::{Error, Result};
 use crate::file;
 use crate::measured;
@@ -66,8 +67,11 @@ impl Calibrate {
         let models: Vec<(&str, &Model)> = self.models.iter().map(String::as_str).zip(&models).collect();
         let named = find_profiles(self.profile.as_slice())?;
         let named = named.first().ok_or_else(|| Error::failure("no profile was found"))?;
-        let default = self.from.as_deref().map(store::find_engine).transpose()?;
-        let samples = calibrate::samples(&runs, &models, &named.profile, &named.name)?;
+        let default = match &self.from {
+            Some(from) => Some(store::find_engine(from)?),
+            None => engine::shipped(&self.engine)?,
+        };
+        let samples = calibrate::samples(&runs, &models, (&named.name, &named.profile), default.as_ref())?;
         let mut calibration = calibrate::calibrate(&self.engine, &samples, &named.profile, default)?;
         calibration.table.fitted = Some(jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         let files: Vec<String> =

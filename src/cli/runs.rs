@@ -1,7 +1,7 @@
 //! Files of measured runs: what the verbs that show them have in common.
 
 use crate::calibrate;
-use crate::engine::EngineTable;
+use crate::engine::{self, EngineTable};
 use crate::error::Result;
 use crate::file;
 use crate::measured::{self, Given, GivenModel, Joined};
@@ -24,9 +24,10 @@ pub(super) fn join(
     let measured = measured::parse_with(&name, &file::read_text(path)?, &given)?;
     let mut tables = Vec::new();
     for named in profiles {
-        let samples = calibrate::samples(&measured, models, &named.profile, &named.name);
-        // Runs that cannot be counted are refused below, with their reason.
         let engine = calibrate::engine_of(&measured);
+        let default = engine::shipped(engine)?;
+        // Runs that cannot be counted are refused below, with their reason.
+        let samples = calibrate::samples(&measured, models, (&named.name, &named.profile), default.as_ref());
         let fitted = samples.and_then(|samples| calibrate::calibrate(engine, &samples, &named.profile, None)).ok();
         tables.push(fitted.map(|calibration| calibration.table));
     }

@@ -1,7 +1,7 @@
 //! The time that an engine takes for one operation.
 
 use super::{Basis, EngineTable, Part};
-use crate::roofline::{AchievedBound, Bound, By, Task};
+use crate::roofline::{AchievedBound, Bound, By, Kernel, Task};
 use crate::units::Seconds;
 
 /// Two-sided 95 % of a normal distribution, in standard deviations.
@@ -18,7 +18,8 @@ impl EngineTable {
         achieved: Option<&AchievedBound<'a>>,
     ) -> AchievedBound<'a> {
         let kernel = achieved.copied().unwrap_or_else(|| of_peak(peak));
-        let kernels = (kernel.seconds.0 - kernel.overhead.0).max(0.0);
+        let own = self.attention_time(task, &kernel).unwrap_or(kernel.seconds);
+        let kernels = (own.0 - kernel.overhead.0).max(0.0);
         let spread = |end: Seconds| if kernel.seconds.0 > 0.0 { (end / kernel.seconds).ln().abs() } else { 0.0 };
         let (value, [low, high], basis) = match self.efficiency(part) {
             Some(found) => (found.value, found.ci95, found.basis),
@@ -40,6 +41,15 @@ impl EngineTable {
         }
     }
 
+    /// The kernel time of a decode step's attention in an engine that does each query head by itself, starting it included; none of
+    /// anything else.
+    pub fn attention_time(&self, task: &Task, kernel: &AchievedBound) -> Option<Seconds> {
+        let Kernel::Attention { group, head_dim, .. } = task.kernel else { return None };
+        let (cost, by_flops) = (self.attention?, kernel.by_flops?);
+        let others = kernel.overhead + kernel.activations;
+        Some(Seconds((by_flops.0 - others.0) * cost.factor(group, head_dim)) + others)
+    }
+
     /// What `passes` passes cost beside their operations: the lower end, the value, the upper end.
     pub fn passes(&self, passes: u64) -> [Seconds; 3] {
         let [low, high] = self.pass.ci95;
@@ -56,6 +66,7 @@ fn of_peak<'a>(peak: &Bound<'a>) -> AchievedBound<'a> {
         overhead: Seconds(0.0),
         activations: Seconds(moved),
         slower: 1.0,
+        by_flops: None,
         resource: peak.resource,
         by: peak.ceiling.map(|id| By { from: id, up_to: None, counted: peak.resource }),
     }

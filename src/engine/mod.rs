@@ -14,4 +14,6 @@ mod part;
 mod table;
 
 pub use part::{Part, PartKind, Tokens};
-pub use table::{Basis, ENGINE_SCHEMA, Efficiency, EngineTable, Fixed, SHIPPED_ENGINES, parse, shipped, to_toml};
+pub use table::{
+    AttentionCost, Basis, ENGINE_SCHEMA, Efficiency, EngineTable, Fixed, SHIPPED_ENGINES, parse, shipped, to_toml,
+};

@@ -29,6 +29,26 @@ named_enum! {
     }
 }
 
+/// What the attention of a decode step takes its time for in an engine that does each query head by itself.
+///
+/// Its kernel time is that of the FLOPs at the best rate of attention measured, times `(1 + elements / head_dim) · max(1, heads / group)`:
+/// a head costs something for each key, however small it is, and a cached row costs as much as some heads, however few share it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttentionCost {
+    /// A cached row costs at least what so many query heads do.
+    pub heads: f64,
+    /// For each key a head costs what so many more elements would.
+    pub elements: f64,
+}
+
+impl AttentionCost {
+    /// How many times as long it takes as its FLOPs alone, with so many query heads to a cached row, of so many elements.
+    pub fn factor(&self, group: f64, head_dim: f64) -> f64 {
+        (1.0 + self.elements / head_dim) * (self.heads / group).max(1.0)
+    }
+}
+
 /// How much of a measured kernel's rate an engine reaches in one part of its passes.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,6 +101,9 @@ pub struct EngineTable {
     pub runs: u64,
     /// How far they are from it: the standard deviation of ln(measured time / predicted time).
     pub residual: f64,
+    /// What a decode step's attention takes its time for; where it is not said, query heads share what is read, as in this tool's
+    /// kernels.
+    pub attention: Option<AttentionCost>,
     /// What starting an operation costs.
     pub op: Fixed,
     /// What each pass costs beside its operations.
@@ -137,6 +160,11 @@ impl EngineTable {
         }
         if !(0.0..=10.0).contains(&self.residual) {
             return wrong("residual", format!("must lie in 0 … 10, is {}", self.residual));
+        }
+        if let Some(AttentionCost { heads, elements }) = self.attention
+            && !((0.0..=1e3).contains(&heads) && (0.0..=1e4).contains(&elements))
+        {
+            return wrong("attention", "heads must lie in 0 … 1000, and elements in 0 … 10000".to_owned());
         }
         let [least, most] = EFFICIENCIES;
         for (place, one) in self.efficiency.iter().enumerate() {

@@ -14,6 +14,8 @@ pub struct PartTime {
     /// What the measured kernels take, without starting them; where none was measured, the bound under the peak roofs and,
     /// of elementwise work, its activations at the bandwidth of memory.
     pub kernels: Seconds,
+    /// The same with a decode step's attention done as the engine does it, where a table says how.
+    pub engine_kernels: Seconds,
     /// How often something is started.
     pub launches: f64,
     /// What the engine takes, starting included, where a table was given.
@@ -32,12 +34,17 @@ impl<'a> Evaluator<'a> {
                 let part = Part::of(&step.counted.step, pass, &step.task);
                 let peak = Seconds(step.peak.seconds().0 + step.peak.activations[1]);
                 let kernels = step.achieved.map_or(peak, |bound| Seconds(bound.seconds.0 - bound.overhead.0));
+                let as_engine = step.achieved.and_then(|bound| {
+                    Some(Seconds(self.engine?.attention_time(&step.task, &bound)?.0 - bound.overhead.0))
+                });
                 let place = parts.iter().position(|other| other.part == part).unwrap_or_else(|| {
-                    parts.push(PartTime { part, kernels: Seconds(0.0), launches: 0.0, engine: None });
+                    let none = Seconds(0.0);
+                    parts.push(PartTime { part, kernels: none, engine_kernels: none, launches: 0.0, engine: None });
                     parts.len() - 1
                 });
                 let sum = &mut parts[place];
                 sum.kernels = sum.kernels + kernels;
+                sum.engine_kernels = sum.engine_kernels + as_engine.unwrap_or(kernels);
                 sum.launches += step.task.launches;
                 if let Some(engine) = step.engine {
                     sum.engine = Some(sum.engine.unwrap_or_default() + engine.seconds);

@@ -65,6 +65,9 @@ pub struct AchievedBound<'a> {
     pub activations: Seconds,
     /// How many times as long it takes as with the matrices that were measured, in proportion.
     pub slower: f64,
+    /// Of a decode step's attention, what its FLOPs take at the best rate of attention measured: a query head by itself, and starting;
+    /// none of anything else.
+    pub by_flops: Option<Seconds>,
     /// The resource whose peak roof stands nearer.
     pub resource: Resource,
     /// Where the time comes from; none when only starting and activations take any.
@@ -132,9 +135,16 @@ impl<'a> Achieved<'a> {
             overhead: Seconds(started[1]),
             activations: Seconds(moved[1]),
             slower,
+            by_flops: self.by_flops(task).map(|own| Seconds(own + moved[1] + started[1])),
             resource: peak.resource,
             by,
         }
+    }
+
+    /// Seconds of the FLOPs of a decode step's attention.
+    fn by_flops(&self, task: &Task) -> Option<f64> {
+        let Kernel::Attention { pass: Pass::Decode, .. } = task.kernel else { return None };
+        self.attention.decode(task.stored).map(|measured| self.computing(measured, task).seconds[1])
     }
 
     /// How much longer a product takes than one of the matrices that were measured, in proportion; 1 for what is none.
