@@ -97,6 +97,12 @@ fn shells_can_complete_and_there_is_a_manual() {
         let script = place.succeeds(&["completions", shell]);
         assert!(script.contains("evaluate") && script.contains("roofprobe"), "{shell}");
     }
+    place.succeeds(&["completions", "man", "-o", "man"]);
+    for page in ["roofprobe.1", "roofprobe-measure.1", "roofprobe-check.1", "roofprobe-doctor.1"] {
+        assert!(std::fs::read_to_string(place.path("man").join(page)).unwrap().starts_with(".ie"), "{page}");
+    }
+    assert!(!place.path("man/roofprobe-isa-self-test.1").exists());
+    place.fails(2, &["completions", "bash", "-o", "x"], &["-o"]);
 }
 
 #[test]

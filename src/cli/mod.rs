@@ -8,10 +8,12 @@ mod check;
 mod compare;
 mod completions;
 mod devices;
+mod doctor;
 mod evaluate;
 mod export;
 mod filter;
 mod first_minute;
+mod fleet;
 #[cfg(feature = "gpu")]
 mod gpu;
 #[cfg(not(feature = "gpu"))]
@@ -86,6 +88,7 @@ pub struct Arguments {
 enum Verb {
     Measure(measure::Measure),
     Devices(devices::Devices),
+    Doctor(doctor::Doctor),
     Show(show::Show),
     Evaluate(evaluate::Evaluate),
     Calibrate(calibrate::Calibrate),
@@ -101,7 +104,6 @@ enum Verb {
     Import(import::Import),
     Export(export::Export),
     Schema(schema::Schema),
-    #[command(hide = true)]
     Completions(completions::Completions),
     #[command(hide = true)]
     IsaSelfTest(isa_self_test::IsaSelfTest),
@@ -152,6 +154,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         None => first_minute::run(format),
         Some(Verb::Measure(verb)) => verb.run(format),
         Some(Verb::Devices(verb)) => verb.run(format),
+        Some(Verb::Doctor(verb)) => verb.run(format),
         Some(Verb::Show(verb)) => verb.run(format),
         Some(Verb::Evaluate(verb)) => verb.run(format),
         Some(Verb::Calibrate(verb)) => verb.run(format),

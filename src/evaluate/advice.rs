@@ -2,13 +2,14 @@
 
 use super::ThreadAdvice;
 use crate::error::Result;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A step that takes at most this many times the time of a step of one token is taken to be almost free.
 pub const TOLERANCE: f64 = 1.1;
 
 /// What follows from the speeds for those who choose.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Advice {
     /// How much longer than a step of one token something almost free may take: a factor.
     pub tolerance: f64,
@@ -31,7 +32,7 @@ pub struct Advice {
 }
 
 /// A number up to which more comes almost free.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Free {
     /// That number: 1 where nothing is.
     pub count: u64,
@@ -69,7 +70,7 @@ impl Free {
 }
 
 /// The model in one format of weights.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct FormatSpeed {
     /// The format, a word of `--weights`.
     pub weights: String,

@@ -10,8 +10,13 @@ mod ceilings;
 mod cell;
 pub mod check;
 pub mod compare;
+#[cfg(feature = "cli")]
+pub mod doctor;
 pub mod evaluation;
 pub mod first_minute;
+pub mod fleet;
+#[cfg(feature = "cli")]
+pub mod fleet_rows;
 mod format;
 mod grid;
 pub mod html;
@@ -26,6 +31,7 @@ pub mod profile;
 mod record;
 #[cfg(feature = "cli")]
 pub mod replay;
+pub mod schemas;
 mod stored;
 pub mod study;
 pub mod sweep;
