@@ -63,16 +63,15 @@ const MEMORY_MIN: u64 = 3 << 30;
 /// Examines `machine`; `root` has `sys`, `proc`, `dev`, `usr` and `etc`.
 pub fn examine(root: &Path, machine: &Machine) -> Examined {
     let environment = &machine.environment;
-    let mut findings: Vec<Finding> =
-        [
-            clocks(root, environment),
-            sharing(machine),
-            surroundings(environment),
-            memory(environment),
-            gpus(root),
-            meters(root),
-        ]
-        .concat();
+    let mut findings: Vec<Finding> = [
+        clocks(root, environment),
+        sharing(machine),
+        surroundings(environment),
+        memory(environment),
+        gpus(root),
+        meters(root),
+    ]
+    .concat();
     findings.sort_by_key(|finding| finding.cost);
     let (grade_at_best, _) = probe::grade(&machine.device, environment, &[], 0);
     Examined { grade_at_best, findings }

@@ -148,13 +148,33 @@ fn what_is_not_understood_is_refused_by_name() {
         keys.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         refusal(json!({ "quantization_config": keys }))
     };
+    let group = |weights: Value| json!({"quant_method": "compressed-tensors", "config_groups": {"g": {"targets": ["Linear"], "weights": weights}}});
     for (more, words) in [
-        (json!({"quant_method": "hqq"}), "quant_method \"hqq\" is not supported (awq, gptq"),
-        (json!({"quant_method": "compressed-tensors", "config_groups": {}}), "compressed-tensors"),
+        (json!({"quant_method": "vptq"}), "quant_method \"vptq\" is not supported (awq, gptq"),
+        (json!({"quant_method": "compressed-tensors", "config_groups": {}}), "config_groups is empty"),
+        (json!({"quant_method": "compressed-tensors"}), "config_groups is missing"),
+        (group(json!({"num_bits": 9})), "num_bits must lie in 1..=8"),
+        (group(json!({"num_bits": 4, "strategy": "row"})), "strategy \"row\" is not supported"),
+        (group(json!({"num_bits": 8, "strategy": "block"})), "block_structure must be"),
+        (
+            json!({"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {"num_bits": 4, "group_size": 64}, "targets": ["re:("]}}}),
+            "no regular expression",
+        ),
+        (
+            json!({"quant_method": "compressed-tensors", "sparsity_config": {"format": "sparse-24-bitmask"}}),
+            "sparsity_config",
+        ),
+        (json!({"quant_method": "modelopt", "quant_algo": "INT4_SVD"}), "quant_algo \"INT4_SVD\" is not supported"),
+        (json!({"quant_method": "torchao", "quant_type": "uint1"}), "quant_type \"uint1\""),
+        (json!({"quant_method": "hqq", "quant_config": {"weight_quant_params": {"nbits": 3}}}), "nbits must be one of"),
+        (json!({"quant_method": "exl3", "bits": 0.1}), "bits must lie"),
+        (json!({"quant_method": "aqlm", "in_group_size": 5}), "in_group_size must be one of"),
+        (json!({"quant_method": "auto-round", "packing_format": "auto_round:marlin"}), "packing_format"),
         (json!({"quant_method": 4}), "quant_method must be a string"),
         (json!({"quant_method": "gptq", "bits": 5}), "bits must be one of [2, 3, 4, 8], is 5"),
         (json!({"quant_method": "gptq", "group_size": 0}), "group_size must be"),
-        (json!({"quant_method": "gptq", "dynamic": {"-:layers": {}}}), "dynamic is not supported"),
+        (json!({"quant_method": "gptq", "dynamic": {"-:(": {}}}), "dynamic"),
+        (json!({"quant_method": "gptq", "dynamic": {"q_proj": 3}}), "dynamic must hold objects"),
         (json!({"quant_method": "gptq", "checkpoint_format": "marlin"}), "\"marlin\""),
         (json!({"quant_method": "awq", "version": "gemv"}), "version \"gemv\""),
         (json!({"quant_method": "awq", "bits": "4"}), "bits must be one of [4]"),
@@ -165,6 +185,7 @@ fn what_is_not_understood_is_refused_by_name() {
         (json!({"quant_method": "fp8", "ignored_layers": ["model.layers.0.mlp.experts.3.up_proj"]}), "single experts"),
         (json!({"quant_method": "mxfp4"}), "llama has none"),
         (json!({"mode": "nvfp4"}), "mode \"nvfp4\""),
+        (json!({"mode": "mxfp9"}), "mode \"mxfp9\""),
         (json!({"model.layers.0.mlp": 3}), "model.layers.0.mlp must be an object or false"),
     ] {
         let message = with(more);
@@ -177,6 +198,52 @@ fn what_is_not_understood_is_refused_by_name() {
     assert!(refusal(json!({"quantization_config": {"bits": 4}})).contains("quant_method is missing"));
     assert!(refusal(json!({"quantization": 4})).contains("must be an object"));
     assert!(refusal(json!({"compression_config": {"format": "x"}})).contains("quantised"));
+}
+
+/// Rules of single modules: what a group, a pattern or a list names has bits of its own.
+#[test]
+fn modules_are_named_by_patterns_and_lists() {
+    let stored = |block: Value| stored(&model(json!({ "quantization_config": block })));
+    let four = |r: u64, c: u64| r * c / 2 + r * (c / 64) * 2 + 16;
+    let eight = |r: u64, c: u64| r * c + 2 * r;
+    let groups = |ignore: Value| {
+        json!({"quant_method": "compressed-tensors", "format": "mixed-precision", "ignore": ignore, "config_groups": {
+            "a": {"targets": ["Linear"], "format": "pack-quantized",
+                "weights": {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 64, "symmetric": true}},
+            "b": {"targets": ["re:.*down_proj$"], "format": "float-quantized",
+                "weights": {"num_bits": 8, "type": "float", "strategy": "channel", "symmetric": true},
+                "input_activations": {"num_bits": 8, "dynamic": true}}}})
+    };
+    let down = 2 * eight(256, 512);
+    let others: u64 = 2 * MATRICES[..6].iter().map(|&(r, c)| four(r, c)).sum::<u64>();
+    assert_eq!(stored(groups(json!(["lm_head"]))), ("compressed-tensors-4bit-g64".to_owned(), others + down + REST));
+    // An order, a name and wildcards.
+    let queries = 2 * 256 * 256 - four(256, 256);
+    assert_eq!(stored(groups(json!(["model.layers.1.self_attn.q_proj"]))).1, others + down + REST + queries);
+    assert_eq!(stored(groups(json!(["re:model\\.layers\\.0\\.self_attn\\.q.*"]))).1, others + down + REST + queries);
+    assert_eq!(stored(groups(json!(["*layers.0*q_proj"]))).1, others + down + REST + queries);
+
+    let nvfp4 = |r: u64, c: u64| r * c / 2 + r * c / 16 + 8;
+    let modelopt = json!({"quant_method": "modelopt", "quant_algo": "NVFP4", "ignore": ["lm_head", "model.layers.0.mlp*"],
+        "config_groups": {"group_0": {"input_activations": {"dynamic": false, "num_bits": 4, "type": "float", "group_size": 16},
+            "weights": {"dynamic": false, "num_bits": 4, "type": "float", "group_size": 16}, "targets": ["Linear"]}}});
+    let kept: u64 = MATRICES[4..].iter().map(|&(r, c)| 2 * r * c - nvfp4(r, c)).sum();
+    assert_eq!(stored(modelopt), ("modelopt-nvfp4-4bit-g16".to_owned(), by_hand(nvfp4) + kept));
+    let old =
+        json!({"quant_method": "modelopt", "quantization": {"quant_algo": "FP8", "exclude_modules": ["lm_head"]}});
+    assert_eq!(stored(old), ("modelopt-fp8-8bit".to_owned(), by_hand(|r, c| r * c + 8)));
+
+    let gptq =
+        |dynamic: Value| stored(json!({"quant_method": "gptq", "bits": 4, "group_size": 128, "dynamic": dynamic})).1;
+    let bytes = |bits: u64, r: u64, c: u64| r * c * bits / 8 + c / 128 * (2 * r + r * bits / 8) + 4 * c;
+    let all = by_hand(|r, c| bytes(4, r, c));
+    let gates = |bits: u64| bytes(bits, 512, 256);
+    assert_eq!(gptq(json!({"-:.*layers\\.1\\..*gate_proj": {}})), all + 2 * 512 * 256 - gates(4));
+    assert_eq!(gptq(json!({"+:.*gate_proj": {"bits": 8}})), all + 2 * (gates(8) - gates(4)));
+
+    let exl3 = json!({"quant_method": "exl3", "bits": 3.0, "head_bits": 6});
+    let head = 256 * 1000 * 6 / 8 + 2 * (256 + 1000);
+    assert_eq!(stored(exl3).1, by_hand(|r, c| r * c * 3 / 8 + 2 * (r + c)) + head - 2 * 256 * 1000);
 }
 
 #[test]

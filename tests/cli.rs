@@ -214,7 +214,7 @@ fn bad_models_are_named_with_key_and_remedy() {
     evaluate("missing/config.json", &["missing/config.json", "no such file"]);
     evaluate("model.gguf", &["model.gguf", "no such file"]);
     let cases = [
-        ("\"llama\"", "\"alien\"", "alien"),
+        ("\"llama\"", "17", "model_type"),
         ("\"num_attention_heads\": 4", "\"num_attention_heads\": 0", "num_attention_heads"),
         ("\"num_attention_heads\": 4", "\"num_attention_heads\": -4", "num_attention_heads"),
         ("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1000000000", "num_hidden_layers"),
@@ -252,6 +252,12 @@ fn bad_requests_are_named_with_the_option() {
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--weights", "i8"], &["--help"]);
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--context", "99999999999"], &["--context"]);
     place.fails(2, &["evaluate", MODEL, "-p", SHIPPED, "--batch", "2", "--micro-batch", "1"], &["--micro-batch"]);
+    let drafted = |more: &[&'static str]| [&["evaluate", MODEL, "-p", SHIPPED][..], more].concat();
+    place.fails(2, &drafted(&["--draft", "mtp", "--accept", "0.7"]), &["--draft mtp", "no layers for multi-token"]);
+    place.fails(2, &drafted(&["--draft", "mtp"]), &["--help"]);
+    place.fails(2, &drafted(&["--draft", MODEL, "--accept", "7"]), &["--accept", "0..=1"]);
+    let pair = drafted(&["--draft", MODEL, "--accept", "0.7", "--draft-weights", "q4_0", "--format", "json"]);
+    assert!(place.succeeds(&pair).contains("\"draft_weights\": \"q4_0\""));
     let chunks = ["evaluate", MODEL, "-p", SHIPPED, "--micro-batch", "200", "--prune-last-layer", "--format", "json"];
     assert!(place.succeeds(&chunks).contains("\"forward_passes\": 3"));
 }

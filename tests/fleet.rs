@@ -112,18 +112,22 @@ fn rows_are_csv_and_parquet_and_hostile_names_stay_names() {
     }
     let mut csv = Vec::new();
     fleet_rows::csv(&nodes, &mut csv).unwrap();
-    let rows: Vec<csv::StringRecord> = csv::Reader::from_reader(csv.as_slice()).records().map(|row| row.unwrap()).collect();
+    let rows: Vec<csv::StringRecord> =
+        csv::Reader::from_reader(csv.as_slice()).records().map(|row| row.unwrap()).collect();
     assert_eq!(rows.len(), nodes.iter().map(|node| node.speeds.len()).sum::<usize>());
     assert!(rows.iter().all(|row| row.len() == 6 && !row[0].starts_with('=')));
     let parquet = fleet_rows::parquet(&nodes, Vec::new()).unwrap();
     assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
     let found = fleet(&nodes);
     assert_eq!(found.outliers.len(), 3);
-    let of = |format: &str| report::fleet::report(&found, Shown::All).unwrap().render(Format::named(format).unwrap()).unwrap();
+    let of = |format: &str| {
+        report::fleet::report(&found, Shown::All).unwrap().render(Format::named(format).unwrap()).unwrap()
+    };
     let text = of("text");
     assert!(!text.contains(['\u{1b}', '\u{202e}']) && text.contains("right\\u{202e}"), "{text}");
     let markdown = of("markdown");
-    let table: Vec<&str> = markdown.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|')).collect();
+    let table: Vec<&str> =
+        markdown.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|')).collect();
     let bars = |line: &str| line.replace("\\|", "").matches('|').count();
     assert!(table.len() == 5 && table.iter().all(|line| bars(line) == bars(table[0])), "{markdown}");
     assert!(!markdown.contains("<script>"));
@@ -146,7 +150,11 @@ fn a_folder_is_compared_and_what_is_no_profile_is_said() {
     assert!(std::fs::read_to_string(&rows).unwrap().lines().count() > 9 * 10);
     let globbed = run(&["compare", "--fleet", &format!("{place}/n[0-7].toml"), "--format", "json"]);
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&globbed.stdout).unwrap()["nodes"], 8);
-    for wrong in [&["compare", "--fleet", "/nowhere/*.toml"][..], &["compare"], &["compare", "--fleet", &place, "--rows", "x.txt"]] {
+    for wrong in [
+        &["compare", "--fleet", "/nowhere/*.toml"][..],
+        &["compare"],
+        &["compare", "--fleet", &place, "--rows", "x.txt"],
+    ] {
         assert_eq!(run(wrong).status.code(), Some(2), "{wrong:?}");
     }
 }

@@ -12,8 +12,8 @@ use roofprobe::model::{Latents, Model, Phase, Runtime, Source, TensorTypes, Work
 use std::io::Cursor;
 
 fn read(file: &File) -> Result<Model, String> {
-    let bytes = file.bytes();
-    let parsed = parse_gguf(Cursor::new(&bytes), bytes.len() as u64).map_err(|e| e.to_string())?;
+    // The data is not read.
+    let parsed = parse_gguf(Cursor::new(file.head()), file.length()).map_err(|e| e.to_string())?;
     gguf::model(&parsed, "small").map_err(|e| e.to_string())
 }
 

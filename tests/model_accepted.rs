@@ -193,6 +193,25 @@ fn an_unknown_word_with_a_known_class() {
     assert!(message.starts_with("model_type: \"yi_like\" is not supported; its class is called as that of llama: set"));
 }
 
+/// Keys that real files of 2026 leave out, or have beside.
+#[test]
+fn what_lists_and_halves_state() {
+    let words = ["full_attention", "sliding_attention"].repeat(3);
+    let listed = with(usual("olmo3", [64, 96, 9, 4, 4, 320]), json!({"layer_types": words, "sliding_window": 8}));
+    let mut unstated = listed.clone();
+    unstated.as_object_mut().unwrap().remove("num_hidden_layers");
+    assert_eq!(read(&unstated).layer_count(), 6);
+    assert!(parse_config(&listed.to_string(), "m").unwrap_err().to_string().starts_with("layer_types: lists 6 layers"));
+    // Nothing is rotated there, not even all of it.
+    let gpt2 = json!({"model_type": "gpt2", "partial_rotary_factor": 1.0});
+    assert_eq!(read(&gpt2).parameters(), Ok(124_439_808));
+    let mimo = with(
+        usual("mimo", [4096, 11008, 36, 32, 8, 151_680]),
+        json!({"head_dim": 128, "attention_bias": true, "num_nextn_predict_layers": 1, "use_sliding_window": false}),
+    );
+    assert_eq!(read(&mimo).parameters(), Ok(7_622_619_136));
+}
+
 /// First releases, whose code came with the weights: totals are those of the published checkpoints.
 #[test]
 fn families_before_they_had_a_class_in_transformers() {

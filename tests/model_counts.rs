@@ -145,7 +145,7 @@ fn every_name_is_found_and_every_model_named() {
     assert_eq!(listed, names().collect::<Vec<_>>());
     for model in zoo().unwrap() {
         assert!(
-            model.source.origin.as_deref().is_some_and(|source| source.starts_with("huggingface: ")),
+            model.source.origin.as_ref().is_some_and(|origin| origin.card.starts_with("huggingface: ")),
             "{}",
             model.name()
         );
@@ -174,6 +174,7 @@ fn rounded_totals_in_full() {
         ("minicpm3-4b", 4_073_875_968),
         ("starcoder2-7b", 7_173_923_840),
         ("deepseek-v3", 671_026_419_200),
+        ("gemma-4-26b-a4b", 25_233_141_760),
         ("fox-1-1.6b", 1_665_271_808),
     ] {
         assert_eq!(find(name).unwrap().parameters().unwrap(), total, "{name}");

@@ -38,11 +38,7 @@ fn families_that_are_not_known() {
             json!({"model_type": "zamba2", "hidden_size": 64, "mamba_d_state": 64, "hybrid_layer_ids": [5]}),
             "\"zamba2\"",
         ),
-        (json!({"model_type": "granitemoehybrid", "hidden_size": 64, "num_local_experts": 72}), "mixture of experts"),
-        (
-            json!({"model_type": "llama4_text", "num_local_experts": 16, "interleave_moe_layer_step": 1}),
-            "mixture of experts",
-        ),
+        (json!({"model_type": "longcat_flash", "hidden_size": 64, "n_routed_experts": 512}), "mixture of experts"),
         (json!({"model_type": "t5", "d_model": 512, "d_ff": 2048, "is_encoder_decoder": true}), "an encoder"),
         (json!({"model_type": "rwkv", "hidden_size": 64, "attention_hidden_size": 64}), "\"rwkv\""),
         (json!({"model_type": "bert", "hidden_size": 768, "type_vocab_size": 2}), "\"bert\""),
@@ -150,6 +146,17 @@ fn what_is_harmless_stays_so() {
 }
 
 #[test]
+fn drafts_are_no_models_of_their_own() {
+    for class in ["LlamaForCausalLMEagle3", "DFlashDraftModel", "MedusaModel"] {
+        let message = refusal(llama(json!({"architectures": [class]})));
+        assert!(message.starts_with(&format!("architectures: \"{class}\" drafts for another model")), "{message}");
+        assert!(message.contains("no causal language model") && message.ends_with("that it drafts for"), "{message}");
+    }
+    let other = refusal(llama(json!({"architectures": ["LlamaForSequenceClassification"]})));
+    assert!(other.contains("no causal language model") && !other.contains("drafts"), "{other}");
+}
+
+#[test]
 fn wrappers_need_their_language_model() {
     let text = llama(json!({}));
     let wrapped =
@@ -161,7 +168,7 @@ fn wrappers_need_their_language_model() {
     let message = refusal(wrapped(&json!({"model_type": "nemotron_x"})));
     assert!(message.starts_with("text_config, the language model of llava: model_type: \"nemotron_x\""), "{message}");
     let unknown = refusal(json!({"model_type": "owlish", "text_config": {"hidden_size": 64}}));
-    assert!(unknown.contains("a multimodal wrapper, as text_config announces"), "{unknown}");
+    assert!(unknown.contains("(text_config announces a multimodal wrapper)"), "{unknown}");
     for keys in [
         json!({"model_type": "gemma3"}),
         json!({"model_type": "gemma3", "text_config": 3}),
@@ -169,8 +176,8 @@ fn wrappers_need_their_language_model() {
     ] {
         assert!(refusal(keys).starts_with("text_config: is missing or no object; a "));
     }
-    let other = json!({"model_type": "gemma3", "text_config": {"model_type": "nemotron_h"}});
-    assert!(refusal(other).contains("\"nemotron_h\""));
+    let other = json!({"model_type": "gemma3", "text_config": {"model_type": "nemotron_x"}});
+    assert!(refusal(other).contains("\"nemotron_x\""));
 }
 
 #[test]

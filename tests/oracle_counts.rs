@@ -42,7 +42,11 @@ fn cases() -> Vec<Case> {
 
 /// The class of a step's matrices; none for what has no weights of its own.
 fn class(model: &Model, step: &Step) -> Option<&'static str> {
-    let recurs = |kind: usize| matches!(model.shape.layers[kind].mixer, Mixer::ShortConvolution(_) | Mixer::Mamba2(_));
+    let recurs = |kind: usize| match model.shape.layers[kind].mixer {
+        Mixer::Recurrent(_) => true,
+        Mixer::Both(..) => step.name.starts_with("ssm_"),
+        _ => false,
+    };
     Some(match (step.op, step.class) {
         (Op::Gather, Class::Embed) => "embedding",
         (Op::Gather, _) => "positions",

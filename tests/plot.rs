@@ -122,6 +122,60 @@ fn png_is_written_by_its_name_and_only_over_our_own() {
     refused(&arguments, &[&file, "not a picture that roofprobe drew"]);
 }
 
+#[cfg(not(feature = "png"))]
+#[test]
+fn png_without_its_feature_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.png").display().to_string();
+    refused(&["tests/data/plain-cpu.toml", "-o", &file], &[&file, "without the feature png"]);
+}
+
+/// What `show --plot` writes below the profile, in a terminal of that width.
+fn shown(profile: &str, letters: &str, columns: usize, more: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_roofprobe"))
+        .args(["show", profile, letters])
+        .args(more)
+        .current_dir(ROOT)
+        .env("COLUMNS", columns.to_string())
+        .env("LC_ALL", "C")
+        .env_remove("CLICOLOR_FORCE")
+        .output()
+        .expect("the program starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    let at = text.rfind("\n GFLOP/s\n").map(|at| text[..at].rfind("\n\n").unwrap_or(0)).expect("a roofline");
+    text[at..].to_owned()
+}
+
+#[test]
+fn pictures_fit_the_terminal() {
+    for columns in [40, 60, 80, 110, 300] {
+        for letters in ["--plot=braille", "--plot=ascii", "--plot"] {
+            let text = shown("amd-epyc-zen5-2c", letters, columns, &["--all"]);
+            let longest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(
+                longest <= columns.min(110) && longest > columns.min(110) / 2,
+                "{columns} {letters}: {longest}\n{text}"
+            );
+            // The locale of this test has no Unicode.
+            let braille = text.contains(|c| ('\u{2800}'..='\u{28ff}').contains(&c));
+            assert_eq!((text.is_ascii(), braille), (letters != "--plot=braille", letters == "--plot=braille"));
+            for words in ["L1 1065", "i8 2110", "FLOP/byte", "Bandwidth over the working set", "Attention over the"] {
+                assert!(text.contains(words), "{words}\n{text}");
+            }
+        }
+    }
+    let main = shown("amd-epyc-zen5-2c", "--plot", 80, &[]);
+    assert!(main.contains("Matrix products over tokens, GFLOP/s") && !main.contains("Attention over"), "{main}");
+    // A data sheet has a roofline and no curves.
+    assert!(!shown("raspberry-pi-5-datasheet", "--plot", 80, &[]).contains(" over "));
+    let output = Command::new(env!("CARGO_BIN_EXE_roofprobe"))
+        .args(["show", "amd-epyc-zen5-2c", "--plot", "--format", "csv"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
 /// What the picture of every strange profile must be: sane. With the ceilings that each has.
 fn strange(folder: &Path) -> Vec<(String, usize)> {
     let crowd = [

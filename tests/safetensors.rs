@@ -284,3 +284,20 @@ fn a_folder_a_file_and_an_index_are_one_model() {
     std::fs::write(place(parts[1]), b"version https://git-lfs.github.com/spec/v1").unwrap();
     assert!(read(&folder).unwrap_err().contains("git lfs pull"));
 }
+
+#[test]
+fn what_a_configuration_announces_is_what_its_files_hold() {
+    let mut told = 0;
+    for fixture in fixtures() {
+        let Ok(config) = parse_config(&fixture.config.to_string(), &fixture.name) else { continue };
+        // bitsandbytes writes its levels, and settings in words, beside each matrix.
+        if config.storage.checkpoint.is_none() || fixture.name.starts_with("bitsandbytes") {
+            continue;
+        }
+        let (by_rule, by_file) =
+            (TensorTypes::of(&config, None).unwrap(), TensorTypes::of(&read(&fixture), None).unwrap());
+        assert_eq!(by_rule.bytes, by_file.bytes, "{} as {}", fixture.name, by_rule.format);
+        told += 1;
+    }
+    assert!(told > 25, "{told}");
+}

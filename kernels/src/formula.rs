@@ -37,6 +37,8 @@ impl Op {
             Op::RmsNorm | Op::LayerNorm | Op::GatedNorm | Op::Conv => Formula { weights_read: "n·k", ..none },
             Op::Bias => Formula { weights_read: "n", ..none },
             Op::Scan => Formula { flops: "6·m·n·k", ..none },
+            Op::SelectiveScan => Formula { flops: "9·m·n·k", ..none },
+            Op::DeltaRule => Formula { flops: "8·m·n·k", ..none },
             _ => none,
         }
     }

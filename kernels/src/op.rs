@@ -86,8 +86,12 @@ named_enum! {
         Route = "route",
         /// Causal convolution along the sequence, each channel by itself.
         Conv = "conv",
-        /// The recurrence of a state-space layer: decay, outer product, read-out.
+        /// The recurrence of a state-space layer, or of linear attention: decay, outer product, read-out.
         Scan = "scan",
+        /// The same with a step size for each channel, by which decay and input are made (Mamba).
+        SelectiveScan = "selective_scan",
+        /// The same with what the state holds for the key taken away before the product is added (gated delta rule).
+        DeltaRule = "delta_rule",
         /// `a[i] += b[i]`, the residual stream.
         Residual = "residual",
     }
@@ -187,7 +191,9 @@ impl Op {
     /// Elementwise counts per element follow the usual operation counts of decoder models: RMSNorm 4, LayerNorm 7, gated
     /// norm 6, RoPE 3, softmax 5 (per visible pair; per expert), gated SiLU or GELU 5, gated ReLU 2, GELU 8, SiLU 4,
     /// squared ReLU 2, soft cap 2, and 1 for ReLU, gate, residual and bias. A scan is 6 per state (decay 1, outer product
-    /// and addition 3, read-out 2) and counted as matmul FLOPs, as the recurrence is what the layer is about.
+    /// and addition 3, read-out 2) and counted as matmul FLOPs, as the recurrence is what the layer is about; a selective scan
+    /// is 9 (what its authors count: step size times decay and its exponential, and step size times input, on top), a delta
+    /// rule 8 (reading what the key finds, 2 on top).
     #[inline(always)]
     pub fn cost(self, shape: Shape) -> Cost {
         let (m, n, k) = (u128::from(shape.m), u128::from(shape.n), u128::from(shape.k));
@@ -245,8 +251,17 @@ impl Op {
             Op::SoftCap => Cost { vector_flops: 2 * m * n, ..zero },
             Op::Route => Cost { vector_flops: 5 * m * n, ..zero },
             Op::Conv => Cost { vector_flops: 2 * m * n * k, weights_read: n * k, ..through(m * n) },
-            Op::Scan => Cost { flops: 6 * m * n * k, ..through(m * n) },
+            Op::Scan | Op::SelectiveScan | Op::DeltaRule => self.recurrence(m * n, k),
         }
+    }
+
+    fn recurrence(self, elements: u128, states: u128) -> Cost {
+        let each = match self {
+            Op::SelectiveScan => 9,
+            Op::DeltaRule => 8,
+            _ => 6,
+        };
+        Cost { flops: each * elements * states, ..through(elements) }
     }
 }
 

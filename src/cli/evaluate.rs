@@ -1,5 +1,6 @@
 //! `roofprobe evaluate`.
 
+use super::draft::DraftOptions;
 use super::runs;
 use super::workload::{QueryOptions, find_profiles};
 use crate::engine::EngineTable;
@@ -60,6 +61,9 @@ pub(super) struct Evaluate {
     #[command(flatten)]
     query: QueryOptions,
 
+    #[command(flatten)]
+    draft: DraftOptions,
+
     /// Print the tables behind the answer, too: work, potential, operations, formats. JSON has all of it anyway.
     #[arg(long)]
     details: bool,
@@ -75,16 +79,23 @@ impl Evaluate {
         let models = self.query.models(&self.models)?;
         let profiles = find_profiles(&self.profiles)?;
         let asked_for = self.engine.as_deref().map(store::find_engine).transpose()?;
-        let mut evaluations = Vec::new();
+        let drafts = self.draft.drafts(&self.query)?;
+        let (mut evaluations, mut pairs) = (Vec::new(), Vec::new());
         for named in &profiles {
             let kept = if asked_for.is_none() { self.kept(named, &query) } else { None };
             let engine = asked_for.as_ref().or(kept.as_ref());
             for (model, asked) in models.iter().zip(&self.models) {
                 let evaluation = evaluate_engine(model, &query, &named.profile, &named.name, engine);
                 evaluations.push(evaluation.map_err(|e| e.within(asked))?);
+                if let Some(drafts) = &drafts {
+                    pairs.push(drafts.of(model, &query, named, engine)?);
+                }
             }
         }
         let mut report = report::evaluation::report(&evaluations, self.shown())?;
+        if !pairs.is_empty() {
+            report.append(report::draft::report(&pairs, self.shown())?);
+        }
         if let Some(path) = &self.measured {
             let given = Given { threads: self.threads, ..self.query.given() };
             let asked: Vec<_> = self.models.iter().map(String::as_str).zip(&models).collect();

@@ -25,7 +25,10 @@ pub(super) fn run(places: &[String], rows: Option<&str>, shown: Shown, format: F
     let (nodes, failed): (Vec<_>, Vec<_>) = read.into_iter().partition(Result::is_ok);
     if let Some(Err(first)) = failed.first() {
         let others = failed.len() - 1;
-        say(&format!("left out: {first}{}", if others > 0 { format!(", and {others} more files") } else { String::new() }));
+        say(&format!(
+            "left out: {first}{}",
+            if others > 0 { format!(", and {others} more files") } else { String::new() }
+        ));
     }
     let nodes: Vec<Node> = nodes.into_iter().filter_map(Result::ok).collect();
     if nodes.is_empty() {

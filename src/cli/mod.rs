@@ -9,6 +9,7 @@ mod compare;
 mod completions;
 mod devices;
 mod doctor;
+mod draft;
 mod evaluate;
 mod export;
 mod filter;

@@ -10,6 +10,7 @@
 
 mod advice;
 mod counts;
+mod draft;
 mod energy;
 mod evaluator;
 mod explain;
@@ -29,6 +30,7 @@ pub use crate::roofline::{Note, NoteKind};
 pub use advice::{Advice, FormatSpeed, Free, TOLERANCE};
 pub use counts::ClassCounts;
 pub(crate) use counts::exact;
+pub use draft::{DraftLength, DraftQuery, Speculation, StepSpeed, speculate};
 pub use energy::Energy;
 pub use evaluator::Evaluator;
 pub use figures::{Extent, Figures};

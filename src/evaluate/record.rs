@@ -21,6 +21,9 @@ pub struct Evaluation {
     pub params_total: u64,
     /// Parameters that take part in one token: all but the experts that it does not visit.
     pub params_active: u64,
+    /// Parameters of layers for multi-token prediction, which are not among the others; none where there are no such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub params_multi_token: Option<u64>,
     /// Parameters outside embedding and head.
     pub params_non_embedding: u64,
     /// Cache elements per token, all layers together.

@@ -51,6 +51,7 @@ pub fn evaluate_engine(
             .as_ref()
             .map_or_else(|| model.parameters(), |stored| Ok(stored.params_total))?,
         params_active: model.parameters_active()?,
+        params_multi_token: model.parameters_of_predictors()?,
         params_non_embedding: model.parameters_non_embedding()?,
         kv_elements_per_token: model.kv_elements_per_token(workload.runtime.latents(model, Pass::Decode))?,
         state_elements_per_sequence: model.state_elements()?,
@@ -65,13 +66,7 @@ pub fn evaluate_engine(
         tpot_seconds: seconds(Phase::Decode),
         weight_bytes_total: memory.weights,
         tensor_bytes: types.tensor_bytes,
-        stored: model
-            .storage
-            .safetensors
-            .as_ref()
-            .filter(|_| workload.weights.is_none())
-            .map(StoredFiles::of)
-            .transpose()?,
+        stored: StoredFiles::of(model, workload)?,
         memory_needed_bytes: needed,
         memory_bytes,
         fits: memory_bytes.map(|has| needed <= has),

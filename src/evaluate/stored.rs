@@ -2,7 +2,7 @@
 
 use super::ClassCounts;
 use crate::error::Result;
-use crate::model::{Class, StoredCheckpoint};
+use crate::model::{Class, Model, StoredCheckpoint, Workload};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -21,12 +21,16 @@ pub struct StoredFiles {
 }
 
 impl StoredFiles {
-    /// Those of `stored`.
-    pub(super) fn of(stored: &StoredCheckpoint) -> Result<StoredFiles> {
-        Ok(StoredFiles {
-            bytes: stored.tensor_bytes,
-            bytes_by_class: ClassCounts::of(&stored.by_class, Class::weighs)?,
-            left_out: stored.left_out.iter().cloned().collect(),
-        })
+    /// Those of `model`; none where no headers were read, or weights are asked for otherwise.
+    pub(super) fn of(model: &Model, workload: &Workload) -> Result<Option<StoredFiles>> {
+        let stored = model.storage.safetensors.as_ref().filter(|_| workload.weights.is_none());
+        let files = |stored: &StoredCheckpoint| {
+            Ok(StoredFiles {
+                bytes: stored.tensor_bytes,
+                bytes_by_class: ClassCounts::of(&stored.by_class, Class::weighs)?,
+                left_out: stored.left_out.iter().cloned().collect(),
+            })
+        };
+        stored.map(files).transpose()
     }
 }

@@ -1,7 +1,7 @@
 //! A language model: its shape, its storage, and where it is from.
 
 use super::family::Family;
-use super::layer::{Latents, Layer};
+use super::layer::{Latents, Layer, Mixer};
 use super::shape::ModelShape;
 use super::steps::{Class, Forward, Step};
 use super::storage::Storage;
@@ -26,13 +26,24 @@ pub struct Source {
     /// The family that decided the meaning of its configuration.
     pub family: Family,
     /// Where its shape was published; none for a configuration read from a file.
-    pub origin: Option<String>,
+    pub origin: Option<Origin>,
     /// The number of parameters that its publisher states.
     pub published: Option<Published>,
     /// The longest context it was made for, where the configuration states it.
     pub max_positions: Option<u64>,
     /// Remarks on how its configuration was read.
     pub remarks: Vec<String>,
+}
+
+/// Where and how a shipped model was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The place of its card: `huggingface: organisation/name`.
+    pub card: String,
+    /// Its licence, by the word that its card has for it.
+    pub licence: String,
+    /// When: `YYYY-MM`.
+    pub released: String,
 }
 
 /// A published number of parameters.
@@ -126,6 +137,15 @@ impl Model {
                 elements += step.total().cache_read;
             }
         })?;
+        // What is chosen from is kept, and not read.
+        for layer in &self.shape.layers {
+            if let (Mixer::Latent(latent), true) = (&layer.mixer, latents != Latents::Naive)
+                && let Some(selected) = latent.selected
+            {
+                let left = u128::from(tokens.saturating_sub(selected));
+                elements += left * u128::from(layer.count() * latent.cached(latents));
+            }
+        }
         self.narrow(elements, "cache elements")
     }
 
@@ -135,7 +155,7 @@ impl Model {
     /// As [`Model::parameters`].
     pub fn state_elements(&self) -> Result<u64> {
         self.validate()?;
-        let per_layer = |layer: &Layer| u128::from(layer.count()) * u128::from(layer.mixer.kept(self.shape.hidden));
+        let per_layer = |layer: &Layer| u128::from(layer.count()) * u128::from(layer.mixer.kept());
         self.narrow(self.shape.layers.iter().map(per_layer).sum(), "state elements")
     }
 

@@ -1,6 +1,7 @@
 //! Kinds of layers: how tokens are mixed, what is done to each token, and what is normalised.
 
 use super::limits;
+use super::recurrent::Recurrent;
 
 /// What multi-head latent attention keeps, and how it attends: runtimes differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,10 +72,12 @@ pub enum Mixer {
     GroupedQuery(GroupedQuery),
     /// Softmax attention over keys and values that are expanded from a cached latent.
     Latent(Latent),
-    /// A short causal convolution between two gates.
-    ShortConvolution(ShortConvolution),
-    /// A selective state-space recurrence.
-    Mamba2(Mamba2),
+    /// A state of fixed size instead of a cache.
+    Recurrent(Recurrent),
+    /// Attention and a recurrence side by side, their outputs added.
+    Both(GroupedQuery, Recurrent),
+    /// None: the feed-forward is the whole layer.
+    Nothing,
 }
 
 /// Grouped-query attention (Ainslie et al. 2023); with as many kv heads as heads it is multi-head attention, with one
@@ -91,6 +94,10 @@ pub struct GroupedQuery {
     pub rotary: u64,
     /// Keys that a token sees at most, itself included; none for all of them.
     pub window: Option<u64>,
+    /// Tokens of a chunk, where a token sees those of its own chunk only.
+    pub chunk: Option<u64>,
+    /// Whether a gate, projected beside each query, multiplies the output.
+    pub gated: bool,
     /// Which projections add a bias.
     pub biases: Biases,
     /// What is done to queries and keys after the projection.
@@ -124,46 +131,19 @@ pub struct Latent {
     pub value_dim: u64,
     /// Whether the projections into the latents and the output add a bias.
     pub bias: bool,
+    /// Keys that a token attends to, at most; none for all of them.
+    pub selected: Option<u64>,
+    /// What chooses them; none where an earlier layer's choice is taken, or there is none.
+    pub indexer: Option<Indexer>,
 }
 
-/// The mixer of LFM2: `out(gate · conv(gate · in(x)))`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShortConvolution {
-    /// Taps of the convolution.
-    pub taps: u64,
-    /// Whether the projections and the convolution add a bias.
-    pub bias: bool,
-}
-
-/// The mixer of Mamba-2 (Dao and Gu 2024).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mamba2 {
-    /// Heads.
+/// The lightning indexer of DeepSeek-V3.2 (2025): a small attention without values, whose best keys are attended to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Indexer {
+    /// Its heads; all share one key.
     pub heads: u64,
-    /// Channels of one head.
+    /// Elements of one head.
     pub head_dim: u64,
-    /// States of one channel.
-    pub states: u64,
-    /// Groups of heads that share input and output matrices.
-    pub groups: u64,
-    /// Taps of the convolution.
-    pub taps: u64,
-    /// Whether the projections add a bias.
-    pub bias: bool,
-    /// Whether the convolution adds a bias.
-    pub conv_bias: bool,
-}
-
-impl Mamba2 {
-    /// Channels of all heads together.
-    pub fn inner(&self) -> u64 {
-        self.heads * self.head_dim
-    }
-
-    /// Channels that are convolved.
-    pub fn convolved(&self) -> u64 {
-        self.inner() + 2 * self.groups * self.states
-    }
 }
 
 impl Mixer {
@@ -176,18 +156,33 @@ impl Mixer {
     pub(super) fn cached_per_token(&self, latents: Latents) -> u64 {
         match self {
             Mixer::GroupedQuery(a) if a.shares => 0,
-            Mixer::GroupedQuery(a) => 2 * a.kv_heads * a.head_dim,
-            Mixer::Latent(a) => a.cached(latents),
-            Mixer::ShortConvolution(_) | Mixer::Mamba2(_) => 0,
+            Mixer::GroupedQuery(a) | Mixer::Both(a, _) => 2 * a.kv_heads * a.head_dim,
+            Mixer::Latent(a) => a.cached(latents) + a.indexer.map_or(0, |indexer| indexer.head_dim),
+            Mixer::Recurrent(_) | Mixer::Nothing => 0,
         }
     }
 
-    /// Elements that one such layer of a model of this width keeps of a sequence, however long.
-    pub(super) fn kept(&self, hidden: u64) -> u64 {
+    /// Elements that one such layer keeps of a sequence, however long.
+    pub(super) fn kept(&self) -> u64 {
         match self {
-            Mixer::GroupedQuery(_) | Mixer::Latent(_) => 0,
-            Mixer::ShortConvolution(conv) => hidden * conv.taps,
-            Mixer::Mamba2(m) => m.inner() * m.states + m.convolved() * m.taps,
+            Mixer::GroupedQuery(_) | Mixer::Latent(_) | Mixer::Nothing => 0,
+            Mixer::Recurrent(recurrent) | Mixer::Both(_, recurrent) => recurrent.kept(),
+        }
+    }
+
+    /// Attention over keys and values of its own, where it has that.
+    pub fn grouped_query(&self) -> Option<&GroupedQuery> {
+        match self {
+            Mixer::GroupedQuery(attention) | Mixer::Both(attention, _) => Some(attention),
+            Mixer::Latent(_) | Mixer::Recurrent(_) | Mixer::Nothing => None,
+        }
+    }
+
+    /// A recurrence, where it has one.
+    pub fn recurrent(&self) -> Option<&Recurrent> {
+        match self {
+            Mixer::Recurrent(recurrent) | Mixer::Both(_, recurrent) => Some(recurrent),
+            Mixer::GroupedQuery(_) | Mixer::Latent(_) | Mixer::Nothing => None,
         }
     }
 
@@ -195,14 +190,18 @@ impl Mixer {
         let heads = |count| (1..=limits::HEADS).contains(&count);
         let sizes = |sizes: &[u64]| sizes.iter().all(|size| (1..=limits::HEAD_DIM).contains(size));
         let lawful = match self {
-            Mixer::GroupedQuery(a) => {
-                heads(a.heads) && (1..=a.heads).contains(&a.kv_heads) && sizes(&[a.head_dim]) && a.rotary <= a.head_dim
-            }
             Mixer::Latent(a) => {
-                heads(a.heads) && sizes(&[a.rank, a.plain_dim, a.rotary_dim, a.value_dim, a.query_rank.unwrap_or(1)])
+                let indexed = a.indexer.is_none_or(|i| heads(i.heads) && sizes(&[i.head_dim]));
+                let (queries, indexed) = (a.query_rank.unwrap_or(1), indexed && a.selected != Some(0));
+                heads(a.heads) && sizes(&[a.rank, a.plain_dim, a.rotary_dim, a.value_dim, queries]) && indexed
             }
-            Mixer::ShortConvolution(conv) => sizes(&[conv.taps]),
-            Mixer::Mamba2(m) => heads(m.heads) && sizes(&[m.head_dim, m.states, m.groups, m.taps]),
+            _ => {
+                let attends = self.grouped_query().is_none_or(|a| {
+                    let groups = heads(a.heads) && (1..=a.heads).contains(&a.kv_heads);
+                    groups && sizes(&[a.head_dim]) && a.rotary <= a.head_dim && a.chunk != Some(0)
+                });
+                attends && !self.recurrent().is_some_and(Recurrent::is_excessive)
+            }
         };
         (!lawful).then_some("a number of heads or their size")
     }
@@ -331,6 +330,8 @@ pub struct Mixture {
     pub correction: bool,
     /// What every token visits besides.
     pub shared: Option<Shared>,
+    /// The width at which routed experts work, where a matrix before them and one behind translate.
+    pub latent: Option<u64>,
     /// Whether routed experts and what every token visits have norms of their own, and the router scales (Gemma 4).
     pub normed_apart: bool,
 }
@@ -351,7 +352,9 @@ impl FeedForward {
             FeedForward::Dense(dense) => (!fits(dense)).then_some("a feed-forward width"),
             FeedForward::Mixture(m) => {
                 let shared = m.shared.is_none_or(|shared| fits(&shared.dense));
-                let counts = (1..=limits::EXPERTS).contains(&m.experts) && (1..=m.experts).contains(&m.used);
+                let counts = (1..=limits::EXPERTS).contains(&m.experts)
+                    && (1..=m.experts).contains(&m.used)
+                    && (1..=limits::HIDDEN).contains(&m.latent.unwrap_or(1));
                 (!(fits(&m.expert) && shared && counts)).then_some("a number of experts or their width")
             }
         }

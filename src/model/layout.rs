@@ -126,7 +126,10 @@ fn name_of(family: Family, layout: TensorLayout, step: &str) -> String {
         "ffn_gate" if layout.fused_gate => "ffn_up",
         name => renamed(family, name),
     };
-    format!("{name}.{ending}")
+    match name.strip_suffix('!') {
+        Some(bare) => bare.to_owned(),
+        None => format!("{name}.{ending}"),
+    }
 }
 
 fn renamed(family: Family, name: &str) -> &str {

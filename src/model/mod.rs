@@ -25,8 +25,10 @@ mod layer;
 mod layout;
 mod limits;
 mod nearest;
+mod predictor;
 #[cfg(feature = "cli")]
 mod read;
+mod recurrent;
 mod rope;
 pub mod safetensors;
 mod shape;
@@ -39,25 +41,29 @@ mod visible;
 pub mod weights;
 mod workload;
 mod zoo;
+mod zoo_filter;
 
 pub use config::{Strictness, parse_config, parse_config_as};
 pub use demand::{Demand, Run};
 pub use family::Family;
-pub use language_model::{Model, Published, Source};
+pub use language_model::{Model, Origin, Published, Source};
 pub use layer::{
-    Activation, Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Latent, Latents, Layer, Mamba2, Mixer, Mixture,
-    Norm, Norms, Shared, ShortConvolution,
+    Activation, Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Indexer, Latent, Latents, Layer, Mixer, Mixture,
+    Norm, Norms, Shared,
 };
 pub use limits::BATCH_MAX;
 #[cfg(feature = "cli")]
 pub use read::{read_checkpoint, read_config, read_gguf, read_model};
-pub use shape::{LayerInputs, ModelShape, Streams};
+pub use recurrent::{Part, Recurrent};
+pub use shape::{LayerInputs, ModelShape, Predictors, Streams};
+pub(crate) use steps::INDEXER;
 pub use steps::{Among, ByClass, Class, Counted, Forward, Reads, Step, Totals, WeightBytes};
 pub use storage::{Storage, Stored, StoredCheckpoint};
-pub use tensor_type::{Grouped, Packed, Scheme, TensorType};
+pub use tensor_type::{Grouped, Packed, Scaled, Scheme, TensorType};
 pub use tensor_types::TensorTypes;
 pub use visible::{keys_read, visible_pairs};
 pub use weights::Weights;
 pub use weights::checkpoint::Checkpoint;
 pub use workload::{Knob, Pass, Phase, Runtime, Workload};
 pub use zoo::{MOBILE_TIER, PI_TIER, find, names, parse_zoo, zoo};
+pub use zoo_filter::{DateRange, SizeRange, ZooFilter};

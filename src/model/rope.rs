@@ -14,9 +14,8 @@ pub(super) fn factors(keys: &Keys, family: Family, layers: &[Layer]) -> u64 {
     let kinds: Vec<String> = tables.filter_map(kind).collect();
     let is = |names: &[&str]| kinds.iter().any(|kind| names.contains(&kind.as_str()));
     let rotated = |layer: &Layer| match &layer.mixer {
-        Mixer::GroupedQuery(attention) => attention.rotary,
         Mixer::Latent(attention) => attention.rotary_dim,
-        Mixer::ShortConvolution(_) | Mixer::Mamba2(_) => 0,
+        mixer => mixer.grouped_query().map_or(0, |attention| attention.rotary),
     };
     let pairs = layers.iter().map(rotated).max().unwrap_or_default() / 2;
     match () {

@@ -32,6 +32,21 @@ pub struct ModelShape {
     pub head_soft_cap: bool,
     /// The layers, alike ones together. Their order does not change what they cost.
     pub layers: Vec<Layer>,
+    /// Layers for multi-token prediction, which no pass counts.
+    pub predictors: Option<Predictors>,
+    /// Whether each embedded token is joined with a hidden state of another model: a norm for each, and a matrix of twice the
+    /// width.
+    pub joined: bool,
+}
+
+/// Layers for multi-token prediction (DeepSeek-V3, 2024): each joins a hidden state of the model with the embedding of the
+/// token behind it, and ends in a norm and the model's head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Predictors {
+    /// How many there are.
+    pub count: u64,
+    /// One of them.
+    pub layer: Layer,
 }
 
 /// An embedding for each layer (Gemma 3n): a token's row of one table holds those of all layers.
@@ -72,6 +87,7 @@ impl ModelShape {
             (self.embedding_width.unwrap_or(1), limits::HIDDEN, "the width of the embedding"),
             (self.position_rows.unwrap_or(1), limits::POSITION_ROWS, "the number of learned positions"),
             (self.layer_count(), limits::LAYERS, "the number of layers"),
+            (self.predictors.as_ref().map_or(1, |all| all.count), limits::LAYERS, "the number of layers"),
             (self.layer_inputs.map_or(1, |inputs| inputs.width), limits::HEAD_DIM, "the width of a layer's embedding"),
             (
                 self.layer_inputs.map_or(1, |inputs| inputs.vocabulary),
@@ -82,7 +98,8 @@ impl ModelShape {
             (self.streams.map_or(1, |streams| streams.rank), limits::HEAD_DIM, "the rank of a residual"),
         ];
         let excess = numbers.into_iter().find(|(value, most, _)| !(1..=*most).contains(value)).map(|(.., what)| what);
-        match excess.or_else(|| self.layers.iter().find_map(Layer::excess)) {
+        let predictors = self.predictors.iter().map(|predictors| &predictors.layer);
+        match excess.or_else(|| self.layers.iter().chain(predictors).find_map(Layer::excess)) {
             None => Ok(()),
             Some(what) => Err(Error::misuse(format!("{what} is zero or beyond any model's"))),
         }

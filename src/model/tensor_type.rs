@@ -3,6 +3,10 @@
 //! A [`TensorType`] counts bytes; a [`Dtype`] is what a kernel computes with. Every type names the [`Dtype`] whose
 //! arithmetic is nearest to what engines do with it, so that a ceiling can be looked up for it.
 
+mod scaled;
+
+pub use scaled::Scaled;
+
 use roofprobe_kernels::{Block, Dtype, named_enum};
 use std::fmt;
 
@@ -17,6 +21,8 @@ macro_rules! ggml_types {
             Fp8,
             /// A layout of a quantised checkpoint, whose scales belong to whole matrices.
             Grouped(Grouped),
+            /// A layout of a quantised checkpoint by its parts.
+            Scaled(Scaled),
             /// As many bytes as its file has, whatever the layout.
             Packed(Packed),
         }
@@ -32,7 +38,7 @@ macro_rules! ggml_types {
                         ($name, Block { elements: $elements, bytes: $bytes }, NEAREST)
                     })*
                     TensorType::Fp8 => ("fp8", Block { elements: 1, bytes: 1 }, Dtype::F16),
-                    TensorType::Grouped(_) | TensorType::Packed(_) => return None,
+                    TensorType::Grouped(_) | TensorType::Scaled(_) | TensorType::Packed(_) => return None,
                 })
             }
         }
@@ -176,6 +182,7 @@ impl TensorType {
                 Some(u128::from(rows) * u128::from(blocks) * u128::from(block.bytes))
             }
             (TensorType::Grouped(grouped), None) => Some(grouped.matrix_bytes(rows, row)),
+            (TensorType::Scaled(scaled), None) => Some(scaled.matrix_bytes(rows, row)),
             (TensorType::Packed(packed), None) => Some(packed.matrix_bytes(rows, row)),
             (_, None) => None,
         }
@@ -207,6 +214,7 @@ impl fmt::Display for TensorType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, self.row()) {
             (TensorType::Grouped(grouped), _) => grouped.fmt(f),
+            (TensorType::Scaled(scaled), _) => scaled.fmt(f),
             (TensorType::Packed(packed), _) => packed.fmt(f),
             (_, Some((name, ..))) => f.pad(name),
             (_, None) => Ok(()),

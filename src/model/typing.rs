@@ -175,16 +175,18 @@ fn check_cache(model: &ModelShape, latents: Latents, cache: TensorType) -> Resul
         )))
     };
     for layer in &model.layers {
-        match (&layer.mixer, latents) {
-            (Mixer::GroupedQuery(a), _) => whole("head_dim", a.head_dim)?,
-            (Mixer::Latent(a), Latents::Expanded) => {
-                whole("qk_nope_head_dim + qk_rope_head_dim", a.plain_dim + a.rotary_dim)?;
-                whole("v_head_dim", a.value_dim)?;
-            }
-            (Mixer::Latent(a), Latents::Naive | Latents::Absorbed) => {
-                whole("kv_lora_rank + qk_rope_head_dim", a.row())?;
-            }
-            (Mixer::ShortConvolution(_) | Mixer::Mamba2(_), _) => {}
+        if let Some(attention) = layer.mixer.grouped_query() {
+            whole("head_dim", attention.head_dim)?;
+        }
+        let Mixer::Latent(latent) = &layer.mixer else { continue };
+        if let Some(indexer) = latent.indexer {
+            whole("index_head_dim", indexer.head_dim)?;
+        }
+        if latents == Latents::Expanded {
+            whole("qk_nope_head_dim + qk_rope_head_dim", latent.plain_dim + latent.rotary_dim)?;
+            whole("v_head_dim", latent.value_dim)?;
+        } else {
+            whole("kv_lora_rank + qk_rope_head_dim", latent.row())?;
         }
     }
     Ok(())

@@ -19,6 +19,42 @@ pub fn keys_read(tokens: u64, past: u64, passes: u64, window: Option<u64>) -> u1
     sum_of_minima(passes, past, tokens, most)
 }
 
+/// Visible (query, key) pairs where a token sees those of its own chunk of `chunk` tokens: the one at position `t` sees
+/// `t mod c + 1` keys.
+pub(super) fn chunked_pairs(tokens: u64, past: u64, chunk: u64) -> u128 {
+    let below = |end: u64| {
+        let (whole, rest) = (u128::from(end / chunk.max(1)), u128::from(end % chunk.max(1)));
+        let chunk = u128::from(chunk);
+        whole * (chunk * (chunk + 1) / 2) + rest * (rest + 1) / 2
+    };
+    below(past.saturating_add(tokens)) - below(past)
+}
+
+/// Distinct cached keys that `passes` passes of `tokens` tokens each read, where tokens see those of their own chunk: of a
+/// pass that begins at position `p`, its own and `p mod c` before them.
+pub(super) fn chunked_keys_read(tokens: u64, past: u64, passes: u64, chunk: u64) -> u128 {
+    let [tokens, past, passes, chunk] = [tokens, past, passes, chunk.max(1)].map(u128::from);
+    // Σ (p + i·N) mod c = Σ (p + i·N) − c · Σ ⌊(p + i·N) / c⌋.
+    let all = passes * past + tokens * (passes * passes.saturating_sub(1) / 2);
+    passes * tokens + all - chunk * sum_of_quotients(passes, tokens, past, chunk)
+}
+
+/// `Σ_{i=0}^{count−1} ⌊(step·i + start) / by⌋`, as the Euclidean algorithm shortens it.
+fn sum_of_quotients(mut count: u128, mut step: u128, mut start: u128, mut by: u128) -> u128 {
+    let mut sum = 0;
+    while count > 0 {
+        sum += (step / by) * (count * (count - 1) / 2) + (start / by) * count;
+        (step, start) = (step % by, start % by);
+        let last = step * count + start;
+        if last < by {
+            break;
+        }
+        (count, start) = (last / by, last % by);
+        (step, by) = (by, step);
+    }
+    sum
+}
+
 /// `Σ_{i=1}^{count} min(start + i·stride, most)`.
 fn sum_of_minima(count: u64, start: u64, stride: u64, most: Option<u64>) -> u128 {
     let growing = match most {
@@ -39,6 +75,22 @@ mod tests {
     fn a_window_of_512_over_4096_tokens() {
         // 512 growing terms, then 3584 full windows.
         assert_eq!(visible_pairs(4096, 0, Some(512)), 512 * 513 / 2 + 3584 * 512);
+    }
+
+    #[test]
+    fn chunks_by_counting() {
+        for (tokens, passes, past, chunk) in
+            [(1, 50, 3, 8), (5, 9, 0, 8), (13, 4, 21, 8), (3, 1, 7, 1), (7, 30, 100, 64)]
+        {
+            let positions = past..past + tokens * passes;
+            let pairs: u64 = positions.map(|t| t % chunk + 1).sum();
+            assert_eq!(chunked_pairs(tokens * passes, past, chunk), pairs.into());
+            let starts = (0..passes).map(|pass| past + pass * tokens);
+            let keys: u64 = starts.map(|start| tokens + start % chunk).sum();
+            assert_eq!(chunked_keys_read(tokens, past, passes, chunk), keys.into(), "{tokens} {passes} {past} {chunk}");
+        }
+        assert_eq!(chunked_pairs(100, 5, 1 << 40), visible_pairs(100, 5, None));
+        assert_eq!(chunked_keys_read(10, 5, 7, 1 << 40), keys_read(10, 5, 7, None));
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! The models that are shipped: one TOML file each, read by the reader of configurations.
 //!
-//! A file has a `[model]` header (`name`, `source`, `params_total` as published, `rounded_to` where that is no exact
+//! A file has a `[model]` header (`name`, `source`, `licence`, `released`, `params_total` as published, `rounded_to` where that is no exact
 //! number, `total_source` for where the number is from) and a `[config]` table with the keys of a Hugging Face configuration. TOML has no null, and null is not absent: keys that are null in the published
 //! configuration are listed in `null_keys`. To add a model of a known family, add a file and its line below.
 
 use super::config::closed_config;
 use super::keys::{Keys, quoted};
-use super::language_model::{Model, Published, Source};
-use super::nearest;
+use super::language_model::{Model, Origin, Published, Source};
+use super::{nearest, zoo_filter};
 use crate::error::{Error, Result};
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,18 +17,28 @@ macro_rules! shipped {
 }
 
 /// Every shipped model, smallest first.
-const FILES: [(&str, &str); 82] = shipped! {
-    "gpt2" "opt-125m" "smollm2-135m" "pythia-160m" "opt-350m" "lfm2-350m" "gpt2-medium" "smollm2-360m" "pythia-410m"
-    "qwen2-0.5b" "qwen2.5-0.5b" "qwen3-0.6b" "lfm2-700m" "gpt2-large" "gemma-3-1b" "pythia-1b" "tinyllama-1.1b"
-    "lfm2-1.2b" "llama-3.2-1b" "opt-1.3b" "pythia-1.4b" "phi-1.5" "olmo-2-1b" "qwen2-1.5b" "qwen2.5-1.5b" "gpt2-xl"
-    "fox-1-1.6b" "stablelm-2-1.6b" "smollm2-1.7b" "qwen3-1.7b" "plm-1.8b" "gemma-2b" "granite-3.3-2b" "gemma-2-2b"
-    "mamba2-2.7b" "minicpm-2b" "pythia-2.8b" "phi-2" "starcoder2-3b" "smollm3-3b" "qwen2.5-3b" "llama-3.2-3b"
-    "phi-3.5-mini" "phi-4-mini" "qwen3-4b" "minicpm3-4b" "llama-2-7b" "pythia-6.9b" "olmoe-1b-7b" "falcon-7b"
-    "starcoder2-7b" "mistral-7b-v0.1" "mistral-7b-v0.3" "olmo-2-7b" "qwen2-7b" "qwen2.5-7b" "llama-3.1-8b"
-    "granite-3.3-8b" "qwen3-8b" "gemma-7b" "gemma-2-9b" "glm-4-9b-0414" "mistral-nemo-12b" "olmo-2-13b"
-    "qwen1.5-moe-a2.7b" "phi-4" "qwen3-14b" "qwen2.5-14b" "deepseek-v2-lite" "gpt-oss-20b" "gemma-2-27b"
-    "qwen3-30b-a3b" "qwen3-32b" "qwen2.5-32b" "mixtral-8x7b-v0.1" "llama-3.1-70b" "qwen2.5-72b" "gpt-oss-120b"
-    "mixtral-8x22b-v0.1" "qwen3-235b-a22b" "deepseek-v2" "deepseek-v3"
+const FILES: [(&str, &str); 156] = shipped! {
+    "pythia-70m" "gpt2" "gpt-neo-125m" "opt-125m" "smollm2-135m" "pythia-160m" "gemma-3-270m" "opt-350m" "lfm2-350m"
+    "gpt2-medium" "ernie-4.5-0.3b" "smollm2-360m" "pythia-410m" "qwen2-0.5b" "qwen2.5-0.5b" "bloom-560m"
+    "qwen3-0.6b" "lfm2-700m" "gpt2-large" "gemma-3-1b" "pythia-1b" "bloom-1b1" "tinyllama-1.1b" "lfm2-1.2b"
+    "olmo-1b" "llama-3.2-1b" "exaone-4.0-1.2b" "gpt-neo-1.3b" "opt-1.3b" "deepseek-coder-1.3b" "pythia-1.4b"
+    "phi-1.5" "olmo-2-1b" "qwen2-1.5b" "qwen2.5-1.5b" "gpt2-xl" "fox-1-1.6b" "stablelm-2-1.6b" "falcon3-1b"
+    "smollm2-1.7b" "qwen3-1.7b" "bloom-1b7" "plm-1.8b" "internlm2.5-1.8b" "gemma-2b" "granite-3.3-2b" "gemma-2-2b"
+    "opt-2.7b" "mamba2-2.7b" "minicpm-2b" "pythia-2.8b" "phi-2" "bloom-3b" "starcoder2-3b" "smollm3-3b" "qwen2.5-3b"
+    "llama-3.2-3b" "falcon3-3b" "phi-3.5-mini" "phi-4-mini" "gemma-3-4b" "qwen3-4b" "minicpm3-4b" "gemma-3n-e2b"
+    "gpt-j-6b" "yi-6b" "chatglm3-6b" "mpt-7b" "llama-2-7b" "deepseek-coder-6.7b" "gemma-3n-e4b" "pythia-6.9b"
+    "olmo-7b" "deepseek-llm-7b" "olmoe-1b-7b" "falcon-7b" "bloom-7b1" "starcoder2-7b" "mistral-7b-v0.1"
+    "mistral-7b-v0.3" "olmo-3-7b" "olmo-2-7b" "qwen2-7b" "qwen2.5-7b" "qwen-7b" "qwen1.5-7b" "internlm2.5-7b"
+    "ministral-8b" "aya-expanse-8b" "llama-3.1-8b" "apertus-8b" "granite-3.3-8b" "qwen3-8b" "gemma-7b" "yi-1.5-9b"
+    "gemma-2-9b" "glm-4-9b-chat" "glm-4-9b-0414" "solar-10.7b" "gemma-3-12b" "pythia-12b" "mistral-nemo-12b"
+    "opt-13b" "llama-2-13b" "olmo-2-13b" "phi-3-medium" "qwen-14b" "qwen1.5-14b" "qwen1.5-moe-a2.7b" "phi-4"
+    "qwen3-14b" "qwen2.5-14b" "starcoder" "deepseek-v2-lite" "deepseek-moe-16b" "internlm2.5-20b" "gpt-neox-20b"
+    "gpt-oss-20b" "ernie-4.5-21b-a3b" "mistral-small-24b" "gemma-4-26b-a4b" "gemma-3-27b" "gemma-2-27b"
+    "qwen3-30b-a3b" "gemma-4-31b" "exaone-4.0-32b" "olmo-3-32b" "olmo-2-32b" "qwen1.5-32b" "llama-30b" "qwen3-32b"
+    "qwen2.5-32b" "codellama-34b" "yi-34b" "command-r" "seed-oss-36b" "phi-3.5-moe" "mixtral-8x7b-v0.1"
+    "qwen2-57b-a14b" "llama-65b" "llama-2-70b" "llama-3.1-70b" "qwen2.5-72b" "hunyuan-a13b" "command-r-plus"
+    "gpt-oss-120b" "mistral-large-2407" "mixtral-8x22b-v0.1" "bloom" "minimax-m2" "qwen3-235b-a22b" "deepseek-v2"
+    "llama-3.1-405b" "qwen3-coder-480b-a35b" "deepseek-v3" "kimi-k2"
 };
 
 #[derive(Deserialize)]
@@ -43,6 +53,9 @@ struct File {
 struct Header {
     name: String,
     source: String,
+    licence: String,
+    /// `YYYY-MM`.
+    released: String,
     params_total: u64,
     /// What the published number was rounded to.
     rounded_to: Option<u64>,
@@ -61,6 +74,8 @@ enum TotalSource {
     Rounded,
     /// It has the shape of another release of its makers, whose number is quoted.
     Sibling,
+    /// No exact number was found: the model's class in Hugging Face transformers has so many on the same configuration.
+    Classes,
     /// No exact number was found: it is counted by hand from the published shapes.
     Shapes,
 }
@@ -128,6 +143,9 @@ pub fn parse_zoo(text: &str, name: &str) -> Result<Model> {
     if model.rounded_to.is_some() != (model.total_source == TotalSource::Rounded) {
         return Err(Error::misuse("model.total_source: a total has rounded_to where it is rounded, and only there"));
     }
+    if !zoo_filter::is_month(&model.released) {
+        return Err(Error::misuse(format!("model.released: must be YYYY-MM, is {}", quoted(&model.released))));
+    }
     let Value::Object(mut map) = serde_json::to_value(config).map_err(|e| wrong(&e))? else {
         return Err(Error::misuse("config: must be a table"));
     };
@@ -138,14 +156,44 @@ pub fn parse_zoo(text: &str, name: &str) -> Result<Model> {
     }
     let read = closed_config(&Keys::new(&map), name)?;
     let published = Published { parameters: model.params_total, rounded_to: model.rounded_to.unwrap_or(1) };
-    let source = Source { origin: Some(model.source), published: Some(published), ..read.source };
+    let origin = Origin { card: model.source, licence: model.licence, released: model.released };
+    let source = Source { origin: Some(origin), published: Some(published), ..read.source };
     Ok(Model { source, ..read })
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
+    use super::super::zoo_filter::ZooFilter;
     use super::*;
+
+    fn found(filter: &ZooFilter) -> Vec<String> {
+        filter.of(zoo().unwrap()).unwrap().into_iter().map(|model| model.source.name).collect()
+    }
+
+    #[test]
+    fn what_is_given_must_hold() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let by_words = ZooFilter { words: words(&["QWEN", "moe"]), ..ZooFilter::default() };
+        assert_eq!(
+            found(&by_words),
+            ["qwen1.5-moe-a2.7b", "qwen3-30b-a3b", "qwen2-57b-a14b", "qwen3-235b-a22b", "qwen3-coder-480b-a35b"]
+        );
+        let all = ZooFilter {
+            families: words(&["llama", "mistral"]),
+            size: Some("6B..8.5B".parse().unwrap()),
+            licence: Some("apache".to_owned()),
+            released: Some("..2023".parse().unwrap()),
+            ..ZooFilter::default()
+        };
+        assert_eq!(found(&all), ["yi-6b", "mistral-7b-v0.1"]);
+        assert_eq!(found(&ZooFilter::default()).len(), zoo().unwrap().len());
+        let none = ZooFilter { words: words(&["no such model"]), ..ZooFilter::default() };
+        assert!(found(&none).is_empty());
+        let unknown = ZooFilter { families: words(&["lama"]), ..ZooFilter::default() };
+        let message = unknown.of(zoo().unwrap()).unwrap_err().to_string();
+        assert!(message.starts_with("--family: \"lama\" is not known; did you mean: llama"), "{message}");
+    }
 
     #[test]
     fn every_shipped_model_has_its_published_parameters() {
@@ -159,14 +207,17 @@ mod tests {
             }
         }
         // All others are exact.
-        assert_eq!(rounded, ["fox-1-1.6b", "plm-1.8b", "minicpm3-4b", "starcoder2-7b", "deepseek-v3"]);
+        assert_eq!(
+            rounded,
+            ["fox-1-1.6b", "plm-1.8b", "minicpm3-4b", "starcoder2-7b", "gemma-4-26b-a4b", "deepseek-v3"]
+        );
     }
 
     #[test]
     fn the_smallest_come_first_and_nothing_had_to_be_assumed() {
         let models = zoo().unwrap();
         let sizes: Vec<u64> = models.iter().map(|model| model.source.published.unwrap().parameters).collect();
-        assert!(sizes.is_sorted() && models.len() >= 40, "{sizes:?}");
+        assert!(sizes.is_sorted() && models.len() >= 150, "{sizes:?}");
         for model in models {
             assert!(
                 model.source.remarks.iter().all(|remark| !remark.contains("absent")),
@@ -195,6 +246,7 @@ mod tests {
         assert!(error(text.replace(name, "other")).contains("model.name"));
         assert!(error(text.replace("quoted", "rounded")).contains("total_source"));
         assert!(error(text.replace("quoted", "guessed")).contains("guessed"));
+        assert!(error(text.replace("2024-11", "2024-13")).contains("model.released"));
         assert!(error(text.replace("\nsource", "\nnull_keys = [\"hidden_size\"]\nsource")).contains("null_keys"));
         assert!(error(format!("{text}\n[")).lines().count() == 1);
     }

@@ -13,6 +13,9 @@ use crate::units::FlopsPerByte;
 use roofprobe_kernels::Op;
 use std::path::Path;
 
+/// Lines of memory, and of arithmetic, that a picture has room for: far more than any device has.
+const LINES_MAX: usize = 24;
+
 /// A device to be shown, and the predicted performance of models on it.
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
@@ -201,9 +204,7 @@ fn phase_key(result: &PhaseResult) -> PhaseKey {
 fn panel(subject: &Subject) -> Result<Panel> {
     let Subject { name, profile, evaluations, runs } = subject;
     let main = Roofs::of(profile, name)?.read;
-    let mut lines: Vec<Line> = profile.ceiling.iter().filter_map(line).collect();
-    let slope_first = |line: &Line| line.resource == Resource::Compute;
-    lines.sort_by(|a, b| slope_first(a).cmp(&slope_first(b)).then(b.value.total_cmp(&a.value)));
+    let (lines, left_out) = lines(profile, main.id);
     let highest = lines.iter().filter(|line| line.resource == Resource::Compute).map(|line| line.value).next();
     // Of the record itself, so that the picture's roof is the one that its Φ was taken to.
     let used = evaluations.first().map(|e| (FlopsPerByte(e.ridge_flop_per_byte) * main.rate).giga());
@@ -211,13 +212,30 @@ fn panel(subject: &Subject) -> Result<Panel> {
     Ok(Panel {
         title: text::short(&profile.device.name),
         facts: facts(name, profile),
-        warning: software.then(|| "a software adapter: no ceilings of a GPU".to_owned()),
+        warning: match left_out {
+            _ if software => Some("a software adapter: no ceilings of a GPU".to_owned()),
+            0 => None,
+            more => Some(format!("{more} more ceilings are not shown")),
+        },
         lines,
         bandwidth: main.rate.giga(),
         roof: used.or(highest),
         points: evaluations.iter().enumerate().flat_map(|(model, evaluation)| points(model, evaluation)).collect(),
         runs: runs.iter().filter_map(|run| self::run(run, evaluations)).collect(),
     })
+}
+
+/// The lines of a profile, memory first, the highest first, and how many there was no room for. Main memory is always there.
+fn lines(profile: &Profile, main: &str) -> (Vec<Line>, usize) {
+    let mut all: Vec<Line> = profile.ceiling.iter().filter_map(line).collect();
+    all.sort_by(|a, b| (b.id == main).cmp(&(a.id == main)).then(b.value.total_cmp(&a.value)));
+    let (mut lines, rest): (Vec<Line>, Vec<Line>) = all.into_iter().partition(|line| line.resource == Resource::Memory);
+    let count = lines.len() + rest.len();
+    lines.truncate(LINES_MAX);
+    lines.sort_by(|a, b| b.value.total_cmp(&a.value));
+    lines.extend(rest.into_iter().take(LINES_MAX));
+    let left_out = count - lines.len();
+    (lines, left_out)
 }
 
 pub(super) fn facts(name: &str, profile: &Profile) -> String {

@@ -36,6 +36,8 @@ pub struct CurvePanel {
     pub unit: &'static str,
     /// The curves; none where this device has none.
     pub series: Vec<Series>,
+    /// Whether it is along a quantity that most people ask for.
+    pub main: bool,
 }
 
 /// The axis along the curves.
@@ -73,6 +75,9 @@ pub struct CurvePoint {
     pub suspect: bool,
 }
 
+/// Curves of a panel that a picture has room for: more than any device has.
+const SERIES_MAX: usize = 24;
+
 /// What curves have in common that stand in one row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Quantity {
@@ -102,7 +107,8 @@ impl CurveChart {
         let mut panels = Vec::new();
         for quantity in quantities {
             let of = |device: &[(Quantity, Series)]| -> Vec<Series> {
-                device.iter().filter(|(one, _)| *one == quantity).map(|(_, series)| series.clone()).collect()
+                let own = device.iter().filter(|(one, _)| *one == quantity);
+                own.take(SERIES_MAX).map(|(_, series)| series.clone()).collect()
             };
             let row: Vec<Vec<Series>> = all.iter().map(|device| of(device)).collect();
             let (across, upwards) = axes(quantity.axis, &row);
@@ -116,6 +122,7 @@ impl CurveChart {
                 upwards_title: quantity.upwards(),
                 unit: quantity.unit.symbol(),
                 series,
+                main: quantity.is_main(),
             }));
         }
         Ok(CurveChart { devices: profiles.len(), panels })
@@ -137,7 +144,7 @@ impl Across {
         match self {
             Across::Bytes(scale) | Across::Counts(scale, _) => scale.share(place as f64),
             Across::Places(places, _) => {
-                let at = places.iter().position(|one| *one == place).unwrap_or(0);
+                let at = places.binary_search(&place).unwrap_or(0);
                 (at as f64 + 0.5) / places.len() as f64
             }
         }
@@ -198,6 +205,11 @@ impl Quantity {
             CurveAxis::PrefetchBytes => 6,
         };
         3 * of_axis + self.unit as usize
+    }
+
+    /// Working sets, tokens and threads.
+    const fn is_main(self) -> bool {
+        matches!(self.axis, CurveAxis::FootprintBytes | CurveAxis::Tokens | CurveAxis::Threads)
     }
 
     fn title(self) -> String {
@@ -291,8 +303,10 @@ fn matmuls(profile: &Profile) -> Vec<Series> {
             suspect: ceiling.status == Status::Suspect,
         };
         let id = text::short(&format!("{}.{weights}", Family::Matmul));
+        let full = all.len() >= SERIES_MAX;
         match all.iter_mut().find(|series| series.id == id) {
             Some(series) => series.points.push(point),
+            None if full => {}
             None => all.push(Series { id, name: text::short(&weights.to_string()), points: vec![point] }),
         }
     }

@@ -112,7 +112,7 @@ fn kinds(chart: &Chart) -> Vec<Item> {
         items.push(Item::new(stroke("line quoted"), "quoted"));
     }
     if chart.panels.iter().any(|panel| !panel.runs.is_empty()) {
-        items.push(Item::new(|at| runs::sample(at), "measured run, from its slowest repetition to its fastest"));
+        items.push(Item::new(runs::sample, "measured run, from its slowest repetition to its fastest"));
     }
     if points().any(|point| point.too_large) {
         let hollow = |at: Spot| Shape::Marker { at, phase: Phase::Decode, radius: 5.0, class: "hollow key".to_owned() };

@@ -20,6 +20,7 @@ mod runs;
 mod scale;
 mod shape;
 mod svg;
+mod terminal;
 mod text;
 mod theme;
 
@@ -32,5 +33,6 @@ pub use png::{is_our_png, png};
 pub use scale::{Scale, Tick};
 pub use shape::{Drawing, Shape, TextAnchor};
 pub use svg::{embedded, is_ours, svg};
+pub use terminal::{Screen, curves_text, roofline_text};
 pub use text::{clean, short};
 pub use theme::{MODELS_MAX, Theme, page_style};

@@ -45,6 +45,12 @@ pub(super) fn panel(panel: &Panel, chart: &Chart, frame: &Frame) -> Vec<Shape> {
     shapes
 }
 
+/// The ceilings of a panel, each from where to where it runs.
+pub(super) fn segments<'p>(panel: &'p Panel, frame: &Frame) -> Vec<(&'p Line, Ends)> {
+    let roof = Roofline { panel, frame };
+    panel.lines.iter().filter_map(|line| Some((line, roof.ends(line)?))).collect()
+}
+
 /// The radius of a model's marks, one of so many.
 pub(super) fn radius(model: usize, models: usize) -> f64 {
     let largest: f64 = if models > 1 { 8.0 } else { 6.0 };
@@ -65,7 +71,7 @@ fn trust_class(trust: Trust) -> &'static str {
 }
 
 /// Two places in FLOP/byte and GFLOP/s.
-type Ends = [(f64, f64); 2];
+pub(super) type Ends = [(f64, f64); 2];
 
 struct Roofline<'a> {
     panel: &'a Panel,

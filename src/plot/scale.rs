@@ -91,7 +91,7 @@ impl Scale {
 }
 
 /// A round number as people write it.
-fn plain(value: f64) -> String {
+pub(super) fn plain(value: f64) -> String {
     if !(1e-3..1e6).contains(&value) {
         return format!("{value:.1e}");
     }

@@ -3,7 +3,7 @@
 use super::ways::{Layout, Ways};
 use crate::error::{Error, Result};
 use crate::job::{Cache, Launch, Matrix, Routine, Sequence, Table};
-use crate::model::{Among, Class, FeedForward, Forward, Mixer, Model, Step, TensorType};
+use crate::model::{Among, Class, FeedForward, Forward, INDEXER, Mixer, Model, Step, TensorType};
 use crate::profile::{Attention, Matmul, Variant};
 use roofprobe_kernels::ops::attention::DIM_STEP;
 use roofprobe_kernels::{Dtype, Op, Shape};
@@ -136,9 +136,12 @@ impl<'a> Operands<'a> {
         }
         let mixer = step.kind.and_then(|kind| model.shape.layers.get(kind)).map(|layer| &layer.mixer);
         let (heads, kv_heads, window) = match mixer {
-            Some(Mixer::GroupedQuery(a)) => (a.heads, a.kv_heads, a.window),
-            Some(Mixer::Latent(a)) if shape.shared > 0 => (a.heads, 1, None),
-            Some(Mixer::Latent(a)) => (a.heads, a.heads, None),
+            Some(Mixer::GroupedQuery(a) | Mixer::Both(a, _)) => (a.heads, a.kv_heads, a.window.or(a.chunk)),
+            Some(Mixer::Latent(a)) if step.name == INDEXER => (a.indexer.map_or(1, |indexer| indexer.heads), 1, None),
+            Some(Mixer::Latent(a)) => {
+                let kv_heads = if shape.shared > 0 { 1 } else { a.heads };
+                (a.heads, kv_heads, a.selected)
+            }
             _ => return Err(Error::misuse(format!("{}: whose attention this is is not known", step.name))),
         };
         // A latent is multiplied twice and read once: as keys and values of its mean width that lie in one place.

@@ -105,8 +105,7 @@ pub(super) fn headline(result: &Evaluation) -> String {
 /// The speed, in words: `about 35.2 tokens/s (34.1–36.0), first token of 512 after 1.28 s`.
 pub(super) fn speed(result: &Evaluation) -> String {
     let decode = result.phase(Phase::Decode).map(|decode| {
-        let ends = decode.speed.tokens_per_s_interval.map(|ends| ends.map(|rate| digits(rate, 3)));
-        let range = ends.map_or_else(String::new, |[low, high]| format!(" ({low}–{high})"));
+        let range = range(decode.speed.tokens_per_s_interval);
         let rate = digits(decode.speed.tokens_per_s, 3);
         match (result.quoted, result.roof) {
             (true, _) => format!("at most {rate} tokens/s by quoted figures"),
@@ -126,6 +125,17 @@ pub(super) fn speed(result: &Evaluation) -> String {
         .map(|whole| format!("{} tokens in {}", whole.tokens, seconds(whole.speed.seconds)));
     let parts: Vec<String> = [decode, first, whole].into_iter().flatten().collect();
     parts.join(", ")
+}
+
+/// The ends of a rate's interval, in brackets.
+fn range(ends: Option<[f64; 2]>) -> String {
+    let ends = ends.map(|ends| ends.map(|rate| digits(rate, 3)));
+    ends.map_or_else(String::new, |[low, high]| format!(" ({low}–{high})"))
+}
+
+/// A rate with its interval: `about 35.2 tokens/s (34.1–36.0)`.
+pub(super) fn rate_range(rate: f64, ends: Option<[f64; 2]>) -> String {
+    format!("about {} tokens/s{}", digits(rate, 3), range(ends))
 }
 
 /// A time in the unit that people use.

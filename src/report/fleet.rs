@@ -50,7 +50,11 @@ pub fn report(fleet: &Fleet, shown: Shown) -> Result<Report> {
     let rows = fleet.groups.iter().flat_map(|group| {
         group.ceilings.iter().map(move |of| [vec![Cell::text(&group.group)], distribution(of)].concat())
     });
-    let flat = Table::of("", ["group", "ceiling", "unit", "nodes", "p0", "p5", "p25", "p50", "p75", "p95", "p100", "scatter"], rows);
+    let flat = Table::of(
+        "",
+        ["group", "ceiling", "unit", "nodes", "p0", "p5", "p25", "p50", "p75", "p95", "p100", "scatter"],
+        rows,
+    );
     Ok(Report { tables, flat: Some(flat), json: json("the fleet", fleet)? })
 }
 

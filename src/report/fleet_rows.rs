@@ -55,7 +55,8 @@ pub fn parquet<W: Write + Send>(nodes: &[Node], to: W) -> Result<W> {
     let fields = WORDS.iter().map(word).chain([number.map(Arc::new)]);
     let fields = fields.collect::<std::result::Result<Vec<TypePtr>, _>>().map_err(unwritten)?;
     let schema = Type::group_type_builder("fleet").with_fields(fields).build().map_err(unwritten)?;
-    let properties = WriterProperties::builder().set_created_by(format!("roofprobe {}", env!("CARGO_PKG_VERSION"))).build();
+    let properties =
+        WriterProperties::builder().set_created_by(format!("roofprobe {}", env!("CARGO_PKG_VERSION"))).build();
     let mut writer = SerializedFileWriter::new(to, Arc::new(schema), Arc::new(properties)).map_err(unwritten)?;
     for chunk in nodes.chunks(CHUNK) {
         let rows: Vec<([&str; WORDS.len()], f64)> = rows(chunk).collect();

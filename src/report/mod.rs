@@ -12,6 +12,7 @@ pub mod check;
 pub mod compare;
 #[cfg(feature = "cli")]
 pub mod doctor;
+pub mod draft;
 pub mod evaluation;
 pub mod first_minute;
 pub mod fleet;

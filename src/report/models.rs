@@ -3,7 +3,7 @@
 use super::cell::Cell;
 use super::table::{Report, Table, column};
 use crate::error::Result;
-use crate::model::{Mixer, Model, Pass, Runtime};
+use crate::model::{Mixer, Model, Origin, Pass, Runtime};
 use roofprobe_kernels::Dtype;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,6 +18,10 @@ pub(super) struct ListedModel {
     family: &'static str,
     /// Where its shape is from.
     source: String,
+    /// Under which licence.
+    licence: String,
+    /// When it was released.
+    released: String,
     /// Parameters, a tied head counted once.
     params_total: u64,
     /// Parameters that take part in one token.
@@ -53,7 +57,9 @@ pub fn report(models: &[Model]) -> Result<Report> {
         Ok(ListedModel {
             name: model.name().to_owned(),
             family: model.family().name(),
-            source: model.source.origin.as_deref().unwrap_or_default().to_owned(),
+            source: origin(model, |origin| &origin.card).to_owned(),
+            licence: origin(model, |origin| &origin.licence).to_owned(),
+            released: origin(model, |origin| &origin.released).to_owned(),
             params_total: model.parameters()?,
             params_active: model.parameters_active()?,
             params_non_embedding: model.parameters_non_embedding()?,
@@ -83,9 +89,14 @@ pub fn report(models: &[Model]) -> Result<Report> {
         column("layers", "", move |r: &Value| count(&r["layers"])),
         column("heads", "", |r: &Value| Cell::words(r["heads"].as_str())),
         column("KV B", "", move |r: &Value| Cell::count(kv_bytes(r).into())),
+        column("licence", "", |r: &Value| Cell::words(r["licence"].as_str())),
+        column("released", "", |r: &Value| Cell::words(r["released"].as_str())),
         column("Hugging Face model card", "", card),
     ];
-    let table = Table { title: "Models that are shipped".to_owned(), ..Table::flat(&columns, &records) }.with_notes([
+    // The card, then the licence, the layers and the heads go first where a line is short.
+    let spare = vec![8, 6, 3, 4];
+    let title = "Models that are shipped".to_owned();
+    let table = Table { title, spare, ..Table::flat(&columns, &records) }.with_notes([
         "Parameters: a head tied to the embedding is counted once. heads: of queries/of keys and values; MLA: all share a \
          latent, SSM: a state instead. KV B: bytes that a token leaves in a cache in f16, all layers together.",
         "The path of a Hugging Face config.json can stand wherever a name can.",
@@ -93,23 +104,29 @@ pub fn report(models: &[Model]) -> Result<Report> {
     Ok(Report { tables: vec![table], flat: None, json: json!({ "models": records }) })
 }
 
+fn origin(model: &Model, of: fn(&Origin) -> &String) -> &str {
+    model.source.origin.as_ref().map(|origin| of(origin).as_str()).unwrap_or_default()
+}
+
 fn heads_of(mixer: &Mixer) -> Option<String> {
     match mixer {
-        Mixer::GroupedQuery(attention) => Some(format!("{}/{}", attention.heads, attention.kv_heads)),
+        Mixer::GroupedQuery(attention) | Mixer::Both(attention, _) => {
+            Some(format!("{}/{}", attention.heads, attention.kv_heads))
+        }
         Mixer::Latent(attention) => Some(format!("{}/MLA", attention.heads)),
-        Mixer::Mamba2(mamba) => Some(format!("{}/SSM", mamba.heads)),
-        Mixer::ShortConvolution(_) => None,
+        Mixer::Recurrent(recurrent) => (recurrent.heads > 0).then(|| format!("{}/SSM", recurrent.heads)),
+        Mixer::Nothing => None,
     }
 }
 
 fn head_dim_of(mixer: &Mixer) -> Option<String> {
     match mixer {
-        Mixer::GroupedQuery(attention) => Some(attention.head_dim.to_string()),
+        Mixer::GroupedQuery(attention) | Mixer::Both(attention, _) => Some(attention.head_dim.to_string()),
         Mixer::Latent(attention) => {
             Some(format!("{}/{}", attention.plain_dim + attention.rotary_dim, attention.value_dim))
         }
-        Mixer::Mamba2(mamba) => Some(mamba.head_dim.to_string()),
-        Mixer::ShortConvolution(_) => None,
+        Mixer::Recurrent(recurrent) => (recurrent.head_dim > 0).then(|| recurrent.head_dim.to_string()),
+        Mixer::Nothing => None,
     }
 }
 

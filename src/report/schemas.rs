@@ -4,7 +4,7 @@ use super::models::ListedModel;
 use crate::calibrate::Calibration;
 use crate::check::Checked;
 use crate::compare::Comparison;
-use crate::evaluate::Evaluation;
+use crate::evaluate::{Evaluation, Speculation};
 use crate::measured::{Broken, MeasuredPoint};
 use crate::profile::{DeviceInfo, Effort, Environment, Profile, Summary};
 #[cfg(feature = "cli")]
@@ -27,6 +27,7 @@ pub const SCHEMAS: &[VerbSchema] = &[
     #[cfg(feature = "cli")]
     ("doctor", "What stands in the way of good numbers", || schema_for!(crate::doctor::Examined).to_value()),
     ("evaluate", "Predictions, and measured runs under them", || schema_for!(Evaluated).to_value()),
+    ("draft", "Drafting with a second model", || schema_for!(Drafted).to_value()),
     ("calibrate", "An engine's table and how well it fits", || schema_for!(Calibration).to_value()),
     ("sweep", "One line of a sweep", row),
     ("compare", "Profiles side by side", || schema_for!(Comparison).to_value()),
@@ -54,6 +55,13 @@ struct Evaluated {
     /// With `--measured`: roofs that a run exceeded.
     #[schemars(default)]
     roofs_broken: Vec<Broken>,
+}
+
+/// What `draft` writes.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "its rows are written by the report")]
+struct Drafted {
+    speculations: Vec<Speculation>,
 }
 
 /// What `models` writes.

@@ -1,7 +1,7 @@
 //! What one step asks of kernels, in the numbers that their rates are looked up by.
 
 use super::{Arithmetic, Load};
-use crate::model::{Class, Mixer, Model, Pass, Step, TensorType};
+use crate::model::{Class, INDEXER, Mixer, Model, Pass, Step, TensorType};
 use roofprobe_kernels::Op;
 
 /// The kernel of a step.
@@ -82,7 +82,12 @@ fn kernel(step: &Step, pass: Pass, model: &Model) -> Kernel {
             let (row, shared) = (shape.k as f64, shape.shared as f64);
             let mixer = step.kind.and_then(|kind| model.shape.layers.get(kind)).map(|layer| &layer.mixer);
             let group = match mixer {
-                Some(Mixer::GroupedQuery(attention)) => attention.heads as f64 / attention.kv_heads as f64,
+                Some(Mixer::GroupedQuery(attention) | Mixer::Both(attention, _)) => {
+                    attention.heads as f64 / attention.kv_heads as f64
+                }
+                Some(Mixer::Latent(attention)) if step.name == INDEXER => {
+                    attention.indexer.map_or(1.0, |indexer| indexer.heads as f64)
+                }
                 Some(Mixer::Latent(attention)) if shape.shared > 0 => attention.heads as f64,
                 _ => 1.0,
             };

@@ -48,6 +48,12 @@ fn seeds() -> Vec<Vec<u8>> {
         json!({"quant_method": "bitsandbytes", "load_in_4bit": true, "llm_int8_skip_modules": ["lm_head"]}),
         json!({"quant_method": "fp8", "weight_block_size": [128, 128], "ignored_layers": ["q_proj"]}),
         json!({"group_size": 64, "bits": 4, "model.layers.0.mlp.down_proj": {"group_size": 32, "bits": 8}}),
+        json!({"quant_method": "compressed-tensors", "ignore": ["lm_head", "re:.*q_proj"], "format": "pack-quantized", "config_groups":
+            {"g": {"targets": ["Linear"], "weights": {"num_bits": 4, "strategy": "group", "group_size": 64, "symmetric": false}}}}),
+        json!({"quant_method": "modelopt", "quant_algo": "NVFP4", "exclude_modules": ["model.layers.0.*"]}),
+        json!({"quant_method": "aqlm", "in_group_size": 8, "num_codebooks": 2, "nbits_per_codebook": 8}),
+        json!({"quant_method": "exl3", "bits": 4.5, "head_bits": 6}),
+        json!({"quant_method": "gptq", "bits": 4, "dynamic": {"-:.*mlp.*": {}, "+:.*[qk]_proj": {"bits": 8}}}),
     ];
     seeds.extend(quantised.map(|block| tiny(json!({ "quantization_config": block })).to_string().into_bytes()));
     seeds.extend([wrapped, tiny(layers)].map(|keys| keys.to_string().into_bytes()));

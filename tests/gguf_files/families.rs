@@ -24,9 +24,9 @@ pub(super) const POST_NORMS: &str = "post_attention_norm 256; post_ffw_norm 256;
 pub(super) const EXPERTS: &str =
     "ffn_norm 256; ffn_gate_inp 256x4:f32; ffn_gate_exps 256x64x4; ffn_up_exps 256x64x4; ffn_down_exps 64x256x4; ";
 pub(super) const SHARED: &str = "ffn_gate_shexp 256x128; ffn_up_shexp 256x128; ffn_down_shexp 128x256; ";
-const LATENT: &str = "attn_norm 256; attn_kv_a_mqa 256x48; attn_kv_a_norm 32; attn_output 256x256; ";
-const LATENT_QUERIES: &str = "attn_q_a 256x64; attn_q_a_norm 64; attn_q_b 64x384; ";
-const PARTED: &str = "attn_k_b 32x32x8; attn_v_b 32x32x8; ";
+pub(super) const LATENT: &str = "attn_norm 256; attn_kv_a_mqa 256x48; attn_kv_a_norm 32; attn_output 256x256; ";
+pub(super) const LATENT_QUERIES: &str = "attn_q_a 256x64; attn_q_a_norm 64; attn_q_b 64x384; ";
+pub(super) const PARTED: &str = "attn_k_b 32x32x8; attn_v_b 32x32x8; ";
 const WHOLE: &str = "attn_kv_b 32x512; ";
 
 pub(super) fn same(
@@ -287,6 +287,7 @@ pub(crate) fn cases() -> Vec<Case> {
             [SEPARATE, HEAD_NORMS, GATED].concat(),
         ],
     });
+    cases.extend(super::recurrent::cases());
     cases.push(same(
         "mamba2",
         json!({"model_type": "mamba2", "num_heads": 16, "head_dim": 32, "state_size": 16, "n_groups": 2}),
@@ -308,7 +309,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-fn merge(mut base: Json, more: Json) -> Json {
+pub(super) fn merge(mut base: Json, more: Json) -> Json {
     base.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     base
 }
@@ -324,7 +325,7 @@ impl Case {
             "gpt2" => &["num_key_value_heads", "intermediate_size", "head_dim"],
             "falcon" => &["num_key_value_heads", "intermediate_size", "head_dim"],
             "bloom" | "mpt" | "gpt_bigcode" | "dbrx" => &["num_key_value_heads", "intermediate_size", "head_dim"],
-            "mamba2" => &["num_attention_heads", "num_key_value_heads", "intermediate_size"],
+            "mamba" | "mamba2" => &["num_attention_heads", "num_key_value_heads", "intermediate_size"],
             _ => &[],
         };
         foreign.iter().for_each(|key| _ = config.as_object_mut().unwrap().remove(*key));

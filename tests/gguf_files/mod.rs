@@ -3,6 +3,7 @@
 
 pub(crate) mod families;
 pub(crate) mod more_families;
+pub(crate) mod recurrent;
 
 /// A value of the metadata.
 #[derive(Clone)]
@@ -128,6 +129,12 @@ impl File {
             next = (next + tensor.bytes).next_multiple_of(self.alignment);
         }
         bytes
+    }
+
+    /// Bytes of the whole file.
+    pub(crate) fn length(&self) -> u64 {
+        let head = (self.head().len() as u64).next_multiple_of(self.alignment);
+        self.tensors.iter().fold(head, |end, tensor| (end + tensor.bytes).next_multiple_of(self.alignment))
     }
 
     /// The whole file, its data zero.

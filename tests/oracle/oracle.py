@@ -34,7 +34,7 @@ CLASSES = [
     ("shared", r"shared_expert|shared_mlp|shared_experts"),
     ("experts", r"experts|block_sparse_moe\.(input|output)_linear|moe\.(input|output)_linear"),
     ("positions", r"\b(wpe|embed_positions|position_embeddings?)\b"),
-    ("recurrent", r"linear_attn|mamba|\bconv\b|conv1d|A_log|mixer\.(in|out|x|dt)_proj"),
+    ("recurrent", r"linear_attn|mamba|\bconv\b|conv1d|mixer\.(in|out|x|dt)_proj"),
     ("ffn", r"\bmlp\b|feed_forward|\bffn\b|\bfc[12]\b|mixer\.(up|down)_proj"),
     ("attention", r"attn|attention|project_(in|out)|mixer\.[qkvo]_proj"),
 ]
@@ -69,6 +69,9 @@ class Classes:
         self.embedding = model.get_input_embeddings().weight
         head = model.get_output_embeddings()
         self.head = None if head is None else head.weight
+        # Mixers that convolve are recurrent, whatever their matrices are called.
+        names = (name for name, _ in tensors(model))
+        self.recurrent = tuple({name.partition("conv1d")[0] for name in names if "conv1d" in name})
 
     def of(self, name, tensor):
         if tensor is self.embedding:
@@ -80,9 +83,11 @@ class Classes:
         for pattern, found in self.overrides.items():
             if re.search(pattern, name):
                 return found
-        vector = tensor.ndim < 2 or re.search(r"bias$", name) or tensor.numel() == max(tensor.shape)
+        vector = tensor.ndim < 2 or re.search(r"(bias|A_log)$", name) or tensor.numel() == max(tensor.shape)
         if vector and "shared_expert_gate" not in name:
             return "vectors"
+        if name.startswith(self.recurrent):
+            return "recurrent"
         for found, pattern in CLASSES:
             if re.search(pattern, name):
                 return found
@@ -117,8 +122,8 @@ def flops(model, classes, count):
         own = total - of_children.get(name, 0)
         if name == "Global" or own == 0:
             continue
-        module = model.get_submodule(name.removeprefix(root).removeprefix("."))
-        found = class_of_module(name, module, classes)
+        name = name.removeprefix(root).removeprefix(".")
+        found = class_of_module(name, model.get_submodule(name), classes)
         counted[found] = counted.get(found, 0) + own
     if sum(counted.values()) != totals["Global"]:
         raise ValueError("the modules' FLOPs are not those of the pass")

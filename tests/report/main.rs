@@ -213,3 +213,29 @@ fn only_our_own_reports_are_written_over() {
     assert!(refused(&["tests/data/plain-cpu.toml", "--format", "json", "-o", "-"]));
     assert!(refused(&["tests/data/plain-cpu.toml", "--measured", "docs/paper-rates.csv", "-o", "-"]));
 }
+
+/// A model's name and the names of files are not ours either.
+#[cfg(unix)]
+#[test]
+fn hostile_models_and_files_stay_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("\"><script>alert(1)<");
+    std::fs::create_dir_all(&model).unwrap();
+    let config = "{\"model_type\": \"llama\", \"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 64, \
+                  \"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 4, \
+                  \"intermediate_size\": 128, \"vocab_size\": 256, \"tie_word_embeddings\": true}";
+    std::fs::write(model.join("config.json"), config).unwrap();
+    let model = model.display().to_string();
+    let runs = folder.path().join("<img src=x>.csv");
+    let quoted = model.replace('"', "\"\"");
+    let rows = format!(
+        "engine,model,weights,prompt,generate,prefill_tokens_per_s,decode_tokens_per_s\n\
+         llama-bench,\"{quoted}\",f16,16,16,100.0,10.0\n"
+    );
+    std::fs::write(&runs, rows).unwrap();
+    let runs = runs.display().to_string();
+    let arguments = ["amd-epyc-zen5-2c", "-m", &model, "--weights", "f16", "--context", "16", "--measured", &runs];
+    let page = page(&arguments);
+    page.holds();
+    assert!(page.words().contains("<script>alert(1)<"), "{}", page.words());
+}

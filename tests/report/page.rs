@@ -1,7 +1,7 @@
 //! HTML taken apart as a browser does, as far as our pages go: what is not known here fails.
 
 /// Elements without an end.
-const VOID: [&str; 4] = ["meta", "input", "br", "!DOCTYPE"];
+const VOID: [&str; 4] = ["meta", "input", "wbr", "!DOCTYPE"];
 const TAGS: [&str; 47] = [
     "html", "head", "title", "style", "body", "a", "header", "p", "nav", "main", "h1", "h2", "h3", "section", "div",
     "article", "b", "span", "dl", "dt", "dd", "ul", "li", "details", "summary", "figure", "label", "form", "select",
@@ -180,7 +180,7 @@ impl Page {
         for part in body.split('<') {
             let (tag, text) = part.split_once('>').unwrap_or(("", part));
             // Of the words in a line no tag makes two.
-            let inline = ["b", "/b", "span", "/span"].contains(&tag.split(' ').next().unwrap_or_default());
+            let inline = ["b", "/b", "span", "/span", "wbr"].contains(&tag.split(' ').next().unwrap_or_default());
             words.push_str(if inline { "" } else { " " });
             words.push_str(&unescaped(text));
         }

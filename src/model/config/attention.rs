@@ -1,22 +1,25 @@
 //! Mixers, layer by layer: heads, biases, norms, rotation, windows.
 
-use super::super::family::{BiasRule, Caps, Facts, Family, HeadNormRule, KvHeads, LatentRule, MixerRule, RotaryRule};
-use super::super::keys::{Given, Keys, shown};
-use super::super::layer::{Biases, GroupedQuery, HeadNorm, Latent, Mixer};
+use super::super::family::{
+    Attends, BiasRule, Caps, Facts, Family, HeadNormRule, KvHeads, LatentRule, MixerRule, RotaryRule, WindowRule,
+};
+use super::super::keys::{Given, Keys, quoted, shown};
+use super::super::layer::{Biases, GroupedQuery, HeadNorm, Indexer, Latent, Mixer};
 use super::super::limits;
 use super::common::{Shape, layer_types, lists_every_layer, soft_cap};
+use super::gemma;
+use super::recurrent::{self, Role};
 use super::windows::windows;
-use super::{gemma, recurrent};
 use crate::error::{Error, Result};
 use serde_json::Value;
 
 /// The mixer of each layer.
 pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<Mixer>> {
-    let layers = usize::try_from(shape.layers).unwrap_or_default();
     match family.facts().mixer {
         MixerRule::GroupedQuery { sinks } => {
             let attention = GroupedQuery { sinks, ..grouped_query(keys, family, shape)? };
             let rotates = rotates(keys, family, shape.layers)?;
+            let chunked = matches!(family.facts().window, WindowRule::Chunks(_));
             let windows = windows(keys, family, shape.layers, &rotates)?;
             let rotates = match family.facts().rotary {
                 RotaryRule::Windowed if windows.iter().any(Option::is_some) => {
@@ -24,26 +27,43 @@ pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<M
                 }
                 _ => rotates,
             };
-            let one = |(rotates, window): (bool, Option<u64>)| {
+            let one = |(rotates, sees): (bool, Option<u64>)| {
                 let rotary = if rotates { attention.rotary } else { 0 };
-                GroupedQuery { window, rotary, ..attention.clone() }
+                let (window, chunk) = if chunked { (None, sees) } else { (sees, None) };
+                GroupedQuery { window, chunk, rotary, ..attention.clone() }
             };
             let mut attentions: Vec<GroupedQuery> = rotates.into_iter().zip(windows).map(one).collect();
             gemma::vary(keys, family, &mut attentions)?;
             Ok(attentions.into_iter().map(Mixer::GroupedQuery).collect())
         }
         MixerRule::Latent(rule) => {
-            layer_types(keys, shape.layers, &["full_attention"])?;
+            layer_types(keys, shape.layers, &["full_attention", "indexed_attention"])?;
             rotary(keys, family, rule.rotary_dim)?;
-            Ok(vec![Mixer::Latent(latent(keys, family, &rule, shape)?); layers])
+            let attention = latent(keys, family, &rule, shape)?;
+            let Some(indexer) = attention.indexer else {
+                return Ok(vec![Mixer::Latent(attention); usize::try_from(shape.layers).unwrap_or_default()]);
+            };
+            let one = |own: bool| Mixer::Latent(Latent { indexer: own.then_some(indexer), ..attention.clone() });
+            Ok(index_themselves(keys, shape.layers)?.into_iter().map(one).collect())
         }
-        MixerRule::Lfm2 => {
-            let attention = Mixer::GroupedQuery(grouped_query(keys, family, shape)?);
-            let convolution = Mixer::ShortConvolution(recurrent::short_convolution(keys, shape)?);
-            let attends = recurrent::lfm2_attends(keys, shape.layers)?;
-            Ok(attends.into_iter().map(|a| if a { attention.clone() } else { convolution.clone() }).collect())
+        MixerRule::Recurrent(rule) => {
+            let recurrence = recurrent::recurrence(keys, family, &rule.recurrence, shape)?;
+            let attention = match (rule.attends, &rule.latent) {
+                (Attends::Never, _) => None,
+                (_, Some(latents)) => Some(Mixer::Latent(latent(keys, family, latents, shape)?)),
+                _ => {
+                    let attention = grouped_query(keys, family, shape)?;
+                    Some(Mixer::GroupedQuery(GroupedQuery { gated: rule.gated, ..attention }))
+                }
+            };
+            let mixer = |role: Role| match (role, attention.clone()) {
+                (Role::Both, Some(Mixer::GroupedQuery(attention))) => Mixer::Both(attention, recurrence.clone()),
+                (Role::Attends, Some(attention)) => attention,
+                (Role::Feeds | Role::Routes, _) => Mixer::Nothing,
+                _ => Mixer::Recurrent(recurrence.clone()),
+            };
+            Ok(recurrent::roles(keys, rule.attends, shape.layers)?.into_iter().map(mixer).collect())
         }
-        MixerRule::Mamba2 => Ok(vec![Mixer::Mamba2(recurrent::mamba2(keys, family, shape)?); layers]),
     }
 }
 
@@ -56,6 +76,8 @@ fn grouped_query(keys: &Keys, family: Family, shape: &Shape) -> Result<GroupedQu
         head_dim,
         rotary: rotary(keys, family, head_dim)?,
         window: None,
+        chunk: None,
+        gated: false,
         biases: biases(keys, family)?,
         head_norm: match *head_norm {
             HeadNormRule::Always(norm) => norm,
@@ -148,9 +170,13 @@ fn biases(keys: &Keys, family: Family) -> Result<Biases> {
 fn rotary(keys: &Keys, family: Family, size: u64) -> Result<u64> {
     let stated = rotary_factor(keys)?;
     match (family.facts().rotary, stated) {
-        (RotaryRule::Nothing, None) => Ok(0),
+        // All of nothing.
+        (RotaryRule::Nothing, None | Some((_, 1.0))) => Ok(0),
         (RotaryRule::IfPositions, None) => Ok(if keys.is_on("max_position_embeddings") { size } else { 0 }),
         (RotaryRule::UnlessAlibi, None) => Ok(if keys.flag("alibi", false)? { 0 } else { size }),
+        (RotaryRule::IfStated, None) => {
+            Ok(if keys.word("position_embedding_type")? == Some("rope") { size } else { 0 })
+        }
         (RotaryRule::Part(absent), factor) => match keys.given("rotary_dim", limits::HEAD_DIM)?.value() {
             Some(elements) if elements <= size => Ok(elements),
             Some(elements) => Err(Error::misuse(format!("rotary_dim: {elements} is more than a head of {size} has"))),
@@ -185,7 +211,7 @@ fn rotates(keys: &Keys, family: Family, layers: u64) -> Result<Vec<bool>> {
         return Ok(vec![true; usize::try_from(layers).unwrap_or_default()]);
     }
     let interval = keys.given("no_rope_layer_interval", limits::LAYERS)?.value().unwrap_or(4);
-    let Some(rotate) = keys.indices("no_rope_layers")? else {
+    let Some(rotate) = keys.indices("no_rope_layers")?.filter(|listed| !listed.is_empty()) else {
         return Ok((0..layers).map(|layer| (layer + 1) % interval != 0).collect());
     };
     lists_every_layer("no_rope_layers", rotate.len(), layers)?;
@@ -215,6 +241,7 @@ fn latent(keys: &Keys, family: Family, rule: &LatentRule, shape: &Shape) -> Resu
         Given::Null => None,
         Given::Absent => default_query_rank(keys, family, rule, shape, plain_dim + rotary_dim),
     };
+    let chosen = rule.indexer.map(|absent| indexer(keys, absent)).transpose()?;
     Ok(Latent {
         heads: shape.heads,
         query_rank,
@@ -223,7 +250,47 @@ fn latent(keys: &Keys, family: Family, rule: &LatentRule, shape: &Shape) -> Resu
         rotary_dim,
         value_dim,
         bias: biases(keys, family)? != Biases::None,
+        selected: chosen.map(|(selected, _)| selected),
+        indexer: chosen.map(|(_, indexer)| indexer),
     })
+}
+
+/// Keys that are chosen for each token, and what chooses them.
+fn indexer(keys: &Keys, [heads, head_dim, selected]: [u64; 3]) -> Result<(u64, Indexer)> {
+    let count = |key, most, absent| Ok(keys.given(key, most)?.value().unwrap_or(absent));
+    let indexer = Indexer {
+        heads: count("index_n_heads", limits::HEADS, heads)?,
+        head_dim: count("index_head_dim", limits::HEAD_DIM, head_dim)?,
+    };
+    Ok((count("index_topk", limits::POSITIONS, selected)?, indexer))
+}
+
+/// Which layers have an indexer of their own: the others take the choice of an earlier one.
+fn index_themselves(keys: &Keys, layers: u64) -> Result<Vec<bool>> {
+    let (key, words): (_, Option<Vec<String>>) = match (keys.words("indexer_types")?, keys.get("index_topk_pattern")) {
+        (Some(types), _) => ("indexer_types", Some(types.into_iter().map(str::to_owned).collect())),
+        (None, Some(Value::String(pattern))) => {
+            ("index_topk_pattern", Some(pattern.chars().map(String::from).collect()))
+        }
+        _ => (
+            "index_topk_pattern",
+            keys.words("index_topk_pattern")?.map(|all| all.into_iter().map(str::to_owned).collect()),
+        ),
+    };
+    if let Some(words) = words {
+        lists_every_layer(key, words.len(), layers)?;
+        return words
+            .iter()
+            .map(|word| match word.as_str() {
+                "F" | "full" => Ok(true),
+                "S" | "shared" => Ok(false),
+                _ => Err(Error::misuse(format!("{key}: {} is not supported (full and shared are)", quoted(word)))),
+            })
+            .collect();
+    }
+    let every = keys.count_from_zero("index_topk_freq")?.value().unwrap_or(1).max(1);
+    let offset = keys.count_from_zero("index_skip_topk_offset")?.value().unwrap_or(2);
+    Ok((0..layers).map(|layer| (layer + 1).saturating_sub(offset) % every == 0).collect())
 }
 
 /// `q_lora_rank` where the key is absent: the family's default, as long as two matrices of that rank are smaller than the

@@ -9,10 +9,9 @@ use serde_json::Value;
 const ENDS: [&str; 2] = ["ForCausalLM", "LMHeadModel"];
 
 /// Families that are not counted here, whose class under another `model_type` shows a slip.
-const FOREIGN: &str = "afmoe arctic bamba bitnet cohere2moe decilm diffllama doge falconh1 falconmamba \
-    glmmoe granitemoe granitemoehybrid granitemoeshared hyperclovax jais jamba jetmoe kimilinear lfm2moe llama4 \
-    longcatflash mamba mimov2flash minimax minimaxm1 nanochat nemotronh phismall phi3small qwen3next qwen35 \
-    recurrentgemma rwkv rwkv7 stablelmalpha step3 step3p5 xglm zamba zamba2";
+const FOREIGN: &str = "afmoe arctic bitnet cohere2moe decilm diffllama doge glmmoe granitemoe granitemoeshared hyperclovax \
+    jais jetmoe longcatflash mimov2flash nanochat phismall phi3small recurrentgemma rwkv rwkv7 stablelmalpha step3 \
+    step3p5 xglm zamba zamba2";
 
 /// The class that a configuration names; none where it names none.
 ///
@@ -28,11 +27,21 @@ pub(super) fn causal<'a>(keys: &Keys<'a>) -> Result<Option<&'a str>> {
     let causal = |class: &Value| class.as_str().is_some_and(named);
     match classes.iter().find(|class| !causal(class)) {
         None => Ok(classes.first().and_then(Value::as_str)),
+        Some(class) if is_a_draft(class) => Err(Error::misuse(format!(
+            "architectures: {} drafts for another model and is no causal language model of its own; give the model that it \
+             drafts for",
+            shown(class)
+        ))),
         Some(class) => Err(Error::misuse(format!(
             "architectures: {} is no causal language model (…ForCausalLM), which is not supported yet",
             shown(class)
         ))),
     }
+}
+
+/// Whether a class is that of a draft for speculative decoding, by what all of them are called.
+fn is_a_draft(class: &Value) -> bool {
+    class.as_str().is_some_and(|name| ["Draft", "Eagle", "Medusa"].iter().any(|word| name.contains(word)))
 }
 
 /// The family whose class this is.

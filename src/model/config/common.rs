@@ -20,7 +20,10 @@ impl Shape {
         let shape = Shape {
             hidden: keys.shape(names.hidden, limits::HIDDEN, &family, keys.default(defaults, defaults.hidden))?,
             layers: keys.shape(names.layers, limits::LAYERS, &family, keys.default(defaults, defaults.layers))?,
-            heads: keys.shape(names.heads, limits::HEADS, &family, keys.default(defaults, defaults.heads))?,
+            heads: match names.heads {
+                [] => defaults.heads,
+                names => keys.shape(names, limits::HEADS, &family, keys.default(defaults, defaults.heads))?,
+            },
         };
         // Some files state it twice.
         if !names.heads.contains(&"num_heads")
@@ -89,7 +92,9 @@ pub(super) fn lists_every_layer(key: &str, listed: usize, layers: u64) -> Result
 
 /// `layer_types`, one word per layer, where it is given.
 pub(super) fn layer_types<'a>(keys: &Keys<'a>, layers: u64, known: &[&str]) -> Result<Option<Vec<&'a str>>> {
-    let Some(types) = keys.words("layer_types")? else { return Ok(None) };
+    // The older name of it.
+    let (older, types) = (keys.words("layers_block_type")?, keys.words("layer_types")?);
+    let Some(types) = types.or(older) else { return Ok(None) };
     lists_every_layer("layer_types", types.len(), layers)?;
     match types.iter().find(|kind| !known.contains(kind)) {
         None => Ok(Some(types)),

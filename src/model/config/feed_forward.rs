@@ -1,23 +1,29 @@
 //! Feed-forwards: dense ones and mixtures of experts, layer by layer.
 
-use super::super::family::{DenseLayers, Family, MixerRule, MixtureRule, MlpBias, SharedRule};
+use super::super::family::{Attends, DenseLayers, Family, MixerRule, MixtureRule, MlpBias, RecurrentRule, SharedRule};
 use super::super::keys::{Given, Keys, quoted};
 use super::super::layer::{Dense, FeedForward, Mixture, Shared};
 use super::super::limits;
 use super::common::{Shape, activation, lists_every_layer, width};
-use super::{gemma, recurrent};
+use super::gemma;
+use super::recurrent::{self, Role};
 use crate::error::{Error, Result};
+use serde_json::Value;
 
 /// The feed-forward of each layer.
 pub(super) fn feed_forwards(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<Option<FeedForward>>> {
     let facts = family.facts();
     let all = |one: Option<FeedForward>| vec![one; usize::try_from(shape.layers).unwrap_or_default()];
-    if matches!(facts.mixer, MixerRule::Mamba2) {
+    let attends = match facts.mixer {
+        MixerRule::Recurrent(RecurrentRule { attends, .. }) => Some(attends),
+        _ => None,
+    };
+    if matches!(attends, Some(Attends::Never)) {
         return Ok(all(None));
     }
     let stated = width(keys, family, shape.hidden)?;
-    let width = match facts.mixer {
-        MixerRule::Lfm2 => recurrent::lfm2_width(keys, stated)?,
+    let width = match attends {
+        Some(Attends::Lfm2) if facts.mixture.is_none() => recurrent::lfm2_width(keys, stated)?,
         _ => stated,
     };
     let (activation, bias) = (activation(keys, family)?, bias(keys, family)?);
@@ -30,7 +36,22 @@ pub(super) fn feed_forwards(keys: &Keys, family: Family, shape: &Shape) -> Resul
     };
     let routed = routed(keys, &rule, shape.layers)?;
     let mixture = mixture(keys, &rule, dense)?.map(FeedForward::Mixture);
-    let dense = FeedForward::Dense(dense);
+    let width = match rule.shared {
+        // Its experts are what every token visits, if there are no others.
+        SharedRule::Plain(key, absent) if mixture.is_none() => {
+            keys.given(key, limits::WIDTH)?.or_absent(Some(absent)).unwrap_or(dense.width)
+        }
+        _ => dense.width,
+    };
+    let dense = FeedForward::Dense(Dense { width, ..dense });
+    if let Some(attends @ Attends::Nemotron) = attends {
+        let one = |role| match role {
+            Role::Feeds => Some(dense.clone()),
+            Role::Routes => mixture.clone(),
+            _ => None,
+        };
+        return Ok(recurrent::roles(keys, attends, shape.layers)?.into_iter().map(one).collect());
+    }
     let one = |routed: bool| mixture.clone().filter(|_| routed).unwrap_or_else(|| dense.clone());
     Ok(routed.into_iter().map(|routed| Some(one(routed))).collect())
 }
@@ -55,19 +76,21 @@ fn bias(keys: &Keys, family: Family) -> Result<bool> {
 /// The experts; none where the key is `null`.
 fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixture>> {
     let (names, default) = rule.experts;
+    // Some say by a number that there are none; one of a Jamba is none, too.
+    let none: &[u64] = match (rule.dense, rule.shared) {
+        (DenseLayers::Jamba, _) => &[0, 1],
+        (DenseLayers::Interleaved, _) | (_, SharedRule::Plain(..)) => &[0],
+        _ => &[],
+    };
+    if names.iter().any(|name| keys.get(name).and_then(Value::as_u64).is_some_and(|count| none.contains(&count))) {
+        unused(keys, rule);
+        return Ok(None);
+    }
     let (experts_key, experts) = match keys.any(names, limits::EXPERTS)? {
         (key, Given::Value(experts)) => (key, experts),
         (key, Given::Absent) => (key, default),
         (_, Given::Null) => {
-            // Without experts, their other keys have no meaning.
-            let shared = match rule.shared {
-                SharedRule::None => None,
-                SharedRule::Count(key, _) | SharedRule::Gated(key, _) => Some(key),
-            };
-            let width = rule.width.map(|(key, _)| key);
-            for key in rule.used.0.iter().copied().chain(width).chain(shared) {
-                keys.get(key);
-            }
+            unused(keys, rule);
             return Ok(None);
         }
     };
@@ -87,7 +110,31 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
         }
     };
     let expert = Dense { width, bias: rule.expert_bias || dense.bias, ..dense };
-    let shared = match rule.shared {
+    let shared = shared(keys, rule, dense, width)?;
+    let latent = match rule.latent {
+        None => None,
+        Some(_) if dense.bias => {
+            return Err(Error::misuse("mlp_bias: true is not supported beside experts; is it right?"));
+        }
+        Some(key) => keys.given(key, limits::HIDDEN)?.value(),
+    };
+    let corrects =
+        (rule.correction && keys.flag("use_expert_bias", true)?) || keys.word("topk_method")? == Some("noaux_tc");
+    Ok(Some(Mixture {
+        experts,
+        used,
+        expert,
+        router_bias: rule.router_bias,
+        correction: corrects,
+        shared,
+        latent,
+        normed_apart: false,
+    }))
+}
+
+/// What every token visits beside experts of `width`.
+fn shared(keys: &Keys, rule: &MixtureRule, dense: Dense, width: u64) -> Result<Option<Shared>> {
+    Ok(match rule.shared {
         SharedRule::None => None,
         SharedRule::Count(key, default) => {
             // 0 is lawful: none.
@@ -100,17 +147,24 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
             let width = keys.given(key, limits::WIDTH)?.or_absent(Some(default));
             width.map(|width| Shared { dense: Dense { width, ..dense }, gate: true })
         }
+        SharedRule::Plain(key, default) => {
+            let width = keys.count_from_zero(key)?.or_absent(Some(default)).filter(|width| *width > 0);
+            width.map(|width| Shared { dense: Dense { width, ..dense }, gate: false })
+        }
+        SharedRule::One => Some(Shared { dense: Dense { width, ..dense }, gate: false }),
+    })
+}
+
+/// Without experts, their other keys have no meaning.
+fn unused(keys: &Keys, rule: &MixtureRule) {
+    let shared = match rule.shared {
+        SharedRule::None | SharedRule::One => None,
+        SharedRule::Count(key, _) | SharedRule::Gated(key, _) | SharedRule::Plain(key, _) => Some(key),
     };
-    let corrects = rule.correction || keys.word("topk_method")? == Some("noaux_tc");
-    Ok(Some(Mixture {
-        experts,
-        used,
-        expert,
-        router_bias: rule.router_bias,
-        correction: corrects,
-        shared,
-        normed_apart: false,
-    }))
+    let width = rule.width.map(|(key, _)| key);
+    for key in rule.used.0.iter().copied().chain(width).chain(shared) {
+        keys.get(key);
+    }
 }
 
 /// Which layers have experts.
@@ -136,6 +190,18 @@ fn routed(keys: &Keys, rule: &MixtureRule, layers: u64) -> Result<Vec<bool>> {
             let every = period(keys, "decoder_sparse_step")?;
             Ok((0..layers).map(|layer| !dense.contains(&layer) && (layer + 1) % every == 0).collect())
         }
+        DenseLayers::FirstOf(key, absent) => {
+            let first = keys.count_from_zero(key)?.or_absent(Some(absent)).unwrap_or(0);
+            Ok((0..layers).map(|layer| layer >= first).collect())
+        }
+        DenseLayers::Interleaved => {
+            let every = keys.count_from_zero("interleave_moe_layer_step")?.or_absent(Some(1)).unwrap_or(0);
+            Ok(match keys.indices("moe_layers")? {
+                Some(listed) => (0..layers).map(|layer| listed.contains(&layer)).collect(),
+                None => (0..layers).map(|layer| every > 0 && (layer + 1) % every == 0).collect(),
+            })
+        }
+        DenseLayers::Jamba => recurrent::periodic(keys, ["expert_layer_period", "expert_layer_offset"], [2, 1], layers),
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn family(keys: &Keys) -> Result<Family> {
     let Some(word) = keys.word("model_type")? else {
         let Some(family) = classes::causal(keys)?.and_then(classes::family) else {
             return Err(Error::misuse(format!(
-                "model_type: is missing, so what the other keys mean is unknown{}; add it",
+                "model_type: is missing, so what the other keys mean is unknown; add it{}",
                 obstacle(keys)
             )));
         };
@@ -59,7 +59,7 @@ fn of_class(keys: &Keys, word: &str) -> Result<Family> {
         None => {
             let remedy = nearest::remedy(word, Family::all().map(Family::name), nearest::FAMILIES);
             let (word, obstacle) = (quoted(word), obstacle(keys));
-            Err(Error::misuse(format!("model_type: {word} is not supported{obstacle}; {remedy}")))
+            Err(Error::misuse(format!("model_type: {word} is not supported; {remedy}{obstacle}")))
         }
     }
 }
@@ -67,13 +67,19 @@ fn of_class(keys: &Keys, word: &str) -> Result<Family> {
 /// What a configuration of an unknown family announces. That it is quantised is no obstacle.
 fn obstacle(keys: &Keys) -> String {
     let announced = key_rules::structures().find(|(key, what)| *what != "a quantised checkpoint" && keys.is_on(key));
-    announced.map(|(key, what)| format!(", and it is {what}, as {key} announces")).unwrap_or_default()
+    announced.map(|(key, what)| format!(" ({key} announces {what})")).unwrap_or_default()
 }
 
 /// Remarks on keys that are understood and not counted.
 pub(super) fn remarks(keys: &Keys, family: Family) -> Vec<String> {
     let left_out = family.facts().uncounted.iter().filter(|key| keys.is_on(key));
-    left_out.map(|key| format!("the layers for multi-token prediction ({key}) are not counted")).collect()
+    left_out
+        .map(|key| {
+            format!(
+                "the layers for multi-token prediction ({key}) are not counted among the others; --draft mtp uses them"
+            )
+        })
+        .collect()
 }
 
 /// Judges the keys that nobody asked for, and notes those that may change a count.

@@ -129,7 +129,16 @@ fn experts(keys: &Keys, dense: Dense) -> Result<Option<Mixture>> {
     }
     let expert = Dense { width: needed("moe_intermediate_size", width)?, ..dense };
     let shared = Some(Shared { dense, gate: false });
-    Ok(Some(Mixture { experts, used, expert, router_bias: false, correction: false, shared, normed_apart: true }))
+    Ok(Some(Mixture {
+        experts,
+        used,
+        expert,
+        router_bias: false,
+        correction: false,
+        shared,
+        latent: None,
+        normed_apart: true,
+    }))
 }
 
 /// Embeddings of each layer; none where they have no width.

@@ -61,7 +61,7 @@ const RULES: &[Rule] = &[
     ),
     harmless(
         "how an engine computes the same thing",
-        "chunk_size_feed_forward fuse_norm move_model_to_device pretraining_tp reorder_and_upcast_attn tensor_parallel \
+        "chunk_size_feed_forward fuse_norm indexer_rope_interleave move_model_to_device pretraining_tp reorder_and_upcast_attn tensor_parallel \
          upcast_attn use_bfloat16 use_flashattn use_mambapy *_fp32 *_impl",
     ),
     harmless("the numbers of tokens", "*_token_id *_token_index *_ids"),

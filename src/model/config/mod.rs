@@ -22,7 +22,7 @@ use super::keys::{Keys, quoted, shown};
 use super::language_model::{Model, Source};
 use super::layer::{Layer, Norm, Norms};
 use super::limits;
-use super::shape::ModelShape;
+use super::shape::{ModelShape, Predictors};
 use super::storage::Storage;
 use crate::error::{Error, Result};
 use common::{Shape, soft_cap};
@@ -147,6 +147,7 @@ fn shape(keys: &Keys, family: Family) -> Result<ModelShape> {
         }
     };
     let vocabulary = keys.default(&facts.defaults, facts.defaults.vocabulary);
+    let predictors = predictors(keys, facts, &layers);
     Ok(ModelShape {
         hidden: common.hidden,
         vocabulary: keys.shape(facts.keys.vocabulary, limits::VOCABULARY, &family, vocabulary)?,
@@ -167,7 +168,17 @@ fn shape(keys: &Keys, family: Family) -> Result<ModelShape> {
             Caps::Absent(on) | Caps::Head(on) => soft_cap(keys, "final_logit_softcapping", on)?,
         },
         layers,
+        predictors,
+        joined: false,
     })
+}
+
+/// Layers for multi-token prediction, each as the last of the others.
+fn predictors(keys: &Keys, facts: &Facts, layers: &[Layer]) -> Option<Predictors> {
+    let stated = |key: &&'static str| keys.get(key).and_then(Value::as_u64).filter(|count| *count > 0);
+    let count = facts.uncounted.iter().find_map(stated)?;
+    let last = layers.iter().max_by_key(|layer| layer.places.last().copied())?;
+    Some(Predictors { count, layer: Layer { places: vec![0], ..last.clone() } })
 }
 
 fn layers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<Layer>> {

@@ -1,10 +1,13 @@
 //! Quantised checkpoints: what `quantization_config`, or MLX's `quantization`, states of how matrices are stored.
 
+mod groups;
+mod others;
+
 use super::super::family::Family;
 use super::super::keys::{Keys, is_on, quoted, shown};
 use super::super::layout::{self, TensorLayout};
 use super::super::shape::ModelShape;
-use super::super::tensor_type::{Grouped, Scheme, TensorType};
+use super::super::tensor_type::{Grouped, Scaled, Scheme, TensorType};
 use super::super::weights::Weights;
 use super::super::weights::checkpoint::{Checkpoint, Exception, Modules};
 use crate::error::{Error, Result};
@@ -13,7 +16,8 @@ use serde_json::{Map, Value};
 /// Keys of MLX's block that are settings; all others name modules.
 const MLX_SETTINGS: [&str; 5] = ["group_size", "bits", "mode", "quant_method", "linear_class_predicate"];
 /// Methods that are read, for messages.
-const METHODS: &str = "awq, gptq, bitsandbytes, fp8, mxfp4, and MLX's block without a quant_method";
+const METHODS: &str = "awq, gptq, auto-round, bitsandbytes, compressed-tensors, modelopt, fp8, fbgemm_fp8, mxfp4, torchao, hqq, aqlm, bitnet, \
+    exl2, exl3, quanto, eetq, and MLX's block without a quant_method";
 
 /// How the checkpoint is stored, with remarks; none where nothing is quantised.
 pub(super) fn checkpoint(keys: &Keys, family: Family) -> Result<Option<(Checkpoint, Vec<String>)>> {
@@ -40,6 +44,9 @@ pub(super) fn checkpoint(keys: &Keys, family: Family) -> Result<Option<(Checkpoi
         Some("bitsandbytes") => block.bits_and_bytes(family)?,
         Some("fp8") => block.fp8(&mut notes)?,
         Some("mxfp4") => block.mxfp4(family)?,
+        Some("compressed-tensors") => block.compressed_tensors(&mut notes)?,
+        Some("modelopt") => block.modelopt(&mut notes)?,
+        Some(method) if others::METHODS.contains(&method) => block.other(method, &mut notes)?,
         None if block.map.contains_key("bits") && block.map.contains_key("group_size") => {
             block.mlx(family, &mut notes)?
         }
@@ -80,7 +87,7 @@ impl<'a> Block<'a> {
     }
 
     fn unknown(&self, name: &str, word: &str, known: &str) -> Error {
-        let remedy = format!("remove {} to count the shape without it", self.key);
+        let remedy = format!("name the folder of its safetensors files, which say it, or remove {}", self.key);
         self.error(name, format_args!("{} is not supported ({known}); {remedy}", quoted(word)))
     }
 
@@ -183,7 +190,7 @@ impl<'a> Block<'a> {
 
     /// Zero points and group indices are stored whether or not `sym` and `desc_act` need them.
     fn gptq(self) -> Result<Checkpoint> {
-        self.without(&["dynamic", "is_marlin_format"])?;
+        self.without(&["is_marlin_format"])?;
         for name in ["checkpoint_format", "format"] {
             if let Some(other) = self.word(name)?.filter(|word| !["gptq", "gptq_v2"].contains(word)) {
                 return Err(self.unknown(name, other, "gptq and gptq_v2 are"));
@@ -192,7 +199,8 @@ impl<'a> Block<'a> {
         let layout = Grouped { scheme: Scheme::Gptq, bits: self.bits(&[2, 3, 4, 8])?, group: self.group(Some(128))? };
         let kind = TensorType::Grouped(layout);
         let head = Exception { modules: Modules::of("lm_head"), kind: Some(kind) };
-        let exceptions = if self.flag("lm_head")? { vec![head] } else { Vec::new() };
+        let mut exceptions = if self.flag("lm_head")? { vec![head] } else { Vec::new() };
+        exceptions.extend(self.dynamic(layout)?);
         Ok(Checkpoint { layout: Weights::Linear(kind), only: self.only("modules_in_block_to_quantize")?, exceptions })
     }
 
@@ -274,7 +282,16 @@ impl<'a> Block<'a> {
         match self.word("mode")? {
             None | Some("affine") => Ok(TensorType::Grouped(Grouped { scheme: Scheme::Mlx, bits, group })),
             Some("mxfp4") if (bits, group) == (4, 32) => Ok(TensorType::Mxfp4),
-            Some(other) => Err(self.unknown("mode", other, "affine, and mxfp4 of 4 bits and groups of 32 are")),
+            // Scales alone: 8-bit floating point, and powers of two.
+            Some("nvfp4") if (bits, group) == (4, 16) => Ok(TensorType::Scaled(groups::nvfp4("mlx-nvfp4", group, 0))),
+            Some("mxfp8") if (bits, group) == (8, 32) => {
+                Ok(TensorType::Scaled(Scaled { tile: [1, group], scale: 1, ..Scaled::of("mlx-mxfp8", 8) }))
+            }
+            Some(other) => Err(self.unknown(
+                "mode",
+                other,
+                "affine, mxfp4 of 4 bits by 32, nvfp4 of 4 by 16 and mxfp8 of 8 by 32 are",
+            )),
         }
     }
 }

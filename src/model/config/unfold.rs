@@ -1,7 +1,7 @@
 //! Configurations whose keys stand in objects of their own, or state one number for each layer: made flat before they are
 //! read. And switches that have one value here.
 
-use super::super::family::Family;
+use super::super::family::{Facts, Family};
 use super::super::keys::{Keys, shown};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
@@ -11,12 +11,17 @@ use serde_json::{Map, Value};
 /// # Errors
 /// Misuse where numbers differ from layer to layer.
 pub(super) fn flat(map: &Map<String, Value>) -> Result<Option<Map<String, Value>>> {
-    let family = map.get("model_type").and_then(Value::as_str).and_then(Family::of);
-    let Some(facts) = family.map(Family::facts).filter(|facts| !facts.nested.is_empty() || !facts.uniform.is_empty())
-    else {
+    let Some(facts) = map.get("model_type").and_then(Value::as_str).and_then(Family::of).map(Family::facts) else {
         return Ok(None);
     };
+    let layers = listed_layers(map, facts);
+    if facts.nested.is_empty() && facts.uniform.is_empty() && layers.is_none() {
+        return Ok(None);
+    }
     let mut flat = map.clone();
+    if let (Some(layers), Some(key)) = (layers, facts.keys.layers.first()) {
+        flat.insert((*key).to_owned(), Value::from(layers));
+    }
     for key in facts.nested {
         if let Some(Value::Object(inner)) = flat.get(*key).cloned() {
             flat.remove(*key);
@@ -41,6 +46,14 @@ pub(super) fn flat(map: &Map<String, Value>) -> Result<Option<Map<String, Value>
         }
     }
     Ok(Some(flat))
+}
+
+/// The number of layers where only a list of their kinds states it.
+fn listed_layers(map: &Map<String, Value>, facts: &Facts) -> Option<usize> {
+    if facts.keys.layers.iter().any(|key| map.contains_key(*key)) {
+        return None;
+    }
+    ["layer_types", "layers_block_type"].iter().find_map(|key| map.get(*key)?.as_array().map(Vec::len))
 }
 
 /// Holds switches to the value that is understood.

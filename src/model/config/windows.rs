@@ -7,7 +7,7 @@ use super::common::{layer_types, lists_every_layer};
 use crate::error::{Error, Result};
 use serde_json::Value;
 
-/// The window of each layer. `layer_types` wins over the family's pattern.
+/// The window, or the chunk, of each layer. `layer_types` wins over the family's pattern.
 pub(super) fn windows(keys: &Keys, family: Family, layers: u64, rotates: &[bool]) -> Result<Vec<Option<u64>>> {
     let slides: Box<dyn Fn(u64) -> bool> = match family.facts().window {
         WindowRule::Never => {
@@ -44,15 +44,23 @@ pub(super) fn windows(keys: &Keys, family: Family, layers: u64, rotates: &[bool]
             let period = period(keys)?.unwrap_or(absent);
             Box::new(move |layer| (layer + 1) % period != 0)
         }
+        WindowRule::Chunks(_) => {
+            let rotates = rotates.to_vec();
+            Box::new(move |layer| rotates.iter().zip(0..).any(|(rotates, at)| at == layer && *rotates))
+        }
         WindowRule::Unrotated => {
             let rotates = rotates.to_vec();
             Box::new(move |layer| rotates.iter().zip(0..).any(|(rotates, at)| at == layer && !rotates))
         }
     };
     let window = window(keys, family)?;
-    let kinds = layer_types(keys, layers, &["full_attention", "sliding_attention"])?;
+    let local = match family.facts().window {
+        WindowRule::Chunks(_) => "chunked_attention",
+        _ => "sliding_attention",
+    };
+    let kinds = layer_types(keys, layers, &["full_attention", local])?;
     let slides: Vec<bool> = match kinds {
-        Some(kinds) => kinds.into_iter().map(|kind| kind == "sliding_attention").collect(),
+        Some(kinds) => kinds.into_iter().map(|kind| kind == local).collect(),
         None => (0..layers).map(slides).collect(),
     };
     Ok(slides.into_iter().map(|slides| window.filter(|_| slides)).collect())
@@ -69,6 +77,9 @@ fn window(keys: &Keys, family: Family) -> Result<Option<u64>> {
         WindowRule::Every(window) => (window, false),
         WindowRule::Alternate(window) | WindowRule::Period(window, _) | WindowRule::Listed(window) => {
             (Some(window), false)
+        }
+        WindowRule::Chunks(chunk) => {
+            return Ok(keys.given("attention_chunk_size", limits::POSITIONS)?.or_absent(Some(chunk)));
         }
         WindowRule::GptNeo => {
             return Ok(keys.given("window_size", limits::POSITIONS)?.or_absent(Some(256)));

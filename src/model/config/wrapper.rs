@@ -27,6 +27,7 @@ const UNSTATED: &[(&str, &str)] = &[
     ("idefics3", "llama"),
     ("internvl", "qwen2"),
     ("lfm2_vl", "lfm2"),
+    ("llama4", "llama4_text"),
     ("llava", "llama"),
     ("llava_next", "llama"),
     ("llava_next_video", "llama"),
@@ -37,6 +38,8 @@ const UNSTATED: &[(&str, &str)] = &[
     ("qwen2_5_vl", "qwen2"),
     ("qwen2_audio", "qwen2"),
     ("qwen2_vl", "qwen2"),
+    ("qwen3_5", "qwen3_5_text"),
+    ("qwen3_5_moe", "qwen3_5_moe_text"),
     ("qwen3_vl", "qwen3"),
     ("smolvlm", "llama"),
     ("video_llava", "llama"),
@@ -46,6 +49,7 @@ const UNSTATED: &[(&str, &str)] = &[
 
 /// Wrappers whose language model has its keys beside those of the other parts, and its family.
 const FLAT: &[(&str, &str)] = &[
+    ("llama4", "llama4_text"),
     ("llava", "llama"),
     ("llava_llama", "llama"),
     ("llava_mistral", "mistral"),
@@ -53,6 +57,8 @@ const FLAT: &[(&str, &str)] = &[
     ("phi3_v", "phi3"),
     ("qwen2_5_vl", "qwen2"),
     ("qwen2_vl", "qwen2"),
+    ("qwen3_5", "qwen3_5_text"),
+    ("qwen3_5_moe", "qwen3_5_moe_text"),
 ];
 
 /// The language model of a wrapper.

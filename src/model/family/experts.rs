@@ -2,8 +2,8 @@
 
 use super::super::layer::{Biases, HeadNorm, Norm};
 use super::facts::{
-    Alternatives, BiasRule, DenseLayers, Facts, HeadNormRule, KvHeads, LATENT, LLAMA, MixerRule, MixtureRule,
-    NO_MLP_BIAS, SharedRule, WindowRule, shape,
+    Alternatives, BiasRule, DenseLayers, Facts, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, LatentRule, MixerRule,
+    MixtureRule, NO_MLP_BIAS, RotaryRule, SharedRule, USUAL, WindowRule, shape,
 };
 
 pub(super) const USED: Alternatives = &["num_experts_per_tok"];
@@ -14,6 +14,7 @@ pub(super) const PLAIN: MixtureRule = MixtureRule {
     used: (USED, Some(2)),
     width: None,
     shared: SharedRule::None,
+    latent: None,
     dense: DenseLayers::None,
     router_bias: false,
     expert_bias: false,
@@ -21,7 +22,8 @@ pub(super) const PLAIN: MixtureRule = MixtureRule {
 };
 
 /// How experts are chosen, not how many.
-pub(super) const DEEPSEEK: Alternatives = &["n_group", "topk_group", "topk_method", "ep_size", "num_key_value_heads"];
+pub(super) const DEEPSEEK: Alternatives =
+    &["indexer_rope_interleave", "n_group", "topk_group", "topk_method", "ep_size", "num_key_value_heads"];
 
 pub(super) const FAMILIES: &[Facts] = &[
     Facts {
@@ -117,24 +119,73 @@ pub(super) const FAMILIES: &[Facts] = &[
         harmless: DEEPSEEK,
         ..LLAMA
     },
+    DEEPSEEK_V3,
     Facts {
-        name: "deepseek_v3",
-        gguf: Some("deepseek2"),
-        defaults: shape(7168, 18432, 61, 128, 129_280, 4096),
-        kv_heads: KvHeads::Of(128),
-        mixer: MixerRule::Latent(LATENT),
+        name: "deepseek_v32",
+        gguf: Some("deepseek32"),
+        defaults: shape(7168, 18432, 61, 128, 129_280, 163_840),
+        mixer: MixerRule::Latent(LatentRule { indexer: Some([64, 128, 2048]), ..LATENT }),
+        aliases: &[],
+        ..DEEPSEEK_V3
+    },
+    // GLM-5.
+    Facts {
+        name: "glm_moe_dsa",
+        gguf: Some("glm-dsa"),
+        defaults: shape(6144, 12288, 78, 64, 154_880, 202_752),
+        kv_heads: KvHeads::Of(64),
+        mixer: MixerRule::Latent(LatentRule {
+            query_rank: Some(2048),
+            plain_dim: 192,
+            value_dim: Some(256),
+            indexer: Some([32, 128, 2048]),
+            ..LATENT
+        }),
+        aliases: &[],
+        ..DEEPSEEK_V3
+    },
+    Facts {
+        name: "llama4_text",
+        aliases: &["llama4"],
+        gguf: Some("llama4"),
+        defaults: shape(5120, 16384, 48, 40, 202_048, 131_072),
+        // Beside it, `intermediate_size` is that of experts.
+        keys: KeyNames { width: &["intermediate_size_mlp"], ..USUAL },
+        kv_heads: KvHeads::Of(8),
+        head_dim: Some(128),
+        rotary: RotaryRule::WholeExcept,
+        window: WindowRule::Chunks(8192),
         mixture: Some(MixtureRule {
-            experts: (&["n_routed_experts"], 256),
-            used: (USED, Some(8)),
-            width: Some(("moe_intermediate_size", 2048)),
-            shared: SharedRule::Count("n_shared_experts", 1),
-            dense: DenseLayers::First(3),
-            correction: true,
+            experts: (&["num_local_experts"], 16),
+            used: (USED, Some(1)),
+            width: Some(("intermediate_size", 8192)),
+            shared: SharedRule::One,
+            dense: DenseLayers::Interleaved,
             ..PLAIN
         }),
-        harmless: DEEPSEEK,
-        uncounted: &["num_nextn_predict_layers", "num_mtp_layers"],
-        aliases: &["kimi_k2"],
+        // Its norm of queries and keys has no weights.
+        harmless: &["use_qk_norm", "attn_temperature_tuning", "floor_scale", "attn_scale", "for_llm_compressor"],
         ..NO_MLP_BIAS
     },
 ];
+
+const DEEPSEEK_V3: Facts = Facts {
+    name: "deepseek_v3",
+    gguf: Some("deepseek2"),
+    defaults: shape(7168, 18432, 61, 128, 129_280, 4096),
+    kv_heads: KvHeads::Of(128),
+    mixer: MixerRule::Latent(LATENT),
+    mixture: Some(MixtureRule {
+        experts: (&["n_routed_experts"], 256),
+        used: (USED, Some(8)),
+        width: Some(("moe_intermediate_size", 2048)),
+        shared: SharedRule::Count("n_shared_experts", 1),
+        dense: DenseLayers::First(3),
+        correction: true,
+        ..PLAIN
+    }),
+    harmless: DEEPSEEK,
+    uncounted: &["num_nextn_predict_layers", "num_mtp_layers"],
+    aliases: &["kimi_k2"],
+    ..NO_MLP_BIAS
+};

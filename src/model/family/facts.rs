@@ -40,7 +40,7 @@ pub(crate) struct Facts {
     pub(crate) gguf: Option<&'static str>,
     /// Other words for it there.
     pub(crate) gguf_aliases: Alternatives,
-    /// Steps whose tensors are not called after them in GGUF files.
+    /// Steps whose tensors are not called after them in GGUF files; a name with `!` has no ending there.
     pub(crate) tensors: &'static [(&'static str, &'static str)],
     /// Keys that sound like a part of the shape and change no count in this family.
     pub(crate) harmless: Alternatives,
@@ -206,6 +206,8 @@ pub(crate) enum RotaryRule {
     Windowed,
     /// All of it, unless `alibi` is on.
     UnlessAlibi,
+    /// All of it, if `position_embedding_type` is `rope`.
+    IfStated,
     /// All of it, where the number of positions is stated.
     IfPositions,
     /// Nothing.
@@ -232,6 +234,8 @@ pub(crate) enum WindowRule {
     Period(u64, u64),
     /// The layers that do not rotate, if `use_sliding_window`.
     Unrotated,
+    /// No windows, but chunks of `attention_chunk_size` tokens, this many where it is absent, in layers that rotate.
+    Chunks(u64),
     /// The layers that `attention_types` or `attention_layers` calls local; they see `window_size`.
     GptNeo,
 }
@@ -252,9 +256,86 @@ pub(crate) enum MixerRule {
         sinks: bool,
     },
     Latent(LatentRule),
-    /// By `layer_types` or `full_attn_idxs`, short convolutions elsewhere.
+    /// Recurrences, with attention in some layers, or beside them.
+    Recurrent(RecurrentRule),
+}
+
+/// Recurrent layers: of which kind, and which layers attend instead.
+#[derive(Clone, Copy)]
+pub(crate) struct RecurrentRule {
+    pub(crate) recurrence: Recurrence,
+    pub(crate) attends: Attends,
+    /// Attention to latents, where it is that.
+    pub(crate) latent: Option<LatentRule>,
+    /// Whether a gate beside each query multiplies what attention gives.
+    pub(crate) gated: bool,
+}
+
+/// Kinds of recurrences.
+#[derive(Clone, Copy)]
+pub(crate) enum Recurrence {
+    ShortConvolution,
+    /// Mamba; with norms of its own where that is true.
+    Mamba1(MambaKeys, bool),
+    Mamba2(MambaKeys),
+    /// Gated DeltaNet; write strengths and decays from one matrix where that is true.
+    GatedDelta(bool),
+    KimiDelta,
+    Lightning,
+}
+
+/// The keys of Mamba and Mamba-2 layers, with their values where they are absent.
+#[derive(Clone, Copy)]
+pub(crate) struct MambaKeys {
+    pub(crate) heads: (&'static str, u64),
+    /// None: channels over heads.
+    pub(crate) head_dim: (&'static str, Option<u64>),
+    pub(crate) inner: Inner,
+    pub(crate) states: (&'static str, u64),
+    pub(crate) groups: (&'static str, u64),
+    pub(crate) taps: (&'static str, u64),
+    /// Elements from which step sizes are expanded; a sixteenth of the width where it is absent.
+    pub(crate) rank: &'static str,
+    pub(crate) bias: &'static str,
+    pub(crate) conv_bias: &'static str,
+    /// A switch of the norm before the output, off where it is absent; none: always there.
+    pub(crate) norm: Option<&'static str>,
+}
+
+/// Channels of all heads of a Mamba layer together.
+#[derive(Clone, Copy)]
+pub(crate) enum Inner {
+    /// The width times this factor.
+    Expanded(&'static str),
+    /// What this key states, or else the width times 2.
+    Stated(&'static str),
+    /// Heads times their size.
+    Heads,
+}
+
+/// Which layers attend; the others are recurrent. `layer_types` wins.
+#[derive(Clone, Copy)]
+pub(crate) enum Attends {
+    /// None.
+    Never,
+    /// All, beside their recurrence.
+    Beside,
+    /// Those that `layer_types` names.
+    Typed,
+    /// Every so many, by this key.
+    Every(&'static str, u64),
+    /// Those that this key lists, else none.
+    Listed(&'static str),
+    /// Those that `full_attn_idxs` lists, else all.
     Lfm2,
-    Mamba2,
+    /// By `attn_layer_period` and `attn_layer_offset`.
+    Jamba,
+    /// By `linear_attn_config`, else every fourth but the first.
+    Kimi,
+    /// By `attn_type_list`, else every other from the first on.
+    MiniMax,
+    /// By `hybrid_override_pattern`: layers mix or feed forward.
+    Nemotron,
 }
 
 /// Multi-head latent attention: sizes where their keys are absent.
@@ -267,6 +348,8 @@ pub(crate) struct LatentRule {
     /// None: `hidden_size` over heads.
     pub(crate) value_dim: Option<u64>,
     pub(crate) latents_in_llama_cpp: bool,
+    /// Heads of the indexer, their size, and how many keys it chooses.
+    pub(crate) indexer: Option<[u64; 3]>,
 }
 
 /// A mixture of experts: its keys, and their values where they are absent.
@@ -278,6 +361,8 @@ pub(crate) struct MixtureRule {
     /// None: the experts have the width of the family's feed-forward; so does a default of 0.
     pub(crate) width: Option<(&'static str, u64)>,
     pub(crate) shared: SharedRule,
+    /// The key of the width at which routed experts work, where they may have one of their own.
+    pub(crate) latent: Option<&'static str>,
     pub(crate) dense: DenseLayers,
     pub(crate) router_bias: bool,
     pub(crate) expert_bias: bool,
@@ -292,6 +377,10 @@ pub(crate) enum SharedRule {
     Count(&'static str, u64),
     /// One of this width, behind a scalar gate.
     Gated(&'static str, u64),
+    /// One of this width; the whole feed-forward where there are no experts.
+    Plain(&'static str, u64),
+    /// One of the width of a routed one.
+    One,
 }
 
 /// Which layers are dense all the same.
@@ -304,6 +393,12 @@ pub(crate) enum DenseLayers {
     Outside(u64),
     /// By `mlp_only_layers` and `decoder_sparse_step`.
     Listed,
+    /// The first ones, by this key and its default.
+    FirstOf(&'static str, u64),
+    /// All but those that `moe_layers` lists, or every `interleave_moe_layer_step`-th.
+    Interleaved,
+    /// All but those of `expert_layer_period` and `expert_layer_offset`.
+    Jamba,
 }
 
 /// The names that most families use.
@@ -369,6 +464,7 @@ pub(super) const LATENT: LatentRule = LatentRule {
     rotary_dim: 64,
     value_dim: Some(128),
     latents_in_llama_cpp: true,
+    indexer: None,
 };
 
 pub(super) const fn shape(

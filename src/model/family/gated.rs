@@ -1,4 +1,4 @@
-//! Dense families with gated feed-forwards, and those that mix attention with recurrence or have nothing else.
+//! Dense families with gated feed-forwards.
 
 use super::super::layer::{Activation, Biases, HeadNorm, Norm};
 use super::facts::{
@@ -11,6 +11,19 @@ const WHOLE_ROW: HeadNormRule = HeadNormRule::Always(HeadNorm::Row(Norm::Rms));
 const MINICPM: Alternatives = &["scale_emb", "scale_depth", "dim_model_base"];
 const NO_BIAS: BiasRule = BiasRule::Always(Biases::None);
 
+/// Biases on query, key and value are part of the code: no key states them.
+const QWEN2: Facts = Facts {
+    name: "qwen2",
+    aliases: &["qwen2_vl_text", "qwen2_5_vl_text"],
+    gguf_aliases: &["qwen2vl"],
+    gguf: Some("qwen2"),
+    defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
+    kv_heads: KvHeads::Of(32),
+    attention_bias: BiasRule::Always(Biases::QueryKeyValue),
+    window: WindowRule::Later(4096),
+    ..NO_MLP_BIAS
+};
+
 pub(super) const FAMILIES: &[Facts] = &[
     LLAMA,
     Facts {
@@ -21,17 +34,15 @@ pub(super) const FAMILIES: &[Facts] = &[
         window: WindowRule::Every(Some(4096)),
         ..NO_MLP_BIAS
     },
-    // Biases on query, key and value are part of the code: no key states them.
+    QWEN2,
+    // Xiaomi's first: layers for multi-token prediction beside.
     Facts {
-        name: "qwen2",
-        aliases: &["qwen2_vl_text", "qwen2_5_vl_text"],
-        gguf_aliases: &["qwen2vl"],
-        gguf: Some("qwen2"),
-        defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
-        kv_heads: KvHeads::Of(32),
-        attention_bias: BiasRule::Always(Biases::QueryKeyValue),
-        window: WindowRule::Later(4096),
-        ..NO_MLP_BIAS
+        name: "mimo",
+        aliases: &[],
+        gguf: None,
+        gguf_aliases: &[],
+        uncounted: &["num_nextn_predict_layers"],
+        ..QWEN2
     },
     Facts {
         name: "qwen3",
@@ -112,6 +123,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             rotary_dim: 32,
             value_dim: None,
             latents_in_llama_cpp: false,
+            indexer: None,
         }),
         harmless: MINICPM,
         ..LLAMA
@@ -163,40 +175,6 @@ pub(super) const FAMILIES: &[Facts] = &[
         attention_bias: BiasRule::Switch("attention_bias", true, Biases::QueryKeyValue),
         rotary: RotaryRule::Part(0.5),
         ..NO_MLP_BIAS
-    },
-    Facts {
-        name: "lfm2",
-        gguf: Some("lfm2"),
-        tensors: &[("output_norm", "token_embd_norm")],
-        defaults: shape(2560, 12288, 32, 32, 65536, 128_000),
-        kv_heads: KvHeads::Of(8),
-        tied: true,
-        attention_bias: NO_BIAS,
-        head_norm: PER_HEAD,
-        mixer: MixerRule::Lfm2,
-        harmless: &[
-            "block_mlp_init_scale",
-            "block_out_init_scale",
-            "block_use_xavier_init",
-            "conv_use_xavier_init",
-            "use_pos_enc",
-        ],
-        // The older names win.
-        keys: KeyNames {
-            width: &["block_ff_dim", "intermediate_size"],
-            tied: &["tie_embedding", "tie_word_embeddings"],
-            ..USUAL
-        },
-        ..NO_MLP_BIAS
-    },
-    Facts {
-        name: "mamba2",
-        gguf: Some("mamba2"),
-        defaults: shape(4096, 1, 64, 128, 32768, 1),
-        keys: KeyNames { heads: &["num_heads"], ..USUAL },
-        mixer: MixerRule::Mamba2,
-        harmless: &["chunk_size", "norm_before_gate", "time_step_rank", "rescale_prenorm_residual"],
-        ..LLAMA
     },
 ];
 

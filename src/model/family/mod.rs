@@ -11,11 +11,13 @@ mod facts;
 mod gated;
 mod gpt;
 mod mixtures;
+mod recurrent;
 mod ungated;
 
 pub(super) use facts::{
-    BiasRule, Caps, Defaults, DenseLayers, Facts, HeadBias, HeadNormRule, KvHeads, LatentRule, MixerRule, MixtureRule,
-    MlpBias, NormPlaces, NormsRule, PerLayer, RotaryRule, SharedRule, Width, WindowRule,
+    Attends, BiasRule, Caps, Defaults, DenseLayers, Facts, HeadBias, HeadNormRule, Inner, KvHeads, LatentRule,
+    MambaKeys, MixerRule, MixtureRule, MlpBias, NormPlaces, NormsRule, PerLayer, Recurrence, RecurrentRule, RotaryRule,
+    SharedRule, Width, WindowRule,
 };
 use std::fmt;
 
@@ -26,8 +28,10 @@ pub struct Family(&'static Facts);
 impl Family {
     /// Every family, in the order in which messages list them.
     pub fn all() -> impl Iterator<Item = Family> {
-        [gated::FAMILIES, dense::FAMILIES, experts::FAMILIES, mixtures::FAMILIES, ungated::FAMILIES, gpt::FAMILIES]
+        let ungated = [ungated::FAMILIES, gpt::FAMILIES, recurrent::FAMILIES];
+        [gated::FAMILIES, dense::FAMILIES, experts::FAMILIES, mixtures::FAMILIES]
             .into_iter()
+            .chain(ungated)
             .flatten()
             .map(Family)
     }
@@ -58,9 +62,18 @@ impl Family {
         self.0
     }
 
+    /// How it attends to latents, where it does.
+    pub(super) const fn latent(self) -> Option<LatentRule> {
+        match self.0.mixer {
+            MixerRule::Latent(rule) => Some(rule),
+            MixerRule::Recurrent(RecurrentRule { latent, .. }) => latent,
+            MixerRule::GroupedQuery { .. } => None,
+        }
+    }
+
     /// Whether llama.cpp keeps latents for it, and attends to them; where it does not, it keeps expanded keys and values.
     pub(super) const fn latents_in_llama_cpp(self) -> bool {
-        matches!(self.0.mixer, MixerRule::Latent(LatentRule { latents_in_llama_cpp: true, .. }))
+        matches!(self.latent(), Some(LatentRule { latents_in_llama_cpp: true, .. }))
     }
 }
 

@@ -11,13 +11,13 @@ use super::metadata::Metadata;
 use super::reader::quoted;
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::model::family::{Caps, Facts, Family, HeadBias, MixerRule, WindowRule};
+use crate::model::family::{Caps, Facts, Family, HeadBias, MixerRule, Recurrence, WindowRule};
 use crate::model::language_model::{Model, Source};
 use crate::model::layer::{FeedForward, Layer};
 use crate::model::layout::TensorLayout;
 use crate::model::limits;
 use crate::model::nearest;
-use crate::model::shape::ModelShape;
+use crate::model::shape::{ModelShape, Predictors};
 use crate::model::storage::{Storage, Stored};
 use crate::model::weights::recipe::Recipe;
 
@@ -27,12 +27,17 @@ use crate::model::weights::recipe::Recipe;
 /// Misuse, naming keys and tensors: an unknown architecture or tensor, a missing one, or metadata and table
 /// that contradict each other.
 pub fn model(gguf: &Gguf, name: &str) -> Result<Model> {
-    let table = Table::of(gguf);
+    let mut table = Table::of(gguf);
     let (arch, family) = family(&gguf.metadata, &table)?;
     let keys = Keys { metadata: &gguf.metadata, arch };
     refuse_foreign(&keys, family)?;
     let count = keys.required("block_count", limits::LAYERS)?;
     table.check_blocks(count, &keys)?;
+    let apart = keys.count("nextn_predict_layers")?.unwrap_or(0);
+    let Some(own) = count.checked_sub(apart).filter(|own| *own > 0) else {
+        let words = format_args!("{apart} of {} {count} are none of the model's own", keys.named("block_count"));
+        return Err(keys.error("nextn_predict_layers", words));
+    };
     let [hidden, vocabulary, _] = table.extent("token_embd.weight")?;
     keys.agrees("embedding_length", "token_embd.weight", hidden)?;
     keys.vocabulary(vocabulary)?;
@@ -43,6 +48,7 @@ pub fn model(gguf: &Gguf, name: &str) -> Result<Model> {
     };
     let layout = layout(facts, &table);
     let blocks = Blocks { keys: &keys, table: &table, family, count, hidden };
+    let (layers, predictors) = parted(layers(&blocks)?, own, &keys)?;
     let shape = ModelShape {
         hidden,
         vocabulary,
@@ -55,7 +61,9 @@ pub fn model(gguf: &Gguf, name: &str) -> Result<Model> {
         streams: None,
         head_bias: matches!(facts.head_bias, HeadBias::Always) || table.has("output.bias"),
         head_soft_cap: super::layers::soft_cap(&keys, "final_logit_softcapping", facts.caps),
-        layers: layers(&blocks)?,
+        layers,
+        predictors,
+        joined: false,
     };
     let storage = Storage { gguf: Some(stored(gguf, layout)?), rope_factors: table.rotary, ..Storage::default() };
     let max_positions = keys.count("context_length")?;
@@ -68,9 +76,29 @@ pub fn model(gguf: &Gguf, name: &str) -> Result<Model> {
         let words = "announces a mixture of experts, and no block has one; the file contradicts itself";
         return Err(keys.error("expert_count", words));
     }
+    let apart = table.take_predictors(&model, layout, &keys)?;
     table.holds(&model, layout, &keys)?;
-    adds_up(&model, gguf)?;
+    adds_up(&model, gguf, apart)?;
     Ok(model)
+}
+
+/// The model's `own` layers, and those behind them, which are for multi-token prediction.
+fn parted(layers: Vec<Layer>, own: u64, keys: &Keys) -> Result<(Vec<Layer>, Option<Predictors>)> {
+    let (mut kept, mut apart) = (Vec::new(), Vec::new());
+    for layer in layers {
+        let (places, behind): (Vec<u64>, Vec<u64>) = layer.places.iter().partition(|place| **place < own);
+        if !behind.is_empty() {
+            apart.push((behind.len() as u64, Layer { places: vec![0], ..layer.clone() }));
+        }
+        if !places.is_empty() {
+            kept.push(Layer { places, ..layer });
+        }
+    }
+    let mut apart = apart.into_iter();
+    match (apart.next(), apart.next()) {
+        (_, Some(_)) => Err(keys.error("nextn_predict_layers", "are of several kinds, which is not supported")),
+        (first, None) => Ok((kept, first.map(|(count, layer)| Predictors { count, layer }))),
+    }
 }
 
 fn stored(gguf: &Gguf, layout: TensorLayout) -> Result<Stored> {
@@ -90,8 +118,8 @@ fn format(gguf: &Gguf) -> Result<String> {
 }
 
 /// What is counted is what the table holds, or something was misunderstood.
-fn adds_up(model: &Model, gguf: &Gguf) -> Result<()> {
-    let (counted, found) = (model.parameters()?, gguf.params_total()? - model.storage.rope_factors);
+fn adds_up(model: &Model, gguf: &Gguf, apart: u64) -> Result<()> {
+    let (counted, found) = (model.parameters()?, gguf.params_total()? - model.storage.rope_factors - apart);
     if counted == found {
         return Ok(());
     }
@@ -104,7 +132,8 @@ fn adds_up(model: &Model, gguf: &Gguf) -> Result<()> {
 fn layout(facts: &Facts, table: &Table) -> TensorLayout {
     let has = |name| table.has_in_some_block(name);
     TensorLayout {
-        fused_attention: has("attn_qkv.weight"),
+        // Recurrent blocks may have a matrix of that name beside attention in three.
+        fused_attention: has("attn_qkv.weight") && !has("attn_q.weight"),
         fused_gate: facts.gated && has("ffn_up.weight") && !has("ffn_gate.weight"),
         parted_latents: has("attn_k_b.weight"),
     }
@@ -120,6 +149,7 @@ fn family<'a>(metadata: &'a Metadata, table: &Table) -> Result<(&'a str, Family)
     let corrected = table.has_in_some_block("exp_probs_b.bias");
     let family = match arch {
         "llama" if mixture => Family::of("mixtral"),
+        "nemotron_h_moe" => Family::of("nemotron_h"),
         "deepseek2" if corrected => Family::of("deepseek_v3"),
         _ => Family::of_gguf(arch).next(),
     };
@@ -132,19 +162,25 @@ fn family<'a>(metadata: &'a Metadata, table: &Table) -> Result<(&'a str, Family)
 /// Keys that announce what the family does not have.
 fn refuse_foreign(keys: &Keys, family: Family) -> Result<()> {
     let Facts { mixture, mixer, caps, .. } = family.facts();
-    let latent = matches!(mixer, MixerRule::Latent(_));
+    let latent = family.latent().is_some();
+    let indexed = family.latent().is_some_and(|rule| rule.indexer.is_some());
+    let recurrence = match mixer {
+        MixerRule::Recurrent(rule) => Some(rule.recurrence),
+        _ => None,
+    };
+    let convolves = matches!(recurrence, Some(Recurrence::ShortConvolution));
     for (key, what, supported) in [
         ("expert_count", "a mixture of experts", mixture.is_some()),
         ("attention.kv_lora_rank", "multi-head latent attention", latent),
         ("attention.q_lora_rank", "multi-head latent attention", latent),
-        ("ssm.state_size", "state-space layers", matches!(mixer, MixerRule::Mamba2)),
-        ("shortconv.l_cache", "short convolutions", matches!(mixer, MixerRule::Lfm2)),
+        ("ssm.state_size", "state-space layers", recurrence.is_some() && !convolves),
+        ("shortconv.l_cache", "short convolutions", convolves),
         ("attn_logit_softcapping", "capped scores", matches!(caps, Caps::Absent(_))),
         ("final_logit_softcapping", "capped logits", matches!(caps, Caps::Absent(_))),
-        ("nextn_predict_layers", "multi-token prediction", false),
+        ("nextn_predict_layers", "multi-token prediction", !family.facts().uncounted.is_empty()),
         ("attention.shared_kv_layers", "layers that share keys and values", false),
         ("attention.key_length_swa", "heads of two sizes", false),
-        ("attention.indexer.head_count", "sparse attention", false),
+        ("attention.indexer.head_count", "sparse attention", indexed),
         ("embedding_length_per_layer_input", "embeddings of each layer", false),
     ] {
         if !supported && keys.metadata.is_on(&keys.named(key)) {
@@ -153,7 +189,11 @@ fn refuse_foreign(keys: &Keys, family: Family) -> Result<()> {
     }
     let has_windows = matches!(
         family.facts().window,
-        WindowRule::Every(_) | WindowRule::Alternate(_) | WindowRule::Period(..) | WindowRule::Listed(_)
+        WindowRule::Every(_)
+            | WindowRule::Alternate(_)
+            | WindowRule::Period(..)
+            | WindowRule::Listed(_)
+            | WindowRule::Chunks(_)
     );
     // A window that no context reaches is none.
     let window = keys.count("attention.sliding_window")?.filter(|window| *window != 0);

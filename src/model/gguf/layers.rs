@@ -5,11 +5,11 @@ use super::metadata::Value;
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::model::family::{
-    Caps, Facts, Family, HeadNormRule, MixerRule, NormPlaces, NormsRule, RotaryRule, WindowRule,
+    Attends, Caps, Facts, Family, HeadNormRule, LatentRule, MixerRule, NormPlaces, NormsRule, RecurrentRule,
+    RotaryRule, WindowRule,
 };
 use crate::model::layer::{
-    Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Latent, Layer, Mamba2, Mixer, Mixture, Norms, Shared,
-    ShortConvolution,
+    Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Indexer, Latent, Layer, Mixer, Mixture, Norms, Shared,
 };
 use crate::model::limits;
 
@@ -41,6 +41,11 @@ pub(super) fn soft_cap(keys: &Keys, key: &str, caps: Caps) -> bool {
     }
 }
 
+/// Whether no layer attends or feeds forward.
+fn is_recurrent(facts: &Facts) -> bool {
+    matches!(facts.mixer, MixerRule::Recurrent(RecurrentRule { attends: Attends::Never, .. }))
+}
+
 /// What the keys state of each layer.
 struct LayerKeys {
     heads: Vec<u64>,
@@ -53,7 +58,7 @@ struct LayerKeys {
 impl LayerKeys {
     fn read(blocks: &Blocks) -> Result<LayerKeys> {
         let Blocks { keys, family, count, .. } = *blocks;
-        let recurrent = matches!(family.facts().mixer, MixerRule::Mamba2);
+        let recurrent = is_recurrent(family.facts());
         let per_layer = |key: &str| keys.metadata.per_layer(&keys.named(key), count);
         let heads = if recurrent { Vec::new() } else { keys.of_layers("attention.head_count", count)? };
         let kv_heads = per_layer("attention.head_count_kv")?.unwrap_or_else(|| heads.clone());
@@ -70,6 +75,8 @@ fn windows(blocks: &Blocks, stated: Option<u64>) -> Result<(Option<u64>, Vec<boo
         WindowRule::Every(_) | WindowRule::Listed(_) => (stated, 1),
         WindowRule::Alternate(absent) => (stated.or(Some(absent)), 2),
         WindowRule::Period(_, period) => (stated, period),
+        // llama.cpp reads no size of chunks; a window of 0 says that there are none.
+        WindowRule::Chunks(chunk) => (Some(chunk).filter(|_| keys.count("attention.sliding_window") != Ok(Some(0))), 4),
         _ => return Ok((None, (0..count).map(|_| false).collect())),
     };
     let key = keys.named("attention.sliding_window_pattern");
@@ -94,7 +101,7 @@ fn windows(blocks: &Blocks, stated: Option<u64>) -> Result<(Option<u64>, Vec<boo
 }
 
 /// One block.
-struct Block<'a> {
+pub(super) struct Block<'a> {
     blocks: &'a Blocks<'a>,
     stated: &'a LayerKeys,
     place: u64,
@@ -109,7 +116,7 @@ impl Block<'_> {
         format!("blk.{}.{name}", self.place)
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.blocks.table.has(&self.full(name))
     }
 
@@ -122,7 +129,7 @@ impl Block<'_> {
     }
 
     /// A size that a key states.
-    fn size(&self, key: &str) -> Result<u64> {
+    pub(super) fn size(&self, key: &str) -> Result<u64> {
         self.blocks.keys.required(key, limits::HEAD_DIM)
     }
 
@@ -141,19 +148,12 @@ impl Block<'_> {
                 let attention = self.grouped_query()?;
                 Ok(Mixer::GroupedQuery(GroupedQuery { sinks, ..attention }))
             }
-            MixerRule::Latent(_) => self.latent().map(Mixer::Latent),
-            MixerRule::Lfm2 if self.of_layer(&self.stated.kv_heads) == 0 => {
-                Ok(Mixer::ShortConvolution(ShortConvolution {
-                    taps: self.size("shortconv.l_cache")?,
-                    bias: self.has("shortconv.in_proj.bias"),
-                }))
-            }
-            MixerRule::Lfm2 => self.grouped_query().map(Mixer::GroupedQuery),
-            MixerRule::Mamba2 => self.mamba2().map(Mixer::Mamba2),
+            MixerRule::Latent(ref rule) => self.latent(Some(rule)).map(Mixer::Latent),
+            MixerRule::Recurrent(ref rule) => self.hybrid(rule),
         }
     }
 
-    fn heads(&self) -> Result<u64> {
+    pub(super) fn heads(&self) -> Result<u64> {
         self.blocks.keys.within("attention.head_count", self.of_layer(&self.stated.heads), limits::HEADS)
     }
 
@@ -168,7 +168,7 @@ impl Block<'_> {
         Err(keys.error("attention.head_count", words))
     }
 
-    fn grouped_query(&self) -> Result<GroupedQuery> {
+    pub(super) fn grouped_query(&self) -> Result<GroupedQuery> {
         let (keys, facts) = (self.blocks.keys, self.facts());
         let heads = self.heads()?;
         let kv_heads = keys.within("attention.head_count_kv", self.of_layer(&self.stated.kv_heads), limits::HEADS)?;
@@ -183,13 +183,16 @@ impl Block<'_> {
             return Err(keys.error("attention.value_length", words));
         }
         let slides = self.stated.slides.get(self.place as usize).copied().unwrap_or_default();
+        let (sees, chunked) = (self.stated.window.filter(|_| slides), matches!(facts.window, WindowRule::Chunks(_)));
         let rotary = self.rotary(head_dim, slides)?;
         Ok(GroupedQuery {
             heads,
             kv_heads,
             head_dim,
             rotary,
-            window: self.stated.window.filter(|_| slides),
+            window: sees.filter(|_| !chunked),
+            chunk: sees.filter(|_| chunked),
+            gated: false,
             biases: self.biases(),
             head_norm: self.head_norm(head_dim)?,
             value_norm: false,
@@ -204,6 +207,11 @@ impl Block<'_> {
     fn rotary(&self, head_dim: u64, slides: bool) -> Result<u64> {
         match self.facts().rotary {
             RotaryRule::Nothing => Ok(0),
+            RotaryRule::IfStated
+                if !self.blocks.keys.metadata.is_on(&self.blocks.keys.named("rope.scaling.finetuned")) =>
+            {
+                Ok(0)
+            }
             RotaryRule::Windowed if self.stated.window.is_some() && !slides => Ok(0),
             RotaryRule::WholeExcept if (self.place + 1).is_multiple_of(4) => Ok(0),
             _ => self.size_or(&["rope.dimension_count"], || Ok(head_dim)),
@@ -235,7 +243,15 @@ impl Block<'_> {
         })
     }
 
-    fn latent(&self) -> Result<Latent> {
+    pub(super) fn keys(&self) -> &Keys<'_> {
+        self.blocks.keys
+    }
+
+    pub(super) fn hidden(&self) -> u64 {
+        self.blocks.hidden
+    }
+
+    pub(super) fn latent(&self, rule: Option<&LatentRule>) -> Result<Latent> {
         let heads = self.heads()?;
         let rotary_dim = self.size("rope.dimension_count")?;
         let key = self.size_or(&["attention.key_length_mla"], || self.size("attention.key_length"))?;
@@ -246,6 +262,7 @@ impl Block<'_> {
             let words = format_args!("{rotary_dim} is not below {whole} {key}; the file contradicts itself");
             return Err(self.blocks.keys.error("rope.dimension_count", words));
         };
+        let indexed = rule.is_some_and(|rule| rule.indexer.is_some());
         let query_rank = if self.has("attn_q_a.weight") { Some(self.size("attention.q_lora_rank")?) } else { None };
         Ok(Latent {
             heads,
@@ -255,24 +272,18 @@ impl Block<'_> {
             rotary_dim,
             value_dim,
             bias: self.has("attn_output.bias"),
+            selected: indexed
+                .then(|| self.blocks.keys.required("attention.indexer.top_k", limits::POSITIONS))
+                .transpose()?,
+            // Blocks without one take an earlier one's choice.
+            indexer: (indexed && self.has("indexer.proj.weight")).then(|| self.indexer()).transpose()?,
         })
     }
 
-    fn mamba2(&self) -> Result<Mamba2> {
-        let keys = self.blocks.keys;
-        let heads = keys.required("ssm.time_step_rank", limits::HEADS)?;
-        let inner = keys.required("ssm.inner_size", limits::WIDTH)?;
-        if !inner.is_multiple_of(heads) {
-            return Err(keys.no_divisor(("ssm.time_step_rank", heads), ("ssm.inner_size", inner)));
-        }
-        Ok(Mamba2 {
-            heads,
-            head_dim: inner / heads,
-            states: self.size("ssm.state_size")?,
-            groups: self.size("ssm.group_count")?,
-            taps: self.size("ssm.conv_kernel")?,
-            bias: self.has("ssm_in.bias"),
-            conv_bias: self.has("ssm_conv1d.bias"),
+    fn indexer(&self) -> Result<Indexer> {
+        Ok(Indexer {
+            heads: self.blocks.keys.required("attention.indexer.head_count", limits::HEADS)?,
+            head_dim: self.size("attention.indexer.key_length")?,
         })
     }
 
@@ -290,7 +301,10 @@ impl Block<'_> {
     }
 
     fn feed_forward(&self) -> Result<Option<FeedForward>> {
-        if matches!(self.facts().mixer, MixerRule::Mamba2) {
+        let parted =
+            matches!(self.facts().mixer, MixerRule::Recurrent(RecurrentRule { attends: Attends::Nemotron, .. }));
+        let feeds = ["ffn_down.weight", "ffn_down_exps.weight"].iter().any(|name| self.has(name));
+        if is_recurrent(self.facts()) || (parted && !feeds) {
             return Ok(None);
         }
         if self.has("ffn_gate_inp.weight") {
@@ -343,6 +357,8 @@ impl Block<'_> {
             None
         };
         let experts = keys.required("expert_count", limits::EXPERTS)?;
+        let latent =
+            if self.has("ffn_latent_down.weight") { Some(self.extent("ffn_latent_down.weight")?[1]) } else { None };
         Ok(Mixture {
             experts,
             used: keys.required("expert_used_count", experts)?,
@@ -350,6 +366,7 @@ impl Block<'_> {
             router_bias: self.has("ffn_gate_inp.bias"),
             correction: self.has("exp_probs_b.bias"),
             shared,
+            latent,
             normed_apart: false,
         })
     }

@@ -10,6 +10,7 @@ mod keys;
 mod layers;
 mod metadata;
 mod reader;
+mod recurrent;
 #[cfg(feature = "cli")]
 pub(super) mod split;
 mod table;

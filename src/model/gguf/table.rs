@@ -56,6 +56,39 @@ impl<'a> Table<'a> {
         Err(Error::misuse(format!("tensor {name}: {row} × {rows} × {stack} is beyond any model")))
     }
 
+    /// Takes the tensors of layers for multi-token prediction away: how many elements they have. Each such block has a layer, what
+    /// joins two states, and may have a norm, an embedding and a head of its own.
+    pub(super) fn take_predictors(&mut self, model: &Model, layout: TensorLayout, keys: &Keys) -> Result<u64> {
+        let Some((predictor, all)) = model.predictor().zip(model.shape.predictors.as_ref()) else { return Ok(0) };
+        let expected = tensors(&predictor.shape, model.family(), layout)?;
+        let mut elements = 0_u64;
+        for block in (model.layer_count()..).take(usize::try_from(all.count).unwrap_or_default()) {
+            for tensor in &expected {
+                let own = match (tensor.block, tensor.name.as_str()) {
+                    (Some(_), name) => (name.to_owned(), true),
+                    (None, "token_embd.weight") => ("nextn.embed_tokens.weight".to_owned(), false),
+                    (None, "output.weight") => ("nextn.shared_head_head.weight".to_owned(), false),
+                    (None, name) if name.starts_with("nextn.") => (name.to_owned(), true),
+                    (None, name) => {
+                        (format!("nextn.shared_head_norm.{}", name.rsplit('.').next().unwrap_or(name)), false)
+                    }
+                };
+                let name = format!("blk.{block}.{}", own.0);
+                match self.tensors.remove(name.as_str()) {
+                    Some(found) => {
+                        same_extent(&name, found, tensor, keys)?;
+                        elements = elements.saturating_add(found.elements());
+                    }
+                    None if own.1 => {
+                        return Err(Error::misuse(format!("tensor {name}: is missing; the file is no complete model")));
+                    }
+                    None => {}
+                }
+            }
+        }
+        Ok(elements)
+    }
+
     /// Every tensor is one of the model's and has its extent, and the model has no other.
     pub(super) fn holds(mut self, model: &Model, layout: TensorLayout, keys: &Keys) -> Result<()> {
         for expected in tensors(&model.shape, model.family(), layout)? {
@@ -97,7 +130,8 @@ fn same_extent(name: &str, found: &Tensor, expected: &layout::Tensor, keys: &Key
     let same = match expected.dimensions {
         // Some vectors are written as matrices of one row, or of one for each head.
         1 => found.elements() == expected.elements(),
-        _ => found.dims == [expected.row, each, expected.stack, 1],
+        // Convolutions may have an extent of one between taps and channels.
+        _ => [[expected.row, each, expected.stack, 1], [expected.row, 1, each, 1]].contains(&found.dims),
     };
     if same {
         return Ok(());
@@ -140,6 +174,7 @@ fn origin(tensor: &layout::Tensor, keys: &Keys) -> String {
         "ffn_gate" | "ffn_up" | "ffn_down" => &["feed_forward_length"],
         "output" => return "token_embd.weight".to_owned(),
         name if name.starts_with("ssm_") => &["ssm.inner_size", "ssm.state_size", "ssm.group_count"],
+        "indexer" => &["attention.indexer.head_count", "attention.indexer.key_length"],
         name if name.starts_with("shortconv") => &["shortconv.l_cache"],
         _ => &["embedding_length"],
     };

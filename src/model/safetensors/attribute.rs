@@ -160,9 +160,10 @@ impl LeftOut {
 
     /// A block that the model does not have: a layer for multi-token prediction, where it has such.
     fn block(&mut self, model: &Model, block: Option<u64>, modules: &[Module]) -> Result<()> {
-        let (layers, predicts) = (model.layer_count(), !model.family().facts().uncounted.is_empty());
+        let layers = model.layer_count();
+        let end = layers.saturating_add(model.shape.predictors.as_ref().map_or(0, |predictors| predictors.count));
         let Some(first) = modules.first() else { return Ok(()) };
-        if block.is_none_or(|block| block < layers) || !predicts {
+        if block.is_none_or(|block| !(layers..end).contains(&block)) {
             let name = quoted(&first.name);
             return Err(Error::misuse(format!(
                 "tensor {name}: is of no layer, num_hidden_layers is {layers}; config.json is of another model"
@@ -275,9 +276,22 @@ fn plain_type(kind: ElementType) -> Option<TensorType> {
     }
 }
 
-/// Whether a module goes by a name of this tensor.
+/// Matrices that some store as one, by the stem of the tensor's name: the module that holds them all.
+const FUSED: [(&str, &str); 4] = [
+    ("attn_q", "qkv_proj c_attn query_key_value Wqkv"),
+    ("attn_k", "qkv_proj c_attn query_key_value Wqkv"),
+    ("attn_v", "qkv_proj c_attn query_key_value Wqkv"),
+    ("ffn_gate", "gate_up_proj"),
+];
+
+/// Whether a module goes by a name of this tensor, or of one that holds it.
 fn is_named(tensor: &Tensor, module: &Module) -> bool {
     let mut names = path(tensor);
+    let stem = tensor.name.split('.').next().unwrap_or_default();
+    let fused = FUSED.iter().filter(|(own, _)| *own == stem).flat_map(|(_, modules)| modules.split(' '));
+    if let Some(last) = names.last_mut() {
+        last.extend(fused.map(str::to_owned));
+    }
     if tensor.block.is_some() {
         names.drain(..2);
     }

@@ -78,6 +78,23 @@ const PARTS: &[&str] = &[
     "scale",
     "zero",
     "meta",
+    "activation_scale",
+    "shape",
+    "axis",
+    "group_size",
+    "nbits",
+    "channel_wise",
+    "compute_dtype",
+    "encoded_state_dict",
+    "offload_meta",
+    "optimize",
+    "packing",
+    "quant_scale",
+    "quant_zero",
+    "round_zero",
+    "stores_quant_config",
+    "unpack_view_dtype",
+    "view_as_float",
 ];
 /// What an engine multiplies activations or a cache by, with no matrix beside it.
 const SCALES: &[&str] = &["k_scale", "v_scale", "q_scale", "input_scale", "output_scale", "input_global_scale"];

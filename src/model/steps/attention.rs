@@ -1,7 +1,7 @@
 //! Grouped-query attention.
 
 use super::super::layer::{Biases, GroupedQuery, HeadNorm};
-use super::super::visible::{keys_read, visible_pairs};
+use super::super::visible::{chunked_keys_read, chunked_pairs, keys_read, visible_pairs};
 use super::class::Class;
 use super::forward::Forward;
 use super::plan::{Plan, product, widen};
@@ -15,7 +15,9 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         let (queries, keys) = (product(&[heads, head_dim])?, product(&[kv_heads, head_dim])?);
         let hidden = self.hidden;
         let bias = matches!(biases, Biases::QueryKeyValue | Biases::All);
-        self.linear(Class::AttnProj, "attn_q", bias.then_some("attn_q.bias"), queries, hidden);
+        // A gate for each element of a query stands beside it.
+        let rows = if attention.gated { product(&[2, queries])? } else { queries };
+        self.linear(Class::AttnProj, "attn_q", bias.then_some("attn_q.bias"), rows, hidden);
         if !shares {
             self.linear(Class::AttnProj, "attn_k", bias.then_some("attn_k.bias"), keys, hidden);
         }
@@ -32,6 +34,9 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
             self.push("kv_append", Class::AttnCore, Op::Append, Shape::rows(self.rows, 2 * keys));
         }
         self.attend(attention)?;
+        if attention.gated {
+            self.push("attn_output_gate", Class::AttnCore, Op::SwiGlu, Shape::rows(self.rows, queries));
+        }
         let bias = matches!(biases, Biases::All | Biases::Output).then_some("attn_output.bias");
         self.linear(Class::AttnProj, "attn_output", bias, hidden, queries);
         Ok(())
@@ -56,11 +61,14 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
 
     /// All passes in one step: pairs and keys are summed in closed form, so only layers repeat.
     fn attend(&mut self, attention: &GroupedQuery) -> Result<()> {
-        let GroupedQuery { heads, kv_heads, head_dim, window, sinks, soft_cap, .. } = *attention;
+        let GroupedQuery { heads, kv_heads, head_dim, window, chunk, sinks, soft_cap, .. } = *attention;
         let Forward { tokens, past, passes, batch, .. } = *self.forward;
         let new = product(&[tokens, passes])?;
-        let pairs = widen(&[heads, batch], visible_pairs(new, past, window))?;
-        let cached = widen(&[kv_heads, batch], keys_read(tokens, past, passes, window))?;
+        let (pairs, rows) = match chunk {
+            Some(chunk) => (chunked_pairs(new, past, chunk), chunked_keys_read(tokens, past, passes, chunk)),
+            None => (visible_pairs(new, past, window), keys_read(tokens, past, passes, window)),
+        };
+        let (pairs, cached) = (widen(&[heads, batch], pairs)?, widen(&[kv_heads, batch], rows)?);
         let shape = Shape::attention(product(&[heads, batch, new])?, cached, 2 * head_dim, pairs);
         self.push_summed("attention", Class::AttnCore, Op::Attention, shape);
         if soft_cap {

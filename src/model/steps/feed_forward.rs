@@ -89,14 +89,22 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     fn experts(&mut self, mixture: &Mixture) -> Result<()> {
         let Mixture { used, expert, .. } = *mixture;
         let Dense { width, gated, .. } = expert;
+        let (hidden, inner) = (self.hidden, mixture.latent.unwrap_or(self.hidden));
+        if mixture.latent.is_some() {
+            self.linear(Class::Shared, "ffn_latent_down", None, inner, hidden);
+        }
         let visits = product(&[self.rows, used])?;
         let reads = Reads::experts(mixture.experts, used, self.rows).times(self.layers * self.forward.passes);
         if gated {
-            self.routed(mixture, EXPERTS.gate, reads, visits, [width, self.hidden])?;
+            self.routed(mixture, EXPERTS.gate, reads, visits, [width, inner])?;
         }
-        self.routed(mixture, EXPERTS.up, reads, visits, [width, self.hidden])?;
+        self.routed(mixture, EXPERTS.up, reads, visits, [width, inner])?;
         self.activation(Class::Expert, &expert, visits);
-        self.routed(mixture, EXPERTS.down, reads, visits, [self.hidden, width])
+        self.routed(mixture, EXPERTS.down, reads, visits, [inner, width])?;
+        if mixture.latent.is_some() {
+            self.linear(Class::Shared, "ffn_latent_up", None, hidden, inner);
+        }
+        Ok(())
     }
 
     fn routed(

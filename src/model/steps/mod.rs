@@ -21,6 +21,7 @@ mod unit;
 pub use class::Class;
 pub use counted::Counted;
 pub use forward::{Among, Forward};
+pub(crate) use latent::INDEXER;
 pub use step::{Reads, Step, WeightBytes};
 pub use totals::{ByClass, Totals};
 pub(super) use unit::Unit;

@@ -107,6 +107,12 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         if let Some(norm) = model.embedding_norm {
             self.norm("token_embd_norm", norm, self.rows, self.hidden);
         }
+        if model.joined {
+            let norm = model.final_norm.unwrap_or(Norm::Rms);
+            self.norm("nextn.enorm", norm, self.rows, self.hidden);
+            self.norm("nextn.hnorm", norm, self.rows, self.hidden);
+            self.linear(Class::AttnProj, "nextn.eh_proj", None, self.hidden, 2 * self.hidden);
+        }
         if let Some(positions) = model.position_rows {
             // All sequences of a batch look at the same rows.
             let shape = Shape::gather(self.forward.tokens, self.hidden, positions);
@@ -123,12 +129,18 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         if let Some(streams) = self.model.streams {
             self.predict(streams)?;
         }
-        self.norm_if(layer.norms.before_mixer, "attn_norm", layer.norms.kind);
+        let mixes = layer.mixer != Mixer::Nothing;
+        self.norm_if(layer.norms.before_mixer && mixes, "attn_norm", layer.norms.kind);
         match &layer.mixer {
             Mixer::GroupedQuery(attention) => self.grouped_query(attention)?,
             Mixer::Latent(attention) => self.latent(attention)?,
-            Mixer::ShortConvolution(convolution) => self.short_convolution(convolution)?,
-            Mixer::Mamba2(mamba) => self.mamba2(mamba)?,
+            Mixer::Recurrent(recurrent) => self.recurrent(recurrent)?,
+            Mixer::Both(attention, recurrent) => {
+                self.grouped_query(attention)?;
+                self.recurrent(recurrent)?;
+                self.residual();
+            }
+            Mixer::Nothing => {}
         }
         if !ends {
             return self.behind_mixer(layer);
@@ -149,8 +161,10 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         if let Some(streams) = *streams {
             self.low_rank_residual(streams);
         }
-        self.norm_if(norms.after_mixer, "post_attention_norm", norms.kind);
-        self.residual();
+        if layer.mixer != Mixer::Nothing {
+            self.norm_if(norms.after_mixer, "post_attention_norm", norms.kind);
+            self.residual();
+        }
         if let Some(feed_forward) = &layer.feed_forward {
             self.norm_if(norms.before_feed_forward, "ffn_norm", norms.kind);
             self.feed_forward(feed_forward)?;

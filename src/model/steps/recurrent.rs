@@ -1,9 +1,9 @@
-//! Layers that keep a state of fixed size: short convolutions and Mamba-2.
+//! Layers that keep a state of fixed size.
 //!
 //! Projections count as such ([`Class::AttnProj`]); what they are projected for is [`Class::Ssm`]. The state is read and
 //! written once per pass and sequence, in f32, whatever the context.
 
-use super::super::layer::{Mamba2, ShortConvolution};
+use super::super::recurrent::{Part, Recurrent};
 use super::class::Class;
 use super::plan::{Plan, product};
 use super::step::Step;
@@ -11,45 +11,34 @@ use crate::error::Result;
 use roofprobe_kernels::{Op, Shape};
 
 impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
-    pub(super) fn short_convolution(&mut self, convolution: &ShortConvolution) -> Result<()> {
-        let ShortConvolution { taps, bias } = *convolution;
-        let (rows, hidden) = (self.rows, self.hidden);
-        self.linear(Class::AttnProj, "shortconv.in_proj", bias.then_some("shortconv.in_proj.bias"), 3 * hidden, hidden);
-        self.push("conv_gate", Class::Ssm, Op::Gate, Shape::rows(rows, hidden));
-        self.state(product(&[hidden, taps])?);
-        self.push("shortconv.conv", Class::Ssm, Op::Conv, Shape::along(rows, hidden, taps));
-        if bias {
-            self.push("shortconv.conv.bias", Class::Ssm, Op::Bias, Shape::rows(rows, hidden));
+    pub(super) fn recurrent(&mut self, recurrent: &Recurrent) -> Result<()> {
+        for part in &recurrent.parts {
+            self.part(part)?;
         }
-        self.push("conv_gate", Class::Ssm, Op::Gate, Shape::rows(rows, hidden));
-        let bias = bias.then_some("shortconv.out_proj.bias");
-        self.linear(Class::AttnProj, "shortconv.out_proj", bias, hidden, hidden);
         Ok(())
     }
 
-    pub(super) fn mamba2(&mut self, mamba: &Mamba2) -> Result<()> {
-        let Mamba2 { heads, states, groups, taps, bias, conv_bias, .. } = *mamba;
-        let (rows, inner, convolved) = (self.rows, mamba.inner(), mamba.convolved());
-        // Gate, input, input and output matrices of each group, and a step size per head.
-        let out = 2 * inner + 2 * groups * states + heads;
-        self.linear(Class::AttnProj, "ssm_in", bias.then_some("ssm_in.bias"), out, self.hidden);
-        self.state(product(&[inner, states])? + product(&[convolved, taps])?);
-        self.push("ssm_conv1d", Class::Ssm, Op::Conv, Shape::along(rows, convolved, taps));
-        if conv_bias {
-            self.push("ssm_conv1d.bias", Class::Ssm, Op::Bias, Shape::rows(rows, convolved));
+    fn part(&mut self, part: &Part) -> Result<()> {
+        let (rows, class) = (self.rows, Class::Ssm);
+        match *part {
+            Part::Linear { name, bias, out, inner } => self.linear(Class::AttnProj, name, bias, out, inner),
+            Part::State(elements) => self.push("state", class, Op::State, Shape::rows(self.forward.batch, elements)),
+            Part::Conv { name, bias, channels, taps } => {
+                self.push(name, class, Op::Conv, Shape::along(rows, channels, taps));
+                if let Some(bias) = bias {
+                    self.push(bias, class, Op::Bias, Shape::rows(rows, channels));
+                }
+            }
+            Part::Vector { name, row } => self.push(name, class, Op::Bias, Shape::rows(rows, row)),
+            Part::Norm { name, rows: each, row, gated } => {
+                let op = if gated { Op::GatedNorm } else { Op::RmsNorm };
+                self.push(name, class, op, Shape::norm(product(&[rows, each])?, row, 1));
+            }
+            Part::Elementwise { name, op, row } => self.push(name, class, op, Shape::rows(rows, row)),
+            Part::Scan { op, channels, states } => {
+                self.push("ssm_scan", class, op, Shape::along(rows, channels, states));
+            }
         }
-        self.push("conv_silu", Class::Ssm, Op::Silu, Shape::rows(rows, convolved));
-        for name in ["ssm_dt.bias", "ssm_a", "ssm_d"] {
-            self.push(name, Class::Ssm, Op::Bias, Shape::rows(rows, heads));
-        }
-        self.push("ssm_scan", Class::Ssm, Op::Scan, Shape::along(rows, inner, states));
-        self.push("ssm_norm", Class::Ssm, Op::GatedNorm, Shape::norm(rows, inner, 1));
-        self.linear(Class::AttnProj, "ssm_out", bias.then_some("ssm_out.bias"), self.hidden, inner);
         Ok(())
-    }
-
-    fn state(&mut self, elements: u64) {
-        let shape = Shape::rows(self.forward.batch, elements);
-        self.push("state", Class::Ssm, Op::State, shape);
     }
 }

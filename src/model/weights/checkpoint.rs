@@ -4,6 +4,7 @@ use super::{HALF, Weights, fitted, recipe};
 use crate::error::Result;
 use crate::model::layout::Tensor;
 use crate::model::tensor_type::TensorType;
+use regex_lite::Regex;
 use std::fmt;
 
 /// How a quantised checkpoint stores its tensors, as its configuration states it.
@@ -24,38 +25,90 @@ pub(in crate::model) struct Exception {
     pub(in crate::model) kind: Option<TensorType>,
 }
 
-/// A name such as `model.layers.3.mlp` or `lm_head`: it names every module in whose path it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::model) struct Modules(Vec<String>);
+/// Modules by a name or by a pattern of names.
+#[derive(Clone, Debug)]
+pub(in crate::model) enum Modules {
+    /// A name such as `model.layers.3.mlp` or `lm_head`: it names every module in whose path it stands.
+    Path(Vec<String>),
+    /// A regular expression, which fits a full name from its beginning on.
+    Pattern(Regex),
+}
+
+impl PartialEq for Modules {
+    fn eq(&self, other: &Modules) -> bool {
+        match (self, other) {
+            (Modules::Path(own), Modules::Path(other)) => own == other,
+            (Modules::Pattern(own), Modules::Pattern(other)) => own.as_str() == other.as_str(),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Modules {}
 
 impl Modules {
     pub(in crate::model) fn of(name: &str) -> Modules {
         const ROOTS: [&str; 5] = ["model", "language_model", "transformer", "backbone", "decoder"];
         let parts = name.split('.').skip_while(|part| ROOTS.contains(part));
-        Modules(parts.filter(|part| !part.is_empty()).map(str::to_owned).collect())
+        Modules::Path(parts.filter(|part| !part.is_empty()).map(str::to_owned).collect())
+    }
+
+    /// Those whose full name a regular expression fits from its beginning on; none where it is none.
+    pub(in crate::model) fn of_pattern(pattern: &str) -> Option<Modules> {
+        Regex::new(&format!("^(?:{pattern})")).ok().map(Modules::Pattern)
+    }
+
+    /// Those whose full name a word with `*` for any part fits.
+    pub(in crate::model) fn of_wildcard(word: &str) -> Option<Modules> {
+        let parts: Vec<String> = word.split('*').map(regex_lite::escape).collect();
+        Regex::new(&format!("^(?:{})$", parts.join(".*"))).ok().map(Modules::Pattern)
     }
 
     /// The same, where a number of an expert stands for all of them.
     pub(in crate::model) fn of_all_experts(name: &str) -> Modules {
         let is_number = |part: &String| part.bytes().all(|byte| byte.is_ascii_digit());
-        Modules(Modules::of(name).0.into_iter().filter(|part| !is_number(part)).collect())
+        match Modules::of(name) {
+            Modules::Path(parts) => Modules::Path(parts.into_iter().filter(|part| !is_number(part)).collect()),
+            pattern => pattern,
+        }
     }
 
     /// Whether it is that of one expert among many, which are one tensor here.
     pub(in crate::model) fn is_one_expert(&self) -> bool {
-        self.0.windows(2).any(|pair| pair[0] == "experts" && pair[1].bytes().all(|byte| byte.is_ascii_digit()))
+        let Modules::Path(parts) = self else { return false };
+        parts.windows(2).any(|pair| pair[0] == "experts" && pair[1].bytes().all(|byte| byte.is_ascii_digit()))
     }
 
     fn name_tensor(&self, tensor: &Tensor) -> bool {
-        let path = path(tensor);
-        let same = |(part, names): (&String, &Vec<String>)| part == "*" || names.iter().any(|name| name == part);
-        !self.0.is_empty() && path.windows(self.0.len()).any(|run| self.0.iter().zip(run).all(same))
+        match self {
+            Modules::Path(parts) => {
+                let path = path(tensor);
+                let same =
+                    |(part, names): (&String, &Vec<String>)| part == "*" || names.iter().any(|name| name == part);
+                !parts.is_empty() && path.windows(parts.len()).any(|run| parts.iter().zip(run).all(same))
+            }
+            Modules::Pattern(pattern) => full_names(tensor).iter().any(|name| pattern.is_match(name)),
+        }
     }
+}
+
+/// The full names that the module of a tensor may have.
+fn full_names(tensor: &Tensor) -> Vec<String> {
+    const ROOTS: [&str; 3] = ["model.", "", "language_model.model."];
+    let mut names = vec![String::new()];
+    for step in path(tensor) {
+        names = names.iter().flat_map(|name| step.iter().map(move |word| format!("{name}.{word}"))).collect();
+    }
+    let names = names.into_iter().map(|name| name.trim_start_matches('.').replace(".experts.", ".experts.0."));
+    names.flat_map(|name| ROOTS.map(|root| format!("{root}{name}"))).collect()
 }
 
 impl fmt::Display for Modules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("."))
+        match self {
+            Modules::Path(parts) => f.write_str(&parts.join(".")),
+            Modules::Pattern(pattern) => f.write_str(pattern.as_str()),
+        }
     }
 }
 
@@ -109,27 +162,44 @@ const MODULES: &[(&str, &str)] = &[
     ("project_in", "project_in"),
     ("project_out", "project_out"),
     ("output", "lm_head embed_out output"),
-    ("attn_q", "self_attn attn attention self_attention / q_proj wq qkv_proj c_attn query_key_value Wqkv"),
-    ("attn_k", "self_attn attn attention self_attention / k_proj wk qkv_proj c_attn query_key_value Wqkv"),
-    ("attn_v", "self_attn attn attention self_attention / v_proj wv qkv_proj c_attn query_key_value Wqkv"),
-    ("attn_qkv", "self_attn attn attention self_attention / qkv_proj c_attn query_key_value Wqkv"),
-    ("attn_output", "self_attn attn attention self_attention / o_proj out_proj dense c_proj wo"),
+    ("attn_q", "self_attn attn attention self_attention mixer / q_proj wq"),
+    ("attn_k", "self_attn attn attention self_attention mixer / k_proj wk"),
+    ("attn_v", "self_attn attn attention self_attention mixer / v_proj wv"),
+    (
+        "attn_qkv",
+        "self_attn attn attention self_attention linear_attn / qkv_proj c_attn query_key_value Wqkv in_proj_qkvz in_proj_qkv",
+    ),
+    ("attn_gate", "linear_attn self_attn / in_proj_qkvz in_proj_z output_gate"),
+    ("attn_output", "self_attn attn attention self_attention mixer / o_proj out_proj dense c_proj wo"),
     ("attn_q_a", "self_attn / q_a_proj"),
     ("attn_q_b", "self_attn / q_b_proj"),
     ("attn_kv_a_mqa", "self_attn / kv_a_proj_with_mqa"),
     ("attn_kv_b", "self_attn / kv_b_proj"),
-    ("ffn_gate", "mlp feed_forward / gate_proj w1 gate_up_proj"),
-    ("ffn_up", "mlp feed_forward / up_proj gate_up_proj fc1 c_fc dense_h_to_4h w3"),
-    ("ffn_down", "mlp feed_forward / down_proj fc2 c_proj dense_4h_to_h w2"),
-    ("ffn_gate_inp", "mlp block_sparse_moe / gate router"),
-    ("ffn_gate_exps", "mlp block_sparse_moe / experts switch_mlp / gate_proj w1 gate_up_proj"),
-    ("ffn_up_exps", "mlp block_sparse_moe / experts switch_mlp / up_proj w3 gate_up_proj"),
-    ("ffn_down_exps", "mlp block_sparse_moe / experts switch_mlp / down_proj w2"),
-    ("ffn_gate_shexp", "mlp / shared_expert shared_experts / gate_proj"),
-    ("ffn_up_shexp", "mlp / shared_expert shared_experts / up_proj"),
-    ("ffn_down_shexp", "mlp / shared_expert shared_experts / down_proj"),
+    ("ffn_gate", "mlp feed_forward / gate_proj w1"),
+    ("ffn_up", "mlp feed_forward mixer / up_proj gate_up_proj fc1 c_fc dense_h_to_4h w3"),
+    ("ffn_down", "mlp feed_forward mixer / down_proj fc2 c_proj dense_4h_to_h w2"),
+    ("ffn_gate_inp", "mlp block_sparse_moe feed_forward mixer / gate router"),
+    ("ffn_gate_exps", "mlp block_sparse_moe feed_forward mixer / experts switch_mlp / gate_proj w1 gate_up_proj"),
+    ("ffn_up_exps", "mlp block_sparse_moe feed_forward mixer / experts switch_mlp / up_proj w3 gate_up_proj"),
+    ("ffn_down_exps", "mlp block_sparse_moe feed_forward mixer / experts switch_mlp / down_proj w2"),
+    ("ffn_gate_shexp", "mlp feed_forward mixer / shared_expert shared_experts / gate_proj"),
+    ("ffn_up_shexp", "mlp feed_forward mixer / shared_expert shared_experts / up_proj"),
+    ("ffn_down_shexp", "mlp feed_forward mixer / shared_expert shared_experts / down_proj"),
     ("shortconv.in_proj", "conv / in_proj"),
     ("shortconv.out_proj", "conv / out_proj"),
-    ("ssm_in", "mixer / in_proj"),
-    ("ssm_out", "mixer / out_proj"),
+    ("indexer.attn_q_b", "self_attn / indexer / wq_b"),
+    ("indexer.attn_k", "self_attn / indexer / wk"),
+    ("indexer.proj", "self_attn / indexer / weights_proj"),
+    ("ssm_in", "mixer mamba / in_proj"),
+    ("ssm_out", "mixer mamba linear_attn / out_proj"),
+    ("ssm_conv1d", "mixer mamba linear_attn / conv1d"),
+    ("ssm_x", "mixer mamba / x_proj"),
+    ("ssm_dt", "mixer mamba / dt_proj"),
+    ("ssm_ba", "linear_attn / in_proj_ba"),
+    ("ssm_beta", "linear_attn self_attn / in_proj_b b_proj"),
+    ("ssm_alpha", "linear_attn / in_proj_a"),
+    ("ssm_f_a", "self_attn / f_a_proj"),
+    ("ssm_f_b", "self_attn / f_b_proj"),
+    ("ssm_g_a", "self_attn / g_a_proj"),
+    ("ssm_g_b", "self_attn / g_b_proj"),
 ];

@@ -104,6 +104,7 @@ fn fitted(kind: TensorType, tensor: &Tensor) -> TensorType {
     let divides = |elements: u64| tensor.row.is_multiple_of(elements.max(1));
     let fits = match kind {
         TensorType::Grouped(Grouped { scheme: Scheme::Mlx | Scheme::Nvfp4, group, .. }) => divides(u64::from(group)),
+        TensorType::Scaled(scaled) => scaled.divides(tensor.row),
         kind => kind.block().is_none_or(|block| divides(block.elements)),
     };
     if fits { kind } else { HALF }

@@ -106,7 +106,11 @@ fn cell(cell: &Cell) -> Cow<'_, str> {
 /// Words for a table that a spreadsheet may open: it would obey what begins like a formula (OWASP, "CSV Injection"), so an apostrophe stands before
 /// that.
 pub(in crate::report) fn words_of_table(words: &str) -> Cow<'_, str> {
-    if words.starts_with(['=', '+', '-', '@', '\t', '\r']) { Cow::Owned(format!("'{words}")) } else { Cow::Borrowed(words) }
+    if words.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        Cow::Owned(format!("'{words}"))
+    } else {
+        Cow::Borrowed(words)
+    }
 }
 
 fn unwritten(error: impl Display) -> Error {

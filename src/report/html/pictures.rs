@@ -45,7 +45,7 @@ pub(super) fn curves(content: &Content) -> Result<Option<Markup>> {
     // Without any curve there is no section.
     let Ok(all) = CurveChart::of(&profiles) else { return Ok(None) };
     Ok(Some(html! {
-        p class="lead" { "Shaded is the 95 % interval. Both axes are logarithmic but for small counts, which stand side by side. A hollow \
+        p class="lead" { "Shaded is the 95\u{a0}% interval. Both axes are logarithmic but for small counts, which stand side by side. A hollow \
             point failed a check." }
         div class="curves" {
             @for chart in all.apart() {

@@ -1,7 +1,7 @@
 //! What was not written here: names, reasons, notes of profiles, models and engines.
 
 use crate::plot;
-use maud::Render;
+use maud::{Markup, Render, html};
 
 /// More than any sentence needs.
 const LONGEST: usize = 1200;
@@ -25,6 +25,13 @@ impl Render for Said {
     }
 }
 
+impl Said {
+    /// The same, to be broken behind its points where a column is narrow, as ids have them.
+    pub(super) fn breakable(&self) -> Markup {
+        html! { @for (at, part) in self.0.split('.').enumerate() { @if at > 0 { "." wbr; } (part) } }
+    }
+}
+
 /// A name as a part of a file name or an id: letters, digits, points and hyphens.
 pub(super) fn slug(name: &str) -> String {
     const LONGEST: usize = 80;
@@ -42,6 +49,8 @@ mod tests {
         let written = said("</script>\u{202e}\u{7}\"'&").render().into_string();
         assert_eq!(written, "&lt;/script&gt;\u{fffd}\u{fffd}&quot;'&amp;");
         assert_eq!(said(&"x".repeat(20_000)).0.chars().count(), LONGEST + 1);
+        let broken = said("memory.l1 <b>").breakable().into_string();
+        assert_eq!(broken, "memory.<wbr>l1 &lt;b&gt;");
         assert_eq!(slug("../a b\"<c>.toml"), "-a-b--c-.toml");
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn grid(id: &str, title: &str, columns: &[String], rows: &[Vec<Cell>]
     let numeric: Vec<bool> = (0..columns.len()).map(|column| is_numeric(rows, column)).collect();
     let class = |column: usize| numeric.get(column).is_some_and(|numeric| *numeric).then_some("n");
     html! {
-        div class={ "scroll" @if rows.len() > TALL { " tall" } } tabindex="0" role="region" aria-label=(said(if title.is_empty() { "Table" } else { title })) {
+        div class={ "scroll" @if kind == Kind::Sorted && rows.len() > TALL { " tall" } } tabindex="0" role="region" aria-label=(said(if title.is_empty() { "Table" } else { title })) {
             table id=(id) class=[(kind == Kind::Sorted).then_some("sorted")] {
                 thead { tr {
                     @for (column, head) in columns.iter().enumerate() {
@@ -64,7 +64,7 @@ fn data(cell: &Cell, column: usize, class: Option<&str>) -> Markup {
         _ => None,
     };
     html! {
-        @if column == 0 { th scope="row" data-v=[value] { (said(cell.shown())) } }
+        @if column == 0 { th scope="row" data-v=[value] { (said(cell.shown()).breakable()) } }
         @else { td class=[class] data-v=[value] { (said(cell.shown())) } }
     }
 }

@@ -75,7 +75,8 @@ impl Loops for OnRows<'_> {
                 Op::Append => append(a, &mut scratch.halves[at..end]),
                 Op::Fetch => fetch(&scratch.halves[at..end], out),
                 Op::Conv => convolve(a, w, out),
-                Op::Scan => scan(a, b, states, out),
+                // One recurrence stands for all: their traffic is the same, and their arithmetic nearly.
+                Op::Scan | Op::SelectiveScan | Op::DeltaRule => scan(a, b, states, out),
                 _ => of_row(op, a, b, w, out),
             }
         }
@@ -346,6 +347,8 @@ mod tests {
             Op::Residual,
             Op::Conv,
             Op::Scan,
+            Op::SelectiveScan,
+            Op::DeltaRule,
             Op::Fetch,
         ] {
             let mut scratch = Scratch::new(elements(3, row), 1);

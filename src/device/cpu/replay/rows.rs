@@ -37,7 +37,16 @@ fn cut(op: Op, shape: Shape, threads: usize, index: usize) -> (Range<usize>, Ran
     let part = |whole: usize| whole * index / threads..whole * (index + 1) / threads;
     let whole_rows = matches!(
         op,
-        Op::RmsNorm | Op::LayerNorm | Op::GatedNorm | Op::Rope | Op::Route | Op::Conv | Op::Scan | Op::Gather
+        Op::RmsNorm
+            | Op::LayerNorm
+            | Op::GatedNorm
+            | Op::Rope
+            | Op::Route
+            | Op::Conv
+            | Op::Scan
+            | Op::SelectiveScan
+            | Op::DeltaRule
+            | Op::Gather
     );
     // Single elements that lie in a cache meanwhile, such as scores.
     if row == 1 {
