@@ -31,7 +31,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ("doctor", &["doctor"]),
     ("evaluate", &["evaluate", MODEL, "llama-3.2-1b", "-p", ZEN5, "-p", "raspberry-pi-5-datasheet", "--explain"]),
     ("evaluate", &["evaluate", MODEL, "-p", "amd-epyc-zen4-2c", "--measured", "docs/llama-bench-zen4.csv"]),
-    ("draft", &["draft", "llama-3.2-1b", "--with", MODEL, "-p", ZEN5]),
+    ("evaluate", &["evaluate", "llama-3.2-3b", "-p", ZEN5, "--draft", "llama-3.2-1b", "--accept", "0.7"]),
     ("sweep", &["sweep", MODEL, "-p", ZEN5, "--over", "context=128,1000000", "--over", "weights=f16,q4_k_m"]),
     ("compare", &["compare", "amd-epyc-zen4-2c", ZEN5, "raspberry-pi-5-datasheet", "-m", MODEL]),
     ("fleet", &["compare", "--fleet", "profiles"]),

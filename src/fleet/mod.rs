@@ -2,7 +2,7 @@
 //!
 //! Machines with the same device and as many threads are a group. Of each ceiling the group has a middle (the median of logarithms of speeds) and a
 //! scatter: 1.4826 times the median deviation (MAD; Rousseeuw and Croux 1993) of those below the middle, since noise makes a machine slower and never
-//! faster, and of a thousand machines or more at least what the slowest hundredth deviates, so that long tails are no outliers. A machine
+//! faster, and of a thousand machines or more at least what the slowest hundredth deviates, so that long tails are no outliers, and it is widened where few machines tell it. A machine
 //! is an outlier of a ceiling where it is slower than the middle by more than [`LEAST`], and its deviation in scatters is so improbable that no such one is to
 //! be expected among all machines and ceilings of the fleet (Bonferroni at 5 %).
 //!
@@ -29,6 +29,9 @@ const HUNDREDTH: f64 = 2.326;
 const MAD_SCALE: f64 = 1.4826;
 /// No scatter is smaller: values have four digits, and no run repeats itself better.
 const SCATTER_MIN: f64 = 0.005;
+/// The scatter of n machines is itself not known better than to a share of 1.65/√n (the MAD of one half); the worst of a hundred ceilings is three times
+/// as far off.
+const DOUBT: f64 = 5.0;
 /// An outlier is slower by this share, at least.
 pub const LEAST: f64 = 0.05;
 /// The chance of one false outlier in the whole fleet.
@@ -183,10 +186,11 @@ fn group(name: &str, members: &[usize], nodes: &[Node]) -> (Group, Vec<Candidate
         let (middle, scatter) = (median(&logs), scatter(&logs));
         let to_value = |log: f64| four_digits(if id.unit().is_rate() { log.exp() } else { (-log).exp() });
         if judged && of.len() >= GROUP_MIN {
+            let doubt = 1.0 + DOUBT / (of.len() as f64).sqrt();
             let slow = of.iter().take_while(|point| middle - point.log > -(1.0 - LEAST).ln());
             candidates.extend(slow.map(|&point| {
                 let deviation = middle - point.log;
-                let z = deviation / scatter;
+                let z = deviation / (scatter * doubt);
                 let median = to_value(middle);
                 Candidate { point, ceiling: id.clone(), median, deviation, z, chance: upper_tail(z) }
             }));

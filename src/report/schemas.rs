@@ -27,7 +27,6 @@ pub const SCHEMAS: &[VerbSchema] = &[
     #[cfg(feature = "cli")]
     ("doctor", "What stands in the way of good numbers", || schema_for!(crate::doctor::Examined).to_value()),
     ("evaluate", "Predictions, and measured runs under them", || schema_for!(Evaluated).to_value()),
-    ("draft", "Drafting with a second model", || schema_for!(Drafted).to_value()),
     ("calibrate", "An engine's table and how well it fits", || schema_for!(Calibration).to_value()),
     ("sweep", "One line of a sweep", row),
     ("compare", "Profiles side by side", || schema_for!(Comparison).to_value()),
@@ -46,6 +45,9 @@ pub const SCHEMAS: &[VerbSchema] = &[
 struct Evaluated {
     /// One for each model on each profile.
     results: Vec<Evaluation>,
+    /// With `--draft`: decoding with a smaller model that goes ahead.
+    #[schemars(default)]
+    speculations: Vec<Speculation>,
     /// With `--measured`: the runs.
     #[schemars(default)]
     measured: Vec<MeasuredPoint>,
@@ -55,13 +57,6 @@ struct Evaluated {
     /// With `--measured`: roofs that a run exceeded.
     #[schemars(default)]
     roofs_broken: Vec<Broken>,
-}
-
-/// What `draft` writes.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "its rows are written by the report")]
-struct Drafted {
-    speculations: Vec<Speculation>,
 }
 
 /// What `models` writes.
