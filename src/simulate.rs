@@ -155,7 +155,8 @@ fn recorded_job(id: &CeilingId, keys: &VariantKeys) -> Option<Job> {
         IdKind::Memory { access: Word::Known(op), .. } | IdKind::MemoryCurve { access: op, .. } => (*op, Dtype::F64),
         IdKind::Latency { .. } => (Op::Chase, Dtype::I8),
         IdKind::Compute { dtype: Word::Known(dtype), .. } => (Op::Chain, *dtype),
-        IdKind::Matmul { weights: Word::Known(weights), .. } => (Op::Matmul, *weights),
+        IdKind::Matmul { weights: Word::Known(weights), .. }
+        | IdKind::MatmulCurve { weights: Word::Known(weights), .. } => (Op::Matmul, *weights),
         IdKind::Attention { cache: Word::Known(cache), .. } => (Op::Attention, *cache),
         _ => return None,
     };

@@ -46,14 +46,19 @@ fn with_attention(mut profile: Profile, id: &str, (heads, head_dim): (u64, u64),
 fn matmul(stored: TensorType, tokens: f64, elements: f64) -> Task {
     let block = stored.block().unwrap();
     let bytes = elements * block.bytes as f64 / block.elements as f64;
-    let load = Load { flops: Flops(2.0 * tokens * elements), read: Bytes(bytes), written: Bytes(0.0) };
-    Task { kernel: Kernel::Matmul { tokens }, stored, load, launches: 0.0 }
+    let load = Load {
+        flops: Flops(2.0 * tokens * elements),
+        read: Bytes(bytes),
+        written: Bytes(0.0),
+        activations: Bytes(0.0),
+    };
+    Task { kernel: Kernel::Matmul { tokens, n: 4096.0 }, stored, load, launches: 0.0 }
 }
 
 /// A step of `group` query heads to each of `bytes` of f16 cache.
 fn decode(group: f64, head_dim: f64, context: f64, bytes: f64) -> Task {
     let kernel = Kernel::Attention { pass: Pass::Decode, group, head_dim, uses: 1.0, context };
-    let load = Load { flops: Flops(group * bytes), read: Bytes(bytes), written: Bytes(0.0) };
+    let load = Load { flops: Flops(group * bytes), read: Bytes(bytes), written: Bytes(0.0), activations: Bytes(0.0) };
     Task { kernel, stored: TensorType::F16, load, launches: 0.0 }
 }
 
@@ -142,7 +147,7 @@ fn times_grow_with_work_and_lie_in_their_intervals() {
     for round in 0..2000 {
         let stored = types[round % types.len()];
         let kernel = match round % 4 {
-            0 => Kernel::Matmul { tokens: awkward.octaves(0.0, 13.0) },
+            0 => Kernel::Matmul { tokens: awkward.octaves(0.0, 13.0), n: awkward.octaves(4.0, 17.0) },
             1 => Kernel::Other(Op::Scan),
             _ => Kernel::Attention {
                 pass: if round % 4 == 2 { Pass::Decode } else { Pass::Prefill },
@@ -156,6 +161,7 @@ fn times_grow_with_work_and_lie_in_their_intervals() {
             flops: Flops(awkward.octaves(0.0, 50.0)),
             read: Bytes(awkward.octaves(0.0, 40.0)),
             written: Bytes(awkward.octaves(0.0, 30.0)),
+            activations: Bytes(awkward.octaves(0.0, 30.0)),
         };
         let task = Task { kernel, stored, load, launches: (awkward.unit() * 100.0).floor() };
         let time = |task: &Task| {
@@ -361,7 +367,7 @@ fn other_caches_and_prompts_are_answered_by_what_is_nearest_or_the_peak() {
     remarked(&said_by(&profile, &quantised).1, &["q8_0", "attention.f16.decode stands in", "by bytes"]);
     let prompt = |flops: f64, bytes: f64| {
         let kernel = Kernel::Attention { pass: Pass::Prefill, group: 4.0, head_dim: 128.0, uses: 1.0, context: 256.0 };
-        let load = Load { flops: Flops(flops), read: Bytes(bytes), written: Bytes(0.0) };
+        let load = Load { flops: Flops(flops), read: Bytes(bytes), written: Bytes(0.0), activations: Bytes(0.0) };
         Task { kernel, stored: TensorType::F16, load, launches: 0.0 }
     };
     let (times, remarks) = ask(&profile, &prompt(1e12, 1e6), |bound, peak| (bound.seconds, peak.seconds()));
@@ -423,10 +429,10 @@ fn heads_and_contexts_are_those_of_the_model_in_every_pass() {
     let generation = Forward { passes: 5, past: 100, batch: 3, ..Forward::ONE_TOKEN };
     let there = tasks("llama-3.2-1b", prompt, Pass::Prefill);
     assert_eq!(attention(named(&there, "attention")), [4.0, 64.0, 1.0, 104.0]);
-    assert_eq!(named(&there, "attn_q").kernel, Kernel::Matmul { tokens: 21.0 });
+    assert_eq!(named(&there, "attn_q").kernel, Kernel::Matmul { tokens: 21.0, n: 2048.0 });
     let there = tasks("llama-3.2-1b", generation, Pass::Decode);
     assert_eq!(attention(named(&there, "attention")), [4.0, 64.0, 1.0, 103.0]);
-    assert_eq!(named(&there, "attn_q").kernel, Kernel::Matmul { tokens: 3.0 });
+    assert_eq!(named(&there, "attn_q").kernel, Kernel::Matmul { tokens: 3.0, n: 2048.0 });
     // Every pass starts every operation of every layer, but what is a part of its neighbour.
     for (name, launches) in [("attention", 80.0), ("attn_q", 80.0), ("output", 5.0), ("rope", 0.0), ("residual", 80.0)]
     {
@@ -442,12 +448,12 @@ fn latents_and_experts_share_what_they_read() {
     assert_eq!([group, head_dim, uses, context], [16.0, 576.0, 1.0 + 512.0 / 576.0, 103.0]);
     // Five passes expand 101 to 105 latents, each with one reading of the matrix.
     let there = tasks("deepseek-v2-lite", latent(Latents::Naive), Pass::Decode);
-    let Kernel::Matmul { tokens } = named(&there, "attn_kv_b").kernel else { panic!() };
+    let Kernel::Matmul { tokens, .. } = named(&there, "attn_kv_b").kernel else { panic!() };
     close(tokens, 103.0);
     assert_eq!(named(&there, "attn_kv_b").launches, named(&there, "attention").launches);
     let there = tasks("mixtral-8x7b-v0.1", Forward { tokens: 3, ..Forward::ONE_TOKEN }, Pass::Prefill);
     let expert = named(&there, "ffn_up_exps");
-    let Kernel::Matmul { tokens } = expert.kernel else { panic!() };
+    let Kernel::Matmul { tokens, .. } = expert.kernel else { panic!() };
     close(tokens, 6.0 / (8.0 - 8.0 * 0.75_f64.powi(3)));
     assert_eq!(expert.launches, 32.0);
 }
@@ -466,7 +472,7 @@ fn sums_are_sums() {
             .map(|step| {
                 let counted = Counted::of(step).unwrap();
                 let [read, written] = [counted.read_bytes(), counted.written_bytes()].map(|b| Bytes(b as f64));
-                let load = Load { flops: Flops(counted.cost.flops as f64), read, written };
+                let load = Load { flops: Flops(counted.cost.flops as f64), read, written, activations: Bytes(0.0) };
                 let task = Task::of(step, run.pass, &model, load);
                 achieved.bound(&task, &roofs.bound(&load, task.arithmetic()).unwrap())
             })
@@ -491,8 +497,8 @@ fn a_smaller_type_takes_a_share_of_its_stand_in_s_time_and_never_beats_its_best(
         let elements = 1 << 24;
         let flops = Flops((2 * tokens * elements) as f64);
         let bytes = stored.bytes(elements.into(), 4096, 4096).unwrap() as f64;
-        let load = Load { flops, read: Bytes(bytes), written: Bytes(0.0) };
-        let task = Task { kernel: Kernel::Matmul { tokens: tokens as f64 }, stored, load, launches: 0.0 };
+        let load = Load { flops, read: Bytes(bytes), written: Bytes(0.0), activations: Bytes(0.0) };
+        let task = Task { kernel: Kernel::Matmul { tokens: tokens as f64, n: 4096.0 }, stored, load, launches: 0.0 };
         achieved.bound(&task, &roofs.bound(&load, task.arithmetic()).unwrap()).seconds.0
     };
     let share = (17.0 / 32.0) / (18.0 / 32.0);

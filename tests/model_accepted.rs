@@ -181,6 +181,23 @@ fn wrappers_name_what_they_hold() {
     }
 }
 
+/// Two answers to one question: the head counts as stored, but in the family whose code asks both.
+#[test]
+fn wrappers_that_contradict_their_part_about_the_head() {
+    for (wrapper, outer, inner, tied) in [
+        ("mistral3", true, false, false),
+        ("qwen3_vl_moe", false, true, false),
+        ("llava_onevision", false, true, true),
+        ("llava", true, true, true),
+    ] {
+        let text = with(llama_2_7b(), json!({ "tie_word_embeddings": inner }));
+        let model = read(&json!({"model_type": wrapper, "text_config": text, "tie_word_embeddings": outer}));
+        assert_eq!(model.shape.tied, tied, "{wrapper}");
+        let said = model.source.remarks.iter().any(|remark| remark.contains("tie_word_embeddings is"));
+        assert_eq!(said, outer != inner, "{wrapper}");
+    }
+}
+
 /// The class is the code; with code of its own, a class of that name may be another.
 #[test]
 fn an_unknown_word_with_a_known_class() {

@@ -19,7 +19,7 @@ fn roof<R: Copy>(id: &'static str, rate: R) -> Roof<'static, R> {
 }
 
 fn bound(flops: f64, read: f64, written: f64, [compute, reading, writing]: [f64; 3]) -> Bound<'static> {
-    let load = Load { flops: Flops(flops), read: Bytes(read), written: Bytes(written) };
+    let load = Load { flops: Flops(flops), read: Bytes(read), written: Bytes(written), activations: Bytes(0.0) };
     Bound::of(
         &load,
         Some(&roof("compute", FlopsPerSecond(compute))),

@@ -4,10 +4,11 @@ use super::draft::DraftOptions;
 use super::runs;
 use super::workload::{QueryOptions, find_profiles};
 use crate::engine::EngineTable;
-use crate::error::Result;
-use crate::evaluate::{Query, evaluate_engine};
+use crate::error::{Error, Result};
+use crate::evaluate::{Query, Split, evaluate_engine};
 use crate::measured::Given;
-use crate::report::{self, Format, Shown};
+use crate::model::Model;
+use crate::report::{self, Format, Report, Shown};
 use crate::store::{self, Named};
 use clap::Args;
 use std::path::PathBuf;
@@ -58,6 +59,15 @@ pub(super) struct Evaluate {
     #[arg(long, value_name = "N", requires = "measured")]
     threads: Option<u64>,
 
+    /// A second device's profile, such as that of a GPU beside the CPU of --profile: how many of the layers, or all but the experts,
+    /// are better held there, and what that brings. Adds a table; JSON has it as "split", and CSV has nothing else.
+    #[arg(long, value_name = "PROFILE", conflicts_with = "measured")]
+    split: Option<String>,
+
+    /// GB/s between the two devices of --split, each way. As a rule what the profile has as transfer.h2d and transfer.d2h.
+    #[arg(long, value_name = "GB/S", requires = "split", value_parser = positive)]
+    link: Option<f64>,
+
     #[command(flatten)]
     query: QueryOptions,
 
@@ -102,7 +112,23 @@ impl Evaluate {
             let joined = runs::join(path, given, &asked, &profiles, asked_for.as_ref())?;
             report.append(report::measured::report(&joined, self.shown())?);
         }
+        if let Some(second) = &self.split {
+            report.append(self.shared_out(&models, &query, &profiles, second)?);
+        }
         super::print_report(&report, format)
+    }
+
+    /// The models on the first device and on a second one.
+    fn shared_out(&self, models: &[Model], query: &Query, profiles: &[Named], second: &str) -> Result<Report> {
+        let [first] = profiles else {
+            return Err(Error::misuse("--split: takes one --profile, and the name of the second device's"));
+        };
+        let second = store::find(second)?;
+        let (host, device) = ((first.name.as_str(), &first.profile), (second.name.as_str(), &second.profile));
+        let of = |(model, asked): (&Model, &String)| {
+            Split::of(model, query, host, device, self.link).map_err(|e| e.within(asked))
+        };
+        report::split::report(&models.iter().zip(&self.models).map(of).collect::<Result<Vec<_>>>()?)
     }
 
     /// The table that was kept for this profile, where no other roof is asked for.
@@ -118,4 +144,10 @@ impl Evaluate {
     fn shown(&self) -> Shown {
         if self.details { Shown::All } else { Shown::Main }
     }
+}
+
+/// A rate above nothing.
+fn positive(text: &str) -> std::result::Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "is no number".to_owned())?;
+    if rate.is_finite() && rate > 0.0 { Ok(rate) } else { Err("must be above 0".to_owned()) }
 }

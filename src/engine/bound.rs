@@ -9,19 +9,15 @@ const Z95: f64 = 1.96;
 
 impl EngineTable {
     /// The time of a task in this engine, from the time that measured kernels take for it; where none was measured, from its
-    /// bound under the peak roofs, and `activations`: the time of its activations at the bandwidth of memory.
+    /// bound under the peak roofs and the time of its activations at the bandwidth of memory.
     pub fn bound<'a>(
         &self,
         part: &Part,
         task: &Task,
         peak: &Bound<'a>,
         achieved: Option<&AchievedBound<'a>>,
-        activations: Seconds,
     ) -> AchievedBound<'a> {
-        let mut kernel = achieved.copied().unwrap_or_else(|| of_peak(peak));
-        for time in [&mut kernel.fastest, &mut kernel.seconds, &mut kernel.slowest] {
-            *time = *time + activations;
-        }
+        let kernel = achieved.copied().unwrap_or_else(|| of_peak(peak));
         let kernels = (kernel.seconds.0 - kernel.overhead.0).max(0.0);
         let spread = |end: Seconds| if kernel.seconds.0 > 0.0 { (end / kernel.seconds).ln().abs() } else { 0.0 };
         let (value, [low, high], basis) = match self.efficiency(part) {
@@ -52,11 +48,14 @@ impl EngineTable {
 }
 
 fn of_peak<'a>(peak: &Bound<'a>) -> AchievedBound<'a> {
+    let [least, moved, most] = peak.activations;
     AchievedBound {
-        seconds: peak.seconds(),
-        fastest: peak.fastest,
-        slowest: peak.slowest,
+        seconds: peak.seconds() + Seconds(moved),
+        fastest: peak.fastest + Seconds(least),
+        slowest: peak.slowest + Seconds(most),
         overhead: Seconds(0.0),
+        activations: Seconds(moved),
+        slower: 1.0,
         resource: peak.resource,
         by: peak.ceiling.map(|id| By { from: id, up_to: None, counted: peak.resource }),
     }

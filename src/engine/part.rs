@@ -54,7 +54,7 @@ impl Part {
     pub fn of(step: &Step, pass: Pass, task: &Task) -> Part {
         let by_pass = if pass == Pass::Decode { Tokens::Few } else { Tokens::Many };
         match task.kernel {
-            Kernel::Matmul { tokens } => {
+            Kernel::Matmul { tokens, .. } => {
                 let kind = if step.class == Class::Expert { PartKind::Expert } else { PartKind::Matmul };
                 let tokens = if tokens < MANY { Tokens::Few } else { Tokens::Many };
                 Part { kind, tokens, stored: Some(task.stored) }

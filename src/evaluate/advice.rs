@@ -26,6 +26,10 @@ pub struct Advice {
     pub formats: Vec<FormatSpeed>,
     /// Why the first of them is the fastest.
     pub fastest_because: String,
+    /// The cache in the common types, as it was asked for first, where its rows are whole blocks of them.
+    pub caches: Vec<CacheSpeed>,
+    /// Prompts that are taken in so many tokens at a time, fewest first.
+    pub micro_batches: Vec<MicroBatchSpeed>,
     /// How many threads, and on which cores, where it is not every core for everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<ThreadAdvice>,
@@ -86,6 +90,45 @@ pub struct FormatSpeed {
     pub memory_needed_bytes: u64,
     /// Whether the device has enough, where that is known.
     pub fits: Option<bool>,
+}
+
+/// The model with its cache stored in one way.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct CacheSpeed {
+    /// The type, a word of `--kv`.
+    pub kv: String,
+    /// Decode: tokens per second, all sequences together.
+    pub decode_tokens_per_s: f64,
+    /// Prefill: tokens per second, all sequences together.
+    pub prefill_tokens_per_s: f64,
+    /// Weights, cache and activations.
+    pub memory_needed_bytes: u64,
+}
+
+/// A prompt taken in so many tokens at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct MicroBatchSpeed {
+    /// Tokens at once, all sequences together.
+    pub micro_batch: u64,
+    /// Prefill: tokens per second, all sequences together.
+    pub prefill_tokens_per_s: f64,
+}
+
+impl Advice {
+    /// The smallest micro-batch whose prefill takes at most [`TOLERANCE`] times as long as the best one's.
+    pub fn enough_at_once(&self) -> Option<&MicroBatchSpeed> {
+        let best = self.micro_batches.iter().map(|one| one.prefill_tokens_per_s).fold(0.0, f64::max);
+        self.micro_batches.iter().find(|one| one.prefill_tokens_per_s * TOLERANCE >= best)
+    }
+
+    /// The cache that decodes fastest, where that is faster than the one asked for by more than [`TOLERANCE`]; and how many times.
+    pub fn faster_cache(&self) -> Option<(&CacheSpeed, f64)> {
+        let own = self.caches.first()?.decode_tokens_per_s;
+        let times = |one: &CacheSpeed| one.decode_tokens_per_s / own;
+        // Of equals the one that was asked for, or loses least.
+        let best = self.caches.iter().rev().max_by(|a, b| times(a).total_cmp(&times(b)))?;
+        (times(best) > TOLERANCE).then(|| (best, times(best)))
+    }
 }
 
 /// Why the first of `formats`, the fastest, is faster than the others.

@@ -188,6 +188,9 @@ fn notes(model: &Model, draft: &Model) -> Result<Vec<String>> {
             model.shape.vocabulary, draft.shape.vocabulary
         ));
     }
+    if draft.shape.joined {
+        notes.push("embedding and head are counted twice in the memory of both, and engines share them".to_owned());
+    }
     if model.state_elements()? > 0 || draft.state_elements()? > 0 {
         notes.push("what recurrent layers keep must go back when a token is refused, which is not counted".to_owned());
     }

@@ -6,7 +6,7 @@ use crate::engine::{EngineTable, Part};
 use crate::error::{Error, Result};
 use crate::model::{Class, Counted, Demand, Forward, Model, Pass, Phase, Workload};
 use crate::profile::{Profile, Status};
-use crate::roofline::{Achieved, Arithmetic, Kernel, Load, Ridge, Roof, Roofs, Task};
+use crate::roofline::{Achieved, Arithmetic, Load, Ridge, Roof, Roofs, Task};
 use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerSecond, Seconds};
 use roofprobe_kernels::{Dtype, Op};
 
@@ -159,15 +159,6 @@ impl<'a> Evaluator<'a> {
         Ok(self.figures_of([(Pass::Decode, *forward)])?.seconds(self.roof))
     }
 
-    /// The time of the activations of elementwise work at the bandwidth of memory.
-    fn activations(&self, task: &Task, counted: &Counted) -> Seconds {
-        let elements = match task.kernel {
-            Kernel::Other(_) => counted.cost.input_read + counted.cost.output_written,
-            _ => 0,
-        };
-        Bytes(elements as f64 * Dtype::F32.block().bytes as f64) / self.roofs.read.rate
-    }
-
     /// Adds the steps of `forward` to `figures`, and shows each to `see`.
     pub(super) fn add(
         &self,
@@ -190,6 +181,7 @@ impl<'a> Evaluator<'a> {
                 flops: Flops::exactly(counted.cost.flops),
                 read: Bytes::exactly(counted.read_bytes()),
                 written: Bytes::exactly(counted.written_bytes()),
+                activations: activations(counted),
             };
             let task = Task::of(&counted.step, pass, self.demand.model(), load);
             let peak = match self.roofs.bound(&load, task.arithmetic()) {
@@ -197,14 +189,18 @@ impl<'a> Evaluator<'a> {
                 Err(error) => return wrong = Some(error),
             };
             let achieved = self.achieved.as_ref().ok().map(|achieved| achieved.bound(&task, &peak));
-            let activations = self.activations(&task, counted);
-            let engine = self.engine.map(|engine| {
-                engine.bound(&Part::of(&counted.step, pass, &task), &task, &peak, achieved.as_ref(), activations)
-            });
-            let step = TimedStep { pass, counted: *counted, task, peak, achieved, engine, activations };
+            let engine = self
+                .engine
+                .map(|engine| engine.bound(&Part::of(&counted.step, pass, &task), &task, &peak, achieved.as_ref()));
+            let step = TimedStep { pass, counted: *counted, task, peak, achieved, engine };
             figures.add(&step);
             see(step);
         })?;
         wrong.map_or(Ok(()), Err)
     }
+}
+
+/// The activations that an operation takes in and gives, f32.
+fn activations(counted: &Counted) -> Bytes {
+    Bytes((counted.cost.input_read + counted.cost.output_written) as f64 * Dtype::F32.block().bytes as f64)
 }

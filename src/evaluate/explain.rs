@@ -66,20 +66,29 @@ fn achieved(timed: &TimedStep) -> Option<String> {
     }
     let mut parts = Vec::new();
     if let Some(by) = bound.by {
-        let alone = bound.seconds.0 - bound.overhead.0;
+        let alone = bound.seconds.0 - bound.overhead.0 - bound.activations.0;
         let load = timed.task.load;
         let (amount, unit) = match by.counted {
             Resource::Compute => (load.flops.0, "FLOP"),
             Resource::Memory => (load.read.0 + load.written.0, "B"),
         };
         let tokens = match timed.task.kernel {
-            Kernel::Matmul { tokens: 1.0 } => " at 1 token".to_owned(),
-            Kernel::Matmul { tokens } if tokens.fract() == 0.0 => format!(" at {tokens} tokens"),
-            Kernel::Matmul { tokens } => format!(" at {tokens:.2} tokens per expert"),
+            Kernel::Matmul { tokens: 1.0, .. } => " at 1 token".to_owned(),
+            Kernel::Matmul { tokens, .. } if tokens.fract() == 0.0 => format!(" at {tokens} tokens"),
+            Kernel::Matmul { tokens, .. } => format!(" at {tokens:.2} tokens per expert"),
             Kernel::Attention { context, .. } => format!(" over {context:.0} tokens"),
             Kernel::Other(_) => String::new(),
         };
-        parts.push(format!("{amount:.4e} {unit} / {:.4e} {unit}/s ({by}{tokens}) = {}", amount / alone, time(alone)));
+        let rate = amount / alone * bound.slower;
+        let smaller = if (bound.slower - 1.0).abs() < 5e-4 {
+            String::new()
+        } else {
+            format!(" × {:.3} for a matrix of this size", bound.slower)
+        };
+        parts.push(format!("{amount:.4e} {unit} / {rate:.4e} {unit}/s ({by}{tokens}){smaller} = {}", time(alone)));
+    }
+    if bound.activations.0 > 0.0 {
+        parts.push(format!("activations {}", time(bound.activations.0)));
     }
     if bound.overhead.0 > 0.0 {
         let each = bound.overhead.0 / timed.task.launches;

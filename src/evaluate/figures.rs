@@ -15,8 +15,6 @@ pub(super) struct TimedStep<'a> {
     pub(super) peak: Bound<'a>,
     pub(super) achieved: Option<AchievedBound<'a>>,
     pub(super) engine: Option<AchievedBound<'a>>,
-    /// Of elementwise work, for which no kernel was measured: the time of its activations at the bandwidth of memory.
-    pub(super) activations: Seconds,
 }
 
 impl<'a> TimedStep<'a> {

@@ -1,6 +1,6 @@
 //! The advice for one model and workload.
 
-use super::advice::{Advice, FormatSpeed, Free, because};
+use super::advice::{Advice, CacheSpeed, FormatSpeed, Free, MicroBatchSpeed, because};
 use super::{Evaluator, ThreadAdvice, memory::Memory};
 use crate::error::Result;
 use crate::model::weights::recipe::Recipe;
@@ -18,6 +18,11 @@ const FORMATS: [Weights; 6] = [
     Weights::Mixture(Recipe::Q4KM),
     Weights::Mixture(Recipe::Q4_0),
 ];
+
+/// Types of a cache that engines offer.
+const CACHES: [TensorType; 3] = [TensorType::F16, TensorType::Q8_0, TensorType::Q4_0];
+/// Tokens at once, as engines let one choose.
+const MICRO_BATCHES: [u64; 6] = [64, 128, 256, 512, 1024, 2048];
 
 /// What follows from the speeds of what was asked about.
 ///
@@ -39,6 +44,8 @@ pub(super) fn advice(evaluator: &Evaluator) -> Result<Advice> {
         draft,
         fitting_batch: fitting_batch(evaluator)?,
         fastest_because: because(&formats),
+        caches: caches(evaluator)?,
+        micro_batches: micro_batches(evaluator)?,
         threads: ThreadAdvice::of(evaluator.profile),
         formats,
     })
@@ -94,4 +101,37 @@ fn speed(evaluator: &Evaluator) -> Result<FormatSpeed> {
         memory_needed_bytes,
         fits: evaluator.profile.usable_memory_bytes().map(|has| memory_needed_bytes <= has),
     })
+}
+
+/// The cache as asked for, then in the other types that its rows allow.
+fn caches(asked: &Evaluator) -> Result<Vec<CacheSpeed>> {
+    let own = asked.query.workload.kv;
+    let mut speeds = Vec::new();
+    for kv in std::iter::once(own).chain(CACHES.into_iter().filter(|&kv| kv != own)) {
+        let query = asked.query.with(Workload { kv, ..asked.query.workload }).by(asked.roof());
+        let model = asked.demand().model();
+        let Ok(evaluator) = Evaluator::of_engine(model, &query, asked.profile, asked.name, asked.engine) else {
+            continue;
+        };
+        // Rows that are no whole blocks of the type are found where they are counted.
+        let Ok(FormatSpeed { decode_tokens_per_s, prefill_tokens_per_s, memory_needed_bytes, .. }) = speed(&evaluator)
+        else {
+            continue;
+        };
+        speeds.push(CacheSpeed { kv: kv.to_string(), decode_tokens_per_s, prefill_tokens_per_s, memory_needed_bytes });
+    }
+    Ok(speeds)
+}
+
+/// The prompt in parts, up to the first that takes in all of it.
+fn micro_batches(asked: &Evaluator) -> Result<Vec<MicroBatchSpeed>> {
+    let (workload, roof) = (&asked.query.workload, asked.roof());
+    let tokens = workload.batch * workload.prompt;
+    let parts = MICRO_BATCHES.into_iter().filter(|&at_once| at_once >= workload.batch && at_once < tokens);
+    let speed = |micro_batch: u64| {
+        let parted = Workload { micro_batch: Some(micro_batch), ..*workload };
+        let seconds = asked.figures(&parted, Phase::Prefill)?.seconds(roof);
+        Ok(MicroBatchSpeed { micro_batch, prefill_tokens_per_s: tokens as f64 / seconds.0 })
+    };
+    parts.chain([tokens.max(workload.batch)]).map(speed).collect()
 }

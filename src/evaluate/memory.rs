@@ -58,6 +58,11 @@ impl Memory {
         Ok(widest)
     }
 
+    /// Bytes of activations.
+    pub(super) fn activations(&self) -> u64 {
+        self.activations
+    }
+
     pub(super) fn total(&self) -> Result<u64> {
         exact(u128::from(self.weights) + u128::from(self.cache) + u128::from(self.activations))
     }

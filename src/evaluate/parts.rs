@@ -30,9 +30,8 @@ impl<'a> Evaluator<'a> {
         for (pass, forward) in passes {
             self.add(pass, &forward, &mut figures, |step| {
                 let part = Part::of(&step.counted.step, pass, &step.task);
-                let own =
-                    step.achieved.map_or(step.peak.seconds(), |bound| Seconds(bound.seconds.0 - bound.overhead.0));
-                let kernels = own + step.activations;
+                let peak = Seconds(step.peak.seconds().0 + step.peak.activations[1]);
+                let kernels = step.achieved.map_or(peak, |bound| Seconds(bound.seconds.0 - bound.overhead.0));
                 let place = parts.iter().position(|other| other.part == part).unwrap_or_else(|| {
                     parts.push(PartTime { part, kernels: Seconds(0.0), launches: 0.0, engine: None });
                     parts.len() - 1

@@ -163,7 +163,7 @@ impl Mixer {
     }
 
     /// Elements that one such layer keeps of a sequence, however long.
-    pub(super) fn kept(&self) -> u64 {
+    pub(crate) fn kept(&self) -> u64 {
         match self {
             Mixer::GroupedQuery(_) | Mixer::Latent(_) | Mixer::Nothing => 0,
             Mixer::Recurrent(recurrent) | Mixer::Both(_, recurrent) => recurrent.kept(),

@@ -200,9 +200,10 @@ impl Quantity {
             CurveAxis::Tokens => 1,
             CurveAxis::Threads => 2,
             CurveAxis::Context => 3,
-            CurveAxis::WindowBytes => 4,
-            CurveAxis::Streams => 5,
-            CurveAxis::PrefetchBytes => 6,
+            CurveAxis::N => 4,
+            CurveAxis::WindowBytes => 5,
+            CurveAxis::Streams => 6,
+            CurveAxis::PrefetchBytes => 7,
         };
         3 * of_axis + self.unit as usize
     }
@@ -228,6 +229,7 @@ impl Quantity {
             CurveAxis::PrefetchBytes => "prefetch distance",
             CurveAxis::Tokens => "tokens",
             CurveAxis::Context => "the context",
+            CurveAxis::N => "output features",
         };
         format!("{what} over {along}")
     }
@@ -241,6 +243,7 @@ impl Quantity {
             CurveAxis::PrefetchBytes => "Ahead",
             CurveAxis::Tokens => "Tokens",
             CurveAxis::Context => "Cached tokens",
+            CurveAxis::N => "Output features",
         }
     }
 
@@ -284,6 +287,7 @@ fn name(id: &CeilingId) -> String {
         IdKind::Latency { .. } => "load".to_owned(),
         IdKind::Compute { dtype, .. } => dtype.to_string(),
         IdKind::Matmul { weights, .. } => weights.to_string(),
+        IdKind::MatmulCurve { weights, tokens, .. } => format!("{weights} m{tokens}"),
         IdKind::Attention { cache, .. } => cache.to_string(),
         _ => id.as_str().to_owned(),
     }
@@ -329,7 +333,7 @@ fn axes(axis: CurveAxis, row: &[Vec<Series>]) -> (Across, Scale) {
     };
     let across = match axis {
         CurveAxis::FootprintBytes | CurveAxis::WindowBytes => Across::Bytes(scale()),
-        CurveAxis::Tokens | CurveAxis::Context => Across::Counts(scale(), places),
+        CurveAxis::Tokens | CurveAxis::Context | CurveAxis::N => Across::Counts(scale(), places),
         CurveAxis::PrefetchBytes => Across::Places(places, true),
         CurveAxis::Threads | CurveAxis::Streams => Across::Places(places, false),
     };

@@ -184,11 +184,15 @@ impl Canvas {
 
     /// A row with its colours.
     fn row(&self, row: usize) -> String {
-        let mut out = String::new();
+        let mut runs: Vec<(Option<usize>, String)> = Vec::new();
         for cell in row * self.columns..(row + 1) * self.columns {
-            out.push_str(&coloured(&self.cell(cell).to_string(), self.colours[cell], self.screen));
+            let (colour, letter) = (self.colours[cell], self.cell(cell));
+            match runs.last_mut() {
+                Some((same, run)) if *same == colour => run.push(letter),
+                _ => runs.push((colour, letter.to_string())),
+            }
         }
-        out
+        runs.iter().map(|(colour, run)| coloured(run, *colour, self.screen)).collect()
     }
 }
 
@@ -355,6 +359,13 @@ mod tests {
         let mut slope = canvas(false);
         slope.line([0.0, 0.0], [1.0, 1.0], None);
         assert!((0..4).all(|row| slope.row(row).contains('/')));
+    }
+
+    #[test]
+    fn a_run_of_one_colour_is_one_sequence() {
+        let mut canvas = Canvas::new(Screen { width: 40, unicode: false, colour: true }, 8, 1);
+        canvas.line([0.0, 0.5], [1.0, 0.5], Some(1));
+        assert_eq!(canvas.row(0), "\u{1b}[31m--------\u{1b}[0m");
     }
 
     #[test]

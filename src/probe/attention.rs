@@ -20,6 +20,8 @@ const GROUP: u64 = 4;
 const HEAD_DIM: u64 = 128;
 /// The corners: without and with much sharing, small and large heads.
 const CORNERS: [Heads; 4] = [(1, 128), (8, 128), (1, 64), (8, 64)];
+/// Small heads of a prompt: a score is as much work beside half as many products.
+const PROMPT_CORNER: Heads = (4, 64);
 
 /// Which of the instruction sets with attention: that with the widest vectors, or the next one, which answers a single query
 /// faster on Zen 4; or the one that multiplies in binary16.
@@ -107,11 +109,17 @@ const USUAL_ARITHMETIC: Dtype = Dtype::F32;
 /// Query heads per key/value head, and elements per head.
 pub(super) type Heads = (u64, u64);
 
-/// `attention.f16.decode`, its corners, and `attention.f16.prefill`.
+/// `attention.f16.decode` and `attention.f16.prefill`, each with its corners.
 pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     let ask = |id, heads| question(inputs, id, heads, 1, CONTEXT);
-    let prefill = question(inputs, prefill(), (GROUP, HEAD_DIM), PROMPT, PROMPT);
-    decodes(inputs.effort, ask).into_iter().chain([prefill]).collect()
+    let prompt = |id, heads| question(inputs, id, heads, PROMPT, PROMPT);
+    let usual = prompt(prefill(), (GROUP, HEAD_DIM));
+    let small = (inputs.effort != Effort::Quick).then(|| {
+        let (group, head_dim) = PROMPT_CORNER;
+        let extents = AttentionExtents::Heads { group, head_dim };
+        prompt(CeilingId::attention(Dtype::F16, AttentionPhase::Prefill, extents), PROMPT_CORNER)
+    });
+    decodes(inputs.effort, ask).into_iter().chain([usual]).chain(small).collect()
 }
 
 /// What `ask` makes of `attention.f16.decode` and of its corners, `attention.f16.decode.g<group>d<head_dim>`.

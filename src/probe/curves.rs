@@ -3,6 +3,7 @@
 use super::attention;
 use super::footprint::{self, CACHE_MULTIPLE_MIN, Footprint, memory_limit};
 use super::levels::resident_id;
+use super::matmul;
 use super::memory::{self, stream};
 use super::{CurveQuestion, PlanInputs, core_sets, curve, curve_without_points};
 use crate::profile::{CeilingId, Chain, CpuList, CurveAxis, Effort, Machine, Means, Part, Stream};
@@ -42,6 +43,7 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<CurveQuestion> {
         ]);
         questions.extend(threads_of_classes(inputs));
         questions.extend(shared_units(inputs));
+        questions.extend(matmul::along_extents(inputs));
     }
     questions
 }

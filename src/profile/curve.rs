@@ -35,6 +35,9 @@ pub struct Curve {
     /// Along it: tokens, the rows of a matmul's activations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<u64>,
+    /// Along it: output features of a matmul, the rows of its weights.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub n: Vec<u64>,
     /// Along it: cached tokens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<u64>,
@@ -79,6 +82,8 @@ named_enum! {
         PrefetchBytes = "prefetch_bytes",
         /// Tokens of a matmul.
         Tokens = "tokens",
+        /// Output features of a matmul.
+        N = "n",
         /// Cached tokens of an attention.
         Context = "context",
     }
@@ -94,6 +99,7 @@ impl CurveAxis {
             CurveAxis::Streams => variant.streams.map(u64::from),
             CurveAxis::PrefetchBytes => variant.prefetch_bytes.map(u64::from),
             CurveAxis::Tokens => variant.m,
+            CurveAxis::N => variant.n,
             CurveAxis::Context => variant.context,
         }
     }
@@ -111,6 +117,7 @@ impl CurveAxis {
             CurveAxis::Streams => variant.streams = small,
             CurveAxis::PrefetchBytes => variant.prefetch_bytes = small,
             CurveAxis::Tokens => variant.m = Some(place),
+            CurveAxis::N => (variant.n, variant.copies) = (Some(place), Some(1)),
             CurveAxis::Context => (variant.context, variant.copies) = (Some(place), Some(1)),
         }
     }
@@ -127,6 +134,7 @@ impl CurveAxis {
             CurveAxis::PrefetchBytes => variant.prefetch_bytes = None,
             CurveAxis::Tokens => variant.m = None,
             // As many copies as it takes to live in memory.
+            CurveAxis::N => (variant.n, variant.copies) = (None, None),
             CurveAxis::Context => (variant.context, variant.copies) = (None, None),
         }
         variant
@@ -165,6 +173,7 @@ impl Curve {
             streams: Vec::new(),
             prefetch_bytes: Vec::new(),
             tokens: Vec::new(),
+            n: Vec::new(),
             context: Vec::new(),
             gb_per_s: Vec::new(),
             gflop_per_s: Vec::new(),
@@ -186,6 +195,7 @@ impl Curve {
             CurveAxis::Streams => &self.streams,
             CurveAxis::PrefetchBytes => &self.prefetch_bytes,
             CurveAxis::Tokens => &self.tokens,
+            CurveAxis::N => &self.n,
             CurveAxis::Context => &self.context,
         }
     }
@@ -199,6 +209,7 @@ impl Curve {
             CurveAxis::Streams => self.streams = places,
             CurveAxis::PrefetchBytes => self.prefetch_bytes = places,
             CurveAxis::Tokens => self.tokens = places,
+            CurveAxis::N => self.n = places,
             CurveAxis::Context => self.context = places,
         }
     }

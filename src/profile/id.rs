@@ -54,6 +54,15 @@ pub enum IdKind {
         /// Rows of the activations.
         tokens: u64,
     },
+    /// `matmul.<weights>.m<tokens>.<quantity>`: a curve of products with matrices of other extents.
+    MatmulCurve {
+        /// How the weights are stored.
+        weights: Word<Dtype>,
+        /// Rows of the activations.
+        tokens: u64,
+        /// The extent along it, such as `n`.
+        along: String,
+    },
     /// `attention.<dtype>.<phase>`, with more words for other extents.
     Attention {
         /// How keys and values are stored.
@@ -113,6 +122,11 @@ impl IdKind {
             (Family::Matmul, [weights, tokens]) => {
                 number(tokens, "m").map(|tokens| IdKind::Matmul { weights: Word::of(weights), tokens })
             }
+            (Family::Matmul, [weights, tokens, along]) => number(tokens, "m").map(|tokens| IdKind::MatmulCurve {
+                weights: Word::of(weights),
+                tokens,
+                along: (*along).to_owned(),
+            }),
             (Family::Attention, [cache, phase, extents @ ..]) => Some(IdKind::Attention {
                 cache: Word::of(cache),
                 phase: AttentionPhase::of(phase),
@@ -133,7 +147,7 @@ impl IdKind {
         match self {
             IdKind::Memory { .. } | IdKind::MemoryCurve { .. } => Family::Memory,
             IdKind::Compute { .. } => Family::Compute,
-            IdKind::Matmul { .. } => Family::Matmul,
+            IdKind::Matmul { .. } | IdKind::MatmulCurve { .. } => Family::Matmul,
             IdKind::Attention { .. } => Family::Attention,
             IdKind::Latency { .. } => Family::Latency,
             IdKind::Overhead { .. } => Family::Overhead,
@@ -163,6 +177,7 @@ impl From<IdKind> for CeilingId {
             IdKind::MemoryCurve { access, along } => format!("{family}.{access}.{along}"),
             IdKind::Compute { dtype, means } => format!("{family}.{dtype}{means}"),
             IdKind::Matmul { weights, tokens } => format!("{family}.{weights}.m{tokens}"),
+            IdKind::MatmulCurve { weights, tokens, along } => format!("{family}.{weights}.m{tokens}.{along}"),
             IdKind::Attention { cache, phase, extents } => format!("{family}.{cache}.{phase}{extents}"),
             IdKind::Latency { level } => format!("{family}.{level}"),
             IdKind::Overhead { op } => format!("{family}.{op}"),
@@ -196,6 +211,11 @@ impl CeilingId {
     /// `matmul.<weights>.m<tokens>`.
     pub fn matmul(weights: Dtype, tokens: u64) -> CeilingId {
         IdKind::Matmul { weights: weights.into(), tokens }.into()
+    }
+
+    /// `matmul.<weights>.m<tokens>.<along>`: a curve.
+    pub fn matmul_curve(weights: Dtype, tokens: u64, along: &str) -> CeilingId {
+        IdKind::MatmulCurve { weights: weights.into(), tokens, along: along.to_owned() }.into()
     }
 
     /// `attention.<cache>.<phase>` of these extents.
@@ -274,6 +294,7 @@ impl CeilingId {
         match &self.kind {
             IdKind::Compute { dtype: word, .. }
             | IdKind::Matmul { weights: word, .. }
+            | IdKind::MatmulCurve { weights: word, .. }
             | IdKind::Attention { cache: word, .. } => word.known(),
             _ => None,
         }
@@ -419,74 +440,4 @@ impl PartialEq<&str> for CeilingId {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Ids of every kind.
-    const IDS: [&str; 30] = [
-        "memory.l1.read",
-        "memory.dram.read_sustained",
-        "memory.hbm.gather",
-        "memory.workgroup.read",
-        "memory.cache.copy",
-        "memory.vram.triad",
-        "memory.read.threads",
-        "memory",
-        "compute.f32",
-        "compute.fp8",
-        "compute.f16.coopmat",
-        "compute.f32.single",
-        "compute.f32.sustained",
-        "compute.i8.avx512vnni",
-        "compute.f64.avx2.fma_add",
-        "compute.f64.sve2.fma_add",
-        "compute.f32.sme.threads",
-        "matmul.q4_k.m1",
-        "matmul.q4_k.m01",
-        "attention.f16.decode",
-        "attention.f16.decode.g1d64",
-        "attention.f16.decode.context",
-        "attention.f16.prefill_long",
-        "latency.l3",
-        "latency.resident",
-        "overhead.fork_join",
-        "transfer.h2d",
-        "compute.f32.class1",
-        "memory.dram.read.node0_node1",
-        "memory.read.threads.class0",
-    ];
-
-    #[test]
-    fn an_id_is_written_as_it_was_read_and_a_known_one_is_made_of_what_it_names() {
-        for text in IDS {
-            let id: CeilingId = text.parse().unwrap();
-            assert_eq!(id.to_string(), text);
-            if !matches!(id.kind(), IdKind::Other(_)) {
-                assert_eq!(CeilingId::from(id.kind().clone()), id);
-            }
-        }
-        for wrong in ["", "memory.", "weather.rain", "memory..read", "Memory.dram.read", "memory.dram read", "cube.f32"]
-        {
-            assert!(wrong.parse::<CeilingId>().is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn an_id_is_asked_by_meaning() {
-        let id = |text: &str| text.parse::<CeilingId>().unwrap();
-        assert_eq!(
-            (id("memory.l2.copy").level(), id("memory.l2.copy").access()),
-            (Some(MemoryLevel::Cache(2)), Some(Op::Copy))
-        );
-        assert_eq!((id("matmul.q4_k.m16").dtype(), id("matmul.q4_k.m16").tokens()), (Some(Dtype::Q4K), Some(16)));
-        assert_eq!((id("matmul.q4_k.m016").tokens(), id("matmul.q4_k.m0").tokens()), (None, None));
-        assert_eq!(id("compute.f64.avx2.fma_add").isa(), Some(Isa::Avx2));
-        assert!(id("compute.f64.avx2.fma_add").is_fma_add() && id("compute.f16.coopmat").is_cooperative());
-        assert_eq!(id("attention.f16.prefill_long").unit(), Unit::GflopPerS);
-        assert_eq!(id("attention.f16.decode.g1d64").second_unit(), Some(Unit::GflopPerS));
-        assert_eq!([id("latency.l1").unit(), id("overhead.submit").unit()], [Unit::Ns, Unit::Us]);
-        assert_eq!(CeilingId::transfer(Op::Download), "transfer.d2h");
-        let near = CeilingId::memory(MemoryLevel::Dram, Op::Read).of_part(Part::Node(1));
-        assert_eq!((near.as_str(), near.part(), near.level()), ("memory.dram.read.node1", Some(Part::Node(1)), None));
-    }
-}
+mod tests;

@@ -5,6 +5,9 @@ use super::record::{self, Record, merged};
 use super::table::{Column, Table, column};
 use crate::evaluate::{Advice, Evaluation, Free, ThreadAdvice, Threads};
 
+/// What llama.cpp takes in at once.
+const USUAL_MICRO_BATCH: u64 = 512;
+
 /// The advice in two lines, and one on threads where there is something to say.
 pub(super) fn lines(result: &Evaluation, advice: &Advice) -> Vec<String> {
     let percent = (advice.tolerance - 1.0) * 100.0;
@@ -22,7 +25,22 @@ pub(super) fn lines(result: &Evaluation, advice: &Advice) -> Vec<String> {
         .first()
         .map(|first| format!("Fastest weights: {}, {} tokens/s.", first.weights, digits(first.decode_tokens_per_s, 3)));
     let fits = [fitting(result, advice), fastest.unwrap_or_default()].join(" ").trim_end().to_owned();
-    [free, fits].into_iter().chain(advice.threads.as_ref().map(threads)).collect()
+    let threads = advice.threads.as_ref().map(threads);
+    [free, fits].into_iter().chain(settings(result, advice)).chain(threads).collect()
+}
+
+/// A faster cache, and how many tokens at once are enough; nothing where neither is worth a word.
+fn settings(result: &Evaluation, advice: &Advice) -> Option<String> {
+    let cache = advice.faster_cache().map(|(cache, times)| {
+        let context = result.workload.decode_context();
+        format!("A {} cache decodes {} × as fast at context {context}.", cache.kv, digits(times, 3))
+    });
+    // Up to what engines take in at once by themselves no advice is needed.
+    let at_once = advice.enough_at_once().filter(|one| one.micro_batch > USUAL_MICRO_BATCH).map(|one| {
+        format!("Prompts want a micro-batch of {}: {} tokens/s.", one.micro_batch, digits(one.prefill_tokens_per_s, 3))
+    });
+    let all: Vec<String> = cache.into_iter().chain(at_once).collect();
+    (!all.is_empty()).then(|| all.join(" "))
 }
 
 /// Threads and cores for both phases.
@@ -53,7 +71,7 @@ const FORMAT: &str =
 type Gain<'r> = (&'r str, &'r Free);
 
 /// Batches and drafts; weights side by side.
-pub(super) fn tables(result: &Evaluation, advice: &Advice) -> [Table; 2] {
+pub(super) fn tables(result: &Evaluation, advice: &Advice) -> [Table; 4] {
     let count = |free: &Free| if free.at_least { format!("≥ {}", free.count) } else { free.count.to_string() };
     let free: [Column<Gain>; 5] = [
         column("what", "", |(what, _): &Gain| Cell::text(*what)),
@@ -96,5 +114,29 @@ pub(super) fn tables(result: &Evaluation, advice: &Advice) -> [Table; 2] {
             &formats,
         )
         .with_notes([format!("{}.", advice.fastest_because)]),
+        caches(result, advice),
+        micro_batches(result, advice),
     ]
+}
+
+/// The cache in several types.
+fn caches(result: &Evaluation, advice: &Advice) -> Table {
+    let records: Vec<Record> =
+        advice.caches.iter().map(|one| merged([&serde_json::to_value(one).unwrap_or_default()])).collect();
+    let names = "kv decode_tokens_per_s prefill_tokens_per_s memory_needed_bytes";
+    let view = ["kv", "decode_tokens_per_s", "prefill_tokens_per_s", "memory_needed_bytes?"];
+    let context = result.workload.decode_context();
+    let title = format!("{} on {}: types of the cache at context {context}", result.model, result.on.profile);
+    Table::view(title, &record::columns(names, []), &view, &records)
+        .with_notes(["A type whose attention was not measured is read at f16's GB/s.".to_owned()])
+}
+
+/// Prompts taken in so many tokens at a time.
+fn micro_batches(result: &Evaluation, advice: &Advice) -> Table {
+    let records: Vec<Record> =
+        advice.micro_batches.iter().map(|one| merged([&serde_json::to_value(one).unwrap_or_default()])).collect();
+    let prompt = result.workload.prompt;
+    let title = format!("{} on {}: a prompt of {prompt} tokens, so many at a time", result.model, result.on.profile);
+    let view = ["micro_batch", "prefill_tokens_per_s"];
+    Table::view(title, &record::columns("micro_batch prefill_tokens_per_s", []), &view, &records)
 }

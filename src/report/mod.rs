@@ -33,6 +33,7 @@ mod record;
 #[cfg(feature = "cli")]
 pub mod replay;
 pub mod schemas;
+pub mod split;
 mod stored;
 pub mod study;
 pub mod sweep;

@@ -61,9 +61,13 @@ pub struct AchievedBound<'a> {
     pub slowest: Seconds,
     /// The part of `seconds` that starting takes.
     pub overhead: Seconds,
+    /// The part of `seconds` in which activations move through memory.
+    pub activations: Seconds,
+    /// How many times as long it takes as with the matrices that were measured, in proportion.
+    pub slower: f64,
     /// The resource whose peak roof stands nearer.
     pub resource: Resource,
-    /// Where the time comes from; none when only starting takes any.
+    /// Where the time comes from; none when only starting and activations take any.
     pub by: Option<By<'a>>,
 }
 
@@ -110,24 +114,43 @@ impl<'a> Achieved<'a> {
     /// The time of `task`, whose bound under the peak roofs is `peak`: that is also the time of what no kernel was
     /// measured for.
     pub fn bound(&self, task: &Task, peak: &Bound<'a>) -> AchievedBound<'a> {
-        let Timed { seconds, by } = match task.kernel {
-            Kernel::Matmul { tokens } => self.matmul(task, tokens, peak),
+        let slower = self.slower(task);
+        let kernel = match task.kernel {
+            Kernel::Matmul { tokens, .. } => self.matmul(task, (tokens, slower), peak),
             Kernel::Attention { pass: Pass::Decode, .. } => self.decode(task, peak),
             Kernel::Attention { pass: Pass::Prefill, .. } => self.prefill(task, peak),
             Kernel::Other(_) => Timed::peak(peak),
         };
+        let Timed { seconds, by } = kernel;
+        let moved = peak.activations;
         let started = self.launch.seconds.map(|each| each * task.launches);
-        let [fastest, value, slowest] = [0, 1, 2].map(|i| Seconds(seconds[i] + started[i]));
-        AchievedBound { seconds: value, fastest, slowest, overhead: Seconds(started[1]), resource: peak.resource, by }
+        let [fastest, value, slowest] = [0, 1, 2].map(|i| Seconds(seconds[i] + moved[i] + started[i]));
+        AchievedBound {
+            seconds: value,
+            fastest,
+            slowest,
+            overhead: Seconds(started[1]),
+            activations: Seconds(moved[1]),
+            slower,
+            resource: peak.resource,
+            by,
+        }
     }
 
-    fn matmul(&self, task: &Task, tokens: f64, peak: &Bound<'a>) -> Timed<'a> {
+    /// How much longer a product takes than one of the matrices that were measured, in proportion; 1 for what is none.
+    fn slower(&self, task: &Task) -> f64 {
+        let Kernel::Matmul { tokens, n } = task.kernel else { return 1.0 };
+        let measured = self.matmul.of_type(task.stored);
+        measured.map_or(1.0, |matmul| matmul.extents.slower(tokens, n, task.bytes_of_a_start()))
+    }
+
+    fn matmul(&self, task: &Task, (tokens, slower): (f64, f64), peak: &Bound<'a>) -> Timed<'a> {
         // A profile without any ladder has no achieved roof at all.
         let Some(matmul) = self.matmul.of_type(task.stored) else { return Timed::peak(peak) };
         let Reading { rate, from, to } = matmul.ladder.at(tokens);
         let up_to = (from.at < to.at).then_some(to.at as u64);
         let by = By { from: from.id, up_to, counted: Resource::Compute };
-        let computed = Timed::new(task.load.flops.0, rate, by);
+        let computed = Timed::new(task.load.flops.0, rate, by).times(slower);
         // Where type and tokens are those measured, the bytes are in the rate.
         if task.stored == matmul.stored && tokens >= matmul.ladder.first().at {
             return computed;

@@ -13,7 +13,7 @@ impl Achieved<'_> {
         for task in tasks {
             let (mut here, launched) = (Vec::new(), task.launches > 0.0);
             match task.kernel {
-                Kernel::Matmul { tokens } => self.matmul_notes(task.stored, tokens, &mut here),
+                Kernel::Matmul { tokens, .. } => self.matmul_notes(task.stored, tokens, &mut here),
                 Kernel::Attention { pass, group, head_dim, uses, .. } => {
                     self.attention_notes(task, pass, (group, head_dim, uses), &mut here);
                 }

@@ -16,12 +16,19 @@ pub struct Load {
     pub read: Bytes,
     /// Bytes written to memory.
     pub written: Bytes,
+    /// Bytes of activations that it takes in and gives: no traffic under the peak roofs, under which they stay in caches.
+    pub activations: Bytes,
 }
 
 impl Mul<f64> for Load {
     type Output = Load;
     fn mul(self, times: f64) -> Load {
-        Load { flops: self.flops * times, read: self.read * times, written: self.written * times }
+        Load {
+            flops: self.flops * times,
+            read: self.read * times,
+            written: self.written * times,
+            activations: self.activations * times,
+        }
     }
 }
 
@@ -62,6 +69,8 @@ pub struct Bound<'r> {
     pub resource: Resource,
     /// The id of the ceiling that binds; none when there is nothing to do.
     pub ceiling: Option<&'r str>,
+    /// What is not in it: seconds in which activations move through memory, the shortest of the bandwidth's interval first.
+    pub activations: [f64; 3],
     undecided: bool,
 }
 
@@ -94,6 +103,7 @@ impl<'r> Bound<'r> {
             slowest: Seconds(computes[2].max(moves[2])),
             resource,
             ceiling,
+            activations: over(load.activations.0, [read.high.0, read.rate.0, read.low.0]),
             undecided: both && computes[0] <= moves[2] && moves[0] <= computes[2],
         }
     }

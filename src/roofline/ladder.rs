@@ -1,9 +1,10 @@
 //! Measured rates along one quantity, and what lies between them.
 
+use super::extents::Extents;
 use super::roofs::{doubts, interval, without_value};
 use super::{Note, NoteKind};
 use crate::model::TensorType;
-use crate::profile::{Ceiling, Curve, Family, Profile, Unit};
+use crate::profile::{Ceiling, CeilingId, Curve, Family, Profile, Unit};
 use roofprobe_kernels::Dtype;
 use std::cmp::Ordering;
 
@@ -110,6 +111,8 @@ pub(super) struct Matmul<'a> {
     pub(super) reading: Rung<'a>,
     /// The rung with the most FLOP/s.
     pub(super) computing: Rung<'a>,
+    /// What smaller matrices lose.
+    pub(super) extents: Extents,
 }
 
 impl<'a> Ladders<'a> {
@@ -167,5 +170,8 @@ fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
     let fastest = ladder.rungs.iter().max_by(|a, b| bytes(a)[1].total_cmp(&bytes(b)[1]))?;
     let reading = Rung::new(fastest.id, fastest.at, bytes(fastest), fastest.notes.clone());
     let computing = ladder.rungs.iter().max_by(|a, b| a.rate[1].total_cmp(&b.rate[1]))?.clone();
-    Some(Matmul { dtype, stored: dtype.into(), ladder, reading, computing })
+    let variant =
+        |tokens| profile.ceiling(&CeilingId::matmul(dtype, tokens)).and_then(|ceiling| ceiling.variant.as_ref());
+    let extents = Extents::of(profile, dtype, variant(1), variant(512));
+    Some(Matmul { dtype, stored: dtype.into(), ladder, reading, computing, extents })
 }

@@ -16,6 +16,7 @@ mod achieved_notes;
 mod arithmetic;
 mod attention;
 mod bound;
+mod extents;
 mod ladder;
 mod note;
 mod roof;

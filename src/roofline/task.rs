@@ -12,6 +12,8 @@ pub enum Kernel {
         /// Tokens that share one reading of the weights: the rows of the activations; of routed experts, visits over
         /// the experts expected to be read, which need not be whole.
         tokens: f64,
+        /// Output features: rows of the weights.
+        n: f64,
     },
     /// Attention over a cache.
     Attention {
@@ -56,6 +58,11 @@ impl Task {
         Task { kernel: kernel(step, pass, model), stored: step.operand, load, launches }
     }
 
+    /// Bytes that one start reads.
+    pub(super) fn bytes_of_a_start(&self) -> f64 {
+        self.load.read.0 / self.launches.max(1.0)
+    }
+
     /// Of attention, how many multiplications share one element of the cache that is read; without end where none is.
     pub fn sharing(&self) -> f64 {
         let bytes = self.stored.block().map_or(2.0, |block| block.bytes as f64 / block.elements as f64);
@@ -77,7 +84,10 @@ fn kernel(step: &Step, pass: Pass, model: &Model) -> Kernel {
     let shape = step.shape;
     match step.op {
         // The shape's rows stand for all reads of its weights.
-        Op::Matmul => Kernel::Matmul { tokens: shape.m as f64 * (step.repeat as f64 / step.reads.expected) },
+        Op::Matmul => {
+            let tokens = shape.m as f64 * (step.repeat as f64 / step.reads.expected);
+            Kernel::Matmul { tokens, n: shape.n as f64 }
+        }
         Op::Attention => {
             let (row, shared) = (shape.k as f64, shape.shared as f64);
             let mixer = step.kind.and_then(|kind| model.shape.layers.get(kind)).map(|layer| &layer.mixer);

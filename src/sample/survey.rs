@@ -25,7 +25,7 @@ const RACE_PASSES: usize = 7;
 /// Steps of a chase that is not yet in its level: a larger working set is in none.
 const WARM_STEPS_MAX: u64 = 1 << 18;
 /// The survey takes at most this share of the budget.
-const BUDGET_SHARE: f64 = 0.2;
+const BUDGET_SHARE: f64 = 0.25;
 /// Warm passes of a point before its samples.
 const WARM_PASSES_MAX: usize = 2;
 

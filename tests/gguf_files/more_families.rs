@@ -46,6 +46,13 @@ pub(crate) fn dense() -> Vec<Case> {
             &[&parallel],
         ),
         same("exaone4", json!({"model_type": "exaone4", "sliding_window": 64}), WINDOW, HEAD, &[&outputs, HEAD_NORMS]),
+        same(
+            "olmo2",
+            json!({"model_type": "olmo3", "sliding_window": 64}),
+            WINDOW,
+            HEAD,
+            &[&outputs, "attn_q_norm 256; attn_k_norm 64; "],
+        ),
         same("olmo", json!({"model_type": "olmo"}), &[], "output 256x300; ", &[&SEPARATE[15..], &GATED[14..]]),
         same("orion", json!({"model_type": "orion"}), &[], BIASED_HEAD, &[&with_biases(&[SEPARATE, GATED])]),
         same("arcee", json!({"model_type": "arcee"}), &[], HEAD, &[SEPARATE, "ffn_norm 256; ", UNGATED]),

@@ -5,6 +5,8 @@ mod page;
 
 use base64::Engine;
 use page::Page;
+use roofprobe::profile::{self, Profile};
+use roofprobe::report::html::{self, Content, Device};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -238,4 +240,76 @@ fn hostile_models_and_files_stay_text() {
     let page = page(&arguments);
     page.holds();
     assert!(page.words().contains("<script>alert(1)<"), "{}", page.words());
+}
+
+/// What names are made of that were thought of to break a page, and what breaks by chance.
+const PIECES: [&str; 24] = [
+    "<",
+    ">",
+    "\"",
+    "'",
+    "&",
+    "&amp;",
+    "</",
+    "/>",
+    "<!--",
+    "-->",
+    "]]>",
+    "<script>",
+    "</pre>",
+    "</title>",
+    " onload=",
+    "=",
+    "\u{202e}",
+    "\u{200f}",
+    "\u{7f}",
+    "\u{85}",
+    "\u{2028}",
+    "\u{feff}",
+    "\u{1f600}\u{301}",
+    "%s{{}}",
+];
+
+/// A text of such pieces, the same for the same dice.
+fn pieces(dice: &mut u64) -> String {
+    let mut roll = |below: u64| {
+        // xorshift64*
+        *dice ^= *dice >> 12;
+        *dice ^= *dice << 25;
+        *dice ^= *dice >> 27;
+        (dice.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % below
+    };
+    let count = 1 + roll(40);
+    (0..count).map(|_| PIECES[roll(PIECES.len() as u64) as usize]).collect()
+}
+
+fn renamed(plain: &Profile, dice: &mut u64) -> Profile {
+    let mut profile = plain.clone();
+    profile.device.name = pieces(dice);
+    profile.device.microarchitecture = Some(pieces(dice));
+    profile.device.isas = vec![pieces(dice)];
+    profile.provenance.version = pieces(dice);
+    profile.provenance.simulated = Some(pieces(dice));
+    if let Some(environment) = &mut profile.environment {
+        environment.grade_reasons.iter_mut().for_each(|reason| *reason = pieces(dice));
+        environment.governor = Some(pieces(dice));
+        environment.kernel_command_line = Some(pieces(dice));
+    }
+    profile.ceiling.iter_mut().for_each(|ceiling| ceiling.reason = ceiling.reason.as_ref().map(|_| pieces(dice)));
+    profile
+}
+
+#[test]
+fn no_name_breaks_the_page() {
+    let text = std::fs::read_to_string(Path::new(ROOT).join("tests/data/measured-levels.toml")).unwrap();
+    let plain = profile::parse(&text).unwrap();
+    let mut dice = 0x5eed;
+    for _ in 0..60 {
+        let (name, profile, toml) = (pieces(&mut dice), renamed(&plain, &mut dice), pieces(&mut dice));
+        let device = Device { name: &name, profile: &profile, toml: &toml, evaluations: &[], runs: &[] };
+        let content = Content { devices: vec![device], predictions: Vec::new(), measured: None, comparison: None };
+        let page = Page::of(html::page(&content).unwrap());
+        page.holds();
+        assert_eq!(page.profiles(), [toml]);
+    }
 }

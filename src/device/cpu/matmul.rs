@@ -2,7 +2,7 @@
 //!
 //! Every repetition multiplies all tokens with one copy of the weights. Threads own the strips they touched first and help each other out.
 
-use super::operands::SharedWeights;
+use super::operands::{Matrices, SharedWeights};
 use super::team::SpinBarrier;
 use super::team_job::{TeamJob, extent};
 use super::work_queue::WorkQueue;
@@ -39,7 +39,7 @@ const CHECKED_PER_TILE: u64 = 8;
 /// One job: tokens, C, and who does what.
 pub(super) struct PreparedMatmul {
     kernel: MatmulKernel,
-    weights: Arc<SharedWeights>,
+    weights: Matrices,
     /// Rows of the weights, which are columns of C.
     columns: usize,
     k: usize,
@@ -95,7 +95,7 @@ impl Cpu {
         Ok(grid(kernel, extents, threads, block, self.matmul_ways(variant, kernel)?.streams))
     }
 
-    /// The job with weights that are there: of `n` rows or more, and as many copies as there are.
+    /// The job with weights that are there: of `n` rows or more, and as many copies of them as there are.
     pub(super) fn matmul_with(
         &self,
         variant: &Matmul,
@@ -154,7 +154,7 @@ impl PreparedMatmul {
         let parts = (0..grid.down()).map(part).collect::<std::io::Result<_>>()?;
         let queue = WorkQueue::new(grid.down() * grid.across(), threads);
         let output = Output::new(grid)?;
-        let relative_error = OnceLock::new();
+        let (weights, relative_error) = (Matrices::new(weights, n), OnceLock::new());
         Ok(PreparedMatmul { kernel, weights, columns: n, k, tokens, parts, output, queue, ways, apart, relative_error })
     }
 
@@ -173,7 +173,7 @@ impl PreparedMatmul {
 
 impl TeamJob for PreparedMatmul {
     fn huge_share(&self) -> Option<f64> {
-        self.weights.huge_share()
+        self.weights.weights().huge_share()
     }
 
     fn work(&self) -> Work {
@@ -217,7 +217,7 @@ impl TeamJob for PreparedMatmul {
         barrier.wait();
     }
 
-    fn verified(&self, _: usize) -> bool {
+    fn verified(&self, last: usize) -> bool {
         let (dtype, arithmetic) = (self.kernel.weights(), self.kernel.arithmetic());
         let columns = self.columns;
         let mut random = Random::new(columns as u64);
@@ -228,7 +228,7 @@ impl TeamJob for PreparedMatmul {
             for _ in 0..CHECKED_PER_TILE.min(within as u64) {
                 let (row, column) = (random.bits() as usize % tile.rows(), random.bits() as usize % within);
                 let token = &self.tokens[(first_row + row) * self.k..][..self.k];
-                let stored = self.weights.stored_row(first_column + column);
+                let stored = self.weights.stored_row(first_column + column, last);
                 let weights = oracle::rounded_weights(dtype, arithmetic, stored);
                 let want = oracle::element(&weights, &oracle::rounded_token(dtype, arithmetic, token));
                 let bits = tile.bits(row, column);

@@ -174,7 +174,7 @@ fn rotary(keys: &Keys, family: Family, size: u64) -> Result<u64> {
         (RotaryRule::Nothing, None | Some((_, 1.0))) => Ok(0),
         (RotaryRule::IfPositions, None) => Ok(if keys.is_on("max_position_embeddings") { size } else { 0 }),
         (RotaryRule::UnlessAlibi, None) => Ok(if keys.flag("alibi", false)? { 0 } else { size }),
-        (RotaryRule::IfStated, None) => {
+        (RotaryRule::IfStated, None | Some((_, 1.0))) => {
             Ok(if keys.word("position_embedding_type")? == Some("rope") { size } else { 0 })
         }
         (RotaryRule::Part(absent), factor) => match keys.given("rotary_dim", limits::HEAD_DIM)?.value() {
@@ -267,6 +267,8 @@ fn indexer(keys: &Keys, [heads, head_dim, selected]: [u64; 3]) -> Result<(u64, I
 
 /// Which layers have an indexer of their own: the others take the choice of an earlier one.
 fn index_themselves(keys: &Keys, layers: u64) -> Result<Vec<bool>> {
+    let every = keys.count_from_zero("index_topk_freq")?.value().unwrap_or(1).max(1);
+    let offset = keys.count_from_zero("index_skip_topk_offset")?.value().unwrap_or(2);
     let (key, words): (_, Option<Vec<String>>) = match (keys.words("indexer_types")?, keys.get("index_topk_pattern")) {
         (Some(types), _) => ("indexer_types", Some(types.into_iter().map(str::to_owned).collect())),
         (None, Some(Value::String(pattern))) => {
@@ -288,8 +290,6 @@ fn index_themselves(keys: &Keys, layers: u64) -> Result<Vec<bool>> {
             })
             .collect();
     }
-    let every = keys.count_from_zero("index_topk_freq")?.value().unwrap_or(1).max(1);
-    let offset = keys.count_from_zero("index_skip_topk_offset")?.value().unwrap_or(2);
     Ok((0..layers).map(|layer| (layer + 1).saturating_sub(offset) % every == 0).collect())
 }
 

@@ -10,12 +10,16 @@ use super::common::Shape;
 use crate::error::{Error, Result};
 use serde_json::Value;
 
+fn is_gemma4(rule: PerLayer) -> bool {
+    matches!(rule, PerLayer::Gemma4 | PerLayer::Gemma4Unified)
+}
+
 /// The first layer that has no keys and values of its own.
 fn first_sharing(keys: &Keys, family: Family, layers: u64) -> Result<u64> {
     let absent = match family.facts().per_layer {
         PerLayer::None => return Ok(layers),
         PerLayer::Gemma3n => 15,
-        PerLayer::Gemma4 => 0,
+        PerLayer::Gemma4 | PerLayer::Gemma4Unified => 0,
     };
     let shared = keys.count_from_zero("num_kv_shared_layers")?.or_absent(Some(absent)).unwrap_or(0);
     match layers.checked_sub(shared) {
@@ -34,7 +38,7 @@ pub(super) fn vary(keys: &Keys, family: Family, attentions: &mut [GroupedQuery])
     }
     let layers = attentions.len() as u64;
     let first = first_sharing(keys, family, layers)?;
-    if rule == PerLayer::Gemma4 {
+    if is_gemma4(rule) {
         larger_heads(keys, attentions)?;
     }
     for (attention, place) in attentions.iter_mut().zip(0..) {
@@ -88,7 +92,7 @@ pub(super) fn feed_forwards(
     shape: &Shape,
     dense: Dense,
 ) -> Result<Option<Vec<Option<FeedForward>>>> {
-    if family.facts().per_layer != PerLayer::Gemma4 {
+    if !is_gemma4(family.facts().per_layer) {
         return Ok(None);
     }
     let first = first_sharing(keys, family, shape.layers)?;
@@ -143,7 +147,7 @@ fn experts(keys: &Keys, dense: Dense) -> Result<Option<Mixture>> {
 
 /// Embeddings of each layer; none where they have no width.
 pub(super) fn layer_inputs(keys: &Keys, family: Family) -> Result<Option<LayerInputs>> {
-    if family.facts().per_layer == PerLayer::None {
+    if matches!(family.facts().per_layer, PerLayer::None | PerLayer::Gemma4Unified) {
         return Ok(None);
     }
     let width = keys.count_from_zero("hidden_size_per_layer_input")?.or_absent(Some(256)).unwrap_or(0);

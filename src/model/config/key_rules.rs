@@ -55,7 +55,7 @@ const RULES: &[Rule] = &[
     ),
     harmless(
         "factors and limits of values",
-        "attention_multiplier embedding_multiplier logits_scaling mup_denominator query_pre_attn_scalar \
+        "attention_multiplier embedding_multiplier residual_multiplier logits_scaling mup_denominator query_pre_attn_scalar \
          routed_scaling_factor scale_attn_weights scale_emb scale_depth swiglu_limit theta *_eps *_epsilon *_theta \
          *_base_freq *_range",
     ),

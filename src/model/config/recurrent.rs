@@ -313,9 +313,9 @@ fn kimi_delta(keys: &Keys) -> Result<KimiDelta> {
     let table = keys.get("linear_attn_config");
     let known =
         ["full_attn_layers", "kda_layers", "num_heads", "head_dim", "short_conv_kernel_size", "gate_lower_bound"];
-    let named = table.and_then(Value::as_object).into_iter().flatten();
+    let mut named = table.and_then(Value::as_object).into_iter().flatten();
     // Gates of full rank, for one.
-    for (key, value) in named.filter(|(key, value)| is_on(value) && !known.contains(&key.as_str())) {
+    if let Some((key, value)) = named.find(|(key, value)| is_on(value) && !known.contains(&key.as_str())) {
         return Err(Error::misuse(format!(
             "linear_attn_config: {} is {}, which is not supported",
             quoted(key),

@@ -23,6 +23,7 @@ const UNSTATED: &[(&str, &str)] = &[
     ("gemma3", "gemma3_text"),
     ("gemma3n", "gemma3n_text"),
     ("gemma4", "gemma4_text"),
+    ("gemma4_unified", "gemma4_unified_text"),
     ("idefics2", "mistral"),
     ("idefics3", "llama"),
     ("internvl", "qwen2"),
@@ -109,7 +110,27 @@ pub(super) fn text_part(map: &Map<String, Value>) -> Result<Option<Part>> {
     if !text.get("architectures").is_some_and(is_causal) {
         text.remove("architectures");
     }
-    Ok(Some(made(map, &wrapper, key, text, true)))
+    // By another word for the family, the defaults are others.
+    let partial = Family::of(&word(&text).unwrap_or_default())
+        .is_some_and(|family| word(&text).as_deref() == Some(family.name()));
+    let mut part = made(map, &wrapper, key, text, partial);
+    settle_tie(map, &wrapper, &mut part);
+    Ok(Some(part))
+}
+
+/// Whether the head is tied, where the wrapper and its part disagree. Classes of transformers before 5 looked at the part, later
+/// ones at the wrapper, whose default is written out when it is stored again. A head that is stored for itself is safe to count;
+/// the LLaVAs, whose code asks both, have none.
+fn settle_tie(map: &Map<String, Value>, wrapper: &str, part: &mut Part) {
+    const KEY: &str = "tie_word_embeddings";
+    let [outer, inner] = [map, &part.map].map(|map| map.get(KEY).and_then(Value::as_bool));
+    if let (Some(outer), Some(inner)) = (outer, inner)
+        && outer != inner
+    {
+        let tied = inner && wrapper.starts_with("llava");
+        part.map.insert(KEY.to_owned(), Value::from(tied));
+        part.remark += &format!("; {KEY} is {outer} in the wrapper and {inner} in its language model: taken as {tied}");
+    }
 }
 
 /// A wrapper whose keys all stand side by side.

@@ -62,6 +62,19 @@ const GLM: Facts = Facts {
 const LAYERED_GEMMA: Facts =
     Facts { norms: NormsRule::Always(NormPlaces::Both), head_norm: PER_HEAD, caps: Caps::Head(true), ..GEMMA };
 
+const GEMMA4: Facts = Facts {
+    name: "gemma4_text",
+    aliases: &["gemma4"],
+    gguf: None,
+    defaults: shape(2304, 9216, 30, 8, 262_144, 131_072),
+    kv_heads: KvHeads::Of(4),
+    caps: Caps::Head(false),
+    window: WindowRule::Period(512, 6),
+    harmless: &["use_bidirectional_attention"],
+    per_layer: PerLayer::Gemma4,
+    ..LAYERED_GEMMA
+};
+
 pub(super) const FAMILIES: &[Facts] = &[
     Facts {
         name: "ministral",
@@ -224,6 +237,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "ernie4_5",
+        aliases: &["paddleocr_vl_text"],
         gguf: Some("ernie4_5"),
         defaults: shape(1024, 3072, 18, 16, 103_424, 131_072),
         kv_heads: KvHeads::Of(2),
@@ -270,17 +284,14 @@ pub(super) const FAMILIES: &[Facts] = &[
         per_layer: PerLayer::Gemma3n,
         ..LAYERED_GEMMA
     },
+    GEMMA4,
     Facts {
-        name: "gemma4_text",
-        aliases: &["gemma4"],
-        gguf: None,
-        defaults: shape(2304, 9216, 30, 8, 262_144, 131_072),
-        kv_heads: KvHeads::Of(4),
-        caps: Caps::Head(false),
-        window: WindowRule::Period(512, 6),
-        harmless: &["use_bidirectional_attention"],
-        per_layer: PerLayer::Gemma4,
-        ..LAYERED_GEMMA
+        name: "gemma4_unified_text",
+        aliases: &["gemma4_unified"],
+        defaults: shape(2304, 9216, 30, 8, 262_144, 262_144),
+        window: WindowRule::Period(1024, 6),
+        per_layer: PerLayer::Gemma4Unified,
+        ..GEMMA4
     },
     Facts {
         name: "vaultgemma",

@@ -54,6 +54,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "qwen3_moe",
+        aliases: &["qwen3_omni_moe_text"],
         // Its code always normalises.
         harmless: &["use_qk_norm"],
         gguf: Some("qwen3moe"),

@@ -65,6 +65,8 @@ pub(crate) enum PerLayer {
     None,
     Gemma3n,
     Gemma4,
+    /// Gemma 4 without embeddings for each layer.
+    Gemma4Unified,
 }
 
 /// What the keys of the shape are called.
@@ -276,8 +278,8 @@ pub(crate) struct RecurrentRule {
 pub(crate) enum Recurrence {
     ShortConvolution,
     /// Mamba; with norms of its own where that is true.
-    Mamba1(MambaKeys, bool),
-    Mamba2(MambaKeys),
+    Mamba1(&'static MambaKeys, bool),
+    Mamba2(&'static MambaKeys),
     /// Gated DeltaNet; write strengths and decays from one matrix where that is true.
     GatedDelta(bool),
     KimiDelta,

@@ -14,7 +14,7 @@ const NO_BIAS: BiasRule = BiasRule::Always(Biases::None);
 /// Biases on query, key and value are part of the code: no key states them.
 const QWEN2: Facts = Facts {
     name: "qwen2",
-    aliases: &["qwen2_vl_text", "qwen2_5_vl_text"],
+    aliases: &["qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text"],
     gguf_aliases: &["qwen2vl"],
     gguf: Some("qwen2"),
     defaults: required(shape(4096, 22016, 32, 32, 151_936, 32768)),
@@ -66,12 +66,13 @@ pub(super) const FAMILIES: &[Facts] = &[
         window: WindowRule::Alternate(4096),
         caps: Caps::Absent(true),
         // Beside `sliding_window`, which is what the family's code reads.
-        harmless: &["sliding_window_size"],
+        harmless: &["sliding_window_size", "use_bidirectional_attention"],
         ..GEMMA
     },
     // The 4B configuration leaves out heads, their size and the vocabulary.
     Facts {
         name: "gemma3_text",
+        harmless: &[],
         aliases: &["gemma3"],
         gguf: Some("gemma3"),
         defaults: shape(2304, 9216, 26, 8, 262_208, 131_072),
@@ -181,6 +182,8 @@ pub(super) const FAMILIES: &[Facts] = &[
 /// What these have in common.
 pub(super) const GEMMA: Facts = Facts {
     name: "gemma",
+    // Which pairs are masked, not which weights there are.
+    harmless: &["use_bidirectional_attention"],
     gguf: Some("gemma"),
     head_dim: Some(256),
     tied: true,

@@ -55,7 +55,6 @@ pub(super) const FAMILIES: &[Facts] = &[
         kv_heads: KvHeads::Of(16),
         head_norm: HeadNormRule::Always(PER_HEAD),
         head_dim: Some(128),
-        tied: true,
         mixture: Some(MixtureRule {
             experts: (&["num_experts", "num_local_experts"], 60),
             used: (USED, Some(4)),

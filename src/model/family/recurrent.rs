@@ -45,6 +45,7 @@ const HYBRID: MambaKeys = MambaKeys {
 
 /// How Mamba is trained and computed.
 const SETTINGS: Alternatives = &[
+    "attn_rotary_emb",
     "chunk_size",
     "d_inner",
     "d_model",
@@ -52,14 +53,20 @@ const SETTINGS: Alternatives = &[
     "layers_block_type",
     "mamba_chunk_size",
     "mamba_hidden_act",
+    "mamba_inner_layernorms",
     "mamba_ssm_cache_dtype",
     "mamba_ssm_dtype",
     "mamba_norm_before_gate",
+    "lm_head_multiplier",
+    "key_multiplier",
+    "attention_in_multiplier",
+    "attention_out_multiplier",
     "mamba_use_mlp",
     "mlp_expansion_factor",
     "mlp_multipliers",
     "n_layer",
     "norm_before_gate",
+    "pad_vocab_size_multiple",
     "rescale_prenorm_residual",
     "ssm_cfg",
     "ssm_multipliers",
@@ -132,7 +139,7 @@ const PURE: Facts = Facts {
     defaults: required(shape(768, 1, 32, 1, 50280, 1)),
     keys: KeyNames { heads: &[], ..USUAL },
     tied: true,
-    mixer: recurrent(Recurrence::Mamba1(MAMBA, false), Attends::Never),
+    mixer: recurrent(Recurrence::Mamba1(&MAMBA, false), Attends::Never),
     harmless: SETTINGS,
     ..LLAMA
 };
@@ -162,8 +169,8 @@ pub(super) const FAMILIES: &[Facts] = &[
         gguf: Some("mamba2"),
         defaults: shape(4096, 1, 64, 128, 32768, 1),
         keys: KeyNames { heads: &["num_heads"], ..USUAL },
-        mixer: recurrent(Recurrence::Mamba2(MambaKeys { states: ("state_size", 128), ..MAMBA }), Attends::Never),
-        harmless: &["chunk_size", "norm_before_gate", "time_step_rank", "rescale_prenorm_residual"],
+        mixer: recurrent(Recurrence::Mamba2(&MambaKeys { states: ("state_size", 128), ..MAMBA }), Attends::Never),
+        harmless: SETTINGS,
         ..LLAMA
     },
     Facts {
@@ -244,7 +251,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         name: "granitemoehybrid",
         gguf: Some("granitehybrid"),
         defaults: required(shape(4096, 11008, 32, 32, 32000, 2048)),
-        mixer: recurrent(Recurrence::Mamba2(HYBRID), Attends::Typed),
+        mixer: recurrent(Recurrence::Mamba2(&HYBRID), Attends::Typed),
         rotary: RotaryRule::IfStated,
         mixture: Some(MixtureRule {
             experts: (&["num_local_experts"], 8),
@@ -259,9 +266,9 @@ pub(super) const FAMILIES: &[Facts] = &[
         gguf: None,
         defaults: required(shape(4096, 14336, 32, 32, 128_000, 262_144)),
         kv_heads: KvHeads::Of(8),
-        mixer: recurrent(Recurrence::Mamba2(HYBRID), Attends::Listed("attn_layer_indices")),
+        mixer: recurrent(Recurrence::Mamba2(&HYBRID), Attends::Listed("attn_layer_indices")),
         rotary: RotaryRule::Part(0.5),
-        harmless: &["attn_rotary_emb", "mamba_chunk_size", "chunk_size"],
+        harmless: SETTINGS,
         ..LLAMA
     },
     Facts {
@@ -271,7 +278,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         defaults: required(shape(4096, 14336, 32, 32, 128_000, 8192)),
         kv_heads: KvHeads::Of(8),
         mixer: recurrent(
-            Recurrence::Mamba2(MambaKeys {
+            Recurrence::Mamba2(&MambaKeys {
                 inner: Inner::Stated("mamba_d_ssm"),
                 norm: Some("mamba_rms_norm"),
                 ..HYBRID
@@ -288,7 +295,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         kv_heads: KvHeads::Of(8),
         attention_bias: BiasRule::Always(Biases::None),
         mixer: recurrent(
-            Recurrence::Mamba1(MambaKeys { states: ("mamba_d_state", 16), ..HYBRID }, true),
+            Recurrence::Mamba1(&MambaKeys { states: ("mamba_d_state", 16), ..HYBRID }, true),
             Attends::Jamba,
         ),
         rotary: RotaryRule::Nothing,
@@ -297,7 +304,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             dense: DenseLayers::Jamba,
             ..PLAIN
         }),
-        harmless: &["use_mamba_kernels", "use_associative_scan", "mamba_inner_layernorms"],
+        harmless: SETTINGS,
         ..NO_MLP_BIAS
     },
     // Each of its layers mixes or feeds forward, behind the one norm that it has.
@@ -314,7 +321,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         activation: Activation::ReluSquared,
         rotary: RotaryRule::Nothing,
         mixer: recurrent(
-            Recurrence::Mamba2(MambaKeys {
+            Recurrence::Mamba2(&MambaKeys {
                 heads: ("mamba_num_heads", 128),
                 head_dim: ("mamba_head_dim", Some(64)),
                 inner: Inner::Heads,
@@ -381,6 +388,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             "mlp_beta_factor",
             "postnorm",
             "router_jitter_noise",
+            "shared_moe_mode",
         ],
         ..NO_MLP_BIAS
     },

@@ -149,6 +149,8 @@ fn family<'a>(metadata: &'a Metadata, table: &Table) -> Result<(&'a str, Family)
     let corrected = table.has_in_some_block("exp_probs_b.bias");
     let family = match arch {
         "llama" if mixture => Family::of("mixtral"),
+        // The third OLMo is the second with windows.
+        "olmo2" if metadata.is_on("olmo2.attention.sliding_window") => Family::of("olmo3"),
         "nemotron_h_moe" => Family::of("nemotron_h"),
         "deepseek2" if corrected => Family::of("deepseek_v3"),
         _ => Family::of_gguf(arch).next(),

@@ -276,30 +276,42 @@ fn plain_type(kind: ElementType) -> Option<TensorType> {
     }
 }
 
-/// Matrices that some store as one, by the stem of the tensor's name: the module that holds them all.
-const FUSED: [(&str, &str); 4] = [
-    ("attn_q", "qkv_proj c_attn query_key_value Wqkv"),
-    ("attn_k", "qkv_proj c_attn query_key_value Wqkv"),
-    ("attn_v", "qkv_proj c_attn query_key_value Wqkv"),
-    ("ffn_gate", "gate_up_proj"),
+/// Further places of a tensor's module, by the stem of its name: where several tensors are stored as one, and where modules of a
+/// few families stand otherwise.
+const OTHER_PLACES: [(&str, &str); 14] = [
+    ("attn_q", "self_attn attn attention self_attention / qkv_proj c_attn query_key_value Wqkv"),
+    ("attn_k", "self_attn attn attention self_attention / qkv_proj c_attn query_key_value Wqkv"),
+    ("attn_v", "self_attn attn attention self_attention / qkv_proj c_attn query_key_value Wqkv"),
+    ("ffn_gate", "mlp feed_forward / gate_up_proj"),
+    ("ffn_gate", "shared_mlp / input_linear"),
+    ("ffn_up", "shared_mlp / input_linear"),
+    ("ffn_down", "shared_mlp / output_linear"),
+    ("ffn_gate_exps", "block_sparse_moe / input_linear"),
+    ("ffn_up_exps", "block_sparse_moe / input_linear"),
+    ("ffn_down_exps", "block_sparse_moe / output_linear"),
+    ("ffn_gate_inp", "block_sparse_moe / router / layer"),
+    ("ffn_gate_shexp", "shared_mlp / input_linear"),
+    ("ffn_up_shexp", "shared_mlp / input_linear"),
+    ("ffn_down_shexp", "shared_mlp / output_linear"),
 ];
 
 /// Whether a module goes by a name of this tensor, or of one that holds it.
 fn is_named(tensor: &Tensor, module: &Module) -> bool {
-    let mut names = path(tensor);
-    let stem = tensor.name.split('.').next().unwrap_or_default();
-    let fused = FUSED.iter().filter(|(own, _)| *own == stem).flat_map(|(_, modules)| modules.split(' '));
-    if let Some(last) = names.last_mut() {
-        last.extend(fused.map(str::to_owned));
-    }
+    let mut own = path(tensor);
     if tensor.block.is_some() {
-        names.drain(..2);
+        own.drain(..2);
     }
-    if tensor.name.ends_with(".bias") {
-        names.push(vec!["bias".to_owned()]);
-    }
-    names.len() == module.path.len()
-        && names.iter().zip(&module.path).all(|(names, word)| names.iter().any(|name| **name == **word))
+    let bias = tensor.name.ends_with(".bias");
+    let fits = |names: &[Vec<String>]| {
+        let end = module.path.len() - usize::from(bias && module.path.last().is_some_and(|word| &**word == "bias"));
+        (bias == (end < module.path.len()))
+            && names.len() == end
+            && names.iter().zip(&module.path).all(|(names, word)| names.iter().any(|name| **name == **word))
+    };
+    let stem = tensor.name.split('.').next().unwrap_or_default();
+    let words = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let others = OTHER_PLACES.iter().filter(|(name, _)| *name == stem);
+    fits(&own) || others.map(|(_, place)| place.split(" / ").map(words).collect::<Vec<_>>()).any(|names| fits(&names))
 }
 
 /// Whether a module has the extents of these tensors, one below another.

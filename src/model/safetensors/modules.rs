@@ -96,6 +96,9 @@ const PARTS: &[&str] = &[
     "unpack_view_dtype",
     "view_as_float",
 ];
+/// What the code makes anew, or scales by, and counts as no parameter.
+const BUFFERS: [&str; 7] =
+    ["inv_freq", "masked_bias", "layer_scalar", "slope_rate", "query_decay", "key_decay", "diagonal_decay"];
 /// What an engine multiplies activations or a cache by, with no matrix beside it.
 const SCALES: &[&str] = &["k_scale", "v_scale", "q_scale", "input_scale", "output_scale", "input_global_scale"];
 
@@ -187,6 +190,11 @@ fn split_part(path: &mut Vec<&str>) -> Box<str> {
             return part.into();
         }
     }
+    // The two factors of an activation.
+    if last.starts_with("alpha_") && path.contains(&"act_fn") {
+        path.pop();
+        return last.into();
+    }
     if let Some(part) = last.strip_prefix("_weight_") {
         path.pop();
         return part.into();
@@ -243,7 +251,11 @@ impl Module {
     /// Whether it is what the code makes anew: frequencies of rotary embeddings, masks.
     pub(super) fn is_buffer(&self) -> bool {
         let path: Vec<&str> = self.path.iter().map(|word| &**word).collect();
-        matches!(path.as_slice(), [.., "inv_freq" | "masked_bias"] | ["attn" | "attention", "bias"])
+        match path.as_slice() {
+            [.., last] if BUFFERS.contains(last) => true,
+            [.., "act_fn", "beta" | "eps"] | ["attn" | "attention", "bias"] => true,
+            _ => false,
+        }
     }
 
     /// What its tensors tell of the matrix.
@@ -273,7 +285,12 @@ impl Module {
             let pairs = last(packed, 1).filter(|_| packed.kind == ElementType::U8);
             return Extents::Packed { rows: last(packed, 2), row: pairs.and_then(|pairs| pairs.checked_mul(2)) };
         }
-        let Some(weight) = self.part("weight") else { return unknown };
+        let Some(weight) = self.part("weight") else {
+            // Numbers of their own, side by side.
+            let loose = self.parts.iter().all(|part| part.kind.is_float() && part.shape.len() < 2);
+            let elements = self.parts.iter().map(|part| last(part, 1).unwrap_or(1)).fold(0, u64::saturating_add);
+            return if loose { Extents::Whole(without_ones(&[elements])) } else { unknown };
+        };
         let is_matrix = |word: &str| self.part(word).is_some_and(|part| part.shape.len() > 1);
         match weight.kind {
             ElementType::U32 => Extents::Packed { rows: last(weight, 2), row: None },

@@ -1,5 +1,6 @@
 //! Matmul achieved: every weight format, from one token to many, with weights that live in memory.
 
+mod extents;
 mod ways;
 
 use super::core_sets;
@@ -9,6 +10,7 @@ use super::{Operands, PlanInputs, Question};
 use crate::profile::{CeilingId, Effort, Status};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
+pub(super) use extents::along_extents;
 pub use ways::variants;
 
 /// Weight formats, in the order of the profile: those that there is a kernel for.

@@ -9,7 +9,7 @@ mod weights;
 
 pub(super) use caches::{Lying, Pool};
 pub(super) use made_up::MadeUp;
-pub(super) use weights::{SharedWeights, weight_bytes};
+pub(super) use weights::{Matrices, SharedWeights, weight_bytes};
 
 use super::Cpu;
 use super::worker_state::WorkerState;

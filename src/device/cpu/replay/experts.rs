@@ -1,7 +1,7 @@
 //! Products with the weights of experts: for each token some are drawn, and the tokens of one expert share its weights.
 
 use crate::device::cpu::matmul::token_bytes;
-use crate::device::cpu::operands::SharedWeights;
+use crate::device::cpu::operands::{Matrices, SharedWeights};
 use crate::device::cpu::team::SpinBarrier;
 use crate::device::cpu::team_job::TeamJob;
 use crate::device::cpu::work_queue::WorkQueue;
@@ -64,7 +64,7 @@ impl Routing {
 pub(super) struct PreparedExperts {
     kernel: MatmulKernel,
     /// Copies: the experts of a layer beside each other.
-    weights: Arc<SharedWeights>,
+    weights: Matrices,
     routing: Routing,
     k: usize,
     ways: Ways,
@@ -116,7 +116,7 @@ impl PreparedExperts {
         };
         let queue = WorkQueue::new(visits * grid.across(), threads);
         let output = Output::new(grid)?;
-        let visits = RwLock::default();
+        let (visits, weights) = (RwLock::default(), Matrices::new(weights, n));
         Ok(PreparedExperts { kernel, weights, routing, k, ways, tokens, parts, output, visits, queue })
     }
 
@@ -144,7 +144,7 @@ impl PreparedExperts {
 
 impl TeamJob for PreparedExperts {
     fn huge_share(&self) -> Option<f64> {
-        self.weights.huge_share()
+        self.weights.weights().huge_share()
     }
 
     fn work(&self) -> Work {
@@ -171,7 +171,7 @@ impl TeamJob for PreparedExperts {
         }
         // Copies of a layer's experts stand together.
         while let Some(item) = self.queue.claim(index) {
-            self.multiply(item, &visits, repetition % (self.weights.copies() / self.routing.experts));
+            self.multiply(item, &visits, repetition % (self.weights.count() / self.routing.experts));
         }
         drop(visits);
         barrier.wait();
@@ -184,14 +184,15 @@ impl TeamJob for PreparedExperts {
         for (part, visit) in self.routing.draw(last as u64).into_iter().enumerate() {
             for column in 0..grid.across() {
                 let Some(mut tile) = self.output.tile(part, column) else { return false };
-                let within = self.weights.rows().saturating_sub(grid.columns_of(column).start).min(tile.columns());
+                let within =
+                    self.weights.weights().rows().saturating_sub(grid.columns_of(column).start).min(tile.columns());
                 right &= (0..visit.rows).all(|row| (0..within).all(|at| tile.bits(row, at) != SPOILT));
                 if within == 0 {
                     continue;
                 }
                 let (row, at) = (visit.rows - 1, within / 2);
                 let token = &self.tokens[row * self.k..][..self.k];
-                let stored = self.weights.stored_row(grid.columns_of(column).start + at);
+                let stored = self.weights.stored_row(grid.columns_of(column).start + at, 0);
                 let weights = oracle::rounded_weights(dtype, arithmetic, stored);
                 let want = oracle::element(&weights, &oracle::rounded_token(dtype, arithmetic, token));
                 right &= oracle::element_agrees(dtype, arithmetic, tile.bits(row, at), want, self.k);
