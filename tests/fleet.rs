@@ -78,6 +78,18 @@ fn slow_machines_are_found_and_no_others() {
 }
 
 #[test]
+#[ignore = "ten thousand machines take a while in a debug build"]
+fn twenty_slow_machines_of_ten_thousand_are_found() {
+    let (nodes, slow) = synthetic(10_000, 500);
+    let found = fleet(&nodes);
+    let is_slow = |name: &String| slow.contains(name);
+    let caught = found.outliers.iter().filter(|outlier| is_slow(&outlier.node)).count();
+    let wrong = found.outliers.len() - caught;
+    println!("{caught} of {} found, {wrong} false", slow.len());
+    assert!(slow.len() == 20 && caught >= 19 && wrong <= 5);
+}
+
+#[test]
 fn few_machines_are_not_judged_and_a_lone_one_is_no_error() {
     let found = fleet(&synthetic(10, 5).0);
     assert!(found.outliers.is_empty() && found.groups.iter().all(|group| !group.judged));
