@@ -12,11 +12,12 @@ use crate::evaluate::{Evaluation, NamedProfile, PhaseResult, ProfileFacts, Query
 use crate::model::{Model, Phase};
 use crate::profile::{Ceiling, CeilingId, Family, IdKind, MemoryLevel, Profile, Status, Unit, VariantKeys};
 use crate::roofline::{Note, Resource};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_with::skip_serializing_none;
 
 /// Several profiles side by side. Lists of entries are in the order of `profiles`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Comparison {
     /// What is compared; the first one is the reference.
     pub profiles: Vec<ProfileFacts>,
@@ -27,7 +28,7 @@ pub struct Comparison {
 }
 
 /// One quantity, and the ceiling that each profile has for it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Quantity {
     /// The ceiling's id; main memory, whose level has another name on a GPU, is `memory.main.<access>`.
     pub quantity: CeilingId,
@@ -48,7 +49,7 @@ impl Quantity {
 }
 
 /// A ceiling of one profile.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Entry {
     /// Its id in the profile.
     pub id: CeilingId,
@@ -74,7 +75,7 @@ pub struct Entry {
 
 /// The size of a matmul's or an attention's work. What does not apply, or is not named, is absent.
 #[skip_serializing_none]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Extents {
     /// Matmul: tokens.
     pub m: Option<u64>,
@@ -110,7 +111,7 @@ impl Extents {
 }
 
 /// How many times as fast as the reference.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Ratio {
     /// Above 1 is faster.
     pub value: f64,
@@ -121,7 +122,7 @@ pub struct Ratio {
 }
 
 /// What the intervals say of a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// The intervals lie apart.
@@ -131,7 +132,7 @@ pub enum Verdict {
 }
 
 /// One model on all profiles.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ModelComparison {
     /// The model's name.
     pub model: String,
@@ -150,7 +151,7 @@ pub struct ModelComparison {
 }
 
 /// One phase on all profiles.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct PhaseComparison {
     /// Which one.
     pub phase: Phase,
@@ -163,7 +164,7 @@ pub struct PhaseComparison {
 }
 
 /// The upper bound of a phase's speed on one profile.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ComparedSpeed {
     /// Tokens per second, all sequences together.
     pub tokens_per_s: f64,

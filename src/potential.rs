@@ -11,6 +11,7 @@
 
 use crate::roofline::{Resource, Ridge};
 use crate::units::{FlopsPerByte, FlopsPerSecond};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 /// A point this near to its roof, as a share of the rate, is at the roof: the same sums, taken in another order, differ by
@@ -27,7 +28,7 @@ pub struct Point {
 }
 
 /// Where a point stands. All logarithms are to base 2.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Potential {
     /// `√((1−o)² + (1−p)²)` while memory binds, else `1−p`, with `o = OI/OI_r`, `p = Perf/π`; 0 at the goal.
     pub phi: f64,
@@ -44,6 +45,7 @@ pub struct Potential {
     pub region_area: f64,
     /// The side of the ridge: memory where OI < OI_r.
     #[serde(serialize_with = "regime")]
+    #[schemars(with = "String")]
     pub regime: Resource,
     /// Whether the point lies above the roof of the arithmetic whose ridge it is.
     pub above_roof: bool,

@@ -16,6 +16,7 @@
 //! assert_eq!(Flops(6.0) / FlopsPerSecond(2.0), Seconds(3.0));
 //! ```
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::iter::Sum;
 use std::ops::{Add, Div, Mul};
@@ -23,7 +24,7 @@ use std::ops::{Add, Div, Mul};
 macro_rules! unit {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, JsonSchema, Deserialize)]
         pub struct $name(pub f64);
 
         impl Add for $name {

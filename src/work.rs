@@ -2,11 +2,12 @@
 
 use crate::units::{Bytes, Flops};
 use roofprobe_kernels::{Cost, Dtype};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::Mul;
 
 /// What has to be done: arithmetic and memory traffic.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct Work {
     /// Matmul FLOPs (2 per multiply-accumulate).
     pub flops: Flops,

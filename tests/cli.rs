@@ -97,6 +97,30 @@ fn shells_can_complete_and_there_is_a_manual() {
         let script = place.succeeds(&["completions", shell]);
         assert!(script.contains("evaluate") && script.contains("roofprobe"), "{shell}");
     }
+    place.succeeds(&["completions", "man", "-o", "man"]);
+    for page in ["roofprobe.1", "roofprobe-measure.1", "roofprobe-check.1", "roofprobe-doctor.1"] {
+        assert!(std::fs::read_to_string(place.path("man").join(page)).unwrap().starts_with(".ie"), "{page}");
+    }
+    assert!(!place.path("man/roofprobe-isa-self-test.1").exists());
+    place.fails(2, &["completions", "bash", "-o", "x"], &["-o"]);
+}
+
+#[test]
+fn the_parts_of_a_sweep_are_the_whole() {
+    let place = Place::new();
+    let rows = |shard: &[&str]| {
+        let sweep =
+            ["sweep", MODEL, "-p", SHIPPED, "--over", "context=100..117", "--over", "batch=1,4", "--format", "csv"];
+        let text = place.succeeds(&[&sweep, shard].concat());
+        text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let parts: Vec<Vec<String>> = (1..=5).map(|part| rows(&["--shard", &format!("{part}/5")])).collect();
+    assert!(parts.iter().all(|part| !part.is_empty()));
+    assert_eq!(parts.concat(), rows(&[]));
+    for wrong in ["0/5", "6/5", "1", "a/b", "1/0"] {
+        let sweep = ["sweep", MODEL, "-p", SHIPPED, "--over", "batch=1", "--shard", wrong];
+        assert_eq!(place.run(&sweep).status.code(), Some(2), "{wrong}");
+    }
 }
 
 #[test]

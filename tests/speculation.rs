@@ -174,7 +174,9 @@ fn a_file_has_such_a_layer_behind_the_others() {
     let apart = model.parameters_of_predictors().unwrap().unwrap();
     assert_eq!(model.storage.gguf.as_ref().unwrap().params_total, own.parameters().unwrap() + apart + 300 * 256);
     let types = TensorTypes::of(&model.predictor().unwrap(), None).unwrap();
-    let half = model.predictor().unwrap().without_tensors();
+    let predictor = model.predictor().unwrap();
+    assert_eq!(predictor.shape.layers[0].places, [2]);
+    let half = predictor.without_tensors();
     // Two matrices have 8.5 bits where the others have 16.
     let saved = (2 * 256 * 256 + 256 * 256) / 32 * (64 - 34);
     assert_eq!(types.bytes + saved, TensorTypes::of(&half, None).unwrap().bytes);

@@ -21,6 +21,7 @@ use crate::evaluate::NamedProfile;
 use crate::measured::{Measured, Timed};
 use crate::model::{Model, Runtime};
 use crate::profile::Profile;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use fit::fit;
@@ -41,7 +42,7 @@ pub struct Sample {
 }
 
 /// A run beside what the table says of it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Fitted {
     /// Model, format and phase.
     pub run: String,
@@ -54,7 +55,7 @@ pub struct Fitted {
 }
 
 /// A table, and how well it says what it was fitted to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Calibration {
     /// The table.
     pub table: EngineTable,

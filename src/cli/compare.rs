@@ -1,6 +1,7 @@
 //! `roofprobe compare`.
 
 use super::filter::globs;
+use super::fleet;
 use super::workload::QueryOptions;
 use crate::compare::{Comparison, compare};
 use crate::error::Result;
@@ -15,6 +16,7 @@ Examples:
   roofprobe compare cpu.toml gpu.toml -m qwen2.5-0.5b -m llama-3.2-1b --weights q8_0
   roofprobe compare a.toml b.toml c.toml --only 'matmul.q4_*'  some quantities
   roofprobe compare before.toml after.toml --format csv        every quantity, numbers in full
+  roofprobe compare --fleet profiles/ --rows fleet.parquet     a thousand machines: which are slow?
 
 How to read it: the first profile, P1, is the reference. A ratio is always one of speeds: above 1
 is faster, also where less is better (latencies, overheads). Where the intervals overlap, a
@@ -30,7 +32,7 @@ asked at different extents, which has no verdict.";
 #[command(mut_group("UsageOptions", |group| group.requires("models")))]
 pub(super) struct Compare {
     /// Two or more hardware profiles: files, or shipped names that `roofprobe profiles` lists. The first is the reference.
-    #[arg(required = true, value_name = "PROFILE")]
+    #[arg(required_unless_present = "fleet", value_name = "PROFILE")]
     profiles: Vec<String>,
 
     /// Compare the predicted performance of this model, too: a name that `roofprobe models` lists, or the path of a Hugging Face
@@ -40,6 +42,15 @@ pub(super) struct Compare {
 
     #[command(flatten)]
     query: QueryOptions,
+
+    /// Instead: machines of a fleet, hundreds or thousands of them; a folder, which means every .toml file below it, or a glob in quotes. May be
+    /// repeated.
+    #[arg(long, value_name = "DIR|GLOB", conflicts_with_all = ["profiles", "models", "only"])]
+    fleet: Vec<String>,
+
+    /// With --fleet: write every value of every machine to this file, too, by its ending .parquet or .csv.
+    #[arg(long, value_name = "FILE", requires = "fleet")]
+    rows: Option<String>,
 
     /// Show every quantity, not only those that people ask for first. JSON and CSV have every one anyway.
     #[arg(long)]
@@ -52,6 +63,10 @@ pub(super) struct Compare {
 
 impl Compare {
     pub(super) fn run(&self, format: Format) -> Result<()> {
+        if !self.fleet.is_empty() {
+            let shown = if self.all { Shown::All } else { Shown::Main };
+            return fleet::run(&self.fleet, self.rows.as_deref(), shown, format);
+        }
         let query = self.query.query()?;
         let named: Vec<Named> = self.profiles.iter().map(|name| store::find(name)).collect::<Result<_>>()?;
         let models = self.query.models(&self.models)?;

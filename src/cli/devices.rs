@@ -3,6 +3,7 @@
 use super::gpu;
 use crate::device::cpu::Cpu;
 use crate::error::Result;
+use crate::report::schemas::{ListedDevice, ListedDevices};
 use crate::report::{self, Cell, Column, Format, Report, Table, column};
 use clap::Args;
 use serde_json::Value;
@@ -15,7 +16,6 @@ impl Devices {
     pub(super) fn run(&self, format: Format) -> Result<()> {
         let machine = Cpu::describe()?;
         let (device, environment) = (&machine.device, &machine.environment);
-        let json = report::json("the devices", &(device, environment))?;
         let cpu = [
             Cell::text("cpu"),
             Cell::text("CPU"),
@@ -32,9 +32,12 @@ impl Devices {
             memory(device.memory_bytes),
         ];
         let (adapters, notes) = gpu::list();
-        let mut devices = vec![serde_json::json!({ "id": "cpu", "device": json[0], "environment": json[1] })];
-        let gpus = adapters.iter().map(|adapter| serde_json::json!({ "id": id(adapter), "adapter": adapter }));
-        devices.extend(gpus);
+        let listed = |id: String| ListedDevice { id, device: None, environment: None, adapter: None };
+        let described = (Some(device.clone()), Some(environment.clone()));
+        let mut devices =
+            vec![ListedDevice { device: described.0, environment: described.1, ..listed("cpu".to_owned()) }];
+        let of_gpu = |adapter: &Value| ListedDevice { adapter: adapter.as_object().cloned(), ..listed(id(adapter)) };
+        devices.extend(adapters.iter().map(of_gpu));
         let hardware = adapters.iter().find(|adapter| adapter["class"] != "software");
         let example = hardware.map_or("cpu".to_owned(), id);
         let rows: Vec<Row> = std::iter::once(cpu).chain(adapters.iter().map(row)).collect();
@@ -49,7 +52,7 @@ impl Devices {
             .with_notes([format!("measure one with: roofprobe measure --device {example}")])
             .with_notes(&notes);
         let flat = Some(Table::flat(&columns, &rows));
-        let json = serde_json::json!({ "devices": devices, "notes": notes });
+        let json = report::json("the devices", &ListedDevices { devices, notes })?;
         super::print_report(&Report { tables: vec![table], flat, json }, format)
     }
 }

@@ -8,11 +8,13 @@ mod check;
 mod compare;
 mod completions;
 mod devices;
+mod doctor;
 mod draft;
 mod evaluate;
 mod export;
 mod filter;
 mod first_minute;
+mod fleet;
 #[cfg(feature = "gpu")]
 mod gpu;
 #[cfg(not(feature = "gpu"))]
@@ -87,6 +89,7 @@ pub struct Arguments {
 enum Verb {
     Measure(measure::Measure),
     Devices(devices::Devices),
+    Doctor(doctor::Doctor),
     Show(show::Show),
     Evaluate(evaluate::Evaluate),
     Calibrate(calibrate::Calibrate),
@@ -102,7 +105,6 @@ enum Verb {
     Import(import::Import),
     Export(export::Export),
     Schema(schema::Schema),
-    #[command(hide = true)]
     Completions(completions::Completions),
     #[command(hide = true)]
     IsaSelfTest(isa_self_test::IsaSelfTest),
@@ -153,6 +155,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         None => first_minute::run(format),
         Some(Verb::Measure(verb)) => verb.run(format),
         Some(Verb::Devices(verb)) => verb.run(format),
+        Some(Verb::Doctor(verb)) => verb.run(format),
         Some(Verb::Show(verb)) => verb.run(format),
         Some(Verb::Evaluate(verb)) => verb.run(format),
         Some(Verb::Calibrate(verb)) => verb.run(format),

@@ -2,10 +2,10 @@
 
 use crate::error::Result;
 use crate::profile::Profile;
-use crate::report::{Cell, Column, Format, Report, Table, column};
+use crate::report::schemas::{ListedProfile, ListedProfiles};
+use crate::report::{self, Cell, Column, Format, Report, Table, column};
 use crate::store;
 use clap::Args;
-use serde_json::json;
 
 /// List the shipped hardware profiles, and those kept from measurements on this machine.
 #[derive(Debug, Args)]
@@ -44,7 +44,7 @@ impl Profiles {
         let table = Table::view("Hardware profiles", &shown, &view, &rows)
             .with_notes(["The beginning of a name is enough where no other name has it.".to_owned()])
             .with_notes([format!("Measurements are kept in {}.", store::folder().display())]);
-        let json = json!({ "profiles": rows.iter().map(record).collect::<Vec<_>>() });
+        let json = report::json("the profiles", &ListedProfiles { profiles: rows.iter().map(record).collect() })?;
         super::print_report(&Report { tables: vec![table], flat: Some(flat), json }, format)
     }
 }
@@ -63,15 +63,15 @@ fn date(profile: &Profile) -> String {
     if profile.is_quoted() { format!("quoted, {date}") } else { date.clone() }
 }
 
-fn record((name, from, profile): &Row) -> serde_json::Value {
-    json!({
-        "name": name,
-        "from": from,
-        "device": profile.device.name,
-        "summary": profile.summary,
-        "date": profile.provenance.date,
-        "effort": profile.provenance.effort,
-        "quoted": profile.is_quoted(),
-        "complete": profile.provenance.complete,
-    })
+fn record((name, from, profile): &Row) -> ListedProfile {
+    ListedProfile {
+        name: name.clone(),
+        from,
+        device: profile.device.name.clone(),
+        summary: profile.summary.clone(),
+        date: profile.provenance.date.clone(),
+        effort: profile.provenance.effort,
+        quoted: profile.is_quoted(),
+        complete: profile.provenance.complete,
+    }
 }

@@ -1,16 +1,22 @@
 //! `roofprobe schema`.
 
+use super::choice;
 use crate::error::{Error, Result};
-use crate::profile::Profile;
+use crate::report::schemas::SCHEMAS;
 use clap::Args;
+use serde_json::Value;
 
-/// Print the JSON Schema of a hardware profile, for tools that read or write one.
+/// Print the JSON Schema of what a verb writes with `--format json`; as a rule that of a hardware profile.
 #[derive(Debug, Args)]
-pub(super) struct Schema {}
+pub(super) struct Schema {
+    /// The verb.
+    #[arg(value_name = "VERB", default_value = SCHEMAS[0].0, value_parser = choice(SCHEMAS.iter().map(|&(verb, what, schema)| (verb, what, schema))))]
+    verb: fn() -> Value,
+}
 
 impl Schema {
     pub(super) fn run(&self) -> Result<()> {
-        let schema = serde_json::to_string_pretty(&Profile::json_schema())
+        let schema = serde_json::to_string_pretty(&(self.verb)())
             .map_err(|e| Error::failure(format!("the schema cannot be written as JSON: {e}")))?;
         super::print(&(schema + "\n"))
     }

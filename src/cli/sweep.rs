@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use std::io::{IsTerminal, Stdout, Write};
 use std::ops::Range;
 use std::path::Path;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
@@ -59,6 +60,11 @@ pub(super) struct Sweep {
     #[arg(long = "phase", value_parser = choice(PHASES), value_name = "PHASE")]
     phases: Vec<Phase>,
 
+    /// Only this part of all points, such as 3/16: for a sweep that several machines share. The parts, one after the other, are the
+    /// whole.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+
     /// Where to write the rows; as a rule standard output. The file appears when it is complete.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: String,
@@ -98,11 +104,11 @@ impl Sweep {
         possible(&sweep)?;
         let mut out = Out::new(&sweep, &self.output, format)?;
         if format.is_binary() {
-            return columns(&sweep, out);
+            return columns(&sweep, self.points(&sweep), out);
         }
         let sheet = Sheet::new(&sweep, format.style);
         out.write(&format.head(&sheet)?)?;
-        for batch in batches(sweep.cases(), sweep.settings()) {
+        for batch in batches(sweep.settings(), self.points(&sweep)) {
             let settings = points(&batch);
             let of = |case: &Case, places: Range<u64>| format.rows(&sheet, case, places);
             let texts: Vec<Vec<Vec<u8>>> =
@@ -117,6 +123,11 @@ impl Sweep {
         }
         out.write(&format.foot(&sheet))?;
         out.end()
+    }
+
+    /// The points that are asked for: all, or those of one part.
+    fn points(&self, sweep: &sweep::Sweep) -> Range<u64> {
+        self.shard.unwrap_or(Shard::WHOLE).points(sweep.cases() * sweep.settings())
     }
 
     fn axes(&self, workload: &Workload) -> Result<Vec<Over>> {
@@ -149,7 +160,7 @@ impl Sweep {
 /// Misuse, with the first row's reason, where none has.
 fn possible(sweep: &sweep::Sweep) -> Result<()> {
     let mut first = None;
-    for share in batches(sweep.cases(), sweep.settings()).flatten() {
+    for share in batches(sweep.settings(), 0..sweep.cases() * sweep.settings()).flatten() {
         let (case, places) = share;
         let found = sweep.with_case(case, |case| {
             places.into_iter().any(|place| {
@@ -170,19 +181,49 @@ fn possible(sweep: &sweep::Sweep) -> Result<()> {
     Err(Error::misuse(first.unwrap_or_default()))
 }
 
-/// All settings of all cases in their order, so many at a time as are worked at before any is written.
-fn batches(cases: u64, settings: u64) -> impl Iterator<Item = Vec<Share>> {
-    let (mut case, mut next) = (0, 0);
+/// Those points, case after case, so many at a time as are worked at before any is written.
+fn batches(settings: u64, points: Range<u64>) -> impl Iterator<Item = Vec<Share>> {
+    let mut next = points.start;
     std::iter::from_fn(move || {
         let (mut batch, mut room) = (Vec::new(), BATCH);
-        while case < cases && room > 0 {
-            let end = settings.min(next + room);
-            batch.push((case, next..end));
-            room -= end - next;
-            (case, next) = if end == settings { (case + 1, 0) } else { (case, end) };
+        while next < points.end && room > 0 {
+            let (case, place) = (next / settings, next % settings);
+            let count = (settings - place).min(room).min(points.end - next);
+            batch.push((case, place..place + count));
+            (room, next) = (room - count, next + count);
         }
         (!batch.is_empty()).then_some(batch)
     })
+}
+
+/// One of several parts of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shard {
+    number: u64,
+    of: u64,
+}
+
+impl Shard {
+    const WHOLE: Shard = Shard { number: 1, of: 1 };
+
+    /// Its points, of so many: parts differ by one point at most.
+    fn points(self, all: u64) -> Range<u64> {
+        let end = |number: u64| (u128::from(all) * u128::from(number) / u128::from(self.of)) as u64;
+        end(self.number - 1)..end(self.number)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<Shard, &'static str> {
+        let wrong = "must be a part and how many there are, such as 3/16";
+        let (number, of) = text.split_once('/').ok_or(wrong)?;
+        match (number.parse(), of.parse()) {
+            (Ok(number), Ok(of)) if (1..=of).contains(&number) => Ok(Shard { number, of }),
+            _ => Err(wrong),
+        }
+    }
 }
 
 /// The rows of a share, block by block, each made into what `of` makes of it.
@@ -209,9 +250,9 @@ fn start_threads() {
 }
 
 /// Writes all rows as columns of a Parquet file.
-fn columns(sweep: &sweep::Sweep, mut out: Out) -> Result<()> {
+fn columns(sweep: &sweep::Sweep, places: Range<u64>, mut out: Out) -> Result<()> {
     let mut file = SweepFile::begin(out.take())?;
-    for batch in batches(sweep.cases(), sweep.settings()) {
+    for batch in batches(sweep.settings(), places) {
         let settings = points(&batch);
         let of = |case: &Case, places: Range<u64>| Ok(Chunk::of(case, places));
         let chunks: Vec<Vec<Chunk>> =

@@ -3,6 +3,7 @@
 use crate::model::{Class, Pass, Step, TensorType};
 use crate::roofline::{Kernel, Task};
 use roofprobe_kernels::named_enum;
+use schemars::JsonSchema;
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use std::fmt;
 
@@ -11,7 +12,8 @@ const MANY: f64 = 8.0;
 
 named_enum! {
     /// What a part of a pass does.
-    #[derive(SerializeDisplay, DeserializeFromStr)]
+    #[derive(SerializeDisplay, JsonSchema, DeserializeFromStr)]
+    #[schemars(rename_all = "lowercase")]
     pub enum PartKind: "part" {
         /// Products with weights.
         Matmul = "matmul",
@@ -26,7 +28,8 @@ named_enum! {
 
 named_enum! {
     /// How many tokens go through at once.
-    #[derive(SerializeDisplay, DeserializeFromStr)]
+    #[derive(SerializeDisplay, JsonSchema, DeserializeFromStr)]
+    #[schemars(rename_all = "lowercase")]
     pub enum Tokens: "tokens" {
         /// Fewer than eight that share one reading of the weights; of attention, a decode step.
         Few = "few",

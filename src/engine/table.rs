@@ -4,6 +4,7 @@ use super::{Part, PartKind, Tokens};
 use crate::error::{Error, Result};
 use crate::model::TensorType;
 use roofprobe_kernels::named_enum;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay, skip_serializing_none};
 use std::collections::BTreeSet;
@@ -18,7 +19,8 @@ const MICROS_MAX: f64 = 1e6;
 
 named_enum! {
     /// What a figure rests on.
-    #[derive(SerializeDisplay, DeserializeFromStr)]
+    #[derive(SerializeDisplay, JsonSchema, DeserializeFromStr)]
+    #[schemars(rename_all = "lowercase")]
     pub enum Basis: "basis" {
         /// Runs on this device that spend time there.
         Fitted = "fitted",
@@ -51,7 +53,7 @@ impl AttentionCost {
 
 /// How much of a measured kernel's rate an engine reaches in one part of its passes.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Efficiency {
     /// What the part does: `matmul`, `expert`, `attention`, `elementwise`.
@@ -69,7 +71,7 @@ pub struct Efficiency {
 }
 
 /// What comes on top, whatever the size.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fixed {
     /// Microseconds.
@@ -82,7 +84,7 @@ pub struct Fixed {
 
 /// What an engine reaches on a device.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EngineTable {
     /// Version of this format; 1.

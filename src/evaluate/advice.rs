@@ -2,13 +2,14 @@
 
 use super::ThreadAdvice;
 use crate::error::Result;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A step that takes at most this many times the time of a step of one token is taken to be almost free.
 pub const TOLERANCE: f64 = 1.1;
 
 /// What follows from the speeds for those who choose.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Advice {
     /// How much longer than a step of one token something almost free may take: a factor.
     pub tolerance: f64,
@@ -35,7 +36,7 @@ pub struct Advice {
 }
 
 /// A number up to which more comes almost free.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Free {
     /// That number: 1 where nothing is.
     pub count: u64,
@@ -73,7 +74,7 @@ impl Free {
 }
 
 /// The model in one format of weights.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct FormatSpeed {
     /// The format, a word of `--weights`.
     pub weights: String,
@@ -92,7 +93,7 @@ pub struct FormatSpeed {
 }
 
 /// The model with its cache stored in one way.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CacheSpeed {
     /// The type, a word of `--kv`.
     pub kv: String,
@@ -105,7 +106,7 @@ pub struct CacheSpeed {
 }
 
 /// A prompt taken in so many tokens at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct MicroBatchSpeed {
     /// Tokens at once, all sequences together.
     pub micro_batch: u64,

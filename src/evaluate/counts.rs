@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::model::{ByClass, Class};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 
 /// Exact counts by class, written as a map.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,5 +60,19 @@ pub(crate) fn exact(count: u128) -> Result<u64> {
 impl Serialize for ClassCounts {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().copied())
+    }
+}
+
+impl JsonSchema for ClassCounts {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ClassCounts".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "additionalProperties": { "type": "number", "minimum": 0 } })
     }
 }

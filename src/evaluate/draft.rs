@@ -8,6 +8,7 @@
 use super::{Evaluator, ProfileFacts, RoofKind};
 use crate::error::{Error, Result};
 use crate::model::{Forward, Model, Pass};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Drafts are looked at up to this length; engines draft 1 to 16 tokens.
@@ -27,7 +28,7 @@ pub struct DraftQuery {
 }
 
 /// A model, and one that drafts for it, on one profile.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Speculation {
     /// The model's name.
     pub model: String,
@@ -65,7 +66,7 @@ pub struct Speculation {
 }
 
 /// A decode step of one token.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct StepSpeed {
     /// Its time.
     pub seconds: f64,
@@ -77,7 +78,7 @@ pub struct StepSpeed {
 }
 
 /// Drafts of one length.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct DraftLength {
     /// Tokens drafted.
     pub draft_length: u64,
@@ -186,6 +187,9 @@ fn notes(model: &Model, draft: &Model) -> Result<Vec<String>> {
             "the vocabularies differ ({} and {}), which may be padding",
             model.shape.vocabulary, draft.shape.vocabulary
         ));
+    }
+    if draft.shape.joined {
+        notes.push("embedding and head are counted twice in the memory of both, and engines share them".to_owned());
     }
     if model.state_elements()? > 0 || draft.state_elements()? > 0 {
         notes.push("what recurrent layers keep must go back when a token is refused, which is not counted".to_owned());

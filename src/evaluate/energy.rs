@@ -1,9 +1,10 @@
 //! Electric energy: the power that was read while the ceilings were sampled, over the time that they predict.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The energy of a phase, where the profile has power beside the ceilings that most of its time goes by.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Energy {
     /// Mean power, W: that of each ceiling for as long as an operation goes by it.
     pub watts: f64,

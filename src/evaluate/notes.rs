@@ -90,7 +90,8 @@ fn modes_note(evaluator: &Evaluator) -> Option<Note> {
 fn workload_notes(evaluator: &Evaluator) -> Vec<Note> {
     let (model, workload) = (evaluator.demand.model(), &evaluator.query.workload);
     let mut notes = Vec::new();
-    let unstated = model.storage.gguf.is_none() && model.storage.safetensors.is_none();
+    let unstated =
+        model.storage.gguf.is_none() && model.storage.safetensors.is_none() && model.storage.checkpoint.is_none();
     if workload.weights.is_none() && unstated {
         let weights = &evaluator.demand.types().format;
         let text = format!("weights are {weights}, the default; most people run q4_k_m: --weights q4_k_m");

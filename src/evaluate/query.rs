@@ -4,6 +4,7 @@ use crate::model::Workload;
 use crate::profile::Profile;
 use crate::roofline::Achieved;
 use roofprobe_kernels::named_enum;
+use schemars::JsonSchema;
 use serde_with::SerializeDisplay;
 
 /// What is asked of one model: how it is used, by which roof, and how much of the answer is wanted.
@@ -40,7 +41,8 @@ impl From<Workload> for Query {
 
 named_enum! {
     /// Which ceilings a prediction goes by.
-    #[derive(SerializeDisplay)]
+    #[derive(SerializeDisplay, JsonSchema)]
+    #[schemars(rename_all = "lowercase")]
     pub enum RoofKind: "roof" {
         /// Peak arithmetic and main memory: `max(F/π, Q/β)` for each operation. No kernel is faster.
         Peak = "peak",

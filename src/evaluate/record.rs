@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One model on one profile.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Evaluation {
     /// The model's name.
     pub model: String,
@@ -41,6 +41,7 @@ pub struct Evaluation {
     pub roof: RoofKind,
     /// Whether a ceiling of the peak roof is quoted, so that the roof is as good as its source.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
     pub quoted: bool,
     /// Why the profile has no achieved roof, where it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,7 +80,7 @@ pub struct Evaluation {
 }
 
 /// The engine of a prediction.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct EngineFacts {
     /// Its name.
     pub name: String,
@@ -152,7 +153,7 @@ impl ProfileFacts {
 }
 
 /// One phase of a workload: exact counts, and the bound of its time.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct PhaseResult {
     /// Which one.
     pub phase: Phase,
@@ -208,7 +209,7 @@ pub struct PhaseResult {
 }
 
 /// The least time of a phase under one roof, and what follows from it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Speed {
     /// Which roof.
     pub roof: RoofKind,
@@ -242,7 +243,7 @@ pub struct Speed {
 }
 
 /// One operation of a phase, all its repeats together.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct OpResult {
     /// The kind of pass it belongs to.
     pub pass: Pass,
@@ -290,5 +291,6 @@ pub struct OpResult {
     pub ceiling: Option<String>,
     /// The formulas with their values, line by line, where they were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub explanation: Vec<String>,
 }

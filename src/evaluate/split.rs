@@ -10,12 +10,13 @@ use crate::error::{Error, Result};
 use crate::model::{Class, Forward, Model, Pass, Phase, Step};
 use crate::profile::{CeilingId, GpuClass, Profile, Unit};
 use roofprobe_kernels::{Dtype, Op};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_with::skip_serializing_none;
 
 /// One model on two devices.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Split {
     /// The model's name.
     pub model: String,
@@ -38,7 +39,7 @@ pub struct Split {
 }
 
 /// The way between two devices.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Link {
     /// To the device, 10⁹ bytes per second.
     pub up_gb_per_s: f64,
@@ -50,7 +51,7 @@ pub struct Link {
 
 /// One way of sharing a model out.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct SplitPlace {
     /// What the device has: `layers`, the model's last ones and, with all of them, its head; `all but experts`.
     pub on_device: &'static str,

@@ -3,11 +3,12 @@
 use super::ClassCounts;
 use crate::error::Result;
 use crate::model::{Class, Model, StoredCheckpoint, Workload};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Exact bytes of the safetensors files of a model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct StoredFiles {
     /// Of all tensors: what an index calls `total_size`.
     pub bytes: u64,
@@ -15,6 +16,7 @@ pub struct StoredFiles {
     pub bytes_by_class: ClassCounts,
     /// Of what is in the files and belongs to no counted part, by what it is.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default)]
     pub left_out: BTreeMap<String, u64>,
 }
 

@@ -3,6 +3,7 @@
 use crate::profile::{CeilingId, CpuList, Curve, CurveAxis, DeviceKind, Environment, Part, Profile, VariantKeys};
 use crate::units::four_digits;
 use roofprobe_kernels::Op;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Fewer threads than the fastest number are as good where they reach this share of it.
@@ -11,7 +12,7 @@ const AS_GOOD: f64 = 0.97;
 const PROMPT_TOKENS: u64 = 128;
 
 /// Threads and cores for the two phases.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ThreadAdvice {
     /// One token at a time: memory binds.
     pub decode: Threads,
@@ -20,7 +21,7 @@ pub struct ThreadAdvice {
 }
 
 /// So many threads, on these cores.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Threads {
     /// Threads, one for each core.
     pub threads: u32,

@@ -1,12 +1,13 @@
 //! Roofs that measured runs break, each with all of its points.
 
 use super::{Against, MeasuredPoint};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_with::skip_serializing_none;
 
 /// A ceiling that points of one phase exceed: it is none, or the count or the clock is wrong.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Broken {
     /// The profile.
     pub profile: String,

@@ -10,6 +10,7 @@ use crate::profile::{Family, Profile};
 use crate::roofline::{Arithmetic, Note, Ridge, Roofs};
 use crate::units::{Bytes, Flops, Seconds};
 use roofprobe_kernels::Op;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_with::skip_serializing_none;
 
@@ -21,7 +22,7 @@ const PARAMETERS_DIFFER: f64 = 1e-6;
 
 /// A measured rate: what was run, counted exactly; what that comes to in FLOPs and bytes per second; where it stands.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct MeasuredPoint {
     /// Where it stands in its file.
     pub record: String,
@@ -83,6 +84,7 @@ pub struct MeasuredPoint {
     pub compute: Against,
     /// Other compute ceilings that it exceeds. Another arithmetic may well be faster; or that ceiling is none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub exceeds: Vec<Against>,
     /// Where it stands.
     #[serde(flatten)]
@@ -91,12 +93,13 @@ pub struct MeasuredPoint {
     pub verdict: Option<Verdict>,
     /// What has to be said.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub notes: Vec<String>,
 }
 
 /// A measured rate against a ceiling.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Against {
     /// The ceiling's id.
     pub ceiling: String,

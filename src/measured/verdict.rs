@@ -8,6 +8,7 @@ use crate::model::Model;
 use crate::profile::{CeilingId, Family, Profile, Status};
 use crate::units::Seconds;
 use roofprobe_kernels::named_enum;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_with::{SerializeDisplay, skip_serializing_none};
 
@@ -16,9 +17,11 @@ const WORTH_NAMING: f64 = 0.03;
 
 named_enum! {
     /// A word for the share of what the kernels reach.
-    #[derive(SerializeDisplay)]
+    #[derive(SerializeDisplay, JsonSchema)]
+    #[schemars(rename_all = "lowercase")]
     pub enum Standing: "standing" {
         /// Above what the kernels reach, and above its interval.
+        #[schemars(rename = "above the roof")]
         Above = "above the roof",
         /// 85 % or more.
         Good = "good",
@@ -44,7 +47,7 @@ impl Standing {
 }
 
 /// A part of the passes in which time is lost.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Loss {
     /// The part, in words.
     pub part: String,
@@ -56,7 +59,7 @@ pub struct Loss {
 
 /// A run against the achieved roof.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Verdict {
     /// Tokens per second that this device's kernels reach for the same passes.
     pub tokens_per_s_achieved: f64,
@@ -70,9 +73,11 @@ pub struct Verdict {
     pub standing: Standing,
     /// Where the rest is lost, the most first: by the engine's table, made to add up to the measured time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub lost: Vec<Loss>,
     /// Of a run above the roof: what it may come from, the likely first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub causes: Vec<String>,
     /// The command that finds out.
     pub find_out: Option<String>,

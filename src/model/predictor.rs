@@ -16,7 +16,8 @@ impl Model {
     pub fn predictor(&self) -> Option<Model> {
         let Predictors { layer, .. } = self.shape.predictors.as_ref()?;
         let shape = ModelShape {
-            layers: vec![Layer { places: vec![0], ..layer.clone() }],
+            // Behind the model's own, as files and lists of modules number it.
+            layers: vec![Layer { places: vec![self.layer_count()], ..layer.clone() }],
             predictors: None,
             joined: true,
             position_rows: None,
@@ -45,14 +46,14 @@ impl Model {
         Ok(Some(predictor.parameters_non_embedding()?.saturating_mul(all.count)))
     }
 
-    /// The first block behind the model's own, as the only one.
+    /// The types of the first block behind the model's own, and of what it shares with the model.
     fn stored_predictor(&self, stored: &Stored) -> Stored {
         let block = format!("blk.{}.", self.layer_count());
         let own = stored.types.iter().filter_map(|(name, kind)| {
             let name = match name.strip_prefix(block.as_str()) {
                 Some("nextn.shared_head_norm.weight") => "output_norm.weight".into(),
                 Some(inner) if inner.starts_with("nextn.") => inner.into(),
-                Some(inner) => format!("blk.0.{inner}").into_boxed_str(),
+                Some(_) => name.clone(),
                 None if SHARED.contains(&&**name) => name.clone(),
                 None => return None,
             };

@@ -8,8 +8,10 @@ use super::tensor_type::TensorType;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use roofprobe_kernels::named_enum;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 
 /// How a model is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +99,26 @@ impl Serialize for Workload {
     }
 }
 
+impl JsonSchema for Workload {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Workload".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let knobs = Knob::ALL
+            .map(|knob| (knob.key.to_owned(), serde_json::json!({ "type": ["integer", "null"], "minimum": 0 })));
+        let mut properties = serde_json::Map::from_iter(knobs);
+        properties.insert("kv".to_owned(), serde_json::json!({ "type": "string" }));
+        properties.insert("prune_last_layer".to_owned(), serde_json::json!({ "type": "boolean" }));
+        let required: Vec<String> = properties.keys().cloned().collect();
+        json_schema!({ "type": "object", "properties": properties, "required": required })
+    }
+}
+
 named_enum! {
     /// An inference engine, as far as its choices change what is counted: today, how it does multi-head latent attention.
     #[derive(Default)]
@@ -115,6 +137,20 @@ named_enum! {
 impl Serialize for Runtime {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
+    }
+}
+
+impl JsonSchema for Runtime {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Runtime".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": Runtime::ALL.map(Runtime::name) })
     }
 }
 
@@ -150,7 +186,7 @@ impl Default for Workload {
 
 named_enum! {
     /// A part of a model's use that has a time of its own.
-    #[derive(Serialize)]
+    #[derive(Serialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
     pub enum Phase: "phase" {
         /// The whole prompt, in one pass or in micro-batches; logits for the last token of each sequence only.
@@ -163,7 +199,7 @@ named_enum! {
 }
 
 /// The two kinds of forward passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Pass {
     /// Many tokens at once.

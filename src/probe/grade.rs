@@ -17,9 +17,9 @@ const CORE_SCALING_MIN: f64 = 1.5;
 const LOAD_MAX: f64 = 0.5;
 const LOAD_SHARE_MAX: f64 = 0.1;
 /// Governors that do not go to the highest clock under load at once.
-const SLOW_GOVERNORS: [&str; 2] = ["powersave", "conservative"];
+pub const SLOW_GOVERNORS: [&str; 2] = ["powersave", "conservative"];
 /// Power profiles, and energy preferences, that hold the clock down.
-const SAVING_PROFILES: [&str; 5] = ["low-power", "quiet", "cool", "power", "balance_power"];
+pub const SAVING_PROFILES: [&str; 5] = ["low-power", "quiet", "cool", "power", "balance_power"];
 /// What others take of the cores, no other circumstance may show.
 const CROWDED_STEPS: usize = 2;
 /// Steps that leave nothing above F.
@@ -109,10 +109,15 @@ fn virtualised(environment: &Environment) -> Finding {
     }
 }
 
-fn load(device: &DeviceInfo, environment: &Environment) -> Finding {
+/// Other programs may keep so many CPUs busy before it costs a step.
+pub fn load_limit(device: &DeviceInfo, environment: &Environment) -> f64 {
     // A GPU does not know the CPUs of its host; those allowed are at most as many.
     let cpus = device.logical_cpus.map_or(environment.allowed_cpus.len() as f64, f64::from);
-    let limit = LOAD_MAX.max(LOAD_SHARE_MAX * cpus);
+    LOAD_MAX.max(LOAD_SHARE_MAX * cpus)
+}
+
+fn load(device: &DeviceInfo, environment: &Environment) -> Finding {
+    let limit = load_limit(device, environment);
     let load = environment.load_average.filter(|&load| load > limit)?;
     Some((1, format!("other programs ran: the load average was {load} at the start, and {limit} is the limit")))
 }

@@ -30,7 +30,7 @@ use roofprobe_kernels::{Dtype, Isa, Op};
 
 pub(crate) use footprint::will_do;
 pub use gates::{interval_width_max, judge};
-pub use grade::grade;
+pub use grade::{SAVING_PROFILES, SLOW_GOVERNORS, grade, load_limit};
 pub use levels::{Level, Levels, levels};
 pub use matmul::variants as matmul_variants;
 pub use memory::largest_pages;

@@ -8,6 +8,7 @@ use crate::job::{Launch, Sequence};
 use crate::model::{Counted, Demand, Forward, Model, Pass, Phase, Workload};
 use crate::profile::{Machine, Profile};
 use roofprobe_kernels::Op;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// More launches than this take minutes to make ready, and no pass of them ends within one.
@@ -27,7 +28,7 @@ pub struct Plan {
 }
 
 /// A step of the census, all its launches together.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct PlannedStep {
     /// The kind of pass it belongs to.
     pub pass: Pass,

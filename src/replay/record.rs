@@ -4,12 +4,13 @@ use super::plan::{Plan, PlannedStep};
 use crate::evaluate::{Evaluation, PhaseResult};
 use crate::model::{Phase, Workload};
 use crate::stats;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_with::skip_serializing_none;
 
 /// A model replayed on this machine.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Replayed {
     /// What was asked.
     #[serde(flatten)]
@@ -24,7 +25,7 @@ pub struct Replayed {
 
 /// The model, the machine and the workload.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Asked {
     /// The model's name.
     pub model: String,
@@ -64,7 +65,7 @@ pub struct Timed {
 
 /// One phase: measured, and predicted by the achieved roof.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ReplayedPhase {
     /// Which one.
     pub phase: Phase,
@@ -102,7 +103,7 @@ pub struct ReplayedPhase {
 
 /// Steps of one class that do the same, together.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct GroupTime {
     /// The class.
     pub class: &'static str,
@@ -116,7 +117,7 @@ pub struct GroupTime {
 }
 
 /// One step of the census.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct StepTime {
     /// What was planned.
     #[serde(flatten)]
@@ -128,7 +129,7 @@ pub struct StepTime {
 
 /// What operations took.
 #[skip_serializing_none]
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Time {
     /// Launches in one pass.
     #[serde(rename = "launches_timed")]

@@ -2,6 +2,9 @@
 
 use crate::units::thousands;
 
+use crate::error::obeyed;
+use std::borrow::Cow;
+
 /// One cell of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
@@ -96,6 +99,23 @@ impl Cell {
             other => other.shown(),
         }
     }
+}
+
+/// Words as a terminal may have them: what it would obey is escaped.
+pub(super) fn plain(words: &str) -> Cow<'_, str> {
+    if !words.contains(obeyed) {
+        return Cow::Borrowed(words);
+    }
+    words.chars().map(|c| if obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+}
+
+/// The same for a cell of Markdown: no bar and no element of HTML is one.
+pub(super) fn of_markdown(words: &str) -> Cow<'_, str> {
+    let words = plain(words);
+    if !words.contains(['|', '<']) {
+        return words;
+    }
+    Cow::Owned(words.replace('|', "\\|").replace('<', "&lt;"))
 }
 
 /// A number with four significant digits in plain decimal notation (scientific beyond 10⁻⁴ … 10⁷).

@@ -10,9 +10,14 @@ mod ceilings;
 mod cell;
 pub mod check;
 pub mod compare;
+#[cfg(feature = "cli")]
+pub mod doctor;
 pub mod draft;
 pub mod evaluation;
 pub mod first_minute;
+pub mod fleet;
+#[cfg(feature = "cli")]
+pub mod fleet_rows;
 mod format;
 mod grid;
 pub mod html;
@@ -27,6 +32,7 @@ pub mod profile;
 mod record;
 #[cfg(feature = "cli")]
 pub mod replay;
+pub mod schemas;
 pub mod split;
 mod stored;
 pub mod study;

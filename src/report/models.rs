@@ -5,7 +5,48 @@ use super::table::{Report, Table, column};
 use crate::error::Result;
 use crate::model::{Mixer, Model, Origin, Pass, Runtime};
 use roofprobe_kernels::Dtype;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
+
+/// A model that is known by name.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(super) struct ListedModel {
+    /// What to ask for it by.
+    name: String,
+    /// Its family.
+    family: &'static str,
+    /// Where its shape is from.
+    source: String,
+    /// Under which licence.
+    licence: String,
+    /// When it was released.
+    released: String,
+    /// Parameters, a tied head counted once.
+    params_total: u64,
+    /// Parameters that take part in one token.
+    params_active: u64,
+    /// Parameters outside embedding and head.
+    params_non_embedding: u64,
+    /// Layers.
+    layers: u64,
+    /// Elements of the hidden state.
+    hidden: u64,
+    /// Tokens that it knows.
+    vocabulary: u64,
+    /// Whether embedding and head are one.
+    tied: bool,
+    /// Query heads and key/value heads, those of unlike layers one after the other.
+    heads: String,
+    /// Elements of a head.
+    head_dim: String,
+    /// Cache elements per token, all layers together.
+    kv_elements_per_token: u64,
+    /// Elements that recurrent layers keep of a sequence.
+    state_elements_per_sequence: u64,
+    /// The longest sequence that it was made for.
+    max_positions: Option<u64>,
+}
 
 /// The report of `models`: one row each.
 ///
@@ -13,27 +54,28 @@ use serde_json::{Value, json};
 /// As [`Model::parameters`].
 pub fn report(models: &[Model]) -> Result<Report> {
     let record = |model: &Model| {
-        Ok(json!({
-            "name": model.name(),
-            "family": model.family().name(),
-            "source": origin(model, |origin| &origin.card),
-            "licence": origin(model, |origin| &origin.licence),
-            "released": origin(model, |origin| &origin.released),
-            "params_total": model.parameters()?,
-            "params_active": model.parameters_active()?,
-            "params_non_embedding": model.parameters_non_embedding()?,
-            "layers": model.layer_count(),
-            "hidden": model.shape.hidden,
-            "vocabulary": model.shape.vocabulary,
-            "tied": model.shape.tied,
-            "heads": distinct(model, heads_of),
-            "head_dim": distinct(model, head_dim_of),
-            "kv_elements_per_token": model.kv_elements_per_token(Runtime::default().latents(model, Pass::Decode))?,
-            "state_elements_per_sequence": model.state_elements()?,
-            "max_positions": model.source.max_positions,
-        }))
+        Ok(ListedModel {
+            name: model.name().to_owned(),
+            family: model.family().name(),
+            source: origin(model, |origin| &origin.card).to_owned(),
+            licence: origin(model, |origin| &origin.licence).to_owned(),
+            released: origin(model, |origin| &origin.released).to_owned(),
+            params_total: model.parameters()?,
+            params_active: model.parameters_active()?,
+            params_non_embedding: model.parameters_non_embedding()?,
+            layers: model.layer_count(),
+            hidden: model.shape.hidden,
+            vocabulary: model.shape.vocabulary,
+            tied: model.shape.tied,
+            heads: distinct(model, heads_of),
+            head_dim: distinct(model, head_dim_of),
+            kv_elements_per_token: model.kv_elements_per_token(Runtime::default().latents(model, Pass::Decode))?,
+            state_elements_per_sequence: model.state_elements()?,
+            max_positions: model.source.max_positions,
+        })
     };
-    let records: Vec<Value> = models.iter().map(record).collect::<Result<_>>()?;
+    let records: Vec<Value> =
+        models.iter().map(|model| super::json("the model", &record(model)?)).collect::<Result<_>>()?;
     let count = |value: &Value| Cell::count(value.as_u64().unwrap_or_default().into());
     let kv_bytes = |r: &Value| r["kv_elements_per_token"].as_u64().unwrap_or_default() * Dtype::F16.block().bytes;
     let card = |r: &Value| {

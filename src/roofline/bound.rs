@@ -3,6 +3,7 @@
 use super::Roof;
 use crate::units::{Bytes, BytesPerSecond, Flops, FlopsPerByte, FlopsPerSecond, Seconds};
 use roofprobe_kernels::named_enum;
+use schemars::JsonSchema;
 use serde_with::SerializeDisplay;
 use std::ops::Mul;
 
@@ -33,7 +34,8 @@ impl Mul<f64> for Load {
 
 named_enum! {
     /// What a device can run out of.
-    #[derive(SerializeDisplay)]
+    #[derive(SerializeDisplay, JsonSchema)]
+    #[schemars(rename_all = "lowercase")]
     pub enum Resource: "resource" {
         /// Bandwidth.
         Memory = "memory",

@@ -1,6 +1,8 @@
 //! What has to be said about a result, by its kind: reports order notes, leave out details, and fold what has one cause.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_with::SerializeDisplay;
+use std::borrow::Cow;
 use std::fmt;
 
 /// What a note is about, what changes the meaning of an answer most first.
@@ -62,6 +64,21 @@ pub struct Note {
     pub ceilings: Vec<String>,
     /// The sentence, or the cause.
     pub text: String,
+}
+
+/// As records have it: its text.
+impl JsonSchema for Note {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Note".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
 }
 
 impl Note {

@@ -2,21 +2,27 @@
 
 use crate::model::{Mixer, Model};
 use roofprobe_kernels::named_enum;
+use schemars::JsonSchema;
 use serde_with::SerializeDisplay;
 
 named_enum! {
     /// A kind of attention.
-    #[derive(SerializeDisplay)]
+    #[derive(SerializeDisplay, JsonSchema)]
     pub enum AttentionKind: "kind of attention" {
         /// As many key/value heads as query heads.
+        #[schemars(rename = "MHA")]
         MultiHead = "MHA",
         /// Fewer of them, but more than one.
+        #[schemars(rename = "GQA")]
         GroupedQuery = "GQA",
         /// One of them.
+        #[schemars(rename = "MQA")]
         MultiQuery = "MQA",
         /// Keys and values made of a latent.
+        #[schemars(rename = "MLA")]
         Latent = "MLA",
         /// Layers that differ in this, or do not attend at all.
+        #[schemars(rename = "mixed")]
         Mixed = "mixed",
     }
 }

@@ -1,12 +1,14 @@
 //! What rows say: claims, held against every case of a study.
 
 use roofprobe_kernels::named_enum;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_with::SerializeDisplay;
 
 named_enum! {
     /// Whether a claim holds.
-    #[derive(SerializeDisplay)]
+    #[derive(SerializeDisplay, JsonSchema)]
+    #[schemars(rename_all = "lowercase")]
     pub enum Holds: "verdict" {
         /// It does.
         True = "true",
@@ -29,7 +31,7 @@ impl Holds {
 }
 
 /// A claim, computed from the rows of a study.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Finding {
     /// The claim.
     pub claim: String,

@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Evaluator, NamedProfile, Query, RoofKind};
 use crate::model::{Model, Workload};
 use crate::roofline::Note;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -55,7 +56,7 @@ impl Setting {
 }
 
 /// A study: its cases, and what they say.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Study {
     /// Which one.
     pub study: &'static str,
@@ -71,11 +72,12 @@ pub struct Study {
     pub findings: Vec<Finding>,
     /// What has to be said about models and scenarios.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub notes: Vec<String>,
 }
 
 /// The ridge of one profile for the arithmetic of some weights.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct RidgePoint {
     /// The profile's name.
     pub profile: String,

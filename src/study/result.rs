@@ -7,11 +7,12 @@ use crate::model::{Pass, Runtime, Workload};
 use crate::potential::Potential;
 use crate::roofline::Resource;
 use roofprobe_kernels::named_enum;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_with::{SerializeDisplay, skip_serializing_none};
 
 /// One scenario of one model on one profile.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ScenarioResult {
     /// The model's name.
     pub model: String,
@@ -54,7 +55,7 @@ pub struct ScenarioResult {
 }
 
 /// Passes that are looked at together.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct PartResult {
     /// Which.
     pub part: PartKind,
@@ -80,7 +81,8 @@ pub struct PartResult {
 
 named_enum! {
     /// Which passes.
-    #[derive(SerializeDisplay)]
+    #[derive(SerializeDisplay, JsonSchema)]
+    #[schemars(rename_all = "lowercase")]
     pub enum PartKind: "part" {
         /// The prompt.
         Prefill = "prefill",
@@ -92,7 +94,7 @@ named_enum! {
 }
 
 /// A side of the ridge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Regime {
     /// Below it.
     #[serde(rename = "memory-bound")]
@@ -104,7 +106,7 @@ pub enum Regime {
 
 /// The predicted performance of passes under one roof, and where that stands.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Standing {
     /// Which roof.
     pub roof: RoofKind,

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::measured::Passes;
 use crate::model::{Forward, Model, Pass, Phase, Runtime, Workload};
 use roofprobe_kernels::named_enum;
+use schemars::JsonSchema;
 use serde_with::SerializeDisplay;
 use std::fmt;
 use std::str::FromStr;
@@ -52,7 +53,8 @@ impl FromStr for Scenario {
 
 named_enum! {
     /// How a scenario is run.
-    #[derive(Default, SerializeDisplay)]
+    #[derive(Default, SerializeDisplay, JsonSchema)]
+    #[schemars(rename_all = "kebab-case")]
     pub enum Engine: "engine" {
         /// As the words say: the answer follows the prompt, whose logits give its first token, so that G tokens take G − 1
         /// decode steps.

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::model::layout::Tensor;
 use crate::model::tensor_type::TensorType;
 use regex_lite::Regex;
+use std::cell::OnceCell;
 use std::fmt;
 
 /// How a quantised checkpoint stores its tensors, as its configuration states it.
@@ -80,23 +81,43 @@ impl Modules {
     }
 
     fn name_tensor(&self, tensor: &Tensor) -> bool {
+        self.are(&Names::of(tensor))
+    }
+
+    /// Whether they are what a tensor with these names belongs to.
+    fn are(&self, names: &Names) -> bool {
         match self {
             Modules::Path(parts) => {
-                let path = path(tensor);
+                let path = &names.path;
                 let same =
                     |(part, names): (&String, &Vec<String>)| part == "*" || names.iter().any(|name| name == part);
                 !parts.is_empty() && path.windows(parts.len()).any(|run| parts.iter().zip(run).all(same))
             }
-            Modules::Pattern(pattern) => full_names(tensor).iter().any(|name| pattern.is_match(name)),
+            Modules::Pattern(pattern) => {
+                let full = names.full.get_or_init(|| full_names(&names.path));
+                full.iter().any(|name| pattern.is_match(name))
+            }
         }
     }
 }
 
-/// The full names that the module of a tensor may have.
-fn full_names(tensor: &Tensor) -> Vec<String> {
+/// The names that a tensor's module goes by, for many questions.
+struct Names {
+    path: Vec<Vec<String>>,
+    full: OnceCell<Vec<String>>,
+}
+
+impl Names {
+    fn of(tensor: &Tensor) -> Names {
+        Names { path: path(tensor), full: OnceCell::new() }
+    }
+}
+
+/// The full names that a module of this path may have.
+fn full_names(path: &[Vec<String>]) -> Vec<String> {
     const ROOTS: [&str; 3] = ["model.", "", "language_model.model."];
     let mut names = vec![String::new()];
-    for step in path(tensor) {
+    for step in path {
         names = names.iter().flat_map(|name| step.iter().map(move |word| format!("{name}.{word}"))).collect();
     }
     let names = names.into_iter().map(|name| name.trim_start_matches('.').replace(".experts.", ".experts.0."));
@@ -120,7 +141,8 @@ impl Checkpoint {
     pub(in crate::model) fn types(&self, model: recipe::Traits, tensors: &[Tensor]) -> Result<Vec<TensorType>> {
         let usual = self.layout.types(model, tensors)?;
         let of = |(tensor, usual): (&Tensor, TensorType)| {
-            let exception = self.exceptions.iter().rfind(|exception| exception.modules.name_tensor(tensor));
+            let names = Names::of(tensor);
+            let exception = self.exceptions.iter().rfind(|exception| exception.modules.are(&names));
             match exception {
                 _ if tensor.dimensions < 2 => usual,
                 None if self.leaves_out(tensor) => HALF,
@@ -138,7 +160,8 @@ impl Checkpoint {
 
     /// The exceptions that no tensor is one of.
     pub(in crate::model) fn idle(&self, tensors: &[Tensor]) -> impl Iterator<Item = &Modules> {
-        let names = |modules: &Modules| tensors.iter().any(|tensor| modules.name_tensor(tensor));
+        let all: Vec<Names> = tensors.iter().map(Names::of).collect();
+        let names = move |modules: &Modules| all.iter().any(|tensor| modules.are(tensor));
         self.exceptions.iter().map(|exception| &exception.modules).filter(move |modules| !names(modules))
     }
 }

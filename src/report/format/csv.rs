@@ -6,6 +6,7 @@ use crate::report::sweep::Sheet;
 use crate::report::table::{Report, Style, Table};
 use crate::report::writer::Writer;
 use crate::sweep::{Case, Row, Value};
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::ops::Range;
 
@@ -46,7 +47,7 @@ const ROOM_MAX: usize = 1 << 20;
 fn line(row: &Row, out: &mut Vec<u8>) {
     for column in Row::COLUMNS {
         match column.of(row) {
-            Value::Text(text) => field(text, out),
+            Value::Text(text) => field(&words_of_table(text), out),
             Value::Count(count) => out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes()),
             Value::Number(number) => measure(number, out),
             Value::Truth(truth) => out.extend_from_slice(if truth { b"true" } else { b"false" }),
@@ -88,9 +89,28 @@ fn table(table: &Table) -> Result<String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(&table.columns).map_err(unwritten)?;
     for row in &table.rows {
-        writer.write_record(row.iter().map(Cell::exact)).map_err(unwritten)?;
+        let cells: Vec<Cow<str>> = row.iter().map(cell).collect();
+        writer.write_record(cells.iter().map(|cell| cell.as_ref())).map_err(unwritten)?;
     }
     String::from_utf8(writer.into_inner().map_err(unwritten)?).map_err(unwritten)
+}
+
+/// A cell as a program reads it. Numbers stay what they are.
+fn cell(cell: &Cell) -> Cow<'_, str> {
+    match cell {
+        Cell::Number { exact, .. } => Cow::Borrowed(exact),
+        words => words_of_table(words.exact()),
+    }
+}
+
+/// Words for a table that a spreadsheet may open: it would obey what begins like a formula (OWASP, "CSV Injection"), so an apostrophe stands before
+/// that.
+pub(in crate::report) fn words_of_table(words: &str) -> Cow<'_, str> {
+    if words.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        Cow::Owned(format!("'{words}"))
+    } else {
+        Cow::Borrowed(words)
+    }
 }
 
 fn unwritten(error: impl Display) -> Error {

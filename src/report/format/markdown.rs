@@ -1,6 +1,7 @@
 //! Markdown: the tables of text, for documents.
 
 use crate::error::Result;
+use crate::report::cell::plain;
 use crate::report::grid::grid;
 use crate::report::sweep::{Aligned, Sheet};
 use crate::report::table::{Report, Style, Table};
@@ -51,17 +52,17 @@ impl Writer for Format {
 fn table(table: &Table) -> String {
     let mut out = String::new();
     if !table.title.is_empty() {
-        out.push_str(&format!("### {}\n", table.title));
+        out.push_str(&format!("### {}\n", plain(&table.title)));
     }
     for line in &table.lead {
-        out.push_str(&format!("\n{line}\n"));
+        out.push_str(&format!("\n{}\n", plain(line)));
     }
     if !table.columns.is_empty() {
         let rows = grid(table, &[], ASCII_MARKDOWN, None);
         out.push_str(&format!("{}{rows}\n", if out.is_empty() { "" } else { "\n" }));
     }
     for note in &table.notes {
-        out.push_str(&format!("\n{note}\n"));
+        out.push_str(&format!("\n{}\n", plain(note)));
     }
     out
 }

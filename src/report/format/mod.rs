@@ -6,6 +6,9 @@ use crate::error::Result;
 use std::fmt;
 use std::ops::Deref;
 
+#[cfg(feature = "cli")]
+pub(super) use self::csv::words_of_table;
+
 mod csv;
 mod json;
 mod markdown;

@@ -1,6 +1,7 @@
 //! Text: aligned columns for people, as wide as the place that they are shown at.
 
 use crate::error::Result;
+use crate::report::cell::plain;
 use crate::report::grid::grid;
 use crate::report::sweep::Sheet;
 use crate::report::table::{Report, Style, Table};
@@ -97,6 +98,7 @@ fn fitting(table: &Table, width: usize) -> Vec<String> {
 
 /// A line of words, broken where it is too long; what follows is indented.
 fn paragraph(words: &str, style: Style, look: anstyle::Style, out: &mut String) {
+    let words = &*plain(words);
     let indent = &words[..words.len() - words.trim_start_matches(' ').len()];
     let mut line = String::new();
     // A number keeps its unit of one character.
