@@ -22,16 +22,19 @@ fn written(arguments: &[&str]) -> Vec<Value> {
 const ZEN5: &str = "amd-epyc-zen5-2c";
 const MODEL: &str = "qwen2.5-0.5b";
 
+const WRITTEN: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/schemas.toml");
+
 /// Something that each verb writes, with as much in it as it has.
 const CALLS: &[(&str, &[&str])] = &[
     ("profile", &["show", ZEN5]),
     ("show", &["show", "tests/data/plain-gpu.toml"]),
-    ("measure", &["measure", "--simulate", "tests/data/plain-cpu.toml", "-o", "x.toml"]),
+    ("measure", &["measure", "--simulate", "tests/data/plain-cpu.toml", "--replace", "-o", WRITTEN]),
     ("devices", &["devices"]),
     ("doctor", &["doctor"]),
     ("evaluate", &["evaluate", MODEL, "llama-3.2-1b", "-p", ZEN5, "-p", "raspberry-pi-5-datasheet", "--explain"]),
     ("evaluate", &["evaluate", MODEL, "-p", "amd-epyc-zen4-2c", "--measured", "docs/llama-bench-zen4.csv"]),
     ("evaluate", &["evaluate", "llama-3.2-3b", "-p", ZEN5, "--draft", "llama-3.2-1b", "--accept", "0.7"]),
+    ("evaluate", &["evaluate", "olmoe-1b-7b", "-p", ZEN5, "--split", "nvidia-rtx-3090-datasheet", "--link", "12"]),
     ("sweep", &["sweep", MODEL, "-p", ZEN5, "--over", "context=128,1000000", "--over", "weights=f16,q4_k_m"]),
     ("compare", &["compare", "amd-epyc-zen4-2c", ZEN5, "raspberry-pi-5-datasheet", "-m", MODEL]),
     ("fleet", &["compare", "--fleet", "profiles"]),

@@ -35,7 +35,7 @@ named_enum! {
 ///
 /// Its kernel time is that of the FLOPs at the best rate of attention measured, times `(1 + elements / head_dim) · max(1, heads / group)`:
 /// a head costs something for each key, however small it is, and a cached row costs as much as some heads, however few share it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttentionCost {
     /// A cached row costs at least what so many query heads do.

@@ -4,7 +4,7 @@ use super::models::ListedModel;
 use crate::calibrate::Calibration;
 use crate::check::Checked;
 use crate::compare::Comparison;
-use crate::evaluate::{Evaluation, Speculation};
+use crate::evaluate::{Evaluation, Speculation, Split};
 use crate::measured::{Broken, MeasuredPoint};
 use crate::profile::{DeviceInfo, Effort, Environment, Profile, Summary};
 #[cfg(feature = "cli")]
@@ -48,6 +48,9 @@ struct Evaluated {
     /// With `--draft`: decoding with a smaller model that goes ahead.
     #[schemars(default)]
     speculations: Vec<Speculation>,
+    /// With `--split`: each model on two devices.
+    #[schemars(default)]
+    split: Vec<Split>,
     /// With `--measured`: the runs.
     #[schemars(default)]
     measured: Vec<MeasuredPoint>,
