@@ -181,6 +181,9 @@ impl Block<'_> {
                 Some(Value::Object(map)) => Block { map, ..block },
                 _ => block,
             });
+        if !inner.map.contains_key("nbits") {
+            return Err(self.error("quant_config.weight_quant_params.nbits", format_args!("is missing")));
+        }
         let bits = inner.fixed("nbits", 4, &[1, 2, 4, 8])?;
         let group = inner.typed("group_size", "an integer", Value::as_u64)?.and_then(|group| u32::try_from(group).ok());
         let tile = [1, group.filter(|group| *group > 0).unwrap_or(Scaled::ALL)];
