@@ -37,7 +37,7 @@ pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<M
             Ok(attentions.into_iter().map(Mixer::GroupedQuery).collect())
         }
         MixerRule::Latent(rule) => {
-            layer_types(keys, shape.layers, &["full_attention", "indexed_attention"])?;
+            layer_types(keys, shape.layers, &["full_attention", "indexed_attention", "deepseek_sparse_attention"])?;
             rotary(keys, family, rule.rotary_dim)?;
             let attention = latent(keys, family, &rule, shape)?;
             let Some(indexer) = attention.indexer else {

@@ -47,6 +47,10 @@ pub(super) fn checkpoint(keys: &Keys, family: Family) -> Result<Option<(Checkpoi
         Some("compressed-tensors") => block.compressed_tensors(&mut notes)?,
         Some("modelopt") => block.modelopt(&mut notes)?,
         Some(method) if others::METHODS.contains(&method) => block.other(method, &mut notes)?,
+        // Early files of modelopt name themselves as the producer alone.
+        None if block.map.contains_key("quant_algo") && block.map.contains_key("producer") => {
+            block.modelopt(&mut notes)?
+        }
         None if block.map.contains_key("bits") && block.map.contains_key("group_size") => {
             block.mlx(family, &mut notes)?
         }

@@ -22,8 +22,16 @@ pub(super) const PLAIN: MixtureRule = MixtureRule {
 };
 
 /// How experts are chosen, not how many.
-pub(super) const DEEPSEEK: Alternatives =
-    &["indexer_rope_interleave", "n_group", "topk_group", "topk_method", "ep_size", "num_key_value_heads"];
+pub(super) const DEEPSEEK: Alternatives = &[
+    "indexer_rope_interleave",
+    "index_share_for_mtp_iteration",
+    "moe_router_dtype",
+    "n_group",
+    "topk_group",
+    "topk_method",
+    "ep_size",
+    "num_key_value_heads",
+];
 
 pub(super) const FAMILIES: &[Facts] = &[
     Facts {
@@ -177,7 +185,7 @@ const DEEPSEEK_V3: Facts = Facts {
     kv_heads: KvHeads::Of(128),
     mixer: MixerRule::Latent(LATENT),
     mixture: Some(MixtureRule {
-        experts: (&["n_routed_experts"], 256),
+        experts: (&["n_routed_experts", "num_experts"], 256),
         used: (USED, Some(8)),
         width: Some(("moe_intermediate_size", 2048)),
         shared: SharedRule::Count("n_shared_experts", 1),

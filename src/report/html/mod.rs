@@ -1,6 +1,6 @@
 //! A report as one HTML file: it opens from disk, asks no network for anything, and runs one small script of its own.
 //!
-//! Templates escape every text that stands in them, [`said`] tames what was not written here, and the page's policy
+//! Templates escape every text that stands in them, `said` tames what was not written here, and the page's policy
 //! (`Content-Security-Policy`) lets run only the script, and apply only the style sheet, whose digests it names. Pure: the same
 //! input gives the same bytes.
 
