@@ -243,3 +243,20 @@ fn a_profile_without_kernels_fits_no_table() {
     let error = calibrate::samples(&table_of_rates(), &[("llama-3.2-1b", &model)], ("pi", &profile), None).unwrap_err();
     assert!(error.to_string().contains("no kernel was measured"), "{error}");
 }
+
+#[test]
+fn attention_of_an_engine_goes_by_heads_and_rows_where_its_table_says_so() {
+    let cost = engine::AttentionCost { heads: 3.0, elements: 32.0 };
+    // A row that many heads share costs nothing more; a head of 64 elements as much as one of 96.
+    assert_eq!([cost.factor(8.0, 64.0), cost.factor(3.0, 64.0), cost.factor(1.0, 64.0)], [1.5, 1.5, 4.5]);
+    let (model, profile) = (find("llama-3.2-1b").unwrap(), store::find("amd-epyc-zen4-2c").unwrap().profile);
+    let workload = roofprobe::model::Workload { context: Some(4096), ..roofprobe::model::Workload::default() };
+    let seconds = |elements| {
+        let mut table = engine::shipped("llama.cpp").unwrap().unwrap();
+        table.attention = Some(engine::AttentionCost { heads: 1.0, elements });
+        evaluate_engine(&model, &Query::from(workload), &profile, "zen4", Some(&table)).unwrap().tpot_seconds
+    };
+    // Four query heads share a row of 64 elements: each 64 elements more cost as much as the FLOPs alone.
+    let [once, twice, thrice] = [0.0, 64.0, 128.0].map(seconds);
+    assert!(twice > 1.05 * once && ((thrice - twice) / (twice - once) - 1.0).abs() < 1e-9, "{once} {twice} {thrice}");
+}

@@ -5,6 +5,7 @@ use super::facts::{
     Alternatives, BiasRule, Defaults, Facts, HeadBias, HeadNormRule, KeyNames, KvHeads, LLAMA, MlpBias, NormPlaces,
     NormsRule, RotaryRule, USUAL, Width, WindowRule, shape,
 };
+use super::ungated::GPT2_KEYS;
 
 /// What these have in common.
 const OLDER: Facts = Facts {
@@ -16,17 +17,6 @@ const OLDER: Facts = Facts {
     attention_bias: BiasRule::Always(Biases::All),
     mlp_bias: MlpBias::Always,
     ..LLAMA
-};
-
-/// The keys of GPT-2.
-const GPT2_KEYS: KeyNames = KeyNames {
-    hidden: &["n_embd", "hidden_size"],
-    layers: &["n_layer", "num_hidden_layers"],
-    heads: &["n_head", "num_attention_heads"],
-    width: &["n_inner"],
-    positions: &["n_positions", "max_position_embeddings"],
-    activation: &["activation_function"],
-    ..USUAL
 };
 
 const NO_KEYS: Alternatives = &[];

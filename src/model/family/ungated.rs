@@ -30,6 +30,17 @@ const PHI: Facts = Facts {
     ..UNGATED
 };
 
+/// The keys of GPT-2.
+pub(super) const GPT2_KEYS: KeyNames = KeyNames {
+    hidden: &["n_embd", "hidden_size"],
+    layers: &["n_layer", "num_hidden_layers"],
+    heads: &["n_head", "num_attention_heads"],
+    width: &["n_inner"],
+    positions: &["n_positions", "max_position_embeddings"],
+    activation: &["activation_function"],
+    ..USUAL
+};
+
 pub(super) const FAMILIES: &[Facts] = &[
     PHI,
     // As phi was first published, with the keys of gpt2.
@@ -59,15 +70,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         rotary: RotaryRule::Nothing,
         position_rows: Some(0),
         harmless: &["n_ctx", "scale_attn_by_inverse_layer_idx"],
-        keys: KeyNames {
-            hidden: &["n_embd", "hidden_size"],
-            layers: &["n_layer", "num_hidden_layers"],
-            heads: &["n_head", "num_attention_heads"],
-            width: &["n_inner"],
-            positions: &["n_positions", "max_position_embeddings"],
-            activation: &["activation_function"],
-            ..USUAL
-        },
+        keys: GPT2_KEYS,
         ..UNGATED
     },
     // Two rows of its position table stand before the first position.
