@@ -7,6 +7,11 @@ pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod power;
+mod routing;
+mod sequence;
+
+use routing::{Routing, Visit};
+pub use sequence::{Replayer, SequencePass};
 
 use crate::job::Job;
 use crate::profile::Machine;

@@ -98,7 +98,7 @@ fn a_prompt_in_parts_is_that_many_passes_over_the_same_weights() {
         .routines
         .iter()
         .filter_map(|routine| match routine {
-            Routine::Attention { variant, .. } => Some(variant.context),
+            Routine::Attention { variant, .. } => variant.keys().context,
             _ => None,
         })
         .collect();

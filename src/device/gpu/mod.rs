@@ -3,7 +3,8 @@
 //! A driver's fault kills its process without a message. So everything that touches a driver runs in a process of its own, the
 //! worker. In the measuring process: `supervisor`, which asks the worker, notices when it crashes or hangs, and starts another
 //! one. In the worker: `serve`, `worker`, and below them `routines` (what is timed), `timer` (how) and `context` (on what).
-//! `protocol` is what the two processes exchange.
+//! `protocol` is what the two processes exchange. `replay` has both sides of a model's
+//! sequence of operations.
 
 mod adapter;
 mod buffers;
@@ -14,6 +15,7 @@ mod params;
 mod pipeline;
 mod protocol;
 mod raw;
+mod replay;
 mod routines;
 mod scopes;
 mod serve;
@@ -25,6 +27,7 @@ mod worker;
 
 pub use adapter::Adapter;
 pub use choose::{Chosen, again, best, hardware, named, no_hardware};
+pub use replay::GpuReplayer;
 pub use serve::serve;
 pub(crate) use supervisor::VERB;
 pub use supervisor::{AdapterList, adapters};

@@ -6,7 +6,7 @@ use super::timestamps::ClockReadings;
 use std::time::Instant;
 
 /// A submission lasts no longer than this as planned: drivers reset a GPU after seconds, and a desktop wants to be drawn.
-const SUBMISSION_S: f64 = 0.1;
+pub(super) const SUBMISSION_S: f64 = 0.1;
 /// And a dispatch no longer than this.
 const DISPATCH_S: f64 = 0.01;
 /// Timestamps must agree with the wall clock within this share,
@@ -92,6 +92,16 @@ impl Timer {
         };
         self.each_s = Some(seconds / counted as f64);
         Ok(Elapsed { seconds, repetitions: counted, executed, disturbed: apart && self.by_difference.is_none() })
+    }
+
+    /// The seconds of one submission that are believed, and whether the two clocks were apart: then the slower one.
+    pub(super) fn believed(&mut self, readings: ClockReadings, has_timestamps: bool) -> (f64, bool) {
+        let apart = self.judge(readings, has_timestamps);
+        match readings.timestamps.filter(|_| self.by_difference.is_none()) {
+            Some(seconds) if apart => (seconds.max(readings.wall), true),
+            Some(seconds) => (seconds, false),
+            None => (readings.wall, apart && self.by_difference.is_none()),
+        }
     }
 
     /// Compares the two clocks. Returns whether they disagree; without timestamps there is only one.

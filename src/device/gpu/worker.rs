@@ -2,11 +2,12 @@
 
 use super::context::{Context, GpuError, GpuResult};
 use super::hooks::Hooks;
+use super::replay::{PreparedSequence, Ran, Run};
 use super::routines::{Routine, SharedBuffers, entry_of};
 use super::timer::Timer;
 use crate::device::cpu::{Taken, all_waited_s};
 use crate::device::{Refusal, Timing};
-use crate::job::Job;
+use crate::job::{Job, Sequence};
 use crate::units::Seconds;
 use std::collections::HashMap;
 
@@ -45,7 +46,9 @@ pub(super) struct Worker {
     software: bool,
     shared: SharedBuffers,
     prepared: HashMap<Job, PreparedJob>,
-    /// Jobs asked for so far.
+    /// A model's operations, while they are replayed.
+    sequence: Option<PreparedSequence>,
+    /// Jobs, and parts of a sequence, asked for so far.
     asked: u64,
 }
 
@@ -58,7 +61,7 @@ impl Worker {
         let context = Context::open(adapter, hooks.clone())?;
         let software = adapter.get_info().device_type == wgpu::DeviceType::Cpu;
         let (shared, prepared) = (SharedBuffers::default(), HashMap::new());
-        Ok(Worker { context, hooks, software, shared, prepared, asked: 0 })
+        Ok(Worker { context, hooks, software, shared, prepared, sequence: None, asked: 0 })
     }
 
     /// What was opened.
@@ -78,16 +81,8 @@ impl Worker {
     /// # Errors
     /// Refused when only the job is impossible; fatal when the device is lost.
     pub(super) fn time(&mut self, job: &Job, repetitions: u64, limit: f64) -> GpuResult<Timing> {
-        self.asked += 1;
-        if self.hooks.die_at == Some(self.asked) {
-            std::process::abort();
-        }
-        if self.hooks.hang_at == Some(self.asked) {
-            std::thread::sleep(std::time::Duration::MAX);
-        }
-        if self.hooks.lose_at == Some(self.asked) {
-            self.context.lose();
-        }
+        self.begin();
+        self.context.keep_order(false)?;
         if !self.prepared.contains_key(job) {
             let prepared = self.prepare(job)?;
             self.prepared.insert(job.clone(), prepared);
@@ -100,6 +95,54 @@ impl Worker {
         timed.map(|pass| Timing { disturbed: pass.disturbed || self.hooks.disturbed, ..pass })
     }
 
+    /// Counts what is asked, and does what the hooks have for it.
+    fn begin(&mut self) {
+        self.asked += 1;
+        if self.hooks.die_at == Some(self.asked) {
+            std::process::abort();
+        }
+        if self.hooks.hang_at == Some(self.asked) {
+            std::thread::sleep(std::time::Duration::MAX);
+        }
+        if self.hooks.lose_at == Some(self.asked) {
+            self.context.lose();
+        }
+    }
+
+    /// Takes a sequence in the place of all else.
+    pub(super) fn take(&mut self, sequence: Sequence) -> GpuResult<()> {
+        self.renew();
+        self.context.keep_order(true)?;
+        self.sequence = Some(PreparedSequence::new(&self.context, sequence, self.software));
+        Ok(())
+    }
+
+    /// Makes the next operation of the sequence ready.
+    pub(super) fn make_next(&mut self) -> GpuResult<Option<String>> {
+        self.begin();
+        let sequence = self.sequence.as_mut().ok_or_else(no_sequence)?;
+        sequence.make_next(&mut self.context)
+    }
+
+    /// Overwrites the results of the sequence.
+    pub(super) fn spoil(&mut self) -> GpuResult<()> {
+        self.sequence.as_mut().ok_or_else(no_sequence)?.spoil(&self.context)
+    }
+
+    /// Runs a part of a pass over the sequence.
+    pub(super) fn run(&mut self, run: Run) -> GpuResult<Ran> {
+        self.begin();
+        let watch = ContentionWatch::begin(self.software);
+        let ran = self.sequence.as_mut().ok_or_else(no_sequence)?.run(&self.context, run)?;
+        let disturbed = ran.disturbed || watch.disturbed(ran.seconds) || self.hooks.disturbed;
+        Ok(Ran { disturbed, ..ran })
+    }
+
+    /// Holds the results of the last pass over the sequence against the oracle.
+    pub(super) fn verified(&mut self) -> GpuResult<bool> {
+        self.sequence.as_mut().ok_or_else(no_sequence)?.verified(&self.context)
+    }
+
     /// The jobs that are ready.
     #[cfg(test)]
     pub(super) fn prepared(&self) -> impl Iterator<Item = &Job> {
@@ -109,6 +152,7 @@ impl Worker {
     /// Gives up all memory.
     pub(super) fn renew(&mut self) {
         self.prepared.clear();
+        self.sequence = None;
         self.shared = SharedBuffers::default();
     }
 
@@ -127,6 +171,10 @@ impl Worker {
         };
         Ok(PreparedJob { routine, timer: Timer::default(), verified_fold: 0 })
     }
+}
+
+fn no_sequence() -> GpuError {
+    Refusal::Skipped("there is no sequence".to_owned()).into()
 }
 
 impl PreparedJob {

@@ -8,6 +8,7 @@ mod coopmat;
 mod matmul;
 mod overhead;
 mod routine;
+pub(super) mod rows;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -103,6 +103,10 @@ impl Routine for Matmul {
         }
     }
 
+    fn seek(&self, copy: u64) {
+        self.repetitions.set(copy);
+    }
+
     fn prepare(&mut self, context: &Context) -> GpuResult<()> {
         let [m, n, _] = self.plan.extents;
         context.upload(&self.product, bytemuck::cast_slice(&vec![SPOILT; (m * n) as usize]))

@@ -5,6 +5,7 @@ mod attention;
 mod chains;
 mod matmul;
 mod overheads;
+mod rows;
 mod shaders;
 mod streams;
 
