@@ -30,9 +30,9 @@ override SIZE: u32 = 64u;
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 @group(0) @binding(4) var<storage, read_write> out_words: array<u32>;
 
-// The operation of this program, element by element, and what a norm is taken of.
-fn of(a: f32, b: f32, w: f32) -> f32 { return a + b; }
-fn normed(a: f32, b: f32) -> f32 { return a; }
+// The operation of this program for element `i`, which the arrays have at `at`; and what a norm is taken of.
+fn of(at: u32, i: u32) -> f32 { return a[at] + b[at]; }
+fn normed(at: u32) -> f32 { return a[at]; }
 // 1 where the mean is taken away.
 const CENTRED: f32 = 0.0;
 const EPSILON: f32 = 1.0e-6;
@@ -48,7 +48,7 @@ fn rows_each(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     let held = p.whole * p.row;
     for (var i = id.x; i < p.rows * p.row; i += step_of(groups)) {
         let at = i % held;
-        out[at] = of(a[at], b[at], w[p.weights + i % p.row]);
+        out[at] = of(at, i);
     }
 }
 
@@ -102,14 +102,14 @@ fn rows_normalised(
         let base = row % p.whole * p.row;
         var own = vec2<f32>();
         for (var i = lane; i < p.row; i += SIZE) {
-            let x = normed(a[base + i], b[base + i]);
+            let x = normed(base + i);
             own += vec2<f32>(x, x * x);
         }
         let sums = together(lane, own) / f32(p.row);
         let mean = CENTRED * sums.x;
         let factor = inverseSqrt(sums.y - mean * mean + EPSILON);
         for (var i = lane; i < p.row; i += SIZE) {
-            var x = (normed(a[base + i], b[base + i]) - mean) * factor;
+            var x = (normed(base + i) - mean) * factor;
             if p.weight_rows > 0u {
                 x *= w[p.weights + i];
             }

@@ -10,6 +10,7 @@ use crate::device::{Refusal, Timing};
 use crate::job::{Job, Sequence};
 use crate::units::Seconds;
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 /// If all threads together wait for their cores longer than this share of a pass, other processes use the cores too. The share
 /// covers the waking of threads that slept before.
@@ -27,6 +28,33 @@ impl ContentionWatch {
     fn disturbed(self, seconds: f64) -> bool {
         let waited = |before: f64| all_waited_s() - before > WAITED_SHARE_MAX * seconds;
         self.0.is_some_and(|(taken, waited_s)| waited(waited_s) || Taken::now().more_than(taken))
+    }
+}
+
+/// Clocks of hardware rise under load for about so long, s;
+const LOAD_S: f64 = 0.2;
+/// and after a pause of so long they may have fallen.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a GPU has been at work.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    /// Seconds without a pause,
+    seconds: f64,
+    /// up to then.
+    end: Option<Instant>,
+}
+
+impl Load {
+    /// Seconds of load that are missing before a pass may be timed at `now`.
+    fn missing(self, now: Instant) -> f64 {
+        let goes_on = self.end.is_some_and(|end| now.saturating_duration_since(end) <= PAUSE);
+        if goes_on { (LOAD_S - self.seconds).max(0.0) } else { LOAD_S }
+    }
+
+    /// With so many seconds more, up to `now`.
+    fn with(self, seconds: f64, now: Instant) -> Load {
+        Load { seconds: LOAD_S - self.missing(now) + seconds, end: Some(now) }
     }
 }
 
@@ -48,6 +76,7 @@ pub(super) struct Worker {
     prepared: HashMap<Job, PreparedJob>,
     /// A model's operations, while they are replayed.
     sequence: Option<PreparedSequence>,
+    load: Load,
     /// Jobs, and parts of a sequence, asked for so far.
     asked: u64,
 }
@@ -61,7 +90,7 @@ impl Worker {
         let context = Context::open(adapter, hooks.clone())?;
         let software = adapter.get_info().device_type == wgpu::DeviceType::Cpu;
         let (shared, prepared) = (SharedBuffers::default(), HashMap::new());
-        Ok(Worker { context, hooks, software, shared, prepared, sequence: None, asked: 0 })
+        Ok(Worker { context, hooks, software, shared, prepared, sequence: None, load: Load::default(), asked: 0 })
     }
 
     /// What was opened.
@@ -88,9 +117,18 @@ impl Worker {
             self.prepared.insert(job.clone(), prepared);
         }
         let Some(prepared) = self.prepared.get_mut(job) else { return Err(Refusal::Exhausted.into()) };
-        let timed = prepared.time(&self.context, job, repetitions, limit, self.software);
-        if timed.is_err() {
-            self.prepared.remove(job);
+        let missing = self.load.missing(Instant::now());
+        let warmed = if missing > 0.0 && !self.software && !prepared.routine.is_timed_by_host() {
+            let warmed = prepared.timer.warm(&self.context, &*prepared.routine, missing, limit);
+            self.load = self.load.with(missing, Instant::now());
+            warmed
+        } else {
+            Ok(())
+        };
+        let timed = warmed.and_then(|()| prepared.time(&self.context, job, repetitions, limit, self.software));
+        match &timed {
+            Ok(pass) => self.load = self.load.with(pass.seconds.0, Instant::now()),
+            Err(_) => drop(self.prepared.remove(job)),
         }
         timed.map(|pass| Timing { disturbed: pass.disturbed || self.hooks.disturbed, ..pass })
     }
@@ -102,7 +140,7 @@ impl Worker {
             std::process::abort();
         }
         if self.hooks.hang_at == Some(self.asked) {
-            std::thread::sleep(std::time::Duration::MAX);
+            std::thread::sleep(Duration::MAX);
         }
         if self.hooks.lose_at == Some(self.asked) {
             self.context.lose();
@@ -205,5 +243,24 @@ impl PreparedJob {
         let work = self.routine.work() * elapsed.repetitions as f64;
         let (seconds, repetitions) = (Seconds(elapsed.seconds), elapsed.repetitions);
         Ok(Timing { seconds, repetitions, work, disturbed, note, ..Timing::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn load_adds_up_until_a_pause() {
+        let begun = Instant::now();
+        let at = |ms: u64| begun + Duration::from_millis(ms);
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+        let idle = Load::default();
+        assert!(near(idle.missing(at(0)), LOAD_S));
+        let some = idle.with(0.05, at(50));
+        assert!(near(some.missing(at(60)), LOAD_S - 0.05));
+        let enough = some.with(0.2, at(260));
+        assert!(near(enough.missing(at(300)), 0.0) && near(enough.missing(at(600)), LOAD_S));
+        assert!(near(enough.with(0.01, at(1000)).missing(at(1001)), LOAD_S - 0.01));
     }
 }

@@ -37,8 +37,8 @@ params! {
 const ROWS: Shader = shader!("rows.wgsl", RowsParams);
 const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write];
 /// The lines that stand for the operation.
-const OF: &str = "fn of(a: f32, b: f32, w: f32) -> f32 { return a + b; }";
-const NORMED: &str = "fn normed(a: f32, b: f32) -> f32 { return a; }";
+const OF: &str = "fn of(at: u32, i: u32) -> f32 { return a[at] + b[at]; }";
+const NORMED: &str = "fn normed(at: u32) -> f32 { return a[at]; }";
 const CENTRED: &str = "const CENTRED: f32 = 0.0;";
 
 /// Numbers that are made up; a prime number of them, so that no two rows are alike.
@@ -105,6 +105,13 @@ impl Pool {
         Ok(Pool { chunks, chunk_bytes, each })
     }
 
+    /// All that it holds, word by word.
+    #[cfg(test)]
+    pub(super) fn words(&self, context: &Context) -> Vec<u32> {
+        let of = |chunk: &wgpu::Buffer| context.words(chunk, chunk.size() / 4);
+        self.chunks.iter().flat_map(of).flatten().collect()
+    }
+
     /// Where the first `bytes` of a copy lie.
     fn slices(&self, copy: u64, bytes: u64) -> Vec<BufferSlice<'_>> {
         let (mut at, mut slices) = (copy * self.each, Vec::new());
@@ -145,7 +152,7 @@ impl RowsRoutine {
         if op == Op::State {
             let bytes = cost.state_read as u64 * 4;
             let pool = Pool::new(context, bytes, copies)?;
-            return kept(context, activations, &pool, bytes, copies);
+            return RowsRoutine::kept(context, activations, &pool, bytes, copies);
         }
         let weights = cost.weights_read as u64;
         let (program, slots, source) = match program(op, activations.size) {
@@ -173,6 +180,35 @@ impl RowsRoutine {
         let dispatch = dispatch(context, activations, &program, &slots, BufferSlice::whole(&source), groups)?;
         let copies = (0..copies).map(|copy| vec![(0, (copy % count) as u32)]).collect();
         Ok(RowsRoutine { dispatches: vec![dispatch], copies })
+    }
+
+    /// A state of so many bytes for each copy, read and written back where it lies in `pool`.
+    ///
+    /// # Errors
+    /// Refused when the driver rejects it.
+    pub(in crate::device::gpu) fn kept(
+        context: &mut Context,
+        activations: &Activations,
+        pool: &Pool,
+        bytes: u64,
+        copies: u64,
+    ) -> GpuResult<RowsRoutine> {
+        let program = rows_program("rows_state", activations.size, Vec::new());
+        let pipeline = context.pipeline(&program)?;
+        let mut routine = RowsRoutine { dispatches: Vec::new(), copies: Vec::new() };
+        for copy in 0..copies {
+            let mut calls = Vec::new();
+            for slice in pool.slices(copy, bytes) {
+                let row = (slice.size.unwrap_or(0) / 4) as u32;
+                let params = RowsParams { rows: 1, row, whole: 1, ..RowsParams::default() };
+                let groups = groups(context, activations.size, &program, &params);
+                let [a, b] = [&activations.a, &activations.b].map(BufferSlice::whole);
+                calls.push((routine.dispatches.len(), 0));
+                routine.dispatches.push(Dispatch::new(context, &pipeline, &[params], &[a, b, a, slice], groups)?);
+            }
+            routine.copies.push(calls);
+        }
+        Ok(routine)
     }
 
     /// `rows` rows of `row` elements, looked up in a table of so many rows of so many words.
@@ -242,32 +278,6 @@ impl RowsRoutine {
     }
 }
 
-/// A state of so many bytes, read and written back where it lies.
-fn kept(
-    context: &mut Context,
-    activations: &Activations,
-    pool: &Pool,
-    bytes: u64,
-    copies: u64,
-) -> GpuResult<RowsRoutine> {
-    let program = rows_program("rows_state", activations.size, Vec::new());
-    let pipeline = context.pipeline(&program)?;
-    let mut routine = RowsRoutine { dispatches: Vec::new(), copies: Vec::new() };
-    for copy in 0..copies {
-        let mut calls = Vec::new();
-        for slice in pool.slices(copy, bytes) {
-            let row = (slice.size.unwrap_or(0) / 4) as u32;
-            let params = RowsParams { rows: 1, row, whole: 1, ..RowsParams::default() };
-            let groups = groups(context, activations.size, &program, &params);
-            let [a, b] = [&activations.a, &activations.b].map(BufferSlice::whole);
-            calls.push((routine.dispatches.len(), 0));
-            routine.dispatches.push(Dispatch::new(context, &pipeline, &[params], &[a, b, a, slice], groups)?);
-        }
-        routine.copies.push(calls);
-    }
-    Ok(routine)
-}
-
 fn dispatch(
     context: &mut Context,
     activations: &Activations,
@@ -297,7 +307,7 @@ fn half_bits(x: f32) -> u16 {
 /// Rows and elements, within the arrays and 32 bits.
 fn params_of(activations: &Activations, shape: Shape) -> Result<RowsParams, Refusal> {
     let (rows, row) = (shape.m.max(1), shape.n.max(1));
-    if rows.saturating_mul(row) > u64::from(u32::MAX) || row > activations.elements {
+    if rows.saturating_mul(row) > u64::from(u32::MAX / 2) || row > activations.elements {
         return Err(skipped(&format!("{rows} rows of {row} elements are more than one buffer holds")));
     }
     let whole = rows.min(activations.elements / row);
@@ -326,33 +336,33 @@ fn moved(size: u32) -> Program {
 /// The program of an operation on rows; `None` where only its traffic is known.
 fn program(op: Op, size: u32) -> Option<Program> {
     let each = |formula: &str| {
-        let line = format!("fn of(a: f32, b: f32, w: f32) -> f32 {{ return {formula}; }}");
+        let line = format!("fn of(at: u32, i: u32) -> f32 {{ return {formula}; }}");
         rows_program("rows_each", size, vec![(OF, line)])
     };
     let norm = |formula: &str, centred: &str| {
-        let normed = format!("fn normed(a: f32, b: f32) -> f32 {{ return {formula}; }}");
+        let normed = format!("fn normed(at: u32) -> f32 {{ return {formula}; }}");
         let lines = vec![(NORMED, normed), (CENTRED, format!("const CENTRED: f32 = {centred};"))];
         rows_program("rows_normalised", size, lines)
     };
     Some(match op {
-        Op::RmsNorm => norm("a", "0.0"),
-        Op::LayerNorm => norm("a", "1.0"),
-        Op::GatedNorm => norm("a * silu(b)", "0.0"),
+        Op::RmsNorm => norm("a[at]", "0.0"),
+        Op::LayerNorm => norm("a[at]", "1.0"),
+        Op::GatedNorm => norm("a[at] * silu(b[at])", "0.0"),
         Op::Route => rows_program("rows_softmax", size, Vec::new()),
         Op::Rope => rows_program("rows_turned", size, Vec::new()),
         Op::Append => rows_program("rows_append", size, Vec::new()),
         Op::Fetch => rows_program("rows_fetch", size, Vec::new()),
-        Op::Bias => each("a + w"),
-        Op::Residual => each("a + b"),
-        Op::Gate => each("a * b"),
-        Op::SwiGlu => each("silu(a) * b"),
-        Op::GeGlu => each("gelu(a) * b"),
-        Op::ReGlu => each("max(a, 0.0) * b"),
-        Op::Silu => each("silu(a)"),
-        Op::Gelu => each("gelu(a)"),
-        Op::Relu => each("max(a, 0.0)"),
-        Op::ReluSquared => each("max(a, 0.0) * max(a, 0.0)"),
-        Op::SoftCap => each("30.0 * tanh(a / 30.0)"),
+        Op::Bias => each("a[at] + w[p.weights + i % p.row]"),
+        Op::Residual => each("a[at] + b[at]"),
+        Op::Gate => each("a[at] * b[at]"),
+        Op::SwiGlu => each("silu(a[at]) * b[at]"),
+        Op::GeGlu => each("gelu(a[at]) * b[at]"),
+        Op::ReGlu => each("max(a[at], 0.0) * b[at]"),
+        Op::Silu => each("silu(a[at])"),
+        Op::Gelu => each("gelu(a[at])"),
+        Op::Relu => each("max(a[at], 0.0)"),
+        Op::ReluSquared => each("max(a[at], 0.0) * max(a[at], 0.0)"),
+        Op::SoftCap => each("30.0 * tanh(a[at] / 30.0)"),
         _ => return None,
     })
 }

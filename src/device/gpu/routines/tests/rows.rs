@@ -119,10 +119,18 @@ fn a_state_is_kept_and_traffic_moves() {
     on_every_adapter(|worker| {
         let context = worker.context_mut();
         let activations = Activations::new(context, 400, 64).unwrap();
-        let state = RowsRoutine::of(context, &activations, (Op::State, Shape::rows(3, 50)), 2).unwrap();
-        for copy in 0..2 {
-            context.pass(|pass| state.encode(pass, copy)).unwrap();
+        let pool = Pool::new(context, 600, 3).unwrap();
+        let before = pool.words(context);
+        let state = RowsRoutine::kept(context, &activations, &pool, 600, 3).unwrap();
+        context.pass(|pass| state.encode(pass, 1)).unwrap();
+        let places = 768 / 4;
+        for (at, (&was, &is)) in before.iter().zip(&pool.words(context)).enumerate() {
+            let kept = (places..places + 150).contains(&at);
+            let want = if kept { f32::from_bits(was) * 0.5 + 0.25 } else { f32::from_bits(was) };
+            assert!(near(is, want.into()) && (kept || is == was), "{at}");
         }
+        let whole = RowsRoutine::of(context, &activations, (Op::State, Shape::rows(3, 50)), 2).unwrap();
+        context.pass(|pass| whole.encode(pass, 1)).unwrap();
         for op in [Op::Conv, Op::Scan, Op::SelectiveScan, Op::DeltaRule] {
             assert!(!has_shader(op));
             let moved = RowsRoutine::of(context, &activations, (op, Shape::along(3, 50, 4)), 2).unwrap();
