@@ -31,7 +31,7 @@ override SIZE: u32 = 64u;
 @group(0) @binding(4) var<storage, read_write> out_words: array<u32>;
 
 // The operation of this program for element `i`, which the arrays have at `at`; and what a norm is taken of.
-fn of(at: u32, i: u32) -> f32 { return a[at] + b[at]; }
+fn element(at: u32, i: u32) -> f32 { return a[at] + b[at]; }
 fn normed(at: u32) -> f32 { return a[at]; }
 // 1 where the mean is taken away.
 const CENTRED: f32 = 0.0;
@@ -48,7 +48,7 @@ fn rows_each(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     let held = p.whole * p.row;
     for (var i = id.x; i < p.rows * p.row; i += step_of(groups)) {
         let at = i % held;
-        out[at] = of(at, i);
+        out[at] = element(at, i);
     }
 }
 

@@ -202,7 +202,8 @@ fn matrix_units_are_the_roof_where_they_are_the_faster_ones() {
 #[test]
 fn formats_whose_products_were_not_measured_are_marked() {
     let profile = parse(include_str!("data/plain-gpu.toml")).unwrap();
-    let result = evaluate(&find("qwen2.5-0.5b").unwrap(), &q4().into(), &profile, "gpu").unwrap();
+    let query = Query { advise: true, ..q4().into() };
+    let result = evaluate(&find("qwen2.5-0.5b").unwrap(), &query, &profile, "gpu").unwrap();
     let stand_ins = |weights: &str| {
         let formats = &result.advice.as_ref().unwrap().formats;
         formats.iter().find(|format| format.weights == weights).unwrap().stand_ins.clone()

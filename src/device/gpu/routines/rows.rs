@@ -37,7 +37,7 @@ params! {
 const ROWS: Shader = shader!("rows.wgsl", RowsParams);
 const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write];
 /// The lines that stand for the operation.
-const OF: &str = "fn of(at: u32, i: u32) -> f32 { return a[at] + b[at]; }";
+const ELEMENT: &str = "fn element(at: u32, i: u32) -> f32 { return a[at] + b[at]; }";
 const NORMED: &str = "fn normed(at: u32) -> f32 { return a[at]; }";
 const CENTRED: &str = "const CENTRED: f32 = 0.0;";
 
@@ -336,8 +336,8 @@ fn moved(size: u32) -> Program {
 /// The program of an operation on rows; `None` where only its traffic is known.
 fn program(op: Op, size: u32) -> Option<Program> {
     let each = |formula: &str| {
-        let line = format!("fn of(at: u32, i: u32) -> f32 {{ return {formula}; }}");
-        rows_program("rows_each", size, vec![(OF, line)])
+        let line = format!("fn element(at: u32, i: u32) -> f32 {{ return {formula}; }}");
+        rows_program("rows_each", size, vec![(ELEMENT, line)])
     };
     let norm = |formula: &str, centred: &str| {
         let normed = format!("fn normed(at: u32) -> f32 {{ return {formula}; }}");
