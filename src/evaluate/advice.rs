@@ -93,6 +93,7 @@ pub struct FormatSpeed {
     /// Types of weights whose products were not measured, each with the one whose rates stand in, such as `bf16 by f16`: such a
     /// speed is a guess.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub stand_ins: Vec<String>,
 }
 

@@ -46,17 +46,18 @@ pub(super) struct Reading<'l, 'a> {
     pub(super) to: &'l Rung<'a>,
 }
 
-/// Holds that fewer tokens take no longer than more: the pass that takes in more does for fewer, too. Where a rung was slower, its
-/// ways lost, or something came between, and it takes the time of the next one.
+/// Holds that fewer tokens take no longer than more: the pass that takes in more does for fewer, too. Where a rung was slower beyond
+/// both intervals, its ways lost, or something came between, and it takes the time of the next one.
 fn monotone(rungs: &mut [Rung]) {
     rungs.sort_by(|a, b| a.at.total_cmp(&b.at));
     for place in (1..rungs.len()).rev() {
         let (fewer, more) = rungs.split_at_mut(place);
         let (own, next) = (&mut fewer[place - 1], &more[0]);
-        if own.time[1] > next.time[1] {
+        // The shortest time of its interval against the longest of the next one's.
+        if own.time[2] > next.time[0] {
             let text = format!("{} took longer than {} with more tokens, which stands in for it", own.id, next.id);
             own.notes.push(Note::new(NoteKind::StandIn, text));
-            own.time = std::array::from_fn(|end| own.time[end].min(next.time[end]));
+            own.time = next.time;
             own.rate = own.time.map(|time| own.at / time);
         }
     }
@@ -200,7 +201,7 @@ mod tests {
 
     #[test]
     fn fewer_tokens_take_no_longer_than_more() {
-        let rung = |id, at: f64, rate: f64| Rung::new(id, at, [0.9 * rate, rate, 1.1 * rate], Vec::new());
+        let rung = |id, at: f64, rate: f64| Rung::new(id, at, [0.95 * rate, rate, 1.05 * rate], Vec::new());
         // 1 s, 2 s, 1.5 s, 4 s.
         let mut rungs =
             vec![rung("m8", 8.0, 4.0), rung("m1", 1.0, 1.0), rung("m16", 16.0, 16.0 / 1.5), rung("m64", 64.0, 16.0)];
