@@ -194,11 +194,9 @@ fn matrix_units_are_the_roof_where_they_are_the_faster_ones() {
         let [own, raised] = [&without, &with].map(|profile| evaluate(&model, &query, profile, "gpu").unwrap());
         let ratio = raised.ridge_flop_per_byte / own.ridge_flop_per_byte;
         assert!(close(ratio, faster), "{weights} {gflop}: {ratio}");
-        assert_eq!(
-            raised.notes.iter().any(|note| note.text.contains("matrix units")),
-            faster > 1.0,
-            "{weights} {gflop}"
-        );
+        let said = raised.notes.iter().any(|note| note.text.contains("matrix units"));
+        // Attention over a cache of f16 is done by them, too.
+        assert_eq!(said, faster > 1.0 || weights == "f32", "{weights} {gflop}");
     }
 }
 
