@@ -136,11 +136,12 @@ impl<'a> Ladders<'a> {
         Ok(Ladders { own })
     }
 
-    /// The ladder for weights of `stored`: that of its nearest type; where there is none, the one with the closest bits
-    /// not fewer than its own, else the closest below.
+    /// The ladder for weights of `stored`: that of its nearest type, or of the one that stands in for it; where there is neither, the
+    /// one with the closest bits not fewer than its own, else the closest below.
     pub(super) fn of_type(&self, stored: TensorType) -> Option<&Matmul<'a>> {
         let nearest = stored.nearest();
-        if let Some(own) = &self.own[nearest as usize] {
+        if let Some(own) = [nearest, stored.stand_in()].into_iter().find_map(|dtype| self.own[dtype as usize].as_ref())
+        {
             return Some(own);
         }
         let bits = stored.block().map_or(nearest.bits_per_element(), |b| 8.0 * b.bytes as f64 / b.elements as f64);
