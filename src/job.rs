@@ -57,6 +57,8 @@ fn write_variant(variant: &VariantKeys, separator: &str, out: &mut impl fmt::Wri
         variant.chains.map(|chains| format!("{chains}chains")),
         variant.reduction.map(|reduction| format!("{}-sum", reduction.name())),
         variant.staged.map(|staged| (if staged { "staged" } else { "unstaged" }).to_owned()),
+        variant.split_k.map(|parts| format!("split-k{parts}")),
+        variant.matrix.as_ref().map(|shape| format!("matrices-{shape}")),
         variant.streams.map(|streams| format!("{streams}s")),
         variant.unroll.map(|vectors| format!("unroll{vectors}")),
         variant.prefetch_bytes.map(|bytes| format!("prefetch{bytes}")),

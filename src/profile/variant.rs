@@ -109,7 +109,7 @@ families! {
     /// GPU: a product with weights.
     GpuMatmul {
         m: u64, n: u64, k: u64, copies: u32, tile: Tile, workgroup_size: u32;
-        optional layout: AccessLayout, reduction: Reduction, staged: bool
+        optional arithmetic: Dtype, layout: AccessLayout, vector: u32, reduction: Reduction, staged: bool, split_k: u32, matrix: Tile
     }
     /// GPU: attention over a cache of keys and values.
     GpuAttention {
@@ -143,6 +143,27 @@ impl Matmul {
             column_block: None,
             block_bytes: None,
             packed: None,
+        }
+    }
+}
+
+impl GpuMatmul {
+    /// A product of one token with one row of one weight, in tiles and workgroups of that size, with no word about how.
+    pub fn plain(tile: Tile, workgroup_size: u32) -> GpuMatmul {
+        GpuMatmul {
+            m: 1,
+            n: 1,
+            k: 1,
+            copies: 1,
+            tile,
+            workgroup_size,
+            arithmetic: None,
+            layout: None,
+            vector: None,
+            reduction: None,
+            staged: None,
+            split_k: None,
+            matrix: None,
         }
     }
 }

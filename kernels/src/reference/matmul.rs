@@ -165,3 +165,11 @@ pub fn element_agrees(weights: Dtype, arithmetic: Dtype, bits: u32, (sum, magnit
     let halves = if arithmetic == Dtype::F16 { rounding(F16_STEPS.min(k), 11) } else { 0.0 };
     error <= magnitude * (rounding(k, 24) + halves)
 }
+
+/// Whether an f32 element is right whose factors were rounded to binary16, each product by up to 2⁻⁹ where rounding is to zero, and
+/// whose sums of few products were kept in it. With random signs the sum of `k` such errors is a few √k of one, and rounding to zero
+/// makes the sum itself smaller.
+pub fn element_of_halves_agrees(bits: u32, (sum, magnitude): (f64, f64), k: usize) -> bool {
+    let error = (f64::from(f32::from_bits(bits)) - sum).abs();
+    error <= 2.0_f64.powi(-9) * (sum.abs() + magnitude * (4.0 / (k as f64).sqrt()).min(1.0))
+}

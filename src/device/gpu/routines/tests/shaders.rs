@@ -28,8 +28,10 @@ fn all_shaders() -> BTreeMap<&'static str, Shader> {
 #[test]
 fn every_file_is_used_and_valid_alone() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
-    let mut files: Vec<String> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    // Parts of files are used where they stand.
+    let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
+    let mut files: Vec<String> = files.map(|entry| entry.file_name().into_string().unwrap()).collect();
     files.sort();
     assert_eq!(files, all_shaders().into_keys().collect::<Vec<_>>());
     for shader in all_shaders().values() {
@@ -172,7 +174,7 @@ fn every_variant_is_translated_for_every_system() {
         let (text, _) = text.unwrap_or_else(|e| panic!("{key}: Metal: {e}"));
         assert!(text.contains("kernel"));
         // Cooperative matrices have no HLSL.
-        if program.shader.name == "coopmat.wgsl" {
+        if program.shader.text.contains("enable wgpu_cooperative_matrix;") {
             continue;
         }
         let options =
