@@ -107,7 +107,9 @@ fn ways(inputs: PlanInputs, weights: Dtype, m: u64) -> Vec<GpuMatmul> {
     let possible = |way: &GpuMatmul| is_possible(inputs, weights, way);
     let quick = is_quick(inputs);
     let most = match (quick, software) {
-        (true, true) => CANDIDATES_QUICK_SOFTWARE,
+        (true, true) if m < MANY_TOKENS => CANDIDATES_QUICK_SOFTWARE,
+        // Its compiler takes long for large tiles.
+        (true, true) => 1,
         (true, false) => CANDIDATES_QUICK,
         (false, true) => CANDIDATES_SOFTWARE,
         (false, false) => CANDIDATES,
@@ -142,7 +144,7 @@ fn alone(m: u64) -> Vec<GpuMatmul> {
         reduction: Some(Reduction::Invocation),
         ..tile(m, columns, size)
     };
-    vec![way(8, 4), in_bytes(way(8, 4)), way(8, 2), in_bytes(way(8, 2)), way(32, 1), way(64, 4)]
+    vec![in_bytes(way(8, 4)), way(8, 4), in_bytes(way(8, 2)), way(8, 2), way(32, 1), way(64, 4)]
 }
 
 /// A workgroup for each row of weights, or for a few. Four rows share what the tokens cost.
@@ -246,12 +248,17 @@ fn staged(m: u64) -> Vec<GpuMatmul> {
     filled(true, m, &TILES)
 }
 
-/// Each invocation decodes for itself.
+/// Each invocation decodes for itself. Bytes want smaller tiles than f32, and those compile faster.
 fn unstaged(m: u64) -> Vec<GpuMatmul> {
     const TILES: [Sizes; 5] = [(8, 8, 64), (4, 8, 64), (8, 4, 64), (2, 8, 64), (2, 4, 64)];
-    let f32 = filled(false, m, &TILES);
-    let bytes = f32.iter().take(2).cloned().map(in_bytes).collect::<Vec<_>>();
-    f32.iter().take(1).cloned().chain(bytes).chain(f32.iter().skip(1).cloned()).collect()
+    const OF_BYTES: [Sizes; 3] = [(4, 4, 64), (8, 8, 64), (2, 4, 64)];
+    let mut bytes = filled(false, m, &OF_BYTES).into_iter().map(in_bytes);
+    let mut all: Vec<GpuMatmul> = bytes.next().into_iter().collect();
+    for f32 in filled(false, m, &TILES) {
+        all.push(f32);
+        all.extend(bytes.next());
+    }
+    all
 }
 
 /// The tiles of `tiles` that so many tokens fill.
