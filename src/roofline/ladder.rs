@@ -171,8 +171,12 @@ fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
     let fastest = ladder.rungs.iter().max_by(|a, b| bytes(a)[1].total_cmp(&bytes(b)[1]))?;
     let reading = Rung::new(fastest.id, fastest.at, bytes(fastest), fastest.notes.clone());
     let computing = ladder.rungs.iter().max_by(|a, b| a.rate[1].total_cmp(&b.rate[1]))?.clone();
-    let variant =
-        |tokens| profile.ceiling(&CeilingId::matmul(dtype, tokens)).and_then(|ceiling| ceiling.variant.as_ref());
-    let extents = Extents::of(profile, dtype, variant(1), variant(512));
-    Some(Matmul { dtype, stored: dtype.into(), ladder, reading, computing, extents })
+    let extents = |of: Dtype| {
+        let variant =
+            |tokens| profile.ceiling(&CeilingId::matmul(of, tokens)).and_then(|ceiling| ceiling.variant.as_ref());
+        Extents::of(profile, of, variant(1), variant(512))
+    };
+    let stored = TensorType::from(dtype);
+    let extents = extents(dtype).or(|| extents(stored.stand_in()));
+    Some(Matmul { dtype, stored, ladder, reading, computing, extents })
 }

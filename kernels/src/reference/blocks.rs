@@ -3,6 +3,7 @@
 //! Layouts follow ggml's definitions (`ggml-common.h`, the `dequantize_row` routines of `ggml-quants.c`). The numbers are exact: all
 //! products of scales and quants have fewer bits than an f64.
 
+use super::Random;
 use crate::dtype::Dtype;
 use half::f16;
 
@@ -57,6 +58,28 @@ pub(super) fn values(dtype: Dtype, b: &[u8]) -> Option<Vec<f64>> {
         }),
         Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::Bf16 | Dtype::I8 => return None,
     })
+}
+
+/// Gives a block of random bytes scales such that sums of its values stay within every format; whether `dtype` has blocks.
+pub(super) fn scale(dtype: Dtype, block: &mut [u8], random: &mut Random) -> bool {
+    let halves: &[usize] = match dtype {
+        Dtype::Q8_0 | Dtype::Q5_0 | Dtype::Q4_0 | Dtype::Iq4Nl | Dtype::Iq4Xs => &[0],
+        Dtype::Q5K | Dtype::Q4K => &[0, 2],
+        Dtype::Q6K => &[208],
+        Dtype::Q3K => &[108],
+        Dtype::Q2K => &[80, 82],
+        Dtype::Mxfp4 => {
+            // 2⁻¹² to 2⁻⁹.
+            block[0] = 116 + block[0] % 4;
+            &[]
+        }
+        Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::Bf16 | Dtype::I8 => return false,
+    };
+    for &at in halves {
+        let value = f16::from_f64(0.005 + 0.0025 * random.signed_unit());
+        block[at..at + 2].copy_from_slice(&value.to_le_bytes());
+    }
+    true
 }
 
 fn half(bytes: &[u8]) -> f64 {

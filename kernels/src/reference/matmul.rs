@@ -21,24 +21,13 @@ pub fn weights(dtype: Dtype, rows: usize, k: usize, seed: u64) -> Vec<u8> {
         for byte in block.iter_mut() {
             *byte = random.bits() as u8;
         }
-        let mut scale = |at: usize| {
-            let value = f16::from_f64(0.005 + 0.0025 * random.signed_unit());
-            block[at..at + 2].copy_from_slice(&value.to_le_bytes());
-        };
         match dtype {
-            Dtype::Q8_0 | Dtype::Q5_0 | Dtype::Q4_0 | Dtype::Iq4Nl | Dtype::Iq4Xs => scale(0),
-            Dtype::Q5K | Dtype::Q4K => [0, 2].into_iter().for_each(scale),
-            Dtype::Q6K => scale(208),
-            Dtype::Q3K => scale(108),
-            Dtype::Q2K => [80, 82].into_iter().for_each(scale),
-            // 2⁻¹² to 2⁻⁹.
-            Dtype::Mxfp4 => block[0] = 116 + block[0] % 4,
             Dtype::F32 => block.copy_from_slice(&(random.signed_unit() as f32).to_le_bytes()),
             Dtype::F16 => block.copy_from_slice(&f16::from_f64(random.signed_unit()).to_le_bytes()),
             Dtype::Bf16 => block.copy_from_slice(&bf16::from_f64(random.signed_unit()).to_le_bytes()),
             // Bytes are right as they are.
             Dtype::I8 => {}
-            _ => panic!("there is no matmul with {dtype} weights"),
+            _ => assert!(blocks::scale(dtype, block, &mut random), "there is no matmul with {dtype} weights"),
         }
     }
     out

@@ -417,6 +417,12 @@ pub(crate) trait Integers: Floats {
         unsafe { lanes::load_half::<_, UPPER>(from) }
     }
 
+    /// Each of the bytes, 0 to 15, replaced by that byte of the sixteen which the table has in the same 128 bits.
+    #[inline(always)]
+    fn look_up(self, bytes: Self::I32, table: Self::I32) -> Self::I32 {
+        lanes::look_up(bytes, table)
+    }
+
     /// `sum + Σ i16·i16` over the two halves of each lane.
     #[inline(always)]
     fn dot_i16(self, sum: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32 {
