@@ -36,7 +36,7 @@ pub use environment::{EarlierRead, Environment, Grade};
 pub use flag::Flag;
 pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 pub use id::{CeilingId, IdKind};
-pub use keys::{AccessLayout, Reduction, Tile, VariantKeys};
+pub use keys::{AccessLayout, Recurrence, Reduction, Tile, VariantKeys};
 pub use race::Race;
 #[cfg(feature = "cli")]
 pub use read::load;
