@@ -101,7 +101,7 @@ effort=standard seconds=160
 only=()
 if [ -n "$rehearse" ]; then
     effort=quick
-    only=(--only '^(memory\.vram\.read|compute\.f32|overhead\.submit|transfer\..*)$')
+    only=(--only '{memory.vram.read,compute.f32,overhead.submit,transfer.h2d,transfer.d2h}')
 fi
 measure() { # run
     within $seconds "$logs/measure-$1.log" "$ours" measure --device "$device" --effort $effort "${only[@]}" \

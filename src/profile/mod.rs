@@ -43,8 +43,8 @@ pub use read::load;
 pub use read::parse;
 pub use unit::Unit;
 pub use variant::{
-    Attention, Chain, Chase, GpuAttention, GpuChain, GpuMatmul, GpuStream, Launch, Matmul, MatrixChain, Stream, Team,
-    Transfer, Variant, WorkgroupRead,
+    Attention, Chain, Chase, GpuAtomic, GpuAttention, GpuChain, GpuChase, GpuMatmul, GpuStream, Launch, Matmul,
+    MatrixChain, Stream, Team, Transfer, Variant, WorkgroupAtomic, WorkgroupChase, WorkgroupRead, WorkgroupStride,
 };
 pub use words::{AttentionExtents, AttentionPhase, Family, Means, MemoryLevel, Part, Word};
 #[cfg(feature = "cli")]

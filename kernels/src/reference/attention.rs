@@ -48,8 +48,7 @@ pub fn attention_to(
     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
     let total: f64 = weights.iter().sum();
-    let weighted =
-        |i: usize| (0..tokens).map(|token| weights[token] * value(token, i)).sum::<f64>();
+    let weighted = |i: usize| (0..tokens).map(|token| weights[token] * value(token, i)).sum::<f64>();
     (0..d).map(|i| weighted(i) / total).collect()
 }
 

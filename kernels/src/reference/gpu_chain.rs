@@ -107,7 +107,9 @@ impl GpuChains {
         let single = f32::from_bits;
         let half = |bits: u32| f16::from_bits(bits as u16).to_f64();
         match self.dtype {
-            Dtype::F32 => (0..steps).fold(single(start), |x, _| accumulated(x, x, single(constant), rounding)).to_bits(),
+            Dtype::F32 => {
+                (0..steps).fold(single(start), |x, _| accumulated(x, x, single(constant), rounding)).to_bits()
+            }
             Dtype::F16 => {
                 let x = (0..steps).fold(half(start), |x, _| square_half(x, half(constant), rounding));
                 // Exact: it is a binary16. GPUs may flush subnormal ones to zero, as which they all count.

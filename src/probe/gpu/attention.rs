@@ -53,9 +53,8 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
 /// What is asked: the usual heads, with time also `corners` and a quantised cache, with more time all heads.
 fn asked(effort: Effort, corners: &[Heads]) -> Vec<(Dtype, AttentionExtents, Heads)> {
     let usual = (GROUP, HEAD_DIM);
-    let corner = |&(group, head_dim): &Heads| {
-        (Dtype::F16, AttentionExtents::Heads { group, head_dim }, (group, head_dim))
-    };
+    let corner =
+        |&(group, head_dim): &Heads| (Dtype::F16, AttentionExtents::Heads { group, head_dim }, (group, head_dim));
     let mut all = vec![(Dtype::F16, AttentionExtents::Usual, usual)];
     if effort != Effort::Quick {
         all.extend(corners.iter().map(corner));
@@ -68,13 +67,7 @@ fn asked(effort: Effort, corners: &[Heads]) -> Vec<(Dtype, AttentionExtents, Hea
 }
 
 /// One token over a long cache.
-fn decode(
-    inputs: PlanInputs,
-    gpu: &GpuInfo,
-    id: CeilingId,
-    cache: Dtype,
-    (group, head_dim): Heads,
-) -> Question {
+fn decode(inputs: PlanInputs, gpu: &GpuInfo, id: CeilingId, cache: Dtype, (group, head_dim): Heads) -> Question {
     let software = is_software(inputs.machine);
     let (context, bytes) =
         if software { (SOFTWARE_CONTEXT, SOFTWARE_BYTES) } else { (HARDWARE_CONTEXT, HARDWARE_BYTES) };
@@ -191,9 +184,14 @@ mod tests {
 
     #[test]
     fn a_row_is_shared_within_a_subgroup_or_not_by_one() {
-        for (subgroup, head_dim, vector) in
-            [(Some(32), 128, 8), (Some(8), 128, 16), (Some(4), 128, 32), (Some(4), 64, 16), (Some(32), 80, 8), (Some(4), 80, 24)]
-        {
+        for (subgroup, head_dim, vector) in [
+            (Some(32), 128, 8),
+            (Some(8), 128, 16),
+            (Some(4), 128, 32),
+            (Some(4), 64, 16),
+            (Some(32), 80, 8),
+            (Some(4), 80, 24),
+        ] {
             let ways = ways(true, subgroup, Dtype::F16, head_dim);
             let strided = ways.into_iter().find(|way| way.layout == AccessLayout::Strided).unwrap();
             assert_eq!(strided.vector, vector, "{subgroup:?} {head_dim}");

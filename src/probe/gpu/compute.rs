@@ -19,7 +19,8 @@ type Way = (u32, u32, Recurrence);
 
 /// The likely winner first. What a processor has 16 registers for, twelve accumulators and their
 /// products fill; hardware has room for more, and other ways to hide latencies.
-const HARDWARE_F32: &[Way] = &[(1, 8, Square), (1, 16, Rotation), (4, 4, Square), (4, 4, Rotation), (1, 16, Square), (4, 8, Rotation)];
+const HARDWARE_F32: &[Way] =
+    &[(1, 8, Square), (1, 16, Rotation), (4, 4, Square), (4, 4, Rotation), (1, 16, Square), (4, 8, Rotation)];
 const SOFTWARE_F32: &[Way] =
     &[(4, 3, Square), (1, 12, Square), (1, 13, Square), (4, 8, Square), (1, 8, Square), (1, 12, Rotation)];
 /// Halves come in pairs.

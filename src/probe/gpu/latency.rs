@@ -31,8 +31,7 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     let size = size(inputs);
     let seen = levels(inputs.curve(&resident_id()), &machine.device.caches, 1);
     let shared = WorkgroupChase { footprint_bytes: WORKGROUP_BYTES, workgroup_size: size };
-    let mut all =
-        vec![Question::of(CeilingId::latency(MemoryLevel::Workgroup), Op::Chase, Dtype::I8, [shared])];
+    let mut all = vec![Question::of(CeilingId::latency(MemoryLevel::Workgroup), Op::Chase, Dtype::I8, [shared])];
     let nearer = nearer_caches(inputs);
     all.extend((1..).zip(nearer).map(|(level, bytes)| question(inputs, MemoryLevel::Cache(level), bytes)));
     let (bytes, flags) = cached_bytes(&seen);
@@ -82,7 +81,8 @@ pub(super) fn resident(inputs: PlanInputs) -> Option<CurveQuestion> {
         return None;
     }
     let machine = inputs.machine;
-    let most = if is_software(machine) { CURVE_BYTES_MAX_SOFTWARE } else { CURVE_BYTES_MAX.max(2 * cache_bytes(machine)) };
+    let most =
+        if is_software(machine) { CURVE_BYTES_MAX_SOFTWARE } else { CURVE_BYTES_MAX.max(2 * cache_bytes(machine)) };
     // All of them are there at once.
     let most = most.min(machine.environment.memory_available_bytes / 16).min(limits(machine).binding_bytes);
     let per_octave = if is_software(machine) { 1.0 } else { 2.0_f64 };

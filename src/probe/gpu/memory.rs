@@ -156,15 +156,15 @@ fn ways(inputs: PlanInputs, cached: bool) -> Vec<Way> {
     };
     let software: &[Way] = match cached {
         false => &[(8, 16, Blocked), (32, 128, Contiguous), (8, 128, Blocked)],
-        true => &[(8, 16, Blocked), (256, 1024, Strided), (32, 128, Contiguous)],
+        true => &[(8, 16, Blocked), (32, 128, Contiguous)],
     };
-    let (own, other) = if is_software(inputs.machine) { (software, hardware) } else { (hardware, software) };
-    // The other kind's favourite shows that it loses.
-    let others = if is_quick(inputs) { 0 } else { 1 };
+    // Hardware's neighbours side by side show on software that they lose.
+    let strided = |way: &&Way| is_software(inputs.machine) && !is_quick(inputs) && way.2 == Strided;
+    let own = if is_software(inputs.machine) { software } else { hardware };
     let most = limits(inputs.machine).workgroup_invocations;
     own.iter()
         .take(candidates_max(inputs))
-        .chain(&other[..others])
+        .chain(hardware.iter().find(strided))
         .copied()
         .filter(|(size, ..)| *size <= most)
         .collect()
@@ -212,8 +212,7 @@ fn atomics(inputs: PlanInputs) -> [Question; 2] {
         workgroup_size,
         workgroups,
     };
-    let cached =
-        |(workgroup_size, workgroups)| GpuAtomic { footprint_bytes: ATOMIC_BYTES, workgroup_size, workgroups };
+    let cached = |(workgroup_size, workgroups)| GpuAtomic { footprint_bytes: ATOMIC_BYTES, workgroup_size, workgroups };
     let id = |level| CeilingId::memory(level, Op::Atomic);
     [
         Question::of(id(MemoryLevel::GpuCache), Op::Atomic, Dtype::F32, ways().map(cached)),

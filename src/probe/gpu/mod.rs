@@ -30,7 +30,11 @@ pub(super) const PROBES: &[Probe] = &[
 pub(super) fn curves(inputs: PlanInputs) -> Vec<CurveQuestion> {
     // Hardware has arrays of many times its caches in no time.
     let race = is_software(inputs.machine).then(|| memory::race(inputs));
-    std::iter::once(memory::resident(inputs)).chain(race).chain(memory::banks(inputs)).chain(latency::resident(inputs)).collect()
+    std::iter::once(memory::resident(inputs))
+        .chain(race)
+        .chain(memory::banks(inputs))
+        .chain(latency::resident(inputs))
+        .collect()
 }
 
 /// Whether the processor plays the GPU.

@@ -49,12 +49,15 @@ impl Spec {
     fn of(job: &Job) -> Result<Spec, Refusal> {
         let (bytes, window, stride, size, shared) = match &job.variant {
             Variant::GpuChase(v) => (v.footprint_bytes, v.window_bytes, v.stride_bytes, v.workgroup_size, false),
-            Variant::WorkgroupChase(v) => (v.footprint_bytes, v.footprint_bytes, WORD_BYTES as u32, v.workgroup_size, true),
+            Variant::WorkgroupChase(v) => {
+                (v.footprint_bytes, v.footprint_bytes, WORD_BYTES as u32, v.workgroup_size, true)
+            }
             _ => return Err(foreign(job)),
         };
         let whole = stride > 0 && u64::from(stride).is_multiple_of(WORD_BYTES);
         let places = bytes.checked_div(stride.into()).filter(|&places| whole && places > 0);
-        let places = places.and_then(|places| u32::try_from(places).ok().filter(|_| bytes / WORD_BYTES <= u32::MAX.into()));
+        let places =
+            places.and_then(|places| u32::try_from(places).ok().filter(|_| bytes / WORD_BYTES <= u32::MAX.into()));
         let places = places.ok_or_else(|| skipped("a chase needs whole words, and no more than a word can count"))?;
         let window = (window / u64::from(stride)).max(1) as usize;
         Ok(Spec { places, stride: stride / WORD_BYTES as u32, window, size, shared })

@@ -139,10 +139,8 @@ fn in_flight(op: Op) -> u32 {
 /// The program of a stream. `whole`: every place of every invocation lies within the arrays.
 pub(super) fn program(op: Op, workgroup_size: u32, whole: bool) -> Program {
     let number = |name: &str, value: u32| format!("const {name}: u32 = {value}u;");
-    let mut lines = vec![
-        ("const READS: u32 = 1u;", number("READS", READS)),
-        ("const PLACES: u32 = 1u;", number("PLACES", PLACES)),
-    ];
+    let mut lines =
+        vec![("const READS: u32 = 1u;", number("READS", READS)), ("const PLACES: u32 = 1u;", number("PLACES", PLACES))];
     let entry = if op == Op::Read { "read" } else { "stream" };
     if op != Op::Read {
         lines.push((VALUE, VALUE.replace("copy", op.name())));

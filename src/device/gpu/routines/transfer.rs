@@ -110,7 +110,9 @@ impl Routine for Transfer {
             Op::Copy => vec![context.buffer(bytes)?],
             Op::Upload | Op::Download => {
                 let turns = if part < bytes { 2 } else { 1 };
-                (0..turns).map(|_| context.staging(part.min(bytes), job.op == Op::Download)).collect::<GpuResult<_>>()?
+                (0..turns)
+                    .map(|_| context.staging(part.min(bytes), job.op == Op::Download))
+                    .collect::<GpuResult<_>>()?
             }
             _ => vec![context.staging(bytes, job.op == Op::DownloadMapped)?],
         };

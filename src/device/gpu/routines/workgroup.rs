@@ -51,7 +51,9 @@ impl Spec {
     fn of(job: &Job) -> Result<Spec, Refusal> {
         let (bytes, size, groups, stride) = match &job.variant {
             Variant::WorkgroupRead(v) => (v.footprint_bytes, v.workgroup_size, v.workgroups, None),
-            Variant::WorkgroupStride(v) => (v.footprint_bytes, v.workgroup_size, v.workgroups, Some(v.stride_bytes / WORD_BYTES)),
+            Variant::WorkgroupStride(v) => {
+                (v.footprint_bytes, v.workgroup_size, v.workgroups, Some(v.stride_bytes / WORD_BYTES))
+            }
             _ => return Err(foreign(job)),
         };
         let vectors = u32::try_from(bytes / VECTOR_BYTES).unwrap_or(0);

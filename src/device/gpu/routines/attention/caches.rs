@@ -5,9 +5,8 @@ use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::routines::routine::skipped;
 use crate::job::Job;
-use half::f16;
 use roofprobe_kernels::Dtype;
-use roofprobe_kernels::reference::{Random, attention as oracle, matmul};
+use roofprobe_kernels::reference::matmul;
 
 /// Blocks that are made up for a cache, of halves and of q8_0: prime numbers, so that no two rows are alike.
 const STRETCH_HALVES: usize = 16_381;
@@ -50,21 +49,12 @@ impl Stored {
         }
     }
 
-    /// Made-up blocks: of values within [-1, 1).
-    fn stretch(self, random: &mut Random) -> Vec<u8> {
-        let mut bytes = Vec::new();
+    /// How many blocks are made up.
+    fn stretch(self) -> usize {
         match self {
-            Stored::Halves => {
-                bytes.extend((0..STRETCH_HALVES).flat_map(|_| oracle::random_half(random).to_le_bytes()));
-            }
-            Stored::Q8_0 => {
-                for _ in 0..STRETCH_BLOCKS {
-                    bytes.extend(f16::from_f64(random.between(1.0 / 512.0, 1.0 / 128.0)).to_le_bytes());
-                    bytes.extend((0..4).flat_map(|_| random.bits().to_le_bytes()));
-                }
-            }
+            Stored::Halves => STRETCH_HALVES,
+            Stored::Q8_0 => STRETCH_BLOCKS,
         }
-        bytes
     }
 }
 
@@ -76,8 +66,9 @@ struct Stretch {
 }
 
 impl Stretch {
-    fn new(stored: Stored, random: &mut Random) -> Stretch {
-        let bytes = stored.stretch(random);
+    /// Of random values within [-1, 1).
+    fn new(stored: Stored, seed: u64) -> Stretch {
+        let bytes = matmul::weights(stored.dtype(), stored.stretch(), stored.block().0, seed);
         let values = matmul::widened(stored.dtype(), &bytes);
         Stretch { bytes, values }
     }
@@ -106,8 +97,7 @@ impl CacheBuffers {
         fits(context, spec)?;
         let each = (context.binding_bytes().min(CHUNK_BYTES_MAX) / layer).clamp(1, copies);
         let chunk_bytes = each * layer;
-        let mut random = Random::new(19);
-        let stretches = [Stretch::new(stored, &mut random), Stretch::new(stored, &mut random)];
+        let stretches = [19, 31].map(|seed| Stretch::new(stored, seed));
         let filled = |which: usize, chunk: u64| {
             let from = first_block(stored, chunk) * stored.block().1;
             let turned = [&stretches[which].bytes[from..], &stretches[which].bytes[..from]].concat();
@@ -155,8 +145,7 @@ impl CacheBuffers {
 
 /// Where in its stretch a chunk begins.
 fn first_block(stored: Stored, chunk: u64) -> usize {
-    let blocks = if stored == Stored::Q8_0 { STRETCH_BLOCKS } else { STRETCH_HALVES };
-    (chunk * 4799 % blocks as u64) as usize
+    (chunk * 4799 % stored.stretch() as u64) as usize
 }
 
 /// # Errors

@@ -83,8 +83,7 @@ fn dispatches(
 ) -> GpuResult<Vec<Dispatch>> {
     let scale = (std::f64::consts::LOG2_E / (spec.head.head_dim as f64).sqrt()) as f32;
     let cached = spec.head.context as u32;
-    let [queries, peaks, parts, out] =
-        [&small.queries, &small.peaks, &small.parts, &small.out].map(BufferSlice::whole);
+    let [queries, peaks, parts, out] = [&small.queries, &small.peaks, &small.parts, &small.out].map(BufferSlice::whole);
     let dispatch = |(pipeline, groups): (&Pipeline, u32)| match spec.way {
         Way::Decode { .. } => {
             let (tokens, splits) = spec.splits();

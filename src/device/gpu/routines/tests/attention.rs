@@ -31,8 +31,7 @@ fn attention(cache: Dtype, shape: Shape, layout: AccessLayout, vector: u32, size
 
 /// Times it, unless the adapter's subgroups are too narrow for it, and holds what was counted.
 fn check(worker: &mut Worker, job: &Job, shape: Shape) {
-    let (subgroup, has) =
-        (worker.context().subgroup_min, worker.context().features.contains(wgpu::Features::SUBGROUP));
+    let (subgroup, has) = (worker.context().subgroup_min, worker.context().features.contains(wgpu::Features::SUBGROUP));
     let keys = job.variant.keys();
     let lanes = (shape.head_dim as u32).div_ceil(keys.vector.unwrap()).next_power_of_two();
     let narrow = keys.layout == Some(AccessLayout::Strided) && (!has || lanes > subgroup);

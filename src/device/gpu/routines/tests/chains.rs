@@ -52,7 +52,13 @@ fn pairs_turn_round_each_other_as_the_oracle_says() {
                 assert_eq!(pass.work.flops.0, 2.0 * f64::from(macs) * pass.repetitions as f64, "{job}");
             }
         }
-        let odd = GpuChain { vector: 1, chains: 3, workgroup_size: 32, workgroups: 1, recurrence: Some(Recurrence::Rotation) };
+        let odd = GpuChain {
+            vector: 1,
+            chains: 3,
+            workgroup_size: 32,
+            workgroups: 1,
+            recurrence: Some(Recurrence::Rotation),
+        };
         let job = job("compute.f32", Op::Chain, Dtype::F32, odd);
         assert!(matches!(worker.time(&job, 1, 1.0), Err(GpuError::Refused(Refusal::Unsupported(_)))));
     });

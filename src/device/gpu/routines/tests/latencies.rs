@@ -7,7 +7,9 @@ use crate::profile::{GpuAtomic, GpuChase, WorkgroupAtomic, WorkgroupChase, Workg
 fn a_chase_comes_to_its_place_after_any_number_of_loads() {
     on_every_adapter(|worker| {
         // One place; several windows and an awkward rest.
-        for (footprint_bytes, window_bytes, stride_bytes) in [(256, 256, 256), (5 << 10, 1 << 10, 128), (1 << 20, 64 << 10, 256)] {
+        for (footprint_bytes, window_bytes, stride_bytes) in
+            [(256, 256, 256), (5 << 10, 1 << 10, 128), (1 << 20, 64 << 10, 256)]
+        {
             let variant = GpuChase { footprint_bytes, window_bytes, stride_bytes, workgroup_size: 8 };
             let job = job("latency.vram", Op::Chase, Dtype::I8, variant);
             for repetitions in [1, 1000, 77_777] {
@@ -43,12 +45,8 @@ fn every_word_is_added_to_as_often_as_counted() {
 fn words_at_any_distance_are_read_as_often_as_each_other() {
     on_every_adapter(|worker| {
         for words in [1, 2, 8, 32] {
-            let variant = WorkgroupStride {
-                footprint_bytes: 4096,
-                stride_bytes: 4 * words,
-                workgroup_size: 32,
-                workgroups: 3,
-            };
+            let variant =
+                WorkgroupStride { footprint_bytes: 4096, stride_bytes: 4 * words, workgroup_size: 32, workgroups: 3 };
             let pass = timed(worker, &job("memory.read.stride", Op::Read, Dtype::F32, variant), 5).unwrap();
             assert_eq!(pass.work.bytes.0, f64::from(4 * 64 * 32 * 3 * 5), "stride {words}");
         }
