@@ -55,6 +55,7 @@ fn write_variant(variant: &VariantKeys, separator: &str, out: &mut impl fmt::Wri
         variant.layout.map(|layout| layout.name().to_owned()),
         variant.vector.map(|elements| format!("vec{elements}")),
         variant.chains.map(|chains| format!("{chains}chains")),
+        variant.recurrence.map(|recurrence| recurrence.name().to_owned()),
         variant.reduction.map(|reduction| format!("{}-sum", reduction.name())),
         variant.staged.map(|staged| (if staged { "staged" } else { "unstaged" }).to_owned()),
         variant.split_k.map(|parts| format!("split-k{parts}")),

@@ -94,6 +94,8 @@ pub struct VariantKeys {
     pub vector: Option<u32>,
     /// Independent chains: of one thread where it is not the usual number, or of an invocation of a GPU.
     pub chains: Option<u32>,
+    /// GPU: what one step of a chain makes of the one before, where it is not its square and a constant.
+    pub recurrence: Option<Recurrence>,
     /// GPU: how the partial sums of invocations come together.
     pub reduction: Option<Reduction>,
     /// GPU: whether operands are staged in workgroup memory.
@@ -157,6 +159,18 @@ named_enum! {
         Blocked = "blocked",
         /// Each invocation its own stretch.
         Contiguous = "contiguous",
+    }
+}
+
+named_enum! {
+    /// What one step of a chain of multiply-accumulates makes of the one before.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Recurrence: "recurrence" {
+        /// `x ← x·x + c`.
+        Square = "square",
+        /// `x ← c·y + x`, `y ← -c·x + y`: what is added to is what is written.
+        Rotation = "rotation",
     }
 }
 
