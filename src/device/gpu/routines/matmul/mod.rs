@@ -28,7 +28,7 @@ use weights::{SLACK_BYTES, WeightBuffers, row_bytes};
 
 /// Elements of C that are held against the oracle; all of them must have been written.
 const CHECKED: u64 = 256;
-/// Invocations of a subgroup, where it makes no difference.
+/// Invocations of a subgroup, where there is no adapter.
 const SUBGROUP: u32 = 32;
 
 /// A matmul made ready.
@@ -60,7 +60,8 @@ impl Routine for Matmul {
     }
 
     fn make_room(shared: &mut SharedBuffers, job: &Job) {
-        let suffice = |weights: &WeightBuffers| Plan::of(job, SUBGROUP).is_ok_and(|plan| weights.suffice(&plan, job));
+        // What it needs of the weights is the same whatever the subgroups.
+        let suffice = |weights: &WeightBuffers| Plan::of(job, 1).is_ok_and(|plan| weights.suffice(&plan, job));
         shared.operands.keep_if(suffice);
     }
 
