@@ -1,10 +1,31 @@
 //! Weight formats as the shader takes them.
 
 use crate::device::Refusal;
+use crate::device::gpu::params::params;
 use crate::device::gpu::shader::{Shader, shader};
 use roofprobe_kernels::Dtype;
 
-use super::plan::MatmulParams;
+params! {
+    /// `Params` of `matmul.wgsl` and of `matmul_matrices.wgsl`.
+    MatmulParams {
+        /// Tokens.
+        m: u32,
+        /// Rows of weights.
+        n: u32,
+        /// Units of a row of weights.
+        units: u32,
+        /// Units that a workgroup sums up.
+        share: u32,
+        /// From one row of weights to the next, in bytes.
+        row: u32,
+        /// From one token to the next, in vectors of four.
+        token: u32,
+        /// Rows of C as it is stored.
+        rows: u32,
+        /// Columns of C as it is stored.
+        columns: u32,
+    }
+}
 
 /// In which arithmetic products are formed; sums are f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

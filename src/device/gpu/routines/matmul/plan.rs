@@ -1,35 +1,12 @@
 //! How the shader does a matmul: programs, parameters and workgroups of a job.
 
-use super::formats::{Arithmetic, Format};
+use super::formats::{Arithmetic, Format, MatmulParams};
 use crate::device::Refusal;
-use crate::device::gpu::params::params;
 use crate::device::gpu::routines::routine::{foreign, skipped};
 use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
 use crate::profile::{AccessLayout, GpuMatmul, Reduction, Tile, Variant};
 use roofprobe_kernels::Dtype;
-
-params! {
-    /// `Params` of `matmul.wgsl`.
-    MatmulParams {
-        /// Tokens.
-        m: u32,
-        /// Rows of weights.
-        n: u32,
-        /// Units of a row of weights.
-        units: u32,
-        /// Units that a workgroup sums up.
-        share: u32,
-        /// From one row of weights to the next, in bytes.
-        row: u32,
-        /// From one token to the next, in vectors of four.
-        token: u32,
-        /// Rows of C as it is stored.
-        rows: u32,
-        /// Columns of C as it is stored.
-        columns: u32,
-    }
-}
 
 /// Matmul by cooperative matrices.
 const MATRICES: Shader = shader!("matmul_matrices.wgsl", MatmulParams, "weights.wgsl", "f16.wgsl");
