@@ -5,7 +5,6 @@
 // for nothing.
 //
 // Unrolled: i < ROWS, j < COLUMNS, v < STEPS, q < FOURS
-// No extensions.
 
 struct Params {
     // Tokens.
@@ -39,7 +38,7 @@ const FOURS: u32 = 1u;
 const STAGE: u32 = 1u;
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> tokens: array<vec4<f32>>;
+// Binding 1 are the tokens, in a type of their own in each part.
 // Where tokens are bytes: of each 16 the scale, and the sum of what they stand for.
 @group(0) @binding(2) var<storage, read> heads: array<vec2<f32>>;
 // The weights in either way: a program uses one of them.

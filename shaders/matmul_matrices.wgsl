@@ -47,7 +47,6 @@ const STAGED: u32 = STAGE * STEPS * FOURS * 4u;
 const STRIDE: u32 = STAGED + 8u;
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> tokens: array<vec4<f16>>;
 @group(0) @binding(2) var<storage, read> heads: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read> quads: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> words: array<u32>;

@@ -1,6 +1,8 @@
 
-// Part of other files: products of weights and tokens in half precision, each step summed up in single precision. Uses `tokens`, as
-// vectors of f16.
+// Part of other files: products of weights and tokens in half precision, each step summed up in single precision. The file
+// that it stands in enables f16.
+
+@group(0) @binding(1) var<storage, read> tokens: array<vec4<f16>>;
 
 // The vectors of four of one step.
 struct Left {

@@ -1,5 +1,7 @@
 
-// Part of other files: products of weights and tokens in single precision, four at a time. Uses `tokens`, as vectors of f32.
+// Part of other files: products of weights and tokens in single precision, four at a time.
+
+@group(0) @binding(1) var<storage, read> tokens: array<vec4<f32>>;
 
 alias Left = vec4<f32>;
 alias Right = vec4<f32>;

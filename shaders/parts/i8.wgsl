@@ -1,6 +1,8 @@
 
 // Part of other files: products of weights and tokens as bytes, whose sums of 16, or of four, are scaled and summed up in single
-// precision. Uses `tokens`, 16 bytes a vector, and `heads`, with the scale of each and the sum of what they stand for.
+// precision. Uses `heads` of the file that it stands in: the scale of each 16 bytes of tokens, and the sum of what they stand for.
+
+@group(0) @binding(1) var<storage, read> tokens: array<vec4<u32>>;
 
 struct Left {
     q: Q,

@@ -38,8 +38,13 @@ macro_rules! shader {
         }
     };
     ($name:literal, $params:ty, $($part:literal),+) => {
+        crate::device::gpu::shader::shader!($name, $params, enable "", $($part),+)
+    };
+    // What has to be enabled comes before all else.
+    ($name:literal, $params:ty, enable $enable:literal, $($part:literal),+) => {
         crate::device::gpu::shader::Shader {
             text: concat!(
+                $enable,
                 include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name)),
                 $(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/parts/", $part))),+
             ),

@@ -38,7 +38,7 @@ pub(super) enum Arithmetic {
 }
 
 const F32: Shader = shader!("matmul.wgsl", MatmulParams, "weights.wgsl", "f32.wgsl");
-const F16: Shader = shader!("matmul.wgsl", MatmulParams, "weights.wgsl", "f16.wgsl");
+const F16: Shader = shader!("matmul.wgsl", MatmulParams, enable "enable f16;\n", "weights.wgsl", "f16.wgsl");
 const I8: Shader = shader!("matmul.wgsl", MatmulParams, "weights.wgsl", "i8.wgsl");
 
 impl Arithmetic {
@@ -48,16 +48,6 @@ impl Arithmetic {
             Arithmetic::F32 => F32,
             Arithmetic::F16 => F16,
             Arithmetic::I8 => I8,
-        }
-    }
-
-    /// The lines that declare its tokens.
-    pub(super) fn lines(self) -> Vec<(&'static str, String)> {
-        let tokens = |of: &str| (TOKENS, TOKENS.replace("f32", of));
-        match self {
-            Arithmetic::F32 => Vec::new(),
-            Arithmetic::F16 => vec![tokens("f16"), ("// No extensions.", "enable f16;".to_owned())],
-            Arithmetic::I8 => vec![tokens("u32")],
         }
     }
 }
@@ -216,7 +206,6 @@ fn returned(line: &str, what: &str) -> String {
     format!("{head}return {what}; }}")
 }
 
-const TOKENS: &str = "@group(0) @binding(1) var<storage, read> tokens: array<vec4<f32>>;";
 const ALIAS: &str = "alias Unit = Quants;";
 const UNIT: &str = "fn unit(base: u32, at: u32) -> Unit { return unit_q8_0(base, at, 0u); }";
 const PLACE: &str = "fn place(at: u32) -> vec2<u32> { return place_in_order(at); }";

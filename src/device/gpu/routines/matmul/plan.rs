@@ -87,9 +87,6 @@ impl Plan {
         let mut lines: Vec<_> = constants.map(|(line, value)| (line, valued(line, 1, value))).collect();
         lines.extend(self.format.lines(self.arithmetic));
         let matrices = matches!(self.way, Way::Matrices { .. });
-        if !matrices {
-            lines.extend(self.arithmetic.lines());
-        }
         let [width, height] = self.workgroup.map(f64::from);
         let (entry, constants) = match self.way {
             Way::Direct => ("matmul_direct", vec![("WIDTH", width), ("HEIGHT", height)]),
