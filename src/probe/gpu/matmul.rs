@@ -30,6 +30,8 @@ const CANDIDATES: usize = 8;
 const CANDIDATES_SOFTWARE: usize = 4;
 const CANDIDATES_QUICK: usize = 3;
 const CANDIDATES_QUICK_SOFTWARE: usize = 2;
+/// Bytes of each row of tokens or weights that are staged at once, at most.
+const STAGED_BYTES: u32 = 128;
 /// Tiles that are tried in each arithmetic, and of cooperative matrices.
 const TILES_EACH: usize = 3;
 const MATRICES: usize = 3;
@@ -134,7 +136,10 @@ fn is_possible(inputs: PlanInputs, weights: Dtype, way: &GpuMatmul) -> bool {
         _ => true,
     };
     let read = way.vector.is_none() || !plain;
-    multiplied && read && way.workgroup_size <= limits(inputs.machine).workgroup_invocations
+    let limits = limits(inputs.machine);
+    let rows = way.workgroup_size.isqrt() * (way.tile.rows + way.tile.columns);
+    let fits = way.staged != Some(true) || rows * STAGED_BYTES <= limits.workgroup_memory_bytes;
+    multiplied && read && fits && way.workgroup_size <= limits.workgroup_invocations
 }
 
 /// One invocation for whole rows of weights. Several rows spare reads of the tokens.
