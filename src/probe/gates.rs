@@ -183,8 +183,8 @@ fn below_peak(ceiling: &Ceiling, own: &Row, rows: &[Row], kind: DeviceKind) -> O
     let matrices = ceiling.variant.as_ref().is_some_and(|variant| variant.matrix.is_some());
     // What a shader multiplies in halves or bytes may be made of f32, by a driver that has nothing better.
     let made = |dtype| dtype == Some(arithmetic) || kind == DeviceKind::Gpu && dtype == Some(Dtype::F32);
-    let own = |id: &CeilingId| id.family() == Family::Compute && made(id.dtype()) && !id.is_fma_add();
-    let is_peak = |id: &CeilingId| if id.is_cooperative() { matrices } else { own(id) };
+    let in_type = |id: &CeilingId| id.family() == Family::Compute && made(id.dtype()) && !id.is_fma_add();
+    let is_peak = |id: &CeilingId| if id.is_cooperative() { matrices } else { in_type(id) };
     let peak = rows.iter().filter(|row| is_peak(&row.id)).max_by(|a, b| a.most.total_cmp(&b.most))?;
     let (value, most, id) = (own.value, four_digits(peak.most), &peak.id);
     (own.interval[0] > peak.most)
@@ -373,7 +373,7 @@ mod tests {
         let of_isa = |isa: Isa, id: &str, value: f64| {
             let mut all: Vec<Ceiling> = rows.iter().map(|&(id, value)| ceiling(id, value)).collect();
             let mut matmul = ceiling(id, value);
-            matmul.variant = Some(crate::profile::VariantKeys { isa: Some(Word::Known(isa)), ..Default::default() });
+            matmul.variant = Some(VariantKeys { isa: Some(Word::Known(isa)), ..Default::default() });
             all.push(matmul);
             judge(&mut all, &machine());
             all[3].reason.clone()
@@ -391,7 +391,7 @@ mod tests {
             let mut matmul = ceiling("matmul.q4_0.m512", value);
             let isa = Some(Word::Known(Isa::Avx512Bf16));
             let arithmetic = arithmetic.map(Word::Known);
-            matmul.variant = Some(crate::profile::VariantKeys { isa, arithmetic, ..Default::default() });
+            matmul.variant = Some(VariantKeys { isa, arithmetic, ..Default::default() });
             all.push(matmul);
             judge(&mut all, &machine());
             all[3].reason.clone()
