@@ -242,7 +242,7 @@ named_enum! {
     pub enum Effort: "effort" {
         /// At most 15 s on two cores.
         Quick = "quick",
-        /// At most 100 s on two cores.
+        /// At most two minutes on two cores.
         Standard = "standard",
         /// Several minutes: spread over the modes of a shared machine.
         Thorough = "thorough",

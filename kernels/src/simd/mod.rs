@@ -12,6 +12,7 @@ mod array;
 mod lanes;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod registers;
+mod scale;
 mod tile_unit;
 mod token;
 
@@ -21,17 +22,9 @@ use half::f16;
 pub(crate) use lanes::ByteProducts;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use registers::{intrinsics, vector};
+pub(crate) use scale::{Scale, scaled};
 pub(crate) use tile_unit::{PANEL_COLUMNS, PANEL_STRIDE, TILE_ROWS, TileOperands, TileShape, TileUnit};
 pub(crate) use token::token;
-
-/// Where an instruction set leaves the length of its vectors to the CPU, how many times 128 bits they have; its tables give sizes
-/// for 128 bits then. The function is called where the instruction set is available alone.
-pub(crate) type Scale = Option<fn() -> usize>;
-
-/// A size of a table on this CPU.
-pub(crate) fn scaled(size: usize, scale: Scale) -> usize {
-    scale.map_or(size, |times| size * times())
-}
 
 /// An algorithm, to be compiled for one instruction set after another.
 pub(crate) trait Kernel<S> {

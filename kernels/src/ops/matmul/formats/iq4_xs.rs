@@ -3,6 +3,7 @@
 //! Strip of one vector and super-block: d as f16, the upper two bits of the scales in two bytes, their lower four bits as a word, 32
 //! words of nibbles.
 
+use super::blocks::values;
 use super::nibbles::iq4_levels;
 use crate::dtype::Dtype;
 use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
@@ -159,8 +160,9 @@ unsafe fn two_scales<S: Integers>(token: S, weights: *const u8, pair: usize) -> 
         _ => low.shr::<24>(),
     };
     let high = if pair.is_multiple_of(2) { high.shl::<4>() } else { high };
-    [(low, high), (low.shr::<4>(), high.shr::<2>())]
-        .map(|(low, high)| low.and(splat(0x0f)).or(high.and(splat(0x30))).add(splat(-32)))
+    // No `map`, which a compiler may leave a call.
+    let scale = |low: S::I32, high: S::I32| low.and(splat(0x0f)).or(high.and(splat(0x30))).add(splat(-32));
+    [scale(low, high), scale(low.shr::<4>(), high.shr::<2>())]
 }
 
 /// Multiplies two sub-blocks.
@@ -223,7 +225,6 @@ impl<S: Integers> Dequantise<S> for Iq4Xs {
     #[inline(always)]
     unsafe fn dequantise(token: S, strip: *const u8, block: usize, mut each: impl FnMut(usize, [S::F32; 4])) {
         let vector = S::I32::LANES * 4;
-        let (byte, least): (S::I32, S::I32) = (token.splat(0xff), token.splat(-ZERO));
         // SAFETY: by contract.
         unsafe {
             let weights = strip.add(block * ROW_WORDS * vector);
@@ -233,11 +234,9 @@ impl<S: Integers> Dequantise<S> for Iq4Xs {
                     let (sub, scale) = (2 * pair + within, scale.to_float().mul(d));
                     for q in 0..4 {
                         let raw = token.load_from(weights.add((2 + 4 * sub + q) * vector).cast());
-                        for (upper, word) in iq4_levels(token, raw, false).into_iter().enumerate() {
-                            let quants = [word, word.shr::<8>(), word.shr::<16>(), word.shr::<24>()];
-                            let values = quants.map(|quant| quant.and(byte).add(least).to_float().mul(scale));
-                            each(32 * sub + 16 * upper + 4 * q, values);
-                        }
+                        let [lows, highs] = iq4_levels(token, raw, false);
+                        each(32 * sub + 4 * q, values(token, lows, scale, ZERO as f32));
+                        each(32 * sub + 16 + 4 * q, values(token, highs, scale, ZERO as f32));
                     }
                 }
             }

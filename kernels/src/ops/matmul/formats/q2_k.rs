@@ -367,8 +367,8 @@ impl<S: Integers, const THIRD: bool> Block<S, THIRD> {
                 let raw = token.load_from(from.add((before + q) * Self::VECTOR).cast());
                 let word = Self::quants::<QUARTER>(token, raw, thirds);
                 thirds = thirds.shr::<1>();
-                let quants = [word, word.shr::<8>(), word.shr::<16>(), word.shr::<24>()];
-                let values = quants.map(|quant| quant.and(byte).add(zero).to_float().mul_add(scale, least));
+                let value = |quant: S::I32| quant.and(byte).add(zero).to_float().mul_add(scale, least);
+                let values = [value(word), value(word.shr::<8>()), value(word.shr::<16>()), value(word.shr::<24>())];
                 each(16 * sub_block(place, QUARTER) + 4 * q, values);
             }
         }

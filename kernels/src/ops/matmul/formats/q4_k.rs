@@ -218,17 +218,18 @@ unsafe fn fifths<S: Integers, const FIFTH: bool>(token: S, pair: *const u8) -> (
     }
     let vector = S::I32::LANES * 4;
     // SAFETY: by contract.
-    unsafe { ([0, vector].map(|at| token.load_from(pair.add(at).cast())), pair.add(2 * vector)) }
+    unsafe { ([token.load_from(pair.cast()), token.load_from(pair.add(vector).cast())], pair.add(2 * vector)) }
 }
 
 /// The fifth bits of vector `q`, where those of the vector before it were: a shift more for each, in two halves, for a byte has four
 /// bits above the nibble.
 #[inline(always)]
 fn next_fifths<V: Integer>(fifths: [V; 2], at: [V; 2], q: usize) -> [V; 2] {
+    // No `map`, which a compiler may leave a call.
     match q {
-        0 => fifths.map(V::shl::<4>),
+        0 => [fifths[0].shl::<4>(), fifths[1].shl::<4>()],
         4 => fifths,
-        _ => at.map(V::shr::<1>),
+        _ => [at[0].shr::<1>(), at[1].shr::<1>()],
     }
 }
 
@@ -269,7 +270,7 @@ unsafe fn two_sub_blocks<S: Integers, const FIFTH: bool, const ROWS: usize>(
                 let raw: S::I32 = token.load_from(quants.add(offset).cast());
                 if FIFTH {
                     bits = next_fifths(fifths, bits, turn * together + q);
-                    let [lower, upper] = bits.map(|bits| bits.and(fifth));
+                    let [lower, upper] = [bits[0].and(fifth), bits[1].and(fifth)];
                     panel.multiply_accumulate::<S, false>(token, lows, raw.and(low).or(lower), word, q);
                     let raw = raw.shr::<4>().and(low).or(upper);
                     panel.multiply_accumulate::<S, false>(token, highs, raw, word + 8, q);
@@ -320,7 +321,7 @@ impl<S: Integers, const FIFTH: bool> Dequantise<S> for SubBlocks<FIFTH> {
                         quants.map(|quant| quant.and(byte).to_float().mul_add(d, least))
                     };
                     bits = next_fifths(fifths, bits, q);
-                    let [lower, upper] = bits.map(|bits| bits.and(fifth));
+                    let [lower, upper] = [bits[0].and(fifth), bits[1].and(fifth)];
                     each(64 * pair + 4 * q, values(word.and(low4).or(lower), d_low, least_low));
                     each(64 * pair + 32 + 4 * q, values(word.shr::<4>().and(low4).or(upper), d_high, least_high));
                 }
