@@ -9,6 +9,9 @@ override SIZE: u32 = 32u;
 // Words of workgroup memory.
 override WORDS: u32 = 1024u;
 
+// Turns of the inner loop: llvmpipe ends a loop after 65535 of them, whatever it was to do.
+const TURNS: u32 = 4096u;
+
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage> following: array<u32>;
 // Where each invocation has come to.
@@ -19,8 +22,10 @@ var<workgroup> shared_following: array<u32, WORDS>;
 @compute @workgroup_size(SIZE)
 fn chase(@builtin(local_invocation_index) lane: u32) {
     var i = at[lane];
-    for (var step = 0u; step < p.steps; step++) {
-        i = following[i];
+    for (var left = p.steps; left > 0u; left -= min(left, TURNS)) {
+        for (var step = 0u; step < min(left, TURNS); step++) {
+            i = following[i];
+        }
     }
     at[lane] = i;
 }
@@ -33,8 +38,10 @@ fn chase_workgroup(@builtin(local_invocation_index) lane: u32) {
     }
     workgroupBarrier();
     var i = at[lane];
-    for (var step = 0u; step < p.steps; step++) {
-        i = shared_following[i];
+    for (var left = p.steps; left > 0u; left -= min(left, TURNS)) {
+        for (var step = 0u; step < min(left, TURNS); step++) {
+            i = shared_following[i];
+        }
     }
     at[lane] = i;
 }

@@ -130,7 +130,7 @@ fn ways(software: bool, subgroup: Option<u32>, cache: Dtype, head_dim: u64) -> V
     // The smallest vector that leaves no more lanes than that.
     let vector = |most: u32| vectors.iter().copied().find(|&vector| lanes(head_dim, vector) <= most);
     let strided = |size, groups| {
-        let vector = vector(subgroup?)?;
+        let vector = vector(subgroup?.min(size))?;
         Some(Way { layout: AccessLayout::Strided, vector, size, groups })
     };
     let blocked = |size, groups| Some(Way { layout: AccessLayout::Contiguous, vector: vector(size)?, size, groups });
@@ -150,7 +150,7 @@ fn ways(software: bool, subgroup: Option<u32>, cache: Dtype, head_dim: u64) -> V
 
 /// Tokens × keys of an invocation, and invocations of a workgroup: the likely winner first.
 const HARDWARE_TILES: [(Tile, u32); 5] =
-    [(Tile::of(4, 4), 128), (Tile::of(4, 2), 64), (Tile::of(4, 4), 64), (Tile::of(8, 4), 64), (Tile::of(4, 4), 256)];
+    [(Tile::of(4, 4), 128), (Tile::of(4, 2), 64), (Tile::of(4, 4), 64), (Tile::of(8, 4), 64), (Tile::of(2, 4), 256)];
 const SOFTWARE_TILES: [(Tile, u32); 3] = [(Tile::of(4, 4), 32), (Tile::of(8, 4), 32), (Tile::of(4, 4), 128)];
 
 /// A prompt over itself: its keys and values have just been written, and are read where they are.

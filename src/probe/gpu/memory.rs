@@ -64,7 +64,10 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
         question.candidates = streams(&question.id, inputs, op, array, &ways(inputs, true));
         question
     });
-    vram.chain(cache).chain([workgroup(inputs)]).chain(atomics(inputs)).collect()
+    vram.chain(cache)
+        .chain([workgroup(inputs)])
+        .chain(atomics(inputs).into_iter().filter(|_| !is_quick(inputs)))
+        .collect()
 }
 
 /// A working set within the last cache, and what there is to say about it.

@@ -1,6 +1,6 @@
 //! Bytes from the host to a GPU and back, and within the GPU by its copy engine.
 
-use super::{candidates_max, is_software, limits};
+use super::{candidates_max, is_quick, is_software, limits};
 use crate::probe::{PlanInputs, Question};
 use crate::profile::{CeilingId, Transfer};
 use roofprobe_kernels::{Dtype, Op};
@@ -26,11 +26,9 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     let in_parts = PARTS.map(|parts| Transfer { window_bytes: parts.map(|parts| bytes / parts), ..whole(bytes) });
     let staged = |op| ask(op, in_parts.iter().take(candidates_max(inputs)).cloned().collect());
     let mapped = |op| ask(op, vec![whole(bytes)]);
-    vec![
-        staged(Op::Upload),
-        staged(Op::Download),
-        mapped(Op::UploadMapped),
-        mapped(Op::DownloadMapped),
-        ask(Op::Copy, vec![whole(within)]),
-    ]
+    let mut all = vec![staged(Op::Upload), staged(Op::Download)];
+    if !is_quick(inputs) {
+        all.extend([mapped(Op::UploadMapped), mapped(Op::DownloadMapped), ask(Op::Copy, vec![whole(within)])]);
+    }
+    all
 }

@@ -129,6 +129,7 @@ impl Spec {
                 ("alias real = f32;", "alias real = u32;"),
                 ("    return bitcast<f32>(word);", "    return word;"),
                 ("    return fma(x, x, value(c));", "    return x + bitcast<u32>(dot4I8Packed(x, c));"),
+                ("    return fma(value(c), y, x);", "    return x + bitcast<u32>(dot4I8Packed(y, c));"),
                 ("    return bitcast<u32>(x);", "    return x;"),
             ]),
             _ => {}

@@ -166,8 +166,8 @@ impl Spec {
 
     /// Tokens of a split, and how many splits there are: no more than that each has a few.
     pub(super) fn splits(&self) -> (u32, u32) {
-        let groups = if let Way::Decode { groups, .. } = self.way { groups } else { 1 };
         let context = self.head.context as u32;
+        let Way::Decode { groups, .. } = self.way else { return (context, 1) };
         let least = self.size / self.lanes();
         let splits = (groups / (self.kv_heads as u32 * self.parts())).clamp(1, context.div_ceil(least));
         let tokens = context.div_ceil(splits);
