@@ -53,24 +53,20 @@ impl GpuWays {
                 let known = weights.known().map(|dtype| KnownMatmul { measured, dtype, tokens: *tokens, way });
                 self.matmuls.extend(known);
             }
-            (IdKind::Attention { phase, .. }, Variant::GpuAttention(way)) => {
+            (IdKind::Attention { cache, phase, .. }, Variant::GpuAttention(way))
+                if cache.known() == Some(Dtype::F16) =>
+            {
                 self.attentions.push(KnownAttention { measured, phase: phase.clone(), way });
             }
             _ => {}
         }
     }
 
-    /// The type of shader for rows of `k` weights that are stored as `nearest`: that one, or one that takes more bytes.
-    pub(super) fn dtype(&self, nearest: Dtype, k: u64) -> Dtype {
-        let possible = |dtype: &Dtype| {
-            k.is_multiple_of(dtype.block().elements) && self.matmuls.iter().any(|known| known.dtype == *dtype)
-        };
-        let others = if nearest == Dtype::Bf16 { [Dtype::F16, Dtype::F32] } else { [Dtype::Q8_0, Dtype::F16] };
-        [nearest, others[0], others[1]].into_iter().find(possible).unwrap_or(Dtype::F32)
-    }
-
     /// A product of these extents with weights of that type: as the winner with the nearest number of tokens.
     pub(super) fn matmul(&self, dtype: Dtype, [m, n, k]: [u64; 3]) -> Option<GpuMatmul> {
+        if !k.is_multiple_of(dtype.block().elements) {
+            return None;
+        }
         let away = |tokens: u64| ((tokens.max(1) as f64).ln() - (m.max(1) as f64).ln()).abs();
         let of = |measured: bool| {
             let known = self.matmuls.iter().filter(move |known| (known.dtype, known.measured) == (dtype, measured));
@@ -79,7 +75,7 @@ impl GpuWays {
         let way = &of(true).or_else(|| of(false))?.way;
         // Whole rows of weights are multiplied with as many tokens at once as there are.
         let rows = u32::try_from(m).unwrap_or(u32::MAX).min(way.tile.rows);
-        let tile = if way.staged.is_none() { Tile { rows, ..way.tile } } else { way.tile };
+        let tile = if way.staged.is_none() && way.matrix.is_none() { Tile { rows, ..way.tile } } else { way.tile };
         Some(GpuMatmul { m, n, k, copies: 1, tile, ..way.clone() })
     }
 
@@ -114,6 +110,7 @@ impl GpuWays {
                 vector: 8,
                 workgroup_size: 64,
                 workgroups: 64,
+                tile: None,
             },
         }
     }

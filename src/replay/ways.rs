@@ -51,15 +51,6 @@ impl<'a> Ways<'a> {
         known.filter_map(of).filter(|(_, matmul)| self.has(matmul.isa))
     }
 
-    /// The type of the kernel for rows of `k` weights that are stored as `nearest`: that one, or one that divides the rows.
-    pub(super) fn dtype(&self, nearest: Dtype, k: u64) -> Dtype {
-        if let Some(gpu) = &self.gpu {
-            return gpu.dtype(nearest, k);
-        }
-        let divides = |dtype: &Dtype| k.is_multiple_of(dtype.block().elements);
-        [nearest, Dtype::Q8_0, Dtype::F16].into_iter().find(divides).unwrap_or(Dtype::F32)
-    }
-
     /// A product of these extents with weights stored so: as the winner with the nearest number of tokens, of those with that
     /// layout where one is given. Without any, as a measurement would try it first. None where this machine has no such kernel.
     pub(super) fn matmul(&self, dtype: Dtype, extents: [u64; 3], layout: Option<Layout>) -> Option<Variant> {

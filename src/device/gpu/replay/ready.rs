@@ -179,7 +179,7 @@ impl Operands {
                 dtype,
                 variant: GpuMatmul { m, n, copies, ..way }.into(),
             };
-            let asked = sized(way.clone());
+            let asked = sized(fitted(way, m));
             let routine = match made(context, shared, &asked) {
                 Err(GpuError::Refused(Refusal::Unsupported(reason) | Refusal::Skipped(reason))) => {
                     note = Some(format!(
@@ -284,13 +284,18 @@ fn made(context: &mut Context, shared: &mut SharedBuffers, job: &Job) -> GpuResu
 /// What every adapter can do: an invocation for each row of weights.
 fn plain(way: &GpuMatmul) -> GpuMatmul {
     GpuMatmul {
-        tile: Tile::of(1, 1),
-        workgroup_size: 64,
+        k: way.k,
         layout: Some(AccessLayout::Contiguous),
         reduction: Some(Reduction::Invocation),
-        staged: None,
-        ..way.clone()
+        ..GpuMatmul::plain(Tile::of(1, 1), 64)
     }
+}
+
+/// The way for `m` tokens: whole rows of weights are multiplied with as many at once as there are.
+fn fitted(way: &GpuMatmul, m: u64) -> GpuMatmul {
+    let rows = u32::try_from(m).unwrap_or(u32::MAX).min(way.tile.rows);
+    let whole_rows = way.staged.is_none() && way.matrix.is_none();
+    GpuMatmul { tile: if whole_rows { Tile { rows, ..way.tile } } else { way.tile }, ..way.clone() }
 }
 
 fn attention_job(way: &GpuAttention, context: u64, copies: u64) -> Job {

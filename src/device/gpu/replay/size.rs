@@ -157,17 +157,7 @@ mod tests {
     use roofprobe_kernels::buffer::Pages;
 
     fn of(n: u64, k: u64, m: u64, dtype: Dtype) -> Sequence {
-        let variant = GpuMatmul {
-            m,
-            n,
-            k,
-            copies: 1,
-            tile: Tile::of(1, 1),
-            workgroup_size: 64,
-            layout: None,
-            reduction: None,
-            staged: None,
-        };
+        let variant = GpuMatmul { m, n, k, ..GpuMatmul::plain(Tile::of(1, 1), 64) };
         let matrix = Matrix { dtype, isa: None, arithmetic: None, pages: Pages::Base, n, k, copies: 3 };
         let routine = Routine::Matmul { matrix: 0, variant: variant.into() };
         Sequence { matrices: vec![matrix], routines: vec![routine], ..Sequence::default() }
