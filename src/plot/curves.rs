@@ -204,6 +204,7 @@ impl Quantity {
             CurveAxis::WindowBytes => 5,
             CurveAxis::Streams => 6,
             CurveAxis::PrefetchBytes => 7,
+            CurveAxis::StrideBytes => 8,
         };
         3 * of_axis + self.unit as usize
     }
@@ -230,6 +231,7 @@ impl Quantity {
             CurveAxis::Tokens => "tokens",
             CurveAxis::Context => "the context",
             CurveAxis::N => "output features",
+            CurveAxis::StrideBytes => "distances",
         };
         format!("{what} over {along}")
     }
@@ -244,6 +246,7 @@ impl Quantity {
             CurveAxis::Tokens => "Tokens",
             CurveAxis::Context => "Cached tokens",
             CurveAxis::N => "Output features",
+            CurveAxis::StrideBytes => "Distance",
         }
     }
 
@@ -332,7 +335,7 @@ fn axes(axis: CurveAxis, row: &[Vec<Series>]) -> (Across, Scale) {
         Scale { low: ends[0] / 1.25, high: ends[1] * 1.25 }
     };
     let across = match axis {
-        CurveAxis::FootprintBytes | CurveAxis::WindowBytes => Across::Bytes(scale()),
+        CurveAxis::FootprintBytes | CurveAxis::WindowBytes | CurveAxis::StrideBytes => Across::Bytes(scale()),
         CurveAxis::Tokens | CurveAxis::Context | CurveAxis::N => Across::Counts(scale(), places),
         CurveAxis::PrefetchBytes => Across::Places(places, true),
         CurveAxis::Threads | CurveAxis::Streams => Across::Places(places, false),

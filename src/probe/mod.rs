@@ -139,6 +139,8 @@ pub enum Operands {
     Cache {
         /// Elements of a head.
         head_dim: u64,
+        /// How they are stored.
+        cache: Dtype,
     },
 }
 

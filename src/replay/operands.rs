@@ -104,7 +104,7 @@ impl<'a> Operands<'a> {
         let place = (step.kind, among(step.among), step.name, step.operand);
         let known = self.by_place.get(&place).copied();
         let layout: Option<Layout> = known.map(|at| (self.matrices[at].isa, self.matrices[at].arithmetic));
-        let dtype = self.dtype(step, k);
+        let dtype = self.dtype(step, extents);
         let variant = self.ways.matmul(dtype, extents, layout).ok_or_else(|| {
             Error::misuse(format!("{}: there is no matmul of {dtype} weights for this machine", step.name))
         })?;
@@ -118,11 +118,15 @@ impl<'a> Operands<'a> {
         Ok((self.matrices.len() - 1, variant))
     }
 
-    /// The type of the kernel: that of the weights, or the nearest one that divides their rows.
-    fn dtype(&mut self, step: &Step, k: u64) -> Dtype {
-        let divides = |dtype: &Dtype| k.is_multiple_of(dtype.block().elements);
-        let nearest = step.operand.nearest();
-        let dtype = [nearest, Dtype::Q8_0, Dtype::F16].into_iter().find(divides).unwrap_or(Dtype::F32);
+    /// The type of the kernel: that of the weights, or the nearest one that divides their rows and has one.
+    fn dtype(&mut self, step: &Step, extents: [u64; 3]) -> Dtype {
+        let [.., k] = extents;
+        let multiplied = |dtype: &Dtype| {
+            k.is_multiple_of(dtype.block().elements) && self.ways.matmul(*dtype, extents, None).is_some()
+        };
+        let stored = step.operand;
+        let nearest = [stored.nearest(), stored.stand_in(), Dtype::Q8_0, Dtype::F16];
+        let dtype = nearest.into_iter().find(multiplied).unwrap_or(Dtype::F32);
         if TensorType::from(dtype) != step.operand {
             self.note(format!("weights in {} have no kernel of their own: {dtype} stands in", step.operand));
         }

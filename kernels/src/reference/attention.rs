@@ -27,28 +27,28 @@ pub fn attention(head: &Head, queries: &[f32], keys: &[u16], values: &[u16]) -> 
 /// Attention of one query row to the first `visible` tokens.
 fn attention_row(head: &Head, query: &[f32], keys: &[u16], values: &[u16], visible: usize) -> Vec<f64> {
     let d = head.head_dim;
+    let half = |bits: u16| f16::from_bits(bits).to_f64();
     let key = |token: usize, i: usize| keys[token / KEY_BLOCK * KEY_BLOCK * d + i * KEY_BLOCK + token % KEY_BLOCK];
-    attention_to(query, visible, key, |token, i| values[token * d + i])
+    attention_to(query, visible, |token, i| half(key(token, i)), |token, i| half(values[token * d + i]))
 }
 
 /// Attention of one query row to `tokens` tokens, whose elements `key` and `value` tell: `key(token, i)`.
 pub fn attention_to(
     query: &[f32],
     tokens: usize,
-    key: impl Fn(usize, usize) -> u16,
-    value: impl Fn(usize, usize) -> u16,
+    key: impl Fn(usize, usize) -> f64,
+    value: impl Fn(usize, usize) -> f64,
 ) -> Vec<f64> {
     let d = query.len();
     let score = |token: usize| {
-        let dot: f64 = (0..d).map(|i| f64::from(query[i]) * f16::from_bits(key(token, i)).to_f64()).sum();
+        let dot: f64 = (0..d).map(|i| f64::from(query[i]) * key(token, i)).sum();
         dot / (d as f64).sqrt()
     };
     let scores: Vec<f64> = (0..tokens).map(score).collect();
     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
     let total: f64 = weights.iter().sum();
-    let weighted =
-        |i: usize| (0..tokens).map(|token| weights[token] * f16::from_bits(value(token, i)).to_f64()).sum::<f64>();
+    let weighted = |i: usize| (0..tokens).map(|token| weights[token] * value(token, i)).sum::<f64>();
     (0..d).map(|i| weighted(i) / total).collect()
 }
 
