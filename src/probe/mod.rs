@@ -10,6 +10,7 @@ mod crowding;
 mod curves;
 mod footprint;
 mod gates;
+mod latents;
 pub(crate) mod gpu;
 mod grade;
 mod heat;
@@ -223,6 +224,7 @@ const PROBES: &[Probe] = &[
     cores::questions,
     matmul::questions,
     attention::questions,
+    latents::questions,
     overhead::questions,
 ];
 

@@ -264,6 +264,11 @@ pub(crate) trait Single: Float<Element = f32> {
     fn largest(self) -> f32;
     /// The sum of the lanes.
     fn sum(self) -> f32;
+    /// The sums of the lanes of four vectors.
+    #[inline(always)]
+    fn sums([a, b, c, d]: [Self; 4]) -> [f32; 4] {
+        [a.sum(), b.sum(), c.sum(), d.sum()]
+    }
 }
 
 /// A vector of i32, also as bits and as groups of narrower integers.
