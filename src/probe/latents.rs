@@ -78,9 +78,8 @@ fn variant(
 
 /// The ways worth trying.
 fn raced(inputs: PlanInputs) -> Vec<(Isa, usize)> {
-    let of_arithmetic = |arithmetic| {
-        widest_isas(inputs.machine, inputs.effort, |isa: Isa| isa.latent_arithmetic() == Some(arithmetic))
-    };
+    let of_arithmetic =
+        |arithmetic| widest_isas(inputs.machine, inputs.effort, |isa: Isa| isa.latent_arithmetic() == Some(arithmetic));
     let (widened, rounded) = (of_arithmetic(USUAL_ARITHMETIC), of_arithmetic(Dtype::Bf16));
     let isa = |width| match width {
         Widest => widened.first().copied(),

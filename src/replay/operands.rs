@@ -152,7 +152,10 @@ impl<'a> Operands<'a> {
         if value_dim.map_or(head_dim * 2, |_| head_dim) != shape.k || value_dim.is_some_and(|dim| dim != shape.shared) {
             let values = value_dim.map_or(String::new(), |dim| format!(", {dim} of them values as well"));
             let kept = if is_latent { "rows" } else { "keys and values" };
-            self.note(format!("attention to rows of {} elements is replayed with {kept} of {head_dim}{values}", shape.k));
+            self.note(format!(
+                "attention to rows of {} elements is replayed with {kept} of {head_dim}{values}",
+                shape.k
+            ));
         }
         let all = forward.past + forward.tokens;
         let visible = |longest: u64| match window {

@@ -2,9 +2,7 @@
 
 use super::*;
 use crate::job::{Launch, Routine};
-use crate::model::{
-    Demand, Latents, Model, Pass, Phase, Runtime, TensorType, Weights, Workload, find, parse_config,
-};
+use crate::model::{Demand, Latents, Model, Pass, Phase, Runtime, TensorType, Weights, Workload, find, parse_config};
 use crate::probe::tests::machine;
 use roofprobe_kernels::Op;
 use serde_json::json;

@@ -66,7 +66,8 @@ impl Achieved<'_> {
         if let Some(asked) = task.latents().filter(|&asked| latents.rate(asked).is_some()) {
             latents.note(asked, notes);
             if stored != TensorType::F16 {
-                let text = format!("no attention to latents in {stored} was measured: that to f16 stands in for it, by FLOPs");
+                let text =
+                    format!("no attention to latents in {stored} was measured: that to f16 stands in for it, by FLOPs");
                 notes.push(Note::new(NoteKind::StandIn, text));
             }
             return;

@@ -48,9 +48,9 @@ impl<'a> LatentRates<'a> {
                 Err(why) => rates.notes.push(Note::new(NoteKind::LeftOut, format!("{why}, and left out"))),
             }
         }
-        let rows = found.into_iter().filter_map(|(widths, rungs)| {
-            Some(Rows { widths, ladder: Ladder::new(rungs, Vec::new())? })
-        });
+        let rows = found
+            .into_iter()
+            .filter_map(|(widths, rungs)| Some(Rows { widths, ladder: Ladder::new(rungs, Vec::new())? }));
         rates.rows = rows.collect();
         rates
     }

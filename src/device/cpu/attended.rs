@@ -7,8 +7,8 @@ use crate::profile::Attention;
 use roofprobe_kernels::ops::attention::{
     AttentionKernel, DIM_STEP, Head, KEY_BLOCK, LatentHead, LatentKernel, PREFILL_ROWS, Partial, Ways,
 };
-use roofprobe_kernels::{Dtype, Shape};
 use roofprobe_kernels::reference::attention as oracle;
+use roofprobe_kernels::{Dtype, Shape};
 use std::ops::Range;
 
 /// Tokens of a part of a context at least: merging parts costs as much as some tokens.
@@ -150,13 +150,7 @@ impl Attended {
     }
 
     /// One token attends to part of the context.
-    pub(super) fn decode(
-        self,
-        queries: &[f32],
-        (keys, values): Cached,
-        part: Range<usize>,
-        partial: &mut Partial,
-    ) {
+    pub(super) fn decode(self, queries: &[f32], (keys, values): Cached, part: Range<usize>, partial: &mut Partial) {
         match self {
             Attended::Heads(kernel, head) => kernel.decode(&head, queries, keys, values, part, partial),
             Attended::Latents(kernel, head) => kernel.decode(&head, queries, rows(&head, keys), part, partial),
@@ -172,12 +166,7 @@ impl Attended {
     }
 
     /// What was got, and what the oracle makes of it: all of it, or some rows where there are many.
-    pub(super) fn beside_oracle(
-        self,
-        queries: &[f32],
-        (keys, values): Cached,
-        got: Vec<f32>,
-    ) -> (Vec<f32>, Vec<f64>) {
+    pub(super) fn beside_oracle(self, queries: &[f32], (keys, values): Cached, got: Vec<f32>) -> (Vec<f32>, Vec<f64>) {
         let head = match self {
             Attended::Heads(_, head) => return (got, oracle::attention(&head, queries, keys, values)),
             Attended::Latents(_, head) => head,

@@ -2,12 +2,12 @@
 //!
 //! A copy of the cache stands for a layer. Work is cut by key/value head and by parts of the context (decode) or of the prompt (prefill).
 
+use super::Cpu;
 use super::attended::Attended;
 use super::operands::Pool;
 use super::team::SpinBarrier;
 use super::team_job::{TeamJob, extent};
 use super::work_queue::WorkQueue;
-use super::Cpu;
 use crate::device::Refusal;
 use crate::profile::Attention;
 use crate::work::Work;
