@@ -148,14 +148,17 @@ impl<'a> Operands<'a> {
             }
             _ => return Err(Error::misuse(format!("{}: whose attention this is is not known", step.name))),
         };
-        // A latent is multiplied twice and read once: as keys and values of its mean width that lie in one place.
-        let head_dim = (shape.k + shape.shared).div_ceil(2).next_multiple_of(DIM_STEP as u64);
-        if head_dim * 2 != shape.k + shape.shared || shape.shared > 0 {
+        let is_latent = shape.shared > 0;
+        let whole = |width: u64| width.next_multiple_of(DIM_STEP as u64);
+        // A latent's row is the key, and its first part the value; else keys and values are of their mean width.
+        let head_dim = whole(if is_latent { shape.k } else { shape.k.div_ceil(2) });
+        let value_dim = is_latent.then(|| whole(shape.shared));
+        if value_dim.map_or(head_dim * 2, |_| head_dim) != shape.k || value_dim.is_some_and(|dim| dim != shape.shared) {
+            let values = value_dim.map_or(String::new(), |dim| format!(", {dim} of them values as well"));
+            let kept = if is_latent { "rows" } else { "keys and values" };
             self.note(format!(
-                "attention to rows of {} elements{} is replayed with keys and values of {head_dim}{}",
-                shape.k,
-                if shape.shared > 0 { format!(", {} of them values as well,", shape.shared) } else { String::new() },
-                if shape.shared > 0 { " in one place" } else { "" }
+                "attention to rows of {} elements is replayed with {kept} of {head_dim}{values}",
+                shape.k
             ));
         }
         let all = forward.past + forward.tokens;
@@ -165,7 +168,7 @@ impl<'a> Operands<'a> {
         };
         let group = heads.div_ceil(kv_heads);
         let kv_heads = kv_heads * batch;
-        let cache = self.cache(step, (head_dim, kv_heads, shape.shared > 0), visible(self.longest))?;
+        let cache = self.cache(step, (head_dim, kv_heads, is_latent), visible(self.longest))?;
         let asked = Attention {
             isa: roofprobe_kernels::Isa::Portable,
             threads: 1,
@@ -175,6 +178,7 @@ impl<'a> Operands<'a> {
             heads: kv_heads * group,
             kv_heads,
             head_dim,
+            value_dim,
             context: visible(all),
             streams: None,
             span: None,
