@@ -136,8 +136,20 @@ impl<'a> Operands<'a> {
         }
         let mixer = step.kind.and_then(|kind| model.shape.layers.get(kind)).map(|layer| &layer.mixer);
         let (heads, kv_heads, window) = match mixer {
-            Some(Mixer::GroupedQuery(a) | Mixer::Both(a, _)) => (a.heads, a.kv_heads, a.window.or(a.chunk)),
+            Some(Mixer::GroupedQuery(a)) if step.name == INDEXER => {
+                (a.chosen.map_or(1, |chosen| chosen.indexer.heads), 1, None)
+            }
+            Some(Mixer::GroupedQuery(a) | Mixer::Both(a, _)) => {
+                let chosen = a.chosen.map(|chosen| chosen.block * chosen.blocks);
+                (a.heads, a.kv_heads, a.window.or(a.chunk).or(chosen))
+            }
             Some(Mixer::Latent(a)) if step.name == INDEXER => (a.indexer.map_or(1, |indexer| indexer.heads), 1, None),
+            // So many keys as a query sees on average: its window, and compressed ones.
+            Some(Mixer::Compressed(a)) => {
+                let indexer = a.compression.and_then(|c| c.chosen).map_or(1, |(indexer, _)| indexer.heads);
+                let heads = if step.name == INDEXER { indexer } else { a.heads };
+                (heads, 1, Some(shape.pairs.div_ceil(shape.m).max(1)))
+            }
             Some(Mixer::Latent(a)) => {
                 let kv_heads = if shape.shared > 0 { 1 } else { a.heads };
                 (a.heads, kv_heads, a.selected)

@@ -44,6 +44,7 @@ pub(super) fn windows(keys: &Keys, family: Family, layers: u64, rotates: &[bool]
             let period = period(keys)?.unwrap_or(absent);
             Box::new(move |layer| (layer + 1) % period != 0)
         }
+        WindowRule::FirstOfFour(_) => Box::new(|layer| layer % 4 != 0),
         WindowRule::Chunks(_) => {
             let rotates = rotates.to_vec();
             Box::new(move |layer| rotates.iter().zip(0..).any(|(rotates, at)| at == layer && *rotates))
@@ -75,9 +76,10 @@ fn window(keys: &Keys, family: Family) -> Result<Option<u64>> {
     let (absent, switched) = match family.facts().window {
         WindowRule::Never => (None, false),
         WindowRule::Every(window) => (window, false),
-        WindowRule::Alternate(window) | WindowRule::Period(window, _) | WindowRule::Listed(window) => {
-            (Some(window), false)
-        }
+        WindowRule::Alternate(window)
+        | WindowRule::Period(window, _)
+        | WindowRule::Listed(window)
+        | WindowRule::FirstOfFour(window) => (Some(window), false),
         WindowRule::Chunks(chunk) => {
             return Ok(keys.given("attention_chunk_size", limits::POSITIONS)?.or_absent(Some(chunk)));
         }
@@ -101,7 +103,7 @@ fn window(keys: &Keys, family: Family) -> Result<Option<u64>> {
 /// Every how many layers one sees everything: a number, or one letter for each layer of a period (`LLLG`).
 fn period(keys: &Keys) -> Result<Option<u64>> {
     let mut stated = None;
-    for key in ["sliding_window_pattern", "_sliding_window_pattern"] {
+    for key in ["sliding_window_pattern", "_sliding_window_pattern", "global_attn_every_n_layers"] {
         let letters = keys.get(key).and_then(Value::as_str);
         let period = match letters {
             None => keys.given(key, limits::LAYERS)?.value(),

@@ -59,6 +59,7 @@ pub fn model(gguf: &Gguf, name: &str) -> Result<Model> {
         final_norm: Some(facts.norm),
         layer_inputs: None,
         streams: None,
+        connections: None,
         head_bias: matches!(facts.head_bias, HeadBias::Always) || table.has("output.bias"),
         head_soft_cap: super::layers::soft_cap(&keys, "final_logit_softcapping", facts.caps),
         layers,
@@ -195,6 +196,7 @@ fn refuse_foreign(keys: &Keys, family: Family) -> Result<()> {
             | WindowRule::Alternate(_)
             | WindowRule::Period(..)
             | WindowRule::Listed(_)
+            | WindowRule::FirstOfFour(_)
             | WindowRule::Chunks(_)
     );
     // A window that no context reaches is none.

@@ -5,11 +5,11 @@ use super::metadata::Value;
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::model::family::{
-    Attends, Caps, Facts, Family, HeadNormRule, LatentRule, MixerRule, NormPlaces, NormsRule, RecurrentRule,
-    RotaryRule, WindowRule,
+    Attends, Caps, Facts, Family, GateRule, HeadNormRule, LatentRule, MixerRule, NormPlaces, NormsRule, PerLayer,
+    RecurrentRule, RotaryRule, WindowRule,
 };
 use crate::model::layer::{
-    Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Indexer, Latent, Layer, Mixer, Mixture, Norms, Shared,
+    Biases, Dense, FeedForward, Gate, GroupedQuery, HeadNorm, Indexer, Latent, Layer, Mixer, Mixture, Norms, Shared,
 };
 use crate::model::limits;
 
@@ -144,10 +144,14 @@ impl Block<'_> {
 
     fn mixer(&self) -> Result<Mixer> {
         match self.facts().mixer {
-            MixerRule::GroupedQuery { sinks } => {
-                let attention = self.grouped_query()?;
-                Ok(Mixer::GroupedQuery(GroupedQuery { sinks, ..attention }))
+            // Blocks of a searched architecture may have one matrix instead of attention, or nothing.
+            MixerRule::GroupedQuery { .. }
+                if self.facts().per_layer == PerLayer::Blocks && !self.has("attn_q.weight") =>
+            {
+                Ok(if self.has("attn_output.weight") { Mixer::Linear } else { Mixer::Nothing })
             }
+            MixerRule::GroupedQuery { .. } => self.grouped_query().map(Mixer::GroupedQuery),
+            MixerRule::Compressed(_) => Err(Error::misuse("attention to compressed keys is not read from files")),
             MixerRule::Latent(ref rule) => self.latent(Some(rule)).map(Mixer::Latent),
             MixerRule::Recurrent(ref rule) => self.hybrid(rule),
         }
@@ -177,7 +181,8 @@ impl Block<'_> {
         }
         let length = "attention.key_length";
         let head_dim = self.size_or(&[length], || self.part_of_hidden(heads, length))?;
-        if keys.count("attention.value_length")?.is_some_and(|value| value != head_dim) {
+        let value_dim = self.size_or(&["attention.value_length"], || Ok(head_dim))?;
+        if value_dim != head_dim && facts.per_layer != PerLayer::Mimo {
             let (key, arch) = (keys.named(length), keys.arch);
             let words = format_args!("differs from {key} {head_dim}, which is not supported for {arch}");
             return Err(keys.error("attention.value_length", words));
@@ -189,17 +194,31 @@ impl Block<'_> {
             heads,
             kv_heads,
             head_dim,
+            value_dim,
             rotary,
             window: sees.filter(|_| !chunked),
             chunk: sees.filter(|_| chunked),
-            gated: false,
+            gate: self.gate(facts.gate, heads)?,
+            output_norm: facts.inner_norms.then_some(facts.norm),
+            chosen: None,
             biases: self.biases(),
             head_norm: self.head_norm(head_dim)?,
             value_norm: false,
             keys_are_values: false,
             shares: false,
-            sinks: false,
+            sinks: self.has("attn_sinks.weight"),
             soft_cap: soft_cap(keys, "attn_logit_softcapping", facts.caps),
+        })
+    }
+
+    /// A gate apart has a row for each element, or for each head.
+    fn gate(&self, rule: GateRule, heads: u64) -> Result<Gate> {
+        let (GateRule::Always(usual) | GateRule::Switch(_, _, usual)) = rule;
+        Ok(match usual {
+            Gate::None | Gate::WithQueries => usual,
+            Gate::Apart | Gate::PerHead if !self.has("attn_gate.weight") => Gate::None,
+            Gate::Apart | Gate::PerHead if self.extent("attn_gate.weight")?[1] == heads => Gate::PerHead,
+            Gate::Apart | Gate::PerHead => Gate::Apart,
         })
     }
 
@@ -296,13 +315,14 @@ impl Block<'_> {
                 NormPlaces::Inputs
             }
             NormsRule::OneIf(_) | NormsRule::Falcon | NormsRule::Opt => NormPlaces::One,
+            NormsRule::BothIf(_) | NormsRule::AfterExperts => NormPlaces::Inputs,
         };
         places.norms(*norm)
     }
 
     fn feed_forward(&self) -> Result<Option<FeedForward>> {
-        let parted =
-            matches!(self.facts().mixer, MixerRule::Recurrent(RecurrentRule { attends: Attends::Nemotron, .. }));
+        let parted = self.facts().per_layer == PerLayer::Blocks
+            || matches!(self.facts().mixer, MixerRule::Recurrent(RecurrentRule { attends: Attends::Nemotron, .. }));
         let feeds = ["ffn_down.weight", "ffn_down_exps.weight"].iter().any(|name| self.has(name));
         if is_recurrent(self.facts()) || (parted && !feeds) {
             return Ok(None);
@@ -334,6 +354,7 @@ impl Block<'_> {
             gated,
             activation: self.facts().activation,
             bias: self.has(&format!("ffn_down{ending}.bias")),
+            norm: self.facts().inner_norms.then_some(self.facts().norm),
         })
     }
 
