@@ -48,8 +48,8 @@ pub use demand::{Demand, Run};
 pub use family::Family;
 pub use language_model::{Model, Origin, Published, Source};
 pub use layer::{
-    Activation, Biases, ChosenBlocks, Compressed, Compression, Dense, FeedForward, Gate, GroupedQuery, HeadNorm, Indexer,
-    Latent, Latents, Layer, Mixer, Mixture, Norm, Norms, Shared,
+    Activation, Biases, ChosenBlocks, Compressed, Compression, Dense, FeedForward, Gate, GroupedQuery, HeadNorm,
+    Indexer, Latent, Latents, Layer, Mixer, Mixture, Norm, Norms, Shared,
 };
 pub use limits::BATCH_MAX;
 #[cfg(feature = "cli")]

@@ -130,9 +130,13 @@ mod tests {
 
     #[test]
     fn compressed_keys_by_counting() {
-        for (count, step, start, rate, most) in
-            [(30, 1, 1, 4, None), (30, 1, 5, 4, Some(3)), (9, 7, 100, 8, Some(14)), (5, 3, 400, 4, Some(2)), (0, 1, 1, 4, None)]
-        {
+        for (count, step, start, rate, most) in [
+            (30, 1, 1, 4, None),
+            (30, 1, 5, 4, Some(3)),
+            (9, 7, 100, 8, Some(14)),
+            (5, 3, 400, 4, Some(2)),
+            (0, 1, 1, 4, None),
+        ] {
             let keys: u64 = (0..count).map(|i| ((i * step + start) / rate).min(most.unwrap_or(u64::MAX))).sum();
             assert_eq!(compressed_keys(count, step, start, rate, most), keys.into(), "{count} {step} {start} {rate}");
         }

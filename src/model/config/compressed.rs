@@ -27,10 +27,8 @@ pub(super) fn mixers(keys: &Keys, rule: &CompressedRule, shape: &Shape) -> Resul
         Some(share) if (0.0..=1.0).contains(&share) => (share * head_dim as f64) as u64,
         _ => size("qk_rope_head_dim", rule.rotary)?,
     };
-    let indexer = Indexer {
-        heads: size("index_n_heads", rule.indexer[0])?,
-        head_dim: size("index_head_dim", rule.indexer[1])?,
-    };
+    let indexer =
+        Indexer { heads: size("index_n_heads", rule.indexer[0])?, head_dim: size("index_head_dim", rule.indexer[1])? };
     let selected = size("index_topk", rule.indexer[2])?;
     let attention = Compressed {
         heads: shape.heads,

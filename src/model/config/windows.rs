@@ -1,6 +1,6 @@
 //! Windows of attention, layer by layer.
 
-use super::super::family::{Family, WindowRule};
+use super::super::family::{Family, PerLayer, WindowRule};
 use super::super::keys::{Keys, shown};
 use super::super::limits;
 use super::common::{layer_types, lists_every_layer};
@@ -9,6 +9,10 @@ use serde_json::Value;
 
 /// The window, or the chunk, of each layer. `layer_types` wins over the family's pattern.
 pub(super) fn windows(keys: &Keys, family: Family, layers: u64, rotates: &[bool]) -> Result<Vec<Option<u64>>> {
+    // Its lists name layers that choose blocks, and none with a window.
+    if family.facts().per_layer == PerLayer::ChosenBlocks {
+        return Ok(vec![None; rotates.len()]);
+    }
     let slides: Box<dyn Fn(u64) -> bool> = match family.facts().window {
         WindowRule::Never => {
             // Dense attention only: a window here is somebody else's.

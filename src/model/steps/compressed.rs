@@ -40,12 +40,8 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     /// Every `rate` tokens become one key, and one of the indexer.
     fn compress(&mut self, attention: &Compressed, compression: &Compression) -> Result<()> {
         const KEYS: [&str; 4] = ["compressor.kv", "compressor.gate", "compressor.ape", "compressor.norm"];
-        const INDEX: [&str; 4] = [
-            "indexer.compressor.kv",
-            "indexer.compressor.gate",
-            "indexer.compressor.ape",
-            "indexer.compressor.norm",
-        ];
+        const INDEX: [&str; 4] =
+            ["indexer.compressor.kv", "indexer.compressor.gate", "indexer.compressor.ape", "indexer.compressor.norm"];
         self.compressor(&KEYS, attention.head_dim, compression)?;
         let Some((Indexer { heads, head_dim }, _)) = compression.chosen else { return Ok(()) };
         self.compressor(&INDEX, head_dim, compression)?;
