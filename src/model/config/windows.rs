@@ -9,26 +9,8 @@ use serde_json::Value;
 
 /// The window, or the chunk, of each layer. `layer_types` wins over the family's pattern.
 pub(super) fn windows(keys: &Keys, family: Family, layers: u64, rotates: &[bool]) -> Result<Vec<Option<u64>>> {
-    // Its lists name layers that choose blocks, and none with a window.
-    if family.facts().per_layer == PerLayer::ChosenBlocks {
-        return Ok(vec![None; rotates.len()]);
-    }
     let slides: Box<dyn Fn(u64) -> bool> = match family.facts().window {
-        WindowRule::Never => {
-            // Dense attention only: a window here is somebody else's.
-            let kinds = layer_types(keys, layers, &["full_attention", "sliding_attention"])?.unwrap_or_default();
-            if kinds.contains(&"sliding_attention") {
-                return Err(Error::misuse(format!(
-                    "layer_types: {family} has no sliding_attention; is model_type right?"
-                )));
-            }
-            if keys.is_on("sliding_window") || keys.is_on("use_sliding_window") {
-                return Err(Error::misuse(format!(
-                    "sliding_window: {family} has none; remove the key, or correct model_type"
-                )));
-            }
-            return Ok(vec![None; rotates.len()]);
-        }
+        WindowRule::Never => return no_windows(keys, family, layers),
         WindowRule::Every(_) | WindowRule::EveryIfUsed(_) => Box::new(|_| true),
         WindowRule::Listed(_) => Box::new(|_| false),
         WindowRule::GptNeo => {
@@ -69,6 +51,23 @@ pub(super) fn windows(keys: &Keys, family: Family, layers: u64, rotates: &[bool]
         None => (0..layers).map(slides).collect(),
     };
     Ok(slides.into_iter().map(|slides| window.filter(|_| slides)).collect())
+}
+
+/// Dense attention only: a window here is somebody else's.
+fn no_windows(keys: &Keys, family: Family, layers: u64) -> Result<Vec<Option<u64>>> {
+    let none = vec![None; usize::try_from(layers).unwrap_or_default()];
+    // Its lists name layers that choose blocks, and none with a window.
+    if family.facts().per_layer == PerLayer::ChosenBlocks {
+        return Ok(none);
+    }
+    let kinds = layer_types(keys, layers, &["full_attention", "sliding_attention"])?.unwrap_or_default();
+    if kinds.contains(&"sliding_attention") {
+        return Err(Error::misuse(format!("layer_types: {family} has no sliding_attention; is model_type right?")));
+    }
+    if keys.is_on("sliding_window") || keys.is_on("use_sliding_window") {
+        return Err(Error::misuse(format!("sliding_window: {family} has none; remove the key, or correct model_type")));
+    }
+    Ok(none)
 }
 
 fn max_window_layers(keys: &Keys) -> Result<u64> {

@@ -63,10 +63,20 @@ const GLM: Facts = Facts {
 const LAYERED_GEMMA: Facts =
     Facts { norms: NormsRule::Always(NormPlaces::Both), head_norm: PER_HEAD, caps: Caps::Head(true), ..GEMMA };
 
+/// What every token visits beside experts is the plain feed-forward to files, and scales have no ending.
+const GEMMA4_TENSORS: &[(&str, &str)] = &[
+    ("ffn_gate_shexp", "ffn_gate"),
+    ("ffn_up_shexp", "ffn_up"),
+    ("ffn_down_shexp", "ffn_down"),
+    ("ffn_gate_inp.scale", "ffn_gate_inp.scale!"),
+    ("ffn_down_exps.scale", "ffn_down_exps.scale!"),
+];
+
 const GEMMA4: Facts = Facts {
     name: "gemma4_text",
     aliases: &["gemma4"],
-    gguf: None,
+    gguf: Some("gemma4"),
+    tensors: GEMMA4_TENSORS,
     defaults: shape(2304, 9216, 30, 8, 262_144, 131_072),
     kv_heads: KvHeads::Of(4),
     caps: Caps::Head(false),
@@ -270,7 +280,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     Facts {
         name: "gemma3n_text",
         aliases: &["gemma3n"],
-        gguf: None,
+        gguf: Some("gemma3n"),
         defaults: shape(2048, 16384, 35, 8, 262_400, 32768),
         kv_heads: KvHeads::Of(2),
         window: WindowRule::Period(512, 5),
@@ -289,6 +299,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     Facts {
         name: "gemma4_unified_text",
         aliases: &["gemma4_unified"],
+        gguf: None,
         defaults: shape(2304, 9216, 30, 8, 262_144, 262_144),
         window: WindowRule::Period(1024, 6),
         per_layer: PerLayer::Gemma4Unified,
@@ -335,7 +346,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         ..LLAMA
     },
     APERTUS,
-    Facts { name: "apertus1p5_text", defaults: shape(4096, 14336, 32, 32, 266_752, 65536), ..APERTUS },
+    Facts { name: "apertus1p5_text", gguf: None, defaults: shape(4096, 14336, 32, 32, 266_752, 65536), ..APERTUS },
     Facts {
         name: "hyperclovax",
         gguf: None,
@@ -382,7 +393,7 @@ pub(super) const FAMILIES: &[Facts] = &[
 
 const APERTUS: Facts = Facts {
     name: "apertus",
-    gguf: None,
+    gguf: Some("apertus"),
     defaults: shape(4096, 14336, 32, 32, 131_072, 65536),
     gated: false,
     activation: Activation::Xielu,

@@ -9,7 +9,8 @@ use crate::model::family::{
     RecurrentRule, RotaryRule, WindowRule,
 };
 use crate::model::layer::{
-    Biases, Dense, FeedForward, Gate, GroupedQuery, HeadNorm, Indexer, Latent, Layer, Mixer, Mixture, Norms, Shared,
+    Activation, Biases, Dense, FeedForward, Gate, GroupedQuery, HeadNorm, Indexer, Latent, Layer, Mixer, Mixture,
+    Norms, Shared,
 };
 use crate::model::limits;
 
@@ -180,16 +181,22 @@ impl Block<'_> {
             return Err(keys.no_divisor(("attention.head_count_kv", kv_heads), ("attention.head_count", heads)));
         }
         let length = "attention.key_length";
-        let head_dim = self.size_or(&[length], || self.part_of_hidden(heads, length))?;
-        let value_dim = self.size_or(&["attention.value_length"], || Ok(head_dim))?;
+        let slides = self.stated.slides.get(self.place as usize).copied().unwrap_or_default();
+        // Gemma 4 has heads of two sizes.
+        let lengths = match slides && facts.per_layer == PerLayer::Gemma4 {
+            true => ["attention.key_length_swa", "attention.value_length_swa"],
+            false => [length, "attention.value_length"],
+        };
+        let head_dim = self.size_or(&lengths[..1], || self.part_of_hidden(heads, length))?;
+        let value_dim = self.size_or(&lengths[1..], || Ok(head_dim))?;
         if value_dim != head_dim && facts.per_layer != PerLayer::Mimo {
             let (key, arch) = (keys.named(length), keys.arch);
             let words = format_args!("differs from {key} {head_dim}, which is not supported for {arch}");
             return Err(keys.error("attention.value_length", words));
         }
-        let slides = self.stated.slides.get(self.place as usize).copied().unwrap_or_default();
         let (sees, chunked) = (self.stated.window.filter(|_| slides), matches!(facts.window, WindowRule::Chunks(_)));
         let rotary = self.rotary(head_dim, slides)?;
+        let shares = self.shares()?;
         Ok(GroupedQuery {
             heads,
             kv_heads,
@@ -203,12 +210,27 @@ impl Block<'_> {
             chosen: None,
             biases: self.biases(),
             head_norm: self.head_norm(head_dim)?,
-            value_norm: false,
-            keys_are_values: false,
-            shares: false,
-            sinks: self.has("attn_sinks.weight"),
-            soft_cap: soft_cap(keys, "attn_logit_softcapping", facts.caps),
+            value_norm: matches!(facts.per_layer, PerLayer::Gemma3n | PerLayer::Gemma4),
+            keys_are_values: facts.per_layer == PerLayer::Gemma4 && !slides && !shares && !self.has("attn_v.weight"),
+            shares,
+            sinks: match facts.mixer {
+                MixerRule::GroupedQuery { sinks } => sinks || (slides && facts.per_layer == PerLayer::Mimo),
+                _ => false,
+            },
+            soft_cap: matches!(facts.caps, Caps::Absent(_)) && soft_cap(keys, "attn_logit_softcapping", facts.caps),
         })
+    }
+
+    /// Whether keys and values are those of an earlier layer: in the last ones of a Gemma 3n or 4.
+    fn shares(&self) -> Result<bool> {
+        // As many as llama.cpp takes where a Gemma 3n does not say: all but the first twenty.
+        let absent = match self.facts().per_layer {
+            PerLayer::Gemma3n => self.blocks.count.saturating_sub(20),
+            PerLayer::Gemma4 => 0,
+            _ => return Ok(false),
+        };
+        let shared = self.keys().count("attention.shared_kv_layers")?.unwrap_or(absent);
+        Ok(self.place >= self.blocks.count.saturating_sub(shared))
     }
 
     /// A gate apart has a row for each element, or for each head.
@@ -216,7 +238,7 @@ impl Block<'_> {
         let (GateRule::Always(usual) | GateRule::Switch(_, _, usual)) = rule;
         Ok(match usual {
             Gate::None | Gate::WithQueries => usual,
-            Gate::Apart | Gate::PerHead if !self.has("attn_gate.weight") => Gate::None,
+            _ if matches!(rule, GateRule::Switch(..)) && !self.has("attn_gate.weight") => Gate::None,
             Gate::Apart | Gate::PerHead if self.extent("attn_gate.weight")?[1] == heads => Gate::PerHead,
             Gate::Apart | Gate::PerHead => Gate::Apart,
         })
@@ -232,6 +254,8 @@ impl Block<'_> {
                 Ok(0)
             }
             RotaryRule::Windowed if self.stated.window.is_some() && !slides => Ok(0),
+            // A quarter of the larger heads of a Gemma 4 is rotated.
+            _ if self.facts().per_layer == PerLayer::Gemma4 => Ok(if slides { head_dim } else { head_dim / 4 }),
             RotaryRule::WholeExcept if (self.place + 1).is_multiple_of(4) => Ok(0),
             _ => self.size_or(&["rope.dimension_count"], || Ok(head_dim)),
         }
@@ -352,7 +376,11 @@ impl Block<'_> {
         Ok(Dense {
             width: self.extent(&format!("ffn_down{ending}.weight"))?[0],
             gated,
-            activation: self.facts().activation,
+            // Files keep the learned numbers of xIELU among their keys.
+            activation: match self.facts().activation {
+                Activation::Xielu => Activation::Gelu,
+                usual => usual,
+            },
             bias: self.has(&format!("ffn_down{ending}.bias")),
             norm: self.facts().inner_norms.then_some(self.facts().norm),
         })
@@ -369,11 +397,15 @@ impl Block<'_> {
         let expert = self.dense("_exps", self.facts().gated)?;
         let (width, tensor) = ("expert_feed_forward_length", "ffn_down_exps.weight");
         self.agrees(width, keys.count(width)?, tensor, expert.width)?;
+        // Experts of a Gemma 4 stand beside the plain feed-forward.
+        let beside = self.facts().per_layer == PerLayer::Gemma4;
         let shared = if self.has("ffn_down_shexp.weight") {
             let dense = self.dense("_shexp", self.facts().gated)?;
             let (width, tensor) = ("expert_shared_feed_forward_length", "ffn_down_shexp.weight");
             self.agrees(width, keys.count(width)?, tensor, dense.width)?;
             Some(Shared { dense, gate: self.has("ffn_gate_inp_shexp.weight") })
+        } else if beside {
+            Some(Shared { dense: self.dense("", self.facts().gated)?, gate: false })
         } else {
             None
         };
@@ -388,7 +420,7 @@ impl Block<'_> {
             correction: self.has("exp_probs_b.bias"),
             shared,
             latent,
-            normed_apart: false,
+            normed_apart: beside,
         })
     }
 }

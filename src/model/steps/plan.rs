@@ -6,7 +6,6 @@ use super::super::tensor_type::TensorType;
 use super::class::Class;
 use super::forward::{Among, Forward, too_large};
 use super::step::{Reads, Step, weighs};
-use super::streams;
 use super::unit::Unit;
 use crate::error::Result;
 use roofprobe_kernels::{Op, Shape};
@@ -132,7 +131,7 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         }
         let mixes = layer.mixer != Mixer::Nothing;
         if let Some(streams) = self.model.connections {
-            self.connect(streams, &streams::ATTENTION)?;
+            self.connect_mixer(streams)?;
         }
         self.norm_if(layer.norms.before_mixer && mixes, "attn_norm", layer.norms.kind);
         match &layer.mixer {
@@ -173,7 +172,7 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         }
         if let Some(feed_forward) = &layer.feed_forward {
             if let Some(streams) = self.model.connections {
-                self.connect(streams, &streams::FEED_FORWARD)?;
+                self.connect_feed_forward(streams)?;
             }
             self.norm_if(norms.before_feed_forward, "ffn_norm", norms.kind);
             self.feed_forward(feed_forward)?;

@@ -9,7 +9,7 @@ use crate::error::Result;
 use roofprobe_kernels::{Op, Shape};
 
 /// The names of one sublayer's weights.
-pub(super) struct Names {
+struct Names {
     norm: &'static str,
     weights: &'static str,
     base: &'static str,
@@ -17,18 +17,27 @@ pub(super) struct Names {
 }
 
 /// In front of a mixer.
-pub(super) const ATTENTION: Names =
+const ATTENTION: Names =
     Names { norm: "hc_attn_norm", weights: "hc_attn_fn", base: "hc_attn_base", scale: "hc_attn_scale" };
 /// In front of a feed-forward.
-pub(super) const FEED_FORWARD: Names =
+const FEED_FORWARD: Names =
     Names { norm: "hc_ffn_norm", weights: "hc_ffn_fn", base: "hc_ffn_base", scale: "hc_ffn_scale" };
 /// Behind the layers.
-pub(super) const HEAD: Names =
-    Names { norm: "hc_head_norm", weights: "hc_head_fn", base: "hc_head_base", scale: "hc_head_scale" };
+const HEAD: Names = Names { norm: "hc_head_norm", weights: "hc_head_fn", base: "hc_head_base", scale: "hc_head_scale" };
 
 impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
+    /// What a mixer is fed from.
+    pub(super) fn connect_mixer(&mut self, streams: HyperConnections) -> Result<()> {
+        self.connect(streams, &ATTENTION)
+    }
+
+    /// What a feed-forward is fed from.
+    pub(super) fn connect_feed_forward(&mut self, streams: HyperConnections) -> Result<()> {
+        self.connect(streams, &FEED_FORWARD)
+    }
+
     /// One stream from all of them, by weights that they give; and how its result is spread over them again.
-    pub(super) fn connect(&mut self, streams: HyperConnections, names: &Names) -> Result<()> {
+    fn connect(&mut self, streams: HyperConnections, names: &Names) -> Result<()> {
         let HyperConnections { count, .. } = streams;
         let all = product(&[count, self.hidden])?;
         // One weight for each stream on the way in and on the way out, and those of each stream in each other.
