@@ -137,7 +137,7 @@ fn prefill() -> CeilingId {
 }
 
 /// The cache takes long to make ready, once for all heads of one size.
-fn operands((_, head_dim): Heads) -> Option<Operands> {
+pub(super) fn operands((_, head_dim): Heads) -> Option<Operands> {
     Some(Operands::Cache { head_dim, cache: Dtype::F16 })
 }
 
