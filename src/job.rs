@@ -76,6 +76,7 @@ fn write_variant(variant: &VariantKeys, separator: &str, out: &mut impl fmt::Wri
         variant.heads.map(|heads| format!("{heads}heads")),
         variant.kv_heads.map(|heads| format!("{heads}kv")),
         variant.head_dim.map(|elements| format!("dim{elements}")),
+        variant.value_dim.map(|elements| format!("values{elements}")),
         variant.context.map(|tokens| format!("context{tokens}")),
         variant.copies.map(|copies| format!("{copies}copies")),
         variant.workgroup_size.map(|size| format!("wg{size}")),

@@ -64,6 +64,8 @@ pub struct VariantKeys {
     pub kv_heads: Option<u64>,
     /// Attention: elements of one head.
     pub head_dim: Option<u64>,
+    /// Attention to latents: of the elements of a row those that are the value as well.
+    pub value_dim: Option<u64>,
     /// Attention: cached tokens.
     pub context: Option<u64>,
     /// Attention: cached tokens between two updates of the softmax.

@@ -94,7 +94,7 @@ families! {
     /// Attention over a cache of keys and values.
     Attention {
         isa: Isa, threads: u32, pages: Pages, m: u64, copies: u32, heads: u64, kv_heads: u64, head_dim: u64, context: u64;
-        optional arithmetic: Dtype, streams: u32, span: u64, prefetch_bytes: u32
+        optional value_dim: u64, arithmetic: Dtype, streams: u32, span: u64, prefetch_bytes: u32
     }
     /// What brings the threads of a team together.
     Team { threads: u32 }

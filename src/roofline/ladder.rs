@@ -24,7 +24,7 @@ pub(super) struct Rung<'a> {
 }
 
 impl<'a> Rung<'a> {
-    fn new(id: &'a str, at: f64, rate: Interval, notes: Vec<Note>) -> Rung<'a> {
+    pub(super) fn new(id: &'a str, at: f64, rate: Interval, notes: Vec<Note>) -> Rung<'a> {
         Rung { id, at, rate, time: rate.map(|rate| at / rate), notes }
     }
 }
@@ -64,7 +64,8 @@ fn monotone(rungs: &mut [Rung]) {
 }
 
 impl<'a> Ladder<'a> {
-    fn new(mut rungs: Vec<Rung<'a>>, notes: Vec<Note>) -> Option<Ladder<'a>> {
+    /// Those of the rungs; none without any.
+    pub(super) fn new(mut rungs: Vec<Rung<'a>>, notes: Vec<Note>) -> Option<Ladder<'a>> {
         rungs.sort_by(|a, b| a.at.total_cmp(&b.at));
         let places = rungs.iter().map(|rung| rung.at).collect();
         (!rungs.is_empty()).then_some(Ladder { places, rungs, notes })

@@ -36,7 +36,7 @@ mod vectors {
 
 use crate::isa::Isa;
 use crate::ops::Kernels;
-use crate::ops::attention::{AttentionEntry, attention, half_attention};
+use crate::ops::attention::{AttentionEntry, LatentEntry, attention, half_attention, latent_pairs, latents};
 use crate::ops::chain::recurrence::{Bf16Halves, DotBf16, DotI8, F16Halves, converted, dot, square, square_and_sum};
 use crate::ops::matmul::{Bf16, BlockFormats, F16, F32, I8, halves, plain, tall};
 use crate::ops::stream::Streams;
@@ -100,11 +100,16 @@ static KERNELS: Kernels = Kernels {
     // vectors load more tokens per multiply-accumulate, fewer rows more weights: twelve rows of two vectors are raced beside.
     matmuls: &[tall::<Avx512, F32, 4, 6, 2, 12>(), tall::<Avx512, F16, 4, 6, 2, 12>(), plain::<Avx512, Bf16, 4, 5>()],
     attention: Some(&ATTENTION),
+    latents: Some(&LATENTS),
     ..Kernels::none::<Avx512>()
 };
 
 // Sixteen accumulators leave sixteen registers for operands, and are twice what two pipes of latency 4 ask for.
 static ATTENTION: AttentionEntry = attention::<Avx512, 16>();
+
+static LATENTS: LatentEntry = latents::<Avx512, 16>();
+
+static LATENT_PAIRS: LatentEntry = latent_pairs::<Avx512Bf16, 16>();
 
 static HALF_ATTENTION: AttentionEntry = half_attention::<Avx512Fp16, 16>();
 
@@ -119,6 +124,7 @@ static VNNI_KERNELS: Kernels = Kernels {
 static BF16_KERNELS: Kernels = Kernels {
     chains: &[dot::<Avx512Bf16, DotBf16, 16>(), dot::<Avx512Bf16, DotBf16, 12>(), dot::<Avx512Bf16, DotBf16, 24>()],
     matmuls: &[tall::<Avx512Bf16, Bf16, 4, 6, 2, 12>()],
+    latents: Some(&LATENT_PAIRS),
     ..Kernels::none::<Avx512Bf16>()
 };
 

@@ -99,6 +99,23 @@ impl Single for F32x16 {
         // SAFETY: a vector proves its instruction set.
         unsafe { _mm512_reduce_add_ps(self.0) }
     }
+    #[inline(always)]
+    fn sums([a, b, c, d]: [Self; 4]) -> [f32; 4] {
+        // SAFETY: a vector proves its instruction set; four f32 are stored into as many.
+        unsafe {
+            // Lanes of 128 bits: two of the one and two of the other, then one of each of the four.
+            let pairs = |x, y| _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(x, y), _mm512_unpackhi_ps(x, y)));
+            let (ab, cd) = (pairs(a.0, b.0), pairs(c.0, d.0));
+            let (lower, upper) = (_mm512_unpacklo_pd(ab, cd), _mm512_unpackhi_pd(ab, cd));
+            let all = _mm512_add_ps(_mm512_castpd_ps(lower), _mm512_castpd_ps(upper));
+            let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(all)));
+            let half = _mm256_add_ps(_mm512_castps512_ps256(all), upper);
+            let sums = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps::<1>(half));
+            let mut four = [0.0; 4];
+            _mm_storeu_ps(four.as_mut_ptr(), sums);
+            four
+        }
+    }
 }
 
 impl Integer for I32x16 {

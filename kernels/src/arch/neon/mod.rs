@@ -50,7 +50,7 @@ use vectors::F16x8;
 
 use crate::isa::Isa;
 use crate::ops::Kernels;
-use crate::ops::attention::{AttentionEntry, attention, half_attention};
+use crate::ops::attention::{AttentionEntry, LatentEntry, attention, half_attention, latents};
 use crate::ops::chain::recurrence::{
     Bf16Halves, BlockBf16, BlockI8, DotBf16, DotI8, F16Halves, converted, dot, square, square_and_sum,
 };
@@ -122,11 +122,14 @@ static KERNELS: Kernels = Kernels {
     // Integer and f32 sums of a tile, and products of bytes, which take four instructions and two registers of their own.
     block_matmuls: <BlockFormats<Neon, 4>>::TABLE,
     attention: Some(&ATTENTION),
+    latents: Some(&LATENTS),
     ..Kernels::none::<Neon>()
 };
 
 // Sixteen accumulators leave sixteen registers for operands.
 static ATTENTION: AttentionEntry = attention::<Neon, 16>();
+
+static LATENTS: LatentEntry = latents::<Neon, 16>();
 
 static HALF_ATTENTION: AttentionEntry = half_attention::<NeonFp16, 16>();
 
