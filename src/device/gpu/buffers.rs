@@ -66,11 +66,17 @@ impl Context {
     /// Writes `data` into a staging buffer.
     pub(super) fn written(&self, staging: &wgpu::Buffer, data: &[u8]) -> GpuResult<()> {
         let whole = 0..data.len() as u64;
-        self.scoped(|| staging.slice(whole.clone()).map_async(wgpu::MapMode::Write, |_| {}))?;
-        self.wait(None)?;
+        self.map(staging, whole.end, wgpu::MapMode::Write)?;
         let written = staging.slice(whole).get_mapped_range_mut().map(|mut view| view.copy_from_slice(data));
         staging.unmap();
         written.map_err(|e| GpuError::Fatal(format!("a buffer could not be mapped: {e}")))
+    }
+
+    /// Maps the first `bytes` of a staging buffer, and waits for that.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn map(&self, staging: &wgpu::Buffer, bytes: u64, mode: wgpu::MapMode) -> GpuResult<()> {
+        self.scoped(|| staging.slice(0..bytes).map_async(mode, |_| {}))?;
+        self.wait(None)
     }
 
     /// Copies the first `bytes` of one buffer to another, and waits for the end.
@@ -117,8 +123,7 @@ impl Context {
 
     /// Maps a staging buffer, and passes its first `bytes` to `look`.
     pub(super) fn mapped<T>(&self, staging: &wgpu::Buffer, bytes: u64, look: impl FnOnce(&[u8]) -> T) -> GpuResult<T> {
-        self.scoped(|| staging.slice(0..bytes).map_async(wgpu::MapMode::Read, |_| {}))?;
-        self.wait(None)?;
+        self.map(staging, bytes, wgpu::MapMode::Read)?;
         let seen = staging.slice(0..bytes).get_mapped_range().map(|view| look(&view));
         staging.unmap();
         seen.map_err(|e| GpuError::Fatal(format!("a buffer could not be mapped: {e}")))
