@@ -8,7 +8,7 @@ bindgen=${WASM_BINDGEN:-$(command -v wasm-bindgen || true)}
 if [ -z "$bindgen" ] || [ "$("$bindgen" --version)" != "wasm-bindgen $version" ]; then
     bindgen=target/tools/bin/wasm-bindgen
     [ -x "$bindgen" ] && [ "$("$bindgen" --version)" = "wasm-bindgen $version" ] ||
-        cargo install wasm-bindgen-cli --version "$version" --locked --root target/tools
+        cargo install wasm-bindgen-cli --version "$version" --root target/tools
 fi
 cargo build --locked --package roofprobe-page --profile page --target wasm32-unknown-unknown
 rm -rf web/dist

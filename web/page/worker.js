@@ -38,7 +38,7 @@ function suspending(imports) {
   for (const [module, functions] of Object.entries(imports)) {
     changed[module] = { ...functions };
     for (const name of Object.keys(functions)) {
-      if (name.includes("roofprobeSuspend")) {
+      if (/suspend/i.test(name)) {
         changed[module][name] = new WebAssembly.Suspending(suspend);
       }
     }

@@ -53,8 +53,7 @@ impl Adapter {
 }
 
 /// Those that run compute shaders, the better first.
-const BACKENDS: [Backend; 5] =
-    [Backend::Vulkan, Backend::Metal, Backend::Dx12, Backend::Gl, Backend::BrowserWebGpu];
+const BACKENDS: [Backend; 5] = [Backend::Vulkan, Backend::Metal, Backend::Dx12, Backend::Gl, Backend::BrowserWebGpu];
 
 /// The names of the backends that this build can ask, the better first.
 pub(super) fn backends() -> Vec<&'static str> {

@@ -3,8 +3,8 @@
 mod submissions;
 mod suspension;
 
-pub(super) use suspension::block_on;
 pub use suspension::Suspension;
+pub(super) use suspension::block_on;
 
 use super::adapter::Adapter;
 use super::context::GpuError;

@@ -37,12 +37,7 @@ impl Context {
     }
 
     /// Maps the first `bytes` of a staging buffer, and waits for that.
-    pub(in crate::device::gpu) fn map(
-        &self,
-        staging: &wgpu::Buffer,
-        bytes: u64,
-        mode: wgpu::MapMode,
-    ) -> GpuResult<()> {
+    pub(in crate::device::gpu) fn map(&self, staging: &wgpu::Buffer, bytes: u64, mode: wgpu::MapMode) -> GpuResult<()> {
         let done = Signal::default();
         let told = done.clone();
         self.scoped(|| {
