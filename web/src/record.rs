@@ -49,7 +49,7 @@ impl Record {
         self.profile.ceiling.clone_from(&finished.ceilings);
         probe::judge(&mut self.profile.ceiling, &self.machine);
         self.profile.summarise();
-        self.profile.provenance.complete = finished.complete;
+        self.profile.provenance.complete = finished.complete && self.lost.borrow().is_none();
         let of_curves: usize = self.profile.curve.iter().flat_map(|curve| &curve.sample_values).map(Vec::len).sum();
         let of_ceilings: u64 = self.profile.ceiling.iter().filter_map(|ceiling| ceiling.samples).map(u64::from).sum();
         let environment = self.profile.environment.get_or_insert_with(|| self.machine.environment.clone());
