@@ -186,7 +186,7 @@ function listenToModels() {
 }
 
 try {
-  await init();
+  await init({ module_or_path: "roofprobe_page_bg.wasm" });
   document.adoptedStyleSheets = [sheet(window, roofprobe.page_style())];
   one("version").textContent = roofprobe.version();
   listenToProfiles();

@@ -52,7 +52,7 @@ WebAssembly.instantiateStreaming = (source, imports) => instantiateStreaming(sou
 
 async function measure(order) {
   const roofprobe = await import("./roofprobe_page.js");
-  const exports = await roofprobe.default();
+  const exports = await roofprobe.default({ module_or_path: "roofprobe_page_bg.wasm" });
   roofprobe.order(order);
   await WebAssembly.promising(exports.measure)();
 }
