@@ -76,9 +76,8 @@ async function evaluates() {
   await reported(page);
   const said = await download(page, "#save-evaluation", "page.json");
   const expected = run("evaluate", ...MODELS, "-p", PROFILE, "--weights", "q4_0", "--format", "json");
-  const weights = JSON.parse(said)[0]?.weights;
   const same = run("evaluate", ...MODELS, "-p", PROFILE, "--weights", "q4_k_m", "--format", "json");
-  check("the page's predictions are the program's, digit for digit", said === same, said.length + " bytes, " + weights);
+  check("the page's predictions are the program's, digit for digit", said === same, said.length + " bytes");
   check("and differ from those of other weights", said !== expected);
   const json = await download(page, "#save-json", "page-profile.json");
   check("the profile as JSON is the program's", json === run("show", PROFILE, "--format", "json"));

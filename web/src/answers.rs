@@ -103,7 +103,7 @@ impl Request {
             for model in &models {
                 for weights in &formats {
                     for &context in &self.prompts {
-                        let workload = Workload { weights: Some(*weights), prompt: context, ..Workload::default() };
+                        let workload = Workload { weights: Some(*weights), prompt: context, generate: None, ..Workload::default() };
                         let outcome = evaluate(model, &Query::from(workload).by(roof), profile, name);
                         all.push(Prediction {
                             device,
@@ -130,7 +130,8 @@ impl Request {
     pub(crate) fn evaluation_json(&self) -> Result<String> {
         let (profiles, models) = (self.profiles()?, self.models()?);
         let weights = self.weights()?.first().copied();
-        let query = Query { advise: true, ..Query::from(Workload { weights, ..Workload::default() }) };
+        let workload = Workload { weights, generate: None, ..Workload::default() };
+        let query = Query { advise: true, ..Query::from(workload) };
         let mut evaluations = Vec::new();
         for (name, profile) in self.named(&profiles) {
             for model in &models {
