@@ -104,7 +104,7 @@ impl Pace {
     #[must_use]
     pub fn of_page(effort: Effort) -> Pace {
         let pace = Pace::of_gpu(effort);
-        let budget = if effort == Effort::Quick { Duration::from_secs(50) } else { 2 * pace.budget };
+        let budget = if effort == Effort::Quick { Duration::from_secs(65) } else { 2 * pace.budget };
         Pace { budget, pass_seconds: 0.02, curve_pass_seconds: 0.006, ..pace }
     }
 

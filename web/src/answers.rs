@@ -103,7 +103,12 @@ impl Request {
             for model in &models {
                 for weights in &formats {
                     for &context in &self.prompts {
-                        let workload = Workload { weights: Some(*weights), prompt: context, generate: None, ..Workload::default() };
+                        let workload = Workload {
+                            weights: Some(*weights),
+                            prompt: context,
+                            generate: None,
+                            ..Workload::default()
+                        };
                         let outcome = evaluate(model, &Query::from(workload).by(roof), profile, name);
                         all.push(Prediction {
                             device,

@@ -92,5 +92,6 @@ fn vendor(pci_id: Option<&str>, name: &str) -> &'static str {
     ];
     let number = pci_id.and_then(|id| id.split(':').next());
     let by_number = MAKERS.iter().find(|(id, _)| number == Some(*id));
-    by_number.or_else(|| MAKERS.iter().find(|(_, maker)| name.contains(maker))).map_or("unknown", |(_, maker)| maker)
+    let says = |maker: &str| name.split(|c: char| !c.is_alphanumeric()).any(|word| word.eq_ignore_ascii_case(maker));
+    by_number.or_else(|| MAKERS.iter().find(|(_, maker)| says(maker))).map_or("unknown", |(_, maker)| maker)
 }
