@@ -10,6 +10,8 @@ const NO_ADAPTER = "The browser gives this page no GPU: its driver may be on the
   + "acceleration may be off, or the GPU was reset too often. A restart of the browser may help. Profiles can be looked at all the same.";
 const NO_SUSPENSION = "This browser cannot suspend WebAssembly (JavaScript Promise Integration), which measuring needs: Chrome and Edge can "
   + "from version 137. Profiles can be looked at all the same.";
+const COARSE = "The host of this page sends no Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy headers, so the browser gives it a "
+  + "coarse clock. Measuring works all the same.";
 const SOFTWARE = "The browser offers no hardware, only software that the processor runs: what is measured are no ceilings of a GPU.";
 
 /** The adapter, or null where `support` says why there is none. */
@@ -149,5 +151,6 @@ export async function prepareMeasuring(opens) {
   const software = found.info?.isFallbackAdapter ?? false;
   const name = called(found.info ?? {}) || "a GPU that the browser does not name";
   say("support", "The GPU: " + name + ". " + (software ? SOFTWARE : ""), software ? "fair" : "good");
+  one("clock").textContent = crossOriginIsolated ? "" : COARSE;
   one("start").disabled = false;
 }
