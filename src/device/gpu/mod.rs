@@ -30,6 +30,7 @@ mod supervised;
 mod supervisor;
 mod timer;
 mod timestamps;
+mod unroll;
 mod waiting;
 mod worker;
 
