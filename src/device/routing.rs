@@ -37,7 +37,8 @@ impl Routing {
         Ok(Routing { tokens, experts, used, rows: rows.max(1) })
     }
 
-    /// Visits at most: experts whose last ones are not full, and full ones.
+    /// Visits at most, for a device that makes room for all of them: experts whose last ones are not full, and full ones.
+    #[cfg(feature = "cli")]
     pub(in crate::device) fn visits_max(&self) -> usize {
         let visits = self.tokens * self.used;
         self.experts.min(visits) + visits / self.rows

@@ -6,9 +6,11 @@
 //! Each dispatch waits for the one before it.
 
 mod ready;
+#[cfg(not(target_arch = "wasm32"))]
 mod replayer;
 mod run;
 mod size;
 
+#[cfg(not(target_arch = "wasm32"))]
 pub use replayer::GpuReplayer;
 pub(super) use run::{PreparedSequence, Ran, Run};

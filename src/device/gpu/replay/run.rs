@@ -7,7 +7,8 @@ use crate::device::gpu::timer::{SUBMISSION_S, Timer};
 use crate::device::gpu::timestamps::{ClockReadings, Timestamps};
 use crate::job::{Launch, Sequence};
 use serde::{Deserialize, Serialize};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use web_time::Instant;
 
 /// The worker answers after about so long, so that somebody may want it to end.
 const SLICE: Duration = Duration::from_millis(500);
