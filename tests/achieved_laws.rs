@@ -236,6 +236,18 @@ fn the_closest_type_not_smaller_stands_in_and_else_the_closest_below() {
 }
 
 #[test]
+fn a_type_with_products_of_its_own_needs_no_other() {
+    let older = with_ladder(with_ladder(plain(), Dtype::Q6K, &[(1, 60.0)]), Dtype::Q4K, &[(1, 100.0)]);
+    let task = matmul(TensorType::Q5K, 1.0, 1e6);
+    let (by, remarks) = said_by(&older, &task);
+    // Not that with the closest bits above its own.
+    assert_eq!(by, "matmul.q4_k.m1");
+    remarked(&remarks, &["no matmul of q5_k", "matmul.q4_k stands in"]);
+    let newer = with_ladder(older, Dtype::Q5K, &[(1, 80.0)]);
+    assert_eq!(said_by(&newer, &task), ("matmul.q5_k.m1".to_owned(), Vec::new()));
+}
+
+#[test]
 fn rungs_without_value_are_left_out_and_doubtful_ones_named() {
     // Without any product with one token there would be no achieved roof.
     let mut profile = with_ladder(plain(), Dtype::Q8_0, &[(1, 10.0)]);

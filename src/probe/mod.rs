@@ -140,6 +140,8 @@ pub enum Operands {
     Cache {
         /// Elements of a head.
         head_dim: u64,
+        /// How they are stored.
+        cache: Dtype,
     },
 }
 

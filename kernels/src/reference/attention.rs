@@ -27,15 +27,16 @@ pub fn attention(head: &Head, queries: &[f32], keys: &[u16], values: &[u16]) -> 
 /// Attention of one query row to the first `visible` tokens.
 fn attention_row(head: &Head, query: &[f32], keys: &[u16], values: &[u16], visible: usize) -> Vec<f64> {
     let d = head.head_dim;
+    let half = |bits: u16| f16::from_bits(bits).to_f64();
     let key = |token: usize, i: usize| keys[token / KEY_BLOCK * KEY_BLOCK * d + i * KEY_BLOCK + token % KEY_BLOCK];
-    attention_to(query, visible, key, |token, i| values[token * d + i])
+    attention_to(query, visible, |token, i| half(key(token, i)), |token, i| half(values[token * d + i]))
 }
 
 /// Attention to latents of the last tokens of a context: a row is the key, and its first elements are the value. Scores are divided by
 /// the root of a row's elements; what a model divides them by instead is a factor of its queries.
 pub fn latent_attention(head: &LatentHead, queries: &[f32], rows: &[u16]) -> Vec<f64> {
     let tokens = queries.len() / head.query_elements(1);
-    let element = |token: usize, i: usize| rows[token * head.row + i];
+    let element = |token: usize, i: usize| f16::from_bits(rows[token * head.row + i]).to_f64();
     let outputs = queries.chunks(head.row).enumerate().map(|(row, query)| {
         let visible = head.context - tokens + row / head.group + 1;
         attend(query, visible, element, (head.value_dim, element))
@@ -47,8 +48,8 @@ pub fn latent_attention(head: &LatentHead, queries: &[f32], rows: &[u16]) -> Vec
 pub fn attention_to(
     query: &[f32],
     tokens: usize,
-    key: impl Fn(usize, usize) -> u16,
-    value: impl Fn(usize, usize) -> u16,
+    key: impl Fn(usize, usize) -> f64,
+    value: impl Fn(usize, usize) -> f64,
 ) -> Vec<f64> {
     attend(query, tokens, key, (query.len(), value))
 }
@@ -57,20 +58,19 @@ pub fn attention_to(
 fn attend(
     query: &[f32],
     tokens: usize,
-    key: impl Fn(usize, usize) -> u16,
-    (value_dim, value): (usize, impl Fn(usize, usize) -> u16),
+    key: impl Fn(usize, usize) -> f64,
+    (value_dim, value): (usize, impl Fn(usize, usize) -> f64),
 ) -> Vec<f64> {
     let d = query.len();
     let score = |token: usize| {
-        let dot: f64 = (0..d).map(|i| f64::from(query[i]) * f16::from_bits(key(token, i)).to_f64()).sum();
+        let dot: f64 = (0..d).map(|i| f64::from(query[i]) * key(token, i)).sum();
         dot / (d as f64).sqrt()
     };
     let scores: Vec<f64> = (0..tokens).map(score).collect();
     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
     let total: f64 = weights.iter().sum();
-    let weighted =
-        |i: usize| (0..tokens).map(|token| weights[token] * f16::from_bits(value(token, i)).to_f64()).sum::<f64>();
+    let weighted = |i: usize| (0..tokens).map(|token| weights[token] * value(token, i)).sum::<f64>();
     (0..value_dim).map(|i| weighted(i) / total).collect()
 }
 

@@ -13,6 +13,7 @@ mod halves;
 mod lanes;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod registers;
+mod scale;
 mod tile_unit;
 mod token;
 
@@ -22,17 +23,9 @@ pub(crate) use halves::{F32Of, Halves};
 pub(crate) use lanes::ByteProducts;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use registers::{intrinsics, vector};
+pub(crate) use scale::{Scale, scaled};
 pub(crate) use tile_unit::{PANEL_COLUMNS, PANEL_STRIDE, TILE_ROWS, TileOperands, TileShape, TileUnit};
 pub(crate) use token::token;
-
-/// Where an instruction set leaves the length of its vectors to the CPU, how many times 128 bits they have; its tables give sizes
-/// for 128 bits then. The function is called where the instruction set is available alone.
-pub(crate) type Scale = Option<fn() -> usize>;
-
-/// A size of a table on this CPU.
-pub(crate) fn scaled(size: usize, scale: Scale) -> usize {
-    scale.map_or(size, |times| size * times())
-}
 
 /// An algorithm, to be compiled for one instruction set after another.
 pub(crate) trait Kernel<S> {
@@ -421,6 +414,12 @@ pub(crate) trait Integers: Floats {
     unsafe fn load_half<const UPPER: bool>(self, from: *const i32) -> Self::I32 {
         // SAFETY: by contract; the token proves the instruction set.
         unsafe { lanes::load_half::<_, UPPER>(from) }
+    }
+
+    /// Each of the bytes, 0 to 15, replaced by that byte of the sixteen which the table has in the same 128 bits.
+    #[inline(always)]
+    fn look_up(self, bytes: Self::I32, table: Self::I32) -> Self::I32 {
+        lanes::look_up(bytes, table)
     }
 
     /// `sum + Σ i16·i16` over the two halves of each lane.

@@ -179,7 +179,7 @@ impl TeamJob for PreparedAttention {
 
     /// The arithmetic of the visible pairs, and the bytes of the cache.
     fn work(&self) -> Work {
-        Work::of_attention(Op::Attention.cost(self.attended.shape(self.queries))) * self.asked.len() as f64
+        Work::of_attention(Op::Attention.cost(self.attended.shape(self.queries)), Dtype::F16) * self.asked.len() as f64
     }
 
     fn spoil(&self) {

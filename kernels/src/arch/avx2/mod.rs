@@ -69,7 +69,7 @@ static KERNELS: Kernels = Kernels {
         plain::<Avx2, Bf16, 2, 4>(),
         plain::<Avx2, I8, 2, 4>(),
     ],
-    block_matmuls: BlockFormats::<Avx2, 4>::TABLE,
+    block_matmuls: <BlockFormats<Avx2, 4>>::TABLE,
     attention: Some(&ATTENTION),
     latents: Some(&LATENTS),
     ..Kernels::none::<Avx2>()
@@ -83,7 +83,7 @@ static LATENTS: LatentEntry = latents::<Avx2, 8>();
 static VNNI_KERNELS: Kernels = Kernels {
     chains: &[dot::<AvxVnni, DotI8, 12>(), dot::<AvxVnni, DotI8, 10>(), dot::<AvxVnni, DotI8, 14>()],
     matmuls: &[plain::<AvxVnni, I8, 2, 4>()],
-    block_matmuls: BlockFormats::<AvxVnni, 4>::TABLE,
+    block_matmuls: <BlockFormats<AvxVnni, 4>>::TABLE,
     ..Kernels::none::<AvxVnni>()
 };
 

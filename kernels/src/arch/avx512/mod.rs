@@ -5,7 +5,7 @@
 mod vectors;
 #[cfg(not(target_arch = "x86_64"))]
 mod vectors {
-    use super::{Avx512, Avx512Bf16, Avx512Fp16, Avx512Vnni};
+    use super::{Avx512, Avx512Bf16, Avx512Fp16, Avx512Vnni, Avx512VnniBytes};
     use crate::simd::{Halves, Integers};
     use half::f16;
 
@@ -16,6 +16,9 @@ mod vectors {
         type I32 = [i32; 16];
     }
     impl Integers for Avx512Vnni {
+        type I32 = [i32; 16];
+    }
+    impl Integers for Avx512VnniBytes {
         type I32 = [i32; 16];
     }
     impl Integers for Avx512Bf16 {
@@ -49,6 +52,11 @@ token! {
     /// Words with dot products of bytes. Without BW, for the compiler would take two of its instructions for `vpdpwssd`.
     Avx512Vnni, Isa::Avx512Vnni, vectors: F64x8, prefetches: true,
     is_x86_feature_detected, "x86_64", ["avx2", "fma", "f16c", "avx512f", "avx512vnni"]
+}
+token! {
+    /// Both, for who looks bytes up in a table. Whoever has dot products has those too.
+    Avx512VnniBytes, Isa::Avx512Vnni, vectors: F64x8, prefetches: true,
+    is_x86_feature_detected, "x86_64", ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vnni"]
 }
 token! {
     /// The same with dot products of bfloat16.
@@ -109,8 +117,8 @@ static VNNI_KERNELS: Kernels = Kernels {
     chains: &[dot::<Avx512Vnni, DotI8, 16>(), dot::<Avx512Vnni, DotI8, 10>(), dot::<Avx512Vnni, DotI8, 24>()],
     matmuls: &[tall::<Avx512Vnni, I8, 4, 6, 2, 12>()],
     // Block formats keep integer and f32 sums of a tile: 8 rows of one vector are 16 of 32 registers.
-    block_matmuls: BlockFormats::<Avx512Vnni, 8>::TABLE,
-    ..Kernels::none::<Avx512Vnni>()
+    block_matmuls: <BlockFormats<Avx512Vnni, 8, Avx512VnniBytes>>::TABLE,
+    ..Kernels::none::<Avx512VnniBytes>()
 };
 
 static BF16_KERNELS: Kernels = Kernels {
@@ -132,6 +140,10 @@ impl Floats for Avx512 {
     type F32 = F32x16;
 }
 impl Floats for Avx512Vnni {
+    type F64 = F64x8;
+    type F32 = F32x16;
+}
+impl Floats for Avx512VnniBytes {
     type F64 = F64x8;
     type F32 = F32x16;
 }

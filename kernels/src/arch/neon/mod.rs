@@ -120,7 +120,7 @@ static KERNELS: Kernels = Kernels {
         laned::<Neon, LanedI8, 1, 2, 4>(),
     ],
     // Integer and f32 sums of a tile, and products of bytes, which take four instructions and two registers of their own.
-    block_matmuls: BlockFormats::<Neon, 4>::TABLE,
+    block_matmuls: <BlockFormats<Neon, 4>>::TABLE,
     attention: Some(&ATTENTION),
     latents: Some(&LATENTS),
     ..Kernels::none::<Neon>()
@@ -149,7 +149,7 @@ static DOTPROD_KERNELS: Kernels = Kernels {
     ],
     matmuls: &[laned::<NeonDotprod, LanedI8, 1, 3, 8>()],
     // Integer and f32 sums of a tile: 8 rows of one vector are 16 of 32 registers.
-    block_matmuls: BlockFormats::<NeonDotprod, 8>::TABLE,
+    block_matmuls: <BlockFormats<NeonDotprod, 8>>::TABLE,
     ..Kernels::none::<NeonDotprod>()
 };
 
@@ -162,7 +162,7 @@ static I8MM_KERNELS: Kernels = Kernels {
     ],
     // Four pairs of tokens by six of rows are 24 accumulators: with the tokens and a weight at a time 29 of 32 registers.
     matmuls: &[paired::<NeonI8mm, PairedI8, 3, 8>()],
-    block_matmuls: BlockFormats::<NeonI8mm, 8>::TABLE,
+    block_matmuls: <BlockFormats<NeonI8mm, 8>>::TABLE,
     ..Kernels::none::<NeonI8mm>()
 };
 

@@ -35,7 +35,7 @@ static KERNELS: Kernels = Kernels {
         plain::<Wide, Bf16, 1, 4>(),
         plain::<Wide, I8, 1, 4>(),
     ],
-    block_matmuls: BlockFormats::<Wide, 4>::TABLE,
+    block_matmuls: <BlockFormats<Wide, 4>>::TABLE,
     attention: Some(&ATTENTION),
     latents: Some(&LATENTS),
     ..Kernels::none::<Wide>()
