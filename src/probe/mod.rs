@@ -13,6 +13,7 @@ mod gates;
 pub(crate) mod gpu;
 mod grade;
 mod heat;
+mod latents;
 mod levels;
 mod matmul;
 mod memory;
@@ -139,6 +140,8 @@ pub enum Operands {
     Cache {
         /// Elements of a head.
         head_dim: u64,
+        /// How they are stored.
+        cache: Dtype,
     },
 }
 
@@ -223,6 +226,7 @@ const PROBES: &[Probe] = &[
     cores::questions,
     matmul::questions,
     attention::questions,
+    latents::questions,
     overhead::questions,
 ];
 

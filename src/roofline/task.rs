@@ -1,5 +1,6 @@
 //! What one step asks of kernels, in the numbers that their rates are looked up by.
 
+use super::latents::Latents;
 use super::{Arithmetic, Load};
 use crate::model::{Class, INDEXER, Mixer, Model, Pass, Step, TensorType};
 use roofprobe_kernels::Op;
@@ -67,6 +68,16 @@ impl Task {
     pub fn sharing(&self) -> f64 {
         let bytes = self.stored.block().map_or(2.0, |block| block.bytes as f64 / block.elements as f64);
         self.load.flops.0 / (2.0 * self.load.read.0 / bytes)
+    }
+
+    /// The extents of attention to latents, where it is that.
+    pub(super) fn latents(&self) -> Option<Latents> {
+        match self.kernel {
+            Kernel::Attention { group, head_dim: row, uses, .. } if uses > 1.0 => {
+                Some(Latents { group, row, value_dim: (row * (uses - 1.0)).round() })
+            }
+            _ => None,
+        }
     }
 
     /// The arithmetic of its peak roof.

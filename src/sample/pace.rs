@@ -60,7 +60,7 @@ impl Pace {
             },
             Effort::Standard => Pace {
                 until: Until::Settled,
-                budget: Duration::from_secs(97),
+                budget: Duration::from_secs(118),
                 first_samples: 5,
                 visit_samples: 5,
                 samples_min: 20,

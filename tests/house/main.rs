@@ -37,7 +37,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("compare", &["error", "evaluate", "model", "profile", "roofline"]),
     ("fleet", &["error", "profile", "stats", "units"]),
     ("plot", &["error", "evaluate", "measured", "model", "profile", "roofline", "units"]),
-    ("check", &["compare", "error", "evaluate", "profile"]),
+    ("check", &["compare", "error", "evaluate", "profile", "stats"]),
     ("study", &["error", "evaluate", "measured", "model", "potential", "profile", "roofline", "units"]),
     ("doctor", &["probe", "profile"]),
     // The bridge, and the way out.

@@ -194,6 +194,11 @@ impl Context {
         }
     }
 
+    /// Lets what is ready be noticed, such as the mapping of a buffer that no submission uses. Waits for nothing.
+    pub(super) fn settle(&self) -> GpuResult<()> {
+        self.notice_loss()
+    }
+
     /// Makes the device unusable, as a driver's reset would: for tests of what follows.
     pub(super) fn lose(&self) {
         self.device.destroy();

@@ -21,6 +21,7 @@ mod shader;
 mod supervisor;
 mod timer;
 mod timestamps;
+mod unroll;
 mod worker;
 
 pub use adapter::Adapter;

@@ -1,8 +1,10 @@
 //! Shaders: their sources, how each is specialised, and what a specialised one takes of an adapter's limits.
 //!
 //! Every file in `shaders/` is valid WGSL alone, with its defaults. It is specialised by overrides, and, where WGSL has no
-//! override for it (types, lengths of arrays in registers), by replacing one whole line by another.
+//! override for it (types, lengths of arrays in registers), by replacing one whole line by another. Loops over what is held in
+//! registers are written out ([`super::unroll`]). What several files need stands once, in `shaders/parts/`.
 
+use super::unroll::unrolled;
 use naga::back::PipelineConstants;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, ShaderStage};
@@ -21,7 +23,7 @@ pub(super) enum Access {
 pub(super) struct Shader {
     /// The file's name in `shaders/`.
     pub(super) name: &'static str,
-    /// Its text.
+    /// Its text, and that of the parts that it uses.
     pub(super) text: &'static str,
     /// Its `struct Params`: name and type of each member.
     pub(super) params: &'static [(&'static str, &'static str)],
@@ -33,6 +35,20 @@ macro_rules! shader {
             name: $name,
             text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name)),
             params: <$params>::FIELDS,
+        }
+    };
+    ($name:literal, $params:ty, $($part:literal),+) => {
+        crate::device::gpu::shader::shader!($name, $params, enable "", $($part),+)
+    };
+    // What has to be enabled comes before all else.
+    ($name:literal, $params:ty, enable $enable:literal, $($part:literal),+) => {
+        crate::device::gpu::shader::Shader {
+            text: concat!(
+                $enable,
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name)),
+                $(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/parts/", $part))),+
+            ),
+            ..crate::device::gpu::shader::shader!($name, $params)
         }
     };
 }
@@ -54,7 +70,7 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// The text with its lines replaced.
+    /// The text with its lines replaced, and its loops written out.
     ///
     /// # Panics
     /// In debug builds, when there is no such line: a mistake in this package, which the tests of all variants find.
@@ -68,7 +84,7 @@ impl Program {
             text.push('\n');
         }
         debug_assert_eq!(replaced, self.lines.len(), "{}: lines to replace are not there once each", self.shader.name);
-        text
+        unrolled(&text)
     }
 
     /// A name that no other program has.

@@ -3,6 +3,7 @@
 
 mod attention;
 mod chains;
+mod latencies;
 mod matmul;
 mod overheads;
 mod shaders;
