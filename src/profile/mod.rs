@@ -262,6 +262,16 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// What a measurement ran in.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Host: "host" {
+        /// A web page: coarse clocks, checked shaders, no subgroups.
+        Browser = "browser",
+    }
+}
+
 /// Who measured, when, with what.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -288,6 +298,8 @@ pub struct Provenance {
     pub only: Vec<String>,
     /// The profile that was simulated, when nothing was measured at all.
     pub simulated: Option<String>,
+    /// Where a page measured, and no program: it reaches less.
+    pub host: Option<Host>,
     /// How a GPU was asked; absent for CPUs.
     pub gpu: Option<GpuProvenance>,
 }

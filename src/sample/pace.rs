@@ -99,6 +99,15 @@ impl Pace {
         }
     }
 
+    /// The pace of an effort on the GPU of a browser: each pass goes to another process and back, which must not show in it, and its
+    /// clock is coarse.
+    #[must_use]
+    pub fn of_page(effort: Effort) -> Pace {
+        let pace = Pace::of_gpu(effort);
+        let budget = if effort == Effort::Quick { Duration::from_secs(65) } else { 2 * pace.budget };
+        Pace { budget, pass_seconds: 0.02, curve_pass_seconds: 0.006, ..pace }
+    }
+
     /// The pace of a replay: until the record is exhausted, however it was taken, and no clock.
     #[must_use]
     pub fn of_replay(effort: Effort) -> Pace {
