@@ -38,6 +38,11 @@ fn next(x: value, c: real) -> value {
     return fma(x, x, value(c));
 }
 
+// What is added to is what is written.
+fn turned(y: value, c: real, x: value) -> value {
+    return fma(value(c), y, x);
+}
+
 // The sum of the bit patterns.
 fn bits(x: value) -> u32 {
     return bitcast<u32>(x);

@@ -1,8 +1,13 @@
 // Streams over arrays of f32, four at a time. All layouts are one formula: workgroup * step_group + lane * step_lane
 // + place * step.
+//
+// Unrolled: i < READS, j < PLACES
 
 struct Params {
     n: u32,
+    // Workgroups that walk over all of it together. There may be several such teams, each a part of the way ahead of the one before.
+    team: u32,
+    ahead: u32,
     step_group: u32,
     step_lane: u32,
     step: u32,
@@ -16,6 +21,9 @@ struct Params {
 override SIZE: u32 = 64u;
 // Whether places may lie beyond the end.
 override GUARD: bool = true;
+// Places that an invocation has in flight: of a read, and of all others.
+const READS: u32 = 1u;
+const PLACES: u32 = 1u;
 
 @group(0) @binding(0) var<uniform> p: Params;
 // Read-only is the default, and naming it would clash with the entry point of that name.
@@ -44,28 +52,32 @@ fn bits(place: u32, shift: u32) -> vec4<u32> {
     return bitcast<vec4<u32>>(x[rotated(place, shift)]);
 }
 
-// The sum of all bit patterns, as integers: exact in any order.
+var<workgroup> total: atomic<u32>;
+
+// The sum of all bit patterns, as integers: exact in any order. Nothing but the arrays is read, and a workgroup writes one word.
 @compute @workgroup_size(SIZE)
 fn read(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let first = group.x * p.step_group + lane * p.step_lane;
-    var a = vec4<u32>();
-    var b = vec4<u32>();
-    var c = vec4<u32>();
-    var d = vec4<u32>();
-    var shift = 0u;
+    if lane == 0u {
+        atomicStore(&total, 0u);
+    }
+    let first = group.x % p.team * p.step_group + lane * p.step_lane;
+    var sum = vec4<u32>();
+    var shift = group.x / p.team * p.ahead;
     for (var round = 0u; round < p.rounds; round++) {
         var place = first;
-        for (var i = 0u; i < p.places; i += 4u) {
-            a += bits(place, shift);
-            b += bits(place + p.step, shift);
-            c += bits(place + 2u * p.step, shift);
-            d += bits(place + 3u * p.step, shift);
-            place += 4u * p.step;
+        for (var i = 0u; i < p.places; i += READS) {
+            let x_i0 = bits(place + 0u/*i*/ * p.step, shift);
+            sum += x_i0;
+            place += READS * p.step;
         }
         shift = next(shift);
     }
-    let sum = (a + b) + (c + d);
-    sums[group.x * SIZE + lane] += (sum.x + sum.y) + (sum.z + sum.w);
+    workgroupBarrier();
+    atomicAdd(&total, (sum.x + sum.y) + (sum.z + sum.w));
+    workgroupBarrier();
+    if lane == 0u {
+        sums[group.x] += atomicLoad(&total);
+    }
 }
 
 fn put(place: u32, shift: u32, value: vec4<f32>) {
@@ -97,16 +109,10 @@ fn stream(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     var shift = 0u;
     for (var round = 0u; round < p.rounds; round++) {
         var place = first;
-        for (var i = 0u; i < p.places; i += 4u) {
-            let a = value(at(place, shift));
-            let b = value(at(place + p.step, shift));
-            let c = value(at(place + 2u * p.step, shift));
-            let d = value(at(place + 3u * p.step, shift));
-            put(place, shift, a);
-            put(place + p.step, shift, b);
-            put(place + 2u * p.step, shift, c);
-            put(place + 3u * p.step, shift, d);
-            place += 4u * p.step;
+        for (var i = 0u; i < p.places; i += PLACES) {
+            let value_j0 = value(at(place + 0u/*j*/ * p.step, shift));
+            put(place + 0u/*j*/ * p.step, shift, value_j0);
+            place += PLACES * p.step;
         }
         shift = next(shift);
     }

@@ -1,4 +1,4 @@
-// Reads of workgroup memory: neighbours read neighbouring vectors, every vector as often as every other one.
+// Reads of workgroup memory: neighbours read neighbouring vectors, or words at some distance; each as often as every other one.
 
 struct Params {
     reads: u32,
@@ -16,7 +16,13 @@ override VECTORS: u32 = 256u;
 @group(0) @binding(1) var<storage> x: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read_write> sums: array<u32>;
 
+// Words from one invocation's to its neighbour's, a power of two, and its logarithm.
+override STRIDE: u32 = 1u;
+override STRIDE_LOG: u32 = 0u;
+override WORDS: u32 = 4u * VECTORS;
+
 var<workgroup> shared_x: array<vec4<u32>, VECTORS>;
+var<workgroup> shared_words: array<u32, WORDS>;
 
 @compute @workgroup_size(SIZE)
 fn read(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -43,4 +49,28 @@ fn read(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let sum = (a + b) + (c + d);
     sums[group.x * SIZE + lane] += (sum.x + sum.y) + (sum.z + sum.w);
+}
+
+// Words at a distance: where neighbours use the same bank of the memory, one waits for the other.
+@compute @workgroup_size(SIZE)
+fn read_strided(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    for (var i = lane; i < VECTORS; i += SIZE) {
+        let four = x[i];
+        shared_words[4u * i] = four.x;
+        shared_words[4u * i + 1u] = four.y;
+        shared_words[4u * i + 2u] = four.z;
+        shared_words[4u * i + 3u] = four.w;
+    }
+    workgroupBarrier();
+    var sum = 0u;
+    var origin = lane * STRIDE;
+    for (var round = 0u; round < p.rounds; round++) {
+        for (var i = 0u; i < p.reads; i++) {
+            // All words between those of neighbours, then the words behind all of them.
+            let at = origin + (i & (STRIDE - 1u)) + ((i >> STRIDE_LOG) * (SIZE * STRIDE));
+            sum += shared_words[at & (WORDS - 1u)];
+        }
+        origin += p.rotation;
+    }
+    sums[group.x * SIZE + lane] += sum;
 }

@@ -145,8 +145,18 @@ pub fn curves_as_asked(profile: &Profile, questions: Vec<CurveQuestion>) -> Vec<
 
 /// What a recorded variant was of. The simulated device answers by id and variant alone: it has no use for the exact type.
 fn recorded_job(id: &CeilingId, keys: &VariantKeys) -> Option<Job> {
-    const FAMILIES: [&str; 8] =
-        ["Stream", "Chase", "Chain", "Matmul", "Attention", "GpuStream", "GpuMatmul", "GpuAttention"];
+    const FAMILIES: [&str; 10] = [
+        "Stream",
+        "Chase",
+        "Chain",
+        "Matmul",
+        "Attention",
+        "GpuStream",
+        "GpuMatmul",
+        "GpuAttention",
+        "GpuChase",
+        "WorkgroupStride",
+    ];
     let kind = match id.kind() {
         IdKind::Part { whole, .. } => whole,
         kind => kind,

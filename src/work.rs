@@ -27,9 +27,9 @@ impl Work {
         Work::of(cost, cost.weights_read, weights)
     }
 
-    /// The arithmetic of attention, and the bytes of its f16 cache.
-    pub fn of_attention(cost: Cost) -> Work {
-        Work::of(cost, cost.cache_read, Dtype::F16)
+    /// The arithmetic of attention, and the bytes of its cache as it is stored.
+    pub fn of_attention(cost: Cost, cache: Dtype) -> Work {
+        Work::of(cost, cost.cache_read, cache)
     }
 
     /// The arithmetic of `cost`, and the bytes of `elements`.

@@ -42,6 +42,12 @@ named_enum! {
         Upload = "upload",
         /// Bytes copied from a device to the host.
         Download = "download",
+        /// Bytes copied to a device out of memory that both see: the copy alone.
+        UploadMapped = "upload_mapped",
+        /// Bytes copied from a device into memory that both see: the copy alone.
+        DownloadMapped = "download_mapped",
+        /// Words added to, each atomically: `a[i] += s`.
+        Atomic = "atomic",
         /// `C[m×n] = A[m×k] · B[n×k]ᵀ`, B being the weights.
         Matmul = "matmul",
         /// Softmax(Q·Kᵀ)·V over a key/value cache, masked pairs not computed.
@@ -202,7 +208,7 @@ impl Op {
         match self {
             Op::Read => Cost { input_read: n, ..zero },
             Op::Write => Cost { output_written: n, ..zero },
-            Op::Copy => Cost { input_read: n, output_written: n, ..zero },
+            Op::Copy | Op::Atomic => Cost { input_read: n, output_written: n, ..zero },
             Op::Scale => Cost { vector_flops: n, input_read: n, output_written: n, ..zero },
             Op::Add => Cost { vector_flops: n, input_read: 2 * n, output_written: n, ..zero },
             Op::Triad => Cost { vector_flops: 2 * n, input_read: 2 * n, output_written: n, ..zero },
@@ -213,7 +219,7 @@ impl Op {
             Op::Chase => Cost { input_read: 8 * n, ..zero },
             Op::Barrier | Op::ForkJoin | Op::Wakeup | Op::Dispatch | Op::Submit => zero,
             // What crosses the bus is counted once.
-            Op::Upload | Op::Download => Cost { input_read: n, ..zero },
+            Op::Upload | Op::Download | Op::UploadMapped | Op::DownloadMapped => Cost { input_read: n, ..zero },
             Op::Matmul => {
                 Cost { flops: 2 * m * n * k, weights_read: n * k, input_read: m * k, output_written: m * n, ..zero }
             }

@@ -4,11 +4,13 @@ pub mod attention;
 pub mod gpu_chain;
 pub mod gpu_tiles;
 pub mod matmul;
+pub mod rows;
 
 use crate::op::Op;
 use crate::ops::stream::Checksum;
 use fused::Fused;
 
+mod blocks;
 mod chain;
 mod fused;
 

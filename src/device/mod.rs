@@ -2,11 +2,21 @@
 //!
 //! A device knows nothing of ceilings, statistics or effort; [`crate::sample`] asks, and [`crate::probe`] decides what.
 
+#[cfg(feature = "cli")]
 mod child;
+#[cfg(feature = "cli")]
 pub mod cpu;
-#[cfg(feature = "gpu")]
+#[cfg(any(feature = "gpu", all(feature = "browser", target_arch = "wasm32")))]
 pub mod gpu;
+#[cfg(feature = "cli")]
 pub mod power;
+mod routing;
+mod sequence;
+
+use routing::Routing;
+#[cfg(feature = "cli")]
+use routing::Visit;
+pub use sequence::{Replayer, SequencePass};
 
 use crate::job::Job;
 use crate::profile::Machine;

@@ -210,6 +210,7 @@ impl Quantity {
             CurveAxis::WindowBytes => 5,
             CurveAxis::Streams => 6,
             CurveAxis::PrefetchBytes => 7,
+            CurveAxis::StrideBytes => 8,
         };
         (3 * of_axis + self.unit as usize, self.tokens)
     }
@@ -236,6 +237,7 @@ impl Quantity {
             CurveAxis::Tokens => "tokens",
             CurveAxis::Context => "the context",
             CurveAxis::N => "output features",
+            CurveAxis::StrideBytes => "distances",
         };
         match self.tokens {
             Some(1) => format!("{what} of 1 token over {along}"),
@@ -254,6 +256,7 @@ impl Quantity {
             CurveAxis::Tokens => "Tokens",
             CurveAxis::Context => "Cached tokens",
             CurveAxis::N => "Output features",
+            CurveAxis::StrideBytes => "Distance",
         }
     }
 
@@ -342,7 +345,7 @@ fn axes(axis: CurveAxis, row: &[Vec<Series>]) -> (Across, Scale) {
         Scale { low: ends[0] / 1.25, high: ends[1] * 1.25 }
     };
     let across = match axis {
-        CurveAxis::FootprintBytes | CurveAxis::WindowBytes => Across::Bytes(scale()),
+        CurveAxis::FootprintBytes | CurveAxis::WindowBytes | CurveAxis::StrideBytes => Across::Bytes(scale()),
         CurveAxis::Tokens | CurveAxis::Context | CurveAxis::N => Across::Counts(scale(), places),
         CurveAxis::PrefetchBytes => Across::Places(places, true),
         CurveAxis::Threads | CurveAxis::Streams => Across::Places(places, false),

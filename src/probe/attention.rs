@@ -16,12 +16,12 @@ const CONTEXTS: [u64; 6] = [512, 1024, 2048, 4096, 8192, 16384];
 /// Tokens of the prompt.
 const PROMPT: u64 = 512;
 /// Query heads per key/value head, and elements per head, of the first ceilings: an 8-billion-parameter model's.
-const GROUP: u64 = 4;
-const HEAD_DIM: u64 = 128;
+pub(super) const GROUP: u64 = 4;
+pub(super) const HEAD_DIM: u64 = 128;
 /// The corners: without and with much sharing, small and large heads.
-const CORNERS: [Heads; 4] = [(1, 128), (8, 128), (1, 64), (8, 64)];
+pub(super) const CORNERS: [Heads; 4] = [(1, 128), (8, 128), (1, 64), (8, 64)];
 /// Small heads of a prompt: a score is as much work beside half as many products.
-const PROMPT_CORNER: Heads = (4, 64);
+pub(super) const PROMPT_CORNER: Heads = (4, 64);
 
 /// Which of the instruction sets with attention: that with the widest vectors, or the next one, which answers a single query
 /// faster on Zen 4; or the one that multiplies in binary16.
@@ -104,7 +104,7 @@ const SPANS: [u64; 4] = [64, 128, 256, 512];
 const AHEAD: [Ahead; 5] = [Bytes(0), Bytes(1024), Bytes(2048), Bytes(4096), Span];
 
 /// What attention multiplies unless its variant says otherwise.
-const USUAL_ARITHMETIC: Dtype = Dtype::F32;
+pub(super) const USUAL_ARITHMETIC: Dtype = Dtype::F32;
 
 /// Query heads per key/value head, and elements per head.
 pub(super) type Heads = (u64, u64);
@@ -123,7 +123,7 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
 }
 
 /// What `ask` makes of `attention.f16.decode` and of its corners, `attention.f16.decode.g<group>d<head_dim>`.
-pub(super) fn decodes(effort: Effort, ask: impl Fn(CeilingId, Heads) -> Question) -> Vec<Question> {
+fn decodes(effort: Effort, ask: impl Fn(CeilingId, Heads) -> Question) -> Vec<Question> {
     let decode = |extents| CeilingId::attention(Dtype::F16, AttentionPhase::Decode, extents);
     let corners: &[Heads] = if effort == Effort::Quick { &[] } else { &CORNERS };
     let corner = |&(group, head_dim): &Heads| (AttentionExtents::Heads { group, head_dim }, (group, head_dim));
@@ -132,13 +132,13 @@ pub(super) fn decodes(effort: Effort, ask: impl Fn(CeilingId, Heads) -> Question
 }
 
 /// `attention.f16.prefill`.
-pub(super) fn prefill() -> CeilingId {
+fn prefill() -> CeilingId {
     CeilingId::attention(Dtype::F16, AttentionPhase::Prefill, AttentionExtents::Usual)
 }
 
 /// The cache takes long to make ready, once for all heads of one size.
 pub(super) fn operands((_, head_dim): Heads) -> Option<Operands> {
-    Some(Operands::Cache { head_dim })
+    Some(Operands::Cache { head_dim, cache: Dtype::F16 })
 }
 
 /// `attention.f16.decode.context`: along the length of the cache.
@@ -160,12 +160,16 @@ pub(super) fn along_context(inputs: PlanInputs) -> CurveQuestion {
 }
 
 fn question(inputs: PlanInputs, id: CeilingId, heads: Heads, tokens: u64, context: u64) -> Question {
-    let variant = |way| variant(inputs, way, heads, tokens, context);
-    let question = match raced(inputs, heads, tokens).into_iter().map(variant).collect::<Result<Vec<_>, _>>() {
+    let variants = raced(inputs, heads, tokens).into_iter().map(|way| variant(inputs, way, heads, tokens, context));
+    Question { operands: operands(heads), ..question_of(id, variants.collect()) }
+}
+
+/// The question of such ways, or why there is none.
+pub(super) fn question_of(id: CeilingId, variants: Result<Vec<Attention>, String>) -> Question {
+    match variants {
         Ok(variants) => Question::of(id, Op::Attention, Dtype::F16, variants),
         Err(reason) => Question::unasked(id, Status::Skipped, reason),
-    };
-    Question { operands: operands(heads), ..question }
+    }
 }
 
 fn variant(
@@ -188,6 +192,7 @@ fn variant(
         heads: group * KV_HEADS,
         kv_heads: KV_HEADS,
         head_dim,
+        value_dim: None,
         context,
         copies,
         arithmetic: isa.attention_arithmetic().filter(|&arithmetic| arithmetic != USUAL_ARITHMETIC),
@@ -198,7 +203,7 @@ fn variant(
 }
 
 /// Bytes of the keys and values of one layer.
-pub(super) fn layer_bytes(head_dim: u64, context: u64) -> u64 {
+fn layer_bytes(head_dim: u64, context: u64) -> u64 {
     KV_HEADS * context * head_dim * 2 * 2
 }
 

@@ -13,11 +13,13 @@ mod gates;
 pub(crate) mod gpu;
 mod grade;
 mod heat;
+mod latents;
 mod levels;
 mod matmul;
 mod memory;
 mod overhead;
 mod pipes;
+mod run_gate;
 mod sustained;
 mod ways;
 
@@ -34,6 +36,7 @@ pub use grade::{SAVING_PROFILES, SLOW_GOVERNORS, grade, load_limit};
 pub use levels::{Level, Levels, levels};
 pub use matmul::variants as matmul_variants;
 pub use memory::largest_pages;
+pub use run_gate::judge_run;
 pub use sustained::{LongQuestion, sustained};
 
 /// A ceiling to be measured.
@@ -139,6 +142,8 @@ pub enum Operands {
     Cache {
         /// Elements of a head.
         head_dim: u64,
+        /// How they are stored.
+        cache: Dtype,
     },
 }
 
@@ -223,6 +228,7 @@ const PROBES: &[Probe] = &[
     cores::questions,
     matmul::questions,
     attention::questions,
+    latents::questions,
     overhead::questions,
 ];
 

@@ -41,6 +41,9 @@ pub struct Curve {
     /// Along it: cached tokens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<u64>,
+    /// Along it: bytes from one invocation's word to its neighbour's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stride_bytes: Vec<u64>,
     /// Bandwidths, 10⁹ bytes per second.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gb_per_s: Vec<f64>,
@@ -86,6 +89,8 @@ named_enum! {
         N = "n",
         /// Cached tokens of an attention.
         Context = "context",
+        /// Bytes from a word to that of the next invocation.
+        StrideBytes = "stride_bytes",
     }
 }
 
@@ -101,6 +106,7 @@ impl CurveAxis {
             CurveAxis::Tokens => variant.m,
             CurveAxis::N => variant.n,
             CurveAxis::Context => variant.context,
+            CurveAxis::StrideBytes => variant.stride_bytes.map(u64::from),
         }
     }
 
@@ -119,6 +125,7 @@ impl CurveAxis {
             CurveAxis::Tokens => variant.m = Some(place),
             CurveAxis::N => (variant.n, variant.copies) = (Some(place), Some(1)),
             CurveAxis::Context => (variant.context, variant.copies) = (Some(place), Some(1)),
+            CurveAxis::StrideBytes => variant.stride_bytes = small,
         }
     }
 
@@ -136,6 +143,7 @@ impl CurveAxis {
             // As many copies as it takes to live in memory.
             CurveAxis::N => (variant.n, variant.copies) = (None, None),
             CurveAxis::Context => (variant.context, variant.copies) = (None, None),
+            CurveAxis::StrideBytes => variant.stride_bytes = None,
         }
         variant
     }
@@ -175,6 +183,7 @@ impl Curve {
             tokens: Vec::new(),
             n: Vec::new(),
             context: Vec::new(),
+            stride_bytes: Vec::new(),
             gb_per_s: Vec::new(),
             gflop_per_s: Vec::new(),
             ns: Vec::new(),
@@ -197,6 +206,7 @@ impl Curve {
             CurveAxis::Tokens => &self.tokens,
             CurveAxis::N => &self.n,
             CurveAxis::Context => &self.context,
+            CurveAxis::StrideBytes => &self.stride_bytes,
         }
     }
 
@@ -211,6 +221,7 @@ impl Curve {
             CurveAxis::Tokens => self.tokens = places,
             CurveAxis::N => self.n = places,
             CurveAxis::Context => self.context = places,
+            CurveAxis::StrideBytes => self.stride_bytes = places,
         }
     }
 

@@ -82,9 +82,9 @@ pub enum IdKind {
         /// What is begun.
         op: Word<Op>,
     },
-    /// `transfer.h2d`, `transfer.d2h`: bandwidth between host and device.
+    /// `transfer.h2d`, `transfer.d2h`, …: bandwidth of copies between host and device, and within it.
     Transfer {
-        /// [`Op::Upload`] or [`Op::Download`].
+        /// [`Op::Upload`], [`Op::Download`], the same of what both see, or [`Op::Copy`].
         op: Op,
     },
     /// `<another id>.<part>`: the same of a part of the machine.
@@ -101,7 +101,13 @@ pub enum IdKind {
 /// The streams that stand in ids.
 const STREAMS: [Op; 6] = [Op::Read, Op::Write, Op::Copy, Op::Scale, Op::Add, Op::Triad];
 /// What a GPU's copies are called in ids.
-const TRANSFERS: [(&str, Op); 2] = [("h2d", Op::Upload), ("d2h", Op::Download)];
+const TRANSFERS: [(&str, Op); 5] = [
+    ("h2d", Op::Upload),
+    ("d2h", Op::Download),
+    ("h2d_mapped", Op::UploadMapped),
+    ("d2h_mapped", Op::DownloadMapped),
+    ("d2d", Op::Copy),
+];
 /// How an access ends that is held for long.
 const SUSTAINED: &str = "_sustained";
 
@@ -238,7 +244,7 @@ impl CeilingId {
         IdKind::Overhead { op: op.into() }.into()
     }
 
-    /// `transfer.h2d` for [`Op::Upload`], `transfer.d2h` for [`Op::Download`].
+    /// `transfer.h2d` for [`Op::Upload`], `transfer.d2h` for [`Op::Download`], `transfer.d2d` for [`Op::Copy`].
     pub fn transfer(op: Op) -> CeilingId {
         IdKind::Transfer { op }.into()
     }

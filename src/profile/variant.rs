@@ -1,6 +1,6 @@
 //! How a job is done: one type for each family of jobs, with all that such a job has to say.
 
-use super::{AccessLayout, CpuList, Reduction, Tile, VariantKeys, Word};
+use super::{AccessLayout, CpuList, Recurrence, Reduction, Tile, VariantKeys, Word};
 use roofprobe_kernels::buffer::Pages;
 use roofprobe_kernels::ops::stream::{Checksum, Stores, Ways};
 use roofprobe_kernels::{Dtype, Isa, Op};
@@ -94,30 +94,41 @@ families! {
     /// Attention over a cache of keys and values.
     Attention {
         isa: Isa, threads: u32, pages: Pages, m: u64, copies: u32, heads: u64, kv_heads: u64, head_dim: u64, context: u64;
-        optional arithmetic: Dtype, streams: u32, span: u64, prefetch_bytes: u32
+        optional value_dim: u64, arithmetic: Dtype, streams: u32, span: u64, prefetch_bytes: u32
     }
     /// What brings the threads of a team together.
     Team { threads: u32 }
     /// GPU: a stream over arrays.
     GpuStream { footprint_bytes: u64, workgroup_size: u32, workgroups: u32, layout: AccessLayout }
+    /// GPU: a chase of dependent loads.
+    GpuChase { footprint_bytes: u64, window_bytes: u64, stride_bytes: u32, workgroup_size: u32 }
+    /// GPU: the same in workgroup memory.
+    WorkgroupChase { footprint_bytes: u64, workgroup_size: u32 }
+    /// GPU: atomic additions to words of all workgroups.
+    GpuAtomic { footprint_bytes: u64, workgroup_size: u32, workgroups: u32 }
+    /// GPU: the same to words of each workgroup.
+    WorkgroupAtomic { footprint_bytes: u64, workgroup_size: u32, workgroups: u32 }
+    /// GPU: reads of single words of workgroup memory at a distance.
+    WorkgroupStride { footprint_bytes: u64, stride_bytes: u32, workgroup_size: u32, workgroups: u32 }
     /// GPU: reads of workgroup memory, of which each workgroup has the footprint.
     WorkgroupRead { footprint_bytes: u64, workgroup_size: u32, workgroups: u32 }
     /// GPU: chains of multiply-accumulates in registers.
-    GpuChain { workgroup_size: u32, workgroups: u32, vector: u32, chains: u32 }
+    GpuChain { workgroup_size: u32, workgroups: u32, vector: u32, chains: u32; optional recurrence: Recurrence }
     /// GPU: chains of products of cooperative matrices.
     MatrixChain { tile: Tile, workgroup_size: u32, workgroups: u32, chains: u32 }
     /// GPU: a product with weights.
     GpuMatmul {
         m: u64, n: u64, k: u64, copies: u32, tile: Tile, workgroup_size: u32;
-        optional layout: AccessLayout, reduction: Reduction, staged: bool
+        optional arithmetic: Dtype, layout: AccessLayout, vector: u32, reduction: Reduction, staged: bool, split_k: u32, matrix: Tile
     }
     /// GPU: attention over a cache of keys and values.
     GpuAttention {
         m: u64, copies: u32, heads: u64, kv_heads: u64, head_dim: u64, context: u64, workgroup_size: u32, workgroups: u32,
-        layout: AccessLayout, vector: u32, reduction: Reduction
+        layout: AccessLayout, vector: u32, reduction: Reduction;
+        optional tile: Tile
     }
-    /// GPU: a copy between host and device.
-    Transfer { footprint_bytes: u64 }
+    /// GPU: a copy between host and device, whole or part by part, or within the device.
+    Transfer { footprint_bytes: u64; optional window_bytes: u64 }
     /// GPU: an empty dispatch or submission.
     Launch {}
 }
@@ -143,6 +154,27 @@ impl Matmul {
             column_block: None,
             block_bytes: None,
             packed: None,
+        }
+    }
+}
+
+impl GpuMatmul {
+    /// A product of one token with one row of one weight, in tiles and workgroups of that size, with no word about how.
+    pub fn plain(tile: Tile, workgroup_size: u32) -> GpuMatmul {
+        GpuMatmul {
+            m: 1,
+            n: 1,
+            k: 1,
+            copies: 1,
+            tile,
+            workgroup_size,
+            arithmetic: None,
+            layout: None,
+            vector: None,
+            reduction: None,
+            staged: None,
+            split_k: None,
+            matrix: None,
         }
     }
 }

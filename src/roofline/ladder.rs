@@ -24,7 +24,7 @@ pub(super) struct Rung<'a> {
 }
 
 impl<'a> Rung<'a> {
-    fn new(id: &'a str, at: f64, rate: Interval, notes: Vec<Note>) -> Rung<'a> {
+    pub(super) fn new(id: &'a str, at: f64, rate: Interval, notes: Vec<Note>) -> Rung<'a> {
         Rung { id, at, rate, time: rate.map(|rate| at / rate), notes }
     }
 }
@@ -46,8 +46,26 @@ pub(super) struct Reading<'l, 'a> {
     pub(super) to: &'l Rung<'a>,
 }
 
+/// Holds that fewer tokens take no longer than more: the pass that takes in more does for fewer, too. Where a rung was slower beyond
+/// both intervals, its ways lost, or something came between, and it takes the time of the next one.
+fn monotone(rungs: &mut [Rung]) {
+    rungs.sort_by(|a, b| a.at.total_cmp(&b.at));
+    for place in (1..rungs.len()).rev() {
+        let (fewer, more) = rungs.split_at_mut(place);
+        let (own, next) = (&mut fewer[place - 1], &more[0]);
+        // The shortest time of its interval against the longest of the next one's.
+        if own.time[2] > next.time[0] {
+            let text = format!("{} took longer than {} with more tokens, which stands in for it", own.id, next.id);
+            own.notes.push(Note::new(NoteKind::StandIn, text));
+            own.time = next.time;
+            own.rate = own.time.map(|time| own.at / time);
+        }
+    }
+}
+
 impl<'a> Ladder<'a> {
-    fn new(mut rungs: Vec<Rung<'a>>, notes: Vec<Note>) -> Option<Ladder<'a>> {
+    /// Those of the rungs; none without any.
+    pub(super) fn new(mut rungs: Vec<Rung<'a>>, notes: Vec<Note>) -> Option<Ladder<'a>> {
         rungs.sort_by(|a, b| a.at.total_cmp(&b.at));
         let places = rungs.iter().map(|rung| rung.at).collect();
         (!rungs.is_empty()).then_some(Ladder { places, rungs, notes })
@@ -136,11 +154,12 @@ impl<'a> Ladders<'a> {
         Ok(Ladders { own })
     }
 
-    /// The ladder for weights of `stored`: that of its nearest type; where there is none, the one with the closest bits
-    /// not fewer than its own, else the closest below.
+    /// The ladder for weights of `stored`: that of its nearest type, or of the one that stands in for it; where there is neither, the
+    /// one with the closest bits not fewer than its own, else the closest below.
     pub(super) fn of_type(&self, stored: TensorType) -> Option<&Matmul<'a>> {
         let nearest = stored.nearest();
-        if let Some(own) = &self.own[nearest as usize] {
+        if let Some(own) = [nearest, stored.stand_in()].into_iter().find_map(|dtype| self.own[dtype as usize].as_ref())
+        {
             return Some(own);
         }
         let bits = stored.block().map_or(nearest.bits_per_element(), |b| 8.0 * b.bytes as f64 / b.elements as f64);
@@ -164,14 +183,40 @@ fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
             Err(why) => left_out.push(Note::new(NoteKind::LeftOut, format!("{why}, and left out"))),
         }
     }
+    monotone(&mut rungs);
     let ladder = Ladder::new(rungs, left_out)?;
     // Bytes of one element over its FLOPs: the same passes counted in bytes of weights.
     let bytes = |rung: &Rung| rung.rate.map(|rate| rate * dtype.bits_per_element() / 8.0 / (2.0 * rung.at));
     let fastest = ladder.rungs.iter().max_by(|a, b| bytes(a)[1].total_cmp(&bytes(b)[1]))?;
     let reading = Rung::new(fastest.id, fastest.at, bytes(fastest), fastest.notes.clone());
     let computing = ladder.rungs.iter().max_by(|a, b| a.rate[1].total_cmp(&b.rate[1]))?.clone();
-    let variant =
-        |tokens| profile.ceiling(&CeilingId::matmul(dtype, tokens)).and_then(|ceiling| ceiling.variant.as_ref());
-    let extents = Extents::of(profile, dtype, variant(1), variant(512));
-    Some(Matmul { dtype, stored: dtype.into(), ladder, reading, computing, extents })
+    let extents = |of: Dtype| {
+        let variant =
+            |tokens| profile.ceiling(&CeilingId::matmul(of, tokens)).and_then(|ceiling| ceiling.variant.as_ref());
+        Extents::of(profile, of, variant(1), variant(512))
+    };
+    let stored = TensorType::from(dtype);
+    let extents = extents(dtype).or(|| extents(stored.stand_in()));
+    Some(Matmul { dtype, stored, ladder, reading, computing, extents })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_tokens_take_no_longer_than_more() {
+        let rung = |id, at: f64, rate: f64| Rung::new(id, at, [0.95 * rate, rate, 1.05 * rate], Vec::new());
+        // 1 s, 2 s, 1.5 s, 4 s.
+        let mut rungs =
+            vec![rung("m8", 8.0, 4.0), rung("m1", 1.0, 1.0), rung("m16", 16.0, 16.0 / 1.5), rung("m64", 64.0, 16.0)];
+        monotone(&mut rungs);
+        let times: Vec<f64> = rungs.iter().map(|rung| rung.at / rung.rate[1]).collect();
+        assert!(times.is_sorted() && times == [1.0, 1.5, 1.5, 4.0], "{times:?}");
+        assert!(rungs[1].notes[0].text.contains("m8 took longer than m16") && rungs[0].notes.is_empty());
+        assert!(rungs.iter().all(|rung| rung.rate.is_sorted()));
+        let ladder = Ladder::new(rungs, Vec::new()).unwrap();
+        assert_eq!(ladder.at(8.0).rate[1], 8.0 / 1.5);
+    }
 }

@@ -103,7 +103,7 @@ impl Chase {
 }
 
 /// All of `0..lines` in the order of the visit: window by window, both shuffled.
-fn cycle(lines: usize, window: usize, random: &mut Random) -> Vec<usize> {
+pub fn cycle(lines: usize, window: usize, random: &mut Random) -> Vec<usize> {
     let mut windows: Vec<usize> = (0..lines.div_ceil(window)).collect();
     shuffle(&mut windows, random);
     let mut order = Vec::with_capacity(lines);

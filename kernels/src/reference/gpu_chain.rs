@@ -1,4 +1,4 @@
-//! The oracle of the chains of a GPU: `x ← x·x + c`, and dot products of bytes.
+//! The oracle of the chains of a GPU: `x ← x·x + c`; `x ← c·y + x` with `y ← -c·x + y`; and dot products of bytes.
 //!
 //! A GPU's `fma` may round its product or not, and may compute halves in single precision: each is lawful, but one
 //! driver has to do the same everywhere.
@@ -75,12 +75,41 @@ impl GpuChains {
         sums
     }
 
+    /// The same of pairs of f32 that turn round each other: of every two chains of `vector` elements the first is x, the second y. A step
+    /// is one of each, and both are bounded as long as |c| < 2 (the map keeps areas, and its trace is 2 - c²). Not of halves: a GPU may
+    /// flush those near zero, and here that would show.
+    pub fn sums_of_pairs(&self, steps: u32, rounding: Rounding, vector: usize) -> Vec<[u32; CONSTANTS]> {
+        let mut sums = vec![[0_u32; CONSTANTS]; LANES];
+        for pair in self.starts.chunks(2 * vector * LANES) {
+            let (first, second) = pair.split_at(vector * LANES);
+            for (at, (&x, &y)) in first.iter().zip(second).enumerate() {
+                for (&constant, sum) in self.constants.iter().zip(&mut sums[at % LANES]) {
+                    *sum = sum.wrapping_add(self.turned([x, y], constant, steps, rounding));
+                }
+            }
+        }
+        sums
+    }
+
+    /// The sum of both bit patterns after so many steps.
+    fn turned(&self, start: [u32; 2], constant: u32, steps: u32, rounding: Rounding) -> u32 {
+        let [x, y] = start.map(f32::from_bits);
+        let c = f32::from_bits(constant);
+        let (x, y) = (0..steps).fold((x, y), |(x, y), _| {
+            let x = accumulated(c, y, x, rounding);
+            (x, accumulated(-c, x, y, rounding))
+        });
+        x.to_bits().wrapping_add(y.to_bits())
+    }
+
     /// The bit pattern after so many steps.
     fn end(&self, start: u32, constant: u32, steps: u32, rounding: Rounding) -> u32 {
         let single = f32::from_bits;
         let half = |bits: u32| f16::from_bits(bits as u16).to_f64();
         match self.dtype {
-            Dtype::F32 => (0..steps).fold(single(start), |x, _| square(x, single(constant), rounding)).to_bits(),
+            Dtype::F32 => {
+                (0..steps).fold(single(start), |x, _| accumulated(x, x, single(constant), rounding)).to_bits()
+            }
             Dtype::F16 => {
                 let x = (0..steps).fold(half(start), |x, _| square_half(x, half(constant), rounding));
                 // Exact: it is a binary16. GPUs may flush subnormal ones to zero, as which they all count.
@@ -92,10 +121,11 @@ impl GpuChains {
     }
 }
 
-fn square(x: f32, c: f32, rounding: Rounding) -> f32 {
+/// `a·b + c`.
+fn accumulated(a: f32, b: f32, c: f32, rounding: Rounding) -> f32 {
     match rounding {
-        Rounding::Product => x * x + c,
-        _ => x.fused(x, c),
+        Rounding::Product => a * b + c,
+        _ => a.fused(b, c),
     }
 }
 
@@ -121,6 +151,29 @@ mod tests {
     #[test]
     fn bytes_are_signed() {
         assert_eq!(dot(0x0180_ff02, 0x0302_ff7f), 2 * 127 + 1 - 128 * 2 + 3);
+    }
+
+    #[test]
+    fn pairs_stay_bounded_and_a_rounded_product_leads_elsewhere() {
+        let chains = GpuChains::new(Dtype::F32, 4, 1).unwrap();
+        let sums = [Rounding::Once, Rounding::Product].map(|rounding| chains.sums_of_pairs(128, rounding, 2));
+        assert_ne!(sums[0], sums[1]);
+        // Two elements to a vector: the third row is the partner of the first.
+        let mut lane = [0_u32; CONSTANTS];
+        for (first, second) in [(0, 2), (1, 3)] {
+            let pair = [first, second].map(|row| chains.starts[row * LANES + 7]);
+            for (&constant, sum) in chains.constants.iter().zip(&mut lane) {
+                *sum = sum.wrapping_add(chains.turned(pair, constant, 128, Rounding::Once));
+            }
+        }
+        assert_eq!(sums[0][7], lane);
+        // The ellipse for |c| = 1.9 is 1/√(1 - c²/4) = 3.2 times as long as wide.
+        let (mut x, mut y, c) = (1.0_f32, -1.0_f32, -1.9_f32);
+        for _ in 0..10_000 {
+            x = accumulated(c, y, x, Rounding::Once);
+            y = accumulated(-c, x, y, Rounding::Once);
+            assert!(x.abs() < 10.0 && y.abs() < 10.0);
+        }
     }
 
     #[test]

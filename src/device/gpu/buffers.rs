@@ -63,19 +63,37 @@ impl Context {
         self.wait(Some(self.queue.submit([])))
     }
 
-    /// Writes `data` into a staging buffer.
+    /// Writes `data` into a staging buffer that no submission uses.
     pub(super) fn written(&self, staging: &wgpu::Buffer, data: &[u8]) -> GpuResult<()> {
         let whole = 0..data.len() as u64;
-        self.scoped(|| staging.slice(whole.clone()).map_async(wgpu::MapMode::Write, |_| {}))?;
-        self.wait(None)?;
+        self.map(staging, whole.end, wgpu::MapMode::Write)?;
         let written = staging.slice(whole).get_mapped_range_mut().map(|mut view| view.copy_from_slice(data));
         staging.unmap();
         written.map_err(|e| GpuError::Fatal(format!("a buffer could not be mapped: {e}")))
     }
 
-    /// Copies the first `bytes` of one buffer to another, and waits for the end.
-    pub(super) fn copy(&self, source: &wgpu::Buffer, target: &wgpu::Buffer, bytes: u64) -> GpuResult<()> {
-        self.submit(|encoder| encoder.copy_buffer_to_buffer(source, 0, target, 0, bytes)).map(drop)
+    /// Maps the first `bytes` of a staging buffer that no submission uses.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn map(&self, staging: &wgpu::Buffer, bytes: u64, mode: wgpu::MapMode) -> GpuResult<()> {
+        self.scoped(|| staging.slice(0..bytes).map_async(mode, |_| {}))?;
+        self.settle()
+    }
+
+    /// Begins to copy `bytes` of one buffer, from `begun` on, to a place in another. What is submitted is waited for elsewhere.
+    pub(super) fn begin_copy(
+        &self,
+        source: &wgpu::Buffer,
+        begun: u64,
+        target: &wgpu::Buffer,
+        place: u64,
+        bytes: u64,
+    ) -> GpuResult<wgpu::SubmissionIndex> {
+        let commands = self.scoped(|| {
+            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            encoder.copy_buffer_to_buffer(source, begun, target, place, bytes);
+            encoder.finish()
+        })?;
+        self.scoped(|| self.queue.submit([commands]))
     }
 
     /// Sets all of `buffer` to zeros.
@@ -115,10 +133,20 @@ impl Context {
         Ok(bytemuck::pod_collect_to_vec(&self.download(buffer, count * 4)?))
     }
 
-    /// Maps a staging buffer, and passes its first `bytes` to `look`.
+    /// Maps a staging buffer once all submissions are done, and passes its first `bytes` to `look`.
     pub(super) fn mapped<T>(&self, staging: &wgpu::Buffer, bytes: u64, look: impl FnOnce(&[u8]) -> T) -> GpuResult<T> {
-        self.scoped(|| staging.slice(0..bytes).map_async(wgpu::MapMode::Read, |_| {}))?;
         self.wait(None)?;
+        self.mapped_after(staging, bytes, look)
+    }
+
+    /// The same of a buffer that no submission uses any more, whatever else is on its way.
+    pub(super) fn mapped_after<T>(
+        &self,
+        staging: &wgpu::Buffer,
+        bytes: u64,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> GpuResult<T> {
+        self.map(staging, bytes, wgpu::MapMode::Read)?;
         let seen = staging.slice(0..bytes).get_mapped_range().map(|view| look(&view));
         staging.unmap();
         seen.map_err(|e| GpuError::Fatal(format!("a buffer could not be mapped: {e}")))

@@ -7,12 +7,17 @@ use super::hooks::Hooks;
 use super::pipeline::Pipeline;
 use super::raw;
 use super::scopes;
-use super::shader::{self, Program};
+#[cfg(not(target_arch = "wasm32"))]
+use super::shader;
+use super::shader::Program;
 use super::timestamps::{self, ClockReadings, Timestamps};
+use super::waiting;
 use crate::device::Refusal;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(not(target_arch = "wasm32"))]
+use std::time::Instant;
 
 /// Why a job has no result.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +37,10 @@ impl From<Refusal> for GpuError {
 pub(super) type GpuResult<T> = Result<T, GpuError>;
 
 /// A submission that takes longer is given up: drivers reset a GPU after two to ten seconds.
-const WATCHDOG: Duration = Duration::from_secs(20);
+pub(super) const WATCHDOG: Duration = Duration::from_secs(20);
+
+/// A buffer that only orders dispatches.
+const ORDER_BYTES: u64 = 256;
 
 /// One opened GPU.
 pub(super) struct Context {
@@ -46,6 +54,9 @@ pub(super) struct Context {
     pub(super) subgroup_min: u32,
     pub(super) subgroup_max: u32,
     pub(super) hooks: Hooks,
+    /// While a sequence is run: a buffer that every dispatch is bound to as if it wrote there, so that each waits for the one
+    /// before it, as in an engine, where each reads what the one before it wrote.
+    pub(super) order: Option<wgpu::Buffer>,
     timestamps: Option<Timestamps>,
     lost: Arc<Mutex<Option<String>>>,
     /// Those built so far, by [`Program::key`].
@@ -82,14 +93,14 @@ impl Context {
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| e.to_string())?;
+        let (device, queue) = waiting::block_on(adapter.request_device(&descriptor)).map_err(|e| e.to_string())?;
         let lost = Arc::new(Mutex::new(None));
         let (noticed, objected) = (lost.clone(), lost.clone());
         device.set_device_lost_callback(move |reason, message| note(&noticed, format!("{reason:?} {message}")));
         // All calls are made within error scopes, so nothing should arrive here. If something does, the device is not trusted.
         device.on_uncaptured_error(Arc::new(move |error| note(&objected, error.to_string())));
         let has_timestamps = features.contains(wgpu::Features::TIMESTAMP_QUERY);
-        let timestamps = has_timestamps.then(|| Timestamps::new(&device, &queue)).flatten();
+        let timestamps = has_timestamps.then(|| Timestamps::new(&device, &queue, 1)).flatten();
         let matrices = if experimental { adapter.cooperative_matrix_properties() } else { Vec::new() };
         let info = adapter.get_info();
         let (subgroup_min, subgroup_max) = (info.subgroup_min_size, info.subgroup_max_size);
@@ -103,6 +114,7 @@ impl Context {
             subgroup_min,
             subgroup_max,
             hooks,
+            order: None,
             timestamps,
             lost,
             pipelines,
@@ -132,8 +144,7 @@ impl Context {
             return Ok(built.clone());
         }
         let source = program.source();
-        let size = shader::compiled(program).map_err(|e| refused(&e))?.size;
-        size.within(&self.limits).map_err(Refusal::Unsupported)?;
+        self.check_size(program)?;
         let descriptor = || wgpu::ShaderModuleDescriptor {
             label: Some(program.entry),
             source: wgpu::ShaderSource::Wgsl(source.as_str().into()),
@@ -142,9 +153,51 @@ impl Context {
             false => raw::unchecked_module(&self.device, descriptor()),
             true => self.device.create_shader_module(descriptor()),
         })?;
-        let built = self.scoped(|| Pipeline::new(&self.device, &module, program))?;
+        let built = self.scoped(|| Pipeline::new(&self.device, &module, program, self.order.is_some()))?;
         self.pipelines.insert(key, built.clone());
         Ok(built)
+    }
+
+    /// Has every dispatch made from now on wait for the one before it, or not. Pipelines of the other kind are given up.
+    pub(super) fn keep_order(&mut self, keep: bool) -> GpuResult<()> {
+        if keep != self.order.is_some() {
+            self.pipelines.clear();
+            self.order = if keep { Some(self.buffer(ORDER_BYTES)?) } else { None };
+        }
+        Ok(())
+    }
+
+    /// A clock for so many compute passes of one submission; `None` without timestamps.
+    pub(super) fn clock(&self, passes: u32) -> Option<Timestamps> {
+        self.timestamps.as_ref()?;
+        Timestamps::new(&self.device, &self.queue, passes)
+    }
+
+    /// Times `count` compute passes of one submission by `clock`: from the end of each to the end of the next, s.
+    pub(super) fn time_each(
+        &self,
+        clock: &Timestamps,
+        count: u32,
+        mut encode: impl FnMut(u32, &mut wgpu::ComputePass),
+    ) -> GpuResult<(f64, Option<Vec<f64>>)> {
+        let wall = self.submit(|encoder| {
+            for index in 0..count {
+                let timestamp_writes = Some(clock.writes(index));
+                let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+                encode(index, &mut encoder.begin_compute_pass(&descriptor));
+            }
+            clock.resolve(encoder, count);
+        })?;
+        let bytes = u64::from(count) * timestamps::BYTES;
+        let each = self.mapped(&clock.read, bytes, |view| clock.each(view))?;
+        Ok((wall, each))
+    }
+
+    /// Whether a program keeps within the limits: wgpu does not look.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn check_size(&self, program: &Program) -> GpuResult<()> {
+        let size = shader::compiled(program).map_err(|e| refused(&e))?.size;
+        Ok(size.within(&self.limits).map_err(Refusal::Unsupported)?)
     }
 
     /// Submits one compute pass without timestamps, and waits for its end.
@@ -156,9 +209,9 @@ impl Context {
     /// Times one submission of one compute pass.
     pub(super) fn time(&self, encode: impl FnOnce(&mut wgpu::ComputePass)) -> GpuResult<ClockReadings> {
         let wall = self.submit(|encoder| {
-            let timestamp_writes = self.timestamps.as_ref().map(Timestamps::writes);
+            let timestamp_writes = self.timestamps.as_ref().map(|timestamps| timestamps.writes(0));
             encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes }));
-            self.timestamps.iter().for_each(|timestamps| timestamps.resolve(encoder));
+            self.timestamps.iter().for_each(|timestamps| timestamps.resolve(encoder, 1));
         })?;
         let timestamps = match &self.timestamps {
             Some(timestamps) => self.mapped(&timestamps.read, timestamps::BYTES, |view| timestamps.seconds(view))?,
@@ -168,6 +221,7 @@ impl Context {
     }
 
     /// Submits what `encode` encodes, and waits for the end. Returns the seconds from one to the other.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn submit(&self, encode: impl FnOnce(&mut wgpu::CommandEncoder)) -> GpuResult<f64> {
         let commands = self.scoped(|| {
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
@@ -181,6 +235,7 @@ impl Context {
     }
 
     /// Waits for the end of a submission, or of all; gives up after the watchdog's time.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn wait(&self, submission_index: Option<wgpu::SubmissionIndex>) -> GpuResult<()> {
         let timeout = self.hooks.watchdog.unwrap_or(WATCHDOG);
         let poll = wgpu::PollType::Wait { submission_index, timeout: Some(timeout) };
@@ -194,12 +249,17 @@ impl Context {
         }
     }
 
+    /// Lets what is ready be noticed, such as the mapping of a buffer that no submission uses. Waits for nothing.
+    pub(super) fn settle(&self) -> GpuResult<()> {
+        self.notice_loss()
+    }
+
     /// Makes the device unusable, as a driver's reset would: for tests of what follows.
     pub(super) fn lose(&self) {
         self.device.destroy();
     }
 
-    fn check_lost(&self) -> GpuResult<()> {
+    pub(super) fn check_lost(&self) -> GpuResult<()> {
         let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
         lost.map_or(Ok(()), |reason| Err(GpuError::Fatal(format!("the device was lost ({reason})"))))
     }
@@ -251,7 +311,7 @@ mod tests {
             // Without the feature no query set can be made, and an error that no scope catches panics.
             let (device, queue) =
                 pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
-            assert!(Timestamps::new(&device, &queue).is_none(), "{}", described.name);
+            assert!(Timestamps::new(&device, &queue, 1).is_none(), "{}", described.name);
             let context = Context::open(&adapter, Hooks::default()).unwrap();
             let has = context.features.contains(wgpu::Features::TIMESTAMP_QUERY);
             assert_eq!(context.timestamps.is_some(), has, "{}", described.name);

@@ -2,6 +2,7 @@
 
 use super::{candidates_max, has_feature, is_software};
 use crate::probe::{PlanInputs, Question};
+use crate::profile::Recurrence::{self, Rotation, Square};
 use crate::profile::{CeilingId, GpuChain, GpuInfo, MatrixChain, Means, Status, Tile};
 use roofprobe_kernels::{Dtype, Op};
 
@@ -13,15 +14,20 @@ const SOFTWARE: (u32, u32) = (256, 8);
 const HARDWARE_TILES: (u32, u32) = (4096, 4);
 const SOFTWARE_TILES: (u32, u32) = (64, 1);
 
-/// Vectors and chains, the likely winner first. What a processor has 16 registers for, twelve accumulators and their
+/// Elements of a vector, chains, and what a step does. Some units take an addend only from where the sum goes to.
+type Way = (u32, u32, Recurrence);
+
+/// The likely winner first. What a processor has 16 registers for, twelve accumulators and their
 /// products fill; hardware has room for more, and other ways to hide latencies.
-const HARDWARE_F32: [(u32, u32); 4] = [(1, 8), (4, 4), (1, 16), (4, 8)];
-const SOFTWARE_F32: [(u32, u32); 5] = [(4, 3), (1, 12), (1, 13), (4, 8), (1, 8)];
+const HARDWARE_F32: &[Way] =
+    &[(1, 8, Square), (1, 16, Rotation), (4, 4, Square), (4, 4, Rotation), (1, 16, Square), (4, 8, Rotation)];
+const SOFTWARE_F32: &[Way] =
+    &[(4, 3, Square), (1, 12, Square), (1, 13, Square), (4, 8, Square), (1, 8, Square), (1, 12, Rotation)];
 /// Halves come in pairs.
-const HARDWARE_F16: [(u32, u32); 4] = [(4, 4), (4, 8), (1, 16), (1, 8)];
-const SOFTWARE_F16: [(u32, u32); 4] = [(4, 3), (1, 16), (4, 4), (1, 12)];
+const HARDWARE_F16: &[Way] = &[(4, 4, Square), (4, 8, Square), (1, 16, Square), (1, 8, Square)];
+const SOFTWARE_F16: &[Way] = &[(4, 3, Square), (1, 16, Square), (4, 4, Square), (1, 12, Square)];
 /// Bytes are packed in words.
-const I8: [(u32, u32); 3] = [(1, 12), (1, 8), (1, 16)];
+const I8: &[Way] = &[(1, 12, Square), (1, 8, Square), (1, 16, Square)];
 /// Chains of matrices.
 const TILES: [u32; 3] = [4, 8, 2];
 
@@ -33,25 +39,32 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     };
     let Some(gpu) = &inputs.machine.device.gpu else { return Vec::new() };
     let software = is_software(inputs.machine);
-    let pick = |hardware: &'static [(u32, u32)], other: &'static [(u32, u32)]| if software { other } else { hardware };
-    let mut f16 = chains(inputs, Dtype::F16, software, pick(&HARDWARE_F16, &SOFTWARE_F16));
+    let pick = |hardware: &'static [Way], other: &'static [Way]| if software { other } else { hardware };
+    let mut f16 = chains(inputs, Dtype::F16, software, pick(HARDWARE_F16, SOFTWARE_F16));
     if !has_feature(inputs.machine, "f16") {
         f16.candidates.clear();
         f16.otherwise = (Status::Unsupported, "this GPU computes no f16 in shaders".to_owned());
     }
     vec![
         none(Dtype::F64),
-        chains(inputs, Dtype::F32, software, pick(&HARDWARE_F32, &SOFTWARE_F32)),
+        chains(inputs, Dtype::F32, software, pick(HARDWARE_F32, SOFTWARE_F32)),
         f16,
         none(Dtype::Bf16),
-        chains(inputs, Dtype::I8, software, &I8),
+        chains(inputs, Dtype::I8, software, I8),
         matrices(inputs, gpu, software),
     ]
 }
 
-fn chains(inputs: PlanInputs, dtype: Dtype, software: bool, ways: &[(u32, u32)]) -> Question {
+fn chains(inputs: PlanInputs, dtype: Dtype, software: bool, ways: &[Way]) -> Question {
     let (groups, size) = if software { SOFTWARE } else { HARDWARE };
-    let way = |&(vector, chains): &(u32, u32)| GpuChain { vector, chains, workgroup_size: size, workgroups: groups };
+    let way = |&(vector, chains, recurrence): &Way| GpuChain {
+        vector,
+        chains,
+        workgroup_size: size,
+        workgroups: groups,
+        // A square is what it is as a rule.
+        recurrence: Some(recurrence).filter(|&recurrence| recurrence != Square),
+    };
     let variants = ways.iter().map(way).take(candidates_max(inputs));
     Question::of(CeilingId::compute(dtype, Means::Best), Op::Chain, dtype, variants)
 }

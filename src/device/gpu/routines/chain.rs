@@ -7,7 +7,7 @@ use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::BufferSlice;
 use crate::device::gpu::shader::{Access, Program, Shader, each_chain, shader};
 use crate::job::Job;
-use crate::profile::{GpuChain, Variant};
+use crate::profile::{GpuChain, Recurrence, Variant};
 use crate::work::Work;
 use roofprobe_kernels::reference::gpu_chain::{CONSTANTS, GpuChains, LANES, Rounding};
 use roofprobe_kernels::{Dtype, Op, Shape};
@@ -45,14 +45,17 @@ struct Spec {
     chains: u32,
     size: u32,
     groups: u32,
+    recurrence: Recurrence,
 }
 
 impl Spec {
     fn of(job: &Job) -> Result<Spec, Refusal> {
-        let Variant::GpuChain(GpuChain { workgroup_size: size, workgroups: groups, vector, chains }) = job.variant
+        let Variant::GpuChain(GpuChain { workgroup_size: size, workgroups: groups, vector, chains, recurrence }) =
+            job.variant
         else {
             return Err(foreign(job));
         };
+        let recurrence = recurrence.unwrap_or(Recurrence::Square);
         let dtype = job.dtype;
         let possible: &[u32] = match dtype {
             Dtype::F32 | Dtype::F16 => &[1, 4],
@@ -62,7 +65,11 @@ impl Spec {
         if !possible.contains(&vector) || !(1..=CHAINS_MAX).contains(&chains) {
             return Err(Refusal::Unsupported(format!("there is no {dtype} shader of {chains} chains of vec{vector}")));
         }
-        Ok(Spec { dtype, vector, chains, size, groups })
+        // Pairs turn round each other. A dot product of bytes is added to what is written as it is.
+        if recurrence == Recurrence::Rotation && (dtype != Dtype::F32 || !chains.is_multiple_of(2)) {
+            return Err(Refusal::Unsupported(format!("there is no {dtype} shader of {chains} chains in pairs")));
+        }
+        Ok(Spec { dtype, vector, chains, size, groups, recurrence })
     }
 
     /// Invocations of all workgroups.
@@ -88,7 +95,18 @@ impl Spec {
         let each = |line: &dyn Fn(u32) -> String| each_chain(self.chains, line);
         let vector = self.vector;
         // The chains side by side, step after step: a processor sees no further than some hundred instructions.
-        let steps = vec![each(&|n| format!("            x{n} = next(x{n}, c);")); UNROLL as usize].join("\n");
+        let step = |n: u32| match self.recurrence {
+            Recurrence::Square => format!("            x{n} = next(x{n}, c);"),
+            Recurrence::Rotation if n.is_multiple_of(2) => format!("            x{n} = turned(x{}, c, x{n});", n + 1),
+            Recurrence::Rotation => format!("            x{n} = turned(x{}, -c, x{n});", n - 1),
+        };
+        // All first ones of the pairs, then all second ones: each waits for its partner alone.
+        let order = match self.recurrence {
+            Recurrence::Square => (0..self.chains).collect::<Vec<u32>>(),
+            Recurrence::Rotation => (0..self.chains).step_by(2).chain((1..self.chains).step_by(2)).collect(),
+        };
+        let steps = order.into_iter().map(step).collect::<Vec<_>>().join("\n");
+        let steps = vec![steps; UNROLL as usize].join("\n");
         [
             (
                 "    let start0 = start(lane, 0u);",
@@ -111,6 +129,7 @@ impl Spec {
                 ("alias real = f32;", "alias real = u32;"),
                 ("    return bitcast<f32>(word);", "    return word;"),
                 ("    return fma(x, x, value(c));", "    return x + bitcast<u32>(dot4I8Packed(x, c));"),
+                ("    return fma(value(c), y, x);", "    return x + bitcast<u32>(dot4I8Packed(y, c));"),
                 ("    return bitcast<u32>(x);", "    return x;"),
             ]),
             _ => {}
@@ -221,7 +240,11 @@ impl Routine for Chain {
 
     fn verify(&mut self, context: &Context, _: u64) -> GpuResult<bool> {
         if self.lawful.is_empty() {
-            let of = |&rounding| (rounding, self.inputs.sums(STEPS, rounding));
+            let sums = |rounding| match self.spec.recurrence {
+                Recurrence::Square => self.inputs.sums(STEPS, rounding),
+                Recurrence::Rotation => self.inputs.sums_of_pairs(STEPS, rounding, self.spec.vector as usize),
+            };
+            let of = |&rounding| (rounding, sums(rounding));
             self.lawful = Rounding::lawful(self.spec.dtype).iter().map(of).collect();
         }
         let rounds = self.rounds.get();

@@ -2,12 +2,15 @@
 //!
 //! To add one: write its shader and its file with one implementation of [`Routine`], and add its lines here.
 
+mod atomic;
 mod attention;
 mod chain;
+mod chase;
 mod coopmat;
 mod matmul;
 mod overhead;
 mod routine;
+pub(super) mod rows;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -52,14 +55,18 @@ pub(super) fn entry_of(job: &Job) -> Result<Entry, Refusal> {
         return Err(skipped("the job names no workgroups"));
     }
     Ok(match (&job.variant, job.op) {
-        (Variant::WorkgroupRead(_), Op::Read) => entry::<workgroup::WorkgroupRead>(),
+        (Variant::GpuChase(_) | Variant::WorkgroupChase(_), Op::Chase) => entry::<chase::Chase>(),
+        (Variant::GpuAtomic(_) | Variant::WorkgroupAtomic(_), Op::Atomic) => entry::<atomic::Atomic>(),
+        (Variant::WorkgroupRead(_) | Variant::WorkgroupStride(_), Op::Read) => entry::<workgroup::WorkgroupRead>(),
         (Variant::GpuStream(_), op) if OPS.contains(&op) => entry::<stream::Stream>(),
         (Variant::GpuChain(_), Op::Chain) => entry::<chain::Chain>(),
         (Variant::MatrixChain(_), Op::Chain) => entry::<coopmat::Coopmat>(),
         (Variant::GpuMatmul(_), Op::Matmul) => entry::<matmul::Matmul>(),
         (Variant::GpuAttention(_), Op::Attention) => entry::<attention::AttentionRoutine>(),
         (Variant::Launch(_), Op::Dispatch | Op::Submit) => entry::<overhead::Launches>(),
-        (Variant::Transfer(_), Op::Upload | Op::Download) => entry::<transfer::Transfer>(),
+        (Variant::Transfer(_), Op::Upload | Op::Download | Op::UploadMapped | Op::DownloadMapped | Op::Copy) => {
+            entry::<transfer::Transfer>()
+        }
         _ => return Err(Refusal::Unsupported(format!("there is no {} shader", job.op))),
     })
 }

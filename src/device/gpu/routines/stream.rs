@@ -18,6 +18,10 @@ params! {
     StreamParams {
         /// Vectors of this part of the arrays.
         n: u32,
+        /// Workgroups that walk over all of it together.
+        team: u32,
+        /// How far a team is rotated against the one before it.
+        ahead: u32,
         /// From one workgroup's first place to the next one's.
         step_group: u32,
         /// From one invocation's first place to its neighbour's.
@@ -43,16 +47,15 @@ const VALUE: &str = "fn value(i: u32) -> vec4<f32> { return copy(i); }";
 const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Write, Access::Write];
 /// Bytes of a vector of four.
 pub(super) const VECTOR_BYTES: u64 = 16;
-/// Places that an invocation has in flight.
-const UNROLL: u64 = 4;
+/// Places that an invocation has in flight: of a read, whose loads alone keep the memory busy, and of what writes, too.
+const READS: u32 = 16;
+const PLACES: u32 = 4;
 /// Values that are made up one by one.
 const STRETCH: usize = 1 << 20;
 /// The scalar of scale and triad.
 const SCALAR: f32 = 1.618_034;
 /// Repetitions within one dispatch, a power of two.
 pub(super) const FOLD_MAX: u32 = 1 << 15;
-/// A walk of more than this is never folded: it lasts.
-const FOLDED_BYTES_MAX: u64 = 64 << 20;
 
 /// Three arrays, as large as the largest job so far asked for, and their values on the host.
 pub(super) struct Arrays {
@@ -109,27 +112,39 @@ fn division(job: &Job) -> Result<&GpuStream, Refusal> {
     Ok(stream)
 }
 
-/// The parameters for `n` vectors, and the workgroups that they take: `most` or fewer.
-fn divided(stream: &GpuStream, n: u64, most: u32) -> (StreamParams, u32) {
+/// The parameters for `n` vectors of `op`, and the workgroups that they take: `most` or fewer.
+fn divided(op: Op, stream: &GpuStream, n: u64, most: u32) -> (StreamParams, u32) {
     let size = u64::from(stream.workgroup_size);
-    // No more workgroups than there is work for.
-    let groups = u64::from(stream.workgroups.min(most)).min(n.div_ceil(size * UNROLL)).max(1);
-    let places = n.div_ceil(size * groups).next_multiple_of(UNROLL);
+    let asked = u64::from(stream.workgroups.min(most));
+    let in_flight = u64::from(in_flight(op));
+    // No more workgroups than there is work for. What is left of them reads the same again: all of the GPU is to read what a small
+    // part of it would do for. Those that write would write the same words at once.
+    let team = asked.min(n.div_ceil(size * in_flight)).max(1);
+    let teams = if op == Op::Read { (asked / team).clamp(1, n) } else { 1 };
+    let places = n.div_ceil(size * team).next_multiple_of(in_flight);
     let (step_group, step_lane, step) = match stream.layout {
-        AccessLayout::Strided => (size, 1, size * groups),
+        AccessLayout::Strided => (size, 1, size * team),
         AccessLayout::Blocked => (size * places, 1, size),
         AccessLayout::Contiguous => (size * places, places, 1),
     };
-    let [n, step_group, step_lane, step, places] = [n, step_group, step_lane, step, places].map(|x| x as u32);
-    (StreamParams { n, step_group, step_lane, step, places, rounds: 1, rotation: 0, s: SCALAR }, groups as u32)
+    let [n, team, ahead, step_group, step_lane, step, places, teams] =
+        [n, team, n / teams, step_group, step_lane, step, places, teams].map(|x| x as u32);
+    (StreamParams { n, team, ahead, step_group, step_lane, step, places, rounds: 1, rotation: 0, s: SCALAR }, teams)
+}
+
+fn in_flight(op: Op) -> u32 {
+    if op == Op::Read { READS } else { PLACES }
 }
 
 /// The program of a stream. `whole`: every place of every invocation lies within the arrays.
 pub(super) fn program(op: Op, workgroup_size: u32, whole: bool) -> Program {
-    let (entry, lines) = match op {
-        Op::Read => ("read", Vec::new()),
-        _ => ("stream", vec![(VALUE, VALUE.replace("copy", op.name()))]),
-    };
+    let number = |name: &str, value: u32| format!("const {name}: u32 = {value}u;");
+    let mut lines =
+        vec![("const READS: u32 = 1u;", number("READS", READS)), ("const PLACES: u32 = 1u;", number("PLACES", PLACES))];
+    let entry = if op == Op::Read { "read" } else { "stream" };
+    if op != Op::Read {
+        lines.push((VALUE, VALUE.replace("copy", op.name())));
+    }
     let constants = vec![("SIZE", f64::from(workgroup_size)), ("GUARD", f64::from(u8::from(!whole)))];
     Program { shader: STREAM, lines, entry, constants, bindings: BINDINGS }
 }
@@ -149,8 +164,10 @@ pub(super) struct Stream {
     /// One for each part of the arrays that fits a binding.
     dispatches: Vec<Dispatch>,
     sums: wgpu::Buffer,
-    /// Words of the sums.
-    invocations: u64,
+    /// Words of the sums: one for each workgroup.
+    words: u64,
+    /// How often a repetition walks over the arrays.
+    walks: u64,
     checksum: u32,
     fold_max: u32,
 }
@@ -173,16 +190,23 @@ impl Routine for Stream {
         let arrays = shared.arrays.get_or_make(|| Arrays::new(context, elements))?;
         let per_binding = context.binding_bytes() / VECTOR_BYTES;
         let most = context.limits.max_compute_workgroups_per_dimension;
-        let invocations = u64::from(size) * u64::from(division.workgroups.min(most));
-        let sums = context.buffer(invocations * 4)?;
-        // Small working sets are walked again and again within a dispatch.
-        let folds = vectors <= per_binding && vectors * VECTOR_BYTES <= FOLDED_BYTES_MAX;
+        let words = u64::from(division.workgroups.min(most));
+        let sums = context.buffer(words * 4)?;
+        // Walked again and again within a dispatch, whatever the size: one method along the whole curve. Where arrays take several
+        // bindings, they take several dispatches.
+        let folds = vectors <= per_binding;
         let fold_max = if folds { FOLD_MAX } else { 1 };
-        let mut dispatches = Vec::new();
+        let (mut dispatches, mut walks) = (Vec::new(), 1);
         for begun in (0..vectors).step_by(per_binding as usize) {
             let n = per_binding.min(vectors - begun);
-            let (params, groups) = divided(division, n, most);
-            let whole = u64::from(size) * u64::from(groups) * u64::from(params.places) == n;
+            let (mut params, mut teams) = divided(job.op, division, n, most);
+            if !folds {
+                // Parts of different sizes would be read a different number of times.
+                (params.ahead, teams) = (0, 1);
+            }
+            let groups = params.team * teams;
+            walks = u64::from(teams);
+            let whole = u64::from(size) * u64::from(params.team) * u64::from(params.places) == n;
             let pipeline = context.pipeline(&program(job.op, size, whole))?;
             // Each walk begins elsewhere, so that nothing can be taken out of the loop over them, and what a core read in the
             // last one is not what it reads in the next.
@@ -194,7 +218,7 @@ impl Routine for Stream {
             dispatches.push(Dispatch::new(context, &pipeline, &slots, &buffers, [groups, 1, 1])?);
         }
         let checksum = checksum(arrays.x[..elements].iter().map(|x| x.to_bits()));
-        Ok(Stream { op: job.op, arrays, elements, dispatches, sums, invocations, checksum, fold_max })
+        Ok(Stream { op: job.op, arrays, elements, dispatches, sums, words, walks, checksum, fold_max })
     }
 
     fn is_current(&self, shared: &SharedBuffers) -> bool {
@@ -202,7 +226,7 @@ impl Routine for Stream {
     }
 
     fn work(&self) -> Work {
-        Work::of_kernel(self.op.cost(Shape::stream(self.elements as u64)), Dtype::F32)
+        Work::of_kernel(self.op.cost(Shape::stream(self.elements as u64 * self.walks)), Dtype::F32)
     }
 
     fn fold_max(&self) -> u32 {
@@ -224,8 +248,8 @@ impl Routine for Stream {
 
     fn verify(&mut self, context: &Context, repetitions: u64) -> GpuResult<bool> {
         if self.op == Op::Read {
-            let sum = checksum(context.words(&self.sums, self.invocations)?);
-            return Ok(sum == self.checksum.wrapping_mul(repetitions as u32));
+            let sum = checksum(context.words(&self.sums, self.words)?);
+            return Ok(sum == self.checksum.wrapping_mul((repetitions * self.walks) as u32));
         }
         let mut right = true;
         let (op, arrays) = (self.op, &self.arrays);

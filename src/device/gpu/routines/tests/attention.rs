@@ -1,7 +1,7 @@
-//! Attention to caches of every shape, read by all ways, in one part and in many.
+//! Attention to caches of every shape, read by all ways, in one part and in many, and of prompts.
 
 use super::*;
-use crate::profile::{AccessLayout, GpuAttention, Reduction};
+use crate::profile::{AccessLayout, GpuAttention, Reduction, Tile};
 
 #[derive(Clone, Copy)]
 struct Shape {
@@ -11,7 +11,7 @@ struct Shape {
     context: u64,
 }
 
-fn attention(shape: Shape, layout: AccessLayout, vector: u32, size: u32, groups: u32) -> Job {
+fn attention(cache: Dtype, shape: Shape, layout: AccessLayout, vector: u32, size: u32, groups: u32) -> Job {
     let variant = GpuAttention {
         m: 1,
         heads: shape.group * shape.kv_heads,
@@ -24,34 +24,95 @@ fn attention(shape: Shape, layout: AccessLayout, vector: u32, size: u32, groups:
         vector,
         workgroup_size: size,
         workgroups: groups,
+        tile: None,
     };
-    job("attention.f16.decode", Op::Attention, Dtype::F16, variant)
+    job(&format!("attention.{cache}.decode"), Op::Attention, cache, variant)
+}
+
+/// Times it, unless the adapter's subgroups are too narrow for it, and holds what was counted.
+fn check(worker: &mut Worker, job: &Job, shape: Shape) {
+    let (subgroup, has) = (worker.context().subgroup_min, worker.context().features.contains(wgpu::Features::SUBGROUP));
+    let keys = job.variant.keys();
+    let lanes = (shape.head_dim as u32).div_ceil(keys.vector.unwrap()).next_power_of_two();
+    let narrow = keys.layout == Some(AccessLayout::Strided) && (!has || lanes > subgroup);
+    let Some(pass) = timed(worker, job, 2) else {
+        assert!(narrow, "{job}");
+        return;
+    };
+    assert!(!narrow);
+    let elements = 2 * shape.kv_heads * shape.context * shape.head_dim * pass.repetitions;
+    let bytes = job.dtype.bytes(elements.into()).unwrap() as f64;
+    assert_eq!(pass.work.bytes.0, bytes, "{job}");
+    assert_eq!(pass.work.flops.0, (2 * elements * shape.group) as f64, "{job}");
 }
 
 #[test]
 fn attention_agrees_with_the_oracle() {
     on_every_adapter(|worker| {
-        let (subgroup, has) =
-            (worker.context().subgroup_min, worker.context().features.contains(wgpu::Features::SUBGROUP));
         // Every group and size of heads; one token, less than a block, and many uneven splits.
-        for (group, head_dim, size) in [(1, 64, 16), (4, 64, 32), (8, 64, 64), (1, 128, 64), (4, 128, 16), (8, 128, 32)]
+        for (group, head_dim, size) in
+            [(1, 64, 16), (4, 80, 32), (8, 64, 64), (3, 96, 64), (4, 128, 16), (16, 128, 32), (2, 256, 64)]
         {
-            for (layout, vector) in
-                [(AccessLayout::Contiguous, 8), (AccessLayout::Strided, 8), (AccessLayout::Strided, 16)]
-            {
-                for (context, groups) in [(1, 1), (7, 9), (100, 2), (1003, 16)] {
+            let (contiguous, strided) = (AccessLayout::Contiguous, AccessLayout::Strided);
+            for (layout, vector) in [(contiguous, 16), (strided, 8), (strided, 24)] {
+                for (context, groups) in [(1, 1), (100, 2), (1003, 16)] {
                     let shape = Shape { kv_heads: 3, group, head_dim, context };
-                    let job = attention(shape, layout, vector, size, groups);
-                    let narrow = layout == AccessLayout::Strided && (!has || head_dim as u32 / vector > subgroup);
-                    let Some(pass) = timed(worker, &job, 2) else {
-                        assert!(narrow, "{job}");
-                        continue;
-                    };
-                    assert!(!narrow);
-                    let halves = 2 * 3 * context * head_dim;
-                    assert_eq!(pass.work.bytes.0, (2 * halves * pass.repetitions) as f64, "{job}");
-                    assert_eq!(pass.work.flops.0, (2 * halves * group * pass.repetitions) as f64, "{job}");
+                    check(worker, &attention(Dtype::F16, shape, layout, vector, size, groups), shape);
                 }
+            }
+        }
+    });
+}
+
+#[test]
+fn quantised_caches_are_read_as_they_are_stored() {
+    on_every_adapter(|worker| {
+        for (group, head_dim, vector) in [(4, 128, 16), (1, 96, 32), (2, 64, 8), (4, 128, 32)] {
+            for layout in [AccessLayout::Contiguous, AccessLayout::Strided] {
+                for (context, groups) in [(1, 1), (517, 9)] {
+                    let shape = Shape { kv_heads: 2, group, head_dim, context };
+                    check(worker, &attention(Dtype::Q8_0, shape, layout, vector, 32, groups), shape);
+                }
+            }
+        }
+        let shape = Shape { kv_heads: 1, group: 1, head_dim: 80, context: 7 };
+        let ragged = attention(Dtype::Q8_0, shape, AccessLayout::Contiguous, 16, 32, 1);
+        assert!(timed(worker, &ragged, 1).is_none(), "a row of 80 is no whole number of blocks");
+    });
+}
+
+#[test]
+fn prompts_agree_with_the_oracle() {
+    on_every_adapter(|worker| {
+        for (cache, group, head_dim, tile, size) in [
+            (Dtype::F16, 4, 128, Tile::of(4, 4), 32),
+            (Dtype::F16, 1, 64, Tile::of(8, 2), 16),
+            (Dtype::F16, 2, 80, Tile::of(2, 4), 64),
+            (Dtype::F16, 3, 96, Tile::of(1, 1), 8),
+            (Dtype::F16, 1, 256, Tile::of(2, 2), 32),
+            (Dtype::Q8_0, 2, 128, Tile::of(4, 2), 32),
+        ] {
+            // One token, a block and a token more, and a prompt behind an older context.
+            for (tokens, context) in [(2, 2), (33, 33), (61, 100)] {
+                let variant = GpuAttention {
+                    m: tokens,
+                    heads: 2 * group,
+                    kv_heads: 2,
+                    head_dim,
+                    context,
+                    copies: 1,
+                    layout: AccessLayout::Blocked,
+                    reduction: Reduction::Workgroup,
+                    vector: 4,
+                    workgroup_size: size,
+                    workgroups: 1,
+                    tile: Some(tile),
+                };
+                let job = job(&format!("attention.{cache}.prefill"), Op::Attention, cache, variant);
+                let pass = timed(worker, &job, 2).unwrap();
+                let pairs = tokens * context - tokens * (tokens - 1) / 2;
+                let flops = 4 * pairs * head_dim * 2 * group * pass.repetitions;
+                assert_eq!(pass.work.flops.0, flops as f64, "{job}");
             }
         }
     });

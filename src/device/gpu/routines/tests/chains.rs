@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::device::gpu::routines::coopmat::Coopmat;
-use crate::profile::{GpuChain, MatrixChain, Tile};
+use crate::profile::{GpuChain, MatrixChain, Recurrence, Tile};
 
 fn chain(dtype: Dtype, vector: u32, chains: u32, workgroup_size: u32, workgroups: u32) -> Job {
-    let variant = GpuChain { vector, chains, workgroup_size, workgroups };
+    let variant = GpuChain { vector, chains, workgroup_size, workgroups, recurrence: None };
     job(&format!("compute.{dtype}"), Op::Chain, dtype, variant)
 }
 
@@ -35,6 +35,32 @@ fn chains_come_to_what_the_oracle_says_in_every_invocation() {
                 }
             }
         }
+    });
+}
+
+#[test]
+fn pairs_turn_round_each_other_as_the_oracle_says() {
+    on_every_adapter(|worker| {
+        for (dtype, vector, chains) in [(Dtype::F32, 1, 2), (Dtype::F32, 4, 4), (Dtype::F32, 1, 12)] {
+            let plain = chain(dtype, vector, chains, 32, 5);
+            let variant =
+                GpuChain { vector, chains, workgroup_size: 32, workgroups: 5, recurrence: Some(Recurrence::Rotation) };
+            let job = Job { variant: variant.into(), ..plain };
+            for repetitions in [1, 7] {
+                let pass = timed(worker, &job, repetitions).unwrap();
+                let macs = 32 * 5 * vector * chains * 128;
+                assert_eq!(pass.work.flops.0, 2.0 * f64::from(macs) * pass.repetitions as f64, "{job}");
+            }
+        }
+        let odd = GpuChain {
+            vector: 1,
+            chains: 3,
+            workgroup_size: 32,
+            workgroups: 1,
+            recurrence: Some(Recurrence::Rotation),
+        };
+        let job = job("compute.f32", Op::Chain, Dtype::F32, odd);
+        assert!(matches!(worker.time(&job, 1, 1.0), Err(GpuError::Refused(Refusal::Unsupported(_)))));
     });
 }
 

@@ -3,8 +3,10 @@
 
 mod attention;
 mod chains;
+mod latencies;
 mod matmul;
 mod overheads;
+mod rows;
 mod shaders;
 mod streams;
 

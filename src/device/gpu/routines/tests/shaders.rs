@@ -3,7 +3,7 @@
 
 use crate::device::Refusal;
 use crate::device::gpu::params::params;
-use crate::device::gpu::routines::{entry_of, overhead, stream, workgroup};
+use crate::device::gpu::routines::{entry_of, overhead, rows, stream, workgroup};
 use crate::device::gpu::shader::{Access, Program, Shader, compiled};
 use crate::probe::gpu::tests::machine;
 use crate::probe::{plan, survey};
@@ -28,8 +28,10 @@ fn all_shaders() -> BTreeMap<&'static str, Shader> {
 #[test]
 fn every_file_is_used_and_valid_alone() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
-    let mut files: Vec<String> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    // Parts of files are used where they stand.
+    let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
+    let mut files: Vec<String> = files.map(|entry| entry.file_name().into_string().unwrap()).collect();
     files.sort();
     assert_eq!(files, all_shaders().into_keys().collect::<Vec<_>>());
     for shader in all_shaders().values() {
@@ -45,7 +47,12 @@ fn entry_points_are_named_as_routines() {
     for shader in all_shaders().values() {
         for entry in parsed(shader).entry_points {
             let first = entry.name.split('_').next().unwrap();
-            assert!(first == "stream" || first.parse::<Op>().is_ok(), "{}: {}", shader.name, entry.name);
+            assert!(
+                ["stream", "rows"].contains(&first) || first.parse::<Op>().is_ok(),
+                "{}: {}",
+                shader.name,
+                entry.name
+            );
         }
     }
 }
@@ -116,6 +123,8 @@ fn all_programs() -> BTreeMap<String, Program> {
             }
         }
     }
+    let of_rows = [64, 256].into_iter().flat_map(rows::programs);
+    all.extend(of_rows.map(|program| (program.key(), program)));
     all
 }
 
@@ -155,8 +164,40 @@ fn bindings_agree(key: &str, program: &Program) {
     assert_eq!(seen, declared, "{key}");
 }
 
+/// Files for compilers of other systems, which are asked where they are installed.
+struct Checked {
+    folder: tempfile::TempDir,
+    files: BTreeMap<&'static str, Vec<std::path::PathBuf>>,
+}
+
+impl Checked {
+    fn new() -> Checked {
+        Checked { folder: tempfile::tempdir().unwrap(), files: BTreeMap::new() }
+    }
+
+    fn add(&mut self, kind: &'static str, bytes: &[u8]) {
+        let files = self.files.entry(kind).or_default();
+        let path = self.folder.path().join(format!("{}.{kind}", files.len()));
+        std::fs::write(&path, bytes).unwrap();
+        files.push(path);
+    }
+
+    /// Every file of a kind accepted by `command`; nothing is said where there is none.
+    fn accepted(&self, kind: &str, command: &str, arguments: &[&str]) {
+        for path in self.files.get(kind).into_iter().flatten() {
+            let Ok(done) = std::process::Command::new(command).args(arguments).arg(path).output() else {
+                eprintln!("not checked: there is no {command}");
+                return;
+            };
+            let said = [done.stdout, done.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+            assert!(done.status.success(), "{command}: {}: {said}", path.display());
+        }
+    }
+}
+
 #[test]
 fn every_variant_is_translated_for_every_system() {
+    let mut checked = Checked::new();
     for (key, program) in all_programs() {
         let compiled = compiled(&program).unwrap();
         let (module, info) = (&compiled.module, &compiled.info);
@@ -166,13 +207,17 @@ fn every_variant_is_translated_for_every_system() {
         let words =
             spv::write_vec(module, info, &vulkan, Some(&pipeline)).unwrap_or_else(|e| panic!("{key}: SPIR-V: {e}"));
         assert!(!words.is_empty());
+        // Validators of distributions are older than cooperative matrices.
+        if !program.source().contains("wgpu_cooperative_matrix") {
+            checked.add("spv", bytemuck::cast_slice(&words));
+        }
         let metal = msl::Options { lang_version: (3, 0), fake_missing_bindings: true, ..msl::Options::default() };
         let pipeline = msl::PipelineOptions { entry_point: Some((Compute, entry.clone())), ..Default::default() };
         let text = msl::write_string(module, info, &metal, &pipeline);
         let (text, _) = text.unwrap_or_else(|e| panic!("{key}: Metal: {e}"));
         assert!(text.contains("kernel"));
         // Cooperative matrices have no HLSL.
-        if program.shader.name == "coopmat.wgsl" {
+        if program.shader.text.contains("enable wgpu_cooperative_matrix;") {
             continue;
         }
         let options =
@@ -184,6 +229,7 @@ fn every_variant_is_translated_for_every_system() {
             .unwrap_or_else(|e| panic!("{key}: HLSL: {e}"));
         assert!(text.contains("numthreads"));
     }
+    checked.accepted("spv", "spirv-val", &["--target-env", "vulkan1.3"]);
 }
 
 #[test]
