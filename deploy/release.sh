@@ -8,6 +8,9 @@ cd "$(dirname "$0")/.."
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(x86_64-unknown-linux-musl aarch64-unknown-linux-musl x86_64-pc-windows-gnu)
 mkdir -p dist
+# The scripts and pages are the same for all targets: they come from a program that runs here.
+here=$(rustc -vV | sed -n 's/^host: //p')
+maker=
 for target in "${targets[@]}"; do
     rustup target add "$target"
     features=() program=roofprobe
@@ -23,11 +26,15 @@ for target in "${targets[@]}"; do
     rm -rf "$folder"
     mkdir -p "$folder/completions" "$folder/man"
     cp "target/$target/release/$program" LICENSE-APACHE LICENSE-MIT README.md CHANGELOG.md "$folder/"
-    # The scripts and pages come from the program for this machine: they are the same for all.
+    case $target in "${here%-*}"-*) maker=target/$target/release/$program ;; esac
+    if [ -z "$maker" ]; then
+        cargo build --locked --release "${features[@]}"
+        maker=target/release/roofprobe
+    fi
     for shell in bash zsh fish elvish powershell; do
-        cargo run --locked --quiet --release -- completions "$shell" >"$folder/completions/roofprobe.$shell"
+        "$maker" completions "$shell" >"$folder/completions/roofprobe.$shell"
     done
-    cargo run --locked --quiet --release -- completions man -o "$folder/man"
+    "$maker" completions man -o "$folder/man"
     case $target in
         *windows*) (cd dist && zip -qr "roofprobe-$target.zip" "roofprobe-$target") ;;
         *) tar -C dist -czf "dist/roofprobe-$target.tar.gz" "roofprobe-$target" ;;

@@ -1,7 +1,10 @@
-// C[m×n] = A[m×k] · B[n×k]ᵀ. A: tokens in f32; B: weights as they are stored; C: f32.
+// C[m×n] = A[m×k] · B[n×k]ᵀ. A: tokens; B: weights as they are stored; C: f32.
 //
-// Weights are decoded unit by unit: what 16 stored bytes, or a little more, stand for. Rows of A end with zeros up to whole
-// units, so that what is decoded beyond the end of a row counts for nothing.
+// Weights are decoded unit by unit (parts/weights.wgsl), and what they have in common with tokens is summed up step by step
+// (parts/f32.wgsl, f16.wgsl, i8.wgsl). Rows of A end with zeros up to whole units, so that what is decoded beyond the end of a row counts
+// for nothing.
+//
+// Unrolled: i < ROWS, j < COLUMNS, v < STEPS, q < FOURS
 
 struct Params {
     // Tokens.
@@ -10,10 +13,15 @@ struct Params {
     n: u32,
     // Units of a row of weights.
     units: u32,
-    // From one row of weights to the next, in 16-bit halves of words.
+    // Units that a workgroup sums up, where several share a sum.
+    share: u32,
+    // From one row of weights to the next, in bytes.
     row: u32,
     // From one token to the next, in vectors of four.
     token: u32,
+    // Rows and columns of C as it is stored.
+    rows: u32,
+    columns: u32,
 }
 
 // Invocations of a workgroup, along columns and along rows of C.
@@ -24,178 +32,49 @@ override HEIGHT: u32 = 8u;
 const ROWS: u32 = 1u;
 const COLUMNS: u32 = 1u;
 const SUMS: u32 = ROWS * COLUMNS;
-// Vectors of four that a unit has, and units of a row that are staged at once.
-const VECTORS: u32 = 1u;
-const STEP: u32 = 1u;
+// Steps of a unit, vectors of four of a step, and units of a row that are staged at once.
+const STEPS: u32 = 1u;
+const FOURS: u32 = 1u;
+const STAGE: u32 = 1u;
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> tokens: array<vec4<f32>>;
+// Binding 1 are the tokens, in a type of their own in each part.
+// Where tokens are bytes: of each 16 the scale, and the sum of what they stand for.
+@group(0) @binding(2) var<storage, read> heads: array<vec2<f32>>;
 // The weights in either way: a program uses one of them.
-@group(0) @binding(2) var<storage, read> quads: array<vec4<u32>>;
-@group(0) @binding(2) var<storage, read> words: array<u32>;
-@group(0) @binding(3) var<storage, read_write> c: array<f32>;
+@group(0) @binding(3) var<storage, read> quads: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read> words: array<u32>;
+// c[share][row][column]
+@group(0) @binding(4) var<storage, read_write> c: array<f32>;
 
-// The decoder of this program, and the vector of a token that a vector of a unit meets.
-fn unit(row: u32, at: u32) -> array<vec4<f32>, VECTORS> { return unit_f32(row, at); }
-fn place(at: u32, v: u32) -> u32 { return at * VECTORS + v; }
-
-fn unit_f32(row: u32, at: u32) -> array<vec4<f32>, 1> {
-    return array<vec4<f32>, 1>(bitcast<vec4<f32>>(quads[row * (p.row >> 3u) + at]));
-}
-
-fn unit_f16(row: u32, at: u32) -> array<vec4<f32>, 2> {
-    return halves(quads[row * (p.row >> 3u) + at]);
-}
-
-// Rows that are no multiples of 16 bytes.
-fn unit_f32_ragged(row: u32, at: u32) -> array<vec4<f32>, 1> {
-    return array<vec4<f32>, 1>(bitcast<vec4<f32>>(quad(row * p.row + at * 8u)));
-}
-
-fn unit_f16_ragged(row: u32, at: u32) -> array<vec4<f32>, 2> {
-    return halves(quad(row * p.row + at * 8u));
-}
-
-// Half of a block: scale, 32 signed bytes.
-fn unit_q8_0(row: u32, at: u32) -> array<vec4<f32>, 4> {
-    let block = row * p.row + (at >> 1u) * 17u;
-    let scale = half(block);
-    let q = quad(block + 1u + (at & 1u) * 8u);
-    return array<vec4<f32>, 4>(
-        vec4<f32>(unpack4xI8(q.x)) * scale,
-        vec4<f32>(unpack4xI8(q.y)) * scale,
-        vec4<f32>(unpack4xI8(q.z)) * scale,
-        vec4<f32>(unpack4xI8(q.w)) * scale,
-    );
-}
-
-// A block: scale, 16 bytes, the lower halves of which come first.
-fn unit_q4_0(row: u32, at: u32) -> array<vec4<f32>, 8> {
-    let block = row * p.row + at * 9u;
-    let scale = half(block);
-    return nibbles(quad(block + 1u), vec2<f32>(scale), vec2<f32>(8.0 * scale));
-}
-
-// An eighth of a block: 16 bytes of the 32 that two groups of 32 weights share.
-fn unit_q4_k(row: u32, at: u32) -> array<vec4<f32>, 8> {
-    let block = row * (p.row >> 3u) + (at >> 3u) * 9u;
-    let head = quads[block];
-    let d = unpack2x16float(head.x);
-    let pair = (at & 7u) >> 1u;
-    // Groups 2·pair and 2·pair + 1; those of the second half are put together from what the first half's bytes leave.
-    let shift = vec2<u32>((pair & 1u) * 16u) + vec2<u32>(0u, 8u);
-    let s = vec2<u32>(head.y) >> shift;
-    let m = vec2<u32>(head.z) >> shift;
-    let t = vec2<u32>(head.w) >> shift;
-    let near = pair < 2u;
-    let far_scale = (t & vec2<u32>(15u)) | ((s >> vec2<u32>(2u)) & vec2<u32>(48u));
-    let far_least = ((t >> vec2<u32>(4u)) & vec2<u32>(15u)) | ((m >> vec2<u32>(2u)) & vec2<u32>(48u));
-    let scale = select(far_scale, s & vec2<u32>(63u), near);
-    let least = select(far_least, m & vec2<u32>(63u), near);
-    return nibbles(quads[block + 1u + (at & 7u)], d.x * vec2<f32>(scale), d.y * vec2<f32>(least));
-}
-
-fn place_q4_k(at: u32, v: u32) -> u32 {
-    return (at >> 1u) * 16u + (at & 1u) * 4u + (v >> 2u) * 8u + (v & 3u);
-}
-
-// One 16-bit float.
-fn half(at: u32) -> f32 {
-    return unpack2x16float(words[at >> 1u] >> ((at & 1u) * 16u)).x;
-}
-
-// 16 bytes from any half of a word on.
-fn quad(at: u32) -> vec4<u32> {
-    let i = at >> 1u;
-    let shift = vec4<u32>((at & 1u) * 16u);
-    let low = vec4<u32>(words[i], words[i + 1u], words[i + 2u], words[i + 3u]);
-    let high = vec4<u32>(low.yzw, words[i + 4u]);
-    // In two steps, since none may be by 32.
-    return (low >> shift) | ((high << vec4<u32>(1u)) << (vec4<u32>(31u) - shift));
-}
-
-fn halves(q: vec4<u32>) -> array<vec4<f32>, 2> {
-    return array<vec4<f32>, 2>(
-        vec4<f32>(unpack2x16float(q.x), unpack2x16float(q.y)),
-        vec4<f32>(unpack2x16float(q.z), unpack2x16float(q.w)),
-    );
-}
-
-// The lower halves of 16 bytes, then the upper ones: scale · nibble - least.
-fn nibbles(q: vec4<u32>, scale: vec2<f32>, least: vec2<f32>) -> array<vec4<f32>, 8> {
-    let low = q & vec4<u32>(0x0f0f0f0fu);
-    let high = (q >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
-    return array<vec4<f32>, 8>(
-        vec4<f32>(unpack4xU8(low.x)) * scale.x - least.x,
-        vec4<f32>(unpack4xU8(low.y)) * scale.x - least.x,
-        vec4<f32>(unpack4xU8(low.z)) * scale.x - least.x,
-        vec4<f32>(unpack4xU8(low.w)) * scale.x - least.x,
-        vec4<f32>(unpack4xU8(high.x)) * scale.y - least.y,
-        vec4<f32>(unpack4xU8(high.y)) * scale.y - least.y,
-        vec4<f32>(unpack4xU8(high.z)) * scale.y - least.y,
-        vec4<f32>(unpack4xU8(high.w)) * scale.y - least.y,
-    );
-}
-
-fn plus(sum: f32, a: vec4<f32>, b: vec4<f32>) -> f32 {
-    return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-// Where the rows and columns of an invocation begin, and how far they are apart.
-struct Tile {
-    row: u32,
-    column: u32,
-    down: u32,
-    across: u32,
-}
-
-// The sums over every `step`-th unit from `begin` on. What lies beyond an edge is taken to be the last within.
-fn sums(tile: Tile, begin: u32, step: u32) -> array<f32, SUMS> {
-    var sums: array<f32, SUMS>;
-    var rows: array<u32, ROWS>;
-    var columns: array<u32, COLUMNS>;
-    for (var i = 0u; i < ROWS; i++) {
-        rows[i] = min(tile.row + i * tile.down, p.m - 1u) * p.token;
-    }
-    for (var j = 0u; j < COLUMNS; j++) {
-        columns[j] = min(tile.column + j * tile.across, p.n - 1u);
-    }
-    for (var at = begin; at < p.units; at += step) {
-        var b: array<array<vec4<f32>, VECTORS>, COLUMNS>;
-        for (var j = 0u; j < COLUMNS; j++) {
-            b[j] = unit(columns[j], at);
-        }
-        for (var v = 0u; v < VECTORS; v++) {
-            for (var i = 0u; i < ROWS; i++) {
-                let a = tokens[rows[i] + place(at, v)];
-                for (var j = 0u; j < COLUMNS; j++) {
-                    sums[i * COLUMNS + j] = plus(sums[i * COLUMNS + j], a, b[j][v]);
-                }
-            }
-        }
-    }
-    return sums;
-}
-
-fn put(tile: Tile, sums: array<f32, SUMS>) {
-    var held = sums;
-    for (var i = 0u; i < ROWS; i++) {
-        let row = tile.row + i * tile.down;
-        for (var j = 0u; j < COLUMNS; j++) {
-            let column = tile.column + j * tile.across;
-            if row < p.m && column < p.n {
-                c[row * p.n + column] = held[i * COLUMNS + j];
-            }
-        }
+fn put(row: u32, column: u32, share: u32, sum: f32) {
+    if row < p.m && column < p.n {
+        c[(share * p.rows + row) * p.columns + column] = sum;
     }
 }
 
-// Each invocation does all of its sums, and decodes for itself.
+// Each invocation does all of its sums, and decodes for itself. What lies beyond an edge is taken to be the last within.
 @compute @workgroup_size(WIDTH, HEIGHT)
 fn matmul_direct(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let first = vec2<u32>(group.y * HEIGHT * ROWS + local.y, group.x * WIDTH * COLUMNS + local.x);
-    let tile = Tile(first.x, first.y, HEIGHT, WIDTH);
-    put(tile, sums(tile, 0u, 1u));
+    let first_row = group.y * HEIGHT * ROWS + local.y;
+    let first_column = group.x * WIDTH * COLUMNS + local.x;
+    let row_i0 = min(first_row + 0u/*i*/ * HEIGHT, p.m - 1u) * p.token;
+    let column_j0 = min(first_column + 0u/*j*/ * WIDTH, p.n - 1u) * p.row;
+    var sum_i0_j0 = 0.0;
+    let end = min((group.z + 1u) * p.share, p.units);
+    for (var at = group.z * p.share; at < end; at++) {
+        let unit_j0 = unit(column_j0, at);
+        // each v
+        {
+            let b_j0 = right_v0(unit_j0);
+            // each i
+            let a_i0 = left_v0(row_i0, at);
+            sum_i0_j0 = plus(sum_i0_j0, a_i0, b_j0);
+            // end i
+        }
+        // end v
+    }
+    put(first_row + 0u/*i*/ * HEIGHT, first_column + 0u/*j*/ * WIDTH, group.z, sum_i0_j0);
 }
 
 // The place of an invocation, and how the sums of a subgroup are added, where there are subgroups.
@@ -208,18 +87,34 @@ override PARTS: u32 = WIDTH;
 
 var<workgroup> partial: array<f32, PARTS * SUMS>;
 
+fn keep(sum: f32, at: u32, lane: Lane) {
+    let all = together(sum);
+    if leads(lane) {
+        partial[at * PARTS + part(lane)] = all;
+    }
+}
+
 // A workgroup does the sums together, neighbours taking neighbouring units.
 @compute @workgroup_size(WIDTH)
 fn matmul_strided(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, lane: Lane) {
-    let column = (group.z * groups.x + group.x) * COLUMNS;
-    let tile = Tile(group.y * ROWS, column, 1u, 1u);
-    var held = sums(tile, lane.index, WIDTH);
-    for (var i = 0u; i < SUMS; i++) {
-        let sum = together(held[i]);
-        if leads(lane) {
-            partial[i * PARTS + part(lane)] = sum;
+    let first_row = group.y * ROWS;
+    let first_column = (group.z * groups.x + group.x) * COLUMNS;
+    let row_i0 = min(first_row + 0u/*i*/, p.m - 1u) * p.token;
+    let column_j0 = min(first_column + 0u/*j*/, p.n - 1u) * p.row;
+    var sum_i0_j0 = 0.0;
+    for (var at = lane.index; at < p.units; at += WIDTH) {
+        let unit_j0 = unit(column_j0, at);
+        // each v
+        {
+            let b_j0 = right_v0(unit_j0);
+            // each i
+            let a_i0 = left_v0(row_i0, at);
+            sum_i0_j0 = plus(sum_i0_j0, a_i0, b_j0);
+            // end i
         }
+        // end v
     }
+    keep(sum_i0_j0, 0u/*i*/ * COLUMNS + 0u/*j*/, lane);
     workgroupBarrier();
     var left = parts(lane);
     while left > 1u {
@@ -234,24 +129,45 @@ fn matmul_strided(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgrou
         workgroupBarrier();
     }
     for (var i = lane.index; i < SUMS; i += WIDTH) {
-        let row = tile.row + i / COLUMNS;
-        let at = column + i % COLUMNS;
-        if row < p.m && at < p.n {
-            c[row * p.n + at] = partial[i * PARTS];
-        }
+        put(first_row + i / COLUMNS, first_column + i % COLUMNS, 0u, partial[i * PARTS]);
     }
 }
 
-// Vectors of each row that are staged at once.
-const STAGED: u32 = STEP * VECTORS;
+// Steps of each row that are staged at once.
+const STAGED: u32 = STAGE * STEPS;
 
-var<workgroup> staged_a: array<vec4<f32>, HEIGHT * ROWS * STAGED>;
-var<workgroup> staged_b: array<vec4<f32>, WIDTH * COLUMNS * STAGED>;
+var<workgroup> staged_a: array<Left, HEIGHT * ROWS * STAGED>;
+var<workgroup> staged_b: array<Right, WIDTH * COLUMNS * STAGED>;
 
-// Vector `s` of a row or column, turned so that neither writing along `s` nor reading along rows meets one memory bank again
+// Step `s` of a row or column, turned so that neither writing along `s` nor reading along rows meets one memory bank again
 // and again; `width` is a multiple of eight.
 fn slot(s: u32, row: u32, width: u32) -> u32 {
     return s * width + (row ^ (s & 7u));
+}
+
+fn stage_b(first: u32, base: u32, lane: u32) {
+    for (var i = lane; i < WIDTH * COLUMNS * STAGE; i += WIDTH * HEIGHT) {
+        let column = i / STAGE;
+        let u = i % STAGE;
+        let there = unit(min(first + column, p.n - 1u) * p.row, min(base + u, p.units - 1u));
+        staged_b[slot(u * STEPS + 0u/*v*/, column, WIDTH * COLUMNS)] = right_v0(there);
+    }
+}
+
+// Units beyond the end count for nothing.
+fn stage_a(first: u32, base: u32, end: u32, lane: u32) {
+    for (var i = lane; i < HEIGHT * ROWS * STAGE; i += WIDTH * HEIGHT) {
+        let row = i / STAGE;
+        let u = i % STAGE;
+        let token = min(first + row, p.m - 1u) * p.token;
+        // each v
+        var a_v0 = nothing();
+        if base + u < end {
+            a_v0 = left_v0(token, base + u);
+        }
+        staged_a[slot(u * STEPS + 0u/*v*/, row, HEIGHT * ROWS)] = a_v0;
+        // end v
+    }
 }
 
 // Weights and tokens of a workgroup pass through workgroup memory, decoded once.
@@ -261,42 +177,22 @@ fn matmul_staged(
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let first = vec2<u32>(group.y * HEIGHT * ROWS, group.x * WIDTH * COLUMNS);
-    var sums: array<f32, SUMS>;
-    for (var base = 0u; base < p.units; base += STEP) {
-        for (var i = lane; i < WIDTH * COLUMNS * STEP; i += WIDTH * HEIGHT) {
-            let column = i / STEP;
-            let u = i % STEP;
-            var b = unit(min(first.y + column, p.n - 1u), min(base + u, p.units - 1u));
-            for (var v = 0u; v < VECTORS; v++) {
-                staged_b[slot(u * VECTORS + v, column, WIDTH * COLUMNS)] = b[v];
-            }
-        }
-        for (var i = lane; i < HEIGHT * ROWS * STAGED; i += WIDTH * HEIGHT) {
-            let row = i / STAGED;
-            let s = i % STAGED;
-            let at = base + s / VECTORS;
-            // Units beyond the end count for nothing.
-            var a = vec4<f32>();
-            if at < p.units {
-                a = tokens[min(first.x + row, p.m - 1u) * p.token + place(at, s % VECTORS)];
-            }
-            staged_a[slot(s, row, HEIGHT * ROWS)] = a;
-        }
+    let first_row = group.y * HEIGHT * ROWS;
+    let first_column = group.x * WIDTH * COLUMNS;
+    var sum_i0_j0 = 0.0;
+    let end = min((group.z + 1u) * p.share, p.units);
+    for (var base = group.z * p.share; base < end; base += STAGE) {
+        stage_b(first_column, base, lane);
+        stage_a(first_row, base, end, lane);
         workgroupBarrier();
         for (var s = 0u; s < STAGED; s++) {
-            var b: array<vec4<f32>, COLUMNS>;
-            for (var j = 0u; j < COLUMNS; j++) {
-                b[j] = staged_b[slot(s, local.x + j * WIDTH, WIDTH * COLUMNS)];
-            }
-            for (var i = 0u; i < ROWS; i++) {
-                let a = staged_a[slot(s, local.y + i * HEIGHT, HEIGHT * ROWS)];
-                for (var j = 0u; j < COLUMNS; j++) {
-                    sums[i * COLUMNS + j] = plus(sums[i * COLUMNS + j], a, b[j]);
-                }
-            }
+            let b_j0 = staged_b[slot(s, local.x + 0u/*j*/ * WIDTH, WIDTH * COLUMNS)];
+            // each i
+            let a_i0 = staged_a[slot(s, local.y + 0u/*i*/ * HEIGHT, HEIGHT * ROWS)];
+            sum_i0_j0 = plus(sum_i0_j0, a_i0, b_j0);
+            // end i
         }
         workgroupBarrier();
     }
-    put(Tile(first.x + local.y, first.y + local.x, HEIGHT, WIDTH), sums);
+    put(first_row + local.y + 0u/*i*/ * HEIGHT, first_column + local.x + 0u/*j*/ * WIDTH, group.z, sum_i0_j0);
 }

@@ -22,16 +22,22 @@
 //! That much is kept from version to version: [`profile`], [`model::find`], [`evaluate::evaluate`], [`compare`], [`check`], [`export`] and
 //! the records that they return. Everything else is public for the program and its tests, and may change.
 //!
-//! The feature `cli` has the program: command line, files, and measuring. Without it the rest builds for a web page.
+//! The feature `cli` has the program: command line, files, and measuring. Without it the rest builds for a web page, and with `browser`
+//! that page can measure its GPU.
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+/// The commit that this was built from; `unknown` outside a checkout.
+pub const COMMIT: &str = env!("ROOFPROBE_COMMIT");
+/// The compiler that built it, and for what.
+pub const COMPILER: &str = env!("ROOFPROBE_COMPILER");
 
 pub mod calibrate;
 pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod compare;
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "browser"))]
 pub mod device;
 #[cfg(feature = "cli")]
 pub mod doctor;
@@ -42,14 +48,14 @@ pub mod export;
 #[cfg(feature = "cli")]
 pub mod file;
 pub mod fleet;
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "browser"))]
 pub mod job;
 pub mod json;
 pub mod measured;
 pub mod model;
 pub mod plot;
 pub mod potential;
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "browser"))]
 pub mod probe;
 pub mod profile;
 pub mod quoted;
@@ -57,7 +63,7 @@ pub mod quoted;
 pub mod replay;
 pub mod report;
 pub mod roofline;
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "browser"))]
 pub mod sample;
 #[cfg(feature = "cli")]
 pub mod simulate;

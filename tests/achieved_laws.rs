@@ -236,6 +236,18 @@ fn the_closest_type_not_smaller_stands_in_and_else_the_closest_below() {
 }
 
 #[test]
+fn a_type_with_products_of_its_own_needs_no_other() {
+    let older = with_ladder(with_ladder(plain(), Dtype::Q6K, &[(1, 60.0)]), Dtype::Q4K, &[(1, 100.0)]);
+    let task = matmul(TensorType::Q5K, 1.0, 1e6);
+    let (by, remarks) = said_by(&older, &task);
+    // Not that with the closest bits above its own.
+    assert_eq!(by, "matmul.q4_k.m1");
+    remarked(&remarks, &["no matmul of q5_k", "matmul.q4_k stands in"]);
+    let newer = with_ladder(older, Dtype::Q5K, &[(1, 80.0)]);
+    assert_eq!(said_by(&newer, &task), ("matmul.q5_k.m1".to_owned(), Vec::new()));
+}
+
+#[test]
 fn rungs_without_value_are_left_out_and_doubtful_ones_named() {
     // Without any product with one token there would be no achieved roof.
     let mut profile = with_ladder(plain(), Dtype::Q8_0, &[(1, 10.0)]);
@@ -334,6 +346,47 @@ fn decode_attention_is_read_like_the_nearest_heads_measured() {
     let latent = Task { kernel, load, ..many };
     close(seconds(&profile, &latent), 6.0 * seconds(&profile, &eight));
     remarked(&said_by(&profile, &latent).1, &["latents", "g8d128 stands in"]);
+}
+
+/// Attention of so many heads to latents, of so many FLOPs and bytes.
+fn latents(pass: Pass, group: f64, [row, value_dim]: [f64; 2], [flops, bytes]: [f64; 2]) -> Task {
+    let kernel = Kernel::Attention { pass, group, head_dim: row, uses: (row + value_dim) / row, context: 4096.0 };
+    let load = Load { flops: Flops(flops), read: Bytes(bytes), written: Bytes(0.0), activations: Bytes(0.0) };
+    Task { kernel, stored: TensorType::F16, load, launches: 0.0 }
+}
+
+#[test]
+fn latents_are_computed_like_those_that_were_measured() {
+    const DEEPSEEK: [f64; 2] = [576.0, 512.0];
+    let without = with_variants();
+    let mut profile = with_variants();
+    for (id, value, flops) in
+        [("attention.f16.decode.g128d576v512", 1.25, 340.0), ("attention.f16.decode.g16d576v512", 10.0, 300.0)]
+    {
+        profile.ceiling.push(Ceiling { gflop_per_s: Some(flops), ..measured(id, value) });
+    }
+    profile.ceiling.push(measured("attention.f16.prefill.g16d576v512", 350.0));
+    let of = |group: f64, pass| latents(pass, group, DEEPSEEK, [3e11, 1e8]);
+    // The time of a row is straight in its heads; beyond the ends the rate is the end's.
+    let [few, many] = [16.0 / 300.0, 128.0 / 340.0];
+    let between = 64.0 / (few + (many - few) * 48.0 / 112.0);
+    for (group, rate) in [(16.0, 300.0), (128.0, 340.0), (64.0, between), (8.0, 300.0), (256.0, 340.0)] {
+        close(seconds(&profile, &of(group, Pass::Decode)), 300.0 / rate);
+    }
+    close(seconds(&profile, &of(16.0, Pass::Prefill)), 300.0 / 350.0);
+    let (by, remarks) = said_by(&profile, &of(16.0, Pass::Decode));
+    assert_eq!(by, "attention.f16.decode.g16d576v512");
+    assert!(remarks.is_empty(), "{remarks:?}");
+    remarked(&said_by(&profile, &of(8.0, Pass::Decode)).1, &["8 query heads", "not measured", "stands in"]);
+    let other = latents(Pass::Decode, 40.0, [288.0, 256.0], [3e11, 1e8]);
+    remarked(&said_by(&profile, &other).1, &["latents of 288 elements", "g16d576v512 stands in"]);
+    // However few FLOPs there are, rows are read no faster than keys and values of one head.
+    close(seconds(&profile, &latents(Pass::Decode, 1.0, DEEPSEEK, [1.0, 3e10])), 1.0);
+    // Other heads are answered as before, and so are latents where none were measured.
+    for task in [decode(8.0, 128.0, 4096.0, 1e8), decode(32.0, 128.0, 4096.0, 1e8), decode(1.0, 576.0, 512.0, 1e8)] {
+        assert_eq!(seconds(&profile, &task), seconds(&without, &task));
+    }
+    remarked(&said_by(&without, &of(16.0, Pass::Decode)).1, &["no attention over latents was measured"]);
 }
 
 #[test]

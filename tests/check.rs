@@ -166,15 +166,20 @@ fn simulated_regressions_are_caught_and_nothing_else_is() {
         let [caught, _, passed] = one.slower;
         assert!(caught > 100 && passed * 50 < caught, "{family} {by}: {one:?}");
     }
+    // Its samples have modes that lie further apart than that.
+    let memory = simulate(6, Family::Memory, 0.10, 0.0);
+    assert_eq!((memory.answers, memory.false_alarms), ([6, 0, 0], 0), "{memory:?}");
 }
 
 fn zen4() -> Profile {
     measured().into_iter().find(|profile| profile.device.microarchitecture.as_deref() == Some("Zen 4")).unwrap()
 }
 
-/// A profile whose every ceiling is measured, within 2.5 %, in one mode.
+/// A profile whose every ceiling is measured, within 2.5 %, in one mode, on a machine of its own.
 fn plain() -> Profile {
     let mut profile = zen4();
+    let environment = profile.environment.as_mut().unwrap();
+    (environment.virtualised, environment.hypervisor) = (Some(false), None);
     profile.ceiling.retain(|ceiling| ceiling.status == Status::Measured);
     for ceiling in &mut profile.ceiling {
         ceiling.modes.clear();
@@ -270,6 +275,59 @@ fn ratios_survive_a_lower_clock_and_times_are_speeds_too() {
         .map(|one| one.quantity.as_str())
         .collect();
     assert_eq!(regressed, ["matmul.q8_0.m1 / memory.dram.read"]);
+}
+
+#[test]
+fn memory_of_a_virtual_machine_is_not_blamed_for_what_neighbours_do() {
+    let slower = |ids: &[&str]| {
+        let mut profile = plain();
+        for ceiling in profile.ceiling.iter_mut().filter(|ceiling| ids.contains(&ceiling.id.as_str())) {
+            let (value, unit) = ceiling.value().unwrap();
+            let times = if unit.is_rate() { 0.6 } else { 1.0 / 0.6 };
+            ceiling.set(unit, value * times);
+            ceiling.ci95 = ceiling.ci95.map(|ends| ends.map(|end| end * times));
+        }
+        profile
+    };
+    let virtual_one = |mut profile: Profile| {
+        profile.environment.as_mut().unwrap().virtualised = Some(true);
+        profile
+    };
+    let doubt = |old: &Profile, new: &Profile, id: &str| {
+        let checked = check(("old", old), ("new", new), &Rules::default()).unwrap();
+        checked.quantities.iter().find(|one| one.quantity == id).unwrap().doubt
+    };
+    for id in ["memory.dram.read", "latency.dram", "matmul.q8_0.m1", "attention.f16.decode"] {
+        assert_ne!(doubt(&plain(), &slower(&[id]), id), Some(Doubt::Shared), "{id}");
+        assert_eq!(doubt(&virtual_one(plain()), &slower(&[id]), id), Some(Doubt::Shared), "{id}");
+        assert_eq!(doubt(&plain(), &virtual_one(slower(&[id])), id), Some(Doubt::Shared), "{id}");
+    }
+    for id in ["memory.l2.read", "matmul.q8_0.m512", "compute.f32"] {
+        assert_ne!(doubt(&virtual_one(plain()), &slower(&[id]), id), Some(Doubt::Shared), "{id}");
+    }
+}
+
+#[test]
+fn a_family_settles_what_chance_alone_excuses() {
+    // Slower by a tenth, each with samples too few and too wide to tell by itself.
+    let run = |factor: f64, of: usize| {
+        let mut profile = plain();
+        let compute = profile.ceiling.iter_mut().filter(|ceiling| ceiling.id.family() == Family::Compute);
+        for ceiling in compute.take(of) {
+            let (value, unit) = ceiling.value().unwrap();
+            ceiling.set(unit, value * factor);
+            ceiling.ci95 = Some([value * factor / 1.08, value * factor * 1.08]);
+        }
+        profile
+    };
+    let all = run(1.0, usize::MAX);
+    let checked = check(("old", &all), ("new", &run(0.9, usize::MAX)), &Rules::default()).unwrap();
+    let found: Vec<_> = checked.quantities.iter().filter(|one| one.answer == Answer::Regressed).collect();
+    let compute = plain().ceiling.iter().filter(|ceiling| ceiling.id.family() == Family::Compute).count();
+    assert!(compute >= 9 && found.len() == compute && found.iter().all(|one| one.by_family), "{found:?}");
+    // A third of them are no family.
+    let few = check(("old", &all), ("new", &run(0.9, compute / 3)), &Rules::default()).unwrap();
+    assert_eq!((few.regressed, few.answer), (0, Answer::CannotTell));
 }
 
 /// Names that formats have to carry and must not obey.

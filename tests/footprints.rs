@@ -112,7 +112,11 @@ fn bytes_of(jobs: impl Iterator<Item = Job>) -> u64 {
                 (cost.input_read as u64 * array, cost.output_written as u64 * array)
             }
             Variant::Matmul(matmul) => (job.dtype.bytes(u128::from(matmul.n * matmul.k)).unwrap() as u64 * each, 0),
-            Variant::Attention(of) => (of.kv_heads * of.context * of.head_dim * 4 * each, 0),
+            Variant::Attention(of) => {
+                // Latents are keys and values at once.
+                let halves = if of.value_dim.is_some() { 1 } else { 2 };
+                (of.kv_heads * of.context * of.head_dim * 2 * halves * each, 0)
+            }
             Variant::Chase(chase) => {
                 chased = chased.max(chase.footprint_bytes);
                 continue;

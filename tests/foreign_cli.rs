@@ -41,7 +41,7 @@ fn families_that_are_not_known() {
         ("rwkv", json!({"attention_hidden_size": 2048, "rescale_every": 6})),
         ("recurrent_gemma", json!({"lru_width": 2560, "block_types": ["recurrent", "attention"]})),
         // Mixtures of experts.
-        ("granitemoe", json!({"num_local_experts": 40, "num_experts_per_tok": 8})),
+        ("jetmoe", json!({"num_local_experts": 8, "num_experts_per_tok": 2, "kv_channels": 128})),
         // Encoders.
         ("t5", json!({"d_model": 512, "d_ff": 2048, "is_encoder_decoder": true, "relative_attention_num_buckets": 32})),
         ("whisper", json!({"d_model": 512, "encoder_layers": 6, "decoder_layers": 6, "num_mel_bins": 80})),

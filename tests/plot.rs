@@ -91,6 +91,28 @@ fn curves_of_two_devices_share_their_axes() {
 }
 
 #[test]
+fn products_of_one_token_and_of_many_have_a_panel_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("n.toml");
+    let curve = |tokens: u64, rates: &str, samples: &str| {
+        format!(
+            "[[curve]]\nid = \"matmul.q4_0.m{tokens}.n\"\nstatus = \"measured\"\nn = [64, 512]\ngflop_per_s = {rates}\n\
+             low = {rates}\nhigh = {rates}\nvariant = {{ isa = \"avx512\", threads = 2 }}\nsample_values = {samples}\n\n"
+        )
+    };
+    let text = std::fs::read_to_string(Path::new(ROOT).join("profiles/amd-epyc-zen5-2c.toml")).unwrap();
+    let curves = curve(1, "[40.0, 160.0]", "[[40.0], [160.0]]") + &curve(512, "[700.0, 1400.0]", "[[700.0], [1400.0]]");
+    std::fs::write(&path, text.replacen("[[curve]]", &(curves + "[[curve]]"), 1)).unwrap();
+    let svg = picture(&[&path.display().to_string(), "--curves"]);
+    let document = Document::parse(&svg).expect("well-formed");
+    let titles: Vec<&str> = with_class(&document, "title").iter().filter_map(|node| node.text()).collect();
+    let of = |tokens: &str| format!("Matrix products of {tokens} over output features");
+    let at = |title: String| titles.iter().position(|one| *one == title).expect("a panel");
+    assert!(at(of("1 token")) + 1 == at(of("512 tokens")), "{titles:?}");
+    assert!(svg.contains("<title>q4_0, output features 512: 160 GFLOP/s"), "{svg}");
+}
+
+#[test]
 fn measured_runs_stand_under_the_roofs() {
     let svg = picture(&["amd-epyc-zen4-2c", "-m", "qwen2.5-0.5b", "--measured", "docs/llama-bench-zen4.csv"]);
     let document = Document::parse(&svg).expect("well-formed");

@@ -76,7 +76,8 @@ fn models_of_every_kind_run_and_their_results_are_right() {
         (mixture(), &["--weights", "q8_0", "--prompt", "40", "--batch", "2"]),
         (mixture(), &["--weights", "f16", "--prompt", "5"]),
         (latent(), &["--weights", "q8_0", "--prompt", "70"]),
-        (latent(), &["--weights", "f32", "--prompt", "9", "--runtime", "llama.cpp"]),
+        (latent(), &["--weights", "f32", "--prompt", "9", "--batch", "2", "--runtime", "llama.cpp"]),
+        (latent(), &["--weights", "f16", "--prompt", "20", "--runtime", "vllm"]),
         (windowed(), &["--weights", "q8_0", "--prompt", "200", "--micro-batch", "128"]),
         (hybrid(), &["--weights", "q8_0", "--prompt", "50"]),
     ] {

@@ -9,6 +9,7 @@ use crate::op::Op;
 use crate::ops::stream::Checksum;
 use fused::Fused;
 
+mod blocks;
 mod chain;
 mod fused;
 

@@ -6,7 +6,7 @@ use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::op::Op;
 use crate::ops::Kernels;
-use crate::ops::attention::{self, AttentionEntry, AttentionKernel};
+use crate::ops::attention::{self, AttentionEntry, AttentionKernel, LatentEntry, LatentKernel};
 use crate::ops::chain::{ChainEntry, ChainKernel};
 use crate::ops::matmul::{MatmulEntry, MatmulKernel, Shape};
 use crate::ops::stream::{Stores, StreamEntry, StreamKernel, Ways};
@@ -101,6 +101,11 @@ impl Isa {
     /// Whether its attention can go about its work in such ways.
     pub fn has_attention_working(self, ways: attention::Ways) -> bool {
         self.kernels().attention.is_some_and(|entry| entry.works(ways))
+    }
+
+    /// The type that its attention to latents multiplies, on whatever CPU; none where there is no such kernel.
+    pub fn latent_arithmetic(self) -> Option<Dtype> {
+        self.kernels().latents.map(LatentEntry::arithmetic)
     }
 
     /// Whether there is a matmul with weights stored as `weights` for it, on whatever CPU, in whatever arithmetic.
@@ -237,5 +242,18 @@ impl AttentionKernel {
     /// Where the machine code for so many rows of one stream begins, also on a CPU that cannot run it: for who disassembles it.
     pub fn code(isa: Isa, rows: usize) -> Option<usize> {
         isa.kernels().attention?.code(rows)
+    }
+}
+
+impl LatentKernel {
+    /// Every kernel for attention to latents that this CPU can run.
+    pub fn all() -> impl Iterator<Item = LatentKernel> {
+        // SAFETY: of available instruction sets only.
+        available().filter_map(|kernels| kernels.latents).map(|entry| unsafe { LatentKernel::new(entry) })
+    }
+
+    /// The kernel for `isa`, if there is one and this CPU can run it.
+    pub fn find(isa: Isa) -> Option<LatentKernel> {
+        LatentKernel::all().find(|kernel| kernel.isa() == isa)
     }
 }

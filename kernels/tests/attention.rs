@@ -1,9 +1,11 @@
 //! Every attention kernel this CPU can run agrees with the oracle, on awkward contexts, groups and dimensions.
 
 use half::f16;
-use roofprobe_kernels::ops::attention::{AttentionKernel, Head, KEY_BLOCK, PREFILL_ROWS, Partial, SPAN_MAX, Ways};
+use roofprobe_kernels::ops::attention::{
+    AttentionKernel, Head, KEY_BLOCK, LatentHead, LatentKernel, PREFILL_ROWS, Partial, SPAN_MAX, Ways,
+};
 use roofprobe_kernels::reference::Random;
-use roofprobe_kernels::reference::attention::{attention, random_half, relative_error, tolerance};
+use roofprobe_kernels::reference::attention::{attention, latent_attention, random_half, relative_error, tolerance};
 use roofprobe_kernels::{Dtype, Isa, Op};
 
 /// No number: what the padding of a key cache may hold.
@@ -12,6 +14,7 @@ const NAN_HALF: u16 = 0x7e00;
 /// The largest relative errors: a score of many large queries is off by as much, and with it its weight.
 const SINGLE_ERROR_MAX: f64 = 1e-5;
 const HALF_ERROR_MAX: f64 = 0.01;
+const BF16_ERROR_MAX: f64 = 0.03;
 
 /// Random queries, and a cache whose padding is no number.
 struct Case {
@@ -252,6 +255,110 @@ fn the_exponential_is_right_to_two_units_in_the_last_place() {
         assert_eq!(special[..5], [1.0, 0.5, 0.0, 0.0, 0.0]);
         assert!(special[5].is_nan());
     }
+}
+
+/// Every kernel that attends to latents, with each span.
+fn of_latents() -> Vec<LatentKernel> {
+    let isas = std::env::var("ROOFPROBE_ISAS").ok();
+    let named = |isa: Isa| isas.as_ref().is_none_or(|isas| isas.split(',').any(|name| name == isa.name()));
+    let kernels = LatentKernel::all().filter(|kernel| named(kernel.isa()));
+    kernels.flat_map(|kernel| [64, 128, 512].into_iter().filter_map(move |span| kernel.with_span(span))).collect()
+}
+
+/// Random queries and latents; behind the context no numbers.
+fn latents(head: LatentHead, tokens: usize) -> (Vec<f32>, Vec<u16>) {
+    let mut random = Random::new((head.context * 1000 + head.row * 10 + head.group) as u64);
+    let rows = (0..head.row_elements()).map(|_| random_half(&mut random)).chain([NAN_HALF; 1000]).collect();
+    let queries = (0..head.query_elements(tokens)).map(|_| 8.0 * random.signed_unit() as f32).collect();
+    (queries, rows)
+}
+
+/// Holds what a kernel made of latents against the oracle.
+fn assert_latents(kernel: LatentKernel, head: LatentHead, queries: &[f32], got: &[f32], want: &[f64]) {
+    let alike = Head { head_dim: head.row, group: head.group, context: head.context };
+    let tolerance = tolerance(&alike, queries, kernel.arithmetic());
+    assert_eq!(got.len(), want.len());
+    for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
+        let off = (f64::from(got) - want).abs();
+        let what = (kernel.isa(), kernel.span(), head, i);
+        assert!(off <= tolerance, "{what:?}: {got} is not {want} within {tolerance:e}");
+    }
+    let error = relative_error(got, want);
+    let most = if kernel.arithmetic() == Dtype::Bf16 { BF16_ERROR_MAX } else { SINGLE_ERROR_MAX };
+    assert!(error <= most, "{:?}: the relative error is {error:e}", (kernel.isa(), kernel.span(), head));
+}
+
+/// Widths of DeepSeek's and MiniCPM3's rows, and others; heads that fill tiles and that do not; cuts anywhere.
+#[test]
+fn decode_of_latents_agrees_with_the_oracle() {
+    assert!(LatentKernel::find(Isa::Portable).is_some());
+    assert!(LatentKernel::all().all(|kernel| kernel.with_span(96).is_none() && kernel.with_span(0).is_none()));
+    for ([row, value_dim], group, context) in [
+        ([576, 512], 16, 1),
+        ([576, 512], 16, 300),
+        ([576, 512], 20, 65),
+        ([288, 256], 40, 131),
+        ([48, 32], 3, 513),
+        ([48, 16], 1, 1100),
+        ([80, 80], 9, 129),
+        ([16, 16], 128, 17),
+    ] {
+        let head = LatentHead { row, value_dim, group, context };
+        let (queries, rows) = latents(head, 1);
+        let want = latent_attention(&head, &queries, &rows);
+        for kernel in of_latents() {
+            for cut in [context, context / 2, context.div_ceil(3)] {
+                let parts = [0..cut, cut..context].map(|range| {
+                    let mut partial = head.partial(group);
+                    kernel.decode(&head, &queries, &rows, range, &mut partial);
+                    partial
+                });
+                // Half of the heads by themselves, as several threads would.
+                let (parts, half) = (parts.each_ref(), group / 2);
+                let mut out = vec![f32::NAN; head.output_elements(1)];
+                let (first, second) = out.split_at_mut(half * value_dim);
+                Partial::merge_rows(&parts, 0..half, first);
+                Partial::merge_rows(&parts, half..group, second);
+                assert_latents(kernel, head, &queries, &out, &want);
+            }
+        }
+    }
+}
+
+#[test]
+fn prefill_of_latents_agrees_with_the_oracle() {
+    for ([row, value_dim], group, context, tokens) in
+        [([576, 512], 16, 70, 70), ([288, 256], 5, 200, 131), ([48, 32], 1, 257, 200), ([32, 16], 128, 20, 3)]
+    {
+        let head = LatentHead { row, value_dim, group, context };
+        let (queries, rows) = latents(head, tokens);
+        let want = latent_attention(&head, &queries, &rows);
+        for kernel in of_latents() {
+            for scratch in [group, group + 12, PREFILL_ROWS.max(group)] {
+                let (mut partial, mut out) = (head.partial(scratch), vec![f32::NAN; head.output_elements(tokens)]);
+                kernel.prefill(&head, &queries, &rows, &mut partial, &mut out);
+                assert_latents(kernel, head, &queries, &out, &want);
+            }
+        }
+    }
+}
+
+#[test]
+fn latents_are_counted_once_and_multiplied_twice() {
+    let head = LatentHead { row: 48, value_dim: 32, group: 3, context: 10 };
+    let cost = Op::Attention.cost(head.shape(2));
+    assert_eq!((cost.flops, cost.cache_read), (2 * 3 * (9 + 10) * (48 + 32), 10 * 48));
+    assert_eq!([cost.input_read, cost.output_written], [2 * 3 * 48, 2 * 3 * 32]);
+}
+
+#[test]
+#[should_panic(expected = "latents are shorter")]
+fn latents_beyond_all_memory_are_refused() {
+    let head = LatentHead { row: 64, value_dim: 64, group: 1, context: 8 };
+    let (queries, rows) = latents(head, 1);
+    let head = LatentHead { context: usize::MAX / 64 + 1, ..head };
+    let kernel = of_latents()[0];
+    kernel.decode(&head, &queries, &rows, 0..1, &mut head.partial(1));
 }
 
 #[test]

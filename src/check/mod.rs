@@ -5,14 +5,15 @@
 //!
 //! Pure: the same profiles give the same record, whose field names are a contract with other tools.
 
+mod chance;
 mod decide;
 mod ratios;
 
 use crate::compare::Extents;
 use crate::error::{Error, Result};
 use crate::evaluate::{NamedProfile, ProfileFacts};
-use crate::profile::{Ceiling, Grade, Profile, Status};
-use ratios::CeilingRatio;
+use crate::profile::{Ceiling, DeviceKind, Family, Grade, IdKind, Profile, Status};
+use ratios::{CeilingRatio, MANY_TOKENS};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -80,6 +81,8 @@ pub struct CheckedQuantity {
     pub answer: Answer,
     /// Why the gate cannot tell.
     pub doubt: Option<Doubt>,
+    /// Whether it is only nearly all of its family together that show a regression.
+    pub by_family: bool,
     /// The value in the baseline.
     pub baseline: f64,
     /// Its 95 % interval.
@@ -134,7 +137,7 @@ pub fn check(
         return Err(Error::misuse(format!("{baseline_name}: has no value to hold {new_name} against")));
     }
     let facts = (ProfileFacts::of(baseline_name, old), ProfileFacts::of(new_name, newer));
-    Ok(Checked::of(facts, rules.tolerance, standing(quantities)))
+    Ok(Checked::of(facts, rules.tolerance, standing(quantities, rules.tolerance)))
 }
 
 impl Checked {
@@ -179,97 +182,123 @@ struct Judged {
     checked: CheckedQuantity,
     /// How probable it is that the samples of one device look so, where it is slower.
     chance: f64,
+    /// The family whose other members say whether it is slower, too, where they can.
+    family: Option<Family>,
 }
 
-/// The quantities, of which those are regressions that are not to be expected of so many by chance.
-fn standing(all: Vec<Judged>) -> Vec<CheckedQuantity> {
+impl Judged {
+    fn is_slower(&self, tolerance: f64) -> bool {
+        self.checked.ratio.is_some_and(|ratio| ratio < 1.0 - tolerance)
+    }
+}
+
+/// The quantities, of which those are regressions that are not to be expected of so many by chance: they stand by themselves, or nearly
+/// all of their family is slower. The family settles what may be chance in one of them, and nothing else.
+fn standing(all: Vec<Judged>, tolerance: f64) -> Vec<CheckedQuantity> {
     let is_found = |one: &Judged| one.checked.answer == Answer::Regressed;
     let chances: Vec<f64> = all.iter().filter(|one| is_found(one)).map(|one| one.chance).collect();
-    let mut stand = decide::stand(&chances, all.len()).into_iter();
+    let mut stand = chance::stand(&chances, all.len()).into_iter();
+    let slower: Vec<Family> = Family::ALL.into_iter().filter(|family| is_slower(*family, &all, tolerance)).collect();
     let settled = |mut one: Judged| {
         if is_found(&one) && stand.next() == Some(false) {
             (one.checked.answer, one.checked.doubt) = (Answer::CannotTell, Some(Doubt::Chance));
+        }
+        let is_chance = matches!(one.checked.doubt, Some(Doubt::Overlap | Doubt::Samples | Doubt::Chance));
+        if is_chance && one.is_slower(tolerance) && one.family.is_some_and(|family| slower.contains(&family)) {
+            (one.checked.answer, one.checked.doubt) = (Answer::Regressed, None);
+            one.checked.by_family = true;
         }
         one.checked
     };
     all.into_iter().map(settled).collect()
 }
 
+/// Whether a family is slower as a whole.
+fn is_slower(family: Family, all: &[Judged], tolerance: f64) -> bool {
+    let members = || all.iter().filter(|one| one.family == Some(family));
+    chance::family_is_slower(members().filter(|one| one.is_slower(tolerance)).count(), members().count())
+}
+
 /// A quantity of one profile before it is judged.
 struct Evidence {
     value: f64,
     interval: Option<[f64; 2]>,
-    shape: Shape,
+    modes: Vec<f64>,
+    /// None of a ratio: the samples of two ceilings were not taken together.
+    samples: Vec<f64>,
+    count: usize,
+    shared: bool,
+    family: Option<Family>,
     measured: bool,
-    samples: usize,
     extents: Vec<Option<Extents>>,
 }
 
 impl Evidence {
-    fn of_ceiling(ceiling: &Ceiling) -> Option<Evidence> {
+    fn of_ceiling(ceiling: &Ceiling, profile: &Profile) -> Option<Evidence> {
         Some(Evidence {
             value: ceiling.value()?.0,
             interval: ceiling.ci95,
-            shape: Shape::of(ceiling),
+            modes: ceiling.modes.iter().map(|mode| mode.value).collect(),
+            samples: ceiling.sample_values.clone(),
+            count: ceiling.samples.unwrap_or(0) as usize,
+            shared: is_shared(ceiling, profile),
+            family: Some(ceiling.id.family()),
             measured: ceiling.status == Status::Measured,
-            samples: ceiling.samples.unwrap_or(0) as usize,
             extents: vec![ceiling.variant.as_ref().and_then(Extents::of)],
         })
     }
 
-    fn of_ratio(ratio: &CeilingRatio) -> Option<Evidence> {
+    fn of_ratio(ratio: &CeilingRatio, profile: &Profile) -> Option<Evidence> {
         let (value, interval) = ratio.figure()?;
         let both = [ratio.over, ratio.under];
+        let slowest = both.into_iter().filter_map(slowest_mode).reduce(f64::min);
         Some(Evidence {
             value,
             interval,
-            shape: Shape::of(ratio.over).over(&Shape::of(ratio.under)),
+            modes: slowest.map_or_else(Vec::new, |share| vec![share * value, value]),
+            samples: Vec::new(),
+            count: both.iter().map(|one| one.samples.unwrap_or(0) as usize).min().unwrap_or(0),
+            // Products move with the read of memory that they are held against; other streams have modes of their own.
+            shared: ratio.over.id.family() == Family::Memory && is_shared(ratio.over, profile),
+            family: None,
             measured: ratio.is_measured(),
-            samples: both.iter().map(|one| one.samples.unwrap_or(0) as usize).min().unwrap_or(0),
             extents: both.iter().map(|one| one.variant.as_ref().and_then(Extents::of)).collect(),
         })
     }
 
     /// As a speed, where there is an interval.
     fn side(&self, is_rate: bool, trusted: bool) -> Option<Side> {
-        let (value, [low, high]) = (self.value, self.interval?);
-        let (value, interval) = if is_rate { (value, [low, high]) } else { (1.0 / value, [1.0 / high, 1.0 / low]) };
-        let Shape { slowest_mode, slow_end, fast_end } = self.shape;
-        Some(Side { value, interval, slowest_mode, slow_end, fast_end, trusted })
+        let [low, high] = self.interval?;
+        let speed = |value: f64| if is_rate { value } else { 1.0 / value };
+        let speeds = |values: &[f64]| values.iter().map(|value| speed(*value)).collect();
+        Some(Side {
+            value: speed(self.value),
+            interval: if is_rate { [low, high] } else { [speed(high), speed(low)] },
+            modes: speeds(&self.modes),
+            samples: speeds(&self.samples),
+            count: self.count,
+            shared: self.shared,
+            trusted,
+        })
     }
 }
 
-/// One sample of so many, on either side, may be an accident.
-const STRAY: usize = 20;
-
-/// What the samples of a ceiling look like beside its value, as shares of its speed.
-#[derive(Clone, Copy)]
-struct Shape {
-    slowest_mode: f64,
-    slow_end: f64,
-    fast_end: f64,
+/// The slowest mode of a ceiling's speed, as a share of it, where its samples showed several.
+fn slowest_mode(ceiling: &Ceiling) -> Option<f64> {
+    let (slowest, (value, unit)) = (ceiling.modes.first()?.value, ceiling.value()?);
+    Some(if unit.is_rate() { slowest / value } else { value / slowest }.min(1.0))
 }
 
-impl Shape {
-    fn of(ceiling: &Ceiling) -> Shape {
-        let share = |figure: f64| {
-            let (value, unit) = ceiling.value()?;
-            Some(if unit.is_rate() { figure / value } else { value / figure })
-        };
-        let mut samples: Vec<f64> = ceiling.sample_values.iter().filter_map(|&sample| share(sample)).collect();
-        samples.sort_by(f64::total_cmp);
-        let stray = samples.len() / STRAY;
-        Shape {
-            slowest_mode: ceiling.modes.first().and_then(|mode| share(mode.value)).map_or(1.0, |share| share.min(1.0)),
-            slow_end: samples.get(stray).map_or(0.0, |share| share.min(1.0)),
-            fast_end: samples.len().checked_sub(stray + 1).map_or(1.0, |place| samples[place].max(1.0)),
-        }
-    }
-
-    /// That of a quotient: samples of two ceilings were not taken together, so only modes are known.
-    fn over(&self, under: &Shape) -> Shape {
-        Shape { slowest_mode: self.slowest_mode.min(under.slowest_mode), slow_end: 0.0, fast_end: 1.0 }
-    }
+/// Whether a ceiling is bound by memory that others use, too: the main memory of a virtual machine's CPU. docs/methodology.md has the
+/// runs that this is from.
+fn is_shared(ceiling: &Ceiling, profile: &Profile) -> bool {
+    let is_virtual = profile.environment.as_ref().is_some_and(|environment| environment.virtualised == Some(true));
+    let by_memory = || match ceiling.id.kind() {
+        IdKind::Matmul { tokens, .. } => *tokens < MANY_TOKENS,
+        IdKind::Attention { .. } => true,
+        _ => ceiling.id.level() == Some(profile.device.kind.main_memory()),
+    };
+    is_virtual && profile.device.kind == DeviceKind::Cpu && by_memory()
 }
 
 /// What both profiles are, for every quantity.
@@ -296,7 +325,7 @@ impl Pair<'_> {
         let is_rate = unit.is_none_or(crate::profile::Unit::is_rate);
         let sides = old.side(is_rate, self.trusted[0]).zip(new.and_then(|new| new.side(is_rate, self.trusted[1])));
         let tolerance = self.rules.tolerance;
-        let decision = sides.map(|(old, new)| decide(&old, &new, tolerance));
+        let decision = sides.as_ref().map(|(old, new)| decide(old, new, tolerance));
         let first = match new {
             None => Some(Doubt::NotMeasured),
             Some(new) if !old.measured || !new.measured => Some(Doubt::Suspect),
@@ -307,7 +336,10 @@ impl Pair<'_> {
         // A value without an interval was quoted or is of few samples: that says more than "suspect".
         let first = if new.is_some() && sides.is_none() { Some(Doubt::NoInterval) } else { first };
         let doubt = first.or(decision.and_then(|decision| decision.doubt));
-        let chance = decide::chance_apart(old.samples, new.map_or(0, |new| new.samples));
+        // What was met in other modes says nothing of its family, and poor circumstances excuse it.
+        let comparable = |(old, new): &(Side, Side)| !(old.shared || new.shared) || decide::same_modes(old, new);
+        let family =
+            old.family.filter(|_| first.is_none() && self.trusted[1] && sides.as_ref().is_some_and(comparable));
         let checked = CheckedQuantity {
             quantity,
             unit: unit.map(crate::profile::Unit::symbol),
@@ -316,6 +348,7 @@ impl Pair<'_> {
                 _ => Answer::CannotTell,
             },
             doubt,
+            by_family: false,
             baseline: old.value,
             baseline_interval: old.interval,
             new: new.map(|new| new.value),
@@ -324,7 +357,7 @@ impl Pair<'_> {
             ratio_interval: decision.map(|decision| decision.interval),
             tolerance_needed: sides.filter(|_| first.is_none()).map(|(old, new)| tolerance_needed(&old, &new)),
         };
-        Judged { checked, chance }
+        Judged { checked, chance: decision.map_or(1.0, |decision| decision.chance), family }
     }
 }
 
@@ -333,8 +366,8 @@ fn ceilings(old: &Profile, newer: &Profile, rules: &Rules) -> Vec<Judged> {
     let by_id: std::collections::HashMap<&str, &Ceiling> =
         newer.ceiling.iter().map(|ceiling| (ceiling.id.as_str(), ceiling)).collect();
     let judged = |ceiling: &Ceiling| {
-        let before = Evidence::of_ceiling(ceiling)?;
-        let after = by_id.get(ceiling.id.as_str()).and_then(|ceiling| Evidence::of_ceiling(ceiling));
+        let before = Evidence::of_ceiling(ceiling, old)?;
+        let after = by_id.get(ceiling.id.as_str()).and_then(|ceiling| Evidence::of_ceiling(ceiling, newer));
         Some(pair.judged(ceiling.id.to_string(), Some(ceiling.id.unit()), &before, after.as_ref()))
     };
     old.ceiling.iter().filter_map(judged).collect()
@@ -344,10 +377,10 @@ fn quotients(old: &Profile, newer: &Profile, rules: &Rules) -> Vec<Judged> {
     let pair = Pair::of(old, newer, rules);
     let after: std::collections::HashMap<String, Evidence> = ratios::of(newer)
         .into_iter()
-        .filter_map(|ratio| Evidence::of_ratio(&ratio).map(|evidence| (ratio.name, evidence)))
+        .filter_map(|ratio| Evidence::of_ratio(&ratio, newer).map(|evidence| (ratio.name, evidence)))
         .collect();
     let judged = |ratio: CeilingRatio| {
-        let before = Evidence::of_ratio(&ratio)?;
+        let before = Evidence::of_ratio(&ratio, old)?;
         let after = after.get(&ratio.name);
         Some(pair.judged(ratio.name, None, &before, after))
     };

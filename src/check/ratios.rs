@@ -4,7 +4,7 @@ use crate::profile::{Ceiling, CeilingId, Family, IdKind, Means, Profile, Status,
 use roofprobe_kernels::Op;
 
 /// Tokens from which on products are a matter of arithmetic.
-const MANY_TOKENS: u64 = 128;
+pub(super) const MANY_TOKENS: u64 = 128;
 
 /// One ceiling over another one of the same profile.
 #[derive(Clone, Debug, PartialEq)]

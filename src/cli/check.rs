@@ -129,7 +129,8 @@ impl Check {
         let measure = Measure::unkept(self.device.clone(), self.effort.unwrap_or(Effort::Quick));
         let (first, second) = (measure.measure()?.profile, measure.measure()?.profile);
         let checked = self.checked(("first", &first), ("second", &second), rules)?;
-        super::print_report(&report::check::self_report(&checked, shown)?, format)?;
+        let reasons = [&first, &second].map(|of| of.environment.as_ref().map_or(&[][..], |of| &of.grade_reasons));
+        super::print_report(&report::check::self_report(&checked, reasons, shown)?, format)?;
         // Two measurements of one machine were made, which is what was asked for.
         Ok(Answer::Passed)
     }

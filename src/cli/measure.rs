@@ -241,14 +241,15 @@ impl Measure {
         Provenance {
             tool: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: Some(env!("ROOFPROBE_COMMIT").to_owned()),
-            compiler: Some(env!("ROOFPROBE_COMPILER").to_owned()),
+            commit: Some(crate::COMMIT.to_owned()),
+            compiler: Some(crate::COMPILER.to_owned()),
             date: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             effort: self.effort.or(of_simulated).or(Some(Effort::Standard)),
             tune: self.tune.filter(|&tune| tune != Tune::Usual),
             complete: false,
             only: self.only.clone(),
             simulated: simulated.map(|named| named.name.clone()),
+            host: None,
             gpu: None,
         }
     }

@@ -62,7 +62,8 @@ pub(super) struct Report {
     #[command(flatten)]
     usage: UsageOptions,
 
-    /// Predict the speed of an engine: its table, or its name for the shipped defaults, as for `evaluate`.
+    /// Predict the speed of an engine: its table, or its name for the shipped defaults, as for `evaluate`. Without it, a table that
+    /// `calibrate` kept for these very profiles is taken, where each has one.
     #[arg(long, value_name = "FILE|NAME")]
     engine: Option<String>,
 
@@ -81,14 +82,16 @@ impl Report {
             return Err(Error::misuse("--format: a report is HTML; leave the option out"));
         }
         let (named, tomls) = self.profiles()?;
-        let engine = self.engine.as_deref().map(store::find_engine).transpose()?;
+        let asked_for = self.engine.as_deref().map(store::find_engine).transpose()?;
+        let kept = if asked_for.is_none() { self.kept(&named) } else { Vec::new() };
         let asked: Vec<String> =
             if self.models.is_empty() { MODELS.map(str::to_owned).to_vec() } else { self.models.clone() };
         let models: Vec<Model> = asked.iter().map(|name| self.usage.model(name)).collect::<Result<_>>()?;
         let models: Vec<(&str, &Model)> = asked.iter().map(String::as_str).zip(&models).collect();
-        let joined = self.joined(&models, &named, engine.as_ref())?;
+        let joined = self.joined(&models, &named, asked_for.as_ref())?;
         let profiles: Vec<NamedProfile> = named.iter().map(|n| (n.name.as_str(), &n.profile)).collect();
-        let questions = Questions { report: self, models: &models, profiles: &profiles, engine: engine.as_ref() };
+        let engines = (0..named.len()).map(|device| asked_for.as_ref().or(kept.get(device))).collect();
+        let questions = Questions { report: self, models: &models, profiles: &profiles, engines };
         let predictions = questions.predictions()?;
         let pictured: Vec<Vec<Evaluation>> =
             (0..named.len()).map(|device| questions.pictured(device, &predictions)).collect();
@@ -120,6 +123,24 @@ impl Report {
             all.0.push(named);
         }
         Ok(all)
+    }
+
+    /// The tables that were kept for these profiles, where no other roof is asked for and every one has one: devices go by the same roof.
+    fn kept(&self, named: &[Named]) -> Vec<EngineTable> {
+        if self.usage.roof().is_some() {
+            return Vec::new();
+        }
+        let found: Vec<_> = named.iter().map(|one| store::engine_of(&one.profile)).collect();
+        let all = found.iter().all(Option::is_some);
+        for (path, table) in found.iter().flatten() {
+            let (engine, path) = (&table.engine, path.display());
+            say(&if all {
+                format!("by {engine}'s table {path}; --roof achieved leaves it out")
+            } else {
+                format!("{engine}'s table {path} is left out: not every profile has one")
+            });
+        }
+        if all { found.into_iter().flatten().map(|(_, table)| table).collect() } else { Vec::new() }
     }
 
     fn joined(
@@ -155,7 +176,8 @@ struct Questions<'q> {
     report: &'q Report,
     models: &'q [(&'q str, &'q Model)],
     profiles: &'q [NamedProfile<'q>],
-    engine: Option<&'q EngineTable>,
+    /// A table for each device, or for none.
+    engines: Vec<Option<&'q EngineTable>>,
 }
 
 impl Questions<'_> {
@@ -179,7 +201,8 @@ impl Questions<'_> {
         let query =
             self.report.usage.query(Workload { weights, prompt: context, generate: None, ..Workload::default() });
         // Where no roof is asked for, all devices go by one that all of them have.
-        let roof = query.roof.or(self.engine.map(|_| RoofKind::Engine)).unwrap_or_else(|| common_roof(self.profiles));
+        let by_engine = self.engines.iter().all(Option::is_some).then_some(RoofKind::Engine);
+        let roof = query.roof.or(by_engine).unwrap_or_else(|| common_roof(self.profiles));
         query.by(roof)
     }
 
@@ -191,7 +214,7 @@ impl Questions<'_> {
                     for &context in self.contexts() {
                         let query = self.query(weights, context);
                         query.workload.validate().map_err(|e| e.within(format!("--context {context}")))?;
-                        let outcome = evaluate_engine(model, &query, profile, name, self.engine);
+                        let outcome = evaluate_engine(model, &query, profile, name, self.engines[device]);
                         let words = |answer: &Evaluation| answer.weights.clone();
                         let weights = weights
                             .map_or_else(|| outcome.as_ref().map_or_else(|_| String::new(), words), |w| w.to_string());

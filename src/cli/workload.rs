@@ -117,6 +117,11 @@ impl UsageOptions {
         Given { batch, kv, ..Given::default() }
     }
 
+    /// The ceilings that were asked for.
+    pub(super) fn roof(&self) -> Option<RoofKind> {
+        self.roof
+    }
+
     /// A model by name or by path. What is no path that exists, and is not written as one, is a name:
     /// `meta-llama/Llama-3.2-1B` is one.
     pub(super) fn model(&self, name: &str) -> Result<Model> {

@@ -2,10 +2,13 @@
 //!
 //! A device knows nothing of ceilings, statistics or effort; [`crate::sample`] asks, and [`crate::probe`] decides what.
 
+#[cfg(feature = "cli")]
 mod child;
+#[cfg(feature = "cli")]
 pub mod cpu;
-#[cfg(feature = "gpu")]
+#[cfg(any(feature = "gpu", all(feature = "browser", target_arch = "wasm32")))]
 pub mod gpu;
+#[cfg(feature = "cli")]
 pub mod power;
 
 use crate::job::Job;

@@ -44,7 +44,9 @@ impl EngineTable {
     /// The kernel time of a decode step's attention in an engine that does each query head by itself, starting it included; none of
     /// anything else.
     pub fn attention_time(&self, task: &Task, kernel: &AchievedBound) -> Option<Seconds> {
-        let Kernel::Attention { group, head_dim, .. } = task.kernel else { return None };
+        let Kernel::Attention { group, head_dim, uses, .. } = task.kernel else { return None };
+        // Half of key and value together: of a latent that is both, of less than both.
+        let head_dim = if uses > 1.0 { head_dim * uses / 2.0 } else { head_dim };
         let (cost, by_flops) = (self.attention?, kernel.by_flops?);
         let others = kernel.overhead + kernel.activations;
         Some(Seconds((by_flops.0 - others.0) * cost.factor(group, head_dim)) + others)

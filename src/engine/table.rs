@@ -34,7 +34,8 @@ named_enum! {
 /// What the attention of a decode step takes its time for in an engine that does each query head by itself.
 ///
 /// Its kernel time is that of the FLOPs at the best rate of attention measured, times `(1 + elements / head_dim) · max(1, heads / group)`:
-/// a head costs something for each key, however small it is, and a cached row costs as much as some heads, however few share it.
+/// a head costs something for each key, however small it is, and a cached row costs as much as some heads, however few share it. Of latents
+/// the size of a head is half of key and value together.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttentionCost {

@@ -5,6 +5,8 @@ use super::{Evaluator, ThreadAdvice, memory::Memory};
 use crate::error::Result;
 use crate::model::weights::recipe::Recipe;
 use crate::model::{BATCH_MAX, Phase, TensorType, Weights, Workload};
+use crate::profile::Ceiling;
+use roofprobe_kernels::Dtype;
 
 /// Batches and drafts are searched up to here: beyond what any cache of a small device holds.
 const MOST: u64 = 1 << 12;
@@ -17,6 +19,15 @@ const FORMATS: [Weights; 6] = [
     Weights::Mixture(Recipe::Q6K),
     Weights::Mixture(Recipe::Q4KM),
     Weights::Mixture(Recipe::Q4_0),
+];
+
+/// Those that are set beside them where a profile has products of their main type.
+const MEASURED_FORMATS: [(Dtype, Weights); 5] = [
+    (Dtype::Q5K, Weights::Mixture(Recipe::Q5KM)),
+    (Dtype::Iq4Xs, Weights::Mixture(Recipe::Iq4Xs)),
+    (Dtype::Iq4Nl, Weights::Mixture(Recipe::Iq4Nl)),
+    (Dtype::Q3K, Weights::Mixture(Recipe::Q3KM)),
+    (Dtype::Q2K, Weights::Mixture(Recipe::Q2K)),
 ];
 
 /// Types of a cache that engines offer.
@@ -74,7 +85,12 @@ fn formats(asked: &Evaluator) -> Result<Vec<FormatSpeed>> {
     // Of a file's model the shape is asked about, not the file.
     let shape = asked.demand().model().without_tensors();
     let own = speeds[0].weights.clone();
-    for weights in FORMATS.into_iter().filter(|weights| weights.to_string() != own) {
+    let measured = |dtype: Dtype| {
+        let of_type = |ceiling: &&Ceiling| ceiling.id.tokens().is_some() && ceiling.id.dtype() == Some(dtype);
+        asked.profile.ceiling.iter().filter(of_type).any(|ceiling| ceiling.status.has_value())
+    };
+    let more = MEASURED_FORMATS.into_iter().filter(|&(dtype, _)| measured(dtype)).map(|(_, weights)| weights);
+    for weights in FORMATS.into_iter().chain(more).filter(|weights| weights.to_string() != own) {
         let workload = Workload { weights: Some(weights), ..asked.query.workload };
         let query = asked.query.with(workload).by(asked.roof());
         // A format whose blocks its rows do not fill is none for this model.

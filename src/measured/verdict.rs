@@ -7,7 +7,7 @@ use crate::evaluate::{PartTime, RoofKind};
 use crate::model::Model;
 use crate::profile::{CeilingId, Family, Profile, Status};
 use crate::units::Seconds;
-use roofprobe_kernels::named_enum;
+use roofprobe_kernels::{Dtype, named_enum};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_with::{SerializeDisplay, skip_serializing_none};
@@ -114,7 +114,7 @@ impl Verdict {
             standing,
             lost: if above { Vec::new() } else { losses(&timed) },
             causes: if above { causes(&timed, profile, doubts) } else { Vec::new() },
-            find_out: above.then(|| find_out(&timed)),
+            find_out: above.then(|| find_out(&timed, profile)),
         }))
     }
 }
@@ -141,9 +141,20 @@ fn longest<'t>(timed: &'t Timed) -> Option<&'t PartTime> {
     timed.parts.iter().max_by(|a, b| a.kernels.0.total_cmp(&b.kernels.0))
 }
 
+/// The weights whose matmul that part stands on: of their own type, where the profile has it.
+fn matmul(timed: &Timed, profile: &Profile) -> Option<Dtype> {
+    let stored = longest(timed)?.part.stored?;
+    let own = profile.ceiling.iter().any(|ceiling| {
+        ceiling.id.family() == Family::Matmul
+            && ceiling.id.dtype() == Some(stored.nearest())
+            && ceiling.status.has_value()
+    });
+    Some(if own { stored.nearest() } else { stored.stand_in() })
+}
+
 fn causes(timed: &Timed, profile: &Profile, doubts: &[String]) -> Vec<String> {
     let mut causes: Vec<String> = doubts.to_vec();
-    let stored = longest(timed).and_then(|part| part.part.stored).map(|stored| stored.nearest());
+    let stored = matmul(timed, profile);
     let own = |id: &CeilingId| id.family() == Family::Matmul && id.dtype() == stored;
     let suspects = profile.ceiling.iter().filter(|c| c.status == Status::Suspect && own(&c.id));
     let suspects: Vec<&str> = suspects.map(|ceiling| ceiling.id.as_str()).collect();
@@ -162,8 +173,8 @@ fn causes(timed: &Timed, profile: &Profile, doubts: &[String]) -> Vec<String> {
 }
 
 /// The command that measures again what the verdict stands on.
-fn find_out(timed: &Timed) -> String {
-    let dtype = longest(timed).and_then(|part| part.part.stored).map(|stored| stored.nearest());
+fn find_out(timed: &Timed, profile: &Profile) -> String {
+    let dtype = matmul(timed, profile);
     let matmuls = dtype.map_or_else(String::new, |dtype| format!(" --only 'matmul.{dtype}.*'"));
     format!("roofprobe measure --effort standard --only memory.dram.read{matmuls}")
 }

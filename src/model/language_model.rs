@@ -139,6 +139,7 @@ impl Model {
         })?;
         // What is chosen from is kept, and not read.
         for layer in &self.shape.layers {
+            elements += u128::from(layer.count()) * layer.mixer.kept_unread(tokens);
             if let (Mixer::Latent(latent), true) = (&layer.mixer, latents != Latents::Naive)
                 && let Some(selected) = latent.selected
             {

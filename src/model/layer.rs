@@ -2,6 +2,7 @@
 
 use super::limits;
 use super::recurrent::Recurrent;
+use super::visible::block_pairs;
 
 /// What multi-head latent attention keeps, and how it attends: runtimes differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,10 +73,14 @@ pub enum Mixer {
     GroupedQuery(GroupedQuery),
     /// Softmax attention over keys and values that are expanded from a cached latent.
     Latent(Latent),
+    /// Softmax attention over a window, and over keys that stand for many tokens each.
+    Compressed(Compressed),
     /// A state of fixed size instead of a cache.
     Recurrent(Recurrent),
     /// Attention and a recurrence side by side, their outputs added.
     Both(GroupedQuery, Recurrent),
+    /// One matrix, token by token, where attention was left out (Puzzle, 2024).
+    Linear,
     /// None: the feed-forward is the whole layer.
     Nothing,
 }
@@ -88,16 +93,22 @@ pub struct GroupedQuery {
     pub heads: u64,
     /// Key/value heads; divides `heads`.
     pub kv_heads: u64,
-    /// Elements of one head, for queries, keys and values alike.
+    /// Elements of one query and of one key.
     pub head_dim: u64,
+    /// Elements of one value.
+    pub value_dim: u64,
     /// Elements of one head that are rotated by their position; 0 where positions are learned or not used.
     pub rotary: u64,
     /// Keys that a token sees at most, itself included; none for all of them.
     pub window: Option<u64>,
     /// Tokens of a chunk, where a token sees those of its own chunk only.
     pub chunk: Option<u64>,
-    /// Whether a gate, projected beside each query, multiplies the output.
-    pub gated: bool,
+    /// What multiplies the output.
+    pub gate: Gate,
+    /// How the output is normalised before it is projected, where it is.
+    pub output_norm: Option<Norm>,
+    /// What chooses blocks of keys, where not all are attended to.
+    pub chosen: Option<ChosenBlocks>,
     /// Which projections add a bias.
     pub biases: Biases,
     /// What is done to queries and keys after the projection.
@@ -112,6 +123,38 @@ pub struct GroupedQuery {
     pub sinks: bool,
     /// Whether scores are capped by a tanh.
     pub soft_cap: bool,
+}
+
+impl GroupedQuery {
+    /// Elements of one key and its value.
+    pub fn row(&self) -> u64 {
+        self.head_dim + self.value_dim
+    }
+}
+
+/// A gate on the output of attention, by its sigmoid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// None.
+    None,
+    /// One number for each element, projected beside each query.
+    WithQueries,
+    /// One number for each element, projected apart.
+    Apart,
+    /// One number for each head.
+    PerHead,
+}
+
+/// Blocks of keys, of which a small attention without values chooses the best (MiniMax-M3, 2026): those of the token itself are
+/// always among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChosenBlocks {
+    /// Keys of a block.
+    pub block: u64,
+    /// Blocks that a token attends to, at most.
+    pub blocks: u64,
+    /// What scores keys; a block is as good as its best.
+    pub indexer: Indexer,
 }
 
 /// Multi-head latent attention (DeepSeek-V2, 2024).
@@ -146,6 +189,60 @@ pub struct Indexer {
     pub head_dim: u64,
 }
 
+/// Attention over a window and compressed keys (DeepSeek-V4, 2026): one row is key and value of all heads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compressed {
+    /// Heads.
+    pub heads: u64,
+    /// Elements of a head, and of the row that is key and value.
+    pub head_dim: u64,
+    /// Elements of the latent that queries are expanded from.
+    pub query_rank: u64,
+    /// Elements of a head that are rotated.
+    pub rotary: u64,
+    /// Groups of heads whose outputs are projected apart first.
+    pub groups: u64,
+    /// Elements that a group is projected to.
+    pub output_rank: u64,
+    /// Keys of single tokens that a token sees, itself included.
+    pub window: u64,
+    /// How tokens become compressed keys, where they do.
+    pub compression: Option<Compression>,
+}
+
+/// Many tokens as one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compression {
+    /// Tokens of a window, which become one key.
+    pub rate: u64,
+    /// Whether each key is made of two windows, the earlier one seen by projections of its own.
+    pub overlaps: bool,
+    /// What chooses compressed keys, and how many of them; none where all are attended to.
+    pub chosen: Option<(Indexer, u64)>,
+}
+
+impl Compressed {
+    /// Elements that all tokens of a window leave as compressed keys, those of the indexer included.
+    fn entry(&self) -> u64 {
+        let of_indexer = |compression: Compression| compression.chosen.map_or(0, |(indexer, _)| indexer.head_dim);
+        self.compression.map_or(0, |compression| self.head_dim + of_indexer(compression))
+    }
+
+    fn is_lawful(&self) -> bool {
+        let heads = |count| (1..=limits::HEADS).contains(&count);
+        let sizes = |sizes: &[u64]| sizes.iter().all(|size| (1..=limits::HEAD_DIM).contains(size));
+        let lawful = |c: Compression| {
+            sizes(&[c.rate]) && c.chosen.is_none_or(|(i, most)| heads(i.heads) && sizes(&[i.head_dim, most]))
+        };
+        heads(self.heads)
+            && sizes(&[self.head_dim, self.query_rank, self.groups, self.output_rank])
+            && (self.heads * self.head_dim).is_multiple_of(self.groups)
+            && (1..=limits::POSITIONS).contains(&self.window)
+            && self.rotary <= self.head_dim
+            && self.compression.is_none_or(lawful)
+    }
+}
+
 impl Mixer {
     /// Whether it has a cache that it fills itself.
     pub(super) fn fills_its_cache(&self) -> bool {
@@ -156,16 +253,35 @@ impl Mixer {
     pub(super) fn cached_per_token(&self, latents: Latents) -> u64 {
         match self {
             Mixer::GroupedQuery(a) if a.shares => 0,
-            Mixer::GroupedQuery(a) | Mixer::Both(a, _) => 2 * a.kv_heads * a.head_dim,
+            Mixer::GroupedQuery(a) | Mixer::Both(a, _) => {
+                a.kv_heads * a.row() + a.chosen.map_or(0, |chosen| chosen.indexer.head_dim)
+            }
+            Mixer::Compressed(a) => a.head_dim + a.compression.map_or(0, |c| a.entry().div_ceil(c.rate)),
             Mixer::Latent(a) => a.cached(latents) + a.indexer.map_or(0, |indexer| indexer.head_dim),
-            Mixer::Recurrent(_) | Mixer::Nothing => 0,
+            Mixer::Recurrent(_) | Mixer::Linear | Mixer::Nothing => 0,
+        }
+    }
+
+    /// Elements that one such layer keeps of a sequence of `tokens` tokens, and the last of them does not read: of the keys from
+    /// which an indexer chooses, those that it leaves out.
+    pub(super) fn kept_unread(&self, tokens: u64) -> u128 {
+        match self {
+            Mixer::GroupedQuery(GroupedQuery { chosen: Some(chosen), kv_heads, head_dim, value_dim, .. }) => {
+                let read = block_pairs(1, tokens.saturating_sub(1), chosen.block, chosen.blocks);
+                u128::from(kv_heads * (head_dim + value_dim)) * u128::from(tokens).saturating_sub(read)
+            }
+            Mixer::Compressed(Compressed { head_dim, compression: Some(Compression { rate, chosen, .. }), .. }) => {
+                let left = chosen.map_or(0, |(_, most)| (tokens / rate).saturating_sub(most));
+                u128::from(*head_dim) * u128::from(left)
+            }
+            _ => 0,
         }
     }
 
     /// Elements that one such layer keeps of a sequence, however long.
     pub(crate) fn kept(&self) -> u64 {
         match self {
-            Mixer::GroupedQuery(_) | Mixer::Latent(_) | Mixer::Nothing => 0,
+            Mixer::GroupedQuery(_) | Mixer::Latent(_) | Mixer::Compressed(_) | Mixer::Linear | Mixer::Nothing => 0,
             Mixer::Recurrent(recurrent) | Mixer::Both(_, recurrent) => recurrent.kept(),
         }
     }
@@ -174,7 +290,7 @@ impl Mixer {
     pub fn grouped_query(&self) -> Option<&GroupedQuery> {
         match self {
             Mixer::GroupedQuery(attention) | Mixer::Both(attention, _) => Some(attention),
-            Mixer::Latent(_) | Mixer::Recurrent(_) | Mixer::Nothing => None,
+            Mixer::Latent(_) | Mixer::Compressed(_) | Mixer::Recurrent(_) | Mixer::Linear | Mixer::Nothing => None,
         }
     }
 
@@ -182,7 +298,7 @@ impl Mixer {
     pub fn recurrent(&self) -> Option<&Recurrent> {
         match self {
             Mixer::Recurrent(recurrent) | Mixer::Both(_, recurrent) => Some(recurrent),
-            Mixer::GroupedQuery(_) | Mixer::Latent(_) | Mixer::Nothing => None,
+            Mixer::GroupedQuery(_) | Mixer::Latent(_) | Mixer::Compressed(_) | Mixer::Linear | Mixer::Nothing => None,
         }
     }
 
@@ -190,6 +306,7 @@ impl Mixer {
         let heads = |count| (1..=limits::HEADS).contains(&count);
         let sizes = |sizes: &[u64]| sizes.iter().all(|size| (1..=limits::HEAD_DIM).contains(size));
         let lawful = match self {
+            Mixer::Compressed(a) => a.is_lawful(),
             Mixer::Latent(a) => {
                 let indexed = a.indexer.is_none_or(|i| heads(i.heads) && sizes(&[i.head_dim]));
                 let (queries, indexed) = (a.query_rank.unwrap_or(1), indexed && a.selected != Some(0));
@@ -198,7 +315,11 @@ impl Mixer {
             _ => {
                 let attends = self.grouped_query().is_none_or(|a| {
                     let groups = heads(a.heads) && (1..=a.heads).contains(&a.kv_heads);
-                    groups && sizes(&[a.head_dim]) && a.rotary <= a.head_dim && a.chunk != Some(0)
+                    let chosen = a
+                        .chosen
+                        .is_none_or(|c| heads(c.indexer.heads) && sizes(&[c.indexer.head_dim, c.block, c.blocks]));
+                    let rotates = a.rotary <= a.head_dim && a.chunk != Some(0);
+                    groups && sizes(&[a.head_dim, a.value_dim]) && rotates && chosen
                 });
                 attends && !self.recurrent().is_some_and(Recurrent::is_excessive)
             }
@@ -255,6 +376,8 @@ pub enum HeadNorm {
 pub enum Norm {
     /// By its root mean square, with a weight row.
     Rms,
+    /// By its root mean square, with nothing learned.
+    RmsWithoutWeights,
     /// By mean and variance, with a weight row and a bias row.
     Layer,
     /// By mean and variance, with a weight row.
@@ -304,6 +427,8 @@ pub struct Dense {
     pub activation: Activation,
     /// Whether the matrices add biases.
     pub bias: bool,
+    /// How what is between them is normalised, where it is.
+    pub norm: Option<Norm>,
 }
 
 /// What a layer does to each token.

@@ -17,17 +17,19 @@ pub(super) struct TensorLayout {
     pub(super) fused_gate: bool,
     /// `attn_kv_b` in two, for keys and for values.
     pub(super) parted_latents: bool,
+    /// `ffn_gate_exps` and `ffn_up_exps` in `ffn_gate_up_exps`.
+    pub(super) fused_experts: bool,
 }
 
 impl TensorLayout {
     /// Every matrix by itself.
     pub(super) const UNFUSED: TensorLayout =
-        TensorLayout { fused_attention: false, fused_gate: false, parted_latents: false };
+        TensorLayout { fused_attention: false, fused_gate: false, parted_latents: false, fused_experts: false };
 
     /// As the makers of a family store it.
     pub(super) const fn of_checkpoint(family: Family) -> TensorLayout {
         let facts = family.facts();
-        TensorLayout { fused_attention: facts.fused_attention, fused_gate: facts.fused_gate, parted_latents: false }
+        TensorLayout { fused_attention: facts.fused_attention, fused_gate: facts.fused_gate, ..TensorLayout::UNFUSED }
     }
 
     /// As llama.cpp converts it.
@@ -124,6 +126,7 @@ fn name_of(family: Family, layout: TensorLayout, step: &str) -> String {
     let name = match name {
         "attn_q" | "attn_k" | "attn_v" if layout.fused_attention => "attn_qkv",
         "ffn_gate" if layout.fused_gate => "ffn_up",
+        "ffn_gate_exps" | "ffn_up_exps" if layout.fused_experts => "ffn_gate_up_exps",
         name => renamed(family, name),
     };
     match name.strip_suffix('!') {
@@ -140,6 +143,9 @@ fn renamed(family: Family, name: &str) -> &str {
 fn stack(model: &ModelShape, step: &Step) -> u64 {
     if step.op != Op::Matmul {
         return 1;
+    }
+    if let (Some(streams), "altup_proj" | "altup_unembd_proj") = (model.streams, step.name) {
+        return streams.count - 1;
     }
     let layer = step.kind.map(|kind| &model.layers[kind]);
     match (layer.map(|layer| (&layer.mixer, &layer.feed_forward)), step.name) {

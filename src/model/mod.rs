@@ -48,14 +48,14 @@ pub use demand::{Demand, Run};
 pub use family::Family;
 pub use language_model::{Model, Origin, Published, Source};
 pub use layer::{
-    Activation, Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Indexer, Latent, Latents, Layer, Mixer, Mixture,
-    Norm, Norms, Shared,
+    Activation, Biases, ChosenBlocks, Compressed, Compression, Dense, FeedForward, Gate, GroupedQuery, HeadNorm,
+    Indexer, Latent, Latents, Layer, Mixer, Mixture, Norm, Norms, Shared,
 };
 pub use limits::BATCH_MAX;
 #[cfg(feature = "cli")]
 pub use read::{read_checkpoint, read_config, read_gguf, read_model};
 pub use recurrent::{Part, Recurrent};
-pub use shape::{LayerInputs, ModelShape, Predictors, Streams};
+pub use shape::{HyperConnections, LayerInputs, ModelShape, Predictors, Streams};
 pub(crate) use steps::INDEXER;
 pub use steps::{Among, ByClass, Class, Counted, Forward, Reads, Step, Totals, WeightBytes};
 pub use storage::{Storage, Stored, StoredCheckpoint};

@@ -24,6 +24,7 @@ impl Model {
             embedding_norm: None,
             layer_inputs: None,
             streams: None,
+            connections: None,
             ..self.shape.clone()
         };
         let gguf = self.storage.gguf.as_ref().map(|stored| self.stored_predictor(stored));

@@ -26,6 +26,8 @@ pub struct ModelShape {
     pub layer_inputs: Option<LayerInputs>,
     /// Parallel residual streams, where there are several.
     pub streams: Option<Streams>,
+    /// Residual streams that each sublayer is fed from, where there are several.
+    pub connections: Option<HyperConnections>,
     /// Whether the head adds a bias.
     pub head_bias: bool,
     /// Whether logits are capped by a tanh.
@@ -67,6 +69,15 @@ pub struct Streams {
     pub rank: u64,
 }
 
+/// Hyper-connections: residual streams that are weighed into the input of each sublayer, and its output over them again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HyperConnections {
+    /// How many streams.
+    pub count: u64,
+    /// Whether they are mixed with each other, too.
+    pub mixes: bool,
+}
+
 impl ModelShape {
     /// Layers, all kinds together.
     pub fn layer_count(&self) -> u64 {
@@ -95,6 +106,7 @@ impl ModelShape {
                 "the rows of layers' embeddings",
             ),
             (self.streams.map_or(1, |streams| streams.count), limits::STREAMS, "the number of residual streams"),
+            (self.connections.map_or(1, |streams| streams.count), limits::STREAMS, "the number of residual streams"),
             (self.streams.map_or(1, |streams| streams.rank), limits::HEAD_DIM, "the rank of a residual"),
         ];
         let excess = numbers.into_iter().find(|(value, most, _)| !(1..=*most).contains(value)).map(|(.., what)| what);

@@ -31,13 +31,13 @@ macro_rules! ggml_types {
             /// The types that a GGUF file can hold, by their number there.
             pub const GGML: &[(u32, TensorType)] = &[$(($id, TensorType::$variant),)*];
 
-            const fn row(self) -> Option<(&'static str, Block, Dtype)> {
+            const fn row(self) -> Option<(&'static str, Block, [Dtype; 2])> {
                 Some(match self {
                     $(TensorType::$variant => {
-                        const NEAREST: Dtype = nearest($name, &[$(Dtype::$nearest)?]);
+                        const NEAREST: [Dtype; 2] = nearest($name, &[$(Dtype::$nearest)?]);
                         ($name, Block { elements: $elements, bytes: $bytes }, NEAREST)
                     })*
-                    TensorType::Fp8 => ("fp8", Block { elements: 1, bytes: 1 }, Dtype::F16),
+                    TensorType::Fp8 => ("fp8", Block { elements: 1, bytes: 1 }, [Dtype::F16; 2]),
                     TensorType::Grouped(_) | TensorType::Scaled(_) | TensorType::Packed(_) => return None,
                 })
             }
@@ -45,8 +45,8 @@ macro_rules! ggml_types {
     };
 }
 
-/// The kernels' type of that name; where there is none, the one that stands in for it.
-const fn nearest(name: &str, stand_in: &[Dtype]) -> Dtype {
+/// The kernels' type of that name, and the one that stands in for it; where either is missing, the other one twice.
+const fn nearest(name: &str, stand_in: &[Dtype]) -> [Dtype; 2] {
     let mut at = 0;
     while at < Dtype::ALL.len() {
         let (own, mut same) = (Dtype::ALL[at].name().as_bytes(), 0);
@@ -54,15 +54,15 @@ const fn nearest(name: &str, stand_in: &[Dtype]) -> Dtype {
             same += 1;
         }
         if same == own.len() && same == name.len() {
-            return Dtype::ALL[at];
+            return [Dtype::ALL[at], if stand_in.is_empty() { Dtype::ALL[at] } else { stand_in[0] }];
         }
         at += 1;
     }
-    stand_in[0]
+    [stand_in[0]; 2]
 }
 
-// Number, name, elements and bytes of a block, and the type that stands in where there is no `Dtype` of that name. Sizes are
-// those of ggml's own structures (version 0.27), which differ from its Python package for q8_1 (40 there).
+// Number, name, elements and bytes of a block, and the type that stands in where there is no `Dtype` of that name, or none that was
+// measured. Sizes are those of ggml's own structures (version 0.27), which differ from its Python package for q8_1 (40 there).
 ggml_types! {
     /// IEEE 754 binary32.
     F32 = 0 "f32" 1 4,
@@ -165,11 +165,21 @@ impl TensorType {
         }
     }
 
-    /// The data type whose arithmetic, and whose measured ceilings, are nearest to what engines do with it: blocks of 32 as
-    /// `q4_0` or `q8_0`, super-blocks as `q4_k` or `q6_k`, checkpoints' layouts as f16, to which they are expanded.
+    /// The data type whose arithmetic, and whose measured ceilings, are nearest to what engines do with it: its own where
+    /// there is one, else blocks of 32 as `q4_0` or `q8_0`, super-blocks as `q4_k`, checkpoints' layouts as f16, to which they are
+    /// expanded.
     pub const fn nearest(self) -> Dtype {
         match self.row() {
-            Some((.., nearest)) => nearest,
+            Some((.., [nearest, _])) => nearest,
+            None => Dtype::F16,
+        }
+    }
+
+    /// The data type that stands in for [`TensorType::nearest`] where that was not measured, or a device has no kernel of it; itself,
+    /// where it needs none.
+    pub const fn stand_in(self) -> Dtype {
+        match self.row() {
+            Some((.., [_, stand_in])) => stand_in,
             None => Dtype::F16,
         }
     }

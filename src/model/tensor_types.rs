@@ -197,9 +197,10 @@ pub(super) fn traits(model: &Model) -> Traits {
     let first = model.shape.layers.iter().find(|layer| layer.places.first() == Some(&0));
     let (heads, kv_heads) = match first.map(|layer| &layer.mixer) {
         Some(Mixer::GroupedQuery(a) | Mixer::Both(a, _)) => (a.heads, a.kv_heads),
+        Some(Mixer::Compressed(a)) => (a.heads, 1),
         // Latents count as one head where they are what is kept.
         Some(Mixer::Latent(a)) => (a.heads, if model.family().latents_in_llama_cpp() { 1 } else { a.heads }),
-        Some(Mixer::Recurrent(_) | Mixer::Nothing) | None => (0, 1),
+        Some(Mixer::Recurrent(_) | Mixer::Linear | Mixer::Nothing) | None => (0, 1),
     };
     let experts = |layer: &Layer| match &layer.feed_forward {
         Some(FeedForward::Mixture(mixture)) => mixture.experts,

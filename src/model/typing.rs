@@ -177,6 +177,13 @@ fn check_cache(model: &ModelShape, latents: Latents, cache: TensorType) -> Resul
     for layer in &model.layers {
         if let Some(attention) = layer.mixer.grouped_query() {
             whole("head_dim", attention.head_dim)?;
+            whole("v_head_dim", attention.value_dim)?;
+            if let Some(chosen) = attention.chosen {
+                whole("index_head_dim", chosen.indexer.head_dim)?;
+            }
+        }
+        if let Mixer::Compressed(attention) = &layer.mixer {
+            whole("head_dim", attention.head_dim)?;
         }
         let Mixer::Latent(latent) = &layer.mixer else { continue };
         if let Some(indexer) = latent.indexer {

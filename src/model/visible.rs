@@ -30,6 +30,21 @@ pub(super) fn chunked_pairs(tokens: u64, past: u64, chunk: u64) -> u128 {
     below(past.saturating_add(tokens)) - below(past)
 }
 
+/// Visible (query, key) pairs where a token attends to its own block of `block` keys, up to itself, and to as many earlier
+/// blocks as make `blocks` in all: the one at position `t` sees `t mod b + 1 + b · min(⌊t / b⌋, k − 1)` keys.
+pub(super) fn block_pairs(tokens: u64, past: u64, block: u64, blocks: u64) -> u128 {
+    let (block, others) = (block.max(1), blocks.saturating_sub(1));
+    let earlier = |end: u64| {
+        let (whole, rest) = (end / block, end % block);
+        // Of the blocks before `end`, the j-th has min(j, k − 1) before it.
+        let each = sum_of_minima(whole.saturating_sub(1), 0, 1, Some(others));
+        let (block, rest) = (u128::from(block), u128::from(rest));
+        block * (block * each + rest * u128::from(whole.min(others)))
+    };
+    let end = past.saturating_add(tokens);
+    chunked_pairs(tokens, past, block) + earlier(end) - earlier(past)
+}
+
 /// Distinct cached keys that `passes` passes of `tokens` tokens each read, where tokens see those of their own chunk: of a
 /// pass that begins at position `p`, its own and `p mod c` before them.
 pub(super) fn chunked_keys_read(tokens: u64, past: u64, passes: u64, chunk: u64) -> u128 {
@@ -37,6 +52,16 @@ pub(super) fn chunked_keys_read(tokens: u64, past: u64, passes: u64, chunk: u64)
     // Σ (p + i·N) mod c = Σ (p + i·N) − c · Σ ⌊(p + i·N) / c⌋.
     let all = passes * past + tokens * (passes * passes.saturating_sub(1) / 2);
     passes * tokens + all - chunk * sum_of_quotients(passes, tokens, past, chunk)
+}
+
+/// Keys that each stand for `rate` tokens, at the end of `count` stretches of `step` tokens, the first of which ends behind
+/// `start` tokens, and at most `most` of them: `Σ_{i=0}^{count−1} min(⌊(i·step + start) / rate⌋, most)`.
+pub(super) fn compressed_keys(count: u64, step: u64, start: u64, rate: u64, most: Option<u64>) -> u128 {
+    let [all, step, start, rate] = [count, step, start, rate.max(1)].map(u128::from);
+    let Some(most) = most.map(u128::from) else { return sum_of_quotients(all, step, start, rate) };
+    // So many ends lie before `most` keys are there.
+    let growing = (most * rate).saturating_sub(start).div_ceil(step.max(1)).min(all);
+    sum_of_quotients(growing, step, start, rate) + (all - growing) * most
 }
 
 /// `Σ_{i=0}^{count−1} ⌊(step·i + start) / by⌋`, as the Euclidean algorithm shortens it.
@@ -91,6 +116,30 @@ mod tests {
         }
         assert_eq!(chunked_pairs(100, 5, 1 << 40), visible_pairs(100, 5, None));
         assert_eq!(chunked_keys_read(10, 5, 7, 1 << 40), keys_read(10, 5, 7, None));
+    }
+
+    #[test]
+    fn chosen_blocks_by_counting() {
+        for (tokens, past, block, blocks) in [(1, 0, 4, 2), (50, 3, 4, 3), (20, 17, 8, 1), (9, 100, 5, 40)] {
+            let sees = |t: u64| t % block + 1 + block * (t / block).min(blocks - 1);
+            let pairs: u64 = (past..past + tokens).map(sees).sum();
+            assert_eq!(block_pairs(tokens, past, block, blocks), pairs.into(), "{tokens} {past} {block} {blocks}");
+        }
+        assert_eq!(block_pairs(100, 5, 128, 16), visible_pairs(100, 5, None));
+    }
+
+    #[test]
+    fn compressed_keys_by_counting() {
+        for (count, step, start, rate, most) in [
+            (30, 1, 1, 4, None),
+            (30, 1, 5, 4, Some(3)),
+            (9, 7, 100, 8, Some(14)),
+            (5, 3, 400, 4, Some(2)),
+            (0, 1, 1, 4, None),
+        ] {
+            let keys: u64 = (0..count).map(|i| ((i * step + start) / rate).min(most.unwrap_or(u64::MAX))).sum();
+            assert_eq!(compressed_keys(count, step, start, rate, most), keys.into(), "{count} {step} {start} {rate}");
+        }
     }
 
     #[test]

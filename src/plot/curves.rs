@@ -84,6 +84,8 @@ struct Quantity {
     axis: CurveAxis,
     unit: Unit,
     family: Family,
+    /// Of products, where they are not along tokens: one token asks for memory, many for arithmetic, and the rates are far apart.
+    tokens: Option<u64>,
 }
 
 impl CurveChart {
@@ -190,11 +192,15 @@ impl Quantity {
     /// Of a curve; none of one without values.
     fn of(curve: &Curve) -> Option<Quantity> {
         let ((_, unit), (axis, _)) = curve.values().zip(curve.axis())?;
-        Some(Quantity { axis, unit, family: curve.id.family() })
+        let tokens = match curve.id.kind() {
+            IdKind::MatmulCurve { tokens, .. } => Some(*tokens),
+            _ => None,
+        };
+        Some(Quantity { axis, unit, family: curve.id.family(), tokens })
     }
 
     /// What people ask for first stands first.
-    fn order(self) -> usize {
+    fn order(self) -> (usize, Option<u64>) {
         let of_axis = match self.axis {
             CurveAxis::FootprintBytes => 0,
             CurveAxis::Tokens => 1,
@@ -206,7 +212,7 @@ impl Quantity {
             CurveAxis::PrefetchBytes => 7,
             CurveAxis::StrideBytes => 8,
         };
-        3 * of_axis + self.unit as usize
+        (3 * of_axis + self.unit as usize, self.tokens)
     }
 
     /// Working sets, tokens and threads.
@@ -233,7 +239,11 @@ impl Quantity {
             CurveAxis::N => "output features",
             CurveAxis::StrideBytes => "distances",
         };
-        format!("{what} over {along}")
+        match self.tokens {
+            Some(1) => format!("{what} of 1 token over {along}"),
+            Some(tokens) => format!("{what} of {tokens} tokens over {along}"),
+            None => format!("{what} over {along}"),
+        }
     }
 
     const fn across(self) -> &'static str {
@@ -260,7 +270,7 @@ impl Quantity {
 fn series(profile: &Profile) -> Vec<(Quantity, Series)> {
     let mut all: Vec<(Quantity, Series)> =
         profile.curve.iter().filter_map(|curve| Some((Quantity::of(curve)?, measured(curve)))).collect();
-    let quantity = Quantity { axis: CurveAxis::Tokens, unit: Unit::GflopPerS, family: Family::Matmul };
+    let quantity = Quantity { axis: CurveAxis::Tokens, unit: Unit::GflopPerS, family: Family::Matmul, tokens: None };
     all.extend(matmuls(profile).into_iter().map(|series| (quantity, series)));
     all
 }
@@ -290,7 +300,7 @@ fn name(id: &CeilingId) -> String {
         IdKind::Latency { .. } => "load".to_owned(),
         IdKind::Compute { dtype, .. } => dtype.to_string(),
         IdKind::Matmul { weights, .. } => weights.to_string(),
-        IdKind::MatmulCurve { weights, tokens, .. } => format!("{weights} m{tokens}"),
+        IdKind::MatmulCurve { weights, .. } => weights.to_string(),
         IdKind::Attention { cache, .. } => cache.to_string(),
         _ => id.as_str().to_owned(),
     }

@@ -104,7 +104,7 @@ const SPANS: [u64; 4] = [64, 128, 256, 512];
 const AHEAD: [Ahead; 5] = [Bytes(0), Bytes(1024), Bytes(2048), Bytes(4096), Span];
 
 /// What attention multiplies unless its variant says otherwise.
-const USUAL_ARITHMETIC: Dtype = Dtype::F32;
+pub(super) const USUAL_ARITHMETIC: Dtype = Dtype::F32;
 
 /// Query heads per key/value head, and elements per head.
 pub(super) type Heads = (u64, u64);
@@ -137,7 +137,7 @@ fn prefill() -> CeilingId {
 }
 
 /// The cache takes long to make ready, once for all heads of one size.
-fn operands((_, head_dim): Heads) -> Option<Operands> {
+pub(super) fn operands((_, head_dim): Heads) -> Option<Operands> {
     Some(Operands::Cache { head_dim, cache: Dtype::F16 })
 }
 
@@ -160,12 +160,16 @@ pub(super) fn along_context(inputs: PlanInputs) -> CurveQuestion {
 }
 
 fn question(inputs: PlanInputs, id: CeilingId, heads: Heads, tokens: u64, context: u64) -> Question {
-    let variant = |way| variant(inputs, way, heads, tokens, context);
-    let question = match raced(inputs, heads, tokens).into_iter().map(variant).collect::<Result<Vec<_>, _>>() {
+    let variants = raced(inputs, heads, tokens).into_iter().map(|way| variant(inputs, way, heads, tokens, context));
+    Question { operands: operands(heads), ..question_of(id, variants.collect()) }
+}
+
+/// The question of such ways, or why there is none.
+pub(super) fn question_of(id: CeilingId, variants: Result<Vec<Attention>, String>) -> Question {
+    match variants {
         Ok(variants) => Question::of(id, Op::Attention, Dtype::F16, variants),
         Err(reason) => Question::unasked(id, Status::Skipped, reason),
-    };
-    Question { operands: operands(heads), ..question }
+    }
 }
 
 fn variant(
@@ -188,6 +192,7 @@ fn variant(
         heads: group * KV_HEADS,
         kv_heads: KV_HEADS,
         head_dim,
+        value_dim: None,
         context,
         copies,
         arithmetic: isa.attention_arithmetic().filter(|&arithmetic| arithmetic != USUAL_ARITHMETIC),

@@ -180,12 +180,11 @@ fn accelerated(ceiling: &Ceiling, rows: &[Row], machine: &Machine) -> Option<Str
 /// No matmul is faster than the multiply-accumulates of its arithmetic alone.
 fn below_peak(ceiling: &Ceiling, own: &Row, rows: &[Row], kind: DeviceKind) -> Option<String> {
     let arithmetic = multiplied(ceiling, kind)?;
-    // Halves may also go through cooperative matrices.
-    let matrices = kind == DeviceKind::Gpu && ceiling.id.dtype() == Some(Dtype::F16);
-    let is_peak = |id: &CeilingId| {
-        let own = id.family() == Family::Compute && id.dtype() == Some(arithmetic) && !id.is_fma_add();
-        own || matrices && id.is_cooperative()
-    };
+    let matrices = ceiling.variant.as_ref().is_some_and(|variant| variant.matrix.is_some());
+    // What a shader multiplies in halves or bytes may be made of f32, by a driver that has nothing better.
+    let made = |dtype| dtype == Some(arithmetic) || kind == DeviceKind::Gpu && dtype == Some(Dtype::F32);
+    let in_type = |id: &CeilingId| id.family() == Family::Compute && made(id.dtype()) && !id.is_fma_add();
+    let is_peak = |id: &CeilingId| if id.is_cooperative() { matrices } else { in_type(id) };
     let peak = rows.iter().filter(|row| is_peak(&row.id)).max_by(|a, b| a.most.total_cmp(&b.most))?;
     let (value, most, id) = (own.value, four_digits(peak.most), &peak.id);
     (own.interval[0] > peak.most)
@@ -201,10 +200,10 @@ fn multiplied(ceiling: &Ceiling, kind: DeviceKind) -> Option<Dtype> {
     // Chains of portable bytes, and of converted halves, do more for each product than a matmul, which converts once for
     // several tokens.
     Some(match (weights.known(), isa) {
-        // Shaders widen all weights.
-        _ if kind == DeviceKind::Gpu => Dtype::F32,
         // Said by the variant: panels of block formats that were made bf16, halves multiplied as such.
         _ if widened.is_some() => widened?,
+        // Shaders widen all other weights.
+        _ if kind == DeviceKind::Gpu => Dtype::F32,
         (Some(Dtype::F64), _) => Dtype::F64,
         (Some(Dtype::F32 | Dtype::F16), _) => Dtype::F32,
         (Some(Dtype::Bf16), isa) if isa.is_some_and(multiplies_bf16) => Dtype::Bf16,
@@ -261,7 +260,7 @@ fn against_burst(ceiling: &Ceiling, rows: &[Row]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::probe::tests::machine;
-    use crate::profile::GpuClass;
+    use crate::profile::{GpuClass, Tile, VariantKeys};
 
     fn ceiling(id: &str, value: f64) -> Ceiling {
         let mut c = Ceiling::with_value(id.parse().unwrap(), Status::Measured, value);
@@ -374,7 +373,7 @@ mod tests {
         let of_isa = |isa: Isa, id: &str, value: f64| {
             let mut all: Vec<Ceiling> = rows.iter().map(|&(id, value)| ceiling(id, value)).collect();
             let mut matmul = ceiling(id, value);
-            matmul.variant = Some(crate::profile::VariantKeys { isa: Some(Word::Known(isa)), ..Default::default() });
+            matmul.variant = Some(VariantKeys { isa: Some(Word::Known(isa)), ..Default::default() });
             all.push(matmul);
             judge(&mut all, &machine());
             all[3].reason.clone()
@@ -392,7 +391,7 @@ mod tests {
             let mut matmul = ceiling("matmul.q4_0.m512", value);
             let isa = Some(Word::Known(Isa::Avx512Bf16));
             let arithmetic = arithmetic.map(Word::Known);
-            matmul.variant = Some(crate::profile::VariantKeys { isa, arithmetic, ..Default::default() });
+            matmul.variant = Some(VariantKeys { isa, arithmetic, ..Default::default() });
             all.push(matmul);
             judge(&mut all, &machine());
             all[3].reason.clone()
@@ -468,17 +467,21 @@ mod tests {
 
     #[test]
     fn a_gpus_matmul_is_held_against_what_its_shaders_multiply_in() {
-        let machine = gpu(GpuClass::Discrete);
-        let of = |id: &str, value: f64| {
-            let rows = [("compute.f32", 100.0), ("compute.f16", 150.0), ("compute.f16.coopmat", 800.0), (id, value)];
-            let all = judged_on(&machine, &rows);
-            assert_eq!(all[1].status, Status::Measured, "other units than cooperative matrices");
-            all[3].status
+        let of = |value: f64, way: VariantKeys| {
+            let peaks = [("compute.f32", 100.0), ("compute.f16", 150.0), ("compute.f16.coopmat", 800.0)];
+            let mut all: Vec<Ceiling> = peaks.map(|(id, value)| ceiling(id, value)).into();
+            all.push(Ceiling { variant: Some(way), ..ceiling("matmul.q8_0.m512", value) });
+            judge(&mut all, &gpu(GpuClass::Discrete));
+            all[3].status == Status::Measured
         };
-        assert_eq!(of("matmul.q8_0.m512", 106.0), Status::Suspect);
-        assert_eq!(of("matmul.f16.m512", 700.0), Status::Measured);
-        assert_eq!(of("matmul.f16.m512", 900.0), Status::Suspect);
-        let mut all = judged_on(&machine, &[("memory.vram.read", 40.0), ("attention.f16.decode", 42.1)]);
+        let within = |dtype: Dtype| VariantKeys { arithmetic: Some(dtype.into()), ..VariantKeys::default() };
+        assert!(of(104.0, VariantKeys::default()) && !of(106.0, VariantKeys::default()));
+        assert!(of(104.0, within(Dtype::I8)) && !of(106.0, within(Dtype::I8)), "bytes may be made of f32");
+        assert!(of(140.0, within(Dtype::F16)) && !of(160.0, within(Dtype::F16)));
+        let matrices = || VariantKeys { matrix: Some(Tile::cube(16).into()), ..within(Dtype::F16) };
+        assert!(of(700.0, matrices()) && !of(900.0, matrices()));
+        let mut all =
+            judged_on(&gpu(GpuClass::Discrete), &[("memory.vram.read", 40.0), ("attention.f16.decode", 42.1)]);
         assert_eq!(all.pop().map(|c| c.status), Some(Status::Suspect));
     }
 

@@ -13,6 +13,7 @@ mod gates;
 pub(crate) mod gpu;
 mod grade;
 mod heat;
+mod latents;
 mod levels;
 mod matmul;
 mod memory;
@@ -225,6 +226,7 @@ const PROBES: &[Probe] = &[
     cores::questions,
     matmul::questions,
     attention::questions,
+    latents::questions,
     overhead::questions,
 ];
 

@@ -85,7 +85,7 @@ pub struct GpuLimits {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GpuProvenance {
-    /// The interface of the system: `vulkan`, `metal`, `dx12` or `gl`.
+    /// The interface of the system: `vulkan`, `metal`, `dx12` or `gl`; `webgpu` in a browser.
     pub backend: String,
     /// The driver's name; may be empty, where it gives none.
     pub driver: String,
@@ -165,7 +165,7 @@ impl GpuProvenance {
     /// Checks everything that the types cannot.
     pub(super) fn validate(&self) -> Result<()> {
         for (key, known, is) in [
-            ("backend", &["vulkan", "metal", "dx12", "gl"][..], &self.backend),
+            ("backend", &["vulkan", "metal", "dx12", "gl", "webgpu"][..], &self.backend),
             ("shader_checks", &["off", "on"], &self.shader_checks),
             ("timer", &["timestamps", "wall clock by difference"], &self.timer),
         ] {

@@ -64,6 +64,8 @@ pub struct VariantKeys {
     pub kv_heads: Option<u64>,
     /// Attention: elements of one head.
     pub head_dim: Option<u64>,
+    /// Attention to latents: of the elements of a row those that are the value as well.
+    pub value_dim: Option<u64>,
     /// Attention: cached tokens.
     pub context: Option<u64>,
     /// Attention: cached tokens between two updates of the softmax.
@@ -89,7 +91,8 @@ pub struct VariantKeys {
     pub workgroups: Option<u32>,
     /// GPU: which places the invocations walk over.
     pub layout: Option<AccessLayout>,
-    /// GPU: elements of one vector in registers.
+    /// GPU: elements of one vector in registers; of a matmul 1, where weights in blocks are read by words of 32 bits and not by vectors of
+    /// four of them.
     pub vector: Option<u32>,
     /// Independent chains: of one thread where it is not the usual number, or of an invocation of a GPU.
     pub chains: Option<u32>,
@@ -99,6 +102,11 @@ pub struct VariantKeys {
     pub reduction: Option<Reduction>,
     /// GPU: whether operands are staged in workgroup memory.
     pub staged: Option<bool>,
+    /// GPU: parts of the inner extent of a matmul, summed by different workgroups and added afterwards; where it is more than one.
+    pub split_k: Option<u32>,
+    /// GPU: the shape of the cooperative matrices that a matmul is put together from; `tile` counts those of one subgroup.
+    #[schemars(with = "Option<String>")]
+    pub matrix: Option<Word<Tile>>,
 }
 
 /// Rows × columns of a matrix, with the extent between where there is one: `6x16`, `16x16x16`.

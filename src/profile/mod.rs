@@ -242,7 +242,7 @@ named_enum! {
     pub enum Effort: "effort" {
         /// At most 15 s on two cores.
         Quick = "quick",
-        /// At most 100 s on two cores.
+        /// At most two minutes on two cores.
         Standard = "standard",
         /// Several minutes: spread over the modes of a shared machine.
         Thorough = "thorough",
@@ -259,6 +259,16 @@ named_enum! {
         Usual = "usual",
         /// Many: worth the time once on a machine that nobody has measured before.
         Thorough = "thorough",
+    }
+}
+
+named_enum! {
+    /// What a measurement ran in.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Host: "host" {
+        /// A web page: coarse clocks, checked shaders, no subgroups.
+        Browser = "browser",
     }
 }
 
@@ -288,6 +298,8 @@ pub struct Provenance {
     pub only: Vec<String>,
     /// The profile that was simulated, when nothing was measured at all.
     pub simulated: Option<String>,
+    /// Where a page measured, and no program: it reaches less.
+    pub host: Option<Host>,
     /// How a GPU was asked; absent for CPUs.
     pub gpu: Option<GpuProvenance>,
 }

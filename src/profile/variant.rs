@@ -94,7 +94,7 @@ families! {
     /// Attention over a cache of keys and values.
     Attention {
         isa: Isa, threads: u32, pages: Pages, m: u64, copies: u32, heads: u64, kv_heads: u64, head_dim: u64, context: u64;
-        optional arithmetic: Dtype, streams: u32, span: u64, prefetch_bytes: u32
+        optional value_dim: u64, arithmetic: Dtype, streams: u32, span: u64, prefetch_bytes: u32
     }
     /// What brings the threads of a team together.
     Team { threads: u32 }
@@ -119,7 +119,7 @@ families! {
     /// GPU: a product with weights.
     GpuMatmul {
         m: u64, n: u64, k: u64, copies: u32, tile: Tile, workgroup_size: u32;
-        optional layout: AccessLayout, reduction: Reduction, staged: bool
+        optional arithmetic: Dtype, layout: AccessLayout, vector: u32, reduction: Reduction, staged: bool, split_k: u32, matrix: Tile
     }
     /// GPU: attention over a cache of keys and values.
     GpuAttention {
@@ -154,6 +154,27 @@ impl Matmul {
             column_block: None,
             block_bytes: None,
             packed: None,
+        }
+    }
+}
+
+impl GpuMatmul {
+    /// A product of one token with one row of one weight, in tiles and workgroups of that size, with no word about how.
+    pub fn plain(tile: Tile, workgroup_size: u32) -> GpuMatmul {
+        GpuMatmul {
+            m: 1,
+            n: 1,
+            k: 1,
+            copies: 1,
+            tile,
+            workgroup_size,
+            arithmetic: None,
+            layout: None,
+            vector: None,
+            reduction: None,
+            staged: None,
+            split_k: None,
+            matrix: None,
         }
     }
 }

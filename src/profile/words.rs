@@ -117,6 +117,15 @@ pub enum AttentionExtents {
         /// Elements of a head.
         head_dim: u64,
     },
+    /// `g<group>d<row>v<value_dim>`: query heads that share latents, elements of a row, and those of them that are the value as well.
+    Latents {
+        /// Query heads.
+        group: u64,
+        /// Elements of a cached row.
+        row: u64,
+        /// Elements of the value.
+        value_dim: u64,
+    },
     /// `context`: a curve over the cached tokens.
     Context,
     /// Words that this version does not know.
@@ -280,8 +289,14 @@ impl fmt::Display for AttentionPhase {
 impl AttentionExtents {
     pub(super) fn of(words: &[&str]) -> AttentionExtents {
         let heads = |text: &str| {
-            let (group, head_dim) = text.split_once('d')?;
-            Some(AttentionExtents::Heads { group: number(group, "g")?, head_dim: number(head_dim, "")? })
+            let (group, row) = text.split_once('d')?;
+            let group = number(group, "g")?;
+            Some(match row.split_once('v') {
+                Some((row, value_dim)) => {
+                    AttentionExtents::Latents { group, row: number(row, "")?, value_dim: number(value_dim, "")? }
+                }
+                None => AttentionExtents::Heads { group, head_dim: number(row, "")? },
+            })
         };
         match words {
             [] => AttentionExtents::Usual,
@@ -298,6 +313,7 @@ impl fmt::Display for AttentionExtents {
         match self {
             AttentionExtents::Usual => Ok(()),
             AttentionExtents::Heads { group, head_dim } => write!(f, ".g{group}d{head_dim}"),
+            AttentionExtents::Latents { group, row, value_dim } => write!(f, ".g{group}d{row}v{value_dim}"),
             AttentionExtents::Context => f.write_str(".context"),
             AttentionExtents::Other(words) => write!(f, ".{words}"),
         }

@@ -122,6 +122,7 @@ pub fn profile_of(files: &[(&str, &str)], asked: &Asked) -> Result<Profile> {
             complete: true,
             only: Vec::new(),
             simulated: None,
+            host: None,
             gpu: None,
         },
     };

@@ -104,7 +104,7 @@ impl<'a> Operands<'a> {
         let place = (step.kind, among(step.among), step.name, step.operand);
         let known = self.by_place.get(&place).copied();
         let layout: Option<Layout> = known.map(|at| (self.matrices[at].isa, self.matrices[at].arithmetic));
-        let dtype = self.dtype(step, k);
+        let dtype = self.dtype(step, extents);
         let variant = self.ways.matmul(dtype, extents, layout).ok_or_else(|| {
             Error::misuse(format!("{}: there is no matmul of {dtype} weights for this machine", step.name))
         })?;
@@ -118,11 +118,15 @@ impl<'a> Operands<'a> {
         Ok((self.matrices.len() - 1, variant))
     }
 
-    /// The type of the kernel: that of the weights, or the nearest one that divides their rows.
-    fn dtype(&mut self, step: &Step, k: u64) -> Dtype {
-        let divides = |dtype: &Dtype| k.is_multiple_of(dtype.block().elements);
-        let nearest = step.operand.nearest();
-        let dtype = [nearest, Dtype::Q8_0, Dtype::F16].into_iter().find(divides).unwrap_or(Dtype::F32);
+    /// The type of the kernel: that of the weights, or the nearest one that divides their rows and has one.
+    fn dtype(&mut self, step: &Step, extents: [u64; 3]) -> Dtype {
+        let [.., k] = extents;
+        let multiplied = |dtype: &Dtype| {
+            k.is_multiple_of(dtype.block().elements) && self.ways.matmul(*dtype, extents, None).is_some()
+        };
+        let stored = step.operand;
+        let nearest = [stored.nearest(), stored.stand_in(), Dtype::Q8_0, Dtype::F16];
+        let dtype = nearest.into_iter().find(multiplied).unwrap_or(Dtype::F32);
         if TensorType::from(dtype) != step.operand {
             self.note(format!("weights in {} have no kernel of their own: {dtype} stands in", step.operand));
         }
@@ -135,23 +139,19 @@ impl<'a> Operands<'a> {
             self.note(format!("a cache in {} has no kernel of its own: it is attended to in f16", step.operand));
         }
         let mixer = step.kind.and_then(|kind| model.shape.layers.get(kind)).map(|layer| &layer.mixer);
-        let (heads, kv_heads, window) = match mixer {
-            Some(Mixer::GroupedQuery(a) | Mixer::Both(a, _)) => (a.heads, a.kv_heads, a.window.or(a.chunk)),
-            Some(Mixer::Latent(a)) if step.name == INDEXER => (a.indexer.map_or(1, |indexer| indexer.heads), 1, None),
-            Some(Mixer::Latent(a)) => {
-                let kv_heads = if shape.shared > 0 { 1 } else { a.heads };
-                (a.heads, kv_heads, a.selected)
-            }
-            _ => return Err(Error::misuse(format!("{}: whose attention this is is not known", step.name))),
-        };
-        // A latent is multiplied twice and read once: as keys and values of its mean width that lie in one place.
-        let head_dim = (shape.k + shape.shared).div_ceil(2).next_multiple_of(DIM_STEP as u64);
-        if head_dim * 2 != shape.k + shape.shared || shape.shared > 0 {
+        let (heads, kv_heads, window) = heads(mixer, step)
+            .ok_or_else(|| Error::misuse(format!("{}: whose attention this is is not known", step.name)))?;
+        let is_latent = shape.shared > 0;
+        let whole = |width: u64| width.next_multiple_of(DIM_STEP as u64);
+        // A latent's row is the key, and its first part the value; else keys and values are of their mean width.
+        let head_dim = whole(if is_latent { shape.k } else { shape.k.div_ceil(2) });
+        let value_dim = is_latent.then(|| whole(shape.shared));
+        if value_dim.map_or(head_dim * 2, |_| head_dim) != shape.k || value_dim.is_some_and(|dim| dim != shape.shared) {
+            let values = value_dim.map_or(String::new(), |dim| format!(", {dim} of them values as well"));
+            let kept = if is_latent { "rows" } else { "keys and values" };
             self.note(format!(
-                "attention to rows of {} elements{} is replayed with keys and values of {head_dim}{}",
-                shape.k,
-                if shape.shared > 0 { format!(", {} of them values as well,", shape.shared) } else { String::new() },
-                if shape.shared > 0 { " in one place" } else { "" }
+                "attention to rows of {} elements is replayed with {kept} of {head_dim}{values}",
+                shape.k
             ));
         }
         let all = forward.past + forward.tokens;
@@ -161,7 +161,7 @@ impl<'a> Operands<'a> {
         };
         let group = heads.div_ceil(kv_heads);
         let kv_heads = kv_heads * batch;
-        let cache = self.cache(step, (head_dim, kv_heads, shape.shared > 0), visible(self.longest))?;
+        let cache = self.cache(step, (head_dim, kv_heads, is_latent), visible(self.longest))?;
         let asked = Attention {
             isa: roofprobe_kernels::Isa::Portable,
             threads: 1,
@@ -171,6 +171,7 @@ impl<'a> Operands<'a> {
             heads: kv_heads * group,
             kv_heads,
             head_dim,
+            value_dim,
             context: visible(all),
             streams: None,
             span: None,
@@ -267,4 +268,30 @@ const fn among(among: Among) -> u8 {
         Among::Earlier => 1,
         Among::Last => 2,
     }
+}
+
+/// Heads of queries, heads of keys and values, and the keys that a token sees at most; none for what does not attend.
+fn heads(mixer: Option<&Mixer>, step: &Step) -> Option<(u64, u64, Option<u64>)> {
+    let shape = step.shape;
+    Some(match mixer {
+        Some(Mixer::GroupedQuery(a)) if step.name == INDEXER => {
+            (a.chosen.map_or(1, |chosen| chosen.indexer.heads), 1, None)
+        }
+        Some(Mixer::GroupedQuery(a) | Mixer::Both(a, _)) => {
+            let chosen = a.chosen.map(|chosen| chosen.block * chosen.blocks);
+            (a.heads, a.kv_heads, a.window.or(a.chunk).or(chosen))
+        }
+        Some(Mixer::Latent(a)) if step.name == INDEXER => (a.indexer.map_or(1, |indexer| indexer.heads), 1, None),
+        // So many keys as a query sees on average: its window, and compressed ones.
+        Some(Mixer::Compressed(a)) => {
+            let indexer = a.compression.and_then(|c| c.chosen).map_or(1, |(indexer, _)| indexer.heads);
+            let heads = if step.name == INDEXER { indexer } else { a.heads };
+            (heads, 1, Some(shape.pairs.div_ceil(shape.m).max(1)))
+        }
+        Some(Mixer::Latent(a)) => {
+            let kv_heads = if shape.shared > 0 { 1 } else { a.heads };
+            (a.heads, kv_heads, a.selected)
+        }
+        _ => return None,
+    })
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::job::{Launch, Routine};
-use crate::model::{Demand, Model, Phase, Runtime, TensorType, Weights, Workload, find, parse_config};
+use crate::model::{Demand, Latents, Model, Pass, Phase, Runtime, TensorType, Weights, Workload, find, parse_config};
 use crate::probe::tests::machine;
 use roofprobe_kernels::Op;
 use serde_json::json;
@@ -133,11 +133,20 @@ fn experts_are_drawn_and_latents_are_read_once() {
         for phase in [Phase::Prefill, Phase::Decode] {
             let plan = planned(&latent, &workload, phase);
             assert_eq!(counts(&plan)[1], 3, "{runtime} {phase}");
-            let shared: Vec<bool> = plan.sequence.caches.iter().map(|cache| cache.shared).collect();
-            assert_eq!(
-                shared.iter().any(|shared| *shared),
-                plan.notes.iter().any(|note| note.contains("in one place"))
-            );
+            // In the absorbed form a row of latent and rotated key is key and value: so wide, and no other.
+            let variants = plan.sequence.routines.iter().filter_map(|routine| match routine {
+                Routine::Attention { variant, .. } => Some((variant.head_dim, variant.value_dim)),
+                _ => None,
+            });
+            let pass = if phase == Phase::Decode { Pass::Decode } else { Pass::Prefill };
+            let absorbed = runtime.latents(&latent, pass) == Latents::Absorbed;
+            let widths = if absorbed { (48, Some(32)) } else { (32, None) };
+            assert!(variants.into_iter().all(|variant| variant == widths), "{runtime} {phase}");
+            assert!(plan.sequence.caches.iter().all(|cache| cache.shared == absorbed), "{runtime} {phase}");
+            for step in plan.steps.iter().filter(|step| absorbed && step.routine == "attention") {
+                assert_eq!(step.bytes, step.moved_bytes, "{runtime} {phase}");
+            }
+            assert!(!plan.notes.iter().any(|note| note.contains("replayed with")), "{:?}", plan.notes);
         }
     }
 }

@@ -81,7 +81,7 @@ impl<'a> Ways<'a> {
         let (group, head_dim) = (asked.heads / asked.kv_heads.max(1), asked.head_dim);
         let is_asked = |id: &CeilingId| match id.kind() {
             IdKind::Attention { phase: own, extents, .. } => {
-                *own == phase && matches!(extents, AttentionExtents::Usual | AttentionExtents::Heads { .. })
+                *own == phase && !matches!(extents, AttentionExtents::Context | AttentionExtents::Other(_))
             }
             _ => false,
         };
@@ -96,10 +96,15 @@ impl<'a> Ways<'a> {
         let ceilings = self.profile.into_iter().flat_map(|profile| &profile.ceiling);
         let winners = ceilings.filter(|ceiling| is_asked(&ceiling.id)).filter_map(winner);
         let nearest = winners
+            .filter(|won| won.value_dim.is_some() == asked.value_dim.is_some())
             .filter(|won| self.has(won.isa) && (won.streams.unwrap_or(1) == 1 || group == 1 && decode))
             .min_by(|a, b| away(a).total_cmp(&away(b)));
         let Some(won) = nearest else {
-            let isa = Isa::ALL.into_iter().rev().find(|&isa| self.has(isa) && isa.has_attention())?;
+            let serves = |isa: Isa| match asked.value_dim {
+                Some(_) => isa.latent_arithmetic() == Some(Dtype::F32),
+                None => isa.has_attention(),
+            };
+            let isa = Isa::ALL.into_iter().rev().find(|&isa| self.has(isa) && serves(isa))?;
             return Some(Attention { isa, threads: self.threads, ..asked });
         };
         // A distance of a whole span is one of a span of these heads.

@@ -22,7 +22,7 @@ impl Recorded for Row<'_> {
 
 /// The columns of CSV: the ceiling, then its variant.
 const COLUMNS: &str = "ceiling value unit second_value second_unit ci95_low ci95_high median samples per_cycle clock_ghz relative_error isa threads cpus memory_node stores checksum streams unroll pages footprint_bytes window_bytes prefetch_bytes page_ahead_lines stride_bytes m n k copies \
-     heads kv_heads head_dim context span arithmetic tile row_block column_block block_bytes packed workgroup_size workgroups layout vector chains recurrence reduction staged status reason";
+     heads kv_heads head_dim value_dim context span arithmetic tile row_block column_block block_bytes packed workgroup_size workgroups layout vector chains recurrence reduction staged split_k matrix status reason";
 
 /// The place of a GPU's ceiling in the order that people read them: from its memory inwards, then what it does with it, then
 /// what reaching it costs.

@@ -24,7 +24,12 @@ pub fn report(checked: &Checked, shown: Shown) -> Result<Report> {
         Table::of(title, columns, rows).with_keys(1)
     };
     table.lead = vec![format!("new: {}", named(&checked.new)), format!("baseline: {}", named(&checked.baseline))];
-    let mut notes = doubts(checked);
+    let mut notes = doubts(checked, |_| true);
+    let by_family: Vec<&str> =
+        checked.quantities.iter().filter(|one| one.by_family).map(|one| one.quantity.as_str()).collect();
+    if !by_family.is_empty() {
+        notes.insert(0, format!("only together with nearly all of their family: {}", by_family.join(", ")));
+    }
     if shown == Shown::Main && checked.passed > 0 {
         notes.push(format!("{} passed; --all shows them", checked.passed));
     }
@@ -74,8 +79,8 @@ fn row(one: &CheckedQuantity) -> Vec<Cell> {
 }
 
 /// Why the gate cannot tell, alike reasons on one line.
-fn doubts(checked: &Checked) -> Vec<String> {
-    let unsure = checked.quantities.iter().filter(|one| one.answer == Answer::CannotTell);
+fn doubts(checked: &Checked, of: impl Fn(&CheckedQuantity) -> bool) -> Vec<String> {
+    let unsure = checked.quantities.iter().filter(|one| one.answer == Answer::CannotTell && of(one));
     let groups = grouped(unsure.filter_map(|one| Some((one.doubt?, one.quantity.as_str()))));
     groups.iter().map(|(doubt, names)| format!("cannot tell: {}: {}", doubt.words(), names.join(", "))).collect()
 }
@@ -86,6 +91,7 @@ fn flat(checked: &Checked) -> Table {
         "unit",
         "answer",
         "doubt",
+        "by_family",
         "baseline",
         "baseline_low",
         "baseline_high",
@@ -104,6 +110,7 @@ fn flat(checked: &Checked) -> Table {
             Cell::words(one.unit),
             Cell::text(one.answer.name()),
             Cell::words(one.doubt.map(crate::check::Doubt::words)),
+            Cell::yes_no(Some(one.by_family)),
             Cell::number(one.baseline),
         ];
         row.extend(ends(one.baseline_interval));
@@ -199,40 +206,36 @@ fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// What tolerance a machine supports, from two measurements of it: the report of [`report()`] with that sentence first.
+/// What tolerance a machine supports, from two measurements of it: the report of [`report()`] with that sentence first. `reasons` are
+/// those of the two grades.
 ///
 /// # Errors
 /// As [`report()`].
-pub fn self_report(checked: &Checked, shown: Shown) -> Result<Report> {
+pub fn self_report(checked: &Checked, reasons: [&[String]; 2], shown: Shown) -> Result<Report> {
     let mut needed: Vec<(f64, &str)> =
         checked.quantities.iter().filter_map(|one| Some((one.tolerance_needed?, one.quantity.as_str()))).collect();
     needed.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut report = report(checked, shown)?;
     let unsupported = checked.quantities.len() - needed.len();
     let of =
         |share: f64| needed.get(((needed.len() as f64 * share).ceil() as usize).max(1) - 1).map(|(needed, _)| *needed);
-    // Rounded up: what is promised must hold.
-    let up = |tolerance: f64| (tolerance * 100.0).ceil();
-    let lead = match (of(0.9), of(1.0)) {
-        (Some(most), Some(all)) => format!(
-            "Two measurements of this machine agree within a tolerance of {} % for nine quantities of ten, of {} % for all {}.",
-            up(most),
-            up(all),
-            needed.len()
-        ),
-        _ => "No quantity was measured twice without a doubt: this machine supports no tolerance as it is now."
-            .to_owned(),
-    };
-    let worst: Vec<String> =
-        needed.iter().rev().take(5).map(|(need, name)| format!("{name} {} %", up(*need))).collect();
+    let mut report = report(checked, shown)?;
     if let Some(table) = report.tables.first_mut() {
-        table.title = lead;
-        table.lead.clear();
-        if !worst.is_empty() {
-            table.notes.insert(0, format!("the tolerance that the noisiest need: {}", worst.join(", ")));
-        }
+        table.title = supported(of(0.9).zip(of(1.0)), needed.len(), checked.quantities.len());
+        let run = |(of, reasons): (&ProfileFacts, &[String])| {
+            let why = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
+            format!("{} measurement: grade {}{why}", of.profile, standing(of))
+        };
+        table.lead = [&checked.baseline, &checked.new].into_iter().zip(reasons).map(run).collect();
+        let worst: Vec<String> =
+            needed.iter().rev().take(5).map(|(need, name)| format!("{name} {} %", up(*need))).collect();
+        let noisiest = format!("the tolerance that the noisiest need: {}", worst.join(", "));
+        table.notes = worst.first().map(|_| noisiest).into_iter().collect();
+        // What both have within intervals needs a tolerance, and no doubt beside it.
+        table.notes.extend(doubts(checked, |one| one.tolerance_needed.is_none()));
         if unsupported > 0 {
-            table.notes.insert(0, format!("{unsupported} quantities support none: a value is suspect or missing"));
+            let more = "what was measured with doubt takes part in no gate: `roofprobe doctor` says what stands in the way here, \
+                        and --effort standard takes more samples";
+            table.notes.push(more.to_owned());
         }
     }
     if let Some(object) = report.json.as_object_mut() {
@@ -240,4 +243,45 @@ pub fn self_report(checked: &Checked, shown: Shown) -> Result<Report> {
         object.insert("tolerance_supported".to_owned(), supported);
     }
     Ok(report)
+}
+
+/// What is supported, in one sentence: by nine of ten quantities of those that support any, and by all of those.
+fn supported(tolerances: Option<(f64, f64)>, any: usize, all: usize) -> String {
+    let Some((most, every)) = tolerances else {
+        return format!(
+            "This machine supports no tolerance as it is now: of {all} quantities none was measured twice without a doubt."
+        );
+    };
+    let of = if any == all { format!("all {all} quantities") } else { format!("{any} of {all} quantities") };
+    let nine = if up(most) < up(every) {
+        format!(", and one of {} % for nine of ten of those", up(most))
+    } else {
+        String::new()
+    };
+    let rest = if any == all { String::new() } else { format!("; the other {} support none", all - any) };
+    format!("This machine supports a tolerance of {} % for {of}{nine}{rest}.", up(every))
+}
+
+/// In percent, rounded up: what is promised must hold.
+fn up(tolerance: f64) -> f64 {
+    (tolerance * 100.0).ceil()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_supported_is_one_sentence() {
+        assert_eq!(
+            supported(Some((0.031, 0.031)), 44, 44),
+            "This machine supports a tolerance of 4 % for all 44 quantities."
+        );
+        assert_eq!(
+            supported(Some((0.031, 0.42)), 40, 44),
+            "This machine supports a tolerance of 42 % for 40 of 44 quantities, and one of 4 % for nine of ten of those; \
+             the other 4 support none."
+        );
+        assert!(supported(None, 0, 44).starts_with("This machine supports no tolerance as it is now: of 44 "));
+    }
 }

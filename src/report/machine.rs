@@ -40,7 +40,8 @@ fn origin(provenance: &Provenance) -> [Row; 2] {
     let effort = provenance.effort.map_or_else(String::new, |effort| format!(", effort {}", effort.name()));
     let commit = provenance.commit.as_ref().map_or_else(String::new, |commit| format!(" ({commit})"));
     let compiler = provenance.compiler.as_ref().map_or_else(String::new, |compiler| format!(", {compiler}"));
-    let by = format!("{} {}{commit}{compiler}", provenance.tool, provenance.version);
+    let host = provenance.host.map_or_else(String::new, |host| format!(", in a {host}"));
+    let by = format!("{} {}{commit}{compiler}{host}", provenance.tool, provenance.version);
     [(when, format!("{}{effort}", provenance.date)), (if provenance.effort.is_some() { "by" } else { "from" }, by)]
 }
 

@@ -114,8 +114,9 @@ fn heads_of(mixer: &Mixer) -> Option<String> {
             Some(format!("{}/{}", attention.heads, attention.kv_heads))
         }
         Mixer::Latent(attention) => Some(format!("{}/MLA", attention.heads)),
+        Mixer::Compressed(attention) => Some(format!("{}/1", attention.heads)),
         Mixer::Recurrent(recurrent) => (recurrent.heads > 0).then(|| format!("{}/SSM", recurrent.heads)),
-        Mixer::Nothing => None,
+        Mixer::Linear | Mixer::Nothing => None,
     }
 }
 
@@ -125,8 +126,9 @@ fn head_dim_of(mixer: &Mixer) -> Option<String> {
         Mixer::Latent(attention) => {
             Some(format!("{}/{}", attention.plain_dim + attention.rotary_dim, attention.value_dim))
         }
+        Mixer::Compressed(attention) => Some(attention.head_dim.to_string()),
         Mixer::Recurrent(recurrent) => (recurrent.head_dim > 0).then(|| recurrent.head_dim.to_string()),
-        Mixer::Nothing => None,
+        Mixer::Linear | Mixer::Nothing => None,
     }
 }
 

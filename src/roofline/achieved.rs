@@ -120,8 +120,11 @@ impl<'a> Achieved<'a> {
         let slower = self.slower(task);
         let kernel = match task.kernel {
             Kernel::Matmul { tokens, .. } => self.matmul(task, (tokens, slower), peak),
-            Kernel::Attention { pass: Pass::Decode, .. } => self.decode(task, peak),
-            Kernel::Attention { pass: Pass::Prefill, .. } => self.prefill(task, peak),
+            Kernel::Attention { pass, .. } => match (self.latents(task), pass) {
+                (Some(latents), _) => latents,
+                (None, Pass::Decode) => self.decode(task, peak),
+                (None, Pass::Prefill) => self.prefill(task, peak),
+            },
             Kernel::Other(_) => Timed::peak(peak),
         };
         let Timed { seconds, by } = kernel;
@@ -173,6 +176,17 @@ impl<'a> Achieved<'a> {
         let computing = Timed::new(task.load.flops.0, matmul.computing.rate, by);
         let by = By::one(matmul.reading.id, Resource::Memory);
         scaled.slower(computing).slower(Timed::new(task.load.read.0, matmul.reading.rate, by))
+    }
+
+    /// Attention to latents, where it was measured: by its FLOPs, and the rows read no faster than keys and values were.
+    fn latents(&self, task: &Task) -> Option<Timed<'a>> {
+        let Kernel::Attention { pass, context, .. } = task.kernel else { return None };
+        let asked = task.latents()?;
+        let (id, rate) = self.attention.latents(pass).rate(asked)?;
+        let computed = Timed::new(task.load.flops.0, rate, By::one(id, Resource::Compute));
+        let Some(measured) = self.attention.decode(task.stored) else { return Some(computed) };
+        let (heads, rate) = measured.rate(1.0, asked.row, context);
+        Some(computed.slower(Timed::new(task.load.read.0, rate, By::one(heads.id, Resource::Memory))))
     }
 
     fn decode(&self, task: &Task, peak: &Bound<'a>) -> Timed<'a> {

@@ -62,6 +62,16 @@ impl Achieved<'_> {
         notes: &mut Vec<Note>,
     ) {
         let (stored, sharing) = (task.stored, task.sharing());
+        let latents = self.attention.latents(pass);
+        if let Some(asked) = task.latents().filter(|&asked| latents.rate(asked).is_some()) {
+            latents.note(asked, notes);
+            if stored != TensorType::F16 {
+                let text =
+                    format!("no attention to latents in {stored} was measured: that to f16 stands in for it, by FLOPs");
+                notes.push(Note::new(NoteKind::StandIn, text));
+            }
+            return;
+        }
         let [no_decode, no_prefill] = self.attention.missing();
         if pass == Pass::Prefill {
             match self.attention.prefill(stored) {

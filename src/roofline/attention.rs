@@ -1,8 +1,9 @@
 //! Measured rates of attention, by the heads that share a cached row, the size of heads, and the context.
 
 use super::ladder::{Interval, Ladder, measured};
+use super::latents::LatentRates;
 use super::{Note, NoteKind};
-use crate::model::TensorType;
+use crate::model::{Pass, TensorType};
 use crate::profile::{AttentionExtents, AttentionPhase, CeilingId, IdKind, Profile, Unit};
 use roofprobe_kernels::Dtype;
 
@@ -138,6 +139,8 @@ pub(super) struct Attentions<'a> {
     /// By `Dtype as usize`.
     decode: [Option<AttentionRates<'a>>; Dtype::ALL.len()],
     prefill: [Option<AttentionRates<'a>>; Dtype::ALL.len()],
+    /// Of latents: in a decode step, and in a prompt.
+    latents: [LatentRates<'a>; 2],
     /// What to say where there is nothing.
     missing: [String; 2],
 }
@@ -156,7 +159,8 @@ impl<'a> Attentions<'a> {
             }
         });
         let [decode, prefill] = passes.each_ref().map(|(phase, unit)| all(phase, *unit));
-        Attentions { decode, prefill, missing }
+        let latents = passes.each_ref().map(|(phase, _)| LatentRates::of(profile, phase));
+        Attentions { decode, prefill, latents, missing }
     }
 
     /// What answers for decode steps over a cache of that type: its nearest type's, else f16's.
@@ -167,6 +171,14 @@ impl<'a> Attentions<'a> {
     /// What answers for prompts.
     pub(super) fn prefill(&self, stored: TensorType) -> Option<&AttentionRates<'a>> {
         of_type(&self.prefill, stored)
+    }
+
+    /// What answers for latents.
+    pub(super) fn latents(&self, pass: Pass) -> &LatentRates<'a> {
+        match pass {
+            Pass::Decode => &self.latents[0],
+            Pass::Prefill => &self.latents[1],
+        }
     }
 
     /// Why nothing answers for decode steps, and for prompts.

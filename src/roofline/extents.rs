@@ -90,6 +90,15 @@ impl Extents {
         Extents { few: few(), many: many() }
     }
 
+    /// These, and where there are none, the others.
+    pub(super) fn or(self, others: impl FnOnce() -> Extents) -> Extents {
+        if self.few.is_some() && self.many.is_some() {
+            return self;
+        }
+        let others = others();
+        Extents { few: self.few.or(others.few), many: self.many.or(others.many) }
+    }
+
     /// How many times as long a product takes as one of the ladder's extents, in proportion: of `tokens` tokens with `n` rows of
     /// weights, of which one start reads `bytes`.
     pub(super) fn slower(&self, tokens: f64, n: f64, bytes: f64) -> f64 {

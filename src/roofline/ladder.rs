@@ -24,7 +24,7 @@ pub(super) struct Rung<'a> {
 }
 
 impl<'a> Rung<'a> {
-    fn new(id: &'a str, at: f64, rate: Interval, notes: Vec<Note>) -> Rung<'a> {
+    pub(super) fn new(id: &'a str, at: f64, rate: Interval, notes: Vec<Note>) -> Rung<'a> {
         Rung { id, at, rate, time: rate.map(|rate| at / rate), notes }
     }
 }
@@ -47,7 +47,8 @@ pub(super) struct Reading<'l, 'a> {
 }
 
 impl<'a> Ladder<'a> {
-    fn new(mut rungs: Vec<Rung<'a>>, notes: Vec<Note>) -> Option<Ladder<'a>> {
+    /// Those of the rungs; none without any.
+    pub(super) fn new(mut rungs: Vec<Rung<'a>>, notes: Vec<Note>) -> Option<Ladder<'a>> {
         rungs.sort_by(|a, b| a.at.total_cmp(&b.at));
         let places = rungs.iter().map(|rung| rung.at).collect();
         (!rungs.is_empty()).then_some(Ladder { places, rungs, notes })
@@ -136,11 +137,12 @@ impl<'a> Ladders<'a> {
         Ok(Ladders { own })
     }
 
-    /// The ladder for weights of `stored`: that of its nearest type; where there is none, the one with the closest bits
-    /// not fewer than its own, else the closest below.
+    /// The ladder for weights of `stored`: that of its nearest type, or of the one that stands in for it; where there is neither, the
+    /// one with the closest bits not fewer than its own, else the closest below.
     pub(super) fn of_type(&self, stored: TensorType) -> Option<&Matmul<'a>> {
         let nearest = stored.nearest();
-        if let Some(own) = &self.own[nearest as usize] {
+        if let Some(own) = [nearest, stored.stand_in()].into_iter().find_map(|dtype| self.own[dtype as usize].as_ref())
+        {
             return Some(own);
         }
         let bits = stored.block().map_or(nearest.bits_per_element(), |b| 8.0 * b.bytes as f64 / b.elements as f64);
@@ -170,8 +172,12 @@ fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
     let fastest = ladder.rungs.iter().max_by(|a, b| bytes(a)[1].total_cmp(&bytes(b)[1]))?;
     let reading = Rung::new(fastest.id, fastest.at, bytes(fastest), fastest.notes.clone());
     let computing = ladder.rungs.iter().max_by(|a, b| a.rate[1].total_cmp(&b.rate[1]))?.clone();
-    let variant =
-        |tokens| profile.ceiling(&CeilingId::matmul(dtype, tokens)).and_then(|ceiling| ceiling.variant.as_ref());
-    let extents = Extents::of(profile, dtype, variant(1), variant(512));
-    Some(Matmul { dtype, stored: dtype.into(), ladder, reading, computing, extents })
+    let extents = |of: Dtype| {
+        let variant =
+            |tokens| profile.ceiling(&CeilingId::matmul(of, tokens)).and_then(|ceiling| ceiling.variant.as_ref());
+        Extents::of(profile, of, variant(1), variant(512))
+    };
+    let stored = TensorType::from(dtype);
+    let extents = extents(dtype).or(|| extents(stored.stand_in()));
+    Some(Matmul { dtype, stored, ladder, reading, computing, extents })
 }

@@ -18,6 +18,7 @@ mod attention;
 mod bound;
 mod extents;
 mod ladder;
+mod latents;
 mod note;
 mod roof;
 mod roofs;

@@ -1,5 +1,6 @@
 //! What one step asks of kernels, in the numbers that their rates are looked up by.
 
+use super::latents::Latents;
 use super::{Arithmetic, Load};
 use crate::model::{Class, INDEXER, Mixer, Model, Pass, Step, TensorType};
 use roofprobe_kernels::Op;
@@ -69,6 +70,16 @@ impl Task {
         self.load.flops.0 / (2.0 * self.load.read.0 / bytes)
     }
 
+    /// The extents of attention to latents, where it is that.
+    pub(super) fn latents(&self) -> Option<Latents> {
+        match self.kernel {
+            Kernel::Attention { group, head_dim: row, uses, .. } if uses > 1.0 => {
+                Some(Latents { group, row, value_dim: (row * (uses - 1.0)).round() })
+            }
+            _ => None,
+        }
+    }
+
     /// The arithmetic of its peak roof.
     pub fn arithmetic(&self) -> Arithmetic {
         let op = match self.kernel {
@@ -92,6 +103,9 @@ fn kernel(step: &Step, pass: Pass, model: &Model) -> Kernel {
             let (row, shared) = (shape.k as f64, shape.shared as f64);
             let mixer = step.kind.and_then(|kind| model.shape.layers.get(kind)).map(|layer| &layer.mixer);
             let group = match mixer {
+                Some(Mixer::GroupedQuery(attention)) if step.name == INDEXER => {
+                    attention.chosen.map_or(1.0, |chosen| chosen.indexer.heads as f64)
+                }
                 Some(Mixer::GroupedQuery(attention) | Mixer::Both(attention, _)) => {
                     attention.heads as f64 / attention.kv_heads as f64
                 }
@@ -99,6 +113,11 @@ fn kernel(step: &Step, pass: Pass, model: &Model) -> Kernel {
                     attention.indexer.map_or(1.0, |indexer| indexer.heads as f64)
                 }
                 Some(Mixer::Latent(attention)) if shape.shared > 0 => attention.heads as f64,
+                Some(Mixer::Compressed(attention)) if step.name == INDEXER => {
+                    let chosen = attention.compression.and_then(|compression| compression.chosen);
+                    chosen.map_or(1.0, |(indexer, _)| indexer.heads as f64)
+                }
+                Some(Mixer::Compressed(attention)) => attention.heads as f64,
                 _ => 1.0,
             };
             Kernel::Attention {

@@ -60,7 +60,7 @@ impl Pace {
             },
             Effort::Standard => Pace {
                 until: Until::Settled,
-                budget: Duration::from_secs(97),
+                budget: Duration::from_secs(118),
                 first_samples: 5,
                 visit_samples: 5,
                 samples_min: 20,
@@ -97,6 +97,15 @@ impl Pace {
             Effort::Standard => Pace { budget: Duration::from_secs(120), ..pace },
             Effort::Thorough => pace,
         }
+    }
+
+    /// The pace of an effort on the GPU of a browser: each pass goes to another process and back, which must not show in it, and its
+    /// clock is coarse.
+    #[must_use]
+    pub fn of_page(effort: Effort) -> Pace {
+        let pace = Pace::of_gpu(effort);
+        let budget = if effort == Effort::Quick { Duration::from_secs(65) } else { 2 * pace.budget };
+        Pace { budget, pass_seconds: 0.02, curve_pass_seconds: 0.006, ..pace }
     }
 
     /// The pace of a replay: until the record is exhausted, however it was taken, and no clock.

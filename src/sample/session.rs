@@ -3,7 +3,8 @@
 use super::{Pace, Progress, Watcher};
 use crate::device::Device;
 use crate::profile::{Race, Unit};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use web_time::Instant;
 
 /// Tells how long a measurement has been going on. A test has one of its own.
 pub trait Clock {

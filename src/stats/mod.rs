@@ -51,6 +51,14 @@ pub fn estimate(rates: &[f64]) -> Option<Estimate> {
     Some(Estimate { best: upper[rank], median: median(&sorted), ci95: interval(&in_order, upper, rank), modes })
 }
 
+/// The rates of the upper mode, in the order in which they were taken.
+pub fn upper_mode(rates: &[f64]) -> Vec<f64> {
+    let mut sorted = rates.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let least = modes(&sorted).1.first().copied();
+    rates.iter().copied().filter(|&rate| least.is_some_and(|least| rate >= least)).collect()
+}
+
 /// The median of sorted values.
 pub fn median(sorted: &[f64]) -> f64 {
     let n = sorted.len();
@@ -100,6 +108,8 @@ mod tests {
         assert!((49.0..=51.0).contains(&e.best), "{e:?}");
         assert_eq!(e.modes[1].share, 0.25);
         assert!(e.median < 32.0);
+        assert_eq!(upper_mode(&rates), &rates[30..]);
+        assert_eq!(upper_mode(&[]), &[0.0; 0]);
     }
 
     #[test]

@@ -35,7 +35,9 @@ impl AttentionKind {
             Mixer::GroupedQuery(attention) if attention.kv_heads == 1 => AttentionKind::MultiQuery,
             Mixer::GroupedQuery(_) => AttentionKind::GroupedQuery,
             Mixer::Latent(_) => AttentionKind::Latent,
-            Mixer::Recurrent(_) | Mixer::Both(..) | Mixer::Nothing => AttentionKind::Mixed,
+            Mixer::Compressed(_) | Mixer::Recurrent(_) | Mixer::Both(..) | Mixer::Linear | Mixer::Nothing => {
+                AttentionKind::Mixed
+            }
         };
         let mut kinds = model.shape.layers.iter().map(|layer| kind(&layer.mixer));
         let first = kinds.next().unwrap_or(AttentionKind::Mixed);

@@ -1,6 +1,6 @@
 //! Small files of every architecture that is read, with the configuration of the same model.
 
-use super::{F16, F32, File, Value, more_families};
+use super::{F16, F32, File, Value, more_families, varied};
 use roofprobe::model::{Model, parse_config};
 use serde_json::{Value as Json, json};
 
@@ -306,6 +306,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(more_families::dense());
     cases.extend(more_families::older());
     cases.extend(more_families::mixtures());
+    cases.extend(varied::cases());
     cases
 }
 
@@ -315,6 +316,11 @@ pub(super) fn merge(mut base: Json, more: Json) -> Json {
 }
 
 impl Case {
+    /// Two alike blocks without a configuration.
+    pub(crate) fn of(arch: &'static str, globals: &'static str, block: &[&str]) -> Case {
+        same(arch, Json::Null, &[], globals, block)
+    }
+
     pub(crate) fn config(&self) -> Model {
         let usual = json!({
             "hidden_size": 256, "vocab_size": 300, "num_hidden_layers": 2, "num_attention_heads": 8,
@@ -347,10 +353,10 @@ impl Case {
         for (key, value) in self.keys {
             file.count(&format!("{}.{key}", self.arch), *value);
         }
-        if self.arch == "lfm2" {
-            file.key("lfm2.attention.head_count_kv", Value::Counts(vec![0, 2]));
+        for (key, counts) in varied::lists(self) {
+            file.key(&format!("{}.{key}", self.arch), Value::Counts(counts));
         }
-        if !["mamba2", "deepseek2", "minicpm3", "plm"].contains(&self.arch) {
+        if !["mamba2", "deepseek2", "minicpm3", "plm", "gemma4"].contains(&self.arch) {
             file.count(&format!("{}.attention.key_length", self.arch), 32);
         }
         file.tensor("token_embd.weight", &[256, 300], F16);

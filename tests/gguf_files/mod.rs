@@ -4,6 +4,7 @@
 pub(crate) mod families;
 pub(crate) mod more_families;
 pub(crate) mod recurrent;
+pub(crate) mod varied;
 
 /// A value of the metadata.
 #[derive(Clone)]

@@ -63,6 +63,49 @@ fn the_same_input_gives_the_same_bytes() {
     assert_eq!(page(&arguments).text, page(&arguments).text);
 }
 
+#[test]
+fn a_table_that_was_kept_for_the_profile_is_found_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("engines")).unwrap();
+    let kept = std::fs::read_to_string(Path::new(ROOT).join("profiles/engines/llama.cpp-avx512.toml")).unwrap();
+    let profile = profile::parse(&shipped("amd-epyc-zen5-2c")).unwrap();
+    let line = |text: &str, key: &str, value: &str| -> String {
+        let begins = format!("{key} = ");
+        let lines = text
+            .lines()
+            .map(|line| if line.starts_with(&begins) { format!("{begins}{value:?}") } else { line.to_owned() });
+        lines.collect::<Vec<_>>().join("\n") + "\n"
+    };
+    let kept = line(&line(&kept, "device", &profile.device.name), "profile_measured", &profile.provenance.date);
+    std::fs::write(folder.path().join("engines/here.toml"), kept).unwrap();
+    let ask = |more: &[&str]| {
+        let asked =
+            ["report", "amd-epyc-zen5-2c", "-m", "qwen2.5-0.5b", "--weights", "q8_0", "--context", "64", "-o", "-"];
+        let output = Command::new(env!("CARGO_BIN_EXE_roofprobe"))
+            .args(asked)
+            .args(more)
+            .env("ROOFPROBE_DIR", folder.path())
+            .output()
+            .expect("the program starts");
+        assert!(output.status.success(), "{output:?}");
+        (String::from_utf8(output.stderr).unwrap(), Page::of(String::from_utf8(output.stdout).unwrap()).words())
+    };
+    let (said, words) = ask(&[]);
+    assert!(
+        said.contains("by llama.cpp's table ") && said.contains("here.toml; --roof achieved leaves it out"),
+        "{said}"
+    );
+    assert!(words.contains("llama.cpp: "), "{words}");
+    let (said, words) = ask(&["--roof", "achieved"]);
+    assert!(said.is_empty() && !words.contains("llama.cpp: "), "{said}{words}");
+    // A second device without a table: both go by one roof, and that is said.
+    let (said, words) = ask(&["--", "amd-epyc-zen4-2c"]);
+    assert!(
+        said.contains("here.toml is left out: not every profile has one") && !words.contains("llama.cpp: "),
+        "{said}"
+    );
+}
+
 /// The policy names the one script and the one style sheet, and allows nothing else.
 #[test]
 fn the_policy_lets_nothing_in_or_out() {

@@ -1,6 +1,6 @@
 //! The table of an instruction set: every kernel that there is for it.
 
-use super::attention::AttentionEntry;
+use super::attention::{AttentionEntry, LatentEntry};
 use super::chain::ChainEntry;
 use super::matmul::MatmulEntry;
 use super::stream::StreamEntry;
@@ -25,6 +25,8 @@ pub(crate) struct Kernels {
     /// Of weights in blocks.
     pub(crate) block_matmuls: &'static [MatmulEntry],
     pub(crate) attention: Option<&'static AttentionEntry>,
+    /// Attention to latents.
+    pub(crate) latents: Option<&'static LatentEntry>,
 }
 
 impl Kernels {
@@ -42,6 +44,7 @@ impl Kernels {
             matmuls: &[],
             block_matmuls: &[],
             attention: None,
+            latents: None,
         }
     }
 }

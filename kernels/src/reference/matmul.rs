@@ -1,9 +1,9 @@
 //! The oracle of matmul: random weights and tokens as they are stored, what their bytes mean, and the plain sum.
 //!
-//! Layouts and quantisation follow ggml's definitions (`ggml-common.h`, the reference routines of `ggml-quants.c`), with
-//! ties rounded to even, as its vector code does.
+//! Quantisation of tokens follows ggml's definitions (the reference routines of `ggml-quants.c`), with ties rounded to even, as its
+//! vector code does.
 
-use super::Random;
+use super::{Random, blocks};
 use crate::dtype::Dtype;
 use half::{bf16, f16};
 
@@ -21,20 +21,13 @@ pub fn weights(dtype: Dtype, rows: usize, k: usize, seed: u64) -> Vec<u8> {
         for byte in block.iter_mut() {
             *byte = random.bits() as u8;
         }
-        let mut scale = |at: usize| {
-            let value = f16::from_f64(0.005 + 0.0025 * random.signed_unit());
-            block[at..at + 2].copy_from_slice(&value.to_le_bytes());
-        };
         match dtype {
-            Dtype::Q8_0 | Dtype::Q4_0 => scale(0),
-            Dtype::Q4K => [0, 2].into_iter().for_each(scale),
-            Dtype::Q6K => scale(208),
             Dtype::F32 => block.copy_from_slice(&(random.signed_unit() as f32).to_le_bytes()),
             Dtype::F16 => block.copy_from_slice(&f16::from_f64(random.signed_unit()).to_le_bytes()),
             Dtype::Bf16 => block.copy_from_slice(&bf16::from_f64(random.signed_unit()).to_le_bytes()),
             // Bytes are right as they are.
             Dtype::I8 => {}
-            _ => panic!("there is no matmul with {dtype} weights"),
+            _ => assert!(blocks::scale(dtype, block, &mut random), "there is no matmul with {dtype} weights"),
         }
     }
     out
@@ -69,47 +62,16 @@ pub fn stored_tokens(arithmetic: Dtype, tokens: &[f32], k: usize) -> Vec<u8> {
 /// When no matmul has such weights.
 pub fn widened(dtype: Dtype, stored: &[u8]) -> Vec<f64> {
     let half = |bytes: &[u8]| f64::from(f16::from_le_bytes([bytes[0], bytes[1]]).to_f32());
-    let nibble = |byte: u8, high: bool| if high { byte >> 4 } else { byte & 0x0f };
     let block = |b: &[u8]| -> Vec<f64> {
         match dtype {
             Dtype::F32 => vec![f64::from(f32::from_le_bytes(std::array::from_fn(|i| b[i])))],
             Dtype::F16 => vec![half(b)],
             Dtype::Bf16 => vec![f64::from(bf16::from_le_bytes([b[0], b[1]]).to_f32())],
             Dtype::I8 => vec![f64::from(b[0] as i8)],
-            Dtype::Q8_0 => b[2..].iter().map(|&q| half(b) * f64::from(q as i8)).collect(),
-            Dtype::Q4_0 => {
-                let quant = |i: usize| f64::from(nibble(b[2 + i % 16], i >= 16)) - 8.0;
-                (0..32).map(|i| half(b) * quant(i)).collect()
-            }
-            Dtype::Q4K => (0..256)
-                .map(|i| {
-                    let (scale, minimum) = scale_and_minimum(&b[4..16], i / 32);
-                    let quant = nibble(b[16 + i / 64 * 32 + i % 32], i / 32 % 2 == 1);
-                    half(b) * f64::from(scale) * f64::from(quant) - half(&b[2..]) * f64::from(minimum)
-                })
-                .collect(),
-            Dtype::Q6K => (0..256)
-                .map(|i| {
-                    let (part, quarter, within) = (i / 128, i % 128 / 32, i % 32);
-                    let low = nibble(b[part * 64 + quarter % 2 * 32 + within], quarter >= 2);
-                    let high = b[128 + part * 32 + within] >> (2 * quarter) & 3;
-                    let scale = f64::from(b[192 + i / 16] as i8);
-                    half(&b[208..]) * scale * (f64::from(low | high << 4) - 32.0)
-                })
-                .collect(),
-            _ => panic!("there is no matmul with {dtype} weights"),
+            _ => blocks::values(dtype, b).unwrap_or_else(|| panic!("there is no matmul with {dtype} weights")),
         }
     };
     stored.chunks_exact(dtype.block().bytes as usize).flat_map(block).collect()
-}
-
-/// The 6-bit scale and minimum of sub-block `j`, ggml's `get_scale_min_k4`.
-fn scale_and_minimum(packed: &[u8], j: usize) -> (u8, u8) {
-    if j < 4 {
-        (packed[j] & 63, packed[j + 4] & 63)
-    } else {
-        (packed[j + 4] & 0x0f | packed[j - 4] >> 6 << 4, packed[j + 4] >> 4 | packed[j] >> 6 << 4)
-    }
 }
 
 /// The values that stored weights have once a kernel that multiplies in `arithmetic` has rounded them: to bf16, after an f32,
@@ -142,8 +104,9 @@ pub fn value(weights: Dtype, bits: u32) -> f64 {
 /// The values that one row of tokens has once a kernel with such weights has rounded or quantised it to its arithmetic.
 pub fn rounded_token(weights: Dtype, arithmetic: Dtype, token: &[f32]) -> Vec<f64> {
     match (arithmetic, weights) {
-        (Dtype::I8, Dtype::Q8_0 | Dtype::Q4_0) => token.chunks(32).flat_map(q8_0).collect(),
-        (Dtype::I8, Dtype::Q4K | Dtype::Q6K) => token.chunks(256).flat_map(q8_k).collect(),
+        // As ggml has it: blocks of 32 meet blocks of 32, super-blocks meet super-blocks.
+        (Dtype::I8, _) if weights.block().elements == 32 => token.chunks(32).flat_map(q8_0).collect(),
+        (Dtype::I8, _) if weights.block().elements == 256 => token.chunks(256).flat_map(q8_k).collect(),
         (Dtype::Bf16, _) => token.iter().map(|&x| f64::from(bf16::from_f32(x).to_f32())).collect(),
         (Dtype::F16, _) => token.iter().map(|&x| f64::from(f16::from_f32(x).to_f32())).collect(),
         (Dtype::I8, _) => token.iter().map(|&x| f64::from((x * 127.5 + 127.5).round_ties_even() as u8)).collect(),
@@ -190,4 +153,12 @@ pub fn element_agrees(weights: Dtype, arithmetic: Dtype, bits: u32, (sum, magnit
     let rounding = |products: usize, bits: i32| (8.0 + (products as f64).sqrt()) * 2.0_f64.powi(-bits);
     let halves = if arithmetic == Dtype::F16 { rounding(F16_STEPS.min(k), 11) } else { 0.0 };
     error <= magnitude * (rounding(k, 24) + halves)
+}
+
+/// Whether an f32 element is right whose factors were rounded to binary16, each product by up to 2⁻⁹ where rounding is to zero, and
+/// whose sums of few products were kept in it. With random signs the sum of `k` such errors is a few √k of one, and rounding to zero
+/// makes the sum itself smaller.
+pub fn element_of_halves_agrees(bits: u32, (sum, magnitude): (f64, f64), k: usize) -> bool {
+    let error = (f64::from(f32::from_bits(bits)) - sum).abs();
+    error <= 2.0_f64.powi(-9) * (sum.abs() + magnitude * (4.0 / (k as f64).sqrt()).min(1.0))
 }

@@ -115,6 +115,15 @@ pub(super) fn dot_alike<V: Vector<Element = i32>, const SIGNED: bool>(sum: V, a:
     each(sum, |lane, sum| sum.wrapping_add(dot::<SIGNED>(a[lane], b[lane])))
 }
 
+#[inline(always)]
+pub(super) fn look_up<V: Vector<Element = i32>>(bytes: V, table: V) -> V {
+    let table = stored(table);
+    each(bytes, |lane, word| {
+        let byte = |index: u8| table[lane / 4 * 4 + usize::from(index / 4 % 4)].to_ne_bytes()[usize::from(index % 4)];
+        i32::from_ne_bytes(word.to_ne_bytes().map(byte))
+    })
+}
+
 /// Vectors of more than four lanes have a block in each four.
 #[inline(always)]
 pub(super) fn block_alike<V: Vector<Element = i32>, const SIGNED: bool>(sum: V, a: V, b: V) -> V {

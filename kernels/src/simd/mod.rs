@@ -9,29 +9,23 @@
 //! be read on every machine, and none of its kernels is compiled.
 
 mod array;
+mod halves;
 mod lanes;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod registers;
+mod scale;
 mod tile_unit;
 mod token;
 
 use crate::isa::Isa;
-use half::f16;
 
+pub(crate) use halves::{F32Of, Halves};
 pub(crate) use lanes::ByteProducts;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use registers::{intrinsics, vector};
+pub(crate) use scale::{Scale, scaled};
 pub(crate) use tile_unit::{PANEL_COLUMNS, PANEL_STRIDE, TILE_ROWS, TileOperands, TileShape, TileUnit};
 pub(crate) use token::token;
-
-/// Where an instruction set leaves the length of its vectors to the CPU, how many times 128 bits they have; its tables give sizes
-/// for 128 bits then. The function is called where the instruction set is available alone.
-pub(crate) type Scale = Option<fn() -> usize>;
-
-/// A size of a table on this CPU.
-pub(crate) fn scaled(size: usize, scale: Scale) -> usize {
-    scale.map_or(size, |times| size * times())
-}
 
 /// An algorithm, to be compiled for one instruction set after another.
 pub(crate) trait Kernel<S> {
@@ -264,6 +258,11 @@ pub(crate) trait Single: Float<Element = f32> {
     fn largest(self) -> f32;
     /// The sum of the lanes.
     fn sum(self) -> f32;
+    /// The sums of the lanes of four vectors.
+    #[inline(always)]
+    fn sums([a, b, c, d]: [Self; 4]) -> [f32; 4] {
+        [a.sum(), b.sum(), c.sum(), d.sum()]
+    }
 }
 
 /// A vector of i32, also as bits and as groups of narrower integers.
@@ -417,6 +416,12 @@ pub(crate) trait Integers: Floats {
         unsafe { lanes::load_half::<_, UPPER>(from) }
     }
 
+    /// Each of the bytes, 0 to 15, replaced by that byte of the sixteen which the table has in the same 128 bits.
+    #[inline(always)]
+    fn look_up(self, bytes: Self::I32, table: Self::I32) -> Self::I32 {
+        lanes::look_up(bytes, table)
+    }
+
     /// `sum + Σ i16·i16` over the two halves of each lane.
     #[inline(always)]
     fn dot_i16(self, sum: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32 {
@@ -449,52 +454,3 @@ pub(crate) trait Integers: Floats {
         lower.shr::<16>().or(upper.and(self.splat(0xffff_0000_u32 as i32)))
     }
 }
-
-/// An instruction set with arithmetic in binary16.
-pub(crate) trait Halves: Token {
-    type F16: Float<Element = f16, Registers = <Self as Token>::Registers>;
-    /// The same CPU's vectors of f32, which have half as many lanes.
-    type Floats: Floats;
-
-    /// Whoever has arithmetic in binary16 has those too.
-    fn floats(self) -> Self::Floats;
-
-    /// The same numbers as f32: the lower half of the lanes, and the upper one.
-    #[inline(always)]
-    fn widened(self, halves: Self::F16) -> [F32Of<Self>; 2] {
-        lanes::widened(self.floats(), halves)
-    }
-
-    /// The nearest binary16.
-    #[inline(always)]
-    fn rounded(self, value: f32) -> f16 {
-        f16::from_f32(value)
-    }
-
-    /// Each lane rounded to binary16, and as a pair: the bits of a lane are that half twice.
-    ///
-    /// Where words of 32 bits are loaded into all lanes for nothing, and halves are not, one pair is what to broadcast.
-    #[inline(always)]
-    fn halved(self, value: F32Of<Self>) -> [F32Of<Self>; 2] {
-        lanes::halved(self.floats(), value)
-    }
-
-    /// The half of a pair in each lane.
-    #[inline(always)]
-    fn splat_pair(self, pair: u32) -> Self::F16 {
-        self.splat(f16::from_bits(pair as u16))
-    }
-
-    /// Half a vector from memory as the lower half; the upper one is zero.
-    ///
-    /// # Safety
-    /// An element for each lane of a half can be read at `from`.
-    #[inline(always)]
-    unsafe fn load_lower(self, from: *const f16) -> Self::F16 {
-        // SAFETY: by contract; the token proves the instruction set.
-        unsafe { lanes::load_half::<_, false>(from) }
-    }
-}
-
-/// The vector of f32 beside arithmetic in binary16.
-pub(crate) type F32Of<S> = <<S as Halves>::Floats as Floats>::F32;

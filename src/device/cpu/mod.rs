@@ -5,6 +5,7 @@
 //! allocation.
 
 mod arena;
+mod attended;
 mod attention;
 mod drift;
 mod matmul;

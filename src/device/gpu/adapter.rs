@@ -1,5 +1,6 @@
 //! Adapters: which GPUs there are, each once, and how one is chosen.
 
+use super::waiting;
 use crate::profile::GpuClass;
 use serde::{Deserialize, Serialize};
 use wgpu::{Backend, Backends, DeviceType};
@@ -52,7 +53,7 @@ impl Adapter {
 }
 
 /// Those that run compute shaders, the better first.
-const BACKENDS: [Backend; 4] = [Backend::Vulkan, Backend::Metal, Backend::Dx12, Backend::Gl];
+const BACKENDS: [Backend; 5] = [Backend::Vulkan, Backend::Metal, Backend::Dx12, Backend::Gl, Backend::BrowserWebGpu];
 
 /// The names of the backends that this build can ask, the better first.
 pub(super) fn backends() -> Vec<&'static str> {
@@ -69,9 +70,22 @@ pub(super) fn of(backend: &str) -> Vec<(Adapter, wgpu::Adapter)> {
     descriptor.flags = wgpu::InstanceFlags::empty();
     let backends = descriptor.backends;
     let instance = wgpu::Instance::new(descriptor);
-    let found = pollster::block_on(instance.enumerate_adapters(backends));
+    let found = waiting::block_on(found(&instance, backends));
     let described = |(place, adapter)| (Adapter { place, ..describe(&adapter) }, adapter);
     found.into_iter().enumerate().map(described).collect()
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+async fn found(instance: &wgpu::Instance, backends: Backends) -> Vec<wgpu::Adapter> {
+    instance.enumerate_adapters(backends).await
+}
+
+/// A browser has one adapter for each power preference: that for speed.
+#[cfg(target_arch = "wasm32")]
+async fn found(instance: &wgpu::Instance, _: Backends) -> Vec<wgpu::Adapter> {
+    let power_preference = wgpu::PowerPreference::HighPerformance;
+    let options = wgpu::RequestAdapterOptions { power_preference, ..Default::default() };
+    instance.request_adapter(&options).await.into_iter().collect()
 }
 
 /// Every adapter of every backend, each GPU once, for tests of the shaders in this process.

@@ -66,11 +66,17 @@ impl Context {
     /// Writes `data` into a staging buffer that no submission uses.
     pub(super) fn written(&self, staging: &wgpu::Buffer, data: &[u8]) -> GpuResult<()> {
         let whole = 0..data.len() as u64;
-        self.scoped(|| staging.slice(whole.clone()).map_async(wgpu::MapMode::Write, |_| {}))?;
-        self.settle()?;
+        self.map(staging, whole.end, wgpu::MapMode::Write)?;
         let written = staging.slice(whole).get_mapped_range_mut().map(|mut view| view.copy_from_slice(data));
         staging.unmap();
         written.map_err(|e| GpuError::Fatal(format!("a buffer could not be mapped: {e}")))
+    }
+
+    /// Maps the first `bytes` of a staging buffer that no submission uses.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn map(&self, staging: &wgpu::Buffer, bytes: u64, mode: wgpu::MapMode) -> GpuResult<()> {
+        self.scoped(|| staging.slice(0..bytes).map_async(mode, |_| {}))?;
+        self.settle()
     }
 
     /// Begins to copy `bytes` of one buffer, from `begun` on, to a place in another. What is submitted is waited for elsewhere.
@@ -140,8 +146,7 @@ impl Context {
         bytes: u64,
         look: impl FnOnce(&[u8]) -> T,
     ) -> GpuResult<T> {
-        self.scoped(|| staging.slice(0..bytes).map_async(wgpu::MapMode::Read, |_| {}))?;
-        self.settle()?;
+        self.map(staging, bytes, wgpu::MapMode::Read)?;
         let seen = staging.slice(0..bytes).get_mapped_range().map(|view| look(&view));
         staging.unmap();
         seen.map_err(|e| GpuError::Fatal(format!("a buffer could not be mapped: {e}")))

@@ -7,12 +7,17 @@ use super::hooks::Hooks;
 use super::pipeline::Pipeline;
 use super::raw;
 use super::scopes;
-use super::shader::{self, Program};
+#[cfg(not(target_arch = "wasm32"))]
+use super::shader;
+use super::shader::Program;
 use super::timestamps::{self, ClockReadings, Timestamps};
+use super::waiting;
 use crate::device::Refusal;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(not(target_arch = "wasm32"))]
+use std::time::Instant;
 
 /// Why a job has no result.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +37,7 @@ impl From<Refusal> for GpuError {
 pub(super) type GpuResult<T> = Result<T, GpuError>;
 
 /// A submission that takes longer is given up: drivers reset a GPU after two to ten seconds.
-const WATCHDOG: Duration = Duration::from_secs(20);
+pub(super) const WATCHDOG: Duration = Duration::from_secs(20);
 
 /// One opened GPU.
 pub(super) struct Context {
@@ -82,7 +87,7 @@ impl Context {
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| e.to_string())?;
+        let (device, queue) = waiting::block_on(adapter.request_device(&descriptor)).map_err(|e| e.to_string())?;
         let lost = Arc::new(Mutex::new(None));
         let (noticed, objected) = (lost.clone(), lost.clone());
         device.set_device_lost_callback(move |reason, message| note(&noticed, format!("{reason:?} {message}")));
@@ -132,8 +137,7 @@ impl Context {
             return Ok(built.clone());
         }
         let source = program.source();
-        let size = shader::compiled(program).map_err(|e| refused(&e))?.size;
-        size.within(&self.limits).map_err(Refusal::Unsupported)?;
+        self.check_size(program)?;
         let descriptor = || wgpu::ShaderModuleDescriptor {
             label: Some(program.entry),
             source: wgpu::ShaderSource::Wgsl(source.as_str().into()),
@@ -145,6 +149,13 @@ impl Context {
         let built = self.scoped(|| Pipeline::new(&self.device, &module, program))?;
         self.pipelines.insert(key, built.clone());
         Ok(built)
+    }
+
+    /// Whether a program keeps within the limits: wgpu does not look.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn check_size(&self, program: &Program) -> GpuResult<()> {
+        let size = shader::compiled(program).map_err(|e| refused(&e))?.size;
+        Ok(size.within(&self.limits).map_err(Refusal::Unsupported)?)
     }
 
     /// Submits one compute pass without timestamps, and waits for its end.
@@ -168,6 +179,7 @@ impl Context {
     }
 
     /// Submits what `encode` encodes, and waits for the end. Returns the seconds from one to the other.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn submit(&self, encode: impl FnOnce(&mut wgpu::CommandEncoder)) -> GpuResult<f64> {
         let commands = self.scoped(|| {
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
@@ -181,6 +193,7 @@ impl Context {
     }
 
     /// Waits for the end of a submission, or of all; gives up after the watchdog's time.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn wait(&self, submission_index: Option<wgpu::SubmissionIndex>) -> GpuResult<()> {
         let timeout = self.hooks.watchdog.unwrap_or(WATCHDOG);
         let poll = wgpu::PollType::Wait { submission_index, timeout: Some(timeout) };
@@ -204,7 +217,7 @@ impl Context {
         self.device.destroy();
     }
 
-    fn check_lost(&self) -> GpuResult<()> {
+    pub(super) fn check_lost(&self) -> GpuResult<()> {
         let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
         lost.map_or(Ok(()), |reason| Err(GpuError::Fatal(format!("the device was lost ({reason})"))))
     }

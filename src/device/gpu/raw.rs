@@ -24,9 +24,9 @@ pub(super) fn experimental_features() -> ExperimentalFeatures {
 /// Bytes of the largest device-local heap; `None` where the backend does not report it.
 pub(super) fn device_memory_bytes(adapter: &Adapter) -> Option<u64> {
     /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`.
-    #[cfg(not(target_vendor = "apple"))]
+    #[cfg(not(any(target_vendor = "apple", target_arch = "wasm32")))]
     const DEVICE_LOCAL: u32 = 1;
-    #[cfg(not(target_vendor = "apple"))]
+    #[cfg(not(any(target_vendor = "apple", target_arch = "wasm32")))]
     {
         // SAFETY: the physical device is only asked for its properties, and lives as long as the instance behind `adapter`.
         let heaps = unsafe {
@@ -37,7 +37,7 @@ pub(super) fn device_memory_bytes(adapter: &Adapter) -> Option<u64> {
         let heaps = heaps.memory_heaps.iter().take(heaps.memory_heap_count as usize);
         heaps.filter(|heap| heap.flags.as_raw() & DEVICE_LOCAL != 0).map(|heap| heap.size).max()
     }
-    #[cfg(target_vendor = "apple")]
+    #[cfg(any(target_vendor = "apple", target_arch = "wasm32"))]
     {
         let _ = adapter;
         None

@@ -76,7 +76,7 @@ impl Service {
     }
 }
 
-fn list(backend: &str, hooks: &Hooks) -> Vec<(Adapter, wgpu::Adapter)> {
+pub(super) fn list(backend: &str, hooks: &Hooks) -> Vec<(Adapter, wgpu::Adapter)> {
     if hooks.die_at == Some(0) || hooks.die_of.as_deref() == Some(backend) {
         std::process::abort();
     }
@@ -87,7 +87,7 @@ fn list(backend: &str, hooks: &Hooks) -> Vec<(Adapter, wgpu::Adapter)> {
     adapters
 }
 
-fn open(asked: &Adapter, hooks: &Hooks) -> std::result::Result<(Worker, Opened), String> {
+pub(super) fn open(asked: &Adapter, hooks: &Hooks) -> std::result::Result<(Worker, Opened), String> {
     let listed = list(&asked.backend, hooks);
     let found = listed.iter().find(|(adapter, _)| adapter.place == asked.place && adapter.is(asked));
     let found = found.or_else(|| listed.iter().find(|(adapter, _)| adapter.is(asked)));

@@ -3,7 +3,7 @@
 use super::context::{Context, GpuResult};
 use super::routines::Routine;
 use super::timestamps::ClockReadings;
-use std::time::Instant;
+use web_time::Instant;
 
 /// A submission lasts no longer than this as planned: drivers reset a GPU after seconds, and a desktop wants to be drawn.
 const SUBMISSION_S: f64 = 0.1;

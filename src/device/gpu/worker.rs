@@ -1,33 +1,14 @@
 //! The worker: what times jobs on one opened GPU, in a process that a driver may crash.
 
+use super::contention::ContentionWatch;
 use super::context::{Context, GpuError, GpuResult};
 use super::hooks::Hooks;
 use super::routines::{Routine, SharedBuffers, entry_of};
 use super::timer::Timer;
-use crate::device::cpu::{Taken, all_waited_s};
 use crate::device::{Refusal, Timing};
 use crate::job::Job;
 use crate::units::Seconds;
 use std::collections::HashMap;
-
-/// If all threads together wait for their cores longer than this share of a pass, other processes use the cores too. The share
-/// covers the waking of threads that slept before.
-const WAITED_SHARE_MAX: f64 = 0.05;
-
-/// Watches whether other processes use the processor while it runs the shaders.
-struct ContentionWatch(Option<(Taken, f64)>);
-
-impl ContentionWatch {
-    fn begin(software: bool) -> ContentionWatch {
-        ContentionWatch(software.then(|| (Taken::now(), all_waited_s())))
-    }
-
-    /// Whether they did, during a pass of so many seconds.
-    fn disturbed(self, seconds: f64) -> bool {
-        let waited = |before: f64| all_waited_s() - before > WAITED_SHARE_MAX * seconds;
-        self.0.is_some_and(|(taken, waited_s)| waited(waited_s) || Taken::now().more_than(taken))
-    }
-}
 
 /// A job made ready, and what earlier passes of it showed.
 struct PreparedJob {

@@ -1,14 +1,17 @@
 //! Mixers, layer by layer: heads, biases, norms, rotation, windows.
 
 use super::super::family::{
-    Attends, BiasRule, Caps, Facts, Family, HeadNormRule, KvHeads, LatentRule, MixerRule, RotaryRule, WindowRule,
+    Attends, BiasRule, Caps, Facts, Family, GateRule, HeadNormRule, KvHeads, LatentRule, MixerRule, RotaryRule,
+    WindowRule,
 };
 use super::super::keys::{Given, Keys, quoted, shown};
-use super::super::layer::{Biases, GroupedQuery, HeadNorm, Indexer, Latent, Mixer};
+use super::super::layer::{Biases, Gate, GroupedQuery, HeadNorm, Indexer, Latent, Mixer};
 use super::super::limits;
 use super::common::{Shape, layer_types, lists_every_layer, soft_cap};
+use super::compressed;
 use super::gemma;
 use super::recurrent::{self, Role};
+use super::varied;
 use super::windows::windows;
 use crate::error::{Error, Result};
 use serde_json::Value;
@@ -18,6 +21,10 @@ pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<M
     match family.facts().mixer {
         MixerRule::GroupedQuery { sinks } => {
             let attention = GroupedQuery { sinks, ..grouped_query(keys, family, shape)? };
+            if let Some(mixers) = varied::searched_mixers(keys, family, &attention)? {
+                lists_every_layer("block_configs", mixers.len(), shape.layers)?;
+                return Ok(mixers);
+            }
             let rotates = rotates(keys, family, shape.layers)?;
             let chunked = matches!(family.facts().window, WindowRule::Chunks(_));
             let windows = windows(keys, family, shape.layers, &rotates)?;
@@ -34,6 +41,7 @@ pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<M
             };
             let mut attentions: Vec<GroupedQuery> = rotates.into_iter().zip(windows).map(one).collect();
             gemma::vary(keys, family, &mut attentions)?;
+            varied::vary(keys, family, &mut attentions)?;
             Ok(attentions.into_iter().map(Mixer::GroupedQuery).collect())
         }
         MixerRule::Latent(rule) => {
@@ -46,15 +54,15 @@ pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<M
             let one = |own: bool| Mixer::Latent(Latent { indexer: own.then_some(indexer), ..attention.clone() });
             Ok(index_themselves(keys, shape.layers)?.into_iter().map(one).collect())
         }
+        MixerRule::Compressed(rule) => {
+            Ok(compressed::mixers(keys, &rule, shape)?.into_iter().map(Mixer::Compressed).collect())
+        }
         MixerRule::Recurrent(rule) => {
             let recurrence = recurrent::recurrence(keys, family, &rule.recurrence, shape)?;
             let attention = match (rule.attends, &rule.latent) {
                 (Attends::Never, _) => None,
                 (_, Some(latents)) => Some(Mixer::Latent(latent(keys, family, latents, shape)?)),
-                _ => {
-                    let attention = grouped_query(keys, family, shape)?;
-                    Some(Mixer::GroupedQuery(GroupedQuery { gated: rule.gated, ..attention }))
-                }
+                _ => Some(Mixer::GroupedQuery(grouped_query(keys, family, shape)?)),
             };
             let mixer = |role: Role| match (role, attention.clone()) {
                 (Role::Both, Some(Mixer::GroupedQuery(attention))) => Mixer::Both(attention, recurrence.clone()),
@@ -67,17 +75,25 @@ pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<M
     }
 }
 
+/// Attention as all layers have it.
 fn grouped_query(keys: &Keys, family: Family, shape: &Shape) -> Result<GroupedQuery> {
-    let Facts { head_norm, caps, .. } = family.facts();
+    let Facts { head_norm, caps, gate, norm, inner_norms, .. } = family.facts();
     let head_dim = head_dim(keys, family, shape)?;
     Ok(GroupedQuery {
         heads: shape.heads,
         kv_heads: kv_heads(keys, family, shape.heads)?,
         head_dim,
+        value_dim: head_dim,
         rotary: rotary(keys, family, head_dim)?,
         window: None,
         chunk: None,
-        gated: false,
+        gate: match *gate {
+            GateRule::Always(gate) => gate,
+            GateRule::Switch(key, absent, gate) if keys.flag(key, absent)? => gate,
+            GateRule::Switch(..) => Gate::None,
+        },
+        output_norm: inner_norms.then_some(*norm),
+        chosen: None,
         biases: biases(keys, family)?,
         head_norm: match *head_norm {
             HeadNormRule::Always(norm) => norm,

@@ -9,9 +9,8 @@ use serde_json::Value;
 const ENDS: [&str; 2] = ["ForCausalLM", "LMHeadModel"];
 
 /// Families that are not counted here, whose class under another `model_type` shows a slip.
-const FOREIGN: &str = "afmoe arctic bitnet cohere2moe decilm diffllama doge glmmoe granitemoe granitemoeshared hyperclovax \
-    jais jetmoe longcatflash mimov2flash nanochat phismall phi3small recurrentgemma rwkv rwkv7 stablelmalpha step3 \
-    step3p5 xglm zamba zamba2";
+const FOREIGN: &str = "arctic diffllama doge glmmoe jais jetmoe longcatflash phismall phi3small recurrentgemma rwkv rwkv7 \
+    stablelmalpha step3 zamba zamba2";
 
 /// The class that a configuration names; none where it names none.
 ///

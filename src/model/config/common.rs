@@ -70,9 +70,12 @@ pub(super) fn activation(keys: &Keys, family: Family) -> Result<Activation> {
     }
     let Some((key, word)) = named else { return Ok(facts.activation) };
     let known = match word {
-        "silu" | "swish" => Some(Activation::Silu),
+        // Some of OpenAI's clip and scale what enters.
+        "silu" | "swish" | "swigluoai" => Some(Activation::Silu),
         "relu" => Some(Activation::Relu),
-        "relu2" | "relu_squared" if !facts.gated => Some(Activation::ReluSquared),
+        "relu2" | "relu_squared" if !facts.gated || facts.activation == Activation::ReluSquared => {
+            Some(Activation::ReluSquared)
+        }
         "xielu" if facts.activation == Activation::Xielu => Some(Activation::Xielu),
         _ if word.starts_with("gelu") || word == "quick_gelu" => Some(Activation::Gelu),
         _ => None,

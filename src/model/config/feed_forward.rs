@@ -1,12 +1,16 @@
 //! Feed-forwards: dense ones and mixtures of experts, layer by layer.
 
-use super::super::family::{Attends, DenseLayers, Family, MixerRule, MixtureRule, MlpBias, RecurrentRule, SharedRule};
+use super::super::family::{
+    Attends, DenseLayers, Family, MixerRule, MixtureRule, MlpBias, PerLayer, RecurrentRule, SharedRule,
+};
 use super::super::keys::{Given, Keys, quoted};
 use super::super::layer::{Dense, FeedForward, Mixture, Shared};
 use super::super::limits;
 use super::common::{Shape, activation, lists_every_layer, width};
+use super::compressed;
 use super::gemma;
 use super::recurrent::{self, Role};
+use super::varied;
 use crate::error::{Error, Result};
 use serde_json::Value;
 
@@ -21,14 +25,22 @@ pub(super) fn feed_forwards(keys: &Keys, family: Family, shape: &Shape) -> Resul
     if matches!(attends, Some(Attends::Never)) {
         return Ok(all(None));
     }
-    let stated = width(keys, family, shape.hidden)?;
+    let stated = match facts.per_layer {
+        // Each block states its own, or all of them share this one.
+        PerLayer::Blocks => keys.given("intermediate_size", limits::WIDTH)?.value().unwrap_or(0),
+        _ => width(keys, family, shape.hidden)?,
+    };
     let width = match attends {
         Some(Attends::Lfm2) if facts.mixture.is_none() => recurrent::lfm2_width(keys, stated)?,
         _ => stated,
     };
     let (activation, bias) = (activation(keys, family)?, bias(keys, family)?);
-    let dense = Dense { width, gated: facts.gated, activation, bias };
+    let dense = Dense { width, gated: facts.gated, activation, bias, norm: facts.inner_norms.then_some(facts.norm) };
     if let Some(each) = gemma::feed_forwards(keys, family, shape, dense)? {
+        return Ok(each);
+    }
+    if let Some(each) = varied::searched_feed_forwards(keys, family, shape.hidden, dense)? {
+        lists_every_layer("block_configs", each.len(), shape.layers)?;
         return Ok(each);
     }
     let Some(rule) = facts.mixture else {
@@ -53,7 +65,9 @@ pub(super) fn feed_forwards(keys: &Keys, family: Family, shape: &Shape) -> Resul
         return Ok(recurrent::roles(keys, attends, shape.layers)?.into_iter().map(one).collect());
     }
     let one = |routed: bool| mixture.clone().filter(|_| routed).unwrap_or_else(|| dense.clone());
-    Ok(routed.into_iter().map(|routed| Some(one(routed))).collect())
+    let mut each: Vec<Option<FeedForward>> = routed.into_iter().map(|routed| Some(one(routed))).collect();
+    compressed::hash(keys, family, &mut each)?;
+    Ok(each)
 }
 
 fn bias(keys: &Keys, family: Family) -> Result<bool> {
@@ -120,6 +134,7 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
     };
     let corrects =
         (rule.correction && keys.flag("use_expert_bias", true)?) || keys.word("topk_method")? == Some("noaux_tc");
+    let corrects = keys.flag("moe_router_enable_expert_bias", corrects)?;
     Ok(Some(Mixture {
         experts,
         used,
@@ -136,9 +151,15 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
 fn shared(keys: &Keys, rule: &MixtureRule, dense: Dense, width: u64) -> Result<Option<Shared>> {
     Ok(match rule.shared {
         SharedRule::None => None,
-        SharedRule::Count(key, default) => {
+        SharedRule::Count(names, default) => {
             // 0 is lawful: none.
-            let stated = keys.count_from_zero(key)?.or_absent(Some(default)).unwrap_or(0);
+            let mut stated = Given::Absent;
+            for key in names {
+                let given = keys.count_from_zero(key)?;
+                stated = if stated == Given::Absent { given } else { stated };
+            }
+            let stated = stated.or_absent(Some(default)).unwrap_or(0);
+            let key = names.first().copied().unwrap_or_default();
             let width = stated.checked_mul(width).filter(|&width| width <= limits::WIDTH);
             let width = width.ok_or_else(|| Error::misuse(format!("{key}: {stated} is beyond any model's")))?;
             (width > 0).then_some(Shared { dense: Dense { width, ..dense }, gate: false })
@@ -157,12 +178,13 @@ fn shared(keys: &Keys, rule: &MixtureRule, dense: Dense, width: u64) -> Result<O
 
 /// Without experts, their other keys have no meaning.
 fn unused(keys: &Keys, rule: &MixtureRule) {
-    let shared = match rule.shared {
-        SharedRule::None | SharedRule::One => None,
-        SharedRule::Count(key, _) | SharedRule::Gated(key, _) | SharedRule::Plain(key, _) => Some(key),
+    let (shared, named): (&[&str], _) = match rule.shared {
+        SharedRule::None | SharedRule::One => (&[], None),
+        SharedRule::Count(names, _) => (names, None),
+        SharedRule::Gated(key, _) | SharedRule::Plain(key, _) => (&[], Some(key)),
     };
     let width = rule.width.map(|(key, _)| key);
-    for key in rule.used.0.iter().copied().chain(width).chain(shared) {
+    for key in rule.used.0.iter().chain(shared).copied().chain(width).chain(named) {
         keys.get(key);
     }
 }
@@ -174,6 +196,9 @@ fn routed(keys: &Keys, rule: &MixtureRule, layers: u64) -> Result<Vec<bool>> {
         DenseLayers::First(default) => {
             if let Some(kinds) = keys.words("mlp_layer_types")? {
                 return sparse(&kinds, layers);
+            }
+            if let Some(listed) = listed(keys, layers)? {
+                return Ok(listed);
             }
             let first = keys.count_from_zero("first_k_dense_replace")?.or_absent(Some(default)).unwrap_or(0);
             let every = period(keys, "moe_layer_freq")?;
@@ -203,6 +228,30 @@ fn routed(keys: &Keys, rule: &MixtureRule, layers: u64) -> Result<Vec<bool>> {
         }
         DenseLayers::Jamba => recurrent::periodic(keys, ["expert_layer_period", "expert_layer_offset"], [2, 1], layers),
     }
+}
+
+/// Layers with experts where a list names them: a number for each layer in `moe_layer_freq`, or those of `moe_layers_enum`.
+fn listed(keys: &Keys, layers: u64) -> Result<Option<Vec<bool>>> {
+    let named: Option<Vec<u64>> = match keys.get("moe_layers_enum") {
+        Some(Value::String(all)) if !all.is_empty() => {
+            let numbers: Option<_> = all.split(',').map(|one| one.trim().parse().ok()).collect();
+            Some(numbers.ok_or_else(|| {
+                Error::misuse(format!("moe_layers_enum: must be numbers apart by commas, is {}", quoted(all)))
+            })?)
+        }
+        Some(Value::Array(_)) => keys.indices("moe_layers_enum")?,
+        _ => None,
+    };
+    // They come with `first_k_dense_replace`, which says no more.
+    if let Some(named) = named {
+        keys.get("first_k_dense_replace");
+        return Ok(Some((0..layers).map(|layer| named.contains(&layer)).collect()));
+    }
+    let Some(Value::Array(_)) = keys.get("moe_layer_freq") else { return Ok(None) };
+    keys.get("first_k_dense_replace");
+    let kinds = keys.indices("moe_layer_freq")?.unwrap_or_default();
+    lists_every_layer("moe_layer_freq", kinds.len(), layers)?;
+    Ok(Some(kinds.into_iter().map(|kind| kind != 0).collect()))
 }
 
 /// `mlp_layer_types`, one word per layer.

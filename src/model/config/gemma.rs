@@ -17,9 +17,9 @@ fn is_gemma4(rule: PerLayer) -> bool {
 /// The first layer that has no keys and values of its own.
 fn first_sharing(keys: &Keys, family: Family, layers: u64) -> Result<u64> {
     let absent = match family.facts().per_layer {
-        PerLayer::None => return Ok(layers),
         PerLayer::Gemma3n => 15,
         PerLayer::Gemma4 | PerLayer::Gemma4Unified => 0,
+        _ => return Ok(layers),
     };
     let shared = keys.count_from_zero("num_kv_shared_layers")?.or_absent(Some(absent)).unwrap_or(0);
     match layers.checked_sub(shared) {
@@ -33,7 +33,7 @@ fn first_sharing(keys: &Keys, family: Family, layers: u64) -> Result<u64> {
 /// Attention, layer by layer.
 pub(super) fn vary(keys: &Keys, family: Family, attentions: &mut [GroupedQuery]) -> Result<()> {
     let rule = family.facts().per_layer;
-    if rule == PerLayer::None {
+    if rule != PerLayer::Gemma3n && !is_gemma4(rule) {
         return Ok(());
     }
     let layers = attentions.len() as u64;
@@ -78,6 +78,7 @@ fn larger_heads(keys: &Keys, attentions: &mut [GroupedQuery]) -> Result<()> {
                 attention.kv_heads, attention.heads
             )));
         }
+        attention.value_dim = attention.head_dim;
         attention.keys_are_values = same && full;
         // A quarter of these is rotated.
         attention.rotary = if full { attention.head_dim / 4 } else { attention.head_dim };
@@ -147,7 +148,7 @@ fn experts(keys: &Keys, dense: Dense) -> Result<Option<Mixture>> {
 
 /// Embeddings of each layer; none where they have no width.
 pub(super) fn layer_inputs(keys: &Keys, family: Family) -> Result<Option<LayerInputs>> {
-    if matches!(family.facts().per_layer, PerLayer::None | PerLayer::Gemma4Unified) {
+    if !matches!(family.facts().per_layer, PerLayer::Gemma3n | PerLayer::Gemma4) {
         return Ok(None);
     }
     let width = keys.count_from_zero("hidden_size_per_layer_input")?.or_absent(Some(256)).unwrap_or(0);

@@ -6,6 +6,7 @@
 mod attention;
 mod classes;
 mod common;
+mod compressed;
 mod feed_forward;
 mod foreign;
 mod gemma;
@@ -14,13 +15,14 @@ mod quantised;
 mod recurrent;
 mod towers;
 mod unfold;
+mod varied;
 mod windows;
 mod wrapper;
 
 use super::family::{Caps, Facts, Family, HeadBias, NormPlaces, NormsRule};
 use super::keys::{Keys, quoted, shown};
 use super::language_model::{Model, Source};
-use super::layer::{Layer, Norm, Norms};
+use super::layer::{FeedForward, Layer, Norm, Norms};
 use super::limits;
 use super::shape::{ModelShape, Predictors};
 use super::storage::Storage;
@@ -158,6 +160,7 @@ fn shape(keys: &Keys, family: Family) -> Result<ModelShape> {
         final_norm: final_norm(keys, facts)?,
         layer_inputs: gemma::layer_inputs(keys, family)?,
         streams: gemma::streams(keys, family)?,
+        connections: compressed::connections(keys, family)?,
         head_bias: match facts.head_bias {
             HeadBias::Never => false,
             HeadBias::Always => true,
@@ -185,7 +188,12 @@ fn layers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<Layer>> {
     let mixers = attention::mixers(keys, family, shape)?;
     let feed_forwards = feed_forward::feed_forwards(keys, family, shape)?;
     let norms = norms(keys, family.facts())?;
-    Layer::grouped(mixers.into_iter().zip(feed_forwards).map(|(mixer, feed_forward)| Ok((mixer, feed_forward, norms))))
+    let experts_end = matches!(family.facts().norms, NormsRule::AfterExperts);
+    Layer::grouped(mixers.into_iter().zip(feed_forwards).map(|(mixer, feed_forward)| {
+        let after = experts_end && matches!(feed_forward, Some(FeedForward::Mixture(_)));
+        let norms = Norms { after_feed_forward: norms.after_feed_forward || after, ..norms };
+        Ok((mixer, feed_forward, norms))
+    }))
 }
 
 fn norms(keys: &Keys, facts: &Facts) -> Result<Norms> {
@@ -193,6 +201,8 @@ fn norms(keys: &Keys, facts: &Facts) -> Result<Norms> {
     let places = match facts.norms {
         NormsRule::Always(places) => places,
         NormsRule::OneIf(switch) => one(keys.flag(switch, false)?),
+        NormsRule::BothIf(switch) if keys.flag(switch, true)? => NormPlaces::Both,
+        NormsRule::BothIf(_) | NormsRule::AfterExperts => NormPlaces::Inputs,
         NormsRule::Falcon => one(falcon_shares_its_norm(keys)?),
         NormsRule::Opt if keys.flag("do_layer_norm_before", true)? => NormPlaces::Inputs,
         NormsRule::Opt => NormPlaces::Outputs,

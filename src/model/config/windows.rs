@@ -1,6 +1,6 @@
 //! Windows of attention, layer by layer.
 
-use super::super::family::{Family, WindowRule};
+use super::super::family::{Family, PerLayer, WindowRule};
 use super::super::keys::{Keys, shown};
 use super::super::limits;
 use super::common::{layer_types, lists_every_layer};
@@ -10,21 +10,7 @@ use serde_json::Value;
 /// The window, or the chunk, of each layer. `layer_types` wins over the family's pattern.
 pub(super) fn windows(keys: &Keys, family: Family, layers: u64, rotates: &[bool]) -> Result<Vec<Option<u64>>> {
     let slides: Box<dyn Fn(u64) -> bool> = match family.facts().window {
-        WindowRule::Never => {
-            // Dense attention only: a window here is somebody else's.
-            let kinds = layer_types(keys, layers, &["full_attention", "sliding_attention"])?.unwrap_or_default();
-            if kinds.contains(&"sliding_attention") {
-                return Err(Error::misuse(format!(
-                    "layer_types: {family} has no sliding_attention; is model_type right?"
-                )));
-            }
-            if keys.is_on("sliding_window") || keys.is_on("use_sliding_window") {
-                return Err(Error::misuse(format!(
-                    "sliding_window: {family} has none; remove the key, or correct model_type"
-                )));
-            }
-            return Ok(vec![None; rotates.len()]);
-        }
+        WindowRule::Never => return no_windows(keys, family, layers),
         WindowRule::Every(_) | WindowRule::EveryIfUsed(_) => Box::new(|_| true),
         WindowRule::Listed(_) => Box::new(|_| false),
         WindowRule::GptNeo => {
@@ -44,6 +30,7 @@ pub(super) fn windows(keys: &Keys, family: Family, layers: u64, rotates: &[bool]
             let period = period(keys)?.unwrap_or(absent);
             Box::new(move |layer| (layer + 1) % period != 0)
         }
+        WindowRule::FirstOfFour(_) => Box::new(|layer| layer % 4 != 0),
         WindowRule::Chunks(_) => {
             let rotates = rotates.to_vec();
             Box::new(move |layer| rotates.iter().zip(0..).any(|(rotates, at)| at == layer && *rotates))
@@ -66,6 +53,23 @@ pub(super) fn windows(keys: &Keys, family: Family, layers: u64, rotates: &[bool]
     Ok(slides.into_iter().map(|slides| window.filter(|_| slides)).collect())
 }
 
+/// Dense attention only: a window here is somebody else's.
+fn no_windows(keys: &Keys, family: Family, layers: u64) -> Result<Vec<Option<u64>>> {
+    let none = vec![None; usize::try_from(layers).unwrap_or_default()];
+    // Its lists name layers that choose blocks, and none with a window.
+    if family.facts().per_layer == PerLayer::ChosenBlocks {
+        return Ok(none);
+    }
+    let kinds = layer_types(keys, layers, &["full_attention", "sliding_attention"])?.unwrap_or_default();
+    if kinds.contains(&"sliding_attention") {
+        return Err(Error::misuse(format!("layer_types: {family} has no sliding_attention; is model_type right?")));
+    }
+    if keys.is_on("sliding_window") || keys.is_on("use_sliding_window") {
+        return Err(Error::misuse(format!("sliding_window: {family} has none; remove the key, or correct model_type")));
+    }
+    Ok(none)
+}
+
 fn max_window_layers(keys: &Keys) -> Result<u64> {
     Ok(keys.count_from_zero("max_window_layers")?.value().unwrap_or(28))
 }
@@ -75,9 +79,10 @@ fn window(keys: &Keys, family: Family) -> Result<Option<u64>> {
     let (absent, switched) = match family.facts().window {
         WindowRule::Never => (None, false),
         WindowRule::Every(window) => (window, false),
-        WindowRule::Alternate(window) | WindowRule::Period(window, _) | WindowRule::Listed(window) => {
-            (Some(window), false)
-        }
+        WindowRule::Alternate(window)
+        | WindowRule::Period(window, _)
+        | WindowRule::Listed(window)
+        | WindowRule::FirstOfFour(window) => (Some(window), false),
         WindowRule::Chunks(chunk) => {
             return Ok(keys.given("attention_chunk_size", limits::POSITIONS)?.or_absent(Some(chunk)));
         }
@@ -101,7 +106,7 @@ fn window(keys: &Keys, family: Family) -> Result<Option<u64>> {
 /// Every how many layers one sees everything: a number, or one letter for each layer of a period (`LLLG`).
 fn period(keys: &Keys) -> Result<Option<u64>> {
     let mut stated = None;
-    for key in ["sliding_window_pattern", "_sliding_window_pattern"] {
+    for key in ["sliding_window_pattern", "_sliding_window_pattern", "global_attn_every_n_layers"] {
         let letters = keys.get(key).and_then(Value::as_str);
         let period = match letters {
             None => keys.given(key, limits::LAYERS)?.value(),

@@ -19,6 +19,7 @@ const TEXT_PARTS: [&str; 4] = ["text_config", "llm_config", "language_config", "
 
 /// The family of a language model whose part does not state it: wrappers leave out what is their default.
 const UNSTATED: &[(&str, &str)] = &[
+    ("aria", "aria_text"),
     ("aya_vision", "cohere2"),
     ("gemma3", "gemma3_text"),
     ("gemma3n", "gemma3n_text"),
@@ -33,6 +34,7 @@ const UNSTATED: &[(&str, &str)] = &[
     ("llava_next", "llama"),
     ("llava_next_video", "llama"),
     ("llava_onevision", "qwen2"),
+    ("minimax_m3_vl", "minimax_m3"),
     ("mistral3", "mistral"),
     ("ovis2", "qwen2"),
     ("paligemma", "gemma"),
@@ -43,6 +45,7 @@ const UNSTATED: &[(&str, &str)] = &[
     ("qwen3_5_moe", "qwen3_5_moe_text"),
     ("qwen3_vl", "qwen3"),
     ("smolvlm", "llama"),
+    ("step3p7", "step3p5"),
     ("video_llava", "llama"),
     ("vipllava", "llama"),
     ("voxtral", "llama"),
@@ -60,6 +63,7 @@ const FLAT: &[(&str, &str)] = &[
     ("qwen2_vl", "qwen2"),
     ("qwen3_5", "qwen3_5_text"),
     ("qwen3_5_moe", "qwen3_5_moe_text"),
+    ("step3p7", "step3p5"),
 ];
 
 /// The language model of a wrapper.

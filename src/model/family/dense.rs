@@ -5,8 +5,9 @@ use super::facts::{
     Alternatives, BiasRule, Caps, Facts, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, MixerRule, MlpBias,
     NO_MLP_BIAS, NormPlaces, NormsRule, RotaryRule, USUAL, Width, WindowRule, required, shape,
 };
-use super::facts::{Defaults, LatentRule, PerLayer};
+use super::facts::{Defaults, PerLayer};
 use super::gated::GEMMA;
+use super::mixers::LatentRule;
 
 const PER_HEAD: HeadNormRule = HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms));
 const WHOLE_ROW: HeadNormRule = HeadNormRule::Always(HeadNorm::Row(Norm::Rms));
@@ -33,7 +34,7 @@ pub(super) const HUNYUAN_OFF: Alternatives = &[
 ];
 
 /// Cohere's decoder: one norm for both halves of a parallel block.
-const COHERE: Facts = Facts {
+pub(super) const COHERE: Facts = Facts {
     name: "cohere",
     gguf: Some("command-r"),
     defaults: shape(8192, 22528, 40, 64, 256_000, 8192),
@@ -62,10 +63,20 @@ const GLM: Facts = Facts {
 const LAYERED_GEMMA: Facts =
     Facts { norms: NormsRule::Always(NormPlaces::Both), head_norm: PER_HEAD, caps: Caps::Head(true), ..GEMMA };
 
+/// What every token visits beside experts is the plain feed-forward to files, and scales have no ending.
+const GEMMA4_TENSORS: &[(&str, &str)] = &[
+    ("ffn_gate_shexp", "ffn_gate"),
+    ("ffn_up_shexp", "ffn_up"),
+    ("ffn_down_shexp", "ffn_down"),
+    ("ffn_gate_inp.scale", "ffn_gate_inp.scale!"),
+    ("ffn_down_exps.scale", "ffn_down_exps.scale!"),
+];
+
 const GEMMA4: Facts = Facts {
     name: "gemma4_text",
     aliases: &["gemma4"],
-    gguf: None,
+    gguf: Some("gemma4"),
+    tensors: GEMMA4_TENSORS,
     defaults: shape(2304, 9216, 30, 8, 262_144, 131_072),
     kv_heads: KvHeads::Of(4),
     caps: Caps::Head(false),
@@ -269,7 +280,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     Facts {
         name: "gemma3n_text",
         aliases: &["gemma3n"],
-        gguf: None,
+        gguf: Some("gemma3n"),
         defaults: shape(2048, 16384, 35, 8, 262_400, 32768),
         kv_heads: KvHeads::Of(2),
         window: WindowRule::Period(512, 5),
@@ -288,6 +299,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     Facts {
         name: "gemma4_unified_text",
         aliases: &["gemma4_unified"],
+        gguf: None,
         defaults: shape(2304, 9216, 30, 8, 262_144, 262_144),
         window: WindowRule::Period(1024, 6),
         per_layer: PerLayer::Gemma4Unified,
@@ -333,15 +345,60 @@ pub(super) const FAMILIES: &[Facts] = &[
         activation: Activation::ReluSquared,
         ..LLAMA
     },
+    APERTUS,
+    Facts { name: "apertus1p5_text", gguf: None, defaults: shape(4096, 14336, 32, 32, 266_752, 65536), ..APERTUS },
     Facts {
-        name: "apertus",
+        name: "hyperclovax",
         gguf: None,
-        defaults: shape(4096, 14336, 32, 32, 131_072, 65536),
+        defaults: shape(4096, 11008, 32, 32, 32000, 2048),
+        norms: NormsRule::BothIf("use_post_norm"),
+        harmless: &["embedding_multiplier", "residual_multiplier", "attention_multiplier", "logits_scaling"],
+        ..LLAMA
+    },
+    Facts {
+        name: "iquestcoder",
+        gguf: Some("llama"),
+        defaults: shape(5120, 27648, 80, 40, 76800, 131_072),
+        kv_heads: KvHeads::Of(8),
+        head_dim: Some(128),
+        fixed: &[("use_sliding_window", "false")],
+        ..LLAMA
+    },
+    // Weights of −1, 0 and 1: how they are stored changes no count.
+    Facts {
+        name: "bitnet",
+        gguf: Some("bitnet"),
+        gguf_aliases: &["bitnet-b1.58", "bitnet-25"],
+        defaults: shape(2560, 6912, 30, 20, 128_256, 2048),
+        kv_heads: KvHeads::Of(5),
+        activation: Activation::ReluSquared,
+        inner_norms: true,
+        ..NO_MLP_BIAS
+    },
+    // Its norms have no weights.
+    Facts {
+        name: "nanochat",
+        gguf: None,
+        defaults: shape(768, 8192, 12, 6, 50304, 2048),
+        kv_heads: KvHeads::Of(6),
+        norm: Norm::RmsWithoutWeights,
+        embedding_norm: true,
+        head_norm: HeadNormRule::Always(HeadNorm::PerHead(Norm::RmsWithoutWeights)),
         gated: false,
-        activation: Activation::Xielu,
-        head_norm: PER_HEAD,
-        harmless: &["qk_norm"],
-        fixed: &[("post_norm", "false")],
+        activation: Activation::ReluSquared,
+        caps: Caps::Head(true),
         ..NO_MLP_BIAS
     },
 ];
+
+const APERTUS: Facts = Facts {
+    name: "apertus",
+    gguf: Some("apertus"),
+    defaults: shape(4096, 14336, 32, 32, 131_072, 65536),
+    gated: false,
+    activation: Activation::Xielu,
+    head_norm: PER_HEAD,
+    harmless: &["qk_norm"],
+    fixed: &[("post_norm", "false")],
+    ..NO_MLP_BIAS
+};

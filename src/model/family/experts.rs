@@ -2,9 +2,10 @@
 
 use super::super::layer::{Biases, HeadNorm, Norm};
 use super::facts::{
-    Alternatives, BiasRule, DenseLayers, Facts, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, LatentRule, MixerRule,
-    MixtureRule, NO_MLP_BIAS, RotaryRule, SharedRule, USUAL, WindowRule, shape,
+    Alternatives, BiasRule, DenseLayers, Facts, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, MixerRule, MixtureRule,
+    NO_MLP_BIAS, RotaryRule, SharedRule, USUAL, WindowRule, shape,
 };
+use super::mixers::LatentRule;
 
 pub(super) const USED: Alternatives = &["num_experts_per_tok"];
 
@@ -121,7 +122,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             used: (USED, None),
             // 1407 is no slip here, though it is likely one there.
             width: Some(("moe_intermediate_size", 1407)),
-            shared: SharedRule::Count("n_shared_experts", 2),
+            shared: SharedRule::Count(&["n_shared_experts"], 2),
             dense: DenseLayers::First(0),
             ..PLAIN
         }),
@@ -178,7 +179,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
 ];
 
-const DEEPSEEK_V3: Facts = Facts {
+pub(super) const DEEPSEEK_V3: Facts = Facts {
     name: "deepseek_v3",
     gguf: Some("deepseek2"),
     defaults: shape(7168, 18432, 61, 128, 129_280, 4096),
@@ -188,7 +189,7 @@ const DEEPSEEK_V3: Facts = Facts {
         experts: (&["n_routed_experts", "num_experts"], 256),
         used: (USED, Some(8)),
         width: Some(("moe_intermediate_size", 2048)),
-        shared: SharedRule::Count("n_shared_experts", 1),
+        shared: SharedRule::Count(&["n_shared_experts"], 1),
         dense: DenseLayers::First(3),
         correction: true,
         ..PLAIN

@@ -1,6 +1,7 @@
 //! What can be stated of a family, and what most families share.
 
-use super::super::layer::{Activation, Biases, HeadNorm, Norm, Norms};
+use super::super::layer::{Activation, Biases, Gate, HeadNorm, Norm, Norms};
+use super::mixers::{CompressedRule, LatentRule, RecurrentRule};
 
 /// Alternative names of one key, the usual one first.
 pub(crate) type Alternatives = &'static [&'static str];
@@ -19,6 +20,9 @@ pub(crate) struct Facts {
     pub(crate) norms: NormsRule,
     pub(crate) gated: bool,
     pub(crate) activation: Activation,
+    pub(crate) gate: GateRule,
+    /// Whether there are norms in front of the last matrix of attention and of the feed-forward.
+    pub(crate) inner_norms: bool,
     pub(crate) attention_bias: BiasRule,
     pub(crate) mlp_bias: MlpBias,
     pub(crate) head_norm: HeadNormRule,
@@ -67,6 +71,26 @@ pub(crate) enum PerLayer {
     Gemma4,
     /// Gemma 4 without embeddings for each layer.
     Gemma4Unified,
+    /// MiMo-V2: layers with windows have keys and values of their own number and size, and sinks.
+    Mimo,
+    /// Step-3.5: layers with windows have heads of their own number.
+    Step,
+    /// Heads by `num_attention_heads_per_layer`; gates by the word in `gating`.
+    Laguna,
+    /// By `block_configs`: heads, or a matrix, or nothing; widths, or nothing.
+    Blocks,
+    /// No rotation in layers whose entry of `layer_rope_theta` is 0.
+    ListedThetas,
+    /// Layers that `sparse_attention_config` names choose blocks of keys.
+    ChosenBlocks,
+}
+
+/// A gate on the output of attention.
+#[derive(Clone, Copy)]
+pub(crate) enum GateRule {
+    Always(Gate),
+    /// A switch and its default.
+    Switch(&'static str, bool, Gate),
 }
 
 /// What the keys of the shape are called.
@@ -127,6 +151,10 @@ pub(crate) enum NormsRule {
     Always(NormPlaces),
     /// `One` where the switch is on, else `Inputs`.
     OneIf(&'static str),
+    /// `Both` where the switch is on, which it is if absent, else `Inputs`.
+    BothIf(&'static str),
+    /// The inputs, and the output of experts.
+    AfterExperts,
     /// By `new_decoder_architecture`, `parallel_attn` and `num_ln_in_parallel_attn`.
     Falcon,
     /// By `do_layer_norm_before`.
@@ -232,8 +260,10 @@ pub(crate) enum WindowRule {
     EarlierAlternate(u64),
     /// Layers 0, 2, 4, …
     Alternate(u64),
-    /// All but every `sliding_window_pattern`-th layer.
+    /// All but every `sliding_window_pattern`-th layer, or by another key for that.
     Period(u64, u64),
+    /// All but every fourth layer, from the first on.
+    FirstOfFour(u64),
     /// The layers that do not rotate, if `use_sliding_window`.
     Unrotated,
     /// No windows, but chunks of `attention_chunk_size` tokens, this many where it is absent, in layers that rotate.
@@ -258,100 +288,9 @@ pub(crate) enum MixerRule {
         sinks: bool,
     },
     Latent(LatentRule),
+    Compressed(CompressedRule),
     /// Recurrences, with attention in some layers, or beside them.
     Recurrent(RecurrentRule),
-}
-
-/// Recurrent layers: of which kind, and which layers attend instead.
-#[derive(Clone, Copy)]
-pub(crate) struct RecurrentRule {
-    pub(crate) recurrence: Recurrence,
-    pub(crate) attends: Attends,
-    /// Attention to latents, where it is that.
-    pub(crate) latent: Option<LatentRule>,
-    /// Whether a gate beside each query multiplies what attention gives.
-    pub(crate) gated: bool,
-}
-
-/// Kinds of recurrences.
-#[derive(Clone, Copy)]
-pub(crate) enum Recurrence {
-    ShortConvolution,
-    /// Mamba; with norms of its own where that is true.
-    Mamba1(&'static MambaKeys, bool),
-    Mamba2(&'static MambaKeys),
-    /// Gated DeltaNet; write strengths and decays from one matrix where that is true.
-    GatedDelta(bool),
-    KimiDelta,
-    Lightning,
-}
-
-/// The keys of Mamba and Mamba-2 layers, with their values where they are absent.
-#[derive(Clone, Copy)]
-pub(crate) struct MambaKeys {
-    pub(crate) heads: (&'static str, u64),
-    /// None: channels over heads.
-    pub(crate) head_dim: (&'static str, Option<u64>),
-    pub(crate) inner: Inner,
-    pub(crate) states: (&'static str, u64),
-    pub(crate) groups: (&'static str, u64),
-    pub(crate) taps: (&'static str, u64),
-    /// Elements from which step sizes are expanded; a sixteenth of the width where it is absent.
-    pub(crate) rank: &'static str,
-    pub(crate) bias: &'static str,
-    pub(crate) conv_bias: &'static str,
-    /// A switch of the norm before the output, off where it is absent; none: always there.
-    pub(crate) norm: Option<&'static str>,
-}
-
-/// Channels of all heads of a Mamba layer together.
-#[derive(Clone, Copy)]
-pub(crate) enum Inner {
-    /// The width times this factor.
-    Expanded(&'static str),
-    /// What this key states, or else the width times 2.
-    Stated(&'static str),
-    /// Heads times their size.
-    Heads,
-}
-
-/// Which layers attend; the others are recurrent. `layer_types` wins.
-#[derive(Clone, Copy)]
-pub(crate) enum Attends {
-    /// None.
-    Never,
-    /// All, beside their recurrence.
-    Beside,
-    /// Those that `layer_types` names.
-    Typed,
-    /// Every so many, by this key.
-    Every(&'static str, u64),
-    /// Those that this key lists, else none.
-    Listed(&'static str),
-    /// Those that `full_attn_idxs` lists, else all.
-    Lfm2,
-    /// By `attn_layer_period` and `attn_layer_offset`.
-    Jamba,
-    /// By `linear_attn_config`, else every fourth but the first.
-    Kimi,
-    /// By `attn_type_list`, else every other from the first on.
-    MiniMax,
-    /// By `hybrid_override_pattern`: layers mix or feed forward.
-    Nemotron,
-}
-
-/// Multi-head latent attention: sizes where their keys are absent.
-#[derive(Clone, Copy)]
-pub(crate) struct LatentRule {
-    pub(crate) query_rank: Option<u64>,
-    pub(crate) rank: u64,
-    pub(crate) plain_dim: u64,
-    pub(crate) rotary_dim: u64,
-    /// None: `hidden_size` over heads.
-    pub(crate) value_dim: Option<u64>,
-    pub(crate) latents_in_llama_cpp: bool,
-    /// Heads of the indexer, their size, and how many keys it chooses.
-    pub(crate) indexer: Option<[u64; 3]>,
 }
 
 /// A mixture of experts: its keys, and their values where they are absent.
@@ -376,7 +315,7 @@ pub(crate) struct MixtureRule {
 pub(crate) enum SharedRule {
     None,
     /// So many, each of the width of a routed one.
-    Count(&'static str, u64),
+    Count(Alternatives, u64),
     /// One of this width, behind a scalar gate.
     Gated(&'static str, u64),
     /// One of this width; the whole feed-forward where there are no experts.
@@ -429,6 +368,8 @@ pub(super) const LLAMA: Facts = Facts {
     norms: NormsRule::Always(NormPlaces::Inputs),
     gated: true,
     activation: Activation::Silu,
+    gate: GateRule::Always(Gate::None),
+    inner_norms: false,
     attention_bias: BiasRule::Switch("attention_bias", false, Biases::All),
     mlp_bias: MlpBias::Switch("mlp_bias", false),
     head_norm: HeadNormRule::Always(HeadNorm::None),

@@ -2,9 +2,10 @@
 
 use super::super::layer::{Activation, Biases, HeadNorm, Norm};
 use super::facts::{
-    Alternatives, BiasRule, Caps, Facts, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, LatentRule, MixerRule,
-    MlpBias, NO_MLP_BIAS, NormPlaces, NormsRule, RotaryRule, USUAL, WindowRule, required, shape,
+    Alternatives, BiasRule, Caps, Facts, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, MixerRule, MlpBias,
+    NO_MLP_BIAS, NormPlaces, NormsRule, RotaryRule, USUAL, WindowRule, required, shape,
 };
+use super::mixers::LatentRule;
 
 const PER_HEAD: HeadNormRule = HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms));
 const WHOLE_ROW: HeadNormRule = HeadNormRule::Always(HeadNorm::Row(Norm::Rms));

@@ -1,23 +1,24 @@
 //! More families with mixtures of experts.
 
 use super::super::layer::{Biases, HeadNorm, Norm};
-use super::dense::HUNYUAN_OFF;
-use super::experts::{DEEPSEEK, PLAIN, USED};
+use super::dense::{COHERE, HUNYUAN_OFF};
+use super::experts::{DEEPSEEK, DEEPSEEK_V3, PLAIN, USED};
 use super::facts::{
-    BiasRule, DenseLayers, Facts, HeadBias, HeadNormRule, KeyNames, KvHeads, LATENT, LatentRule, MixerRule,
-    MixtureRule, NO_MLP_BIAS, NormPlaces, NormsRule, RotaryRule, SharedRule, USUAL, WindowRule, required, shape,
+    BiasRule, DenseLayers, Facts, HeadBias, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, MixerRule, MixtureRule,
+    NO_MLP_BIAS, NormPlaces, NormsRule, RotaryRule, SharedRule, USUAL, WindowRule, required, shape,
 };
+use super::mixers::LatentRule;
 
 const PER_HEAD: HeadNorm = HeadNorm::PerHead(Norm::Rms);
 const NO_BIAS: BiasRule = BiasRule::Always(Biases::None);
 const MTP: &[&str] = &["num_nextn_predict_layers"];
 
 /// Experts chosen as in DeepSeek-V3, and one that every token visits.
-const CORRECTED: MixtureRule = MixtureRule {
+pub(super) const CORRECTED: MixtureRule = MixtureRule {
     experts: (&["n_routed_experts"], 128),
     used: (USED, Some(8)),
     width: Some(("moe_intermediate_size", 1408)),
-    shared: SharedRule::Count("n_shared_experts", 1),
+    shared: SharedRule::Count(&["n_shared_experts"], 1),
     dense: DenseLayers::First(1),
     correction: true,
     ..PLAIN
@@ -36,6 +37,27 @@ const GLM4_MOE: Facts = Facts {
     harmless: DEEPSEEK,
     uncounted: MTP,
     ..NO_MLP_BIAS
+};
+
+const SARVAM: Facts = Facts {
+    name: "sarvam_moe",
+    gguf: None,
+    tensors: &[],
+    defaults: shape(4096, 8192, 19, 64, 262_144, 131_072),
+    kv_heads: KvHeads::Of(4),
+    head_dim: Some(64),
+    attention_bias: BiasRule::Switch("use_qkv_bias", false, Biases::QueryKeyValue),
+    head_norm: HeadNormRule::Switch("use_qk_norm", true, PER_HEAD),
+    rotary: RotaryRule::Part(1.0),
+    mixture: Some(MixtureRule {
+        experts: (&["n_routed_experts", "num_experts"], 128),
+        used: (USED, Some(6)),
+        width: Some(("moe_intermediate_size", 1024)),
+        shared: SharedRule::Count(&["n_shared_experts", "num_shared_experts"], 1),
+        ..CORRECTED
+    }),
+    uncounted: &["num_nextn_predict_layers", "num_mtp_layers"],
+    ..GLM4_MOE
 };
 
 pub(super) const FAMILIES: &[Facts] = &[
@@ -108,7 +130,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         window: WindowRule::Listed(4096),
         mixture: Some(MixtureRule {
             used: (USED, None),
-            shared: SharedRule::Count("n_shared_experts", 0),
+            shared: SharedRule::Count(&["n_shared_experts"], 0),
             dense: DenseLayers::First(0),
             ..CORRECTED
         }),
@@ -127,7 +149,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         mixture: Some(MixtureRule {
             experts: (&["num_experts"], 64),
             width: Some(("moe_intermediate_size", 1024)),
-            shared: SharedRule::Count("num_shared_experts", 1),
+            shared: SharedRule::Count(&["num_shared_experts"], 1),
             ..CORRECTED
         }),
         harmless: DEEPSEEK,
@@ -143,7 +165,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             experts: (&["n_routed_experts"], 64),
             used: (USED, None),
             width: Some(("moe_intermediate_size", 1407)),
-            shared: SharedRule::Count("n_shared_experts", 0),
+            shared: SharedRule::Count(&["n_shared_experts"], 0),
             dense: DenseLayers::First(0),
             ..PLAIN
         }),
@@ -232,7 +254,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             experts: (&["moe_num_experts"], 64),
             used: (&["moe_k"], Some(6)),
             width: Some(("moe_intermediate_size", 1536)),
-            shared: SharedRule::Count("moe_num_shared_experts", 2),
+            shared: SharedRule::Count(&["moe_num_shared_experts"], 2),
             dense: DenseLayers::Outside(1),
             correction: true,
             ..PLAIN
@@ -258,7 +280,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             experts: (&["num_experts"], 1),
             used: (&["moe_topk"], Some(1)),
             width: Some(("moe_intermediate_size", 0)),
-            shared: SharedRule::Count("num_shared_expert", 1),
+            shared: SharedRule::Count(&["num_shared_expert"], 1),
             ..PLAIN
         }),
         uniform: &["moe_topk", "moe_intermediate_size", "num_experts", "num_shared_expert"],
@@ -266,6 +288,122 @@ pub(super) const FAMILIES: &[Facts] = &[
         fixed: &[("use_cla", "false"), ("use_mla", "false"), ("use_qk_norm", "true"), ("moe_layer_num_skipped", "0")],
         harmless: HUNYUAN_OFF,
         ..NO_MLP_BIAS
+    },
+    // As Granite, with experts; files tell those with a shared one by its tensors.
+    Facts {
+        name: "granitemoe",
+        gguf: Some("granitemoe"),
+        defaults: shape(4096, 11008, 32, 32, 32000, 2048),
+        mixture: Some(MixtureRule { experts: (&["num_local_experts"], 8), ..PLAIN }),
+        ..NO_MLP_BIAS
+    },
+    Facts {
+        name: "granitemoeshared",
+        gguf: None,
+        defaults: shape(4096, 11008, 32, 32, 32000, 2048),
+        mixture: Some(MixtureRule {
+            experts: (&["num_local_experts"], 8),
+            shared: SharedRule::Plain("shared_intermediate_size", 0),
+            ..PLAIN
+        }),
+        ..NO_MLP_BIAS
+    },
+    Facts {
+        name: "hy_v3",
+        gguf: None,
+        defaults: shape(4096, 13312, 80, 64, 120_832, 131_072),
+        kv_heads: KvHeads::Of(8),
+        head_dim: Some(128),
+        head_norm: HeadNormRule::Always(PER_HEAD),
+        attention_bias: BiasRule::Switch("attention_bias", false, Biases::All),
+        mixture: Some(MixtureRule {
+            experts: (&["num_experts", "num_local_experts"], 192),
+            width: Some(("moe_intermediate_size", 1536)),
+            shared: SharedRule::Count(&["num_shared_experts"], 1),
+            ..CORRECTED
+        }),
+        harmless: &["enable_moe_fp32_combine", "router_scaling_factor"],
+        uncounted: MTP,
+        ..NO_MLP_BIAS
+    },
+    Facts {
+        name: "cohere2_moe",
+        gguf: None,
+        rotary: RotaryRule::Windowed,
+        window: WindowRule::Period(4096, 4),
+        head_norm: HeadNormRule::Always(HeadNorm::None),
+        mixture: Some(MixtureRule {
+            experts: (&["num_experts"], 8),
+            shared: SharedRule::Count(&["num_shared_experts"], 0),
+            dense: DenseLayers::First(0),
+            ..PLAIN
+        }),
+        fixed: &[("use_qk_norm", "false"), ("first_k_dense_replace", "0")],
+        harmless: &["expert_selection_fn", "prefix_dense_sliding_window_pattern", "shared_expert_combination_strategy"],
+        ..COHERE
+    },
+    SARVAM,
+    // Ant's Ling and Ring: biases of experts' choices, and norms of heads, came with the second.
+    Facts {
+        name: "bailing_moe",
+        aliases: &["bailing_moe_v2"],
+        gguf: Some("bailingmoe2"),
+        gguf_aliases: &["bailingmoe"],
+        fused_attention: true,
+        defaults: required(shape(2048, 5120, 20, 16, 157_184, 32768)),
+        kv_heads: KvHeads::AsHeads,
+        head_dim: None,
+        attention_bias: BiasRule::Switch("use_qkv_bias", false, Biases::QueryKeyValue),
+        head_norm: HeadNormRule::Switch("use_qk_norm", false, PER_HEAD),
+        rotary: RotaryRule::Part(1.0),
+        mixture: Some(MixtureRule {
+            experts: (&["num_experts"], 64),
+            shared: SharedRule::Count(&["num_shared_experts"], 0),
+            dense: DenseLayers::First(0),
+            correction: false,
+            ..CORRECTED
+        }),
+        fixed: &[("use_bias", "false")],
+        ..SARVAM
+    },
+    Facts {
+        name: "sarvam_mla",
+        aliases: &[],
+        gguf: None,
+        defaults: shape(4096, 16384, 32, 64, 262_144, 4096),
+        mixer: MixerRule::Latent(LatentRule { query_rank: None, ..LATENT }),
+        mixture: Some(MixtureRule {
+            experts: (&["n_routed_experts", "num_experts"], 128),
+            width: Some(("moe_intermediate_size", 2048)),
+            shared: SharedRule::Count(&["n_shared_experts", "num_shared_experts"], 1),
+            ..CORRECTED
+        }),
+        ..DEEPSEEK_V3
+    },
+    Facts {
+        name: "axk1",
+        aliases: &[],
+        gguf: None,
+        defaults: shape(7168, 18432, 61, 64, 163_840, 32768),
+        norms: NormsRule::AfterExperts,
+        mixture: Some(MixtureRule {
+            experts: (&["n_routed_experts"], 192),
+            width: Some(("moe_intermediate_size", 2048)),
+            ..CORRECTED
+        }),
+        ..DEEPSEEK_V3
+    },
+    Facts {
+        name: "aria_text",
+        gguf: None,
+        defaults: shape(4096, 4096, 32, 32, 32000, 2048),
+        mixture: Some(MixtureRule {
+            experts: (&["moe_num_experts"], 8),
+            used: (&["moe_topk"], Some(2)),
+            shared: SharedRule::Count(&["moe_num_shared_experts"], 2),
+            ..PLAIN
+        }),
+        ..LLAMA
     },
     Facts {
         name: "mellum",

@@ -10,15 +10,17 @@ mod experts;
 mod facts;
 mod gated;
 mod gpt;
+mod mixers;
 mod mixtures;
 mod recurrent;
 mod ungated;
+mod varied;
 
 pub(super) use facts::{
-    Attends, BiasRule, Caps, Defaults, DenseLayers, Facts, HeadBias, HeadNormRule, Inner, KvHeads, LatentRule,
-    MambaKeys, MixerRule, MixtureRule, MlpBias, NormPlaces, NormsRule, PerLayer, Recurrence, RecurrentRule, RotaryRule,
-    SharedRule, Width, WindowRule,
+    BiasRule, Caps, Defaults, DenseLayers, Facts, GateRule, HeadBias, HeadNormRule, KvHeads, MixerRule, MixtureRule,
+    MlpBias, NormPlaces, NormsRule, PerLayer, RotaryRule, SharedRule, Width, WindowRule,
 };
+pub(super) use mixers::{Attends, CompressedRule, Inner, LatentRule, MambaKeys, Recurrence, RecurrentRule};
 use std::fmt;
 
 /// A family of models that share code, and so the meaning of their configuration.
@@ -29,7 +31,7 @@ impl Family {
     /// Every family, in the order in which messages list them.
     pub fn all() -> impl Iterator<Item = Family> {
         let ungated = [ungated::FAMILIES, gpt::FAMILIES, recurrent::FAMILIES];
-        [gated::FAMILIES, dense::FAMILIES, experts::FAMILIES, mixtures::FAMILIES]
+        [gated::FAMILIES, dense::FAMILIES, experts::FAMILIES, mixtures::FAMILIES, varied::FAMILIES]
             .into_iter()
             .chain(ungated)
             .flatten()
@@ -67,7 +69,7 @@ impl Family {
         match self.0.mixer {
             MixerRule::Latent(rule) => Some(rule),
             MixerRule::Recurrent(RecurrentRule { latent, .. }) => latent,
-            MixerRule::GroupedQuery { .. } => None,
+            MixerRule::GroupedQuery { .. } | MixerRule::Compressed(_) => None,
         }
     }
 

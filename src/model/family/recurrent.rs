@@ -1,18 +1,18 @@
 //! Families with recurrent layers, alone or beside attention.
 
-use super::super::layer::{Activation, Biases, HeadNorm, Norm};
+use super::super::layer::{Activation, Biases, Gate, HeadNorm, Norm};
 use super::experts::{PLAIN, USED};
 use super::facts::{
-    Alternatives, Attends, BiasRule, DenseLayers, Facts, HeadNormRule, Inner, KeyNames, KvHeads, LATENT, LLAMA,
-    LatentRule, MambaKeys, MixerRule, MixtureRule, NO_MLP_BIAS, Recurrence, RecurrentRule, RotaryRule, SharedRule,
-    USUAL, required, shape,
+    Alternatives, BiasRule, DenseLayers, Facts, GateRule, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, MixerRule,
+    MixtureRule, NO_MLP_BIAS, RotaryRule, SharedRule, USUAL, required, shape,
 };
+use super::mixers::{Attends, Inner, LatentRule, MambaKeys, Recurrence, RecurrentRule};
 
 const PER_HEAD: HeadNormRule = HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms));
 
 /// One kind of recurrence, and plain attention where the rule says so.
 const fn recurrent(recurrence: Recurrence, attends: Attends) -> MixerRule {
-    MixerRule::Recurrent(RecurrentRule { recurrence, attends, latent: None, gated: false })
+    MixerRule::Recurrent(RecurrentRule { recurrence, attends, latent: None })
 }
 
 /// Keys of models that are nothing but Mamba.
@@ -86,12 +86,12 @@ const GATED_DELTA: Facts = Facts {
     tensors: &[("ffn_norm", "post_attention_norm")],
     head_dim: Some(256),
     head_norm: PER_HEAD,
+    gate: GateRule::Always(Gate::WithQueries),
     rotary: RotaryRule::Part(0.25),
     mixer: MixerRule::Recurrent(RecurrentRule {
         recurrence: Recurrence::GatedDelta(false),
         attends: Attends::Every("full_attention_interval", 4),
         latent: None,
-        gated: true,
     }),
     harmless: QWEN,
     uncounted: &["mtp_num_hidden_layers", "num_nextn_predict_layers"],
@@ -182,7 +182,6 @@ pub(super) const FAMILIES: &[Facts] = &[
             recurrence: Recurrence::GatedDelta(true),
             attends: Attends::Every("full_attention_interval", 4),
             latent: None,
-            gated: true,
         }),
         mixture: Some(QWEN_EXPERTS),
         ..GATED_DELTA
@@ -220,14 +219,13 @@ pub(super) const FAMILIES: &[Facts] = &[
             recurrence: Recurrence::KimiDelta,
             attends: Attends::Kimi,
             latent: Some(LatentRule { query_rank: None, ..LATENT }),
-            gated: false,
         }),
         rotary: RotaryRule::Nothing,
         mixture: Some(MixtureRule {
             experts: (&["num_experts", "num_local_experts", "n_routed_experts"], 256),
             used: (&["num_experts_per_token", "num_experts_per_tok"], Some(8)),
             width: Some(("moe_intermediate_size", 1024)),
-            shared: SharedRule::Count("num_shared_experts", 1),
+            shared: SharedRule::Count(&["num_shared_experts"], 1),
             dense: DenseLayers::First(1),
             correction: true,
             ..PLAIN

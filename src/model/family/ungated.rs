@@ -63,6 +63,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "gpt2",
+        aliases: &["gpt-sw3"],
         gguf: Some("gpt2"),
         fused_attention: true,
         defaults: Defaults { width: Width::FourTimes, ..shape(768, 3072, 12, 12, 50257, 1024) },
@@ -87,6 +88,34 @@ pub(super) const FAMILIES: &[Facts] = &[
         rotary: RotaryRule::Nothing,
         position_rows: Some(2),
         keys: KeyNames { width: &["ffn_dim"], activation: &["activation_function"], ..USUAL },
+        ..UNGATED
+    },
+    Facts {
+        name: "biogpt",
+        gguf: None,
+        defaults: shape(1024, 4096, 24, 16, 42384, 1024),
+        tied: true,
+        rotary: RotaryRule::Nothing,
+        position_rows: Some(2),
+        harmless: &["layerdrop", "scale_embedding"],
+        ..UNGATED
+    },
+    // Its positions are sines: nothing is stored.
+    Facts {
+        name: "xglm",
+        gguf: None,
+        defaults: shape(1024, 4096, 24, 16, 256_008, 2048),
+        tied: true,
+        rotary: RotaryRule::Nothing,
+        keys: KeyNames {
+            hidden: &["d_model"],
+            layers: &["num_layers"],
+            heads: &["attention_heads"],
+            width: &["ffn_dim"],
+            activation: &["activation_function"],
+            ..USUAL
+        },
+        harmless: &["layerdrop", "scale_embedding"],
         ..UNGATED
     },
     Facts {

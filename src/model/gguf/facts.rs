@@ -11,13 +11,13 @@ use super::metadata::Metadata;
 use super::reader::quoted;
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::model::family::{Caps, Facts, Family, HeadBias, MixerRule, Recurrence, WindowRule};
+use crate::model::family::{Caps, Facts, Family, HeadBias, MixerRule, PerLayer, Recurrence, WindowRule};
 use crate::model::language_model::{Model, Source};
 use crate::model::layer::{FeedForward, Layer};
 use crate::model::layout::TensorLayout;
 use crate::model::limits;
 use crate::model::nearest;
-use crate::model::shape::{ModelShape, Predictors};
+use crate::model::shape::{LayerInputs, ModelShape, Predictors, Streams};
 use crate::model::storage::{Storage, Stored};
 use crate::model::weights::recipe::Recipe;
 
@@ -57,8 +57,9 @@ pub fn model(gguf: &Gguf, name: &str) -> Result<Model> {
         position_rows,
         embedding_norm: facts.embedding_norm.then_some(facts.norm),
         final_norm: Some(facts.norm),
-        layer_inputs: None,
-        streams: None,
+        layer_inputs: layer_inputs(&keys, &table)?,
+        streams: streams(&keys, &table)?,
+        connections: None,
         head_bias: matches!(facts.head_bias, HeadBias::Always) || table.has("output.bias"),
         head_soft_cap: super::layers::soft_cap(&keys, "final_logit_softcapping", facts.caps),
         layers,
@@ -76,7 +77,7 @@ pub fn model(gguf: &Gguf, name: &str) -> Result<Model> {
         let words = "announces a mixture of experts, and no block has one; the file contradicts itself";
         return Err(keys.error("expert_count", words));
     }
-    let apart = table.take_predictors(&model, layout, &keys)?;
+    let apart = table.take_predictors(&model, layout, &keys)? + table.take_unread(&model);
     table.holds(&model, layout, &keys)?;
     adds_up(&model, gguf, apart)?;
     Ok(model)
@@ -99,6 +100,24 @@ fn parted(layers: Vec<Layer>, own: u64, keys: &Keys) -> Result<(Vec<Layer>, Opti
         (_, Some(_)) => Err(keys.error("nextn_predict_layers", "are of several kinds, which is not supported")),
         (first, None) => Ok((kept, first.map(|(count, layer)| Predictors { count, layer }))),
     }
+}
+
+/// Embeddings of each layer, of Gemma 3n and 4.
+fn layer_inputs(keys: &Keys, table: &Table) -> Result<Option<LayerInputs>> {
+    if !table.has("per_layer_token_embd.weight") {
+        return Ok(None);
+    }
+    let width = keys.required("embedding_length_per_layer_input", limits::HEAD_DIM)?;
+    Ok(Some(LayerInputs { width, vocabulary: table.extent("per_layer_token_embd.weight")?[1] }))
+}
+
+/// Parallel residual streams, of Gemma 3n.
+fn streams(keys: &Keys, table: &Table) -> Result<Option<Streams>> {
+    if !table.has("altup_proj.weight") {
+        return Ok(None);
+    }
+    let count = keys.required("altup.num_inputs", limits::STREAMS)?;
+    Ok(Some(Streams { count, rank: table.extent("blk.0.laurel_l.weight")?[1] }))
 }
 
 fn stored(gguf: &Gguf, layout: TensorLayout) -> Result<Stored> {
@@ -136,6 +155,7 @@ fn layout(facts: &Facts, table: &Table) -> TensorLayout {
         fused_attention: has("attn_qkv.weight") && !has("attn_q.weight"),
         fused_gate: facts.gated && has("ffn_up.weight") && !has("ffn_gate.weight"),
         parted_latents: has("attn_k_b.weight"),
+        fused_experts: has("ffn_gate_up_exps.weight"),
     }
 }
 
@@ -170,20 +190,21 @@ fn refuse_foreign(keys: &Keys, family: Family) -> Result<()> {
         MixerRule::Recurrent(rule) => Some(rule.recurrence),
         _ => None,
     };
+    let [gemma3n, gemma4] = [PerLayer::Gemma3n, PerLayer::Gemma4].map(|rule| family.facts().per_layer == rule);
     let convolves = matches!(recurrence, Some(Recurrence::ShortConvolution));
     for (key, what, supported) in [
-        ("expert_count", "a mixture of experts", mixture.is_some()),
+        ("expert_count", "a mixture of experts", mixture.is_some() || gemma4),
         ("attention.kv_lora_rank", "multi-head latent attention", latent),
         ("attention.q_lora_rank", "multi-head latent attention", latent),
         ("ssm.state_size", "state-space layers", recurrence.is_some() && !convolves),
         ("shortconv.l_cache", "short convolutions", convolves),
         ("attn_logit_softcapping", "capped scores", matches!(caps, Caps::Absent(_))),
-        ("final_logit_softcapping", "capped logits", matches!(caps, Caps::Absent(_))),
+        ("final_logit_softcapping", "capped logits", matches!(caps, Caps::Absent(_) | Caps::Head(_))),
         ("nextn_predict_layers", "multi-token prediction", !family.facts().uncounted.is_empty()),
-        ("attention.shared_kv_layers", "layers that share keys and values", false),
-        ("attention.key_length_swa", "heads of two sizes", false),
+        ("attention.shared_kv_layers", "layers that share keys and values", gemma3n || gemma4),
+        ("attention.key_length_swa", "heads of two sizes", gemma4),
         ("attention.indexer.head_count", "sparse attention", indexed),
-        ("embedding_length_per_layer_input", "embeddings of each layer", false),
+        ("embedding_length_per_layer_input", "embeddings of each layer", gemma3n || gemma4),
     ] {
         if !supported && keys.metadata.is_on(&keys.named(key)) {
             return Err(keys.error(key, format_args!("announces {what}, which is not supported for {}", keys.arch)));
@@ -195,6 +216,7 @@ fn refuse_foreign(keys: &Keys, family: Family) -> Result<()> {
             | WindowRule::Alternate(_)
             | WindowRule::Period(..)
             | WindowRule::Listed(_)
+            | WindowRule::FirstOfFour(_)
             | WindowRule::Chunks(_)
     );
     // A window that no context reaches is none.

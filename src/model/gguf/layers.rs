@@ -5,11 +5,12 @@ use super::metadata::Value;
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::model::family::{
-    Attends, Caps, Facts, Family, HeadNormRule, LatentRule, MixerRule, NormPlaces, NormsRule, RecurrentRule,
-    RotaryRule, WindowRule,
+    Attends, Caps, Facts, Family, GateRule, HeadNormRule, LatentRule, MixerRule, NormPlaces, NormsRule, PerLayer,
+    RecurrentRule, RotaryRule, WindowRule,
 };
 use crate::model::layer::{
-    Biases, Dense, FeedForward, GroupedQuery, HeadNorm, Indexer, Latent, Layer, Mixer, Mixture, Norms, Shared,
+    Activation, Biases, Dense, FeedForward, Gate, GroupedQuery, HeadNorm, Indexer, Latent, Layer, Mixer, Mixture,
+    Norms, Shared,
 };
 use crate::model::limits;
 
@@ -144,10 +145,14 @@ impl Block<'_> {
 
     fn mixer(&self) -> Result<Mixer> {
         match self.facts().mixer {
-            MixerRule::GroupedQuery { sinks } => {
-                let attention = self.grouped_query()?;
-                Ok(Mixer::GroupedQuery(GroupedQuery { sinks, ..attention }))
+            // Blocks of a searched architecture may have one matrix instead of attention, or nothing.
+            MixerRule::GroupedQuery { .. }
+                if self.facts().per_layer == PerLayer::Blocks && !self.has("attn_q.weight") =>
+            {
+                Ok(if self.has("attn_output.weight") { Mixer::Linear } else { Mixer::Nothing })
             }
+            MixerRule::GroupedQuery { .. } => self.grouped_query().map(Mixer::GroupedQuery),
+            MixerRule::Compressed(_) => Err(Error::misuse("attention to compressed keys is not read from files")),
             MixerRule::Latent(ref rule) => self.latent(Some(rule)).map(Mixer::Latent),
             MixerRule::Recurrent(ref rule) => self.hybrid(rule),
         }
@@ -176,30 +181,66 @@ impl Block<'_> {
             return Err(keys.no_divisor(("attention.head_count_kv", kv_heads), ("attention.head_count", heads)));
         }
         let length = "attention.key_length";
-        let head_dim = self.size_or(&[length], || self.part_of_hidden(heads, length))?;
-        if keys.count("attention.value_length")?.is_some_and(|value| value != head_dim) {
+        let slides = self.stated.slides.get(self.place as usize).copied().unwrap_or_default();
+        // Gemma 4 has heads of two sizes.
+        let lengths = match slides && facts.per_layer == PerLayer::Gemma4 {
+            true => ["attention.key_length_swa", "attention.value_length_swa"],
+            false => [length, "attention.value_length"],
+        };
+        let head_dim = self.size_or(&lengths[..1], || self.part_of_hidden(heads, length))?;
+        let value_dim = self.size_or(&lengths[1..], || Ok(head_dim))?;
+        if value_dim != head_dim && facts.per_layer != PerLayer::Mimo {
             let (key, arch) = (keys.named(length), keys.arch);
             let words = format_args!("differs from {key} {head_dim}, which is not supported for {arch}");
             return Err(keys.error("attention.value_length", words));
         }
-        let slides = self.stated.slides.get(self.place as usize).copied().unwrap_or_default();
         let (sees, chunked) = (self.stated.window.filter(|_| slides), matches!(facts.window, WindowRule::Chunks(_)));
         let rotary = self.rotary(head_dim, slides)?;
+        let shares = self.shares()?;
         Ok(GroupedQuery {
             heads,
             kv_heads,
             head_dim,
+            value_dim,
             rotary,
             window: sees.filter(|_| !chunked),
             chunk: sees.filter(|_| chunked),
-            gated: false,
+            gate: self.gate(facts.gate, heads)?,
+            output_norm: facts.inner_norms.then_some(facts.norm),
+            chosen: None,
             biases: self.biases(),
             head_norm: self.head_norm(head_dim)?,
-            value_norm: false,
-            keys_are_values: false,
-            shares: false,
-            sinks: false,
-            soft_cap: soft_cap(keys, "attn_logit_softcapping", facts.caps),
+            value_norm: matches!(facts.per_layer, PerLayer::Gemma3n | PerLayer::Gemma4),
+            keys_are_values: facts.per_layer == PerLayer::Gemma4 && !slides && !shares && !self.has("attn_v.weight"),
+            shares,
+            sinks: match facts.mixer {
+                MixerRule::GroupedQuery { sinks } => sinks || (slides && facts.per_layer == PerLayer::Mimo),
+                _ => false,
+            },
+            soft_cap: matches!(facts.caps, Caps::Absent(_)) && soft_cap(keys, "attn_logit_softcapping", facts.caps),
+        })
+    }
+
+    /// Whether keys and values are those of an earlier layer: in the last ones of a Gemma 3n or 4.
+    fn shares(&self) -> Result<bool> {
+        // As many as llama.cpp takes where a Gemma 3n does not say: all but the first twenty.
+        let absent = match self.facts().per_layer {
+            PerLayer::Gemma3n => self.blocks.count.saturating_sub(20),
+            PerLayer::Gemma4 => 0,
+            _ => return Ok(false),
+        };
+        let shared = self.keys().count("attention.shared_kv_layers")?.unwrap_or(absent);
+        Ok(self.place >= self.blocks.count.saturating_sub(shared))
+    }
+
+    /// A gate apart has a row for each element, or for each head.
+    fn gate(&self, rule: GateRule, heads: u64) -> Result<Gate> {
+        let (GateRule::Always(usual) | GateRule::Switch(_, _, usual)) = rule;
+        Ok(match usual {
+            Gate::None | Gate::WithQueries => usual,
+            _ if matches!(rule, GateRule::Switch(..)) && !self.has("attn_gate.weight") => Gate::None,
+            Gate::Apart | Gate::PerHead if self.extent("attn_gate.weight")?[1] == heads => Gate::PerHead,
+            Gate::Apart | Gate::PerHead => Gate::Apart,
         })
     }
 
@@ -213,6 +254,8 @@ impl Block<'_> {
                 Ok(0)
             }
             RotaryRule::Windowed if self.stated.window.is_some() && !slides => Ok(0),
+            // A quarter of the larger heads of a Gemma 4 is rotated.
+            _ if self.facts().per_layer == PerLayer::Gemma4 => Ok(if slides { head_dim } else { head_dim / 4 }),
             RotaryRule::WholeExcept if (self.place + 1).is_multiple_of(4) => Ok(0),
             _ => self.size_or(&["rope.dimension_count"], || Ok(head_dim)),
         }
@@ -296,13 +339,14 @@ impl Block<'_> {
                 NormPlaces::Inputs
             }
             NormsRule::OneIf(_) | NormsRule::Falcon | NormsRule::Opt => NormPlaces::One,
+            NormsRule::BothIf(_) | NormsRule::AfterExperts => NormPlaces::Inputs,
         };
         places.norms(*norm)
     }
 
     fn feed_forward(&self) -> Result<Option<FeedForward>> {
-        let parted =
-            matches!(self.facts().mixer, MixerRule::Recurrent(RecurrentRule { attends: Attends::Nemotron, .. }));
+        let parted = self.facts().per_layer == PerLayer::Blocks
+            || matches!(self.facts().mixer, MixerRule::Recurrent(RecurrentRule { attends: Attends::Nemotron, .. }));
         let feeds = ["ffn_down.weight", "ffn_down_exps.weight"].iter().any(|name| self.has(name));
         if is_recurrent(self.facts()) || (parted && !feeds) {
             return Ok(None);
@@ -332,8 +376,13 @@ impl Block<'_> {
         Ok(Dense {
             width: self.extent(&format!("ffn_down{ending}.weight"))?[0],
             gated,
-            activation: self.facts().activation,
+            // Files keep the learned numbers of xIELU among their keys.
+            activation: match self.facts().activation {
+                Activation::Xielu => Activation::Gelu,
+                usual => usual,
+            },
             bias: self.has(&format!("ffn_down{ending}.bias")),
+            norm: self.facts().inner_norms.then_some(self.facts().norm),
         })
     }
 
@@ -348,11 +397,15 @@ impl Block<'_> {
         let expert = self.dense("_exps", self.facts().gated)?;
         let (width, tensor) = ("expert_feed_forward_length", "ffn_down_exps.weight");
         self.agrees(width, keys.count(width)?, tensor, expert.width)?;
+        // Experts of a Gemma 4 stand beside the plain feed-forward.
+        let beside = self.facts().per_layer == PerLayer::Gemma4;
         let shared = if self.has("ffn_down_shexp.weight") {
             let dense = self.dense("_shexp", self.facts().gated)?;
             let (width, tensor) = ("expert_shared_feed_forward_length", "ffn_down_shexp.weight");
             self.agrees(width, keys.count(width)?, tensor, dense.width)?;
             Some(Shared { dense, gate: self.has("ffn_gate_inp_shexp.weight") })
+        } else if beside {
+            Some(Shared { dense: self.dense("", self.facts().gated)?, gate: false })
         } else {
             None
         };
@@ -367,7 +420,7 @@ impl Block<'_> {
             correction: self.has("exp_probs_b.bias"),
             shared,
             latent,
-            normed_apart: false,
+            normed_apart: beside,
         })
     }
 }

@@ -3,7 +3,7 @@
 use super::layers::Block;
 use crate::error::{Error, Result};
 use crate::model::family::{Attends, Recurrence, RecurrentRule};
-use crate::model::layer::{GroupedQuery, Mixer};
+use crate::model::layer::Mixer;
 use crate::model::limits;
 use crate::model::recurrent::{self, GatedDelta, KimiDelta, Mamba1, Mamba2, Recurrent};
 
@@ -13,15 +13,14 @@ const CONVOLUTIONS: [&str; 3] = ["shortconv.conv.weight", "ssm_conv1d.weight", "
 impl Block<'_> {
     /// The mixer of a block of a family with recurrent layers, by which tensors it has.
     pub(super) fn hybrid(&self, rule: &RecurrentRule) -> Result<Mixer> {
-        let attention = || -> Result<GroupedQuery> { Ok(GroupedQuery { gated: rule.gated, ..self.grouped_query()? }) };
         let recurs = CONVOLUTIONS.iter().any(|name| self.has(name));
         match rule.attends {
             Attends::Never => self.recurrence(&rule.recurrence).map(Mixer::Recurrent),
-            Attends::Beside => Ok(Mixer::Both(attention()?, self.recurrence(&rule.recurrence)?)),
+            Attends::Beside => Ok(Mixer::Both(self.grouped_query()?, self.recurrence(&rule.recurrence)?)),
             _ if recurs => self.recurrence(&rule.recurrence).map(Mixer::Recurrent),
             Attends::Nemotron if !self.has("attn_output.weight") => Ok(Mixer::Nothing),
             _ if rule.latent.is_some() => self.latent(rule.latent.as_ref()).map(Mixer::Latent),
-            _ => attention().map(Mixer::GroupedQuery),
+            _ => self.grouped_query().map(Mixer::GroupedQuery),
         }
     }
 

@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 /// Tensors that hold no weights: frequencies of the rotary embedding.
 const ROTARY: [&str; 3] = ["rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"];
 
+/// One number by which a whole layer's output is multiplied (Gemma 4), which checkpoints do not count among their parameters.
+const SCALE: &str = ".layer_output_scale.weight";
+
 /// The tensors of a file that hold weights.
 pub(super) struct Table<'a> {
     tensors: BTreeMap<&'a str, &'a Tensor>,
@@ -23,7 +26,7 @@ pub(super) struct Table<'a> {
 impl<'a> Table<'a> {
     pub(super) fn of(gguf: &'a Gguf) -> Table<'a> {
         let (rotary, weights): (Vec<_>, Vec<_>) =
-            gguf.tensors.iter().partition(|tensor| ROTARY.contains(&&*tensor.name));
+            gguf.tensors.iter().partition(|tensor| ROTARY.contains(&&*tensor.name) || tensor.name.ends_with(SCALE));
         Table {
             tensors: weights.into_iter().map(|tensor| (&*tensor.name, tensor)).collect(),
             rotary: rotary.into_iter().map(Tensor::elements).sum(),
@@ -87,6 +90,20 @@ impl<'a> Table<'a> {
             }
         }
         Ok(elements)
+    }
+
+    /// Takes away what layers that attend to an earlier one's keys and values have of their own, and nothing reads: how many
+    /// elements that is.
+    pub(super) fn take_unread(&mut self, model: &Model) -> u64 {
+        let sharing = model.shape.layers.iter().filter(|layer| !layer.mixer.fills_its_cache());
+        let mut elements = 0_u64;
+        for block in sharing.flat_map(|layer| &layer.places) {
+            for name in ["attn_k", "attn_v", "attn_k_norm"] {
+                let taken = self.tensors.remove(format!("blk.{block}.{name}.weight").as_str());
+                elements = elements.saturating_add(taken.map_or(0, Tensor::elements));
+            }
+        }
+        elements
     }
 
     /// Every tensor is one of the model's and has its extent, and the model has no other.

@@ -49,6 +49,9 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         if dense.activation == Activation::Xielu {
             self.bias("xielu", 2);
         }
+        if let Some(norm) = dense.norm {
+            self.norm("ffn_sub_norm", norm, self.rows, width);
+        }
         let (name, bias) = named(names.down);
         self.linear(class, name, bias, hidden, width);
         Ok(())

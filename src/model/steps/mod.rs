@@ -7,6 +7,7 @@
 
 mod attention;
 mod class;
+mod compressed;
 mod counted;
 mod feed_forward;
 mod forward;
@@ -15,6 +16,7 @@ mod latent;
 mod plan;
 mod recurrent;
 mod step;
+mod streams;
 mod totals;
 mod unit;
 

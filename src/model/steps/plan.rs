@@ -130,16 +130,21 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
             self.predict(streams)?;
         }
         let mixes = layer.mixer != Mixer::Nothing;
+        if let Some(streams) = self.model.connections {
+            self.connect_mixer(streams)?;
+        }
         self.norm_if(layer.norms.before_mixer && mixes, "attn_norm", layer.norms.kind);
         match &layer.mixer {
             Mixer::GroupedQuery(attention) => self.grouped_query(attention)?,
             Mixer::Latent(attention) => self.latent(attention)?,
+            Mixer::Compressed(attention) => self.compressed(attention)?,
             Mixer::Recurrent(recurrent) => self.recurrent(recurrent)?,
             Mixer::Both(attention, recurrent) => {
                 self.grouped_query(attention)?;
                 self.recurrent(recurrent)?;
                 self.residual();
             }
+            Mixer::Linear => self.linear(Class::AttnProj, "attn_output", None, self.hidden, self.hidden),
             Mixer::Nothing => {}
         }
         if !ends {
@@ -166,6 +171,9 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
             self.residual();
         }
         if let Some(feed_forward) = &layer.feed_forward {
+            if let Some(streams) = self.model.connections {
+                self.connect_feed_forward(streams)?;
+            }
             self.norm_if(norms.before_feed_forward, "ffn_norm", norms.kind);
             self.feed_forward(feed_forward)?;
             self.norm_if(norms.after_feed_forward, "post_ffw_norm", norms.kind);
@@ -185,6 +193,9 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         if let Some(streams) = model.streams {
             let left = if self.forward.prunes() { rows } else { self.rows };
             self.spread(streams, "altup_unembd_proj", left)?;
+        }
+        if let Some(streams) = model.connections {
+            self.collapse(streams)?;
         }
         if let Some(norm) = model.final_norm {
             let normed = if self.forward.prunes() { rows } else { self.rows };
@@ -240,6 +251,7 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     pub(super) fn norm(&mut self, name: &'static str, kind: Norm, rows: u64, row: u64) {
         let (op, weights) = match kind {
             Norm::Rms => (Op::RmsNorm, 1),
+            Norm::RmsWithoutWeights => (Op::RmsNorm, 0),
             Norm::Layer => (Op::LayerNorm, 2),
             Norm::LayerWithoutBias => (Op::LayerNorm, 1),
             Norm::LayerWithoutWeights => (Op::LayerNorm, 0),

@@ -42,6 +42,11 @@ pub(super) fn is_software(machine: &Machine) -> bool {
     machine.device.gpu.as_ref().is_some_and(|gpu| gpu.class == GpuClass::Software)
 }
 
+/// Whether it is a card with a memory of its own.
+fn is_discrete(machine: &Machine) -> bool {
+    machine.device.gpu.as_ref().is_some_and(|gpu| gpu.class == GpuClass::Discrete)
+}
+
 /// What the adapter allows; without its word, what every WebGPU adapter must.
 fn limits(machine: &Machine) -> GpuLimits {
     const LEAST: GpuLimits = GpuLimits {

@@ -2,7 +2,7 @@
 //! results. Fewer input features lose little on the one CPU tried (a Zen 5, within 5 % from 4096 to 512; q6_k was too noisy to tell), and are
 //! not asked for.
 
-use super::{K, N_FEW, N_MANY, formats, variants};
+use super::{AT_LENGTH, K, N_FEW, N_MANY, variants};
 use crate::probe::footprint;
 use crate::probe::{CurveQuestion, PlanInputs, curve_of, curve_without_points, memory};
 use crate::profile::{CeilingId, CurveAxis, Effort, Matmul};
@@ -17,11 +17,11 @@ const N_OF_MANY: [u64; 5] = [128, 256, 512, 1024, N_MANY];
 /// Tokens of a curve of many.
 const MANY: u64 = 512;
 
-/// `matmul.<weights>.m1.n` and `matmul.<weights>.m512.n` of every format.
+/// `matmul.<weights>.m1.n` and `matmul.<weights>.m512.n` of every format that is asked at length: what others lose is what these lose.
 pub(in crate::probe) fn along_extents(inputs: PlanInputs) -> Vec<CurveQuestion> {
     // Those of one format one after another: they read the same weights.
     let of_format = |weights| [along(inputs, weights, 1, &N_OF_ONE), along(inputs, weights, MANY, &N_OF_MANY)];
-    formats().flat_map(of_format).collect()
+    AT_LENGTH.into_iter().flat_map(of_format).collect()
 }
 
 fn along(inputs: PlanInputs, weights: Dtype, m: u64, places: &[u64]) -> CurveQuestion {
@@ -57,7 +57,7 @@ mod tests {
     fn matrices_of_one_token_come_from_memory_however_small() {
         let machine = machine();
         let asked = along_extents(PlanInputs::new(&machine, &[], Effort::Standard));
-        assert_eq!(asked.len(), 2 * formats().count());
+        assert_eq!(asked.len(), 2 * AT_LENGTH.len());
         for question in &asked {
             assert!(question.points.len() >= 4, "{}", question.id);
             for job in &question.points {

@@ -17,10 +17,16 @@ pub use ways::variants;
 fn formats() -> impl Iterator<Item = Dtype> {
     Dtype::ALL.into_iter().filter(|&weights| Isa::Portable.has_matmul(weights))
 }
+/// The formats that are asked at length. The others have kernels that are built alike: fewer token counts say how they differ, and a quick
+/// look leaves them out.
+const AT_LENGTH: [Dtype; 8] =
+    [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8, Dtype::Q8_0, Dtype::Q6K, Dtype::Q4K, Dtype::Q4_0];
 /// Token counts.
 const TOKENS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 512];
 /// Those of a quick look: what decode and prefill need.
 const TOKENS_QUICK: [u64; 2] = [1, 512];
+/// Those of the formats that are not asked at length.
+const TOKENS_BRIEF: [u64; 4] = [1, 8, 64, 512];
 /// Inner extent: the width of an 8-billion-parameter model, a whole number of every block.
 pub(super) const K: u64 = 4096;
 /// Rows of weights where few tokens use them: long enough that beginning and end do not show.
@@ -39,8 +45,17 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
 /// What `ask` makes of every format and token count, those of one format one after another, so that its weights are made once
 /// a round.
 pub(super) fn for_each(effort: Effort, ask: impl Fn(Dtype, u64) -> Question) -> Vec<Question> {
-    let tokens: &[u64] = if effort == Effort::Quick { &TOKENS_QUICK } else { &TOKENS };
-    formats().flat_map(|weights| tokens.iter().map(|&m| ask(weights, m)).collect::<Vec<_>>()).collect()
+    let of_format = |weights| tokens(effort, weights).iter().map(|&m| ask(weights, m)).collect::<Vec<_>>();
+    formats().flat_map(of_format).collect()
+}
+
+fn tokens(effort: Effort, weights: Dtype) -> &'static [u64] {
+    match (effort, AT_LENGTH.contains(&weights)) {
+        (Effort::Quick, true) => &TOKENS_QUICK,
+        (Effort::Quick, false) => &[],
+        (Effort::Standard, false) => &TOKENS_BRIEF,
+        _ => &TOKENS,
+    }
 }
 
 /// Whether a ceiling is of a matmul with so few tokens that memory is what it waits for.
@@ -60,7 +75,12 @@ fn question(inputs: PlanInputs, weights: Dtype, m: u64) -> Question {
         Ok(copies) => copies,
         Err(reason) => return Question::unasked(id, Status::Skipped, reason),
     };
-    let mut variants = variants(machine, weights, [m, n, K], copies, inputs.scope());
+    let mut scope = inputs.scope();
+    // With several tokens the ways that win are those of the formats that are asked at length.
+    if scope.effort == Effort::Standard && m > 1 && !AT_LENGTH.contains(&weights) {
+        scope.effort = Effort::Quick;
+    }
+    let mut variants = variants(machine, weights, [m, n, K], copies, scope);
     variants.extend(core_sets::products_elsewhere(inputs, variants.first()));
     if variants.is_empty() {
         let reason = format!("there is no matmul of {weights} weights for this device");
@@ -84,7 +104,23 @@ mod tests {
         let ids: Vec<CeilingId> = asked(&machine(), Effort::Quick).into_iter().map(|question| question.id).collect();
         assert_eq!(ids.len(), 16);
         assert!(ids.contains(&CeilingId::matmul(Dtype::Q4K, 1)) && ids.contains(&CeilingId::matmul(Dtype::Bf16, 512)));
-        assert_eq!(asked(&machine(), Effort::Standard).len(), 72);
+    }
+
+    #[test]
+    fn a_measurement_asks_for_every_format_and_for_some_briefly() {
+        let of = |effort, weights| {
+            let of_format = |question: &Question| question.id.dtype() == Some(weights);
+            let asked = asked(&machine(), effort).into_iter().filter(of_format);
+            asked.map(|question| (question.id.tokens().unwrap(), question.candidates.len())).collect::<Vec<_>>()
+        };
+        let [often, seldom] = [Dtype::Q4K, Dtype::Q5K].map(|weights| of(Effort::Standard, weights));
+        assert_eq!(often.iter().map(|&(m, _)| m).collect::<Vec<_>>(), TOKENS);
+        assert_eq!(seldom.iter().map(|&(m, _)| m).collect::<Vec<_>>(), TOKENS_BRIEF);
+        assert_eq!(seldom[0], often[0]);
+        assert!(seldom[3].1 < often[8].1 && seldom[3].1 > 1, "raced, but with less");
+        assert_eq!(of(Effort::Thorough, Dtype::Iq4Xs), of(Effort::Thorough, Dtype::Q4K));
+        assert!(of(Effort::Quick, Dtype::Mxfp4).is_empty());
+        assert_eq!(asked(&machine(), Effort::Standard).len(), 8 * 9 + 7 * 4);
     }
 
     #[test]

@@ -78,14 +78,13 @@ pub struct Content<'r> {
 /// # Errors
 /// Misuse for a profile without a bandwidth of its memory; failure when a record cannot be expressed as JSON.
 pub fn page(content: &Content) -> Result<String> {
-    let style = format!("{}{STYLE}", plot::page_style());
+    let style = style();
     let policy = format!(
         "default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
         digest(&style),
         digest(SCRIPT)
     );
-    let names: Vec<&str> = content.devices.iter().map(|device| device.profile.device.name.as_str()).collect();
-    let sections = sections(content)?;
+    let body = markup(content)?;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -95,28 +94,52 @@ pub fn page(content: &Content) -> Result<String> {
                 meta http-equiv="Content-Security-Policy" content=(policy);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (said(&names.join(", "))) " – roofprobe" }
+                title { (said(&names(content).join(", "))) " – roofprobe" }
                 style { (PreEscaped(&style)) }
             }
             body {
-                a class="skip" href="#main" { "To the report" }
-                header class="top" {
-                    p class="brand" { "roofprobe report" }
-                    nav aria-label="Sections" {
-                        @for section in &sections { a href={ "#" (section.id) } { (section.title) } }
-                    }
-                }
-                main id="main" {
-                    h1 { @if let [name] = names.as_slice() { (said(name)) } @else { (names.len()) " devices side by side" } }
-                    @for section in &sections { (section.markup()) }
-                }
-                footer { p { "Made by roofprobe " (env!("CARGO_PKG_VERSION")) ". This file is complete: it loads nothing." } }
-                div id="tip" aria-hidden="true" {}
+                (body)
                 script { (PreEscaped(SCRIPT)) }
             }
         }
     };
     Ok(page.into_string())
+}
+
+/// The style sheet of a report, with the colours of its pictures.
+pub fn style() -> String {
+    format!("{}{STYLE}", plot::page_style())
+}
+
+/// What stands in the body of the page, without the script: for a page that has style sheet and script as files of its own.
+///
+/// # Errors
+/// As for [`page`].
+pub fn body(content: &Content) -> Result<String> {
+    markup(content).map(Markup::into_string)
+}
+
+fn names<'r>(content: &Content<'r>) -> Vec<&'r str> {
+    content.devices.iter().map(|device| device.profile.device.name.as_str()).collect()
+}
+
+fn markup(content: &Content) -> Result<Markup> {
+    let (names, sections) = (names(content), sections(content)?);
+    Ok(html! {
+        a class="skip" href="#main" { "To the report" }
+        header class="top" {
+            p class="brand" { "roofprobe report" }
+            nav aria-label="Sections" {
+                @for section in &sections { a href={ "#" (section.id) } { (section.title) } }
+            }
+        }
+        main id="main" {
+            h1 { @if let [name] = names.as_slice() { (said(name)) } @else { (names.len()) " devices side by side" } }
+            @for section in &sections { (section.markup()) }
+        }
+        footer { p { "Made by roofprobe " (env!("CARGO_PKG_VERSION")) ". This file is complete: it loads nothing." } }
+        div id="tip" aria-hidden="true" {}
+    })
 }
 
 /// Whether a file with this text is a report of ours.

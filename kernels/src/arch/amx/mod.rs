@@ -14,7 +14,7 @@ mod tiles;
 #[cfg(target_arch = "x86_64")]
 mod unit;
 
-use super::avx512::{Avx512Bf16, Avx512Vnni};
+use super::avx512::{Avx512Bf16, Avx512VnniBytes};
 use crate::dtype::Dtype;
 use crate::isa::Isa;
 use crate::ops::Kernels;
@@ -56,7 +56,7 @@ static BF16_KERNELS: Kernels = Kernels {
 static INT8_KERNELS: Kernels = Kernels {
     chains: &[chain::<true, 1>(Dtype::I8), chain::<true, 5>(Dtype::I8)],
     matmuls: &[plain_whole::<Unit<OfU8I8>>(Isa::AmxInt8, &I8_FORMAT)],
-    block_matmuls: &const { UnitFormats::<Unit<OfI8U8>, Avx512Vnni>::scaled(Isa::AmxInt8) },
+    block_matmuls: &const { UnitFormats::<Unit<OfI8U8>, Avx512VnniBytes>::scaled(Isa::AmxInt8) },
     risky: true,
     ..Kernels::none::<Amx<true>>()
 };
@@ -78,7 +78,7 @@ impl<const BYTES: bool> Token for Amx<BYTES> {
     fn new() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
         {
-            let vectors = Avx512Bf16::new().is_some() && Avx512Vnni::new().is_some();
+            let vectors = Avx512Bf16::new().is_some() && Avx512VnniBytes::new().is_some();
             (vectors && detection::available(BYTES)).then_some(Amx(()))
         }
         #[cfg(not(target_arch = "x86_64"))]

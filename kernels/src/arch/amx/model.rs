@@ -101,9 +101,9 @@ mod tests {
     type Vectors = Portable<8, 16>;
     static PLAIN: [MatmulEntry; 2] =
         [plain_whole::<Model<OfBf16>>(Isa::Portable, &BF16), plain_whole::<Model<OfU8I8>>(Isa::Portable, &I8_FORMAT)];
-    static ROUNDED: [MatmulEntry; 4] = UnitFormats::<Model<OfBf16>, Vectors>::rounded(Isa::Portable);
-    static ROUNDED_BY_AVX512: [MatmulEntry; 4] = UnitFormats::<Model<OfBf16>, Avx512Bf16>::rounded(Isa::Avx512Bf16);
-    static SCALED: [MatmulEntry; 2] = UnitFormats::<Model<OfI8U8>, Vectors>::scaled(Isa::Portable);
+    static ROUNDED: [MatmulEntry; 11] = UnitFormats::<Model<OfBf16>, Vectors>::rounded(Isa::Portable);
+    static ROUNDED_BY_AVX512: [MatmulEntry; 11] = UnitFormats::<Model<OfBf16>, Avx512Bf16>::rounded(Isa::Avx512Bf16);
+    static SCALED: [MatmulEntry; 5] = UnitFormats::<Model<OfI8U8>, Vectors>::scaled(Isa::Portable);
 
     /// A tile of `m` rows and `strips` strips, every element of which is held against the oracle.
     fn agrees(kernel: MatmulKernel, m: usize, strips: usize, k: usize) {

@@ -16,7 +16,7 @@ mod vectors {
 
 use crate::isa::Isa;
 use crate::ops::Kernels;
-use crate::ops::attention::{AttentionEntry, attention};
+use crate::ops::attention::{AttentionEntry, LatentEntry, attention, latents};
 use crate::ops::chain::recurrence::{Bf16Halves, DotI8, F16Halves, converted, dot, square, square_and_sum};
 use crate::ops::matmul::{Bf16, BlockFormats, F16, F32, I8, plain};
 use crate::ops::stream::Streams;
@@ -69,18 +69,21 @@ static KERNELS: Kernels = Kernels {
         plain::<Avx2, Bf16, 2, 4>(),
         plain::<Avx2, I8, 2, 4>(),
     ],
-    block_matmuls: BlockFormats::<Avx2, 4>::TABLE,
+    block_matmuls: <BlockFormats<Avx2, 4>>::TABLE,
     attention: Some(&ATTENTION),
+    latents: Some(&LATENTS),
     ..Kernels::none::<Avx2>()
 };
 
 // Two pipes of latency 4 want eight accumulators; the operands take the other registers.
 static ATTENTION: AttentionEntry = attention::<Avx2, 8>();
 
+static LATENTS: LatentEntry = latents::<Avx2, 8>();
+
 static VNNI_KERNELS: Kernels = Kernels {
     chains: &[dot::<AvxVnni, DotI8, 12>(), dot::<AvxVnni, DotI8, 10>(), dot::<AvxVnni, DotI8, 14>()],
     matmuls: &[plain::<AvxVnni, I8, 2, 4>()],
-    block_matmuls: BlockFormats::<AvxVnni, 4>::TABLE,
+    block_matmuls: <BlockFormats<AvxVnni, 4>>::TABLE,
     ..Kernels::none::<AvxVnni>()
 };
 

@@ -183,6 +183,11 @@ impl Integers for Avx2 {
         // SAFETY: the token proves the instruction set.
         I32x8(unsafe { _mm256_add_epi32(sum.0, _mm256_madd_epi16(a.0, b.0)) })
     }
+    #[inline(always)]
+    fn look_up(self, bytes: I32x8, table: I32x8) -> I32x8 {
+        // SAFETY: the token proves the instruction set.
+        I32x8(unsafe { _mm256_shuffle_epi8(table.0, bytes.0) })
+    }
 }
 
 impl Integers for AvxVnni {
@@ -198,5 +203,10 @@ impl Integers for AvxVnni {
     fn dot_i16(self, sum: I32x8, a: I32x8, b: I32x8) -> I32x8 {
         // SAFETY: the token proves the instruction set.
         I32x8(unsafe { _mm256_dpwssd_avx_epi32(sum.0, a.0, b.0) })
+    }
+    #[inline(always)]
+    fn look_up(self, bytes: I32x8, table: I32x8) -> I32x8 {
+        // SAFETY: the token proves the instruction set.
+        I32x8(unsafe { _mm256_shuffle_epi8(table.0, bytes.0) })
     }
 }

@@ -5,7 +5,7 @@
 mod vectors;
 #[cfg(not(target_arch = "x86_64"))]
 mod vectors {
-    use super::{Avx512, Avx512Bf16, Avx512Fp16, Avx512Vnni};
+    use super::{Avx512, Avx512Bf16, Avx512Fp16, Avx512Vnni, Avx512VnniBytes};
     use crate::simd::{Halves, Integers};
     use half::f16;
 
@@ -16,6 +16,9 @@ mod vectors {
         type I32 = [i32; 16];
     }
     impl Integers for Avx512Vnni {
+        type I32 = [i32; 16];
+    }
+    impl Integers for Avx512VnniBytes {
         type I32 = [i32; 16];
     }
     impl Integers for Avx512Bf16 {
@@ -33,7 +36,7 @@ mod vectors {
 
 use crate::isa::Isa;
 use crate::ops::Kernels;
-use crate::ops::attention::{AttentionEntry, attention, half_attention};
+use crate::ops::attention::{AttentionEntry, LatentEntry, attention, half_attention, latent_pairs, latents};
 use crate::ops::chain::recurrence::{Bf16Halves, DotBf16, DotI8, F16Halves, converted, dot, square, square_and_sum};
 use crate::ops::matmul::{Bf16, BlockFormats, F16, F32, I8, halves, plain, tall};
 use crate::ops::stream::Streams;
@@ -49,6 +52,11 @@ token! {
     /// Words with dot products of bytes. Without BW, for the compiler would take two of its instructions for `vpdpwssd`.
     Avx512Vnni, Isa::Avx512Vnni, vectors: F64x8, prefetches: true,
     is_x86_feature_detected, "x86_64", ["avx2", "fma", "f16c", "avx512f", "avx512vnni"]
+}
+token! {
+    /// Both, for who looks bytes up in a table. Whoever has dot products has those too.
+    Avx512VnniBytes, Isa::Avx512Vnni, vectors: F64x8, prefetches: true,
+    is_x86_feature_detected, "x86_64", ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vnni"]
 }
 token! {
     /// The same with dot products of bfloat16.
@@ -92,11 +100,16 @@ static KERNELS: Kernels = Kernels {
     // vectors load more tokens per multiply-accumulate, fewer rows more weights: twelve rows of two vectors are raced beside.
     matmuls: &[tall::<Avx512, F32, 4, 6, 2, 12>(), tall::<Avx512, F16, 4, 6, 2, 12>(), plain::<Avx512, Bf16, 4, 5>()],
     attention: Some(&ATTENTION),
+    latents: Some(&LATENTS),
     ..Kernels::none::<Avx512>()
 };
 
 // Sixteen accumulators leave sixteen registers for operands, and are twice what two pipes of latency 4 ask for.
 static ATTENTION: AttentionEntry = attention::<Avx512, 16>();
+
+static LATENTS: LatentEntry = latents::<Avx512, 16>();
+
+static LATENT_PAIRS: LatentEntry = latent_pairs::<Avx512Bf16, 16>();
 
 static HALF_ATTENTION: AttentionEntry = half_attention::<Avx512Fp16, 16>();
 
@@ -104,13 +117,14 @@ static VNNI_KERNELS: Kernels = Kernels {
     chains: &[dot::<Avx512Vnni, DotI8, 16>(), dot::<Avx512Vnni, DotI8, 10>(), dot::<Avx512Vnni, DotI8, 24>()],
     matmuls: &[tall::<Avx512Vnni, I8, 4, 6, 2, 12>()],
     // Block formats keep integer and f32 sums of a tile: 8 rows of one vector are 16 of 32 registers.
-    block_matmuls: BlockFormats::<Avx512Vnni, 8>::TABLE,
-    ..Kernels::none::<Avx512Vnni>()
+    block_matmuls: <BlockFormats<Avx512Vnni, 8, Avx512VnniBytes>>::TABLE,
+    ..Kernels::none::<Avx512VnniBytes>()
 };
 
 static BF16_KERNELS: Kernels = Kernels {
     chains: &[dot::<Avx512Bf16, DotBf16, 16>(), dot::<Avx512Bf16, DotBf16, 12>(), dot::<Avx512Bf16, DotBf16, 24>()],
     matmuls: &[tall::<Avx512Bf16, Bf16, 4, 6, 2, 12>()],
+    latents: Some(&LATENT_PAIRS),
     ..Kernels::none::<Avx512Bf16>()
 };
 
@@ -126,6 +140,10 @@ impl Floats for Avx512 {
     type F32 = F32x16;
 }
 impl Floats for Avx512Vnni {
+    type F64 = F64x8;
+    type F32 = F32x16;
+}
+impl Floats for Avx512VnniBytes {
     type F64 = F64x8;
     type F32 = F32x16;
 }

@@ -1,6 +1,6 @@
 //! Vectors of 512 bits.
 
-use super::{Avx512, Avx512Bf16, Avx512Fp16, Avx512Vnni};
+use super::{Avx512, Avx512Bf16, Avx512Fp16, Avx512Vnni, Avx512VnniBytes};
 use crate::simd::{Double, Float, Halves, Integer, Integers, Single, intrinsics, vector};
 use half::f16;
 use std::arch::x86_64::*;
@@ -99,6 +99,23 @@ impl Single for F32x16 {
         // SAFETY: a vector proves its instruction set.
         unsafe { _mm512_reduce_add_ps(self.0) }
     }
+    #[inline(always)]
+    fn sums([a, b, c, d]: [Self; 4]) -> [f32; 4] {
+        // SAFETY: a vector proves its instruction set; four f32 are stored into as many.
+        unsafe {
+            // Lanes of 128 bits: two of the one and two of the other, then one of each of the four.
+            let pairs = |x, y| _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(x, y), _mm512_unpackhi_ps(x, y)));
+            let (ab, cd) = (pairs(a.0, b.0), pairs(c.0, d.0));
+            let (lower, upper) = (_mm512_unpacklo_pd(ab, cd), _mm512_unpackhi_pd(ab, cd));
+            let all = _mm512_add_ps(_mm512_castpd_ps(lower), _mm512_castpd_ps(upper));
+            let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(all)));
+            let half = _mm256_add_ps(_mm512_castps512_ps256(all), upper);
+            let sums = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps::<1>(half));
+            let mut four = [0.0; 4];
+            _mm_storeu_ps(four.as_mut_ptr(), sums);
+            four
+        }
+    }
 }
 
 impl Integer for I32x16 {
@@ -177,6 +194,11 @@ impl Integers for Avx512 {
         // SAFETY: the token proves the instruction set.
         I32x16(unsafe { _mm512_add_epi32(sum.0, _mm512_madd_epi16(a.0, b.0)) })
     }
+    #[inline(always)]
+    fn look_up(self, bytes: I32x16, table: I32x16) -> I32x16 {
+        // SAFETY: the token proves the instruction set.
+        I32x16(unsafe { _mm512_shuffle_epi8(table.0, bytes.0) })
+    }
 }
 
 impl Integers for Avx512Vnni {
@@ -192,6 +214,22 @@ impl Integers for Avx512Vnni {
     fn dot_i16(self, sum: I32x16, a: I32x16, b: I32x16) -> I32x16 {
         // SAFETY: the token proves the instruction set.
         I32x16(unsafe { _mm512_dpwssd_epi32(sum.0, a.0, b.0) })
+    }
+}
+
+impl Integers for Avx512VnniBytes {
+    type I32 = I32x16;
+    const DOTS_WHOLE_BYTES: bool = true;
+
+    #[inline(always)]
+    fn dot_u8_i8(self, sum: I32x16, u: I32x16, s: I32x16) -> I32x16 {
+        // SAFETY: the token proves the instruction set.
+        I32x16(unsafe { _mm512_dpbusd_epi32(sum.0, u.0, s.0) })
+    }
+    #[inline(always)]
+    fn look_up(self, bytes: I32x16, table: I32x16) -> I32x16 {
+        // SAFETY: the token proves the instruction set.
+        I32x16(unsafe { _mm512_shuffle_epi8(table.0, bytes.0) })
     }
 }
 
@@ -223,6 +261,11 @@ impl Integers for Avx512Bf16 {
             let rounded = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(upper.0, lower.0));
             _mm512_permutexvar_epi16(_mm512_loadu_si512(IN_TURN.as_ptr().cast()), rounded)
         })
+    }
+    #[inline(always)]
+    fn look_up(self, bytes: I32x16, table: I32x16) -> I32x16 {
+        // SAFETY: the token proves the instruction set.
+        I32x16(unsafe { _mm512_shuffle_epi8(table.0, bytes.0) })
     }
 }
 

@@ -50,7 +50,7 @@ use vectors::F16x8;
 
 use crate::isa::Isa;
 use crate::ops::Kernels;
-use crate::ops::attention::{AttentionEntry, attention, half_attention};
+use crate::ops::attention::{AttentionEntry, LatentEntry, attention, half_attention, latents};
 use crate::ops::chain::recurrence::{
     Bf16Halves, BlockBf16, BlockI8, DotBf16, DotI8, F16Halves, converted, dot, square, square_and_sum,
 };
@@ -120,13 +120,16 @@ static KERNELS: Kernels = Kernels {
         laned::<Neon, LanedI8, 1, 2, 4>(),
     ],
     // Integer and f32 sums of a tile, and products of bytes, which take four instructions and two registers of their own.
-    block_matmuls: BlockFormats::<Neon, 4>::TABLE,
+    block_matmuls: <BlockFormats<Neon, 4>>::TABLE,
     attention: Some(&ATTENTION),
+    latents: Some(&LATENTS),
     ..Kernels::none::<Neon>()
 };
 
 // Sixteen accumulators leave sixteen registers for operands.
 static ATTENTION: AttentionEntry = attention::<Neon, 16>();
+
+static LATENTS: LatentEntry = latents::<Neon, 16>();
 
 static HALF_ATTENTION: AttentionEntry = half_attention::<NeonFp16, 16>();
 
@@ -146,7 +149,7 @@ static DOTPROD_KERNELS: Kernels = Kernels {
     ],
     matmuls: &[laned::<NeonDotprod, LanedI8, 1, 3, 8>()],
     // Integer and f32 sums of a tile: 8 rows of one vector are 16 of 32 registers.
-    block_matmuls: BlockFormats::<NeonDotprod, 8>::TABLE,
+    block_matmuls: <BlockFormats<NeonDotprod, 8>>::TABLE,
     ..Kernels::none::<NeonDotprod>()
 };
 
@@ -159,7 +162,7 @@ static I8MM_KERNELS: Kernels = Kernels {
     ],
     // Four pairs of tokens by six of rows are 24 accumulators: with the tokens and a weight at a time 29 of 32 registers.
     matmuls: &[paired::<NeonI8mm, PairedI8, 3, 8>()],
-    block_matmuls: BlockFormats::<NeonI8mm, 8>::TABLE,
+    block_matmuls: <BlockFormats<NeonI8mm, 8>>::TABLE,
     ..Kernels::none::<NeonI8mm>()
 };
 

@@ -33,6 +33,14 @@ fn dot_i16(sum: I32x4, a: I32x4, b: I32x4) -> I32x4 {
     sum.add(I32x4::of(products))
 }
 
+/// Each byte, 0 to 15, replaced by that byte of the table.
+#[inline(always)]
+fn look_up(bytes: I32x4, table: I32x4) -> I32x4 {
+    let [bytes, table] = [bytes, table].map(|vector| vector.register());
+    // SAFETY: every AArch64 CPU has the instruction.
+    I32x4::of(unsafe { vreinterpretq_s32_u8(vqtbl1q_u8(vreinterpretq_u8_s32(table), vreinterpretq_u8_s32(bytes))) })
+}
+
 /// Products of single bytes, 16 bits wide, their sums in pairs, and of those again.
 #[inline(always)]
 fn dot_widened<const SIGNED: bool>(sum: I32x4, a: I32x4, b: I32x4) -> I32x4 {
@@ -65,6 +73,10 @@ impl Integers for Neon {
     #[inline(always)]
     fn dot_i16(self, sum: I32x4, a: I32x4, b: I32x4) -> I32x4 {
         dot_i16(sum, a, b)
+    }
+    #[inline(always)]
+    fn look_up(self, bytes: I32x4, table: I32x4) -> I32x4 {
+        look_up(bytes, table)
     }
 }
 
@@ -105,6 +117,10 @@ impl Integers for NeonDotprod {
     fn dot_i16(self, sum: I32x4, a: I32x4, b: I32x4) -> I32x4 {
         dot_i16(sum, a, b)
     }
+    #[inline(always)]
+    fn look_up(self, bytes: I32x4, table: I32x4) -> I32x4 {
+        look_up(bytes, table)
+    }
 }
 
 impl Integers for NeonI8mm {
@@ -133,6 +149,10 @@ impl Integers for NeonI8mm {
     #[inline(always)]
     fn dot_i16(self, sum: I32x4, a: I32x4, b: I32x4) -> I32x4 {
         dot_i16(sum, a, b)
+    }
+    #[inline(always)]
+    fn look_up(self, bytes: I32x4, table: I32x4) -> I32x4 {
+        look_up(bytes, table)
     }
 }
 

@@ -5,7 +5,7 @@ mod halves;
 
 use crate::isa::Isa;
 use crate::ops::Kernels;
-use crate::ops::attention::{AttentionEntry, attention};
+use crate::ops::attention::{AttentionEntry, LatentEntry, attention, latents};
 use crate::ops::chain::recurrence::{DotI8, dot, square};
 use crate::ops::matmul::{Bf16, BlockFormats, F16, F32, I8, plain};
 use crate::ops::stream::Streams;
@@ -35,13 +35,16 @@ static KERNELS: Kernels = Kernels {
         plain::<Wide, Bf16, 1, 4>(),
         plain::<Wide, I8, 1, 4>(),
     ],
-    block_matmuls: BlockFormats::<Wide, 4>::TABLE,
+    block_matmuls: <BlockFormats<Wide, 4>>::TABLE,
     attention: Some(&ATTENTION),
+    latents: Some(&LATENTS),
     ..Kernels::none::<Wide>()
 };
 
 // Sixteen registers of 128 bits in the baseline of x86-64; multiply and add are two instructions with a result each.
 static ATTENTION: AttentionEntry = attention::<Narrow, 8>();
+
+static LATENTS: LatentEntry = latents::<Narrow, 8>();
 
 impl<const D: usize, const S: usize> Token for Portable<D, S> {
     const ISA: Isa = Isa::Portable;

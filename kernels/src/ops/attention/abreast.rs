@@ -42,6 +42,7 @@ impl<S: Floats, const ACCUMULATORS: usize, const PREFETCH: bool> Kernel<S> for A
             weights: scores.as_ptr(),
             span,
             values: tile.values.as_ptr(),
+            stride: head_dim,
             head_dim,
             ahead,
             tokens,

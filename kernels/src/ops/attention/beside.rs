@@ -66,6 +66,7 @@ impl<S: Floats, const PREFETCH: bool> Kernel<S> for Beside<PREFETCH> {
                     weights: now.as_ptr(),
                     span: KEY_BLOCK,
                     values: tile.values.as_ptr().add(start * head_dim),
+                    stride: head_dim,
                     head_dim,
                     ahead,
                     tokens: seen,

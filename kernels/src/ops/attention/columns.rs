@@ -1,7 +1,7 @@
 //! The two products of attention, several vectors side by side.
 
 use super::head::KEY_BLOCK;
-use crate::simd::{Float, Floats, Token, Vector};
+use crate::simd::{Float, Floats, Single, Token, Vector};
 
 /// Halves in a cache line.
 pub(super) const LINE: usize = 32;
@@ -51,6 +51,30 @@ pub(super) unsafe fn side_by_side<C: Columns, const ROWS: usize, const ACCUMULAT
 pub(super) fn ask<S: Token>(token: S, at: *const u16, halves: usize) {
     for i in (0..halves).step_by(LINE) {
         token.prefetch_first_level(at.wrapping_add(i).cast());
+    }
+}
+
+/// Adds up the lanes of scores, of so many rows and tokens, and stores them; rows of scores lie a span apart.
+///
+/// # Safety
+/// `scores` has room for them.
+#[inline(always)]
+pub(super) unsafe fn store_sums<V: Single, const ROWS: usize, const TOKENS: usize>(
+    sums: [[V; TOKENS]; ROWS],
+    scores: *mut f32,
+    span: usize,
+) {
+    let all = sums.as_flattened();
+    // SAFETY: by contract.
+    let store = |i: usize, sum: f32| unsafe { *scores.add(i / TOKENS * span + i % TOKENS) = sum };
+    let (fours, rest) = all.as_chunks::<4>();
+    for (place, &four) in fours.iter().enumerate() {
+        for (i, sum) in V::sums(four).into_iter().enumerate() {
+            store(4 * place + i, sum);
+        }
+    }
+    for (i, sum) in rest.iter().enumerate() {
+        store(4 * fours.len() + i, sum.sum());
     }
 }
 
@@ -108,6 +132,8 @@ pub(super) struct Gather<'a, S, const PREFETCH: bool> {
     /// Tokens from a row of weights to the next.
     pub(super) span: usize,
     pub(super) values: *const u16,
+    /// Halves from a token's values to the next one's.
+    pub(super) stride: usize,
     pub(super) head_dim: usize,
     /// Halves from what is read to what is asked for.
     pub(super) ahead: usize,
@@ -164,7 +190,7 @@ impl<S: Floats, const PREFETCH: bool> Gather<'_, S, PREFETCH> {
         let mut value = [token.splat(0.0); WIDTH];
         for (i, value) in value.iter_mut().enumerate() {
             // SAFETY: by contract.
-            *value = unsafe { token.load_f16_from(self.values.add(t * self.head_dim + (at + i) * lanes)) };
+            *value = unsafe { token.load_f16_from(self.values.add(t * self.stride + (at + i) * lanes)) };
         }
         for (row, sums) in sums.iter_mut().enumerate() {
             // SAFETY: by contract.

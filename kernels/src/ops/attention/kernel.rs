@@ -165,7 +165,7 @@ impl AttentionKernel {
 
     /// Begins with new query rows.
     fn start(self, queries: &[f32], head: &Head, partial: &mut Partial) {
-        let scaled = partial.start(queries, head);
+        let scaled = partial.start(queries, [head.head_dim; 2]);
         if let Some(halve) = self.entry.halve {
             // SAFETY: whoever made the kernel vouched for its instruction set.
             unsafe { halve(scaled) }
@@ -179,10 +179,8 @@ impl AttentionKernel {
             let keys = &cache.keys[head.key_index(start, 0)..];
             let values = &cache.values[start * head.head_dim..];
             partial.for_each_tile(|first_row, rows, state| {
-                let visible = std::array::from_fn(|row| {
-                    let own = position + (first_row + row.min(rows - 1)) / head.group;
-                    (own + 1).min(range.end).min(start + turn).saturating_sub(start)
-                });
+                let end = range.end.min(start + turn);
+                let visible = visible(position, head.group, first_row..first_row + rows, start..end);
                 if visible[rows - 1] > 0 {
                     let tile = Tile { head_dim: head.head_dim, ways: self.ways, keys, values, visible, state };
                     // SAFETY: whoever made the kernel vouched for its instruction set; `check` and `for_each_tile` have seen
@@ -203,6 +201,15 @@ impl AttentionKernel {
             _ => tiles[prefetch][rows - 1],
         }
     }
+}
+
+/// How many tokens of a turn each row of a tile sees: itself and what is before it, `group` rows being of one token and the first
+/// row of all of the token at `position`.
+pub(super) fn visible(position: usize, group: usize, rows: Range<usize>, turn: Range<usize>) -> [usize; TILE_ROWS] {
+    std::array::from_fn(|row| {
+        let own = position + (rows.start + row).min(rows.end - 1) / group;
+        (own + 1).min(turn.end).saturating_sub(turn.start)
+    })
 }
 
 /// Whether the cache holds the context; in products that cannot overflow, since memory safety hangs on them.

@@ -15,6 +15,9 @@
 //! parts of a context can be [merged](Partial::merge) (flash-decoding). In both products the lanes are what lies side
 //! by side in memory, tokens of a key block and dimensions of a value row; queries and weights are broadcast. In which order
 //! memory is read is one of several [`Ways`].
+//!
+//! Of multi-head latent attention in its absorbed form (DeepSeek-V2, 2024) all query heads share one cached row, of which the first
+//! elements are the value as well: see [`LatentHead`].
 
 mod abreast;
 mod beside;
@@ -22,6 +25,9 @@ mod columns;
 mod halves;
 mod head;
 mod kernel;
+mod latent_pairs;
+mod latent_rows;
+mod latents;
 mod partial;
 mod rows;
 mod softmax;
@@ -31,6 +37,8 @@ mod ways;
 pub use head::{DIM_STEP, Head, KEY_BLOCK, PREFILL_ROWS};
 pub(crate) use kernel::AttentionEntry;
 pub use kernel::AttentionKernel;
+pub(crate) use latents::LatentEntry;
+pub use latents::{LatentHead, LatentKernel};
 pub use partial::Partial;
-pub(crate) use table::{attention, half_attention};
+pub(crate) use table::{attention, half_attention, latent_pairs, latents};
 pub use ways::{SPAN_MAX, Ways};

@@ -47,6 +47,7 @@ impl<S: Floats, const ROWS: usize, const ACCUMULATORS: usize, const PREFETCH: bo
             weights: scores.as_ptr(),
             span,
             values: tile.values.as_ptr(),
+            stride: head_dim,
             head_dim,
             ahead,
             tokens,

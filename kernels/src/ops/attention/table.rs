@@ -4,9 +4,12 @@ use super::abreast::Abreast;
 use super::beside::{self, Beside};
 use super::halves::{HalfRows, Halve};
 use super::kernel::{AttentionEntry, TileFn};
+use super::latent_pairs::{LatentPairs, PackQueries, PackRows};
+use super::latent_rows::LatentRows;
+use super::latents::{LatentEntry, Pack};
 use super::rows::Rows;
 use super::softmax::Exp2;
-use crate::simd::{Floats, Halves, Token};
+use crate::simd::{Floats, Halves, Integers, Token};
 
 /// The kernel of an instruction set. `ACCUMULATORS` vectors may be kept as accumulators by a loop: enough independent ones to
 /// hide the latency of a multiply-add, few enough to leave registers for the operands.
@@ -48,6 +51,42 @@ const fn rows<S: Floats, const ACCUMULATORS: usize, const PREFETCH: bool>() -> [
         S::run::<Rows<7, ACCUMULATORS, PREFETCH>>,
         S::run::<Rows<8, ACCUMULATORS, PREFETCH>>,
     ]
+}
+
+/// The kernel for latents with products of f32, which rows are widened to.
+pub(crate) const fn latents<S: Floats, const ACCUMULATORS: usize>() -> LatentEntry {
+    LatentEntry {
+        isa: S::ISA,
+        tiles: [
+            S::run::<LatentRows<1, ACCUMULATORS>>,
+            S::run::<LatentRows<2, ACCUMULATORS>>,
+            S::run::<LatentRows<3, ACCUMULATORS>>,
+            S::run::<LatentRows<4, ACCUMULATORS>>,
+            S::run::<LatentRows<5, ACCUMULATORS>>,
+            S::run::<LatentRows<6, ACCUMULATORS>>,
+            S::run::<LatentRows<7, ACCUMULATORS>>,
+            S::run::<LatentRows<8, ACCUMULATORS>>,
+        ],
+        pack: None,
+    }
+}
+
+/// The same with products of bfloat16, which rows are rounded to.
+pub(crate) const fn latent_pairs<S: Integers, const ACCUMULATORS: usize>() -> LatentEntry {
+    LatentEntry {
+        isa: S::ISA,
+        tiles: [
+            S::run::<LatentPairs<1, ACCUMULATORS>>,
+            S::run::<LatentPairs<2, ACCUMULATORS>>,
+            S::run::<LatentPairs<3, ACCUMULATORS>>,
+            S::run::<LatentPairs<4, ACCUMULATORS>>,
+            S::run::<LatentPairs<5, ACCUMULATORS>>,
+            S::run::<LatentPairs<6, ACCUMULATORS>>,
+            S::run::<LatentPairs<7, ACCUMULATORS>>,
+            S::run::<LatentPairs<8, ACCUMULATORS>>,
+        ],
+        pack: Some(Pack { queries: S::run::<PackQueries>, rows: S::run::<PackRows> }),
+    }
 }
 
 const fn half_rows<S: Halves, const ACCUMULATORS: usize, const PREFETCH: bool>() -> [TileFn; 8] {

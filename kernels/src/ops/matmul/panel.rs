@@ -12,6 +12,13 @@ pub(super) trait BlockFormat<S: Integers>: RegisterTile<S> {
     type Activation: Activation;
 }
 
+/// Sums of a tile of super-blocks: of whole ones, and of the sub-blocks so far, times their scales.
+#[derive(Clone, Copy)]
+pub(super) struct Sums<F, I, const ROWS: usize> {
+    pub(super) floats: [F; ROWS],
+    pub(super) ints: [I; ROWS],
+}
+
 /// A panel of `ROWS` tokens, word by word, the rows of the tile side by side.
 #[derive(Clone, Copy)]
 pub(super) struct Panel<const ROWS: usize>(*const u8);
@@ -182,6 +189,22 @@ pub(super) fn quant_words(row: &[u8], strip: &mut [u8], lane: Lane, flip: u8, by
     match bytes {
         ByteProducts::Blocks => words::<8>(row, strip, lane, flip),
         _ => words::<4>(row, strip, lane, flip),
+    }
+}
+
+/// Bits of a row's quants, gathered in one vector of bytes: into byte `j` of it those of byte `j` of each vector of quants, as
+/// [`quant_words`] lays them out. Of byte `i` of `count`, which lies in vector `q`, they are `bits(i, q)`.
+pub(super) fn bits_of_quants(
+    vector: &mut [u8],
+    count: usize,
+    lane: Lane,
+    bytes: ByteProducts,
+    bits: impl Fn(usize, usize) -> u8,
+) {
+    let (word, size) = (4 * bytes.words(), 4 * lane.of);
+    for i in 0..count {
+        let at = (i / word * lane.of + lane.index) * word + i % word;
+        vector[at % size] |= bits(i, at / size);
     }
 }
 

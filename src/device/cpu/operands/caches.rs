@@ -101,9 +101,10 @@ fn own_values(head: &Head, shared: bool) -> usize {
 }
 
 impl Pool {
-    /// Whether `kv_heads` heads with caches of `tokens` tokens are in it, on such pages.
-    pub(super) fn serves(&self, head_dim: usize, kv_heads: usize, tokens: usize, pages: Pages) -> bool {
-        (self.head_dim, self.kv_heads, self.pages) == (head_dim, kv_heads, pages) && self.tokens >= tokens
+    /// Whether `kv_heads` heads with caches of as many tokens as the context of `head` are in it, on such pages.
+    pub(super) fn serves(&self, head: Head, shared: bool, kv_heads: usize, pages: Pages) -> bool {
+        let alike = (self.head_dim, self.kv_heads, self.pages, self.shared) == (head.head_dim, kv_heads, pages, shared);
+        alike && self.tokens >= head.context
     }
 
     /// Key/value heads.

@@ -52,18 +52,24 @@ impl Cpu {
         Ok(weights)
     }
 
-    /// Keys and values of `kv_heads` heads for as many tokens as the context of `head`: those of the job before if they serve.
+    /// Keys and values of `kv_heads` heads for as many tokens as the context of `head`, in one place where they are `shared`: those of the job before if they serve.
     ///
     /// # Errors
     /// Skipped, when there is too little memory.
-    pub(super) fn caches(&mut self, head: Head, kv_heads: usize, pages: Pages) -> Result<Arc<Pool>, Refusal> {
+    pub(super) fn caches(
+        &mut self,
+        head: Head,
+        shared: bool,
+        kv_heads: usize,
+        pages: Pages,
+    ) -> Result<Arc<Pool>, Refusal> {
         if let Some(Operands::Caches(pool)) = &self.operands
-            && pool.serves(head.head_dim, kv_heads, head.context, pages)
+            && pool.serves(head, shared, kv_heads, pages)
         {
             return Ok(Arc::clone(pool));
         }
         self.release_operands();
-        let pool = Arc::new(self.make_pool(head, kv_heads, Lying { pages, shared: false, give: WorkerState::lend })?);
+        let pool = Arc::new(self.make_pool(head, kv_heads, Lying { pages, shared, give: WorkerState::lend })?);
         self.operands = Some(Operands::Caches(Arc::clone(&pool)));
         Ok(pool)
     }

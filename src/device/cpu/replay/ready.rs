@@ -5,7 +5,8 @@ use super::experts::{self, PreparedExperts, Routing};
 use super::rows::{PreparedGather, PreparedRows, Scratches, scratch_elements};
 use super::{Prepared, PreparedSequence, Shared};
 use crate::device::Refusal;
-use crate::device::cpu::attention::{PreparedAttention, head_of, kernel_of};
+use crate::device::cpu::attended::Attended;
+use crate::device::cpu::attention::PreparedAttention;
 use crate::device::cpu::operands::{Lying, Pool, SharedWeights, weight_bytes};
 use crate::device::cpu::team_job::{TeamJob, extent};
 use crate::device::cpu::worker_state::WorkerState;
@@ -21,6 +22,10 @@ use std::sync::{Arc, Mutex};
 /// What every buffer is rounded up by at most: the page that it begins on, and a huge one at its end.
 const ROUNDING_BYTES: u128 = 4 << 20;
 
+/// What the program itself takes, its code in memory and its threads' stacks included: 23 MiB were seen on Linux, beside what is counted
+/// here of a model of a billion parameters.
+const PROGRAM_BYTES: u128 = 32 << 20;
+
 /// The operands of a sequence in memory.
 struct Made {
     weights: Vec<(MatmulKernel, Arc<SharedWeights>)>,
@@ -30,13 +35,13 @@ struct Made {
 }
 
 impl Cpu {
-    /// Memory that a sequence takes, bytes.
+    /// Memory that a sequence takes, bytes, and the program with it.
     ///
     /// # Errors
     /// Unsupported when there is no such kernel here.
     pub fn sequence_bytes(&self, sequence: &Sequence) -> Result<u64, Refusal> {
         let threads = self.team.size();
-        let mut all: u128 = 0;
+        let mut all = PROGRAM_BYTES;
         for matrix in &sequence.matrices {
             let bytes = weight_bytes(kernel(matrix)?, [matrix.n, matrix.k], matrix.copies, threads);
             all += bytes.ok_or_else(too_large)? + ROUNDING_BYTES * threads as u128;
@@ -133,12 +138,12 @@ impl Cpu {
                 self.prepared(Arc::new(job), threads, cpus, sequence.matrices[*matrix].copies / (*experts).max(1))
             }
             Routine::Attention { cache, variant, window } => {
-                let (kernel, (head, _)) = (kernel_of(variant)?, head_of(variant)?);
+                let (attended, _) = Attended::of(variant)?;
                 let threads = variant.threads.clamp(1, all);
                 let (queries, copies) = (extent(variant.m, "m")?, sequence.caches[*cache].copies);
                 let pool = Arc::clone(&made.pools[*cache]);
-                let job =
-                    PreparedAttention::new(kernel, head, queries, pool, extent(copies, "copies")?, threads as usize);
+                let copies_of = extent(copies, "copies")?;
+                let job = PreparedAttention::new(attended, queries, pool, copies_of, threads as usize);
                 let job = match window.and_then(|window| usize::try_from(window).ok()) {
                     Some(window) => job.within(window),
                     None => job,
@@ -172,8 +177,8 @@ impl Cpu {
                 experts::bytes(kernel(&sequence.matrices[*matrix])?, &routing, extents)
             }
             Routine::Attention { variant, .. } => {
-                let queries = u128::from(variant.m) * u128::from(variant.heads) * u128::from(variant.head_dim);
-                2 * 4 * queries + (1 << 20)
+                let threads = (variant.threads as usize).clamp(1, self.team.size());
+                PreparedAttention::bytes(variant, threads)?
             }
             Routine::Gather { .. } => 0,
             Routine::Rows { op, shape, copies } => {

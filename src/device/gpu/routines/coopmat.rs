@@ -153,15 +153,19 @@ impl Coopmat {
     }
 }
 
+/// Whether the adapter lists square matrices with so many rows, of f16 factors and f32 sums.
+pub(super) fn lists_matrices(context: &Context, side: u32) -> bool {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let wanted = ([side; 3], (F16, F32));
+    let listed = |of: &wgpu::CooperativeMatrixProperties| ([of.m_size, of.n_size, of.k_size], (of.ab_type, of.cr_type));
+    context.matrices.iter().any(|of| listed(of) == wanted)
+}
+
 /// # Errors
 /// When the adapter has no such matrices for such workgroups.
 fn possible(context: &Context, spec: Spec) -> Result<(), Refusal> {
-    use wgpu::CooperativeScalarType::{F16, F32};
     let Spec { side, size, .. } = spec;
-    let listed = context.matrices.iter().any(|listed| {
-        [listed.m_size, listed.n_size, listed.k_size] == [side; 3] && (listed.ab_type, listed.cr_type) == (F16, F32)
-    });
-    if !listed {
+    if !lists_matrices(context, side) {
         let reason = format!("this GPU lists no cooperative matrices of {side}x{side}x{side} f16 f32");
         return Err(Refusal::Unsupported(reason));
     }

@@ -33,10 +33,13 @@ impl Block<'_> {
             "aqlm" => self.aqlm(),
             "bitnet" => self.bitnet(),
             "exl2" | "exl3" => self.exl(method == "exl3", notes),
+            // `FbgemmFp8Linear` of transformers (integrations/fbgemm_fp8.py): elements, a scale in f32 for each row, and one number
+            // in f32, `input_scale_ub`, which transformers stored before its fifth version, as Meta's own files do.
             "fbgemm_fp8" => {
                 let rows = Scaled { tile: [1, Scaled::ALL], scale: 4, more: 4, ..Scaled::of("fbgemm-fp8", 8) };
                 self.all_but("modules_to_not_convert", rows)
             }
+            // `EetqLinear` of transformers (integrations/eetq.py): elements, and a scale in f16 for each row.
             "eetq" => self.all_but(
                 "modules_to_not_convert",
                 Scaled { tile: [1, Scaled::ALL], scale: 2, ..Scaled::of("eetq", 8) },
@@ -212,6 +215,10 @@ impl Block<'_> {
     }
 
     /// As many bits as were asked for, on average over all layers; the head has its own.
+    ///
+    /// ExLlamaV2 counts all parts of a matrix as its bits (`QParams.total_bits` in conversion/qparams.py: elements, scales and
+    /// their maxima, groups, the order of rows). ExLlamaV3 1.6.5 stores beside the elements (`LinearEXL3.get_tensors` in
+    /// modules/quant/exl3.py) `suh` and `svh`, signs in f16 of all inputs and outputs, and one word that names the codebook.
     fn exl(self, third: bool, notes: &mut Vec<String>) -> Result<Checkpoint> {
         let bits = |name: &str| -> Result<Option<u32>> {
             let value = self.typed(name, "a number", Value::as_f64)?;
@@ -221,10 +228,9 @@ impl Block<'_> {
             }
         };
         let millibits = bits("bits")?.ok_or_else(|| self.error("bits", "is missing"))?;
-        // The third version multiplies inputs and outputs by signs of 16 bits; the second counts all of its parts as bits.
-        let (name, signs) = if third { ("exl3", 2) } else { ("exl2", 0) };
+        let (name, signs, more) = if third { ("exl3", 2, 4) } else { ("exl2", 0, 0) };
         let kind = |millibits| {
-            TensorType::Scaled(Scaled { millibits, per_input: signs, per_output: signs, ..Scaled::of(name, 0) })
+            TensorType::Scaled(Scaled { millibits, per_input: signs, per_output: signs, more, ..Scaled::of(name, 0) })
         };
         let head = bits("head_bits")?.unwrap_or(6000);
         let head = Exception { modules: Modules::of("lm_head"), kind: (head < 16000).then(|| kind(head)) };
@@ -234,12 +240,15 @@ impl Block<'_> {
         Ok(linear(kind(millibits), vec![head]))
     }
 
+    /// As optimum-quanto 0.2.7 stores a model in 16 bits (tensor/weights/{qbytes,qbits}.py): a scale for each row, or a scale and
+    /// a shift for each group of 128 of it, and beside each matrix the scales of its input and output (nn/qmodule.py). Rows that
+    /// are no multiple of 128 have smaller groups there.
     fn quanto(self) -> Result<Checkpoint> {
+        let of = |tile, scale, bits| Scaled { tile: [1, tile], scale, more: 4, ..Scaled::of("quanto", bits) };
         let kind = match self.word("weights")?.unwrap_or("int8") {
-            "int8" | "float8" => Scaled { tile: [1, Scaled::ALL], scale: 2, ..Scaled::of("quanto", 8) },
-            // A scale and a shift for each group of 128.
-            "int4" => Scaled { tile: [1, 128], scale: 4, ..Scaled::of("quanto", 4) },
-            "int2" => Scaled { tile: [1, 128], scale: 4, ..Scaled::of("quanto", 2) },
+            "int8" | "float8" => of(Scaled::ALL, 2, 8),
+            "int4" => of(128, 4, 4),
+            "int2" => of(128, 4, 2),
             other => return Err(self.unknown("weights", other, "int8, int4, int2 and float8 are")),
         };
         self.all_but("modules_to_not_convert", kind)

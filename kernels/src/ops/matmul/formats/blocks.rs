@@ -92,7 +92,7 @@ fn pack(row: &[u8], strip: &mut [u8], lane: Lane, block_bytes: usize, flip: u8, 
 }
 
 /// Up to so many rows, one chain of dependent dot products per row would leave the pipes waiting: there are two.
-const FEW_ROWS: usize = 2;
+pub(super) const FEW_ROWS: usize = 2;
 
 /// Vectors of quants of a block.
 const fn quants(nibbles: bool) -> usize {
@@ -216,7 +216,7 @@ unsafe fn block_at<S: Integers>(strip: *const u8, block: usize, quants: usize) -
 
 /// `d · quant − d · zero` for the four bytes of a word.
 #[inline(always)]
-fn values<S: Integers>(token: S, word: S::I32, d: S::F32, zero: f32) -> [S::F32; 4] {
+pub(super) fn values<S: Integers>(token: S, word: S::I32, d: S::F32, zero: f32) -> [S::F32; 4] {
     let byte = token.splat(0xff);
     let bytes = [word.and(byte), word.shr::<8>().and(byte), word.shr::<16>().and(byte), word.shr::<24>()];
     // Exact: a product of 11 and 8 bits.

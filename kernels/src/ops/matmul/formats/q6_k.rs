@@ -7,7 +7,7 @@
 use crate::dtype::Dtype;
 use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
 use crate::ops::matmul::format::{Format, Lane, Unit, words};
-use crate::ops::matmul::panel::{BlockFormat, Panel, add_scaled, quant_words, settled, store};
+use crate::ops::matmul::panel::{BlockFormat, Panel, Sums, add_scaled, quant_words, settled, store};
 use crate::ops::matmul::register_tile::{Ahead, InOrder, Operands, RegisterTile};
 use crate::ops::matmul::whole::Dequantise;
 use crate::simd::{ByteProducts, Float, Integer, Integers, Vector};
@@ -72,13 +72,6 @@ impl Activation for Tokens {
 impl<S: Integers> BlockFormat<S> for Q6K {
     const FORMAT: &'static Format = &format(|row, strip, lane| pack(row, strip, lane, S::BYTES));
     type Activation = Tokens;
-}
-
-/// Sums of a tile: of whole super-blocks, and of the sub-blocks so far, times their scales.
-#[derive(Clone, Copy)]
-pub(super) struct Sums<F, I, const ROWS: usize> {
-    floats: [F; ROWS],
-    ints: [I; ROWS],
 }
 
 impl<S: Integers> RegisterTile<S> for Q6K {

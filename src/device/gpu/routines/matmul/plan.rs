@@ -1,68 +1,23 @@
-//! How the shader does a matmul: program, parameters and workgroups of a job.
+//! How the shader does a matmul: programs, parameters and workgroups of a job.
 
+use super::formats::{Arithmetic, Format, MatmulParams};
 use crate::device::Refusal;
-use crate::device::gpu::params::params;
 use crate::device::gpu::routines::routine::{foreign, skipped};
 use crate::device::gpu::shader::{Access, Program, Shader, shader};
 use crate::job::Job;
-use crate::profile::{AccessLayout, Reduction, Tile, Variant};
+use crate::profile::{AccessLayout, GpuMatmul, Reduction, Tile, Variant};
 use roofprobe_kernels::Dtype;
 
-params! {
-    /// `Params` of `matmul.wgsl`.
-    MatmulParams {
-        /// Tokens.
-        m: u32,
-        /// Rows of weights.
-        n: u32,
-        /// Units of a row of weights.
-        units: u32,
-        /// From one row of weights to the next, in halves of words.
-        row: u32,
-        /// From one token to the next, in vectors of four.
-        token: u32,
-    }
-}
+/// Matmul by cooperative matrices.
+const MATRICES: Shader = shader!("matmul_matrices.wgsl", MatmulParams, "weights.wgsl", "f16.wgsl");
 
-/// Matmul with every weight format.
-const MATMUL: Shader = shader!("matmul.wgsl", MatmulParams);
-
-const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Write];
+const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write];
 /// Rows and columns of a tile at most: more than any register file holds.
 const TILE_SIDE_MAX: u32 = 16;
-
-/// A weight format as the shader takes it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Format {
-    /// Its decoder.
-    unit: &'static str,
-    /// Vectors of four in a unit.
-    vectors: u32,
-    /// Units of a row that are staged at once.
-    step: u32,
-}
-
-impl Format {
-    /// The format of rows of `k` weights.
-    fn of(dtype: Dtype, k: u64) -> Result<Format, Refusal> {
-        let (unit, vectors, step) = match dtype {
-            Dtype::F32 if k.is_multiple_of(4) => ("unit_f32", 1, 4),
-            Dtype::F32 => ("unit_f32_ragged", 1, 4),
-            Dtype::F16 if k.is_multiple_of(8) => ("unit_f16", 2, 2),
-            Dtype::F16 => ("unit_f16_ragged", 2, 2),
-            Dtype::Q8_0 => ("unit_q8_0", 4, 1),
-            Dtype::Q4_0 => ("unit_q4_0", 8, 1),
-            Dtype::Q4K => ("unit_q4_k", 8, 1),
-            _ => return Err(Refusal::Unsupported(format!("there is no WGSL matmul of {dtype} weights yet"))),
-        };
-        Ok(Format { unit, vectors, step })
-    }
-
-    /// Elements of a unit.
-    fn elements(self) -> u64 {
-        4 * u64::from(self.vectors)
-    }
-}
+/// Workgroups that share a sum at most.
+const SPLIT_MAX: u32 = 64;
+/// Rows of tokens are filled up to so many elements: whole units of every format, and whole blocks where they are quantised.
+const TOKEN_GRAIN: u64 = 32;
 
 /// How the shader goes about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +28,8 @@ pub(super) enum Way {
     Strided { subgroups: bool },
     /// A workgroup shares operands.
     Staged,
+    /// The subgroups of a workgroup multiply square matrices with so many rows.
+    Matrices { side: u32, subgroups: u32 },
 }
 
 /// A job as the shader takes it.
@@ -80,10 +37,13 @@ pub(super) enum Way {
 pub(super) struct Plan {
     pub(super) format: Format,
     pub(super) way: Way,
+    pub(super) arithmetic: Arithmetic,
     /// Invocations of a workgroup, along columns and along rows of C.
     workgroup: [u32; 2],
-    /// Rows and columns of C of an invocation.
+    /// Rows and columns of C of an invocation; those of matrices of a subgroup.
     tile: [u32; 2],
+    /// Workgroups that share a sum.
+    pub(super) split: u32,
     /// Tokens, rows of weights, elements of each.
     pub(super) extents: [u64; 3],
     /// Copies of the weights that are read one after another.
@@ -91,63 +51,42 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn of(job: &Job) -> Result<Plan, Refusal> {
+    /// The plan of `job` on an adapter whose subgroups have so many invocations.
+    ///
+    /// # Errors
+    /// When there is no such product.
+    pub(super) fn of(job: &Job, subgroup: u32) -> Result<Plan, Refusal> {
         let Variant::GpuMatmul(variant) = &job.variant else { return Err(foreign(job)) };
         let extents @ [m, n, k] = [variant.m, variant.n, variant.k];
         // Places in operands are 32-bit numbers, with room for what lies beyond the last row.
         if !extents.iter().all(|extent| (1..1 << 24).contains(extent)) {
             return Err(skipped("the extents of a matmul lie between 1 and 2²⁴"));
         }
-        let format = Format::of(job.dtype, k)?;
-        if job.dtype.bytes(k.into()).is_none() {
+        let format = Format::of(job.dtype, k, variant.vector == Some(1))?;
+        let Some(row) = job.dtype.bytes(k.into()) else {
             return Err(skipped(&format!("{k} elements are no whole blocks of {}", job.dtype)));
-        }
-        if n * k.next_multiple_of(8) >= 1 << 32 || m * n.max(k) >= 1 << 32 {
-            return Err(skipped("an operand has more elements than 32 bits can number"));
-        }
-        let size = variant.workgroup_size;
-        let tile = tile(variant.tile)?;
-        let (way, workgroup) = match variant.staged {
-            Some(staged) => {
-                let side = size.isqrt();
-                if side * side != size || staged && !side.is_multiple_of(8) {
-                    return Err(skipped("workgroups that share tiles are squares of 8 or 16 invocations a side"));
-                }
-                (if staged { Way::Staged } else { Way::Direct }, [side, side])
-            }
-            None => match (variant.layout, variant.reduction) {
-                (Some(AccessLayout::Contiguous), None | Some(Reduction::Invocation)) => (Way::Direct, [size, 1]),
-                (Some(AccessLayout::Strided), Some(Reduction::Subgroup)) => {
-                    (Way::Strided { subgroups: true }, [size, 1])
-                }
-                (Some(AccessLayout::Strided), None | Some(Reduction::Workgroup)) => {
-                    (Way::Strided { subgroups: false }, [size, 1])
-                }
-                _ => return Err(skipped("there is no matmul of that layout and reduction")),
-            },
         };
-        Ok(Plan { format, way, workgroup, tile, extents, copies: u64::from(variant.copies.max(1)) })
+        let split = variant.split_k.unwrap_or(1);
+        if u128::from(n) * row + 512 >= 1 << 32 || (m + 256) * (n + 1024).max(k) * u64::from(split) >= 1 << 32 {
+            return Err(skipped("an operand has more bytes or elements than 32 bits can number"));
+        }
+        let (way, workgroup) = way(variant, subgroup)?;
+        if !(1..=SPLIT_MAX).contains(&split) || split > 1 && matches!(way, Way::Strided { .. }) {
+            return Err(skipped("a sum is split between 2 and 64 workgroups, which do not share it already"));
+        }
+        let arithmetic = arithmetic(variant, format)?;
+        let copies = u64::from(variant.copies.max(1));
+        Ok(Plan { format, way, arithmetic, workgroup, tile: tile(variant.tile)?, split, extents, copies })
     }
 
     pub(super) fn program(&self) -> Program {
-        let Format { unit, vectors, step } = self.format;
         let [rows, columns] = self.tile;
-        let mut lines = vec![
-            ("const ROWS: u32 = 1u;", format!("const ROWS: u32 = {rows}u;")),
-            ("const COLUMNS: u32 = 1u;", format!("const COLUMNS: u32 = {columns}u;")),
-            ("const VECTORS: u32 = 1u;", format!("const VECTORS: u32 = {vectors}u;")),
-            ("const STEP: u32 = 1u;", format!("const STEP: u32 = {step}u;")),
-            (
-                "fn unit(row: u32, at: u32) -> array<vec4<f32>, VECTORS> { return unit_f32(row, at); }",
-                format!("fn unit(row: u32, at: u32) -> array<vec4<f32>, VECTORS> {{ return {unit}(row, at); }}"),
-            ),
-        ];
-        if unit == "unit_q4_k" {
-            lines.push((
-                "fn place(at: u32, v: u32) -> u32 { return at * VECTORS + v; }",
-                "fn place(at: u32, v: u32) -> u32 { return place_q4_k(at, v); }".to_owned(),
-            ));
-        }
+        let [steps, fours] = self.format.steps(self.arithmetic);
+        let stage = self.format.stage(self.arithmetic);
+        let constants = CONSTANTS.into_iter().zip([rows, columns, steps, fours, stage]);
+        let mut lines: Vec<_> = constants.map(|(line, value)| (line, valued(line, 1, value))).collect();
+        lines.extend(self.format.lines(self.arithmetic));
+        let matrices = matches!(self.way, Way::Matrices { .. });
         let [width, height] = self.workgroup.map(f64::from);
         let (entry, constants) = match self.way {
             Way::Direct => ("matmul_direct", vec![("WIDTH", width), ("HEIGHT", height)]),
@@ -158,8 +97,16 @@ impl Plan {
                 // A subgroup has two invocations or more.
                 ("matmul_strided", vec![("WIDTH", width), ("PARTS", f64::from(self.workgroup[0].div_ceil(2)))])
             }
+            Way::Matrices { side, subgroups } => {
+                lines.extend(
+                    MATRIX_LINES
+                        .map(|(line, usual)| (line, line.replace(usual, &usual.replace('8', &side.to_string())))),
+                );
+                ("matmul_matrices", vec![("SIZE", width), ("SUBGROUPS", subgroups.into())])
+            }
         };
-        Program { shader: MATMUL, lines, entry, constants, bindings: BINDINGS }
+        let shader = if matrices { MATRICES } else { self.arithmetic.shader() };
+        Program { shader, lines, entry, constants, bindings: BINDINGS }
     }
 
     /// Workgroups of a dispatch, of which an adapter allows `most` along each dimension.
@@ -173,23 +120,103 @@ impl Plan {
             }
             Way::Direct | Way::Staged => {
                 let [width, height] = self.workgroup.map(u64::from);
-                [across.div_ceil(width) as u32, down.div_ceil(height) as u32, 1]
+                [across.div_ceil(width) as u32, down.div_ceil(height) as u32, self.split]
+            }
+            Way::Matrices { .. } => {
+                let [rows, columns] = self.band();
+                [n.div_ceil(columns) as u32, m.div_ceil(rows) as u32, self.split]
             }
         }
     }
 
+    /// Rows and columns of C of a workgroup of matrices.
+    fn band(&self) -> [u64; 2] {
+        let Way::Matrices { side, subgroups } = self.way else { return [1, 1] };
+        [self.tile[0] * side, self.tile[1] * side * subgroups].map(u64::from)
+    }
+
+    /// Rows and columns of C as it is stored: matrices write whole ones.
+    pub(super) fn stored(&self) -> [u64; 2] {
+        let [rows, columns] = self.band();
+        [self.extents[0].next_multiple_of(rows), self.extents[1].next_multiple_of(columns)]
+    }
+
     /// The parameters for rows of weights of `row` bytes.
     pub(super) fn params(&self, row: u64) -> MatmulParams {
-        let [m, n, _] = self.extents;
-        let token = self.token_elements();
-        let [m, n, units, row, token] =
-            [m, n, token / self.format.elements(), row / 2, token / 4].map(|extent| extent as u32);
-        MatmulParams { m, n, units, row, token }
+        let [m, n, k] = self.extents;
+        let units = self.format.units(k);
+        let share = units.div_ceil(self.split.into());
+        let [rows, columns] = self.stored();
+        let [m, n, units, share, row, token, rows, columns] =
+            [m, n, units, share, row, self.token_elements() / 4, rows, columns].map(|extent| extent as u32);
+        MatmulParams { m, n, units, share, row, token, rows, columns }
     }
 
     /// Elements of a token with the zeros that follow it.
     pub(super) fn token_elements(&self) -> u64 {
-        self.extents[2].next_multiple_of(self.format.elements())
+        self.extents[2].next_multiple_of(TOKEN_GRAIN)
+    }
+}
+
+/// The lines of the program that say how large its tiles, units and stages are.
+const CONSTANTS: [&str; 5] = [
+    "const ROWS: u32 = 1u;",
+    "const COLUMNS: u32 = 1u;",
+    "const STEPS: u32 = 1u;",
+    "const FOURS: u32 = 1u;",
+    "const STAGE: u32 = 1u;",
+];
+
+/// `line` with another number in the place of `usual`.
+fn valued(line: &str, usual: u32, value: u32) -> String {
+    line.replace(&format!("{usual}u"), &format!("{value}u"))
+}
+
+/// The lines of matrices, and what of them says how large they are.
+const MATRIX_LINES: [(&str, &str); 4] = [
+    ("alias factor_a = coop_mat8x8<f16, A>;", "8x8"),
+    ("alias factor_b = coop_mat8x8<f16, B>;", "8x8"),
+    ("alias result = coop_mat8x8<f32, C>;", "8x8"),
+    ("const SIDE: u32 = 8u;", "8u"),
+];
+
+/// How `variant` goes about it on subgroups of so many invocations, and the sides of its workgroups.
+fn way(variant: &GpuMatmul, subgroup: u32) -> Result<(Way, [u32; 2]), Refusal> {
+    let size = variant.workgroup_size;
+    if let Some(matrix) = variant.matrix {
+        let side = [8, 16].into_iter().find(|&side| matrix == Tile::cube(side));
+        let side = side.ok_or_else(|| skipped(&format!("there is no shader for matrices of {matrix}")))?;
+        if !size.is_multiple_of(subgroup) || variant.arithmetic != Some(Dtype::F16) {
+            return Err(skipped(&format!("matrices are multiplied in f16 by whole subgroups of {subgroup}")));
+        }
+        return Ok((Way::Matrices { side, subgroups: size / subgroup }, [size, 1]));
+    }
+    Ok(match variant.staged {
+        Some(staged) => {
+            let side = size.isqrt();
+            if side * side != size || staged && !side.is_multiple_of(8) {
+                return Err(skipped("workgroups that share tiles are squares of 8 or 16 invocations a side"));
+            }
+            (if staged { Way::Staged } else { Way::Direct }, [side, side])
+        }
+        None => match (variant.layout, variant.reduction) {
+            (Some(AccessLayout::Contiguous), None | Some(Reduction::Invocation)) => (Way::Direct, [size, 1]),
+            (Some(AccessLayout::Strided), Some(Reduction::Subgroup)) => (Way::Strided { subgroups: true }, [size, 1]),
+            (Some(AccessLayout::Strided), None | Some(Reduction::Workgroup)) => {
+                (Way::Strided { subgroups: false }, [size, 1])
+            }
+            _ => return Err(skipped("there is no matmul of that layout and reduction")),
+        },
+    })
+}
+
+/// What products are formed in.
+fn arithmetic(variant: &GpuMatmul, format: Format) -> Result<Arithmetic, Refusal> {
+    match variant.arithmetic {
+        None | Some(Dtype::F32) => Ok(Arithmetic::F32),
+        Some(Dtype::F16) if format.fits_halves() => Ok(Arithmetic::F16),
+        Some(Dtype::I8) if !format.is_plain() => Ok(Arithmetic::I8),
+        Some(other) => Err(skipped(&format!("such weights are not multiplied in {other}"))),
     }
 }
 

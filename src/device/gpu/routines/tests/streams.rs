@@ -1,7 +1,7 @@
 //! Streams, of whole and of awkward sizes, in every layout.
 
 use super::*;
-use crate::profile::{AccessLayout, GpuMatmul, GpuStream, Reduction, Tile, WorkgroupRead};
+use crate::profile::{AccessLayout, GpuMatmul, GpuStream, Tile, WorkgroupRead};
 
 #[test]
 fn streams_agree_with_the_oracle() {
@@ -54,17 +54,8 @@ fn what_others_hold_goes_before_something_large_is_made_ready() {
             workgroups: 4,
             layout: AccessLayout::Strided,
         };
-        let matmul = || GpuMatmul {
-            m: 1,
-            n: 8,
-            k: 64,
-            copies: 1,
-            tile: Tile::of(1, 1),
-            workgroup_size: 8,
-            layout: Some(AccessLayout::Contiguous),
-            reduction: Some(Reduction::Invocation),
-            staged: None,
-        };
+        let matmul =
+            || GpuMatmul { n: 8, k: 64, layout: Some(AccessLayout::Contiguous), ..GpuMatmul::plain(Tile::of(1, 1), 8) };
         let held = |worker: &Worker| worker.prepared().map(|job| job.to_string()).collect::<Vec<_>>();
         let read = |vectors| job("memory.vram.read", Op::Read, Dtype::F32, stream(vectors));
         for vectors in [100, 50, 200] {
