@@ -148,6 +148,10 @@ impl Routine for AttentionRoutine {
         }
     }
 
+    fn seek(&self, copy: u64) {
+        self.next.set(copy % self.dispatches.len() as u64);
+    }
+
     fn prepare(&mut self, context: &Context) -> GpuResult<()> {
         context.upload(&self.out, bytemuck::cast_slice(&vec![f32::NAN; self.queries.len()]))
     }
