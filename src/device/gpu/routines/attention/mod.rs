@@ -4,6 +4,7 @@
 
 mod caches;
 mod spec;
+mod stored;
 
 use super::routine::{Dispatch, Routine, SharedBuffers};
 use crate::device::Refusal;
