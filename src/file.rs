@@ -42,7 +42,9 @@ pub fn read_text_within(path: &Path, most: u64) -> Result<String> {
         ErrorKind::NotFound => Error::misuse(format!("{place}: no such file")),
         _ => Error::misuse(format!("{place}: cannot be opened: {e}")),
     })?;
-    let mut bytes = Vec::new();
+    // As much memory as the file says, so that thousands of files do not each grow theirs.
+    let said = open.metadata().map_or(0, |there| there.len()).min(most);
+    let mut bytes = Vec::with_capacity(said as usize + 1);
     open.take(most + 1).read_to_end(&mut bytes).map_err(|e| Error::misuse(format!("{place}: cannot be read: {e}")))?;
     if bytes.len() as u64 > most {
         return Err(Error::misuse(format!("{place}: larger than {} MiB, so not a file of this kind", most >> 20)));

@@ -174,3 +174,43 @@ fn activations_are_of_512_tokens_in_all() {
     assert_eq!(needed(None), needed(Some(512)));
     assert!(needed(Some(1024)) > needed(None));
 }
+
+#[test]
+fn matrix_units_are_the_roof_where_they_are_the_faster_ones() {
+    let text = include_str!("data/plain-gpu.toml");
+    // The summary is derived from what is changed here.
+    let (before, after) = (text.find("[summary]").unwrap(), text.find("[[ceiling]]").unwrap());
+    let text = [&text[..before], &text[after..]].concat();
+    let unsupported = "status = \"unsupported\"\nreason = \"the driver offers no cooperative matrices of f16\"";
+    assert!(text.contains(unsupported));
+    let model = find("qwen2.5-0.5b").unwrap();
+    for (gflop, weights, faster) in
+        [(800_000, "f16", 20.0), (800_000, "q8_0", 10.0), (800_000, "f32", 1.0), (30_000, "f16", 1.0)]
+    {
+        let measured = format!("status = \"measured\"\ngflop_per_s = {gflop}.0");
+        let [without, with] = [text.clone(), text.replace(unsupported, &measured)].map(|text| parse(&text).unwrap());
+        let workload = Workload { weights: Some(weights.parse().unwrap()), prompt: 4096, ..Workload::default() };
+        let query = Query::from(workload).by(RoofKind::Peak);
+        let [own, raised] = [&without, &with].map(|profile| evaluate(&model, &query, profile, "gpu").unwrap());
+        let ratio = raised.ridge_flop_per_byte / own.ridge_flop_per_byte;
+        assert!(close(ratio, faster), "{weights} {gflop}: {ratio}");
+        let said = raised.notes.iter().any(|note| note.text.contains("matrix units"));
+        // Attention over a cache of f16 is done by them, too.
+        assert_eq!(said, faster > 1.0 || weights == "f32", "{weights} {gflop}");
+    }
+}
+
+#[test]
+fn formats_whose_products_were_not_measured_are_marked() {
+    let profile = parse(include_str!("data/plain-gpu.toml")).unwrap();
+    let query = Query { advise: true, ..q4().into() };
+    let result = evaluate(&find("qwen2.5-0.5b").unwrap(), &query, &profile, "gpu").unwrap();
+    let stand_ins = |weights: &str| {
+        let formats = &result.advice.as_ref().unwrap().formats;
+        formats.iter().find(|format| format.weights == weights).unwrap().stand_ins.clone()
+    };
+    // There is no shader for bf16, and there is one for f16.
+    assert_eq!(stand_ins("bf16").len(), 1);
+    assert!(stand_ins("bf16")[0].starts_with("bf16 by "), "{:?}", stand_ins("bf16"));
+    assert_eq!(stand_ins("f16"), Vec::<String>::new());
+}

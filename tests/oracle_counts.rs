@@ -1,7 +1,7 @@
 //! Counts of parameters and FLOPs, class by class, against Hugging Face transformers: `tests/oracle/` says how its table is made.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use roofprobe::model::{Class, Forward, Latents, Mixer, Model, Step, parse_config};
+use roofprobe::model::{Class, Demand, Forward, Latents, Mixer, Model, Step, TensorType, parse_config};
 use roofprobe_kernels::Op;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,6 +127,26 @@ fn matmul_flops_of_each_class() {
             }
             let stated = stated(&case, flops, |part| part["flops"][index].as_i64().unwrap_or(0));
             assert_eq!(counted, stated, "{} {} at {tokens} tokens", case.list, model.name());
+        }
+    }
+}
+
+/// Windows of keys that close, or do not, take no step away: each has the type that it was looked up with, and a run of passes is
+/// their sum.
+#[test]
+fn passes_of_any_length_have_the_same_steps() {
+    for case in cases().into_iter().filter(|case| case.list == "newer") {
+        let model = model(&case);
+        let demand = Demand::new(&model, None, TensorType::F16).unwrap();
+        let flops = |forward: &Forward| {
+            let mut sum = 0;
+            demand.each_counted(forward, |counted| sum += counted.cost.flops).unwrap();
+            sum
+        };
+        for (tokens, past) in [(1, 0), (1, 3), (1, 127), (1, 4095), (130, 5), (700, 0)] {
+            let one = Forward { tokens, past, ..Forward::ONE_TOKEN };
+            let apart = |pass| flops(&Forward { past: past + pass * tokens, ..one });
+            assert_eq!(flops(&Forward { passes: 3, ..one }), (0..3).map(apart).sum::<u128>(), "{}", model.name());
         }
     }
 }

@@ -125,7 +125,8 @@ fn what_cannot_be_replayed_says_why_and_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     for (code, arguments, words) in [
         (1, &["llama-3.1-70b", "--weights", "f32", "--context", "1000000", "--batch", "64"] as &[&str], "--weights"),
-        (2, &["llama-3.2-1b", "--device", "gpu:0"], "evaluate llama-3.2-1b"),
+        (2, &["llama-3.2-1b", "--device", "all"], "one device"),
+        (2, &["llama-3.2-1b", "--device", "gpu:0", "--threads", "1"], "--threads"),
         (2, &["llama-3.2-1b", "--threads", "0"], "--threads"),
         (2, &["llama-3.2-1b", "--threads", "100000"], "--threads"),
         (2, &["llama-3.2-1b", "--seconds", "0"], "--seconds"),
@@ -139,6 +140,76 @@ fn what_cannot_be_replayed_says_why_and_what_to_do() {
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
         assert!(message.contains(words) && !message.contains("panicked"), "{arguments:?}: {message}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+/// The program with a GPU, software or not; `None` where there is no adapter. `hooks` are faults of its driver.
+#[cfg(feature = "gpu")]
+fn on_gpu(folder: &Path, keys: &Value, hooks: &str, options: &[&str]) -> Option<Output> {
+    let devices = roofprobe(folder, &["devices", "--format", "json"]);
+    if !String::from_utf8_lossy(&devices.stdout).contains("gpu:0") {
+        assert!(std::env::var_os("ROOFPROBE_REQUIRE_GPU").is_none(), "a GPU is required, and there is no adapter");
+        return None;
+    }
+    let model = model(folder, keys);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_roofprobe"));
+    command.args(["replay", &model, "--device", "gpu:0", "--seconds", "1", "--format", "json"]).args(options);
+    command.current_dir(folder).env("ROOFPROBE_DIR", folder.join("kept")).env("ROOFPROBE_GPU_HOOKS", hooks);
+    Some(command.output().unwrap())
+}
+
+/// Every operation has run on the GPU, and the results of all products were held against the oracle; what a GPU cannot do is said.
+#[cfg(feature = "gpu")]
+#[test]
+fn a_gpu_replays_models_and_says_what_it_leaves_out() {
+    let wide = json!({
+        "model_type": "llama", "hidden_size": 128, "intermediate_size": 96, "num_hidden_layers": 3, "head_dim": 64,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 320,
+    });
+    for (keys, hooks, options, words) in [
+        (&wide, "", &["--weights", "q4_0", "--prompt", "20"] as &[&str], ""),
+        (&mixture(), "", &["--weights", "bf16", "--prompt", "6", "--batch", "2"], "a dispatch of its own"),
+        (&latent(), "", &["--weights", "f16", "--prompt", "5"], "traffic alone"),
+        (&hybrid(), "no-timestamps", &["--weights", "q8_0", "--prompt", "5"], "conv has no shader"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let Some(output) = on_gpu(folder.path(), keys, hooks, options) else { return };
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let replayed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(replayed["notes"].to_string().contains(words), "{}", replayed["notes"]);
+        assert!(replayed.get("threads").is_none());
+        for phase in replayed["phases"].as_array().unwrap() {
+            assert!(phase["verified"] == true && phase["tokens_per_s"].as_f64().unwrap() > 0.0);
+            for step in phase["steps"].as_array().unwrap() {
+                assert!(
+                    step["seconds"].as_f64().unwrap() >= 0.0 && step["launches"] == step["launches_timed"],
+                    "{step}"
+                );
+            }
+            let shares: f64 = phase["steps"].as_array().unwrap().iter().map(|s| s["share"].as_f64().unwrap()).sum();
+            assert!((shares - 1.0).abs() < 1e-6);
+        }
+        assert!(replayed["memory_needed_bytes"].as_u64() > replayed["weight_bytes_total"].as_u64());
+    }
+}
+
+/// Whatever becomes of the driver: a message, and no record.
+#[cfg(feature = "gpu")]
+#[test]
+fn a_gpu_that_dies_during_a_replay_is_an_error_with_its_reason() {
+    for (hooks, words) in [
+        ("die-at=3", "signal"),
+        ("die-at=30", "signal"),
+        ("lose-at=4", "lost"),
+        ("hang-at=5,answer-ms=1500", "did not answer"),
+        ("memory-mib=0", "--weights"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let Some(output) = on_gpu(folder.path(), &dense(), hooks, &["--prompt", "5"]) else { return };
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{hooks}: {message}");
+        assert!(message.contains(words) && !message.contains("panicked"), "{hooks}: {message}");
         assert!(output.stdout.is_empty());
     }
 }

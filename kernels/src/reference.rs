@@ -4,6 +4,7 @@ pub mod attention;
 pub mod gpu_chain;
 pub mod gpu_tiles;
 pub mod matmul;
+pub mod rows;
 
 use crate::op::Op;
 use crate::ops::stream::Checksum;

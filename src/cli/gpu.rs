@@ -3,8 +3,8 @@
 use super::recorder::interrupted;
 use super::resume::Earlier;
 use super::say;
-use crate::device::Device;
-use crate::device::gpu::{self, Adapter, AdapterList, Gpu};
+use crate::device::gpu::{self, Adapter, AdapterList, Gpu, GpuReplayer};
+use crate::device::{Device, Replayer};
 use crate::error::Result;
 use crate::profile::GpuProvenance;
 
@@ -42,6 +42,14 @@ pub(super) fn name(what: Option<&str>) -> Result<String> {
 /// Misuse when `what` names none or several, failure when it cannot be opened.
 pub(super) fn open(what: Option<&str>) -> Result<(Box<dyn Device>, GpuProvenance)> {
     Gpu::open(&chosen(what)?, interrupted).map(with_provenance)
+}
+
+/// The chosen GPU, for sequences.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn replayer(what: Option<&str>) -> Result<Box<dyn Replayer>> {
+    Ok(Box::new(GpuReplayer::new(Gpu::open(&chosen(what)?, interrupted)?)))
 }
 
 /// The GPU of an earlier measurement, and how its numbers are got.

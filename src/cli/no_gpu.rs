@@ -1,7 +1,7 @@
 //! The functions of `gpu.rs` in a build without GPU support.
 
 use super::resume::Earlier;
-use crate::device::Device;
+use crate::device::{Device, Replayer};
 use crate::error::{Error, Result};
 use crate::profile::GpuProvenance;
 
@@ -25,6 +25,11 @@ pub(super) fn name(_what: Option<&str>) -> Result<String> {
 
 /// No GPU is opened here.
 pub(super) fn open(_what: Option<&str>) -> Result<(Box<dyn Device>, GpuProvenance)> {
+    Err(Error::failure(NONE))
+}
+
+/// Nor for sequences.
+pub(super) fn replayer(_what: Option<&str>) -> Result<Box<dyn Replayer>> {
     Err(Error::failure(NONE))
 }
 

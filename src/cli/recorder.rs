@@ -214,6 +214,9 @@ impl<'a> Recorder<'a> {
             ..machine.environment
         });
         self.record(&finished.ceilings);
+        if let Some(environment) = &self.profile.environment {
+            probe::judge_run(&mut self.profile.ceiling, &self.profile.device, environment);
+        }
         self.conclude();
         self.profile.provenance.complete = finished.complete;
         self.target.write(&self.profile, Durability::Synced)

@@ -3,9 +3,9 @@
 use super::progress::ProgressLine;
 use super::recorder::{interrupted, watch_for_interruption};
 use super::selection::Selection;
-use super::workload::{QueryOptions, find_profiles};
-use crate::device::cpu::{Cpu, PreparedSequence};
-use crate::device::{Device, Refusal};
+use super::workload::{QueryOptions, best_of, find_profiles};
+use crate::device::cpu::{Cpu, CpuReplayer};
+use crate::device::{Refusal, Replayer};
 use crate::error::{Error, Result};
 use crate::evaluate::{Query, evaluate};
 use crate::model::{Demand, Model, Phase, Workload};
@@ -64,7 +64,7 @@ pub(super) struct Replay {
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3600))]
     seconds: u32,
 
-    /// The device to run on: cpu.
+    /// The device to run on: cpu; gpu, the hardware GPU; or gpu:WHAT, one of those that `roofprobe devices` lists.
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: Selection,
 
@@ -75,34 +75,28 @@ pub(super) struct Replay {
 
 impl Replay {
     pub(super) fn run(&self, format: Format) -> Result<()> {
-        if self.device != Selection::Cpu {
-            return Err(Error::misuse(format!(
-                "--device {}: only the CPU replays models as yet; `roofprobe evaluate {} -p PROFILE` predicts them for a GPU",
-                self.device, self.model
-            )));
-        }
         watch_for_interruption();
         let model = self.query.models(std::slice::from_ref(&self.model))?.remove(0);
         let query = self.query.query()?;
         let workload = query.workload;
         let micro_batch = workload.micro_batch.unwrap_or(MICRO_BATCH.max(workload.batch));
         let workload = Workload { micro_batch: Some(micro_batch), ..workload };
-        let mut cpu = Cpu::new(self.threads)?;
-        let machine = cpu.machine();
+        let mut device = self.device()?;
+        let machine = device.machine();
         let (named, mut notes) = self.profile(&machine)?;
         let predicted = match &named {
             Some(named) => Some(evaluate(&model, &query.with(workload), &named.profile, &named.name)?),
             None => None,
         };
         let plans = plans(&model, &query, &workload, &machine, named.as_ref())?;
-        let asked = self.asked(&model, &workload, &cpu, &machine, named.as_ref(), &plans)?;
+        let asked = self.asked(&model, &workload, &*device, &machine, named.as_ref(), &plans)?;
         notes.extend(report::unique(plans.iter().flat_map(|plan| plan.notes.iter().cloned())));
         let budget = Duration::from_secs(u64::from(self.seconds)) / plans.len() as u32;
         let (mut phases, mut line) = (Vec::new(), ProgressLine::new());
         for (place, plan) in plans.iter().enumerate() {
             let mut shown =
                 Shares { line: &mut line, from: place as f64 / plans.len() as f64, of: 1.0 / plans.len() as f64 };
-            let timed = timed(&mut cpu, plan, budget, &mut shown)?;
+            let timed = timed(&mut *device, plan, budget, &mut shown, &mut notes)?;
             phases.extend(ReplayedPhase::of(plan, &workload, &timed, predicted.as_ref()));
             if interrupted() {
                 break;
@@ -111,6 +105,18 @@ impl Replay {
         line.end();
         let replayed = Replayed { asked, phases, interrupted: interrupted(), notes };
         self.show(&replayed, format)
+    }
+
+    /// The device that runs it.
+    fn device(&self) -> Result<Box<dyn Replayer>> {
+        match &self.device {
+            Selection::Cpu => Ok(Box::new(CpuReplayer::new(Cpu::new(self.threads)?))),
+            Selection::Gpu(_) if self.threads.is_some() => {
+                Err(Error::misuse("--threads: are the CPU's; a GPU has none"))
+            }
+            Selection::Gpu(what) => super::gpu::replayer(what.as_deref()),
+            Selection::All => Err(Error::misuse("--device all: one device replays at a time")),
+        }
     }
 
     fn show(&self, replayed: &Replayed, format: Format) -> Result<()> {
@@ -127,18 +133,23 @@ impl Replay {
         Ok(())
     }
 
-    /// The profile that is asked for, or the best one of this machine; without any, why there is none.
+    /// The profile that is asked for, or the best one of the device; without any, why there is none.
     fn profile(&self, machine: &Machine) -> Result<(Option<Named>, Vec<String>)> {
-        let named = match find_profiles(self.profile.as_slice()) {
-            Ok(mut found) if !found.is_empty() => found.remove(0),
-            Ok(_) => return Ok((None, Vec::new())),
+        let found = match (&self.profile, machine.device.kind) {
+            (None, DeviceKind::Gpu) => best_of(&machine.device.name),
+            (named, _) => find_profiles(named.as_slice()).map(|mut found| found.remove(0)),
+        };
+        let named = match found {
+            Ok(found) => found,
             Err(error) if self.profile.is_some() => return Err(error),
             Err(error) => return Ok((None, vec![format!("nothing is predicted: {error}")])),
         };
         let device = &named.profile.device;
-        if device.kind != DeviceKind::Cpu {
+        let word = |kind| if kind == DeviceKind::Cpu { "CPU" } else { "GPU" };
+        if device.kind != machine.device.kind {
+            let (own, runs) = (word(device.kind), word(machine.device.kind));
             return Err(Error::misuse(format!(
-                "-p {}: is of a GPU, and the CPU replays; name a CPU's profile",
+                "-p {}: is of a {own}, and a {runs} replays; name a {runs}'s profile",
                 named.name
             )));
         }
@@ -154,12 +165,12 @@ impl Replay {
         &self,
         model: &Model,
         workload: &Workload,
-        cpu: &Cpu,
+        device: &dyn Replayer,
         machine: &Machine,
         named: Option<&Named>,
         plans: &[Plan],
     ) -> Result<Asked> {
-        let needed = plans.iter().map(|plan| cpu.sequence_bytes(&plan.sequence));
+        let needed = plans.iter().map(|plan| device.sequence_bytes(&plan.sequence));
         let needed =
             needed.collect::<std::result::Result<Vec<u64>, Refusal>>().map_err(|refusal| self.failed(refusal))?;
         let needed = needed.into_iter().max().unwrap_or(0);
@@ -178,7 +189,7 @@ impl Replay {
             model: model.name().to_owned(),
             weights: demand.types().format.clone(),
             device: machine.device.name.clone(),
-            threads: cpu.threads() as u32,
+            threads: (machine.device.kind == DeviceKind::Cpu).then_some(machine.environment.threads),
             profile: named.map(|named| named.name.clone()),
             workload: workload.settled(),
             weight_bytes_total: demand.types().bytes,
@@ -237,23 +248,33 @@ const MAKING_SHARE: f64 = 0.3;
 
 /// Times the passes of one phase: a first one that is verified, then passes with and without timers in turns, until their medians are
 /// settled or time is up.
-fn timed(cpu: &mut Cpu, plan: &Plan, budget: Duration, shown: &mut Shares) -> Result<Timed> {
+fn timed(
+    device: &mut dyn Replayer,
+    plan: &Plan,
+    budget: Duration,
+    shown: &mut Shares,
+    notes: &mut Vec<String>,
+) -> Result<Timed> {
     let name = plan.phase.name();
     let making = format!("{name}: making weights");
-    let prepared = cpu.prepare_sequence(&plan.sequence, |share| {
+    let prepared = device.make_ready(&plan.sequence, &mut |share| {
         shown.show(share * MAKING_SHARE, &making, None);
         !interrupted()
     });
-    let mut prepared = match prepared {
+    match prepared {
         Err(_) if interrupted() => return Ok(Timed::default()),
-        other => other.map_err(failed)?,
-    };
+        other => other.map_err(failed)?.into_iter().for_each(|note| {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }),
+    }
     let mut timed = Timed::default();
-    prepared.spoil();
-    if !pass(cpu, &mut prepared, false, None)? {
+    device.spoil().map_err(failed)?;
+    if !pass(device, false, None)? {
         return Ok(timed);
     }
-    timed.verified = prepared.verified();
+    timed.verified = device.verified().map_err(failed)?;
     if !timed.verified {
         return Err(Error::failure(format!(
             "a result of the {name} differs from the oracle: nothing that was timed counts"
@@ -269,15 +290,18 @@ fn timed(cpu: &mut Cpu, plan: &Plan, budget: Duration, shown: &mut Shares) -> Re
             break;
         }
         for timers in [false, true] {
-            pass(cpu, &mut prepared, timers, Some(&mut timed))?;
+            pass(device, timers, Some(&mut timed))?;
         }
     }
     Ok(timed)
 }
 
 /// One pass, kept in `timed`. Returns whether it went to its end.
-fn pass(cpu: &mut Cpu, prepared: &mut PreparedSequence, timers: bool, timed: Option<&mut Timed>) -> Result<bool> {
-    let pass = cpu.pass(prepared, timers, interrupted).map_err(failed)?;
+fn pass(device: &mut dyn Replayer, timers: bool, timed: Option<&mut Timed>) -> Result<bool> {
+    let pass = match device.pass(timers, interrupted) {
+        Err(_) if interrupted() => return Ok(false),
+        other => other.map_err(failed)?,
+    };
     if let Some(timed) = timed.filter(|_| pass.complete) {
         timed.disturbed += u64::from(pass.disturbed && !timers);
         if timers {

@@ -184,8 +184,12 @@ pub(super) fn find_profiles(names: &[String]) -> Result<Vec<Named>> {
 
 /// The best profile measured on this machine.
 fn best_here() -> Result<Named> {
-    let device = Cpu::describe()?.device.name;
-    let Some(chosen) = store::best(store::complete(&device)) else {
+    best_of(&Cpu::describe()?.device.name)
+}
+
+/// The best profile of the device of that name.
+pub(super) fn best_of(device: &str) -> Result<Named> {
+    let Some(chosen) = store::best(store::complete(device)) else {
         return Err(Error::misuse(format!(
             "no complete profile of this machine ({device}) in {}; measure it with `roofprobe measure`, or name one with -p \
              (`roofprobe profiles` lists them)",

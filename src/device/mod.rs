@@ -10,6 +10,13 @@ pub mod cpu;
 pub mod gpu;
 #[cfg(feature = "cli")]
 pub mod power;
+mod routing;
+mod sequence;
+
+use routing::Routing;
+#[cfg(feature = "cli")]
+use routing::Visit;
+pub use sequence::{Replayer, SequencePass};
 
 use crate::job::Job;
 use crate::profile::Machine;

@@ -90,6 +90,11 @@ pub struct FormatSpeed {
     pub memory_needed_bytes: u64,
     /// Whether the device has enough, where that is known.
     pub fits: Option<bool>,
+    /// Types of weights whose products were not measured, each with the one whose rates stand in, such as `bf16 by f16`: such a
+    /// speed is a guess.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub stand_ins: Vec<String>,
 }
 
 /// The model with its cache stored in one way.

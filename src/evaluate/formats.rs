@@ -1,12 +1,12 @@
 //! The advice for one model and workload.
 
 use super::advice::{Advice, CacheSpeed, FormatSpeed, Free, MicroBatchSpeed, because};
-use super::{Evaluator, ThreadAdvice, memory::Memory};
+use super::{Evaluator, RoofKind, ThreadAdvice, memory::Memory};
 use crate::error::Result;
 use crate::model::weights::recipe::Recipe;
 use crate::model::{BATCH_MAX, Phase, TensorType, Weights, Workload};
 use crate::profile::Ceiling;
-use roofprobe_kernels::Dtype;
+use roofprobe_kernels::{Dtype, Op};
 
 /// Batches and drafts are searched up to here: beyond what any cache of a small device holds.
 const MOST: u64 = 1 << 12;
@@ -116,7 +116,26 @@ fn speed(evaluator: &Evaluator) -> Result<FormatSpeed> {
         prefill_tokens_per_s: (workload.batch * workload.prompt) as f64 / prefill.seconds(roof).0,
         memory_needed_bytes,
         fits: evaluator.profile.usable_memory_bytes().map(|has| memory_needed_bytes <= has),
+        stand_ins: stand_ins(evaluator)?,
     })
+}
+
+/// Types of weights that a decode step multiplies by the measured rates of another type.
+fn stand_ins(evaluator: &Evaluator) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let Some(achieved) = evaluator.achieved.as_ref().ok().filter(|_| evaluator.roof() != RoofKind::Peak) else {
+        return Ok(found);
+    };
+    let (demand, workload) = (evaluator.demand(), &evaluator.query.workload);
+    for (_, forward) in workload.forwards(demand.model(), Phase::Decode)? {
+        demand.each_counted(&forward, |counted| {
+            let stored = counted.step.operand;
+            let by = achieved.stand_in(stored).filter(|_| counted.step.op == Op::Matmul);
+            let words = by.map(|by| format!("{stored} by {by}"));
+            found.extend(words.filter(|words| !found.contains(words)));
+        })?;
+    }
+    Ok(found)
 }
 
 /// The cache as asked for, then in the other types that its rows allow.

@@ -58,8 +58,8 @@ struct Ceiling {
     us: Option<f64>,
 }
 
-/// Keys of evidence, which fill nine tenths of a profile, each on one line as this tool writes it.
-const EVIDENCE: [&str; 4] = ["sample_values = ", "trials = ", "variant = ", "modes = "];
+/// Keys of what machines are compared by: a tenth of a profile, each on one line as this tool writes it.
+const KEPT: [&str; 10] = ["schema", "name", "grade", "threads", "id", "status", "gb_per_s", "gflop_per_s", "ns", "us"];
 
 impl Node {
     /// Reads a profile's text.
@@ -95,20 +95,29 @@ impl Node {
     }
 }
 
-/// The text without its curves and samples, where each of them stands as this tool writes it; else as it is.
-fn without_evidence(text: &str) -> String {
-    if text.contains("\"\"\"") || text.contains("'''") {
-        return text.to_owned();
-    }
-    let (mut kept, mut in_curve) = (String::with_capacity(text.len() / 4), false);
+/// The lines of the text that machines are compared by, where each of its lines is whole, as this tool writes them; else the text as it is.
+fn without_evidence(text: &str) -> std::borrow::Cow<'_, str> {
+    let (mut kept, mut in_curve) = (String::with_capacity(text.len() / 8), false);
     for line in text.split_inclusive('\n') {
-        if line.starts_with('[') {
-            in_curve = line.starts_with("[[curve]]");
+        let words = line.trim_end();
+        if words.starts_with('[') {
+            in_curve = words == "[[curve]]";
+        } else if !is_whole(words) {
+            return text.into();
         }
-        let evidence = EVIDENCE.iter().any(|key| line.starts_with(key)) && line.trim_end().ends_with([']', '}']);
-        if !in_curve && !evidence {
+        let key = words.split_once(" = ").map_or("", |(key, _)| key);
+        if !in_curve && (words.starts_with('[') || KEPT.contains(&key)) {
             kept.push_str(line);
         }
     }
-    kept
+    kept.into()
+}
+
+/// Whether a line of TOML is empty, a remark, or a key with all of its value.
+fn is_whole(line: &str) -> bool {
+    let is_key = |key: &str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let ends = |value: &str| !value.contains("\"\"\"") && !value.contains("'''") && !value.ends_with(['[', '{', ',']);
+    line.is_empty()
+        || line.starts_with('#')
+        || line.split_once(" = ").is_some_and(|(key, value)| is_key(key) && ends(value))
 }

@@ -2,6 +2,7 @@
 
 use super::language_model::Model;
 use super::layer::{Latents, Mixer};
+use super::limits;
 use super::shape::ModelShape;
 use super::steps::{Forward, Step, Unit};
 use super::tensor_type::TensorType;
@@ -50,8 +51,8 @@ impl Typing {
         check_cache(model, latents, cache)?;
         let mut typing = Typing { places: Vec::new(), shares: Vec::new() };
         let mut plan = Vec::new();
-        // Two tokens, and logits for one, so that no step is without rows.
-        let forward = Forward { tokens: 2, pruned: prunes, latents, ..Forward::ONE_TOKEN };
+        // So many tokens that every window of keys closes, and logits for one: no step is without rows.
+        let forward = Forward { tokens: limits::HEAD_DIM, pruned: prunes, latents, ..Forward::ONE_TOKEN };
         model.each_step(&forward, |_, step| plan.push(*step))?;
         for step in plan {
             let first = typing.shares.len();

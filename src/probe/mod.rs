@@ -19,6 +19,7 @@ mod matmul;
 mod memory;
 mod overhead;
 mod pipes;
+mod run_gate;
 mod sustained;
 mod ways;
 
@@ -35,6 +36,7 @@ pub use grade::{SAVING_PROFILES, SLOW_GOVERNORS, grade, load_limit};
 pub use levels::{Level, Levels, levels};
 pub use matmul::variants as matmul_variants;
 pub use memory::largest_pages;
+pub use run_gate::judge_run;
 pub use sustained::{LongQuestion, sustained};
 
 /// A ceiling to be measured.

@@ -9,6 +9,7 @@
 //! numbers in the layout and the number of the real ones. So what is timed is what this project's kernels do in their real
 //! company: every layer has weights of its own, and each operation finds the caches as the one before it left them.
 
+mod gpu_ways;
 mod lay;
 mod operands;
 mod plan;

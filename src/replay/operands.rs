@@ -99,11 +99,11 @@ impl<'a> Operands<'a> {
     }
 
     /// Weights of a step, and how they are multiplied: laid out as the first product that asks for them wants them.
-    fn matrix(&mut self, step: &Step, extents: [u64; 3], copies: u64) -> Result<(usize, Matmul)> {
+    fn matrix(&mut self, step: &Step, extents: [u64; 3], copies: u64) -> Result<(usize, Variant)> {
         let [_, n, k] = extents;
         let place = (step.kind, among(step.among), step.name, step.operand);
         let known = self.by_place.get(&place).copied();
-        let layout: Option<Layout> = known.map(|at| (self.matrices[at].isa, self.matrices[at].arithmetic));
+        let layout: Option<Layout> = known.and_then(|at| Some((self.matrices[at].isa?, self.matrices[at].arithmetic)));
         let dtype = self.dtype(step, extents);
         let variant = self.ways.matmul(dtype, extents, layout).ok_or_else(|| {
             Error::misuse(format!("{}: there is no matmul of {dtype} weights for this machine", step.name))
@@ -111,7 +111,10 @@ impl<'a> Operands<'a> {
         if let Some(known) = known {
             return Ok((known, variant));
         }
-        let Matmul { isa, arithmetic, .. } = variant;
+        let (isa, arithmetic) = match &variant {
+            Variant::Matmul(Matmul { isa, arithmetic, .. }) => (Some(*isa), *arithmetic),
+            _ => (None, None),
+        };
         let pages = self.ways.pages();
         self.matrices.push(Matrix { dtype, isa, arithmetic, pages, n, k, copies });
         self.by_place.insert(place, self.matrices.len() - 1);
@@ -223,11 +226,12 @@ impl<'a> Operands<'a> {
                 (weights(&self.matrices[*matrix]) as f64 * visited).round() as u64
             }
             Routine::Attention { cache, variant, window } => {
-                let per_token = if self.caches[*cache].shared { 2 } else { 4 };
-                let most = window.map_or(u64::MAX, |window| window.saturating_add(variant.m - 1));
-                narrow(
-                    u128::from(variant.kv_heads * variant.head_dim * per_token) * u128::from(variant.context.min(most)),
-                )
+                let Cache { kv_heads, head_dim, shared, .. } = self.caches[*cache];
+                let per_token = if shared { 2 } else { 4 };
+                let keys = variant.keys();
+                let (m, context) = (keys.m.unwrap_or(1), keys.context.unwrap_or(0));
+                let most = window.map_or(u64::MAX, |window| window.saturating_add(m - 1));
+                narrow(u128::from(kv_heads * head_dim * per_token) * u128::from(context.min(most)))
             }
             Routine::Gather { table, rows, .. } => {
                 let table = &self.tables[*table];
@@ -244,10 +248,9 @@ impl<'a> Operands<'a> {
     /// How a routine is done, in words.
     pub(super) fn way(&self, routine: usize) -> Option<String> {
         match &self.routines[routine] {
-            Routine::Matmul { variant, .. } | Routine::Experts { variant, .. } => {
-                Some(Variant::from(variant.clone()).to_string())
+            Routine::Matmul { variant, .. } | Routine::Experts { variant, .. } | Routine::Attention { variant, .. } => {
+                Some(variant.to_string())
             }
-            Routine::Attention { variant, .. } => Some(Variant::from(variant.clone()).to_string()),
             Routine::Gather { .. } | Routine::Rows { .. } => None,
         }
     }

@@ -33,8 +33,8 @@ pub struct Asked {
     pub weights: String,
     /// The machine.
     pub device: String,
-    /// Threads.
-    pub threads: u32,
+    /// Threads; none on a GPU.
+    pub threads: Option<u32>,
     /// The profile whose winners and rates it goes by; none where there is none.
     pub profile: Option<String>,
     /// How the model is used.

@@ -98,7 +98,7 @@ fn a_prompt_in_parts_is_that_many_passes_over_the_same_weights() {
         .routines
         .iter()
         .filter_map(|routine| match routine {
-            Routine::Attention { variant, .. } => Some(variant.context),
+            Routine::Attention { variant, .. } => variant.keys().context,
             _ => None,
         })
         .collect();
@@ -135,12 +135,12 @@ fn experts_are_drawn_and_latents_are_read_once() {
             assert_eq!(counts(&plan)[1], 3, "{runtime} {phase}");
             // In the absorbed form a row of latent and rotated key is key and value: so wide, and no other.
             let variants = plan.sequence.routines.iter().filter_map(|routine| match routine {
-                Routine::Attention { variant, .. } => Some((variant.head_dim, variant.value_dim)),
+                Routine::Attention { variant, .. } => Some((variant.keys().head_dim, variant.keys().value_dim)),
                 _ => None,
             });
             let pass = if phase == Phase::Decode { Pass::Decode } else { Pass::Prefill };
             let absorbed = runtime.latents(&latent, pass) == Latents::Absorbed;
-            let widths = if absorbed { (48, Some(32)) } else { (32, None) };
+            let widths = if absorbed { (Some(48), Some(32)) } else { (Some(32), None) };
             assert!(variants.into_iter().all(|variant| variant == widths), "{runtime} {phase}");
             assert!(plan.sequence.caches.iter().all(|cache| cache.shared == absorbed), "{runtime} {phase}");
             for step in plan.steps.iter().filter(|step| absorbed && step.routine == "attention") {

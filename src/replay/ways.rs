@@ -1,5 +1,6 @@
 //! How each operation of a replay is done: as the winner of the nearest measurement was.
 
+use super::gpu_ways::GpuWays;
 use crate::probe;
 use crate::profile::{
     Attention, AttentionExtents, AttentionPhase, Ceiling, CeilingId, Effort, IdKind, Machine, Matmul, Profile, Tile,
@@ -16,6 +17,8 @@ pub(super) struct Ways<'a> {
     profile: Option<&'a Profile>,
     machine: &'a Machine,
     threads: u32,
+    /// Where the machine is a GPU.
+    gpu: Option<GpuWays>,
 }
 
 /// A winner with the tokens that it won with.
@@ -23,7 +26,8 @@ type Winner = (u64, Matmul);
 
 impl<'a> Ways<'a> {
     pub(super) fn new(profile: Option<&'a Profile>, machine: &'a Machine) -> Ways<'a> {
-        Ways { profile, machine, threads: machine.environment.threads }
+        let gpu = GpuWays::new(profile, machine);
+        Ways { profile, machine, threads: machine.environment.threads, gpu }
     }
 
     fn has(&self, isa: Isa) -> bool {
@@ -49,7 +53,14 @@ impl<'a> Ways<'a> {
 
     /// A product of these extents with weights stored so: as the winner with the nearest number of tokens, of those with that
     /// layout where one is given. Without any, as a measurement would try it first. None where this machine has no such kernel.
-    pub(super) fn matmul(&self, dtype: Dtype, [m, n, k]: [u64; 3], layout: Option<Layout>) -> Option<Matmul> {
+    pub(super) fn matmul(&self, dtype: Dtype, extents: [u64; 3], layout: Option<Layout>) -> Option<Variant> {
+        match &self.gpu {
+            Some(gpu) => gpu.matmul(dtype, extents).map(Variant::from),
+            None => self.cpu_matmul(dtype, extents, layout).map(Variant::from),
+        }
+    }
+
+    fn cpu_matmul(&self, dtype: Dtype, [m, n, k]: [u64; 3], layout: Option<Layout>) -> Option<Matmul> {
         let of_layout = |matmul: &Matmul| layout.is_none_or(|layout| (matmul.isa, matmul.arithmetic) == layout);
         let away = |tokens: u64| ((tokens as f64).ln() - (m as f64).ln()).abs();
         let winners = self.winners(dtype).filter(|(_, matmul)| of_layout(matmul));
@@ -75,7 +86,14 @@ impl<'a> Ways<'a> {
 
     /// Attention of `m` tokens by `heads` query heads to `kv_heads` key/value heads: as the winner with the nearest heads. None
     /// where this machine has no such kernel.
-    pub(super) fn attention(&self, asked: Attention) -> Option<Attention> {
+    pub(super) fn attention(&self, asked: Attention) -> Option<Variant> {
+        match &self.gpu {
+            Some(gpu) => Some(gpu.attention(&asked).into()),
+            None => self.cpu_attention(asked).map(Variant::from),
+        }
+    }
+
+    fn cpu_attention(&self, asked: Attention) -> Option<Attention> {
         let decode = asked.m == 1;
         let phase = if decode { AttentionPhase::Decode } else { AttentionPhase::Prefill };
         let (group, head_dim) = (asked.heads / asked.kv_heads.max(1), asked.head_dim);

@@ -20,10 +20,10 @@ pub(super) fn lines(result: &Evaluation, advice: &Advice) -> Vec<String> {
             upto(&advice.draft)
         ),
     };
-    let fastest = advice
-        .formats
-        .first()
-        .map(|first| format!("Fastest weights: {}, {} tokens/s.", first.weights, digits(first.decode_tokens_per_s, 3)));
+    let fastest = advice.formats.first().map(|first| {
+        let guess = if first.stand_ins.is_empty() { "" } else { " (by the rates of another type)" };
+        format!("Fastest weights: {}, {} tokens/s{guess}.", first.weights, digits(first.decode_tokens_per_s, 3))
+    });
     let fits = [fitting(result, advice), fastest.unwrap_or_default()].join(" ").trim_end().to_owned();
     let threads = advice.threads.as_ref().map(threads);
     [free, fits].into_iter().chain(settings(result, advice)).chain(threads).collect()
@@ -83,6 +83,15 @@ pub(super) fn tables(result: &Evaluation, advice: &Advice) -> [Table; 4] {
     let formats: Vec<Record> =
         advice.formats.iter().map(|one| merged([&serde_json::to_value(one).unwrap_or_default()])).collect();
     let fits = |format: &Record| Cell::yes_no(format["fits"].as_bool());
+    let weights = |format: &Record| {
+        let mark = if format.contains_key("stand_ins") { "*" } else { "" };
+        Cell::text(format!("{}{mark}", format["weights"].as_str().unwrap_or_default()))
+    };
+    let guessed = advice.formats.iter().filter(|one| !one.stand_ins.is_empty());
+    let guessed = guessed.map(|one| {
+        format!("* {}: not measured, so by the rates of another type: {}.", one.weights, one.stand_ins.join(", "))
+    });
+    let format_notes: Vec<String> = std::iter::once(format!("{}.", advice.fastest_because)).chain(guessed).collect();
     let on = format!("{} on {}", result.model, result.on.profile);
     let rows = [("sequences (batch)", &advice.batch), ("tokens to verify (draft)", &advice.draft)];
     let view = ["what", "up to", "one", "all", "rate"];
@@ -101,7 +110,7 @@ pub(super) fn tables(result: &Evaluation, advice: &Advice) -> [Table; 4] {
         ]),
         Table::view(
             format!("{on}: which weights are fastest"),
-            &record::columns(FORMAT, [column("fits", "fits", fits)]),
+            &record::columns(FORMAT, [column("weights", "weights", weights), column("fits", "fits", fits)]),
             &[
                 "weights",
                 "bytes_per_token",
@@ -113,7 +122,7 @@ pub(super) fn tables(result: &Evaluation, advice: &Advice) -> [Table; 4] {
             ],
             &formats,
         )
-        .with_notes([format!("{}.", advice.fastest_because)]),
+        .with_notes(format_notes),
         caches(result, advice),
         micro_batches(result, advice),
     ]

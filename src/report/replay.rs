@@ -34,8 +34,12 @@ pub fn report(replayed: &Replayed, shown: Shown) -> Result<Report> {
 
 fn answer(replayed: &Replayed) -> Table {
     let asked = &replayed.asked;
-    let threads = if asked.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", asked.threads) };
-    let title = format!("{} {} on {}, {threads}, replayed", asked.model, asked.weights, asked.device);
+    let threads = match asked.threads {
+        None => String::new(),
+        Some(1) => ", 1 thread".to_owned(),
+        Some(threads) => format!(", {threads} threads"),
+    };
+    let title = format!("{} {} on {}{threads}, replayed", asked.model, asked.weights, asked.device);
     let mut lead: Vec<String> = replayed.phases.iter().rev().map(|phase| line(replayed, phase)).collect();
     lead.push(format!(
         "Memory: {} of {} available; weights {}.",
@@ -48,7 +52,7 @@ fn answer(replayed: &Replayed) -> Table {
     }
     let mut notes: Vec<String> = replayed.notes.iter().map(|note| format!("Note: {note}.")).collect();
     if replayed.phases.iter().any(|phase| phase.disturbed_passes > 0) {
-        notes.push("Note: the CPU was taken away during some passes; leave the machine alone meanwhile.".to_owned());
+        notes.push("Note: something else ran during some passes; leave the machine alone meanwhile.".to_owned());
     }
     Table { title, lead, notes, ..Table::default() }
 }

@@ -5,6 +5,7 @@ use super::attention::AttentionRates;
 use super::task::{Kernel, Task};
 use super::{Note, NoteKind};
 use crate::model::{Pass, TensorType};
+use roofprobe_kernels::Dtype;
 
 impl Achieved<'_> {
     /// The notes of every measurement that `tasks` are answered by, each once.
@@ -29,6 +30,11 @@ impl Achieved<'_> {
             here.iter().for_each(|note| Note::add(&mut notes, note));
         }
         notes
+    }
+
+    /// The type whose products stand in for those with weights of `stored`, of which none was measured.
+    pub fn stand_in(&self, stored: TensorType) -> Option<Dtype> {
+        self.matmul.of_type(stored).filter(|matmul| matmul.stored != stored).map(|matmul| matmul.dtype)
     }
 
     fn matmul_notes(&self, stored: TensorType, tokens: f64, notes: &mut Vec<Note>) {

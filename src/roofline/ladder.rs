@@ -46,6 +46,23 @@ pub(super) struct Reading<'l, 'a> {
     pub(super) to: &'l Rung<'a>,
 }
 
+/// Holds that fewer tokens take no longer than more: the pass that takes in more does for fewer, too. Where a rung was slower beyond
+/// both intervals, its ways lost, or something came between, and it takes the time of the next one.
+fn monotone(rungs: &mut [Rung]) {
+    rungs.sort_by(|a, b| a.at.total_cmp(&b.at));
+    for place in (1..rungs.len()).rev() {
+        let (fewer, more) = rungs.split_at_mut(place);
+        let (own, next) = (&mut fewer[place - 1], &more[0]);
+        // The shortest time of its interval against the longest of the next one's.
+        if own.time[2] > next.time[0] {
+            let text = format!("{} took longer than {} with more tokens, which stands in for it", own.id, next.id);
+            own.notes.push(Note::new(NoteKind::StandIn, text));
+            own.time = next.time;
+            own.rate = own.time.map(|time| own.at / time);
+        }
+    }
+}
+
 impl<'a> Ladder<'a> {
     /// Those of the rungs; none without any.
     pub(super) fn new(mut rungs: Vec<Rung<'a>>, notes: Vec<Note>) -> Option<Ladder<'a>> {
@@ -166,6 +183,7 @@ fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
             Err(why) => left_out.push(Note::new(NoteKind::LeftOut, format!("{why}, and left out"))),
         }
     }
+    monotone(&mut rungs);
     let ladder = Ladder::new(rungs, left_out)?;
     // Bytes of one element over its FLOPs: the same passes counted in bytes of weights.
     let bytes = |rung: &Rung| rung.rate.map(|rate| rate * dtype.bits_per_element() / 8.0 / (2.0 * rung.at));
@@ -180,4 +198,25 @@ fn matmul<'a>(profile: &'a Profile, dtype: Dtype) -> Option<Matmul<'a>> {
     let stored = TensorType::from(dtype);
     let extents = extents(dtype).or(|| extents(stored.stand_in()));
     Some(Matmul { dtype, stored, ladder, reading, computing, extents })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_tokens_take_no_longer_than_more() {
+        let rung = |id, at: f64, rate: f64| Rung::new(id, at, [0.95 * rate, rate, 1.05 * rate], Vec::new());
+        // 1 s, 2 s, 1.5 s, 4 s.
+        let mut rungs =
+            vec![rung("m8", 8.0, 4.0), rung("m1", 1.0, 1.0), rung("m16", 16.0, 16.0 / 1.5), rung("m64", 64.0, 16.0)];
+        monotone(&mut rungs);
+        let times: Vec<f64> = rungs.iter().map(|rung| rung.at / rung.rate[1]).collect();
+        assert!(times.is_sorted() && times == [1.0, 1.5, 1.5, 4.0], "{times:?}");
+        assert!(rungs[1].notes[0].text.contains("m8 took longer than m16") && rungs[0].notes.is_empty());
+        assert!(rungs.iter().all(|rung| rung.rate.is_sorted()));
+        let ladder = Ladder::new(rungs, Vec::new()).unwrap();
+        assert_eq!(ladder.at(8.0).rate[1], 8.0 / 1.5);
+    }
 }

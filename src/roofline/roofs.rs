@@ -2,7 +2,7 @@
 
 use super::{Arithmetic, Bound, Load, Note, NoteKind, Roof};
 use crate::error::{Error, Result};
-use crate::profile::{Ceiling, CeilingId, DeviceKind, Profile, Status, Unit};
+use crate::profile::{Ceiling, CeilingId, DeviceKind, Means, Profile, Status, Unit};
 use crate::units::{BytesPerSecond, FlopsPerSecond};
 use roofprobe_kernels::{Dtype, Op};
 
@@ -40,6 +40,7 @@ impl<'a> Roofs<'a> {
         let [stand_in, half] = [Arithmetic::F32, Arithmetic::F16].map(Arithmetic::ceiling_id);
         let peak = |ids: &[CeilingId]| first(profile, name, ids, &stand_in, ARITHMETIC);
         let single = peak(std::slice::from_ref(&stand_in));
+        let matrices = peak(&[CeilingId::compute(Dtype::F16, Means::CooperativeMatrix)]).ok();
         let mut compute = Dtype::ALL.map(|_| single.clone());
         for arithmetic in Arithmetic::all() {
             let mut ids = vec![arithmetic.ceiling_id(), stand_in.clone()];
@@ -47,7 +48,11 @@ impl<'a> Roofs<'a> {
             if arithmetic == Arithmetic::I8 && value(profile, &half) > value(profile, &stand_in) {
                 ids.insert(1, half.clone());
             }
-            let own = peak(&ids);
+            let own = peak(&ids).map(|own| match &matrices {
+                // Bytes are exact in f16, and products of either are summed in f32.
+                Some(matrices) if [Arithmetic::F16, Arithmetic::I8].contains(&arithmetic) => by_matrices(own, matrices),
+                _ => own,
+            });
             compute[arithmetic.dtype() as usize] = match &single {
                 Ok(single) => own.map(|roof| at_least(roof, single)),
                 Err(_) => own,
@@ -96,6 +101,23 @@ fn at_least<'a>(roof: Roof<'a, FlopsPerSecond>, single: &Roof<'a, FlopsPerSecond
     );
     widened.notes.insert(0, Note::new(NoteKind::StandIn, text));
     widened
+}
+
+/// Products that matrix units do are bound by those where they are the faster ones.
+fn by_matrices<'a>(own: Roof<'a, FlopsPerSecond>, matrices: &Roof<'a, FlopsPerSecond>) -> Roof<'a, FlopsPerSecond> {
+    if matrices.rate <= own.rate {
+        return own;
+    }
+    let mut roof = matrices.clone();
+    let text = format!(
+        "{} ({} GFLOP/s) is above {} ({}): matrix units do such products, too, so that is the roof",
+        roof.id,
+        roof.rate.giga(),
+        own.id,
+        own.rate.giga()
+    );
+    roof.notes.insert(0, Note::new(NoteKind::StandIn, text));
+    roof
 }
 
 /// The first ceiling of `ids` that has a value; without any, `remedy` is the one to measure.

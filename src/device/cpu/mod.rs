@@ -34,7 +34,7 @@ use crate::work::Work;
 use drift::Drift;
 use operands::Operands;
 use overhead::Call;
-pub use replay::{PreparedSequence, SequencePass};
+pub use replay::CpuReplayer;
 use roofprobe_kernels::ops::chain::ChainKernel;
 use roofprobe_kernels::{Dtype, Isa, Op};
 use scaling::Scaling;

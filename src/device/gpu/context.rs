@@ -39,6 +39,9 @@ pub(super) type GpuResult<T> = Result<T, GpuError>;
 /// A submission that takes longer is given up: drivers reset a GPU after two to ten seconds.
 pub(super) const WATCHDOG: Duration = Duration::from_secs(20);
 
+/// A buffer that only orders dispatches.
+const ORDER_BYTES: u64 = 256;
+
 /// One opened GPU.
 pub(super) struct Context {
     pub(super) device: wgpu::Device,
@@ -51,6 +54,9 @@ pub(super) struct Context {
     pub(super) subgroup_min: u32,
     pub(super) subgroup_max: u32,
     pub(super) hooks: Hooks,
+    /// While a sequence is run: a buffer that every dispatch is bound to as if it wrote there, so that each waits for the one
+    /// before it, as in an engine, where each reads what the one before it wrote.
+    pub(super) order: Option<wgpu::Buffer>,
     timestamps: Option<Timestamps>,
     lost: Arc<Mutex<Option<String>>>,
     /// Those built so far, by [`Program::key`].
@@ -94,7 +100,7 @@ impl Context {
         // All calls are made within error scopes, so nothing should arrive here. If something does, the device is not trusted.
         device.on_uncaptured_error(Arc::new(move |error| note(&objected, error.to_string())));
         let has_timestamps = features.contains(wgpu::Features::TIMESTAMP_QUERY);
-        let timestamps = has_timestamps.then(|| Timestamps::new(&device, &queue)).flatten();
+        let timestamps = has_timestamps.then(|| Timestamps::new(&device, &queue, 1)).flatten();
         let matrices = if experimental { adapter.cooperative_matrix_properties() } else { Vec::new() };
         let info = adapter.get_info();
         let (subgroup_min, subgroup_max) = (info.subgroup_min_size, info.subgroup_max_size);
@@ -108,6 +114,7 @@ impl Context {
             subgroup_min,
             subgroup_max,
             hooks,
+            order: None,
             timestamps,
             lost,
             pipelines,
@@ -146,9 +153,44 @@ impl Context {
             false => raw::unchecked_module(&self.device, descriptor()),
             true => self.device.create_shader_module(descriptor()),
         })?;
-        let built = self.scoped(|| Pipeline::new(&self.device, &module, program))?;
+        let built = self.scoped(|| Pipeline::new(&self.device, &module, program, self.order.is_some()))?;
         self.pipelines.insert(key, built.clone());
         Ok(built)
+    }
+
+    /// Has every dispatch made from now on wait for the one before it, or not. Pipelines of the other kind are given up.
+    pub(super) fn keep_order(&mut self, keep: bool) -> GpuResult<()> {
+        if keep != self.order.is_some() {
+            self.pipelines.clear();
+            self.order = if keep { Some(self.buffer(ORDER_BYTES)?) } else { None };
+        }
+        Ok(())
+    }
+
+    /// A clock for so many compute passes of one submission; `None` without timestamps.
+    pub(super) fn clock(&self, passes: u32) -> Option<Timestamps> {
+        self.timestamps.as_ref()?;
+        Timestamps::new(&self.device, &self.queue, passes)
+    }
+
+    /// Times `count` compute passes of one submission by `clock`: from the end of each to the end of the next, s.
+    pub(super) fn time_each(
+        &self,
+        clock: &Timestamps,
+        count: u32,
+        mut encode: impl FnMut(u32, &mut wgpu::ComputePass),
+    ) -> GpuResult<(f64, Option<Vec<f64>>)> {
+        let wall = self.submit(|encoder| {
+            for index in 0..count {
+                let timestamp_writes = Some(clock.writes(index));
+                let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+                encode(index, &mut encoder.begin_compute_pass(&descriptor));
+            }
+            clock.resolve(encoder, count);
+        })?;
+        let bytes = u64::from(count) * timestamps::BYTES;
+        let each = self.mapped(&clock.read, bytes, |view| clock.each(view))?;
+        Ok((wall, each))
     }
 
     /// Whether a program keeps within the limits: wgpu does not look.
@@ -167,9 +209,9 @@ impl Context {
     /// Times one submission of one compute pass.
     pub(super) fn time(&self, encode: impl FnOnce(&mut wgpu::ComputePass)) -> GpuResult<ClockReadings> {
         let wall = self.submit(|encoder| {
-            let timestamp_writes = self.timestamps.as_ref().map(Timestamps::writes);
+            let timestamp_writes = self.timestamps.as_ref().map(|timestamps| timestamps.writes(0));
             encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes }));
-            self.timestamps.iter().for_each(|timestamps| timestamps.resolve(encoder));
+            self.timestamps.iter().for_each(|timestamps| timestamps.resolve(encoder, 1));
         })?;
         let timestamps = match &self.timestamps {
             Some(timestamps) => self.mapped(&timestamps.read, timestamps::BYTES, |view| timestamps.seconds(view))?,
@@ -269,7 +311,7 @@ mod tests {
             // Without the feature no query set can be made, and an error that no scope catches panics.
             let (device, queue) =
                 pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
-            assert!(Timestamps::new(&device, &queue).is_none(), "{}", described.name);
+            assert!(Timestamps::new(&device, &queue, 1).is_none(), "{}", described.name);
             let context = Context::open(&adapter, Hooks::default()).unwrap();
             let has = context.features.contains(wgpu::Features::TIMESTAMP_QUERY);
             assert_eq!(context.timestamps.is_some(), has, "{}", described.name);

@@ -3,7 +3,7 @@
 //! A driver's fault kills its process without a message. So everything that touches a driver runs in a process of its own, the
 //! worker. In the measuring process: `supervisor`, which asks the worker, notices when it crashes or hangs, and starts another
 //! one. In the worker: `serve`, `worker`, and below them `routines` (what is timed), `timer` (how) and `context` (on what).
-//! `protocol` is what the two processes exchange.
+//! `protocol` is what the two processes exchange. `replay` has both sides of a model's sequence of operations.
 //!
 //! In a web page the browser is that other process: `browser` is the device there, and the worker and all below it are the same.
 #![cfg_attr(target_arch = "wasm32", allow(dead_code, reason = "a page has one adapter and no process to talk to"))]
@@ -20,6 +20,7 @@ mod params;
 mod pipeline;
 mod protocol;
 mod raw;
+mod replay;
 mod routines;
 mod scopes;
 mod serve;
@@ -38,6 +39,8 @@ pub use adapter::Adapter;
 #[cfg(target_arch = "wasm32")]
 pub use browser::{Browser, Host, Suspension};
 pub use choose::{Chosen, again, best, hardware, named, no_hardware};
+#[cfg(not(target_arch = "wasm32"))]
+pub use replay::GpuReplayer;
 pub use serve::serve;
 #[cfg(not(target_arch = "wasm32"))]
 pub use supervised::Gpu;

@@ -12,10 +12,16 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    /// The pipeline of `program`, whose source is `module`.
-    pub(super) fn new(device: &wgpu::Device, module: &wgpu::ShaderModule, program: &Program) -> Pipeline {
+    /// The pipeline of `program`, whose source is `module`. An `ordered` one has one more binding, which its shader does not use.
+    pub(super) fn new(
+        device: &wgpu::Device,
+        module: &wgpu::ShaderModule,
+        program: &Program,
+        ordered: bool,
+    ) -> Pipeline {
         let storage = |access| BufferBindingType::Storage { read_only: access == Access::Read };
         let buffers = std::iter::once(BufferBindingType::Uniform).chain(program.bindings.iter().copied().map(storage));
+        let buffers = buffers.chain(ordered.then(|| storage(Access::Write)));
         let entries: Vec<_> = (0..).zip(buffers).map(|(binding, ty)| entry(binding, ty)).collect();
         let layout =
             device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });

@@ -2,8 +2,9 @@
 //! lines of their own.
 
 use super::adapter::Adapter;
+use super::replay::{Ran, Run};
 use crate::device::{Refusal, Timing};
-use crate::job::Job;
+use crate::job::{Job, Sequence};
 use crate::profile::{CeilingId, GpuInfo, GpuProvenance, Variant, VariantKeys};
 use roofprobe_kernels::{Dtype, Op};
 use serde::de::DeserializeOwned;
@@ -24,6 +25,16 @@ pub(super) enum Request {
     Time(Box<Task>),
     /// Give up all memory: [`Answer::Done`].
     Renew,
+    /// Take this sequence in the place of all else: [`Answer::Done`].
+    Sequence(Box<Sequence>),
+    /// Make its next operation ready: [`Answer::Made`] or a refusal.
+    MakeNext,
+    /// Overwrite the results of its operations: [`Answer::Done`].
+    Spoil,
+    /// Run a part of a pass over it: [`Answer::Ran`].
+    Run(Run),
+    /// Hold the results of its last pass against the oracle: [`Answer::Verified`].
+    Verify,
 }
 
 /// A job, with its routine and type by name, and how to time it.
@@ -50,6 +61,12 @@ pub(super) enum Answer {
     Opened(Box<Opened>),
     /// How long the job took.
     Timed(Timing),
+    /// What is done otherwise than the sequence says.
+    Made(Option<String>),
+    /// How long a part of a pass took.
+    Ran(Ran),
+    /// Whether results agree with the oracle.
+    Verified(bool),
     /// Why the job is refused.
     Refused(Refusal),
     /// Neither the device nor the process is usable any more.

@@ -1,7 +1,7 @@
 //! The worker's side of the protocol: reads requests, does them, answers.
 
 use super::adapter::{self, Adapter};
-use super::context::{Context, GpuError};
+use super::context::{Context, GpuError, GpuResult};
 use super::hooks::Hooks;
 use super::protocol::{self, Answer, Opened, Request, Task};
 use super::worker::Worker;
@@ -55,6 +55,11 @@ impl Service {
                 Err(reason) => Answer::Failed(reason),
             },
             Request::Time(task) => self.time(&task),
+            Request::Sequence(sequence) => self.of_worker(|worker| worker.take(*sequence).map(|()| Answer::Done)),
+            Request::MakeNext => self.of_worker(|worker| worker.make_next().map(Answer::Made)),
+            Request::Spoil => self.of_worker(|worker| worker.spoil().map(|()| Answer::Done)),
+            Request::Run(run) => self.of_worker(|worker| worker.run(run).map(Answer::Ran)),
+            Request::Verify => self.of_worker(|worker| worker.verified().map(Answer::Verified)),
             Request::Renew => {
                 self.worker.iter_mut().for_each(Worker::renew);
                 Answer::Done
@@ -62,16 +67,20 @@ impl Service {
         }
     }
 
-    fn time(&mut self, task: &Task) -> Answer {
+    /// What the worker does, or why not.
+    fn of_worker(&mut self, act: impl FnOnce(&mut Worker) -> GpuResult<Answer>) -> Answer {
         let Some(worker) = &mut self.worker else { return Answer::Failed("no adapter is open".to_owned()) };
-        let job = match task.job() {
-            Ok(job) => job,
-            Err(reason) => return Answer::Failed(reason),
-        };
-        match worker.time(&job, task.repetitions, task.limit) {
-            Ok(pass) => Answer::Timed(pass),
+        match act(worker) {
+            Ok(answer) => answer,
             Err(GpuError::Refused(refusal)) => Answer::Refused(refusal),
             Err(GpuError::Fatal(reason)) => Answer::Fatal(reason),
+        }
+    }
+
+    fn time(&mut self, task: &Task) -> Answer {
+        match task.job() {
+            Ok(job) => self.of_worker(|worker| worker.time(&job, task.repetitions, task.limit).map(Answer::Timed)),
+            Err(reason) => Answer::Failed(reason),
         }
     }
 }

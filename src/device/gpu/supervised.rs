@@ -16,10 +16,10 @@ const ASSUMED_MEMORY_BYTES: u64 = 2 << 30;
 /// A GPU, as the measuring process sees it: through its worker.
 pub struct Gpu {
     adapter: Adapter,
-    opened: Opened,
+    pub(super) opened: Opened,
     host: Machine,
     taken_at_start: Taken,
-    supervisor: Supervisor,
+    pub(super) supervisor: Supervisor,
 }
 
 impl Gpu {

@@ -6,7 +6,7 @@ use super::timestamps::ClockReadings;
 use web_time::Instant;
 
 /// A submission lasts no longer than this as planned: drivers reset a GPU after seconds, and a desktop wants to be drawn.
-const SUBMISSION_S: f64 = 0.1;
+pub(super) const SUBMISSION_S: f64 = 0.1;
 /// And a dispatch no longer than this.
 const DISPATCH_S: f64 = 0.01;
 /// Timestamps must agree with the wall clock within this share,
@@ -60,15 +60,7 @@ impl Timer {
             let seconds = begun.elapsed().as_secs_f64();
             return Ok(Elapsed { seconds, repetitions, executed: repetitions, disturbed: false });
         }
-        let mut executed = 0;
-        if self.each_s.is_none() {
-            // The first dispatch may compile the shader, so its time means nothing.
-            for _ in 0..2 {
-                let readings = context.time(|pass| routine.encode(pass, 1, 1))?;
-                self.each_s = Some(readings.timestamps.unwrap_or(readings.wall));
-                executed += 1;
-            }
-        }
+        let mut executed = self.begin(context, routine)?;
         let whole = self.run(context, routine, repetitions, limit)?;
         executed += repetitions;
         let apart = self.judge(whole, context.timestamp_period_ns().is_some());
@@ -92,6 +84,40 @@ impl Timer {
         };
         self.each_s = Some(seconds / counted as f64);
         Ok(Elapsed { seconds, repetitions: counted, executed, disturbed: apart && self.by_difference.is_none() })
+    }
+
+    /// Runs it twice where it never ran. Returns how often it did.
+    fn begin(&mut self, context: &Context, routine: &dyn Routine) -> GpuResult<u64> {
+        if self.each_s.is_some() {
+            return Ok(0);
+        }
+        // The first dispatch may compile the shader, so its time means nothing.
+        for _ in 0..2 {
+            let readings = context.time(|pass| routine.encode(pass, 1, 1))?;
+            self.each_s = Some(readings.timestamps.unwrap_or(readings.wall));
+        }
+        Ok(2)
+    }
+
+    /// Keeps the GPU at work with `routine` for so many seconds, whose results count for nothing.
+    pub(super) fn warm(&mut self, context: &Context, routine: &dyn Routine, seconds: f64, limit: f64) -> GpuResult<()> {
+        let begun = Instant::now();
+        self.begin(context, routine)?;
+        while begun.elapsed().as_secs_f64() < seconds {
+            let each_s = self.each_s.unwrap_or(SUBMISSION_S).max(1e-12);
+            self.run(context, routine, ((SUBMISSION_S * limit / each_s) as u64).max(1), limit)?;
+        }
+        Ok(())
+    }
+
+    /// The seconds of one submission that are believed, and whether the two clocks were apart: then the slower one.
+    pub(super) fn believed(&mut self, readings: ClockReadings, has_timestamps: bool) -> (f64, bool) {
+        let apart = self.judge(readings, has_timestamps);
+        match readings.timestamps.filter(|_| self.by_difference.is_none()) {
+            Some(seconds) if apart => (seconds.max(readings.wall), true),
+            Some(seconds) => (seconds, false),
+            None => (readings.wall, apart && self.by_difference.is_none()),
+        }
     }
 
     /// Compares the two clocks. Returns whether they disagree; without timestamps there is only one.

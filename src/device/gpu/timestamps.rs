@@ -2,7 +2,7 @@
 
 use super::scopes::scoped;
 
-/// Two timestamps of 8 bytes.
+/// Two timestamps of 8 bytes: those of one pass.
 pub(super) const BYTES: u64 = 16;
 
 /// How long one submission took, by both clocks.
@@ -25,14 +25,15 @@ pub(super) struct Timestamps {
 }
 
 impl Timestamps {
-    /// What timestamps need; `None` where the driver cannot make it. Then the wall clock has to do.
-    pub(super) fn new(device: &wgpu::Device, queue: &wgpu::Queue) -> Option<Timestamps> {
+    /// What the timestamps of so many passes need; `None` where the driver cannot make it. Then the wall clock has to do.
+    pub(super) fn new(device: &wgpu::Device, queue: &wgpu::Queue, passes: u32) -> Option<Timestamps> {
         use wgpu::BufferUsages as Usage;
         let buffer = |usage| {
-            let descriptor = wgpu::BufferDescriptor { label: None, size: BYTES, usage, mapped_at_creation: false };
+            let size = u64::from(passes) * BYTES;
+            let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
             device.create_buffer(&descriptor)
         };
-        let descriptor = wgpu::QuerySetDescriptor { label: None, ty: wgpu::QueryType::Timestamp, count: 2 };
+        let descriptor = wgpu::QuerySetDescriptor { label: None, ty: wgpu::QueryType::Timestamp, count: 2 * passes };
         let make = || Timestamps {
             set: device.create_query_set(&descriptor),
             resolve: buffer(Usage::QUERY_RESOLVE | Usage::COPY_SRC),
@@ -43,19 +44,31 @@ impl Timestamps {
         error.is_none().then_some(timestamps)
     }
 
-    /// How a pass writes them.
-    pub(super) fn writes(&self) -> wgpu::ComputePassTimestampWrites<'_> {
+    /// How the pass of that number writes its two.
+    pub(super) fn writes(&self, pass: u32) -> wgpu::ComputePassTimestampWrites<'_> {
         wgpu::ComputePassTimestampWrites {
             query_set: &self.set,
-            beginning_of_pass_write_index: Some(0),
-            end_of_pass_write_index: Some(1),
+            beginning_of_pass_write_index: Some(2 * pass),
+            end_of_pass_write_index: Some(2 * pass + 1),
         }
     }
 
-    /// Encodes that they are copied to where the host can read them.
-    pub(super) fn resolve(&self, encoder: &mut wgpu::CommandEncoder) {
-        encoder.resolve_query_set(&self.set, 0..2, &self.resolve, 0);
-        encoder.copy_buffer_to_buffer(&self.resolve, 0, &self.read, 0, BYTES);
+    /// Encodes that those of the first `passes` are copied to where the host can read them.
+    pub(super) fn resolve(&self, encoder: &mut wgpu::CommandEncoder, passes: u32) {
+        encoder.resolve_query_set(&self.set, 0..2 * passes, &self.resolve, 0);
+        encoder.copy_buffer_to_buffer(&self.resolve, 0, &self.read, 0, u64::from(passes) * BYTES);
+    }
+
+    /// The seconds of each pass that `view` holds, from the end of the one before it; `None` where they did not advance.
+    pub(super) fn each(&self, view: &[u8]) -> Option<Vec<f64>> {
+        let ticks: Vec<u64> = view.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let mut before = *ticks.first()?;
+        let mut seconds = Vec::with_capacity(ticks.len() / 2);
+        for pair in ticks.chunks_exact(2) {
+            seconds.push(pair[1].checked_sub(before)? as f64 * self.period_s);
+            before = pair[1];
+        }
+        (seconds.iter().sum::<f64>() > 0.0).then_some(seconds)
     }
 
     /// The seconds between the timestamps that `view` holds; `None` where they did not advance.

@@ -38,7 +38,7 @@ pub(super) fn checkpoint(keys: &Keys, family: Family) -> Result<Option<(Checkpoi
     }
     let Some(block) = found else { return Ok(None) };
     let mut notes = Vec::new();
-    let checkpoint = match block.word("quant_method")? {
+    let mut checkpoint = match block.word("quant_method")? {
         Some("awq") => block.awq()?,
         Some("gptq") => block.gptq()?,
         Some("bitsandbytes") => block.bits_and_bytes(family)?,
@@ -57,6 +57,11 @@ pub(super) fn checkpoint(keys: &Keys, family: Family) -> Result<Option<(Checkpoi
         None => return Err(block.error("quant_method", format!("is missing; known: {METHODS}"))),
         Some(other) => return Err(block.unknown("quant_method", other, METHODS)),
     };
+    if let Some(kind) = block.own_experts(keys)? {
+        let experts = Modules::of_pattern(r".*\.experts\.");
+        checkpoint.exceptions.extend(experts.map(|modules| Exception { modules, kind: Some(kind) }));
+        notes.push(format!("experts are stored as {kind}"));
+    }
     let layout = checkpoint.layout;
     notes.insert(
         0,
@@ -252,6 +257,23 @@ impl<'a> Block<'a> {
         }
         let exceptions = self.kept(&["modules_to_not_convert", "ignored_layers"])?;
         Ok(linear(TensorType::Grouped(layout), exceptions))
+    }
+
+    /// How experts are stored where others are in FP8 and these are not: DeepSeek-V4's in FP4 with a scale of 8 bits for each 32 of
+    /// a row (`expert_dtype`), or as modelopt stored them anew (`moe_quant_algo`).
+    fn own_experts(&self, keys: &Keys) -> Result<Option<TensorType>> {
+        let dtype = keys.word("expert_dtype")?;
+        if self.word("quant_method")? != Some("fp8") {
+            return Ok(None);
+        }
+        match (self.word("moe_quant_algo")?, dtype) {
+            (Some("NVFP4"), _) => Ok(Some(TensorType::Scaled(groups::nvfp4("modelopt-nvfp4", 16, 8)))),
+            (Some(other), _) => Err(self.unknown("moe_quant_algo", other, "NVFP4 is")),
+            (None, Some("fp4")) => {
+                Ok(Some(TensorType::Scaled(Scaled { tile: [1, 32], scale: 1, ..Scaled::of("fp4", 4) })))
+            }
+            (None, _) => Ok(None),
+        }
     }
 
     fn mxfp4(self, family: Family) -> Result<Checkpoint> {

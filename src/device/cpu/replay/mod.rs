@@ -14,8 +14,9 @@ use super::team::{Members, SpinBarrier};
 use super::team_job::TeamJob;
 use super::worker_state::WorkerState;
 use super::{Cpu, skipped};
-use crate::device::Refusal;
-use crate::job::Launch;
+use crate::device::{Attempt, Device, Refusal, Replayer, SequencePass};
+use crate::job::{Launch, Sequence};
+use crate::profile::Machine;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -24,7 +25,7 @@ use std::time::Instant;
 const LOOK_EVERY: usize = 8;
 
 /// A sequence made ready: its operands are in memory until it is dropped.
-pub struct PreparedSequence {
+pub(super) struct PreparedSequence {
     shared: Arc<Shared>,
     /// Passes so far.
     passes: usize,
@@ -48,30 +49,63 @@ struct Prepared {
     checked: bool,
 }
 
-/// One pass over a sequence.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SequencePass {
-    /// From the first thread's start to the last thread's end, seconds.
-    pub seconds: f64,
-    /// Of each step, where they were asked for.
-    pub steps: Vec<f64>,
-    /// The hypervisor or the quota took the CPU away meanwhile.
-    pub disturbed: bool,
-    /// Whether it went to its end.
-    pub complete: bool,
+/// The CPU, with the sequence that it runs.
+pub struct CpuReplayer {
+    cpu: Cpu,
+    prepared: Option<PreparedSequence>,
+}
+
+impl CpuReplayer {
+    /// That CPU.
+    pub fn new(cpu: Cpu) -> CpuReplayer {
+        CpuReplayer { cpu, prepared: None }
+    }
+
+    fn prepared(&mut self) -> Attempt<(&mut Cpu, &mut PreparedSequence)> {
+        let prepared = self.prepared.as_mut().ok_or_else(|| skipped("no sequence was made ready"))?;
+        Ok((&mut self.cpu, prepared))
+    }
+}
+
+impl Replayer for CpuReplayer {
+    fn machine(&self) -> Machine {
+        self.cpu.machine()
+    }
+
+    fn sequence_bytes(&self, sequence: &Sequence) -> Attempt<u64> {
+        self.cpu.sequence_bytes(sequence)
+    }
+
+    fn make_ready(&mut self, sequence: &Sequence, shown: &mut dyn FnMut(f64) -> bool) -> Attempt<Vec<String>> {
+        // The memory of the one before is given back first.
+        self.prepared = None;
+        self.prepared = Some(self.cpu.prepare_sequence(sequence, shown)?);
+        Ok(Vec::new())
+    }
+
+    fn spoil(&mut self) -> Attempt<()> {
+        let (_, prepared) = self.prepared()?;
+        prepared.spoil();
+        Ok(())
+    }
+
+    fn pass(&mut self, timers: bool, stop: fn() -> bool) -> Attempt<SequencePass> {
+        let (cpu, prepared) = self.prepared()?;
+        cpu.pass(prepared, timers, stop)
+    }
+
+    fn verified(&mut self) -> Attempt<bool> {
+        let (_, prepared) = self.prepared()?;
+        Ok(prepared.verified())
+    }
 }
 
 impl Cpu {
-    /// Threads of the team.
-    pub fn threads(&self) -> usize {
-        self.team.size()
-    }
-
     /// Times one pass; with `timers` each step by itself, too. `stop` is asked now and then whether to end before the end.
     ///
     /// # Errors
     /// Skipped when a thread of the team has died.
-    pub fn pass(
+    fn pass(
         &mut self,
         prepared: &mut PreparedSequence,
         timers: bool,
@@ -148,12 +182,12 @@ impl Control<'_> {
 
 impl PreparedSequence {
     /// Overwrites the results of all operations, so that what is not written is found.
-    pub fn spoil(&self) {
+    fn spoil(&self) {
         self.shared.routines.iter().for_each(|prepared| prepared.job.spoil());
     }
 
     /// Whether all results of the last pass were written, and a sample of them is what the oracle gives.
-    pub fn verified(&self) -> bool {
+    fn verified(&self) -> bool {
         let turn = self.passes.saturating_sub(1);
         let last_copy = |routine: usize| {
             self.shared

@@ -1,22 +1,22 @@
 //! Operands and operations of a sequence made ready; how much memory they take.
 
 use super::elementwise::Scratch;
-use super::experts::{self, PreparedExperts, Routing};
+use super::experts::{self, PreparedExperts};
 use super::rows::{PreparedGather, PreparedRows, Scratches, scratch_elements};
 use super::{Prepared, PreparedSequence, Shared};
-use crate::device::Refusal;
 use crate::device::cpu::attended::Attended;
 use crate::device::cpu::attention::PreparedAttention;
 use crate::device::cpu::operands::{Lying, Pool, SharedWeights, weight_bytes};
 use crate::device::cpu::team_job::{TeamJob, extent};
 use crate::device::cpu::worker_state::WorkerState;
 use crate::device::cpu::{Cpu, self_test, skipped, unsupported};
+use crate::device::{Refusal, Routing};
 use crate::job::{Cache, Matrix, Routine, Sequence, Table};
-use crate::profile::{CpuList, Matmul};
+use crate::profile::{CpuList, Matmul, Variant};
 use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::attention::{Head, KEY_BLOCK};
 use roofprobe_kernels::ops::matmul::MatmulKernel;
-use roofprobe_kernels::{Op, Shape};
+use roofprobe_kernels::{Isa, Op, Shape};
 use std::sync::{Arc, Mutex};
 
 /// What every buffer is rounded up by at most: the page that it begins on, and a huge one at its end.
@@ -39,7 +39,7 @@ impl Cpu {
     ///
     /// # Errors
     /// Unsupported when there is no such kernel here.
-    pub fn sequence_bytes(&self, sequence: &Sequence) -> Result<u64, Refusal> {
+    pub(super) fn sequence_bytes(&self, sequence: &Sequence) -> Result<u64, Refusal> {
         let threads = self.team.size();
         let mut all = PROGRAM_BYTES;
         for matrix in &sequence.matrices {
@@ -64,7 +64,7 @@ impl Cpu {
     ///
     /// # Errors
     /// Unsupported when there is no such kernel here, skipped when there is too little memory or somebody wants it to end.
-    pub fn prepare_sequence(
+    pub(super) fn prepare_sequence(
         &mut self,
         sequence: &Sequence,
         mut shown: impl FnMut(f64) -> bool,
@@ -121,13 +121,13 @@ impl Cpu {
         let all = u32::try_from(self.team.size()).unwrap_or(u32::MAX);
         let scratches = Arc::clone(&made.scratches);
         match routine {
-            Routine::Matmul { matrix, variant } => {
+            Routine::Matmul { matrix, variant: Variant::Matmul(variant) } => {
                 let (kernel, weights) = &made.weights[*matrix];
                 let (threads, cpus) = self.taking_part(variant);
                 let job = self.matmul_with(variant, threads as usize, *kernel, Arc::clone(weights))?;
                 self.prepared(Arc::new(job), threads, cpus, sequence.matrices[*matrix].copies)
             }
-            Routine::Experts { matrix, variant, tokens, experts, used } => {
+            Routine::Experts { matrix, variant: Variant::Matmul(variant), tokens, experts, used } => {
                 let (kernel, weights) = &made.weights[*matrix];
                 let (threads, cpus) = self.taking_part(variant);
                 let routing = routing([*tokens, *experts, *used], variant)?;
@@ -137,7 +137,7 @@ impl Cpu {
                 let job = job.map_err(|e| skipped(&format!("tokens of experts could not be allocated: {e}")))?;
                 self.prepared(Arc::new(job), threads, cpus, sequence.matrices[*matrix].copies / (*experts).max(1))
             }
-            Routine::Attention { cache, variant, window } => {
+            Routine::Attention { cache, variant: Variant::Attention(variant), window } => {
                 let (attended, _) = Attended::of(variant)?;
                 let threads = variant.threads.clamp(1, all);
                 let (queries, copies) = (extent(variant.m, "m")?, sequence.caches[*cache].copies);
@@ -161,22 +161,25 @@ impl Cpu {
                 let job = PreparedRows::new(*op, *shape, extent(*copies, "copies")?, scratches);
                 self.prepared(Arc::new(job), all, None, *copies)
             }
+            Routine::Matmul { variant, .. } | Routine::Experts { variant, .. } | Routine::Attention { variant, .. } => {
+                Err(foreign(variant))
+            }
         }
     }
 
     /// Memory that an operation takes beside the operands of the sequence.
     fn routine_bytes(&self, sequence: &Sequence, routine: &Routine) -> Result<u128, Refusal> {
         Ok(match routine {
-            Routine::Matmul { matrix, variant } => {
+            Routine::Matmul { matrix, variant: Variant::Matmul(variant) } => {
                 let (threads, _) = self.taking_part(variant);
                 self.matmul_bytes(variant, threads as usize, kernel(&sequence.matrices[*matrix])?)?
             }
-            Routine::Experts { matrix, variant, tokens, experts, used } => {
+            Routine::Experts { matrix, variant: Variant::Matmul(variant), tokens, experts, used } => {
                 let routing = routing([*tokens, *experts, *used], variant)?;
                 let extents = [extent(variant.n, "n")?, extent(variant.k, "k")?];
                 experts::bytes(kernel(&sequence.matrices[*matrix])?, &routing, extents)
             }
-            Routine::Attention { variant, .. } => {
+            Routine::Attention { variant: Variant::Attention(variant), .. } => {
                 let threads = (variant.threads as usize).clamp(1, self.team.size());
                 PreparedAttention::bytes(variant, threads)?
             }
@@ -186,6 +189,9 @@ impl Cpu {
                 // A state is shared out, and each thread has the weights.
                 let weights = cost.weights_read * self.team.size() as u128;
                 4 * (weights + cost.state_read) * u128::from(*copies)
+            }
+            Routine::Matmul { variant, .. } | Routine::Experts { variant, .. } | Routine::Attention { variant, .. } => {
+                return Err(foreign(variant));
             }
         })
     }
@@ -219,21 +225,23 @@ fn is_checked(sequence: &Sequence, place: usize) -> bool {
     !attention(&sequence.routines[place]) || !others(before) || !others(after)
 }
 
+fn foreign(variant: &Variant) -> Refusal {
+    Refusal::Unsupported(format!("the CPU does no {}", variant.family()))
+}
+
 fn too_large() -> Refusal {
     Refusal::OutOfMemory("it takes more memory than any machine has".to_owned())
 }
 
 fn kernel(matrix: &Matrix) -> Result<MatmulKernel, Refusal> {
-    self_test::survived(matrix.isa).map_err(Refusal::Unsupported)?;
-    MatmulKernel::find(matrix.dtype, matrix.isa, matrix.arithmetic).ok_or_else(|| unsupported(matrix.isa))
+    let isa = matrix.isa.unwrap_or(Isa::Portable);
+    self_test::survived(isa).map_err(Refusal::Unsupported)?;
+    MatmulKernel::find(matrix.dtype, isa, matrix.arithmetic).ok_or_else(|| unsupported(isa))
 }
 
 fn routing([tokens, experts, used]: [u64; 3], variant: &Matmul) -> Result<Routing, Refusal> {
     let [tokens, experts, used] = [extent(tokens, "tokens")?, extent(experts, "experts")?, extent(used, "experts")?];
-    if used > experts {
-        return Err(skipped(&format!("{used} of {experts} experts cannot be visited")));
-    }
-    Ok(Routing { tokens, experts, used, rows: extent(variant.m, "m")? })
+    Routing::new([tokens, experts, used], extent(variant.m, "m")?)
 }
 
 /// Elements of the arrays of each thread.

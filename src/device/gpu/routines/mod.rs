@@ -10,6 +10,7 @@ mod coopmat;
 mod matmul;
 mod overhead;
 mod routine;
+pub(super) mod rows;
 mod stream;
 #[cfg(test)]
 mod tests;

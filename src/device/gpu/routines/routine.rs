@@ -51,6 +51,9 @@ pub(in crate::device::gpu) trait Routine {
     /// Encodes `repetitions`, at most `fold` of them in one dispatch; `fold` is a power of two up to [`Routine::fold_max`].
     fn encode(&self, pass: &mut wgpu::ComputePass, repetitions: u64, fold: u32);
 
+    /// Chooses the copy of the operands that the next repetition reads.
+    fn seek(&self, _copy: u64) {}
+
     /// Whether only the host's clock sees its time: that of [`Routine::execute`].
     fn is_timed_by_host(&self) -> bool {
         false
@@ -148,7 +151,9 @@ impl Dispatch {
         groups: [u32; 3],
     ) -> GpuResult<Dispatch> {
         let align = context.limits.min_uniform_buffer_offset_alignment.max(16) as usize;
-        let bindings = context.scoped(|| Bindings::new(&context.device, pipeline, slots, align, buffers))?;
+        let order = context.order.as_ref().map(BufferSlice::whole);
+        let buffers: Vec<BufferSlice> = buffers.iter().copied().chain(order).collect();
+        let bindings = context.scoped(|| Bindings::new(&context.device, pipeline, slots, align, &buffers))?;
         Ok(Dispatch { pipeline: pipeline.clone(), bindings, groups })
     }
 

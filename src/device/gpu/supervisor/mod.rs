@@ -59,6 +59,11 @@ pub(super) struct Supervisor {
     given_up: Option<String>,
 }
 
+/// The refusal for an answer that does not belong to its request.
+pub(super) fn unexpected(answer: &Answer) -> Refusal {
+    Refusal::Skipped(WorkerError::unexpected(answer).to_string())
+}
+
 impl Supervisor {
     /// Opens `adapter` in a process of its own. Waits for nothing once `stop` returns true.
     ///
@@ -112,7 +117,7 @@ impl Supervisor {
                 }
                 Ok(Answer::Refused(refusal)) => return Err(refusal),
                 Ok(Answer::Failed(reason)) => return Err(Refusal::Skipped(reason)),
-                Ok(other) => return Err(Refusal::Skipped(WorkerError::unexpected(&other).to_string())),
+                Ok(other) => return Err(unexpected(&other)),
                 // The job is not to blame: it is measured another time.
                 Err(_) if (self.stop)() => return Err(Refusal::Exhausted),
                 Err(error) => {
@@ -120,6 +125,20 @@ impl Supervisor {
                     repetitions = (repetitions / 2).max(1);
                 }
             }
+        }
+    }
+
+    /// Asks the worker for something that is not tried again: what its process holds is lost with it.
+    ///
+    /// # Errors
+    /// The refusals of the worker; skipped when it fails; exhausted when interrupted.
+    pub(super) fn request(&mut self, request: &Request) -> Attempt<Answer> {
+        match self.ask(request, self.timeouts.answer) {
+            Ok(Answer::Refused(refusal)) => Err(refusal),
+            Ok(Answer::Failed(reason)) => Err(Refusal::Skipped(reason)),
+            Ok(answer) => Ok(answer),
+            Err(_) if (self.stop)() => Err(Refusal::Exhausted),
+            Err(error) => Err(Refusal::Skipped(error.to_string())),
         }
     }
 

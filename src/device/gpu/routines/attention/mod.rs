@@ -4,6 +4,7 @@
 
 mod caches;
 mod spec;
+mod stored;
 
 use super::routine::{Dispatch, Routine, SharedBuffers};
 use crate::device::Refusal;
@@ -145,6 +146,10 @@ impl Routine for AttentionRoutine {
             }
             self.next.set((copy + 1) % self.dispatches.len() as u64);
         }
+    }
+
+    fn seek(&self, copy: u64) {
+        self.next.set(copy % self.dispatches.len() as u64);
     }
 
     fn prepare(&mut self, context: &Context) -> GpuResult<()> {

@@ -1,6 +1,6 @@
 //! What a job of attention asks for, and the programs that do it.
 
-use super::caches::Stored;
+use super::stored::Stored;
 use crate::device::Refusal;
 use crate::device::gpu::context::Context;
 use crate::device::gpu::params::params;

@@ -125,6 +125,10 @@ impl Routine for Matmul {
         }
     }
 
+    fn seek(&self, copy: u64) {
+        self.repetitions.set(copy);
+    }
+
     fn prepare(&mut self, context: &Context) -> GpuResult<()> {
         let [rows, columns] = self.plan.stored();
         context.upload(&self.product, bytemuck::cast_slice(&vec![SPOILT; (rows * columns) as usize]))

@@ -6,6 +6,7 @@ mod chains;
 mod latencies;
 mod matmul;
 mod overheads;
+mod rows;
 mod shaders;
 mod streams;
 

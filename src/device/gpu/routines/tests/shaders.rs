@@ -3,7 +3,7 @@
 
 use crate::device::Refusal;
 use crate::device::gpu::params::params;
-use crate::device::gpu::routines::{entry_of, overhead, stream, workgroup};
+use crate::device::gpu::routines::{entry_of, overhead, rows, stream, workgroup};
 use crate::device::gpu::shader::{Access, Program, Shader, compiled};
 use crate::probe::gpu::tests::machine;
 use crate::probe::{plan, survey};
@@ -47,7 +47,12 @@ fn entry_points_are_named_as_routines() {
     for shader in all_shaders().values() {
         for entry in parsed(shader).entry_points {
             let first = entry.name.split('_').next().unwrap();
-            assert!(first == "stream" || first.parse::<Op>().is_ok(), "{}: {}", shader.name, entry.name);
+            assert!(
+                ["stream", "rows"].contains(&first) || first.parse::<Op>().is_ok(),
+                "{}: {}",
+                shader.name,
+                entry.name
+            );
         }
     }
 }
@@ -118,6 +123,8 @@ fn all_programs() -> BTreeMap<String, Program> {
             }
         }
     }
+    let of_rows = [64, 256].into_iter().flat_map(rows::programs);
+    all.extend(of_rows.map(|program| (program.key(), program)));
     all
 }
 
