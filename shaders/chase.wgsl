@@ -9,8 +9,9 @@ override SIZE: u32 = 32u;
 // Words of workgroup memory.
 override WORDS: u32 = 1024u;
 
-// Turns of the inner loop: llvmpipe ends a loop after 65535 of them, whatever it was to do.
-const TURNS: u32 = 4096u;
+// Unrolled: g < AHEAD
+// Loads of one turn: llvmpipe ends a shader's loops after 65535 turns in all, whatever they were to do.
+const AHEAD: u32 = 64u;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage> following: array<u32>;
@@ -22,10 +23,13 @@ var<workgroup> shared_following: array<u32, WORDS>;
 @compute @workgroup_size(SIZE)
 fn chase(@builtin(local_invocation_index) lane: u32) {
     var i = at[lane];
-    for (var left = p.steps; left > 0u; left -= min(left, TURNS)) {
-        for (var step = 0u; step < min(left, TURNS); step++) {
-            i = following[i];
-        }
+    for (var turn = p.steps / AHEAD; turn > 0u; turn--) {
+        // each g
+        i = following[i];
+        // end g
+    }
+    for (var rest = p.steps % AHEAD; rest > 0u; rest--) {
+        i = following[i];
     }
     at[lane] = i;
 }
@@ -38,10 +42,13 @@ fn chase_workgroup(@builtin(local_invocation_index) lane: u32) {
     }
     workgroupBarrier();
     var i = at[lane];
-    for (var left = p.steps; left > 0u; left -= min(left, TURNS)) {
-        for (var step = 0u; step < min(left, TURNS); step++) {
-            i = shared_following[i];
-        }
+    for (var turn = p.steps / AHEAD; turn > 0u; turn--) {
+        // each g
+        i = shared_following[i];
+        // end g
+    }
+    for (var rest = p.steps % AHEAD; rest > 0u; rest--) {
+        i = shared_following[i];
     }
     at[lane] = i;
 }

@@ -20,13 +20,14 @@ mod memory;
 mod overhead;
 mod pipes;
 mod run_gate;
+mod scope;
 mod sustained;
 mod ways;
 
 use crate::job::Job;
 use crate::profile::{
     AttentionPhase, CeilingId, Curve, CurveAxis, DeviceKind, Effort, Family, Flag, IdKind, Machine, MemoryLevel,
-    Provenance, Status, Tune, Variant,
+    Status, Tune, Variant,
 };
 use roofprobe_kernels::{Dtype, Isa, Op};
 
@@ -37,6 +38,7 @@ pub use levels::{Level, Levels, levels};
 pub use matmul::variants as matmul_variants;
 pub use memory::largest_pages;
 pub use run_gate::judge_run;
+pub use scope::Scope;
 pub use sustained::{LongQuestion, sustained};
 
 /// A ceiling to be measured.
@@ -177,29 +179,6 @@ struct PlanInputs<'a> {
     curves: &'a [Curve],
     effort: Effort,
     tune: Tune,
-}
-
-/// How much is asked: how much time there is, and how many candidates a question has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scope {
-    /// How much time there is.
-    pub effort: Effort,
-    /// How many candidates a question has.
-    pub tune: Tune,
-}
-
-impl Scope {
-    /// What a measurement of that provenance asks.
-    pub fn of(provenance: &Provenance) -> Scope {
-        let effort = provenance.effort.unwrap_or(Effort::Standard);
-        Scope { effort, tune: provenance.tune.unwrap_or_default() }
-    }
-}
-
-impl From<Effort> for Scope {
-    fn from(effort: Effort) -> Scope {
-        Scope { effort, tune: Tune::Usual }
-    }
 }
 
 impl<'a> PlanInputs<'a> {

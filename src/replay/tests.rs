@@ -153,9 +153,9 @@ fn experts_are_drawn_and_latents_are_read_once() {
 
 #[test]
 fn types_without_kernels_are_named() {
-    let workload = Workload { weights: weights("pure:q5_0"), kv: TensorType::Q8_0, ..Workload::default() };
+    let workload = Workload { weights: weights("pure:q5_1"), kv: TensorType::Q8_0, ..Workload::default() };
     let plan = planned(&find("llama-3.2-1b").unwrap(), &workload, Phase::Decode);
-    assert!(plan.notes.iter().any(|note| note.contains("q5_0") && note.contains("q4_0")), "{:?}", plan.notes);
+    assert!(plan.notes.iter().any(|note| note.contains("q5_1") && note.contains("q4_0")), "{:?}", plan.notes);
     assert!(plan.notes.iter().any(|note| note.contains("cache in q8_0")), "{:?}", plan.notes);
 }
 
