@@ -3,8 +3,8 @@
 
 usage: judge.py PROFILE [--calibrate-on MODEL] > table.md      (behind benches/truth/run.sh)
 
-For every model: defaults are fitted to all runs of the other models; then a table is fitted to the first round of one other model in
-Q8_0 (once), or in every format (twice), from these defaults; then every cell of the model is predicted: one phase in one format, the
+For every model: defaults are fitted to all runs of the other models; then a table is fitted to one other model from these defaults, to
+its first round or to all, in Q8_0 or in every format; then every cell of the model is predicted: one phase in one format, the
 median of its rounds.
 """
 import argparse
@@ -58,18 +58,19 @@ def phase(point):
     return f"prefill {point['prompt']}" if point["prompt"] else f"decode{depth}"
 
 
-def judge(profile, models, calibrated_on, kinds):
+def judge(profile, models, calibrated_on, kinds, rounds):
     """The rows of every cell: its median round against what was predicted without its model."""
     rows = []
     for model in models:
         others = [other for other in models if other != model]
         defaults, table = f"{OUT}/defaults.toml", f"{OUT}/table.toml"
         calibrate(profile, [(other, kind) for other in others for kind in KINDS if files(other, kind)], defaults)
-        one = calibrated_on if calibrated_on != model else others[0]
-        calibrate(profile, [(one, kind) for kind in kinds], table, defaults, "1")
+        # What all others are fitted to is itself predicted from the model behind it.
+        one = calibrated_on if calibrated_on != model else models[(models.index(model) + 1) % len(models)]
+        calibrate(profile, [(one, kind) for kind in kinds], table, defaults, rounds)
         for kind in [kind for kind in KINDS if files(model, kind)]:
-            for name, (rounds, roof, engine) in predicted(profile, model, kind, table).items():
-                rows.append(Row(model, kind, name, statistics.median(rounds), min(rounds), max(rounds), roof, engine))
+            for name, (seen, roof, engine) in predicted(profile, model, kind, table).items():
+                rows.append(Row(model, kind, name, statistics.median(seen), min(seen), max(seen), roof, engine))
     return rows
 
 
@@ -96,10 +97,11 @@ def errors(say, rows):
 HEADS = "cells | median error | within 15 % | within 25 % |\n|---|--:|--:|--:|--:|"
 
 
-def report(one, every):
+def report(fits):
+    every = list(fits.values())[-1]
     print(f"| fitted to | {HEADS}")
-    errors("one round of one model, in Q8_0", one)
-    errors("one round of one model, in each format", every)
+    for say, rows in fits.items():
+        errors(say, rows)
     errors("… of these, prefill", [row for row in every if row.phase.startswith("prefill")])
     errors("… of these, decode", [row for row in every if row.phase.startswith("decode")])
     print(f"\nBy model, fitted in each format:\n\n| model | {HEADS}")
@@ -124,8 +126,11 @@ def main():
     options.add_argument("--calibrate-on", default="qwen2.5-0.5b")
     given = options.parse_args()
     models = sorted({os.path.basename(f).rsplit(".", 3)[0] for f in glob.glob(f"{OUT}/*.r1.jsonl")})
-    one = judge(given.profile, models, given.calibrate_on, ["Q8_0"])
-    report(one, judge(given.profile, models, given.calibrate_on, KINDS))
+    fits = {}
+    for formats, kinds in (("Q8_0", ["Q8_0"]), ("each format", KINDS)):
+        for say, rounds in (("one round", "1"), ("all rounds", "*")):
+            fits[f"{say} of one model in {formats}"] = judge(given.profile, models, given.calibrate_on, kinds, rounds)
+    report(fits)
 
 
 if __name__ == "__main__":
