@@ -41,7 +41,7 @@ pub(super) struct Measure {
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: Selection,
 
-    /// How much time to take; as a rule standard. quick is within 15 seconds on two cores, standard within 100, thorough
+    /// How much time to take; as a rule standard. quick is within 15 seconds on two cores, standard within 120, thorough
     /// several minutes; a GPU takes up to twice as long.
     /// More time means tighter intervals and a better chance to meet a shared machine's fast moments.
     #[arg(long, value_parser = choice(Effort::ALL.map(|effort| (effort.name(), "", effort))))]
