@@ -7,6 +7,18 @@ use roofprobe_kernels::ops::matmul::MatmulKernel;
 use roofprobe_kernels::ops::stream::StreamKernel;
 
 #[test]
+fn every_instruction_set_has_one_table() {
+    // Each answers, without a table of its own it could not; and no table stands twice.
+    let known: Vec<_> = Isa::ALL.iter().map(|isa| (isa.architecture(), isa.available())).collect();
+    assert!(known.contains(&(None, true)));
+    let mut kinds: Vec<_> = ChainKernel::all().map(|kernel| format!("{} {:?}", kernel.isa(), kernel.shape())).collect();
+    let count = kinds.len();
+    kinds.sort();
+    kinds.dedup();
+    assert_eq!(kinds.len(), count);
+}
+
+#[test]
 fn every_instruction_set_of_this_cpu_has_kernels() {
     let mut total = 0;
     for &isa in Isa::ALL.iter().filter(|isa| isa.available()) {
