@@ -362,6 +362,22 @@ fn latents_beyond_all_memory_are_refused() {
 }
 
 #[test]
+#[should_panic(expected = "longer than rows")]
+fn values_longer_than_rows_are_refused() {
+    let head = LatentHead { row: 32, value_dim: 64, group: 1, context: 8 };
+    let (queries, rows) = latents(head, 1);
+    LatentKernel::find(Isa::Portable).unwrap().decode(&head, &queries, &rows, 0..8, &mut head.partial(1));
+}
+
+#[test]
+#[should_panic(expected = "no such part")]
+fn tokens_behind_the_context_are_refused() {
+    let head = LatentHead { row: 64, value_dim: 64, group: 1, context: 8 };
+    let (queries, rows) = latents(head, 1);
+    LatentKernel::find(Isa::Portable).unwrap().decode(&head, &queries, &rows, 0..9, &mut head.partial(1));
+}
+
+#[test]
 fn pairs_are_counted_as_they_are_seen() {
     let head = Head { head_dim: 64, group: 3, context: 10 };
     assert_eq!(head.shape(1).pairs, 30);

@@ -69,8 +69,8 @@ pub(super) fn scale(dtype: Dtype, block: &mut [u8], random: &mut Random) -> bool
         Dtype::Q3K => &[108],
         Dtype::Q2K => &[80, 82],
         Dtype::Mxfp4 => {
-            // 2⁻¹² to 2⁻⁹.
-            block[0] = 116 + block[0] % 4;
+            // 2⁻¹² to 2⁻¹⁰, and 1: an exponent with the byte's upper bit.
+            block[0] = [116, 117, 118, 128][usize::from(block[0] % 4)];
             &[]
         }
         Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::Bf16 | Dtype::I8 => return false,

@@ -54,12 +54,12 @@ token! {
     is_x86_feature_detected, "x86_64", ["avx2", "fma", "f16c", "avx512f", "avx512vnni"]
 }
 token! {
-    /// Both, for who looks bytes up in a table. Whoever has dot products has those too.
+    /// The same with BW, for formats that look bytes up in a table. Every CPU with VNNI has BW.
     Avx512VnniBytes, Isa::Avx512Vnni, vectors: F64x8, prefetches: true,
     is_x86_feature_detected, "x86_64", ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vnni"]
 }
 token! {
-    /// The same with dot products of bfloat16.
+    /// Words and bytes, with dot products of bfloat16.
     Avx512Bf16, Isa::Avx512Bf16, vectors: F64x8, prefetches: true,
     is_x86_feature_detected, "x86_64", ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512bf16"]
 }

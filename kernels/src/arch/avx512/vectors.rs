@@ -194,11 +194,6 @@ impl Integers for Avx512 {
         // SAFETY: the token proves the instruction set.
         I32x16(unsafe { _mm512_add_epi32(sum.0, _mm512_madd_epi16(a.0, b.0)) })
     }
-    #[inline(always)]
-    fn look_up(self, bytes: I32x16, table: I32x16) -> I32x16 {
-        // SAFETY: the token proves the instruction set.
-        I32x16(unsafe { _mm512_shuffle_epi8(table.0, bytes.0) })
-    }
 }
 
 impl Integers for Avx512Vnni {

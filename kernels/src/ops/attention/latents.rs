@@ -65,7 +65,8 @@ impl LatentHead {
     fn check(&self, rows: &[u16]) {
         let LatentHead { row, value_dim, group, context } = *self;
         let whole = |width: usize| width > 0 && width.is_multiple_of(DIM_STEP);
-        assert!(whole(row) && whole(value_dim) && value_dim <= row, "{row}, {value_dim}: no multiples of {DIM_STEP}");
+        assert!(whole(row) && whole(value_dim), "{row}, {value_dim}: no multiples of {DIM_STEP}");
+        assert!(value_dim <= row, "values of {value_dim} elements are longer than rows of {row}");
         assert!(group > 0 && context > 0, "latents without queries or tokens");
         let elements = context.checked_mul(row);
         assert!(elements.is_some_and(|elements| rows.len() >= elements), "latents are shorter than the context");

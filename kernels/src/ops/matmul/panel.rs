@@ -3,7 +3,7 @@
 use super::activations::Activation;
 use super::format::{Format, Lane, words};
 use super::register_tile::{Operands, RegisterTile};
-use crate::simd::{ByteProducts, Integer, Integers, Vector};
+use crate::simd::{ByteProducts, Float, Integer, Integers, Vector};
 
 /// A format of blocks with scales. Its register tile is one vector of weight rows wide.
 pub(super) trait BlockFormat<S: Integers>: RegisterTile<S> {
@@ -14,9 +14,28 @@ pub(super) trait BlockFormat<S: Integers>: RegisterTile<S> {
 
 /// Sums of a tile of super-blocks: of whole ones, and of the sub-blocks so far, times their scales.
 #[derive(Clone, Copy)]
-pub(super) struct Sums<F, I, const ROWS: usize> {
-    pub(super) floats: [F; ROWS],
-    pub(super) ints: [I; ROWS],
+pub(super) struct Sums<S: Integers, const ROWS: usize> {
+    pub(super) floats: [S::F32; ROWS],
+    pub(super) ints: [S::I32; ROWS],
+}
+
+impl<S: Integers, const ROWS: usize> Sums<S, ROWS> {
+    /// Of nothing.
+    #[inline(always)]
+    pub(super) fn start(token: S) -> Self {
+        Sums { floats: [token.splat(0.0); ROWS], ints: [token.splat(0); ROWS] }
+    }
+
+    /// Adds the sums of a super-block, times its scales, and begins with the next one.
+    ///
+    /// # Safety
+    /// The super-block is in the panel.
+    #[inline(always)]
+    pub(super) unsafe fn end_block(&mut self, token: S, panel: Panel<ROWS>, d: S::F32) {
+        let ints = std::mem::replace(&mut self.ints, [token.splat(0); ROWS]);
+        // SAFETY: by contract.
+        unsafe { panel.add_block(token, &mut self.floats, ints, d) }
+    }
 }
 
 /// A panel of `ROWS` tokens, word by word, the rows of the tile side by side.
@@ -56,6 +75,25 @@ impl<const ROWS: usize> Panel<ROWS> {
     pub(super) unsafe fn i32(self, index: usize, row: usize) -> i32 {
         // SAFETY: by contract.
         unsafe { self.word(index, row).cast::<i32>().read_unaligned() }
+    }
+
+    /// Adds the integer sums of a block, times its scales and those of the tokens, which are the block's first words.
+    ///
+    /// # Safety
+    /// The block is in the panel.
+    #[inline(always)]
+    pub(super) unsafe fn add_block<S: Integers>(
+        self,
+        token: S,
+        floats: &mut [S::F32; ROWS],
+        ints: [S::I32; ROWS],
+        d: S::F32,
+    ) {
+        for (row, (sum, int)) in floats.iter_mut().zip(ints).enumerate() {
+            // SAFETY: by contract.
+            let scale = d.mul(token.splat(unsafe { self.f32(0, row) }));
+            *sum = int.to_float().mul_add(scale, *sum);
+        }
     }
 
     /// # Safety

@@ -194,9 +194,7 @@ unsafe fn one_block<S: Integers, const NIBBLES: bool, const ROWS: usize>(
         }
         let ints = settled::<S, ROWS>(ints);
         let scale = token.load_f16_from(pair.add(half * vector / 2).cast());
-        for (row, (sum, int)) in sums.iter_mut().zip(ints).enumerate() {
-            *sum = int.to_float().mul_add(scale.mul(token.splat(panel.f32(0, row))), *sum);
-        }
+        panel.add_block(token, sums, ints, scale);
     }
 }
 
@@ -214,14 +212,18 @@ unsafe fn block_at<S: Integers>(strip: *const u8, block: usize, quants: usize) -
     }
 }
 
-/// `d · quant − d · zero` for the four bytes of a word.
+/// `d · quant + least` for the four bytes of a word.
 #[inline(always)]
-pub(super) fn values<S: Integers>(token: S, word: S::I32, d: S::F32, zero: f32) -> [S::F32; 4] {
+pub(super) fn values<S: Integers>(token: S, word: S::I32, d: S::F32, least: S::F32) -> [S::F32; 4] {
     let byte = token.splat(0xff);
     let bytes = [word.and(byte), word.shr::<8>().and(byte), word.shr::<16>().and(byte), word.shr::<24>()];
-    // Exact: a product of 11 and 8 bits.
-    let least = d.mul(token.splat(-zero));
     bytes.map(|quant| quant.to_float().mul_add(d, least))
+}
+
+/// `d · quant − d · zero`, exact: a scale and a quant have 24 bits at most together.
+#[inline(always)]
+pub(super) fn values_above<S: Integers>(token: S, word: S::I32, d: S::F32, zero: i32) -> [S::F32; 4] {
+    values(token, word, d, d.mul(token.splat(-(zero as f32))))
 }
 
 impl<S: Integers> Dequantise<S> for Q8_0 {
@@ -233,7 +235,7 @@ impl<S: Integers> Dequantise<S> for Q8_0 {
             let d = token.load_f16_from(scales.cast());
             for q in 0..8 {
                 let word: S::I32 = token.load_from(quants.add(q * S::I32::LANES * 4).cast());
-                each(4 * q, values(token, word, d, 128.0));
+                each(4 * q, values_above(token, word, d, 128));
             }
         }
     }
@@ -249,8 +251,8 @@ impl<S: Integers> Dequantise<S> for Q4_0 {
             let low: S::I32 = token.splat(0x0f0f_0f0f);
             for q in 0..4 {
                 let word: S::I32 = token.load_from(quants.add(q * S::I32::LANES * 4).cast());
-                each(4 * q, values(token, word.and(low), d, 8.0));
-                each(16 + 4 * q, values(token, word.shr::<4>().and(low), d, 8.0));
+                each(4 * q, values_above(token, word.and(low), d, 8));
+                each(16 + 4 * q, values_above(token, word.shr::<4>().and(low), d, 8));
             }
         }
     }

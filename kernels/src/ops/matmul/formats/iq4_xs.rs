@@ -3,7 +3,7 @@
 //! Strip of one vector and super-block: d as f16, the upper two bits of the scales in two bytes, their lower four bits as a word, 32
 //! words of nibbles.
 
-use super::blocks::values;
+use super::blocks::values_above;
 use super::nibbles::iq4_levels;
 use crate::dtype::Dtype;
 use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
@@ -73,7 +73,7 @@ impl<S: Integers> BlockFormat<S> for Iq4Xs {
 }
 
 impl<S: Integers> RegisterTile<S> for Iq4Xs {
-    type Sums<const ROWS: usize> = Sums<S::F32, S::I32, ROWS>;
+    type Sums<const ROWS: usize> = Sums<S, ROWS>;
     const TURN: usize = 1;
     /// Two sub-blocks each.
     const STEPS: usize = 4;
@@ -81,7 +81,7 @@ impl<S: Integers> RegisterTile<S> for Iq4Xs {
 
     #[inline(always)]
     unsafe fn start<const ROWS: usize>(token: S, _operands: Operands, _add: bool) -> Self::Sums<ROWS> {
-        Sums { floats: [token.splat(0.0); ROWS], ints: [token.splat(0); ROWS] }
+        Sums::start(token)
     }
 
     #[inline(always)]
@@ -103,7 +103,7 @@ impl<S: Integers> RegisterTile<S> for Iq4Xs {
                 ahead.load(token, weights, STEP * vector);
             }
             if STEP == 3 {
-                super_block(token, sums, weights, panel);
+                sums.end_block(token, panel, token.load_f16_from(weights.cast()));
             }
         }
     }
@@ -120,7 +120,7 @@ impl<S: Integers> RegisterTile<S> for Iq4Xs {
                     let scales = two_scales(token, weights, pair);
                     two_sub_blocks::<S, ROWS>(token, &mut sums.ints, panel, (weights, pair, scales), InOrder);
                 }
-                super_block(token, sums, weights, panel);
+                sums.end_block(token, panel, token.load_f16_from(weights.cast()));
             }
         }
     }
@@ -200,27 +200,6 @@ unsafe fn two_sub_blocks<S: Integers, const ROWS: usize>(
     }
 }
 
-/// Adds a super-block's sums, times its scales.
-///
-/// # Safety
-/// The super-block is there, and in the panel.
-#[inline(always)]
-unsafe fn super_block<S: Integers, const ROWS: usize>(
-    token: S,
-    sums: &mut Sums<S::F32, S::I32, ROWS>,
-    weights: *const u8,
-    panel: Panel<ROWS>,
-) {
-    // SAFETY: by contract.
-    let d = unsafe { token.load_f16_from(weights.cast()) };
-    let ints = std::mem::replace(&mut sums.ints, [token.splat(0); ROWS]);
-    for (row, (sum, int)) in sums.floats.iter_mut().zip(ints).enumerate() {
-        // SAFETY: by contract.
-        let scale = d.mul(token.splat(unsafe { panel.f32(0, row) }));
-        *sum = int.to_float().mul_add(scale, *sum);
-    }
-}
-
 impl<S: Integers> Dequantise<S> for Iq4Xs {
     #[inline(always)]
     unsafe fn dequantise(token: S, strip: *const u8, block: usize, mut each: impl FnMut(usize, [S::F32; 4])) {
@@ -235,8 +214,8 @@ impl<S: Integers> Dequantise<S> for Iq4Xs {
                     for q in 0..4 {
                         let raw = token.load_from(weights.add((2 + 4 * sub + q) * vector).cast());
                         let [lows, highs] = iq4_levels(token, raw, false);
-                        each(32 * sub + 4 * q, values(token, lows, scale, ZERO as f32));
-                        each(32 * sub + 16 + 4 * q, values(token, highs, scale, ZERO as f32));
+                        each(32 * sub + 4 * q, values_above(token, lows, scale, ZERO));
+                        each(32 * sub + 16 + 4 * q, values_above(token, highs, scale, ZERO));
                     }
                 }
             }

@@ -20,7 +20,8 @@ use std::marker::PhantomData;
 pub(crate) struct BlockFormats<S, const ROWS: usize, L = S>(PhantomData<(S, L)>);
 
 impl<S: Integers, L: Integers, const ROWS: usize> BlockFormats<S, ROWS, L> {
-    /// Every block format: a new one is a line here.
+    /// Every block format: a new one is a line here, one in [`UnitFormats::rounded`], and where 32 elements have one scale one in
+    /// [`UnitFormats::scaled`].
     pub(crate) const TABLE: &'static [MatmulEntry] = &[
         <BlockFormats<S, ROWS>>::entry::<blocks::Q8_0>(),
         <BlockFormats<S, ROWS>>::entry::<blocks::Q4_0>(),
@@ -91,9 +92,7 @@ impl<U: TileUnit, S: Integers> UnitFormats<U, S> {
             rounded_whole::<U, S, q2_k::Q2K>(isa),
         ]
     }
-}
 
-impl<U: TileUnit, S: Integers> UnitFormats<U, S> {
     /// Those multiplied as bytes: the formats whose every 32 elements have one scale.
     pub(crate) const fn scaled(isa: Isa) -> [MatmulEntry; 5] {
         [

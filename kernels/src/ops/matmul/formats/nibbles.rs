@@ -5,7 +5,7 @@
 //! any, and four of nibbles. Bit `q` of a byte of fifth bits belongs to the lower nibble of the same byte of vector `q`, bit `4 + q` to
 //! the upper one, so that one shift more for each vector brings them into place.
 
-use super::blocks::{FEW_ROWS, values};
+use super::blocks::{FEW_ROWS, values_above};
 use crate::dtype::Dtype;
 use crate::ops::matmul::activations::{Activation, BLOCK, BLOCK_WORDS, Q8_0Tokens};
 use crate::ops::matmul::format::{Format, Lane, Unit};
@@ -23,7 +23,7 @@ const QUANTS: usize = 4;
 pub(super) trait Nibbles: 'static {
     const WEIGHTS: Dtype;
     /// Bytes of a block's scale, which come first in it.
-    const SCALE_BYTES: usize;
+    const SCALE_BYTES: usize = 2;
     /// Whether there is a fifth bit.
     const FIFTH: bool = false;
     /// What bytes without a sign have too much.
@@ -38,7 +38,11 @@ pub(super) trait Nibbles: 'static {
     ///
     /// # Safety
     /// One for each lane can be read at `from`.
-    unsafe fn scales<S: Integers>(token: S, from: *const u8) -> S::F32;
+    #[inline(always)]
+    unsafe fn scales<S: Integers>(token: S, from: *const u8) -> S::F32 {
+        // SAFETY: by contract.
+        unsafe { token.load_f16_from(from.cast()) }
+    }
 
     /// The quants of the lower and the upper nibbles as bytes, with a sign or without one. `fifths` has what [`fifths`] loads.
     fn quants<S: Integers>(token: S, raw: S::I32, fifths: &mut [S::I32; 2], signed: bool) -> [S::I32; 2];
@@ -63,17 +67,10 @@ pub(super) struct Floats;
 
 impl Nibbles for Fives {
     const WEIGHTS: Dtype = Dtype::Q5_0;
-    const SCALE_BYTES: usize = 2;
     const FIFTH: bool = true;
     const ZERO: i32 = 16;
     const ALWAYS_ZERO: bool = true;
     type Activation = Q8_0Tokens<16>;
-
-    #[inline(always)]
-    unsafe fn scales<S: Integers>(token: S, from: *const u8) -> S::F32 {
-        // SAFETY: by contract.
-        unsafe { token.load_f16_from(from.cast()) }
-    }
 
     #[inline(always)]
     fn quants<S: Integers>(token: S, raw: S::I32, fifths: &mut [S::I32; 2], _signed: bool) -> [S::I32; 2] {
@@ -87,16 +84,9 @@ impl Nibbles for Fives {
 
 impl Nibbles for Levels {
     const WEIGHTS: Dtype = Dtype::Iq4Nl;
-    const SCALE_BYTES: usize = 2;
     const ZERO: i32 = 128;
     const WIDE: bool = true;
     type Activation = Q8_0Tokens<128>;
-
-    #[inline(always)]
-    unsafe fn scales<S: Integers>(token: S, from: *const u8) -> S::F32 {
-        // SAFETY: by contract.
-        unsafe { token.load_f16_from(from.cast()) }
-    }
 
     #[inline(always)]
     fn quants<S: Integers>(token: S, raw: S::I32, _fifths: &mut [S::I32; 2], signed: bool) -> [S::I32; 2] {
@@ -336,9 +326,7 @@ unsafe fn one_block<S: Integers, F: Nibbles, const ROWS: usize>(
         }
         let ints = settled::<S, ROWS>(ints);
         let scale = F::scales(token, scales);
-        for (row, (sum, int)) in sums.iter_mut().zip(ints).enumerate() {
-            *sum = int.to_float().mul_add(scale.mul(token.splat(panel.f32(0, row))), *sum);
-        }
+        panel.add_block(token, sums, ints, scale);
     }
 }
 
@@ -384,8 +372,8 @@ impl<S: Integers, F: Nibbles> Dequantise<S> for Blocks<F> {
             for q in 0..QUANTS {
                 let raw: S::I32 = token.load_from(from.add(q * S::I32::LANES * 4).cast());
                 let [lows, highs] = F::quants(token, raw, &mut fifths, false);
-                each(4 * q, values(token, lows, d, F::ZERO as f32));
-                each(16 + 4 * q, values(token, highs, d, F::ZERO as f32));
+                each(4 * q, values_above(token, lows, d, F::ZERO));
+                each(16 + 4 * q, values_above(token, highs, d, F::ZERO));
             }
         }
     }

@@ -10,6 +10,7 @@
 
 mod layout;
 
+use super::blocks::values;
 use crate::ops::matmul::format::Format;
 use crate::ops::matmul::panel::{BlockFormat, Panel, Sums, add_scaled, settled, store};
 use crate::ops::matmul::register_tile::{Ahead, InOrder, Operands, RegisterTile};
@@ -33,7 +34,7 @@ impl<S: Integers, const THIRD: bool> BlockFormat<S> for SmallSubBlocks<THIRD> {
 }
 
 impl<S: Integers, const THIRD: bool> RegisterTile<S> for SmallSubBlocks<THIRD> {
-    type Sums<const ROWS: usize> = Sums<S::F32, S::I32, ROWS>;
+    type Sums<const ROWS: usize> = Sums<S, ROWS>;
     const TURN: usize = 1;
     /// One place each.
     const STEPS: usize = 4;
@@ -41,7 +42,7 @@ impl<S: Integers, const THIRD: bool> RegisterTile<S> for SmallSubBlocks<THIRD> {
 
     #[inline(always)]
     unsafe fn start<const ROWS: usize>(token: S, _operands: Operands, _add: bool) -> Self::Sums<ROWS> {
-        Sums { floats: [token.splat(0.0); ROWS], ints: [token.splat(0); ROWS] }
+        Sums::start(token)
     }
 
     #[inline(always)]
@@ -266,7 +267,7 @@ impl<S: Integers, const THIRD: bool> Block<S, THIRD> {
         ahead: impl Ahead<S>,
     ) {
         let (vector, (lines, before)) = (Self::VECTOR, place_words(THIRD));
-        let sub = 8 * (place / 2) + 2 * QUARTER + place % 2;
+        let sub = sub_block(place, QUARTER);
         let word = header(THIRD) + 4 * sub;
         // SAFETY: by contract.
         unsafe {
@@ -315,9 +316,7 @@ impl<S: Integers, const THIRD: bool> Block<S, THIRD> {
         // SAFETY: by contract.
         unsafe {
             let d = token.load_f16_from(self.d.cast());
-            for (row, (sum, int)) in floats.iter_mut().zip(ints).enumerate() {
-                *sum = int.to_float().mul_add(d.mul(token.splat(panel.f32(0, row))), *sum);
-            }
+            panel.add_block(token, floats, ints, d);
             if THIRD {
                 return;
             }
@@ -332,9 +331,7 @@ impl<S: Integers, const THIRD: bool> Block<S, THIRD> {
                 }
             }
             let d_min = token.load_f16_from(self.d.add(Self::VECTOR / 2).cast());
-            for (row, (sum, least)) in floats.iter_mut().zip(least).enumerate() {
-                *sum = least.to_float().mul_add(d_min.mul(token.splat(-panel.f32(0, row))), *sum);
-            }
+            panel.add_block(token, floats, least, d_min.mul(token.splat(-1.0)));
         }
     }
 
@@ -349,14 +346,13 @@ impl<S: Integers, const THIRD: bool> Block<S, THIRD> {
         (place, scales, minima): (usize, S::I32, S::I32),
         each: &mut impl FnMut(usize, [S::F32; 4]),
     ) {
-        let (byte, before): (S::I32, usize) = (token.splat(0xff), place_words(THIRD).1);
-        let zero: S::I32 = token.splat(if THIRD { -4 } else { 0 });
+        let before = place_words(THIRD).1;
         // SAFETY: by contract.
         unsafe {
             let d: S::F32 = token.load_f16_from(self.d.cast());
             let scale = Self::scale::<QUARTER>(token, scales).to_float().mul(d);
             let least = if THIRD {
-                token.splat(0.0)
+                scale.mul(token.splat(-4.0))
             } else {
                 let d_min = token.load_f16_from(self.d.add(Self::VECTOR / 2).cast()).mul(token.splat(-1.0));
                 Self::scale::<QUARTER>(token, minima).to_float().mul(d_min)
@@ -367,9 +363,7 @@ impl<S: Integers, const THIRD: bool> Block<S, THIRD> {
                 let raw = token.load_from(from.add((before + q) * Self::VECTOR).cast());
                 let word = Self::quants::<QUARTER>(token, raw, thirds);
                 thirds = thirds.shr::<1>();
-                let value = |quant: S::I32| quant.and(byte).add(zero).to_float().mul_add(scale, least);
-                let values = [value(word), value(word.shr::<8>()), value(word.shr::<16>()), value(word.shr::<24>())];
-                each(16 * sub_block(place, QUARTER) + 4 * q, values);
+                each(16 * sub_block(place, QUARTER) + 4 * q, values(token, word, scale, least));
             }
         }
     }

@@ -4,6 +4,7 @@
 //! sub-blocks, 8 words, follow 2 words of their fifth bits, if there are any: of the lower nibbles, and of the upper ones; bit `q` of
 //! each byte belongs to the same byte of word `q`.
 
+use super::blocks::values;
 use crate::dtype::Dtype;
 use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
 use crate::ops::matmul::format::{Format, Lane, Unit, words};
@@ -91,7 +92,7 @@ impl<S: Integers, const FIFTH: bool> BlockFormat<S> for SubBlocks<FIFTH> {
 }
 
 impl<S: Integers, const FIFTH: bool> RegisterTile<S> for SubBlocks<FIFTH> {
-    type Sums<const ROWS: usize> = Sums<S::F32, S::I32, ROWS>;
+    type Sums<const ROWS: usize> = Sums<S, ROWS>;
     const TURN: usize = 1;
     /// Two sub-blocks each.
     const STEPS: usize = 4;
@@ -99,7 +100,7 @@ impl<S: Integers, const FIFTH: bool> RegisterTile<S> for SubBlocks<FIFTH> {
 
     #[inline(always)]
     unsafe fn start<const ROWS: usize>(token: S, _operands: Operands, _add: bool) -> Self::Sums<ROWS> {
-        Sums { floats: [token.splat(0.0); ROWS], ints: [token.splat(0); ROWS] }
+        Sums::start(token)
     }
 
     #[inline(always)]
@@ -178,7 +179,7 @@ impl<S: Integers, const FIFTH: bool> RegisterTile<S> for SubBlocks<FIFTH> {
 #[inline(always)]
 unsafe fn super_block<S: Integers, const ROWS: usize>(
     token: S,
-    sums: &mut Sums<S::F32, S::I32, ROWS>,
+    sums: &mut Sums<S, ROWS>,
     weights: *const u8,
     panel: Panel<ROWS>,
 ) {
@@ -198,13 +199,9 @@ unsafe fn super_block<S: Integers, const ROWS: usize>(
             }
         }
         let [d, d_min] = [0, vector / 2].map(|at| token.load_f16_from(weights.add(at).cast()));
-        for (row, sum) in sums.floats.iter_mut().enumerate() {
-            let scale = panel.f32(0, row);
-            *sum = sums.ints[row].to_float().mul_add(d.mul(token.splat(scale)), *sum);
-            *sum = least[row].to_float().mul_add(d_min.mul(token.splat(-scale)), *sum);
-        }
+        sums.end_block(token, panel, d);
+        panel.add_block(token, &mut sums.floats, least, d_min.mul(token.splat(-1.0)));
     }
-    sums.ints = [splat(0); ROWS];
 }
 
 /// The fifth bits of two sub-blocks and where their nibbles are.
@@ -316,14 +313,11 @@ impl<S: Integers, const FIFTH: bool> Dequantise<S> for SubBlocks<FIFTH> {
                 let (mut bits, fifth) = (fifths, splat(0x1010_1010));
                 for q in 0..8 {
                     let word: S::I32 = token.load_from(from.add(q * vector).cast());
-                    let values = |word: S::I32, d: S::F32, least: S::F32| {
-                        let quants = [word, word.shr::<8>(), word.shr::<16>(), word.shr::<24>()];
-                        quants.map(|quant| quant.and(byte).to_float().mul_add(d, least))
-                    };
                     bits = next_fifths(fifths, bits, q);
                     let [lower, upper] = [bits[0].and(fifth), bits[1].and(fifth)];
-                    each(64 * pair + 4 * q, values(word.and(low4).or(lower), d_low, least_low));
-                    each(64 * pair + 32 + 4 * q, values(word.shr::<4>().and(low4).or(upper), d_high, least_high));
+                    each(64 * pair + 4 * q, values(token, word.and(low4).or(lower), d_low, least_low));
+                    let word = word.shr::<4>().and(low4).or(upper);
+                    each(64 * pair + 32 + 4 * q, values(token, word, d_high, least_high));
                 }
             }
         }

@@ -4,6 +4,7 @@
 //! sub-blocks, a byte per row, 4 words of high bit pairs and 8 of low nibbles: everything in the order of its use, without
 //! which the prefetchers of memory are lost.
 
+use super::blocks::values_above;
 use crate::dtype::Dtype;
 use crate::ops::matmul::activations::{Activation, SUPER_BLOCK, q8_k, quads};
 use crate::ops::matmul::format::{Format, Lane, Unit, words};
@@ -75,7 +76,7 @@ impl<S: Integers> BlockFormat<S> for Q6K {
 }
 
 impl<S: Integers> RegisterTile<S> for Q6K {
-    type Sums<const ROWS: usize> = Sums<S::F32, S::I32, ROWS>;
+    type Sums<const ROWS: usize> = Sums<S, ROWS>;
     const TURN: usize = 1;
     /// One place each.
     const STEPS: usize = 4;
@@ -83,7 +84,7 @@ impl<S: Integers> RegisterTile<S> for Q6K {
 
     #[inline(always)]
     unsafe fn start<const ROWS: usize>(token: S, _operands: Operands, _add: bool) -> Self::Sums<ROWS> {
-        Sums { floats: [token.splat(0.0); ROWS], ints: [token.splat(0); ROWS] }
+        Sums::start(token)
     }
 
     #[inline(always)]
@@ -109,8 +110,7 @@ impl<S: Integers> RegisterTile<S> for Q6K {
             // For both blocks of the pair alike: a branch would let the compiler move everything behind it, and spill.
             ahead.load(token, pair, 0);
             let d = token.load_f16_from(pair.add(block % 2 * vector / 2).cast());
-            let ints = std::mem::replace(&mut sums.ints, [token.splat(0); ROWS]);
-            super_block(token, &mut sums.floats, ints, d, panel);
+            sums.end_block(token, panel, d);
         }
     }
 
@@ -131,7 +131,7 @@ impl<S: Integers> RegisterTile<S> for Q6K {
                         sub_blocks::<S, ROWS>(token, &mut ints, panel, place, InOrder);
                     }
                 }
-                super_block(token, &mut sums.floats, ints, token.load_f16_from(d.cast()), panel);
+                panel.add_block(token, &mut sums.floats, ints, token.load_f16_from(d.cast()));
             }
         }
     }
@@ -156,25 +156,6 @@ struct Place {
     weights: *const u8,
     half: usize,
     part: usize,
-}
-
-/// Adds a super-block's sums, times its scales.
-///
-/// # Safety
-/// The super-block is in the panel.
-#[inline(always)]
-unsafe fn super_block<S: Integers, const ROWS: usize>(
-    token: S,
-    floats: &mut [S::F32; ROWS],
-    ints: [S::I32; ROWS],
-    d: S::F32,
-    panel: Panel<ROWS>,
-) {
-    for (row, (sum, int)) in floats.iter_mut().zip(ints).enumerate() {
-        // SAFETY: by contract.
-        let scale = d.mul(token.splat(unsafe { panel.f32(0, row) }));
-        *sum = int.to_float().mul_add(scale, *sum);
-    }
 }
 
 /// Multiplies the four sub-blocks of a place.
@@ -242,7 +223,7 @@ impl<S: Integers> Dequantise<S> for Q6K {
     unsafe fn dequantise(token: S, strip: *const u8, block: usize, mut each: impl FnMut(usize, [S::F32; 4])) {
         let vector = S::I32::LANES * 4;
         let splat = |value: i32| -> S::I32 { token.splat(value) };
-        let [low4, high2, byte] = [0x0f0f_0f0f, 0x3030_3030, 0xff].map(splat);
+        let [low4, high2] = [0x0f0f_0f0f, 0x3030_3030].map(splat);
         // SAFETY: by contract.
         unsafe {
             let pair = strip.add(block / 2 * 105 * vector);
@@ -263,10 +244,8 @@ impl<S: Integers> Dequantise<S> for Q6K {
                         other.shr::<4>().and(low4).or(high.shr::<2>().and(high2)),
                     ];
                     for (quarter, (word, scale)) in words.into_iter().zip(scales).enumerate() {
-                        let quants = [word, word.shr::<8>(), word.shr::<16>(), word.shr::<24>()];
-                        let least = token.splat(-32);
-                        let values = quants.map(|quant| quant.and(byte).add(least).to_float().mul(scale));
-                        each(place / 2 * 128 + quarter * 32 + place % 2 * 16 + 4 * q, values);
+                        let element = place / 2 * 128 + quarter * 32 + place % 2 * 16 + 4 * q;
+                        each(element, values_above(token, word, scale, 32));
                     }
                 }
             }
