@@ -6,7 +6,7 @@
 #   benches/gpu-hardware.sh --device gpu:1           another one, as `roofprobe measure --device` takes it
 #   benches/gpu-hardware.sh --peaks 'read=4800 f32=66900 f16=133800 coopmat=989400'
 #                                                    what the vendor says: GB/s, and GFLOP/s without sparsity
-#   benches/gpu-hardware.sh --minutes 4              less time; tools go first, then the second run
+#   benches/gpu-hardware.sh --minutes 4              less time: the second run is the first to be left out, then tools
 #   benches/gpu-hardware.sh --rehearse               a quick look at a few ceilings and at one file of tests, on whatever adapter is there
 #
 # ROOFPROBE=PATH and SHADER_TESTS=PATH take programs that were built before, where there is no cargo: target/release/roofprobe, and the
@@ -164,8 +164,8 @@ if [ -n "$ops" ] && [ -z "$rehearse" ]; then
     done
 elif [ -z "$ops" ]; then note 'test-backend-ops of llama.cpp: not installed'; fi
 if has llama-bench && [ -n "${LLAMA_MODEL:-}" ]; then
-    printf '$ llama-bench -m %s\n' "$LLAMA_MODEL" >"$logs/llama-bench.log"
-    timeout 60 llama-bench -m "$LLAMA_MODEL" -ngl 99 -o json >"$logs/llama-bench.json" 2>>"$logs/llama-bench.log" || true
+    # shellcheck disable=SC2016 # for the inner shell
+    within 60 "$logs/llama-bench.log" sh -c 'llama-bench -m "$1" -ngl 99 -o json >"$2"' sh "$LLAMA_MODEL" "$logs/llama-bench.json" || true
     "$ours" evaluate "$LLAMA_MODEL" --profile "$logs/gpu-1.toml" --measured "$logs/llama-bench.json" >"$logs/llama-bench.txt" 2>&1 || true
 else note 'llama-bench: not installed, or LLAMA_MODEL is not set'; fi
 measure 2
@@ -182,10 +182,10 @@ A100|1555|19500|78000|312000
 L40S|864|91600|-|362000
 L4$|300|30300|-|121000
 T4$|320|8100|-|65000
-RTX 5090|1792|104800|104800|209500
-RTX 4090|1008|82600|82600|165200
-RTX 4080|717|48700|48700|97500
-RTX 3090|936|35600|35600|71000
+RTX 5090$|1792|104800|104800|209500
+RTX 4090$|1008|82600|82600|165200
+RTX 4080$|717|48700|48700|97500
+RTX 3090$|936|35600|35600|71000
 MI300X|5300|163400|-|1307400
 RX 7900 XTX|960|61400|122800|122800
 CARDS

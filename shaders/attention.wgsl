@@ -18,8 +18,6 @@ override SIZE: u32 = 64u;
 // Query heads that are done at once, and how many such parts those of a key/value head have.
 const HEADS: u32 = 1u;
 const PARTS: u32 = 1u;
-// Elements of a head.
-const DIM: u32 = 128u;
 // Vectors of eight elements of one row that one invocation holds.
 const PIECES: u32 = 1u;
 // Invocations that hold a row together, a power of two, and its logarithm. The last ones may hold nothing.
@@ -28,23 +26,13 @@ const SHUFFLES: u32 = 1u;
 // Tokens that a stream of `attention` has in flight.
 const TOKENS: u32 = 1u;
 
-// Vectors of eight elements in a row, and of four.
-const EIGHTS: u32 = DIM / 8u;
-const FOURS: u32 = DIM / 4u;
 // Invocations of a workgroup of `attention_merge`: so many for each vector of four.
 const MERGERS: u32 = 1u;
 const MERGE: u32 = FOURS * MERGERS;
-// Less than any score.
-const LEAST: f32 = -3.0e38;
 
 @group(0) @binding(0) var<uniform> p: Params;
 // queries[head][element / 4]
 @group(0) @binding(1) var<storage> queries: array<vec4<f32>>;
-// keys[key/value head][token][element / 8], values alike; words of blocks for q8_0
-@group(0) @binding(2) var<storage> keys: array<vec4<u32>>;
-@group(0) @binding(2) var<storage> key_words: array<u32>;
-@group(0) @binding(3) var<storage> values: array<vec4<u32>>;
-@group(0) @binding(3) var<storage> value_words: array<u32>;
 // Largest score and sum of weights: peaks[head][split]
 @group(0) @binding(4) var<storage, read_write> peaks: array<vec2<f32>>;
 // Weighted values: parts[head][split][element / 4]

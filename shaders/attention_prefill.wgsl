@@ -17,9 +17,8 @@ struct Params {
 // Invocations of a workgroup.
 override SIZE: u32 = 64u;
 
-// Query heads of a key/value head, and elements of a head.
+// Query heads of a key/value head.
 const GROUP: u32 = 1u;
-const DIM: u32 = 32u;
 // Scores that an invocation has in registers: tokens × keys.
 const ROWS: u32 = 1u;
 const COLUMNS: u32 = 1u;
@@ -31,21 +30,11 @@ const VECTORS: u32 = 1u;
 const CHUNK: u32 = 4u;
 const KEYS: u32 = 8u;
 
-// Vectors of eight elements in a row, and of four.
-const EIGHTS: u32 = DIM / 8u;
-const FOURS: u32 = DIM / 4u;
 const HALF_CHUNK: u32 = CHUNK / 2u;
-// Less than any score.
-const LEAST: f32 = -3.0e38;
 
 @group(0) @binding(0) var<uniform> p: Params;
 // queries[head][token][element / 4]
 @group(0) @binding(1) var<storage> queries: array<vec4<f32>>;
-// keys[key/value head][token][element / 8], values alike; words of blocks for q8_0
-@group(0) @binding(2) var<storage> keys: array<vec4<u32>>;
-@group(0) @binding(2) var<storage> key_words: array<u32>;
-@group(0) @binding(3) var<storage> values: array<vec4<u32>>;
-@group(0) @binding(3) var<storage> value_words: array<u32>;
 // out[head][token][element / 4]
 @group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;
 

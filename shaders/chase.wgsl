@@ -1,4 +1,6 @@
 // Dependent loads: each one says where the next one is. All invocations go the same way, so that to the memory they are one load of one line.
+//
+// Unrolled: g < AHEAD
 
 struct Params {
     steps: u32,
@@ -9,7 +11,6 @@ override SIZE: u32 = 32u;
 // Words of workgroup memory.
 override WORDS: u32 = 1024u;
 
-// Unrolled: g < AHEAD
 // Loads of one turn: llvmpipe ends a shader's loops after 65535 turns in all, whatever they were to do.
 const AHEAD: u32 = 64u;
 

@@ -7,24 +7,6 @@
 enable f16;
 enable wgpu_cooperative_matrix;
 
-struct Params {
-    // Tokens.
-    m: u32,
-    // Rows of weights: columns of C.
-    n: u32,
-    // Units of a row of weights.
-    units: u32,
-    // Units that a workgroup sums up, where several share a sum.
-    share: u32,
-    // From one row of weights to the next, in bytes.
-    row: u32,
-    // From one token to the next, in vectors of four.
-    token: u32,
-    // Rows and columns of C as it is stored: whole workgroups.
-    rows: u32,
-    columns: u32,
-}
-
 alias factor_a = coop_mat8x8<f16, A>;
 alias factor_b = coop_mat8x8<f16, B>;
 alias result = coop_mat8x8<f32, C>;
@@ -38,20 +20,9 @@ override SUBGROUPS: u32 = 1u;
 // Matrices that a subgroup has, along rows and along columns of C.
 const ROWS: u32 = 1u;
 const COLUMNS: u32 = 1u;
-// Steps of a unit, vectors of four of a step, and units of a row that are staged at once.
-const STEPS: u32 = 1u;
-const FOURS: u32 = 1u;
-const STAGE: u32 = 1u;
 // Elements of a row that are staged at once, and from one row to the next: rows do not all begin at the same memory bank.
 const STAGED: u32 = STAGE * STEPS * FOURS * 4u;
 const STRIDE: u32 = STAGED + 8u;
-
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(2) var<storage, read> heads: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read> quads: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> words: array<u32>;
-// c[share][row][column]
-@group(0) @binding(4) var<storage, read_write> c: array<f32>;
 
 const BAND: u32 = ROWS * SIDE;
 override WIDTH: u32 = COLUMNS * SIDE * SUBGROUPS;

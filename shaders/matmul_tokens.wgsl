@@ -19,18 +19,21 @@ const SIZE: u32 = 64u;
 @group(0) @binding(2) var<storage, read_write> sums: array<f32>;
 @group(0) @binding(3) var<storage, read_write> heads: array<vec2<f32>>;
 
-fn index(group: vec3<u32>, groups: vec3<u32>, local: u32) -> u32 {
-    return (group.y * groups.x + group.x) * SIZE + local;
+// Where an invocation is, in workgroups of two dimensions.
+struct Place {
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+}
+
+fn index(at: Place) -> u32 {
+    return (at.group.y * at.groups.x + at.group.x) * SIZE + at.local;
 }
 
 // Blocks of 32: bytes, of which the largest magnitude is 127; for each 16 of them the scale, and the sum of what they stand for.
 @compute @workgroup_size(SIZE)
-fn matmul_quantise(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let block = index(group, groups, local);
+fn matmul_quantise(at: Place) {
+    let block = index(at);
     if 32u * block >= p.elements {
         return;
     }
@@ -55,24 +58,16 @@ fn matmul_quantise(
 }
 
 @compute @workgroup_size(SIZE)
-fn matmul_halve(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = index(group, groups, local);
+fn matmul_halve(at: Place) {
+    let i = index(at);
     if 4u * i < p.elements {
         halves[i] = vec4<f32>(given[i]);
     }
 }
 
 @compute @workgroup_size(SIZE)
-fn matmul_add(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = index(group, groups, local);
+fn matmul_add(at: Place) {
+    let i = index(at);
     if i < p.elements {
         var sum = 0.0;
         for (var part = 0u; part < p.parts; part++) {

@@ -1,6 +1,19 @@
 
 // Part of other files: rows of keys and values, eight elements at a time, packed as they are stored and unpacked in single precision.
-// Uses `keys`, `key_words`, `values`, `value_words`, `DIM` and `EIGHTS` of the file that it stands in.
+
+// Elements of a head.
+const DIM: u32 = 128u;
+// Vectors of eight elements in a row, and of four.
+const EIGHTS: u32 = DIM / 8u;
+const FOURS: u32 = DIM / 4u;
+// Less than any score.
+const LEAST: f32 = -3.0e38;
+
+// keys[key/value head][token][element / 8], values alike; words of blocks for q8_0
+@group(0) @binding(2) var<storage> keys: array<vec4<u32>>;
+@group(0) @binding(2) var<storage> key_words: array<u32>;
+@group(0) @binding(3) var<storage> values: array<vec4<u32>>;
+@group(0) @binding(3) var<storage> value_words: array<u32>;
 
 // What this program uses; the lines are replaced for other types.
 fn key(row: u32, at: u32) -> vec4<u32> { return key_f16(row, at); }

@@ -1,6 +1,6 @@
 //! Shaders: their sources, how each is specialised, and what a specialised one takes of an adapter's limits.
 //!
-//! Every file in `shaders/` is valid WGSL alone, with its defaults. It is specialised by overrides, and, where WGSL has no
+//! Every file in `shaders/` is valid WGSL with its parts and its defaults. It is specialised by overrides, and, where WGSL has no
 //! override for it (types, lengths of arrays in registers), by replacing one whole line by another. Loops over what is held in
 //! registers are written out ([`super::unroll`]). What several files need stands once, in `shaders/parts/`.
 
@@ -56,6 +56,12 @@ macro_rules! shader {
     };
 }
 pub(super) use shader;
+
+/// The line of a constant, and the one with `value` in its place.
+pub(super) fn number(line: &'static str, value: u32) -> (&'static str, String) {
+    let head = line.rsplit_once(" = ").map_or(line, |(head, _)| head);
+    (line, format!("{head} = {value}u;"))
+}
 
 /// A shader, specialised: what a pipeline is built from.
 #[derive(Clone, Debug, PartialEq)]

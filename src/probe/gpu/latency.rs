@@ -22,6 +22,8 @@ const CURVE_BYTES_MIN: u64 = 4 << 10;
 const CURVE_BYTES_MAX: u64 = 256 << 20;
 /// The same of software.
 const CURVE_BYTES_MAX_SOFTWARE: u64 = 64 << 20;
+/// What is gone through in video memory at least.
+const VRAM_BYTES_MIN: u64 = 64 << 20;
 /// A chase over more than that takes long to lay out, and is no slower.
 const BYTES_MAX: u64 = 1 << 30;
 
@@ -39,7 +41,7 @@ pub(super) fn questions(inputs: PlanInputs) -> Vec<Question> {
     let id = CeilingId::latency(MemoryLevel::Vram);
     all.push(match array_bytes(inputs, seen.last_bytes) {
         Ok((_, least)) if least <= BYTES_MAX.min(limits(machine).binding_bytes) => {
-            let bytes = least.max(CURVE_BYTES_MAX_SOFTWARE);
+            let bytes = least.max(VRAM_BYTES_MIN);
             Question { flags: seen.memory_flags, ..question(inputs, MemoryLevel::Vram, bytes) }
         }
         Ok((_, least)) => {

@@ -38,7 +38,8 @@ struct Cached {
 /// A routine of the measuring jobs, and whether the last pass ran it.
 pub(super) struct Part {
     routine: Box<dyn Routine>,
-    used: Cell<bool>,
+    /// The copy that was used last, if any was.
+    used: Cell<Option<u64>>,
 }
 
 /// One operation made ready.
@@ -55,7 +56,7 @@ pub(super) enum Ready {
 
 impl Part {
     fn encode(&self, pass: &mut wgpu::ComputePass, copy: u64) {
-        self.used.set(true);
+        self.used.set(Some(copy));
         self.routine.seek(copy);
         self.routine.encode(pass, 1, 1);
     }
@@ -91,13 +92,16 @@ impl Ready {
 impl Part {
     /// Overwrites its results.
     pub(super) fn spoil(&mut self, context: &Context) -> GpuResult<()> {
-        self.used.set(false);
+        self.used.set(None);
         self.routine.prepare(context)
     }
 
     /// Whether its last results are right, if there were any.
     pub(super) fn verified(&mut self, context: &Context) -> GpuResult<bool> {
-        Ok(!self.used.get() || self.routine.verify(context, 1)?)
+        let Some(copy) = self.used.get() else { return Ok(true) };
+        // Held against what it was told to use, and not against what it counted itself.
+        self.routine.seek(copy + 1);
+        self.routine.verify(context, 1)
     }
 }
 
@@ -189,7 +193,7 @@ impl Operands {
                 }
                 other => other?,
             };
-            parts.push(Part { routine, used: Cell::new(false) });
+            parts.push(Part { routine, used: Cell::new(None) });
         }
         Ok((parts, note))
     }
@@ -235,7 +239,7 @@ impl Operands {
             match made(context, buffers, &all[0]).and_then(|_| made(context, buffers, &all[1])) {
                 Err(GpuError::Refused(Refusal::Unsupported(reason) | Refusal::Skipped(reason))) => reason,
                 other => {
-                    let part = Part { routine: other?, used: Cell::new(false) };
+                    let part = Part { routine: other?, used: Cell::new(None) };
                     return Ok((Ready::Parts(vec![part]), None));
                 }
             }

@@ -1,6 +1,6 @@
 //! Atomic additions to words in a GPU's caches, and in workgroup memory.
 
-use super::routine::{Dispatch, Routine, SharedBuffers, foreign, skipped, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, fold_of, foreign, skipped, slots};
 use super::stream::FOLD_MAX;
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
@@ -99,7 +99,7 @@ impl Routine for Atomic {
     }
 
     fn fold_max(&self) -> u32 {
-        FOLD_MAX
+        FOLD_MAX.min(fold_of(self.spec.additions()))
     }
 
     fn encode(&self, pass: &mut wgpu::ComputePass, repetitions: u64, fold: u32) {

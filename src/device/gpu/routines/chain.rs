@@ -5,7 +5,7 @@ use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::BufferSlice;
-use crate::device::gpu::shader::{Access, Program, Shader, each_chain, shader};
+use crate::device::gpu::shader::{Access, Program, Shader, each_chain, number, shader};
 use crate::job::Job;
 use crate::profile::{GpuChain, Recurrence, Variant};
 use crate::work::Work;
@@ -34,8 +34,8 @@ const UNROLL: u32 = 16;
 const CHAINS_MAX: u32 = 64;
 /// Odd, so that every constant is used.
 const ROTATION: u32 = 3;
-/// Rounds within one dispatch, a power of two.
-const FOLD_MAX: u32 = 1 << 15;
+/// Rounds within one dispatch, a power of two: nine turns of loops each, and llvmpipe ends them after 65535.
+const FOLD_MAX: u32 = 1 << 12;
 
 /// What a job asks for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,7 +83,7 @@ impl Spec {
     }
 
     fn program(self) -> Program {
-        let mut lines = vec![("const UNROLL: u32 = 1u;", format!("const UNROLL: u32 = {UNROLL}u;"))];
+        let mut lines = vec![number("const UNROLL: u32 = 1u;", UNROLL)];
         lines.extend(self.chain_lines());
         lines.extend(self.type_lines());
         let constants = vec![("SIZE", f64::from(self.size))];

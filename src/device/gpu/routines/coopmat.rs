@@ -30,8 +30,8 @@ const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Write, Access:
 const PAIRS: u64 = 32;
 /// Chains that anybody may ask for: beyond, registers run out everywhere.
 const CHAINS_MAX: u32 = 16;
-/// Rounds within one dispatch, a power of two.
-const FOLD_MAX: u32 = 1 << 12;
+/// Rounds within one dispatch, a power of two: 33 turns of loops each, and llvmpipe ends them after 65535.
+const FOLD_MAX: u32 = 1 << 10;
 /// Workgroups whose sums are compared at a pass, once all have been. All sums may be 128 MiB.
 const SAMPLE: u32 = 4;
 /// A prime beyond any number of workgroups: its multiples come by each of them.

@@ -185,6 +185,14 @@ pub(super) fn slots<P>(fold_max: u32, params: impl Fn(u32) -> P) -> Vec<P> {
     (0..=fold_max.ilog2()).map(|slot| params(1 << slot)).collect()
 }
 
+/// How often a dispatch may repeat a round of so many turns of loops, a power of two: llvmpipe ends all loops of a shader after 65535
+/// turns, whatever they were to do.
+pub(super) fn fold_of(turns: u32) -> u32 {
+    // What comes before and behind the rounds has the rest.
+    const TURNS_MAX: u32 = 60_000;
+    1 << (TURNS_MAX / (turns + 1)).max(1).ilog2()
+}
+
 /// Calls `dispatch` with slots such that the sum of their 2^slot is `repetitions`, none above `fold`.
 pub(super) fn folded(repetitions: u64, fold: u32, mut dispatch: impl FnMut(u32)) {
     let top = fold.max(1).ilog2();

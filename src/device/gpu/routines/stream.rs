@@ -1,11 +1,11 @@
 //! Streams over arrays of f32.
 
-use super::routine::{Dispatch, Routine, SharedBuffers, checksum, folded, foreign, skipped, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, checksum, fold_of, folded, foreign, skipped, slots};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
 use crate::device::gpu::params::params;
 use crate::device::gpu::pipeline::BufferSlice;
-use crate::device::gpu::shader::{Access, Program, Shader, shader};
+use crate::device::gpu::shader::{Access, Program, Shader, number, shader};
 use crate::job::Job;
 use crate::profile::{AccessLayout, GpuStream, Variant};
 use crate::work::Work;
@@ -138,9 +138,7 @@ fn in_flight(op: Op) -> u32 {
 
 /// The program of a stream. `whole`: every place of every invocation lies within the arrays.
 pub(super) fn program(op: Op, workgroup_size: u32, whole: bool) -> Program {
-    let number = |name: &str, value: u32| format!("const {name}: u32 = {value}u;");
-    let mut lines =
-        vec![("const READS: u32 = 1u;", number("READS", READS)), ("const PLACES: u32 = 1u;", number("PLACES", PLACES))];
+    let mut lines = vec![number("const READS: u32 = 1u;", READS), number("const PLACES: u32 = 1u;", PLACES)];
     let entry = if op == Op::Read { "read" } else { "stream" };
     if op != Op::Read {
         lines.push((VALUE, VALUE.replace("copy", op.name())));
@@ -195,7 +193,8 @@ impl Routine for Stream {
         // Walked again and again within a dispatch, whatever the size: one method along the whole curve. Where arrays take several
         // bindings, they take several dispatches.
         let folds = vectors <= per_binding;
-        let fold_max = if folds { FOLD_MAX } else { 1 };
+        let places = divided(job.op, division, vectors.min(per_binding), most).0.places;
+        let fold_max = if folds { FOLD_MAX.min(fold_of(places / in_flight(job.op))) } else { 1 };
         let (mut dispatches, mut walks) = (Vec::new(), 1);
         for begun in (0..vectors).step_by(per_binding as usize) {
             let n = per_binding.min(vectors - begun);

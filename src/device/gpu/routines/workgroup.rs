@@ -1,6 +1,6 @@
 //! Reads of workgroup memory.
 
-use super::routine::{Dispatch, Routine, SharedBuffers, checksum, foreign, skipped, slots};
+use super::routine::{Dispatch, Routine, SharedBuffers, checksum, fold_of, foreign, skipped, slots};
 use super::stream::{FOLD_MAX, VECTOR_BYTES};
 use crate::device::Refusal;
 use crate::device::gpu::context::{Context, GpuResult};
@@ -125,7 +125,7 @@ impl Routine for WorkgroupRead {
     }
 
     fn fold_max(&self) -> u32 {
-        FOLD_MAX
+        FOLD_MAX.min(fold_of(self.spec.reads() / self.spec.width()))
     }
 
     fn encode(&self, pass: &mut wgpu::ComputePass, repetitions: u64, fold: u32) {

@@ -5,7 +5,7 @@ use crate::device::Refusal;
 use crate::device::gpu::context::Context;
 use crate::device::gpu::params::params;
 use crate::device::gpu::routines::routine::{foreign, skipped};
-use crate::device::gpu::shader::{Access, Program, Shader, shader};
+use crate::device::gpu::shader::{Access, Program, Shader, number, shader};
 use crate::job::Job;
 use crate::profile::{AccessLayout, GpuAttention, Tile, Variant};
 use roofprobe_kernels::ops::attention::Head;
@@ -201,14 +201,14 @@ impl Spec {
         let pieces = self.pieces();
         let mergers = (self.size / (self.dim() / 4)).max(1);
         let mut lines = vec![
-            ("const HEADS: u32 = 1u;", number("HEADS", self.at_once())),
-            ("const PARTS: u32 = 1u;", number("PARTS", self.parts())),
-            ("const DIM: u32 = 128u;", number("DIM", self.dim())),
-            ("const PIECES: u32 = 1u;", number("PIECES", pieces)),
-            ("const LANES: u32 = 16u;", number("LANES", self.lanes())),
-            ("const SHUFFLES: u32 = 1u;", number("SHUFFLES", self.lanes().ilog2())),
-            ("const TOKENS: u32 = 1u;", number("TOKENS", (IN_FLIGHT / pieces).max(1))),
-            ("const MERGERS: u32 = 1u;", number("MERGERS", mergers)),
+            number("const HEADS: u32 = 1u;", self.at_once()),
+            number("const PARTS: u32 = 1u;", self.parts()),
+            number("const DIM: u32 = 128u;", self.dim()),
+            number("const PIECES: u32 = 1u;", pieces),
+            number("const LANES: u32 = 16u;", self.lanes()),
+            number("const SHUFFLES: u32 = 1u;", self.lanes().ilog2()),
+            number("const TOKENS: u32 = 1u;", (IN_FLIGHT / pieces).max(1)),
+            number("const MERGERS: u32 = 1u;", mergers),
         ];
         if layout == AccessLayout::Strided {
             lines.push(("    return x;", "    return subgroupShuffleXor(x, mask);".to_owned()));
@@ -233,13 +233,13 @@ impl Spec {
         let fours = self.dim() / 4;
         let chunk = CHUNKS.into_iter().find(|chunk| fours.is_multiple_of(*chunk)).unwrap_or(CHUNKS[1]);
         let mut lines = vec![
-            ("const GROUP: u32 = 1u;", number("GROUP", self.head.group as u32)),
-            ("const DIM: u32 = 32u;", number("DIM", self.dim())),
-            ("const ROWS: u32 = 1u;", number("ROWS", tile.rows)),
-            ("const COLUMNS: u32 = 1u;", number("COLUMNS", tile.columns)),
-            ("const VECTORS: u32 = 1u;", number("VECTORS", fours.div_ceil(PREFILL_LANES))),
-            ("const CHUNK: u32 = 4u;", number("CHUNK", chunk)),
-            ("const KEYS: u32 = 8u;", number("KEYS", STAGED_KEYS)),
+            number("const GROUP: u32 = 1u;", self.head.group as u32),
+            number("const DIM: u32 = 128u;", self.dim()),
+            number("const ROWS: u32 = 1u;", tile.rows),
+            number("const COLUMNS: u32 = 1u;", tile.columns),
+            number("const VECTORS: u32 = 1u;", fours.div_ceil(PREFILL_LANES)),
+            number("const CHUNK: u32 = 4u;", chunk),
+            number("const KEYS: u32 = 8u;", STAGED_KEYS),
         ];
         lines.extend(self.stored_lines());
         let constants = vec![("SIZE", f64::from(self.size))];
@@ -258,8 +258,12 @@ impl Spec {
     }
 
     /// # Errors
-    /// When the adapter lacks the subgroups that it needs.
+    /// When the adapter lacks the subgroups that it needs, or room for its workgroups.
     pub(super) fn possible(&self, context: &Context) -> Result<(), Refusal> {
+        let most = context.limits.max_compute_workgroups_per_dimension;
+        if let Some(groups) = self.groups().into_iter().find(|&groups| groups > most) {
+            return Err(skipped(&format!("it needs {groups} workgroups, and the adapter's limit is {most}")));
+        }
         let Way::Decode { layout: AccessLayout::Strided, .. } = self.way else { return Ok(()) };
         if !context.features.contains(wgpu::Features::SUBGROUP) {
             return Err(Refusal::Unsupported("this GPU has no subgroup operations".to_owned()));
@@ -278,11 +282,6 @@ fn way(variant: &GpuAttention) -> Way {
         Some(tile) => Way::Prefill { tile },
         None => Way::Decode { layout: variant.layout, vector: variant.vector, groups: variant.workgroups },
     }
-}
-
-/// The line of a constant.
-fn number(name: &str, value: u32) -> String {
-    format!("const {name}: u32 = {value}u;")
 }
 
 fn unsupported(what: &str) -> Refusal {

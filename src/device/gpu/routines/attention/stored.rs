@@ -5,6 +5,7 @@ use roofprobe_kernels::Dtype;
 /// Blocks that are made up for a cache, of halves and of q8_0: prime numbers, so that no two rows are alike.
 const STRETCH_HALVES: usize = 16_381;
 const STRETCH_BLOCKS: usize = 967;
+
 /// How keys and values are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stored {

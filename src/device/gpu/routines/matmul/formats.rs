@@ -37,9 +37,10 @@ pub(super) enum Arithmetic {
     I8,
 }
 
-const F32: Shader = shader!("matmul.wgsl", MatmulParams, "weights.wgsl", "f32.wgsl");
-const F16: Shader = shader!("matmul.wgsl", MatmulParams, enable "enable f16;\n", "weights.wgsl", "f16.wgsl");
-const I8: Shader = shader!("matmul.wgsl", MatmulParams, "weights.wgsl", "i8.wgsl");
+const F32: Shader = shader!("matmul.wgsl", MatmulParams, "product.wgsl", "weights.wgsl", "f32.wgsl");
+const F16: Shader =
+    shader!("matmul.wgsl", MatmulParams, enable "enable f16;\n", "product.wgsl", "weights.wgsl", "f16.wgsl");
+const I8: Shader = shader!("matmul.wgsl", MatmulParams, "product.wgsl", "weights.wgsl", "i8.wgsl");
 
 impl Arithmetic {
     /// The shader of its products.

@@ -3,13 +3,13 @@
 use super::formats::{Arithmetic, Format, MatmulParams};
 use crate::device::Refusal;
 use crate::device::gpu::routines::routine::{foreign, skipped};
-use crate::device::gpu::shader::{Access, Program, Shader, shader};
+use crate::device::gpu::shader::{Access, Program, Shader, number, shader};
 use crate::job::Job;
 use crate::profile::{AccessLayout, GpuMatmul, Reduction, Tile, Variant};
 use roofprobe_kernels::Dtype;
 
 /// Matmul by cooperative matrices.
-const MATRICES: Shader = shader!("matmul_matrices.wgsl", MatmulParams, "weights.wgsl", "f16.wgsl");
+const MATRICES: Shader = shader!("matmul_matrices.wgsl", MatmulParams, "product.wgsl", "weights.wgsl", "f16.wgsl");
 
 const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write];
 /// Rows and columns of a tile at most: more than any register file holds.
@@ -84,7 +84,7 @@ impl Plan {
         let [steps, fours] = self.format.steps(self.arithmetic);
         let stage = self.format.stage(self.arithmetic);
         let constants = CONSTANTS.into_iter().zip([rows, columns, steps, fours, stage]);
-        let mut lines: Vec<_> = constants.map(|(line, value)| (line, valued(line, 1, value))).collect();
+        let mut lines: Vec<_> = constants.map(|(line, value)| number(line, value)).collect();
         lines.extend(self.format.lines(self.arithmetic));
         let matrices = matches!(self.way, Way::Matrices { .. });
         let [width, height] = self.workgroup.map(f64::from);
@@ -166,11 +166,6 @@ const CONSTANTS: [&str; 5] = [
     "const FOURS: u32 = 1u;",
     "const STAGE: u32 = 1u;",
 ];
-
-/// `line` with another number in the place of `usual`.
-fn valued(line: &str, usual: u32, value: u32) -> String {
-    line.replace(&format!("{usual}u"), &format!("{value}u"))
-}
 
 /// The lines of matrices, and what of them says how large they are.
 const MATRIX_LINES: [(&str, &str); 4] = [
