@@ -183,6 +183,7 @@ fn what_is_not_understood_is_refused_by_name() {
         (json!({"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "x"}), "\"x\""),
         (json!({"quant_method": "fp8", "weight_block_size": [128, 64]}), "weight_block_size"),
         (json!({"quant_method": "fp8", "ignored_layers": ["model.layers.0.mlp.experts.3.up_proj"]}), "single experts"),
+        (json!({"quant_method": "fp8", "moe_quant_algo": "INT4"}), "moe_quant_algo \"INT4\""),
         (json!({"quant_method": "mxfp4"}), "llama has none"),
         (json!({"mode": "nvfp4"}), "mode \"nvfp4\""),
         (json!({"mode": "mxfp9"}), "mode \"mxfp9\""),
@@ -251,4 +252,49 @@ fn layouts_have_words() {
     for word in ["int8", "gptq-4bit-channel", "awq-4bit-channel"] {
         assert_eq!(word.parse::<Weights>().unwrap().to_string(), word);
     }
+}
+
+/// DeepSeek-V4's experts in FP4, or as modelopt converts them, beside matrices in FP8.
+#[test]
+fn experts_have_a_type_of_their_own_beside_fp8() {
+    let of = |outer: Value, inner: Value| {
+        let mut block = json!({"quant_method": "fp8", "fmt": "e4m3", "scale_fmt": "ue8m0",
+            "activation_scheme": "dynamic", "weight_block_size": [128, 128]});
+        block.as_object_mut().unwrap().extend(inner.as_object().unwrap().clone());
+        let mut keys = json!({"model_type": "deepseek_v4", "num_key_value_heads": 1, "head_dim": 64, "q_lora_rank": 128,
+            "qk_rope_head_dim": 16, "o_groups": 2, "o_lora_rank": 64, "sliding_window": 16, "compress_ratios": [0, 0],
+            "num_hash_layers": 0, "n_routed_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 128,
+            "quantization_config": block});
+        keys.as_object_mut().unwrap().extend(outer.as_object().unwrap().clone());
+        model(keys)
+    };
+    let square = |scale: u64| move |r: u64, c: u64| r * c + scale * r.div_ceil(128) * c.div_ceil(128);
+    // Queries in two steps, keys, outputs in two steps; the shared expert.
+    let mixer = [(128, 256), (256, 128), (64, 256), (128, 128), (256, 128)];
+    let expert = [(128, 256), (128, 256), (256, 128)];
+    let sum = |all: &[(u64, u64)], bytes: &dyn Fn(u64, u64) -> u64| all.iter().map(|&(r, c)| bytes(r, c)).sum::<u64>();
+    // 8 experts in each of two layers, all other matrices in FP8, `rest` in 16 bits: what weighs the streams, too.
+    let total = |rest: u64, experts: &dyn Fn(u64, u64) -> u64, others: &dyn Fn(u64, u64) -> u64| {
+        2 * (sum(&mixer, others) + sum(&expert, others) + 8 * sum(&expert, experts)) + 2 * rest
+    };
+    let plain = of(json!({}), json!({}));
+    let count = |r: u64, c: u64| r * c;
+    let rest = plain.parameters().unwrap() - total(0, &count, &count);
+    assert_eq!(rest, 517_897 + 2 * 2 * 24 * 1024 + 4 * 1024);
+    assert_eq!(stored(&plain), ("fp8-block".to_owned(), total(rest, &square(4), &square(4))));
+    assert_eq!(stored(&plain).1, 3_272_714);
+    // Two elements of e2m1 in a byte, a scale of 8 bits for 32 of them; then those of squares have 8 bits, too.
+    let fp4 = of(json!({"expert_dtype": "fp4"}), json!({}));
+    assert_eq!(stored(&fp4).1, total(rest, &|r, c| r * c / 2 + r * c / 32, &square(1)));
+    assert_eq!(stored(&fp4).1, 2_534_960);
+    assert_eq!(stored(&of(json!({}), json!({"expert_dtype": "fp4"}))), stored(&fp4));
+    // A scale of 8 bits for 16, and two numbers in f32 for each matrix.
+    let nvfp4 = of(json!({"expert_dtype": "fp4"}), json!({"moe_quant_algo": "NVFP4"}));
+    assert_eq!(stored(&nvfp4).1, total(rest, &|r, c| r * c / 2 + r * c / 16 + 8, &square(1)));
+    assert_eq!(stored(&of(json!({"expert_dtype": "fp8"}), json!({}))), stored(&plain));
+    assert!(
+        fp4.source.remarks.iter().any(|r| r.contains("experts are stored as fp4-4bit-g32")),
+        "{:?}",
+        fp4.source.remarks
+    );
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use roofprobe::model::{
-    Activation, Biases, Class, FeedForward, Forward, GroupedQuery, HeadNorm, Mixer, Model, Norm, Totals, find,
+    Activation, Biases, Class, FeedForward, Forward, GroupedQuery, HeadNorm, Latents, Mixer, Model, Norm, Totals, find,
     parse_config, visible_pairs,
 };
 use serde_json::{Value, json};
@@ -371,4 +371,55 @@ fn functions_between_matrices() {
     assert_eq!(of("plm", json!({"hidden_act": "relu2"})), (false, Activation::ReluSquared));
     assert_eq!(of("llama", json!({"hidden_act": "relu"})), (true, Activation::Relu));
     assert!(refusal("llama", json!({"hidden_act": "relu2"})).starts_with("hidden_act: "));
+}
+
+/// At position 29: 30 keys, in blocks of 4 or compressed to one for 4 and one for 8.
+#[test]
+fn chosen_blocks_and_compressed_keys_counted_on_paper() {
+    let last = Forward { past: 29, ..Forward::ONE_TOKEN };
+    let blocks = small(
+        "minimax_m3",
+        json!({"num_hidden_layers": 1, "dense_intermediate_size": 96, "mlp_layer_types": ["dense"],
+            "layer_types": ["minimax_m3_sparse"], "rotary_dim": 8, "index_n_heads": 2, "index_head_dim": 8,
+            "index_block_size": 4, "index_topk_blocks": 3}),
+    );
+    let counts = totals(&blocks, &last);
+    // Two keys of its own block and two whole blocks; the indexer scores all.
+    assert_eq!(counts.flops.get(Class::AttnCore), 4 * 10 * 2 * 32 + 2 * 30 * 2 * 8);
+    assert_eq!(counts.kv_read_elements, 10 * 2 * 32 + 30 * 8);
+    assert_eq!(blocks.cached_elements(30, Latents::Naive), Ok(30 * (2 * 32 + 8)));
+
+    let compressed = small(
+        "deepseek_v4",
+        json!({"num_key_value_heads": 1, "num_hidden_layers": 3, "intermediate_size": REMOVED,
+            "moe_intermediate_size": 32, "n_routed_experts": 4, "num_experts_per_tok": 2, "q_lora_rank": 32,
+            "qk_rope_head_dim": 8, "o_groups": 2, "o_lora_rank": 16, "sliding_window": 8, "index_n_heads": 2,
+            "index_head_dim": 8, "index_topk": 2,
+            "layer_types": ["sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention"],
+            "compress_rates": {"compressed_sparse_attention": 4, "heavily_compressed_attention": 8}}),
+    );
+    let counts = totals(&compressed, &last);
+    // A window of 8; 2 chosen of 7 more; 3 more, all of them.
+    assert_eq!(counts.flops.get(Class::AttnCore), 4 * (8 + 10 + 11) * 2 * 32 + 2 * 7 * 2 * 8);
+    assert_eq!(counts.kv_read_elements, (8 + 10 + 11) * 16 + 7 * 8);
+    assert_eq!(compressed.cached_elements(30, Latents::Naive), Ok((8 + 8 + 8) * 16 + 7 * (16 + 8) + 3 * 16));
+}
+
+/// Step-3.5 lists its layers for prediction behind the others.
+#[test]
+fn lists_may_go_on_for_layers_of_prediction() {
+    let step = |types: &[&str], more: Value| {
+        let mut keys = json!({"num_hidden_layers": 2, "moe_num_experts": 4, "moe_top_k": 2, "moe_intermediate_size": 64,
+            "share_expert_dim": 128, "moe_layers_enum": "1", "layer_types": types, "sliding_window": 64,
+            "attention_other_setting": {"num_attention_heads": 4, "num_attention_groups": 2}});
+        keys.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        keys
+    };
+    let two = ["full_attention", "sliding_attention"];
+    let three = ["full_attention", "sliding_attention", "full_attention"];
+    let plain = small("step3p5", step(&two, json!({})));
+    let longer = small("step3p5", step(&three, json!({"num_nextn_predict_layers": 1})));
+    assert_eq!((&longer.shape.layers, windows(&longer)), (&plain.shape.layers, windows(&plain)));
+    assert_eq!(longer.shape.predictors.map(|predictors| predictors.count), Some(1));
+    assert!(refusal("step3p5", step(&three, json!({}))).contains("lists 3 layers where num_hidden_layers is 2"));
 }

@@ -222,7 +222,7 @@ pub struct Compression {
 }
 
 impl Compressed {
-    /// Elements that all tokens of a window leave as compressed keys, those of the indexer included.
+    /// Elements of the compressed key that a window of tokens becomes, and of the indexer's.
     fn entry(&self) -> u64 {
         let of_indexer = |compression: Compression| compression.chosen.map_or(0, |(indexer, _)| indexer.head_dim);
         self.compression.map_or(0, |compression| self.head_dim + of_indexer(compression))
@@ -266,9 +266,9 @@ impl Mixer {
     /// which an indexer chooses, those that it leaves out.
     pub(super) fn kept_unread(&self, tokens: u64) -> u128 {
         match self {
-            Mixer::GroupedQuery(GroupedQuery { chosen: Some(chosen), kv_heads, head_dim, value_dim, .. }) => {
+            Mixer::GroupedQuery(a @ GroupedQuery { chosen: Some(chosen), .. }) => {
                 let read = block_pairs(1, tokens.saturating_sub(1), chosen.block, chosen.blocks);
-                u128::from(kv_heads * (head_dim + value_dim)) * u128::from(tokens).saturating_sub(read)
+                u128::from(a.kv_heads * a.row()) * u128::from(tokens).saturating_sub(read)
             }
             Mixer::Compressed(Compressed { head_dim, compression: Some(Compression { rate, chosen, .. }), .. }) => {
                 let left = chosen.map_or(0, |(_, most)| (tokens / rate).saturating_sub(most));

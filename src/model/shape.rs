@@ -74,8 +74,6 @@ pub struct Streams {
 pub struct HyperConnections {
     /// How many streams.
     pub count: u64,
-    /// Whether they are mixed with each other, too.
-    pub mixes: bool,
 }
 
 impl ModelShape {

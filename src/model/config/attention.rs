@@ -21,8 +21,7 @@ pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<M
     match family.facts().mixer {
         MixerRule::GroupedQuery { sinks } => {
             let attention = GroupedQuery { sinks, ..grouped_query(keys, family, shape)? };
-            if let Some(mixers) = varied::searched_mixers(keys, family, &attention)? {
-                lists_every_layer("block_configs", mixers.len(), shape.layers)?;
+            if let Some(mixers) = varied::searched_mixers(keys, family, shape, &attention)? {
                 return Ok(mixers);
             }
             let rotates = rotates(keys, family, shape.layers)?;

@@ -70,7 +70,7 @@ pub(super) fn activation(keys: &Keys, family: Family) -> Result<Activation> {
     }
     let Some((key, word)) = named else { return Ok(facts.activation) };
     let known = match word {
-        // Some of OpenAI's clip and scale what enters.
+        // OpenAI's SwiGLU also clips and scales its inputs.
         "silu" | "swish" | "swigluoai" => Some(Activation::Silu),
         "relu" => Some(Activation::Relu),
         "relu2" | "relu_squared" if !facts.gated || facts.activation == Activation::ReluSquared => {
@@ -93,11 +93,24 @@ pub(super) fn lists_every_layer(key: &str, listed: usize, layers: u64) -> Result
     Err(Error::misuse(format!("{key}: lists {listed} layers where num_hidden_layers is {layers}; correct one of them")))
 }
 
+/// Drops what a list has for layers of multi-token prediction, which stand behind the others.
+pub(super) fn drop_predictors<T>(keys: &Keys, list: &mut Vec<T>, layers: u64) -> Result<()> {
+    // Asked for only where it is needed: to most families the key is a structure that they do not have.
+    if list.len() as u64 > layers {
+        let predictors = keys.count_from_zero("num_nextn_predict_layers")?.value().unwrap_or(0);
+        if list.len() as u64 == layers + predictors {
+            list.truncate(usize::try_from(layers).unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
 /// `layer_types`, one word per layer, where it is given.
 pub(super) fn layer_types<'a>(keys: &Keys<'a>, layers: u64, known: &[&str]) -> Result<Option<Vec<&'a str>>> {
     // The older name of it.
     let (older, types) = (keys.words("layers_block_type")?, keys.words("layer_types")?);
-    let Some(types) = types.or(older) else { return Ok(None) };
+    let Some(mut types) = types.or(older) else { return Ok(None) };
+    drop_predictors(keys, &mut types, layers)?;
     lists_every_layer("layer_types", types.len(), layers)?;
     match types.iter().find(|kind| !known.contains(kind)) {
         None => Ok(Some(types)),

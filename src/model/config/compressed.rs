@@ -5,7 +5,7 @@ use super::super::keys::{Keys, shown};
 use super::super::layer::{Compressed, Compression, FeedForward, Indexer};
 use super::super::limits;
 use super::super::shape::HyperConnections;
-use super::common::{Shape, layer_types, lists_every_layer};
+use super::common::{Shape, drop_predictors, layer_types, lists_every_layer};
 use crate::error::{Error, Result};
 use serde_json::Value;
 
@@ -89,11 +89,7 @@ fn kinds(keys: &Keys, layers: u64) -> Result<Vec<Kind>> {
         let kind = |layer: u64| if layer > 2 && layer % 2 == 1 { Kind::Sparse(sparse) } else { Kind::Heavy(heavy) };
         return Ok((0..layers).map(kind).collect());
     };
-    // Those of layers for multi-token prediction stand behind them.
-    let predictors = keys.count_from_zero("num_nextn_predict_layers")?.value().unwrap_or(0);
-    if ratios.len() as u64 == layers + predictors {
-        ratios.truncate(usize::try_from(layers).unwrap_or_default());
-    }
+    drop_predictors(keys, &mut ratios, layers)?;
     lists_every_layer("compress_ratios", ratios.len(), layers)?;
     let kind = |ratio: u64| match ratio {
         0 => Ok(Kind::Window),
@@ -133,5 +129,5 @@ pub(super) fn connections(keys: &Keys, family: Family) -> Result<Option<HyperCon
         return Ok(None);
     }
     let count = keys.given("hc_mult", limits::STREAMS)?.value().unwrap_or(4);
-    Ok(Some(HyperConnections { count, mixes: true }))
+    Ok(Some(HyperConnections { count }))
 }

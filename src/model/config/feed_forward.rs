@@ -6,7 +6,7 @@ use super::super::family::{
 use super::super::keys::{Given, Keys, quoted};
 use super::super::layer::{Dense, FeedForward, Mixture, Shared};
 use super::super::limits;
-use super::common::{Shape, activation, lists_every_layer, width};
+use super::common::{Shape, activation, drop_predictors, lists_every_layer, width};
 use super::compressed;
 use super::gemma;
 use super::recurrent::{self, Role};
@@ -39,8 +39,7 @@ pub(super) fn feed_forwards(keys: &Keys, family: Family, shape: &Shape) -> Resul
     if let Some(each) = gemma::feed_forwards(keys, family, shape, dense)? {
         return Ok(each);
     }
-    if let Some(each) = varied::searched_feed_forwards(keys, family, shape.hidden, dense)? {
-        lists_every_layer("block_configs", each.len(), shape.layers)?;
+    if let Some(each) = varied::searched_feed_forwards(keys, family, shape, dense)? {
         return Ok(each);
     }
     let Some(rule) = facts.mixture else {
@@ -194,7 +193,8 @@ fn routed(keys: &Keys, rule: &MixtureRule, layers: u64) -> Result<Vec<bool>> {
     match rule.dense {
         DenseLayers::None => Ok(vec![true; usize::try_from(layers).unwrap_or_default()]),
         DenseLayers::First(default) => {
-            if let Some(kinds) = keys.words("mlp_layer_types")? {
+            if let Some(mut kinds) = keys.words("mlp_layer_types")? {
+                drop_predictors(keys, &mut kinds, layers)?;
                 return sparse(&kinds, layers);
             }
             if let Some(listed) = listed(keys, layers)? {
@@ -236,7 +236,7 @@ fn listed(keys: &Keys, layers: u64) -> Result<Option<Vec<bool>>> {
         Some(Value::String(all)) if !all.is_empty() => {
             let numbers: Option<_> = all.split(',').map(|one| one.trim().parse().ok()).collect();
             Some(numbers.ok_or_else(|| {
-                Error::misuse(format!("moe_layers_enum: must be numbers apart by commas, is {}", quoted(all)))
+                Error::misuse(format!("moe_layers_enum: must be numbers separated by commas, is {}", quoted(all)))
             })?)
         }
         Some(Value::Array(_)) => keys.indices("moe_layers_enum")?,
@@ -249,7 +249,8 @@ fn listed(keys: &Keys, layers: u64) -> Result<Option<Vec<bool>>> {
     }
     let Some(Value::Array(_)) = keys.get("moe_layer_freq") else { return Ok(None) };
     keys.get("first_k_dense_replace");
-    let kinds = keys.indices("moe_layer_freq")?.unwrap_or_default();
+    let mut kinds = keys.indices("moe_layer_freq")?.unwrap_or_default();
+    drop_predictors(keys, &mut kinds, layers)?;
     lists_every_layer("moe_layer_freq", kinds.len(), layers)?;
     Ok(Some(kinds.into_iter().map(|kind| kind != 0).collect()))
 }

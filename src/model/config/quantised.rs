@@ -58,6 +58,13 @@ pub(super) fn checkpoint(keys: &Keys, family: Family) -> Result<Option<(Checkpoi
         Some(other) => return Err(block.unknown("quant_method", other, METHODS)),
     };
     if let Some(kind) = block.own_experts(keys)? {
+        // Scales of squares are powers of two there, of 8 bits.
+        if let Weights::Linear(TensorType::Grouped(Grouped { scheme: Scheme::Fp8Square, group, .. })) =
+            checkpoint.layout
+        {
+            let squares = Scaled { tile: [group, group], scale: 1, ..Scaled::of("fp8-block", 8) };
+            checkpoint.layout = Weights::Linear(TensorType::Scaled(squares));
+        }
         let experts = Modules::of_pattern(r".*\.experts\.");
         checkpoint.exceptions.extend(experts.map(|modules| Exception { modules, kind: Some(kind) }));
         notes.push(format!("experts are stored as {kind}"));
@@ -259,10 +266,10 @@ impl<'a> Block<'a> {
         Ok(linear(TensorType::Grouped(layout), exceptions))
     }
 
-    /// How experts are stored where others are in FP8 and these are not: DeepSeek-V4's in FP4 with a scale of 8 bits for each 32 of
-    /// a row (`expert_dtype`), or as modelopt stored them anew (`moe_quant_algo`).
+    /// How experts are stored where all else is in FP8: DeepSeek-V4's are in FP4 with a scale of 8 bits for each 32 elements of a
+    /// row (`expert_dtype`), or were converted by modelopt (`moe_quant_algo`).
     fn own_experts(&self, keys: &Keys) -> Result<Option<TensorType>> {
-        let dtype = keys.word("expert_dtype")?;
+        let dtype = self.word("expert_dtype")?.or(keys.word("expert_dtype")?);
         if self.word("quant_method")? != Some("fp8") {
             return Ok(None);
         }
@@ -272,7 +279,8 @@ impl<'a> Block<'a> {
             (None, Some("fp4")) => {
                 Ok(Some(TensorType::Scaled(Scaled { tile: [1, 32], scale: 1, ..Scaled::of("fp4", 4) })))
             }
-            (None, _) => Ok(None),
+            (None, None | Some("fp8")) => Ok(None),
+            (None, Some(other)) => Err(self.unknown("expert_dtype", other, "fp8 and fp4 are")),
         }
     }
 

@@ -4,7 +4,7 @@ use super::super::family::{Family, PerLayer};
 use super::super::keys::{Keys, is_on, quoted, shown};
 use super::super::layer::{ChosenBlocks, Dense, FeedForward, Gate, GroupedQuery, Indexer, Mixer};
 use super::super::limits;
-use super::common::{layer_types, lists_every_layer};
+use super::common::{Shape, layer_types, lists_every_layer};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
@@ -71,7 +71,7 @@ fn step(keys: &Keys, attentions: &mut [GroupedQuery]) -> Result<()> {
         let listed = own_of(listed, "per_layer_config", "num_attention_heads", limits::HEADS)?;
         if attention.window.is_some() {
             attention.heads =
-                own("num_attention_heads", limits::HEADS)?.or(heads).or(listed).unwrap_or(attention.heads);
+                listed.or(heads).or(own("num_attention_heads", limits::HEADS)?).unwrap_or(attention.heads);
             attention.kv_heads = own("num_attention_groups", limits::HEADS)?.unwrap_or(attention.kv_heads);
             attention.head_dim = own("head_dim", limits::HEAD_DIM)?.unwrap_or(attention.head_dim);
             attention.value_dim = attention.head_dim;
@@ -159,11 +159,16 @@ fn chosen_blocks(keys: &Keys, attentions: &mut [GroupedQuery]) -> Result<()> {
 ///
 /// # Errors
 /// Misuse for what is not understood in a block, or where no list is there.
-pub(super) fn searched_mixers(keys: &Keys, family: Family, attention: &GroupedQuery) -> Result<Option<Vec<Mixer>>> {
+pub(super) fn searched_mixers(
+    keys: &Keys,
+    family: Family,
+    shape: &Shape,
+    attention: &GroupedQuery,
+) -> Result<Option<Vec<Mixer>>> {
     if family.facts().per_layer != PerLayer::Blocks {
         return Ok(None);
     }
-    if let Some(configs) = blocks(keys)? {
+    if let Some(configs) = blocks(keys, shape.layers)? {
         return configs
             .iter()
             .map(|config| mixer(part(config, "attention")?, attention))
@@ -173,6 +178,7 @@ pub(super) fn searched_mixers(keys: &Keys, family: Family, attention: &GroupedQu
     let Some(counts) = keys.indices("num_key_value_heads_per_layer")? else {
         return Err(Error::misuse("block_configs: is missing, so what each layer does is unknown; add it"));
     };
+    lists_every_layer("num_key_value_heads_per_layer", counts.len(), shape.layers)?;
     let one = |kv_heads: u64| {
         let attention = GroupedQuery { kv_heads, ..attention.clone() };
         divides(&attention, "num_key_value_heads_per_layer").map(|()| Mixer::GroupedQuery(attention))
@@ -187,18 +193,20 @@ pub(super) fn searched_mixers(keys: &Keys, family: Family, attention: &GroupedQu
 pub(super) fn searched_feed_forwards(
     keys: &Keys,
     family: Family,
-    hidden: u64,
+    shape: &Shape,
     dense: Dense,
 ) -> Result<Option<Vec<Option<FeedForward>>>> {
     if family.facts().per_layer != PerLayer::Blocks {
         return Ok(None);
     }
-    let Some(configs) = blocks(keys)? else { return Ok(None) };
-    configs.iter().map(|config| feeds(part(config, "ffn")?, hidden, dense)).collect::<Result<_>>().map(Some)
+    let Some(configs) = blocks(keys, shape.layers)? else { return Ok(None) };
+    configs.iter().map(|config| feeds(part(config, "ffn")?, shape.hidden, dense)).collect::<Result<_>>().map(Some)
 }
 
-fn blocks<'a>(keys: &Keys<'a>) -> Result<Option<&'a Vec<Value>>> {
-    Ok(keys.typed("block_configs", "a list", Value::as_array)?.value())
+fn blocks<'a>(keys: &Keys<'a>, layers: u64) -> Result<Option<&'a Vec<Value>>> {
+    let blocks = keys.typed("block_configs", "a list", Value::as_array)?.value();
+    blocks.map_or(Ok(()), |blocks| lists_every_layer("block_configs", blocks.len(), layers))?;
+    Ok(blocks)
 }
 
 fn part<'a>(config: &'a Value, name: &str) -> Result<&'a Map<String, Value>> {

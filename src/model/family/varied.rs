@@ -53,7 +53,7 @@ pub(super) const FAMILIES: &[Facts] = &[
         head_dim: Some(192),
         attention_bias: BiasRule::Switch("attention_bias", false, Biases::QueryKeyValue),
         rotary: RotaryRule::Part(0.334),
-        window: WindowRule::Listed(128),
+        window: WindowRule::Listed(129),
         mixture: Some(MixtureRule {
             experts: (&["n_routed_experts", "num_local_experts"], 256),
             width: Some(("moe_intermediate_size", 2048)),

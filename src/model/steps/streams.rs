@@ -38,12 +38,11 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
 
     /// One stream from all of them, by weights that they give; and how its result is spread over them again.
     fn connect(&mut self, streams: HyperConnections, names: &Names) -> Result<()> {
-        let HyperConnections { count, .. } = streams;
+        let HyperConnections { count } = streams;
         let all = product(&[count, self.hidden])?;
         // One weight for each stream on the way in and on the way out, and those of each stream in each other.
-        let weights = count * (2 + if streams.mixes { count } else { 0 });
-        self.mixing(names, all, weights, 2 + u64::from(streams.mixes));
-        let mixed = if streams.mixes { all * count } else { all };
+        self.mixing(names, all, count * (2 + count), 3);
+        let mixed = all * count;
         self.push("hc_mix", Class::Norm, Op::Gate, Shape::rows(self.rows, all + mixed));
         Ok(())
     }

@@ -143,7 +143,9 @@ impl Role {
 /// Whether llama-quantize converts a tensor of that name and of so many dimensions; the others keep their type, f32 as a
 /// rule: norms, biases, routers, convolutions, position embeddings.
 pub fn is_quantised(name: &str, dimensions: usize) -> bool {
-    const KEPT: [&str; 10] = [
+    const KEPT: [&str; 12] = [
+        "hc_",
+        "compressor.",
         "_norm.weight",
         "ffn_gate_inp.weight",
         "altup",
