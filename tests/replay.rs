@@ -178,6 +178,9 @@ fn a_gpu_replays_models_and_says_what_it_leaves_out() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let replayed: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert!(replayed["notes"].to_string().contains(words), "{}", replayed["notes"]);
+        if words.is_empty() {
+            assert!(!replayed["notes"].to_string().contains("traffic alone"), "{}", replayed["notes"]);
+        }
         assert!(replayed.get("threads").is_none());
         for phase in replayed["phases"].as_array().unwrap() {
             assert!(phase["verified"] == true && phase["tokens_per_s"].as_f64().unwrap() > 0.0);

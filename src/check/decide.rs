@@ -308,6 +308,8 @@ mod tests {
         assert_eq!(answer(baseline(), of_modes([42.0, 49.0])), (Answer::CannotTell, Some(Doubt::Modes)));
         // Both at the same distance, where only one is slower, do not occur: the distance tells.
         assert_eq!(answer(baseline(), of_modes([49.0, 79.2])), (Answer::CannotTell, Some(Doubt::Modes)));
+        // Alike in their distance, within what it is told by, and only the upper one beyond the tolerance.
+        assert_eq!(answer(baseline(), of_modes([47.0, 83.0])), (Answer::CannotTell, Some(Doubt::Modes)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Ratios between ceilings of one profile: what survives noisy neighbours, a lower clock and another machine of the same kind.
 
-use crate::profile::{Ceiling, CeilingId, Family, IdKind, Means, Profile, Status, Unit};
+use crate::profile::{AttentionExtents, Ceiling, CeilingId, Family, IdKind, Means, Profile, Status, Unit};
 use roofprobe_kernels::Op;
 
 /// Tokens from which on products are a matter of arithmetic.
@@ -63,7 +63,10 @@ fn denominator(ceiling: &Ceiling, read: &CeilingId) -> Option<(CeilingId, Unit)>
         IdKind::Matmul { tokens: MANY_TOKENS.., .. } => {
             Some((CeilingId::compute(id.dtype()?.multiplied_as(), Means::Best), Unit::GflopPerS))
         }
-        IdKind::Attention { .. } if id.is_decode() => Some((read.clone(), Unit::GbPerS)),
+        // Latents are bound by arithmetic.
+        IdKind::Attention { extents, .. } if id.is_decode() && !matches!(extents, AttentionExtents::Latents { .. }) => {
+            Some((read.clone(), Unit::GbPerS))
+        }
         IdKind::Memory { .. } if id.level() == read.level() && id != read => Some((read.clone(), Unit::GbPerS)),
         IdKind::Compute { dtype, means: Means::Best } if id.family() == Family::Compute => {
             Some((CeilingId::compute(dtype.known()?, Means::Single), Unit::GflopPerS))

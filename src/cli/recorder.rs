@@ -182,9 +182,7 @@ impl<'a> Recorder<'a> {
     /// The summary and the grade, as the evidence is.
     fn conclude(&mut self) {
         self.profile.summarise();
-        let of_curves: usize = self.profile.curve.iter().flat_map(|curve| &curve.sample_values).map(Vec::len).sum();
-        let of_ceilings: u64 = self.profile.ceiling.iter().filter_map(|ceiling| ceiling.samples).map(u64::from).sum();
-        let samples = of_ceilings + of_curves as u64;
+        let samples = self.profile.samples();
         let environment = self.profile.environment.get_or_insert_with(|| self.machine.environment.clone());
         let read = CeilingId::memory(MemoryLevel::Dram, Op::Read);
         let read = self.profile.ceiling.iter().find(|ceiling| ceiling.id == read).and_then(|ceiling| ceiling.gb_per_s);
@@ -214,9 +212,7 @@ impl<'a> Recorder<'a> {
             ..machine.environment
         });
         self.record(&finished.ceilings);
-        if let Some(environment) = &self.profile.environment {
-            probe::judge_run(&mut self.profile.ceiling, &self.profile.device, environment);
-        }
+        probe::judge_run(&mut self.profile);
         self.conclude();
         self.profile.provenance.complete = finished.complete;
         self.target.write(&self.profile, Durability::Synced)

@@ -136,7 +136,7 @@ impl Replay {
     /// The profile that is asked for, or the best one of the device; without any, why there is none.
     fn profile(&self, machine: &Machine) -> Result<(Option<Named>, Vec<String>)> {
         let found = match (&self.profile, machine.device.kind) {
-            (None, DeviceKind::Gpu) => best_of(&machine.device.name),
+            (None, DeviceKind::Gpu) => best_of(&machine.device.name, "roofprobe measure --device gpu"),
             (named, _) => find_profiles(named.as_slice()).map(|mut found| found.remove(0)),
         };
         let named = match found {

@@ -184,15 +184,15 @@ pub(super) fn find_profiles(names: &[String]) -> Result<Vec<Named>> {
 
 /// The best profile measured on this machine.
 fn best_here() -> Result<Named> {
-    best_of(&Cpu::describe()?.device.name)
+    best_of(&Cpu::describe()?.device.name, "roofprobe measure")
 }
 
-/// The best profile of the device of that name.
-pub(super) fn best_of(device: &str) -> Result<Named> {
+/// The best profile of the device of that name, which `measure` measures.
+pub(super) fn best_of(device: &str, measure: &str) -> Result<Named> {
     let Some(chosen) = store::best(store::complete(device)) else {
         return Err(Error::misuse(format!(
-            "no complete profile of this machine ({device}) in {}; measure it with `roofprobe measure`, or name one with -p \
-             (`roofprobe profiles` lists them)",
+            "no complete profile of {device} in {}; measure it with `{measure}`, or name one with -p (`roofprobe profiles` \
+             lists them)",
             store::folder().display()
         )));
     };
@@ -204,7 +204,7 @@ pub(super) fn best_of(device: &str) -> Result<Named> {
         _ => String::new(),
     };
     let path = &chosen.path;
-    say(&format!("using {} of this machine: {grade}, measured {}{age}", path.display(), chosen.day()));
+    say(&format!("using {}: {grade}, measured {}{age}", path.display(), chosen.day()));
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     Ok(Named { name, profile: chosen.profile })
 }

@@ -158,7 +158,8 @@ fn disturbed(environment: &Environment, samples: u64) -> Finding {
     let disturbed = environment.disturbed_samples.filter(|&n| n > 0)?;
     let percent = f64::from(disturbed) / (samples.max(1) as f64) * 100.0;
     let steps = if percent > DISTURBED_PERCENT { 2 } else { 1 };
-    Some((steps, format!("{disturbed} of {samples} samples were disturbed")))
+    let were = if disturbed == 1 { "was" } else { "were" };
+    Some((steps, format!("{disturbed} of {samples} samples {were} disturbed")))
 }
 
 fn scaling(environment: &Environment) -> Finding {

@@ -305,6 +305,12 @@ pub struct Provenance {
 }
 
 impl Profile {
+    /// Samples, of ceilings and of curves.
+    pub fn samples(&self) -> u64 {
+        let of_curves: usize = self.curve.iter().flat_map(|curve| &curve.sample_values).map(Vec::len).sum();
+        self.ceiling.iter().filter_map(|ceiling| ceiling.samples).map(u64::from).sum::<u64>() + of_curves as u64
+    }
+
     /// The ceiling of that id, whatever its status.
     pub fn ceiling<Id: ?Sized>(&self, id: &Id) -> Option<&Ceiling>
     where

@@ -233,7 +233,7 @@ pub fn self_report(checked: &Checked, reasons: [&[String]; 2], shown: Shown) -> 
         // What both have within intervals needs a tolerance, and no doubt beside it.
         table.notes.extend(doubts(checked, |one| one.tolerance_needed.is_none()));
         if unsupported > 0 {
-            let more = "what was measured with doubt takes part in no gate: `roofprobe doctor` says what stands in the way here, \
+            let more = "a gate cannot tell of what was measured with doubt: `roofprobe doctor` says what stands in the way here, \
                         and --effort standard takes more samples";
             table.notes.push(more.to_owned());
         }
@@ -252,13 +252,21 @@ fn supported(tolerances: Option<(f64, f64)>, any: usize, all: usize) -> String {
             "This machine supports no tolerance as it is now: of {all} quantities none was measured twice without a doubt."
         );
     };
-    let of = if any == all { format!("all {all} quantities") } else { format!("{any} of {all} quantities") };
+    let of = match all {
+        1 => "its only quantity".to_owned(),
+        _ if any == all => format!("all {all} quantities"),
+        _ => format!("{any} of {all} quantities"),
+    };
     let nine = if up(most) < up(every) {
         format!(", and one of {} % for nine of ten of those", up(most))
     } else {
         String::new()
     };
-    let rest = if any == all { String::new() } else { format!("; the other {} support none", all - any) };
+    let rest = match all - any {
+        0 => String::new(),
+        1 => "; the other one supports none".to_owned(),
+        others => format!("; the other {others} support none"),
+    };
     format!("This machine supports a tolerance of {} % for {of}{nine}{rest}.", up(every))
 }
 

@@ -57,6 +57,7 @@ fn monotone(rungs: &mut [Rung]) {
         if own.time[2] > next.time[0] {
             let text = format!("{} took longer than {} with more tokens, which stands in for it", own.id, next.id);
             own.notes.push(Note::new(NoteKind::StandIn, text));
+            own.notes.extend(next.notes.iter().cloned());
             own.time = next.time;
             own.rate = own.time.map(|time| own.at / time);
         }

@@ -64,27 +64,32 @@ impl<'a> LatentRates<'a> {
 
     /// FLOP/s, and the ceiling that it is or lies nearest to; none where nothing was measured.
     pub(super) fn rate(&self, asked: Latents) -> Option<(&'a str, Interval)> {
-        let Reading { rate, from, to } = self.nearest(asked)?.ladder.at(asked.group);
-        let nearer = if to.at - asked.group < asked.group - from.at { to } else { from };
-        Some((nearer.id, rate))
+        let reading = self.nearest(asked)?.ladder.at(asked.group);
+        Some((nearer(&reading, asked.group).id, reading.rate))
     }
 
     /// What is to be said of an answer.
     pub(super) fn note(&self, asked: Latents, notes: &mut Vec<Note>) {
         let Some(rows) = self.nearest(asked) else { return };
-        let Reading { from, to, .. } = rows.ladder.at(asked.group);
+        let reading = rows.ladder.at(asked.group);
+        let Reading { from, to, .. } = reading;
         let outside = asked.group < from.at || asked.group > to.at;
         if outside || rows.widths.map(|width| width as f64) != [asked.row, asked.value_dim] {
             let [row, value_dim] = rows.widths;
             notes.push(Note::new(NoteKind::StandIn, format!(
                 "attention of {} query heads to latents of {} elements, {} of them values, was not measured: {} stands in for it, \
                  with rows of {row} and {value_dim}, by FLOPs",
-                asked.group, asked.row, asked.value_dim, from.id
+                asked.group, asked.row, asked.value_dim, nearer(&reading, asked.group).id
             )));
         }
         notes.extend(from.notes.iter().chain(&to.notes).cloned());
         notes.extend(self.notes.iter().cloned());
     }
+}
+
+/// The ceiling whose heads are nearer to the ones asked about.
+fn nearer<'l, 'a>(reading: &Reading<'l, 'a>, group: f64) -> &'l Rung<'a> {
+    if reading.to.at - group < group - reading.from.at { reading.to } else { reading.from }
 }
 
 /// Query heads and widths, where it is attention to latents of f16 in such a pass.

@@ -50,11 +50,13 @@ impl<'a> Roofs<'a> {
             }
             let own = peak(&ids).map(|own| match &matrices {
                 // Bytes are exact in f16, and products of either are summed in f32.
-                Some(matrices) if [Arithmetic::F16, Arithmetic::I8].contains(&arithmetic) => by_matrices(own, matrices),
+                Some(matrices) if [Arithmetic::F16, Arithmetic::I8].contains(&arithmetic) => {
+                    faster(own, matrices, "whose matrix units do such products, too")
+                }
                 _ => own,
             });
             compute[arithmetic.dtype() as usize] = match &single {
-                Ok(single) => own.map(|roof| at_least(roof, single)),
+                Ok(single) => own.map(|roof| faster(roof, single, "in which its products can be done")),
                 Err(_) => own,
             };
         }
@@ -86,36 +88,14 @@ fn value(profile: &Profile, id: &CeilingId) -> Option<f64> {
     profile.ceiling(id).filter(|ceiling| ceiling.status.has_value()).and_then(|ceiling| ceiling.gflop_per_s)
 }
 
-/// Products of narrower types are exact in f32, too: where that is the faster arithmetic, it is their roof.
-fn at_least<'a>(roof: Roof<'a, FlopsPerSecond>, single: &Roof<'a, FlopsPerSecond>) -> Roof<'a, FlopsPerSecond> {
-    if roof.rate >= single.rate {
-        return roof;
-    }
-    let mut widened = single.clone();
-    let text = format!(
-        "{} ({} GFLOP/s) is below {} ({}), in which its products can be done, so that is the roof",
-        roof.id,
-        roof.rate.giga(),
-        single.id,
-        single.rate.giga()
-    );
-    widened.notes.insert(0, Note::new(NoteKind::StandIn, text));
-    widened
-}
-
-/// Products that matrix units do are bound by those where they are the faster ones.
-fn by_matrices<'a>(own: Roof<'a, FlopsPerSecond>, matrices: &Roof<'a, FlopsPerSecond>) -> Roof<'a, FlopsPerSecond> {
-    if matrices.rate <= own.rate {
+/// `own`, or where `other` is faster that one, with the reason why it does such products.
+fn faster<'a>(own: Roof<'a, FlopsPerSecond>, other: &Roof<'a, FlopsPerSecond>, why: &str) -> Roof<'a, FlopsPerSecond> {
+    if own.rate >= other.rate {
         return own;
     }
-    let mut roof = matrices.clone();
-    let text = format!(
-        "{} ({} GFLOP/s) is above {} ({}): matrix units do such products, too, so that is the roof",
-        roof.id,
-        roof.rate.giga(),
-        own.id,
-        own.rate.giga()
-    );
+    let mut roof = other.clone();
+    let (slow, fast) = (own.rate.giga(), other.rate.giga());
+    let text = format!("{} ({slow} GFLOP/s) is below {} ({fast}), {why}, so that is the roof", own.id, other.id);
     roof.notes.insert(0, Note::new(NoteKind::StandIn, text));
     roof
 }

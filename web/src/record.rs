@@ -48,13 +48,13 @@ impl Record {
     pub(crate) fn finish(mut self, finished: &Finished) -> Profile {
         self.profile.ceiling.clone_from(&finished.ceilings);
         probe::judge(&mut self.profile.ceiling, &self.machine);
-        self.profile.summarise();
-        self.profile.provenance.complete = finished.complete && self.lost.borrow().is_none();
-        let of_curves: usize = self.profile.curve.iter().flat_map(|curve| &curve.sample_values).map(Vec::len).sum();
-        let of_ceilings: u64 = self.profile.ceiling.iter().filter_map(|ceiling| ceiling.samples).map(u64::from).sum();
         let environment = self.profile.environment.get_or_insert_with(|| self.machine.environment.clone());
         environment.disturbed_samples = Some(finished.disturbed_samples).filter(|&disturbed| disturbed > 0);
-        let samples = of_ceilings + of_curves as u64;
+        probe::judge_run(&mut self.profile);
+        self.profile.summarise();
+        self.profile.provenance.complete = finished.complete && self.lost.borrow().is_none();
+        let samples = self.profile.samples();
+        let environment = self.profile.environment.get_or_insert_with(|| self.machine.environment.clone());
         let (grade, reasons) = probe::grade(&self.profile.device, environment, &self.profile.ceiling, samples);
         (environment.grade, environment.grade_reasons) = (Some(grade), reasons);
         self.profile
