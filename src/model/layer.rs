@@ -1,5 +1,6 @@
 //! Kinds of layers: how tokens are mixed, what is done to each token, and what is normalised.
 
+use super::attention_form::Form;
 use super::limits;
 use super::recurrent::Recurrent;
 use super::visible::block_pairs;
@@ -123,6 +124,8 @@ pub struct GroupedQuery {
     pub sinks: bool,
     /// Whether scores are capped by a tanh.
     pub soft_cap: bool,
+    /// How it is made, beside its heads.
+    pub form: Form,
 }
 
 impl GroupedQuery {
@@ -445,8 +448,10 @@ pub enum FeedForward {
 pub struct Mixture {
     /// Routed experts.
     pub experts: u64,
-    /// Of which each token visits so many.
+    /// Of which each token visits so many: on average, where it may choose some that compute nothing.
     pub used: u64,
+    /// Scores of the router: one for each expert, and for each that computes nothing.
+    pub scores: u64,
     /// One of them.
     pub expert: Dense,
     /// Whether the router adds a bias to its scores.
@@ -478,6 +483,7 @@ impl FeedForward {
             FeedForward::Mixture(m) => {
                 let shared = m.shared.is_none_or(|shared| fits(&shared.dense));
                 let counts = (1..=limits::EXPERTS).contains(&m.experts)
+                    && (1..=2 * limits::EXPERTS).contains(&m.scores)
                     && (1..=m.experts).contains(&m.used)
                     && (1..=limits::HIDDEN).contains(&m.latent.unwrap_or(1));
                 (!(fits(&m.expert) && shared && counts)).then_some("a number of experts or their width")
