@@ -148,7 +148,7 @@ fn what_contradicts_itself_or_is_of_a_later_model() {
         ("kimi_linear", json!({"attn_res_block_size": 12}), "attn_res_block_size: "),
         ("mamba", json!({"intermediate_size": 100}), "intermediate_size: 100 is not 128"),
         ("glm_moe_dsa", json!({"index_topk_pattern": "FXSS"}), "index_topk_pattern: \"X\" is not supported"),
-        ("zamba2", json!({}), "model_type: \"zamba2\" is not supported"),
+        ("zaya", json!({}), "model_type: \"zaya\" is not supported"),
     ] {
         let message = small(family, more);
         assert!(message.starts_with(words), "{family}: {message}");

@@ -1,6 +1,6 @@
 //! Forms of attention beside the usual one, in which projections belong to each layer and see the residual stream.
 
-use super::layer::Dense;
+use super::dense::Dense;
 
 /// How attention is made, beside its heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

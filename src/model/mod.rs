@@ -17,6 +17,7 @@
 mod attention_form;
 mod config;
 mod demand;
+mod dense;
 mod depth;
 mod family;
 pub mod gguf;
