@@ -32,7 +32,10 @@ impl Model {
             matches!(form, Some(Form::Shared(_)))
         };
         if self.shape.layers.iter().any(shares) {
-            return Err(Error::misuse(format!("depth: layers of {} share weights, and are not cut or repeated", self.name())));
+            return Err(Error::misuse(format!(
+                "depth: layers of {} share weights, and are not cut or repeated",
+                self.name()
+            )));
         }
         self.validate()?;
         let kept = |layer: &Layer| {

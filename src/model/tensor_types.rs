@@ -101,7 +101,11 @@ impl TensorTypes {
             of.entry((None, HEAD)).or_insert(embedding);
         }
         for (borrower, owner) in lent(&model.shape) {
-            let owned: Vec<_> = of.iter().filter(|((kind, _), _)| *kind == Some(owner)).map(|(key, kinds)| (key.1, kinds.clone())).collect();
+            let owned: Vec<_> = of
+                .iter()
+                .filter(|((kind, _), _)| *kind == Some(owner))
+                .map(|(key, kinds)| (key.1, kinds.clone()))
+                .collect();
             for (name, kinds) in owned {
                 of.entry((Some(borrower), name)).or_insert(kinds);
             }

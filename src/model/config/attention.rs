@@ -1,10 +1,10 @@
 //! Mixers, layer by layer: heads, biases, norms, rotation, windows.
 
-use super::super::family::{
-    Attends, BiasRule, Caps, Facts, Family, GateRule, HeadNormRule, KvHeads, LatentRule, MixerRule,
-    RecurrentRule, RotaryRule, WindowRule,
-};
 use super::super::attention_form::Form;
+use super::super::family::{
+    Attends, BiasRule, Caps, Facts, Family, GateRule, HeadNormRule, KvHeads, LatentRule, MixerRule, RecurrentRule,
+    RotaryRule, WindowRule,
+};
 use super::super::keys::{Given, Keys, is_on, quoted, shown};
 use super::super::layer::{Biases, Gate, GroupedQuery, HeadNorm, Indexer, Latent, Mixer};
 use super::super::limits;

@@ -55,7 +55,9 @@ fn head_dim(keys: &Keys, shape: &Shape) -> Result<u64> {
     let wide = 2 * shape.hidden;
     for (key, is) in [("attention_hidden_size", wide), ("attention_head_dim", wide / shape.heads)] {
         if let Some(stated) = keys.given(key, limits::WIDTH)?.value().filter(|stated| *stated != is) {
-            return Err(Error::misuse(format!("{key}: {stated} is not {is}, by twice hidden_size; correct one of them")));
+            return Err(Error::misuse(format!(
+                "{key}: {stated} is not {is}, by twice hidden_size; correct one of them"
+            )));
         }
     }
     if wide.is_multiple_of(shape.heads) {
@@ -82,9 +84,9 @@ fn hybrids(keys: &Keys, layers: u64, second: bool) -> Result<Vec<bool>> {
     };
     let agree = |all: &Vec<u64>| (0..layers).zip(&hybrids).all(|(layer, hybrid)| all.contains(&layer) == *hybrid);
     match listed {
-        Some(listed) if !agree(&listed) => Err(Error::misuse(
-            "hybrid_layer_ids: names other layers than layers_block_type; correct one of them",
-        )),
+        Some(listed) if !agree(&listed) => {
+            Err(Error::misuse("hybrid_layer_ids: names other layers than layers_block_type; correct one of them"))
+        }
         _ => Ok(hybrids),
     }
 }

@@ -49,10 +49,7 @@ impl Block<'_> {
                 taps: self.size("ssm.conv_kernel")?,
             }
             .mixer(hidden),
-            Recurrence::Lightning
-            | Recurrence::OlmoDelta
-            | Recurrence::GatedLinearUnit
-            | Recurrence::Rwkv4 => {
+            Recurrence::Lightning | Recurrence::OlmoDelta | Recurrence::GatedLinearUnit | Recurrence::Rwkv4 => {
                 return Err(Error::misuse("this kind of recurrence is not read from files"));
             }
         })
