@@ -100,16 +100,7 @@ impl TensorTypes {
         if let Some(embedding) = of.get(&(None, EMBEDDING)).cloned() {
             of.entry((None, HEAD)).or_insert(embedding);
         }
-        for (borrower, owner) in lent(&model.shape) {
-            let owned: Vec<_> = of
-                .iter()
-                .filter(|((kind, _), _)| *kind == Some(owner))
-                .map(|(key, kinds)| (key.1, kinds.clone()))
-                .collect();
-            for (name, kinds) in owned {
-                of.entry((Some(borrower), name)).or_insert(kinds);
-            }
-        }
+        lend(&model.shape, &mut of);
         let main = by_type.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(TensorType::F32, |(kind, _)| kind);
         let narrow = |bytes| u64::try_from(bytes).map_err(|_| Error::misuse("the weights exceed 64 bits of bytes"));
         let with_tables = narrow(bytes + 4 * u128::from(model.storage.rope_factors))?;
@@ -172,6 +163,17 @@ const EMBEDDING: &str = "token_embd";
 const HEAD: &str = "output";
 /// How weights are taken to be stored where nothing states it.
 const DEFAULT: Weights = Weights::Every(TensorType::F16);
+
+/// Gives layers that read a block's weights again the types of those weights.
+fn lend(model: &ModelShape, of: &mut BTreeMap<(Option<usize>, &'static str), Kinds>) {
+    for (borrower, owner) in lent(model) {
+        let owned = of.iter().filter(|((kind, _), _)| *kind == Some(owner));
+        let owned: Vec<_> = owned.map(|((_, name), kinds)| (*name, kinds.clone())).collect();
+        for (name, kinds) in owned {
+            of.entry((Some(borrower), name)).or_insert(kinds);
+        }
+    }
+}
 
 /// Kinds of layers that read a block's weights again, each with the kind that the block is stored with.
 fn lent(model: &ModelShape) -> Vec<(usize, usize)> {

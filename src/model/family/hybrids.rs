@@ -45,7 +45,8 @@ pub(super) const FAMILIES: &[Facts] = &[
             }),
             Attends::Zamba(true),
         ),
-        fixed: &[("use_conv_bias", "true")],
+        // Without that, the code shares no blocks.
+        fixed: &[("tie_word_embeddings", "true"), ("use_conv_bias", "true")],
         harmless: ZAMBA,
         ..LLAMA
     },
@@ -63,6 +64,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             Recurrence::Mamba1(&MambaKeys { states: ("mamba_d_state", 16), ..HYBRID }, false),
             Attends::Zamba(false),
         ),
+        fixed: &[("tie_word_embeddings", "true")],
         harmless: ZAMBA,
         ..NO_MLP_BIAS
     },
