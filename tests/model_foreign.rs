@@ -147,8 +147,10 @@ fn what_is_harmless_stays_so() {
 
 #[test]
 fn drafts_are_no_models_of_their_own() {
-    for class in ["LlamaForCausalLMEagle3", "DFlashDraftModel", "MedusaModel"] {
-        let message = refusal(llama(json!({"architectures": [class]})));
+    let message = refusal(llama(json!({"draft_vocab_size": 32000})));
+    assert!(message.starts_with("draft_vocab_size: what has it drafts for another model"), "{message}");
+    for class in ["LlamaForCausalLMEagle3", "Eagle3LlamaForCausalLM", "DFlashDraftModel", "MedusaModel"] {
+        let message = refusal(llama(json!({"architectures": [class], "decoder_sparse_step": 1, "sliding_window": 9})));
         assert!(message.starts_with(&format!("architectures: \"{class}\" drafts for another model")), "{message}");
         assert!(message.contains("no causal language model") && message.ends_with("that it drafts for"), "{message}");
     }

@@ -138,6 +138,18 @@ fn kv_heads(keys: &Keys, family: Family, heads: u64) -> Result<u64> {
                 _ => heads,
             }
         }
+        (given, KvHeads::ByType) => match (keys.word("attn_type")?, given) {
+            (None | Some("multihead_attention"), _) => heads,
+            (Some("multiquery_attention"), _) => 1,
+            (Some("grouped_query_attention"), Given::Value(count)) => count,
+            (Some("grouped_query_attention"), _) => {
+                return Err(Error::misuse(format!("{key}: is missing, and attn_type needs it; add it")));
+            }
+            (Some(other), _) => {
+                let known = "multihead_attention, grouped_query_attention and multiquery_attention are";
+                return Err(Error::misuse(format!("attn_type: {} is not supported ({known})", quoted(other))));
+            }
+        },
         (_, KvHeads::OneIf(switch)) if keys.flag(switch, true)? => 1,
         (_, KvHeads::OneIf(_)) => heads,
         (_, KvHeads::If(switch)) if !keys.flag(switch, false)? => heads,

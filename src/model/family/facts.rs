@@ -145,6 +145,8 @@ pub(crate) enum KvHeads {
     OneIf(&'static str),
     /// As stated where the switch is on; else as many as heads.
     If(&'static str),
+    /// By the word in `attn_type`.
+    ByType,
 }
 
 /// What layers normalise.
