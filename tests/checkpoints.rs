@@ -230,6 +230,19 @@ fn modules_are_named_by_patterns_and_lists() {
             "weights": {"dynamic": false, "num_bits": 4, "type": "float", "group_size": 16}, "targets": ["Linear"]}}});
     let kept: u64 = MATRICES[4..].iter().map(|&(r, c)| 2 * r * c - nvfp4(r, c)).sum();
     assert_eq!(stored(modelopt), ("modelopt-nvfp4-4bit-g16".to_owned(), by_hand(nvfp4) + kept));
+    // Algorithms module by module: what is not listed is not quantised.
+    let mixed = |more: Value| {
+        let mut layers = json!({"model.layers.0.mlp.down_proj": {"quant_algo": "NVFP4", "group_size": 16},
+            "model.layers.1.self_attn.q_proj": {"quant_algo": "MXFP8"}});
+        layers.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "exclude_modules": ["lm_head"],
+            "quantized_layers": layers})
+    };
+    let (queries, down) = (256 * 256 + 256 * 256 / 32, nvfp4(256, 512));
+    let rest = by_hand(|r, c| 2 * r * c) - 2 * (256 * 256 + 256 * 512);
+    assert_eq!(stored(mixed(json!({}))).1, rest + queries + down);
+    let message = refusal(json!({"quantization_config": mixed(json!({"model.norm": {}}))}));
+    assert!(message.contains("model.norm has no quant_algo"), "{message}");
     let old =
         json!({"quant_method": "modelopt", "quantization": {"quant_algo": "FP8", "exclude_modules": ["lm_head"]}});
     assert_eq!(stored(old), ("modelopt-fp8-8bit".to_owned(), by_hand(|r, c| r * c + 8)));

@@ -6,7 +6,7 @@
 mod gguf_files;
 
 use gguf_files::families::cases;
-use gguf_files::{F32, File};
+use gguf_files::{F32, File, NVFP4};
 use roofprobe::model::gguf::{self, parse_gguf};
 use roofprobe::model::{Latents, Model, Phase, Runtime, Source, TensorTypes, Workload};
 use std::io::Cursor;
@@ -51,9 +51,16 @@ fn a_tensor_too_few_or_too_many_is_refused_in_each() {
 }
 
 fn is_optional(name: &str) -> bool {
-    let all = ["attn_output.bias", "attn_qkv.bias", "ffn_gate_inp.bias", "exp_probs_b.bias", "ssm_conv1d.bias"];
-    let gates = ["ffn_gate_inp_shexp.weight", "attn_gate.weight"];
-    all.iter().chain(&gates).any(|part| name.ends_with(part))
+    let all = [
+        "attn_output.bias",
+        "attn_qkv.bias",
+        "ffn_gate_inp.bias",
+        "exp_probs_b.bias",
+        "exp_probs_b",
+        "ssm_conv1d.bias",
+    ];
+    let others = ["ffn_gate_inp_shexp.weight", "attn_gate.weight", "ffn_gate_tid2eid.weight"];
+    all.iter().chain(&others).any(|part| name.ends_with(part))
 }
 
 /// Latents whose expansion a file keeps in two are expanded from both.
@@ -93,4 +100,22 @@ fn what_files_have_more_or_less_than_checkpoints() {
     }
     file.tensor("blk.0.layer_output_scale.weight", &[1], F32);
     assert_eq!(read(&file).unwrap().parameters().unwrap(), plain.parameters().unwrap());
+}
+
+/// Weights in ternary or in NVFP4 have factors beside them: of a matrix, of each expert, of what comes in.
+#[test]
+fn factors_are_no_parameters() {
+    let case = cases().into_iter().find(|case| case.arch == "qwen3moe").unwrap();
+    let mut file = case.file();
+    let plain = read(&file).unwrap();
+    for tensor in file.tensors.iter_mut().filter(|tensor| tensor.name.ends_with("_exps.weight")) {
+        (tensor.kind, tensor.bytes) = (NVFP4, tensor.dims.iter().product::<u64>() / 64 * 36);
+    }
+    for part in ["ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"] {
+        file.tensor(&format!("blk.0.{part}.scale"), &[4], F32).tensor(&format!("blk.0.{part}.input_scale"), &[4], F32);
+    }
+    file.tensor("blk.1.attn_q.scale", &[1], F32);
+    assert_eq!(read(&file).unwrap().parameters().unwrap(), plain.parameters().unwrap());
+    let message = read(file.tensor("blk.1.attn_k.scale", &[64], F32)).unwrap_err();
+    assert!(message.contains("blk.1.attn_k.scale"), "{message}");
 }

@@ -245,6 +245,9 @@ fn families_before_they_had_a_class_in_transformers() {
         "ffn_config": {"ffn_hidden_size": 10752, "moe_loss_weight": 0.05, "moe_num_experts": 16, "moe_top_k": 4}});
     let mpt = json!({"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32, "vocab_size": 50432,
         "attn_config": {"alibi": true, "attn_type": "multihead_attention", "qk_ln": false}, "no_bias": true});
+    // Replit's, with keys and values for groups of heads.
+    let grouped = json!({"model_type": "mpt", "d_model": 3072, "n_heads": 24, "n_layers": 32, "vocab_size": 32768, "expansion_ratio": 4,
+        "attn_config": {"alibi": true, "attn_type": "grouped_query_attention", "kv_n_heads": 8, "qk_ln": false}, "no_bias": true});
     let bloom = json!({"model_type": "bloom", "n_embed": 14336, "n_layer": 70, "num_attention_heads": 112,
         "vocab_size": 250_880, "skip_bias_add": true});
     let baichuan = json!({"model_type": "baichuan", "hidden_size": 5120, "intermediate_size": 13696, "num_hidden_layers": 40,
@@ -254,13 +257,15 @@ fn families_before_they_had_a_class_in_transformers() {
         (qwen, 7_721_324_544),
         (dbrx, 131_596_523_520),
         (mpt.clone(), 6_649_286_656),
+        (grouped, 3_322_088_448),
+        (with(mpt.clone(), json!({"attn_config": {"attn_type": "multiquery_attention"}})), 5_609_099_264),
         (bloom, 176_247_271_424),
         (baichuan, 13_896_668_160),
         (usual("internlm2", [4096, 14336, 32, 32, 8, 92544]), 7_737_708_544),
     ] {
         assert_eq!(read(&keys).parameters(), Ok(total), "{keys}");
     }
-    for (key, value) in [("alibi", json!(false)), ("attn_type", json!("multiquery_attention"))] {
+    for (key, value) in [("alibi", json!(false)), ("attn_type", json!("mystery"))] {
         let message =
             parse_config(&with(mpt.clone(), json!({"attn_config": {key: value}})).to_string(), "m").unwrap_err();
         assert!(message.to_string().starts_with(&format!("{key}: ")), "{message}");
@@ -298,7 +303,10 @@ fn classes_are_held_against_families() {
         let message = of(class).unwrap_err().to_string();
         assert!(message.starts_with(&format!("architectures: \"{class}\" is the class of another family than llama")));
     }
-    for (family, class) in [("phi-msft", "PhiForCausalLM"), ("gemma3_text", "Gemma3ForCausalLM")] {
+    assert!(of("Gemma3ForConditionalGeneration").unwrap_err().to_string().contains("no causal language model"));
+    // Language models that were cut out of a wrapper keep its class.
+    let cut = ("gemma3_text", "Gemma3ForConditionalGeneration");
+    for (family, class) in [("phi-msft", "PhiForCausalLM"), ("gemma3_text", "Gemma3ForCausalLM"), cut] {
         let keys = json!({"model_type": family, "architectures": [class], "n_embd": 64, "n_head": 4, "n_layer": 2});
         assert!(parse_config(&keys.to_string(), "m").is_ok_and(|model| model.family().name() == family));
     }

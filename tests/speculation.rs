@@ -183,6 +183,10 @@ fn a_file_has_such_a_layer_behind_the_others() {
     for (name, words) in [("blk.2.nextn.eh_proj.weight", "is missing"), ("blk.2.attn_k.weight", "is missing")] {
         assert!(read(file.clone().without(name)).unwrap_err().contains(words));
     }
+    // The norm in front of the head has another name in some.
+    let mut other = file.clone();
+    other.without("blk.2.nextn.shared_head_norm.weight").tensor("blk.2.layer_output_norm.weight", &[256], F32);
+    assert_eq!(read(&other).unwrap().shape, model.shape);
     let message = read(file.clone().tensor("blk.2.nextn.more.weight", &[4], F32)).unwrap_err();
     assert!(message.contains("nextn.more"), "{message}");
     file.keys.retain(|(key, _)| key != "glm4moe.nextn_predict_layers");

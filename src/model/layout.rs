@@ -116,7 +116,7 @@ fn name_of(family: Family, layout: TensorLayout, step: &str) -> String {
     // Two that files keep without an ending, and one that is a bias to them.
     match step {
         "ssm_a" | "ssm_d" => return step.to_owned(),
-        "exp_probs_b" => return "exp_probs_b.bias".to_owned(),
+        "exp_probs_b" if renamed(family, step) == step => return "exp_probs_b.bias".to_owned(),
         _ => {}
     }
     let (name, ending) = match step.strip_suffix(".bias") {

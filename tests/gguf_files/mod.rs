@@ -43,6 +43,7 @@ pub(crate) const Q8_0: u32 = 8;
 pub(crate) const Q4_K: u32 = 12;
 pub(crate) const Q6_K: u32 = 14;
 pub(crate) const IQ2_XXS: u32 = 16;
+pub(crate) const NVFP4: u32 = 40;
 
 /// Elements and bytes of a block, of the types that the tests use.
 fn block(kind: u32) -> (u64, u64) {
@@ -53,6 +54,7 @@ fn block(kind: u32) -> (u64, u64) {
         Q4_K => (256, 144),
         Q6_K => (256, 210),
         IQ2_XXS => (256, 66),
+        NVFP4 => (64, 36),
         _ => (1, 1),
     }
 }

@@ -57,6 +57,13 @@ pub(crate) fn dense() -> Vec<Case> {
         same("orion", json!({"model_type": "orion"}), &[], BIASED_HEAD, &[&with_biases(&[SEPARATE, GATED])]),
         same("arcee", json!({"model_type": "arcee"}), &[], HEAD, &[SEPARATE, "ffn_norm 256; ", UNGATED]),
         same(
+            "jais2",
+            json!({"model_type": "jais2"}),
+            &[],
+            BIASED_HEAD,
+            &[&biased_norms, BIASED, "attn_output.bias 256; ", UNGATED_BIASED],
+        ),
+        same(
             "nemotron",
             json!({"model_type": "nemotron"}),
             &[("rope.dimension_count", 16)],

@@ -58,6 +58,11 @@ pub(super) fn lists(case: &Case) -> Vec<(&'static str, Vec<u32>)> {
         "deci" => vec![(kv_heads, vec![2, 0])],
         "mimo2" => vec![(pattern, vec![0, 1]), (kv_heads, vec![2, 4])],
         "step35" => vec![(pattern, vec![0, 1]), ("attention.head_count", vec![8, 4])],
+        "laguna" => vec![("attention.head_count", vec![8, 4])],
+        "cohere2moe" => vec![(pattern, vec![1, 0])],
+        "mellum" => vec![(pattern, vec![1, 0])],
+        // That of the layer for multi-token prediction stands behind, whether the file has it or not.
+        "deepseek4" => vec![("attention.compress_ratios", vec![128, 4, 0])],
         "gemma4" if case.config["enable_moe_block"] == true => vec![(pattern, vec![1, 0]), (kv_heads, vec![2, 1])],
         "gemma3n" | "gemma4" => vec![(pattern, vec![1, 0])],
         _ => Vec::new(),
@@ -145,7 +150,142 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
     .into_iter()
     .chain(gemmas())
+    .chain(late())
     .collect()
+}
+
+const MINIMAX_M3: &[(&str, u32)] = &[
+    ("expert_count", 4),
+    ("expert_used_count", 2),
+    ("expert_feed_forward_length", 64),
+    ("rope.dimension_count", 16),
+    ("attention.indexer.head_count", 2),
+    ("attention.indexer.key_length", 16),
+    ("attention.indexer.top_k", 4),
+    ("attention.indexer.block_size", 8),
+    ("attention.indexer.local_blocks", 1),
+];
+const DEEPSEEK4: &[(&str, u32)] = &[
+    ("attention.head_count_kv", 1),
+    ("attention.q_lora_rank", 64),
+    ("attention.sliding_window", 64),
+    ("attention.output_group_count", 2),
+    ("attention.output_lora_rank", 16),
+    ("attention.indexer.head_count", 4),
+    ("attention.indexer.key_length", 16),
+    ("attention.indexer.top_k", 8),
+    ("rope.dimension_count", 16),
+    ("hyper_connection.count", 2),
+    ("hash_layer_count", 1),
+    ("expert_count", 4),
+    ("expert_used_count", 2),
+    ("expert_feed_forward_length", 64),
+];
+
+/// Architectures of 2026, by the names in llama.cpp of August 2026.
+fn late() -> Vec<Case> {
+    let types = ["full_attention", "sliding_attention"];
+    let experts = [EXPERTS, SHARED, CORRECTION].concat();
+    let of_experts = json!({"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64});
+    let config = |kind: &str, more: serde_json::Value| {
+        let mut all = of_experts.as_object().unwrap().clone();
+        all.insert("model_type".to_owned(), kind.into());
+        all.extend(more.as_object().unwrap().clone());
+        serde_json::Value::Object(all)
+    };
+    let case = |arch, config, keys, globals, blocks: [&[&str]; 2]| Case {
+        arch,
+        config,
+        keys,
+        globals,
+        blocks: blocks.map(|parts| parts.concat()),
+    };
+    let indexed = "indexer.q_proj 256x32; indexer.k_proj 256x16; indexer.q_norm 16; indexer.k_norm 16; ";
+    let four = "attn_norm 256; attn_q 256x128; attn_k 256x64; attn_v 256x64; attn_output 128x256; attn_gate 256x4; ";
+    let shared = json!({"first_k_dense_replace": 1, "num_shared_experts": 2, "sliding_window": 64});
+    vec![
+        case(
+            "exaone-moe",
+            config("exaone_moe", shared),
+            WINDOWED_EXPERTS,
+            HEAD,
+            [&[SEPARATE, HEAD_NORMS, GATED], &[SEPARATE, HEAD_NORMS, &experts]],
+        ),
+        case(
+            "hy_v3",
+            config("hy_v3", json!({"first_k_dense_replace": 1, "num_shared_experts": 2})),
+            EXPERT_KEYS,
+            HEAD,
+            [&[SEPARATE, HEAD_NORMS, GATED], &[SEPARATE, HEAD_NORMS, EXPERTS, SHARED, "exp_probs_b! 4; "]],
+        ),
+        case(
+            "laguna",
+            config(
+                "laguna",
+                json!({"shared_expert_intermediate_size": 128, "mlp_layer_types": ["dense", "sparse"],
+                "layer_types": types, "sliding_window": 64, "num_attention_heads_per_layer": [8, 4], "gating": "per-head"}),
+            ),
+            WINDOWED_EXPERTS,
+            HEAD,
+            [&[SEPARATE, HEAD_NORMS, "attn_gate 256x8; ", GATED], &[four, HEAD_NORMS, &experts]],
+        ),
+        case(
+            "cohere2moe",
+            config(
+                "cohere2_moe",
+                json!({"num_shared_experts": 2, "intermediate_size": 64, "sliding_window": 64,
+                "layer_types": ["sliding_attention", "full_attention"]}),
+            ),
+            WINDOWED_EXPERTS,
+            "output_norm 256; ",
+            [&[SEPARATE, EXPERTS.trim_start_matches("ffn_norm 256; "), SHARED]; 2],
+        ),
+        case(
+            "mellum",
+            config("mellum", json!({"sliding_window": 64, "layer_types": ["sliding_attention", "full_attention"]})),
+            WINDOWED_EXPERTS,
+            HEAD,
+            [&[SEPARATE, HEAD_NORMS, EXPERTS]; 2],
+        ),
+        case(
+            "minimax-m3",
+            json!({"model_type": "minimax_m3", "num_local_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 64,
+                "dense_intermediate_size": 512, "shared_intermediate_size": 128, "moe_layer_freq": [0, 1],
+                "sparse_attention_config": {"sparse_num_index_heads": 2, "sparse_index_dim": 16, "sparse_topk_blocks": 4,
+                    "sparse_block_size": 8, "sparse_attention_freq": [0, 1]}}),
+            MINIMAX_M3,
+            HEAD,
+            [&[SEPARATE, HEAD_NORMS, GATED], &[SEPARATE, HEAD_NORMS, indexed, &experts]],
+        ),
+        deepseek4(),
+    ]
+}
+
+/// Layers that compress 128 tokens and look their experts up, and layers that compress 4 and choose.
+fn deepseek4() -> Case {
+    let attention = "attn_norm 256; attn_sinks 8; attn_q_a 256x64; attn_q_a_norm 64; attn_q_b 64x256; attn_kv 256x32; \
+        attn_kv_a_norm 32; attn_output_a 128x16x2; attn_output_b 32x256; hc_attn_fn 512x8:f32; hc_attn_base 8; hc_attn_scale 3; \
+        hc_ffn_fn 512x8:f32; hc_ffn_base 8; hc_ffn_scale 3; ";
+    let shared = "ffn_gate_shexp 256x64; ffn_up_shexp 256x64; ffn_down_shexp 64x256; ";
+    let heavy = "attn_compressor_kv 256x32:f32; attn_compressor_gate 256x32:f32; attn_compressor_ape 32x128:f32; \
+        attn_compressor_norm 32; ffn_gate_tid2eid 2x300:f32; ";
+    let sparse = "attn_compressor_kv 256x64:f32; attn_compressor_gate 256x64:f32; attn_compressor_ape 64x4:f32; \
+        attn_compressor_norm 32; indexer.proj 256x4; indexer.attn_q_b 64x64; indexer_compressor_kv 256x32:f32; \
+        indexer_compressor_gate 256x32:f32; indexer_compressor_ape 32x4:f32; indexer_compressor_norm 16; ";
+    let config = json!({"model_type": "deepseek_v4", "n_routed_experts": 4, "num_experts_per_tok": 2, "num_key_value_heads": 1,
+        "moe_intermediate_size": 64, "n_shared_experts": 1, "q_lora_rank": 64, "qk_rope_head_dim": 16, "o_groups": 2,
+        "o_lora_rank": 16, "sliding_window": 64, "index_n_heads": 4, "index_head_dim": 16, "index_topk": 8, "hc_mult": 2,
+        "compress_ratios": [128, 4], "num_hash_layers": 1});
+    Case {
+        arch: "deepseek4",
+        config,
+        keys: DEEPSEEK4,
+        globals: "output_norm 256; output 256x300; output_hc_fn 512x2:f32; output_hc_base 2; output_hc_scale 1; ",
+        blocks: [
+            [attention, heavy, EXPERTS, shared].concat(),
+            [attention, sparse, EXPERTS, shared, CORRECTION].concat(),
+        ],
+    }
 }
 
 /// Gemmas with embeddings for each layer, layers that share keys, heads of two sizes, and experts beside the feed-forward.

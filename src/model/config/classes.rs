@@ -2,6 +2,7 @@
 
 use super::super::family::Family;
 use super::super::keys::{Keys, shown};
+use super::wrapper;
 use crate::error::{Error, Result};
 use serde_json::Value;
 
@@ -9,28 +10,33 @@ use serde_json::Value;
 const ENDS: [&str; 2] = ["ForCausalLM", "LMHeadModel"];
 
 /// Families that are not counted here, whose class under another `model_type` shows a slip.
-const FOREIGN: &str = "arctic diffllama doge glmmoe jais jetmoe longcatflash phismall phi3small recurrentgemma rwkv rwkv7 \
-    stablelmalpha step3 zamba zamba2";
+const FOREIGN: &str = "arctic diffllama doge glmmoe jais jetmoe phismall phi3small rwkv7 stablelmalpha step3";
 
-/// The class that a configuration names; none where it names none.
+/// The class that a configuration names; none where it names none. That of a wrapper stands for its language model, where
+/// that is the `own` family.
 ///
 /// # Errors
 /// Misuse for a class without a language-model head: the counts would be of another model.
-pub(super) fn causal<'a>(keys: &Keys<'a>) -> Result<Option<&'a str>> {
+pub(super) fn causal<'a>(keys: &Keys<'a>, own: Option<Family>) -> Result<Option<&'a str>> {
+    const DRAFTS: &str =
+        "drafts for another model and is no causal language model of its own; give the model that it drafts for";
+    if keys.is_on("draft_vocab_size") {
+        return Err(Error::misuse(format!("draft_vocab_size: what has it {DRAFTS}")));
+    }
     let classes = match keys.get("architectures") {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Array(classes)) => classes,
         Some(other) => return Err(Error::misuse(format!("architectures: must be a list, is {}", shown(other)))),
     };
-    let named = |name: &str| ENDS.iter().any(|end| name.ends_with(end)) || family(name).is_some();
+    if let Some(class) = classes.iter().find(|class| is_a_draft(class)) {
+        return Err(Error::misuse(format!("architectures: {} {DRAFTS}", shown(class))));
+    }
+    let named = |name: &str| {
+        ENDS.iter().any(|end| name.ends_with(end)) || family(name).is_some() || own.is_some_and(|own| wraps(name, own))
+    };
     let causal = |class: &Value| class.as_str().is_some_and(named);
     match classes.iter().find(|class| !causal(class)) {
         None => Ok(classes.first().and_then(Value::as_str)),
-        Some(class) if is_a_draft(class) => Err(Error::misuse(format!(
-            "architectures: {} drafts for another model and is no causal language model of its own; give the model that it \
-             drafts for",
-            shown(class)
-        ))),
         Some(class) => Err(Error::misuse(format!(
             "architectures: {} is no causal language model (…ForCausalLM), which is not supported yet",
             shown(class)
@@ -41,6 +47,12 @@ pub(super) fn causal<'a>(keys: &Keys<'a>) -> Result<Option<&'a str>> {
 /// Whether a class is that of a draft for speculative decoding, by what all of them are called.
 fn is_a_draft(class: &Value) -> bool {
     class.as_str().is_some_and(|name| ["Draft", "Eagle", "Medusa"].iter().any(|word| name.contains(word)))
+}
+
+/// Whether a class is that of a wrapper around this family: language models that were cut out of one keep it.
+fn wraps(class: &str, family: Family) -> bool {
+    let stem = class.strip_suffix("ForConditionalGeneration").map(plain);
+    stem.is_some_and(|stem| wrapper::around(family).any(|wrapper| plain(wrapper) == stem))
 }
 
 /// The family whose class this is.

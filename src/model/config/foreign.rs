@@ -20,7 +20,7 @@ const LISTED: usize = 8;
 /// Misuse for an unknown family, and where the class is that of another family.
 pub(super) fn family(keys: &Keys) -> Result<Family> {
     let Some(word) = keys.word("model_type")? else {
-        let Some(family) = classes::causal(keys)?.and_then(classes::family) else {
+        let Some(family) = classes::causal(keys, None)?.and_then(classes::family) else {
             return Err(Error::misuse(format!(
                 "model_type: is missing, so what the other keys mean is unknown; add it{}",
                 obstacle(keys)
@@ -30,7 +30,7 @@ pub(super) fn family(keys: &Keys) -> Result<Family> {
         return Ok(family);
     };
     let Some(family) = Family::of(word) else { return of_class(keys, word) };
-    match classes::causal(keys)?.filter(|class| classes::is_of_another(class, family)) {
+    match classes::causal(keys, Some(family))?.filter(|class| classes::is_of_another(class, family)) {
         None => Ok(family),
         Some(class) => Err(Error::misuse(format!(
             "architectures: {} is the class of another family than {family}; correct model_type or architectures",
@@ -47,7 +47,7 @@ fn of_class(keys: &Keys, word: &str) -> Result<Family> {
     let own_code = keys.is_on("auto_map");
     match by_class.filter(|_| obstacle(keys).is_empty()) {
         Some(family) if !own_code => {
-            classes::causal(keys)?;
+            classes::causal(keys, None)?;
             keys.remark(format!("model_type {} is unknown, and taken to be {family} by architectures", quoted(word)));
             Ok(family)
         }

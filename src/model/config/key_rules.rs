@@ -61,7 +61,7 @@ const RULES: &[Rule] = &[
     ),
     harmless(
         "how an engine computes the same thing",
-        "chunk_size_feed_forward fuse_norm indexer_rope_interleave move_model_to_device pretraining_tp reorder_and_upcast_attn tensor_parallel \
+        "chunk_size_feed_forward fuse_* fused_* indexer_rope_interleave move_model_to_device pretraining_tp reorder_and_upcast_attn tensor_parallel \
          upcast_attn use_bfloat16 use_flashattn use_mambapy *_fp32 *_impl",
     ),
     harmless("the numbers of tokens", "*_token_id *_token_index *_ids"),
@@ -85,7 +85,7 @@ const RULES: &[Rule] = &[
     structure("an embedding for each layer", "hidden_size_per_layer_input ~altup ~laurel ~ple"),
     harmless(
         "bookkeeping of tools, and settings of kernels, of rotary positions and of routers",
-        "_* flash_* fuse_* fused_* rope_* rotary_* router_* summary_* time_step_* transformers* unsloth_* use_flash_* \
+        "_* flash_* rope_* rotary_* router_* summary_* time_step_* transformers* unsloth_* use_flash_* \
          yarn_*",
     ),
     Rule {
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn full_names_are_judged_before_the_words_in_them() {
-        for key in ["is_decoder", "tensor_parallel", "embedding_multiplier", "scale_depth", "output_hidden_states"] {
+        for key in ["is_decoder", "tensor_parallel", "embedding_multiplier", "scale_depth", "fuse_cross_entropy"] {
             assert!(rule(key).is_some_and(|rule| rule.verdict == Verdict::Harmless), "{key}");
         }
         for key in ["decoder_layers", "router_experts", "cross_attention_layers", "mamba_d_state"] {

@@ -66,6 +66,11 @@ const FLAT: &[(&str, &str)] = &[
     ("step3p7", "step3p5"),
 ];
 
+/// The wrappers whose language model is of this family where they do not state it.
+pub(super) fn around(family: Family) -> impl Iterator<Item = &'static str> {
+    UNSTATED.iter().filter(move |(_, text)| *text == family.name()).map(|(wrapper, _)| *wrapper)
+}
+
 /// The language model of a wrapper.
 pub(super) struct Part {
     /// Its configuration.

@@ -66,6 +66,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     // Positions are biases of the scores.
     Facts {
         name: "mpt",
+        kv_heads: KvHeads::ByType,
         gguf: Some("mpt"),
         fused_attention: true,
         defaults: Defaults { width: Width::Multiple("expansion_ratio", 4), ..shape(2048, 8192, 24, 16, 50368, 2048) },
@@ -78,7 +79,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             hidden: &["d_model"],
             layers: &["n_layers"],
             heads: &["n_heads"],
-            kv_heads: NO_KEYS,
+            kv_heads: &["kv_n_heads"],
             width: NO_KEYS,
             positions: &["max_seq_len"],
             activation: NO_KEYS,
@@ -87,7 +88,6 @@ pub(super) const FAMILIES: &[Facts] = &[
         nested: &["attn_config", "ffn_config"],
         fixed: &[
             ("alibi", "true"),
-            ("attn_type", "multihead_attention"),
             ("embedding_fraction", "1.0"),
             ("ffn_type", "mptmlp"),
             ("no_bias", "true"),
@@ -157,6 +157,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "jais2",
+        gguf: Some("jais2"),
         defaults: shape(3328, 26624, 32, 26, 150_272, 8192),
         attention_bias: BiasRule::Switch("attention_bias", true, Biases::All),
         mlp_bias: MlpBias::Switch("mlp_bias", true),

@@ -139,7 +139,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "exaone_moe",
-        gguf: None,
+        gguf: Some("exaone-moe"),
         defaults: shape(4096, 16384, 32, 32, 102_400, 2048),
         kv_heads: KvHeads::Of(32),
         attention_bias: NO_BIAS,
@@ -310,7 +310,9 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "hy_v3",
-        gguf: None,
+        gguf: Some("hy_v3"),
+        // Its name ends in the weights with `bias`, and there is no other ending.
+        tensors: &[("exp_probs_b", "exp_probs_b!")],
         defaults: shape(4096, 13312, 80, 64, 120_832, 131_072),
         kv_heads: KvHeads::Of(8),
         head_dim: Some(128),
@@ -328,7 +330,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "cohere2_moe",
-        gguf: None,
+        gguf: Some("cohere2moe"),
         rotary: RotaryRule::Windowed,
         window: WindowRule::Period(4096, 4),
         head_norm: HeadNormRule::Always(HeadNorm::None),
@@ -407,7 +409,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "mellum",
-        gguf: None,
+        gguf: Some("mellum"),
         defaults: shape(2304, 7168, 28, 32, 98304, 131_072),
         kv_heads: KvHeads::Of(4),
         head_dim: Some(128),

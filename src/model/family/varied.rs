@@ -3,11 +3,11 @@
 use super::super::layer::{Biases, Gate, HeadNorm, Norm};
 use super::experts::{DEEPSEEK, PLAIN, USED};
 use super::facts::{
-    Alternatives, BiasRule, DenseLayers, Facts, GateRule, HeadNormRule, KeyNames, KvHeads, LLAMA, MixerRule,
+    Alternatives, BiasRule, DenseLayers, Facts, GateRule, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, MixerRule,
     MixtureRule, NO_MLP_BIAS, NormPlaces, NormsRule, PerLayer, RotaryRule, SharedRule, USUAL, WindowRule, required,
     shape,
 };
-use super::mixers::CompressedRule;
+use super::mixers::{CompressedRule, LatentRule};
 use super::mixtures::CORRECTED;
 
 const PER_HEAD: HeadNormRule = HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms));
@@ -98,7 +98,7 @@ pub(super) const FAMILIES: &[Facts] = &[
     },
     Facts {
         name: "laguna",
-        gguf: None,
+        gguf: Some("laguna"),
         defaults: shape(2048, 8192, 40, 48, 100_352, 131_072),
         kv_heads: KvHeads::Of(8),
         head_dim: Some(128),
@@ -128,7 +128,8 @@ pub(super) const FAMILIES: &[Facts] = &[
     Facts {
         name: "minimax_m3",
         aliases: &["minimax_m3_vl_text", "minimax_m3_text"],
-        gguf: None,
+        gguf: Some("minimax-m3"),
+        tensors: &[("indexer.attn_q", "indexer.q_proj"), ("indexer.attn_k", "indexer.k_proj")],
         defaults: shape(6144, 12288, 60, 64, 200_064, 524_288),
         keys: KeyNames { width: &["dense_intermediate_size"], ..USUAL },
         kv_heads: KvHeads::Of(4),
@@ -161,7 +162,21 @@ pub(super) const FAMILIES: &[Facts] = &[
     Facts {
         name: "deepseek_v4",
         aliases: &["deepseek_ref"],
-        gguf: None,
+        gguf: Some("deepseek4"),
+        tensors: &[
+            ("attn_kv_norm", "attn_kv_a_norm"),
+            ("compressor.kv", "attn_compressor_kv"),
+            ("compressor.gate", "attn_compressor_gate"),
+            ("compressor.ape", "attn_compressor_ape"),
+            ("compressor.norm", "attn_compressor_norm"),
+            ("indexer.compressor.kv", "indexer_compressor_kv"),
+            ("indexer.compressor.gate", "indexer_compressor_gate"),
+            ("indexer.compressor.ape", "indexer_compressor_ape"),
+            ("indexer.compressor.norm", "indexer_compressor_norm"),
+            ("hc_head_fn", "output_hc_fn"),
+            ("hc_head_base", "output_hc_base"),
+            ("hc_head_scale", "output_hc_scale"),
+        ],
         defaults: shape(4096, 2048, 43, 64, 129_280, 1_048_576),
         keys: KeyNames { width: &["moe_intermediate_size"], ..USUAL },
         attention_bias: NO_BIAS,
@@ -208,6 +223,27 @@ pub(super) const FAMILIES: &[Facts] = &[
             ..PLAIN
         }),
         per_layer: PerLayer::ListedThetas,
+        ..NO_MLP_BIAS
+    },
+    // Each layer is two: experts stand beside the feed-forward of the first, and their output is added behind the second.
+    Facts {
+        name: "longcat_flash",
+        gguf: None,
+        defaults: shape(6144, 12288, 28, 64, 131_072, 131_072),
+        keys: KeyNames { layers: &["num_layers"], width: &["ffn_hidden_size", "intermediate_size"], ..USUAL },
+        mixer: MixerRule::Latent(LatentRule { latents_in_llama_cpp: false, ..LATENT }),
+        mixture: Some(MixtureRule {
+            experts: (&["n_routed_experts", "num_local_experts"], 512),
+            used: (&["moe_topk", "num_experts_per_tok"], Some(12)),
+            width: Some(("expert_ffn_hidden_size", 2048)),
+            shared: SharedRule::Beside,
+            dense: DenseLayers::Odd,
+            idle: Some(("zero_expert_num", 256)),
+            ..CORRECTED
+        }),
+        per_layer: PerLayer::Halves,
+        fixed: &[("attention_method", "MLA"), ("router_bias", "false"), ("zero_expert_type", "identity")],
+        harmless: &["mla_scale_kv_lora", "mla_scale_q_lora"],
         ..NO_MLP_BIAS
     },
     // Arcee's: windows rotate, and all layers have norms on both sides.

@@ -4,6 +4,7 @@
 //! extent that it has there: a file with more than is understood here, or that contradicts itself, is refused with the
 //! names of both.
 
+use super::compressed;
 use super::file::Gguf;
 use super::keys::Keys;
 use super::layers::{Blocks, layers};
@@ -59,7 +60,7 @@ pub fn model(gguf: &Gguf, name: &str) -> Result<Model> {
         final_norm: Some(facts.norm),
         layer_inputs: layer_inputs(&keys, &table)?,
         streams: streams(&keys, &table)?,
-        connections: None,
+        connections: compressed::connections(&keys, facts)?,
         head_bias: matches!(facts.head_bias, HeadBias::Always) || table.has("output.bias"),
         head_soft_cap: super::layers::soft_cap(&keys, "final_logit_softcapping", facts.caps),
         layers,
@@ -185,7 +186,10 @@ fn family<'a>(metadata: &'a Metadata, table: &Table) -> Result<(&'a str, Family)
 fn refuse_foreign(keys: &Keys, family: Family) -> Result<()> {
     let Facts { mixture, mixer, caps, .. } = family.facts();
     let latent = family.latent().is_some();
-    let indexed = family.latent().is_some_and(|rule| rule.indexer.is_some());
+    let compressed = matches!(mixer, MixerRule::Compressed(_));
+    let indexed = compressed
+        || family.facts().per_layer == PerLayer::ChosenBlocks
+        || family.latent().is_some_and(|rule| rule.indexer.is_some());
     let recurrence = match mixer {
         MixerRule::Recurrent(rule) => Some(rule.recurrence),
         _ => None,
@@ -195,7 +199,7 @@ fn refuse_foreign(keys: &Keys, family: Family) -> Result<()> {
     for (key, what, supported) in [
         ("expert_count", "a mixture of experts", mixture.is_some() || gemma4),
         ("attention.kv_lora_rank", "multi-head latent attention", latent),
-        ("attention.q_lora_rank", "multi-head latent attention", latent),
+        ("attention.q_lora_rank", "multi-head latent attention", latent || compressed),
         ("ssm.state_size", "state-space layers", recurrence.is_some() && !convolves),
         ("shortconv.l_cache", "short convolutions", convolves),
         ("attn_logit_softcapping", "capped scores", matches!(caps, Caps::Absent(_))),
@@ -210,15 +214,16 @@ fn refuse_foreign(keys: &Keys, family: Family) -> Result<()> {
             return Err(keys.error(key, format_args!("announces {what}, which is not supported for {}", keys.arch)));
         }
     }
-    let has_windows = matches!(
-        family.facts().window,
-        WindowRule::Every(_)
-            | WindowRule::Alternate(_)
-            | WindowRule::Period(..)
-            | WindowRule::Listed(_)
-            | WindowRule::FirstOfFour(_)
-            | WindowRule::Chunks(_)
-    );
+    let has_windows = compressed
+        || matches!(
+            family.facts().window,
+            WindowRule::Every(_)
+                | WindowRule::Alternate(_)
+                | WindowRule::Period(..)
+                | WindowRule::Listed(_)
+                | WindowRule::FirstOfFour(_)
+                | WindowRule::Chunks(_)
+        );
     // A window that no context reaches is none.
     let window = keys.count("attention.sliding_window")?.filter(|window| *window != 0);
     let context = keys.count("context_length")?.unwrap_or(u64::MAX);

@@ -4,13 +4,14 @@ use super::keys::Keys;
 use super::metadata::Value;
 use super::table::Table;
 use crate::error::{Error, Result};
+use crate::model::attention_form::Form;
 use crate::model::family::{
     Attends, Caps, Facts, Family, GateRule, HeadNormRule, LatentRule, MixerRule, NormPlaces, NormsRule, PerLayer,
     RecurrentRule, RotaryRule, WindowRule,
 };
 use crate::model::layer::{
-    Activation, Biases, Dense, FeedForward, Gate, GroupedQuery, HeadNorm, Indexer, Latent, Layer, Mixer, Mixture,
-    Norms, Shared,
+    Activation, Biases, ChosenBlocks, Dense, FeedForward, Gate, GroupedQuery, HeadNorm, Indexer, Latent, Layer, Mixer,
+    Mixture, Norms, Shared,
 };
 use crate::model::limits;
 
@@ -36,7 +37,7 @@ pub(super) fn layers(blocks: &Blocks) -> Result<Vec<Layer>> {
 pub(super) fn soft_cap(keys: &Keys, key: &str, caps: Caps) -> bool {
     let named = keys.named(key);
     match caps {
-        Caps::Foreign => false,
+        Caps::Foreign | Caps::HeadBy(_) => false,
         Caps::Absent(on) | Caps::Head(on) if keys.metadata.get(&named).is_none() => on,
         Caps::Absent(_) | Caps::Head(_) => keys.metadata.is_on(&named),
     }
@@ -72,7 +73,9 @@ impl LayerKeys {
 /// The window, and which layers have it: the file's own pattern, or that of llama.cpp for the family.
 fn windows(blocks: &Blocks, stated: Option<u64>) -> Result<(Option<u64>, Vec<bool>)> {
     let Blocks { keys, family, count, .. } = *blocks;
+    let sees_all_first = family.facts().per_layer == PerLayer::Laguna;
     let (window, period) = match family.facts().window {
+        WindowRule::Listed(_) if sees_all_first => (stated, 4),
         WindowRule::Every(_) | WindowRule::Listed(_) => (stated, 1),
         WindowRule::Alternate(absent) => (stated.or(Some(absent)), 2),
         WindowRule::Period(_, period) => (stated, period),
@@ -81,7 +84,8 @@ fn windows(blocks: &Blocks, stated: Option<u64>) -> Result<(Option<u64>, Vec<boo
         _ => return Ok((None, (0..count).map(|_| false).collect())),
     };
     let key = keys.named("attention.sliding_window_pattern");
-    let periodic = |period: u64| (0..count).map(|layer| period < 2 || (layer + 1) % period != 0).collect();
+    let start = if sees_all_first { 0 } else { 1 };
+    let periodic = |period: u64| (0..count).map(|layer| period < 2 || (layer + start) % period != 0).collect();
     let slides: Vec<bool> = match keys.metadata.get(&key) {
         None => periodic(period),
         Some(Value::Array(array)) => {
@@ -152,7 +156,7 @@ impl Block<'_> {
                 Ok(if self.has("attn_output.weight") { Mixer::Linear } else { Mixer::Nothing })
             }
             MixerRule::GroupedQuery { .. } => self.grouped_query().map(Mixer::GroupedQuery),
-            MixerRule::Compressed(_) => Err(Error::misuse("attention to compressed keys is not read from files")),
+            MixerRule::Compressed(_) => self.compressed().map(Mixer::Compressed),
             MixerRule::Latent(ref rule) => self.latent(Some(rule)).map(Mixer::Latent),
             MixerRule::Recurrent(ref rule) => self.hybrid(rule),
         }
@@ -205,9 +209,9 @@ impl Block<'_> {
             rotary,
             window: sees.filter(|_| !chunked),
             chunk: sees.filter(|_| chunked),
-            gate: self.gate(facts.gate, heads)?,
+            gate: self.gate(heads)?,
             output_norm: facts.inner_norms.then_some(facts.norm),
-            chosen: None,
+            chosen: self.chosen()?,
             biases: self.biases(),
             head_norm: self.head_norm(head_dim)?,
             value_norm: matches!(facts.per_layer, PerLayer::Gemma3n | PerLayer::Gemma4),
@@ -218,6 +222,7 @@ impl Block<'_> {
                 _ => false,
             },
             soft_cap: matches!(facts.caps, Caps::Absent(_)) && soft_cap(keys, "attn_logit_softcapping", facts.caps),
+            form: Form::Usual,
         })
     }
 
@@ -233,8 +238,21 @@ impl Block<'_> {
         Ok(self.place >= self.blocks.count.saturating_sub(shared))
     }
 
+    /// What chooses blocks of keys, in blocks that have it.
+    fn chosen(&self) -> Result<Option<ChosenBlocks>> {
+        if self.facts().per_layer != PerLayer::ChosenBlocks || !self.has("indexer.q_proj.weight") {
+            return Ok(None);
+        }
+        let block = self.size("attention.indexer.block_size")?;
+        Ok(Some(ChosenBlocks { block, blocks: self.size("attention.indexer.top_k")?, indexer: self.indexer()? }))
+    }
+
     /// A gate apart has a row for each element, or for each head.
-    fn gate(&self, rule: GateRule, heads: u64) -> Result<Gate> {
+    fn gate(&self, heads: u64) -> Result<Gate> {
+        let rule = match self.facts().per_layer {
+            PerLayer::Laguna => GateRule::Always(Gate::PerHead),
+            _ => self.facts().gate,
+        };
         let (GateRule::Always(usual) | GateRule::Switch(_, _, usual)) = rule;
         Ok(match usual {
             Gate::None | Gate::WithQueries => usual,
@@ -257,6 +275,7 @@ impl Block<'_> {
             // A quarter of the larger heads of a Gemma 4 is rotated.
             _ if self.facts().per_layer == PerLayer::Gemma4 => Ok(if slides { head_dim } else { head_dim / 4 }),
             RotaryRule::WholeExcept if (self.place + 1).is_multiple_of(4) => Ok(0),
+            _ if slides => self.size_or(&["rope.dimension_count_swa", "rope.dimension_count"], || Ok(head_dim)),
             _ => self.size_or(&["rope.dimension_count"], || Ok(head_dim)),
         }
     }
@@ -284,6 +303,10 @@ impl Block<'_> {
             HeadNorm::PerHead(_) if row * rows != head_dim => HeadNorm::None,
             usual => usual,
         })
+    }
+
+    pub(super) fn place(&self) -> u64 {
+        self.place
     }
 
     pub(super) fn keys(&self) -> &Keys<'_> {
@@ -323,7 +346,7 @@ impl Block<'_> {
         })
     }
 
-    fn indexer(&self) -> Result<Indexer> {
+    pub(super) fn indexer(&self) -> Result<Indexer> {
         Ok(Indexer {
             heads: self.blocks.keys.required("attention.indexer.head_count", limits::HEADS)?,
             head_dim: self.size("attention.indexer.key_length")?,
@@ -339,7 +362,7 @@ impl Block<'_> {
                 NormPlaces::Inputs
             }
             NormsRule::OneIf(_) | NormsRule::Falcon | NormsRule::Opt => NormPlaces::One,
-            NormsRule::BothIf(_) | NormsRule::AfterExperts => NormPlaces::Inputs,
+            NormsRule::BothIf(_) | NormsRule::AfterExperts | NormsRule::OutputsIfAttends => NormPlaces::Inputs,
         };
         places.norms(*norm)
     }
@@ -415,9 +438,10 @@ impl Block<'_> {
         Ok(Mixture {
             experts,
             used: keys.required("expert_used_count", experts)?,
+            scores: experts,
             expert,
             router_bias: self.has("ffn_gate_inp.bias"),
-            correction: self.has("exp_probs_b.bias"),
+            correction: self.has("exp_probs_b.bias") || self.has("exp_probs_b"),
             shared,
             latent,
             normed_apart: beside,

@@ -195,6 +195,18 @@ impl Metadata {
         counts.map(Some).ok_or_else(|| wrong(key, "an array of counts", value))
     }
 
+    /// The count at a place of the array at a key; none where there is no array, or none so long.
+    ///
+    /// # Errors
+    /// Misuse when something else stands there.
+    pub fn nth(&self, key: &str, place: u64) -> Result<Option<u64>> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let Value::Array(array) = value else { return Err(wrong(key, "an array of counts", value)) };
+        let values = array.values.as_deref().unwrap_or_default();
+        let found = usize::try_from(place).ok().and_then(|place| values.get(place));
+        found.map(|one| count(one).ok_or_else(|| wrong(key, "an array of counts", value))).transpose()
+    }
+
     /// Whether something stands at a key that is not zero, false or empty.
     pub fn is_on(&self, key: &str) -> bool {
         match self.get(key) {

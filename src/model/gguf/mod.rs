@@ -4,6 +4,7 @@
 //! Versions 2 and 3, little-endian. What a file announces is held against its length before anything is kept, so that a
 //! damaged or hostile one costs no more memory than what it really holds.
 
+mod compressed;
 mod facts;
 mod file;
 mod keys;

@@ -6,8 +6,10 @@ use super::reader::quoted;
 use super::tensors::Tensor;
 use crate::error::{Error, Result};
 use crate::model::language_model::Model;
+use crate::model::layer::Mixer;
 use crate::model::layout::{self, TensorLayout, tensors};
 use crate::model::limits;
+use crate::model::tensor_type::TensorType;
 use std::collections::BTreeMap;
 
 /// Tensors that hold no weights: frequencies of the rotary embedding.
@@ -15,6 +17,9 @@ const ROTARY: [&str; 3] = ["rope_freqs.weight", "rope_factors_long.weight", "rop
 
 /// One number by which a whole layer's output is multiplied (Gemma 4), which checkpoints do not count among their parameters.
 const SCALE: &str = ".layer_output_scale.weight";
+
+/// Factors of a whole matrix, or of each expert, beside weights of a type that needs one (NVFP4), and of its input.
+const FACTORS: [&str; 2] = [".scale", ".input_scale"];
 
 /// The tensors of a file that hold weights.
 pub(super) struct Table<'a> {
@@ -25,8 +30,17 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     pub(super) fn of(gguf: &'a Gguf) -> Table<'a> {
-        let (rotary, weights): (Vec<_>, Vec<_>) =
-            gguf.tensors.iter().partition(|tensor| ROTARY.contains(&&*tensor.name) || tensor.name.ends_with(SCALE));
+        let types: BTreeMap<&str, TensorType> =
+            gguf.tensors.iter().map(|tensor| (&*tensor.name, tensor.kind)).collect();
+        let is_factor = |tensor: &Tensor| {
+            let scaled = FACTORS.iter().find_map(|end| tensor.name.strip_suffix(end));
+            let kind = scaled.and_then(|name| types.get(format!("{name}.weight").as_str()));
+            kind.is_some_and(|kind| tensor.elements() == 1 || *kind == TensorType::Nvfp4)
+        };
+        let (rotary, weights): (Vec<_>, Vec<_>) = gguf
+            .tensors
+            .iter()
+            .partition(|tensor| ROTARY.contains(&&*tensor.name) || tensor.name.ends_with(SCALE) || is_factor(tensor));
         Table {
             tensors: weights.into_iter().map(|tensor| (&*tensor.name, tensor)).collect(),
             rotary: rotary.into_iter().map(Tensor::elements).sum(),
@@ -77,7 +91,9 @@ impl<'a> Table<'a> {
                     }
                 };
                 let name = format!("blk.{block}.{}", own.0);
-                match self.tensors.remove(name.as_str()) {
+                // Some have another name for the norm in front of the head.
+                let other = name.replace("nextn.shared_head_norm", "layer_output_norm");
+                match self.tensors.remove(name.as_str()).or_else(|| self.tensors.remove(other.as_str())) {
                     Some(found) => {
                         same_extent(&name, found, tensor, keys)?;
                         elements = elements.saturating_add(found.elements());
@@ -92,8 +108,8 @@ impl<'a> Table<'a> {
         Ok(elements)
     }
 
-    /// Takes away what layers that attend to an earlier one's keys and values have of their own, and nothing reads: how many
-    /// elements that is.
+    /// Takes away what is no matrix of the model's: of layers that attend to an earlier one's keys and values their own, which
+    /// nothing reads, and the experts of each token where they are looked up. How many elements that is.
     pub(super) fn take_unread(&mut self, model: &Model) -> u64 {
         let sharing = model.shape.layers.iter().filter(|layer| !layer.mixer.fills_its_cache());
         let mut elements = 0_u64;
@@ -102,6 +118,11 @@ impl<'a> Table<'a> {
                 let taken = self.tensors.remove(format!("blk.{block}.{name}.weight").as_str());
                 elements = elements.saturating_add(taken.map_or(0, Tensor::elements));
             }
+        }
+        let compressed = model.shape.layers.iter().filter(|layer| matches!(layer.mixer, Mixer::Compressed(_)));
+        for block in compressed.flat_map(|layer| &layer.places) {
+            let taken = self.tensors.remove(format!("blk.{block}.ffn_gate_tid2eid.weight").as_str());
+            elements = elements.saturating_add(taken.map_or(0, Tensor::elements));
         }
         elements
     }
@@ -147,8 +168,12 @@ fn same_extent(name: &str, found: &Tensor, expected: &layout::Tensor, keys: &Key
     let same = match expected.dimensions {
         // Some vectors are written as matrices of one row, or of one for each head.
         1 => found.elements() == expected.elements(),
-        // Convolutions may have an extent of one between taps and channels.
-        _ => [[expected.row, each, expected.stack, 1], [expected.row, 1, each, 1]].contains(&found.dims),
+        // Convolutions may have an extent of one between taps and channels, and what works group by group one of its groups.
+        2 => {
+            let [row, rows, stack, more] = found.dims;
+            (row, more) == (expected.row, 1) && rows.checked_mul(stack) == Some(each)
+        }
+        _ => [expected.row, each, expected.stack, 1] == found.dims,
     };
     if same {
         return Ok(());

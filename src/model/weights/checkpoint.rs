@@ -31,6 +31,8 @@ pub(in crate::model) struct Exception {
 pub(in crate::model) enum Modules {
     /// A name such as `model.layers.3.mlp` or `lm_head`: it names every module in whose path it stands.
     Path(Vec<String>),
+    /// A full name with any text between these parts: a regular expression takes seconds where a file lists hundreds of them.
+    Wildcard(Vec<String>),
     /// A regular expression, which fits a full name from its beginning on.
     Pattern(Regex),
 }
@@ -38,7 +40,9 @@ pub(in crate::model) enum Modules {
 impl PartialEq for Modules {
     fn eq(&self, other: &Modules) -> bool {
         match (self, other) {
-            (Modules::Path(own), Modules::Path(other)) => own == other,
+            (Modules::Path(own), Modules::Path(other)) | (Modules::Wildcard(own), Modules::Wildcard(other)) => {
+                own == other
+            }
             (Modules::Pattern(own), Modules::Pattern(other)) => own.as_str() == other.as_str(),
             _ => false,
         }
@@ -60,9 +64,8 @@ impl Modules {
     }
 
     /// Those whose full name a word with `*` for any part fits.
-    pub(in crate::model) fn of_wildcard(word: &str) -> Option<Modules> {
-        let parts: Vec<String> = word.split('*').map(regex_lite::escape).collect();
-        Regex::new(&format!("^(?:{})$", parts.join(".*"))).ok().map(Modules::Pattern)
+    pub(in crate::model) fn of_wildcard(word: &str) -> Modules {
+        Modules::Wildcard(word.split('*').map(str::to_owned).collect())
     }
 
     /// The same, where a number of an expert stands for all of them.
@@ -93,10 +96,8 @@ impl Modules {
                     |(part, names): (&String, &Vec<String>)| part == "*" || names.iter().any(|name| name == part);
                 !parts.is_empty() && path.windows(parts.len()).any(|run| parts.iter().zip(run).all(same))
             }
-            Modules::Pattern(pattern) => {
-                let full = names.full.get_or_init(|| full_names(&names.path));
-                full.iter().any(|name| pattern.is_match(name))
-            }
+            Modules::Wildcard(parts) => names.full().iter().any(|name| is_wildcard_of(parts, name)),
+            Modules::Pattern(pattern) => names.full().iter().any(|name| pattern.is_match(name)),
         }
     }
 }
@@ -111,6 +112,18 @@ impl Names {
     fn of(tensor: &Tensor) -> Names {
         Names { path: path(tensor), full: OnceCell::new() }
     }
+
+    fn full(&self) -> &[String] {
+        self.full.get_or_init(|| full_names(&self.path))
+    }
+}
+
+/// Whether a name has these parts in their order, the first at its beginning and the last at its end.
+fn is_wildcard_of(parts: &[String], name: &str) -> bool {
+    let [first, middle @ .., last] = parts else { return parts.iter().any(|part| part == name) };
+    let rest = name.strip_prefix(first.as_str());
+    let rest = middle.iter().try_fold(rest, |rest, part| Some(rest?.split_once(part.as_str()).map(|(_, rest)| rest)));
+    rest.flatten().is_some_and(|rest| rest.ends_with(last.as_str()))
 }
 
 /// The full names that a module of this path may have.
@@ -128,6 +141,7 @@ impl fmt::Display for Modules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Modules::Path(parts) => f.write_str(&parts.join(".")),
+            Modules::Wildcard(parts) => f.write_str(&parts.join("*")),
             Modules::Pattern(pattern) => f.write_str(pattern.as_str()),
         }
     }

@@ -145,7 +145,7 @@ impl Role {
 pub fn is_quantised(name: &str, dimensions: usize) -> bool {
     const KEPT: [&str; 12] = [
         "hc_",
-        "compressor.",
+        "compressor_",
         "_norm.weight",
         "ffn_gate_inp.weight",
         "altup",

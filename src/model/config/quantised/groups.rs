@@ -7,6 +7,7 @@ use crate::model::tensor_type::{Scaled, TensorType};
 use crate::model::weights::Weights;
 use crate::model::weights::checkpoint::{Checkpoint, Exception, Modules};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// Bytes of `weight_shape`: two integers of 64 bits.
 const SHAPE_BYTES: u32 = 16;
@@ -41,6 +42,7 @@ impl<'a> Block<'a> {
             return Block { map: inner, ..self }.modelopt(notes);
         }
         let checkpoint = match self.word("quant_algo")? {
+            Some("MIXED_PRECISION") => self.layers_of_modelopt()?,
             Some(algorithm) if !self.map.contains_key("config_groups") => {
                 linear(self.by_algorithm(algorithm, self.group_of(16)?)?, Vec::new())
             }
@@ -48,6 +50,29 @@ impl<'a> Block<'a> {
         };
         let checkpoint = self.kept_by_name("ignore", checkpoint)?;
         self.kept_by_name("exclude_modules", checkpoint)
+    }
+
+    /// Modules with algorithms of their own; all others are not quantised. Experts of a layer, which are one tensor here, are
+    /// stored alike.
+    fn layers_of_modelopt(self) -> Result<Checkpoint> {
+        let Some(Value::Object(modules)) = self.map.get("quantized_layers") else {
+            return Err(self.error("quantized_layers", "is missing, so how weights are stored is unknown"));
+        };
+        let mut kinds: BTreeMap<String, TensorType> = BTreeMap::new();
+        for (name, module) in modules {
+            let Value::Object(map) = module else { return Err(self.error(name, "must be an object")) };
+            let own = Block { map, ..self };
+            let Some(algorithm) = own.word("quant_algo")? else {
+                return Err(self.error(name, "has no quant_algo, so how it is stored is unknown"));
+            };
+            let kind = own.by_algorithm(algorithm, own.group_of(16)?)?;
+            if kinds.insert(of_all_experts(name), kind).is_some_and(|other| other != kind) {
+                return Err(self.error(name, "is stored unlike other experts of its layer, which is not supported"));
+            }
+        }
+        let exceptions =
+            kinds.into_iter().map(|(name, kind)| Exception { modules: Modules::of(&name), kind: Some(kind) });
+        Ok(Checkpoint { layout: Weights::Linear(TensorType::F16), only: Vec::new(), exceptions: exceptions.collect() })
     }
 
     fn group_of(&self, otherwise: u32) -> Result<u32> {
@@ -62,7 +87,13 @@ impl<'a> Block<'a> {
             "W4A16_NVFP4" => nvfp4("modelopt-nvfp4", group, 4),
             "FP8_PER_CHANNEL_PER_TOKEN" => Scaled { tile: [1, Scaled::ALL], scale: 4, ..Scaled::of("modelopt-fp8", 8) },
             "MXFP8" => Scaled { tile: [1, 32], scale: 1, ..Scaled::of("modelopt-mxfp8", 8) },
-            other => return Err(self.unknown("quant_algo", other, "FP8, NVFP4, W4A16_NVFP4 and MXFP8 are")),
+            other => {
+                return Err(self.unknown(
+                    "quant_algo",
+                    other,
+                    "FP8, NVFP4, W4A16_NVFP4, MXFP8 and MIXED_PRECISION are",
+                ));
+            }
         }))
     }
 
@@ -103,7 +134,7 @@ impl<'a> Block<'a> {
         let wrong = || self.error("a pattern", format_args!("{} is no regular expression", quoted(name)));
         match name.strip_prefix("re:") {
             Some(pattern) => Modules::of_pattern(pattern).ok_or_else(wrong),
-            None if name.contains('*') => Modules::of_wildcard(name).ok_or_else(wrong),
+            None if name.contains('*') => Ok(Modules::of_wildcard(name)),
             None => Ok(Modules::of(name)),
         }
     }
@@ -237,4 +268,15 @@ fn is_static(inputs: &Map<String, Value>) -> bool {
 /// Bytes of modelopt's scale of activations.
 fn static_input(inputs: Option<&Map<String, Value>>) -> u32 {
     if inputs.is_some() { 4 } else { 0 }
+}
+
+/// A module's name without the number of its expert.
+fn of_all_experts(name: &str) -> String {
+    match name.split_once(".experts.") {
+        Some((layer, rest)) => match rest.split_once('.') {
+            Some((number, part)) if number.parse::<u64>().is_ok() => format!("{layer}.experts.{part}"),
+            _ => name.to_owned(),
+        },
+        None => name.to_owned(),
+    }
 }
