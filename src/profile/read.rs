@@ -51,7 +51,7 @@ const SAID: usize = 1000;
 fn located(text: &str, error: &toml::de::Error, remedy: &str) -> Error {
     let said = shown_within(&error.message().replace('\n', " "), SAID);
     // What is missing at the top is of the whole file, and of no line.
-    let is_of_file = |start: usize| start == 0 && said.starts_with("missing field");
+    let is_of_file = |start: usize| start == 0 && said.split_whitespace().next() == Some("missing");
     let Some(span) = error.span().filter(|span| !is_of_file(span.start)) else {
         return Error::misuse(format!("{said}; {remedy}"));
     };
