@@ -51,12 +51,17 @@ const SHOWN: usize = 80;
 
 /// A foreign text as messages show it: what a terminal would obey is escaped, and what is long is cut.
 pub fn shown(text: &str) -> String {
+    shown_within(text, SHOWN)
+}
+
+/// The same of a text of which `most` characters are shown.
+pub fn shown_within(text: &str, most: usize) -> String {
     let mut shown: String = text
         .chars()
-        .take(SHOWN)
+        .take(most)
         .map(|c| if obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() })
         .collect();
-    if text.chars().nth(SHOWN).is_some() {
+    if text.chars().nth(most).is_some() {
         shown.push('…');
     }
     shown

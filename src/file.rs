@@ -24,6 +24,8 @@ pub fn whole(partial: &Path) -> Option<PathBuf> {
 /// Input files (profiles, configurations) beyond this size are refused unread: none that is genuine comes near it.
 const INPUT_BYTES_MAX: u64 = 16 << 20;
 
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Reads a text file of at most 16 MiB.
 ///
 /// # Errors
@@ -37,6 +39,28 @@ pub fn read_text(path: &Path) -> Result<String> {
 /// # Errors
 /// As [`read_text`].
 pub fn read_text_within(path: &Path, most: u64) -> Result<String> {
+    let mut bytes = Vec::new();
+    read_within(path, most, &mut bytes)?;
+    let text = String::from_utf8(bytes).map_err(|_| no_text(path))?;
+    // Some editors begin a file with a byte order mark.
+    Ok(text.strip_prefix(BYTE_ORDER_MARK).map(str::to_owned).unwrap_or(text))
+}
+
+/// Reads a text file of at most 16 MiB into `buffer`, in place of what is there: thousands of files, one after the other, need its memory once.
+///
+/// # Errors
+/// As [`read_text`].
+pub fn read_text_into<'b>(path: &Path, buffer: &'b mut Vec<u8>) -> Result<&'b str> {
+    read_within(path, INPUT_BYTES_MAX, buffer)?;
+    let text = std::str::from_utf8(buffer).map_err(|_| no_text(path))?;
+    Ok(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
+}
+
+fn no_text(path: &Path) -> Error {
+    Error::misuse(format!("{}: not a text file (invalid UTF-8)", path.display()))
+}
+
+fn read_within(path: &Path, most: u64, bytes: &mut Vec<u8>) -> Result<()> {
     let place = path.display();
     let open = std::fs::File::open(path).map_err(|e| match e.kind() {
         ErrorKind::NotFound => Error::misuse(format!("{place}: no such file")),
@@ -44,15 +68,13 @@ pub fn read_text_within(path: &Path, most: u64) -> Result<String> {
     })?;
     // As much memory as the file says, so that thousands of files do not each grow theirs.
     let said = open.metadata().map_or(0, |there| there.len()).min(most);
-    let mut bytes = Vec::with_capacity(said as usize + 1);
-    open.take(most + 1).read_to_end(&mut bytes).map_err(|e| Error::misuse(format!("{place}: cannot be read: {e}")))?;
+    bytes.clear();
+    bytes.reserve(said as usize + 1);
+    open.take(most + 1).read_to_end(bytes).map_err(|e| Error::misuse(format!("{place}: cannot be read: {e}")))?;
     if bytes.len() as u64 > most {
         return Err(Error::misuse(format!("{place}: larger than {} MiB, so not a file of this kind", most >> 20)));
     }
-    let text =
-        String::from_utf8(bytes).map_err(|_| Error::misuse(format!("{place}: not a text file (invalid UTF-8)")))?;
-    // Some editors begin a file with a byte order mark.
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    Ok(())
 }
 
 /// Whether a file must have reached the disk before the call returns.
@@ -137,7 +159,7 @@ pub fn check_writable(path: &Path) -> Result<()> {
     temporary_beside(&target).map(drop).map_err(|e| cannot_write(path, &e))
 }
 
-/// The place that `path` leads to, if a regular file is or could be there. A rename would replace a device or a pipe.
+/// The place that `path` leads to, if a regular file is or could be there. A rename would replace a device, a pipe, or a link that leads nowhere.
 fn resolve(path: &Path) -> Result<PathBuf> {
     match std::fs::metadata(path) {
         Ok(there) if there.is_file() => path.canonicalize().map_err(|e| cannot_write(path, &e)),
@@ -145,6 +167,10 @@ fn resolve(path: &Path) -> Result<PathBuf> {
             "{}: is {}, not a regular file; name a file, or '-' for standard output",
             path.display(),
             if there.is_dir() { "a folder" } else { "a device or pipe" }
+        ))),
+        Err(_) if path.is_symlink() => Err(Error::misuse(format!(
+            "{}: is a link to what is not there or cannot be reached; remove it, or name another file",
+            path.display()
         ))),
         Err(_) => Ok(path.to_owned()),
     }
@@ -184,5 +210,13 @@ fn temporary_of(name: &str) -> Option<&str> {
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
-    Error::failure(format!("{}: cannot be written: {error}; choose another place with -o FILE", path.display()))
+    let folder = folder_of(path);
+    let why = if error.kind() == ErrorKind::NotFound && !folder.exists() {
+        format!("there is no folder {}", folder.display())
+    } else {
+        // The name of a temporary file tells nobody anything.
+        let said = error.to_string();
+        said.split_once(" at path \"").map_or(said.as_str(), |(what, _)| what).to_owned()
+    };
+    Error::failure(format!("{}: cannot be written: {why}; choose another place with -o FILE", path.display()))
 }

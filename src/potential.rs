@@ -11,6 +11,7 @@
 
 use crate::roofline::{Resource, Ridge};
 use crate::units::{FlopsPerByte, FlopsPerSecond};
+use libm::{hypot, log2};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
@@ -59,12 +60,12 @@ impl Potential {
         let above = point.rate / roof - 1.0;
         let rate = if above.abs() <= ROUNDING { roof } else { point.rate };
         let (o, p) = (point.intensity / goal, rate / ridge.compute);
-        let headroom_log2 = (roof / rate).log2();
+        let headroom_log2 = log2(roof / rate);
         let shortfall = ridge.compute.giga() - rate.giga();
         let beyond = Potential {
             regime: Resource::Compute,
             phi: 1.0 - p,
-            phi_log2: -p.log2(),
+            phi_log2: -log2(p),
             phi_paper: shortfall,
             headroom_log2,
             reach_log2: 0.0,
@@ -76,11 +77,11 @@ impl Potential {
         }
         Potential {
             regime: Resource::Memory,
-            phi: (1.0 - o).hypot(1.0 - p),
-            phi_log2: o.log2().hypot(p.log2()),
-            phi_paper: (goal.0 - point.intensity.0).hypot(shortfall),
-            reach_log2: -o.log2(),
-            region_area: region(headroom_log2, -o.log2()),
+            phi: hypot(1.0 - o, 1.0 - p),
+            phi_log2: hypot(log2(o), log2(p)),
+            phi_paper: hypot(goal.0 - point.intensity.0, shortfall),
+            reach_log2: -log2(o),
+            region_area: region(headroom_log2, -log2(o)),
             ..beyond
         }
     }

@@ -157,11 +157,7 @@ fn recorded_job(id: &CeilingId, keys: &VariantKeys) -> Option<Job> {
         "GpuChase",
         "WorkgroupStride",
     ];
-    let kind = match id.kind() {
-        IdKind::Part { whole, .. } => whole,
-        kind => kind,
-    };
-    let (op, dtype) = match kind {
+    let (op, dtype) = match id.whole() {
         IdKind::Memory { access: Word::Known(op), .. } | IdKind::MemoryCurve { access: op, .. } => (*op, Dtype::F64),
         IdKind::Latency { .. } => (Op::Chase, Dtype::I8),
         IdKind::Compute { dtype: Word::Known(dtype), .. } => (Op::Chain, *dtype),

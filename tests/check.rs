@@ -277,10 +277,37 @@ fn ratios_survive_a_lower_clock_and_times_are_speeds_too() {
     assert_eq!(regressed, ["matmul.q8_0.m1 / memory.dram.read"]);
 }
 
+/// A plain profile of a machine with nodes and classes of cores, and with latents.
+fn in_parts() -> Profile {
+    let mut profile = plain();
+    for (like, id) in [
+        ("memory.dram.read", "memory.dram.read.node0_node1"),
+        ("memory.dram.read", "memory.dram.read.class1"),
+        ("latency.dram", "latency.dram.node0"),
+        ("compute.f32", "compute.f32.class1"),
+        ("attention.f16.decode", "attention.f16.decode.g16d576v512"),
+    ] {
+        let of = profile.ceiling(like).unwrap().clone();
+        profile.ceiling.push(Ceiling { id: id.parse().unwrap(), ..of });
+    }
+    profile
+}
+
+#[test]
+fn a_part_of_a_machine_is_held_against_all_of_it() {
+    let names = gate::quantities(&in_parts(), Gate::Ratios);
+    let of_parts: Vec<&str> = names.iter().map(String::as_str).filter(|name| name.contains(".class1 / ")).collect();
+    assert_eq!(of_parts, ["memory.dram.read.class1 / memory.dram.read", "compute.f32.class1 / compute.f32"]);
+    assert!(names.iter().any(|name| name == "memory.dram.read.node0_node1 / memory.dram.read"));
+    // A ratio counts as a speed, and one of times would not.
+    assert!(!names.iter().any(|name| name.starts_with("latency.")), "{names:?}");
+    assert!(!names.iter().any(|name| name.contains("v512") || name.contains("prefill")), "{names:?}");
+}
+
 #[test]
 fn memory_of_a_virtual_machine_is_not_blamed_for_what_neighbours_do() {
     let slower = |ids: &[&str]| {
-        let mut profile = plain();
+        let mut profile = in_parts();
         for ceiling in profile.ceiling.iter_mut().filter(|ceiling| ids.contains(&ceiling.id.as_str())) {
             let (value, unit) = ceiling.value().unwrap();
             let times = if unit.is_rate() { 0.6 } else { 1.0 / 0.6 };
@@ -297,13 +324,29 @@ fn memory_of_a_virtual_machine_is_not_blamed_for_what_neighbours_do() {
         let checked = check(("old", old), ("new", new), &Rules::default()).unwrap();
         checked.quantities.iter().find(|one| one.quantity == id).unwrap().doubt
     };
-    for id in ["memory.dram.read", "latency.dram", "matmul.q8_0.m1", "attention.f16.decode"] {
-        assert_ne!(doubt(&plain(), &slower(&[id]), id), Some(Doubt::Shared), "{id}");
-        assert_eq!(doubt(&virtual_one(plain()), &slower(&[id]), id), Some(Doubt::Shared), "{id}");
-        assert_eq!(doubt(&plain(), &virtual_one(slower(&[id])), id), Some(Doubt::Shared), "{id}");
+    for id in [
+        "memory.dram.read",
+        "memory.dram.read.node0_node1",
+        "memory.dram.read.class1",
+        "latency.dram",
+        "latency.dram.node0",
+        "matmul.q8_0.m1",
+        "attention.f16.decode",
+        "attention.f16.decode.g8d128",
+    ] {
+        assert_ne!(doubt(&in_parts(), &slower(&[id]), id), Some(Doubt::Shared), "{id}");
+        assert_eq!(doubt(&virtual_one(in_parts()), &slower(&[id]), id), Some(Doubt::Shared), "{id}");
+        assert_eq!(doubt(&in_parts(), &virtual_one(slower(&[id])), id), Some(Doubt::Shared), "{id}");
     }
-    for id in ["memory.l2.read", "matmul.q8_0.m512", "compute.f32"] {
-        assert_eq!(doubt(&virtual_one(plain()), &slower(&[id]), id), None, "{id}");
+    for id in [
+        "memory.l2.read",
+        "matmul.q8_0.m512",
+        "compute.f32",
+        "compute.f32.class1",
+        "attention.f16.prefill",
+        "attention.f16.decode.g16d576v512",
+    ] {
+        assert_eq!(doubt(&virtual_one(in_parts()), &slower(&[id]), id), None, "{id}");
     }
 }
 

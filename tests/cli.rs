@@ -106,6 +106,20 @@ fn shells_can_complete_and_there_is_a_manual() {
 }
 
 #[test]
+fn nothing_is_written_over_a_profile_but_a_profile() {
+    let place = Place::new();
+    let text = include_str!("../profiles/amd-epyc-zen3-2c.toml");
+    let file = place.file("p.toml", text);
+    place.fails(2, &["export", &file, "--to", "csv", "-o", &file], &["-o", "is a profile"]);
+    place.fails(2, &["check", &file, &file, "--junit", &file], &["--junit", "is a profile"]);
+    place.fails(2, &["plot", &file, "-o", &place.path("p.toml").display().to_string()], &["-o", ".svg"]);
+    assert_eq!(std::fs::read_to_string(place.path("p.toml")).unwrap(), text);
+    place.succeeds(&["export", &file, "--to", "csv", "-o", "p.csv"]);
+    place.succeeds(&["export", &file, "--to", "csv", "-o", "p.csv"]);
+    place.fails(2, &["schema", "--format", "csv"], &["--format", "JSON"]);
+}
+
+#[test]
 fn the_parts_of_a_sweep_are_the_whole() {
     let place = Place::new();
     let rows = |shard: &[&str]| {

@@ -109,6 +109,10 @@ fn a_profile_is_read_alike_with_and_without_its_evidence() {
     // A text in which lines may stand for something else is read whole.
     let text = SHIPPED[0].toml.replacen("vendor = \"AMD\"", "vendor = \"\"\"\n[[curve]]\n\"\"\"", 1);
     assert_eq!(Node::read("x", &text).unwrap().speeds, Node::read("x", SHIPPED[0].toml).unwrap().speeds);
+    // So is one whose values go on behind their line.
+    let text = SHIPPED[0].toml.replacen("isas = [", "isas = [ # all of them\n", 1);
+    assert!(text.contains("# all of them"));
+    assert_eq!(Node::read("x", &text).unwrap().speeds, Node::read("x", SHIPPED[0].toml).unwrap().speeds);
     for wrong in ["", "schema = 2\n[device]\nname = \"x\"", "{}", "schema = 1"] {
         assert!(Node::read("x", wrong).is_err(), "{wrong}");
     }

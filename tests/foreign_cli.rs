@@ -38,10 +38,10 @@ fn decoder(model_type: &str, more: Value) -> Value {
 fn families_that_are_not_known() {
     for (model_type, more) in [
         // Recurrences.
-        ("rwkv", json!({"attention_hidden_size": 2048, "rescale_every": 6})),
-        ("recurrent_gemma", json!({"lru_width": 2560, "block_types": ["recurrent", "attention"]})),
+        ("rwkv7", json!({"attention_hidden_size": 2048, "decay_low_rank_dim": 64})),
+        ("xlstm", json!({"qk_dim_factor": 0.5, "num_blocks": 32})),
         // Mixtures of experts.
-        ("jetmoe", json!({"num_local_experts": 8, "num_experts_per_tok": 2, "kv_channels": 128})),
+        ("arctic", json!({"num_local_experts": 128, "num_experts_per_tok": 2, "use_residual": true})),
         // Encoders.
         ("t5", json!({"d_model": 512, "d_ff": 2048, "is_encoder_decoder": true, "relative_attention_num_buckets": 32})),
         ("whisper", json!({"d_model": 512, "encoder_layers": 6, "decoder_layers": 6, "num_mel_bins": 80})),

@@ -34,13 +34,13 @@ fn llama(more: Value) -> Value {
 fn families_that_are_not_known() {
     let cases = [
         // Mamba and attention, with a shared block.
+        (json!({"model_type": "zaya", "hidden_size": 64, "mamba_d_state": 64, "hybrid_layer_ids": [5]}), "\"zaya\""),
         (
-            json!({"model_type": "zamba2", "hidden_size": 64, "mamba_d_state": 64, "hybrid_layer_ids": [5]}),
-            "\"zamba2\"",
+            json!({"model_type": "longcat_flash_ngram", "hidden_size": 64, "n_routed_experts": 512}),
+            "mixture of experts",
         ),
-        (json!({"model_type": "longcat_flash", "hidden_size": 64, "n_routed_experts": 512}), "mixture of experts"),
         (json!({"model_type": "t5", "d_model": 512, "d_ff": 2048, "is_encoder_decoder": true}), "an encoder"),
-        (json!({"model_type": "rwkv", "hidden_size": 64, "attention_hidden_size": 64}), "\"rwkv\""),
+        (json!({"model_type": "rwkv7", "hidden_size": 64, "attention_hidden_size": 64}), "\"rwkv7\""),
         (json!({"model_type": "bert", "hidden_size": 768, "type_vocab_size": 2}), "\"bert\""),
         (json!({"d_model": 2560, "n_layer": 64, "ssm_cfg": {"layer": "Mamba2"}}), "model_type: is missing"),
     ];

@@ -1,7 +1,7 @@
 //! Recurrences, chunks and chosen keys, counted on paper; configurations as their makers publish them.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use roofprobe::model::{Class, Forward, Latents, Model, Totals, parse_config};
+use roofprobe::model::{Class, Demand, Forward, Latents, Model, Step, TensorType, Totals, parse_config};
 use serde_json::{Value, json};
 
 fn model(keys: &Value) -> Model {
@@ -148,9 +148,37 @@ fn what_contradicts_itself_or_is_of_a_later_model() {
         ("kimi_linear", json!({"attn_res_block_size": 12}), "attn_res_block_size: "),
         ("mamba", json!({"intermediate_size": 100}), "intermediate_size: 100 is not 128"),
         ("glm_moe_dsa", json!({"index_topk_pattern": "FXSS"}), "index_topk_pattern: \"X\" is not supported"),
-        ("zamba2", json!({}), "model_type: \"zamba2\" is not supported"),
+        ("zaya", json!({}), "model_type: \"zaya\" is not supported"),
     ] {
         let message = small(family, more);
         assert!(message.starts_with(words), "{family}: {message}");
     }
+}
+
+/// A block that layers share is stored once, and read at each use.
+#[test]
+fn blocks_that_layers_share() {
+    let config = |tied: bool| {
+        json!({"model_type": "zamba2", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 7,
+            "num_attention_heads": 4, "n_mamba_heads": 8, "num_mem_blocks": 2, "vocab_size": 320, "tie_word_embeddings": tied,
+            "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid", "hybrid", "hybrid", "hybrid"]})
+        .to_string()
+    };
+    let model = parse_config(&config(true), "small").unwrap();
+    let steps = model.forward(&Forward::ONE_TOKEN).unwrap();
+    let of =
+        |name: &str, count: fn(&Step) -> u128| -> u128 { steps.iter().filter(|s| s.name == name).map(count).sum() };
+    assert_eq!(of("attn_q", Step::stored_elements), 2 * 128 * 128);
+    assert_eq!(of("attn_q", |step| step.total().weights_read), 5 * 128 * 128);
+    assert_eq!(of("ffn_up_adapter_a", Step::stored_elements), 5 * 128 * 64);
+    assert!(model.with_layers(8).unwrap_err().to_string().contains("share weights"));
+    // Lent weights have the types of those that are stored.
+    let demand = Demand::new(&model, Some("q8_0".parse().unwrap()), TensorType::F16).unwrap();
+    let mut types = Vec::new();
+    demand
+        .each_step(&Forward::ONE_TOKEN, |step| types.extend((step.name == "attn_q").then_some(step.operand)))
+        .unwrap();
+    assert_eq!(types, [TensorType::Q8_0; 4]);
+    let untied = parse_config(&config(false), "small").unwrap_err().to_string();
+    assert!(untied.starts_with("tie_word_embeddings: false is not supported for zamba2"), "{untied}");
 }

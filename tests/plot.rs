@@ -432,4 +432,5 @@ fn only_our_own_pictures_are_written_over() {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), other);
     }
     refused(&["tests/data/plain-cpu.toml", "-o", &folder.path().display().to_string()], &["a folder"]);
+    refused(&["tests/data/plain-cpu.toml", "-o", &format!("{file}.pdf")], &[".pdf", "SVG or PNG"]);
 }

@@ -113,6 +113,47 @@ fn impossible_values_are_refused_by_key() {
 }
 
 #[test]
+fn what_has_no_end_is_refused_in_a_few_words() {
+    let long = "x".repeat(100_000);
+    let many = (0..4096)
+        .map(|m| format!("[[ceiling]]\nid = \"compute.x{m}\"\nstatus = \"skipped\"\nreason = \"memory\"\n"))
+        .collect::<String>();
+    for (text, word) in [
+        (altered("name = \"", &format!("name = \"{long}")), "device.name: is longer"),
+        (altered("id = \"memory.dram.read\"", &format!("id = \"compute.{long}\"")), "not a ceiling id"),
+        (altered("schema = 1", &format!("schema = 1\n{long} = 1")), "unknown field"),
+        (altered("[environment]", &format!("[environment]\n{long} = 1")), "unknown field"),
+        (text() + &many, "ceiling: more than 4096"),
+    ] {
+        let message = refusal(&text);
+        assert!(message.contains(word) && message.len() < 2000, "{word}: {}", &message[..message.len().min(500)]);
+    }
+    // What is missing at the top is of no line.
+    let message = refusal("# Remarks: a = b\nschema = 1\n");
+    assert!(message.starts_with("missing field `device`"), "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_left_and_a_message_names_no_temporary_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |name: &str| {
+        let path = folder.path().join(name);
+        roofprobe::file::write_atomically(&path, "text", Durability::Buffered).unwrap_err().to_string()
+    };
+    std::os::unix::fs::symlink("nowhere", folder.path().join("link")).unwrap();
+    assert!(refused("link").contains("is a link to what is not there"));
+    assert!(folder.path().join("link").is_symlink());
+    let message = refused("no/p.toml");
+    assert!(message.contains("there is no folder") && !message.contains(".tmp"), "{message}");
+    // To one that is there the link leads, and stays.
+    std::fs::write(folder.path().join("nowhere"), "").unwrap();
+    roofprobe::file::write_atomically(&folder.path().join("link"), "text", Durability::Buffered).unwrap();
+    assert!(folder.path().join("link").is_symlink());
+    assert_eq!(std::fs::read_to_string(folder.path().join("nowhere")).unwrap(), "text");
+}
+
+#[test]
 fn curves_that_cannot_be_are_refused() {
     let text = include_str!("data/plain-levels.toml");
     let refused = |from: &str, to: &str| {

@@ -8,12 +8,12 @@ import { execFileSync } from "node:child_process";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { extname, join, normalize } from "node:path";
+import { extname, join, normalize, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const { chromium } = createRequire(join(process.env.NODE_PATH, "x"))("playwright-core");
 const root = fileURLToPath(new URL("..", import.meta.url));
-const [program = join(root, "target/debug/roofprobe"), output = "/tmp/roofprobe-page"] = process.argv.slice(2);
+const [program, output] = [process.argv[2] ?? join(root, "target/debug/roofprobe"), process.argv[3] ?? "/tmp/roofprobe-page"].map((path) => resolve(path));
 const PROFILE = "amd-epyc-zen5-2c.toml";
 const MODELS = ["qwen2.5-0.5b", "llama-3.2-1b", "qwen3-4b", "llama-3.1-8b"];
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".wasm": "application/wasm" };

@@ -13,7 +13,7 @@ use crate::compare::Extents;
 use crate::error::{Error, Result};
 use crate::evaluate::{NamedProfile, ProfileFacts};
 use crate::profile::{Ceiling, DeviceKind, Family, Grade, IdKind, Profile, Status};
-use ratios::{CeilingRatio, MANY_TOKENS};
+use ratios::{CeilingRatio, MANY_TOKENS, is_bound_by_cache};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -289,14 +289,16 @@ fn slowest_mode(ceiling: &Ceiling) -> Option<f64> {
     Some(if unit.is_rate() { slowest / value } else { value / slowest }.min(1.0))
 }
 
-/// Whether a ceiling is bound by memory that others use, too: the main memory of a virtual machine's CPU. docs/methodology.md has the
-/// runs that this is from.
+/// Whether a ceiling is bound by memory that others use, too: the main memory of a virtual machine's CPU, whichever part of the machine asks
+/// for it. docs/methodology.md has the runs that this is from.
 fn is_shared(ceiling: &Ceiling, profile: &Profile) -> bool {
     let is_virtual = profile.environment.as_ref().is_some_and(|environment| environment.virtualised == Some(true));
-    let by_memory = || match ceiling.id.kind() {
+    let by_memory = || match ceiling.id.whole() {
         IdKind::Matmul { tokens, .. } => *tokens < MANY_TOKENS,
-        IdKind::Attention { .. } => true,
-        _ => ceiling.id.level() == Some(profile.device.kind.main_memory()),
+        IdKind::Memory { level, .. } | IdKind::Latency { level } => {
+            level.known() == Some(profile.device.kind.main_memory())
+        }
+        kind => is_bound_by_cache(kind),
     };
     is_virtual && profile.device.kind == DeviceKind::Cpu && by_memory()
 }

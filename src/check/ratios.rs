@@ -1,6 +1,8 @@
 //! Ratios between ceilings of one profile: what survives noisy neighbours, a lower clock and another machine of the same kind.
 
-use crate::profile::{AttentionExtents, Ceiling, CeilingId, Family, IdKind, Means, Profile, Status, Unit};
+use crate::profile::{
+    AttentionExtents, AttentionPhase, Ceiling, CeilingId, Family, IdKind, Means, Profile, Status, Unit,
+};
 use roofprobe_kernels::Op;
 
 /// Tokens from which on products are a matter of arithmetic.
@@ -39,8 +41,20 @@ impl CeilingRatio<'_> {
     }
 }
 
+/// Whether a ceiling of these words is bound by the read of cached keys and values: a prompt and latents, whose rows many queries share,
+/// are bound by arithmetic.
+pub(super) fn is_bound_by_cache(kind: &IdKind) -> bool {
+    match kind {
+        IdKind::Attention { phase: AttentionPhase::Decode, extents, .. } => {
+            !matches!(extents, AttentionExtents::Latents { .. })
+        }
+        _ => false,
+    }
+}
+
 /// The ratios of a profile: products of one token, attention of one token and copies over the read of memory; products of many
-/// tokens over the peak of their arithmetic; what is held for long over what is reached; all threads over one.
+/// tokens over the peak of their arithmetic; what is held for long over what is reached; all threads over one; a part of the machine over
+/// all of it.
 pub(super) fn of(profile: &Profile) -> Vec<CeilingRatio<'_>> {
     let read = CeilingId::memory(profile.device.kind.main_memory(), Op::Read);
     let pair = |ceiling| {
@@ -63,14 +77,12 @@ fn denominator(ceiling: &Ceiling, read: &CeilingId) -> Option<(CeilingId, Unit)>
         IdKind::Matmul { tokens: MANY_TOKENS.., .. } => {
             Some((CeilingId::compute(id.dtype()?.multiplied_as(), Means::Best), Unit::GflopPerS))
         }
-        // Latents are bound by arithmetic.
-        IdKind::Attention { extents, .. } if id.is_decode() && !matches!(extents, AttentionExtents::Latents { .. }) => {
-            Some((read.clone(), Unit::GbPerS))
-        }
+        kind @ IdKind::Attention { .. } if is_bound_by_cache(kind) => Some((read.clone(), Unit::GbPerS)),
         IdKind::Memory { .. } if id.level() == read.level() && id != read => Some((read.clone(), Unit::GbPerS)),
         IdKind::Compute { dtype, means: Means::Best } if id.family() == Family::Compute => {
             Some((CeilingId::compute(dtype.known()?, Means::Single), Unit::GflopPerS))
         }
+        IdKind::Part { whole, .. } if id.unit().is_rate() => Some(((**whole).clone().into(), id.unit())),
         _ => None,
     }
 }

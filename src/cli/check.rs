@@ -2,6 +2,7 @@
 
 use super::filter::globs;
 use super::measure::Measure;
+use super::output::refuse_profile;
 use super::selection::Selection;
 use super::{choice, say};
 use crate::check::{self, Answer, Checked, Gate, Rules};
@@ -116,6 +117,7 @@ impl Check {
         let (baseline, new) = (store::find(baseline)?, store::find(new)?);
         let checked = self.checked((&baseline.name, &baseline.profile), (&new.name, &new.profile), &rules)?;
         if let Some(junit) = &self.junit {
+            refuse_profile(Path::new(junit), "--junit")?;
             file::write_atomically(Path::new(junit), &report::check::junit(&checked), Durability::Synced)?;
         }
         super::print_report(&report::check::report(&checked, shown)?, format)?;

@@ -1,11 +1,13 @@
 //! `roofprobe export`.
 
+use super::output::refuse_profile;
 use super::{choice, print, say};
 use crate::error::{Error, Result};
 use crate::export::{self, Asked, FORMATS};
 use crate::file::{self, Durability};
 use crate::store;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::Value;
 use std::path::Path;
 
@@ -29,12 +31,12 @@ pub(super) struct Export {
     #[arg(long, value_name = "FORMAT", required = true, value_parser = choice(FORMATS.map(|format| (format.name, format.about, format.name))))]
     to: &'static str,
 
-    /// Where to write it; as a rule standard output.
+    /// Where to write it; as a rule standard output. What is there is written over, unless it is a profile.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: String,
 
     /// What the device is called there; as a rule its name.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     name: Option<String>,
 
     /// Fill in a field that no profile knows, such as node.intra_node_bw=12000000000. May be repeated.
@@ -67,6 +69,8 @@ impl Export {
         if self.output == "-" {
             return print(&exported.text);
         }
-        file::write_atomically(Path::new(&self.output), &exported.text, Durability::Synced)
+        let path = Path::new(&self.output);
+        refuse_profile(path, "-o")?;
+        file::write_atomically(path, &exported.text, Durability::Synced)
     }
 }

@@ -17,11 +17,11 @@ pub(super) fn run(places: &[String], rows: Option<&str>, shown: Shown, format: F
     }
     paths.sort();
     paths.dedup();
-    let read = |path: &PathBuf| -> Result<Node> {
+    let read = |buffer: &mut Vec<u8>, path: &PathBuf| -> Result<Node> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        file::read_text(path).and_then(|text| Node::read(&name, &text)).map_err(|e| e.within(path.display()))
+        Node::read(&name, file::read_text_into(path, buffer)?).map_err(|e| e.within(path.display()))
     };
-    let read: Vec<Result<Node>> = paths.par_iter().map(read).collect();
+    let read: Vec<Result<Node>> = paths.par_iter().map_init(Vec::new, read).collect();
     let (nodes, failed): (Vec<_>, Vec<_>) = read.into_iter().partition(Result::is_ok);
     if let Some(Err(first)) = failed.first() {
         let others = failed.len() - 1;

@@ -26,6 +26,7 @@ mod import;
 mod isa_self_test;
 mod measure;
 mod models;
+mod output;
 mod plot;
 mod profiles;
 mod progress;
@@ -170,7 +171,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Some(Verb::Profiles(verb)) => verb.run(format),
         Some(Verb::Import(verb)) => verb.run(),
         Some(Verb::Export(verb)) => verb.run(format),
-        Some(Verb::Schema(verb)) => verb.run(),
+        Some(Verb::Schema(verb)) => verb.run(format),
         Some(Verb::Completions(verb)) => verb.run(),
         Some(Verb::IsaSelfTest(verb)) => verb.run(),
         #[cfg(feature = "gpu")]

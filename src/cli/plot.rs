@@ -1,5 +1,6 @@
 //! `roofprobe plot`.
 
+use super::output::refuse_other;
 use super::workload::QueryOptions;
 use super::{choice, runs, say};
 use crate::error::{Error, Result};
@@ -65,6 +66,9 @@ pub(super) struct Plot {
     theme: Theme,
 }
 
+/// What is written over.
+const DRAWN: &str = "a picture that roofprobe drew";
+
 /// The words of `--theme`.
 const THEMES: [(&str, &str, Theme); 3] = [
     ("auto", "As the reader prefers, where the program that shows it knows that; else light", Theme::Auto),
@@ -121,14 +125,22 @@ impl Plot {
 
     fn write(&self, drawing: &Drawing) -> Result<()> {
         let path = Path::new(&self.output);
-        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
-            return self.write_png(path, drawing);
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+        match ending.as_deref() {
+            Some("png") => return self.write_png(path, drawing),
+            Some("svg") | None => {}
+            Some(_) => {
+                return Err(Error::misuse(format!(
+                    "-o {}: a picture is SVG or PNG; choose a name that ends in .svg or .png",
+                    path.display()
+                )));
+            }
         }
         let text = plot::svg(drawing, self.theme);
         if self.output == "-" {
             return super::print(&text);
         }
-        refuse_other(path, |bytes| std::str::from_utf8(bytes).is_ok_and(plot::is_ours))?;
+        refuse_other(path, DRAWN, |bytes| std::str::from_utf8(bytes).is_ok_and(plot::is_ours))?;
         file::write_atomically(path, &text, Durability::Synced)?;
         say(&format!("picture written to {}", path.display()));
         Ok(())
@@ -137,7 +149,7 @@ impl Plot {
     #[cfg(feature = "png")]
     fn write_png(&self, path: &Path, drawing: &Drawing) -> Result<()> {
         let bytes = plot::png(drawing, self.theme)?;
-        refuse_other(path, plot::is_our_png)?;
+        refuse_other(path, DRAWN, plot::is_our_png)?;
         let mut draft = file::Draft::begin(path)?;
         std::io::Write::write_all(&mut draft, &bytes)
             .map_err(|e| Error::failure(format!("{}: cannot be written: {e}", path.display())))?;
@@ -151,18 +163,6 @@ impl Plot {
         let place = path.display();
         Err(Error::misuse(format!("-o {place}: this program was built without the feature png; write an .svg")))
     }
-}
-
-/// Refuses to write over what roofprobe did not draw.
-fn refuse_other(path: &Path, is_ours: impl Fn(&[u8]) -> bool) -> Result<()> {
-    let there = std::fs::metadata(path).is_ok_and(|there| there.is_file() && there.len() > 0);
-    if there && !std::fs::read(path).is_ok_and(|bytes| is_ours(&bytes)) {
-        return Err(Error::misuse(format!(
-            "-o {}: exists and is not a picture that roofprobe drew; remove it, or choose another name",
-            path.display()
-        )));
-    }
-    Ok(())
 }
 
 /// What has to be said about a result; a picture has no room for it.

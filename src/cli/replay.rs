@@ -8,9 +8,10 @@ use crate::device::cpu::{Cpu, CpuReplayer};
 use crate::device::{Refusal, Replayer};
 use crate::error::{Error, Result};
 use crate::evaluate::{Query, evaluate};
+use crate::job::Job;
 use crate::model::{Demand, Model, Phase, Workload};
 use crate::profile::{DeviceKind, Machine};
-use crate::replay::{Asked, Plan, Replayed, ReplayedPhase, Timed, plan};
+use crate::replay::{Asked, MemoryRead, Plan, Replayed, ReplayedPhase, Timed, memory_read, plan};
 use crate::report::{self, Format, Shown, mib};
 use crate::sample::Progress;
 use crate::store::Named;
@@ -89,14 +90,15 @@ impl Replay {
             None => None,
         };
         let plans = plans(&model, &query, &workload, &machine, named.as_ref())?;
-        let asked = self.asked(&model, &workload, &*device, &machine, named.as_ref(), &plans)?;
+        let mut asked = self.asked(&model, &workload, &*device, &machine, named.as_ref(), &plans)?;
+        let mut memory = Memory::beside(&mut asked, named.as_ref());
         notes.extend(report::unique(plans.iter().flat_map(|plan| plan.notes.iter().cloned())));
         let budget = Duration::from_secs(u64::from(self.seconds)) / plans.len() as u32;
         let (mut phases, mut line) = (Vec::new(), ProgressLine::new());
         for (place, plan) in plans.iter().enumerate() {
             let mut shown =
                 Shares { line: &mut line, from: place as f64 / plans.len() as f64, of: 1.0 / plans.len() as f64 };
-            let timed = timed(&mut *device, plan, budget, &mut shown, &mut notes)?;
+            let timed = timed(&mut *device, plan, budget, &mut shown, &mut notes, memory.as_mut())?;
             phases.extend(ReplayedPhase::of(plan, &workload, &timed, predicted.as_ref()));
             if interrupted() {
                 break;
@@ -203,6 +205,38 @@ impl Replay {
     }
 }
 
+/// The read of main memory that is timed between the passes.
+struct Memory {
+    job: Job,
+    gb_per_s_of_profile: f64,
+    rates: Vec<f64>,
+}
+
+impl Memory {
+    /// That of the profile, where its arrays have room beside what is `asked`, which then has them, too.
+    fn beside(asked: &mut Asked, named: Option<&Named>) -> Option<Memory> {
+        let (job, gb_per_s_of_profile) = memory_read(&named?.profile, asked.weight_bytes_total)?;
+        let needed = asked.memory_needed_bytes.saturating_add(job.variant.keys().footprint_bytes?);
+        if needed as f64 > MEMORY_SHARE_MAX * asked.memory_available_bytes as f64 {
+            return None;
+        }
+        asked.memory_needed_bytes = needed;
+        Some(Memory { job, gb_per_s_of_profile, rates: Vec::new() })
+    }
+
+    /// Reads once. A device that cannot leaves no rate.
+    fn read(&mut self, device: &mut dyn Replayer) {
+        if let Ok(timing) = device.time(&self.job) {
+            self.rates.push(timing.work.bytes.0 / timing.seconds.0 / 1e9);
+        }
+    }
+
+    /// What was read since the last time.
+    fn taken(&mut self) -> Option<MemoryRead> {
+        MemoryRead::of(&std::mem::take(&mut self.rates), self.gb_per_s_of_profile)
+    }
+}
+
 /// What to do where memory is short.
 const LESS_MEMORY: &str =
     "choose smaller --weights, a shorter --context or --prompt, fewer sequences (--batch), or a smaller model";
@@ -254,6 +288,7 @@ fn timed(
     budget: Duration,
     shown: &mut Shares,
     notes: &mut Vec<String>,
+    mut memory: Option<&mut Memory>,
 ) -> Result<Timed> {
     let name = plan.phase.name();
     let making = format!("{name}: making weights");
@@ -280,6 +315,11 @@ fn timed(
             "a result of the {name} differs from the oracle: nothing that was timed counts"
         )));
     }
+    if let Some(memory) = memory.as_mut() {
+        // The first time its arrays are made.
+        memory.read(device);
+        memory.rates.clear();
+    }
     let begun = Instant::now();
     while !interrupted() {
         let spent = begun.elapsed();
@@ -289,10 +329,14 @@ fn timed(
         if both && (spent >= budget || settled(&timed)) {
             break;
         }
+        if let Some(memory) = memory.as_mut() {
+            memory.read(device);
+        }
         for timers in [false, true] {
             pass(device, timers, Some(&mut timed))?;
         }
     }
+    timed.memory = memory.and_then(Memory::taken);
     Ok(timed)
 }
 

@@ -1,5 +1,6 @@
 //! `roofprobe report`.
 
+use super::output::refuse_other;
 use super::workload::{UsageOptions, find_profiles};
 use super::{runs, say};
 use crate::compare::{Comparison, compare};
@@ -56,7 +57,7 @@ pub(super) struct Report {
 
     /// Tokens of the prompt, which is taken in at once; then tokens are given. One number, or several with commas between; as a rule
     /// 512, 4096 and 16384.
-    #[arg(long, value_name = "N", value_delimiter = ',')]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..))]
     context: Vec<u64>,
 
     #[command(flatten)]
@@ -158,13 +159,9 @@ impl Report {
             return super::print(page);
         }
         let path = Path::new(&self.output);
-        let there = std::fs::metadata(path).is_ok_and(|there| there.is_file() && there.len() > 0);
-        if there && !std::fs::read_to_string(path).is_ok_and(|text| html::is_ours(&text)) {
-            return Err(Error::misuse(format!(
-                "-o {}: exists and is not a report that roofprobe made; remove it, or choose another name",
-                path.display()
-            )));
-        }
+        refuse_other(path, "a report that roofprobe made", |bytes| {
+            std::str::from_utf8(bytes).is_ok_and(html::is_ours)
+        })?;
         file::write_atomically(path, page, Durability::Synced)?;
         say(&format!("report written to {} ({} kB)", path.display(), page.len().div_ceil(1000)));
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::choice;
 use crate::error::{Error, Result};
+use crate::report::Format;
 use crate::report::schemas::SCHEMAS;
 use clap::Args;
 use serde_json::Value;
@@ -15,7 +16,10 @@ pub(super) struct Schema {
 }
 
 impl Schema {
-    pub(super) fn run(&self) -> Result<()> {
+    pub(super) fn run(&self, format: Format) -> Result<()> {
+        if ![Format::default().name(), "json"].contains(&format.name()) {
+            return Err(Error::misuse("--format: a schema is JSON; leave the option out"));
+        }
         let schema = serde_json::to_string_pretty(&(self.verb)())
             .map_err(|e| Error::failure(format!("the schema cannot be written as JSON: {e}")))?;
         super::print(&(schema + "\n"))

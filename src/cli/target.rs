@@ -130,10 +130,13 @@ impl FileTarget {
 fn standing(path: &Path) -> Result<Option<Profile>> {
     match profile::load(path) {
         Ok(there) => Ok(Some(there)),
-        Err(error) if std::fs::metadata(path).is_ok_and(|there| there.len() > 0) => Err(Error::misuse(format!(
-            "-o {}: exists and is not a profile that this roofprobe reads ({error}); remove it, or choose another name",
-            path.display()
-        ))),
+        Err(error) if std::fs::metadata(path).is_ok_and(|there| there.len() > 0) => {
+            let why = match std::fs::File::open(path) {
+                Ok(_) => format!("is not a profile that this roofprobe reads ({error})"),
+                Err(unreadable) => format!("cannot be opened: {unreadable}"),
+            };
+            Err(Error::misuse(format!("-o {}: exists and {why}; remove it, or choose another name", path.display())))
+        }
         Err(_) => Ok(None),
     }
 }

@@ -1,7 +1,7 @@
 //! Devices that run sequences: operations one after another, timed as one pass.
 
-use super::Attempt;
-use crate::job::Sequence;
+use super::{Attempt, Refusal};
+use crate::job::{Job, Sequence};
 use crate::profile::Machine;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,14 @@ pub trait Replayer {
     /// # Errors
     /// Skipped when the device, or a thread of it, is lost.
     fn pass(&mut self, timers: bool, stop: fn() -> bool) -> Attempt<SequencePass>;
+
+    /// Times one execution of a measuring job between passes.
+    ///
+    /// # Errors
+    /// Unsupported where it cannot be done beside a sequence; else as [`Device::time`](super::Device::time).
+    fn time(&mut self, job: &Job) -> Attempt {
+        Err(Refusal::Unsupported(format!("{job}: not beside a sequence")))
+    }
 
     /// Whether all results of the last pass were written, and a sample of them is what the oracle gives.
     ///

@@ -20,7 +20,7 @@ impl EngineTable {
         let kernel = achieved.copied().unwrap_or_else(|| of_peak(peak));
         let own = self.attention_time(task, &kernel).unwrap_or(kernel.seconds);
         let kernels = (own.0 - kernel.overhead.0).max(0.0);
-        let spread = |end: Seconds| if kernel.seconds.0 > 0.0 { (end / kernel.seconds).ln().abs() } else { 0.0 };
+        let spread = |end: Seconds| if kernel.seconds.0 > 0.0 { libm::log(end / kernel.seconds).abs() } else { 0.0 };
         let (value, [low, high], basis) = match self.efficiency(part) {
             Some(found) => (found.value, found.ci95, found.basis),
             None => (1.0, [1.0; 2], Basis::Default),
@@ -28,7 +28,7 @@ impl EngineTable {
         // What was fitted on this device has the kernels' own error in it.
         let own = |end: Seconds| if basis == Basis::Fitted { 0.0 } else { spread(end) };
         let factor = |end: Seconds, of_value: f64| {
-            (own(end).powi(2) + of_value.ln().powi(2) + (Z95 * self.residual).powi(2)).sqrt().exp()
+            libm::exp((own(end).powi(2) + libm::log(of_value).powi(2) + (Z95 * self.residual).powi(2)).sqrt())
         };
         let started = |us: f64| us * 1e-6 * task.launches;
         let own_time = kernels / value;

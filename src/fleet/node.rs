@@ -58,8 +58,10 @@ struct Ceiling {
     us: Option<f64>,
 }
 
-/// Keys of what machines are compared by: a tenth of a profile, each on one line as this tool writes it.
-const KEPT: [&str; 10] = ["schema", "name", "grade", "threads", "id", "status", "gb_per_s", "gflop_per_s", "ns", "us"];
+/// Whether a key is one of those that machines are compared by: a tenth of a profile, each on one line as this tool writes it.
+fn is_kept(key: &str) -> bool {
+    matches!(key, "schema" | "name" | "grade" | "threads" | "id" | "status" | "gb_per_s" | "gflop_per_s" | "ns" | "us")
+}
 
 impl Node {
     /// Reads a profile's text.
@@ -69,6 +71,7 @@ impl Node {
     pub fn read(name: &str, text: &str) -> Result<Node> {
         let slim: Slim = toml::from_str(&without_evidence(text))
             .map_err(|e| Error::misuse(format!("not a profile: {}", shown(e.message()))))?;
+        crate::profile::named("device.name", &slim.device.name)?;
         if slim.schema != crate::profile::SCHEMA {
             return Err(Error::misuse(format!("schema: this is profile schema {}", slim.schema)));
         }
@@ -97,27 +100,41 @@ impl Node {
 
 /// The lines of the text that machines are compared by, where each of its lines is whole, as this tool writes them; else the text as it is.
 fn without_evidence(text: &str) -> std::borrow::Cow<'_, str> {
-    let (mut kept, mut in_curve) = (String::with_capacity(text.len() / 8), false);
+    // Strings of several lines hold anything.
+    if text.contains("\"\"\"") || text.contains("'''") {
+        return text.into();
+    }
+    let (mut kept, mut in_curve) = (String::with_capacity(text.len() / 4), false);
     for line in text.split_inclusive('\n') {
-        let words = line.trim_end();
-        if words.starts_with('[') {
-            in_curve = words == "[[curve]]";
-        } else if !is_whole(words) {
-            return text.into();
-        }
-        let key = words.split_once(" = ").map_or("", |(key, _)| key);
-        if !in_curve && (words.starts_with('[') || KEPT.contains(&key)) {
+        let words = line.trim_ascii_end();
+        let is_kept = match words.as_bytes().first() {
+            None | Some(b'#') => false,
+            Some(b'[') => {
+                in_curve = words == "[[curve]]";
+                !in_curve
+            }
+            Some(_) => match key_of_whole(words) {
+                Some(key) => !in_curve && is_kept(key),
+                None => return text.into(),
+            },
+        };
+        if is_kept {
             kept.push_str(line);
         }
     }
     kept.into()
 }
 
-/// Whether a line of TOML is empty, a remark, or a key with all of its value.
-fn is_whole(line: &str) -> bool {
-    let is_key = |key: &str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let ends = |value: &str| !value.contains("\"\"\"") && !value.contains("'''") && !value.ends_with(['[', '{', ',']);
-    line.is_empty()
-        || line.starts_with('#')
-        || line.split_once(" = ").is_some_and(|(key, value)| is_key(key) && ends(value))
+/// The key of a line of TOML, where all of its value stands on the line.
+fn key_of_whole(line: &str) -> Option<&str> {
+    let is_bare = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let (key, rest) = line.split_at(line.bytes().take_while(|byte| is_bare(byte)).count());
+    let value = rest.strip_prefix(" = ")?;
+    let last = value.bytes().next_back()?;
+    let is_whole = match value.as_bytes()[0] {
+        b'[' => last == b']',
+        b'{' => last == b'}',
+        _ => true,
+    };
+    (is_whole && !key.is_empty()).then_some(key)
 }

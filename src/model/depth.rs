@@ -1,5 +1,6 @@
 //! The same model, shallower or deeper.
 
+use super::attention_form::Form;
 use super::language_model::{Model, Source};
 use super::layer::Layer;
 use super::limits;
@@ -23,6 +24,16 @@ impl Model {
         if self.storage.gguf.is_some() {
             return Err(Error::misuse(format!(
                 "depth: {} is a GGUF file with the tensors of {old} layers, no more and no fewer; give a config.json or a name from `roofprobe models`",
+                self.name()
+            )));
+        }
+        let shares = |layer: &Layer| {
+            let form = layer.mixer.grouped_query().map(|attention| attention.form);
+            matches!(form, Some(Form::Shared(_)))
+        };
+        if self.shape.layers.iter().any(shares) {
+            return Err(Error::misuse(format!(
+                "depth: layers of {} share weights, and are not cut or repeated",
                 self.name()
             )));
         }

@@ -1,5 +1,7 @@
 //! Kinds of layers: how tokens are mixed, what is done to each token, and what is normalised.
 
+use super::attention_form::Form;
+pub use super::dense::{Activation, Dense, Norm};
 use super::limits;
 use super::recurrent::Recurrent;
 use super::visible::block_pairs;
@@ -123,6 +125,8 @@ pub struct GroupedQuery {
     pub sinks: bool,
     /// Whether scores are capped by a tanh.
     pub soft_cap: bool,
+    /// How it is made, beside its heads.
+    pub form: Form,
 }
 
 impl GroupedQuery {
@@ -371,21 +375,6 @@ pub enum HeadNorm {
     Row(Norm),
 }
 
-/// How a row is normalised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Norm {
-    /// By its root mean square, with a weight row.
-    Rms,
-    /// By its root mean square, with nothing learned.
-    RmsWithoutWeights,
-    /// By mean and variance, with a weight row and a bias row.
-    Layer,
-    /// By mean and variance, with a weight row.
-    LayerWithoutBias,
-    /// By mean and variance, with nothing learned.
-    LayerWithoutWeights,
-}
-
 /// What a layer normalises, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Norms {
@@ -399,36 +388,6 @@ pub struct Norms {
     pub before_feed_forward: bool,
     /// The output of the feed-forward.
     pub after_feed_forward: bool,
-}
-
-/// The function between the matrices of a feed-forward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// x · sigmoid(x).
-    Silu,
-    /// x · Φ(x), in whichever approximation.
-    Gelu,
-    /// max(x, 0).
-    Relu,
-    /// max(x, 0)².
-    ReluSquared,
-    /// xIELU (Huang and Schlag 2024): quadratic above zero, exponential below, with two learned numbers.
-    Xielu,
-}
-
-/// Matrices with a function in between.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dense {
-    /// Elements between.
-    pub width: u64,
-    /// Three matrices, `down(f(gate(x)) · up(x))` (Shazeer 2020), or two, `down(f(up(x)))`.
-    pub gated: bool,
-    /// The function.
-    pub activation: Activation,
-    /// Whether the matrices add biases.
-    pub bias: bool,
-    /// How what is between them is normalised, where it is.
-    pub norm: Option<Norm>,
 }
 
 /// What a layer does to each token.
@@ -445,8 +404,10 @@ pub enum FeedForward {
 pub struct Mixture {
     /// Routed experts.
     pub experts: u64,
-    /// Of which each token visits so many.
+    /// Of which each token visits so many: on average, where it may choose some that compute nothing.
     pub used: u64,
+    /// Scores of the router: one for each expert, and for each that computes nothing.
+    pub scores: u64,
     /// One of them.
     pub expert: Dense,
     /// Whether the router adds a bias to its scores.
@@ -478,6 +439,7 @@ impl FeedForward {
             FeedForward::Mixture(m) => {
                 let shared = m.shared.is_none_or(|shared| fits(&shared.dense));
                 let counts = (1..=limits::EXPERTS).contains(&m.experts)
+                    && (1..=2 * limits::EXPERTS).contains(&m.scores)
                     && (1..=m.experts).contains(&m.used)
                     && (1..=limits::HIDDEN).contains(&m.latent.unwrap_or(1));
                 (!(fits(&m.expert) && shared && counts)).then_some("a number of experts or their width")

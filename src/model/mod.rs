@@ -14,8 +14,10 @@
 //! A new layer kind is a variant of [`Mixer`] or [`FeedForward`] with its steps in `steps/`; a new family is an entry of a
 //! table in `family/`.
 
+mod attention_form;
 mod config;
 mod demand;
+mod dense;
 mod depth;
 mod family;
 pub mod gguf;
@@ -43,6 +45,7 @@ mod workload;
 mod zoo;
 mod zoo_filter;
 
+pub use attention_form::{Form, SharedBlock};
 pub use config::{Strictness, parse_config, parse_config_as};
 pub use demand::{Demand, Run};
 pub use family::Family;

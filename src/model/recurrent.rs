@@ -312,3 +312,65 @@ impl Lightning {
         Recurrent { heads, head_dim, parts }
     }
 }
+
+/// The real-gated linear recurrent unit (Griffin: De et al. 2024): each channel decays by a gate of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GatedLinearUnit {
+    /// Blocks of channels, each with gates by matrices of its own.
+    pub(super) heads: u64,
+    /// Channels.
+    pub(super) width: u64,
+    pub(super) taps: u64,
+}
+
+impl GatedLinearUnit {
+    pub(super) fn mixer(self, hidden: u64) -> Recurrent {
+        let GatedLinearUnit { heads, width, taps } = self;
+        let biased = |name, bias, out, inner| Part::Linear { name, bias: Some(bias), out, inner };
+        let parts = vec![
+            biased("rglru_y", "rglru_y.bias", width, hidden),
+            Part::Elementwise { name: "y_gelu", op: Op::Gelu, row: width },
+            biased("rglru_x", "rglru_x.bias", width, hidden),
+            // All taps but one, and the unit's own.
+            Part::State(width * taps),
+            Part::Conv { name: "rglru_conv1d", bias: Some("rglru_conv1d.bias"), channels: width, taps },
+            // Block by block, the diagonal of a matrix.
+            biased("rglru_input_gate", "rglru_input_gate.bias", width, width / heads),
+            biased("rglru_decay_gate", "rglru_decay_gate.bias", width, width / heads),
+            Part::Elementwise { name: "gate_sigmoid", op: Op::Silu, row: 2 * width },
+            Part::Vector { name: "rglru_a", row: width },
+            Part::Scan { op: Op::SelectiveScan, channels: width, states: 1 },
+            Part::Elementwise { name: "y_gate", op: Op::Gate, row: width },
+            biased("rglru_out", "rglru_out.bias", hidden, width),
+        ];
+        Recurrent { heads, head_dim: width / heads, parts }
+    }
+}
+
+/// RWKV-4 (Peng et al. 2023): the mixing of time, over `width` channels, and of the mixing of channels what a feed-forward of two
+/// matrices has not: the token before, and a gate.
+pub(super) fn rwkv4(hidden: u64, width: u64) -> Recurrent {
+    let mix = |name, row| Part::Vector { name, row };
+    let parts = vec![
+        // The token before, for both; a numerator, a denominator and the largest exponent of each channel.
+        Part::State(2 * hidden + 3 * width),
+        mix("time_mix_k", hidden),
+        mix("time_mix_v", hidden),
+        mix("time_mix_r", hidden),
+        Part::Elementwise { name: "time_shift", op: Op::Gate, row: 3 * hidden },
+        linear("time_key", width, hidden),
+        linear("time_value", width, hidden),
+        linear("time_receptance", width, hidden),
+        mix("time_decay", width),
+        mix("time_first", width),
+        Part::Scan { op: Op::SelectiveScan, channels: width, states: 2 },
+        Part::Elementwise { name: "time_gate", op: Op::SwiGlu, row: width },
+        linear("time_output", hidden, width),
+        mix("channel_mix_k", hidden),
+        mix("channel_mix_r", hidden),
+        Part::Elementwise { name: "channel_shift", op: Op::Gate, row: 2 * hidden },
+        linear("channel_receptance", hidden, hidden),
+        Part::Elementwise { name: "channel_gate", op: Op::SwiGlu, row: hidden },
+    ];
+    Recurrent { heads: 0, head_dim: 0, parts }
+}

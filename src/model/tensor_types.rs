@@ -1,8 +1,10 @@
 //! In which type each tensor of a model is stored: as its file has it, or as a format would have it.
 
+use super::attention_form::Form;
 use super::language_model::Model;
 use super::layer::{FeedForward, Layer, Mixer};
 use super::layout::{Tensor, TensorLayout, tensors};
+use super::shape::ModelShape;
 use super::steps::Among;
 use super::storage::Storage;
 use super::tensor_type::TensorType;
@@ -98,6 +100,7 @@ impl TensorTypes {
         if let Some(embedding) = of.get(&(None, EMBEDDING)).cloned() {
             of.entry((None, HEAD)).or_insert(embedding);
         }
+        lend(&model.shape, &mut of);
         let main = by_type.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(TensorType::F32, |(kind, _)| kind);
         let narrow = |bytes| u64::try_from(bytes).map_err(|_| Error::misuse("the weights exceed 64 bits of bytes"));
         let with_tables = narrow(bytes + 4 * u128::from(model.storage.rope_factors))?;
@@ -160,6 +163,30 @@ const EMBEDDING: &str = "token_embd";
 const HEAD: &str = "output";
 /// How weights are taken to be stored where nothing states it.
 const DEFAULT: Weights = Weights::Every(TensorType::F16);
+
+/// Gives layers that read a block's weights again the types of those weights.
+fn lend(model: &ModelShape, of: &mut BTreeMap<(Option<usize>, &'static str), Kinds>) {
+    for (borrower, owner) in lent(model) {
+        let owned = of.iter().filter(|((kind, _), _)| *kind == Some(owner));
+        let owned: Vec<_> = owned.map(|((_, name), kinds)| (*name, kinds.clone())).collect();
+        for (name, kinds) in owned {
+            of.entry((Some(borrower), name)).or_insert(kinds);
+        }
+    }
+}
+
+/// Kinds of layers that read a block's weights again, each with the kind that the block is stored with.
+fn lent(model: &ModelShape) -> Vec<(usize, usize)> {
+    let block = |layer: &Layer| match layer.mixer.grouped_query().map(|attention| attention.form) {
+        Some(Form::Shared(block)) => Some((block.block, block.owned)),
+        _ => None,
+    };
+    let blocks: Vec<(usize, (u64, bool))> =
+        model.layers.iter().enumerate().filter_map(|(kind, layer)| Some((kind, block(layer)?))).collect();
+    let owner = |wanted: u64| blocks.iter().find(|(_, (block, owned))| *owned && *block == wanted);
+    let again = blocks.iter().filter(|(_, (_, owned))| !owned);
+    again.filter_map(|(kind, (block, _))| Some((*kind, owner(*block)?.0))).collect()
+}
 
 /// The type of each of a model's `tensors`.
 fn each_type(model: &Model, weights: Option<Weights>, tensors: &[Tensor]) -> Result<Vec<TensorType>> {

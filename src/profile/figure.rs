@@ -7,10 +7,16 @@ const VALUE_MAX: f64 = 1e9;
 /// And none is slower than one operation per second, or quicker than a femtosecond.
 const VALUE_MIN: f64 = 1e-9;
 
+/// No name is longer, in bytes: it stands in the title of every table.
+const NAME_BYTES_MAX: usize = 16 << 10;
+
 /// Checks a name that people read.
-pub(super) fn named(key: &str, name: &str) -> Result<()> {
+pub(crate) fn named(key: &str, name: &str) -> Result<()> {
     if name.trim().is_empty() || name.chars().any(char::is_control) {
         return Err(Error::misuse(format!("{key}: must be a name without control characters")));
+    }
+    if name.len() > NAME_BYTES_MAX {
+        return Err(Error::misuse(format!("{key}: is longer than {NAME_BYTES_MAX} bytes")));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use super::Unit;
 use super::words::{AttentionExtents, AttentionPhase, Family, Means, MemoryLevel, Part, Word, number};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use roofprobe_kernels::{Dtype, Isa, Op};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -108,6 +108,8 @@ const TRANSFERS: [(&str, Op); 5] = [
     ("d2h_mapped", Op::DownloadMapped),
     ("d2d", Op::Copy),
 ];
+/// No id is longer, in bytes: it stands in every message about it.
+const BYTES_MAX: usize = 200;
 /// How an access ends that is held for long.
 const SUSTAINED: &str = "_sustained";
 
@@ -263,6 +265,14 @@ impl CeilingId {
         }
     }
 
+    /// What it names, of whichever part of the machine.
+    pub fn whole(&self) -> &IdKind {
+        match &self.kind {
+            IdKind::Part { whole, .. } => whole,
+            kind => kind,
+        }
+    }
+
     /// As it is written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -324,7 +334,7 @@ impl CeilingId {
 
     /// Whether it is of a prompt's attention.
     pub fn is_prefill(&self) -> bool {
-        match &self.kind {
+        match self.whole() {
             IdKind::Attention { phase: AttentionPhase::Prefill, .. } => true,
             IdKind::Attention { phase: AttentionPhase::Other(word), .. } => word.starts_with("prefill"),
             _ => false,
@@ -393,7 +403,7 @@ impl CeilingId {
 impl FromStr for CeilingId {
     type Err = Error;
 
-    /// Small letters, digits and `_` between dots, the first word one of the families.
+    /// Small letters, digits and `_` between dots, the first word one of the families, 200 bytes in all.
     fn from_str(text: &str) -> Result<CeilingId> {
         let plain = |word: &&str| {
             !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
@@ -401,8 +411,8 @@ impl FromStr for CeilingId {
         let words: Vec<&str> = text.split('.').collect();
         let family = Family::ALL.into_iter().find(|family| family.name() == words[0]);
         let example = "is not a ceiling id such as memory.dram.read or compute.f32";
-        let no_id = || Error::misuse(format!("\"{text}\" {example}"));
-        let family = family.filter(|_| words.iter().all(plain)).ok_or_else(no_id)?;
+        let no_id = || Error::misuse(format!("\"{}\" {example}", shown(text)));
+        let family = family.filter(|_| text.len() <= BYTES_MAX && words.iter().all(plain)).ok_or_else(no_id)?;
         Ok(CeilingId { text: text.to_owned(), kind: IdKind::of(family, &words[1..]) })
     }
 }

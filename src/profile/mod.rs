@@ -33,6 +33,7 @@ pub use cores::{CoreClass, NumaNode};
 pub use cpu_list::CpuList;
 pub use curve::{Curve, CurveAxis};
 pub use environment::{EarlierRead, Environment, Grade};
+pub(crate) use figure::named;
 pub use flag::Flag;
 pub use gpu::{GpuClass, GpuInfo, GpuLimits, GpuProvenance};
 pub use id::{CeilingId, IdKind};

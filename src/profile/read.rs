@@ -1,7 +1,7 @@
 //! TOML to profile: versions refused kindly, unknown keys by name, then the numbers checked.
 
 use super::{Profile, SCHEMA};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown, shown_within};
 #[cfg(feature = "cli")]
 use std::path::Path;
 
@@ -45,14 +45,19 @@ pub fn parse(text: &str) -> Result<Profile> {
     Ok(profile)
 }
 
+/// Characters of what the reader of TOML says that a message shows: it may name every key there is, or one of the file's that never ends.
+const SAID: usize = 1000;
+
 fn located(text: &str, error: &toml::de::Error, remedy: &str) -> Error {
-    let Some(span) = error.span() else {
-        return Error::misuse(format!("{}; {remedy}", error.message().replace('\n', " ")));
+    let said = shown_within(&error.message().replace('\n', " "), SAID);
+    // What is missing at the top is of the whole file, and of no line.
+    let Some(span) = error.span().filter(|span| span.start > 0 || span.end < text.trim_end().len()) else {
+        return Error::misuse(format!("{said}; {remedy}"));
     };
     let before = &text[..span.start.min(text.len())];
     let number = before.matches('\n').count() + 1;
     // The key of the line, where it has one: a type error names only what it found.
     let line = text.lines().nth(number - 1).unwrap_or_default();
-    let key = line.split_once('=').map(|(key, _)| format!("{}: ", key.trim())).unwrap_or_default();
-    Error::misuse(format!("line {number}: {key}{}; {remedy}", error.message().replace('\n', " ")))
+    let key = line.split_once('=').map(|(key, _)| format!("{}: ", shown(key.trim()))).unwrap_or_default();
+    Error::misuse(format!("line {number}: {key}{said}; {remedy}"))
 }

@@ -14,6 +14,8 @@ const CPUS_MAX: u32 = 1 << 20;
 /// Levels of cache, and entries: cores of several kinds have several of one level.
 const CACHE_LEVEL_MAX: u32 = 8;
 const CACHES_MAX: usize = 64;
+/// Ceilings and curves: ten times as many as any machine is asked for. Some of what compares them takes their square.
+const CEILINGS_MAX: usize = 4096;
 /// Points of a curve: finding its levels takes their square.
 const POINTS_MAX: usize = 1024;
 
@@ -25,6 +27,11 @@ impl Profile {
     /// that is malformed or stands twice, or a summary that contradicts its ceilings.
     pub fn validate(&self) -> Result<()> {
         self.validate_machine()?;
+        for (key, entries) in [("ceiling", self.ceiling.len()), ("curve", self.curve.len())] {
+            if entries > CEILINGS_MAX {
+                return Err(Error::misuse(format!("{key}: more than {CEILINGS_MAX} entries")));
+            }
+        }
         let mut seen = HashSet::new();
         for ceiling in &self.ceiling {
             if !seen.insert(ceiling.id.as_str()) {

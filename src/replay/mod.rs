@@ -11,11 +11,13 @@
 
 mod gpu_ways;
 mod lay;
+mod memory;
 mod operands;
 mod plan;
 mod record;
 mod ways;
 
+pub use memory::{MemoryRead, memory_read};
 pub use plan::{Plan, PlannedStep, plan};
 pub use record::{Asked, GroupTime, Replayed, ReplayedPhase, StepTime, Time, Timed};
 

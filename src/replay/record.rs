@@ -1,5 +1,6 @@
 //! What a replay came to: the record, whose field names are a contract with other tools.
 
+use super::memory::MemoryRead;
 use super::plan::{Plan, PlannedStep};
 use crate::evaluate::{Evaluation, PhaseResult};
 use crate::model::{Phase, Workload};
@@ -61,6 +62,8 @@ pub struct Timed {
     pub disturbed: u64,
     /// Whether every result was held against the oracle, and agreed.
     pub verified: bool,
+    /// What main memory read between them, where that is asked.
+    pub memory: Option<MemoryRead>,
 }
 
 /// One phase: measured, and predicted by the achieved roof.
@@ -95,6 +98,8 @@ pub struct ReplayedPhase {
     pub ratio: Option<f64>,
     /// Whether results were held against the oracle, and agreed.
     pub verified: bool,
+    /// What main memory read between the passes; none where the weights may stay in caches, without a profile, and on a GPU.
+    pub memory_read: Option<MemoryRead>,
     /// Steps of one class that do the same, together.
     pub groups: Vec<GroupTime>,
     /// Every step.
@@ -184,6 +189,7 @@ impl ReplayedPhase {
             tokens_per_s_predicted: seconds_predicted.map(rate),
             ratio: seconds_predicted.map(|predicted| predicted / seconds),
             verified: timed.verified,
+            memory_read: timed.memory.clone(),
             groups: groups(&steps),
             steps,
         })

@@ -182,6 +182,7 @@ fn times_are_set_beside_their_steps() {
         steps: vec![each.clone(), each.clone(), each],
         disturbed: 1,
         verified: true,
+        memory: None,
     };
     let phase = ReplayedPhase::of(&plan, &workload, &timed, None).unwrap();
     assert_eq!((phase.seconds, phase.passes, phase.tokens, phase.context), (0.02, 3, 1, 513));
@@ -197,4 +198,20 @@ fn times_are_set_beside_their_steps() {
     assert!(plan.sequence.launches.iter().all(|&Launch { step, .. }| step < plan.sequence.steps));
     let rope = plan.steps.iter().filter(|step| step.routine == Op::Rope.name());
     assert_eq!(rope.map(|step| step.launches).sum::<u64>(), 24);
+}
+
+#[test]
+fn main_memory_is_read_where_weights_come_from_it() {
+    let profile = crate::profile::parse(include_str!("../../profiles/amd-epyc-zen5-2c.toml")).unwrap();
+    let caches: u64 = profile.device.caches.iter().map(|cache| cache.bytes * u64::from(cache.instances)).sum();
+    assert_eq!(memory_read(&profile, 2 * caches), None);
+    let (job, of_profile) = memory_read(&profile, 2 * caches + 1).unwrap();
+    assert_eq!((job.to_string().starts_with("memory.dram.read/"), job.op), (true, Op::Read));
+    let read = MemoryRead::of(&[of_profile * 1.3, of_profile * 1.2, of_profile * 1.1], of_profile).unwrap();
+    assert!(read.gb_per_s == of_profile * 1.2 && !read.is_same());
+    assert!(MemoryRead::of(&[of_profile * 0.95], of_profile).unwrap().is_same());
+    assert_eq!(MemoryRead::of(&[], of_profile), None);
+    // A profile without such a read, as of a GPU's.
+    let gpu = crate::profile::parse(include_str!("../../profiles/nvidia-rtx-3090-datasheet.toml")).unwrap();
+    assert_eq!(memory_read(&gpu, u64::MAX), None);
 }

@@ -54,7 +54,20 @@ fn answer(replayed: &Replayed) -> Table {
     if replayed.phases.iter().any(|phase| phase.disturbed_passes > 0) {
         notes.push("Note: something else ran during some passes; leave the machine alone meanwhile.".to_owned());
     }
+    notes.extend(replayed.phases.iter().rev().find_map(other_memory));
     Table { title, lead, notes, ..Table::default() }
+}
+
+/// That main memory was another one than the profile's, where it was.
+fn other_memory(phase: &ReplayedPhase) -> Option<String> {
+    let read = phase.memory_read.as_ref().filter(|read| !read.is_same())?;
+    Some(format!(
+        "Note: main memory read {} GB/s between the passes of the {}, and {} when the profile was measured: what memory binds was \
+         predicted for that; measure again for a prediction of now.",
+        digits(read.gb_per_s, 3),
+        phase.phase.name(),
+        digits(read.gb_per_s_of_profile, 3)
+    ))
 }
 
 /// `decode at context 513: 61.2 tokens/s (60.1 to 62.0), predicted 63.0: 0.97`.
@@ -185,6 +198,9 @@ fn flat_columns() -> Vec<Column<Owned>> {
         column("phase_seconds", "", |row: &Owned| Cell::number(row.phase.seconds)),
         column("phase_tokens_per_s", "", |row: &Owned| Cell::number(row.phase.tokens_per_s)),
         column("phase_ratio", "", |row: &Owned| Cell::maybe(row.phase.ratio)),
+        column("phase_memory_read_gb_per_s", "", |row: &Owned| {
+            Cell::maybe(row.phase.memory_read.as_ref().map(|read| read.gb_per_s))
+        }),
         column("op", "", |row: &Owned| Cell::text(row.step.planned.op)),
         column("class", "", |row: &Owned| Cell::text(row.step.planned.class)),
         column("routine", "", |row: &Owned| Cell::text(row.step.planned.routine)),

@@ -95,7 +95,7 @@ impl<'a> AttentionRates<'a> {
         if let Some(exact) = self.variants.iter().position(|v| v.group == group && v.head_dim == head_dim) {
             return exact;
         }
-        let distance = |v: &Heads| (group / v.group).log2().abs() + (head_dim / v.head_dim).log2().abs();
+        let distance = |v: &Heads| libm::log2(group / v.group).abs() + libm::log2(head_dim / v.head_dim).abs();
         let distances = self.variants.iter().map(distance).enumerate();
         distances.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(place, _)| place)
     }

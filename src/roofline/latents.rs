@@ -57,7 +57,7 @@ impl<'a> LatentRates<'a> {
 
     /// Those with the nearest rows, in octaves; of two that are as near, the first.
     fn nearest(&self, asked: Latents) -> Option<&Rows<'a>> {
-        let octaves = |of: u64, asked: f64| (asked / of as f64).log2().abs();
+        let octaves = |of: u64, asked: f64| libm::log2(asked / of as f64).abs();
         let distance = |rows: &Rows| octaves(rows.widths[0], asked.row) + octaves(rows.widths[1], asked.value_dim);
         self.rows.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
     }

@@ -21,7 +21,7 @@ const PAIRS: &str = "pairs of model and profile";
 
 /// Octaves from the ridge, below 0 where memory binds.
 fn octaves(case: &ScenarioResult) -> f64 {
-    (case.whole().oi / case.ridge_flop_per_byte).log2()
+    libm::log2(case.whole().oi / case.ridge_flop_per_byte)
 }
 
 /// Whether the case is the nearest to the ridge of its group, in octaves. It is for ridges between those halfway to the next

@@ -190,6 +190,15 @@ fn pure_modules_see_no_clock_environment_or_thread() {
 }
 
 #[test]
+fn predictions_have_the_same_digits_on_every_system() {
+    let modules = modules();
+    for module in ["potential", "model", "roofline", "engine", "evaluate", "sweep", "study"] {
+        let words = [".ln()", ".log2()", ".log10()", ".exp()", ".exp2()", ".powf(", ".hypot(", ".cbrt()"];
+        none_of(&words, &modules[module], "libm has it, with the same digits on every system");
+    }
+}
+
+#[test]
 fn only_the_command_line_prints_or_exits() {
     for (module, files) in modules() {
         if module != "cli" {

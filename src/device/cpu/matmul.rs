@@ -2,6 +2,7 @@
 //!
 //! Every repetition multiplies all tokens with one copy of the weights. Threads own the strips they touched first and help each other out.
 
+use super::activations::{self, Activations, RowsKind};
 use super::operands::{Matrices, SharedWeights};
 use super::team::SpinBarrier;
 use super::team_job::{TeamJob, extent};
@@ -11,11 +12,10 @@ use crate::device::Refusal;
 use crate::job::Job;
 use crate::profile::Matmul;
 use crate::work::Work;
-use roofprobe_kernels::buffer::Buffer;
 use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel, Output, SPOILT, Tile, Tokens, Ways};
 use roofprobe_kernels::reference::{Random, matmul as oracle};
 use roofprobe_kernels::{Op, Shape};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 /// Rows of a tile of C with plain weights: its tokens and half a second-level cache of weights go together.
 const PLAIN_TILE_ROWS: usize = 192;
@@ -43,9 +43,7 @@ pub(super) struct PreparedMatmul {
     /// Rows of the weights, which are columns of C.
     columns: usize,
     k: usize,
-    tokens: Vec<f32>,
-    /// The tokens of each row of tiles, as the kernel reads them.
-    parts: Vec<RwLock<Buffer>>,
+    activations: Arc<Activations>,
     output: Output,
     queue: WorkQueue,
     ways: Ways,
@@ -68,24 +66,28 @@ impl Cpu {
         let (n, k) = (extent(n, "n")?, extent(k, "k")?);
         let copies = copies.max(1) as usize;
         let weights = self.weights(kernel, pages, [n, k], copies)?;
-        self.matmul_with(variant, threads, kernel, weights)
+        self.matmul_with(variant, threads, kernel, weights, &mut Vec::new())
     }
 
-    /// Memory that such a job takes beside its weights, bytes.
+    /// Memory that such a job takes beside its weights, bytes. Rows that are among those `known` are shared with another.
     ///
     /// # Errors
     /// Skipped, when an extent is not there.
-    pub(super) fn matmul_bytes(&self, variant: &Matmul, threads: usize, kernel: MatmulKernel) -> Result<u128, Refusal> {
+    pub(super) fn matmul_bytes(
+        &self,
+        variant: &Matmul,
+        threads: usize,
+        kernel: MatmulKernel,
+        known: &mut Vec<RowsKind>,
+    ) -> Result<u128, Refusal> {
         let grid = self.grid_of(variant, threads, kernel)?;
-        let k = extent(variant.k, "k")?;
-        let part = |i: usize| {
-            let bytes = token_bytes(kernel, grid.rows_of(i).len(), k, variant.packed == Some(true));
-            let offset = part_offset(i) % HUGE_PAGE_BYTES;
-            (bytes + offset).next_multiple_of(HUGE_PAGE_BYTES) as u128
-        };
-        let parts: u128 = (0..grid.down()).map(part).sum();
+        let kind = RowsKind::new(kernel, grid, extent(variant.k, "k")?, variant.packed == Some(true));
         let results = (grid.rows as u128 * grid.columns as u128 * 4).next_multiple_of(HUGE_PAGE_BYTES as u128);
-        Ok(parts + results + 4 * grid.rows as u128 * k as u128)
+        if known.contains(&kind) {
+            return Ok(results);
+        }
+        known.push(kind);
+        Ok(results + activations::bytes(kernel, grid, kind))
     }
 
     /// How C is cut in such a job.
@@ -95,18 +97,27 @@ impl Cpu {
         Ok(grid(kernel, extents, threads, block, self.matmul_ways(variant, kernel)?.streams))
     }
 
-    /// The job with weights that are there: of `n` rows or more, and as many copies of them as there are.
+    /// The job with weights that are there: of `n` rows or more, and as many copies of them as there are. Its tokens are those
+    /// `made` before for another of the same kind, where there are.
     pub(super) fn matmul_with(
         &self,
         variant: &Matmul,
         threads: usize,
         kernel: MatmulKernel,
         weights: Arc<SharedWeights>,
+        made: &mut Vec<Arc<Activations>>,
     ) -> Result<PreparedMatmul, Refusal> {
         let (n, k) = (extent(variant.n, "n")?, extent(variant.k, "k")?);
         let (ways, grid) = (self.matmul_ways(variant, kernel)?, self.grid_of(variant, threads, kernel)?);
-        let apart = variant.packed == Some(true);
-        let product = PreparedMatmul::new(kernel, weights, [n, k], (grid, threads), (ways, apart));
+        let kind = RowsKind::new(kernel, grid, k, variant.packed == Some(true));
+        let product = Activations::shared(kernel, grid, kind, weights.pages(), made).and_then(|activations| {
+            let output = Output::new(grid)?;
+            let queue = WorkQueue::new(grid.down() * grid.across(), threads);
+            let (weights, relative_error) = (Matrices::new(weights, n), OnceLock::new());
+            let apart = variant.packed == Some(true);
+            let columns = n;
+            Ok(PreparedMatmul { kernel, weights, columns, k, activations, output, queue, ways, apart, relative_error })
+        });
         product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))
     }
 
@@ -129,35 +140,6 @@ impl Cpu {
 }
 
 impl PreparedMatmul {
-    fn new(
-        kernel: MatmulKernel,
-        weights: Arc<SharedWeights>,
-        [n, k]: [usize; 2],
-        (grid, threads): (Grid, usize),
-        (ways, apart): (Ways, bool),
-    ) -> std::io::Result<PreparedMatmul> {
-        let tokens = oracle::tokens(grid.rows, k, 0x70c);
-        let part = |i: usize| {
-            let rows = grid.rows_of(i);
-            let bytes = token_bytes(kernel, rows.len(), k, apart);
-            let mut buffer = Buffer::new(bytes.div_ceil(8), weights.pages(), part_offset(i))?;
-            if !kernel.quantises() {
-                let values = &tokens[rows.start * k..rows.end * k];
-                kernel.place(
-                    &oracle::stored_tokens(kernel.arithmetic(), values, k),
-                    k,
-                    &mut buffer.as_mut_bytes()[..bytes],
-                );
-            }
-            Ok::<RwLock<Buffer>, std::io::Error>(RwLock::new(buffer))
-        };
-        let parts = (0..grid.down()).map(part).collect::<std::io::Result<_>>()?;
-        let queue = WorkQueue::new(grid.down() * grid.across(), threads);
-        let output = Output::new(grid)?;
-        let (weights, relative_error) = (Matrices::new(weights, n), OnceLock::new());
-        Ok(PreparedMatmul { kernel, weights, columns: n, k, tokens, parts, output, queue, ways, apart, relative_error })
-    }
-
     /// Every tile, with the first row and column that it has of C.
     fn each_tile(&self, mut look: impl FnMut(&mut Tile<'_>, usize, usize)) {
         let grid = self.output.grid();
@@ -191,8 +173,8 @@ impl TeamJob for PreparedMatmul {
             for part in (index..grid.down()).step_by(size) {
                 let rows = grid.rows_of(part);
                 let bytes = token_bytes(self.kernel, rows.len(), self.k, self.apart);
-                let mut buffer = self.parts[part].write().unwrap_or_else(PoisonError::into_inner);
-                let tokens = &self.tokens[rows.start * self.k..rows.end * self.k];
+                let mut buffer = self.activations.parts[part].write().unwrap_or_else(PoisonError::into_inner);
+                let tokens = &self.activations.tokens[rows.start * self.k..rows.end * self.k];
                 self.kernel.quantise(tokens, self.k, &mut buffer.as_mut_bytes()[..bytes]);
             }
         }
@@ -201,7 +183,8 @@ impl TeamJob for PreparedMatmul {
         }
         barrier.wait();
         // Once for all tiles: a lock that threads share costs each of them a few hundred nanoseconds, in which it asks for no line.
-        let parts: Vec<_> = self.parts.iter().map(|part| part.read().unwrap_or_else(PoisonError::into_inner)).collect();
+        let parts: Vec<_> =
+            self.activations.parts.iter().map(|part| part.read().unwrap_or_else(PoisonError::into_inner)).collect();
         while let Some(item) = self.queue.claim(index) {
             // Tiles of the same weights follow one another.
             let (j, i) = (item / grid.down(), item % grid.down());
@@ -227,7 +210,7 @@ impl TeamJob for PreparedMatmul {
             right &= (0..tile.rows()).all(|row| (0..within).all(|column| tile.bits(row, column) != SPOILT));
             for _ in 0..CHECKED_PER_TILE.min(within as u64) {
                 let (row, column) = (random.bits() as usize % tile.rows(), random.bits() as usize % within);
-                let token = &self.tokens[(first_row + row) * self.k..][..self.k];
+                let token = &self.activations.tokens[(first_row + row) * self.k..][..self.k];
                 let stored = self.weights.stored_row(first_column + column, last);
                 let weights = oracle::rounded_weights(dtype, arithmetic, stored);
                 let want = oracle::element(&weights, &oracle::rounded_token(dtype, arithmetic, token));
@@ -251,11 +234,6 @@ impl TeamJob for PreparedMatmul {
 
 /// The size of a huge page, which what lies on one takes whole.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
-
-/// Where the tokens of a row of tiles begin: at different lines of different pages.
-fn part_offset(i: usize) -> usize {
-    i * 3 * 4096 + i * 320
-}
 
 /// Bytes of the tokens of so many rows.
 pub(super) fn token_bytes(kernel: MatmulKernel, rows: usize, k: usize, apart: bool) -> usize {

@@ -4,6 +4,7 @@
 //! reads against their checksum at once, streams that write by a look at the whole output, once per variant and
 //! allocation.
 
+mod activations;
 mod arena;
 mod attended;
 mod attention;

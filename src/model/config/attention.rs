@@ -1,16 +1,18 @@
 //! Mixers, layer by layer: heads, biases, norms, rotation, windows.
 
+use super::super::attention_form::Form;
 use super::super::family::{
-    Attends, BiasRule, Caps, Facts, Family, GateRule, HeadNormRule, KvHeads, LatentRule, MixerRule, RotaryRule,
-    WindowRule,
+    Attends, BiasRule, Caps, Facts, Family, GateRule, HeadNormRule, KvHeads, LatentRule, MixerRule, RecurrentRule,
+    RotaryRule, WindowRule,
 };
-use super::super::keys::{Given, Keys, quoted, shown};
+use super::super::keys::{Given, Keys, is_on, quoted, shown};
 use super::super::layer::{Biases, Gate, GroupedQuery, HeadNorm, Indexer, Latent, Mixer};
 use super::super::limits;
 use super::common::{Shape, layer_types, lists_every_layer, soft_cap};
 use super::compressed;
 use super::gemma;
 use super::recurrent::{self, Role};
+use super::shared_block;
 use super::varied;
 use super::windows::windows;
 use crate::error::{Error, Result};
@@ -56,22 +58,34 @@ pub(super) fn mixers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<M
         MixerRule::Compressed(rule) => {
             Ok(compressed::mixers(keys, &rule, shape)?.into_iter().map(Mixer::Compressed).collect())
         }
-        MixerRule::Recurrent(rule) => {
-            let recurrence = recurrent::recurrence(keys, family, &rule.recurrence, shape)?;
-            let attention = match (rule.attends, &rule.latent) {
-                (Attends::Never, _) => None,
-                (_, Some(latents)) => Some(Mixer::Latent(latent(keys, family, latents, shape)?)),
-                _ => Some(Mixer::GroupedQuery(grouped_query(keys, family, shape)?)),
-            };
-            let mixer = |role: Role| match (role, attention.clone()) {
-                (Role::Both, Some(Mixer::GroupedQuery(attention))) => Mixer::Both(attention, recurrence.clone()),
-                (Role::Attends, Some(attention)) => attention,
-                (Role::Feeds | Role::Routes, _) => Mixer::Nothing,
-                _ => Mixer::Recurrent(recurrence.clone()),
-            };
-            Ok(recurrent::roles(keys, rule.attends, shape.layers)?.into_iter().map(mixer).collect())
-        }
+        MixerRule::Recurrent(rule) => hybrid(keys, family, &rule, shape),
     }
+}
+
+/// Recurrences, with attention in some layers, or beside them.
+fn hybrid(keys: &Keys, family: Family, rule: &RecurrentRule, shape: &Shape) -> Result<Vec<Mixer>> {
+    let recurrence = recurrent::recurrence(keys, family, &rule.recurrence, shape)?;
+    let attention = match (rule.attends, &rule.latent) {
+        (Attends::Never | Attends::Nowhere, _) => None,
+        (_, Some(latents)) => Some(Mixer::Latent(latent(keys, family, latents, shape)?)),
+        (Attends::Zamba(second), _) => {
+            let attention = grouped_query(keys, family, shape)?;
+            return shared_block::mixers(keys, family, shape, second, &attention, &recurrence);
+        }
+        (Attends::Blocks(absent), _) => {
+            let (_, window) = keys.any(&["attention_window_size", "sliding_window"], limits::POSITIONS)?;
+            let window = window.or_absent(Some(absent));
+            Some(Mixer::GroupedQuery(GroupedQuery { window, ..grouped_query(keys, family, shape)? }))
+        }
+        _ => Some(Mixer::GroupedQuery(grouped_query(keys, family, shape)?)),
+    };
+    let mixer = |role: Role| match (role, attention.clone()) {
+        (Role::Both, Some(Mixer::GroupedQuery(attention))) => Mixer::Both(attention, recurrence.clone()),
+        (Role::Attends, Some(attention)) => attention,
+        (Role::Feeds | Role::Routes, _) => Mixer::Nothing,
+        _ => Mixer::Recurrent(recurrence.clone()),
+    };
+    Ok(recurrent::roles(keys, rule.attends, shape.layers)?.into_iter().map(mixer).collect())
 }
 
 /// Attention as all layers have it.
@@ -104,9 +118,10 @@ fn grouped_query(keys: &Keys, family: Family, shape: &Shape) -> Result<GroupedQu
         shares: false,
         sinks: false,
         soft_cap: match *caps {
-            Caps::Foreign | Caps::Head(_) => false,
+            Caps::Foreign | Caps::Head(_) | Caps::HeadBy(_) => false,
             Caps::Absent(on) => soft_cap(keys, "attn_logit_softcapping", on)?,
         },
+        form: Form::Usual,
     })
 }
 
@@ -201,6 +216,12 @@ fn rotary(keys: &Keys, family: Family, size: u64) -> Result<u64> {
         (RotaryRule::Nothing, None | Some((_, 1.0))) => Ok(0),
         (RotaryRule::IfPositions, None) => Ok(if keys.is_on("max_position_embeddings") { size } else { 0 }),
         (RotaryRule::UnlessAlibi, None) => Ok(if keys.flag("alibi", false)? { 0 } else { size }),
+        (RotaryRule::IfBase, None | Some((_, 1.0))) => {
+            let table = keys.get("rope_parameters").and_then(|rope| rope.get("rope_theta"));
+            let stated = table.or(keys.get("rope_theta")).is_some_and(is_on);
+            Ok(if stated { size } else { 0 })
+        }
+        (RotaryRule::IfOn(switch), None | Some((_, 1.0))) => Ok(if keys.flag(switch, false)? { size } else { 0 }),
         (RotaryRule::IfStated, None | Some((_, 1.0))) => {
             Ok(if keys.word("position_embedding_type")? == Some("rope") { size } else { 0 })
         }

@@ -1,6 +1,6 @@
 //! What attention, recurrence and feed-forwards read alike.
 
-use super::super::family::{Facts, Family, Width};
+use super::super::family::{Facts, Family, PerLayer, Width};
 use super::super::keys::{Given, Keys, quoted};
 use super::super::layer::Activation;
 use super::super::limits;
@@ -16,8 +16,8 @@ pub(super) struct Shape {
 
 impl Shape {
     pub(super) fn read(keys: &Keys, family: Family) -> Result<Shape> {
-        let Facts { keys: names, defaults, .. } = family.facts();
-        let shape = Shape {
+        let Facts { keys: names, defaults, per_layer, .. } = family.facts();
+        let mut shape = Shape {
             hidden: keys.shape(names.hidden, limits::HIDDEN, &family, keys.default(defaults, defaults.hidden))?,
             layers: keys.shape(names.layers, limits::LAYERS, &family, keys.default(defaults, defaults.layers))?,
             heads: match names.heads {
@@ -25,6 +25,16 @@ impl Shape {
                 names => keys.shape(names, limits::HEADS, &family, keys.default(defaults, defaults.heads))?,
             },
         };
+        if *per_layer == PerLayer::Halves {
+            let halves = keys.given("num_hidden_layers", limits::LAYERS)?.value();
+            if let Some(halves) = halves.filter(|halves| ![shape.layers, 2 * shape.layers].contains(halves)) {
+                return Err(Error::misuse(format!(
+                    "num_hidden_layers: {halves} disagrees with num_layers {}, each of which is two; remove it",
+                    shape.layers
+                )));
+            }
+            shape.layers *= 2;
+        }
         // Some files state it twice.
         if !names.heads.contains(&"num_heads")
             && let Given::Value(again) = keys.given("num_heads", limits::HEADS)?

@@ -22,7 +22,7 @@ pub(super) fn feed_forwards(keys: &Keys, family: Family, shape: &Shape) -> Resul
         MixerRule::Recurrent(RecurrentRule { attends, .. }) => Some(attends),
         _ => None,
     };
-    if matches!(attends, Some(Attends::Never)) {
+    if matches!(attends, Some(Attends::Never | Attends::Zamba(_))) {
         return Ok(all(None));
     }
     let stated = match facts.per_layer {
@@ -34,8 +34,7 @@ pub(super) fn feed_forwards(keys: &Keys, family: Family, shape: &Shape) -> Resul
         Some(Attends::Lfm2) if facts.mixture.is_none() => recurrent::lfm2_width(keys, stated)?,
         _ => stated,
     };
-    let (activation, bias) = (activation(keys, family)?, bias(keys, family)?);
-    let dense = Dense { width, gated: facts.gated, activation, bias, norm: facts.inner_norms.then_some(facts.norm) };
+    let dense = dense(keys, family, width)?;
     if let Some(each) = gemma::feed_forwards(keys, family, shape, dense)? {
         return Ok(each);
     }
@@ -67,6 +66,13 @@ pub(super) fn feed_forwards(keys: &Keys, family: Family, shape: &Shape) -> Resul
     let mut each: Vec<Option<FeedForward>> = routed.into_iter().map(|routed| Some(one(routed))).collect();
     compressed::hash(keys, family, &mut each)?;
     Ok(each)
+}
+
+/// A dense feed-forward of `width`.
+pub(super) fn dense(keys: &Keys, family: Family, width: u64) -> Result<Dense> {
+    let facts = family.facts();
+    let (activation, bias) = (activation(keys, family)?, bias(keys, family)?);
+    Ok(Dense { width, gated: facts.gated, activation, bias, norm: facts.inner_norms.then_some(facts.norm) })
 }
 
 fn bias(keys: &Keys, family: Family) -> Result<bool> {
@@ -134,9 +140,11 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
     let corrects =
         (rule.correction && keys.flag("use_expert_bias", true)?) || keys.word("topk_method")? == Some("noaux_tc");
     let corrects = keys.flag("moe_router_enable_expert_bias", corrects)?;
+    let (used, scores) = idle(keys, rule, used, experts)?;
     Ok(Some(Mixture {
         experts,
         used,
+        scores,
         expert,
         router_bias: rule.router_bias,
         correction: corrects,
@@ -144,6 +152,28 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
         latent,
         normed_apart: false,
     }))
+}
+
+/// Experts that a token visits, and scores of the router, where some experts may compute nothing: it chooses among all alike.
+fn idle(keys: &Keys, rule: &MixtureRule, used: u64, experts: u64) -> Result<(u64, u64)> {
+    let Some((key, absent)) = rule.idle else { return Ok((used, experts)) };
+    let idle = keys.count_from_zero(key)?.or_absent(Some(absent)).unwrap_or(0);
+    let scores = idle.saturating_add(experts);
+    let visits = used * experts;
+    if idle > limits::EXPERTS || !visits.is_multiple_of(scores) {
+        return Err(Error::misuse(format!(
+            "{key}: of {scores} choices {experts} compute, so that {used} for a token are no whole number on average, which is not \
+             supported"
+        )));
+    }
+    let visited = visits / scores;
+    if idle > 0 {
+        keys.remark(format!(
+            "{key}: a token chooses {used} of {scores} experts, {idle} of which compute nothing; counted are {visited}, as many as \
+             compute on average where all are chosen alike"
+        ));
+    }
+    Ok((visited, scores))
 }
 
 /// What every token visits beside experts of `width`.
@@ -172,13 +202,14 @@ fn shared(keys: &Keys, rule: &MixtureRule, dense: Dense, width: u64) -> Result<O
             width.map(|width| Shared { dense: Dense { width, ..dense }, gate: false })
         }
         SharedRule::One => Some(Shared { dense: Dense { width, ..dense }, gate: false }),
+        SharedRule::Beside => Some(Shared { dense, gate: false }),
     })
 }
 
 /// Without experts, their other keys have no meaning.
 fn unused(keys: &Keys, rule: &MixtureRule) {
     let (shared, named): (&[&str], _) = match rule.shared {
-        SharedRule::None | SharedRule::One => (&[], None),
+        SharedRule::None | SharedRule::One | SharedRule::Beside => (&[], None),
         SharedRule::Count(names, _) => (names, None),
         SharedRule::Gated(key, _) | SharedRule::Plain(key, _) => (&[], Some(key)),
     };
@@ -226,6 +257,7 @@ fn routed(keys: &Keys, rule: &MixtureRule, layers: u64) -> Result<Vec<bool>> {
                 None => (0..layers).map(|layer| every > 0 && (layer + 1) % every == 0).collect(),
             })
         }
+        DenseLayers::Odd => Ok((0..layers).map(|layer| layer % 2 == 0).collect()),
         DenseLayers::Jamba => recurrent::periodic(keys, ["expert_layer_period", "expert_layer_offset"], [2, 1], layers),
     }
 }

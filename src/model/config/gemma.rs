@@ -137,6 +137,7 @@ fn experts(keys: &Keys, dense: Dense) -> Result<Option<Mixture>> {
     Ok(Some(Mixture {
         experts,
         used,
+        scores: experts,
         expert,
         router_bias: false,
         correction: false,

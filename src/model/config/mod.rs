@@ -13,6 +13,7 @@ mod gemma;
 mod key_rules;
 mod quantised;
 mod recurrent;
+mod shared_block;
 mod towers;
 mod unfold;
 mod varied;
@@ -169,6 +170,7 @@ fn shape(keys: &Keys, family: Family) -> Result<ModelShape> {
         head_soft_cap: match facts.caps {
             Caps::Foreign => false,
             Caps::Absent(on) | Caps::Head(on) => soft_cap(keys, "final_logit_softcapping", on)?,
+            Caps::HeadBy(key) => soft_cap(keys, key, true)?,
         },
         layers,
         predictors,
@@ -188,10 +190,15 @@ fn layers(keys: &Keys, family: Family, shape: &Shape) -> Result<Vec<Layer>> {
     let mixers = attention::mixers(keys, family, shape)?;
     let feed_forwards = feed_forward::feed_forwards(keys, family, shape)?;
     let norms = norms(keys, family.facts())?;
-    let experts_end = matches!(family.facts().norms, NormsRule::AfterExperts);
+    let (rule, kind) = (family.facts().norms, family.facts().norm);
     Layer::grouped(mixers.into_iter().zip(feed_forwards).map(|(mixer, feed_forward)| {
-        let after = experts_end && matches!(feed_forward, Some(FeedForward::Mixture(_)));
-        let norms = Norms { after_feed_forward: norms.after_feed_forward || after, ..norms };
+        let norms = match rule {
+            NormsRule::AfterExperts if matches!(feed_forward, Some(FeedForward::Mixture(_))) => {
+                Norms { after_feed_forward: true, ..norms }
+            }
+            NormsRule::OutputsIfAttends if mixer.recurrent().is_none() => NormPlaces::Outputs.norms(kind),
+            _ => norms,
+        };
         Ok((mixer, feed_forward, norms))
     }))
 }
@@ -202,7 +209,7 @@ fn norms(keys: &Keys, facts: &Facts) -> Result<Norms> {
         NormsRule::Always(places) => places,
         NormsRule::OneIf(switch) => one(keys.flag(switch, false)?),
         NormsRule::BothIf(switch) if keys.flag(switch, true)? => NormPlaces::Both,
-        NormsRule::BothIf(_) | NormsRule::AfterExperts => NormPlaces::Inputs,
+        NormsRule::BothIf(_) | NormsRule::AfterExperts | NormsRule::OutputsIfAttends => NormPlaces::Inputs,
         NormsRule::Falcon => one(falcon_shares_its_norm(keys)?),
         NormsRule::Opt if keys.flag("do_layer_norm_before", true)? => NormPlaces::Inputs,
         NormsRule::Opt => NormPlaces::Outputs,

@@ -3,7 +3,7 @@
 use super::super::family::{Attends, Family, Inner, MambaKeys, Recurrence};
 use super::super::keys::{Keys, is_on, quoted, shown};
 use super::super::limits;
-use super::super::recurrent::{self, GatedDelta, KimiDelta, Lightning, Mamba1, Mamba2, Recurrent};
+use super::super::recurrent::{self, GatedDelta, GatedLinearUnit, KimiDelta, Lightning, Mamba1, Mamba2, Recurrent};
 use super::common::{Shape, activation, layer_types, lists_every_layer};
 use crate::error::{Error, Result};
 use serde_json::Value;
@@ -38,16 +38,18 @@ const RECURS: [&str; 4] = ["conv", "linear_attention", "mamba", "recurrent"];
 pub(super) fn roles(keys: &Keys, attends: Attends, layers: u64) -> Result<Vec<Role>> {
     let all = |role: Role| vec![role; usize::try_from(layers).unwrap_or_default()];
     match attends {
-        Attends::Never => return Ok(all(Role::Recurs)),
+        Attends::Never | Attends::Nowhere => return Ok(all(Role::Recurs)),
         Attends::Beside => return Ok(all(Role::Both)),
         Attends::Nemotron => return nemotron(keys, layers),
         _ => {}
     }
     let patterned = pattern(keys, attends, layers)?;
     let recurs = if matches!(attends, Attends::Lfm2) { &RECURS[..1] } else { &RECURS[1..] };
-    let known = [&ATTENDS[..], recurs].concat();
+    let windowed: &[&str] = if matches!(attends, Attends::Blocks(_)) { &["sliding_attention"] } else { &[] };
+    let attending = [&ATTENDS[..], windowed].concat();
+    let known = [&attending[..], recurs].concat();
     let attends = match layer_types(keys, layers, &known)? {
-        Some(types) => types.into_iter().map(|kind| ATTENDS.contains(&kind)).collect(),
+        Some(types) => types.into_iter().map(|kind| attending.contains(&kind)).collect(),
         None => patterned,
     };
     Ok(attends.into_iter().map(Role::attends).collect())
@@ -78,9 +80,14 @@ fn pattern(keys: &Keys, attends: Attends, layers: u64) -> Result<Vec<bool>> {
             lists_every_layer("attn_type_list", types.len(), layers)?;
             Ok(types.into_iter().map(|kind| kind == 1).collect())
         }
-        Attends::Never | Attends::Beside | Attends::Typed | Attends::Nemotron => {
-            Ok((0..layers).map(|_| false).collect())
-        }
+        Attends::Fourth => Ok((0..layers).map(|layer| layer % 4 == 3 || layers < 4 && layer + 1 == layers).collect()),
+        Attends::Blocks(_) => blocks(keys, layers),
+        Attends::Never
+        | Attends::Nowhere
+        | Attends::Beside
+        | Attends::Typed
+        | Attends::Zamba(_)
+        | Attends::Nemotron => Ok((0..layers).map(|_| false).collect()),
     }
 }
 
@@ -97,6 +104,21 @@ pub(super) fn periodic(
         return Err(Error::misuse(format!("{offset}: {first} must be below {period} {every}; correct one of them")));
     }
     Ok((0..layers).map(|layer| layer % every == first).collect())
+}
+
+/// `block_types`, again and again.
+fn blocks(keys: &Keys, layers: u64) -> Result<Vec<bool>> {
+    let kinds = keys.words("block_types")?.unwrap_or_else(|| vec!["recurrent", "recurrent", "attention"]);
+    if let Some(kind) = kinds.iter().find(|kind| !["attention", "recurrent"].contains(*kind)) {
+        return Err(Error::misuse(format!(
+            "block_types: {} is not supported (recurrent and attention are)",
+            quoted(kind)
+        )));
+    }
+    if kinds.is_empty() {
+        return Err(Error::misuse("block_types: is empty, so what each layer does is unknown; add it"));
+    }
+    Ok(kinds.into_iter().cycle().zip(0..layers).map(|(kind, _)| kind == "attention").collect())
 }
 
 /// `full_attn_layers` counts from 1.
@@ -151,10 +173,16 @@ pub(super) fn recurrence(keys: &Keys, family: Family, recurrence: &Recurrence, s
         Recurrence::Mamba1(names, norms) => mamba1(keys, family, names, *norms, hidden)?.mixer(hidden),
         Recurrence::Mamba2(names) => mamba2(keys, family, names, hidden)?.mixer(hidden),
         Recurrence::GatedDelta(fused) => gated_delta(keys, *fused)?.mixer(hidden),
+        Recurrence::OlmoDelta => olmo_delta(keys, shape)?.mixer(hidden),
         Recurrence::KimiDelta => kimi_delta(keys)?.mixer(hidden),
         Recurrence::Lightning => {
             let head_dim = keys.given("head_dim", limits::HEAD_DIM)?.value().unwrap_or(hidden / shape.heads);
             Lightning { heads: shape.heads, head_dim }.mixer(hidden)
+        }
+        Recurrence::GatedLinearUnit => gated_linear_unit(keys, shape)?.mixer(hidden),
+        Recurrence::Rwkv4 => {
+            let width = keys.given("attention_hidden_size", limits::WIDTH)?.value().unwrap_or(hidden);
+            recurrent::rwkv4(hidden, width)
         }
     })
 }
@@ -299,6 +327,10 @@ fn gated_delta(keys: &Keys, fused: bool) -> Result<GatedDelta> {
         taps: size(keys, "linear_conv_kernel_dim", 4)?,
         fused,
     };
+    divided(delta)
+}
+
+fn divided(delta: GatedDelta) -> Result<GatedDelta> {
     if delta.value_heads.is_multiple_of(delta.key_heads) {
         return Ok(delta);
     }
@@ -306,6 +338,30 @@ fn gated_delta(keys: &Keys, fused: bool) -> Result<GatedDelta> {
         "linear_num_key_heads: {} does not divide linear_num_value_heads {}; correct one of them",
         delta.key_heads, delta.value_heads
     )))
+}
+
+/// Heads as many as attention has, a key's three quarters of the width together, and values of twice a key, where nothing else is
+/// stated.
+fn olmo_delta(keys: &Keys, shape: &Shape) -> Result<GatedDelta> {
+    let size = |key, absent| Ok(keys.given(key, limits::HEAD_DIM)?.value().unwrap_or(absent));
+    let key_heads = size("linear_num_key_heads", shape.heads)?;
+    let key_dim = size("linear_key_head_dim", 3 * shape.hidden / (4 * key_heads))?;
+    divided(GatedDelta {
+        key_heads,
+        value_heads: size("linear_num_value_heads", shape.heads)?,
+        key_dim,
+        value_dim: size("linear_value_head_dim", 2 * key_dim)?,
+        taps: size("linear_conv_kernel_dim", 4)?,
+        fused: false,
+    })
+}
+
+fn gated_linear_unit(keys: &Keys, shape: &Shape) -> Result<GatedLinearUnit> {
+    let (heads, width) = (shape.heads, keys.given("lru_width", limits::WIDTH)?.value().unwrap_or(shape.hidden));
+    if !width.is_multiple_of(heads) {
+        return Err(Error::misuse(format!("lru_width: {width} is no multiple of num_attention_heads {heads}")));
+    }
+    Ok(GatedLinearUnit { heads, width, taps: size(keys, "conv1d_width", 4)? })
 }
 
 /// The sizes stand in a table of their own, or under longer names beside the others.

@@ -16,7 +16,12 @@ pub(super) fn vary(keys: &Keys, family: Family, attentions: &mut [GroupedQuery])
         PerLayer::Laguna => laguna(keys, attentions),
         PerLayer::ListedThetas => listed_thetas(keys, attentions),
         PerLayer::ChosenBlocks => chosen_blocks(keys, attentions),
-        PerLayer::None | PerLayer::Gemma3n | PerLayer::Gemma4 | PerLayer::Gemma4Unified | PerLayer::Blocks => Ok(()),
+        PerLayer::None
+        | PerLayer::Gemma3n
+        | PerLayer::Gemma4
+        | PerLayer::Gemma4Unified
+        | PerLayer::Blocks
+        | PerLayer::Halves => Ok(()),
     }
 }
 

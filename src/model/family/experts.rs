@@ -18,6 +18,7 @@ pub(super) const PLAIN: MixtureRule = MixtureRule {
     latent: None,
     dense: DenseLayers::None,
     router_bias: false,
+    idle: None,
     expert_bias: false,
     correction: false,
 };

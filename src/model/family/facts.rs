@@ -83,6 +83,8 @@ pub(crate) enum PerLayer {
     ListedThetas,
     /// Layers that `sparse_attention_config` names choose blocks of keys.
     ChosenBlocks,
+    /// Each layer that is stated is two.
+    Halves,
 }
 
 /// A gate on the output of attention.
@@ -161,6 +163,8 @@ pub(crate) enum NormsRule {
     Falcon,
     /// By `do_layer_norm_before`.
     Opt,
+    /// The outputs of layers that attend, the inputs of recurrent ones.
+    OutputsIfAttends,
 }
 
 /// Where a layer has norms.
@@ -242,6 +246,10 @@ pub(crate) enum RotaryRule {
     IfStated,
     /// All of it, where the number of positions is stated.
     IfPositions,
+    /// All of it, where a base is stated.
+    IfBase,
+    /// All of it, if this switch is on.
+    IfOn(&'static str),
     /// Nothing.
     Nothing,
 }
@@ -281,6 +289,8 @@ pub(crate) enum Caps {
     Absent(bool),
     /// Of logits only.
     Head(bool),
+    /// Of logits only, by a key of its own; on if that is absent.
+    HeadBy(&'static str),
 }
 
 /// How tokens are mixed.
@@ -308,6 +318,8 @@ pub(crate) struct MixtureRule {
     pub(crate) latent: Option<&'static str>,
     pub(crate) dense: DenseLayers,
     pub(crate) router_bias: bool,
+    /// The key of the number of experts that compute nothing, where a router may choose such, and its default.
+    pub(crate) idle: Option<(&'static str, u64)>,
     pub(crate) expert_bias: bool,
     pub(crate) correction: bool,
 }
@@ -324,6 +336,8 @@ pub(crate) enum SharedRule {
     Plain(&'static str, u64),
     /// One of the width of a routed one.
     One,
+    /// The family's dense feed-forward.
+    Beside,
 }
 
 /// Which layers are dense all the same.
@@ -342,6 +356,8 @@ pub(crate) enum DenseLayers {
     Interleaved,
     /// All but those of `expert_layer_period` and `expert_layer_offset`.
     Jamba,
+    /// Every other one, from the second on.
+    Odd,
 }
 
 /// The names that most families use.

@@ -18,8 +18,14 @@ pub(crate) enum Recurrence {
     Mamba2(&'static MambaKeys),
     /// Gated DeltaNet; write strengths and decays from one matrix where that is true.
     GatedDelta(bool),
+    /// The same with heads as many as attention has, where their number is not stated (OLMo Hybrid).
+    OlmoDelta,
     KimiDelta,
     Lightning,
+    /// The real-gated linear recurrent unit (Griffin).
+    GatedLinearUnit,
+    /// RWKV-4: its mixing of time, and what its feed-forward has beside two matrices.
+    Rwkv4,
 }
 
 /// The keys of Mamba and Mamba-2 layers, with their values where they are absent.
@@ -54,8 +60,10 @@ pub(crate) enum Inner {
 /// Which layers attend; the others are recurrent. `layer_types` wins.
 #[derive(Clone, Copy)]
 pub(crate) enum Attends {
-    /// None.
+    /// None: the recurrence is the whole layer.
     Never,
+    /// None, and each layer feeds forward, too.
+    Nowhere,
     /// All, beside their recurrence.
     Beside,
     /// Those that `layer_types` names.
@@ -64,6 +72,12 @@ pub(crate) enum Attends {
     Every(&'static str, u64),
     /// Those that this key lists, else none.
     Listed(&'static str),
+    /// Every fourth; the last one of fewer than four.
+    Fourth,
+    /// As `block_types` says, again and again; they see a window of so many tokens.
+    Blocks(u64),
+    /// Within blocks that layers share; those of Zamba 2 where that is true.
+    Zamba(bool),
     /// Those that `full_attn_idxs` lists, else all.
     Lfm2,
     /// By `attn_layer_period` and `attn_layer_offset`.

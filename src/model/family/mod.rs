@@ -10,6 +10,7 @@ mod experts;
 mod facts;
 mod gated;
 mod gpt;
+mod hybrids;
 mod mixers;
 mod mixtures;
 mod recurrent;
@@ -30,7 +31,7 @@ pub struct Family(&'static Facts);
 impl Family {
     /// Every family, in the order in which messages list them.
     pub fn all() -> impl Iterator<Item = Family> {
-        let ungated = [ungated::FAMILIES, gpt::FAMILIES, recurrent::FAMILIES];
+        let ungated = [ungated::FAMILIES, gpt::FAMILIES, recurrent::FAMILIES, hybrids::FAMILIES];
         [gated::FAMILIES, dense::FAMILIES, experts::FAMILIES, mixtures::FAMILIES, varied::FAMILIES]
             .into_iter()
             .chain(ungated)

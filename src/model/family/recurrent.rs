@@ -11,7 +11,7 @@ use super::mixers::{Attends, Inner, LatentRule, MambaKeys, Recurrence, Recurrent
 const PER_HEAD: HeadNormRule = HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms));
 
 /// One kind of recurrence, and plain attention where the rule says so.
-const fn recurrent(recurrence: Recurrence, attends: Attends) -> MixerRule {
+pub(super) const fn recurrent(recurrence: Recurrence, attends: Attends) -> MixerRule {
     MixerRule::Recurrent(RecurrentRule { recurrence, attends, latent: None })
 }
 
@@ -30,7 +30,7 @@ const MAMBA: MambaKeys = MambaKeys {
 };
 
 /// Keys of models that are Mamba among other things.
-const HYBRID: MambaKeys = MambaKeys {
+pub(super) const HYBRID: MambaKeys = MambaKeys {
     heads: ("mamba_n_heads", 128),
     head_dim: ("mamba_d_head", None),
     inner: Inner::Expanded("mamba_expand"),

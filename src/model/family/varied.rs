@@ -3,11 +3,11 @@
 use super::super::layer::{Biases, Gate, HeadNorm, Norm};
 use super::experts::{DEEPSEEK, PLAIN, USED};
 use super::facts::{
-    Alternatives, BiasRule, DenseLayers, Facts, GateRule, HeadNormRule, KeyNames, KvHeads, LLAMA, MixerRule,
+    Alternatives, BiasRule, DenseLayers, Facts, GateRule, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA, MixerRule,
     MixtureRule, NO_MLP_BIAS, NormPlaces, NormsRule, PerLayer, RotaryRule, SharedRule, USUAL, WindowRule, required,
     shape,
 };
-use super::mixers::CompressedRule;
+use super::mixers::{CompressedRule, LatentRule};
 use super::mixtures::CORRECTED;
 
 const PER_HEAD: HeadNormRule = HeadNormRule::Always(HeadNorm::PerHead(Norm::Rms));
@@ -223,6 +223,27 @@ pub(super) const FAMILIES: &[Facts] = &[
             ..PLAIN
         }),
         per_layer: PerLayer::ListedThetas,
+        ..NO_MLP_BIAS
+    },
+    // Each layer is two: experts stand beside the feed-forward of the first, and their output is added behind the second.
+    Facts {
+        name: "longcat_flash",
+        gguf: None,
+        defaults: shape(6144, 12288, 28, 64, 131_072, 131_072),
+        keys: KeyNames { layers: &["num_layers"], width: &["ffn_hidden_size", "intermediate_size"], ..USUAL },
+        mixer: MixerRule::Latent(LatentRule { latents_in_llama_cpp: false, ..LATENT }),
+        mixture: Some(MixtureRule {
+            experts: (&["n_routed_experts", "num_local_experts"], 512),
+            used: (&["moe_topk", "num_experts_per_tok"], Some(12)),
+            width: Some(("expert_ffn_hidden_size", 2048)),
+            shared: SharedRule::Beside,
+            dense: DenseLayers::Odd,
+            idle: Some(("zero_expert_num", 256)),
+            ..CORRECTED
+        }),
+        per_layer: PerLayer::Halves,
+        fixed: &[("attention_method", "MLA"), ("router_bias", "false"), ("zero_expert_type", "identity")],
+        harmless: &["mla_scale_kv_lora", "mla_scale_q_lora"],
         ..NO_MLP_BIAS
     },
     // Arcee's: windows rotate, and all layers have norms on both sides.

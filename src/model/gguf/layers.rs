@@ -4,6 +4,7 @@ use super::keys::Keys;
 use super::metadata::Value;
 use super::table::Table;
 use crate::error::{Error, Result};
+use crate::model::attention_form::Form;
 use crate::model::family::{
     Attends, Caps, Facts, Family, GateRule, HeadNormRule, LatentRule, MixerRule, NormPlaces, NormsRule, PerLayer,
     RecurrentRule, RotaryRule, WindowRule,
@@ -36,7 +37,7 @@ pub(super) fn layers(blocks: &Blocks) -> Result<Vec<Layer>> {
 pub(super) fn soft_cap(keys: &Keys, key: &str, caps: Caps) -> bool {
     let named = keys.named(key);
     match caps {
-        Caps::Foreign => false,
+        Caps::Foreign | Caps::HeadBy(_) => false,
         Caps::Absent(on) | Caps::Head(on) if keys.metadata.get(&named).is_none() => on,
         Caps::Absent(_) | Caps::Head(_) => keys.metadata.is_on(&named),
     }
@@ -221,6 +222,7 @@ impl Block<'_> {
                 _ => false,
             },
             soft_cap: matches!(facts.caps, Caps::Absent(_)) && soft_cap(keys, "attn_logit_softcapping", facts.caps),
+            form: Form::Usual,
         })
     }
 
@@ -360,7 +362,7 @@ impl Block<'_> {
                 NormPlaces::Inputs
             }
             NormsRule::OneIf(_) | NormsRule::Falcon | NormsRule::Opt => NormPlaces::One,
-            NormsRule::BothIf(_) | NormsRule::AfterExperts => NormPlaces::Inputs,
+            NormsRule::BothIf(_) | NormsRule::AfterExperts | NormsRule::OutputsIfAttends => NormPlaces::Inputs,
         };
         places.norms(*norm)
     }
@@ -436,6 +438,7 @@ impl Block<'_> {
         Ok(Mixture {
             experts,
             used: keys.required("expert_used_count", experts)?,
+            scores: experts,
             expert,
             router_bias: self.has("ffn_gate_inp.bias"),
             correction: self.has("exp_probs_b.bias") || self.has("exp_probs_b"),

@@ -49,7 +49,9 @@ impl Block<'_> {
                 taps: self.size("ssm.conv_kernel")?,
             }
             .mixer(hidden),
-            Recurrence::Lightning => return Err(Error::misuse("lightning attention is not read from files")),
+            Recurrence::Lightning | Recurrence::OlmoDelta | Recurrence::GatedLinearUnit | Recurrence::Rwkv4 => {
+                return Err(Error::misuse("this kind of recurrence is not read from files"));
+            }
         })
     }
 

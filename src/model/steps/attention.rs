@@ -1,5 +1,6 @@
 //! Grouped-query attention.
 
+use super::super::attention_form::Form;
 use super::super::layer::{Biases, ChosenBlocks, Gate, GroupedQuery, HeadNorm, Indexer, Norm};
 use super::super::visible::{block_pairs, chunked_keys_read, chunked_pairs, keys_read, visible_pairs};
 use super::class::Class;
@@ -12,6 +13,9 @@ use roofprobe_kernels::{Op, Shape};
 
 impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     pub(super) fn grouped_query(&mut self, attention: &GroupedQuery) -> Result<()> {
+        if let Form::Shared(block) = &attention.form {
+            return self.shared_block(attention, block);
+        }
         let GroupedQuery { heads, kv_heads, head_dim, value_dim, rotary, biases, shares, .. } = *attention;
         let (queries, keys) = (product(&[heads, head_dim])?, product(&[kv_heads, head_dim])?);
         let (outputs, values) = (product(&[heads, value_dim])?, product(&[kv_heads, value_dim])?);
@@ -98,7 +102,7 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     }
 
     /// All passes in one step: pairs and keys are summed in closed form, so only layers repeat.
-    fn attend(&mut self, attention: &GroupedQuery) -> Result<()> {
+    pub(super) fn attend(&mut self, attention: &GroupedQuery) -> Result<()> {
         let GroupedQuery { heads, kv_heads, window, chunk, sinks, soft_cap, .. } = *attention;
         let Forward { tokens, past, passes, batch, .. } = *self.forward;
         let new = product(&[tokens, passes])?;

@@ -58,7 +58,7 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     }
 
     fn mixture(&mut self, mixture: &Mixture) -> Result<()> {
-        let Mixture { experts, router_bias, correction, shared, normed_apart, .. } = *mixture;
+        let Mixture { experts, scores, router_bias, correction, shared, normed_apart, .. } = *mixture;
         let (rows, hidden) = (self.rows, self.hidden);
         if normed_apart {
             // The router's own norm has a scale for each channel; choices have one for each expert.
@@ -69,14 +69,14 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
             self.norm("post_ffw_norm_2", Norm::Rms, rows, hidden);
         }
         // Routers stay in full precision: a wrong choice costs more than their bytes.
-        let router = Shape::matmul(rows, experts, hidden);
+        let router = Shape::matmul(rows, scores, hidden);
         self.push("ffn_gate_inp", Class::Router, Op::Matmul, router);
         for (name, there) in [("ffn_gate_inp.bias", router_bias), ("exp_probs_b", correction)] {
             if there {
-                self.bias(name, experts);
+                self.bias(name, scores);
             }
         }
-        self.push("route", Class::Router, Op::Route, Shape::rows(rows, experts));
+        self.push("route", Class::Router, Op::Route, Shape::rows(rows, scores));
         self.experts(mixture)?;
         if let Some(Shared { dense, gate }) = shared {
             if gate {

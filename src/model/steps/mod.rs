@@ -15,6 +15,7 @@ mod gemma;
 mod latent;
 mod plan;
 mod recurrent;
+mod shared_block;
 mod step;
 mod streams;
 mod totals;

@@ -33,7 +33,8 @@ impl ModelShape {
         forward.validate()?;
         let rows = product(&[forward.batch, forward.tokens])?;
         let (kind, among) = (None, Among::All);
-        let mut plan = Plan { forward, model: self, hidden: self.hidden, rows, layers: 1, kind, among, place: 0, take };
+        let (hidden, lent) = (self.hidden, false);
+        let mut plan = Plan { forward, model: self, hidden, rows, layers: 1, kind, among, lent, place: 0, take };
         plan.embedding(self)?;
         let last = forward.prunes().then(|| self.last_layer()).flatten();
         for (kind, layer) in self.layers.iter().enumerate() {
@@ -56,6 +57,8 @@ pub(super) struct Plan<'a, Take> {
     pub(super) layers: u64,
     kind: Option<usize>,
     among: Among,
+    /// Whether weights are stored with another layer, and read here again.
+    pub(super) lent: bool,
     /// Steps so far, those without rows included.
     place: usize,
     take: Take,
@@ -64,7 +67,7 @@ pub(super) struct Plan<'a, Take> {
 impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     /// A step in every pass and layer.
     pub(super) fn step(&self, name: &'static str, class: Class, op: Op, shape: Shape) -> Step {
-        let stored = weighs(op).then_some(shape);
+        let stored = (weighs(op) && !self.lent).then_some(shape);
         let repeat = self.layers * self.forward.passes;
         let (operand, unit) = (TensorType::F32, Unit::F32);
         let (kind, among, reads) = (self.kind, self.among, Reads::exactly(repeat));

@@ -60,7 +60,7 @@ impl Reads {
     pub fn experts(experts: u64, used: u64, tokens: u64) -> Reads {
         let (all, k) = (experts as f64, used as f64);
         // As E − (E − k)·(1 − k/E)^(T−1), one token visits exactly k.
-        let missed = (all - k) * ((all - k) / all).powf(tokens.saturating_sub(1) as f64);
+        let missed = (all - k) * libm::pow((all - k) / all, tokens.saturating_sub(1) as f64);
         Reads { least: used, expected: all - missed, most: experts.min(tokens.saturating_mul(used)) }
     }
 

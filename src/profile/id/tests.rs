@@ -72,4 +72,6 @@ fn an_id_is_asked_by_meaning() {
     assert_eq!(CeilingId::transfer(Op::Download), "transfer.d2h");
     let near = CeilingId::memory(MemoryLevel::Dram, Op::Read).of_part(Part::Node(1));
     assert_eq!((near.as_str(), near.part(), near.level()), ("memory.dram.read.node1", Some(Part::Node(1)), None));
+    assert_eq!(near.whole(), CeilingId::memory(MemoryLevel::Dram, Op::Read).kind());
+    assert_eq!(id("attention.f16.prefill.node1").unit(), Unit::GflopPerS);
 }

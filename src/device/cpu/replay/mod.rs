@@ -14,8 +14,8 @@ use super::team::{Members, SpinBarrier};
 use super::team_job::TeamJob;
 use super::worker_state::WorkerState;
 use super::{Cpu, skipped};
-use crate::device::{Attempt, Device, Refusal, Replayer, SequencePass};
-use crate::job::{Launch, Sequence};
+use crate::device::{Attempt, Device, Purpose, Refusal, Replayer, SequencePass};
+use crate::job::{Job, Launch, Sequence};
 use crate::profile::Machine;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -92,6 +92,10 @@ impl Replayer for CpuReplayer {
     fn pass(&mut self, timers: bool, stop: fn() -> bool) -> Attempt<SequencePass> {
         let (cpu, prepared) = self.prepared()?;
         cpu.pass(prepared, timers, stop)
+    }
+
+    fn time(&mut self, job: &Job) -> Attempt {
+        self.cpu.time(job, 1, Purpose::Trial)
     }
 
     fn verified(&mut self) -> Attempt<bool> {

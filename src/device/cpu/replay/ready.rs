@@ -4,6 +4,7 @@ use super::elementwise::Scratch;
 use super::experts::{self, PreparedExperts};
 use super::rows::{PreparedGather, PreparedRows, Scratches, scratch_elements};
 use super::{Prepared, PreparedSequence, Shared};
+use crate::device::cpu::activations::{Activations, RowsKind};
 use crate::device::cpu::attended::Attended;
 use crate::device::cpu::attention::PreparedAttention;
 use crate::device::cpu::operands::{Lying, Pool, SharedWeights, weight_bytes};
@@ -32,6 +33,7 @@ struct Made {
     pools: Vec<Arc<Pool>>,
     tables: Vec<Arc<Buffer>>,
     scratches: Scratches,
+    activations: Vec<Arc<Activations>>,
 }
 
 impl Cpu {
@@ -52,8 +54,9 @@ impl Cpu {
             all += tokens * row + ROUNDING_BYTES * threads as u128;
         }
         all += sequence.tables.iter().map(|table| u128::from(table.rows) * u128::from(table.row_bytes)).sum::<u128>();
+        let mut rows = Vec::new();
         for routine in &sequence.routines {
-            all += self.routine_bytes(sequence, routine)?;
+            all += self.routine_bytes(sequence, routine, &mut rows)?;
         }
         all += (Scratch::bytes(scratch(sequence, threads)) * threads) as u128;
         u64::try_from(all).map_err(|_| too_large())
@@ -73,7 +76,8 @@ impl Cpu {
         let size = self.team.size();
         let elements = scratch(sequence, size);
         let scratches = (0..size).map(|index| Mutex::new(Scratch::new(elements, index as u64))).collect();
-        let mut made = Made { weights: Vec::new(), pools: Vec::new(), tables: Vec::new(), scratches };
+        let mut made =
+            Made { weights: Vec::new(), pools: Vec::new(), tables: Vec::new(), scratches, activations: Vec::new() };
         let whole = sequence.matrices.len() + sequence.caches.len() + sequence.routines.len();
         let mut done = 0;
         let mut go_on = || {
@@ -93,7 +97,7 @@ impl Cpu {
         }
         let mut routines: Vec<Prepared> = Vec::with_capacity(sequence.routines.len());
         for (place, routine) in sequence.routines.iter().enumerate() {
-            let prepared = self.prepare_routine(sequence, routine, &made)?;
+            let prepared = self.prepare_routine(sequence, routine, &mut made)?;
             routines.push(Prepared { checked: is_checked(sequence, place), ..prepared });
             go_on()?;
         }
@@ -117,14 +121,15 @@ impl Cpu {
         self.make_pool(head, extent(cache.kv_heads, "kv_heads")?, lying)
     }
 
-    fn prepare_routine(&self, sequence: &Sequence, routine: &Routine, made: &Made) -> Result<Prepared, Refusal> {
+    fn prepare_routine(&self, sequence: &Sequence, routine: &Routine, made: &mut Made) -> Result<Prepared, Refusal> {
         let all = u32::try_from(self.team.size()).unwrap_or(u32::MAX);
         let scratches = Arc::clone(&made.scratches);
         match routine {
             Routine::Matmul { matrix, variant: Variant::Matmul(variant) } => {
                 let (kernel, weights) = &made.weights[*matrix];
                 let (threads, cpus) = self.taking_part(variant);
-                let job = self.matmul_with(variant, threads as usize, *kernel, Arc::clone(weights))?;
+                let job =
+                    self.matmul_with(variant, threads as usize, *kernel, Arc::clone(weights), &mut made.activations)?;
                 self.prepared(Arc::new(job), threads, cpus, sequence.matrices[*matrix].copies)
             }
             Routine::Experts { matrix, variant: Variant::Matmul(variant), tokens, experts, used } => {
@@ -167,12 +172,12 @@ impl Cpu {
         }
     }
 
-    /// Memory that an operation takes beside the operands of the sequence.
-    fn routine_bytes(&self, sequence: &Sequence, routine: &Routine) -> Result<u128, Refusal> {
+    /// Memory that an operation takes beside the operands of the sequence, and the `rows` that others of it take.
+    fn routine_bytes(&self, sequence: &Sequence, routine: &Routine, rows: &mut Vec<RowsKind>) -> Result<u128, Refusal> {
         Ok(match routine {
             Routine::Matmul { matrix, variant: Variant::Matmul(variant) } => {
                 let (threads, _) = self.taking_part(variant);
-                self.matmul_bytes(variant, threads as usize, kernel(&sequence.matrices[*matrix])?)?
+                self.matmul_bytes(variant, threads as usize, kernel(&sequence.matrices[*matrix])?, rows)?
             }
             Routine::Experts { matrix, variant: Variant::Matmul(variant), tokens, experts, used } => {
                 let routing = routing([*tokens, *experts, *used], variant)?;
