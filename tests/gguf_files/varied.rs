@@ -231,11 +231,8 @@ fn late() -> Vec<Case> {
         ),
         case(
             "cohere2moe",
-            config(
-                "cohere2_moe",
-                json!({"num_shared_experts": 2, "intermediate_size": 64, "sliding_window": 64,
-                "layer_types": ["sliding_attention", "full_attention"]}),
-            ),
+            json!({"model_type": "cohere2_moe", "num_experts": 4, "num_experts_per_tok": 2, "num_shared_experts": 2,
+                "intermediate_size": 64, "sliding_window": 64, "layer_types": ["sliding_attention", "full_attention"]}),
             WINDOWED_EXPERTS,
             "output_norm 256; ",
             [&[SEPARATE, EXPERTS.trim_start_matches("ffn_norm 256; "), SHARED]; 2],
@@ -268,7 +265,7 @@ fn deepseek4() -> Case {
         hc_ffn_fn 512x8:f32; hc_ffn_base 8; hc_ffn_scale 3; ";
     let shared = "ffn_gate_shexp 256x64; ffn_up_shexp 256x64; ffn_down_shexp 64x256; ";
     let heavy = "attn_compressor_kv 256x32:f32; attn_compressor_gate 256x32:f32; attn_compressor_ape 32x128:f32; \
-        attn_compressor_norm 32; ffn_gate_tid2eid 2x300:f32; ";
+        attn_compressor_norm 32; ";
     let sparse = "attn_compressor_kv 256x64:f32; attn_compressor_gate 256x64:f32; attn_compressor_ape 64x4:f32; \
         attn_compressor_norm 32; indexer.proj 256x4; indexer.attn_q_b 64x64; indexer_compressor_kv 256x32:f32; \
         indexer_compressor_gate 256x32:f32; indexer_compressor_ape 32x4:f32; indexer_compressor_norm 16; ";
