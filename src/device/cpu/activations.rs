@@ -3,7 +3,6 @@
 //! Products of one sequence that take in the same kind of rows share them, as in a model they do: queries, keys and values are made
 //! of the same rows, which are in a cache after the first of them.
 
-use super::matmul::token_bytes;
 use roofprobe_kernels::buffer::{Buffer, Pages};
 use roofprobe_kernels::ops::matmul::{Grid, MatmulKernel};
 use roofprobe_kernels::reference::matmul as oracle;
@@ -88,4 +87,9 @@ pub(super) fn bytes(kernel: MatmulKernel, grid: Grid, kind: RowsKind) -> u128 {
 /// Where the tokens of a row of tiles begin: at different lines of different pages.
 fn part_offset(i: usize) -> usize {
     i * 3 * 4096 + i * 320
+}
+
+/// Bytes of the tokens of so many rows.
+pub(super) fn token_bytes(kernel: MatmulKernel, rows: usize, k: usize, apart: bool) -> usize {
+    if apart { kernel.token_bytes_apart(rows, k) } else { kernel.token_bytes(rows, k) }
 }

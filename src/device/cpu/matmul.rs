@@ -2,7 +2,7 @@
 //!
 //! Every repetition multiplies all tokens with one copy of the weights. Threads own the strips they touched first and help each other out.
 
-use super::activations::{self, Activations, RowsKind};
+use super::activations::{self, Activations, RowsKind, token_bytes};
 use super::operands::{Matrices, SharedWeights};
 use super::team::SpinBarrier;
 use super::team_job::{TeamJob, extent};
@@ -234,11 +234,6 @@ impl TeamJob for PreparedMatmul {
 
 /// The size of a huge page, which what lies on one takes whole.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
-
-/// Bytes of the tokens of so many rows.
-pub(super) fn token_bytes(kernel: MatmulKernel, rows: usize, k: usize, apart: bool) -> usize {
-    if apart { kernel.token_bytes_apart(rows, k) } else { kernel.token_bytes(rows, k) }
-}
 
 /// How C is cut: rows for the caches, columns so that there are several tiles for each thread, or as many of both as a variant
 /// names; and whole sets of strips that are read side by side.

@@ -1,6 +1,6 @@
 //! Products with the weights of experts: for each token some are drawn, and the tokens of one expert share its weights.
 
-use crate::device::cpu::matmul::token_bytes;
+use crate::device::cpu::activations::token_bytes;
 use crate::device::cpu::operands::{Matrices, SharedWeights};
 use crate::device::cpu::team::SpinBarrier;
 use crate::device::cpu::team_job::TeamJob;
