@@ -346,7 +346,9 @@ fn memory_of_a_virtual_machine_is_not_blamed_for_what_neighbours_do() {
         "attention.f16.prefill",
         "attention.f16.decode.g16d576v512",
     ] {
-        assert_eq!(doubt(&virtual_one(in_parts()), &slower(&[id]), id), None, "{id}");
+        // Of few samples one quantity of many may be slower by chance, which is another doubt.
+        let doubt = doubt(&virtual_one(in_parts()), &slower(&[id]), id);
+        assert!(matches!(doubt, None | Some(Doubt::Chance)), "{id}: {doubt:?}");
     }
 }
 

@@ -51,7 +51,8 @@ const SAID: usize = 1000;
 fn located(text: &str, error: &toml::de::Error, remedy: &str) -> Error {
     let said = shown_within(&error.message().replace('\n', " "), SAID);
     // What is missing at the top is of the whole file, and of no line.
-    let Some(span) = error.span().filter(|span| span.start > 0 || span.end < text.trim_end().len()) else {
+    let is_of_file = |start: usize| start == 0 && said.starts_with("missing field");
+    let Some(span) = error.span().filter(|span| !is_of_file(span.start)) else {
         return Error::misuse(format!("{said}; {remedy}"));
     };
     let before = &text[..span.start.min(text.len())];

@@ -158,7 +158,7 @@ fn ways(inputs: PlanInputs, cached: bool) -> Vec<Way> {
         true => &[(256, 1024, Strided), (256, 2048, Blocked), (512, 1024, Blocked)],
     };
     let software: &[Way] = match cached {
-        false => &[(8, 16, Blocked), (32, 128, Contiguous), (8, 128, Blocked)],
+        false => &[(32, 128, Contiguous), (8, 16, Blocked), (8, 128, Blocked)],
         true => &[(8, 16, Blocked), (32, 128, Contiguous)],
     };
     // Hardware's neighbours side by side show on software that they lose.

@@ -88,7 +88,11 @@ impl<'a> Block<'a> {
             "FP8_PER_CHANNEL_PER_TOKEN" => Scaled { tile: [1, Scaled::ALL], scale: 4, ..Scaled::of("modelopt-fp8", 8) },
             "MXFP8" => Scaled { tile: [1, 32], scale: 1, ..Scaled::of("modelopt-mxfp8", 8) },
             other => {
-                return Err(self.unknown("quant_algo", other, "FP8, NVFP4, W4A16_NVFP4, MXFP8 and MIXED_PRECISION are"));
+                return Err(self.unknown(
+                    "quant_algo",
+                    other,
+                    "FP8, NVFP4, W4A16_NVFP4, MXFP8 and MIXED_PRECISION are",
+                ));
             }
         }))
     }

@@ -9,6 +9,7 @@ mod overheads;
 mod rows;
 mod shaders;
 mod streams;
+mod textbook;
 
 use super::routine::{Routine, SharedBuffers};
 use crate::device::gpu::adapter;
