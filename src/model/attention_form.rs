@@ -9,6 +9,19 @@ pub enum Form {
     Usual,
     /// Within a transformer block that several layers share.
     Shared(SharedBlock),
+    /// With queries and outputs by experts.
+    Routed(RoutedHeads),
+    /// With a weight for each key, made of its value, by which keys are kept or masked (Doge, 2025).
+    Masked,
+}
+
+/// Experts that have queries and outputs of their own, as many heads each as there are keys (JetMoe: Shen et al. 2024).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoutedHeads {
+    /// Experts.
+    pub experts: u64,
+    /// Of which each token visits so many.
+    pub used: u64,
 }
 
 /// A transformer block that several layers share (Zamba: Glorioso et al. 2024): attention over the residual stream and the

@@ -178,6 +178,8 @@ pub struct Latent {
     pub value_dim: u64,
     /// Whether the projections into the latents and the output add a bias.
     pub bias: bool,
+    /// What multiplies the output.
+    pub gate: Gate,
     /// Keys that a token attends to, at most; none for all of them.
     pub selected: Option<u64>,
     /// What chooses them; none where an earlier layer's choice is taken, or there is none.
@@ -420,6 +422,8 @@ pub struct Mixture {
     pub latent: Option<u64>,
     /// Whether routed experts and what every token visits have norms of their own, and the router scales (Gemma 4).
     pub normed_apart: bool,
+    /// Whether a bias is added behind the experts.
+    pub output_bias: bool,
 }
 
 /// Experts that every token visits, as one.

@@ -1,5 +1,6 @@
 //! Which tensors hold a model's weights, and what they are called: steps are named alike in all families, files are not.
 
+use super::attention_form::Form;
 use super::family::Family;
 use super::layer::{FeedForward, Latents, Mixer};
 use super::shape::ModelShape;
@@ -149,6 +150,10 @@ fn stack(model: &ModelShape, step: &Step) -> u64 {
     }
     let layer = step.kind.map(|kind| &model.layers[kind]);
     match (layer.map(|layer| (&layer.mixer, &layer.feed_forward)), step.name) {
+        (Some((Mixer::GroupedQuery(attention), _)), "attn_q_exps" | "attn_output_exps") => match attention.form {
+            Form::Routed(heads) => heads.experts,
+            _ => 1,
+        },
         (Some((Mixer::Latent(latent), _)), "attn_k_b" | "attn_v_b") => latent.heads,
         (Some((_, Some(FeedForward::Mixture(mixture)))), "ffn_gate_exps" | "ffn_up_exps" | "ffn_down_exps") => {
             mixture.experts

@@ -45,7 +45,7 @@ mod workload;
 mod zoo;
 mod zoo_filter;
 
-pub use attention_form::{Form, SharedBlock};
+pub use attention_form::{Form, RoutedHeads, SharedBlock};
 pub use config::{Strictness, parse_config, parse_config_as};
 pub use demand::{Demand, Run};
 pub use family::Family;

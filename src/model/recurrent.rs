@@ -260,11 +260,13 @@ pub(super) struct KimiDelta {
     pub(super) heads: u64,
     pub(super) head_dim: u64,
     pub(super) taps: u64,
+    /// Whether decays and gates are projected at once, not through as many elements as a head has.
+    pub(super) full_rank: bool,
 }
 
 impl KimiDelta {
     pub(super) fn mixer(self, hidden: u64) -> Recurrent {
-        let KimiDelta { heads, head_dim, taps } = self;
+        let KimiDelta { heads, head_dim, taps, full_rank } = self;
         let inner = heads * head_dim;
         let mut parts = Vec::from(["attn_q", "attn_k", "attn_v"].map(|name| linear(name, inner, hidden)));
         parts.push(Part::State(inner * head_dim + 3 * inner * taps));
@@ -272,15 +274,19 @@ impl KimiDelta {
             parts.push(Part::Conv { name, bias: None, channels: inner, taps });
             parts.push(Part::Elementwise { name: "conv_silu", op: Op::Silu, row: inner });
         }
+        let wide = |at_once, [down, up]: [&'static str; 2]| match full_rank {
+            true => vec![linear(at_once, inner, hidden)],
+            false => vec![linear(down, head_dim, hidden), linear(up, inner, head_dim)],
+        };
+        parts.extend(wide("ssm_f", ["ssm_f_a", "ssm_f_b"]));
         parts.extend([
-            linear("ssm_f_a", head_dim, hidden),
-            linear("ssm_f_b", inner, head_dim),
             Part::Vector { name: "ssm_dt.bias", row: inner },
             Part::Vector { name: "ssm_a", row: heads },
             linear("ssm_beta", heads, hidden),
             Part::Scan { op: Op::DeltaRule, channels: inner, states: head_dim },
-            linear("ssm_g_a", head_dim, hidden),
-            linear("ssm_g_b", inner, head_dim),
+        ]);
+        parts.extend(wide("ssm_g", ["ssm_g_a", "ssm_g_b"]));
+        parts.extend([
             Part::Norm { name: "ssm_norm", rows: heads, row: head_dim, gated: true },
             linear("attn_output", hidden, inner),
         ]);

@@ -9,6 +9,7 @@ sizes are as quick as small ones.
 
 A line of a list may also say
   "flops": false        where no forward pass on the meta device is possible, and why
+  "device": "cpu"       where only real memory makes one possible: for small sizes
   "classes": {re: name} of which class tensors are whose names tell the script nothing
   "explained": [{"class": ..., "parameters": n, "flops": [n, n], "why": ...}]  for the tests: what we count more (or less)
 """
@@ -41,14 +42,14 @@ CLASSES = [
 KEPT_BUFFERS = ("e_score_correction_bias", "expert_bias")
 
 
-def build(config):
-    """The model of a configuration, without memory."""
+def build(config, device):
+    """The model of a configuration, on the meta device without memory."""
     config = dict(config)
     kind = config.pop("model_type")
     made = AutoConfig.for_model(kind, **config)
     for auto in (AutoModelForCausalLM, AutoModelForImageTextToText):
         if type(made) in auto._model_mapping:
-            with torch.device("meta"):
+            with torch.device(device):
                 return auto.from_config(made, attn_implementation="eager")
     raise LookupError(f"transformers has no language model for {kind}")
 
@@ -102,10 +103,10 @@ def parameters(model, classes):
     return counted
 
 
-def flops(model, classes, count):
+def flops(model, classes, count, device):
     """Matmul FLOPs by class. What a module computes with no matrix of its own is the core of attention, or a scan."""
     counter = FlopCounterMode(display=False)
-    tokens = torch.zeros(1, count, dtype=torch.long, device="meta")
+    tokens = torch.zeros(1, count, dtype=torch.long, device=device)
     with torch.no_grad(), counter:
         model(input_ids=tokens, use_cache=False)
     root = type(model).__name__
@@ -151,7 +152,8 @@ def class_of_module(name, module, classes):
 
 
 def facts(line):
-    model = build(line["config"])
+    device = line.get("device", "meta")
+    model = build(line["config"], device)
     model.eval()
     if hasattr(model, "set_experts_implementation"):
         model.set_experts_implementation("batched_mm")
@@ -159,7 +161,7 @@ def facts(line):
     counted = parameters(model, classes)
     found = {"name": line["name"], "total": sum(counted.values()), "parameters": counted}
     if line.get("flops", True):
-        found["flops"] = {str(count): flops(model, classes, count) for count in TOKENS}
+        found["flops"] = {str(count): flops(model, classes, count, device) for count in TOKENS}
     return found
 
 

@@ -298,6 +298,7 @@ fn latent(keys: &Keys, family: Family, rule: &LatentRule, shape: &Shape) -> Resu
         rotary_dim,
         value_dim,
         bias: biases(keys, family)? != Biases::None,
+        gate: rule.gate,
         selected: chosen.map(|(selected, _)| selected),
         indexer: chosen.map(|(_, indexer)| indexer),
     })

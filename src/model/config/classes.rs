@@ -10,7 +10,7 @@ use serde_json::Value;
 const ENDS: [&str; 2] = ["ForCausalLM", "LMHeadModel"];
 
 /// Families that are not counted here, whose class under another `model_type` shows a slip.
-const FOREIGN: &str = "arctic diffllama doge glmmoe jais jetmoe phismall phi3small rwkv7 stablelmalpha step3";
+const FOREIGN: &str = "arctic bailingmoev25 diffllama glmmoe jais phismall phi3small rwkv7 stablelmalpha step3";
 
 /// The class that a configuration names; none where it names none. That of a wrapper stands for its language model, where
 /// that is the `own` family.

@@ -92,8 +92,13 @@ fn bias(keys: &Keys, family: Family) -> Result<bool> {
     }
 }
 
-/// The experts; none where the key is `null`.
-fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixture>> {
+/// How many experts there are, and which key says so; none where there are none.
+fn experts(keys: &Keys, rule: &MixtureRule) -> Result<Option<(&'static str, u64)>> {
+    if let Some(switch) = rule.switch
+        && !keys.flag(switch, false)?
+    {
+        return Ok(None);
+    }
     let (names, default) = rule.experts;
     // Some say by a number that there are none; one of a Jamba is none, too.
     let none: &[u64] = match (rule.dense, rule.shared) {
@@ -102,16 +107,20 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
         _ => &[],
     };
     if names.iter().any(|name| keys.get(name).and_then(Value::as_u64).is_some_and(|count| none.contains(&count))) {
-        unused(keys, rule);
         return Ok(None);
     }
-    let (experts_key, experts) = match keys.any(names, limits::EXPERTS)? {
-        (key, Given::Value(experts)) => (key, experts),
-        (key, Given::Absent) => (key, default),
-        (_, Given::Null) => {
-            unused(keys, rule);
-            return Ok(None);
-        }
+    Ok(match keys.any(names, limits::EXPERTS)? {
+        (key, Given::Value(experts)) => Some((key, experts)),
+        (key, Given::Absent) => Some((key, default)),
+        (_, Given::Null) => None,
+    })
+}
+
+/// The experts; none where the key is `null`.
+fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixture>> {
+    let Some((experts_key, experts)) = experts(keys, rule)? else {
+        unused(keys, rule);
+        return Ok(None);
     };
     let (names, default) = rule.used;
     let (key, used) = keys.any(names, limits::EXPERTS)?;
@@ -128,7 +137,10 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
             keys.given(key, limits::WIDTH)?.or_absent(absent).unwrap_or(dense.width)
         }
     };
-    let expert = Dense { width, bias: rule.expert_bias || dense.bias, ..dense };
+    let expert = match rule.rows {
+        true => Dense { width: 1, gated: false, bias: false, ..dense },
+        false => Dense { width, bias: rule.expert_bias || dense.bias, ..dense },
+    };
     let shared = shared(keys, rule, dense, width)?;
     let latent = match rule.latent {
         None => None,
@@ -151,12 +163,16 @@ fn mixture(keys: &Keys, rule: &MixtureRule, dense: Dense) -> Result<Option<Mixtu
         shared,
         latent,
         normed_apart: false,
+        output_bias: rule.output_bias,
     }))
 }
 
 /// Experts that a token visits, and scores of the router, where some experts may compute nothing: it chooses among all alike.
 fn idle(keys: &Keys, rule: &MixtureRule, used: u64, experts: u64) -> Result<(u64, u64)> {
-    let Some((key, absent)) = rule.idle else { return Ok((used, experts)) };
+    // Each half of the scores finds one of two keys.
+    let Some((key, absent)) = rule.idle else {
+        return Ok((used, if rule.rows { 2 * experts.isqrt() } else { experts }));
+    };
     let idle = keys.count_from_zero(key)?.or_absent(Some(absent)).unwrap_or(0);
     let scores = idle.saturating_add(experts);
     let visits = used * experts;
@@ -214,7 +230,7 @@ fn unused(keys: &Keys, rule: &MixtureRule) {
         SharedRule::Gated(key, _) | SharedRule::Plain(key, _) => (&[], Some(key)),
     };
     let width = rule.width.map(|(key, _)| key);
-    for key in rule.used.0.iter().chain(shared).copied().chain(width).chain(named) {
+    for key in rule.used.0.iter().chain(rule.experts.0).chain(shared).copied().chain(width).chain(named) {
         keys.get(key);
     }
 }

@@ -144,6 +144,7 @@ fn experts(keys: &Keys, dense: Dense) -> Result<Option<Mixture>> {
         shared,
         latent: None,
         normed_apart: true,
+        output_bias: false,
     }))
 }
 

@@ -175,6 +175,10 @@ pub(super) fn recurrence(keys: &Keys, family: Family, recurrence: &Recurrence, s
         Recurrence::GatedDelta(fused) => gated_delta(keys, *fused)?.mixer(hidden),
         Recurrence::OlmoDelta => olmo_delta(keys, shape)?.mixer(hidden),
         Recurrence::KimiDelta => kimi_delta(keys)?.mixer(hidden),
+        Recurrence::LingDelta => {
+            let (head_dim, taps) = (size(keys, "head_dim", 128)?, size(keys, "short_conv_kernel_size", 4)?);
+            KimiDelta { heads: shape.heads, head_dim, taps, full_rank: true }.mixer(hidden)
+        }
         Recurrence::Lightning => {
             let head_dim = keys.given("head_dim", limits::HEAD_DIM)?.value().unwrap_or(hidden / shape.heads);
             Lightning { heads: shape.heads, head_dim }.mixer(hidden)
@@ -393,6 +397,7 @@ fn kimi_delta(keys: &Keys) -> Result<KimiDelta> {
         heads: of("num_heads", "linear_num_heads", 32)?,
         head_dim: of("head_dim", "linear_head_dim", 128)?,
         taps: of("short_conv_kernel_size", "linear_conv_kernel_dim", 4)?,
+        full_rank: false,
     })
 }
 

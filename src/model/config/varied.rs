@@ -1,5 +1,6 @@
 //! Layers that differ by lists of a family's own.
 
+use super::super::attention_form::{Form, RoutedHeads};
 use super::super::family::{Family, PerLayer};
 use super::super::keys::{Keys, is_on, quoted, shown};
 use super::super::layer::{ChosenBlocks, Dense, FeedForward, Gate, GroupedQuery, Indexer, Mixer};
@@ -16,6 +17,11 @@ pub(super) fn vary(keys: &Keys, family: Family, attentions: &mut [GroupedQuery])
         PerLayer::Laguna => laguna(keys, attentions),
         PerLayer::ListedThetas => listed_thetas(keys, attentions),
         PerLayer::ChosenBlocks => chosen_blocks(keys, attentions),
+        PerLayer::RoutedHeads => routed_heads(keys, attentions),
+        PerLayer::MaskedKeys => {
+            attentions.iter_mut().for_each(|attention| attention.form = Form::Masked);
+            Ok(())
+        }
         PerLayer::None
         | PerLayer::Gemma3n
         | PerLayer::Gemma4
@@ -107,6 +113,24 @@ fn laguna(keys: &Keys, attentions: &mut [GroupedQuery]) -> Result<()> {
         attention.gate = gate;
         attention.heads = heads.as_ref().map_or(attention.heads, |heads| heads[place]);
         divides(attention, "num_attention_heads_per_layer")?;
+    }
+    Ok(())
+}
+
+/// Each expert has as many heads as there are keys; all of them together are the heads of attention.
+fn routed_heads(keys: &Keys, attentions: &mut [GroupedQuery]) -> Result<()> {
+    let experts = keys.given("num_local_experts", limits::EXPERTS)?.value().unwrap_or(8);
+    let used = keys.given("num_experts_per_tok", limits::EXPERTS)?.value().unwrap_or(2);
+    let stated = keys.given("num_attention_heads", limits::HEADS)?.value();
+    for attention in attentions {
+        attention.heads = attention.kv_heads.saturating_mul(used);
+        if let Some(stated) = stated.filter(|stated| *stated != attention.heads) {
+            return Err(Error::misuse(format!(
+                "num_attention_heads: {stated} is not num_key_value_heads {} × num_experts_per_tok {used}; correct one of them",
+                attention.kv_heads
+            )));
+        }
+        attention.form = Form::Routed(RoutedHeads { experts, used });
     }
     Ok(())
 }

@@ -20,6 +20,9 @@ pub(super) const PLAIN: MixtureRule = MixtureRule {
     router_bias: false,
     idle: None,
     expert_bias: false,
+    output_bias: false,
+    switch: None,
+    rows: false,
     correction: false,
 };
 

@@ -85,6 +85,10 @@ pub(crate) enum PerLayer {
     ChosenBlocks,
     /// Each layer that is stated is two.
     Halves,
+    /// JetMoe: experts with heads of their own.
+    RoutedHeads,
+    /// Doge: keys have weights.
+    MaskedKeys,
 }
 
 /// A gate on the output of attention.
@@ -321,6 +325,12 @@ pub(crate) struct MixtureRule {
     /// The key of the number of experts that compute nothing, where a router may choose such, and its default.
     pub(crate) idle: Option<(&'static str, u64)>,
     pub(crate) expert_bias: bool,
+    /// Whether a bias is added behind the experts.
+    pub(crate) output_bias: bool,
+    /// The switch without which there are no experts, where there is one.
+    pub(crate) switch: Option<&'static str>,
+    /// Whether experts are single rows, found by two keys (Doge).
+    pub(crate) rows: bool,
     pub(crate) correction: bool,
 }
 
@@ -425,6 +435,7 @@ pub(super) const LATENT: LatentRule = LatentRule {
     rotary_dim: 64,
     value_dim: Some(128),
     latents_in_llama_cpp: true,
+    gate: Gate::None,
     indexer: None,
 };
 

@@ -125,7 +125,7 @@ pub(super) const FAMILIES: &[Facts] = &[
             rotary_dim: 32,
             value_dim: None,
             latents_in_llama_cpp: false,
-            indexer: None,
+            ..LATENT
         }),
         harmless: MINICPM,
         ..LLAMA

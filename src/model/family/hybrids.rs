@@ -1,11 +1,12 @@
 //! More families with recurrent layers: blocks that layers share, recurrences of other kinds.
 
-use super::super::layer::{Activation, Biases, HeadNorm, Norm};
+use super::super::layer::{Activation, Biases, Gate, HeadNorm, Norm};
 use super::facts::{
-    Alternatives, BiasRule, Caps, Defaults, Facts, HeadNormRule, KeyNames, KvHeads, LLAMA, MlpBias, NO_MLP_BIAS,
-    NormsRule, RotaryRule, USUAL, Width, shape,
+    Alternatives, BiasRule, Caps, Defaults, DenseLayers, Facts, HeadNormRule, KeyNames, KvHeads, LATENT, LLAMA,
+    MixerRule, MixtureRule, MlpBias, NO_MLP_BIAS, NormsRule, RotaryRule, SharedRule, USUAL, Width, shape,
 };
-use super::mixers::{Attends, MambaKeys, Recurrence};
+use super::mixers::{Attends, LatentRule, MambaKeys, Recurrence, RecurrentRule};
+use super::mixtures::CORRECTED;
 use super::recurrent::{HYBRID, recurrent};
 
 /// How Zamba is trained and computed, and what it states twice.
@@ -84,6 +85,38 @@ pub(super) const FAMILIES: &[Facts] = &[
             "linear_dt_max",
             "linear_dt_min",
         ],
+        ..NO_MLP_BIAS
+    },
+    // Ling 3. Ling 2.5 has the same `model_type` and other layers, and keys that tell.
+    Facts {
+        name: "bailing_hybrid",
+        gguf: None,
+        defaults: shape(2560, 6144, 42, 32, 157_184, 262_144),
+        keys: KeyNames { positions: &["model_max_length", "max_position_embeddings"], ..USUAL },
+        attention_bias: BiasRule::Switch("attention_bias", false, Biases::All),
+        mixer: MixerRule::Recurrent(RecurrentRule {
+            recurrence: Recurrence::LingDelta,
+            attends: Attends::Every("layer_group_size", 6),
+            latent: Some(LatentRule { query_rank: None, gate: Gate::PerHead, latents_in_llama_cpp: false, ..LATENT }),
+        }),
+        mixture: Some(MixtureRule {
+            experts: (&["num_experts", "num_local_experts"], 512),
+            used: (&["num_experts_per_tok", "num_experts_per_token"], Some(8)),
+            width: Some(("moe_intermediate_size", 768)),
+            shared: SharedRule::Count(&["n_shared_experts", "num_shared_experts"], 1),
+            dense: DenseLayers::First(2),
+            ..CORRECTED
+        }),
+        harmless: &[
+            "kda_lower_bound",
+            "kda_safe_gate",
+            "moe_renormalize",
+            "n_group",
+            "num_expert_group",
+            "rope_interleave",
+            "topk_group",
+        ],
+        uncounted: &["num_nextn_predict_layers", "num_mtp_layers"],
         ..NO_MLP_BIAS
     },
     // Griffin: two recurrent layers, and one that sees a window.

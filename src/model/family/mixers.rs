@@ -1,5 +1,7 @@
 //! Rules for recurrent layers, and for attention to latents.
 
+use super::super::layer::Gate;
+
 /// Recurrent layers: of which kind, and which layers attend instead.
 #[derive(Clone, Copy)]
 pub(crate) struct RecurrentRule {
@@ -21,6 +23,8 @@ pub(crate) enum Recurrence {
     /// The same with heads as many as attention has, where their number is not stated (OLMo Hybrid).
     OlmoDelta,
     KimiDelta,
+    /// The same with gates of full rank, and heads as attention has (Ling 3).
+    LingDelta,
     Lightning,
     /// The real-gated linear recurrent unit (Griffin).
     GatedLinearUnit,
@@ -100,6 +104,7 @@ pub(crate) struct LatentRule {
     /// None: `hidden_size` over heads.
     pub(crate) value_dim: Option<u64>,
     pub(crate) latents_in_llama_cpp: bool,
+    pub(crate) gate: Gate,
     /// Heads of the indexer, their size, and how many keys it chooses.
     pub(crate) indexer: Option<[u64; 3]>,
 }

@@ -270,4 +270,42 @@ pub(super) const FAMILIES: &[Facts] = &[
         fixed: &[("num_expert_groups", "1"), ("num_limited_groups", "1")],
         ..NO_MLP_BIAS
     },
+    // Attention has experts, too: each has as many heads as there are keys.
+    Facts {
+        name: "jetmoe",
+        gguf: None,
+        defaults: shape(2048, 5632, 12, 16, 32000, 4096),
+        keys: KeyNames {
+            heads: &["num_key_value_heads"],
+            head_dim: &["kv_channels"],
+            activation: &["activation_function", "hidden_act"],
+            ..USUAL
+        },
+        head_dim: Some(128),
+        tied: true,
+        attention_bias: NO_BIAS,
+        mixture: Some(MixtureRule { experts: (&["num_local_experts"], 8), output_bias: true, ..PLAIN }),
+        per_layer: PerLayer::RoutedHeads,
+        ..NO_MLP_BIAS
+    },
+    // Keys have weights by which they may be masked, and the residual stream has weights, too.
+    Facts {
+        name: "doge",
+        gguf: None,
+        defaults: shape(1024, 2048, 32, 8, 32768, 2048),
+        head_norm: PER_HEAD,
+        window: WindowRule::Every(None),
+        mixture: Some(MixtureRule {
+            experts: (&["num_experts"], 16384),
+            used: (USED, Some(64)),
+            shared: SharedRule::Beside,
+            switch: Some("is_moe"),
+            rows: true,
+            ..PLAIN
+        }),
+        per_layer: PerLayer::MaskedKeys,
+        fixed: &[("hidden_bias", "false")],
+        harmless: &["dynamic_mask_ratio", "keep_window_size"],
+        ..LLAMA
+    },
 ];

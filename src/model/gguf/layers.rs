@@ -338,6 +338,7 @@ impl Block<'_> {
             rotary_dim,
             value_dim,
             bias: self.has("attn_output.bias"),
+            gate: Gate::None,
             selected: indexed
                 .then(|| self.blocks.keys.required("attention.indexer.top_k", limits::POSITIONS))
                 .transpose()?,
@@ -445,6 +446,7 @@ impl Block<'_> {
             shared,
             latent,
             normed_apart: beside,
+            output_bias: false,
         })
     }
 }

@@ -47,9 +47,14 @@ impl Block<'_> {
                 heads: self.heads()?,
                 head_dim: self.size("kda.head_dim")?,
                 taps: self.size("ssm.conv_kernel")?,
+                full_rank: false,
             }
             .mixer(hidden),
-            Recurrence::Lightning | Recurrence::OlmoDelta | Recurrence::GatedLinearUnit | Recurrence::Rwkv4 => {
+            Recurrence::Lightning
+            | Recurrence::OlmoDelta
+            | Recurrence::LingDelta
+            | Recurrence::GatedLinearUnit
+            | Recurrence::Rwkv4 => {
                 return Err(Error::misuse("this kind of recurrence is not read from files"));
             }
         })

@@ -13,8 +13,10 @@ use roofprobe_kernels::{Op, Shape};
 
 impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     pub(super) fn grouped_query(&mut self, attention: &GroupedQuery) -> Result<()> {
-        if let Form::Shared(block) = &attention.form {
-            return self.shared_block(attention, block);
+        match &attention.form {
+            Form::Shared(block) => return self.shared_block(attention, block),
+            Form::Routed(heads) => return self.routed_heads(attention, heads),
+            Form::Usual | Form::Masked => {}
         }
         let GroupedQuery { heads, kv_heads, head_dim, value_dim, rotary, biases, shares, .. } = *attention;
         let (queries, keys) = (product(&[heads, head_dim])?, product(&[kv_heads, head_dim])?);
@@ -39,6 +41,9 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         if !shares {
             self.push("kv_append", Class::AttnCore, Op::Append, Shape::rows(self.rows, keys + values));
         }
+        if attention.form == Form::Masked {
+            self.mask(attention)?;
+        }
         if let Some(chosen) = &attention.chosen {
             self.choose_blocks(chosen, rotary)?;
         }
@@ -53,7 +58,7 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
     }
 
     /// What multiplies the output of attention, and its matrix where it has one.
-    fn gate(&mut self, gate: Gate, heads: u64, outputs: u64) {
+    pub(super) fn gate(&mut self, gate: Gate, heads: u64, outputs: u64) {
         match gate {
             Gate::None => return,
             Gate::WithQueries => {}

@@ -85,6 +85,9 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
             }
             self.dense(Class::Shared, &dense, &SHARED)?;
         }
+        if mixture.output_bias {
+            self.bias("ffn_output.bias", hidden);
+        }
         Ok(())
     }
 
@@ -119,13 +122,27 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
         [out, inner]: [u64; 2],
     ) -> Result<()> {
         let Mixture { experts, expert, .. } = *mixture;
-        let all = product(&[experts, out])?;
-        let step = self.step(name, Class::Expert, Op::Matmul, Shape::matmul(visits, out, inner));
-        self.add(Step { stored: Some(Shape::matmul(1, all, inner)), reads, ..step });
+        self.expert_matrix(name, experts, reads, visits, [out, inner])?;
         if expert.bias {
+            let all = product(&[experts, out])?;
             let step = self.step(bias, Class::Norm, Op::Bias, Shape::rows(visits, out));
             self.add(Step { stored: Some(Shape::rows(1, all)), reads, ..step });
         }
+        Ok(())
+    }
+
+    /// A matrix of each expert, of which those are read that tokens visit.
+    pub(super) fn expert_matrix(
+        &mut self,
+        name: &'static str,
+        experts: u64,
+        reads: Reads,
+        visits: u64,
+        [out, inner]: [u64; 2],
+    ) -> Result<()> {
+        let all = product(&[experts, out])?;
+        let step = self.step(name, Class::Expert, Op::Matmul, Shape::matmul(visits, out, inner));
+        self.add(Step { stored: Some(Shape::matmul(1, all, inner)), reads, ..step });
         Ok(())
     }
 

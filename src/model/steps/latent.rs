@@ -44,6 +44,7 @@ impl<Take: FnMut(usize, &Step)> Plan<'_, Take> {
             Latents::Absorbed => self.attend_latents(attention, plain_dim)?,
         }
         let values = product(&[heads, value_dim])?;
+        self.gate(attention.gate, heads, values);
         self.linear(Class::AttnProj, "attn_output", bias.then_some("attn_output.bias"), self.hidden, values);
         Ok(())
     }

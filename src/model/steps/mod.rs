@@ -10,6 +10,7 @@ mod class;
 mod compressed;
 mod counted;
 mod feed_forward;
+mod forms;
 mod forward;
 mod gemma;
 mod latent;
