@@ -120,6 +120,37 @@ fn a_profile_predicts_every_operation_of_the_replay() {
     assert!(rows.starts_with("model,weights,device") && rows.lines().count() > 20, "{rows}");
 }
 
+/// With a profile of tiny caches, so that a tiny model counts as one that comes from main memory.
+#[test]
+fn main_memory_is_read_between_the_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model(folder.path(), &dense());
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/amd-epyc-zen5-2c.toml")).unwrap();
+    let mut profile: toml::Table = text.parse().unwrap();
+    let caches = profile["device"]["caches"].as_array_mut().unwrap();
+    caches.iter_mut().for_each(|cache| cache["bytes"] = 64.into());
+    let ceilings = profile["ceiling"].as_array_mut().unwrap();
+    let read = ceilings.iter_mut().find(|ceiling| ceiling["id"].as_str() == Some("memory.dram.read")).unwrap();
+    let of_profile = read["gb_per_s"].as_float().unwrap();
+    let variant = "isa = 'portable'\nthreads = 1\nstreams = 1\npages = 'base'\nfootprint_bytes = 4194304";
+    read["variant"] = toml::Value::Table(variant.parse().unwrap());
+    std::fs::write(folder.path().join("p.toml"), profile.to_string()).unwrap();
+    let replayed = |profile: &str| -> Value {
+        let arguments = ["replay", &model, "-p", profile, "--seconds", "1", "--threads", "1", "--format", "json"];
+        let output = roofprobe(folder.path(), &arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let (with, without) = (replayed("p.toml"), replayed("amd-epyc-zen5-2c"));
+    for phase in with["phases"].as_array().unwrap() {
+        assert_eq!(phase["memory_read"]["gb_per_s_of_profile"], of_profile);
+        assert!(phase["memory_read"]["gb_per_s"].as_f64().unwrap() > 0.0, "{phase}");
+    }
+    assert!(without["phases"].as_array().unwrap().iter().all(|phase| phase.get("memory_read").is_none()));
+    let needed = |replayed: &Value| replayed["memory_needed_bytes"].as_u64().unwrap();
+    assert_eq!(needed(&with) - needed(&without), 4_194_304);
+}
+
 #[test]
 fn what_cannot_be_replayed_says_why_and_what_to_do() {
     let folder = tempfile::tempdir().unwrap();

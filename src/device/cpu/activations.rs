@@ -10,7 +10,7 @@ use roofprobe_kernels::{Dtype, Isa};
 use std::sync::{Arc, RwLock};
 
 /// What lies on a huge page takes it whole.
-const HUGE_PAGE_BYTES: usize = 2 << 20;
+pub(super) const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 /// What two products must have in common to share rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +28,16 @@ impl RowsKind {
         let of_kernel = (kernel.isa(), kernel.weights(), kernel.arithmetic());
         RowsKind { of_kernel, rows: [grid.rows, grid.tile_rows], k, apart }
     }
+
+    /// Bytes of so many of them, as `kernel` reads them.
+    pub(super) fn bytes(self, kernel: MatmulKernel, rows: usize) -> usize {
+        if self.apart { kernel.token_bytes_apart(rows, self.k) } else { kernel.token_bytes(rows, self.k) }
+    }
 }
 
 /// Tokens, `rows` × `k`, and the same as the kernel reads them.
 pub(super) struct Activations {
-    kind: RowsKind,
+    pub(super) kind: RowsKind,
     pub(super) tokens: Vec<f32>,
     /// The tokens of each row of tiles, as the kernel reads them.
     pub(super) parts: Vec<RwLock<Buffer>>,
@@ -44,7 +49,7 @@ impl Activations {
         let tokens = oracle::tokens(grid.rows, k, 0x70c);
         let part = |i: usize| {
             let rows = grid.rows_of(i);
-            let bytes = token_bytes(kernel, rows.len(), k, kind.apart);
+            let bytes = kind.bytes(kernel, rows.len());
             let mut buffer = Buffer::new(bytes.div_ceil(8), pages, part_offset(i))?;
             if !kernel.quantises() {
                 let values = &tokens[rows.start * k..rows.end * k];
@@ -77,7 +82,7 @@ impl Activations {
 /// Memory that such rows take, bytes.
 pub(super) fn bytes(kernel: MatmulKernel, grid: Grid, kind: RowsKind) -> u128 {
     let part = |i: usize| {
-        let bytes = token_bytes(kernel, grid.rows_of(i).len(), kind.k, kind.apart);
+        let bytes = kind.bytes(kernel, grid.rows_of(i).len());
         let offset = part_offset(i) % HUGE_PAGE_BYTES;
         (bytes + offset).next_multiple_of(HUGE_PAGE_BYTES) as u128
     };
@@ -89,7 +94,32 @@ fn part_offset(i: usize) -> usize {
     i * 3 * 4096 + i * 320
 }
 
-/// Bytes of the tokens of so many rows.
-pub(super) fn token_bytes(kernel: MatmulKernel, rows: usize, k: usize, apart: bool) -> usize {
-    if apart { kernel.token_bytes_apart(rows, k) } else { kernel.token_bytes(rows, k) }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_one_kind_share_their_rows_and_others_do_not() {
+        let kernel = |weights: Dtype| MatmulKernel::find(weights, Isa::Portable, None).unwrap();
+        let grid = |rows: usize, columns: usize| Grid { rows, columns, tile_rows: rows.min(4), tile_columns: 16 };
+        let mut made = Vec::new();
+        let mut of = |weights: Dtype, grid: Grid, k: usize, apart: bool| {
+            let kind = RowsKind::new(kernel(weights), grid, k, apart);
+            let rows = Activations::shared(kernel(weights), grid, kind, Pages::Base, &mut made).unwrap();
+            assert_eq!((rows.tokens.len(), rows.parts.len()), (grid.rows * k, grid.down()));
+            rows
+        };
+        let first = of(Dtype::Q8_0, grid(9, 32), 64, false);
+        // However many columns there are.
+        assert!(Arc::ptr_eq(&first, &of(Dtype::Q8_0, grid(9, 96), 64, false)));
+        let others = [
+            of(Dtype::Q4_0, grid(9, 32), 64, false),
+            of(Dtype::Q8_0, grid(8, 32), 64, false),
+            of(Dtype::Q8_0, Grid { tile_rows: 3, ..grid(9, 32) }, 64, false),
+            of(Dtype::Q8_0, grid(9, 32), 96, false),
+            of(Dtype::Q8_0, grid(9, 32), 64, true),
+        ];
+        assert!(others.iter().all(|other| !Arc::ptr_eq(&first, other)));
+        assert_eq!(made.len(), 6);
+    }
 }

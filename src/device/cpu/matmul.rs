@@ -2,7 +2,7 @@
 //!
 //! Every repetition multiplies all tokens with one copy of the weights. Threads own the strips they touched first and help each other out.
 
-use super::activations::{self, Activations, RowsKind, token_bytes};
+use super::activations::{self, Activations, HUGE_PAGE_BYTES, RowsKind};
 use super::operands::{Matrices, SharedWeights};
 use super::team::SpinBarrier;
 use super::team_job::{TeamJob, extent};
@@ -47,8 +47,6 @@ pub(super) struct PreparedMatmul {
     output: Output,
     queue: WorkQueue,
     ways: Ways,
-    /// Whether plain tokens are set apart.
-    apart: bool,
     relative_error: OnceLock<f64>,
 }
 
@@ -114,9 +112,7 @@ impl Cpu {
             let output = Output::new(grid)?;
             let queue = WorkQueue::new(grid.down() * grid.across(), threads);
             let (weights, relative_error) = (Matrices::new(weights, n), OnceLock::new());
-            let apart = variant.packed == Some(true);
-            let columns = n;
-            Ok(PreparedMatmul { kernel, weights, columns, k, activations, output, queue, ways, apart, relative_error })
+            Ok(PreparedMatmul { kernel, weights, columns: n, k, activations, output, queue, ways, relative_error })
         });
         product.map_err(|e| skipped(&format!("C and its tokens could not be allocated: {e}")))
     }
@@ -172,7 +168,7 @@ impl TeamJob for PreparedMatmul {
         if self.kernel.quantises() {
             for part in (index..grid.down()).step_by(size) {
                 let rows = grid.rows_of(part);
-                let bytes = token_bytes(self.kernel, rows.len(), self.k, self.apart);
+                let bytes = self.activations.kind.bytes(self.kernel, rows.len());
                 let mut buffer = self.activations.parts[part].write().unwrap_or_else(PoisonError::into_inner);
                 let tokens = &self.activations.tokens[rows.start * self.k..rows.end * self.k];
                 self.kernel.quantise(tokens, self.k, &mut buffer.as_mut_bytes()[..bytes]);
@@ -190,7 +186,7 @@ impl TeamJob for PreparedMatmul {
             let (j, i) = (item / grid.down(), item % grid.down());
             let Some(mut tile) = self.output.tile(i, j) else { continue };
             let rows = grid.rows_of(i).len();
-            let bytes = &parts[i].as_bytes()[..token_bytes(self.kernel, rows, self.k, self.apart)];
+            let bytes = &parts[i].as_bytes()[..self.activations.kind.bytes(self.kernel, rows)];
             let tokens = Tokens { bytes, rows };
             self.weights.with_strips(grid.columns_of(j), repetition, |strips, columns| {
                 self.kernel.multiply(self.k, strips, tokens, &mut tile.part(columns), self.ways);
@@ -231,9 +227,6 @@ impl TeamJob for PreparedMatmul {
         self.relative_error.get().copied()
     }
 }
-
-/// The size of a huge page, which what lies on one takes whole.
-const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 /// How C is cut: rows for the caches, columns so that there are several tiles for each thread, or as many of both as a variant
 /// names; and whole sets of strips that are read side by side.

@@ -1,6 +1,5 @@
 //! Products with the weights of experts: for each token some are drawn, and the tokens of one expert share its weights.
 
-use crate::device::cpu::activations::token_bytes;
 use crate::device::cpu::operands::{Matrices, SharedWeights};
 use crate::device::cpu::team::SpinBarrier;
 use crate::device::cpu::team_job::TeamJob;
@@ -51,7 +50,7 @@ impl PreparedExperts {
         let tokens = oracle::tokens(routing.rows, k, 0xe47);
         let visits = routing.visits_max();
         let part = |_| {
-            let bytes = token_bytes(kernel, routing.rows, k, false);
+            let bytes = kernel.token_bytes(routing.rows, k);
             let mut buffer = Buffer::new(bytes.div_ceil(8), Pages::Base, 0)?;
             if !kernel.quantises() {
                 let stored = oracle::stored_tokens(kernel.arithmetic(), &tokens, k);
@@ -76,7 +75,7 @@ impl PreparedExperts {
     }
 
     fn quantise(&self, part: usize, visit: Visit) {
-        let bytes = token_bytes(self.kernel, visit.rows, self.k, false);
+        let bytes = self.kernel.token_bytes(visit.rows, self.k);
         let mut buffer = self.parts[part].write().unwrap_or_else(PoisonError::into_inner);
         self.kernel.quantise(&self.tokens[..visit.rows * self.k], self.k, &mut buffer.as_mut_bytes()[..bytes]);
     }
@@ -87,7 +86,7 @@ impl PreparedExperts {
         let Some(&Visit { expert, rows }) = visits.get(part) else { return };
         let Some(mut tile) = self.output.tile(part, column) else { return };
         let buffer = self.parts[part].read().unwrap_or_else(PoisonError::into_inner);
-        let bytes = &buffer.as_bytes()[..token_bytes(self.kernel, rows, self.k, false)];
+        let bytes = &buffer.as_bytes()[..self.kernel.token_bytes(rows, self.k)];
         let tokens = Tokens { bytes, rows };
         let copy = layer * self.routing.experts + expert;
         let mut tile = tile.first_rows(rows);
